@@ -1,0 +1,4 @@
+"""What an operator decides: environment, backends file, Celery's settings, logs.
+
+Nothing here imports `worker`; nothing outside `config.settings` reads the environment.
+"""

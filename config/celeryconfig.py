@@ -1,0 +1,162 @@
+"""Celery's settings, derived from ours. Names hold in Celery 5.6.3 and 5.7; the reasons are beside them."""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+from urllib.parse import parse_qsl, quote, unquote, urlencode
+
+from kombu import Exchange, Queue
+
+from config.errors import ConfigurationError
+from config.redis_target import REDIS_SCHEMES, RedisTarget, split_url
+from config.settings import Settings
+
+COMMAND_TASKS: Final = ("cancel", "delete", "submit", "abort", "attest")
+"""The tasks (`worker.<name>`) which arrive on the command queue."""
+
+_AMQP_SCHEMES: Final = ("amqp", "amqps", "pyamqp", "pyamqps")
+
+_REDIS_OPTIONS: Final[dict[str, object]] = {
+    # No task runs long, so what a dead worker held may come back after seconds. The restore
+    # cadence is kombu's from 5.7 on; 5.6 does not know it and sweeps every 100 s.
+    "visibility_timeout": 15,
+    "unacked_restore_interval": 2,
+    "unacked_restore_throttle": 1,
+    # Without a timeout a publish waits forever on a dead peer; it must outlast BRPOP's 1 s.
+    # `retry_on_timeout` stays unset: it switches kombu's batch publishing off.
+    "socket_timeout": 10,
+    "socket_connect_timeout": 5,
+    "socket_keepalive": True,
+    "health_check_interval": 10,
+}
+
+_FIXED: Final[dict[str, object]] = {
+    "accept_content": ["json"],
+    "result_accept_content": ["json"],
+    "task_serializer": "json",
+    "result_serializer": "json",
+    "event_serializer": "json",
+    "enable_utc": True,
+    "timezone": "UTC",
+    "task_acks_late": True,
+    "task_reject_on_worker_lost": True,
+    # A handler keeps every mistake itself; a raise that is not acked would be dropped all the same.
+    # 5.6.3 knows neither name, ignores both, and behaves so by default.
+    "task_acks_on_failure": True,
+    "task_acks_on_timeout": True,
+    "task_ignore_result": True,
+    "result_backend": None,
+    "task_create_missing_queues": True,
+    "worker_pool": "threads",
+    "worker_prefetch_multiplier": 4,
+    "worker_disable_rate_limits": True,
+    "worker_hijack_root_logger": False,
+    "worker_redirect_stdouts": False,
+    "worker_send_task_events": False,
+    "task_send_sent_event": False,
+    # Threads cannot be terminated, and a repeated command or bell is harmless.
+    "worker_cancel_long_running_tasks_on_connection_loss": False,
+    "broker_connection_retry_on_startup": True,
+    # However long Redis is away, the workers are there when it is back.
+    "broker_connection_max_retries": None,
+}
+
+
+def reconcile_queue(settings: Settings, backend: str) -> str:
+    """Name the queue of one backend's bells."""
+    return f"{settings.prefix}.reconcile.{backend}"
+
+
+def celery_settings(settings: Settings, backend_names: Sequence[str] = ()) -> dict[str, object]:
+    """Give all of Celery's settings, for `app.conf.update(...)`.
+
+    Args:
+        settings: Where the broker is, and the names of prefix and queue.
+        backend_names: The backends a worker serves; a producer needs none.
+
+    Raises:
+        ConfigurationError: Neither `REDIS_URL` nor `CELERY_BROKER_URL` is set.
+
+    """
+    if settings.broker_url is None:
+        raise ConfigurationError(
+            ["REDIS_URL: is required and missing: set it, or start an embedded Redis with `canceller up`"]
+        )
+    url = settings.broker_url.get_secret_value()
+    quorum = _scheme(url) in _AMQP_SCHEMES
+    return {
+        **_FIXED,
+        "broker_url": _broker_url(url),
+        "broker_transport_options": _transport_options(url),
+        # One idle thread per reconcile slice, and never none left for the intake.
+        "worker_concurrency": 2 * len(backend_names) + 8,
+        "task_default_queue": settings.queue,
+        "task_queues": list(_queues(settings, backend_names, quorum=quorum)),
+        "task_routes": {f"worker.{name}": {"queue": settings.queue} for name in COMMAND_TASKS},
+        **({"task_default_queue_type": "quorum", "task_create_missing_queue_type": "quorum"} if quorum else {}),
+    }
+
+
+def _queues(settings: Settings, backend_names: Sequence[str], *, quorum: bool) -> Iterator[Queue]:
+    # As a producer's Celery declares a queue it meets by name: RabbitMQ refuses a second shape.
+    arguments = {"x-queue-type": "quorum"} if quorum else None
+    for name in (settings.queue, *(reconcile_queue(settings, backend) for backend in backend_names)):
+        yield Queue(name, Exchange(name), routing_key=name, queue_arguments=arguments)
+
+
+def _scheme(url: str) -> str:
+    return url.partition("://")[0].lower()
+
+
+def _transport_options(url: str) -> dict[str, object]:
+    scheme = _scheme(url)
+    if scheme in _AMQP_SCHEMES:
+        return {"confirm_publish": True}
+    if scheme == "redis+socket":
+        return dict(_REDIS_OPTIONS)
+    if scheme not in REDIS_SCHEMES:
+        return {}
+    target = RedisTarget.parse(url)
+    return _REDIS_OPTIONS | (_sentinel_options(target) if target.kind == "sentinel" else {})
+
+
+def _sentinel_options(target: RedisTarget) -> dict[str, object]:
+    options: dict[str, object] = {"master_name": target.master}
+    if target.sentinel_password is not None:
+        # With arguments of their own the sentinels no longer inherit the master's timeouts.
+        timeouts = {key: value for key, value in _REDIS_OPTIONS.items() if key.startswith("socket_")}
+        options["sentinel_kwargs"] = {**timeouts, "password": target.sentinel_password}
+    return options
+
+
+def _broker_url(url: str) -> str:
+    """Say in kombu's words what redis-py's URL means: their schemes and queries differ."""
+    if _scheme(url) not in REDIS_SCHEMES:
+        return url
+    target = RedisTarget.parse(url)
+    if target.kind == "sentinel":
+        hosts = (f"{_userinfo(target)}{_bracketed(host)}:{port}" for host, port in target.sentinels)
+        return ";".join(f"sentinel://{host}/{target.db}" for host in hosts)
+    parts = split_url(url)
+    if parts.scheme == "unix":
+        path = quote(unquote(parts.path))
+        return f"redis+socket://{_userinfo(target)}{path}?virtual_host={target.db}"
+    host = parts.netloc.rpartition("@")[2] or "localhost"
+    return f"{parts.scheme}://{_userinfo(target)}{host}/{target.db}{_tls(parts.scheme, parts.query)}"
+
+
+def _tls(scheme: str, query: str) -> str:
+    if scheme != "rediss":
+        return ""
+    # kombu verifies nothing unless told to; redis-py verifies by default.
+    options = {"ssl_cert_reqs": "required"} | {key: value for key, value in parse_qsl(query) if key.startswith("ssl_")}
+    return f"?{urlencode(options)}"
+
+
+def _userinfo(target: RedisTarget) -> str:
+    if target.username is None and target.password is None:
+        return ""
+    return f"{quote(target.username or '', safe='')}:{quote(target.password or '', safe='')}@"
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

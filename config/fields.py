@@ -1,0 +1,121 @@
+"""The kinds of value in the backends file: web addresses, files, identifiers, statuses."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationInfo
+
+from config.redis_target import port_of, split_url
+
+_SEGMENT: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}")
+# These answer for the network or the right to ask, and prove nothing about a process.
+_NO_PROOF: Final = frozenset({401, 403, 407, 408, 425, 429})
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What validation needs beside the file's text.
+
+    Attributes:
+        environ: Where `*_env` keys look.
+        directory: What relative paths in the file are relative to.
+
+    """
+
+    environ: Mapping[str, str] = field(repr=False)
+    directory: Path
+
+    @classmethod
+    def of(cls, info: ValidationInfo) -> "Surroundings | None":
+        """Give what the loader passed along; None when there is no loader."""
+        return info.context if isinstance(info.context, cls) else None
+
+
+class Table(BaseModel):
+    """A table of the file: frozen, no unknown keys, no value in an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+def _web_url(value: str) -> str:
+    parts = split_url(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("must be http:// or https://, a host, and an optional port and prefix")
+    if "@" in parts.netloc:
+        raise ValueError("must hold no user or password: a URL ends up in logs; use auth for them")
+    port_of(parts)
+    return value
+
+
+def _base_url(value: str) -> str:
+    if "?" in value or "#" in value:
+        raise ValueError("must end with the host, port or prefix: remove the query and the fragment")
+    return _web_url(value).rstrip("/")
+
+
+def _probe_url(value: str) -> str:
+    if value.count("{job_id}") != 1 or re.search(r"[{}]", value.replace("{job_id}", "")):
+        raise ValueError("must contain {job_id} once, and no other braces: the job's id goes there")
+    if "#" in value:
+        raise ValueError("must hold no fragment: it is never sent")
+    authority = _web_url(value).partition("://")[2].partition("/")[0]
+    if "{" in authority:
+        raise ValueError("must have {job_id} in its path or query: hosts come from configuration alone")
+    return value
+
+
+def _segment(value: str) -> str:
+    if not _SEGMENT.fullmatch(value):
+        raise ValueError("must be 1 to 128 of A-Z a-z 0-9 _ - and, not first, a dot")
+    return value
+
+
+def located(path: Path, info: ValidationInfo) -> Path:
+    """Make a path of the file absolute or relative to this process, whichever it is used from."""
+    around = Surroundings.of(info)
+    expanded = path.expanduser()
+    return around.directory / expanded if around else expanded
+
+
+def _existing(value: Path, info: ValidationInfo) -> Path:
+    path = located(value, info)
+    try:
+        with path.open("rb"):
+            return path
+    except OSError as error:
+        raise ValueError(f"file {path} cannot be read ({error.strerror}): create it for this user") from None
+
+
+def _statuses(value: object) -> tuple[int, ...]:
+    items: list[Any] = list(value) if isinstance(value, list | tuple) else str(value).split(",")
+    try:
+        statuses = tuple(dict.fromkeys(int(str(item)) for item in items))
+    except ValueError:
+        statuses = ()
+    if not statuses or not all(200 <= status < 500 for status in statuses):  # noqa: PLR2004
+        raise ValueError('must be HTTP statuses from 200 to 499, such as "404" or "404,410"')
+    if not _NO_PROOF.isdisjoint(statuses):
+        raise ValueError("must not hold 401, 403, 407, 408, 425 or 429: they do not prove a process gone")
+    return statuses
+
+
+BaseUrl = Annotated[str, AfterValidator(_base_url)]
+"""`http(s)://host[:port][/prefix]`, without a slash at the end."""
+
+WebUrl = Annotated[str, AfterValidator(_web_url)]
+"""`http(s)://host...` without user or password."""
+
+ProbeUrl = Annotated[str, AfterValidator(_probe_url)]
+"""A web URL with `{job_id}` once in its path or query."""
+
+Segment = Annotated[str, AfterValidator(_segment)]
+"""One path segment, as OpenStack's ids are."""
+
+ReadableFile = Annotated[Path, AfterValidator(_existing)]
+"""A file that could be opened; relative to the backends file."""
+
+Statuses = Annotated[tuple[int, ...], BeforeValidator(_statuses)]
+"""HTTP statuses, from `"404"`, `"404,410"`, `404` or `[404, 410]`."""

@@ -1,0 +1,111 @@
+"""Logs: one structlog pipeline for our events and everybody else's, without secrets."""
+
+import logging
+import re
+import sys
+from collections.abc import Mapping
+from typing import Any, Final, Literal, TextIO
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+_HIDDEN: Final = "***"
+_SECRET_KEY: Final = re.compile(
+    r"token|passw|secret|authorization|cookie|api[_-]?key|private[_-]?key|credential", re.IGNORECASE
+)
+_SECRET_TEXT: Final = (
+    (re.compile(r"\b([a-z][a-z0-9+.-]*://)[^\s/?#\"']*@", re.IGNORECASE), rf"\1{_HIDDEN}@"),
+    (re.compile(r"([?&][^=&\s]*(?:token|passw|secret)[^=&\s]*=)[^&\s\"']+", re.IGNORECASE), rf"\1{_HIDDEN}"),
+    (re.compile(r"\b(bearer\s+)[A-Za-z0-9._~+/=-]{16,}", re.IGNORECASE), rf"\1{_HIDDEN}"),
+)
+# Each logs every request at INFO, with its whole URL.
+_CHATTY: Final = ("httpx", "httpcore", "aiohttp.access")
+
+
+def configure(
+    fmt: Literal["auto", "json", "console"] = "auto",
+    level: str = "info",
+    stream: TextIO | None = None,
+) -> None:
+    """Send all logs of this process, structlog's and the standard library's, to one stream.
+
+    Args:
+        fmt: `json`: a line of JSON each, with timestamp (ISO, UTC), level, event and logger.
+            `console`: for people. `auto`: `console` when the stream is a terminal.
+        level: The least level shown: debug, info, warning, error or critical.
+        stream: Where to write; None: standard error.
+
+    """
+    out = sys.stderr if stream is None else stream
+    threshold = logging.getLevelNamesMapping()[level.upper()]
+    console = out.isatty() if fmt == "auto" else fmt == "console"
+    structlog.configure(
+        processors=[*_shared(), structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.make_filtering_bound_logger(threshold),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(_formatter(_renderer(out, console=console)))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(threshold)
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(max(threshold, logging.WARNING))
+
+
+def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Blank what looks like a secret: values by their key, userinfo in URLs, at any depth."""
+    return {key: _clean(value, key) for key, value in event.items()}
+
+
+def _clean(value: Any, key: object = "") -> Any:
+    if isinstance(key, str) and _SECRET_KEY.search(key) and value is not None:
+        return _HIDDEN
+    if isinstance(value, str):
+        return _without_secrets(value)
+    if isinstance(value, Mapping):
+        return {inner: _clean(item, inner) for inner, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_clean(item) for item in value]
+    return value
+
+
+def _without_secrets(text: str) -> str:
+    for pattern, replacement in _SECRET_TEXT:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def _shared() -> list[Processor]:
+    return [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="timestamp"),
+        structlog.processors.StackInfoRenderer(),
+    ]
+
+
+def _formatter(renderer: Processor) -> logging.Formatter:
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[*_shared(), structlog.stdlib.ExtraAdder()],
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            # Before the redaction, which then sees the text; and as text, which shows no locals.
+            structlog.processors.format_exc_info,
+            redact,
+            renderer,
+        ],
+    )
+
+
+def _renderer(stream: TextIO, *, console: bool) -> Processor:
+    if not console:
+        return structlog.processors.JSONRenderer(default=_written)
+    return structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback)
+
+
+def _written(value: object) -> str:
+    # A repr may hold a URL as well.
+    return _without_secrets(repr(value))

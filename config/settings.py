@@ -1,0 +1,162 @@
+"""The settings of one process, and the only place that reads the environment."""
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
+
+from config.durations import PositiveDuration
+from config.errors import ConfigurationError
+from config.problems import problems_of
+from config.redis_target import REDIS_SCHEMES, RedisTarget, split_url
+
+LogFormat = Literal["auto", "json", "console"]
+LogLevel = Literal["debug", "info", "warning", "error", "critical"]
+
+EMBEDDED_URL_FILE: Final = "redis.url"
+"""Where a running embedded Redis leaves its address, in the data directory."""
+
+_DAY: Final = 86400.0
+_WORD: Final = re.compile(r"[^\s{}]{1,64}")
+
+
+def process_environment() -> Mapping[str, str]:
+    """Give the environment of this process, for those who were handed none."""
+    return os.environ
+
+
+def _redis_url(value: SecretStr) -> SecretStr:
+    RedisTarget.parse(value.get_secret_value())
+    return value
+
+
+def _broker_url(value: SecretStr) -> SecretStr:
+    url = value.get_secret_value()
+    # Alternatives after a `;` are kombu's business; its first tells which kind of broker it is.
+    scheme = split_url(url.partition(";")[0]).scheme
+    if not scheme or "://" not in url:
+        raise ValueError("must be a URL with a scheme, such as redis://host:6379/0 or amqp://host:5672//")
+    if scheme == "sentinel":
+        raise ValueError("must be redis+sentinel://host:26379,host:26379/MASTER/DB for sentinels")
+    if scheme in REDIS_SCHEMES:
+        RedisTarget.parse(url)
+    return value
+
+
+def _word(value: str) -> str:
+    if not _WORD.fullmatch(value):
+        raise ValueError("must be 1 to 64 characters without whitespace and without { or }")
+    return value
+
+
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+Word = Annotated[str, AfterValidator(_word)]
+UserPath = Annotated[Path, AfterValidator(Path.expanduser)]
+
+
+def _state_directory(environ: Mapping[str, str]) -> Path:
+    home = environ.get("XDG_STATE_HOME", "")
+    return Path(home if home.startswith("/") else Path.home() / ".local/state") / "canceller"
+
+
+class Settings(BaseSettings):
+    """What the environment says. Every variable is in `.env.example`; an empty one is unset.
+
+    Times are seconds. URLs may hold passwords: no repr and no error shows them.
+    """
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", case_sensitive=True, hide_input_in_errors=True)
+
+    redis_url: Annotated[SecretStr, AfterValidator(_redis_url)] | None = Field(
+        default=None, validation_alias="REDIS_URL"
+    )
+    celery_broker_url: Annotated[SecretStr, AfterValidator(_broker_url)] | None = Field(
+        default=None, validation_alias="CELERY_BROKER_URL"
+    )
+    backends: UserPath | None = Field(default=None, validation_alias="CANCELLER_BACKENDS")
+    prefix: Word = Field(default="canceller", validation_alias="CANCELLER_PREFIX")
+    queue: Word = Field(default="commands", validation_alias="CANCELLER_QUEUE")
+    keep_events: PositiveDuration = Field(default=7 * _DAY, validation_alias="CANCELLER_KEEP_EVENTS")
+    keep_records: PositiveDuration = Field(default=7 * _DAY, validation_alias="CANCELLER_KEEP_RECORDS")
+    keep_dead_letters: PositiveDuration = Field(default=30 * _DAY, validation_alias="CANCELLER_KEEP_DEAD_LETTERS")
+    data_dir: UserPath = Field(default_factory=lambda: _state_directory({}), validation_alias="CANCELLER_DATA_DIR")
+    log_format: Annotated[LogFormat, BeforeValidator(_lower)] = Field(
+        default="auto", validation_alias="CANCELLER_LOG_FORMAT"
+    )
+    log_level: Annotated[LogLevel, BeforeValidator(_lower)] = Field(
+        default="info", validation_alias="CANCELLER_LOG_LEVEL"
+    )
+    slots: int = Field(default=200, ge=1, le=100_000, validation_alias="CANCELLER_SLOTS")
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str] | None = None) -> Self:
+        """Read and validate all variables.
+
+        Args:
+            environ: Instead of this process's environment.
+
+        Raises:
+            ConfigurationError: Lists every variable that is wrong.
+
+        """
+        variables = process_environment() if environ is None else environ
+        source = EnvSettingsSource(cls)
+        source.env_vars = {name: value for name, value in variables.items() if value}
+        values = {"CANCELLER_DATA_DIR": _state_directory(variables), **source()}
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            problems = problems_of(error, lambda location: str(location[0]))
+        # Raised outside `except`: pydantic's error, which knows the inputs, is not chained.
+        raise ConfigurationError(problems)
+
+    @property
+    def redis(self) -> RedisTarget | None:
+        """Where Redis is; None when `REDIS_URL` is not set."""
+        return None if self.redis_url is None else RedisTarget.parse(_text(self.redis_url))
+
+    @property
+    def broker_url(self) -> SecretStr | None:
+        """The broker: `CELERY_BROKER_URL`, else `REDIS_URL`, else None."""
+        return self.celery_broker_url or self.redis_url
+
+    def discovered(self) -> Self:
+        """Give the same settings, with the embedded Redis where `REDIS_URL` is not set and one has left its address.
+
+        Raises:
+            ConfigurationError: The address that it left is none.
+
+        """
+        if self.redis_url is not None:
+            return self
+        try:
+            address = (self.data_dir / EMBEDDED_URL_FILE).read_text().strip()
+        except OSError:
+            return self
+        return self.with_redis_url(address)
+
+    def with_redis_url(self, url: str) -> Self:
+        """Give the same settings with another Redis, e.g. a running embedded one.
+
+        Raises:
+            ConfigurationError: It is no Redis URL.
+
+        """
+        try:
+            secret = _redis_url(SecretStr(url))
+        except ValueError as error:
+            problem = f"REDIS_URL: {error}"
+        else:
+            return self.model_copy(update={"redis_url": secret})
+        raise ConfigurationError([problem])
+
+
+def _text(secret: SecretStr) -> str:
+    return secret.get_secret_value()

@@ -1,0 +1,196 @@
+"""What each kind of token endpoint is asked, and what its answers mean; the network is a function."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from urllib.parse import parse_qs
+
+import httpx
+import pytest
+
+from worker.backends.auth import DEADLINE, Credential
+from worker.backends.auth_tokens import ClientCredentials, Keystone, Oml, keystone_life, seconds
+from worker.backends.base import Reply
+
+TOKEN_URL = "https://idp.example.com/token"
+HOUR = 3600.0
+
+
+@dataclass
+class Endpoint:
+    """Numbers the tokens that it gives; its clock is the test's."""
+
+    now: float = 1000.0
+    asked: list[httpx.Request] = field(default_factory=list)
+    refuses: Callable[[httpx.Request], bool] = lambda _: False
+    status: int = 401
+
+    async def __call__(self, request: httpx.Request) -> Reply:
+        self.asked.append(request)
+        name = f"t{len(self.asked)}"
+        names = {"access_token": name, "expires_in": HOUR, "accessToken": name, "expiresIn": HOUR}
+        status = self.status if self.refuses(request) else 200
+        return Reply(status, {"x-subject-token": name}, json.dumps(names).encode())
+
+    def grants(self) -> list[str]:
+        return [json.loads(request.content)["grant_type"] for request in self.asked]
+
+
+@pytest.fixture
+def endpoint() -> Endpoint:
+    return Endpoint()
+
+
+async def ready(credential: Credential, endpoint: Endpoint) -> None:
+    credential.connect(endpoint)
+    await credential.ready(asyncio.get_running_loop().time() + 5)
+
+
+def oml(endpoint: Endpoint) -> Oml:
+    return Oml(TOKEN_URL, lambda: "scott", lambda: "hunter2", monotonic=lambda: endpoint.now)
+
+
+async def test_oauth2_shows_the_client_by_basic_and_asks_for_its_scope(endpoint: Endpoint) -> None:
+    await ready(ClientCredentials(TOKEN_URL, lambda: "id:1", lambda: "p w", scope="urn:a"), endpoint)
+
+    (request,) = endpoint.asked
+    pair = base64.b64decode(request.headers["authorization"].removeprefix("Basic "))
+    assert (request.method, str(request.url), pair) == ("POST", TOKEN_URL, b"id%3A1:p+w")
+    assert parse_qs(request.content.decode()) == {"grant_type": ["client_credentials"], "scope": ["urn:a"]}
+
+
+async def test_oauth2_asks_for_no_scope_where_none_is_set(endpoint: Endpoint) -> None:
+    await ready(ClientCredentials(TOKEN_URL, lambda: "id", lambda: "s"), endpoint)
+
+    assert endpoint.asked[0].content == b"grant_type=client_credentials"
+
+
+async def test_keystone_asks_for_the_project(endpoint: Endpoint) -> None:
+    url = "https://idp.example.com/iam/"
+    await ready(Keystone(url, lambda: "scott", lambda: "hunter2", user_domain="d1", project_id="p1"), endpoint)
+
+    (request,) = endpoint.asked
+    user = {"name": "scott", "password": "hunter2", "domain": {"name": "d1"}}
+    assert (request.method, request.url.path) == ("POST", "/iam/v3/auth/tokens")
+    assert json.loads(request.content)["auth"] == {
+        "identity": {"methods": ["password"], "password": {"user": user}},
+        "scope": {"project": {"id": "p1"}},
+    }
+
+
+async def test_oml_shows_the_password_first(endpoint: Endpoint) -> None:
+    await ready(oml(endpoint), endpoint)
+
+    grant = {"grant_type": "password", "username": "scott", "password": "hunter2"}
+    assert [json.loads(request.content) for request in endpoint.asked] == [grant]
+
+
+async def test_oml_refreshes_with_the_old_token(endpoint: Endpoint) -> None:
+    credential = oml(endpoint)
+    await ready(credential, endpoint)
+    endpoint.now += HOUR - 30
+    await ready(credential, endpoint)
+
+    assert json.loads(endpoint.asked[1].content) == {"grant_type": "refresh_token", "token": "t1"}
+
+
+async def test_oml_does_not_refresh_a_token_that_has_ended(endpoint: Endpoint) -> None:
+    credential = oml(endpoint)
+    await ready(credential, endpoint)
+    endpoint.now += HOUR
+    await ready(credential, endpoint)
+
+    assert endpoint.grants() == ["password", "password"]
+
+
+async def test_oml_does_not_refresh_a_token_that_was_refused(endpoint: Endpoint) -> None:
+    credential = oml(endpoint)
+    credential.connect(endpoint)
+    deadline = asyncio.get_running_loop().time() + 5
+    flow = credential.async_auth_flow(httpx.Request("GET", "https://b.example.com", extensions={DEADLINE: deadline}))
+    await anext(flow)
+    again = await flow.asend(httpx.Response(401))
+    await flow.aclose()
+
+    assert again.headers["authorization"] == "Bearer t2"
+    assert endpoint.grants() == ["password", "password"]
+
+
+@pytest.mark.parametrize("status", [400, 401, 403])
+async def test_oml_shows_the_password_when_the_refresh_is_refused(endpoint: Endpoint, status: int) -> None:
+    endpoint.status, endpoint.refuses = status, lambda request: b"refresh_token" in request.content
+    credential = oml(endpoint)
+    await ready(credential, endpoint)
+    endpoint.now += HOUR - 30
+    await ready(credential, endpoint)
+
+    assert endpoint.grants() == ["password", "refresh_token", "password"]
+
+
+async def test_oml_shows_the_password_once_in_eight_hours(endpoint: Endpoint) -> None:
+    credential = oml(endpoint)
+    for _ in range(10):
+        await ready(credential, endpoint)
+        endpoint.now += HOUR - 30
+
+    assert endpoint.grants() == ["password", *["refresh_token"] * 8, "password"]
+
+
+async def test_a_refused_secret_is_read_again(endpoint: Endpoint) -> None:
+    endpoint.refuses = lambda request: b"old" in request.content
+    passwords = iter(["old", "new"])
+    await ready(Oml(TOKEN_URL, lambda: "scott", lambda: next(passwords)), endpoint)
+
+    assert [json.loads(request.content)["password"] for request in endpoint.asked] == ["old", "new"]
+
+
+MOMENT = datetime(2026, 11, 22, 10, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("body", "date", "expected"),
+    [
+        pytest.param({"token": {"expires_at": "2026-11-22T10:25:00.000000Z"}}, MOMENT, 1500.0, id="by the Date header"),
+        pytest.param(
+            {"token": {"expires_at": "2001-01-01T00:25:00Z"}},
+            datetime(2001, 1, 1, tzinfo=UTC),
+            1500.0,
+            id="a server 25 years off",
+        ),
+        pytest.param({"token": {"expires_at": "2026-11-22T10:25:00"}}, MOMENT, 1500.0, id="no zone is UTC"),
+        pytest.param({"token": {"expires_at": "2026-11-22T10:25:00Z"}}, None, HOUR, id="no Date"),
+        pytest.param({"token": {"expires_at": "2026-11-22T09:59:00Z"}}, MOMENT, HOUR, id="ended before it was given"),
+        pytest.param({"token": {"expires_at": "soon"}}, MOMENT, HOUR, id="no time"),
+        pytest.param({"token": {"expires_at": 7}}, MOMENT, HOUR, id="no text"),
+        pytest.param({"token": []}, MOMENT, HOUR, id="no object"),
+        pytest.param([], MOMENT, HOUR, id="no body"),
+    ],
+)
+def test_keystone_tokens_live_by_the_servers_clock(body: object, date: datetime | None, expected: float) -> None:
+    headers = {"date": format_datetime(date, usegmt=True)} if date else {}
+
+    assert keystone_life(Reply(201, headers, json.dumps(body).encode())) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (10, 10.0),
+        ("7", 7.0),
+        (0, HOUR),
+        (-1, HOUR),
+        (None, HOUR),
+        ("x", HOUR),
+        ("nan", HOUR),
+        ("inf", HOUR),
+        ([], HOUR),
+    ],
+)
+def test_a_life_that_is_no_positive_number_is_an_hour(value: object, expected: float) -> None:
+    assert seconds(value) == expected

@@ -1,0 +1,145 @@
+"""ESS without a socket: a call in, a reply out, the time given by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+ESS = "/ess/rest/scheduler/v1/requests"
+
+
+@pytest.mark.parametrize(
+    ("before", "http", "after"),
+    [
+        ("WAIT", 200, "CANCELLED"),
+        ("READY", 200, "CANCELLED"),
+        ("BLOCKED", 200, "CANCELLED"),
+        ("HOLD", 200, "CANCELLED"),
+        ("RUNNING", 200, "CANCELLING"),
+        ("COMPLETED", 200, "CANCELLING"),
+        ("PAUSED", 200, "CANCELLING"),
+        ("SUCCEEDED", 400, "SUCCEEDED"),
+        ("CANCELLING", 400, "CANCELLING"),
+    ],
+)
+def test_an_ess_cancel_depends_on_the_state(new_bench: Any, before: str, http: int, after: str) -> None:
+    bench = new_bench()
+    bench.job("ess", state=before)
+
+    assert (bench.http(f"POST {ESS}/1/cancel"), bench.state("ess")) == (http, after)
+
+
+def test_an_ess_force_works_after_thirty_minutes_and_not_before(new_bench: Any) -> None:
+    bench = new_bench()
+    bench.job("ess", life="stuck")
+    bench.http(f"POST {ESS}/1/cancel")
+    bench.at += 1799
+    early = bench.http(f"POST {ESS}/1/forceCancel")
+    bench.at += 1
+
+    assert (early, bench.http(f"POST {ESS}/1/forceCancel"), bench.state("ess")) == (400, 200, "CANCELLED")
+
+
+def test_an_ess_check_in_resets_the_force_clock(new_bench: Any) -> None:
+    bench = new_bench()
+    bench.job("ess", life="stuck")
+    bench.http(f"POST {ESS}/1/cancel")
+    bench.at += 1700
+    asked = bench.json(f"POST {ESS}/1/checkInCancelling", {"requestExecutionContext": "x"})
+    bench.at += 1799
+
+    assert asked is True
+    assert bench.json(f"GET {ESS}/1?fields=isForceCancelAllowed") == {"isForceCancelAllowed": False}
+
+
+def test_an_ess_parent_cancels_its_children_and_ends_with_the_last(new_bench: Any) -> None:
+    bench = new_bench()
+    children = [{"id": "2", "state": "WAIT"}, {"id": "3", "cancels_after": 60}]
+    bench.job("ess", children=children)
+    bench.http(f"POST {ESS}/1/cancel")
+    at_once = [bench.state("ess", job_id) for job_id in "123"]
+    bench.at += 60
+
+    assert at_once == ["CANCELLING", "CANCELLED", "CANCELLING"]
+    assert [bench.state("ess", job_id) for job_id in "123"] == ["CANCELLED"] * 3
+
+
+def test_an_ess_delete_hides_a_family_that_has_ended(new_bench: Any) -> None:
+    bench = new_bench()
+    bench.job("ess", life="finished", children=[{"id": "2", "life": "finished"}])
+    tries = [bench.http(f"DELETE {ESS}/{job_id}") for job_id in "211"]
+
+    assert (tries, bench.http(f"GET {ESS}/2")) == ([400, 204, 404], 404)
+
+
+def test_an_ess_request_shows_its_times_with_a_zone(new_bench: Any) -> None:
+    bench = new_bench()
+    bench.job("ess")
+
+    assert bench.json(f"GET {ESS}/1?fields=requestId,state,stateChangeTime") == {
+        "requestId": 1,
+        "state": "RUNNING",
+        "stateChangeTime": "2025-11-23T12:00:00.000Z",
+    }
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        pytest.param('absParentRequestId eq 1 and state eq "RUNNING"', [1, 3], id="family and state"),
+        pytest.param('state eq "WAIT"', [2], id="state"),
+        pytest.param("requestId gt 2", [3, 4], id="greater"),
+        pytest.param('state ne "RUNNING"', [2], id="not equal"),
+    ],
+)
+def test_an_ess_list_is_filtered(new_bench: Any, query: str, found: list[int]) -> None:
+    bench = new_bench()
+    bench.job("ess", children=[{"id": "2", "state": "WAIT"}, "3"])
+    bench.job("ess", "4")
+
+    assert [item["requestId"] for item in bench.json(f"GET {ESS}?q={quote(query)}")["items"]] == found
+
+
+@pytest.mark.parametrize("query", ["state", "nope eq 1", 'state eq "X" or 1', 'state eq "X" and'])
+def test_an_ess_filter_that_cannot_be_read_is_refused(new_bench: Any, query: str) -> None:
+    bench = new_bench()
+    bench.job("ess", state="WAIT")
+
+    assert bench.http(f"GET {ESS}?q={quote(query)}") == 400
+
+
+def test_an_ess_list_has_pages(new_bench: Any) -> None:
+    bench = new_bench(ess={"page_size": 2})
+    bench.job("ess", "{n}", count=3)
+
+    pages = [bench.json(f"GET {ESS}/search/{page}")["items"] for page in range(3)]
+
+    assert [[item["requestId"] for item in page] for page in pages] == [[1, 2], [3], []]
+
+
+def test_an_ess_batch_has_no_items(new_bench: Any) -> None:
+    bench = new_bench()
+    bench.job("ess", "{n}", count=3)
+    reply = bench.json(f"GET {ESS}?id=1,3,99&fields=requestId")
+
+    assert (reply["batch"], "items" in reply) == ([{"requestId": 1}, {"requestId": 3}], False)
+
+
+def test_a_held_ess_request_waits_after_its_release(new_bench: Any) -> None:
+    bench = new_bench()
+    bench.job("ess", state="READY")
+
+    assert [bench.http(f"POST {ESS}/1/{step}") for step in ("hold", "hold", "release")] == [200, 400, 200]
+    assert bench.state("ess") == "WAIT"
+
+
+def test_an_ess_job_reports_its_own_end(new_bench: Any) -> None:
+    bench = new_bench()
+    bench.job("ess", life="stuck")
+    bench.http(f"POST {ESS}/1/cancel")
+    wrong = bench.http(f"POST {ESS}/1/executionStatus", {"requestHandle": "guess", "status": "CANCEL"})
+    right = bench.http(f"POST {ESS}/1/executionStatus", {"requestHandle": "handle-1", "status": "CANCEL"})
+
+    assert (wrong, right, bench.state("ess")) == (400, 200, "CANCELLED")

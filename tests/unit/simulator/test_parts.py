@@ -1,0 +1,192 @@
+"""Clock, switches, faults, tokens, routing and files, each by itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from worker.simulator.clock import Clock, http_date, iso_utc
+from worker.simulator.faults import KINDS, Fault, Faults, fault_from
+from worker.simulator.knobs import CHOICES, Knobs
+from worker.simulator.spec import jobs_from, load
+from worker.simulator.tokens import Tokens
+from worker.simulator.wire import Call, Reply, Route, match
+from worker.simulator.world import World
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Real:
+    """Real time, by hand."""
+
+    def __init__(self) -> None:
+        self.at = 0.0
+
+    def __call__(self) -> float:
+        return self.at
+
+
+def test_the_clock_runs_at_its_speed() -> None:
+    real = Real()
+    clock = Clock(600, start=1000.0, real=real)
+    real.at = 1.0
+
+    assert clock.now() == 1600.0
+
+
+def test_a_change_of_speed_keeps_the_time() -> None:
+    real = Real()
+    clock = Clock(600, start=1000.0, real=real)
+    real.at = 1.0
+    clock.set_speed(0)
+    real.at = 99.0
+
+    assert clock.now() == 1600.0
+
+
+def test_advance_jumps() -> None:
+    assert Clock(0, start=5.0).advance(1800) == 1805.0
+
+
+def test_the_clock_never_goes_back() -> None:
+    with pytest.raises(ValueError, match="forward"):
+        Clock(0).advance(-1)
+
+
+def test_times_have_milliseconds_and_a_zone() -> None:
+    assert iso_utc(1_763_899_200.25) == "2025-11-23T12:00:00.250Z"
+    assert http_date(1_763_899_200.25) == "Sun, 23 Nov 2025 12:00:00 GMT"
+
+
+@pytest.mark.parametrize("changes", [{"ess": {"force_window": 60}}, {"ess.force_window": 60}], ids=["nested", "dotted"])
+def test_a_knob_changes(changes: dict[str, Any]) -> None:
+    assert Knobs().changed(changes).ess.force_window == 60
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"ess.nope": 1},
+        {"xyz": {"a": 1}},
+        {"ess.times": "local"},
+        {"ess.force_window": "30m"},
+        {"ess.check_in_shown": 1},
+        {"ess": 1},
+    ],
+    ids=["name", "group", "choice", "type", "flag", "shape"],
+)
+def test_a_knob_that_cannot_be_is_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="knob"):
+        Knobs().changed(changes)
+
+
+@pytest.mark.parametrize("path", sorted(CHOICES))
+def test_every_choice_names_a_knob_and_holds_its_default(path: str) -> None:
+    group, _, name = path.partition(".")
+
+    assert Knobs().as_dict()[group][name] in CHOICES[path]
+
+
+def fired(fault: Fault, calls: int) -> list[bool]:
+    faults = Faults()
+    faults.add(fault)
+    return [faults.pick("ess", "cancel", "1", "/x/1/cancel") is not None for _ in range(calls)]
+
+
+@pytest.mark.parametrize(
+    ("fault", "expected"),
+    [
+        pytest.param(Fault("reset"), [True, True, True], id="always"),
+        pytest.param(Fault("reset", times=1), [True, False, False], id="once"),
+        pytest.param(Fault("reset", times=1, skip=1), [False, True, False], id="the second time"),
+        pytest.param(Fault("reset", probability=0.0), [False, False, False], id="never"),
+        pytest.param(Fault("reset", system="oml"), [False, False, False], id="another system"),
+        pytest.param(Fault("reset", verb="look"), [False, False, False], id="another verb"),
+        pytest.param(Fault("reset", job_id="2"), [False, False, False], id="another job"),
+        pytest.param(Fault("reset", path="/cancel", times=2), [True, True, False], id="by path"),
+    ],
+)
+def test_a_fault_fires_where_and_as_often_as_it_should(fault: Fault, expected: list[bool]) -> None:
+    assert fired(fault, 3) == expected
+
+
+def test_the_same_seed_throws_the_same_dice() -> None:
+    fault = Fault("reset", probability=0.5, seed=7)
+
+    assert fired(fault, 50) == fired(fault, 50)
+    assert 5 < sum(fired(fault, 50)) < 45
+
+
+def test_every_kind_of_fault_can_be_made() -> None:
+    assert [fault_from({"kind": kind}).kind for kind in KINDS] == list(KINDS)
+
+
+@pytest.mark.parametrize("spec", [{"kind": "fire"}, {"kind": "reset", "job": "1"}, {"kind": "reset", "times": "x"}, {}])
+def test_a_fault_that_cannot_be_read_is_refused(spec: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="fault"):
+        fault_from(spec)
+
+
+def test_a_refresh_stays_inside_the_window() -> None:
+    tokens = Tokens()
+    first = tokens.issue("oml", 0, 3600, window=5000)
+    second = tokens.refresh(first.value, 3000, 3600)
+
+    assert second is not None
+    assert second.expires_at == 5000
+    assert tokens.refresh(second.value, 5000, 3600) is None
+
+
+def test_a_revoked_token_is_neither_valid_nor_refreshed() -> None:
+    tokens = Tokens()
+    token = tokens.issue("oml", 0, 3600)
+    tokens.revoke()
+
+    assert tokens.refresh(token.value, 1, 3600) is None
+
+
+ROUTE = Route("GET", "jobs/{id}", "look", lambda _world, _call: Reply(200))
+
+
+@pytest.mark.parametrize(
+    ("raw", "job_id"),
+    [
+        pytest.param("/jobs/1", "1", id="plain"),
+        pytest.param("/jobs/a%20b%2F..%2Fc%3Fx%3D1%23y", "a b/../c?x=1#y", id="awkward"),
+        pytest.param("/jobs/1?q=/a/b", "1", id="with a query"),
+    ],
+)
+def test_an_id_is_one_segment_whatever_it_holds(raw: str, job_id: str) -> None:
+    found = match([ROUTE], "GET", Call("GET", raw, 0).parts)
+
+    assert found == (ROUTE, {"id": job_id})
+
+
+@pytest.mark.parametrize("raw", ["/jobs", "/jobs/", "/jobs/1/2", "/job/1"])
+def test_another_path_is_no_match(raw: str) -> None:
+    assert match([ROUTE], "GET", Call("GET", raw, 0).parts) is None
+
+
+def test_children_come_behind_their_parent() -> None:
+    made = jobs_from({"system": "ess", "id": 1, "children": [2, {"id": 3, "life": "stuck"}]}, 0)
+
+    assert [(job.id, job.parent, job.life.stuck) for job in made] == [
+        ("1", "", False),
+        ("2", "1", False),
+        ("3", "1", True),
+    ]
+
+
+def test_count_makes_many() -> None:
+    assert [job.id for job in jobs_from({"system": "oml", "id": "j-{n}", "count": 3}, 0)] == ["j-1", "j-2", "j-3"]
+
+
+def test_a_file_brings_knobs_jobs_and_faults(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.toml"
+    path.write_text('[knobs.ess]\nforce_window = 60\n[[jobs]]\nsystem = "ess"\nid = 1\n[[faults]]\nkind = "reset"\n')
+    world = World()
+    load(world, path, 0)
+
+    assert (world.knobs.ess.force_window, list(world.jobs), len(world.faults.show())) == (60, [("ess", "1")], 1)

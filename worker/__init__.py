@@ -1,0 +1,1 @@
+"""Canceller: makes sure that jobs on remote systems really stop."""

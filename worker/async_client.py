@@ -1,0 +1,251 @@
+"""For producers with asyncio: send commands, wait for their end, read events."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Self
+
+from celery import Celery
+
+from config.settings import Settings
+from worker.celery import producer
+from worker.connection import connect
+from worker.errors import InvalidCommand, Permanent, UnknownCancellation
+from worker.messages import Event, parse_command
+from worker.records import Snapshot
+from worker.store import Retention, Store
+
+CHUNK = 500
+"""Commands in one message of `submit_many`."""
+BLOCK = 1.0
+"""Seconds to wait for an event before the record is looked at again."""
+
+
+class StillOpen(TimeoutError):
+    """The wait ended before the cancellation did; it goes on."""
+
+
+class Rejected(Permanent):
+    """The command was refused; the text is the `rejected` event's reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a cancellation ended; `data` is that of its `finished` event."""
+
+    cancellation_id: str
+    outcome: str
+    evidence: str
+    safe_to_rerun: bool
+    detail: str
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class AsyncCancellation:
+    """A command that was sent; `after` is the events' position before it was."""
+
+    client: AsyncClient
+    command_id: str
+    after: str
+
+    async def wait(self, timeout: float | None = None) -> Result:  # noqa: ASYNC109 - as `Client` has it
+        """Wait for the end, `timeout` seconds at most.
+
+        Raises:
+            StillOpen: it has not ended in time.
+            Rejected: the command was refused.
+
+        """
+        return await self.client.wait(self.command_id, timeout, after=self.after)
+
+    async def get(self) -> Snapshot:
+        """Return what is known of it now; raises UnknownCancellation while no worker has taken the command in."""
+        return await self.client.get(self.command_id)
+
+
+class AsyncClient:
+    """Sends commands and reads what became of them, in one asyncio loop."""
+
+    def __init__(self, store: Store, sender: Celery, queue: str) -> None:
+        self._store = store
+        self._sender = sender
+        self._queue = queue
+
+    @classmethod
+    def from_env(cls, settings: Settings | None = None) -> Self:
+        """Connect as the environment says.
+
+        Raises:
+            ConfigurationError: the environment has mistakes, or names no Redis.
+
+        """
+        settings = (settings or Settings.load()).discovered()
+        keep = Retention(settings.keep_events, settings.keep_records, settings.keep_dead_letters)
+        return cls(Store(connect(settings), settings.prefix, keep, 31 * 86400.0), producer(settings), settings.queue)
+
+    async def cancel(self, backend: str, job_id: str | int, **fields: Any) -> AsyncCancellation:
+        """Ask for a job to be stopped; the fields are those of a command.
+
+        Raises:
+            InvalidCommand: nothing was sent.
+
+        """
+        return await self._send("cancel", {"backend": backend, "job_id": job_id, **fields})
+
+    async def delete(self, backend: str, job_id: str | int, **fields: Any) -> AsyncCancellation:
+        """Ask for a job to be stopped and its record to be removed; the fields are those of a command.
+
+        Raises:
+            InvalidCommand: nothing was sent.
+
+        """
+        return await self._send("delete", {"backend": backend, "job_id": job_id, **fields})
+
+    async def submit_many(self, commands: Sequence[Mapping[str, Any]]) -> list[AsyncCancellation]:
+        """Send many commands, hundreds in one message; each is a command with its `verb`.
+
+        Raises:
+            InvalidCommand: nothing was sent; the text names the first wrong command by its index.
+
+        """
+        contents = [_identified(content, f"commands.{index}") for index, content in enumerate(commands)]
+        after = await self._store.last_event_id()
+        for start in range(0, len(contents), CHUNK):
+            await self._task("worker.submit", {"commands": contents[start : start + CHUNK]})
+        return [AsyncCancellation(self, content["command_id"], after) for content in contents]
+
+    async def abort(self, reference: str, *, by: str, reason: str) -> None:
+        """Withdraw a cancellation, named by its id or a command's."""
+        await self._task("worker.abort", {"id": reference, "by": by, "reason": reason})
+
+    async def attest(self, reference: str, *, by: str, reason: str) -> None:
+        """Give one's word that the remote process of a cancellation's job has stopped."""
+        await self._task("worker.attest", {"id": reference, "by": by, "reason": reason})
+
+    async def get(self, reference: str) -> Snapshot:
+        """Return what is known of a cancellation, named by its id or a command's.
+
+        Raises:
+            UnknownCancellation: there is none yet, or no more.
+
+        """
+        return await self._store.get(await self._store.resolve(reference))
+
+    async def open_of(self, backend: str, job_id: str) -> Snapshot:
+        """Return the open cancellation of a job; raises UnknownCancellation if there is none."""
+        found = await self._store.open_id(backend, job_id)
+        if not found:
+            raise UnknownCancellation(f"no cancellation of {backend} {job_id} is open")
+        return await self._store.get(found)
+
+    async def list_open(self, backend: str = "", limit: int = 100) -> list[Snapshot]:
+        """Return up to `limit` open cancellations, of one backend or of all."""
+        found: list[Snapshot] = []
+        for name in [backend] if backend else await self._store.backends():
+            for cancellation_id in await self._store.open_ids(name, limit - len(found)):
+                with suppress(UnknownCancellation):  # it may end while we read
+                    found.append(await self._store.get(cancellation_id))
+        return found
+
+    async def list_finished(self, backend: str = "", limit: int = 100) -> list[Event]:
+        """Return up to `limit` newest `finished` events, of one backend or of all."""
+        found: list[Event] = []
+        async for event in self._store.newest_events(500):
+            if len(found) >= limit:
+                break
+            if event.name == "finished" and backend in {"", event.backend}:
+                found.append(event)
+        return found
+
+    async def wait(self, reference: str, timeout: float | None = None, *, after: str = "") -> Result:  # noqa: ASYNC109 - as `Client` has it
+        """Wait for a cancellation's end, named by its id or a command's; `timeout` in seconds.
+
+        Raises:
+            StillOpen: it has not ended in time.
+            Rejected: the command was refused.
+
+        """
+        position = after or await self._store.last_event_id()
+        try:
+            async with asyncio.timeout(timeout):
+                return await self._wait(reference, position)
+        except TimeoutError:
+            raise StillOpen(f"{reference} is still open after {timeout:g} s; it goes on") from None
+
+    async def events(self, after: str = "", *, follow: bool = True) -> AsyncIterator[Event]:
+        """Yield events behind a position in the stream (all that are kept, if none is given)."""
+        async for _, event in self.entries(after, follow=follow):
+            yield event
+
+    async def entries(self, after: str = "", *, follow: bool = True) -> AsyncIterator[tuple[str, Event]]:
+        """Yield events with their positions, from which a reader may go on later."""
+        position = after or "0-0"
+        while True:
+            page = await self._store.events(position, block=BLOCK if follow else None)
+            for position, event in page:
+                yield position, event
+            if not page and not follow:
+                return
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._store.aclose()
+        await asyncio.to_thread(self._sender.close)
+
+    async def _send(self, verb: str, content: Mapping[str, Any]) -> AsyncCancellation:
+        fields = _identified({"verb": verb, **content}, "command")
+        after = await self._store.last_event_id()
+        await self._task(f"worker.{verb}", {name: value for name, value in fields.items() if name != "verb"})
+        return AsyncCancellation(self, fields["command_id"], after)
+
+    async def _task(self, name: str, kwargs: Mapping[str, Any]) -> None:
+        await asyncio.to_thread(self._sender.send_task, name, kwargs=dict(kwargs), queue=self._queue)
+
+    async def _wait(self, reference: str, position: str) -> Result:
+        while True:
+            result = await self._ended(reference)
+            if result is not None:
+                return result
+            page = await self._store.events(position, block=BLOCK)
+            for _, event in page:
+                if event.name == "rejected" and event.data.get("command_id") == reference:
+                    raise Rejected(str(event.data.get("error")))
+            position = page[-1][0] if page else position
+
+    async def _ended(self, reference: str) -> Result | None:
+        try:
+            seen = await self.get(reference)
+        except UnknownCancellation:
+            return None
+        if seen.record.outcome is None:
+            return None
+        event = await self._store.event(seen.record.last_event)
+        return result_of(seen, event)
+
+
+def result_of(seen: Snapshot, event: Event | None) -> Result:
+    """Put a finished cancellation into words; its event may be past its retention."""
+    data: Mapping[str, Any] = event.data if event else {}
+    return Result(
+        cancellation_id=seen.record.cancellation.id,
+        outcome=str(seen.record.outcome),
+        evidence=str(data.get("evidence", "unknown")),
+        safe_to_rerun=bool(data.get("safe_to_rerun", False)),
+        detail=str(data.get("detail", "")),
+        data=data,
+    )
+
+
+def _identified(content: Mapping[str, Any], place: str) -> dict[str, Any]:
+    """Check a command and give it an id if it has none."""
+    fields = {"command_id": str(uuid.uuid4()), **content}
+    try:
+        parse_command(fields)
+    except InvalidCommand as error:
+        raise InvalidCommand(f"{place}: {error}") from None
+    return fields

@@ -1,0 +1,1 @@
+"""The backends: adapters that translate, and the one module that calls."""

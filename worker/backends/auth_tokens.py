@@ -1,0 +1,199 @@
+"""Credentials that ask a token endpoint, at the configured URL alone.
+
+An endpoint that can't be reached, is overloaded (429, 5xx) or makes no sense is unavailable; one that answers 400, 401
+or 403 is asked once more with the secrets read again, and has then refused.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from abc import abstractmethod
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote_plus
+
+import httpx
+
+from worker.backends.auth import Credential, Monotonic, Read, Token, basic, header_text, lasting, secret
+from worker.backends.base import Reply
+from worker.errors import CallUnanswered, CredentialRefused, CredentialUnavailable
+
+REFUSALS = frozenset({400, 401, 403})
+"""Statuses by which a token endpoint says that the secret is wrong (RFC 6749, 5.2: 400 and 401)."""
+DEFAULT_LIFE = 3600.0
+"""Seconds that a token is taken to live when its endpoint doesn't say; a 401 corrects it."""
+OML_WINDOW = 8 * 3600.0
+"""Seconds after its password grant in which an OML token may be refreshed (Oracle, OML REST: Authenticate)."""
+
+
+class TokenEndpoint(Credential):
+    """Gets its tokens from a URL; `monotonic` measures their lives."""
+
+    def __init__(self, url: str, *, monotonic: Monotonic = time.monotonic) -> None:
+        super().__init__(monotonic=monotonic)
+        self._url = url
+
+    async def _obtain(self, old: Token | None) -> Token:  # noqa: ARG002 - only OML renews from the old one
+        return await self._granted()
+
+    async def _granted(self) -> Token:
+        """Show the secrets, and once more, read anew, if they are refused."""
+        for _ in range(2):
+            since = self._monotonic()
+            reply = await self._ask(self._grant())
+            if reply.ok:
+                return self._token_of(reply, since)
+        raise CredentialRefused(f"{self._place} refuses the credential: {reply.status}")
+
+    async def _ask(self, request: httpx.Request) -> Reply:
+        """Return a success or a refusal; raises CredentialUnavailable for anything else."""
+        try:
+            reply = await self._fetch(request)
+        except CallUnanswered as error:
+            raise CredentialUnavailable(f"the token endpoint gave no answer: {error}") from error
+        if not reply.ok and reply.status not in REFUSALS:
+            raise CredentialUnavailable(f"{self._place} answered {reply.status}")
+        return reply
+
+    def _required(self, value: object) -> str:
+        """Return a token as received; raises CredentialUnavailable if it is none."""
+        if not isinstance(value, str):
+            raise CredentialUnavailable(f"{self._place} answered without a token")
+        return header_text(value)
+
+    @property
+    def _place(self) -> str:
+        return f"the token endpoint at {httpx.URL(self._url).netloc.decode('ascii')}"
+
+    @abstractmethod
+    def _grant(self) -> httpx.Request:
+        """Build the request for a new token, with the secrets as they are now."""
+
+    @abstractmethod
+    def _token_of(self, reply: Reply, since: float) -> Token:
+        """Read the token from a success; `since` is when it was asked for."""
+
+
+class ClientCredentials(TokenEndpoint):
+    """OAuth2 client credentials (RFC 6749, 4.4); the client shows itself by HTTP Basic (2.3.1).
+
+    Oracle Fusion's identity domain: `/oauth2/v1/token`, scope `urn:opc:resource:fusion:<pod>:<product>/`.
+    """
+
+    def __init__(
+        self,
+        token_url: str,
+        client_id: Read,
+        client_secret: Read,
+        *,
+        scope: str | None = None,
+        monotonic: Monotonic = time.monotonic,
+    ) -> None:
+        super().__init__(token_url, monotonic=monotonic)
+        self._client_id = client_id
+        self._client_secret = client_secret
+        self._scope = scope
+
+    def _grant(self) -> httpx.Request:
+        pair = basic(quote_plus(secret(self._client_id)), quote_plus(secret(self._client_secret)))
+        form = {"grant_type": "client_credentials"} | ({"scope": self._scope} if self._scope else {})
+        return httpx.Request("POST", self._url, headers={"Authorization": f"Basic {pair}"}, data=form)
+
+    def _token_of(self, reply: Reply, since: float) -> Token:
+        data = reply.data or {}
+        return lasting(self._required(data.get("access_token")), since, seconds(data.get("expires_in")))
+
+
+class Oml(TokenEndpoint):
+    """Oracle Machine Learning: a password grant, then refreshes that show the old access token.
+
+    There is no separate refresh token (backends.md 2.4, SRC O8). A refused token is not refreshed: a revoked one
+    can't be, so a 401 leads to the password grant at once.
+    """
+
+    def __init__(
+        self, token_url: str, username: Read, password: Read, *, monotonic: Monotonic = time.monotonic
+    ) -> None:
+        super().__init__(token_url, monotonic=monotonic)
+        self._username = username
+        self._password = password
+        self._window_ends = -math.inf
+
+    async def _obtain(self, old: Token | None) -> Token:
+        now = self._monotonic()
+        if old and now < min(old.ends, self._window_ends):
+            reply = await self._ask(self._post({"grant_type": "refresh_token", "token": old.value}))
+            if reply.ok:
+                return self._token_of(reply, now)
+        token = await self._granted()
+        self._window_ends = now + OML_WINDOW
+        return token
+
+    def _grant(self) -> httpx.Request:
+        names = {"username": secret(self._username), "password": secret(self._password)}
+        return self._post({"grant_type": "password"} | names)
+
+    def _post(self, body: Mapping[str, str]) -> httpx.Request:
+        return httpx.Request("POST", self._url, json=body)
+
+    def _token_of(self, reply: Reply, since: float) -> Token:
+        data = reply.data or {}
+        return lasting(self._required(data.get("accessToken")), since, seconds(data.get("expiresIn")))
+
+
+class Keystone(TokenEndpoint):
+    """Keystone v3, and the IAM of MRS's clouds: a project-scoped token by password, sent as `X-Auth-Token`.
+
+    `url` is the service's root; `/v3/auth/tokens` is added. The token comes in the header `X-Subject-Token`, its
+    end as a time of the server's clock, which is held against the same reply's `Date` (OpenStack Identity API v3).
+    """
+
+    header = "X-Auth-Token"
+    scheme = ""
+
+    def __init__(
+        self,
+        url: str,
+        username: Read,
+        password: Read,
+        *,
+        user_domain: str,
+        project_id: str,
+        monotonic: Monotonic = time.monotonic,
+    ) -> None:
+        super().__init__(url.rstrip("/") + "/v3/auth/tokens", monotonic=monotonic)
+        self._username = username
+        self._password = password
+        self._user_domain = user_domain
+        self._project_id = project_id
+
+    def _grant(self) -> httpx.Request:
+        user = {"name": secret(self._username), "password": secret(self._password)}
+        identity = {"methods": ["password"], "password": {"user": user | {"domain": {"name": self._user_domain}}}}
+        body = {"auth": {"identity": identity, "scope": {"project": {"id": self._project_id}}}}
+        return httpx.Request("POST", self._url, json=body)
+
+    def _token_of(self, reply: Reply, since: float) -> Token:
+        return lasting(self._required(reply.headers.get("x-subject-token")), since, keystone_life(reply))
+
+
+def keystone_life(reply: Reply) -> float:
+    """Return how many seconds a token lives, by the server's clock alone."""
+    token: Any = (reply.data or {}).get("token")
+    try:
+        ends = datetime.fromisoformat(token["expires_at"])
+    except (TypeError, KeyError, ValueError):
+        return DEFAULT_LIFE
+    ends = ends if ends.tzinfo else ends.replace(tzinfo=UTC)
+    return seconds((ends - reply.date).total_seconds() if reply.date else None)
+
+
+def seconds(value: object) -> float:
+    """Read a token's life; anything but a positive number, as such or as text, is the default."""
+    try:
+        life = float(value) if isinstance(value, int | float | str) else 0.0
+    except (ValueError, OverflowError):
+        return DEFAULT_LIFE
+    return life if 0.0 < life < math.inf else DEFAULT_LIFE

@@ -1,0 +1,194 @@
+"""What an adapter is: the pure translation between our words and one backend's wire format.
+
+An adapter never does IO. Each of its calls is an exchange: a generator that yields a `Request`,
+is sent the `Reply`, may yield more, and returns what it all means. Whoever drives it does the IO
+(`worker.backends.http`); a reply that never came ends the exchange outside, as unanswered.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, Protocol
+
+from worker.model import Action, Answer, AnswerKind, Job, JobState, Observation, Steps
+
+LONGEST_RETRY_AFTER = 86400.0
+"""Seconds; a backend that asks for more is asked again after a day."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request below a backend's `base_url`.
+
+    `path` holds raw segments: each is percent-encoded as a whole, so an id stays one segment.
+    """
+
+    method: str
+    path: tuple[str, ...]
+    query: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    json: object | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One HTTP reply, whole. Header names are lower case."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+    @property
+    def ok(self) -> bool:
+        """Whether the status is a 2xx."""
+        return 200 <= self.status < 300  # noqa: PLR2004 - what 2xx means
+
+    @property
+    def data(self) -> Mapping[str, Any] | None:
+        """The JSON object in the body, or None if there is none (HTML, truncated, a bare list)."""
+        try:
+            value = json.loads(self.body)
+        except (ValueError, RecursionError):
+            return None
+        return value if isinstance(value, dict) else None
+
+    @property
+    def html(self) -> bool:
+        """Whether a proxy's or a login page speaks, and not the API."""
+        return "html" in self.headers.get("content-type", "").lower() or self.body.lstrip().startswith(b"<")
+
+    @property
+    def empty_or_data(self) -> bool:
+        """Whether the body is what an API gives where it has nothing to say: nothing, or a JSON object."""
+        return not self.body.strip() or self.data is not None
+
+    @property
+    def date(self) -> datetime | None:
+        """The backend's clock: the `Date` header, whole seconds."""
+        try:
+            moment = parsedate_to_datetime(self.headers.get("date", ""))
+        except (ValueError, OverflowError):
+            return None
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds to wait that the backend asks for, from either form of `Retry-After`."""
+        wanted = self.headers.get("retry-after", "").strip()
+        if wanted.isdecimal():
+            return min(float(wanted), LONGEST_RETRY_AFTER)
+        try:
+            until = parsedate_to_datetime(wanted)
+        except (ValueError, OverflowError):
+            return None
+        if not (self.date and until.tzinfo):
+            return None
+        return min(max(0.0, (until - self.date).total_seconds()), LONGEST_RETRY_AFTER)
+
+    def excerpt(self, limit: int = 200) -> str:
+        """Return the start of the body as one printable line, for a `detail`."""
+        return text(self.body[: limit * 4].decode("utf-8", "replace"), limit)
+
+
+def text(value: object, limit: int = 200) -> str:
+    """Return a text or whole number of a reply as one printable line, and anything else as an empty text."""
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return ""
+    return "".join(char if char.isprintable() else " " for char in str(value))[:limit].strip()
+
+
+def facts(data: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, str]:
+    """Pick the listed fields that a reply gives a value."""
+    return {name: value for name in names if (value := text(data.get(name)))}
+
+
+Look = Generator[Request, Reply, Observation | Answer]
+Call = Generator[Request, Reply, Answer]
+
+
+class Adapter(Protocol):
+    """The translation for one kind of backend."""
+
+    @property
+    def steps(self) -> Steps:
+        """The backend's escalation."""
+
+    @property
+    def params(self) -> frozenset[str]:
+        """The names of `params` that a command may carry."""
+
+    def problem(self, job: Job) -> str:
+        """Say why a command for this job can't be taken, or return an empty text."""
+
+    def look(self, job: Job) -> Look:
+        """Observe the job and change nothing; an `Answer` says why nothing was seen."""
+
+    def cancel(self, job: Job) -> Call:
+        """Ask the backend to stop the job."""
+
+    def force(self, job: Job) -> Call:
+        """Take the backend's last resort; only called where `steps.force` holds."""
+
+    def delete(self, job: Job) -> Call:
+        """Remove the job's record."""
+
+
+def call(adapter: Adapter, action: Action, job: Job) -> Call:
+    """Return the exchange of a changing call."""
+    return {Action.CANCEL: adapter.cancel, Action.FORCE: adapter.force, Action.DELETE: adapter.delete}[action](job)
+
+
+COMMON_KINDS: Mapping[int, AnswerKind] = {
+    401: AnswerKind.REFUSED,
+    403: AnswerKind.REFUSED,
+    404: AnswerKind.NOT_FOUND,
+    408: AnswerKind.UNANSWERED,
+    409: AnswerKind.BUSY,
+    429: AnswerKind.BUSY,
+}
+"""What a status means where a backend gives it no meaning of its own.
+
+A 401 reaches an adapter only after the credential was renewed and the call made again.
+A 408 leaves open whether the call had an effect.
+"""
+
+
+def answer(reply: Reply, kind: AnswerKind, *, code: str = "", detail: str = "") -> Answer:
+    """Build an answer of the given kind from a reply."""
+    return Answer(kind, reply.status, code, detail or reply.excerpt(), reply.retry_after)
+
+
+def common_answer(reply: Reply, otherwise: AnswerKind, *, code: str = "", detail: str = "") -> Answer:
+    """Judge a reply by its status alone.
+
+    A 5xx, or a 3xx that nobody asked for, tells nothing. Nor does a proxy's own 404 page: only the
+    API knows whether there is such a job.
+    """
+    if reply.status >= 500 or 300 <= reply.status < 400:  # noqa: PLR2004 - the classes of HTTP statuses
+        kind = AnswerKind.UNANSWERED
+    else:
+        kind = COMMON_KINDS.get(reply.status, otherwise)
+    if kind is AnswerKind.NOT_FOUND and reply.html:
+        kind = AnswerKind.UNANSWERED
+    return answer(reply, kind, code=code, detail=detail)
+
+
+def seen_nothing(judged: Answer) -> Answer:
+    """Turn the judgement of a look's reply into why nothing was seen: busy, refused, or no usable answer."""
+    usable = judged.kind in {AnswerKind.BUSY, AnswerKind.REFUSED}
+    return judged if usable else replace(judged, kind=AnswerKind.UNANSWERED)
+
+
+def gone(reply: Reply, job: Job, raw: str, detail: str = "") -> Observation:
+    """Say that the backend knows no such job."""
+    return Observation(JobState.GONE, raw, job.id, clock=reply.date, detail=detail or reply.excerpt())
+
+
+def no_force(job: Job) -> Call:
+    """Refuse the force step of a backend that has none, without a call."""
+    yield from ()
+    return Answer(AnswerKind.REFUSED, detail=f"this backend has no force step for job {job.id}")

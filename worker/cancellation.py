@@ -1,0 +1,144 @@
+"""Inner values: our durable record of one job that has to stop. Only frozen values, no rule."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, ClassVar
+
+from worker.model import Action, AnswerKind, Force, Job, JobState, Lane, Verb
+
+MILLISECONDS = {"ser_json_temporal": "milliseconds", "val_temporal_unit": "milliseconds"}
+"""How a pydantic `TypeAdapter` writes and reads the times of what is stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """What the commands of a cancellation demand together; joins and operators change it.
+
+    `revision` moves with every change that a decision could depend on.
+    """
+
+    verb: Verb
+    force: Force
+    force_after: float
+    give_up_at: datetime
+    lane: Lane = Lane.INTERACTIVE
+    remote_stopped: str = ""
+    """Who gave the word that the remote process has stopped; empty when nobody did."""
+    aborted: str = ""
+    """Who withdrew the cancellation and why; empty when nobody did."""
+    revision: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A changing call that is about to be made, noted before it is."""
+
+    __pydantic_config__: ClassVar[Any] = MILLISECONDS
+
+    action: Action
+    job_id: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The history of one changing call to one job.
+
+    `accepted` and `unanswered` say whether any try ended so; `last` is how the latest one did, and `last_at` when.
+    `allowed` is what the backend said of a force when it was sent. `retry_after` is in seconds.
+    """
+
+    __pydantic_config__: ClassVar[Any] = MILLISECONDS
+
+    first_at: datetime
+    last_at: datetime
+    last: AnswerKind
+    count: int = 1
+    accepted: bool = False
+    unanswered: bool = False
+    allowed: bool | None = None
+    detail: str = ""
+    retry_after: float | None = None
+
+    @property
+    def effective(self) -> bool:
+        """Whether the call may have changed something."""
+        return self.accepted or self.unanswered
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """When we first saw a job in CANCELLING, and the backend's text for its time then."""
+
+    __pydantic_config__: ClassVar[Any] = MILLISECONDS
+
+    at: datetime
+    since_text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The final state of a job whose record is still to be deleted."""
+
+    state: JobState
+    raw: str
+    verified: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What a cancellation has done and seen so far; only a pass writes it.
+
+    `sent` is keyed by `sent_key`. `waits` counts the waits since something last changed.
+    `held` keeps which reasons of a shut force gate were told. `next` says in words what comes next.
+    """
+
+    __pydantic_config__: ClassVar[Any] = MILLISECONDS
+
+    intent: Intent | None = None
+    sent: Mapping[str, Sent] = field(default_factory=dict)
+    looks: int = 0
+    failed_looks: int = 0
+    waits: int = 0
+    looked_at: datetime | None = None
+    seen_alive: bool = False
+    state: JobState | None = None
+    raw: str = ""
+    end: End | None = None
+    cancelling: Mapping[str, Sight] = field(default_factory=dict)
+    probed_gone: bool = False
+    overdue: bool = False
+    held: tuple[str, ...] = ()
+    facts: Mapping[str, str] = field(default_factory=dict)
+    note: str = ""
+    next: str = ""
+
+
+def sent_key(action: Action, job_id: str) -> str:
+    """Name a changing call in `Progress.sent`; a force counts for each job by itself."""
+    return f"{action}:{job_id}" if action is Action.FORCE else str(action)
+
+
+@dataclass(frozen=True, slots=True)
+class Cancellation:
+    """Our durable record of one job that has to stop."""
+
+    id: str
+    backend: str
+    job_id: str
+    accepted_at: datetime
+    orders: Orders
+    progress: Progress = field(default_factory=Progress)
+    params: Mapping[str, str] = field(default_factory=dict)
+    traceparent: str | None = None
+
+    @property
+    def job(self) -> Job:
+        """The job as an adapter needs it."""
+        removed = any(
+            sent.effective for key, sent in self.progress.sent.items() if key in (Action.CANCEL, Action.DELETE)
+        )
+        return Job(self.job_id, self.params, stop_sent=removed)

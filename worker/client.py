@@ -1,0 +1,107 @@
+"""For producers: send commands, wait for their end, read events. `AsyncClient` does the same within asyncio."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self, TypeVar
+
+from config.settings import Settings
+from worker.async_client import AsyncCancellation, AsyncClient, Rejected, Result, StillOpen
+from worker.connection import LoopThread
+from worker.messages import Event
+from worker.records import Snapshot
+
+__all__ = ["AsyncCancellation", "AsyncClient", "Cancellation", "Client", "Rejected", "Result", "StillOpen"]
+
+Returned = TypeVar("Returned")
+
+
+@dataclass(frozen=True, slots=True)
+class Cancellation:
+    """A command that was sent."""
+
+    client: Client
+    sent: AsyncCancellation
+
+    @property
+    def command_id(self) -> str:
+        """The id of the command."""
+        return self.sent.command_id
+
+    def wait(self, timeout: float | None = None) -> Result:
+        """Wait for the end as `AsyncCancellation.wait` does."""
+        return self.client.call(self.sent.wait(timeout))
+
+    def get(self) -> Snapshot:
+        """Return what is known of it now."""
+        return self.client.call(self.sent.get())
+
+
+class Client:
+    """`AsyncClient` for code without an asyncio loop; also for a thread beside one."""
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self._loop = LoopThread("canceller-client")
+        self._client = self.call(self._open(settings))
+
+    @classmethod
+    def from_env(cls) -> Self:
+        """Connect as the environment says; raises ConfigurationError."""
+        return cls()
+
+    def call(self, work: Coroutine[Any, Any, Returned]) -> Returned:
+        """Run one of the asynchronous client's calls and wait for it."""
+        return self._loop.call(work)
+
+    def cancel(self, backend: str, job_id: str | int, **fields: Any) -> Cancellation:
+        """Ask for a job to be stopped."""
+        return Cancellation(self, self.call(self._client.cancel(backend, job_id, **fields)))
+
+    def delete(self, backend: str, job_id: str | int, **fields: Any) -> Cancellation:
+        """Ask for a job to be stopped and its record to be removed."""
+        return Cancellation(self, self.call(self._client.delete(backend, job_id, **fields)))
+
+    def submit_many(self, commands: Sequence[Mapping[str, Any]]) -> list[Cancellation]:
+        """Send many commands, hundreds in one message."""
+        return [Cancellation(self, sent) for sent in self.call(self._client.submit_many(commands))]
+
+    def abort(self, reference: str, *, by: str, reason: str) -> None:
+        """Withdraw a cancellation."""
+        self.call(self._client.abort(reference, by=by, reason=reason))
+
+    def attest(self, reference: str, *, by: str, reason: str) -> None:
+        """Give one's word that the remote process has stopped."""
+        self.call(self._client.attest(reference, by=by, reason=reason))
+
+    def get(self, reference: str) -> Snapshot:
+        """Return what is known of a cancellation, named by its id or a command's."""
+        return self.call(self._client.get(reference))
+
+    def wait(self, reference: str, timeout: float | None = None) -> Result:
+        """Wait for a cancellation's end, named by its id or a command's."""
+        return self.call(self._client.wait(reference, timeout))
+
+    def events(self, after: str = "", *, follow: bool = True) -> Iterator[Event]:
+        """Yield events behind a position in the stream."""
+        stream = self._client.events(after, follow=follow)
+        while (event := self.call(_next(stream))) is not None:
+            yield event
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.call(self._client.aclose())
+        self._loop.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    async def _open(self, settings: Settings | None) -> AsyncClient:
+        return AsyncClient.from_env(settings)
+
+
+async def _next(stream: AsyncIterator[Event]) -> Event | None:
+    return await anext(stream, None)

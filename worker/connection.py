@@ -1,0 +1,78 @@
+"""Opens Redis as the settings name it, and runs an asyncio loop beside code that has none."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import Sentinel
+from redis.backoff import NoBackoff
+
+from config.errors import ConfigurationError
+from config.settings import Settings
+
+Result = TypeVar("Result")
+
+SOCKET_TIMEOUT = 20.0
+CONNECT_TIMEOUT = 5.0
+
+
+def connect(settings: Settings) -> Redis:
+    """Return a client that repeats nothing by itself: a script that went unanswered is looked at, not sent again.
+
+    Raises:
+        ConfigurationError: there is no Redis to connect to.
+
+    """
+    target = settings.redis
+    if target is None:
+        raise ConfigurationError([NO_REDIS])
+    options: dict[str, Any] = {
+        "socket_timeout": SOCKET_TIMEOUT,
+        "socket_connect_timeout": CONNECT_TIMEOUT,
+        "retry": Retry(NoBackoff(), 0),
+        "health_check_interval": 15,
+    }
+    if target.kind == "url":
+        return Redis.from_url(target.url or "", **options)
+    sentinel = Sentinel(  # type: ignore[no-untyped-call]  # redis-py leaves it without types
+        target.sentinels,
+        sentinel_kwargs={"password": target.sentinel_password, "socket_timeout": CONNECT_TIMEOUT},
+        db=target.db,
+        username=target.username,
+        password=target.password,
+        **options,
+    )
+    master: Redis = sentinel.master_for(target.master or "")
+    return master
+
+
+NO_REDIS = "REDIS_URL: is not set and no embedded server runs: set it, or start one with `canceller up`"
+
+
+class LoopThread:
+    """An asyncio loop in a thread of its own."""
+
+    def __init__(self, name: str) -> None:
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def call(self, work: Coroutine[Any, Any, Result], timeout: float | None = None) -> Result:
+        """Run a coroutine in the loop and wait for it, `timeout` seconds at most."""
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(timeout)
+
+    def close(self) -> None:
+        """End the loop and its thread."""
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join(timeout=5)
+        if not self._thread.is_alive():
+            self.loop.close()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        self.loop.run_forever()

@@ -1,0 +1,43 @@
+"""What can go wrong, sorted by one question: does the same again help."""
+
+from __future__ import annotations
+
+
+class CancellerError(Exception):
+    """Anything that this project raises on purpose."""
+
+
+class Temporary(CancellerError):
+    """The same again may succeed later."""
+
+
+class Permanent(CancellerError):
+    """The same again will fail again."""
+
+
+class StoreUnavailable(Temporary):
+    """Redis can't be reached, or will not take a write now."""
+
+
+class CallUnanswered(Temporary):
+    """A call got no usable answer; nobody knows whether it had an effect."""
+
+
+class CredentialUnavailable(Temporary):
+    """A token could not be fetched now; the call itself was not made."""
+
+
+class CredentialRefused(Permanent):
+    """The token endpoint refuses the credential, also after it was read again."""
+
+
+class InvalidCommand(Permanent):
+    """A command breaks the contract; the text says where."""
+
+
+class UnknownCancellation(Permanent):
+    """No cancellation or command has this id, or its record is past its retention."""
+
+
+class NewerFormat(Permanent):
+    """A record was written by a newer version; it is left alone."""

@@ -1,0 +1,221 @@
+"""PURE: what to do next about one cancellation. Every rule of when to call is in this file and in `gate.py`.
+
+`decide` gets all it needs as arguments: the record, what a look has shown, what the backend's
+configuration allows, and the time. It answers with a value and touches nothing.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from zlib import crc32
+
+from worker.cancellation import Cancellation, Sent
+from worker.decision import Decision, Finish, Hold, Send, Wait
+from worker.gate import candidates, gate
+from worker.model import Action, Answer, AnswerKind, Evidence, JobState, Observation, Outcome, Policy, Verb
+from worker.outcome import ended
+
+JITTER = 0.2
+"""The share of a wait that varies from record to record, so that they do not all come due at once."""
+
+
+def needs_look(cancellation: Cancellation, policy: Policy, suspect: datetime | None = None) -> bool:
+    """Say whether a pass must look before it may decide.
+
+    Only a first cancel may go out unseen, and only where the backend's answer or the next look tells
+    what was (Oracle ESS, Sahara). `suspect` is when Redis may have forgotten what we did last: what was
+    accepted before it looks first.
+    """
+    if cancellation.orders.verb is Verb.DELETE or policy.steps.look_before_cancel:
+        return True
+    if suspect is not None and cancellation.accepted_at <= suspect:
+        return True
+    return bool(cancellation.progress.sent) or cancellation.progress.looked_at is not None
+
+
+def decide(cancellation: Cancellation, seen: Observation | Answer | None, policy: Policy, now: datetime) -> Decision:
+    """Decide the next step.
+
+    `seen` is what a look in this pass has shown, why it showed nothing, or None where none was needed.
+    """
+    if cancellation.orders.aborted:
+        return Finish(Outcome.ABORTED, Evidence.NONE, f"withdrawn by {cancellation.orders.aborted}")
+    if isinstance(seen, Answer):
+        return _unseen(cancellation, seen, policy, now)
+    if seen is not None and seen.final:
+        return _after_the_end(cancellation, seen, policy, now)
+    if now >= cancellation.orders.give_up_at:
+        return _given_up(cancellation)
+    if seen is None:
+        return Send(Action.CANCEL, cancellation.job_id)
+    return _alive(cancellation, seen, policy, now)
+
+
+def after_answer(
+    cancellation: Cancellation, send: Send, answer: Answer, policy: Policy, now: datetime
+) -> Finish | Wait:
+    """Decide how to go on once a changing call was answered, or was not.
+
+    A refusal ends the cancellation. What an answer leaves open a look must tell: at once where nothing
+    can have happened, after `poll.first` where something may have.
+    """
+    if answer.kind is AnswerKind.REFUSED:
+        return refused(answer.detail)
+    if answer.before is not None and answer.before.final and cancellation.orders.verb is Verb.CANCEL:
+        return ended(cancellation, answer.before, policy, now)
+    if answer.kind in {AnswerKind.REJECTED, AnswerKind.NOT_FOUND}:
+        return Wait(now, f"look why the {send.action} was not taken")
+    if answer.kind is AnswerKind.BUSY:
+        delay = policy.poll.first if answer.retry_after is None else answer.retry_after
+        return _wait(cancellation, policy, now, now + timedelta(seconds=delay), f"try the {send.action} again")
+    if send.job_id != cancellation.job_id:
+        return Wait(now, "look for other children that are stuck")
+    return _wait(cancellation, policy, now, now + _first(policy), f"look what the {send.action} has done")
+
+
+def refused(why: str) -> Finish:
+    """End a cancellation that the backend will not carry out."""
+    return Finish(Outcome.REFUSED, Evidence.NONE, why)
+
+
+def overdue(cancellation: Cancellation, policy: Policy, now: datetime) -> bool:
+    """Say whether the job should have stopped by now and nobody was told yet."""
+    return not cancellation.progress.overdue and now >= _warn_at(cancellation, policy)
+
+
+def wants_probe(cancellation: Cancellation, seen: Observation, policy: Policy, now: datetime) -> bool:
+    """Say whether the second source is all that keeps the force gate shut."""
+    if not policy.probes or seen.final:
+        return False
+    gates = (gate(cancellation, member, policy, now) for member in candidates(cancellation, seen, policy))
+    return any(one.shut == ("remote_stopped",) for one in gates)
+
+
+def _unseen(cancellation: Cancellation, answer: Answer, policy: Policy, now: datetime) -> Decision:
+    """Nothing was seen: a backend that will not show the job refuses, all else is tried again."""
+    if answer.kind is AnswerKind.REFUSED:
+        return refused(answer.detail)
+    if now >= cancellation.orders.give_up_at:
+        return _given_up(cancellation)
+    delay = _poll_delay(cancellation, policy, cancellation.progress.failed_looks - 1)
+    if answer.retry_after is not None:
+        delay = max(delay, timedelta(seconds=answer.retry_after))
+    return _wait(cancellation, policy, now, now + delay, "look again, the last look showed nothing")
+
+
+def _after_the_end(cancellation: Cancellation, seen: Observation, policy: Policy, now: datetime) -> Decision:
+    """The job can run no more; a delete still has to remove its record."""
+    if cancellation.orders.verb is Verb.CANCEL or seen.state is JobState.GONE:
+        return ended(cancellation, seen, policy, now)
+    if now >= cancellation.orders.give_up_at:
+        return _given_up(cancellation)
+    if seen.undeletable:
+        return refused(seen.undeletable)
+    return _send_or_wait(cancellation, Action.DELETE, policy, now)
+
+
+def _alive(cancellation: Cancellation, seen: Observation, policy: Policy, now: datetime) -> Decision:
+    """The job may still run: stop it, or wait, or force."""
+    deleting = cancellation.orders.verb is Verb.DELETE
+    if deleting and seen.undeletable:
+        return refused(seen.undeletable)
+    taken = _taken(cancellation)
+    if deleting and policy.steps.delete_stops and not (taken and policy.steps.cancel_removes):
+        return _send_or_wait(cancellation, Action.DELETE, policy, now)
+    asked = Action.CANCEL in cancellation.progress.sent
+    if taken or (asked and seen.state is JobState.CANCELLING):
+        return _force_or_wait(cancellation, seen, policy, now)
+    return _send_or_wait(cancellation, Action.CANCEL, policy, now)
+
+
+def _taken(cancellation: Cancellation) -> bool:
+    sent = cancellation.progress.sent.get(Action.CANCEL)
+    return sent is not None and sent.accepted
+
+
+def _force_or_wait(cancellation: Cancellation, seen: Observation, policy: Policy, now: datetime) -> Decision:
+    """Wait for the stop to be confirmed; force what is stuck and may be forced."""
+    poll = now + _poll_delay(cancellation, policy, cancellation.progress.waits)
+    gates = tuple(
+        (member, gate(cancellation, member, policy, now)) for member in candidates(cancellation, seen, policy)
+    )
+    for member, one in gates:
+        if not one.shut:
+            return Send(Action.FORCE, member.job_id, member.force_allowed)
+    for _, one in gates:
+        if one.wait <= 0:
+            return Hold(_capped(cancellation, policy, now, poll), one)
+    waits = tuple(one.wait for _, one in gates)
+    if not waits:
+        return _wait(cancellation, policy, now, poll, "look again, the job is not confirmed stopped")
+    due = now + timedelta(seconds=min(waits))
+    return _wait(cancellation, policy, now, min(poll, due), f"look again; the force step is due at {due:%H:%M:%S} UTC")
+
+
+def _send_or_wait(cancellation: Cancellation, action: Action, policy: Policy, now: datetime) -> Decision:
+    """Make a changing call unless an earlier try of it forbids that, for now or for good.
+
+    An accepted call is never repeated. One that went unanswered may be, `poll.first` later at the
+    earliest, since this pass's look still shows the job untouched. One that was turned down with
+    nothing done may be after a pause that grows.
+    """
+    sent = cancellation.progress.sent.get(action)
+    if sent is None:
+        return Send(action, cancellation.job_id)
+    if sent.accepted:
+        poll = now + _poll_delay(cancellation, policy, cancellation.progress.waits)
+        return _wait(cancellation, policy, now, poll, f"look again, the {action} is not confirmed")
+    again = sent.last_at + _pause(cancellation, sent, policy)
+    if now >= again:
+        return Send(action, cancellation.job_id)
+    return _wait(cancellation, policy, now, again, f"try the {action} again if the job is still untouched")
+
+
+def _pause(cancellation: Cancellation, sent: Sent, policy: Policy) -> timedelta:
+    if sent.last is AnswerKind.UNANSWERED:
+        return _first(policy)
+    if sent.retry_after is not None:
+        return timedelta(seconds=sent.retry_after)
+    return _poll_delay(cancellation, policy, sent.count - 1)
+
+
+def _given_up(cancellation: Cancellation) -> Finish:
+    """The time is over and the job is not confirmed stopped; the last answer is told as it was."""
+    progress = cancellation.progress
+    last = f"last seen {progress.raw!r}" if progress.raw else "the job was never seen"
+    asked = "" if progress.sent else "nothing was sent"
+    return Finish(Outcome.TIMED_OUT, Evidence.NONE, "; ".join(part for part in (last, asked, progress.note) if part))
+
+
+def matters(cancellation: Cancellation, policy: Policy) -> datetime:
+    """Return the next moment at which something must happen even if the backend can't be called."""
+    give_up_at = cancellation.orders.give_up_at
+    return give_up_at if cancellation.progress.overdue else min(give_up_at, _warn_at(cancellation, policy))
+
+
+def _wait(cancellation: Cancellation, policy: Policy, now: datetime, until: datetime, why: str) -> Wait:
+    return Wait(_capped(cancellation, policy, now, until), why)
+
+
+def _capped(cancellation: Cancellation, policy: Policy, now: datetime, until: datetime) -> datetime:
+    """Never wait past the next thing that matters."""
+    matters = [cancellation.orders.give_up_at]
+    if not cancellation.progress.overdue:
+        matters.append(_warn_at(cancellation, policy))
+    return max(now, min([until, *(moment for moment in matters if moment > now)]))
+
+
+def _warn_at(cancellation: Cancellation, policy: Policy) -> datetime:
+    return cancellation.accepted_at + timedelta(seconds=policy.warn_after)
+
+
+def _first(policy: Policy) -> timedelta:
+    return timedelta(seconds=policy.poll.first)
+
+
+def _poll_delay(cancellation: Cancellation, policy: Policy, waits: int) -> timedelta:
+    """Grow from `poll.first` to `poll.max`, spread by a jitter that is the record's own, not chance."""
+    poll = policy.poll
+    grown = min(poll.max, poll.first * poll.factor ** min(waits, 64))
+    spread = crc32(f"{cancellation.id}:{waits}".encode()) / 0xFFFFFFFF
+    return timedelta(seconds=grown * (1 - JITTER * spread))

@@ -1,0 +1,122 @@
+"""PURE: what the events of a cancellation say. The store adds the command's own fields, ids and times."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from worker.cancellation import Cancellation
+from worker.decision import Finish, Gate, Send
+from worker.evolve import actions
+from worker.model import Action, Answer, AnswerKind, JobState, Observation, Policy
+
+CHILDREN_LIMIT = 1000
+
+CHILD_OUTCOMES: Mapping[JobState, str] = {
+    JobState.CANCELLED: "cancelled",
+    JobState.SUCCEEDED: "completed_anyway",
+    JobState.FAILED: "completed_anyway",
+    JobState.GONE: "cancelled",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One event to be: its type's middle word and what its `data` holds beside the command's own fields."""
+
+    name: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+def sent(send: Send, answer: Answer) -> Fact:
+    """Tell that a changing call was answered, or went unanswered."""
+    said: object = "unanswered"
+    if answer.kind is not AnswerKind.UNANSWERED:
+        said = {"status": answer.status, "code": answer.code or None, "meaning": str(answer.kind)}
+    return Fact(f"{send.action}_sent", {"answer": said, "target_job_id": send.job_id, "detail": answer.detail or None})
+
+
+def held(gate: Gate, now: datetime) -> Fact:
+    """Tell that the force step is due and which of its preconditions does not hold.
+
+    The time is over, so the step may be taken as soon as the conditions hold: `earliest_at` is now.
+    """
+    conditions: dict[str, object] = {
+        condition.name: {"met": "unknown" if condition.met is None else condition.met, "evidence": condition.evidence}
+        for condition in gate.conditions
+    }
+    conditions["earliest_at"] = text(now)
+    return Fact("force_held", {"gate": conditions, "target_job_id": gate.job_id})
+
+
+def overdue(cancellation: Cancellation, policy: Policy) -> Fact:
+    """Tell that the job is not confirmed stopped after `warn_after`."""
+    progress = cancellation.progress
+    return Fact(
+        "overdue",
+        {
+            "warn_after": policy.warn_after,
+            "job_state": progress.state,
+            "raw_state": progress.raw or None,
+            "detail": progress.note or None,
+            "calls": actions(cancellation),
+        },
+    )
+
+
+def finished(cancellation: Cancellation, finish: Finish, seen: Observation | None) -> Fact:
+    """Tell the end, with all that stands behind it."""
+    progress = cancellation.progress
+    return Fact(
+        "finished",
+        {
+            "outcome": finish.outcome,
+            "evidence": finish.evidence,
+            "safe_to_rerun": finish.safe_to_rerun,
+            "job_state": progress.state or JobState.UNKNOWN,
+            "raw_state": progress.end.raw if progress.end and progress.state is JobState.GONE else progress.raw or None,
+            "detail": finish.detail,
+            "calls": actions(cancellation),
+            "backend_facts": dict(progress.facts),
+            "children": _children(cancellation, seen),
+            "attested_by": cancellation.orders.remote_stopped or None,
+            "accepted_at": text(cancellation.accepted_at),
+            **{f"{action}_sent_at": text(_first_at(cancellation, action)) for action in CHANGING},
+        },
+    )
+
+
+def effective(force: str, force_after_seconds: float, give_up_after: float) -> Mapping[str, Any]:
+    """Tell what holds for a command, after the backend's policy and the command's own wishes."""
+    return {"effective": {"force": force, "force_after": force_after_seconds, "give_up_after": give_up_after}}
+
+
+CHANGING = (Action.CANCEL, Action.FORCE, Action.DELETE)
+
+
+def text(moment: datetime | None) -> str | None:
+    """Write a moment as the events do: UTC, milliseconds, `Z`."""
+    if moment is None:
+        return None
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _first_at(cancellation: Cancellation, action: Action) -> datetime | None:
+    moments = [one.first_at for key, one in cancellation.progress.sent.items() if key.partition(":")[0] == action]
+    return min(moments, default=None)
+
+
+def _children(cancellation: Cancellation, seen: Observation | None) -> list[dict[str, object]]:
+    if seen is None:
+        return []
+    return [_child(cancellation, child) for child in seen.children[:CHILDREN_LIMIT]]
+
+
+def _child(cancellation: Cancellation, child: Observation) -> dict[str, object]:
+    by_force = cancellation.progress.sent.get(f"{Action.FORCE}:{child.job_id}")
+    outcome = CHILD_OUTCOMES.get(child.state, "open")
+    if outcome == "cancelled" and by_force is not None and by_force.effective:
+        outcome = "force_cancelled"
+    return {"job_id": child.job_id, "outcome": outcome, "raw_state": child.raw}

@@ -1,0 +1,121 @@
+"""PURE: the force gate, with every precondition of the force step.
+
+Oracle ESS (`POST …/forceCancel`) names three: the caller makes sure that the remote job no longer
+runs; the request waits for an asynchronous response in CANCELLING; at least 30 minutes have passed
+since it went there or since the job last checked in. `force_after` is that time, and a shorter one
+in the configuration changes nothing about what the backend itself will allow.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from worker.cancellation import Cancellation, Sent, sent_key
+from worker.decision import Condition, Gate
+from worker.model import Action, AnswerKind, Force, JobState, Observation, Policy
+
+
+def candidates(cancellation: Cancellation, seen: Observation, policy: Policy) -> tuple[Observation, ...]:
+    """Return the jobs whose force step is still ahead: stuck children first, else the job itself.
+
+    A parent follows its children, so it is none while a child lives. What was forced with an
+    accepted answer is never forced again.
+    """
+    if not policy.steps.force:
+        return ()
+    alive = tuple(child for child in seen.children if not child.final)
+    stuck = (member for member in alive or (seen,) if member.state is JobState.CANCELLING)
+    return tuple(member for member in stuck if not _forced(cancellation, member))
+
+
+def gate(cancellation: Cancellation, member: Observation, policy: Policy, now: datetime) -> Gate:
+    """Judge every precondition for one job in CANCELLING."""
+    wait = max(waited(cancellation, member, policy, now), refused_wait(cancellation, member, policy, now))
+    force = cancellation.orders.force.stricter(policy.force)
+    return Gate(
+        job_id=member.job_id,
+        wait=max(0.0, wait),
+        conditions=(
+            Condition("in_cancelling", met=True, evidence=f"seen in {member.raw}"),
+            Condition("time_over", wait <= 0, _time_evidence(cancellation, member, policy)),
+            Condition("asynchronous", member.asynchronous, _says("isAsynchronous", member.asynchronous)),
+            Condition("backend_allows", member.force_allowed, _says("a force is allowed", member.force_allowed)),
+            Condition("policy_allows", force is not Force.NEVER, f'force = "{force}"'),
+            _proof(cancellation, force, policy),
+        ),
+    )
+
+
+def waited(cancellation: Cancellation, member: Observation, policy: Policy, now: datetime) -> float:
+    """Return how many seconds of `force_after` are left, on the backend's own clock where it shows one.
+
+    Two hosts' wall clocks are never compared: the backend's state change time is set against its
+    own `Date`. Without both, the wait counts on Redis's clock from our first sight of CANCELLING.
+    """
+    needed = force_after(cancellation, policy)
+    if member.since is not None and member.clock is not None:
+        return needed - (member.clock - member.since).total_seconds()
+    sight = cancellation.progress.cancelling.get(member.job_id)
+    return needed - (now - sight.at).total_seconds() if sight else needed
+
+
+def refused_wait(cancellation: Cancellation, member: Observation, policy: Policy, now: datetime) -> float:
+    """Return how many seconds an earlier try of the force step still keeps us from the next.
+
+    A refusal holds for `force_after`, or until a backend that did not say so says that it allows it now.
+    """
+    sent = cancellation.progress.sent.get(sent_key(Action.FORCE, member.job_id))
+    if sent is None:
+        return 0.0
+    if sent.last is AnswerKind.UNANSWERED:
+        pause = policy.poll.first
+    elif sent.last is AnswerKind.BUSY:
+        pause = sent.retry_after or policy.poll.first
+    elif member.force_allowed and sent.allowed is not True:
+        pause = 0.0
+    else:
+        pause = force_after(cancellation, policy)
+    return (sent.last_at + timedelta(seconds=pause) - now).total_seconds()
+
+
+def force_after(cancellation: Cancellation, policy: Policy) -> float:
+    """Return the seconds to wait in CANCELLING: a command can only lengthen what the backend is given."""
+    return max(cancellation.orders.force_after, policy.force_after)
+
+
+def forced(cancellation: Cancellation) -> tuple[Sent, ...]:
+    """Return the force calls that may have had an effect."""
+    return tuple(
+        sent
+        for key, sent in cancellation.progress.sent.items()
+        if key.startswith(f"{Action.FORCE}:") and sent.effective
+    )
+
+
+def _forced(cancellation: Cancellation, member: Observation) -> bool:
+    sent = cancellation.progress.sent.get(sent_key(Action.FORCE, member.job_id))
+    return sent is not None and sent.accepted
+
+
+def _proof(cancellation: Cancellation, force: Force, policy: Policy) -> Condition:
+    """Somebody must know that the remote process is gone, unless the policy does not ask for it."""
+    if cancellation.progress.probed_gone:
+        return Condition("remote_stopped", met=True, evidence="the remote probe says that it is gone")
+    if cancellation.orders.remote_stopped:
+        return Condition("remote_stopped", met=True, evidence=f"attested by {cancellation.orders.remote_stopped}")
+    if force is Force.AUTO:
+        return Condition("remote_stopped", met=None, evidence='not asked for by force = "auto"')
+    missing = "nobody has given their word" + (", and the remote probe does not say so" if policy.probes else "")
+    return Condition("remote_stopped", met=False, evidence=missing)
+
+
+def _time_evidence(cancellation: Cancellation, member: Observation, policy: Policy) -> str:
+    needed = f"{force_after(cancellation, policy):g} s"
+    if member.since is not None and member.clock is not None:
+        spent = (member.clock - member.since).total_seconds()
+        return f"{spent:g} s of {needed} since {member.since_text} on the backend's own clock"
+    return f"{needed} since our first sight of {member.raw}, on Redis's clock"
+
+
+def _says(what: str, said: bool | None) -> str:  # noqa: FBT001 - it is the value that is told
+    return f"the backend does not say whether {what}" if said is None else f"the backend says {what}: {said}".lower()

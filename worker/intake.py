@@ -1,0 +1,154 @@
+"""PURE: from what a producer sent to what the store takes in, or to why it is refused."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from worker import facts
+from worker.backends.base import Adapter
+from worker.errors import InvalidCommand
+from worker.messages import Command, parse_command
+from worker.model import Force, Job, Lane, Policy
+from worker.transitions import Acceptance, Rejection
+
+RAW_LIMIT = 1024 * 1024
+READABLE = ("backend", "job_id", "verb", "reason", "requested_by", "labels", "batch_id")
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What intake must know of one backend."""
+
+    adapter: Adapter
+    policy: Policy
+    require: frozenset[str] = frozenset()
+
+
+def new_id() -> str:
+    """Return a fresh id that sorts by time (UUID version 7, RFC 9562, as plain hex).
+
+    Only its order depends on this host's clock; nothing is decided by it.
+    """
+    stamp = time.time_ns() // 1_000_000
+    return f"{stamp:012x}7{secrets.randbits(12):03x}{0x8000 | secrets.randbits(14):04x}{secrets.randbits(48):012x}"
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """Turns commands into acceptances or rejections for the backends of this deployment."""
+
+    doors: Mapping[str, Door]
+    make_id: Callable[[], str] = field(default=new_id)
+
+    def take(self, content: object, command_id: str) -> Acceptance | Rejection:
+        """Judge one command; `command_id` is its id where it brings none."""
+        try:
+            command = parse_command(content)
+            door = self._door(command)
+        except InvalidCommand as error:
+            return reject(content, command_id, str(error))
+        return self._accept(command, door, command.command_id or command_id)
+
+    def _door(self, command: Command) -> Door:
+        door = self.doors.get(command.backend)
+        if door is None:
+            known = ", ".join(sorted(self.doors)) or "none"
+            raise InvalidCommand(f"backend: no backend has this name; known: {known}")
+        missing = [name for name in sorted(door.require) if not getattr(command, name)]
+        if missing:
+            raise InvalidCommand(f"{', '.join(missing)}: this backend requires it")
+        unknown = sorted(set(command.params) - door.adapter.params)
+        if unknown:
+            known = ", ".join(sorted(door.adapter.params)) or "none"
+            raise InvalidCommand(f"params: this backend has no parameter {', '.join(unknown)}; known: {known}")
+        problem = door.adapter.problem(Job(command.job_id, command.params))
+        if problem:
+            raise InvalidCommand(problem)
+        return door
+
+    def _accept(self, command: Command, door: Door, command_id: str) -> Acceptance:
+        policy = door.policy
+        force = Force(command.force or policy.force).stricter(policy.force)
+        force_after = max(command.force_after or 0.0, policy.force_after)
+        give_up_after = min(command.give_up_after or policy.give_up_after, policy.give_up_after)
+        return Acceptance(
+            cancellation_id=self.make_id(),
+            command_id=command_id,
+            digest=command.digest,
+            backend=command.backend,
+            job_id=command.job_id,
+            verb=command.verb,
+            force=force,
+            force_after=force_after,
+            give_up_after=give_up_after,
+            warn_after=policy.warn_after,
+            lane=Lane(command.lane),
+            remote_stopped=_giver(command, command_id) if command.remote_stopped else "",
+            command=_fixed(command),
+            effective=facts.effective(force, force_after, give_up_after),
+            joined=_joined(command, command_id),
+            params=command.params,
+            traceparent=command.traceparent,
+        )
+
+
+def _giver(command: Command, command_id: str) -> str:
+    return f"{command.requested_by or 'a producer'} (command {command_id})"
+
+
+def _fixed(command: Command) -> Mapping[str, Any]:
+    """Return what every event of a cancellation carries of its first command, beside the verb."""
+    return {
+        "backend": command.backend,
+        "job_id": command.job_id,
+        "reason": command.reason,
+        "requested_by": command.requested_by,
+        "labels": command.labels,
+        "batch_id": command.batch_id,
+    }
+
+
+def _joined(command: Command, command_id: str) -> Mapping[str, Any]:
+    """Return what the joining command itself said, so that nothing of it is lost."""
+    own = {"command_id": command_id, "verb": command.verb, **_fixed(command)}
+    return {"joined": {name: value for name, value in own.items() if name not in {"backend", "job_id"}}}
+
+
+def reject(content: object, command_id: str, reason: str) -> Rejection:
+    """Refuse what could not be read or may not be: the reason, and the raw message as it came."""
+    raw = json.dumps(content, default=repr)
+    readable = content if isinstance(content, Mapping) else {}
+    command_id = _plain(readable.get("command_id"), 128) or command_id
+    return Rejection(
+        mark=f"{command_id} {hashlib.sha256(raw.encode()).hexdigest()}",
+        reason=reason,
+        raw=raw[:RAW_LIMIT],
+        data={
+            "error": reason,
+            "command_id": command_id,
+            **{name: _readable(readable[name]) for name in READABLE if name in readable},
+        },
+        backend=_plain(readable.get("backend"), 64),
+        subject=_plain(readable.get("job_id"), 512),
+    )
+
+
+def _plain(value: object, limit: int) -> str:
+    """Return a text or a number as a text that any JSON reader takes; anything else, or too long a one, as none."""
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return ""
+    text = str(value).encode("utf-8", "replace").decode()
+    return text if len(text) <= limit else ""
+
+
+def _readable(value: object) -> object:
+    """Return a value as far as an event may carry it: short, and never a structure of unknown depth."""
+    if isinstance(value, bool | None):
+        return value
+    return str(value)[:1000].encode("utf-8", "replace").decode()

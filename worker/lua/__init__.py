@@ -1,0 +1,1 @@
+"""The Lua scripts, one for each transition."""

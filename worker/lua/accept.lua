@@ -1,0 +1,85 @@
+-- Take in commands: each opens a cancellation, or joins the open one of its job, once per command id.
+--
+-- KEYS[1]  the events stream
+-- ARGV[1]  for how many days a command id is remembered
+-- ARGV[2…] one JSON object per command:
+--   id (for a new cancellation) c(ommand id) h (digest of its content, 16 characters) b j v p fa l s w k as in the guard
+--   ga (give up after, ms) wa (warn after, ms) fixed, effective, joined (insides of JSON objects for the events)
+-- Returns one "VERDICT ID" per command: accepted, joined, same (nothing happened), or conflict (its id is another command's)
+-- Events: accepted, joined
+
+local STRICTNESS = {auto = 0, attested = 1, never = 2}
+local now, days = clock(), tonumber(ARGV[1])
+
+local function open_cancellation(command)
+  local guard = {
+    f = FORMAT, b = command.b, j = command.j, v = command.v, p = command.p, fa = command.fa, g = now + command.ga,
+    l = command.l, s = command.s, x = '', r = 0, a = now, q = 0, m = now + math.min(command.ga, command.wa), o = '',
+    w = command.w, k = command.k,
+  }
+  redis.call('SET', key('cold', command.id), quote(command.c) .. '\n1\n' .. command.fixed)
+  redis.call('HSET', key('open', command.b), command.j, command.id)
+  redis.call('ZADD', due_key(guard), now, command.id)
+  emit(command.id, guard, 'accepted', command.effective, '', now)
+  save(command.id, guard, '{}')
+end
+
+local function append_id(id, command_id)
+  local cold = redis.call('GET', key('cold', id))
+  local ids, count, fixed = string.match(cold, '^([^\n]*)\n([^\n]*)\n(.*)$')
+  if tonumber(count) < 100 then ids = ids .. ',' .. quote(command_id) end
+  redis.call('SET', key('cold', id), ids .. '\n' .. (tonumber(count) + 1) .. '\n' .. fixed)
+end
+
+-- Merge a command's wishes into the orders; return whether a decision could depend on the change.
+local function merge(guard, command)
+  local changed = false
+  local function set(field, value, when)
+    if when then guard[field] = value; changed = true end
+  end
+  set('v', 'delete', command.v == 'delete' and guard.v ~= 'delete')
+  set('p', command.p, STRICTNESS[command.p] > STRICTNESS[guard.p])
+  set('fa', command.fa, command.fa > guard.fa)
+  set('g', now + command.ga, command.ga > guard.g - guard.a)
+  set('s', command.s, command.s ~= '' and guard.s == '')
+  return changed
+end
+
+local function join(id, guard, progress, command)
+  append_id(id, command.c)
+  local lane = guard.l
+  local changed = merge(guard, command)
+  if command.l == 'i' and lane == 'b' then
+    unschedule(id, guard)
+    guard.l = 'i'
+    changed = true
+  end
+  if changed then
+    guard.r = guard.r + 1
+    hurry(id, guard, now)
+  end
+  emit(id, guard, 'joined', command.joined, '', now)
+  save(id, guard, progress)
+end
+
+local function take(command)
+  local digest, known = recall(command.c, now, days)
+  if digest then return (digest == command.h and 'same ' or 'conflict ') .. known end
+  local verdict = 'accepted'
+  local id = redis.call('HGET', key('open', command.b), command.j)
+  local guard, progress
+  if id then guard, progress = load(id) end
+  if guard then
+    join(id, guard, progress, command)
+    verdict = 'joined'
+  else
+    id = command.id
+    open_cancellation(command)
+  end
+  remember(command.c, command.h, id, now, days)
+  return verdict .. ' ' .. id
+end
+
+local verdicts = {}
+for index = 2, #ARGV do verdicts[#verdicts + 1] = take(cjson.decode(ARGV[index])) end
+return verdicts

@@ -1,0 +1,49 @@
+-- One worker's beat: say that it lives, give back what dead workers had claimed, tell what is due next.
+--
+-- KEYS[1]  the events stream
+-- ARGV     worker, life of a beat (ms), backends…
+-- Returns  {now (ms), next due of each backend (ms, or -1)…}
+-- A dead worker's claim comes back at once, but for an open intent: that call may still be on its way, so it keeps
+-- its whole lease.
+
+local now, worker = clock(), ARGV[1]
+redis.call('SET', key('beat', worker), '1', 'PX', ARGV[2])
+
+local alive = {}
+local function lives(name)
+  if alive[name] == nil then alive[name] = redis.call('EXISTS', key('beat', name)) == 1 end
+  return alive[name]
+end
+
+local function free_dead_claims(backend)
+  local claims = redis.call('HGETALL', key('claims', backend))
+  for index = 1, #claims, 2 do
+    local id, owner = claims[index], string.match(claims[index + 1], '^(.-)/')
+    if not lives(owner) then
+      local guard = load(id)
+      if guard and not guard.i then
+        release(id, guard)
+        redis.call('ZADD', due_key(guard), now, id)
+      end
+    end
+  end
+end
+
+local function soonest(backend)
+  local found = -1
+  local function consider(name)
+    local first = redis.call('ZRANGE', name, 0, 0, 'WITHSCORES')
+    if first[2] and (found < 0 or tonumber(first[2]) < found) then found = tonumber(first[2]) end
+  end
+  for _, class in ipairs(CLASSES) do consider(key('due', backend, class)) end
+  for _, lane in ipairs({'i', 'b'}) do consider(key('lease', backend, lane)) end
+  consider(key('park', backend))
+  return found
+end
+
+local out = {now}
+for index = 3, #ARGV do
+  free_dead_claims(ARGV[index])
+  out[#out + 1] = soonest(ARGV[index])
+end
+return out

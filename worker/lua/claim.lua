@@ -1,0 +1,139 @@
+-- Claim due records of one backend for one worker: a claim is a lease, and only a claimed record has one.
+--
+-- KEYS[1]  the events stream
+-- ARGV     backend, worker, slots (most to claim), lease (ms), max in flight (over all workers), rate (calls per
+--          second, 0 = unlimited), batch slots (most in flight that the batch lane may hold)
+-- Returns  {now (ms), suspect (ms, before which Redis may have forgotten something, or 0), next due (ms, or -1),
+--          blind (1: the backend is paused, no calls), then token, id, hot value of each claimed record}
+-- Interactive records go first, batch ones take what is left; within a lane polls and first passes alternate.
+
+local backend, worker = ARGV[1], ARGV[2]
+local slots, lease, most, rate, batch = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
+local now = clock()
+local RETURN_AT_ONCE = 50 -- parked records that come back per claim once the backend answers again
+local out = {now, 0, -1, 0}
+
+-- A server that we do not know may have lost what another one had: a restart, a failover.
+local function suspect()
+  local run_id = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
+  local known = redis.call('HMGET', key('server'), 'run_id', 'suspect')
+  if known[1] == run_id then return tonumber(known[2]) end
+  local since = known[1] and now or 0
+  redis.call('HSET', key('server'), 'run_id', run_id, 'suspect', since)
+  return since
+end
+
+local function expire_leases()
+  for _, lane in ipairs({'i', 'b'}) do
+    for _, id in ipairs(redis.call('ZRANGEBYSCORE', key('lease', backend, lane), '-inf', now, 'LIMIT', 0, 100)) do
+      local guard = load(id)
+      redis.call('HDEL', key('claims', backend), id)
+      redis.call('ZREM', key('lease', backend, lane), id)
+      if guard and guard.o == '' then redis.call('ZADD', due_key(guard), now, id) end
+    end
+  end
+end
+
+local function tokens()
+  if rate <= 0 then return math.huge end
+  local state = redis.call('HMGET', key('limit', backend), 'tokens', 'at')
+  local burst = math.max(1, rate / 10)
+  local left = math.min(burst, (tonumber(state[1]) or burst) + (now - (tonumber(state[2]) or now)) * rate / 1000)
+  redis.call('HSET', key('limit', backend), 'tokens', left, 'at', now)
+  return left
+end
+
+local function claim(id)
+  local guard, newer, value = load(id)
+  for _, class in ipairs(CLASSES) do redis.call('ZREM', key('due', backend, class), id) end
+  if not guard and newer then redis.call('ZADD', due_key(newer), now + 60000, id) end
+  if not guard or guard.o ~= '' then return false end
+  local token = worker .. '/' .. now .. '/' .. #out
+  redis.call('HSET', key('claims', backend), id, token)
+  redis.call('ZADD', key('lease', backend, guard.l), now + lease, id)
+  out[#out + 1], out[#out + 2] = token, id
+  out[#out + 1] = value
+  return true
+end
+
+local function take(class, count)
+  if count <= 0 then return 0 end
+  local taken = 0
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', key('due', backend, class), '-inf', now, 'LIMIT', 0, count)) do
+    if claim(id) then taken = taken + 1 end
+  end
+  return taken
+end
+
+local function take_lane(lane, count)
+  local polls = take(lane .. 'p', math.ceil(count / 2))
+  local firsts = take(lane .. 'f', count - polls)
+  return polls + firsts + take(lane .. 'p', count - polls - firsts)
+end
+
+local function next_due()
+  local soonest = -1
+  for _, class in ipairs(CLASSES) do
+    local first = redis.call('ZRANGE', key('due', backend, class), 0, 0, 'WITHSCORES')
+    if first[2] and (soonest < 0 or tonumber(first[2]) < soonest) then soonest = tonumber(first[2]) end
+  end
+  return soonest
+end
+
+local function park_due()
+  for _, class in ipairs(CLASSES) do
+    for _, id in ipairs(redis.call('ZRANGEBYSCORE', key('due', backend, class), '-inf', now, 'LIMIT', 0, 100)) do
+      local guard = load(id)
+      redis.call('ZREM', key('due', backend, class), id)
+      if guard and guard.o == '' then redis.call('ZADD', key('park', backend), guard.m, id) end
+    end
+  end
+end
+
+-- While the backend is paused nothing is called; what matters without a call (a deadline, an abort) goes on.
+local function claim_blind(pause_end)
+  park_due()
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', key('park', backend), '-inf', now, 'LIMIT', 0, slots)) do
+    redis.call('ZREM', key('park', backend), id)
+    claim(id)
+  end
+  local first = redis.call('ZRANGE', key('park', backend), 0, 0, 'WITHSCORES')
+  out[3], out[4] = math.min(pause_end, tonumber(first[2] or pause_end)), 1
+  local due = next_due()
+  if due >= 0 then out[3] = math.min(out[3], due) end
+end
+
+local function unpark()
+  for _, id in ipairs(redis.call('ZRANGE', key('park', backend), 0, RETURN_AT_ONCE - 1)) do
+    local guard = load(id)
+    redis.call('ZREM', key('park', backend), id)
+    if guard and guard.o == '' then redis.call('ZADD', due_key(guard), now, id) end
+  end
+end
+
+-- How many calls may be in flight: one probe while the breaker is half open, then more with each success.
+local function allowed(breaker)
+  if breaker[1] == '1' then return 1 end
+  return math.min(most, tonumber(breaker[3]) or most)
+end
+
+out[2] = suspect()
+expire_leases()
+local breaker = redis.call('HMGET', key('breaker', backend), 'open', 'until', 'ramp')
+if breaker[1] == '1' and tonumber(breaker[2]) > now then
+  claim_blind(tonumber(breaker[2]))
+  return out
+end
+unpark()
+local held = redis.call('ZCARD', key('lease', backend, 'b'))
+local flying = redis.call('ZCARD', key('lease', backend, 'i')) + held
+local left = tokens()
+local free = math.floor(math.min(slots, allowed(breaker) - flying, left))
+if free > 0 then
+  local taken = take_lane('i', free)
+  taken = taken + take_lane('b', math.min(free - taken, batch - held))
+  if rate > 0 then redis.call('HINCRBYFLOAT', key('limit', backend), 'tokens', -taken) end
+end
+out[3] = next_due()
+if left < 1 and out[3] >= 0 then out[3] = math.max(out[3], now + math.ceil((1 - left) * 1000 / rate)) end
+return out

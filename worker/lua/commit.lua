@@ -1,0 +1,115 @@
+-- Commit what passes have found and decided: record, schedule and events in one step.
+--
+-- KEYS[1]  the events stream
+-- ARGV     per record: id, claim token, revision that the pass has seen, mode, progress (JSON), due (ms),
+--          matters (ms, the next thing that matters without a call), calls made, verdict on the backend
+--          ("ok", "bad:FAILURES:PAUSE_MS" or ""), keep (s, a finished record's life), number of events,
+--          and per event: name, extra (inside of a JSON object), outcome
+-- Modes    intent: note a changing call and keep the claim; wait: give the record back, due later; finish: the end
+-- Returns  per record: 1 done; 0 refused, since the orders changed since the claim (an intent or a finish only; the
+--          record is due at once); -1 fenced, the claim is no longer ours and nothing was written
+-- Events   those given; canceller.backend.paused.v1 and .resumed.v1 where a verdict turns the breaker
+
+local now = clock()
+local at = 0
+local function arg() at = at + 1; return ARGV[at] end
+
+local function backend_event(backend, name, data)
+  append_event('{"specversion":"1.0","id":"' .. backend .. '-' .. name .. '-' .. now .. '","source":' .. source(backend)
+    .. ',"type":"canceller.backend.' .. name .. '.v1","subject":"' .. backend .. '","time":"' .. iso(now)
+    .. '","datacontenttype":"application/json","backend":"' .. backend .. '","data":{"backend":"' .. backend .. '"' .. data .. '}}')
+end
+
+local function succeeded(breaker, backend)
+  local state = redis.call('HMGET', breaker, 'fails', 'open', 'ramp')
+  if not state[1] then return end
+  if state[2] == '1' then
+    redis.call('HSET', breaker, 'fails', 0, 'open', 0, 'ramp', 2)
+    backend_event(backend, 'resumed', '')
+  elseif state[3] and tonumber(state[3]) < 1024 then
+    redis.call('HSET', breaker, 'fails', 0, 'ramp', tonumber(state[3]) + 1)
+  else
+    redis.call('DEL', breaker)
+  end
+end
+
+local function failed(breaker, backend, failures, pause)
+  local fails = redis.call('HINCRBY', breaker, 'fails', 1)
+  local state = redis.call('HMGET', breaker, 'open', 'until')
+  if fails < failures or (tonumber(state[2]) or 0) > now then return end
+  redis.call('HSET', breaker, 'open', 1, 'until', now + pause)
+  if state[1] ~= '1' then
+    backend_event(backend, 'paused', ',"failures":' .. fails .. ',"until":"' .. iso(now + pause) .. '"')
+  end
+end
+
+local function judge(backend, verdict)
+  local breaker = key('breaker', backend)
+  if verdict == 'ok' then return succeeded(breaker, backend) end
+  local failures, pause = string.match(verdict, '^bad:(%d+):(%d+)$')
+  if failures then failed(breaker, backend, tonumber(failures), tonumber(pause)) end
+end
+
+local function emit_all(id, guard, events)
+  local last
+  for _, event in ipairs(events) do last = emit(id, guard, event[1], event[2], event[3], now) end
+  return last
+end
+
+local function finish(id, guard, events, progress, keep)
+  guard.o = events[#events][3]
+  guard.i, guard.e = nil, now
+  guard.z = emit_all(id, guard, events)
+  save(id, guard, progress)
+  if redis.call('HGET', key('open', guard.b), guard.j) == id then redis.call('HDEL', key('open', guard.b), guard.j) end
+  redis.call('EXPIRE', key('hot', id), keep)
+  redis.call('EXPIRE', key('cold', id), keep)
+end
+
+local function give_back(id, guard, due)
+  guard.n = 1
+  redis.call('ZADD', due_key(guard), due, id)
+end
+
+local function commit(id, token, revision, mode, progress, due, matters, verdict, keep, events)
+  local guard, before = load(id)
+  if not guard or redis.call('HGET', key('claims', guard.b), id) ~= token then return -1 end
+  judge(guard.b, verdict)
+  if mode ~= 'wait' and guard.r ~= revision then
+    release(id, guard)
+    give_back(id, guard, now)
+    save(id, guard, before)
+    return 0
+  end
+  if mode ~= 'intent' then release(id, guard) end
+  if mode == 'finish' then
+    finish(id, guard, events, progress, keep)
+    return 1
+  end
+  emit_all(id, guard, events)
+  guard.i = mode == 'intent' and 1 or nil
+  if mode == 'wait' then
+    guard.m = guard.x ~= '' and now or matters
+    give_back(id, guard, guard.r ~= revision and now or due)
+  end
+  save(id, guard, progress)
+  return 1
+end
+
+local function charge(backend_limit, calls)
+  if redis.call('EXISTS', backend_limit) == 1 then redis.call('HINCRBYFLOAT', backend_limit, 'tokens', -calls) end
+end
+
+local results = {}
+while at < #ARGV do
+  local id, token, revision, mode, progress = arg(), arg(), tonumber(arg()), arg(), arg()
+  local due, matters, calls, verdict, keep, count = tonumber(arg()), tonumber(arg()), tonumber(arg()), arg(), tonumber(arg()), tonumber(arg())
+  local events = {}
+  for index = 1, count do events[index] = {arg(), arg(), arg()} end
+  results[#results + 1] = commit(id, token, revision, mode, progress, due, matters, verdict, keep, events)
+  if calls > 1 then
+    local guard = load(id)
+    if guard then charge(key('limit', guard.b), calls - 1) end
+  end
+end
+return results

@@ -1,0 +1,144 @@
+-- What every script shares; the loader puts it in front of each.
+--
+-- Every key lies under the hash tag of KEYS[1], so one deployment is one slot of a cluster:
+--   :events            stream of CloudEvents, one field `event`
+--   :dead              stream of dead letters
+--   :hot:ID            "guard JSON \n progress JSON" of a cancellation; scripts own the guard, passes own the progress
+--   :cold:ID           "command ids \n their number \n fixed fields", JSON fragments for its events
+--   :open:BACKEND      hash, job id -> id of its open cancellation
+--   :due:BACKEND:LP    zset, id -> due time (ms); L = i(nteractive) or b(atch), P = f(irst pass) or p(oll)
+--   :park:BACKEND      zset, id -> time of the next thing that matters, while the backend is paused
+--   :lease:BACKEND:L   zset, id -> end of its lease (ms)
+--   :claims:BACKEND    hash, id -> claim token, "WORKER/..."
+--   :limit:BACKEND     hash, rate limiter: tokens, at
+--   :breaker:BACKEND   hash: fails, open, until, ramp
+--   :cmd:DAY:SHARD     hash, digest of a command id -> "digest of its content" .. id of its cancellation
+--   :beat:WORKER       string with a TTL: this worker lives
+--   :server            hash, run_id of the Redis server and since when we know it
+--
+-- The guard: f(ormat) b(ackend) j(ob id) v(erb) p(olicy of force) fa (force after, s) g(ive up at, ms) l(ane)
+--   s(topped, by whom) x (aborted, by whom) r(evision) a(ccepted at, ms) q (sequence) n (1 after the first pass)
+--   i (1 with an open intent) m (when something matters without a call, ms) o(utcome) e(nded at, ms) z (its last event's id)
+--   w (traceparent) k (params)
+
+local base = string.match(KEYS[1], '^({.-})')
+local FORMAT = 1
+local CLASSES = {'ip', 'if', 'bp', 'bf'}
+
+local function clock()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+local function iso(ms)
+  local days, rest = math.floor(ms / 86400000), ms % 86400000
+  -- civil date from days since 1970-01-01, with years that start in March
+  local z = days + 719468
+  local era = math.floor(z / 146097)
+  local doe = z - era * 146097
+  local yoe = math.floor((doe - math.floor(doe / 1460) + math.floor(doe / 36524) - math.floor(doe / 146096)) / 365)
+  local doy = doe - (365 * yoe + math.floor(yoe / 4) - math.floor(yoe / 100))
+  local mp = math.floor((5 * doy + 2) / 153)
+  local day = doy - math.floor((153 * mp + 2) / 5) + 1
+  local month = mp < 10 and mp + 3 or mp - 9
+  local year = yoe + era * 400 + (month <= 2 and 1 or 0)
+  return string.format('%04d-%02d-%02dT%02d:%02d:%02d.%03dZ', year, month, day,
+    math.floor(rest / 3600000), math.floor(rest / 60000) % 60, math.floor(rest / 1000) % 60, rest % 1000)
+end
+
+local function key(...)
+  return base .. ':' .. table.concat({...}, ':')
+end
+
+-- Return a record's guard, its progress and its whole value; nil for none. Of one of a newer format only its guard, second.
+local function load(id)
+  local value = redis.call('GET', key('hot', id))
+  if not value then return nil end
+  local stop = string.find(value, '\n', 1, true)
+  local guard = cjson.decode(string.sub(value, 1, stop - 1))
+  if guard.f > FORMAT then return nil, guard, nil end
+  return guard, string.sub(value, stop + 1), value
+end
+
+local function save(id, guard, progress)
+  redis.call('SET', key('hot', id), cjson.encode(guard) .. '\n' .. progress)
+end
+
+local function due_key(guard)
+  return key('due', guard.b, guard.l .. (guard.n == 1 and 'p' or 'f'))
+end
+
+local function unschedule(id, guard)
+  for _, class in ipairs(CLASSES) do redis.call('ZREM', key('due', guard.b, class), id) end
+  redis.call('ZREM', key('park', guard.b), id)
+end
+
+local function claimed(id, guard)
+  return redis.call('HEXISTS', key('claims', guard.b), id) == 1
+end
+
+-- Make a waiting record due at once. A claimed one is left: its pass will see the new revision.
+local function hurry(id, guard, now)
+  if claimed(id, guard) then return end
+  unschedule(id, guard)
+  redis.call('ZADD', due_key(guard), now, id)
+end
+
+local function release(id, guard)
+  redis.call('HDEL', key('claims', guard.b), id)
+  redis.call('ZREM', key('lease', guard.b, 'i'), id)
+  redis.call('ZREM', key('lease', guard.b, 'b'), id)
+end
+
+local function append_event(event)
+  return redis.call('XADD', key('events'), '*', 'event', event)
+end
+
+local function quote(text)
+  return (string.gsub(cjson.encode(text), '\\/', '/'))
+end
+
+local function source(backend)
+  return quote('/' .. string.sub(base, 2, -2) .. '/' .. backend)
+end
+
+-- Append one event of a cancellation. `extra` is the inside of a JSON object, or empty. Counts the sequence in
+-- the guard, which the caller saves. Returns the event's id in the stream.
+local function emit(id, guard, name, extra, outcome, now)
+  guard.q = guard.q + 1
+  local cold = redis.call('GET', key('cold', id)) or '\n0\n'
+  local ids, count, fixed = string.match(cold, '^([^\n]*)\n([^\n]*)\n(.*)$')
+  local data = '"cancellation_id":"' .. id .. '","command_ids":[' .. ids .. '],'
+  if tonumber(count) > 100 then data = data .. '"command_ids_total":' .. count .. ',' end
+  data = data .. fixed .. ',"verb":"' .. guard.v .. '"'
+  if extra ~= '' then data = data .. ',' .. extra end
+  return append_event('{"specversion":"1.0","id":"' .. id .. '-' .. guard.q .. '","source":' .. source(guard.b)
+    .. ',"type":"canceller.cancellation.' .. name .. '.v1","subject":' .. quote(guard.j)
+    .. ',"time":"' .. iso(now) .. '","datacontenttype":"application/json","backend":"' .. guard.b
+    .. '","cancellationid":"' .. id .. '"' .. (outcome ~= '' and ',"outcome":"' .. outcome .. '"' or '')
+    .. ',"sequence":"' .. guard.q .. '"' .. (guard.w and ',"traceparent":' .. quote(guard.w) or '')
+    .. ',"data":{' .. data .. '}}')
+end
+
+-- Command ids are kept in small hashes, by day and shard, so that they stay compact and expire together.
+local function command_slot(command_id)
+  local digest = redis.sha1hex(command_id)
+  return string.sub(digest, 1, 3), string.sub(digest, 4, 27)
+end
+
+local function recall(command_id, now, days)
+  local shard, field = command_slot(command_id)
+  local today = math.floor(now / 86400000)
+  for back = 0, days do
+    local value = redis.call('HGET', key('cmd', today - back, shard), field)
+    if value then return string.sub(value, 1, 16), string.sub(value, 17) end
+  end
+  return nil
+end
+
+local function remember(command_id, digest, id, now, days)
+  local shard, field = command_slot(command_id)
+  local slot = key('cmd', math.floor(now / 86400000), shard)
+  redis.call('HSET', slot, field, digest .. id)
+  redis.call('EXPIRE', slot, (days + 1) * 86400)
+end

@@ -1,0 +1,164 @@
+"""Wire shapes: the `Command` that comes in and the `Event` that goes out. The contract names every field."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import unicodedata
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StringConstraints,
+    ValidationError,
+)
+
+from worker.errors import InvalidCommand
+
+SUBMIT_LIMIT = 1000
+PROBLEM_LIMIT = 1000
+
+
+def _job_id(value: object) -> object:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _printable(value: str) -> str:
+    if not value.isprintable():
+        raise ValueError("holds a character that can't be printed")
+    return value
+
+
+def _no_dots(value: str) -> str:
+    if value in {".", ".."}:
+        raise ValueError("'.' and '..' are no job ids: a URL would lose them")
+    return value
+
+
+def _no_control(value: str) -> str:
+    if any(unicodedata.category(char) in {"Cc", "Cs"} for char in value):
+        raise ValueError("holds a control character or half of a surrogate pair")
+    return value
+
+
+def _number(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("is not a number of seconds")  # noqa: TRY004 - pydantic wants a ValueError
+    return value
+
+
+def _clean(limit: int, at_least: int = 0) -> tuple[Any, Any]:
+    return StringConstraints(min_length=at_least, max_length=limit), AfterValidator(_no_control)
+
+
+Name = Annotated[str, *_clean(64, 1)]
+Id = Annotated[str, *_clean(128, 1)]
+Short = Annotated[str, *_clean(128)]
+Label = Annotated[str, *_clean(256)]
+Param = Annotated[str, *_clean(512)]
+Reason = Annotated[str, *_clean(1000)]
+Token = Annotated[str, *_clean(8192)]
+JobId = Annotated[
+    str,
+    BeforeValidator(_job_id),
+    StringConstraints(min_length=1, max_length=512),
+    AfterValidator(_printable),
+    AfterValidator(_no_dots),
+]
+Seconds = Annotated[float, BeforeValidator(_number), Field(gt=0, le=10 * 365 * 86400, allow_inf_nan=False)]
+
+
+class Command(BaseModel):
+    """One producer's wish that a job be stopped, or stopped and its record removed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    verb: Literal["cancel", "delete"]
+    backend: Name
+    job_id: JobId
+    command_id: Id | None = None
+    reason: Reason | None = None
+    requested_by: Short | None = None
+    force: Literal["auto", "attested", "never"] | None = None
+    force_after: Seconds | None = None
+    give_up_after: Seconds | None = None
+    remote_stopped: StrictBool = False
+    lane: Literal["interactive", "batch"] = "interactive"
+    batch_id: Short | None = None
+    labels: Annotated[dict[Name, Label], Field(max_length=16)] = {}
+    params: Annotated[dict[Name, Param], Field(max_length=32)] = {}
+    traceparent: Short | None = None
+    token: Token | None = Field(default=None, repr=False)
+
+    @property
+    def digest(self) -> str:
+        """Name the content: the same command id with another digest is another command."""
+        content = self.model_dump(exclude={"command_id", "traceparent", "token"}, exclude_none=True)
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+class Event(BaseModel):
+    """One CloudEvents 1.0 event, as a consumer reads it. Unknown attributes are kept."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    id: str
+    source: str
+    type: str
+    time: str
+    subject: str | None = None
+    backend: str | None = None
+    cancellationid: str | None = None
+    outcome: str | None = None
+    sequence: str | None = None
+    traceparent: str | None = None
+    data: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The middle word of the type, e.g. `finished`."""
+        return self.type.split(".")[-2]
+
+    @property
+    def command_ids(self) -> list[str]:
+        """The ids of the commands that this event is about."""
+        ids: list[str] = self.data.get("command_ids") or [self.data.get("command_id") or ""]
+        return ids
+
+
+def parse_command(content: object) -> Command:
+    """Read one command.
+
+    Raises:
+        InvalidCommand: the text names every field that is wrong, never a value.
+
+    """
+    if not isinstance(content, Mapping):
+        raise InvalidCommand(f"a command is a JSON object, this is a {type(content).__name__}")
+    try:
+        return Command.model_validate(dict(content))
+    except ValidationError as error:
+        raise InvalidCommand(problems(error)) from None
+    except RecursionError:
+        raise InvalidCommand("the command is nested too deep") from None
+
+
+def problems(error: ValidationError) -> str:
+    """Write a validation error as one line for a person."""
+    lines = (
+        f"{'.'.join(str(part) for part in detail['loc']) or 'command'}: {_plain(detail['msg'])}"
+        for detail in error.errors(include_input=False, include_url=False)
+    )
+    return "; ".join(lines)[:PROBLEM_LIMIT]
+
+
+def _plain(message: str) -> str:
+    return {"Extra inputs are not permitted": "is no field of a command"}.get(
+        message, message.removeprefix("Value error, ")
+    )

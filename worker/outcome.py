@@ -1,0 +1,108 @@
+"""PURE: how a cancellation ended, judged from what was sent and what is seen."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from worker.cancellation import Cancellation, Sent
+from worker.decision import Finish
+from worker.gate import forced
+from worker.model import Action, Evidence, JobState, Observation, Outcome, Policy, Verb
+
+CLOCK_ERROR = 2.0
+"""Seconds by which a `Date` header (whole seconds) and a call's way may mislead about a moment."""
+
+BY_UNANSWERED = "our call went unanswered and the job has ended since: the end counts as after it"
+
+
+def ended(cancellation: Cancellation, seen: Observation, policy: Policy, now: datetime) -> Finish:
+    """Name the outcome of a cancellation whose job is seen to have ended, or to be gone."""
+    if seen.state is JobState.GONE:
+        outcome, detail = _gone(cancellation, policy)
+    else:
+        outcome, detail = _final(cancellation, seen, now)
+    evidence = Evidence.NONE if outcome is Outcome.NOT_FOUND else _evidence(cancellation, seen, outcome, policy)
+    return Finish(outcome, evidence, "; ".join(part for part in (detail, seen.detail) if part))
+
+
+def _gone(cancellation: Cancellation, policy: Policy) -> tuple[Outcome, str]:
+    """Judge a record that is not there (any more)."""
+    stop, delete, known = _stop(cancellation), _effective(cancellation, Action.DELETE), _known(cancellation)
+    if cancellation.orders.verb is Verb.DELETE and (delete or (stop and known)):
+        return Outcome.DELETED, "" if delete else "somebody else removed the record after our stop"
+    if stop and (known or stop.accepted):
+        return Outcome.CANCELLED, "" if policy.steps.cancel_removes else "the record vanished after our stop"
+    if known:
+        return Outcome.ALREADY_FINISHED, "the record vanished before we changed anything"
+    return Outcome.NOT_FOUND, "our call went unanswered, and no such job was ever seen" if stop else ""
+
+
+def _final(cancellation: Cancellation, seen: Observation, now: datetime) -> tuple[Outcome, str]:
+    """Judge a job that has ended and still has its record."""
+    if not _after_us(cancellation, seen, now):
+        return Outcome.ALREADY_FINISHED, ""
+    if not _stopped(seen):
+        return Outcome.COMPLETED_ANYWAY, _doubt(cancellation)
+    return Outcome.FORCE_CANCELLED if forced(cancellation) else Outcome.CANCELLED, _doubt(cancellation)
+
+
+def _stopped(seen: Observation) -> bool:
+    """A job in the cancelled state; a parent that merely closed counts when a child of it was cancelled."""
+    if seen.state is JobState.SUCCEEDED:
+        return any(child.state is JobState.CANCELLED for child in seen.children)
+    return seen.state is JobState.CANCELLED
+
+
+def _after_us(cancellation: Cancellation, seen: Observation, now: datetime) -> bool:
+    """Whether the end counts as after our asking."""
+    stop = _stop(cancellation)
+    if stop is not None and (stop.accepted or cancellation.progress.seen_alive):
+        return True
+    if stop is None:
+        return cancellation.progress.seen_alive and bool(cancellation.progress.sent)
+    return not _proven_before(stop, seen, now)
+
+
+def _proven_before(stop: Sent, seen: Observation, now: datetime) -> bool:
+    """Whether the backend's own times show that the job ended before our unanswered call.
+
+    The call's moment on the backend's clock is its `Date` now, less the time that has passed here since.
+    """
+    if seen.ended_at is None or seen.clock is None:
+        return False
+    age = (now - stop.first_at).total_seconds()
+    return (seen.clock - seen.ended_at).total_seconds() > age + CLOCK_ERROR
+
+
+def _doubt(cancellation: Cancellation) -> str:
+    stop = _stop(cancellation)
+    return BY_UNANSWERED if stop is not None and not stop.accepted else ""
+
+
+def _evidence(cancellation: Cancellation, seen: Observation, outcome: Outcome, policy: Policy) -> Evidence:
+    """Say what stands behind the claim that the job has stopped."""
+    end = cancellation.progress.end
+    by_force = bool(forced(cancellation)) and outcome in {Outcome.FORCE_CANCELLED, Outcome.DELETED}
+    if seen.state is JobState.GONE:
+        verified = end.verified if end is not None else policy.gone_means_stopped
+    else:
+        verified = all(member.verified for member in seen.family)
+    if verified and not by_force:
+        return Evidence.REPORTED
+    if cancellation.progress.probed_gone:
+        return Evidence.PROBED
+    return Evidence.ATTESTED if cancellation.orders.remote_stopped else Evidence.UNVERIFIED
+
+
+def _stop(cancellation: Cancellation) -> Sent | None:
+    """Return the call that may have stopped the job, or None if nothing was sent that could have."""
+    return _effective(cancellation, Action.CANCEL) or _effective(cancellation, Action.DELETE)
+
+
+def _effective(cancellation: Cancellation, action: Action) -> Sent | None:
+    sent = cancellation.progress.sent.get(action)
+    return sent if sent is not None and sent.effective else None
+
+
+def _known(cancellation: Cancellation) -> bool:
+    return cancellation.progress.seen_alive or cancellation.progress.end is not None

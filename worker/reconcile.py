@@ -1,0 +1,297 @@
+"""One pass over one cancellation: look, decide, note the intent, call, commit. A crash anywhere costs one more look."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Generator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Protocol, TypeVar
+
+import structlog
+
+from worker import evolve, facts
+from worker.backends.base import Adapter, Reply, Request, call
+from worker.cancellation import Cancellation
+from worker.decision import Decision, Finish, Hold, Send, Wait
+from worker.errors import CallUnanswered, CredentialRefused, CredentialUnavailable
+from worker.escalation import after_answer, decide, matters, needs_look, overdue, refused, wants_probe
+from worker.facts import Fact
+from worker.gate import forced
+from worker.model import Answer, AnswerKind, Observation, Policy
+from worker.store import Store
+from worker.transitions import Claim, Commit
+
+log = structlog.get_logger(__name__)
+
+PAUSED = Answer(AnswerKind.UNANSWERED, detail="the backend is paused after repeated failures")
+TOO_SLOW = Answer(AnswerKind.UNANSWERED, detail="the look took longer than this worker may hold the record")
+
+Said = TypeVar("Said", bound=Observation | Answer)
+
+
+class Calls(Protocol):
+    """What makes the HTTP calls of one backend; see `worker.backends.http`."""
+
+    async def ready(self) -> None:
+        """Make sure that a usable credential is at hand."""
+
+    async def send(self, request: Request, *, traceparent: str | None = None) -> Reply:
+        """Make one call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """One remote job system, ready to be worked on.
+
+    `probe` asks the second source whether a job's process is gone, None when it can't tell. `lease`,
+    `rate` (calls per second, 0 for no limit) and `breaker_pause` are in seconds.
+    """
+
+    name: str
+    adapter: Adapter
+    policy: Policy
+    calls: Calls
+    probe: Callable[[str], Awaitable[bool | None]] | None = None
+    max_in_flight: int = 64
+    rate: float = 0.0
+    breaker_failures: int = 10
+    breaker_pause: float = 15.0
+
+    @property
+    def lease(self) -> float:
+        """How long a worker may hold a record: longer than its calls can take."""
+        return 3 * self.policy.timeout + 10
+
+    @property
+    def batch_slots(self) -> int:
+        """How many calls the batch lane may have in flight: a quarter stays free for the interactive one."""
+        return max(1, self.max_in_flight * 3 // 4)
+
+
+@dataclass(slots=True)
+class Clock:
+    """The time of a pass: Redis's at the claim, carried on by the monotonic clock. No wall clock is read."""
+
+    redis: datetime
+    started: float = field(default_factory=time.monotonic)
+
+    def now(self) -> datetime:
+        """Return Redis's time now."""
+        return self.redis + timedelta(seconds=self.elapsed())
+
+    def elapsed(self) -> float:
+        """Return the seconds since the claim was asked for."""
+        return time.monotonic() - self.started
+
+
+class Pass:
+    """One pass. It ends with a commit, or without one where the claim was lost."""
+
+    def __init__(self, claim: Claim, backend: Backend, store: Store, clock: Clock) -> None:
+        self._claim = claim
+        self._backend = backend
+        self._store = store
+        self._clock = clock
+        self._policy = backend.policy
+        self._cancellation = claim.record.cancellation
+        self._facts: list[Fact] = []
+        self._calls = 0
+        self._unanswered = False
+        self._due: datetime | None = None
+
+    async def run(self, suspect: datetime | None, *, blind: bool) -> datetime | None:
+        """Make the pass; return when the record comes due again, None when it does not or is not ours.
+
+        `suspect` is when Redis may have forgotten something; `blind` forbids any call.
+        """
+        self._begin()
+        seen = await self._see(suspect, blind=blind)
+        decision = decide(self._cancellation, seen, self._policy, self._clock.now())
+        self._warn(decision)
+        if isinstance(decision, Send):
+            await self._send(decision)
+        elif isinstance(decision, Finish):
+            await self._finish(decision, seen if isinstance(seen, Observation) else None)
+        elif isinstance(decision, Hold):
+            await self._hold(decision)
+        else:
+            await self._wait(decision)
+        return self._due
+
+    def _begin(self) -> None:
+        """Count a call that a dead worker left open as unanswered; forget a probe that no force followed."""
+        left_open = evolve.recovered(self._cancellation)
+        if left_open is not None:
+            self._cancellation, send = left_open
+            self._facts.append(facts.sent(send, evolve.UNANSWERED))
+        if not forced(self._cancellation):
+            self._cancellation = evolve.progress(self._cancellation, probed_gone=False)
+
+    async def _see(self, suspect: datetime | None, *, blind: bool) -> Observation | Answer | None:
+        if self._cancellation.orders.aborted:
+            return None
+        if blind:
+            return PAUSED
+        if not needs_look(self._cancellation, self._policy, suspect):
+            return None
+        self._cancellation = evolve.looked(self._cancellation)
+        seen = await self._drive(self._backend.adapter.look(self._cancellation.job), look=True)
+        if isinstance(seen, Answer):
+            self._cancellation = evolve.look_failed(self._cancellation, seen)
+            return seen
+        self._cancellation = evolve.observed(self._cancellation, seen, self._clock.now())
+        seen = evolve.named(seen, self._cancellation.job_id)
+        if self._backend.probe and wants_probe(self._cancellation, seen, self._policy, self._clock.now()):
+            gone = await self._backend.probe(self._cancellation.job_id)
+            self._cancellation = evolve.progress(self._cancellation, probed_gone=gone is True)
+        return seen
+
+    async def _drive(self, exchange: Generator[Request, Reply, Said], *, look: bool = False) -> Said | Answer:
+        """Make the calls of an exchange, one after the other."""
+        request = next(exchange)
+        while True:
+            if look and not self._lease_lasts():
+                return TOO_SLOW
+            self._calls += 1
+            try:
+                reply = await self._backend.calls.send(request, traceparent=self._cancellation.traceparent)
+            except CallUnanswered as error:
+                self._unanswered = True
+                return Answer(AnswerKind.UNANSWERED, detail=str(error))
+            except CredentialUnavailable as error:
+                self._unanswered = True
+                return Answer(AnswerKind.BUSY, detail=str(error))
+            except CredentialRefused as error:
+                return Answer(AnswerKind.REFUSED, detail=str(error))
+            try:
+                request = exchange.send(reply)
+            except StopIteration as stop:
+                said: Said = stop.value
+                self._unanswered |= isinstance(said, Answer) and said.kind is AnswerKind.UNANSWERED
+                return said
+
+    def _lease_lasts(self) -> bool:
+        """Whether a call that starts now ends within the lease, whatever happens to it."""
+        return self._backend.lease - self._clock.elapsed() > self._policy.timeout
+
+    def _warn(self, decision: Decision) -> None:
+        if isinstance(decision, Finish) or not overdue(self._cancellation, self._policy, self._clock.now()):
+            return
+        self._cancellation = evolve.progress(self._cancellation, overdue=True)
+        self._facts.append(facts.overdue(self._cancellation, self._policy))
+
+    async def _send(self, send: Send) -> None:
+        """Note the intent, make the call, take in the answer."""
+        try:
+            await self._backend.calls.ready()
+        except CredentialUnavailable as error:
+            self._unanswered = True
+            await self._unready(str(error))
+            return
+        except CredentialRefused as error:
+            await self._finish(refused(str(error)), None)
+            return
+        before = self._cancellation
+        self._cancellation = evolve.intended(before, send, self._clock.now())
+        if not await self._commit("intent"):
+            return
+        if not self._lease_lasts():
+            self._cancellation = before
+            await self._wait(Wait(self._clock.now(), f"make the {send.action} in a new pass"))
+            return
+        job = before.job if send.job_id == before.job_id else evolve.child_job(before.job, send.job_id)
+        answer = await self._drive(call(self._backend.adapter, send.action, job))
+        await self._take_in(send, answer)
+
+    async def _take_in(self, send: Send, answer: Answer) -> None:
+        now = self._clock.now()
+        self._cancellation = evolve.answered(self._cancellation, send, answer, now)
+        self._facts.append(facts.sent(send, answer))
+        if answer.before is not None:
+            self._cancellation = evolve.observed(self._cancellation, answer.before, now)
+        decision = after_answer(self._cancellation, send, answer, self._policy, now)
+        if isinstance(decision, Finish):
+            await self._finish(decision, answer.before)
+        else:
+            await self._wait(decision)
+
+    async def _unready(self, why: str) -> None:
+        """No credential now, so nothing was sent: that is a failed look's wait."""
+        answer = Answer(AnswerKind.UNANSWERED, detail=why)
+        self._cancellation = evolve.look_failed(self._cancellation, answer)
+        decision = decide(self._cancellation, answer, self._policy, self._clock.now())
+        if isinstance(decision, Finish):
+            await self._finish(decision, None)
+        elif isinstance(decision, Wait):
+            await self._wait(decision)
+
+    async def _hold(self, hold: Hold) -> None:
+        """Tell why the force step is held, once per reason."""
+        reason = "+".join((hold.gate.job_id, *hold.gate.shut))
+        if reason not in self._cancellation.progress.held:
+            held = (*self._cancellation.progress.held, reason)
+            self._cancellation = evolve.progress(self._cancellation, held=held)
+            self._facts.append(facts.held(hold.gate, self._clock.now()))
+        why = f"look again; the force step is due and held by: {', '.join(hold.gate.shut)}"
+        await self._wait(Wait(hold.until, why))
+
+    async def _wait(self, wait: Wait) -> None:
+        self._cancellation = evolve.waiting(self._cancellation, wait.why)
+        if await self._commit("wait", due=wait.until):
+            self._due = wait.until
+
+    async def _finish(self, finish: Finish, seen: Observation | None) -> None:
+        self._facts.append(facts.finished(self._cancellation, finish, seen))
+        await self._commit("finish")
+
+    async def _commit(self, mode: str, due: datetime | None = None) -> bool:
+        """Hand in what was found; False where the orders have changed or the claim is lost, and nothing was written."""
+        result = await self._store.commit(
+            Commit(
+                token=self._claim.token,
+                record=self._claim.record,
+                mode=mode,
+                progress=self._cancellation.progress,
+                facts=tuple(self._facts),
+                due=due,
+                matters=matters(self._cancellation, self._policy),
+                calls=self._calls,
+                verdict=self._verdict(),
+            )
+        )
+        if result == 1:
+            self._tell()
+        elif result == 0:
+            self._due = self._clock.now()
+        else:
+            log.warning("cancellation.fenced", **context(self._cancellation))
+        self._facts, self._calls = [], 0
+        return result == 1
+
+    def _verdict(self) -> str:
+        if self._unanswered:
+            return f"bad:{self._backend.breaker_failures}:{int(self._backend.breaker_pause * 1000)}"
+        return "ok" if self._calls else ""
+
+    def _tell(self) -> None:
+        for fact in self._facts:
+            log.info(f"cancellation.{fact.name}", **context(self._cancellation), **loggable(fact))
+
+
+def context(cancellation: Cancellation) -> dict[str, Any]:
+    """Return what every log line of a cancellation carries."""
+    return {
+        "cancellation_id": cancellation.id,
+        "backend": cancellation.backend,
+        "job_id": cancellation.job_id,
+        **({"traceparent": cancellation.traceparent} if cancellation.traceparent else {}),
+    }
+
+
+LOGGED = ("outcome", "evidence", "raw_state", "answer", "detail", "gate", "target_job_id")
+
+
+def loggable(fact: Fact) -> dict[str, Any]:
+    """Return the parts of a fact that a log line shows."""
+    return {name: str(value) for name, value in fact.data.items() if name in LOGGED and value is not None}

@@ -1,0 +1,39 @@
+"""Loads the Lua scripts: each file under `lua/` is one transition and starts with its own contract."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from importlib.resources import files
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.commands.core import AsyncScript
+
+
+@dataclass(frozen=True, slots=True)
+class Scripts:
+    """Every transition, ready to be called with keys and arguments."""
+
+    accept: AsyncScript
+    claim: AsyncScript
+    commit: AsyncScript
+    beat: AsyncScript
+    abort: AsyncScript
+    attest: AsyncScript
+    reject: AsyncScript
+    recall: AsyncScript
+
+
+def load(redis: Redis) -> Scripts:
+    """Register the scripts with a client; Redis gets a text only when it does not have it yet."""
+    return Scripts(**{field.name: _script(redis, field.name) for field in fields(Scripts)})
+
+
+def _script(redis: Redis, name: str) -> Any:
+    return redis.register_script(source(name))
+
+
+def source(name: str) -> str:
+    """Return a script's text behind what all of them share."""
+    folder = files("worker.lua")
+    return folder.joinpath("lib.lua").read_text() + "\n" + folder.joinpath(f"{name}.lua").read_text()

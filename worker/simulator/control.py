@@ -1,0 +1,156 @@
+"""The control API under `/_sim/`: make jobs, break things, read the truth. For tests and for people."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from worker.simulator.clock import iso_utc
+from worker.simulator.dispatch import CHANGING
+from worker.simulator.faults import fault_from
+from worker.simulator.spec import add
+from worker.simulator.tokens import ISSUERS
+from worker.simulator.truth import checked_system, shown_entry, shown_job
+from worker.simulator.wire import Reply, json_reply, match
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from worker.simulator.clock import Clock
+    from worker.simulator.wire import Call
+    from worker.simulator.world import World
+
+    Handler = Callable[[World, Clock, Call], Reply]
+
+PREFIX = "_sim"
+
+
+def handle(world: World, clock: Clock, call: Call) -> Reply:
+    """Answer a call to the control API: 400 with a sentence when it cannot be read."""
+    found = match(_ROUTES, call.method, call.parts)
+    if found is None:
+        paths = [f"{route.method} /{route.pattern}" for route in _ROUTES]
+        return json_reply(404, {"error": "no such path", "paths": paths})
+    route, params = found
+    try:
+        return route.handler(world, clock, dataclasses.replace(call, params=params))
+    except ValueError as error:
+        return json_reply(400, {"error": str(error)})
+
+
+def _make_job(world: World, _clock: Clock, call: Call) -> Reply:
+    made = add(world, call.json(), call.now)
+    shown = [shown_job(world, job, call.now) for job in made]
+    return json_reply(201, shown[0] | {"made": len(made)} if shown else {"made": 0})
+
+
+def _list_jobs(world: World, _clock: Clock, call: Call) -> Reply:
+    wanted = call.query.get("system", "")
+    jobs = [job for job in world.jobs.values() if wanted in ("", job.system)]
+    return json_reply(200, {"jobs": [shown_job(world, job, call.now) for job in jobs]})
+
+
+def _show_job(world: World, _clock: Clock, call: Call) -> Reply:
+    system, job_id = checked_system(call.params["system"]), call.params["id"]
+    job = world.jobs.get((system, job_id))
+    log = [shown_entry(entry) for entry in world.log(system, job_id)]
+    if job is None and not log:
+        return json_reply(404, {"error": f"no job {job_id!r} in {system}, and nobody asked for it"})
+    shown = shown_job(world, job, call.now) if job else {"system": system, "id": job_id, "state": None}
+    return json_reply(200, shown | {"known": job is not None, "log": log})
+
+
+def _drop_job(world: World, _clock: Clock, call: Call) -> Reply:
+    key = (call.params["system"], call.params["id"])
+    return Reply(204) if world.jobs.pop(key, None) else json_reply(404, {"error": "no such job"})
+
+
+def _make_fault(world: World, _clock: Clock, call: Call) -> Reply:
+    fault = fault_from(call.json())
+    world.faults.add(fault)
+    return json_reply(201, dataclasses.asdict(fault))
+
+
+def _list_faults(world: World, _clock: Clock, _call: Call) -> Reply:
+    return json_reply(200, {"faults": world.faults.show()})
+
+
+def _clear_faults(world: World, _clock: Clock, _call: Call) -> Reply:
+    world.faults.clear()
+    return Reply(204)
+
+
+def _show_log(world: World, _clock: Clock, call: Call) -> Reply:
+    """Show all changing calls; `?all=true` adds the reads, `system` and `verb` narrow it down."""
+    query = call.query
+    entries = world.log(query.get("system", ""), verb=query.get("verb", ""))
+    everything = query.get("all") == "true" or "verb" in query
+    return json_reply(200, {"log": [shown_entry(entry) for entry in entries if everything or entry.verb in CHANGING]})
+
+
+def _show_knobs(world: World, _clock: Clock, _call: Call) -> Reply:
+    return json_reply(200, world.knobs.as_dict())
+
+
+def _set_knobs(world: World, _clock: Clock, call: Call) -> Reply:
+    world.knobs = world.knobs.changed(call.json())
+    return json_reply(200, world.knobs.as_dict())
+
+
+def _show_clock(_world: World, clock: Clock, _call: Call) -> Reply:
+    now = clock.now()
+    return json_reply(200, {"now": iso_utc(now), "seconds": now, "speed": clock.speed})
+
+
+def _set_clock(world: World, clock: Clock, call: Call) -> Reply:
+    body = call.json()
+    wrong = [key for key in body if key not in ("advance", "speed") or not isinstance(body[key], int | float)]
+    if wrong or not body:
+        raise ValueError("the clock takes 'advance' (seconds) and 'speed', both numbers")
+    if "speed" in body:
+        clock.set_speed(body["speed"])
+    clock.advance(body.get("advance", 0))
+    return _show_clock(world, clock, call)
+
+
+def _revoke_tokens(world: World, _clock: Clock, call: Call) -> Reply:
+    system = call.query.get("system")
+    return json_reply(200, {"revoked": revoke(world, system)})
+
+
+def revoke(world: World, system: str | None) -> int:
+    """Revoke every token, or those that one system trusts, and tell how many."""
+    return world.tokens.revoke(ISSUERS[checked_system(system)] if system else None)
+
+
+def _reset(world: World, _clock: Clock, _call: Call) -> Reply:
+    world.jobs.clear()
+    world.faults.clear()
+    world.journal.clear()
+    world.tokens.revoke()
+    return Reply(204)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _ControlRoute:
+    method: str
+    pattern: str
+    handler: Handler
+
+
+_ROUTES = (
+    _ControlRoute("POST", "_sim/jobs", _make_job),
+    _ControlRoute("GET", "_sim/jobs", _list_jobs),
+    _ControlRoute("GET", "_sim/jobs/{system}/{id}", _show_job),
+    _ControlRoute("DELETE", "_sim/jobs/{system}/{id}", _drop_job),
+    _ControlRoute("POST", "_sim/faults", _make_fault),
+    _ControlRoute("GET", "_sim/faults", _list_faults),
+    _ControlRoute("DELETE", "_sim/faults", _clear_faults),
+    _ControlRoute("GET", "_sim/log", _show_log),
+    _ControlRoute("GET", "_sim/knobs", _show_knobs),
+    _ControlRoute("POST", "_sim/knobs", _set_knobs),
+    _ControlRoute("GET", "_sim/clock", _show_clock),
+    _ControlRoute("POST", "_sim/clock", _set_clock),
+    _ControlRoute("DELETE", "_sim/tokens", _revoke_tokens),
+    _ControlRoute("POST", "_sim/reset", _reset),
+)

@@ -1,0 +1,91 @@
+"""From a call to its answer: route, fault, rights, handler, log. No HTTP library."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, NamedTuple
+
+from worker.simulator.faults import UNANSWERED, Fault
+from worker.simulator.systems import FORBIDDEN, locate
+from worker.simulator.tokens import refusal
+from worker.simulator.wire import Reply, Route, match
+from worker.simulator.world import Entry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from worker.simulator.wire import Call, System
+    from worker.simulator.world import World
+
+CHANGING = frozenset({"cancel", "force", "delete", "hold", "release", "update", "report", "submit", "check_in"})
+"""Verbs that ask for a change."""
+
+
+class Answer(NamedTuple):
+    """What goes back, and the fault that spoils it."""
+
+    reply: Reply
+    fault: Fault | None
+
+
+def answer(world: World, call: Call) -> Answer:
+    """Answer one call, whole: this is the simulator without its socket."""
+    system, parts = locate(call.parts)
+    route, params = match(system.routes, call.method, parts) or (None, {})
+    call = dataclasses.replace(call, params=params)
+    verb = route.verb if route else "unknown"
+    fault = world.faults.pick(system.name, verb, call.job_id, call.raw)
+    true = Reply(200) if fault and not fault.has_effect else _true_reply(world, system, route, call)
+    sent = _spoiled(world, system, call, true, fault) if fault else true
+    http = None if fault and fault.kind in UNANSWERED else sent.http
+    number, kind = len(world.journal) + 1, fault.kind if fault else ""
+    world.journal.append(
+        Entry(number, call.now, system.name, verb, call.job_id, call.method, call.raw, http, true.effect, kind)
+    )
+    return Answer(sent, fault)
+
+
+def _true_reply(world: World, system: System, route: Route | None, call: Call) -> Reply:
+    if route is None:
+        return system.refuse(world, call, 404, "no such path")
+    if route.verb == "token":
+        return route.handler(world, call)
+    objection = refusal(world.tokens, world.knobs, system.name, call)
+    if objection:
+        return system.refuse(world, call, 401, objection)
+    job = world.find(system.name, call.job_id, call.now)
+    if job is not None and job.life.forbidden and route.verb in CHANGING:
+        return system.refuse(world, call, FORBIDDEN.get(system.name, 403), "not authorized for this job")
+    return route.handler(world, call)
+
+
+def _spoiled(world: World, system: System, call: Call, true: Reply, fault: Fault) -> Reply:
+    if fault.kind in _REFUSALS and fault.http_sent:
+        refused = system.refuse(world, call, fault.http_sent, f"simulated fault: {fault.kind}")
+        return dataclasses.replace(refused, headers=_retry_after(fault))
+    spoil = _SPOILERS.get(fault.kind)
+    return spoil(true, fault) if spoil else true
+
+
+_REFUSALS = frozenset({"error", "error_after", "throttled", "expired_token"})
+_HTML = b"<html><head><title>Proxy</title></head><body><h1>The proxy could not handle the request</h1></body></html>"
+
+
+def _retry_after(fault: Fault) -> dict[str, str]:
+    wanted = fault.kind == "throttled" and fault.retry_after is not None
+    return {"Retry-After": str(fault.retry_after)} if wanted else {}
+
+
+def _html(_true: Reply, fault: Fault) -> Reply:
+    return Reply(fault.http_sent or 502, _HTML, content_type="text/html")
+
+
+def _truncated(true: Reply, _fault: Fault) -> Reply:
+    return dataclasses.replace(true, body=true.body[: len(true.body) // 2])
+
+
+def _big(true: Reply, fault: Fault) -> Reply:
+    return dataclasses.replace(true, body=true.body + b" " * max(0, fault.size - len(true.body)))
+
+
+_SPOILERS: dict[str, Callable[[Reply, Fault], Reply]] = {"html": _html, "truncated": _truncated, "big_body": _big}

@@ -1,0 +1,234 @@
+"""Oracle Enterprise Scheduler: the REST operations (SEED S2, S3; DOC E1, E2)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from worker.simulator.ess_state import (
+    CANCELLED,
+    CANCELLING,
+    COURSE,
+    REFUSED,
+    REPORTED,
+    TERMINAL,
+    cancel_effect,
+    cancel_refusal,
+    force_objection,
+    moment_of,
+)
+from worker.simulator.ess_view import BASE, chosen, details, href, narrowed, number
+from worker.simulator.iam import OAUTH2_ROUTE
+from worker.simulator.job import Job, Moment
+from worker.simulator.life import life_from
+from worker.simulator.wire import Reply, Route, System, json_reply
+
+if TYPE_CHECKING:
+    from worker.simulator.wire import Call
+    from worker.simulator.world import World
+
+_ONE = "application/vnd.oracle.resource+json;type=singular"
+_MANY = "application/vnd.oracle.resource+json;type=collection"
+_TITLES = {400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 409: "Conflict"}
+_FIRST_ID = 300_000
+
+
+def refuse(_world: World, _call: Call, http: int, text: str) -> Reply:
+    """Word a refusal as SimpleExceptionDetail (SEED S2)."""
+    title = _TITLES.get(http, "Scheduling sub-system error")
+    name = title.lower().replace(" ", "-")
+    uri = f"https://www.rfc-editor.org/rfc/rfc9110#name-{http}-{name}"
+    return json_reply(http, {"type": uri, "title": title, "status": http, "detail": text, "errorCode": "ESS-00500"})
+
+
+def _missing(world: World, call: Call) -> Reply:
+    return refuse(world, call, 404, f"request {call.job_id} is not found")
+
+
+def _accepted(call: Call, *, effect: bool) -> Reply:
+    return json_reply(200, {"rel": "self", "href": href(call, call.job_id)}, effect=effect)
+
+
+def show(world: World, call: Call) -> Reply:
+    """GET one request."""
+    job = world.find("ess", call.job_id, call.now)
+    if job is None:
+        return _missing(world, call)
+    return json_reply(200, narrowed(details(world, job, call), call.query), content_type=_ONE)
+
+
+def show_many(world: World, call: Call) -> Reply:
+    """GET a page of requests, or with `id=` a batch of them (DOC E2; the shape of a batch entry is INFERRED)."""
+    jobs, query = world.visible("ess", call.now), call.query
+    if "id" in query:
+        wanted = {text.strip() for text in query["id"].split(",")}
+        batch = [narrowed(details(world, job, call), query) for job in jobs if job.id in wanted]
+        return json_reply(200, {"batch": batch, "links": []}, content_type=_MANY)
+    try:
+        found = chosen([details(world, job, call) for job in jobs], query)
+        page = int(call.params.get("page", "0"))
+    except ValueError as error:
+        return refuse(world, call, 400, str(error))
+    return json_reply(200, _page(found, page, world.knobs.ess.page_size, call), content_type=_MANY)
+
+
+def _page(found: list[dict[str, Any]], page: int, size: int, call: Call) -> dict[str, Any]:
+    start = max(page, 0) * size
+    items = [narrowed(item, call.query) for item in found[start : start + size]]
+    links = [{"rel": "self", "href": call.origin + call.raw}]
+    return {"items": items, "count": len(items), "pageIndex": page, "links": links, "batch": None}
+
+
+def cancel(world: World, call: Call) -> Reply:
+    """POST cancel: begins or completes a cancellation, for a parent that of all its children (SEED S2)."""
+    job = world.find("ess", call.job_id, call.now)
+    if job is None:
+        return _missing(world, call)
+    state = moment_of(world, job, call.now).state
+    effect = cancel_effect(state, world.knobs.ess, is_parent=bool(world.children("ess", job.id)))
+    if effect != REFUSED:
+        _cancel_tree(world, job, call.now)
+        return _accepted(call, effect=True)
+    http = cancel_refusal(state, world.knobs.ess)
+    if http == 200:  # noqa: PLR2004  # the no-op alternative of the knob
+        return _accepted(call, effect=False)
+    return refuse(world, call, http, f"request {job.id} is in state {state}")
+
+
+def _cancel_tree(world: World, job: Job, now: float) -> None:
+    children = world.children("ess", job.id)
+    state = moment_of(world, job, now).state
+    effect = cancel_effect(state, world.knobs.ess, is_parent=bool(children))
+    if effect != REFUSED:
+        world.put(job.cancelled(effect, state, now))
+    for child in children:
+        _cancel_tree(world, child, now)
+
+
+def force(world: World, call: Call) -> Reply:
+    """POST forceCancel: ends an asynchronous request after 30 silent minutes (SEED S3); no cascade (INFERRED)."""
+    job = world.find("ess", call.job_id, call.now)
+    if job is None:
+        return _missing(world, call)
+    here, is_parent = moment_of(world, job, call.now), bool(world.children("ess", job.id))
+    objection = force_objection(job, here, call.now, world.knobs.ess, is_parent=is_parent)
+    if objection:
+        return refuse(world, call, world.knobs.ess.force_refused, objection)
+    world.put(job.moved(CANCELLED, call.now))
+    return _accepted(call, effect=True)
+
+
+def delete(world: World, call: Call) -> Reply:
+    """DELETE: hides a submitted request that has ended, with its children (DOC E2)."""
+    job = world.find("ess", call.job_id, call.now)
+    if job is None:
+        return _missing(world, call)
+    if job.parent:
+        return refuse(world, call, 400, f"request {job.id} is not a submitted request")
+    state = moment_of(world, job, call.now).state
+    if state not in TERMINAL:
+        return refuse(world, call, 400, f"request {job.id} is in state {state}")
+    _hide_tree(world, job, call.now)
+    return Reply(204, effect=True)
+
+
+def _hide_tree(world: World, job: Job, now: float) -> None:
+    for child in world.children("ess", job.id):
+        _hide_tree(world, child, now)
+    world.put(job.evolve(deleted_at=now))
+
+
+_STEPS = {"hold": (("WAIT", "READY"), "HOLD"), "release": (("HOLD",), "WAIT")}
+
+
+def hold(world: World, call: Call) -> Reply:
+    """POST hold, from WAIT or READY (DOC E5)."""
+    return _step(world, call, "hold")
+
+
+def release(world: World, call: Call) -> Reply:
+    """POST release, from HOLD (DOC E5)."""
+    return _step(world, call, "release")
+
+
+def _step(world: World, call: Call, verb: str) -> Reply:
+    job = world.find("ess", call.job_id, call.now)
+    if job is None:
+        return _missing(world, call)
+    if not _step_tree(world, job, call.now, verb):
+        state = moment_of(world, job, call.now).state
+        return refuse(world, call, 400, f"request {job.id} is in state {state}")
+    return _accepted(call, effect=True)
+
+
+def _step_tree(world: World, job: Job, now: float, verb: str) -> bool:
+    sources, target = _STEPS[verb]
+    moves = moment_of(world, job, now).state in sources
+    children = [_step_tree(world, child, now, verb) for child in world.children("ess", job.id)]
+    if moves:
+        world.put(job.moved(target, now))
+    return moves or any(children)
+
+
+def report(world: World, call: Call) -> Reply:
+    """POST executionStatus: the job tells its own result; the handle is known inside the job only (DOC E2)."""
+    job = world.find("ess", call.job_id, call.now)
+    if job is None:
+        return _missing(world, call)
+    body = call.json()
+    if body.get("requestHandle") != handle(job):
+        return refuse(world, call, 400, "the request handle is not valid")
+    state = moment_of(world, job, call.now).state
+    target = REPORTED.get(str(body.get("status", "")))
+    if state in TERMINAL or target is None:
+        return _accepted(call, effect=False)
+    world.put(job.moved(target, call.now))
+    return _accepted(call, effect=True)
+
+
+def handle(job: Job) -> str:
+    """Tell the handle that the job itself would know."""
+    return f"handle-{job.id}"
+
+
+def check_in(world: World, call: Call) -> Reply:
+    """POST checkInCancelling: answers whether the job is being cancelled, and resets the force clock (DOC E2, E3)."""
+    job = world.find("ess", call.job_id, call.now)
+    if job is None:
+        return _missing(world, call)
+    asked = moment_of(world, job, call.now).state == CANCELLING
+    if asked:
+        world.put(job.evolve(check_ins=(*job.check_ins, call.now)))
+    return json_reply(200, asked, effect=asked)
+
+
+def submit(world: World, call: Call) -> Reply:
+    """POST a request: a new job with the life that the `all.submitted_life` switch names."""
+    job_id = _FIRST_ID + world.next_number()
+    while ("ess", str(job_id)) in world.jobs:
+        job_id = _FIRST_ID + world.next_number()
+    life = life_from(world.knobs.all.submitted_life, {})
+    world.put(Job("ess", str(job_id), life, call.now, Moment(COURSE.word(life.state), call.now)))
+    links = [{"rel": "self", "href": href(call, str(job_id))}]
+    return json_reply(201, {"id": number(str(job_id)), "links": links}, effect=True)
+
+
+_R = f"{BASE}/requests"
+ESS = System(
+    "ess",
+    (
+        Route("POST", _R, "submit", submit),
+        Route("POST", f"{_R}/submitArgs", "submit", submit),
+        Route("GET", _R, "list", show_many),
+        Route("GET", f"{_R}/search/{{page}}", "list", show_many),
+        Route("GET", f"{_R}/{{id}}", "look", show),
+        Route("DELETE", f"{_R}/{{id}}", "delete", delete),
+        Route("POST", f"{_R}/{{id}}/cancel", "cancel", cancel),
+        Route("POST", f"{_R}/{{id}}/forceCancel", "force", force),
+        Route("POST", f"{_R}/{{id}}/hold", "hold", hold),
+        Route("POST", f"{_R}/{{id}}/release", "release", release),
+        Route("POST", f"{_R}/{{id}}/executionStatus", "report", report),
+        Route("POST", f"{_R}/{{id}}/checkInCancelling", "check_in", check_in),
+        OAUTH2_ROUTE,
+    ),
+    refuse,
+)

@@ -1,0 +1,155 @@
+"""Scripted faults: which calls go wrong, how, and how often. How they look on the wire is in delivery.py."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Kind(NamedTuple):
+    """What a kind of fault does unless the rule says otherwise: is the call carried out, and the HTTP status sent."""
+
+    applied: bool
+    http: int | None
+
+
+KINDS: dict[str, Kind] = {
+    "error": Kind(applied=False, http=500),
+    "error_after": Kind(applied=True, http=500),
+    "lost_answer": Kind(applied=True, http=None),
+    "reset": Kind(applied=False, http=None),
+    "throttled": Kind(applied=False, http=429),
+    "expired_token": Kind(applied=False, http=401),
+    "html": Kind(applied=False, http=502),
+    "hang": Kind(applied=False, http=None),
+    "truncated": Kind(applied=True, http=None),
+    "cut_body": Kind(applied=True, http=None),
+    "big_body": Kind(applied=True, http=None),
+    "slow_drip": Kind(applied=True, http=None),
+}
+"""`error` with an `http` of your choice makes any refusal, such as a 409 or a 503."""
+
+UNANSWERED = frozenset({"lost_answer", "reset", "hang"})
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One rule. Empty fields match everything; the first rule that fires wins.
+
+    `verb` is `look`, `list`, `result`, `refresh`, `cancel`, `force`, `delete`, `token`, `submit`, `hold`, `release`,
+    `update`, `report` or `check_in`; `path` is a piece of the raw path.
+    `retry_after` and `gap` are real seconds, `size` is bytes.
+    """
+
+    kind: str
+    system: str = ""
+    verb: str = ""
+    job_id: str = ""
+    path: str = ""
+    times: int | None = None
+    skip: int = 0
+    probability: float = 1.0
+    seed: int = 0
+    http: int | None = None
+    applied: bool | None = None
+    retry_after: int | None = 1
+    gap: float = 0.05
+    size: int = 10_000_000
+
+    @property
+    def has_effect(self) -> bool:
+        """Tell whether the call is carried out before it goes wrong."""
+        return KINDS[self.kind].applied if self.applied is None else self.applied
+
+    @property
+    def http_sent(self) -> int | None:
+        """The HTTP status in place of the true one, or None to leave that."""
+        return self.http or KINDS[self.kind].http
+
+    def fits(self, system: str, verb: str, job_id: str, path: str) -> bool:
+        """Tell whether the rule is about this call."""
+        wanted = ((self.system, system), (self.verb, verb), (self.job_id, job_id))
+        return all(want in ("", got) for want, got in wanted) and self.path in path
+
+
+def fault_from(spec: Mapping[str, Any]) -> Fault:
+    """Build a rule from plain values.
+
+    Raises:
+        ValueError: An unknown kind or field, or a value that does not fit.
+
+    """
+    names = [field.name for field in dataclasses.fields(Fault)]
+    unknown = sorted(set(spec) - set(names))
+    if unknown:
+        raise ValueError(f"a fault has no field {', '.join(unknown)}; it has {', '.join(names)}")
+    if spec.get("kind") not in KINDS:
+        raise ValueError(f"no fault is called {spec.get('kind')!r}; there are {', '.join(KINDS)}")
+    wrong = [name for name, value in spec.items() if not _fits(name, value)]
+    if wrong:
+        raise ValueError(f"these fields of the fault do not fit: {', '.join(wrong)}")
+    return Fault(**spec)
+
+
+_TEXTS = {"kind", "system", "verb", "job_id", "path"}
+_OPTIONAL = {"times", "http", "retry_after", "applied"}
+_REAL = {"probability", "gap"}
+_HTTP_CODES = range(200, 600)
+
+
+def _fits(name: str, value: object) -> bool:
+    if name in _TEXTS:
+        return isinstance(value, str)
+    if value is None:
+        return name in _OPTIONAL
+    if isinstance(value, bool) or name == "applied":
+        return isinstance(value, bool) and name == "applied"
+    if name == "http":
+        return value in _HTTP_CODES
+    return isinstance(value, (int, float) if name in _REAL else int) and (name == "seed" or value >= 0)
+
+
+class Faults:
+    """The rules in force, each with its own count and its own dice."""
+
+    def __init__(self) -> None:
+        """Start without any."""
+        self._rules: list[_Rule] = []
+
+    def add(self, fault: Fault) -> None:
+        """Put a rule into force, behind the others."""
+        self._rules.append(_Rule(fault, random.Random(fault.seed)))  # noqa: S311  # repeatable dice, no secret
+
+    def clear(self) -> None:
+        """Lift all rules."""
+        self._rules.clear()
+
+    def pick(self, system: str, verb: str, job_id: str, path: str) -> Fault | None:
+        """Choose the fault for this call, if any, and count it."""
+        about = (rule for rule in self._rules if rule.fault.fits(system, verb, job_id, path))
+        return next((rule.fault for rule in about if rule.fires()), None)
+
+    def show(self) -> list[dict[str, Any]]:
+        """Show the rules, with how often each has fired."""
+        return [dataclasses.asdict(rule.fault) | {"fired": rule.fired} for rule in self._rules]
+
+
+@dataclass(slots=True)
+class _Rule:
+    fault: Fault
+    dice: random.Random
+    met: int = 0
+    fired: int = 0
+
+    def fires(self) -> bool:
+        self.met += 1
+        spent = self.fault.times is not None and self.fired >= self.fault.times
+        if spent or self.met <= self.fault.skip or self.dice.random() >= self.fault.probability:
+            return False
+        self.fired += 1
+        return True

@@ -1,0 +1,223 @@
+"""MapReduce Service: the v1.1 Sahara-shaped and native job calls, and v2 (SEED S4; DOC M1 to M5)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from worker.simulator.iam import KEYSTONE_ROUTE
+from worker.simulator.mrs_view import COURSE, compatible, moment_of, native, newer
+from worker.simulator.wire import Reply, Route, System, json_reply
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from worker.simulator.job import Job
+    from worker.simulator.wire import Call
+    from worker.simulator.world import World
+
+    Handler = Callable[[World, Call], Reply]
+
+ERRORS = {
+    "0160": (500, "Failed to terminate the job."),
+    "0161": (500, "Failed to delete the job."),
+    "0162": (500, "Failed to query the job."),
+    "0167": (500, "The V2 interface cannot be accessed."),
+    "0175": (500, "Failed to terminate the job."),
+    "0176": (500, "The job does not exist."),
+    "0180": (500, "The job is being submitted."),
+    "0183": (500, "The job is running."),
+    "12000001": (401, "Invalid authentication."),
+    "12000002": (400, "Invalid parameter."),
+    "12000085": (400, "Use the V2 interface."),
+    "APIGW.0101": (404, "The API does not exist or has not been published in the environment."),
+    "APIGW.0302": (403, "No permission."),
+    "APIGW.0308": (429, "The throttling threshold has been reached."),
+}
+"""`error_code` to HTTP status in the OTC dialect (DOC M4) and gateway statuses (DOC M5)."""
+
+_BY_HTTP = {400: "12000002", 401: "12000001", 403: "APIGW.0302", 404: "APIGW.0101", 429: "APIGW.0308"}
+
+
+def refuse(_world: World, _call: Call, http: int, text: str) -> Reply:
+    """Word a refusal that carries a given HTTP status."""
+    return json_reply(http, {"error_code": _BY_HTTP.get(http, "0162"), "error_msg": text})
+
+
+def _error(world: World, code: str) -> Reply:
+    http, text = ERRORS[code]
+    if code.startswith("0") and world.knobs.mrs.dialect == "huawei":
+        http = 400
+    return json_reply(http, {"error_code": code, "error_msg": text})
+
+
+def _missing(world: World, call: Call) -> Reply:
+    if world.knobs.mrs.missing == "404":
+        return refuse(world, call, 404, ERRORS["0176"][1])
+    return _error(world, "0176")
+
+
+def _find(world: World, call: Call) -> Job | None:
+    job = world.find("mrs", call.job_id, call.now)
+    return job if job is None or _inside(job, call) else None
+
+
+def _inside(job: Job, call: Call) -> bool:
+    cluster = call.params.get("cluster") or call.query.get("cluster_id", "")
+    return job.project in ("", call.params["project"]) and (not cluster or job.cluster in ("", cluster))
+
+
+def _all(world: World, call: Call) -> list[Job]:
+    return [job for job in world.visible("mrs", call.now) if _inside(job, call)]
+
+
+def show_compatible(world: World, call: Call) -> Reply:
+    """GET job-executions/{id}."""
+    job = _find(world, call)
+    return _missing(world, call) if job is None else json_reply(200, {"job_execution": compatible(job, call)})
+
+
+def list_compatible(world: World, call: Call) -> Reply:
+    """GET job-executions."""
+    jobs = [compatible(job, call) for job in _all(world, call)]
+    return json_reply(200, {"markers": {}, "job_executions": jobs})
+
+
+def show_native(world: World, call: Call) -> Reply:
+    """GET job-exes/{id}."""
+    job = _find(world, call)
+    return _missing(world, call) if job is None else json_reply(200, {"job_execution": native(world, job, call)})
+
+
+def list_native(world: World, call: Call) -> Reply:
+    """GET job-exes, with page_size, current_page, state and id."""
+    query, jobs = call.query, [native(world, job, call) for job in _all(world, call)]
+    found = [
+        job
+        for job in jobs
+        if query.get("id", "") in ("", job["id"]) and query.get("state", "") in ("", str(job["job_state"]))
+    ]
+    page = _page(found, query.get("current_page", "1"), query.get("page_size", "10"))
+    return (
+        _error(world, "12000002")
+        if page is None
+        else json_reply(200, {"totalRecord": len(found), "job_executions": page})
+    )
+
+
+def _page(found: list[dict[str, Any]], page: str, size: str) -> list[dict[str, Any]] | None:
+    if not (page.isdecimal() and size.isdecimal() and int(page) and 1 <= int(size) <= 100):  # noqa: PLR2004  # DOC M2
+        return None
+    start = (int(page) - 1) * int(size)
+    return found[start : start + int(size)]
+
+
+def cancel(world: World, call: Call) -> Reply:
+    """GET cancel: a read by its method, a stop by its effect; the answer shows nothing of the outcome (SEED S4)."""
+    job = _find(world, call)
+    if job is None:
+        return _missing(world, call)
+    refused, effect = _stop(world, job, call.now)
+    if refused and (refused == "0180" or world.knobs.mrs.cancel_finished != 200):  # noqa: PLR2004  # the refusing alternative
+        return _error(world, refused)
+    return json_reply(200, {"job_execution": compatible(job, call)}, effect=effect)
+
+
+def kill(world: World, call: Call) -> Reply:
+    """POST v2 kill: 202 and empty (DOC M3)."""
+    job = _find(world, call)
+    if job is None:
+        return _missing(world, call)
+    refused, effect = _stop(world, job, call.now)
+    if refused and (refused == "0180" or world.knobs.mrs.kill_finished != 202):  # noqa: PLR2004  # the refusing alternative
+        return _error(world, refused)
+    return Reply(202, effect=effect)
+
+
+def _stop(world: World, job: Job, now: float) -> tuple[str, bool]:
+    state = moment_of(world, job, now).state
+    if state in COURSE.terminal:
+        return "0175", False
+    if state == "submitting":
+        return "0180", False
+    if state == "cancelling":
+        return "", False
+    world.put(job.cancelled("cancelling", state, now))
+    return "", True
+
+
+def delete(world: World, call: Call) -> Reply:
+    """DELETE the record; a running job must be cancelled first (DOC M1; 0183 DOC M4)."""
+    job = _find(world, call)
+    if job is None:
+        return _missing(world, call)
+    if moment_of(world, job, call.now).state not in COURSE.terminal:
+        return _error(world, "0183")
+    world.put(job.evolve(deleted_at=call.now))
+    return Reply(204, effect=True)
+
+
+def show_newer(world: World, call: Call) -> Reply:
+    """GET v2 details: 202 is the success code of this read (DOC M3)."""
+    job = _find(world, call)
+    return _missing(world, call) if job is None else json_reply(202, {"job_detail": newer(world, job, call.now)})
+
+
+def list_newer(world: World, call: Call) -> Reply:
+    """GET v2 list, with limit, offset (a page number from 1), job_state and job_result: 202 (DOC M3)."""
+    query, jobs = call.query, [newer(world, job, call.now) for job in _all(world, call)]
+    names = ("job_state", "job_result")
+    found = [job for job in jobs if all(query.get(name, "") in ("", job[name]) for name in names)]
+    page = _page(found, query.get("offset", "1"), query.get("limit", "10"))
+    return (
+        _error(world, "12000002") if page is None else json_reply(202, {"total_record": len(found), "job_list": page})
+    )
+
+
+def batch_delete(world: World, call: Call) -> Reply:
+    """POST v2 batch-delete: deletes what has ended and says nothing about the rest (DOC M3)."""
+    wanted = call.json().get("job_id_list")
+    if not isinstance(wanted, list):
+        return _error(world, "12000002")
+    ended = [
+        job
+        for job in _all(world, call)
+        if job.id in wanted and moment_of(world, job, call.now).state in COURSE.terminal
+    ]
+    for job in ended:
+        world.put(job.evolve(deleted_at=call.now))
+    return Reply(world.knobs.mrs.batch_delete_answer, effect=bool(ended))
+
+
+def _guarded(handler: Handler, knob: str, code: str) -> Handler:
+    def guarded(world: World, call: Call) -> Reply:
+        return handler(world, call) if getattr(world.knobs.mrs, knob) else _error(world, code)
+
+    return guarded
+
+
+def _v11(method: str, tail: str, verb: str, handler: Handler) -> Route:
+    return Route(method, f"v1.1/{{project}}/{tail}", verb, _guarded(handler, "v11_supported", "12000085"))
+
+
+def _v2(method: str, tail: str, verb: str, handler: Handler) -> Route:
+    path = f"v2/{{project}}/clusters/{{cluster}}/job-executions{tail}"
+    return Route(method, path, verb, _guarded(handler, "v2_supported", "0167"))
+
+
+MRS = System(
+    "mrs",
+    (
+        _v11("GET", "job-executions", "list", list_compatible),
+        _v11("GET", "job-executions/{id}", "look", show_compatible),
+        _v11("GET", "job-executions/{id}/cancel", "cancel", cancel),
+        _v11("DELETE", "job-executions/{id}", "delete", delete),
+        _v11("GET", "job-exes", "list", list_native),
+        _v11("GET", "job-exes/{id}", "look", show_native),
+        _v2("POST", "/batch-delete", "delete", batch_delete),
+        _v2("GET", "", "list", list_newer),
+        _v2("GET", "/{id}", "look", show_newer),
+        _v2("POST", "/{id}/kill", "cancel", kill),
+        KEYSTONE_ROUTE,
+    ),
+    refuse,
+)

@@ -1,0 +1,256 @@
+"""OpenStack Sahara: v1.1 job-executions and v2 jobs (SRC H1 to H5)."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from worker.simulator.clock import iso_seconds
+from worker.simulator.iam import KEYSTONE_ROUTE
+from worker.simulator.job import Course, Job, Moment, cancel_takes, moment, vocabulary
+from worker.simulator.wire import Reply, Route, System, json_reply
+
+if TYPE_CHECKING:
+    from worker.simulator.knobs import SaharaKnobs
+    from worker.simulator.wire import Call
+    from worker.simulator.world import World
+
+_ALIVE = ("PENDING", "READYTORUN", "PREP", "RUNNING", "TOBEKILLED", "TOBESUSPENDED", "SUSPENDED", "PREPSUSPENDED")
+_ENDED = ("SUCCEEDED", "FAILED", "KILLED", "DONEWITHERROR", "SUSPENDFAILED")
+COURSE = Course(
+    running="RUNNING",
+    cancelling="TOBEKILLED",
+    cancelled="KILLED",
+    terminal=frozenset(_ENDED),
+    words=vocabulary(
+        (*_ALIVE, *_ENDED), {"waiting": "PREP", "warning": "DONEWITHERROR", "error": "FAILED", "cancelled": "KILLED"}
+    ),
+)
+_NAMES = {
+    400: "INVALID_PARAMS_ON_REQUEST",
+    403: "FORBIDDEN",
+    404: "NOT_FOUND",
+    406: "NOT_ACCEPTABLE",
+    500: "INTERNAL_SERVER_ERROR",
+}
+_ERROR_ID = "5d1cbd29-25ff-4e34-9b1a-0d2c5f9b8d11"
+
+
+def refuse(_world: World, _call: Call, http: int, text: str) -> Reply:
+    """Word a refusal; error_code is a number here, text in MRS (SRC H5)."""
+    return _error(http, _NAMES.get(http, "INTERNAL_SERVER_ERROR"), text)
+
+
+def _error(http: int, name: str, text: str, **more: str) -> Reply:
+    body = {"error_code": http, "error_name": name, "error_message": f"{text}\nError ID: {_ERROR_ID}"}
+    return json_reply(http, body | more)
+
+
+def _missing(call: Call) -> Reply:
+    return _error(404, "NOT_FOUND", f"Object 'JobExecution' with id {call.job_id} not found")
+
+
+def moment_of(world: World, job: Job, now: float) -> Moment:
+    """Tell the true state of a job: what the engine would say."""
+    return moment(job, now, COURSE, world.knobs.sahara.engine_delay)
+
+
+def seen_moment(world: World, job: Job, now: float) -> Moment:
+    """Tell the state that a plain read shows: the last one written to the database (SRC H5: every 45 s)."""
+    knobs = world.knobs.sahara
+    return moment_of(world, job, written_at(job, now, knobs) if knobs.stale_reads else now)
+
+
+def written_at(job: Job, now: float, knobs: SaharaKnobs) -> float:
+    """Tell when the database was last written: the periodic task, a refresh, or a call that changed the job."""
+    tick = math.floor(now / knobs.refresh_every) * knobs.refresh_every
+    return min(now, max(tick, job.refreshed_at, job.last.since))
+
+
+def shown(job: Job, here: Moment, call: Call) -> dict[str, Any]:
+    """Show a job with times in ISO without zone (SRC H5); a job killed while pending has no end_time (SRC H3)."""
+    early = here.state == "KILLED" and job.cancelled_from == "PENDING"
+    ended = here.state in COURSE.terminal and not early
+    engine_id = None if here.state == "PENDING" or early else f"engine-{job.id}"
+    common = {
+        "id": job.id,
+        "cluster_id": job.cluster or None,
+        "info": {"status": here.state},
+        "start_time": iso_seconds(job.created_at),
+        "end_time": iso_seconds(here.since) if ended else None,
+        "created_at": iso_seconds(job.created_at),
+        "updated_at": iso_seconds(here.since),
+        "return_code": None,
+        "engine_job_id": engine_id,
+        "is_protected": job.life.protected,
+        "is_public": False,
+    }
+    project = job.project or call.params.get("project", "project")
+    if "project" in call.params:
+        return common | {"tenant_id": project, "job_id": f"template-{job.id}", "oozie_job_id": engine_id}
+    return common | {"project_id": project, "job_template_id": f"template-{job.id}"}
+
+
+def _wrapped(http: int, job: Job, here: Moment, call: Call, *, effect: bool = False) -> Reply:
+    name = "job_execution" if "project" in call.params else "job"
+    return json_reply(http, {name: shown(job, here, call)}, effect=effect)
+
+
+def show(world: World, call: Call) -> Reply:
+    """GET one job execution of v1.1."""
+    job = world.find("sahara", call.job_id, call.now)
+    return _missing(call) if job is None else _wrapped(200, job, seen_moment(world, job, call.now), call)
+
+
+def show_many(world: World, call: Call) -> Reply:
+    """GET the list, with `status` and `limit` (SRC H1)."""
+    query = call.query
+    pairs = [(job, seen_moment(world, job, call.now)) for job in world.visible("sahara", call.now)]
+    wanted = query.get("status", "").upper()
+    found = [shown(job, here, call) for job, here in pairs if wanted in ("", here.state)]
+    limit = int(query["limit"]) if query.get("limit", "").isdecimal() else len(found)
+    name = "job_executions" if "project" in call.params else "jobs"
+    return json_reply(200, {name: found[:limit], "markers": {"prev": None, "next": None}})
+
+
+def refresh(world: World, call: Call) -> Reply:
+    """GET refresh-status: asks the engine and writes the database (SRC H3)."""
+    job = world.find("sahara", call.job_id, call.now)
+    if job is None:
+        return _missing(call)
+    world.put(job.evolve(refreshed_at=call.now))
+    return _wrapped(200, job, moment_of(world, job, call.now), call)
+
+
+def _objection(job: Job, call: Call) -> str:
+    if job.project not in ("", call.params.get("project", job.project)):
+        return f"JobExecution with id '{job.id}' cannot be changed as it was not created in this tenant"
+    return f"JobExecution with id '{job.id}' is marked as protected" if job.life.protected else ""
+
+
+def cancel(world: World, call: Call) -> Reply:
+    """GET cancel of v1.1: the answer is the record from before, whatever the engine will do (SRC H2, H3)."""
+    job = world.find("sahara", call.job_id, call.now)
+    if job is None:
+        return _missing(call)
+    objection = _objection(job, call)
+    if objection:
+        return _error(400, "CANCELING_FAILED", objection)
+    before = seen_moment(world, job, call.now)
+    fresh = stopped(job, moment_of(world, job, call.now), call.now, world.knobs.sahara)
+    world.put(fresh)
+    if world.knobs.sahara.mode == "sync":
+        return _wrapped(200, fresh, moment_of(world, fresh, call.now), call, effect=fresh is not job)
+    return _wrapped(200, job, before, call, effect=fresh is not job)
+
+
+def stopped(job: Job, here: Moment, now: float, knobs: SaharaKnobs) -> Job:
+    """Return the job after a cancel: a finished one unchanged, a pending one killed at once (SRC H3, H4)."""
+    if here.state in COURSE.terminal or here.state == COURSE.cancelling:
+        return job
+    at_once = here.state == "PENDING" or (
+        knobs.mode == "sync" and not job.life.stuck and job.life.falls_back_after is None
+    )
+    return job.cancelled(COURSE.cancelled if at_once else COURSE.cancelling, here.state, now)
+
+
+def delete(world: World, call: Call) -> Reply:
+    """DELETE: 204 at once; later cancels, then destroys the record even if that failed (SRC H2)."""
+    job = world.find("sahara", call.job_id, call.now)
+    if job is None:
+        return _missing(call)
+    objection = _objection(job, call)
+    if objection:
+        return _error(400, "DELETION_FAILED", objection)
+    effect = job.deleted_at is None
+    if effect:
+        world.put(_doomed(world, job, call.now))
+    return Reply(204, effect=effect)
+
+
+def _doomed(world: World, job: Job, now: float) -> Job:
+    knobs, here = world.knobs.sahara, moment_of(world, job, now)
+    fresh = stopped(job, here, now, knobs)
+    if fresh.last.state != COURSE.cancelling or here.state in COURSE.terminal:
+        return fresh.evolve(deleted_at=now)
+    if knobs.delete_keeps_raced and job.life.race:
+        return fresh.evolve(deleted_at=math.inf)
+    tried = math.inf if job.life.falls_back_after is not None else cancel_takes(job, knobs.engine_delay)
+    return fresh.evolve(deleted_at=now + min(tried, knobs.canceling_timeout))
+
+
+def patch_old(world: World, call: Call) -> Reply:
+    """PATCH of v1.1: answers 202 to a cancel and does nothing (SRC H1, H2)."""
+    job = world.find("sahara", call.job_id, call.now)
+    if job is None:
+        return _missing(call)
+    objection = _objection(job, call)
+    if objection:
+        return _error(400, "UPDATE_FAILED", objection)
+    return _wrapped(202, job, seen_moment(world, job, call.now), call)
+
+
+def patch_new(world: World, call: Call) -> Reply:
+    """PATCH of v2: `{"info": {"status": "cancel"}}` cancels, behind the update check (SRC H1)."""
+    refused = _version_refusal(call)
+    job = world.find("sahara", call.job_id, call.now)
+    if refused or job is None:
+        return refused or _missing(call)
+    objection = _objection(job, call)
+    if objection:
+        return _error(400, "UPDATE_FAILED", objection)
+    before, info = moment_of(world, job, call.now), call.json().get("info")
+    if info != {"status": "cancel"}:
+        return _wrapped(202, job, before, call)
+    fresh = world.put(stopped(job, before, call.now, world.knobs.sahara))
+    return _wrapped(202, job, before, call, effect=fresh is not job)
+
+
+def _version_refusal(call: Call) -> Reply | None:
+    words = call.headers.get("openstack-api-version", "").split()
+    if words and words != ["data-processing", "2.0"]:
+        text = "The requested microversion is not supported"
+        return _error(406, "NOT_ACCEPTABLE", text, min_version="2.0", max_version="2.0")
+    if call.method == "GET" and "refresh_status" in call.query:
+        return refuse_parameter()
+    return None
+
+
+def refuse_parameter() -> Reply:
+    """Refuse `refresh_status`, which the handler reads and the filter in front of it rejects (SRC H1)."""
+    return _error(400, "INVALID_PARAMS_ON_REQUEST", "The only valid params are: .")
+
+
+def show_new(world: World, call: Call) -> Reply:
+    """GET one job of v2."""
+    return _version_refusal(call) or show(world, call)
+
+
+def list_new(world: World, call: Call) -> Reply:
+    """GET the jobs of v2."""
+    return _version_refusal(call) or show_many(world, call)
+
+
+def delete_new(world: World, call: Call) -> Reply:
+    """DELETE a job of v2."""
+    return _version_refusal(call) or delete(world, call)
+
+
+_V11 = "v1.1/{project}/job-executions"
+SAHARA = System(
+    "sahara",
+    (
+        Route("GET", _V11, "list", show_many),
+        Route("GET", f"{_V11}/{{id}}", "look", show),
+        Route("GET", f"{_V11}/{{id}}/refresh-status", "refresh", refresh),
+        Route("GET", f"{_V11}/{{id}}/cancel", "cancel", cancel),
+        Route("PATCH", f"{_V11}/{{id}}", "update", patch_old),
+        Route("DELETE", f"{_V11}/{{id}}", "delete", delete),
+        Route("GET", "v2/jobs", "list", list_new),
+        Route("GET", "v2/jobs/{id}", "look", show_new),
+        Route("PATCH", "v2/jobs/{id}", "cancel", patch_new),
+        Route("DELETE", "v2/jobs/{id}", "delete", delete_new),
+        KEYSTONE_ROUTE,
+    ),
+    refuse,
+)

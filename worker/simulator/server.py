@@ -1,0 +1,184 @@
+"""The simulator itself: one port, four systems, a control API; embedded in a test or run from a shell."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from aiohttp import web
+
+from worker.simulator import control, spec
+from worker.simulator.clock import Clock, http_date
+from worker.simulator.delivery import deliver, plain
+from worker.simulator.dispatch import answer
+from worker.simulator.faults import Fault, fault_from
+from worker.simulator.knobs import Knobs
+from worker.simulator.systems import MOUNTS
+from worker.simulator.truth import Truth, truth
+from worker.simulator.wire import Call
+from worker.simulator.world import Entry, World
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+
+    from worker.simulator.job import Job
+
+_MAX_BODY = 16 * 1024 * 1024
+
+
+class Simulator:
+    """A running simulator: `async with Simulator() as sim`, then talk to `sim.url`.
+
+    Args:
+        clock: Simulated time; real time when left out.
+        knobs: The switches, or just those to change (`{"ess": {"force_window": 60}}`).
+        host: The address to listen on.
+        port: The port; a free one when 0.
+
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Clock | None = None,
+        knobs: Knobs | Mapping[str, Any] | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+    ) -> None:
+        """Prepare, without listening yet."""
+        self.clock = clock or Clock()
+        self.world = World(knobs=knobs if isinstance(knobs, Knobs) else Knobs().changed(knobs or {}))
+        self._host, self._port = host, port
+        self._closing = asyncio.Event()
+        self._runner: web.AppRunner | None = None
+
+    async def __aenter__(self) -> Self:
+        """Listen."""
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop listening and cut what still hangs."""
+        await self.stop()
+
+    async def start(self) -> None:
+        """Listen; `url` is known from here on. After a stop it listens on the same port again."""
+        self._closing.clear()
+        app = web.Application(client_max_size=_MAX_BODY)
+        app.router.add_route("*", r"/{path:[\s\S]*}", self._serve)
+        app.on_response_prepare.append(self._stamp)
+        self._runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=1.0)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, self._host, self._port).start()
+        self._port = self._runner.addresses[0][1]
+
+    async def stop(self) -> None:
+        """Stop listening and cut what still hangs."""
+        self._closing.set()
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    @property
+    def url(self) -> str:
+        """The simulator's address, without a slash at the end."""
+        return f"http://{f'[{self._host}]' if ':' in self._host else self._host}:{self._port}"
+
+    def base_url(self, system: str) -> str:
+        """Tell the base address of one system (`ess`, `oml`, `mrs`, `sahara`)."""
+        return self.url + MOUNTS[system]
+
+    @property
+    def knobs(self) -> Knobs:
+        """The switches as they are."""
+        return self.world.knobs
+
+    def set_knobs(self, changes: Mapping[str, Any]) -> None:
+        """Change switches: `{"ess": {"times": "naive"}}` or `{"ess.times": "naive"}`."""
+        self.world.knobs = self.world.knobs.changed(changes)
+
+    def add_job(self, system: str, job_id: str | int, life: str = "runs", **script: Any) -> Job:
+        """Create a job of a preset life; `script` sets single fields, `project`, `cluster`, `parent` and `children`.
+
+        Raises:
+            ValueError: Something in it cannot be read.
+
+        """
+        return spec.add(self.world, {"system": system, "id": job_id, "life": life, **script}, self.clock.now())[0]
+
+    def add_fault(self, kind: str, **rule: Any) -> Fault:
+        """Put a fault into force; the fields are those of `Fault`.
+
+        Raises:
+            ValueError: Something in it cannot be read.
+
+        """
+        fault = fault_from({"kind": kind, **rule})
+        self.world.faults.add(fault)
+        return fault
+
+    def clear_faults(self) -> None:
+        """Lift all faults."""
+        self.world.faults.clear()
+
+    def revoke_tokens(self, system: str | None = None) -> int:
+        """Revoke all issued tokens, or those that one system trusts, and tell how many."""
+        return control.revoke(self.world, system)
+
+    def job(self, system: str, job_id: str | int) -> Truth:
+        """Tell the truth about a job, whatever its system answers."""
+        return truth(self.world, system, str(job_id), self.clock.now())
+
+    def log(self, system: str = "", job_id: str | int | None = None, verb: str = "") -> list[Entry]:
+        """List the requests received, in order."""
+        return self.world.log(system, None if job_id is None else str(job_id), verb)
+
+    def load(self, path: str | Path) -> None:
+        """Read knobs, jobs and faults from a TOML or JSON file.
+
+        Raises:
+            ValueError: Something in it cannot be read.
+
+        """
+        spec.load(self.world, Path(path), self.clock.now())
+
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
+        body = await request.read()
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        origin = f"http://{headers.get('host', f'{self._host}:{self._port}')}"
+        call = Call(request.method, request.raw_path, self.clock.now(), headers, body, origin)
+        if call.parts[0] == control.PREFIX:
+            return plain(control.handle(self.world, self.clock, call))
+        return await deliver(request, answer(self.world, call), self._closing)
+
+    async def _stamp(self, _request: web.Request, response: web.StreamResponse) -> None:
+        response.headers.pop("Server", None)
+        if self.world.knobs.all.date_header:
+            response.headers["Date"] = http_date(self.clock.now())
+        else:
+            response.headers.pop("Date", None)
+
+
+async def serve(
+    host: str = "127.0.0.1", port: int = 0, speed: float = 1.0, jobs_file: str | Path | None = None
+) -> None:
+    """Run a simulator until cancelled; print one line with its address when it listens."""
+    simulator = Simulator(clock=Clock(speed), host=host, port=port)
+    if jobs_file is not None:
+        simulator.load(jobs_file)
+    async with simulator:
+        sys.stdout.write(f"simulator listens on {simulator.url}\n")
+        sys.stdout.flush()
+        await asyncio.Event().wait()
+
+
+def run(host: str = "127.0.0.1", port: int = 0, speed: float = 1.0, jobs_file: str | Path | None = None) -> None:
+    """Run a simulator until interrupted; print one line with its address when it listens."""
+    try:
+        asyncio.run(serve(host, port, speed, jobs_file))
+    except KeyboardInterrupt:
+        return

@@ -1,0 +1,118 @@
+"""Tokens: issue, refresh, revoke, check. Their life runs on simulated time."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from worker.simulator.knobs import EssKnobs, Knobs, MrsKnobs, OmlKnobs, SaharaKnobs
+    from worker.simulator.wire import Call
+
+ISSUERS = {"ess": "oauth2", "oml": "oml", "mrs": "keystone", "sahara": "keystone"}
+"""Which token service each system trusts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One issued token. Times in seconds since 1970; `window_ends` bounds all refreshes of one login (DOC O6)."""
+
+    value: str
+    issuer: str
+    expires_at: float
+    window_ends: float
+    project: str = ""
+    revoked: bool = False
+
+    def valid(self, issuer: str, now: float) -> bool:
+        """Tell whether the token opens a door of this issuer at `now`."""
+        return self.issuer == issuer and not self.revoked and now < self.expires_at
+
+
+class Tokens:
+    """All tokens ever issued."""
+
+    def __init__(self) -> None:
+        """Start without any."""
+        self._issued: dict[str, Token] = {}
+
+    def issue(self, issuer: str, now: float, life: float, *, window: float | None = None, project: str = "") -> Token:
+        """Hand out a fresh token that lives for `life` seconds and may be refreshed for `window` seconds in total."""
+        ends = now + (life if window is None else window)
+        return self._add(Token(_value(issuer), issuer, min(now + life, ends), ends, project))
+
+    def refresh(self, old: str, now: float, life: float) -> Token | None:
+        """Trade a token that is still alive for a fresh one inside the same window (SRC O8); None when refused."""
+        known = self._issued.get(old)
+        if known is None or not known.valid(known.issuer, now):
+            return None
+        return self._add(
+            dataclasses.replace(known, value=_value(known.issuer), expires_at=min(now + life, known.window_ends))
+        )
+
+    def revoke(self, issuer: str | None = None) -> int:
+        """Revoke all tokens, or those of one issuer, and tell how many."""
+        hit = [token for token in self._issued.values() if issuer in (None, token.issuer) and not token.revoked]
+        self._issued.update({token.value: dataclasses.replace(token, revoked=True) for token in hit})
+        return len(hit)
+
+    def find(self, value: str) -> Token | None:
+        """Look a token up by its text."""
+        return self._issued.get(value)
+
+    def _add(self, token: Token) -> Token:
+        self._issued[token.value] = token
+        return token
+
+
+def _value(issuer: str) -> str:
+    return f"sim-{issuer}-{secrets.token_hex(16)}"
+
+
+def refusal(tokens: Tokens, knobs: Knobs, system: str, call: Call) -> str:
+    """Tell why a call is not let in, or nothing when it is."""
+    section: EssKnobs | OmlKnobs | MrsKnobs | SaharaKnobs = getattr(knobs, system)
+    if section.auth == "none":
+        return ""
+    if section.auth == "basic":
+        return "" if _basic_fits(call, section.username, section.password) else "user name or password is wrong"
+    shown = _shown(call, section.auth)
+    if shown and shown == section.static_token:
+        return ""
+    token = tokens.find(shown)
+    if token is None or not token.valid(ISSUERS[system], call.now):
+        return "the token is missing, expired or revoked"
+    project = call.params.get("project", "")
+    return "the token belongs to another project" if project and token.project not in ("", project) else ""
+
+
+def _shown(call: Call, auth: str) -> str:
+    if auth == "token":
+        return call.headers.get("x-auth-token", "")
+    scheme, _, value = call.headers.get("authorization", "").partition(" ")
+    return value.strip() if scheme.casefold() == "bearer" else ""
+
+
+def credentials(call: Call) -> tuple[str, str] | None:
+    """Read the user name and password of a Basic header; None without one."""
+    scheme, _, value = call.headers.get("authorization", "").partition(" ")
+    if scheme.casefold() != "basic":
+        return None
+    try:
+        name, _, password = base64.b64decode(value, validate=True).decode().partition(":")
+    except ValueError:
+        return None
+    return name, password
+
+
+def login_fits(username: str, password: str, wanted_username: str, wanted_password: str) -> bool:
+    """Tell whether a login is right; an empty wanted value lets anything in."""
+    return wanted_username in ("", username) and wanted_password in ("", password)
+
+
+def _basic_fits(call: Call, username: str, password: str) -> bool:
+    pair = credentials(call)
+    return pair is not None and login_fits(*pair, username, password)

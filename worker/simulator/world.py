@@ -1,0 +1,76 @@
+"""Everything the simulator knows: jobs, switches, faults, tokens and the log of what was asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from worker.simulator.faults import Faults
+from worker.simulator.knobs import Knobs
+from worker.simulator.tokens import Tokens
+
+if TYPE_CHECKING:
+    from worker.simulator.job import Job
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One request as it was received. `at` is simulated time; `http` is None when no answer was sent."""
+
+    number: int
+    at: float
+    system: str
+    verb: str
+    job_id: str
+    method: str
+    raw_path: str
+    http: int | None
+    effect: bool
+    fault: str = ""
+
+
+@dataclass(slots=True)
+class World:
+    """The simulator's whole memory."""
+
+    knobs: Knobs = field(default_factory=Knobs)
+    jobs: dict[tuple[str, str], Job] = field(default_factory=dict)
+    faults: Faults = field(default_factory=Faults)
+    tokens: Tokens = field(default_factory=Tokens)
+    journal: list[Entry] = field(default_factory=list)
+    submitted: int = 0
+    _heirs: dict[tuple[str, str], set[str]] = field(default_factory=dict)
+
+    def put(self, job: Job) -> Job:
+        """Store a job in place of its older self."""
+        self.jobs[job.system, job.id] = job
+        if job.parent:
+            self._heirs.setdefault((job.system, job.parent), set()).add(job.id)
+        return job
+
+    def find(self, system: str, job_id: str, now: float) -> Job | None:
+        """Find a job that its system admits to know."""
+        job = self.jobs.get((system, job_id))
+        return None if job is None or job.hidden(now) else job
+
+    def visible(self, system: str, now: float) -> list[Job]:
+        """List the jobs that a system admits to know, oldest first."""
+        return [job for job in self.jobs.values() if job.system == system and not job.hidden(now)]
+
+    def children(self, system: str, job_id: str) -> list[Job]:
+        """List the direct children of a job, hidden ones too."""
+        known = (self.jobs.get((system, heir)) for heir in sorted(self._heirs.get((system, job_id), ())))
+        return [job for job in known if job is not None and job.parent == job_id]
+
+    def next_number(self) -> int:
+        """Return the next number for a submitted job."""
+        self.submitted += 1
+        return self.submitted
+
+    def log(self, system: str = "", job_id: str | None = None, verb: str = "") -> list[Entry]:
+        """Pick requests from the log, in order."""
+        return [
+            entry
+            for entry in self.journal
+            if system in ("", entry.system) and job_id in (None, entry.job_id) and verb in ("", entry.verb)
+        ]

@@ -1,0 +1,266 @@
+"""The only module that talks to Redis about cancellations. Every transition is one of the scripts under `lua/`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from worker import records
+from worker.batches import Batches
+from worker.errors import NewerFormat, StoreUnavailable, UnknownCancellation
+from worker.messages import Event
+from worker.records import Record, Snapshot, fragment, milliseconds, moment
+from worker.scripts import load
+from worker.transitions import (
+    Acceptance,
+    Accepted,
+    Claim,
+    Claims,
+    Commit,
+    Limits,
+    Rejection,
+    accept_argument,
+    commit_arguments,
+)
+
+FORMAT = 1
+DAY = 86400.0
+GROUP = 100
+"""How many records one script call moves at most: it keeps each under a few milliseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How long what has ended is kept, in seconds."""
+
+    events: float = 7 * DAY
+    records: float = 7 * DAY
+    dead_letters: float = 30 * DAY
+
+
+class Store:
+    """Cancellations, their schedule and their events, in one Redis."""
+
+    def __init__(self, redis: Redis, prefix: str, retention: Retention = Retention(), longest: float = DAY) -> None:
+        """`longest` is the longest `give_up_after` of any backend, in seconds: command ids outlive it."""
+        self._redis = redis
+        self._base = f"{{{prefix}}}"
+        self._retention = retention
+        self._days = int((retention.records + longest) // DAY) + 1
+        self._scripts = load(redis)
+        self.accepts: Batches[Acceptance, Accepted] = Batches(self._accept, GROUP)
+        self.commits: Batches[Commit, int] = Batches(self._commit, GROUP)
+
+    async def accept(self, acceptance: Acceptance) -> Accepted:
+        """Take in one command, together with others that come at the same time."""
+        return await self.accepts.add(acceptance)
+
+    async def accept_all(self, acceptances: Sequence[Acceptance]) -> list[Accepted]:
+        """Take in many commands of one message."""
+        groups = (acceptances[start : start + GROUP] for start in range(0, len(acceptances), GROUP))
+        return [accepted for group in groups for accepted in await self._accept(group)]
+
+    async def reject(self, rejection: Rejection) -> bool:
+        """Refuse a command with an event and a dead letter; False if this very refusal was made before."""
+        args = (
+            self._days,
+            rejection.mark,
+            rejection.backend,
+            rejection.subject,
+            "{" + fragment(rejection.data) + "}",
+            rejection.raw,
+            rejection.reason,
+        )
+        return bool(await self._run("reject", *args))
+
+    async def claim(self, backend: str, worker: str, limits: Limits) -> Claims:
+        """Claim what is due on one backend. A record of a newer format is left to newer workers."""
+        reply = await self._run(
+            "claim",
+            backend,
+            worker,
+            limits.slots,
+            int(limits.lease * 1000),
+            limits.max_in_flight,
+            limits.rate,
+            limits.batch_slots,
+        )
+        now, suspect, due, blind = (int(part) for part in reply[:4])
+        triples = zip(*(iter(reply[4:]),) * 3, strict=True)
+        return Claims(
+            now=moment(now),
+            suspect=moment(suspect) if suspect else None,
+            next_due=moment(due) if due >= 0 else None,
+            blind=bool(blind),
+            claims=tuple(Claim(token.decode(), records.unpack(id_.decode(), hot)) for token, id_, hot in triples),
+        )
+
+    async def commit(self, commit: Commit) -> int:
+        """Hand in a pass: 1 done, 0 refused since the orders changed, -1 the claim is no longer ours."""
+        return await self.commits.add(commit)
+
+    async def beat(self, worker: str, life: float, backends: Sequence[str]) -> tuple[datetime, list[datetime | None]]:
+        """Say that this worker lives for `life` seconds more; return Redis's time and each backend's next due."""
+        now, *due = await self._run("beat", worker, int(life * 1000), *backends)
+        return moment(int(now)), [moment(int(one)) if int(one) >= 0 else None for one in due]
+
+    async def leave(self, worker: str) -> None:
+        """Say that a worker is gone, so that others take over at once what it still holds."""
+        await self._call(self._redis.delete(f"{self._base}:beat:{worker}"))
+
+    async def abort(self, cancellation_id: str, word: str) -> str:
+        """Withdraw a cancellation; return its backend, or nothing if it had ended."""
+        return await self._order("abort", cancellation_id, word)
+
+    async def attest(self, cancellation_id: str, word: str) -> str:
+        """Note somebody's word that the remote process has stopped; return the backend, or nothing if it had ended."""
+        return await self._order("attest", cancellation_id, word)
+
+    async def resolve(self, reference: str) -> str:
+        """Return the id of the cancellation that a cancellation id or a command id names.
+
+        Raises:
+            UnknownCancellation: there is none, or it is past its retention.
+
+        """
+        if await self._call(self._redis.exists(f"{self._base}:hot:{reference}")):
+            return reference
+        found = await self.find_command(reference)
+        if not found:
+            raise UnknownCancellation(f"no cancellation or command is known as {reference!r}")
+        return found
+
+    async def find_command(self, command_id: str) -> str:
+        """Return the id of the cancellation that a command opened or joined; empty if the command is unknown."""
+        return (await self._run("recall", self._days, command_id) or b"").decode()
+
+    async def open_id(self, backend: str, job_id: str) -> str:
+        """Return the id of the open cancellation of a job, empty if there is none."""
+        found = await self._call(cast("Any", self._redis.hget(f"{self._base}:open:{backend}", job_id)))
+        return (found or b"").decode()
+
+    async def get(self, cancellation_id: str) -> Snapshot:
+        """Read one cancellation.
+
+        Raises:
+            UnknownCancellation: there is none, or it is past its retention.
+            NewerFormat: it was written by a newer version.
+
+        """
+        base = self._base
+        hot, cold = await self._call(
+            self._redis.mget(f"{base}:hot:{cancellation_id}", f"{base}:cold:{cancellation_id}")
+        )
+        if hot is None:
+            raise UnknownCancellation(f"no cancellation is known as {cancellation_id!r}")
+        if json.loads(hot.partition(b"\n")[0])["f"] > FORMAT:
+            raise NewerFormat(f"the record of {cancellation_id} was written by a newer version")
+        record = records.unpack(cancellation_id, hot)
+        due, claimed = await self._due(record)
+        return records.snapshot(record, cold, due, claimed=claimed)
+
+    async def open_ids(self, backend: str, limit: int) -> list[str]:
+        """Return the ids of up to `limit` open cancellations on a backend, in no particular order."""
+        ids: list[str] = []
+        async for _, found in self._redis.hscan_iter(f"{self._base}:open:{backend}", count=500):
+            ids.append(found.decode())
+            if len(ids) >= limit:
+                break
+        return ids
+
+    async def backends(self) -> list[str]:
+        """Return the names of the backends that have open cancellations."""
+        start = f"{self._base}:open:"
+        return sorted(
+            [key.decode().removeprefix(start) async for key in self._redis.scan_iter(f"{start}*", count=1000)]
+        )
+
+    async def last_event_id(self) -> str:
+        """Return the stream id of the newest event, from which a reader may go on."""
+        newest = await self._call(self._redis.xrevrange(f"{self._base}:events", count=1))
+        return newest[0][0].decode() if newest else "0-0"
+
+    async def events(self, after: str, *, block: float | None = None, count: int = 500) -> list[tuple[str, Event]]:
+        """Return events behind a stream id; wait up to `block` seconds for the first one."""
+        milliseconds_ = None if block is None else max(1, int(block * 1000))
+        reply = await self._call(self._redis.xread({f"{self._base}:events": after}, count=count, block=milliseconds_))
+        return [
+            (entry.decode(), Event.model_validate_json(fields[b"event"]))
+            for _, entries in reply or []
+            for entry, fields in entries
+        ]
+
+    async def event(self, entry: str) -> Event | None:
+        """Return the event with this stream id, None once it is past its retention."""
+        found = await self._call(self._redis.xrange(f"{self._base}:events", min=entry, max=entry, count=1))
+        return Event.model_validate_json(found[0][1][b"event"]) if found else None
+
+    async def newest_events(self, count: int) -> AsyncIterator[Event]:
+        """Walk back through the events, newest first."""
+        before = "+"
+        while True:
+            page = await self._call(self._redis.xrevrange(f"{self._base}:events", max=before, count=count))
+            for _, fields in page:
+                yield Event.model_validate_json(fields[b"event"])
+            if len(page) < count:
+                return
+            before = f"({page[-1][0].decode()}"
+
+    async def trim(self, now: datetime) -> None:
+        """Let go of events and dead letters that are past their retention."""
+        for stream, keep in (("events", self._retention.events), ("dead", self._retention.dead_letters)):
+            oldest = milliseconds(now) - int(keep * 1000)
+            await self._call(self._redis.xtrim(f"{self._base}:{stream}", minid=oldest, approximate=True))
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._redis.aclose()
+
+    async def _accept(self, acceptances: Sequence[Acceptance]) -> Sequence[Accepted]:
+        reply = await self._run("accept", self._days, *(accept_argument(one) for one in acceptances))
+        return [Accepted(*entry.decode().split(" ", 1)) for entry in reply]
+
+    async def _commit(self, commits: Sequence[Commit]) -> Sequence[int]:
+        keep = int(self._retention.records)
+        reply = await self._run("commit", *(part for one in commits for part in commit_arguments(one, keep)))
+        return [int(result) for result in reply]
+
+    async def _order(self, script: str, cancellation_id: str, word: str) -> str:
+        reply = await self._run(script, cancellation_id, word)
+        if reply is None:
+            raise UnknownCancellation(f"no cancellation is known as {cancellation_id!r}")
+        return str(reply.decode())
+
+    async def _due(self, record: Record) -> tuple[float | None, bool]:
+        cancellation = record.cancellation
+        base, backend = self._base, cancellation.backend
+        names = [f"{base}:due:{backend}:{class_}" for class_ in ("ip", "if", "bp", "bf")]
+        pipe = self._redis.pipeline(transaction=False)
+        for name in (*names, f"{base}:park:{backend}"):
+            pipe.zscore(name, cancellation.id)
+        pipe.hexists(f"{base}:claims:{backend}", cancellation.id)
+        *scores, claimed = await self._call(pipe.execute())
+        return next((score for score in scores if score is not None), None), bool(claimed)
+
+    async def _run(self, script: str, *args: Any) -> Any:
+        return await self._call(getattr(self._scripts, script)(keys=[f"{self._base}:events"], args=args))
+
+    async def _call(self, call: Any) -> Any:
+        with translated():
+            return await call
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn Redis's own errors into ours; their texts hold no secret."""
+    try:
+        yield
+    except (RedisError, OSError) as error:
+        raise StoreUnavailable(f"Redis: {type(error).__name__}: {error}") from error

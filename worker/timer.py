@@ -1,0 +1,47 @@
+"""The bootstep that runs the engine in every worker: no worker leads, and each looks for what is due by itself."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from celery import bootsteps
+from celery.signals import celeryd_init, worker_shutdown
+
+from config.celeryconfig import celery_settings
+from config.errors import ConfigurationError
+from config.settings import Settings
+from worker.celery import app
+from worker.wiring import backends_of, runtime
+
+
+@celeryd_init.connect
+def prepare(conf: Any, **_: Any) -> None:
+    """Read the backends before anything starts: a worker without them says so and exits 2."""
+    try:
+        settings = Settings.load().discovered()
+        conf.update(celery_settings(settings, list(backends_of(settings))))
+    except ConfigurationError as error:
+        sys.stderr.write(f"canceller: the configuration has mistakes:\n{error}\n")
+        raise SystemExit(2) from None
+
+
+class Timer(bootsteps.StartStopStep):
+    """Starts the engine with the worker; drains it when the worker stops."""
+
+    def start(self, parent: Any) -> None:  # noqa: ARG002 - Celery's signature
+        """Start working on what is due."""
+        runtime().start()
+
+    def stop(self, parent: Any) -> None:  # noqa: ARG002 - Celery's signature
+        """Take nothing new, let open calls end for 5 s."""
+        runtime().stop()
+
+
+app.steps["worker"].add(Timer)
+
+
+@worker_shutdown.connect
+def close(**_: Any) -> None:
+    """Close what is open once no task runs any more."""
+    runtime().close()

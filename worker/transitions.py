@@ -1,0 +1,147 @@
+"""What goes into a transition of the store and what comes out; how each is written for its script."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from worker.cancellation import Progress
+from worker.facts import Fact
+from worker.model import Lane
+from worker.records import LANES, Record, fragment, milliseconds, pack_progress
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """A validated command with what holds for it once the backend's policy is taken into account.
+
+    `command` are the producer's own fields as every event carries them.
+    """
+
+    cancellation_id: str
+    command_id: str
+    digest: str
+    backend: str
+    job_id: str
+    verb: str
+    force: str
+    force_after: float
+    give_up_after: float
+    warn_after: float
+    lane: Lane
+    remote_stopped: str
+    command: Mapping[str, Any]
+    effective: Mapping[str, Any]
+    joined: Mapping[str, Any]
+    params: Mapping[str, str] = field(default_factory=dict)
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What became of a command: accepted, joined, same, or conflict; and the cancellation it belongs to."""
+
+    verdict: str
+    cancellation_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A command that is refused: why, and the raw message as it came."""
+
+    mark: str
+    reason: str
+    raw: str
+    data: Mapping[str, Any]
+    backend: str = ""
+    subject: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A record that this worker may work on until its lease ends."""
+
+    token: str
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What one claim brought. `next_due` is None when nothing waits; `blind` means that the backend is paused."""
+
+    now: datetime
+    suspect: datetime | None
+    next_due: datetime | None
+    blind: bool
+    claims: tuple[Claim, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much one claim may take. `rate` is in calls per second, 0 for no limit; `lease` in seconds."""
+
+    slots: int
+    lease: float
+    max_in_flight: int
+    rate: float
+    batch_slots: int
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """What a pass hands in. `verdict` is on the backend: ok, bad:FAILURES:PAUSE_MS, or nothing."""
+
+    token: str
+    record: Record
+    mode: str
+    progress: Progress
+    facts: Sequence[Fact] = ()
+    due: datetime | None = None
+    matters: datetime | None = None
+    calls: int = 0
+    verdict: str = ""
+
+
+def accept_argument(one: Acceptance) -> str:
+    """Write a command for `accept.lua`."""
+    values = {
+        "id": one.cancellation_id,
+        "c": one.command_id,
+        "h": one.digest,
+        "b": one.backend,
+        "j": one.job_id,
+        "v": one.verb,
+        "p": one.force,
+        "fa": one.force_after,
+        "ga": int(one.give_up_after * 1000),
+        "wa": int(one.warn_after * 1000),
+        "l": LANES[one.lane],
+        "s": one.remote_stopped,
+        "fixed": fragment(one.command),
+        "effective": fragment(one.effective),
+        "joined": fragment(one.joined),
+    }
+    optional = {"w": one.traceparent, "k": dict(one.params) or None}
+    return json.dumps({**values, **{name: value for name, value in optional.items() if value is not None}})
+
+
+def commit_arguments(one: Commit, keep: int) -> list[Any]:
+    """Write a pass for `commit.lua`; `keep` is a finished record's life in seconds."""
+    events = [part for fact in one.facts for part in (fact.name, fragment(fact.data), fact.data.get("outcome", ""))]
+    return [
+        one.record.cancellation.id,
+        one.token,
+        one.record.cancellation.orders.revision,
+        one.mode,
+        pack_progress(one.progress),
+        milliseconds(one.due) if one.due else 0,
+        milliseconds(one.matters) if one.matters else 0,
+        one.calls,
+        one.verdict,
+        keep,
+        len(one.facts),
+        *events,
+    ]
