@@ -127,6 +127,14 @@ class Settings(BaseSettings):
         """The broker: `CELERY_BROKER_URL`, else `REDIS_URL`, else None."""
         return self.celery_broker_url or self.redis_url
 
+    @property
+    def redis_broker(self) -> RedisTarget | None:
+        """The broker where it is a Redis; None where it is another kind."""
+        if self.celery_broker_url is None:
+            return self.redis
+        url = _text(self.celery_broker_url)
+        return RedisTarget.parse(url) if split_url(url).scheme in REDIS_SCHEMES else None
+
     def discovered(self) -> Self:
         """Give the same settings, with the embedded Redis where `REDIS_URL` is not set and one has left its address.
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from redis import Redis as SyncRedis
 from redis.asyncio import Redis
+
 from worker.embedded import Embedded
 
 

@@ -13,6 +13,7 @@ from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
 
 from config.errors import ConfigurationError
+from config.redis_target import RedisTarget
 from config.settings import Settings
 
 Result = TypeVar("Result")
@@ -28,9 +29,13 @@ def connect(settings: Settings) -> Redis:
         ConfigurationError: there is no Redis to connect to.
 
     """
-    target = settings.redis
-    if target is None:
+    if settings.redis is None:
         raise ConfigurationError([NO_REDIS])
+    return connect_to(settings.redis)
+
+
+def connect_to(target: RedisTarget) -> Redis:
+    """Return a client of one Redis."""
     options: dict[str, Any] = {
         "socket_timeout": SOCKET_TIMEOUT,
         "socket_connect_timeout": CONNECT_TIMEOUT,

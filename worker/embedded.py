@@ -213,7 +213,7 @@ def _socket_path(directory: Path) -> Iterator[Path]:
         yield path
         return
     # Not where TMPDIR says, which may be just as long.
-    with tempfile.TemporaryDirectory(prefix="canceller-", dir="/tmp", ignore_cleanup_errors=True) as short:  # noqa: S108 - its name is random, its mode 0700
+    with tempfile.TemporaryDirectory(prefix="canceller-", dir="/tmp", ignore_cleanup_errors=True) as short:
         yield Path(short) / "redis.sock"
 
 

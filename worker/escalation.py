@@ -6,10 +6,11 @@ configuration allows, and the time. It answers with a value and touches nothing.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from zlib import crc32
 
-from worker.cancellation import Cancellation, Sent
+from worker.cancellation import Cancellation, Sent, sent_key
 from worker.decision import Decision, Finish, Hold, Send, Wait
 from worker.gate import candidates, gate
 from worker.model import Action, Answer, AnswerKind, Evidence, JobState, Observation, Outcome, Policy, Verb
@@ -62,7 +63,7 @@ def after_answer(
     if answer.kind is AnswerKind.REFUSED:
         return refused(answer.detail)
     if answer.before is not None and answer.before.final and cancellation.orders.verb is Verb.CANCEL:
-        return ended(cancellation, answer.before, policy, now)
+        return ended(_unsent(cancellation, send), answer.before, policy, now)
     if answer.kind in {AnswerKind.REJECTED, AnswerKind.NOT_FOUND}:
         return Wait(now, f"look why the {send.action} was not taken")
     if answer.kind is AnswerKind.BUSY:
@@ -71,6 +72,16 @@ def after_answer(
     if send.job_id != cancellation.job_id:
         return Wait(now, "look for other children that are stuck")
     return _wait(cancellation, policy, now, now + _first(policy), f"look what the {send.action} has done")
+
+
+def _unsent(cancellation: Cancellation, send: Send) -> Cancellation:
+    """Leave out a call that was made once, and to a job that had ended before it."""
+    sent = cancellation.progress.sent
+    key = sent_key(send.action, send.job_id)
+    if sent[key].count > 1:
+        return cancellation
+    others = {name: one for name, one in sent.items() if name != key}
+    return replace(cancellation, progress=replace(cancellation.progress, sent=others))
 
 
 def refused(why: str) -> Finish:
@@ -97,7 +108,7 @@ def _unseen(cancellation: Cancellation, answer: Answer, policy: Policy, now: dat
         return refused(answer.detail)
     if now >= cancellation.orders.give_up_at:
         return _given_up(cancellation)
-    delay = _poll_delay(cancellation, policy, cancellation.progress.failed_looks - 1)
+    delay = _poll_delay(cancellation, policy, max(0, cancellation.progress.failed_looks - 1))
     if answer.retry_after is not None:
         delay = max(delay, timedelta(seconds=answer.retry_after))
     return _wait(cancellation, policy, now, now + delay, "look again, the last look showed nothing")
@@ -159,7 +170,7 @@ def _send_or_wait(cancellation: Cancellation, action: Action, policy: Policy, no
     earliest, since this pass's look still shows the job untouched. One that was turned down with
     nothing done may be after a pause that grows.
     """
-    sent = cancellation.progress.sent.get(action)
+    sent = cancellation.progress.sent.get(action) or _same_call(cancellation, policy)
     if sent is None:
         return Send(action, cancellation.job_id)
     if sent.accepted:
@@ -169,6 +180,12 @@ def _send_or_wait(cancellation: Cancellation, action: Action, policy: Policy, no
     if now >= again:
         return Send(action, cancellation.job_id)
     return _wait(cancellation, policy, now, again, f"try the {action} again if the job is still untouched")
+
+
+def _same_call(cancellation: Cancellation, policy: Policy) -> Sent | None:
+    """Return an untaken cancel where the backend's only stop removes the record: a delete repeats that very call."""
+    sent = cancellation.progress.sent.get(Action.CANCEL)
+    return sent if policy.steps.cancel_removes and sent is not None and not sent.accepted else None
 
 
 def _pause(cancellation: Cancellation, sent: Sent, policy: Policy) -> timedelta:

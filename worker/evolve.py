@@ -5,6 +5,7 @@ Every function takes a `Cancellation` and returns the next one.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -65,14 +66,14 @@ def observed(cancellation: Cancellation, seen: Observation, now: datetime) -> Ca
     """Take in what a look, or a snapshot in an answer, has shown."""
     seen = named(seen, cancellation.job_id)
     before = cancellation.progress
-    changed = seen.raw != before.raw
+    raw = seen.raw[:NOTE_LIMIT]
     return progress(
         cancellation,
         looked_at=now,
         failed_looks=0,
-        waits=0 if changed else before.waits,
+        waits=before.waits if raw == before.raw else 0,
         state=seen.state,
-        raw=seen.raw[:NOTE_LIMIT],
+        raw=raw,
         seen_alive=before.seen_alive or not seen.final,
         end=End(seen.state, seen.raw, _verified(seen)) if _ended_with_record(seen) else before.end,
         cancelling=_sights(before.cancelling, seen, now),
@@ -135,7 +136,7 @@ def _facts(before: Mapping[str, str], new: Mapping[str, str]) -> Mapping[str, st
     merged = {**before, **new}
     kept: dict[str, str] = {}
     for name, value in merged.items():
-        if sum(len((key + text).encode()) for key, text in {**kept, name: value}.items()) <= FACTS_LIMIT:
+        if len(json.dumps({**kept, name: value}, ensure_ascii=False).encode()) <= FACTS_LIMIT:
             kept[name] = value
     return kept
 

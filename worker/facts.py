@@ -35,7 +35,12 @@ def sent(send: Send, answer: Answer) -> Fact:
     said: object = "unanswered"
     if answer.kind is not AnswerKind.UNANSWERED:
         said = {"status": answer.status, "code": answer.code or None, "meaning": str(answer.kind)}
-    return Fact(f"{send.action}_sent", {"answer": said, "target_job_id": send.job_id, "detail": answer.detail or None})
+    return Fact(f"{send.action}_sent", {"answer": said, "target_job_id": send.job_id, "detail": said_why(answer)})
+
+
+def said_why(answer: Answer) -> str | None:
+    """Return what the backend said beside yes."""
+    return None if answer.kind is AnswerKind.ACCEPTED else answer.detail or None
 
 
 def held(gate: Gate, now: datetime) -> Fact:

@@ -38,8 +38,8 @@ def gate(cancellation: Cancellation, member: Observation, policy: Policy, now: d
         conditions=(
             Condition("in_cancelling", met=True, evidence=f"seen in {member.raw}"),
             Condition("time_over", wait <= 0, _time_evidence(cancellation, member, policy)),
-            Condition("asynchronous", member.asynchronous, _says("isAsynchronous", member.asynchronous)),
-            Condition("backend_allows", member.force_allowed, _says("a force is allowed", member.force_allowed)),
+            Condition("asynchronous", member.asynchronous, _says("that it is asynchronous", member.asynchronous)),
+            Condition("backend_allows", member.force_allowed, _says("that a force is allowed", member.force_allowed)),
             Condition("policy_allows", force is not Force.NEVER, f'force = "{force}"'),
             _proof(cancellation, force, policy),
         ),
@@ -118,4 +118,4 @@ def _time_evidence(cancellation: Cancellation, member: Observation, policy: Poli
 
 
 def _says(what: str, said: bool | None) -> str:  # noqa: FBT001 - it is the value that is told
-    return f"the backend does not say whether {what}" if said is None else f"the backend says {what}: {said}".lower()
+    return f"the backend does not say {what}" if said is None else f"the backend says {what}: {'yes' if said else 'no'}"

@@ -122,7 +122,7 @@ def _joined(command: Command, command_id: str) -> Mapping[str, Any]:
 
 def reject(content: object, command_id: str, reason: str) -> Rejection:
     """Refuse what could not be read or may not be: the reason, and the raw message as it came."""
-    raw = json.dumps(content, default=repr)
+    raw = _raw(content)
     readable = content if isinstance(content, Mapping) else {}
     command_id = _plain(readable.get("command_id"), 128) or command_id
     return Rejection(
@@ -139,16 +139,34 @@ def reject(content: object, command_id: str, reason: str) -> Rejection:
     )
 
 
+UNWRITABLE = (RecursionError, TypeError, ValueError)
+"""What writing a value may raise: nested too deep, a key that is no text, a number of too many digits."""
+
+
+def _raw(content: object) -> str:
+    try:
+        return json.dumps(content, default=repr)
+    except UNWRITABLE as error:
+        return json.dumps(f"a {type(content).__name__} that can't be written: {type(error).__name__}")
+
+
 def _plain(value: object, limit: int) -> str:
     """Return a text or a number as a text that any JSON reader takes; anything else, or too long a one, as none."""
     if isinstance(value, bool) or not isinstance(value, str | int):
         return ""
-    text = str(value).encode("utf-8", "replace").decode()
+    text = _text(value)
     return text if len(text) <= limit else ""
+
+
+def _text(value: object) -> str:
+    try:
+        return str(value).encode("utf-8", "replace").decode()
+    except UNWRITABLE:
+        return ""
 
 
 def _readable(value: object) -> object:
     """Return a value as far as an event may carry it: short, and never a structure of unknown depth."""
     if isinstance(value, bool | None):
         return value
-    return str(value)[:1000].encode("utf-8", "replace").decode()
+    return _text(value)[:1000]

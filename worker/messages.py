@@ -47,6 +47,12 @@ def _no_control(value: str) -> str:
     return value
 
 
+def _header(value: str) -> str:
+    if not all("!" <= char <= "~" for char in value):
+        raise ValueError("holds a character that no HTTP header may carry")
+    return value
+
+
 def _number(value: object) -> object:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError("is not a number of seconds")  # noqa: TRY004 - pydantic wants a ValueError
@@ -64,6 +70,7 @@ Label = Annotated[str, *_clean(256)]
 Param = Annotated[str, *_clean(512)]
 Reason = Annotated[str, *_clean(1000)]
 Token = Annotated[str, *_clean(8192)]
+Trace = Annotated[str, *_clean(128), AfterValidator(_header)]
 JobId = Annotated[
     str,
     BeforeValidator(_job_id),
@@ -71,7 +78,8 @@ JobId = Annotated[
     AfterValidator(_printable),
     AfterValidator(_no_dots),
 ]
-Seconds = Annotated[float, BeforeValidator(_number), Field(gt=0, le=10 * 365 * 86400, allow_inf_nan=False)]
+Wait = Annotated[float, BeforeValidator(_number), Field(ge=0, le=10 * 365 * 86400, allow_inf_nan=False)]
+Limit = Annotated[float, BeforeValidator(_number), Field(gt=0, allow_inf_nan=False)]
 
 
 class Command(BaseModel):
@@ -86,14 +94,14 @@ class Command(BaseModel):
     reason: Reason | None = None
     requested_by: Short | None = None
     force: Literal["auto", "attested", "never"] | None = None
-    force_after: Seconds | None = None
-    give_up_after: Seconds | None = None
+    force_after: Wait | None = None
+    give_up_after: Limit | None = None
     remote_stopped: StrictBool = False
     lane: Literal["interactive", "batch"] = "interactive"
     batch_id: Short | None = None
     labels: Annotated[dict[Name, Label], Field(max_length=16)] = {}
     params: Annotated[dict[Name, Param], Field(max_length=32)] = {}
-    traceparent: Short | None = None
+    traceparent: Trace | None = None
     token: Token | None = Field(default=None, repr=False)
 
     @property

@@ -12,6 +12,9 @@ from worker.model import Action, Evidence, JobState, Observation, Outcome, Polic
 CLOCK_ERROR = 2.0
 """Seconds by which a `Date` header (whole seconds) and a call's way may mislead about a moment."""
 
+CLOSED = frozenset({JobState.CANCELLED, JobState.GONE})
+"""The states that a force leaves behind: they speak of the record, not of the remote process."""
+
 BY_UNANSWERED = "our call went unanswered and the job has ended since: the end counts as after it"
 
 
@@ -21,7 +24,7 @@ def ended(cancellation: Cancellation, seen: Observation, policy: Policy, now: da
         outcome, detail = _gone(cancellation, policy)
     else:
         outcome, detail = _final(cancellation, seen, now)
-    evidence = Evidence.NONE if outcome is Outcome.NOT_FOUND else _evidence(cancellation, seen, outcome, policy)
+    evidence = Evidence.NONE if outcome is Outcome.NOT_FOUND else _evidence(cancellation, seen, policy)
     return Finish(outcome, evidence, "; ".join(part for part in (detail, seen.detail) if part))
 
 
@@ -29,9 +32,11 @@ def _gone(cancellation: Cancellation, policy: Policy) -> tuple[Outcome, str]:
     """Judge a record that is not there (any more)."""
     stop, delete, known = _stop(cancellation), _effective(cancellation, Action.DELETE), _known(cancellation)
     if cancellation.orders.verb is Verb.DELETE and (delete or (stop and known)):
-        return Outcome.DELETED, "" if delete else "somebody else removed the record after our stop"
+        doubt = _doubt(delete) if cancellation.progress.end is None else ""
+        return Outcome.DELETED, doubt if delete else "somebody else removed the record after our stop"
     if stop and (known or stop.accepted):
-        return Outcome.CANCELLED, "" if policy.steps.cancel_removes else "the record vanished after our stop"
+        vanished = "" if policy.steps.cancel_removes else "the record vanished after our stop"
+        return Outcome.CANCELLED, "; ".join(part for part in (vanished, _doubt(stop)) if part)
     if known:
         return Outcome.ALREADY_FINISHED, "the record vanished before we changed anything"
     return Outcome.NOT_FOUND, "our call went unanswered, and no such job was ever seen" if stop else ""
@@ -41,9 +46,10 @@ def _final(cancellation: Cancellation, seen: Observation, now: datetime) -> tupl
     """Judge a job that has ended and still has its record."""
     if not _after_us(cancellation, seen, now):
         return Outcome.ALREADY_FINISHED, ""
+    stop, forces = _stop(cancellation), forced(cancellation)
     if not _stopped(seen):
-        return Outcome.COMPLETED_ANYWAY, _doubt(cancellation)
-    return Outcome.FORCE_CANCELLED if forced(cancellation) else Outcome.CANCELLED, _doubt(cancellation)
+        return Outcome.COMPLETED_ANYWAY, _doubt(stop)
+    return (Outcome.FORCE_CANCELLED, _doubt(*forces)) if forces else (Outcome.CANCELLED, _doubt(stop))
 
 
 def _stopped(seen: Observation) -> bool:
@@ -74,15 +80,16 @@ def _proven_before(stop: Sent, seen: Observation, now: datetime) -> bool:
     return (seen.clock - seen.ended_at).total_seconds() > age + CLOCK_ERROR
 
 
-def _doubt(cancellation: Cancellation) -> str:
-    stop = _stop(cancellation)
-    return BY_UNANSWERED if stop is not None and not stop.accepted else ""
+def _doubt(*calls: Sent | None) -> str:
+    """Say so where the outcome rests on calls that all went unanswered."""
+    made = [call for call in calls if call is not None]
+    return BY_UNANSWERED if made and not any(call.accepted for call in made) else ""
 
 
-def _evidence(cancellation: Cancellation, seen: Observation, outcome: Outcome, policy: Policy) -> Evidence:
+def _evidence(cancellation: Cancellation, seen: Observation, policy: Policy) -> Evidence:
     """Say what stands behind the claim that the job has stopped."""
     end = cancellation.progress.end
-    by_force = bool(forced(cancellation)) and outcome in {Outcome.FORCE_CANCELLED, Outcome.DELETED}
+    by_force = bool(forced(cancellation)) and any(member.state in CLOSED for member in seen.family)
     if seen.state is JobState.GONE:
         verified = end.verified if end is not None else policy.gone_means_stopped
     else:

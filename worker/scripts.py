@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from importlib.resources import files
-from typing import Any
 
 from redis.asyncio import Redis
 from redis.commands.core import AsyncScript
@@ -25,15 +24,17 @@ class Scripts:
 
 
 def load(redis: Redis) -> Scripts:
-    """Register the scripts with a client; Redis gets a text only when it does not have it yet."""
-    return Scripts(**{field.name: _script(redis, field.name) for field in fields(Scripts)})
+    """Register the scripts of the store with a client; Redis gets a text only when it does not have it yet."""
+    return Scripts(
+        **{field.name: redis.register_script(source("lib") + source(field.name)) for field in fields(Scripts)}
+    )
 
 
-def _script(redis: Redis, name: str) -> Any:
+def script(redis: Redis, name: str) -> AsyncScript:
+    """Register one script that stands by itself."""
     return redis.register_script(source(name))
 
 
 def source(name: str) -> str:
-    """Return a script's text behind what all of them share."""
-    folder = files("worker.lua")
-    return folder.joinpath("lib.lua").read_text() + "\n" + folder.joinpath(f"{name}.lua").read_text()
+    """Return the text of a script."""
+    return files("worker.lua").joinpath(f"{name}.lua").read_text() + "\n"

@@ -21,6 +21,8 @@ def prepare(conf: Any, **_: Any) -> None:
     try:
         settings = Settings.load().discovered()
         conf.update(celery_settings(settings, list(backends_of(settings))))
+        if settings.redis_broker is not None:
+            conf.task_queues = [queue for queue in conf.task_queues if queue.name != settings.queue]
     except ConfigurationError as error:
         sys.stderr.write(f"canceller: the configuration has mistakes:\n{error}\n")
         raise SystemExit(2) from None

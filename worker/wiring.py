@@ -33,19 +33,22 @@ from worker.backends.oracle_ess import OracleEss as OracleEssAdapter
 from worker.backends.oracle_ml import OracleMl as OracleMlAdapter
 from worker.backends.sahara import Sahara as SaharaAdapter
 from worker.celery import app
-from worker.connection import LoopThread, connect
+from worker.connection import LoopThread, connect, connect_to
 from worker.engine import Engine
-from worker.errors import CancellerError, StoreUnavailable
+from worker.errors import CancellerError, StoreUnavailable, UnknownCancellation
+from worker.inbox import Bell, Commands, Item, Order, Refusal
 from worker.intake import Door, Intake, reject
 from worker.model import Force, Policy, Poll
 from worker.reconcile import Backend
 from worker.store import Retention, Store
+from worker.taker import Taker
 from worker.transitions import Acceptance, Rejection
 
 log = structlog.get_logger(__name__)
 
 Result = TypeVar("Result")
 
+CONFLICT = "command_id: it is another command's, with another content"
 STORE_PATIENCE = 10.0
 """Seconds that a task waits for Redis before it hands its message back; the broker redelivers after 15."""
 
@@ -192,40 +195,42 @@ class Runtime:
         self._intake = intake_of(configs)
         self._loop = LoopThread("canceller")
         self._store, self._engine, self._https = self._loop.call(self._build(configs))
+        self._taker: Taker | None = None
 
     def start(self) -> None:
-        """Start working on what is due."""
-        self._loop.call(self._engine.start())
+        """Start working on what is due, and taking in commands where the broker is a Redis."""
+        self._loop.call(self._start())
 
     def stop(self, grace: float = 5.0) -> None:
         """Take nothing new from the schedule; let open calls end for `grace` seconds."""
-        self._loop.call(self._engine.stop(grace))
+        self._loop.call(self._stop(grace))
 
     def close(self) -> None:
         """Close all connections and end the loop."""
         self._loop.call(self._close())
         self._loop.close()
 
-    def wake(self, backend: str) -> None:
-        """Work on what is due on one backend now."""
-        self._loop.loop.call_soon_threadsafe(self._engine.wake, backend)
-
-    def take(self, contents: Sequence[tuple[object, str]]) -> None:
-        """Take in commands, each with the id that it has if it brings none; all are stored when this returns.
+    def do(self, items: Sequence[Item]) -> None:
+        """Do what messages ask for; all of it is stored when this returns.
 
         Raises:
-            StoreUnavailable: Redis did not take them in time; giving them again is harmless.
+            StoreUnavailable: Redis did not take it in time; giving it again is harmless.
 
         """
-        self._loop.call(self._take(contents))
+        self._loop.call(self._do(items))
 
-    def refuse(self, content: object, command_id: str, reason: str) -> None:
-        """Refuse a message as a whole."""
-        self._loop.call(self._refuse(reject(content, command_id, reason)))
+    async def _start(self) -> None:
+        await self._engine.start()
+        broker = self._settings.redis_broker
+        if broker is not None:
+            redis = connect_to(broker)
+            self._taker = Taker(redis, self._settings.queue, self._engine.worker, self._do)
+            await self._taker.start()
 
-    def order(self, order: str, reference: str, word: str) -> None:
-        """Carry out an operator's `abort` or `attest` of a cancellation or command."""
-        self._loop.call(self._patiently(lambda: self._order(order, reference, word)))
+    async def _stop(self, grace: float) -> None:
+        if self._taker is not None:
+            await self._taker.stop()
+        await self._engine.stop(grace)
 
     async def _build(self, configs: Mapping[str, BackendConfig]) -> tuple[Store, Engine, list[Http]]:
         store = store_of(self._settings, configs)
@@ -242,6 +247,16 @@ class Runtime:
         queue = reconcile_queue(self._settings, backend)
         await asyncio.to_thread(app.send_task, "worker.reconcile", (backend,), queue=queue, expires=5, retry=False)
 
+    async def _do(self, items: Sequence[Item]) -> None:
+        await self._take([content for item in items if isinstance(item, Commands) for content in item.contents])
+        for item in items:
+            if isinstance(item, Order):
+                await self._order(item)
+            elif isinstance(item, Refusal):
+                await self._refuse(reject(item.content, item.message_id, item.reason))
+            elif isinstance(item, Bell):
+                self._engine.wake(item.backend)
+
     async def _take(self, contents: Sequence[tuple[object, str]]) -> None:
         judged = [(content, self._intake.take(content, command_id)) for content, command_id in contents]
         taken = [(content, one) for content, one in judged if isinstance(one, Acceptance)]
@@ -249,9 +264,7 @@ class Runtime:
         verdicts = await self._patiently(lambda: self._store.accept_all([one for _, one in taken]))
         for (content, one), accepted in zip(taken, verdicts, strict=True):
             if accepted.verdict == "conflict":
-                refused.append(
-                    reject(content, one.command_id, "command_id: it is another command's, with another content")
-                )
+                refused.append(reject(content, one.command_id, CONFLICT))
         for rejection in refused:
             await self._refuse(rejection)
         for backend in {one.backend for _, one in taken}:
@@ -266,10 +279,15 @@ class Runtime:
             reason=rejection.reason,
         )
 
-    async def _order(self, order: str, reference: str, word: str) -> None:
-        cancellation_id = await self._store.resolve(reference)
-        backend = await (self._store.abort if order == "abort" else self._store.attest)(cancellation_id, word)
-        log.info(f"cancellation.{order}", cancellation_id=cancellation_id, by=word, open=bool(backend))
+    async def _order(self, item: Order) -> None:
+        give = self._store.abort if item.order == "abort" else self._store.attest
+        try:
+            cancellation_id = await self._patiently(lambda: self._store.resolve(item.reference))
+            backend = await self._patiently(lambda: give(cancellation_id, item.word))
+        except UnknownCancellation as error:
+            await self._refuse(reject(item.content, item.message_id, str(error)))
+            return
+        log.info(f"cancellation.{item.order}", cancellation_id=cancellation_id, by=item.word, open=bool(backend))
         self._engine.wake(backend)
 
     async def _patiently(self, work: Callable[[], Awaitable[Result]]) -> Result:

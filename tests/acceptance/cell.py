@@ -19,6 +19,7 @@ from typing import Any
 
 import redis
 from celery import Celery
+
 from worker.connection import LoopThread
 from worker.embedded import Embedded
 from worker.simulator import Clock, Simulator
@@ -33,7 +34,18 @@ class Worker:
     def __init__(self, env: Mapping[str, str], log: Path) -> None:
         self._lines: queue.Queue[str | None] = queue.Queue()
         self._log = log
-        command = [sys.executable, "-m", "celery", "-A", "worker", "worker", "--loglevel", "INFO", "-n", f"{log.stem}@%h"]
+        command = [
+            sys.executable,
+            "-m",
+            "celery",
+            "-A",
+            "worker",
+            "worker",
+            "--loglevel",
+            "INFO",
+            "-n",
+            f"{log.stem}@%h",
+        ]
         self.process = subprocess.Popen(
             command, env=dict(env), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
@@ -110,7 +122,9 @@ class Cell:
 
     def read(self, seconds: float) -> None:
         """Read what the event stream has, waiting so long for the first entry."""
-        reply: Any = self.redis.xread({"{canceller}:events": self.position}, count=1000, block=max(1, int(seconds * 1000)))
+        reply: Any = self.redis.xread(
+            {"{canceller}:events": self.position}, count=1000, block=max(1, int(seconds * 1000))
+        )
         for _, entries in reply or []:
             for entry, fields in entries:
                 self.position = entry.decode()
@@ -156,7 +170,9 @@ class Cell:
 
 
 @contextmanager
-def cell(directory: Path, backends: str, clock: Clock | None = None, knobs: Mapping[str, Any] | None = None) -> Iterator[Cell]:
+def cell(
+    directory: Path, backends: str, clock: Clock | None = None, knobs: Mapping[str, Any] | None = None
+) -> Iterator[Cell]:
     """Run a deployment; `backends` is its backends file, with `{ess}`, `{oml}`, `{mrs}`, `{sahara}` as base URLs."""
     loop = LoopThread("simulator")
     simulator = Simulator(clock=clock, knobs=knobs)

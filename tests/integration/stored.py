@@ -1,0 +1,53 @@
+"""What the tests of the transitions share: commands that any backend takes, claims, commits."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from worker.cancellation import Progress
+from worker.facts import Fact
+from worker.intake import Door, Intake
+from worker.model import Policy, Steps
+from worker.store import Store
+from worker.transitions import Acceptance, Claim, Claims, Commit, Limits
+
+LATER = datetime.fromisoformat("2099-01-01T00:00:00+00:00")
+LIMITS = Limits(slots=100, lease=40.0, max_in_flight=100, rate=0.0, batch_slots=75)
+FINISHED = (Fact("finished", {"outcome": "cancelled"}),)
+
+
+class Anything:
+    """An adapter that takes any command."""
+
+    steps = Steps(look_before_cancel=False, force=True)
+    params = frozenset({"cluster_id"})
+
+    def problem(self, job: object) -> str:
+        return f"{job}" if job is None else ""
+
+
+INTAKE = Intake({"ess": Door(Anything(), Policy(Anything.steps)), "oml": Door(Anything(), Policy(Anything.steps))})  # type: ignore[arg-type]
+
+
+def command(job_id: str = "1", command_id: str = "c-1", **fields: Any) -> Acceptance:
+    taken = INTAKE.take({"verb": "cancel", "backend": "ess", "job_id": job_id, **fields}, command_id)
+    assert isinstance(taken, Acceptance), taken
+    return taken
+
+
+async def claim(store: Store, worker: str = "w1", backend: str = "ess", limits: Limits = LIMITS) -> Claims:
+    return await store.claim(backend, worker, limits)
+
+
+async def claim_one(store: Store, worker: str = "w1") -> Claim:
+    (one,) = (await claim(store, worker)).claims
+    return one
+
+
+def commit(one: Claim, mode: str, **changes: Any) -> Commit:
+    return Commit(one.token, one.record, mode, changes.pop("progress", Progress()), **changes)
+
+
+async def names(store: Store) -> list[str]:
+    return [event.name for _, event in await store.events("0-0")]

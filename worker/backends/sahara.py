@@ -1,0 +1,155 @@
+"""OpenStack Sahara, dialects v1.1 and v2: words and wire format.
+
+The only place that knows Sahara's states and error names. No IO and no decision lives here. Its cancel
+answers with a snapshot from before: that is handed on as such, and never as what the cancel has done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, ClassVar
+
+from worker.backends.base import (
+    Call,
+    Look,
+    Reply,
+    Request,
+    answer,
+    common_answer,
+    facts,
+    gone,
+    no_force,
+    seen_nothing,
+    text,
+)
+from worker.model import Action, Answer, AnswerKind, Job, JobState, Observation, Steps
+
+STATES: Mapping[str, JobState] = {
+    "PENDING": JobState.ACTIVE,
+    "READYTORUN": JobState.ACTIVE,
+    "PREP": JobState.ACTIVE,
+    "RUNNING": JobState.ACTIVE,  # also after TOBEKILLED: the engine's cancel has failed, or is not through
+    "TOBEKILLED": JobState.CANCELLING,
+    "TOBESUSPENDED": JobState.ACTIVE,
+    "SUSPENDED": JobState.ACTIVE,
+    "PREPSUSPENDED": JobState.ACTIVE,
+    "SUCCEEDED": JobState.SUCCEEDED,
+    "FAILED": JobState.FAILED,
+    "KILLED": JobState.CANCELLED,
+    "DONEWITHERROR": JobState.FAILED,
+    "SUSPENDFAILED": JobState.FAILED,
+}
+"""All states in Sahara's order (SRC H5); `end_time` tells nothing, an early kill leaves it out."""
+
+UNVERIFIED = frozenset({"SUSPENDFAILED"})
+"""Final by Sahara's list although the work may still run (SRC H5)."""
+
+ERRORS: Mapping[str, AnswerKind] = {
+    "CANCELING_FAILED": AnswerKind.REFUSED,  # another tenant's, or protected
+    "DELETION_FAILED": AnswerKind.REFUSED,
+    "UPDATE_FAILED": AnswerKind.REFUSED,  # the same check, of v2's cancel
+    "INVALID_JOB_STATUS": AnswerKind.REJECTED,
+    "INVALID_PARAMS_ON_REQUEST": AnswerKind.REFUSED,
+    "FORBIDDEN": AnswerKind.REFUSED,
+    "NOT_FOUND": AnswerKind.NOT_FOUND,
+    "NOT_ACCEPTABLE": AnswerKind.REFUSED,  # the API version
+    "INTERNAL_SERVER_ERROR": AnswerKind.UNANSWERED,
+}
+"""What an `error_name` means (SRC H2, H5)."""
+
+FACTS = ("oozie_job_id", "return_code", "cluster_id")
+HEADERS: Mapping[str, Mapping[str, str]] = {
+    "v1.1": {"Accept": "application/json"},
+    "v2": {"Accept": "application/json", "OpenStack-API-Version": "data-processing 2.0"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Sahara:
+    """The adapter of kind `sahara`."""
+
+    steps: ClassVar[Steps] = Steps(look_before_cancel=False)
+    params: ClassVar[frozenset[str]] = frozenset()
+
+    project_id: str
+    dialect: str = "v1.1"
+
+    def problem(self, job: Job) -> str:
+        """Take any id: they are opaque."""
+        del job
+        return ""
+
+    def look(self, job: Job) -> Look:
+        """Read the job; v1.1 lets Sahara ask its engine first, v2 knows what Sahara has asked lately."""
+        rest = () if self.dialect == "v2" else ("refresh-status",)
+        reply = yield Request("GET", self._path(job, *rest), headers=HEADERS[self.dialect])
+        data = _job(reply)
+        if data is not None:
+            return _observation(data, job, reply.date)
+        judged = _judge(reply, Action.LOOK)
+        if judged.kind is AnswerKind.NOT_FOUND:
+            return gone(reply, job, judged.code or "404", judged.detail)
+        return seen_nothing(judged)
+
+    def cancel(self, job: Job) -> Call:
+        """Ask Sahara to stop the job; v1.1 does it behind a GET, which no cache may answer."""
+        headers = HEADERS[self.dialect]
+        if self.dialect == "v2":
+            request = Request("PATCH", self._path(job), headers=headers, json={"info": {"status": "cancel"}})
+        else:
+            request = Request("GET", self._path(job, "cancel"), headers={**headers, "Cache-Control": "no-store"})
+        reply = yield request
+        data = _job(reply)
+        if data is not None:
+            return replace(answer(reply, AnswerKind.ACCEPTED), before=_observation(data, job, reply.date))
+        return answer(reply, AnswerKind.UNANSWERED) if reply.ok else _judge(reply, Action.CANCEL)
+
+    def force(self, job: Job) -> Call:
+        """Refuse: there is none."""
+        return no_force(job)
+
+    def delete(self, job: Job) -> Call:
+        """Remove the job's record; Sahara does it later, and over a job that still runs too."""
+        reply = yield Request("DELETE", self._path(job), headers=HEADERS[self.dialect])
+        return _judge(reply, Action.DELETE)
+
+    def _path(self, job: Job, *rest: str) -> tuple[str, ...]:
+        if self.dialect == "v2":
+            return ("v2", "jobs", job.id, *rest)
+        return ("v1.1", self.project_id, "job-executions", job.id, *rest)
+
+
+def _judge(reply: Reply, action: Action) -> Answer:
+    """Judge a reply by its `error_name`, and only without a known one by its status."""
+    if reply.ok:
+        return answer(reply, AnswerKind.ACCEPTED if reply.empty_or_data else AnswerKind.UNANSWERED)
+    data = reply.data or {}
+    name, message = text(data.get("error_name")), text(data.get("error_message"))
+    if name in ERRORS:
+        return answer(reply, ERRORS[name], code=name, detail=message)
+    otherwise = AnswerKind.UNANSWERED if action is Action.LOOK else AnswerKind.REFUSED
+    return common_answer(reply, otherwise, code=name, detail=message)
+
+
+def _job(reply: Reply) -> Mapping[str, Any] | None:
+    """Return the job in a success's body, wrapped or bare, or None if there is none."""
+    if not reply.ok or reply.data is None:
+        return None
+    wrapped = (reply.data.get(wrapper) for wrapper in ("job_execution", "job"))
+    bare = reply.data if "info" in reply.data else None
+    return next((data for data in wrapped if isinstance(data, dict)), bare)
+
+
+def _observation(data: Mapping[str, Any], job: Job, clock: datetime | None) -> Observation:
+    info = data.get("info")
+    raw = text(info.get("status")) if isinstance(info, dict) else ""
+    return Observation(
+        state=STATES.get(raw, JobState.UNKNOWN),
+        raw=raw,
+        job_id=job.id,
+        clock=clock,
+        verified=raw not in UNVERIFIED,
+        facts=facts(data, FACTS),
+    )

@@ -1,0 +1,130 @@
+"""`check`: whether all that a worker needs is there, and what a crash would lose."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+
+import typer
+from redis.exceptions import RedisError
+
+from config.backends import BackendConfig
+from config.errors import ConfigurationError
+from config.settings import Settings
+from worker.backends.base import Adapter, Reply
+from worker.backends.http import Http
+from worker.cli.configuration import configuration
+from worker.cli.exits import Exit
+from worker.cli.findings import Finding, Verdict, redis_findings
+from worker.cli.options import BackendsFile, Json
+from worker.cli.output import Output
+from worker.connection import NO_REDIS, connect
+from worker.errors import CancellerError
+from worker.model import Answer, AnswerKind, Job, JobState, Observation
+from worker.reconcile import Backend
+from worker.wiring import adapter_of, backend_of
+
+STRANGERS = ("canceller-check-no-such-job", "0")
+"""Job ids that no backend has; some backends only know numbers."""
+
+
+def check(*, backends: BackendsFile = None, json: Json = False) -> None:
+    """Check settings, backends file, Redis and every backend, and say what a crash would lose.
+
+    Each backend is asked about a job that can't exist, which changes nothing. Exit 0 when nothing is wrong, 1 when
+    something is, 2 when the configuration has mistakes.
+    """
+    output = Output(as_json=json)
+    settings, configs = configuration(backends)
+    settings = settings.discovered()
+    if settings.redis is None:
+        raise ConfigurationError([NO_REDIS])
+    findings = [Finding("ok", "settings", f"{len(configs)} backends in {settings.backends}")]
+    findings += asyncio.run(_look_around(settings, configs))
+    _tell(findings, output)
+    raise typer.Exit(Exit.ERROR if any(finding.verdict == "wrong" for finding in findings) else Exit.DONE)
+
+
+def _tell(findings: Sequence[Finding], output: Output) -> None:
+    if output.json:
+        output.object({"ok": all(finding.verdict != "wrong" for finding in findings), "findings": findings})
+        return
+    output.rows(("", "what", ""), [(finding.verdict, finding.what, finding.text) for finding in findings])
+
+
+async def _look_around(settings: Settings, configs: Mapping[str, BackendConfig]) -> list[Finding]:
+    of_redis = _redis(settings)
+    of_backends = [_backend(name, config) for name, config in configs.items()]
+    first, *rest = await asyncio.gather(of_redis, *of_backends)
+    return [finding for findings in (first, *rest) for finding in findings]
+
+
+async def _redis(settings: Settings) -> list[Finding]:
+    client = connect(settings)
+    started = time.monotonic()
+    try:
+        await client.ping()
+        seconds = time.monotonic() - started
+        info = await client.info()
+        fsync = None
+        with suppress(RedisError):  # managed servers often forbid CONFIG
+            fsync = (await client.config_get("appendfsync")).get("appendfsync")
+    except (RedisError, OSError) as error:
+        return [Finding("wrong", "Redis", f"it can't be reached: {error}; check REDIS_URL, and that it runs")]
+    finally:
+        await client.aclose()
+    return list(redis_findings(info, fsync, seconds))
+
+
+async def _backend(name: str, config: BackendConfig) -> list[Finding]:
+    what = f"backend {name}"
+    try:
+        backend = backend_of(name, config)
+    except (OSError, ValueError) as error:
+        return [Finding("wrong", what, f"it can't be set up: {error}")]
+    started = time.monotonic()
+    try:
+        said = await _ask(backend, stranger(adapter_of(config)))
+    except CancellerError as error:
+        return [Finding("wrong", what, f"{config.base_url}: {error}")]
+    finally:
+        if isinstance(backend.calls, Http):
+            await backend.calls.aclose()
+    verdict, text = judged(said)
+    return [Finding(verdict, what, f"{config.base_url}: {text} ({(time.monotonic() - started) * 1000:.0f} ms)")]
+
+
+def stranger(adapter: Adapter) -> Job:
+    """Return a job that the backend can't have."""
+    params = dict.fromkeys(adapter.params, STRANGERS[0])
+    jobs = [Job(job_id, own) for job_id in STRANGERS for own in ({}, params)]
+    return next((job for job in jobs if not adapter.problem(job)), jobs[0])
+
+
+async def _ask(backend: Backend, job: Job) -> Observation | Answer:
+    await backend.calls.ready()
+    exchange = backend.adapter.look(job)
+    request = next(exchange)
+    while True:
+        reply: Reply = await backend.calls.send(request)
+        try:
+            request = exchange.send(reply)
+        except StopIteration as stop:
+            said: Observation | Answer = stop.value
+            return said
+
+
+def judged(said: Observation | Answer) -> tuple[Verdict, str]:
+    """Judge what a backend says about a job that it can't have."""
+    if isinstance(said, Observation):
+        strange = (
+            "" if said.state is JobState.GONE else f", though it claims to know a job that can't exist ({said.raw})"
+        )
+        return ("warning" if strange else "ok"), f"it answers and takes the credential{strange}"
+    detail = said.detail or f"HTTP {said.status}"
+    return {
+        AnswerKind.REFUSED: ("wrong", f"it refuses to show jobs: {detail}"),
+        AnswerKind.BUSY: ("warning", f"it answers that it is busy: {detail}"),
+    }.get(said.kind, ("wrong", f"it gives no usable answer: {detail}"))  # type: ignore[return-value]  # mypy joins the literals

@@ -1,0 +1,38 @@
+"""PURE: exit codes, and which outcome is what was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import IntEnum
+
+
+class Exit(IntEnum):
+    """What the shell is told."""
+
+    DONE = 0
+    ERROR = 1
+    USAGE = 2
+    NOT_AS_ASKED = 3
+    NOT_ALLOWED = 4
+    STILL_OPEN = 6
+
+
+ENDED = frozenset({"cancelled", "force_cancelled", "deleted", "already_finished", "completed_anyway"})
+"""The outcomes after which the job runs no more: all that a cancel asks for."""
+
+WANTED = {"cancel": ENDED, "delete": frozenset({"deleted"})}
+
+GRAVITY = (Exit.ERROR, Exit.USAGE, Exit.NOT_ALLOWED, Exit.NOT_AS_ASKED, Exit.STILL_OPEN, Exit.DONE)
+"""Of several codes the first one here is told."""
+
+
+def exit_of(verb: str, outcome: str) -> Exit:
+    """Judge an outcome by what was asked for."""
+    if outcome in WANTED[verb]:
+        return Exit.DONE
+    return Exit.NOT_ALLOWED if outcome == "refused" else Exit.NOT_AS_ASKED
+
+
+def gravest(codes: Iterable[Exit]) -> Exit:
+    """Return the one code of many endings."""
+    return min(codes, key=GRAVITY.index, default=Exit.DONE)

@@ -1,0 +1,150 @@
+"""The options that commands share, and how their texts are read."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import re
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+
+import typer
+
+from config.durations import seconds
+from worker.model import Force, Lane
+
+POSITION = re.compile(r"\d{1,20}(-\d{1,20})?")
+
+
+def duration(text: str) -> float:
+    """Read a duration such as `90`, `2s` or `30m` as seconds."""
+    try:
+        return seconds(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} {error}") from None
+
+
+def position(text: str) -> str:
+    """Read a position in the event stream."""
+    if not POSITION.fullmatch(text):
+        raise typer.BadParameter(f"{text!r} is no position: it looks like 1763899200000-0, as `events --json` shows it")
+    return text
+
+
+def pairs(texts: Sequence[str], option: str) -> dict[str, str]:
+    """Read repeated `key=value` texts."""
+    found: dict[str, str] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise typer.BadParameter(f"{text!r} is not key=value", param_hint=option)
+        if key in found:
+            raise typer.BadParameter(f"{key!r} is given twice", param_hint=option)
+        found[key] = value
+    return found
+
+
+def job_ids(arguments: Sequence[str]) -> list[str]:
+    """Return the job ids of a command line; `-` stands for those on standard input, one on each line."""
+    found: list[str] = []
+    for argument in arguments:
+        found += [line.strip() for line in sys.stdin if line.strip()] if argument == "-" else [argument]
+    if not found:
+        raise typer.BadParameter("standard input holds no job id", param_hint="JOB_ID...")
+    return found
+
+
+def choices(of: type[StrEnum]) -> type[StrEnum]:
+    """Return an enum under its own name: Typer shows its values as the choices."""
+    return of
+
+
+Json = Annotated[bool, typer.Option("--json", help="Write JSON: one object on each line.")]
+BackendsFile = Annotated[
+    Path | None, typer.Option("--backends", metavar="FILE", help="The backends file, instead of CANCELLER_BACKENDS.")
+]
+Timeout = Annotated[
+    float | None,
+    typer.Option("--timeout", parser=duration, metavar="DURATION", help="Wait so long at most; then exit 6."),
+]
+OnlyBackend = Annotated[str, typer.Option("--backend", metavar="NAME", help="Only this backend.")]
+By = Annotated[str, typer.Option("--by", metavar="NAME", help="Who gives the word; kept with it.")]
+Why = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, or from where it is known; kept with it.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """The fields of a command beside its backend and job id, as options."""
+
+    reason: Annotated[str | None, typer.Option(metavar="TEXT", help="Why; kept and shown in every event.")] = None
+    by: Annotated[str | None, typer.Option(metavar="NAME", help="Who asks (`requested_by`).")] = None
+    command_id: Annotated[
+        str | None, typer.Option(metavar="ID", help="Your idempotency key; only for a single job.")
+    ] = None
+    force: Annotated[
+        Force | None, typer.Option(help="When the force step may be taken; only stricter than the backend's.")
+    ] = None
+    force_after: Annotated[
+        float | None, typer.Option(parser=duration, metavar="DURATION", help="Wait longer before the force step.")
+    ] = None
+    give_up_after: Annotated[
+        float | None, typer.Option(parser=duration, metavar="DURATION", help="Then the outcome is timed_out.")
+    ] = None
+    remote_stopped: Annotated[
+        bool, typer.Option("--remote-stopped", help="Your word that the remote process no longer runs.")
+    ] = False
+    lane: Annotated[Lane, typer.Option(help="`batch` never delays `interactive`.")] = Lane.INTERACTIVE
+    batch_id: Annotated[str | None, typer.Option(metavar="ID", help="Carried into every event.")] = None
+    label: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="Carried into every event; may be repeated.")
+    ] = None
+    param: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=VALUE", help="What the backend needs beside the id, e.g. cluster_id; may be repeated."
+        ),
+    ] = None
+    traceparent: Annotated[str | None, typer.Option(metavar="TEXT", help="W3C trace context.")] = None
+
+    def command(self) -> dict[str, Any]:
+        """Return the fields of a command that were given."""
+        values = {
+            "reason": self.reason,
+            "requested_by": self.by,
+            "command_id": self.command_id,
+            "force": self.force and str(self.force),
+            "force_after": self.force_after,
+            "give_up_after": self.give_up_after,
+            "remote_stopped": self.remote_stopped or None,
+            "lane": str(self.lane),
+            "batch_id": self.batch_id,
+            "labels": pairs(self.label or (), "--label") or None,
+            "params": pairs(self.param or (), "--param") or None,
+            "traceparent": self.traceparent,
+        }
+        return {name: value for name, value in values.items() if value is not None}
+
+
+def with_wishes(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the fields of `Wishes` as options of its own, in place of its parameter `wishes`."""
+    hints = get_type_hints(command, include_extras=True)
+    own = [parameter for name, parameter in inspect.signature(command).parameters.items() if name != "wishes"]
+    shared = get_type_hints(Wishes, include_extras=True)
+
+    @functools.wraps(command)
+    def flat(**values: Any) -> None:
+        wishes = Wishes(**{item.name: values.pop(item.name) for item in fields(Wishes)})
+        command(wishes=wishes, **values)
+
+    parameters = [parameter.replace(annotation=hints[parameter.name]) for parameter in own] + [
+        inspect.Parameter(item.name, inspect.Parameter.KEYWORD_ONLY, default=item.default, annotation=shared[item.name])
+        for item in fields(Wishes)
+    ]
+    # Typer reads the signature and the annotations of what it is given, not those of what that wraps.
+    flat.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    flat.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return flat

@@ -1,0 +1,116 @@
+"""`abort` and `attest`: an operator's word on an open cancellation."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from worker.cli.exits import Exit
+from worker.cli.options import By, Json, Timeout, Why
+from worker.cli.output import Output
+from worker.cli.session import Session, connected
+from worker.records import Snapshot
+
+PATIENCE = 15.0
+"""Seconds for a worker to take an order in."""
+LOOK_EVERY = 0.1
+
+Id = Annotated[str, typer.Argument(metavar="ID", help="The id of a cancellation, or of a command that it serves.")]
+
+
+def abort(id_: Id, *, by: By, reason: Why, timeout: Timeout = PATIENCE, json: Json = False) -> None:
+    """Withdraw a cancellation: nothing more is sent, and its outcome is aborted.
+
+    Exit 0 when it has ended as aborted, 3 when it has ended otherwise, 6 when no worker has taken the order in yet.
+    """
+    _checked(by, reason)
+    raise typer.Exit(asyncio.run(_abort(id_, by, reason, timeout or PATIENCE, Output(as_json=json))))
+
+
+def attest(id_: Id, *, by: By, reason: Why, timeout: Timeout = PATIENCE, json: Json = False) -> None:
+    """Give your word that the remote process of a job has stopped, which opens a force gate that waits for it.
+
+    Exit 0 when the word is noted, 3 when the cancellation had ended, 6 when no worker has taken the order in yet.
+    """
+    _checked(by, reason)
+    raise typer.Exit(asyncio.run(_attest(id_, by, reason, timeout or PATIENCE, Output(as_json=json))))
+
+
+def _checked(by: str, reason: str) -> None:
+    for option, text in (("--by", by), ("--reason", reason)):
+        if not text.strip():
+            raise typer.BadParameter("it is kept with the order and can't be empty", param_hint=option)
+
+
+async def _abort(reference: str, by: str, reason: str, seconds: float, output: Output) -> Exit:
+    async with connected() as session:
+        before = await session.client.get(reference)
+        if before.record.outcome is not None:
+            return _too_late(before, output)
+        await session.client.abort(reference, by=by, reason=reason)
+        seen = await _seen(session, reference, seconds, lambda seen: seen.record.outcome is not None)
+    if seen is None:
+        return _not_taken("abort", reference, output)
+    if seen.record.outcome != "aborted":
+        return _too_late(seen, output)
+    return _tell(seen, "aborted", f"aborted: {_whose(seen)} is withdrawn; the job itself is left as it is", output)
+
+
+async def _attest(reference: str, by: str, reason: str, seconds: float, output: Output) -> Exit:
+    word = f"{by[:128]}: {reason[:1000]}"
+    async with connected() as session:
+        before = await session.client.get(reference)
+        if before.record.outcome is not None:
+            return _too_late(before, output)
+        await session.client.attest(reference, by=by, reason=reason)
+        seen = await _seen(session, reference, seconds, lambda seen: _orders(seen) == word)
+    if seen is None:
+        return _not_taken("attest", reference, output)
+    return _tell(seen, "attested", f"attested: the word on {_whose(seen)} is noted", output)
+
+
+def _orders(seen: Snapshot) -> str:
+    return seen.record.cancellation.orders.remote_stopped
+
+
+async def _seen(session: Session, reference: str, seconds: float, done: Callable[[Snapshot], bool]) -> Snapshot | None:
+    """Look at a cancellation until something holds; None when the time is over."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    while True:
+        seen = await session.client.get(reference)
+        if done(seen):
+            return seen
+        if asyncio.get_running_loop().time() > deadline:
+            return None
+        await asyncio.sleep(LOOK_EVERY)
+
+
+def _whose(seen: Snapshot) -> str:
+    cancellation = seen.record.cancellation
+    return f"the {cancellation.orders.verb} of {cancellation.backend} {cancellation.job_id}"
+
+
+def _too_late(seen: Snapshot, output: Output) -> Exit:
+    outcome = str(seen.record.outcome)
+    _tell(seen, "too_late", f"too late: {_whose(seen)} has ended as {outcome}", output)
+    return Exit.NOT_AS_ASKED
+
+
+def _not_taken(order: str, reference: str, output: Output) -> Exit:
+    if output.json:
+        output.object({"order": "sent", "id": reference})
+    else:
+        output.line(f"sent: no worker has taken the {order} in yet; it waits in the queue: does a worker run?")
+    return Exit.STILL_OPEN
+
+
+def _tell(seen: Snapshot, order: str, text: str, output: Output) -> Exit:
+    cancellation = seen.record.cancellation
+    if output.json:
+        output.object({"order": order, "cancellation_id": cancellation.id, "outcome": seen.record.outcome})
+    else:
+        output.line(text)
+    return Exit.DONE

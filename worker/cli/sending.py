@@ -1,0 +1,201 @@
+"""`cancel` and `delete`: send commands, and wait for their ends where asked to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from worker.async_client import AsyncCancellation, Rejected
+from worker.cli.exits import Exit, exit_of, gravest
+from worker.cli.options import Json, Timeout, Wishes, job_ids, with_wishes
+from worker.cli.output import Meter, Output, coloured
+from worker.cli.session import Session, connected
+from worker.cli.telling import end_line
+from worker.cli.waiting import End, wait_all
+from worker.errors import InvalidCommand
+from worker.messages import parse_command
+
+CHUNK = 500
+"""Commands in one message."""
+SHOWN_MISTAKES = 20
+
+Backend = Annotated[str, typer.Argument(metavar="BACKEND", help="A name in the backends file.")]
+JobIds = Annotated[
+    list[str],
+    typer.Argument(metavar="JOB_ID", help="The backend's own ids; `-` reads them from standard input."),
+]
+WaitFlag = Annotated[bool, typer.Option("--wait", help="Wait for the ends; without it the commands are only sent.")]
+
+
+@with_wishes
+def cancel(
+    backend: Backend,
+    job_id: JobIds,
+    *,
+    wishes: Wishes,
+    wait: WaitFlag = False,
+    timeout: Timeout = None,
+    json: Json = False,
+) -> None:
+    """Stop jobs.
+
+    With --wait, exit 0 when every job has ended, however it did; 3 for not_found, timed_out and aborted, 4 for refused,
+    6 when one is still open after --timeout, 2 when a command is rejected.
+    """
+    _run("cancel", backend, job_id, wishes, Output(as_json=json), wait=wait or timeout is not None, seconds=timeout)
+
+
+@with_wishes
+def delete(
+    backend: Backend,
+    job_id: JobIds,
+    *,
+    wishes: Wishes,
+    wait: WaitFlag = False,
+    timeout: Timeout = None,
+    json: Json = False,
+) -> None:
+    """Stop jobs and remove their records.
+
+    With --wait, exit 0 when every record is seen gone (deleted); 4 for refused, 3 for any other outcome,
+    6 when one is still open after --timeout, 2 when a command is rejected.
+    """
+    _run("delete", backend, job_id, wishes, Output(as_json=json), wait=wait or timeout is not None, seconds=timeout)
+
+
+def _run(
+    verb: str,
+    backend: str,
+    arguments: Sequence[str],
+    wishes: Wishes,
+    output: Output,
+    *,
+    wait: bool,
+    seconds: float | None,
+) -> None:
+    commands = commands_of(verb, backend, job_ids(arguments), wishes.command())
+    raise typer.Exit(asyncio.run(_send(commands, output, wait=wait, seconds=seconds)))
+
+
+def commands_of(verb: str, backend: str, ids: Sequence[str], fields: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Build one command for each job.
+
+    Raises:
+        typer.BadParameter: names every mistake; nothing was sent.
+
+    """
+    if "command_id" in fields and len(ids) > 1:
+        raise typer.BadParameter("one command id names one command: give one JOB_ID", param_hint="--command-id")
+    commands = [{"verb": verb, "backend": backend, "job_id": job_id, **fields} for job_id in ids]
+    problems = [problem for command in commands if (problem := _problem(command))]
+    if problems:
+        more = [f"and {len(problems) - SHOWN_MISTAKES} more"] if len(problems) > SHOWN_MISTAKES else []
+        raise typer.BadParameter("\n".join([*problems[:SHOWN_MISTAKES], *more]))
+    return commands
+
+
+def _problem(command: Mapping[str, Any]) -> str:
+    try:
+        parse_command(command)
+    except InvalidCommand as error:
+        return f"job {command['job_id'][:80]!r}: {error}"
+    return ""
+
+
+async def _send(commands: Sequence[Mapping[str, Any]], output: Output, *, wait: bool, seconds: float | None) -> Exit:
+    async with connected() as session:
+        sent: list[AsyncCancellation] = []
+        with output.meter("sending", len(commands)) as meter:
+            for start in range(0, len(commands), CHUNK):
+                chunk = commands[start : start + CHUNK]
+                sent += await _submit(session, chunk)
+                meter.advance(len(chunk))
+        if not wait:
+            _tell_sent(commands, sent, output)
+            return Exit.DONE
+        by_id = {one.command_id: command for one, command in zip(sent, commands, strict=True)}
+        return await wait_and_tell(session, by_id, sent[0].after, seconds, output)
+
+
+async def _submit(session: Session, commands: Sequence[Mapping[str, Any]]) -> list[AsyncCancellation]:
+    if len(commands) > 1:
+        return await session.client.submit_many(commands)
+    (command,) = commands
+    fields = {name: value for name, value in command.items() if name not in {"verb", "backend", "job_id"}}
+    send = session.client.cancel if command["verb"] == "cancel" else session.client.delete
+    return [await send(command["backend"], command["job_id"], **fields)]
+
+
+def _tell_sent(commands: Sequence[Mapping[str, Any]], sent: Sequence[AsyncCancellation], output: Output) -> None:
+    for command, one in zip(commands, sent, strict=True):
+        verb, backend, job_id = command["verb"], command["backend"], command["job_id"]
+        if output.json:
+            output.object({"verb": verb, "backend": backend, "job_id": job_id, "command_id": one.command_id})
+        else:
+            output.line(f"sent {verb} {backend} {job_id}  command {one.command_id}")
+    if output.on_terminal:
+        output.note(f"sent, not done: canceller wait {sent[-1].command_id}, or canceller status with the same id")
+
+
+async def wait_and_tell(
+    session: Session, commands: Mapping[str, Mapping[str, Any]], after: str, seconds: float | None, output: Output
+) -> Exit:
+    """Wait for cancellations, tell each end as it comes and what is still open; return the gravest code.
+
+    `commands` names what is known of each reference: its verb, backend and job id, or nothing.
+    """
+    codes: dict[str, Exit] = {}
+    with output.meter("waiting for the ends", len(commands)) as meter:
+
+        def tell(reference: str, end: End) -> None:
+            codes[reference] = _code(commands[reference], end)
+            _tell_end(reference, commands[reference], end, output, meter)
+
+        def unknown(reference: str) -> None:
+            output.note(f"{reference} is not known: no worker has taken it in yet, or the id is wrong")
+
+        await wait_all(session, list(commands), after, seconds, tell, unknown=unknown)
+    for reference in commands.keys() - codes.keys():
+        codes[reference] = Exit.STILL_OPEN
+        _tell_open(reference, commands[reference], output)
+    return gravest(codes.values())
+
+
+def _code(command: Mapping[str, Any], end: End) -> Exit:
+    if isinstance(end, Rejected):
+        return Exit.USAGE
+    return exit_of(str(end.data.get("verb") or command.get("verb") or "cancel"), end.outcome)
+
+
+def _name(reference: str, command: Mapping[str, Any]) -> str:
+    return f"{command['backend']} {command['job_id']}" if command else reference
+
+
+def _tell_end(reference: str, command: Mapping[str, Any], end: End, output: Output, meter: Meter) -> None:
+    meter.advance()
+    if not output.json:
+        known = command or ({} if isinstance(end, Rejected) else end.data)
+        output.line(Text.assemble(_name(reference, known), "  ", coloured(end_line(end))))
+        return
+    said = {"outcome": "rejected", "error": str(end)} if isinstance(end, Rejected) else end
+    output.object({"id": reference, **_identity(command), **_plain(said)})
+
+
+def _identity(command: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: command[name] for name in ("verb", "backend", "job_id") if name in command}
+
+
+def _plain(said: Any) -> dict[str, Any]:
+    names = ("cancellation_id", "outcome", "evidence", "safe_to_rerun", "detail", "data")
+    return dict(said) if isinstance(said, dict) else {name: getattr(said, name) for name in names}
+
+
+def _tell_open(reference: str, command: Mapping[str, Any], output: Output) -> None:
+    if output.json:
+        output.object({"id": reference, **_identity(command), "outcome": None})
+    else:
+        output.line(f"{_name(reference, command)}  still open; it goes on: canceller status {reference}")

@@ -1,0 +1,86 @@
+"""PURE: events and ends as one line for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from worker.async_client import Rejected, Result
+from worker.messages import Event
+
+Data = Mapping[str, Any]
+
+
+def gist(event: Event) -> str:
+    """Say what an event tells, without who and when."""
+    tell = GISTS.get(event.name)
+    return tell(event.data) if tell else ""
+
+
+def _joined(parts: list[str]) -> str:
+    return "; ".join(part for part in parts if part)
+
+
+def _accepted(data: Data) -> str:
+    by = f"by {data['requested_by']}" if data.get("requested_by") else ""
+    return _joined([str(data.get("verb", "")), by, str(data.get("reason") or "")])
+
+
+def _joined_in(data: Data) -> str:
+    joined = data.get("joined") or {}
+    return _joined([f"command {joined.get('command_id', '?')}", f"the verb is {data.get('verb')}"])
+
+
+def _sent(data: Data) -> str:
+    answer = data.get("answer")
+    if not isinstance(answer, Mapping):
+        return _joined(["went unanswered", str(data.get("detail") or "")])
+    code = " ".join(str(part) for part in (answer.get("status"), answer.get("code")) if part)
+    meaning = str(answer.get("meaning", "answered"))
+    refusal = "" if meaning == "accepted" else str(data.get("detail") or "")
+    return _joined([f"{meaning} ({code})" if code else meaning, refusal])
+
+
+def _held(data: Data) -> str:
+    gate = data.get("gate") or {}
+    shut = [
+        f"{name}: {condition.get('evidence', '')}"
+        for name, condition in gate.items()
+        if isinstance(condition, Mapping) and condition.get("met") is False
+    ]
+    return _joined(shut)
+
+
+def _overdue(data: Data) -> str:
+    return _joined(
+        [f"not confirmed stopped, last seen {data.get('raw_state') or 'never'}", str(data.get("detail") or "")]
+    )
+
+
+def _finished(data: Data) -> str:
+    children = data.get("children") or []
+    family = f"{len(children)} children" if children else ""
+    return _joined([str(data.get("outcome")), str(data.get("evidence")), family, str(data.get("detail") or "")])
+
+
+GISTS: dict[str, Callable[[Data], str]] = {
+    "accepted": _accepted,
+    "joined": _joined_in,
+    "rejected": lambda data: str(data.get("error", "")),
+    "cancel_sent": _sent,
+    "delete_sent": _sent,
+    "force_sent": _sent,
+    "force_held": _held,
+    "overdue": _overdue,
+    "finished": _finished,
+    "paused": lambda data: f"no calls until {data.get('until')} after {data.get('failures')} failures in a row",
+    "resumed": lambda _: "it answers again",
+}
+
+
+def end_line(end: Result | Rejected) -> str:
+    """Say how a cancellation ended."""
+    if isinstance(end, Rejected):
+        return f"rejected; {end}"
+    rerun = "safe to run again" if end.safe_to_rerun else "not known to be safe to run again"
+    return _joined([end.outcome, end.evidence, rerun, end.detail])

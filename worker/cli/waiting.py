@@ -1,0 +1,127 @@
+"""Waits for the end of many cancellations at once: by the events, and by a look at each from time to time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+
+from worker.async_client import AsyncClient, Rejected, Result
+from worker.cli.session import Session
+from worker.errors import UnknownCancellation
+from worker.messages import Event
+
+LOOK_EVERY = 2.0
+"""Seconds between two looks at the records: they find what ended before the events were followed."""
+UNKNOWN_AFTER = 10.0
+"""Seconds after which an id that nobody knows is told."""
+
+End = Result | Rejected
+Tell = Callable[[str, End], None]
+
+
+async def wait_all(
+    session: Session,
+    references: Sequence[str],
+    after: str,
+    seconds: float | None,
+    tell: Tell,
+    *,
+    unknown: Callable[[str], None],
+) -> Mapping[str, End]:
+    """Wait for the ends of cancellations, each named by its id or a command's; tell each as it comes.
+
+    `after` is a position in the events from before they were asked for; `unknown` is called once for each id that
+    is still not known after a while. What is missing in the returned is still open.
+    """
+    wait = Wait(session.client, references, tell, unknown)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await _both(wait, after)
+    return wait.ends
+
+
+async def _both(wait: Wait, after: str) -> None:
+    tasks = {asyncio.create_task(wait.look()), asyncio.create_task(wait.follow(after))}
+    done = asyncio.create_task(wait.done.wait())
+    try:
+        ended, _ = await asyncio.wait({done, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+        for task in ended:
+            task.result()
+    finally:
+        for task in (done, *tasks):
+            task.cancel()
+        await asyncio.gather(done, *tasks, return_exceptions=True)
+
+
+class Wait:
+    """What is still waited for."""
+
+    def __init__(
+        self, client: AsyncClient, references: Sequence[str], tell: Tell, unknown: Callable[[str], None]
+    ) -> None:
+        self.ends: dict[str, End] = {}
+        self.done = asyncio.Event()
+        self._client = client
+        self._pending = dict.fromkeys(references)
+        self._of: dict[str, set[str]] = defaultdict(set)
+        self._tell = tell
+        self._unknown = unknown
+
+    async def look(self) -> None:
+        """Look at every record that is waited for, again and again."""
+        loop = asyncio.get_running_loop()
+        doubtful: float | None = loop.time() + UNKNOWN_AFTER
+        while True:
+            unknown = [reference for reference in list(self._pending) if not await self._known(reference)]
+            if doubtful is not None and loop.time() > doubtful:
+                doubtful = None
+                for reference in unknown:
+                    self._unknown(reference)
+            await asyncio.sleep(LOOK_EVERY)
+
+    async def follow(self, after: str) -> None:
+        """Follow the events."""
+        async for event in self._client.events(after):
+            if event.name == "finished":
+                for reference in self._about(event) & self._pending.keys():
+                    self._end(reference, result_of(event))
+            elif event.name == "rejected":
+                for reference in set(event.command_ids) & self._pending.keys():
+                    self._end(reference, Rejected(str(event.data.get("error"))))
+
+    async def _known(self, reference: str) -> bool:
+        try:
+            seen = await self._client.get(reference)
+        except UnknownCancellation:
+            return False
+        self._of[seen.record.cancellation.id].add(reference)
+        if seen.record.outcome is not None:
+            self._end(reference, await self._client.wait(reference))
+        return True
+
+    def _about(self, event: Event) -> set[str]:
+        cancellation_id = event.cancellationid or ""
+        return {cancellation_id, *event.command_ids, *self._of[cancellation_id]}
+
+    def _end(self, reference: str, end: End) -> None:
+        if reference not in self._pending:
+            return
+        del self._pending[reference]
+        self.ends[reference] = end
+        self._tell(reference, end)
+        if not self._pending:
+            self.done.set()
+
+
+def result_of(event: Event) -> Result:
+    """Read a `finished` event."""
+    return Result(
+        cancellation_id=event.cancellationid or "",
+        outcome=event.outcome or "",
+        evidence=str(event.data.get("evidence", "unknown")),
+        safe_to_rerun=bool(event.data.get("safe_to_rerun", False)),
+        detail=str(event.data.get("detail") or ""),
+        data=event.data,
+    )

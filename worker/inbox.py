@@ -1,0 +1,146 @@
+"""PURE: what a Celery message asks for, whichever door it came through."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kombu.compression import decompress
+
+from worker.messages import SUBMIT_LIMIT
+
+VERBS: Mapping[str, str] = {"worker.cancel": "cancel", "worker.delete": "delete"}
+ORDERS: Mapping[str, str] = {"worker.abort": "abort", "worker.attest": "attest"}
+MESSAGE_LIMIT = 16 * 1024 * 1024
+"""Bytes of a message's body after decompression; 1,000 of the largest commands are less."""
+
+
+@dataclass(frozen=True, slots=True)
+class Commands:
+    """Commands, each with the id that it has if it brings none."""
+
+    contents: tuple[tuple[object, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An operator's word about a cancellation, which its own id or a command's names."""
+
+    order: str
+    reference: str
+    word: str
+    content: object
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bell:
+    """Something is due on a backend."""
+
+    backend: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A message that asks for nothing we know."""
+
+    content: object
+    message_id: str
+    reason: str
+
+
+Item = Commands | Order | Bell | Refusal
+
+
+def read(task: str, message_id: str, args: object, kwargs: object) -> Item:
+    """Say what a task message asks for."""
+    if not isinstance(args, list | tuple) or not isinstance(kwargs, Mapping):
+        return Refusal({"args": args, "kwargs": kwargs}, message_id, "command: the message holds no arguments")
+    if task == "worker.reconcile":
+        backend = args[0] if args else kwargs.get("backend")
+        return Bell(str(backend))
+    whole = {**kwargs, **({"positional": list(args)} if args else {})}
+    if args:
+        problem = "command: the fields of a command are keyword arguments, not positional ones"
+        return Refusal(whole, message_id, problem)
+    if task in VERBS:
+        return _command(VERBS[task], message_id, kwargs)
+    if task == "worker.submit":
+        return _submit(message_id, kwargs)
+    if task in ORDERS:
+        return _order(ORDERS[task], message_id, kwargs)
+    return Refusal(whole, message_id, f"command: no task is called {task!r:.100}")
+
+
+def _command(verb: str, message_id: str, kwargs: Mapping[str, Any]) -> Item:
+    if kwargs.get("verb", verb) != verb:
+        return Refusal(kwargs, message_id, f"verb: is {kwargs['verb']!r:.40} in a worker.{verb}")
+    return Commands((({**kwargs, "verb": verb}, message_id),))
+
+
+def _submit(message_id: str, kwargs: Mapping[str, Any]) -> Item:
+    commands = kwargs.get("commands")
+    if set(kwargs) != {"commands"} or not isinstance(commands, list):
+        problem = "commands: a worker.submit has one keyword argument, `commands`, a list"
+        return Refusal(kwargs, message_id, problem)
+    if len(commands) > SUBMIT_LIMIT:
+        problem = f"commands: {len(commands)} of them, and one message holds {SUBMIT_LIMIT} at most"
+        return Refusal(kwargs, message_id, problem)
+    return Commands(tuple((content, f"{message_id}:{index}") for index, content in enumerate(commands)))
+
+
+def _order(order: str, message_id: str, kwargs: Mapping[str, Any]) -> Item:
+    texts = [kwargs.get(name) for name in ("id", "by", "reason")]
+    if set(kwargs) - {"id", "by", "reason"} or not all(isinstance(text, str) and text for text in texts):
+        problem = f"{order}: needs the keyword arguments id, by and reason, each a text"
+        return Refusal(kwargs, message_id, problem)
+    reference, by, reason = (str(text) for text in texts)
+    return Order(order, reference, f"{by[:128]}: {reason[:1000]}", kwargs, message_id)
+
+
+def decode(raw: bytes) -> Item:
+    """Read a message as kombu's Redis transport wrote it (a JSON envelope, the task in protocol 2 or 1).
+
+    What can't be read is a refusal, named by the digest of its bytes.
+    """
+    unnamed = digest(raw)
+    try:
+        envelope = json.loads(raw)
+        headers, properties = envelope["headers"], envelope["properties"]
+        if envelope.get("content-type") != "application/json":
+            return unreadable(raw, f"its content type is {envelope.get('content-type')!r:.60}, and only JSON is taken")
+        content = json.loads(_body(envelope["body"], headers, properties, envelope.get("content-encoding")))
+        return _task(headers, content, unnamed)
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, OSError) as error:
+        return unreadable(raw, f"{type(error).__name__}: {error!s:.200}")
+
+
+def unreadable(raw: bytes, why: str) -> Refusal:
+    """Refuse a message that can't be read, or not be taken in."""
+    return Refusal(raw.decode("utf-8", "backslashreplace"), digest(raw), f"message: can't be read: {why}")
+
+
+def digest(raw: bytes) -> str:
+    """Name a message that has no name."""
+    return hashlib.sha256(raw).hexdigest()[:32]
+
+
+def _body(body: str, headers: Mapping[str, Any], properties: Mapping[str, Any], encoding: str | None) -> str:
+    data = base64.b64decode(body) if properties.get("body_encoding") == "base64" else body.encode()
+    if headers.get("compression"):
+        data = decompress(data, headers["compression"])
+    if len(data) > MESSAGE_LIMIT:
+        raise ValueError(f"its body is over {MESSAGE_LIMIT} bytes")
+    return data.decode(encoding if encoding in {"utf-8", "ascii", "us-ascii"} else "utf-8")
+
+
+def _task(headers: Mapping[str, Any], content: Any, unnamed: str) -> Item:
+    if "task" in headers:
+        args, kwargs, *_ = content
+        return read(str(headers["task"]), str(headers.get("id") or unnamed), args, kwargs)
+    task, message_id = str(content["task"]), str(content.get("id") or unnamed)
+    return read(task, message_id, content.get("args") or [], content.get("kwargs") or {})

@@ -1,0 +1,123 @@
+"""Takes command messages off a Redis broker, many at a time, and loses none.
+
+Celery's stock consumer pops a message and notes it in a second step: a worker that dies between the two
+takes the message with it. Here taking is one step (`lua/take.lua`), and a message leaves the worker's
+own list only once all that it asks for is stored. What a dead worker had taken goes back to the queue
+(`lua/return.lua`). Taking again is harmless: a command id is taken in once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from typing import Any, cast
+
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from worker.errors import StoreUnavailable
+from worker.inbox import Item, decode, unreadable
+from worker.scripts import script
+
+log = structlog.get_logger(__name__)
+
+BATCH = 200
+BLOCK = 1
+"""Seconds that a worker waits for a message before it looks at the other priorities."""
+BEAT_LIFE = 4.0
+RETRY = 0.5
+PRIORITIES = ("", "\x06\x163", "\x06\x166", "\x06\x169")
+"""The suffixes of a queue's lists in kombu's Redis transport (`priority_steps` 0, 3, 6, 9; 0 is the most urgent)."""
+
+Handle = Callable[[Sequence[Item]], Awaitable[None]]
+
+
+class Taker:
+    """One worker's door to the command queue of a Redis broker."""
+
+    def __init__(self, redis: Redis, queue: str, name: str, handle: Handle) -> None:
+        self._redis = redis
+        self._queue = queue
+        self._prefix = f"{queue}.taken"
+        self._name = name
+        self._list = f"{self._prefix}:{name}"
+        self._handle = handle
+        self._take = script(redis, "take")
+        self._return = script(redis, "return")
+        self._tasks: list[asyncio.Task[None]] = []
+        self._stopping = False
+
+    async def start(self) -> None:
+        """Start taking."""
+        self._tasks = [asyncio.create_task(self._run()), asyncio.create_task(self._keep_beating())]
+
+    async def stop(self) -> None:
+        """Take nothing new, settle what was taken, and say that this taker is gone."""
+        self._stopping = True
+        with suppress(TimeoutError):
+            async with asyncio.timeout(2 * BLOCK + RETRY):
+                await self._tasks[0]
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        with suppress(RedisError, OSError):
+            await self._redis.delete(f"{self._list}:beat")
+        await self._redis.aclose()
+
+    async def _run(self) -> None:
+        while not self._stopping:
+            try:
+                if not await self._take_batch():
+                    await self._wait()
+            except (RedisError, OSError, StoreUnavailable) as error:
+                log.warning("taker.unavailable", error=f"{type(error).__name__}: {error}")
+                await asyncio.sleep(RETRY)
+
+    async def _wait(self) -> None:
+        """Wait for the next message; it is taken in the same step."""
+        await cast("Awaitable[Any]", self._redis.blmove(self._queue, self._list, BLOCK, "RIGHT", "LEFT"))
+
+    async def _take_batch(self) -> bool:
+        """Take and settle one batch; what an earlier try left unsettled comes with it."""
+        keys = [self._list, *(self._queue + suffix for suffix in PRIORITIES)]
+        taken: list[bytes] = await self._take(keys=keys, args=[BATCH])
+        if taken:
+            await self._settle([(raw, decode(raw)) for raw in reversed(taken)])
+            await self._redis.delete(self._list)
+        return bool(taken)
+
+    async def _settle(self, messages: Sequence[tuple[bytes, Item]]) -> None:
+        try:
+            await self._handle([item for _, item in messages])
+        except StoreUnavailable:
+            raise
+        except Exception:
+            # No message may stop those behind it: one by one, and what fails by itself is refused.
+            log.exception("taker.batch_failed", messages=len(messages))
+            for raw, item in messages:
+                await self._settle_alone(raw, item)
+
+    async def _settle_alone(self, raw: bytes, item: Item) -> None:
+        try:
+            await self._handle([item])
+        except StoreUnavailable:
+            raise
+        except Exception as error:
+            log.exception("taker.message_failed")
+            await self._handle([unreadable(raw, f"{type(error).__name__} while it was taken in")])
+
+    async def _keep_beating(self) -> None:
+        while True:
+            try:
+                await self._beat()
+            except (RedisError, OSError) as error:
+                log.warning("taker.unavailable", error=f"{type(error).__name__}: {error}")
+            await asyncio.sleep(BEAT_LIFE / 4)
+
+    async def _beat(self) -> None:
+        keys = [f"{self._prefix}:takers", self._queue]
+        back = await self._return(keys=keys, args=[self._prefix, self._name, int(BEAT_LIFE * 1000)])
+        if back:
+            log.warning("taker.returned", messages=back, queue=self._queue)
