@@ -22,7 +22,7 @@ def celery(cell: Cell, *arguments: str) -> str:
 
 
 def test_shows_its_tasks_to_celery_inspect(deployment: Cell) -> None:
-    deployment.start_worker()
+    deployment.start_worker().wait_for("ready.")
     (registered,) = json.loads(celery(deployment, "inspect", "registered", "--json")).values()
 
     assert set(registered) >= TASKS
@@ -49,12 +49,13 @@ def test_idles_small(deployment: Cell) -> None:
     worker = deployment.start_worker()
     process = psutil.Process(worker.process.pid)
     before = process.cpu_times()
-    deployment.read(5.0)  # nothing comes: five idle seconds
+    for _ in range(3):
+        deployment.read(2.0)  # nothing comes: six idle seconds
     after = process.cpu_times()
 
     assert process.memory_info().rss <= 120 * 1024 * 1024
     # The bar is 1 %; four times that still catches a busy loop on a machine that is busy with other things.
-    assert (after.user + after.system) - (before.user + before.system) <= 0.04 * 5
+    assert (after.user + after.system) - (before.user + before.system) <= 0.04 * 6
 
 
 BROKEN = {

@@ -187,12 +187,12 @@ def _judge(reply: Reply, action: Action) -> Answer:
 
 
 def _error(reply: Reply) -> tuple[str, str]:
-    """Return an error's code and text, also from a body that is almost JSON."""
+    """Return an error's code and text, also from a body that is almost JSON, or that gives the code as a number."""
     fields: Mapping[str, object] | None = reply.data
     if fields is None:
         fields = dict(ERROR_FIELD.findall(reply.body[:4000].decode("utf-8", "replace")))
-    code = fields.get("error_code")
-    return text(code).zfill(4) if isinstance(code, int) else text(code), text(fields.get("error_msg"))
+    code = text(fields.get("error_code"))
+    return code.zfill(4) if code.isdecimal() else code, text(fields.get("error_msg"))
 
 
 def _job(reply: Reply, *wrappers: str) -> Mapping[str, Any] | None:

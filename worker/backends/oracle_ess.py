@@ -50,7 +50,10 @@ ERRORS: Mapping[Action, Mapping[int, AnswerKind]] = {
     Action.FORCE: {400: AnswerKind.REJECTED, 409: AnswerKind.REJECTED},  # which of them says "too early" is unknown
     Action.DELETE: {400: AnswerKind.REJECTED},
 }
-"""What a status means beyond the common ones (SEED S2, S3; DOC E2); `errorCode` has no catalogue and decides nothing."""
+"""What a status means beyond the common ones (SEED S2, S3; DOC E2).
+
+`errorCode` has no catalogue: it is told and decides nothing.
+"""
 
 FIELDS = (
     "requestId,absParentRequestId,parentRequestId,requestType,state,previousState,stateChangeTime,processPhase,"

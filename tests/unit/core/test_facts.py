@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+from datetime import timedelta, timezone
+from typing import Any
+
+import pytest
+
+from worker import facts
+from worker.cancellation import End
+from worker.decision import Finish, Send
+from worker.gate import gate
+from worker.model import Action, Answer, AnswerKind, Evidence, Force, JobState, Outcome
+
+DONE = Finish(Outcome.CANCELLED, Evidence.REPORTED, "seen")
+
+
+@pytest.mark.parametrize("action", [Action.CANCEL, Action.FORCE, Action.DELETE])
+def test_each_changing_call_has_an_event_of_its_own(action: Action) -> None:
+    assert facts.sent(Send(action, "1"), Answer(AnswerKind.ACCEPTED, 200)).name == f"{action}_sent"
+
+
+@pytest.mark.parametrize("kind", [kind for kind in AnswerKind if kind is not AnswerKind.UNANSWERED])
+def test_an_answer_is_told_with_status_and_code(kind: AnswerKind) -> None:
+    answer = facts.sent(Send(Action.CANCEL, "1"), Answer(kind, 429, "0167")).data["answer"]
+    assert (answer["status"], answer["code"]) == (429, "0167")
+
+
+@pytest.mark.parametrize("status", [None, 200, 503])
+def test_a_call_that_went_unanswered_is_told_as_that(status: int | None) -> None:
+    assert facts.sent(Send(Action.CANCEL, "1"), Answer(AnswerKind.UNANSWERED, status)).data["answer"] == "unanswered"
+
+
+def test_a_call_to_a_child_names_the_child() -> None:
+    assert facts.sent(Send(Action.FORCE, "7"), Answer(AnswerKind.ACCEPTED)).data["target_job_id"] == "7"
+
+
+def test_a_held_force_lists_each_precondition_and_when_it_may_be_taken(build: Any) -> None:
+    one = gate(build.cancellation(), build.stuck(), build.policy(), build.now)
+    told = facts.held(one, build.now)
+    assert told.name == "force_held"
+    assert {name: value["met"] for name, value in told.data["gate"].items() if name != "earliest_at"} == {
+        "in_cancelling": True,
+        "time_over": True,
+        "asynchronous": "unknown",
+        "backend_allows": "unknown",
+        "policy_allows": True,
+        "remote_stopped": False,
+    }
+    assert all(value["evidence"] for name, value in told.data["gate"].items() if name != "earliest_at")
+    assert told.data["gate"]["earliest_at"] == "2026-11-22T10:00:00.000Z"
+
+
+def test_an_overdue_job_is_told_with_what_is_known(build: Any) -> None:
+    cancellation = build.cancellation(state=JobState.CANCELLING, raw="CANCELLING", note="odd", looks=3)
+    told = facts.overdue(cancellation, build.policy())
+    assert told.name == "overdue"
+    assert (told.data["raw_state"], told.data["detail"], told.data["calls"]) == ("CANCELLING", "odd", {"look": 3})
+
+
+# Finished
+
+
+def finished(build: Any, seen: Any = None, finish: Finish = DONE, **changes: Any) -> dict[str, Any]:
+    told = facts.finished(build.cancellation(**changes), finish, seen)
+    assert told.name == "finished"
+    return dict(told.data)
+
+
+def test_the_end_tells_all_that_the_contract_names(build: Any) -> None:
+    assert set(finished(build)) >= {
+        *("outcome", "evidence", "safe_to_rerun", "job_state", "raw_state", "detail", "calls", "backend_facts"),
+        *("children", "accepted_at", "cancel_sent_at", "force_sent_at"),
+    }
+
+
+def test_the_end_tells_what_the_finish_says(build: Any) -> None:
+    data = finished(build)
+    assert (data["outcome"], data["evidence"], data["safe_to_rerun"], data["detail"]) == (
+        "cancelled",
+        "reported",
+        True,
+        "seen",
+    )
+
+
+def test_a_job_that_was_never_seen_is_unknown(build: Any) -> None:
+    data = finished(build, finish=Finish(Outcome.REFUSED, Evidence.NONE, "no right"))
+    assert (data["job_state"], data["raw_state"], data["children"]) == ("unknown", None, [])
+
+
+def test_a_record_that_is_gone_is_told_with_the_state_that_it_ended_in(build: Any) -> None:
+    end = End(JobState.SUCCEEDED, "SUCCEEDED")
+    data = finished(build, state=JobState.GONE, raw="404", end=end)
+    assert (data["job_state"], data["raw_state"]) == ("gone", "SUCCEEDED")
+
+
+def test_a_record_that_vanished_is_told_in_the_backends_word(build: Any) -> None:
+    assert finished(build, state=JobState.GONE, raw="404")["raw_state"] == "404"
+
+
+def test_the_end_tells_when_each_call_was_first_made(build: Any) -> None:
+    sent = {
+        "cancel": build.sent("busy", at=1, last_at=build.at(9), count=2),
+        "force:2": build.sent(at=5),
+        "force:1": build.sent(at=4),
+    }
+    data = finished(build, sent=sent)
+    assert data["accepted_at"] == "2026-11-22T10:00:00.000Z"
+    assert data["cancel_sent_at"] == "2026-11-22T10:00:01.000Z"
+    assert data["force_sent_at"] == "2026-11-22T10:00:04.000Z"
+    assert data["delete_sent_at"] is None
+
+
+def test_the_end_tells_who_gave_their_word(build: Any) -> None:
+    assert finished(build, remote_stopped="ann")["attested_by"] == "ann"
+    assert finished(build)["attested_by"] is None
+
+
+@pytest.mark.parametrize(
+    ("state", "force", "outcome"),
+    [
+        pytest.param("cancelled", "", "cancelled", id="cancelled"),
+        pytest.param("cancelled", "accepted", "force_cancelled", id="forced"),
+        pytest.param("cancelled", "unanswered", "force_cancelled", id="forced-unanswered"),
+        pytest.param("cancelled", "rejected", "cancelled", id="refused-force"),
+        pytest.param("succeeded", "accepted", "completed_anyway", id="forced-but-it-won"),
+        pytest.param("succeeded", "", "completed_anyway", id="succeeded"),
+        pytest.param("failed", "", "completed_anyway", id="failed"),
+        pytest.param("gone", "", "cancelled", id="gone"),
+        pytest.param("active", "", "open", id="still-alive-when-we-gave-up"),
+        pytest.param("unknown", "", "open", id="in-a-word-we-do-not-know"),
+    ],
+)
+def test_children_are_listed_by_outcome(build: Any, state: str, force: str, outcome: str) -> None:
+    seen = build.seen("cancelled", children=(build.seen(state, "RAW", job_id="2"),))
+    sent = {"force:2": build.sent(force)} if force else {}
+    assert finished(build, seen, sent=sent)["children"] == [{"job_id": "2", "outcome": outcome, "raw_state": "RAW"}]
+
+
+def test_a_family_of_any_size_fits_an_event(build: Any) -> None:
+    seen = build.seen("cancelled", children=(build.seen("cancelled", job_id="2"),) * 5000)
+    assert len(finished(build, seen)["children"]) == 1000
+
+
+def test_the_effective_wishes_are_told() -> None:
+    assert facts.effective("never", 1800, 60) == {
+        "effective": {"force": "never", "force_after": 1800, "give_up_after": 60}
+    }
+
+
+@pytest.mark.parametrize("offset", [0, 5.5, -12])
+def test_moments_are_written_in_utc(build: Any, offset: float) -> None:
+    local = build.at(0.1239).astimezone(timezone(timedelta(hours=offset)))
+    assert facts.text(local) == "2026-11-22T10:00:00.123Z"
+
+
+def test_no_moment_is_written_as_none() -> None:
+    assert facts.text(None) is None
+
+
+def test_a_policy_word_is_written_as_the_contract_spells_it() -> None:
+    assert [str(one) for one in Force] == ["auto", "attested", "never"]

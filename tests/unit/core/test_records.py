@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker.cancellation import End, Intent, Progress, Sight
+from worker.model import Action, AnswerKind, Force, JobState, Lane, Outcome, Verb
+from worker.records import fragment, milliseconds, moment, pack_progress, snapshot, unpack
+
+GUARD = {
+    "b": "ess",
+    "j": "300100",
+    "a": 1795341600000,
+    "v": "delete",
+    "p": "attested",
+    "fa": 1800.5,
+    "g": 1795428000000,
+    "l": "b",
+    "s": "ann",
+    "x": "",
+    "r": 3,
+    "o": "",
+    "q": 7,
+}
+
+
+def record(progress: Progress | None = None, **guard: Any) -> Any:
+    tail = pack_progress(progress or Progress())
+    return unpack("c1", json.dumps({**GUARD, **guard}).encode() + b"\n" + tail)
+
+
+def full(build: Any) -> Progress:
+    now = build.at(0.123)
+    return Progress(
+        intent=Intent(Action.FORCE, "2", now),
+        sent={
+            "cancel": build.sent("unanswered", at=0.001, count=2, retry_after=1.5),
+            "force:2": build.sent("rejected"),
+        },
+        looks=9,
+        failed_looks=1,
+        waits=3,
+        looked_at=now,
+        seen_alive=True,
+        state=JobState.CANCELLING,
+        raw="CANCELLING",
+        end=End(JobState.FAILED, "ERROR", verified=False),
+        cancelling={"1": Sight(now, "2026-11-22T02:00:00"), "2": Sight(now)},
+        probed_gone=True,
+        overdue=True,
+        held=("1+remote_stopped",),
+        facts={"cause": "OPERATOR_CANCEL"},
+        note='ü "quoted"\n',
+        next="look again",
+    )
+
+
+def test_all_that_a_pass_knows_survives_its_storage(build: Any) -> None:
+    assert record(full(build)).cancellation.progress == full(build)
+
+
+def test_a_fresh_progress_takes_no_room() -> None:
+    assert pack_progress(Progress()) == b"{}"
+
+
+def test_a_packed_progress_is_one_line(build: Any) -> None:
+    assert b"\n" not in pack_progress(full(build))
+
+
+def test_the_orders_are_read_from_the_guard(build: Any) -> None:
+    cancellation = record().cancellation
+    orders = cancellation.orders
+    assert (orders.verb, orders.force, orders.lane) == (Verb.DELETE, Force.ATTESTED, Lane.BATCH)
+    assert (orders.force_after, orders.give_up_at) == (1800.5, build.at(86400))
+    assert (orders.remote_stopped, orders.aborted, orders.revision) == ("ann", "", 3)
+    assert (cancellation.backend, cancellation.job_id, cancellation.accepted_at) == ("ess", "300100", build.now)
+
+
+def test_an_open_record_has_no_end() -> None:
+    assert (record().outcome, record().ended_at, record().sequence, record().last_event) == (None, None, 7, "")
+
+
+def test_a_finished_record_has_its_end(build: Any) -> None:
+    done = record(o="deleted", e=1795341660000, z="1-0", w="00-ab", k={"cluster_id": "c"})
+    assert (done.outcome, done.ended_at, done.last_event) == (Outcome.DELETED, build.at(60), "1-0")
+    assert (done.cancellation.traceparent, done.cancellation.params) == ("00-ab", {"cluster_id": "c"})
+
+
+@given(st.integers(0, 4_000_000_000_000))
+def test_redis_times_come_back_as_they_were(stored: int) -> None:
+    assert milliseconds(moment(stored)) == stored
+
+
+@given(st.datetimes(timezones=st.just(moment(0).tzinfo)).filter(lambda at: at.year in range(1970, 2100)))
+def test_no_moment_is_written_as_an_earlier_one(at: Any) -> None:
+    assert timedelta() <= moment(milliseconds(at)) - at <= timedelta(milliseconds=1.001)
+
+
+def test_a_snapshot_holds_what_a_client_asks_for(build: Any) -> None:
+    one = snapshot(record(), b'"c-1","c-2"\n2\n"reason":"budget","labels":{}', 1795341660000, claimed=True)
+    assert one.command_ids == ("c-1", "c-2")
+    assert one.command == {"reason": "budget", "labels": {}}
+    assert (one.due_at, one.claimed) == (build.at(60), True)
+
+
+def test_a_snapshot_of_a_finished_record_is_not_due() -> None:
+    assert snapshot(record(), b"\n0\n", None, claimed=False).due_at is None
+
+
+@pytest.mark.parametrize("data", [{}, {"a": 1}, {"a": {"b": ["ü", '"', "\n", None]}}])
+def test_a_fragment_is_the_inside_of_an_object(data: dict[str, Any]) -> None:
+    assert json.loads("{" + fragment(data) + "}") == data
+
+
+def test_a_fragment_writes_our_words_as_words() -> None:
+    assert fragment({"outcome": Outcome.CANCELLED, "calls": {str(Action.LOOK): 1}}) == (
+        '"outcome":"cancelled","calls":{"look":1}'
+    )
+
+
+def test_a_last_answer_is_written_as_a_word(build: Any) -> None:
+    packed = json.loads(pack_progress(Progress(sent={"cancel": build.sent(AnswerKind.BUSY)})))
+    assert packed["sent"]["cancel"]["last"] == "busy"
