@@ -108,6 +108,7 @@ class Progress:
     state: JobState | None = None
     raw: str = ""
     end: End | None = None
+    parent: bool = False
     cancelling: Mapping[str, Sight] = field(default_factory=dict)
     probed_gone: bool = False
     overdue: bool = False
@@ -141,4 +142,4 @@ class Cancellation:
         removed = any(
             sent.effective for key, sent in self.progress.sent.items() if key in (Action.CANCEL, Action.DELETE)
         )
-        return Job(self.job_id, self.params, stop_sent=removed)
+        return Job(self.job_id, self.params, stop_sent=removed, parent=self.progress.parent)

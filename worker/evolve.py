@@ -75,6 +75,7 @@ def observed(cancellation: Cancellation, seen: Observation, now: datetime) -> Ca
         state=seen.state,
         raw=raw,
         seen_alive=before.seen_alive or not seen.final,
+        parent=before.parent or seen.parent,
         end=End(seen.state, seen.raw, _verified(seen)) if _ended_with_record(seen) else before.end,
         cancelling=_sights(before.cancelling, seen, now),
         facts=_facts(before.facts, seen.facts),

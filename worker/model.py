@@ -111,12 +111,14 @@ class AnswerKind(StrEnum):
 class Job:
     """The remote thing, as far as a call needs it.
 
-    `stop_sent` says whether a call of ours may have removed the job's record.
+    `stop_sent` says whether a call of ours may have removed the job's record, `parent` whether an
+    earlier look has shown that it may have children.
     """
 
     id: str
     params: Mapping[str, str] = field(default_factory=dict)
     stop_sent: bool = False
+    parent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,8 @@ class Observation:
     `since_text` is the backend's text for `since`, which also tells when a naive time moved.
     `asynchronous` and `force_allowed` are what the backend says about a force, None when silent.
     `verified` is false where the backend's final state does not prove that the work stopped.
-    `undeletable` says why the record can't be deleted, empty when it can.
+    `undeletable` says why the record can't be deleted, empty when it can. `parent` says that the
+    job may have children, also where none was found.
     """
 
     state: JobState
@@ -144,6 +147,7 @@ class Observation:
     undeletable: str = ""
     detail: str = ""
     facts: Mapping[str, str] = field(default_factory=dict)
+    parent: bool = False
     children: tuple[Observation, ...] = ()
 
     @property

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -17,6 +17,7 @@ from worker.cancellation import Cancellation, Orders, Progress
 from worker.model import Force, Lane, Outcome, Verb
 
 PROGRESS = TypeAdapter(Progress)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LANES = {Lane.INTERACTIVE: "i", Lane.BATCH: "b"}
 LANE_OF = {letter: lane for lane, letter in LANES.items()}
 
@@ -57,7 +58,7 @@ def moment(milliseconds: float) -> datetime:
 
 def milliseconds(at: datetime) -> int:
     """Return an aware time as Redis's: milliseconds since 1970, rounded up so that nothing comes early."""
-    return -int(-at.timestamp() * 1000 // 1)
+    return -((EPOCH - at) // timedelta(milliseconds=1))
 
 
 def unpack(cancellation_id: str, hot: bytes) -> Record:

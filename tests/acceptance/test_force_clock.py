@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from acceptance.cell import Cell, cell
+
 from worker.simulator import Clock
 
 BACKENDS = """

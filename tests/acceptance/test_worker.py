@@ -18,7 +18,9 @@ TASKS = {"worker.cancel", "worker.delete", "worker.submit", "worker.reconcile", 
 def celery(cell: Cell, *arguments: str) -> str:
     """Run a celery command beside the workers."""
     command = [sys.executable, "-m", "celery", "-A", "worker", *arguments]
-    return subprocess.run(command, env=cell.env, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True).stdout
+    return subprocess.run(
+        command, env=cell.env, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+    ).stdout
 
 
 def test_shows_its_tasks_to_celery_inspect(deployment: Cell) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
@@ -81,17 +81,18 @@ class OracleEss:
         return "" if _is_id(job.id) else f"job_id: {job.id!r} is not a request id: a whole number from 1 to {MAX_ID}"
 
     def look(self, job: Job) -> Look:
-        """Read the request, then its children where it can have any."""
+        """Read the request, then its children where it can have any, or could when it was looked at before."""
         reply = yield Request("GET", (*REQUESTS, job.id), {"fields": FIELDS}, HEADERS)
         judged = _judge(reply, Action.LOOK)
         if judged.kind is AnswerKind.NOT_FOUND:
             return gone(reply, job, "404", judged.detail)
         if not reply.ok or reply.data is None:
             return seen_nothing(judged)
-        children: tuple[Observation, ...] | Answer = ()
-        if _may_have_children(reply.data):
-            children = yield from _children(job.id)
-        return children if isinstance(children, Answer) else _observation(reply.data, job.id, reply.date, children)
+        seen = _observation(reply.data, job.id, reply.date)
+        if not (job.parent or _may_have_children(reply.data)):
+            return seen
+        children = yield from _children(job.id)
+        return children if isinstance(children, Answer) else replace(seen, parent=True, children=children)
 
     def cancel(self, job: Job) -> Call:
         """Ask ESS to cancel; for a parent it asks all its children too."""
@@ -122,9 +123,7 @@ def _judge(reply: Reply, action: Action) -> Answer:
     return answer(reply, kind, code=code, detail=detail)
 
 
-def _observation(
-    data: Mapping[str, Any], job_id: str, clock: datetime | None, children: tuple[Observation, ...] = ()
-) -> Observation:
+def _observation(data: Mapping[str, Any], job_id: str, clock: datetime | None) -> Observation:
     raw = text(data.get("state"))
     return Observation(
         state=STATES.get(raw, JobState.UNKNOWN),
@@ -139,7 +138,6 @@ def _observation(
         undeletable=_undeletable(data, job_id),
         detail=_recurrence(data),
         facts=facts(data, FACTS),
-        children=children,
     )
 
 

@@ -1,0 +1,173 @@
+"""The lossless door: what any Celery client has sent is taken in one step, and settled or given back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import Any
+
+import pytest
+from celery import Celery
+from redis.asyncio import Redis
+
+from worker.errors import StoreUnavailable
+from worker.inbox import Bell, Commands, Item, Order, Refusal
+from worker.taker import Taker
+
+COMMAND = {"backend": "ess", "job_id": "1"}
+
+
+class Desk:
+    """Notes what a taker hands over; fails where it is told to."""
+
+    def __init__(self) -> None:
+        self.items: list[Item] = []
+        self.fail: list[Exception] = []
+        self.came = asyncio.Event()
+
+    async def handle(self, items: Sequence[Item]) -> None:
+        if self.fail:
+            raise self.fail.pop(0)
+        self.items += items
+        self.came.set()
+
+    async def wait_for(self, count: int) -> list[Item]:
+        async with asyncio.timeout(20):
+            while len(self.items) < count:
+                self.came.clear()
+                await self.came.wait()
+        return self.items
+
+
+@pytest.fixture
+def sender(redis_url: str) -> Iterator[Celery]:
+    app = Celery(broker=redis_url.replace("unix://", "redis+socket://"))
+    yield app
+    app.close()
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+@pytest.fixture
+async def taker(redis: Redis, redis_url: str, desk: Desk) -> AsyncIterator[Taker]:
+    one = Taker(Redis.from_url(redis_url), "commands", "w1", desk.handle)
+    yield one
+    await one.stop()
+
+
+async def send(app: Celery, name: str, **options: Any) -> str:
+    result = await asyncio.to_thread(app.send_task, name, queue="commands", **options)
+    return str(result.id)
+
+
+SHAPES: dict[str, dict[str, Any]] = {
+    "as it comes": {},
+    "compressed": {"compression": "zlib"},
+    "with a priority": {"priority": 9},
+    "in protocol 1": {"protocol": 1},
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
+async def test_reads_what_a_celery_client_sends(
+    taker: Taker, desk: Desk, sender: Celery, shape: dict[str, Any]
+) -> None:
+    sender.conf.task_protocol = shape.get("protocol", 2)
+    options = {name: value for name, value in shape.items() if name != "protocol"}
+    message_id = await send(sender, "worker.cancel", kwargs=COMMAND, **options)
+    await taker.start()
+
+    assert await desk.wait_for(1) == [Commands((({**COMMAND, "verb": "cancel"}, message_id),))]
+
+
+async def test_reads_every_task(taker: Taker, desk: Desk, sender: Celery) -> None:
+    await send(sender, "worker.delete", kwargs=COMMAND)
+    await send(sender, "worker.submit", kwargs={"commands": [COMMAND, COMMAND]})
+    await send(sender, "worker.abort", kwargs={"id": "c-1", "by": "ops", "reason": "not wanted"})
+    await send(sender, "worker.reconcile", args=["ess"])
+    await send(sender, "worker.unheard_of", kwargs={})
+    await taker.start()
+
+    assert [type(item) for item in await desk.wait_for(5)] == [Commands, Commands, Order, Bell, Refusal]
+
+
+GARBAGE = {
+    "no JSON": b"\xff\xfe garbage",
+    "JSON of another shape": b'{"x": 1}',
+    "a bare number": b"7",
+    "a body that is no base64": b'{"body": "!", "content-type": "application/json", "headers": {}, "properties": {}}',
+    "pickle": b'{"body": "gA==", "content-type": "application/x-python-serialize", "headers": {}, "properties": {}}',
+    "deep nesting": b"[" * 100_000,
+}
+
+
+@pytest.mark.parametrize("raw", GARBAGE.values(), ids=GARBAGE.keys())
+async def test_garbage_is_refused_and_stops_nothing(
+    taker: Taker, desk: Desk, sender: Celery, redis: Redis, raw: bytes
+) -> None:
+    await redis.lpush("commands", raw)  # type: ignore[misc]
+    await send(sender, "worker.cancel", kwargs=COMMAND)
+    await taker.start()
+
+    assert [type(item) for item in await desk.wait_for(2)] == [Refusal, Commands]
+
+
+async def test_what_was_settled_is_gone(taker: Taker, desk: Desk, sender: Celery, redis: Redis) -> None:
+    await send(sender, "worker.cancel", kwargs=COMMAND)
+    await taker.start()
+    await desk.wait_for(1)
+    await taker.stop()
+
+    assert await redis.llen("commands") == 0  # type: ignore[misc]
+    assert await redis.llen("commands.taken:w1") == 0  # type: ignore[misc]
+
+
+async def test_what_could_not_be_stored_is_tried_again(taker: Taker, desk: Desk, sender: Celery) -> None:
+    desk.fail = [StoreUnavailable("Redis is away")]
+    await send(sender, "worker.cancel", kwargs=COMMAND)
+    await taker.start()
+
+    assert len(await desk.wait_for(1)) == 1
+
+
+async def test_a_message_that_breaks_something_is_refused_and_those_beside_it_are_not(
+    taker: Taker, desk: Desk, sender: Celery
+) -> None:
+    desk.fail = [RuntimeError("the batch"), RuntimeError("the first message")]
+    await send(sender, "worker.cancel", kwargs=COMMAND)
+    await send(sender, "worker.delete", kwargs=COMMAND)
+    await taker.start()
+
+    assert [type(item) for item in await desk.wait_for(2)] == [Refusal, Commands]
+
+
+async def test_what_a_dead_taker_held_goes_back_to_the_queue(
+    redis: Redis, redis_url: str, desk: Desk, sender: Celery, taker: Taker
+) -> None:
+    message_id = await send(sender, "worker.cancel", kwargs=COMMAND)
+    dead = Taker(Redis.from_url(redis_url), "commands", "dead", desk.handle)
+    await dead._beat()
+    await dead._take(keys=["commands.taken:dead", "commands"], args=[10])
+    await redis.delete("commands.taken:dead:beat")
+    await dead._redis.aclose()
+    await taker.start()
+
+    assert await desk.wait_for(1) == [Commands((({**COMMAND, "verb": "cancel"}, message_id),))]
+
+
+async def test_what_a_living_taker_holds_stays_its_own(
+    redis: Redis, redis_url: str, desk: Desk, sender: Celery
+) -> None:
+    await send(sender, "worker.cancel", kwargs=COMMAND)
+    first, second = (Taker(Redis.from_url(redis_url), "commands", name, desk.handle) for name in ("w1", "w2"))
+    await first._beat()
+    await first._take(keys=["commands.taken:w1", "commands"], args=[10])
+    await second._beat()
+
+    assert await redis.llen("commands.taken:w1") == 1  # type: ignore[misc]
+    assert await redis.llen("commands") == 0  # type: ignore[misc]
+    await first._redis.aclose()
+    await second._redis.aclose()

@@ -1,0 +1,48 @@
+"""What the tests of the MRS adapter share."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from worker.backends.base import Reply, Request
+from worker.backends.mrs import Mrs
+from worker.model import Job
+
+V11 = Mrs("37ca")
+V2 = Mrs("37ca", "v2", "C1")
+JOB = Job("2de7")
+JOBS_V2 = ("v2", "37ca", "clusters", "C1", "job-executions")
+DATE = "Thu, 25 May 2017 07:28:13 GMT"
+LOGIN = b"<html>Please log in</html>"
+EXECUTION = {"job_execution": {"id": "2de7", "job_id": "", "end_time": None, "info": None}}
+BOTH = pytest.mark.parametrize("mrs", [V11, V2], ids=["v1.1", "v2"])
+
+
+def play(exchange: Any, *replies: Reply) -> tuple[list[Request], Any]:
+    """Drive an exchange with these replies, the last one repeated; return its requests and its result."""
+    requests = []
+    try:
+        requests.append(next(exchange))
+        while True:
+            requests.append(exchange.send(replies[min(len(requests), len(replies)) - 1]))
+    except StopIteration as end:
+        return requests, end.value
+
+
+def give(data: object, status: int = 200) -> Reply:
+    return Reply(status, {"date": DATE, "content-type": "application/json"}, json.dumps(data).encode())
+
+
+def fail(code: object, status: int = 500, message: str | None = "no") -> Reply:
+    return give({"error_code": code, "error_msg": message}, status)
+
+
+def v11(**data: object) -> Any:
+    return play(V11.look(JOB), give({"job_execution": {"id": "2de7", **data}}))[1]
+
+
+def v2(**data: object) -> Any:
+    return play(V2.look(JOB), give({"job_detail": {"job_id": "2de7", **data}}, 202))[1]
