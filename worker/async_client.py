@@ -14,6 +14,7 @@ from celery import Celery
 from config.settings import Settings
 from worker.celery import producer
 from worker.connection import connect
+from worker.dead_letters import DeadLetter, DeadLetters
 from worker.errors import InvalidCommand, Permanent, UnknownCancellation
 from worker.messages import Event, parse_command
 from worker.records import Snapshot
@@ -21,6 +22,8 @@ from worker.store import Retention, Store
 
 CHUNK = 500
 """Commands in one message of `submit_many`."""
+LONGEST = 31 * 86400.0
+"""Seconds; command ids are looked for this far back, which no backend's `give_up_after` should exceed."""
 BLOCK = 1.0
 """Seconds to wait for an event before the record is looked at again."""
 
@@ -71,7 +74,8 @@ class AsyncCancellation:
 class AsyncClient:
     """Sends commands and reads what became of them, in one asyncio loop."""
 
-    def __init__(self, store: Store, sender: Celery, queue: str) -> None:
+    def __init__(self, store: Store, letters: DeadLetters, sender: Celery, queue: str) -> None:
+        self.letters = letters
         self._store = store
         self._sender = sender
         self._queue = queue
@@ -86,7 +90,9 @@ class AsyncClient:
         """
         settings = (settings or Settings.load()).discovered()
         keep = Retention(settings.keep_events, settings.keep_records, settings.keep_dead_letters)
-        return cls(Store(connect(settings), settings.prefix, keep, 31 * 86400.0), producer(settings), settings.queue)
+        redis = connect(settings)
+        store = Store(redis, settings.prefix, keep, LONGEST)
+        return cls(store, DeadLetters(redis, settings.prefix), producer(settings), settings.queue)
 
     async def cancel(self, backend: str, job_id: str | int, **fields: Any) -> AsyncCancellation:
         """Ask for a job to be stopped; the fields are those of a command.
@@ -126,6 +132,18 @@ class AsyncClient:
     async def attest(self, reference: str, *, by: str, reason: str) -> None:
         """Give one's word that the remote process of a cancellation's job has stopped."""
         await self._task("worker.attest", {"id": reference, "by": by, "reason": reason})
+
+    async def replay(self, letter: DeadLetter) -> None:
+        """Send a dead letter's command again, with the same command id, and let go of the letter.
+
+        Raises:
+            InvalidCommand: its message could not be read, so there is nothing to send.
+
+        """
+        name, fields = letter.task()
+        await self.letters.forget(letter)
+        await self._task(name, fields)
+        await self.letters.drop(letter)
 
     async def get(self, reference: str) -> Snapshot:
         """Return what is known of a cancellation, named by its id or a command's.

@@ -215,8 +215,9 @@ def _wait(cancellation: Cancellation, policy: Policy, now: datetime, until: date
 
 
 def _capped(cancellation: Cancellation, policy: Policy, now: datetime, until: datetime) -> datetime:
-    """Never wait past the next thing that matters."""
-    matters = [cancellation.orders.give_up_at]
+    """Never wait past the next thing that matters; a last look follows at once when the time ran out in a call."""
+    give_up_at = cancellation.orders.give_up_at
+    matters = [give_up_at if give_up_at > now else now + _first(policy)]
     if not cancellation.progress.overdue:
         matters.append(_warn_at(cancellation, policy))
     return max(now, min([until, *(moment for moment in matters if moment > now)]))

@@ -30,9 +30,9 @@ def load(redis: Redis) -> Scripts:
     )
 
 
-def script(redis: Redis, name: str) -> AsyncScript:
-    """Register one script that stands by itself."""
-    return redis.register_script(source(name))
+def script(redis: Redis, text: str) -> AsyncScript:
+    """Register one script."""
+    return redis.register_script(text)
 
 
 def source(name: str) -> str:

@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 
 from worker.errors import StoreUnavailable
 from worker.inbox import Item, decode, unreadable
-from worker.scripts import script
+from worker.scripts import script, source
 
 log = structlog.get_logger(__name__)
 
@@ -44,8 +44,8 @@ class Taker:
         self._name = name
         self._list = f"{self._prefix}:{name}"
         self._handle = handle
-        self._take = script(redis, "take")
-        self._return = script(redis, "return")
+        self._take = script(redis, source("take"))
+        self._return = script(redis, source("return"))
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = False
 

@@ -52,8 +52,8 @@ def desk() -> Desk:
 
 
 @pytest.fixture
-async def taker(redis: Redis, redis_url: str, desk: Desk) -> AsyncIterator[Taker]:
-    one = Taker(Redis.from_url(redis_url), "commands", "w1", desk.handle)
+async def taker(redis: Redis, desk: Desk) -> AsyncIterator[Taker]:
+    one = Taker(Redis(connection_pool=redis.connection_pool), "commands", "w1", desk.handle)
     yield one
     await one.stop()
 

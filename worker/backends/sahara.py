@@ -127,7 +127,7 @@ def _judge(reply: Reply, action: Action) -> Answer:
         return answer(reply, AnswerKind.ACCEPTED if reply.empty_or_data else AnswerKind.UNANSWERED)
     data = reply.data or {}
     name, message = text(data.get("error_name")), text(data.get("error_message"))
-    if name in ERRORS:
+    if name in ERRORS and reply.status not in {401, 429}:  # these two say it all, whatever the catch-all name beside
         return answer(reply, ERRORS[name], code=name, detail=message)
     otherwise = AnswerKind.UNANSWERED if action is Action.LOOK else AnswerKind.REFUSED
     return common_answer(reply, otherwise, code=name, detail=message)

@@ -6,6 +6,7 @@ import sys
 
 import typer
 from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 
 from config import logs
 from config.errors import ConfigurationError
@@ -55,7 +56,7 @@ def main() -> None:
     except InvalidCommand as error:
         complain(str(error))
         sys.exit(Exit.USAGE)
-    except StoreUnavailable as error:
+    except (StoreUnavailable, RedisError) as error:
         complain(f"{error}; {way_to_redis()}")
         sys.exit(Exit.ERROR)
     except OperationalError as error:

@@ -22,6 +22,7 @@ from worker.messages import parse_command
 CHUNK = 500
 """Commands in one message."""
 SHOWN_MISTAKES = 20
+UNKNOWN = "not known: no worker has taken it in yet (does one run?), or the id is wrong"
 
 Backend = Annotated[str, typer.Argument(metavar="BACKEND", help="A name in the backends file.")]
 JobIds = Annotated[
@@ -156,12 +157,12 @@ async def wait_and_tell(
             _tell_end(reference, commands[reference], end, output, meter)
 
         def unknown(reference: str) -> None:
-            output.note(f"{reference} is not known: no worker has taken it in yet, or the id is wrong")
+            output.note(f"{reference}: {UNKNOWN}")
 
-        await wait_all(session, list(commands), after, seconds, tell, unknown=unknown)
-    for reference in commands.keys() - codes.keys():
+        waited = await wait_all(session, list(commands), after, seconds, tell, unknown=unknown)
+    for reference in [one for one in commands if one not in codes]:
         codes[reference] = Exit.STILL_OPEN
-        _tell_open(reference, commands[reference], output)
+        _tell_open(reference, commands[reference], output, known=reference in waited.known)
     return gravest(codes.values())
 
 
@@ -194,8 +195,10 @@ def _plain(said: Any) -> dict[str, Any]:
     return dict(said) if isinstance(said, dict) else {name: getattr(said, name) for name in names}
 
 
-def _tell_open(reference: str, command: Mapping[str, Any], output: Output) -> None:
+def _tell_open(reference: str, command: Mapping[str, Any], output: Output, *, known: bool) -> None:
     if output.json:
-        output.object({"id": reference, **_identity(command), "outcome": None})
-    else:
+        output.object({"id": reference, **_identity(command), "outcome": None, "known": known})
+    elif known:
         output.line(f"{_name(reference, command)}  still open; it goes on: canceller status {reference}")
+    else:
+        output.line(f"{_name(reference, command)}  {UNKNOWN}")

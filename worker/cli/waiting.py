@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
+from typing import Any
 
 from worker.async_client import AsyncClient, Rejected, Result
 from worker.cli.session import Session
@@ -29,17 +31,17 @@ async def wait_all(
     tell: Tell,
     *,
     unknown: Callable[[str], None],
-) -> Mapping[str, End]:
+) -> Wait:
     """Wait for the ends of cancellations, each named by its id or a command's; tell each as it comes.
 
     `after` is a position in the events from before they were asked for; `unknown` is called once for each id that
-    is still not known after a while. What is missing in the returned is still open.
+    is still not known after a while. The returned knows what is still open.
     """
     wait = Wait(session.client, references, tell, unknown)
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await _both(wait, after)
-    return wait.ends
+    return wait
 
 
 async def _both(wait: Wait, after: str) -> None:
@@ -50,9 +52,19 @@ async def _both(wait: Wait, after: str) -> None:
         for task in ended:
             task.result()
     finally:
-        for task in (done, *tasks):
+        await end({done, *tasks})
+
+
+async def end(tasks: AbstractSet[asyncio.Task[Any]]) -> None:
+    """Cancel tasks until they have ended.
+
+    Once is not enough on Python 3.11: redis-py sends inside `asyncio.wait_for`, which there may swallow a cancellation.
+    """
+    left = {task for task in tasks if not task.done()}
+    while left:
+        for task in left:
             task.cancel()
-        await asyncio.gather(done, *tasks, return_exceptions=True)
+        _, left = await asyncio.wait(left, timeout=0.1)
 
 
 class Wait:
@@ -61,7 +73,7 @@ class Wait:
     def __init__(
         self, client: AsyncClient, references: Sequence[str], tell: Tell, unknown: Callable[[str], None]
     ) -> None:
-        self.ends: dict[str, End] = {}
+        self.known: set[str] = set()
         self.done = asyncio.Event()
         self._client = client
         self._pending = dict.fromkeys(references)
@@ -97,6 +109,7 @@ class Wait:
         except UnknownCancellation:
             return False
         self._of[seen.record.cancellation.id].add(reference)
+        self.known.add(reference)
         if seen.record.outcome is not None:
             self._end(reference, await self._client.wait(reference))
         return True
@@ -109,7 +122,6 @@ class Wait:
         if reference not in self._pending:
             return
         del self._pending[reference]
-        self.ends[reference] = end
         self._tell(reference, end)
         if not self._pending:
             self.done.set()

@@ -137,8 +137,8 @@ def _next(seen: Snapshot, now: datetime) -> str:
         return f"{what}; it is not scheduled, which lasts a moment at most"
     late = now - seen.due_at
     if late > timedelta(seconds=5):
-        return f"{what}; due since {clock(seen.due_at, now)} ({span(late.total_seconds())}): does a worker run?"
-    return f"{what}, in {span(-late.total_seconds())}, at {clock(seen.due_at, now)}"
+        return f"{what}; late: due since {clock(seen.due_at, now)} ({span(late.total_seconds())}), does a worker run?"
+    return f"in {span(-late.total_seconds())} ({clock(seen.due_at, now)}): {what}"
 
 
 def _in_the_way(cancellation: Cancellation, pause: str) -> Iterator[str]:

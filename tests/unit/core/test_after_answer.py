@@ -50,6 +50,10 @@ def test_a_busy_backend_does_not_hold_us_past_the_end(build: Any) -> None:
     assert after(build, Answer(AnswerKind.BUSY, 429, retry_after=86400), give_up=60).until == build.at(60)
 
 
+def test_an_answer_after_the_end_of_the_time_is_followed_by_a_last_look(build: Any) -> None:
+    assert after(build, Answer(AnswerKind.BUSY, 429, retry_after=86400), give_up=-1).until == build.at(2)
+
+
 @pytest.mark.parametrize("kind", [AnswerKind.ACCEPTED, AnswerKind.UNANSWERED])
 def test_after_a_childs_force_the_other_children_are_looked_for_at_once(build: Any, kind: AnswerKind) -> None:
     assert after(build, Answer(kind, 200), Send(Action.FORCE, "7")).until == build.now

@@ -1,18 +1,25 @@
-"""A small model of a backend, with jobs that live their own lives and a clock of its own."""
+"""A small model of a backend, with jobs that live their own lives and a clock of its own; and the walk over it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
 import pytest
 
-from worker.model import Action, Answer, AnswerKind, Force, JobState, Observation, Verb
+from worker import evolve
+from worker.cancellation import Cancellation, Orders
+from worker.decision import Finish, Hold, Send, Wait
+from worker.escalation import after_answer, decide, needs_look, overdue, wants_probe
+from worker.gate import forced
+from worker.model import Action, Answer, AnswerKind, Force, JobState, Observation, Policy, Verb
+from worker.records import PROGRESS, pack_progress
 
 T = datetime(2026, 11, 22, 10, tzinfo=UTC)
+LEASE = 40.0
 ENDS = {
     "stops": JobState.CANCELLED,
     "succeeds": JobState.SUCCEEDED,
@@ -20,27 +27,6 @@ ENDS = {
     "was cancelled": JobState.CANCELLED,
     "had succeeded": JobState.SUCCEEDED,
 }
-
-
-@dataclass(frozen=True)
-class Script:
-    """All that a walk depends on; `rate` and `offset` are the backend's clock against Redis's."""
-
-    seed: int = 0
-    kind: str = "ess"
-    life: str = "stops"
-    children: int = 0
-    verb: Verb = Verb.CANCEL
-    force: Force = Force.AUTO
-    force_after: float = 30.0
-    give_up: float = 120.0
-    window: float = 30.0
-    rate: float = 1.0
-    offset: float = 0.0
-    times: str = "full"
-    says_allowed: bool = False
-    asynchronous: bool | None = None
-    faults: frozenset[str] = frozenset()
 
 
 @dataclass
@@ -68,9 +54,9 @@ class Member:
 
 @dataclass
 class World:
-    """A backend. Times are seconds on Redis's clock; `log` has each changing call that reached it."""
+    """A backend as a walk's script wants it. Times are seconds on Redis's clock, `log` has each changing call."""
 
-    script: Script
+    script: Any
     chance: Random
     at: float = -5.0
     log: list[tuple[Action, str, float]] = field(default_factory=list)
@@ -80,12 +66,15 @@ class World:
 
     def __post_init__(self) -> None:
         self.root = Member("1", self.script.life, since=self.at)
-        self.children = [Member(str(2 + n), self.chance.choice(("stops", "stuck"))) for n in range(self.script.children)]
+        self.children = [
+            Member(str(2 + n), self.chance.choice(("stops", "stuck"))) for n in range(self.script.children)
+        ]
         if self.script.life in {"had succeeded", "was cancelled"}:
             for member in self.family:
                 member.stop(ENDS[self.script.life], self.chance.uniform(-60, -0.1))
         if self.script.life == "absent":
             self.root.stop(JobState.GONE, -60)
+            self.children = []
 
     @property
     def family(self) -> list[Member]:
@@ -109,7 +98,11 @@ class World:
     def _live(self, member: Member, at: float) -> None:
         if self.maybe("dies", 0.2):
             member.running = False
-        if self.chance.random() < 0.6 or member.state.final or any(not child.state.final for child in self._below(member)):
+        if (
+            self.chance.random() < 0.6
+            or member.state.final
+            or any(not child.state.final for child in self._below(member))
+        ):
             return
         cancelling = member.state is JobState.CANCELLING
         if member.life in {"succeeds", "fails"} or (cancelling and member.life == "stops"):
@@ -139,6 +132,8 @@ class World:
             kind = self.chance.choice((AnswerKind.UNANSWERED, AnswerKind.BUSY))
             return Answer(kind, 503, retry_after=self.chance.choice((None, 1.0, 300.0)))
         root, *children = (self._show(member, at) for member in self.family)
+        if self.root.state is JobState.GONE:
+            return Observation(**root)
         return Observation(**{**root, "children": tuple(Observation(**child) for child in children)})
 
     def _show(self, member: Member, at: float) -> dict[str, Any]:
@@ -148,9 +143,14 @@ class World:
         ended = member.ended is not None and self.script.rate <= 1
         allowed = self.spent(member, at) >= self.script.window if self.script.says_allowed else None
         return {
-            **{"state": state, "raw": str(state).upper(), "job_id": member.id, "force_allowed": allowed},
-            **{"asynchronous": self.script.asynchronous, "since": since if shows else None},
-            **{"since_text": since.isoformat() if times != "none" else "", "clock": clock if times == "full" else None},
+            "state": state,
+            "raw": str(state).upper(),
+            "job_id": member.id,
+            "force_allowed": allowed,
+            "asynchronous": self.script.asynchronous,
+            "since": since if shows else None,
+            "since_text": since.isoformat() if times != "none" else "",
+            "clock": clock if times == "full" else None,
             "ended_at": self.vendor(member.ended or 0) if ended and shows else None,
         }
 
@@ -208,7 +208,145 @@ class World:
         return True
 
 
+class Lost(Exception):
+    """The pass left no commit: the worker died, or the orders had changed since the claim."""
+
+
+@dataclass
+class Walk:
+    """One cancellation from its acceptance to its end; each pass asks the core as `reconcile.Pass` does."""
+
+    world: World
+    record: Cancellation
+    policy: Policy
+    watch: Any
+    now: float = 0.0
+    due: float = 0.0
+    resumed: float = 0.0
+
+    def run(self) -> None:
+        """Go on until the end; `watch` is told of each step and judges it."""
+        while not self.watch.over:
+            assert self.now < 9999, "the walk does not end"
+            self._operate()
+            self.now = max(self.now, self.due)
+            self.world.advance(self.now, known=self.record.progress.seen_alive)
+            try:
+                self._pass()
+            except Lost as lost:
+                self.watch.lost()
+                self.due = self.now + (LEASE if str(lost) else 0)
+                self.resumed = max(self.resumed, self.due)
+
+    def _time(self) -> datetime:
+        return T + timedelta(seconds=self.now)
+
+    def _spend(self) -> None:
+        self.now += self.world.chance.choice((0.0, 0.0, 0.5, 9.0))
+
+    def _lose(self, fault: str) -> None:
+        if self.world.maybe(fault, 0.15):
+            raise Lost(fault if "crash" in fault else "")
+
+    def _operate(self) -> None:
+        """Let producers and operators change the orders at a moment before the record comes due."""
+        world, orders, chance = self.world, self.record.orders, self.world.chance
+        changes: dict[str, Any] = {}
+        if world.maybe("abort", 0.05):
+            changes["aborted"] = "ann"
+        if world.maybe("attest", 0.2):
+            changes["remote_stopped"] = "ann"
+        if world.maybe("join", 0.2):
+            until = T + timedelta(seconds=self.now + chance.choice((0.0, 100.0)))
+            changes |= {
+                "verb": chance.choice((orders.verb, Verb.DELETE)),
+                "force": orders.force.stricter(chance.choice(list(Force))),
+                "force_after": max(orders.force_after, chance.choice((0.0, 45.0))),
+                "give_up_at": max(orders.give_up_at, min(until, T + timedelta(seconds=500))),
+            }
+        if changes:
+            self.record = replace(self.record, orders=replace(orders, **changes, revision=orders.revision + 1))
+            self.due = chance.uniform(self.now, max(self.now, self.due))
+
+    def _pass(self) -> None:
+        one, left_open = self.record, evolve.recovered(self.record)
+        if left_open is not None:
+            one = left_open[0]
+        if not forced(one):
+            one = evolve.progress(one, probed_gone=False)
+        one, seen = self._look(one)
+        self._lose("crash early")
+        decision = decide(one, seen, self.policy, self._time())
+        if not isinstance(decision, Finish) and overdue(one, self.policy, self._time()):
+            one = evolve.progress(one, overdue=True)
+        if isinstance(decision, Send):
+            self.watch.sending(self, one, decision, seen)
+            self._send(one, decision)
+        elif isinstance(decision, Finish):
+            self.watch.finished(self, one, decision, seen)
+        else:
+            self._wait(one, decision)
+
+    def _look(self, one: Cancellation) -> tuple[Cancellation, Observation | Answer | None]:
+        if one.orders.aborted:
+            return one, None
+        if self.world.maybe("paused", 0.2):
+            return one, Answer(AnswerKind.UNANSWERED, detail="paused")
+        if not needs_look(one, self.policy, T if "suspect" in self.world.script.faults else None):
+            return one, None
+        seen = self.world.look(self.now)
+        self._spend()
+        one = evolve.looked(one)
+        if isinstance(seen, Answer):
+            return evolve.look_failed(one, seen), seen
+        return self._probe(self._observe(one, seen), seen), seen
+
+    def _observe(self, one: Cancellation, seen: Observation) -> Cancellation:
+        self.watch.looked(self, seen)
+        return evolve.observed(one, seen, self._time())
+
+    def _probe(self, one: Cancellation, seen: Observation) -> Cancellation:
+        if not wants_probe(one, seen, self.policy, self._time()):
+            return one
+        return evolve.progress(one, probed_gone=not any(member.running for member in self.world.family))
+
+    def _send(self, one: Cancellation, send: Send) -> None:
+        self._lose("fenced")
+        self._commit(evolve.intended(one, send, self._time()))
+        self.watch.intended(self, send)
+        self._lose("crash before call")
+        answer = self.world.call(send.action, send.job_id, self.now)
+        self._spend()
+        self._lose("crash after call")
+        self.watch.answered(self, send, answer)
+        one = evolve.answered(self.record, send, answer, self._time())
+        if answer.before is not None:
+            one = self._observe(one, answer.before)
+        decision = after_answer(one, send, answer, self.policy, self._time())
+        if isinstance(decision, Finish):
+            self.watch.finished(self, one, decision, answer.before)
+        else:
+            self._wait(one, decision)
+
+    def _wait(self, one: Cancellation, decision: Wait | Hold) -> None:
+        self.watch.waiting(self, decision)
+        self.due = (decision.until - T).total_seconds()
+        self._commit(evolve.waiting(one, "wait"))
+
+    def _commit(self, one: Cancellation) -> None:
+        """Store the progress as Redis would."""
+        stored = PROGRESS.validate_json(pack_progress(one.progress))
+        assert stored == one.progress
+        self.record = replace(one, progress=stored)
+        self.watch.committed()
+
+
 @pytest.fixture(scope="session")
-def model() -> Any:
-    """The model's classes, since test files can't import each other."""
-    return World
+def walk() -> Callable[..., None]:
+    """Walk a script to its end under the eyes of a watch."""
+
+    def run(script: Any, policy: Policy, orders: Orders, watch: Any) -> None:
+        world = World(script, Random(script.seed))  # noqa: S311 - chance, not secrets
+        Walk(world, Cancellation("c1", script.kind, "1", T, orders), policy, watch).run()
+
+    return run

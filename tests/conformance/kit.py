@@ -1,0 +1,103 @@
+"""What the tests of the adapters share: a simulator over real HTTP, the real client, and a way to drive an exchange."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Generator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from conformance.dialects import CLUSTER, PROJECT, Dialect
+
+from worker.backends.auth import Credential
+from worker.backends.base import Reply, Request, call
+from worker.backends.http import Http, Wire, tls_context
+from worker.errors import CallUnanswered
+from worker.model import Action, Answer, AnswerKind, Job, Observation
+from worker.simulator import Clock, Entry, Fault, Simulator
+
+START = 1_763_899_200.0
+TLS = tls_context(None, None, None)
+"""Made once: it reads all of the system's authorities."""
+MAX_REPLY = 100_000
+PATIENT = 5.0
+HASTY = 0.3
+"""Seconds of one call: enough for a simulator that answers, and little for one that does not."""
+ENDLESS = frozenset({"hang", "slow_drip"})
+
+
+def timeout_of(fault: str) -> float:
+    """Return how long one call may take where this fault is to be met."""
+    return HASTY if fault in ENDLESS else PATIENT
+
+
+def spoiled(sim: Simulator, kind: str, **rule: Any) -> Fault:
+    """Put a fault into force that fits our small limits."""
+    sizes = {"size": 2 * MAX_REPLY} if kind == "big_body" else {}
+    gaps = {"gap": 0.1} if kind == "slow_drip" else {}
+    return sim.add_fault(kind, **{**sizes, **gaps, **rule})
+
+
+@dataclass(frozen=True)
+class Bench:
+    """One dialect, one simulated backend, one client."""
+
+    dialect: Dialect
+    sim: Simulator
+    http: Http
+
+    def add(self, life: str = "runs", job_id: str = "1", **script: Any) -> Job:
+        """Create a job there."""
+        self.sim.add_job(self.dialect.system, job_id, life, project=PROJECT, cluster=CLUSTER, **script)
+        return Job(job_id)
+
+    async def look(self, job: Job) -> Observation | Answer:
+        """Look at a job."""
+        return await drive(self.http, self.dialect.adapter.look(job))
+
+    async def call(self, action: Action, job: Job) -> Answer:
+        """Make a changing call."""
+        said = await drive(self.http, call(self.dialect.adapter, action, job))
+        assert isinstance(said, Answer)
+        return said
+
+    async def do(self, action: Action, job: Job) -> Observation | Answer:
+        """Make any call."""
+        return await (self.look(job) if action is Action.LOOK else self.call(action, job))
+
+    def asked(self, action: Action) -> list[Entry]:
+        """Return the requests of one action that came in; a batch's path names no job."""
+        return self.sim.log(self.dialect.system, verb=self.dialect.verbs[action])
+
+
+@asynccontextmanager
+async def bench(
+    dialect: Dialect, *, timeout: float = PATIENT, credential: Credential | None = None, clock: Clock | None = None
+) -> AsyncIterator[Bench]:
+    """Start a backend of this dialect, its clock standing still unless one is given."""
+    async with Simulator(clock=clock or Clock(0, start=START), knobs=dialect.knobs) as sim:
+        http = Http(
+            sim.base_url(dialect.system),
+            credential=credential,
+            timeout=timeout,
+            max_reply=MAX_REPLY,
+            transport=Wire(TLS),
+        )
+        try:
+            yield Bench(dialect, sim, http)
+        finally:
+            await http.aclose()
+
+
+async def drive(
+    http: Http, exchange: Generator[Request, Reply, Observation | Answer] | Generator[Request, Reply, Answer]
+) -> Observation | Answer:
+    """Make the calls of an exchange; one that gets no answer ends it, as unanswered."""
+    try:
+        request = next(exchange)
+        while True:
+            request = exchange.send(await http.send(request))
+    except StopIteration as stop:
+        return stop.value  # type: ignore[no-any-return]
+    except CallUnanswered as error:
+        return Answer(AnswerKind.UNANSWERED, detail=str(error))

@@ -1,0 +1,10 @@
+-- Forget that a message was refused: the same message may be tried, and refused, again.
+--
+-- KEYS[1]  the events stream
+-- ARGV     the refusal's mark, for how many days a refusal is remembered
+-- Returns  how many memories of it there were
+
+local shard, field = command_slot('rejected ' .. ARGV[1])
+local today, forgotten = math.floor(clock() / 86400000), 0
+for back = 0, tonumber(ARGV[2]) do forgotten = forgotten + redis.call('HDEL', key('cmd', today - back, shard), field) end
+return forgotten
