@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from typing import Any, TypeVar
 
 from redis.asyncio import Redis
@@ -57,6 +57,15 @@ def connect_to(target: RedisTarget) -> Redis:
 
 
 NO_REDIS = "REDIS_URL: is not set and no embedded server runs: set it, or start one with `canceller up`"
+
+
+async def ended(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel tasks until they have ended: redis-py swallows a cancellation that meets a reply."""
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=0.5)
 
 
 class LoopThread:

@@ -81,7 +81,7 @@ class DeadLetters:
             UnknownCancellation: there is none with this id.
 
         """
-        found: list[Any] = []
+        found: Any = []
         if ENTRY.fullmatch(letter_id):
             with translated():
                 found = await self._redis.xrange(f"{self._base}:dead", min=letter_id, max=letter_id, count=1)

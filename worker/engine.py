@@ -15,6 +15,7 @@ from math import inf
 
 import structlog
 
+from worker.connection import ended
 from worker.errors import StoreUnavailable
 from worker.reconcile import Backend, Clock, Pass, context
 from worker.store import Store
@@ -51,6 +52,7 @@ class Drain:
         self._wake_at = 0.0
         self._more = False
         self._moved = asyncio.Event()
+        self._stopping = False
 
     def wake(self) -> None:
         """Claim at once."""
@@ -64,23 +66,24 @@ class Drain:
             self._moved.set()
 
     async def run(self) -> None:
-        """Drain until cancelled."""
-        while True:
+        """Drain until stopped."""
+        while not self._stopping:  # redis-py may swallow a cancellation
             await self._rest()
             self._wake_at = inf
             try:
-                await self._claim()
+                if not self._stopping:
+                    await self._claim()
             except StoreUnavailable as error:
                 log.warning("engine.store_unavailable", backend=self._backend.name, error=str(error))
                 self.wake_in(RETRY_STORE)
 
     async def settle(self, seconds: float) -> None:
-        """Let the passes in flight end; after `seconds` leave them to whoever claims them next."""
+        """Claim no more; let the passes in flight end, and after `seconds` leave them to whoever claims them next."""
+        self._stopping = True
+        self.wake()
         if self._passes:
             _, late = await asyncio.wait(self._passes, timeout=seconds)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+            await ended(late)
 
     async def _rest(self) -> None:
         loop = asyncio.get_running_loop()
@@ -104,6 +107,8 @@ class Drain:
             self._worker,
             Limits(free, backend.lease, backend.max_in_flight, backend.rate, backend.batch_slots),
         )
+        if self._stopping:
+            return  # what was claimed comes back once this worker says that it is gone
         for claim in claims.claims:
             self._start(claim, claims, Clock(claims.now, clock_start.started))
         self._more = len(claims.claims) >= free
@@ -145,6 +150,7 @@ class Engine:
         self._store = store
         self._drains = {name: Drain(backend, store, self.worker, slots, ring) for name, backend in backends.items()}
         self._tasks: Sequence[asyncio.Task[None]] = ()
+        self._stopping = False
 
     def wake(self, backend: str) -> None:
         """Claim on one backend at once; a name that is not ours is somebody else's."""
@@ -160,12 +166,9 @@ class Engine:
 
     async def stop(self, grace: float = 5.0) -> None:
         """Take nothing new, let open calls end for `grace` seconds, and say that this worker is gone."""
-        for task in self._tasks[: len(self._drains)]:
-            task.cancel()
         await asyncio.gather(*(drain.settle(grace) for drain in self._drains.values()))
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._stopping = True
+        await ended(self._tasks)
         try:
             await self._store.leave(self.worker)
         except StoreUnavailable as error:
@@ -173,7 +176,7 @@ class Engine:
         log.info("engine.stopped", worker=self.worker)
 
     async def _keep_beating(self) -> None:
-        while True:
+        while not self._stopping:
             await asyncio.sleep(BEAT * random.uniform(0.9, 1.1))  # noqa: S311 - spreads the workers' beats
             await self._beat()
 
@@ -189,7 +192,7 @@ class Engine:
                 self._drains[name].wake_in((at - now).total_seconds())
 
     async def _keep_trimming(self) -> None:
-        while True:
+        while not self._stopping:
             try:
                 now, _ = await self._store.beat(self.worker, BEAT_LIFE, ())
                 await self._store.trim(now)

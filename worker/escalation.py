@@ -134,7 +134,7 @@ def _alive(cancellation: Cancellation, seen: Observation, policy: Policy, now: d
     if deleting and policy.steps.delete_stops and not (taken and policy.steps.cancel_removes):
         return _send_or_wait(cancellation, Action.DELETE, policy, now)
     asked = Action.CANCEL in cancellation.progress.sent
-    if taken or (asked and seen.state is JobState.CANCELLING):
+    if taken or (asked and (seen.state is JobState.CANCELLING or seen.state.final)):
         return _force_or_wait(cancellation, seen, policy, now)
     return _send_or_wait(cancellation, Action.CANCEL, policy, now)
 

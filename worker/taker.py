@@ -17,6 +17,7 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from worker.connection import ended
 from worker.errors import StoreUnavailable
 from worker.inbox import Item, decode, unreadable
 from worker.scripts import script, source
@@ -59,9 +60,7 @@ class Taker:
         with suppress(TimeoutError):
             async with asyncio.timeout(2 * BLOCK + RETRY):
                 await self._tasks[0]
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await ended(self._tasks)
         with suppress(RedisError, OSError):
             await self._redis.delete(f"{self._list}:beat")
         await self._redis.aclose()
@@ -109,7 +108,7 @@ class Taker:
             await self._handle([unreadable(raw, f"{type(error).__name__} while it was taken in")])
 
     async def _keep_beating(self) -> None:
-        while True:
+        while not self._stopping:  # redis-py may swallow a cancellation
             try:
                 await self._beat()
             except (RedisError, OSError) as error:

@@ -21,7 +21,7 @@ TLS = tls_context(None, None, None)
 """Made once: it reads all of the system's authorities."""
 MAX_REPLY = 100_000
 PATIENT = 5.0
-HASTY = 0.3
+HASTY = 0.15
 """Seconds of one call: enough for a simulator that answers, and little for one that does not."""
 ENDLESS = frozenset({"hang", "slow_drip"})
 

@@ -75,9 +75,15 @@ def _started(directory: Path, stack: ExitStack) -> Stage:
     backends = directory / "backends.toml"
     example = (Path(config.__file__).parent / "backends.toml").read_text()
     backends.write_text(example.replace(*EXAMPLE_POLL).replace(EXAMPLE_ADDRESS, simulator_url.removeprefix("http://")))
-    own = {"REDIS_URL": redis.url, "CANCELLER_BACKENDS": str(backends), "CANCELLER_LOG_FORMAT": "json"}
-    # Whatever the shell is set up for, the demo touches only what it has started.
-    env = {name: value for name, value in process_environment().items() if not name.startswith(OURS)} | own
+    # Whatever the shell is set up for, the demo touches only what it has started: nothing is left to a default.
+    env = {name: value for name, value in process_environment().items() if not name.startswith(OURS)} | {
+        "REDIS_URL": redis.url,
+        "CELERY_BROKER_URL": redis.url,
+        "CANCELLER_BACKENDS": str(backends),
+        "CANCELLER_PREFIX": "canceller",
+        "CANCELLER_QUEUE": "commands",
+        "CANCELLER_LOG_FORMAT": "json",
+    }
     workers: list[subprocess.Popen[bytes]] = []
     stack.callback(stop_all, workers)
     with (directory / "workers.log").open("ab") as log:

@@ -8,7 +8,6 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
@@ -56,11 +55,6 @@ def job_ids(arguments: Sequence[str]) -> list[str]:
     if not found:
         raise typer.BadParameter("standard input holds no job id", param_hint="JOB_ID...")
     return found
-
-
-def choices(of: type[StrEnum]) -> type[StrEnum]:
-    """Return an enum under its own name: Typer shows its values as the choices."""
-    return of
 
 
 Json = Annotated[bool, typer.Option("--json", help="Write JSON: one object on each line.")]

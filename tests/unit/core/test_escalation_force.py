@@ -218,6 +218,17 @@ def test_a_parent_that_has_ended_is_not_final_while_a_child_lives(build: Any) ->
     assert isinstance(decided(build, seen), Wait)
 
 
+@pytest.mark.parametrize("last", ["unanswered", "rejected", "busy"])
+def test_a_parent_that_has_ended_is_not_cancelled_again_for_a_living_child(build: Any, last: str) -> None:
+    seen = build.seen("cancelled", children=(build.stuck(10, job_id="2"),))
+    assert isinstance(decided(build, seen, sent=build.cancelled(last), now=9999), Wait)
+
+
+def test_a_stuck_child_of_a_parent_that_has_ended_is_forced(build: Any) -> None:
+    seen = build.seen("cancelled", children=(build.stuck(job_id="2"),))
+    assert decided(build, seen, sent=build.cancelled("unanswered")) == Send(Action.FORCE, "2")
+
+
 def test_a_parent_is_final_with_all_its_children(build: Any) -> None:
     seen = build.seen("cancelled", children=(build.seen("succeeded", job_id="2"),))
     assert isinstance(decided(build, seen), Finish)

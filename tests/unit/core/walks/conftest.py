@@ -24,6 +24,7 @@ ENDS = {
     "stops": JobState.CANCELLED,
     "succeeds": JobState.SUCCEEDED,
     "fails": JobState.FAILED,
+    "closes first": JobState.CANCELLED,
     "was cancelled": JobState.CANCELLED,
     "had succeeded": JobState.SUCCEEDED,
 }
@@ -92,20 +93,16 @@ class World:
         for member in reversed(self.family):
             self._live(member, self.chance.uniform(self.at, to))
         self.at = to
-        if known and self.root.state.final and self.maybe("vanish", 0.5):
+        if known and all(one.state.final for one in self.family) and self.maybe("vanish", 0.5):
             self.root.turn(JobState.GONE, to)
 
     def _live(self, member: Member, at: float) -> None:
         if self.maybe("dies", 0.2):
             member.running = False
-        if (
-            self.chance.random() < 0.6
-            or member.state.final
-            or any(not child.state.final for child in self._below(member))
-        ):
+        if self.chance.random() < 0.6 or member.state.final or self._keeps_open(member):
             return
         cancelling = member.state is JobState.CANCELLING
-        if member.life in {"succeeds", "fails"} or (cancelling and member.life == "stops"):
+        if member.life in {"succeeds", "fails"} or (cancelling and member.life in {"stops", "closes first"}):
             member.stop(ENDS[member.life], at)
         elif cancelling and member.life == "checks in":
             member.since = at
@@ -114,8 +111,11 @@ class World:
         elif member.life == "falls back" and self.log:
             member.turn(JobState.CANCELLING, at)
 
-    def _below(self, member: Member) -> list[Member]:
-        return self.children if member is self.root else []
+    def _keeps_open(self, member: Member) -> bool:
+        """Whether a parent waits for its children, as most do."""
+        return (
+            member is self.root and member.life != "closes first" and any(not one.state.final for one in self.children)
+        )
 
     # Looks
 
@@ -178,12 +178,9 @@ class World:
     def _effect(self, action: Action, member: Member, at: float) -> Answer:
         if member.state is JobState.GONE:
             return Answer(AnswerKind.NOT_FOUND, 404)
-        effects: dict[Action, Callable[[Member, float], bool]] = {
-            Action.CANCEL: self._cancel,
-            Action.FORCE: self._force,
-            Action.DELETE: self._delete,
-        }
-        return Answer(AnswerKind.ACCEPTED, 200) if effects[action](member, at) else Answer(AnswerKind.REJECTED, 400)
+        effect = {Action.CANCEL: self._cancel, Action.FORCE: self._force, Action.DELETE: self._delete}[action]
+        ignored = action is not Action.FORCE and self.maybe("ignored", 0.4)
+        return Answer(AnswerKind.ACCEPTED, 200) if ignored or effect(member, at) else Answer(AnswerKind.REJECTED, 400)
 
     def _cancel(self, member: Member, at: float) -> bool:
         if self.script.kind == "oml":
@@ -235,7 +232,7 @@ class Walk:
                 self._pass()
             except Lost as lost:
                 self.watch.lost()
-                self.due = self.now + (LEASE if str(lost) else 0)
+                self.due = self.now + (0 if str(lost) == "fenced" else LEASE)
                 self.resumed = max(self.resumed, self.due)
 
     def _time(self) -> datetime:
@@ -246,7 +243,7 @@ class Walk:
 
     def _lose(self, fault: str) -> None:
         if self.world.maybe(fault, 0.15):
-            raise Lost(fault if "crash" in fault else "")
+            raise Lost(fault)
 
     def _operate(self) -> None:
         """Let producers and operators change the orders at a moment before the record comes due."""
@@ -343,8 +340,6 @@ class Walk:
 
 @pytest.fixture(scope="session")
 def walk() -> Callable[..., None]:
-    """Walk a script to its end under the eyes of a watch."""
-
     def run(script: Any, policy: Policy, orders: Orders, watch: Any) -> None:
         world = World(script, Random(script.seed))  # noqa: S311 - chance, not secrets
         Walk(world, Cancellation("c1", script.kind, "1", T, orders), policy, watch).run()

@@ -1,0 +1,159 @@
+"""What the tests of whole passes share: an engine's way through one cancellation, one pass at a time, without waiting."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from conformance.dialects import Dialect
+from conformance.kit import PATIENT, Bench, bench
+from redis.asyncio import Redis
+
+from worker.backends.auth import StaticToken
+from worker.intake import Door, Intake
+from worker.messages import Event
+from worker.model import Action, Force, Policy, Poll
+from worker.reconcile import Backend, Clock, Pass
+from worker.simulator import Clock as SimClock
+from worker.simulator import Entry
+from worker.store import Store
+from worker.transitions import Acceptance, Limits
+
+DELAYS = {
+    "ess.cancel_delay": 0.03,
+    "ess.force_window": 3.0,
+    "mrs.cancel_delay": 0.03,
+    "sahara.engine_delay": 0.03,
+    "sahara.refresh_every": 0.04,
+}
+TICK = 0.02
+"""Simulated seconds from pass to pass: a stop is first seen under way, then done."""
+LONG = 20.0
+"""Real seconds in which a cancellation must end; it takes a few hundredths."""
+LOOKS = frozenset({"look", "refresh"})
+FORCE_AFTER = 3.0
+EPOCH = datetime.fromtimestamp(0, UTC)
+"""Of the clock that starts before a claim only the monotonic start counts."""
+
+
+@dataclass
+class Whole:
+    """One cancellation from its command to its end, and the backend that it is about."""
+
+    one: Bench
+    store: Store
+    backend: Backend
+    tick: float = TICK
+
+    async def accept(self, command: str, job_id: str = "1", **fields: Any) -> str:
+        """Take in one command as a worker would; return the cancellation's id."""
+        intake = Intake({"b": Door(self.backend.adapter, self.backend.policy)})
+        verb = "cancel" if command == "force" else command
+        taken = intake.take({"verb": verb, "backend": "b", "job_id": job_id, **fields}, "c-1")
+        assert isinstance(taken, Acceptance), taken
+        return (await self.store.accept(taken)).cancellation_id
+
+    async def step(
+        self, worker: str = "w1", backend: Backend | None = None, store: Store | None = None, lease: float | None = None
+    ) -> bool:
+        """Claim what is due and make one pass over it; False when nothing is open any more."""
+        backend = backend or self.backend
+        limits = Limits(10, backend.lease if lease is None else lease, 64, 0.0, 48)
+        while True:
+            start = Clock(EPOCH)
+            claims = await self.store.claim("b", worker, limits)
+            for claim in claims.claims:
+                clock = Clock(claims.now, start.started)
+                await Pass(claim, backend, store or self.store, clock).run(claims.suspect, blind=claims.blind)
+            if claims.claims or claims.next_due is None:
+                return bool(claims.claims)
+
+    async def finish(self, worker: str = "w1") -> Event:
+        """Make passes until the cancellation has ended; return its last event."""
+        async with asyncio.timeout(LONG):
+            while await self.step(worker):
+                if (await self.events())[-1].name == "finished":
+                    break
+                self.one.sim.clock.advance(self.tick)
+        return (await self.events())[-1]
+
+    async def events(self) -> list[Event]:
+        """Return all events so far."""
+        return [event for _, event in await self.store.events("0-0")]
+
+    async def check(self, command: str) -> Event:
+        """Check what must hold at every end, whatever went wrong before; return the `finished` event."""
+        events = await self.events()
+        assert [str(number + 1) for number in range(len(events))] == [event.sequence for event in events]
+        assert ["finished"] == [event.name for event in events if event.name == "finished"]
+        assert "finished" == events[-1].name
+        self.check_calls()
+        assert self.truth(command) == events[-1].outcome, (events[-1].data, self.journal)
+        assert {} == await self.left_over()
+        return events[-1]
+
+    def check_calls(self) -> None:
+        """Check that each changing call has had one effect at most, and that none was repeated unseen."""
+        for verb in set(self.one.dialect.verbs.values()) - LOOKS:
+            made = [entry for entry in self.journal if entry.verb == verb]
+            assert sum(entry.effect for entry in made) <= 1, made
+            assert all(self._may_follow(first, second) for first, second in zip(made, made[1:], strict=False)), made
+
+    def _may_follow(self, first: Entry, second: Entry) -> bool:
+        """Say whether a look was answered between two equal calls, or the first one was a 401 before a renewal."""
+        between = self.journal[first.number : second.number - 1]
+        return first.http == 401 or any(entry.verb in LOOKS and not entry.fault for entry in between)
+
+    def truth(self, command: str) -> str:
+        """Tell from the simulator alone how the cancellation ended."""
+        dialect, job = self.one.dialect, self.one.sim.job(self.one.dialect.system, "1")
+        changed = any(entry.effect for entry in self.journal)
+        if not changed and not job.visible:
+            return "not_found"
+        if any(entry.http in {401, 403} for entry in self.journal[-1:]):
+            return "refused"
+        if command == "delete":
+            return "still there" if job.visible else "deleted"
+        if job.state == dialect.stopped:
+            forced = any(entry.verb == "force" and entry.effect for entry in self.journal)
+            return "force_cancelled" if forced else "cancelled"
+        assert job.ended_at is not None, job
+        return "completed_anyway" if changed else "already_finished"
+
+    def made(self, action: Action) -> Sequence[Entry]:
+        """Return the requests of one action that came in."""
+        return self.one.asked(action)
+
+    @property
+    def journal(self) -> list[Entry]:
+        """All requests of the system."""
+        return self.one.sim.log()
+
+    async def left_over(self) -> dict[str, int]:
+        """Return which parts of the schedule still hold something."""
+        redis: Any = self.store._redis
+        keys = [key async for key in redis.scan_iter("{canceller}:*")]
+        busy = (b":due:", b":lease:", b":claims:", b":open:", b":park:")
+        return {key.decode(): 1 for key in keys if any(part in key for part in busy)}
+
+
+@asynccontextmanager
+async def whole(
+    redis: Redis, dialect: Dialect, *, timeout: float = PATIENT, poll: Poll | None = None, clock: SimClock | None = None
+) -> AsyncIterator[Whole]:
+    """Start a backend of this dialect with quick cancels, and a store for its cancellations."""
+    quick = dialect.with_knobs("quick", **{**DELAYS, **dialect.knobs})
+    async with bench(quick, timeout=timeout, credential=StaticToken(lambda: "t1"), clock=clock) as one:
+        policy = Policy(
+            steps=dialect.adapter.steps,
+            force=Force.AUTO,
+            force_after=FORCE_AFTER,
+            poll=poll or Poll(first=0.0, max=0.0),
+            timeout=timeout,
+        )
+        backend = Backend("b", dialect.adapter, policy, one.http, breaker_failures=1000)
+        yield Whole(one, Store(redis, "canceller"), backend)

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from worker.backends.base import Request
+from worker.cli.check import judged, stranger
+from worker.cli.findings import redis_findings
+from worker.model import Answer, AnswerKind, Job, JobState, Observation
+
+GOOD: dict[str, Any] = {
+    "redis_version": "7.2.4",
+    "maxmemory_policy": "noeviction",
+    "maxmemory": 0,
+    "role": "master",
+    "aof_enabled": 1,
+    "connected_slaves": 1,
+}
+
+
+def verdicts(fsync: str | None = "everysec", **changes: Any) -> dict[str, tuple[str, str]]:
+    found = redis_findings({**GOOD, **changes}, fsync, 0.001)
+    return {finding.what: (finding.verdict, finding.text) for finding in found}
+
+
+def test_a_good_redis_has_nothing_wrong() -> None:
+    assert {verdict for verdict, _ in verdicts().values()} == {"ok"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "what", "verdict"),
+    [
+        ({"redis_version": "6.0.16"}, "Redis version", "wrong"),
+        ({"maxmemory_policy": "allkeys-lru", "maxmemory": 1_000_000}, "Redis eviction", "wrong"),
+        ({"maxmemory_policy": "allkeys-lru"}, "Redis eviction", "warning"),
+        ({"role": "slave"}, "Redis role", "wrong"),
+        ({"aof_enabled": 0}, "after a crash", "wrong"),
+        ({"aof_last_write_status": "err"}, "after a crash", "wrong"),
+    ],
+    ids=["old", "evicts", "may evict", "replica", "no log", "failing log"],
+)
+def test_each_weakness_is_found(changes: dict[str, Any], what: str, verdict: str) -> None:
+    assert verdicts(**changes)[what][0] == verdict
+
+
+@pytest.mark.parametrize(
+    ("fsync", "verdict", "lost"),
+    [
+        ("always", "ok", "nothing"),
+        ("everysec", "ok", "about the last second"),
+        ("no", "warning", "30 seconds"),
+        (None, "warning", "does not tell"),
+    ],
+)
+def test_says_what_a_crash_would_lose(fsync: str | None, verdict: str, lost: str) -> None:
+    told = verdicts(fsync)["after a crash"]
+
+    assert told[0] == verdict
+    assert lost in told[1]
+
+
+@pytest.mark.parametrize(
+    ("said", "verdict"),
+    [
+        (Observation(JobState.GONE, "404"), "ok"),
+        (Observation(JobState.ACTIVE, "RUNNING"), "warning"),
+        (Answer(AnswerKind.REFUSED, 403, detail="no right"), "wrong"),
+        (Answer(AnswerKind.BUSY, 429), "warning"),
+        (Answer(AnswerKind.UNANSWERED, 502), "wrong"),
+    ],
+    ids=["gone", "strange", "refused", "busy", "unanswered"],
+)
+def test_judges_what_a_backend_says_of_a_strange_job(said: Observation | Answer, verdict: str) -> None:
+    assert judged(said)[0] == verdict
+
+
+class Numbers:
+    """A backend that only knows numbers, and needs a cluster."""
+
+    steps = None
+    params = frozenset({"cluster_id"})
+
+    def problem(self, job: Job) -> str:
+        return "" if job.id.isdecimal() and "cluster_id" in job.params else "no"
+
+    def look(self, job: Job) -> Request: ...
+
+
+def test_asks_each_backend_for_a_job_that_it_could_name() -> None:
+    job = stranger(Numbers())  # type: ignore[arg-type]
+
+    assert (job.id, set(job.params)) == ("0", {"cluster_id"})

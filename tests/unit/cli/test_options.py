@@ -1,0 +1,106 @@
+import io
+
+import pytest
+import typer
+
+from worker.cli.options import Wishes, duration, job_ids, pairs, position
+from worker.cli.sending import commands_of
+from worker.model import Force, Lane
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90", 90.0), ("250ms", 0.25), ("30m", 1800.0), ("1.5h", 5400.0)])
+def test_reads_durations_with_and_without_a_unit(text: str, seconds: float) -> None:
+    assert duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "-1", "3 weeks", "1e400"])
+def test_says_what_a_duration_looks_like(text: str) -> None:
+    with pytest.raises(typer.BadParameter, match="is not a duration"):
+        duration(text)
+
+
+def test_reads_pairs_at_the_first_equals_sign() -> None:
+    assert pairs(["team=a=b", "empty="], "--label") == {"team": "a=b", "empty": ""}
+
+
+@pytest.mark.parametrize("texts", [["team"], ["=x"], ["a=1", "a=2"]], ids=["no value", "no key", "twice"])
+def test_refuses_what_is_no_pair(texts: list[str]) -> None:
+    with pytest.raises(typer.BadParameter):
+        pairs(texts, "--label")
+
+
+@pytest.mark.parametrize("text", ["0", "1763899200000", "1763899200000-12"])
+def test_takes_stream_positions(text: str) -> None:
+    assert position(text) == text
+
+
+@pytest.mark.parametrize("text", ["", "now", "$", "12-", "1-2-3"])
+def test_refuses_what_is_no_position(text: str) -> None:
+    with pytest.raises(typer.BadParameter, match="is no position"):
+        position(text)
+
+
+def test_a_dash_stands_for_the_lines_of_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("2\n\n 3 \n"))
+
+    assert job_ids(["1", "-", "4"]) == ["1", "2", "3", "4"]
+
+
+def test_an_empty_standard_input_is_a_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+
+    with pytest.raises(typer.BadParameter, match="no job id"):
+        job_ids(["-"])
+
+
+def test_only_what_was_given_goes_into_a_command() -> None:
+    assert Wishes().command() == {"lane": "interactive"}
+
+
+def test_every_option_finds_its_field() -> None:
+    wishes = Wishes(
+        reason="r",
+        by="b",
+        command_id="c",
+        force=Force.NEVER,
+        force_after=1.0,
+        give_up_after=2.0,
+        remote_stopped=True,
+        lane=Lane.BATCH,
+        batch_id="n",
+        label=["k=v"],
+        param=["cluster_id=x"],
+        traceparent="t",
+    )
+
+    (command,) = commands_of("cancel", "ess", ["1"], wishes.command())
+
+    assert command == {
+        "verb": "cancel",
+        "backend": "ess",
+        "job_id": "1",
+        "reason": "r",
+        "requested_by": "b",
+        "command_id": "c",
+        "force": "never",
+        "force_after": 1.0,
+        "give_up_after": 2.0,
+        "remote_stopped": True,
+        "lane": "batch",
+        "batch_id": "n",
+        "labels": {"k": "v"},
+        "params": {"cluster_id": "x"},
+        "traceparent": "t",
+    }
+
+
+def test_all_wrong_jobs_are_named_at_once() -> None:
+    with pytest.raises(typer.BadParameter) as caught:
+        commands_of("cancel", "ess", ["1", "..", "a\nb"], {})
+
+    assert caught.value.message.count("job_id:") == 2
+
+
+def test_one_command_id_names_one_command() -> None:
+    with pytest.raises(typer.BadParameter, match="give one JOB_ID"):
+        commands_of("cancel", "ess", ["1", "2"], {"command_id": "c"})

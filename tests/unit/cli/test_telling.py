@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from worker.async_client import Rejected, Result
+from worker.cli.telling import end_line, gist
+from worker.messages import Event
+
+
+def event(name: str, **data: Any) -> Event:
+    type_ = f"canceller.cancellation.{name}.v1"
+    return Event(id="1", source="/canceller/ess", type=type_, time="2026-11-22T10:00:00.000Z", data=data)
+
+
+@pytest.mark.parametrize(
+    ("seen", "text"),
+    [
+        (event("accepted", verb="cancel", requested_by="billing", reason="budget"), "cancel; by billing; budget"),
+        (event("joined", verb="delete", joined={"command_id": "k-2"}), "command k-2; the verb is delete"),
+        (event("rejected", error="backend: no"), "backend: no"),
+        (event("cancel_sent", answer={"status": 200, "meaning": "accepted"}, detail="x"), "accepted (200)"),
+        (event("delete_sent", answer={"status": 409, "code": "E1", "meaning": "busy"}, detail="x"), "busy (409 E1); x"),
+        (event("force_sent", answer="unanswered", detail="no reply"), "went unanswered; no reply"),
+        (
+            event("force_held", gate={"remote_stopped": {"met": False, "evidence": "nobody"}, "earliest_at": "t"}),
+            "remote_stopped: nobody",
+        ),
+        (event("overdue", raw_state="RUNNING"), "not confirmed stopped, last seen RUNNING"),
+        (event("finished", outcome="cancelled", evidence="reported", detail=""), "cancelled; reported"),
+        (event("paused", until="t", failures=10), "no calls until t after 10 failures in a row"),
+        (event("resumed"), "it answers again"),
+        (event("something_newer", x=1), ""),
+    ],
+    ids=lambda value: value.name if isinstance(value, Event) else "",
+)
+def test_each_event_has_its_gist(seen: Event, text: str) -> None:
+    assert gist(seen) == text
+
+
+def test_an_end_says_whether_the_job_may_run_again() -> None:
+    safe = Result("c", "cancelled", "reported", safe_to_rerun=True, detail="", data={})
+
+    assert end_line(safe) == "cancelled; reported; safe to run again"
+    assert end_line(Rejected("backend: no")) == "rejected; backend: no"
