@@ -285,8 +285,13 @@ def sign(
 
 def without_tokens(content: object) -> object:
     """Return what came in a message without its signatures, for where it is kept or shown."""
+    kept = _without_token(content)
+    if not isinstance(kept, dict) or not isinstance(kept.get("commands"), list):
+        return kept
+    return {**kept, "commands": [_without_token(one) for one in kept["commands"]]}
+
+
+def _without_token(content: object) -> object:
     if not isinstance(content, Mapping):
         return content
-    hidden = {name: "***" if name == "token" else value for name, value in content.items()}
-    commands = hidden.get("commands")
-    return {**hidden, "commands": [without_tokens(one) for one in commands]} if isinstance(commands, list) else hidden
+    return {name: value for name, value in content.items() if name != "token"}

@@ -19,7 +19,13 @@ DEMO = [sys.executable, "-m", "worker", "demo"]
 
 def environment(directory: Path) -> dict[str, str]:
     """Return an environment which would lead the demo astray if it listened to it."""
-    return {**os.environ, "REDIS_URL": "redis://127.0.0.1:1", "CANCELLER_QUEUE": "elsewhere", "TMPDIR": str(directory)}
+    elsewhere = {
+        "REDIS_URL": "redis://127.0.0.1:1",
+        "CELERY_BROKER_URL": "redis://127.0.0.1:1",
+        "CANCELLER_QUEUE": "elsewhere",
+        "CANCELLER_SLOTS": "many",
+    }
+    return {**os.environ, **elsewhere, "TMPDIR": str(directory)}
 
 
 def test_every_outcome_is_the_expected_one(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ DELAYS = {
 }
 TICK = 0.02
 """Simulated seconds from pass to pass: a stop is first seen under way, then done."""
-LONG = 20.0
+LONG = 5.0
 """Real seconds in which a cancellation must end; it takes a few hundredths."""
 LOOKS = frozenset({"look", "refresh"})
 FORCE_AFTER = 3.0

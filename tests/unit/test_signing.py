@@ -98,14 +98,12 @@ FORGERIES: dict[str, tuple[Mapping[str, Any], Callable[[], object]]] = {
     "expires-now": (COMMAND, lambda: claiming(exp=AT)),
     "no-exp": (COMMAND, lambda: claiming(exp=None)),
     "exp-too-far": (COMMAND, lambda: claiming(exp=AT + 3601)),
-    "exp-is-infinite": (COMMAND, lambda: claiming(exp=float("inf"))),
     "exp-is-huge": (COMMAND, lambda: claiming(exp=10**400)),
     "iat-in-the-future": (COMMAND, lambda: claiming(iat=AT + 61)),
     "nbf-in-the-future": (COMMAND, lambda: claiming(nbf=AT + 61)),
     "meant-for-another-audience": (COMMAND, lambda: claiming(aud="elsewhere")),
     "another-key": (COMMAND, lambda: claiming(key=OTHER)),
     "alg-none": (COMMAND, lambda: by_hand({"alg": "none"}, CLAIMS)),
-    "no-alg": (COMMAND, lambda: by_hand({"typ": "JWT"}, CLAIMS)),
     "hs256-with-the-public-key": (COMMAND, lambda: by_hand({"alg": "HS256"}, CLAIMS, OLD_PUBLIC.encode())),
     "hs512-with-the-right-secret": (COMMAND, lambda: claiming(SECRET, "HS512", iss="ops")),
     "hs256-key-of-another-producer": (COMMAND, lambda: claiming(SECRET, "HS256")),
@@ -297,5 +295,5 @@ def test_only_a_content_with_its_verb_and_for_an_hour_at_most_is_signed() -> Non
 
 def test_what_is_kept_or_shown_holds_no_token_and_no_key() -> None:
     assert not [secret for secret in (SECRET, "BEGIN") if secret in repr(DOOR)]
-    assert signing.without_tokens({"a": 1, "token": "t"}) == {"a": 1, "token": "***"}
-    assert signing.without_tokens({"commands": [{"token": "t"}, 1]}) == {"commands": [{"token": "***"}, 1]}
+    assert signing.without_tokens({"a": 1, "token": "t"}) == {"a": 1}
+    assert signing.without_tokens({"commands": [{"token": "t"}, 1]}) == {"commands": [{}, 1]}

@@ -16,7 +16,7 @@ from worker.backends.base import Request
 from worker.backends.http import Http
 from worker.cli.demo_board import Board, Row
 from worker.cli.demo_cases import FORCED_JOB, Case
-from worker.cli.demo_stage import DemoError, Stage, stage
+from worker.cli.demo_stage import DemoError, Stage, forget_the_shell, stage
 from worker.cli.options import Json
 from worker.cli.output import Output
 from worker.cli.session import Session, connected
@@ -39,6 +39,7 @@ def demo(*, json: Json = False) -> None:
     """
     output = Output(as_json=json)
     board = Board()
+    forget_the_shell()
     with _sigterm_as_interrupt():
         _play(board, output)
 

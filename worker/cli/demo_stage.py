@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import selectors
 import shutil
 import subprocess
@@ -28,7 +29,7 @@ EXAMPLE_ADDRESS = "127.0.0.1:8580"
 """Where the example of a backends file expects the simulator."""
 EXAMPLE_POLL = ('max = "2s"', 'max = "300ms"')
 """Nothing but the backends' clock is fast: two seconds between looks would be twenty minutes of it."""
-OURS = ("CANCELLER_", "REDIS_URL", "CELERY_")
+OURS = ("CANCELLER_", "REDIS_URL", "CELERY")
 
 
 class DemoError(CancellerError):
@@ -56,6 +57,15 @@ class Stage:
                 raise DemoError(f"worker {number} has ended with exit code {process.returncode}")
 
 
+def forget_the_shell() -> None:
+    """Drop all variables of this process that name a deployment: the demo touches only what it has started.
+
+    From the process itself, not only for its children: Celery and pydantic read some of them on their own.
+    """
+    for name in [name for name in process_environment() if name.startswith(OURS)]:
+        del os.environ[name]
+
+
 @contextmanager
 def stage() -> Iterator[Stage]:
     """Start everything in a temporary directory, which is kept where something fails."""
@@ -75,15 +85,8 @@ def _started(directory: Path, stack: ExitStack) -> Stage:
     backends = directory / "backends.toml"
     example = (Path(config.__file__).parent / "backends.toml").read_text()
     backends.write_text(example.replace(*EXAMPLE_POLL).replace(EXAMPLE_ADDRESS, simulator_url.removeprefix("http://")))
-    # Whatever the shell is set up for, the demo touches only what it has started: nothing is left to a default.
-    env = {name: value for name, value in process_environment().items() if not name.startswith(OURS)} | {
-        "REDIS_URL": redis.url,
-        "CELERY_BROKER_URL": redis.url,
-        "CANCELLER_BACKENDS": str(backends),
-        "CANCELLER_PREFIX": "canceller",
-        "CANCELLER_QUEUE": "commands",
-        "CANCELLER_LOG_FORMAT": "json",
-    }
+    own = {"REDIS_URL": redis.url, "CANCELLER_BACKENDS": str(backends), "CANCELLER_LOG_FORMAT": "json"}
+    env = {**process_environment(), **own}
     workers: list[subprocess.Popen[bytes]] = []
     stack.callback(stop_all, workers)
     with (directory / "workers.log").open("ab") as log:

@@ -100,8 +100,7 @@ class Output:
     def rows(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Write a table on a terminal, tab-separated lines in a pipe."""
         if not self.on_terminal:
-            for row in rows:
-                self.line("\t".join(row))
+            sys.stdout.writelines("\t".join(row) + "\n" for row in rows)  # rich would make spaces of the tabs
             return
         table = Table(*columns, box=None, pad_edge=False, header_style="bold")
         for row in rows:

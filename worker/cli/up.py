@@ -79,8 +79,10 @@ def redis_of(settings: Settings, output: Output) -> Iterator[Embedded | None]:
         return
     with Embedded(settings.data_dir) as redis:
         tell(output, f"embedded Redis at {redis.url}; its data is in {redis.data_dir}")
-        yield redis
-    tell(output, "the embedded Redis has ended")
+        try:
+            yield redis
+        finally:
+            tell(output, "ending the embedded Redis")
 
 
 def environment(settings: Settings, redis: Embedded | None, *, as_json: bool) -> dict[str, str]:

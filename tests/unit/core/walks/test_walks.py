@@ -305,7 +305,7 @@ class Watch:
             assert (finish.evidence, finish.safe_to_rerun) == (Evidence.NONE, False)
 
 
-@pytest.mark.parametrize(("kind", "examples"), [("ess", 1500), ("oml", 400), ("mrs", 400), ("sahara", 400)])
+@pytest.mark.parametrize(("kind", "examples"), [("ess", 1000), ("oml", 300), ("mrs", 300), ("sahara", 300)])
 def test_every_walk_keeps_every_rule(walk: Callable[..., None], kind: str, examples: int) -> None:
     @settings(max_examples=examples, deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(scripts(kind))

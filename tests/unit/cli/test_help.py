@@ -1,0 +1,24 @@
+import pytest
+from typer.testing import CliRunner
+
+from worker.cli import app
+
+JOBS = ["cancel", "delete", "status", "wait", "list", "events"]
+COMMANDS = [*JOBS, "abort", "attest", "check", "demo", "up", "simulator"]
+
+
+@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)], ids=" ".join)
+def test_every_command_explains_itself(command: list[str]) -> None:
+    told = CliRunner().invoke(app, [*command, "--help"], prog_name="canceller")
+
+    assert told.exit_code == 0
+    assert "Usage: canceller" in told.stdout
+
+
+@pytest.mark.parametrize("command", [name for name in COMMANDS])
+def test_every_command_speaks_json(command: str) -> None:
+    assert "--json" in CliRunner().invoke(app, [command, "--help"]).stdout
+
+
+def test_no_command_is_missing_or_a_stub() -> None:
+    assert [command.name for command in app.registered_commands] == COMMANDS
