@@ -86,6 +86,9 @@ def celery_settings(settings: Settings, backend_names: Sequence[str] = ()) -> di
     return {
         **_FIXED,
         "broker_url": _broker_url(url),
+        # Celery itself prefers CELERY_BROKER_URL to `broker_url`, in redis-py's words that kombu does not know.
+        "broker_read_url": _broker_url(url),
+        "broker_write_url": _broker_url(url),
         "broker_transport_options": _transport_options(url),
         # One idle thread per reconcile slice, and never none left for the intake.
         "worker_concurrency": 2 * len(backend_names) + 8,

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from math import inf
 from typing import Any, Self
 
 from celery import Celery
@@ -165,6 +166,8 @@ class AsyncClient:
         """Return up to `limit` open cancellations, of one backend or of all."""
         found: list[Snapshot] = []
         for name in [backend] if backend else await self._store.backends():
+            if len(found) >= limit:
+                break
             for cancellation_id in await self._store.open_ids(name, limit - len(found)):
                 with suppress(UnknownCancellation):  # it may end while we read
                     found.append(await self._store.get(cancellation_id))
@@ -189,11 +192,13 @@ class AsyncClient:
 
         """
         position = after or await self._store.last_event_id()
-        try:
-            async with asyncio.timeout(timeout):
-                return await self._wait(reference, position)
-        except TimeoutError:
-            raise StillOpen(f"{reference} is still open after {timeout:g} s; it goes on") from None
+        deadline = inf if timeout is None else asyncio.get_running_loop().time() + timeout
+        while (left := deadline - asyncio.get_running_loop().time()) > 0:
+            result = await self._ended(reference)
+            if result is not None:
+                return result
+            position = await self._next_events(reference, position, min(BLOCK, left))
+        raise StillOpen(f"{reference} is still open after {timeout:g} s; it goes on")
 
     async def events(self, after: str = "", *, follow: bool = True) -> AsyncIterator[Event]:
         """Yield events behind a position in the stream (all that are kept, if none is given)."""
@@ -224,16 +229,13 @@ class AsyncClient:
     async def _task(self, name: str, kwargs: Mapping[str, Any]) -> None:
         await asyncio.to_thread(self._sender.send_task, name, kwargs=dict(kwargs), queue=self._queue)
 
-    async def _wait(self, reference: str, position: str) -> Result:
-        while True:
-            result = await self._ended(reference)
-            if result is not None:
-                return result
-            page = await self._store.events(position, block=BLOCK)
-            for _, event in page:
-                if event.name == "rejected" and event.data.get("command_id") == reference:
-                    raise Rejected(str(event.data.get("error")))
-            position = page[-1][0] if page else position
+    async def _next_events(self, reference: str, position: str, seconds: float) -> str:
+        """Wait for the next events and return the position behind them; raise if they refuse the command."""
+        page = await self._store.events(position, block=seconds)
+        for _, event in page:
+            if event.name == "rejected" and event.data.get("command_id") == reference:
+                raise Rejected(str(event.data.get("error")))
+        return page[-1][0] if page else position
 
     async def _ended(self, reference: str) -> Result | None:
         try:

@@ -48,7 +48,8 @@ class Sent:
     """The history of one changing call to one job.
 
     `accepted` and `unanswered` say whether any try ended so; `last` is how the latest one did, and `last_at` when.
-    `allowed` is what the backend said of a force when it was sent. `retry_after` is in seconds.
+    Of a force, `allowed` is what the backend said when it was sent, `probed` whether the second source had just said
+    that the job's process is gone. `retry_after` is in seconds.
     """
 
     __pydantic_config__: ClassVar[Any] = MILLISECONDS
@@ -60,6 +61,7 @@ class Sent:
     accepted: bool = False
     unanswered: bool = False
     allowed: bool | None = None
+    probed: bool = False
     detail: str = ""
     retry_after: float | None = None
 

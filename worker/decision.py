@@ -30,6 +30,11 @@ class Gate:
         """The names of the conditions that do not hold; what nobody can tell does not shut the gate."""
         return tuple(condition.name for condition in self.conditions if condition.met is False)
 
+    @property
+    def reason(self) -> str:
+        """What is told once: which job is held, and by what."""
+        return "+".join((self.job_id, *self.shut))
+
 
 @dataclass(frozen=True, slots=True)
 class Send:

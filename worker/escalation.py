@@ -94,12 +94,12 @@ def overdue(cancellation: Cancellation, policy: Policy, now: datetime) -> bool:
     return not cancellation.progress.overdue and now >= _warn_at(cancellation, policy)
 
 
-def wants_probe(cancellation: Cancellation, seen: Observation, policy: Policy, now: datetime) -> bool:
-    """Say whether the second source is all that keeps the force gate shut."""
+def to_probe(cancellation: Cancellation, seen: Observation, policy: Policy, now: datetime) -> str:
+    """Name the first job whose force gate only the second source keeps shut; empty if there is none."""
     if not policy.probes or seen.final:
-        return False
+        return ""
     gates = (gate(cancellation, member, policy, now) for member in candidates(cancellation, seen, policy))
-    return any(one.shut == ("remote_stopped",) for one in gates)
+    return next((one.job_id for one in gates if one.shut == ("remote_stopped",)), "")
 
 
 def _unseen(cancellation: Cancellation, answer: Answer, policy: Policy, now: datetime) -> Decision:
@@ -153,9 +153,10 @@ def _force_or_wait(cancellation: Cancellation, seen: Observation, policy: Policy
     for member, one in gates:
         if not one.shut:
             return Send(Action.FORCE, member.job_id, member.force_allowed)
-    for _, one in gates:
-        if one.wait <= 0:
-            return Hold(_capped(cancellation, policy, now, poll), one)
+    held = [one for _, one in gates if one.wait <= 0]
+    if held:
+        untold = [one for one in held if one.reason not in cancellation.progress.held]
+        return Hold(_capped(cancellation, policy, now, poll), (untold or held)[0])
     waits = tuple(one.wait for _, one in gates)
     if not waits:
         return _wait(cancellation, policy, now, poll, "look again, the job is not confirmed stopped")

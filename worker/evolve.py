@@ -47,6 +47,7 @@ def answered(cancellation: Cancellation, send: Send, answer: Answer, now: dateti
         accepted=kind is AnswerKind.ACCEPTED or bool(earlier and earlier.accepted),
         unanswered=kind is AnswerKind.UNANSWERED or bool(earlier and earlier.unanswered),
         allowed=send.allowed,
+        probed=send.action is Action.FORCE and cancellation.progress.probed_gone,
         detail=answer.detail[:NOTE_LIMIT] if kind is not AnswerKind.ACCEPTED else "",
         retry_after=answer.retry_after,
     )

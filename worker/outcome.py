@@ -66,13 +66,14 @@ def _after_us(cancellation: Cancellation, seen: Observation, now: datetime) -> b
         return True
     if stop is None:
         return cancellation.progress.seen_alive and bool(cancellation.progress.sent)
-    return not _proven_before(stop, seen, now)
+    return seen.state is JobState.CANCELLED or not _proven_before(stop, seen, now)
 
 
 def _proven_before(stop: Sent, seen: Observation, now: datetime) -> bool:
     """Whether the backend's own times show that the job ended before our unanswered call.
 
-    The call's moment on the backend's clock is its `Date` now, less the time that has passed here since.
+    The call's moment on the backend's clock is its `Date` now, less the time that has passed here since, if
+    that clock runs as fast as ours. It proves nothing about a cancelled job: that may have been our doing.
     """
     if seen.ended_at is None or seen.clock is None:
         return False
@@ -96,7 +97,8 @@ def _evidence(cancellation: Cancellation, seen: Observation, policy: Policy) -> 
         verified = all(member.verified for member in seen.family)
     if verified and not by_force:
         return Evidence.REPORTED
-    if cancellation.progress.probed_gone:
+    calls = forced(cancellation)
+    if cancellation.progress.probed_gone or (calls and all(call.probed for call in calls)):
         return Evidence.PROBED
     return Evidence.ATTESTED if cancellation.orders.remote_stopped else Evidence.UNVERIFIED
 

@@ -15,9 +15,8 @@ from worker.backends.base import Adapter, Reply, Request, call
 from worker.cancellation import Cancellation
 from worker.decision import Decision, Finish, Hold, Send, Wait
 from worker.errors import CallUnanswered, CredentialRefused, CredentialUnavailable
-from worker.escalation import after_answer, decide, matters, needs_look, overdue, refused, wants_probe
+from worker.escalation import after_answer, decide, matters, needs_look, overdue, refused, to_probe
 from worker.facts import Fact
-from worker.gate import forced
 from worker.model import Answer, AnswerKind, Observation, Policy
 from worker.store import Store
 from worker.transitions import Claim, Commit
@@ -120,13 +119,12 @@ class Pass:
         return self._due
 
     def _begin(self) -> None:
-        """Count a call that a dead worker left open as unanswered; forget a probe that no force followed."""
+        """Count a call that a dead worker left open as unanswered; what an earlier pass has probed is too old."""
         left_open = evolve.recovered(self._cancellation)
         if left_open is not None:
             self._cancellation, send = left_open
             self._facts.append(facts.sent(send, evolve.UNANSWERED))
-        if not forced(self._cancellation):
-            self._cancellation = evolve.progress(self._cancellation, probed_gone=False)
+        self._cancellation = evolve.progress(self._cancellation, probed_gone=False)
 
     async def _see(self, suspect: datetime | None, *, blind: bool) -> Observation | Answer | None:
         if self._cancellation.orders.aborted:
@@ -142,8 +140,9 @@ class Pass:
             return seen
         self._cancellation = evolve.observed(self._cancellation, seen, self._clock.now())
         seen = evolve.named(seen, self._cancellation.job_id)
-        if self._backend.probe and wants_probe(self._cancellation, seen, self._policy, self._clock.now()):
-            gone = await self._backend.probe(self._cancellation.job_id)
+        target = to_probe(self._cancellation, seen, self._policy, self._clock.now())
+        if self._backend.probe and target:
+            gone = await self._backend.probe(target)
             self._cancellation = evolve.progress(self._cancellation, probed_gone=gone is True)
         return seen
 
@@ -228,9 +227,8 @@ class Pass:
 
     async def _hold(self, hold: Hold) -> None:
         """Tell why the force step is held, once per reason."""
-        reason = "+".join((hold.gate.job_id, *hold.gate.shut))
-        if reason not in self._cancellation.progress.held:
-            held = (*self._cancellation.progress.held, reason)
+        if hold.gate.reason not in self._cancellation.progress.held:
+            held = (*self._cancellation.progress.held, hold.gate.reason)
             self._cancellation = evolve.progress(self._cancellation, held=held)
             self._facts.append(facts.held(hold.gate, self._clock.now()))
         why = f"look again; the force step is due and held by: {', '.join(hold.gate.shut)}"

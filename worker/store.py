@@ -169,18 +169,19 @@ class Store:
     async def open_ids(self, backend: str, limit: int) -> list[str]:
         """Return the ids of up to `limit` open cancellations on a backend, in no particular order."""
         ids: list[str] = []
-        async for _, found in self._redis.hscan_iter(f"{self._base}:open:{backend}", count=500):
-            ids.append(found.decode())
-            if len(ids) >= limit:
-                break
+        with translated():
+            async for _, found in self._redis.hscan_iter(f"{self._base}:open:{backend}", count=500):
+                ids.append(found.decode())
+                if len(ids) >= limit:
+                    break
         return ids
 
     async def backends(self) -> list[str]:
         """Return the names of the backends that have open cancellations."""
         start = f"{self._base}:open:"
-        return sorted(
-            [key.decode().removeprefix(start) async for key in self._redis.scan_iter(f"{start}*", count=1000)]
-        )
+        with translated():
+            found = [key.decode() async for key in self._redis.scan_iter(f"{start}*", count=1000)]
+        return sorted(name.removeprefix(start) for name in found)
 
     async def last_event_id(self) -> str:
         """Return the stream id of the newest event, from which a reader may go on."""

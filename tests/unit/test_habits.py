@@ -8,6 +8,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from worker.model import Outcome
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = sorted(path for folder in ("config", "worker", "tests") for path in (ROOT / folder).rglob("*.py"))
@@ -46,8 +47,6 @@ def test_every_dependency_is_in_the_lock() -> None:
 
 
 def test_the_readme_names_every_outcome() -> None:
-    from worker.model import Outcome
-
     assert all(f"| `{outcome}` |" in README for outcome in Outcome)
 
 

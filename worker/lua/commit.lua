@@ -78,6 +78,12 @@ local function commit(id, token, revision, mode, progress, due, matters, verdict
   if mode ~= 'wait' and guard.r ~= revision then
     release(id, guard)
     give_back(id, guard, now)
+    if mode == 'finish' then
+      -- What was found stands, such as the answer to a call; only the end does not.
+      events[#events] = nil
+      emit_all(id, guard, events)
+      guard.i, before = nil, progress
+    end
     save(id, guard, before)
     return 0
   end

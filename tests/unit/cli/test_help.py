@@ -15,7 +15,7 @@ def test_every_command_explains_itself(command: list[str]) -> None:
     assert "Usage: canceller" in told.stdout
 
 
-@pytest.mark.parametrize("command", [name for name in COMMANDS])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_speaks_json(command: str) -> None:
     assert "--json" in CliRunner().invoke(app, [command, "--help"]).stdout
 

@@ -190,3 +190,9 @@ def test_settings_are_frozen() -> None:
 )
 def test_a_redis_url_names_its_target(url: str, expected: RedisTarget) -> None:
     assert RedisTarget.parse(url) == expected
+
+
+def test_the_environment_of_the_process_does_not_leak_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CANCELLER_QUEUE", "of-the-process")
+
+    assert Settings.load({}).queue == "commands"

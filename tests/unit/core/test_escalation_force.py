@@ -6,7 +6,7 @@ import pytest
 
 from worker.cancellation import Sight
 from worker.decision import Finish, Hold, Send, Wait
-from worker.escalation import decide, wants_probe
+from worker.escalation import decide, to_probe
 from worker.model import Action, Force, Outcome, Verb
 
 FORCE = Send(Action.FORCE, "1")
@@ -251,20 +251,20 @@ def test_asks_the_second_source_only_when_it_alone_is_missing(
     build: Any, seen: dict[str, Any], changes: dict[str, Any], *, expected: bool
 ) -> None:
     cancellation = build.cancellation(sent=build.cancelled(), **changes)
-    assert wants_probe(cancellation, build.stuck(**seen), build.policy(probes=True), build.now) is expected
+    assert bool(to_probe(cancellation, build.stuck(**seen), build.policy(probes=True), build.now)) is expected
 
 
 def test_asks_no_second_source_for_a_job_that_has_ended(build: Any) -> None:
-    assert not wants_probe(build.cancellation(), build.seen("cancelled"), build.policy(probes=True), build.now)
+    assert not to_probe(build.cancellation(), build.seen("cancelled"), build.policy(probes=True), build.now)
 
 
 def test_asks_no_second_source_where_none_is_configured(build: Any) -> None:
-    assert not wants_probe(build.cancellation(), build.stuck(), build.policy(), build.now)
+    assert not to_probe(build.cancellation(), build.stuck(), build.policy(), build.now)
 
 
 def test_asks_no_second_source_under_the_auto_policy(build: Any) -> None:
     policy = build.policy(probes=True, force=Force.AUTO)
-    assert not wants_probe(build.cancellation(), build.stuck(), policy, build.now)
+    assert not to_probe(build.cancellation(), build.stuck(), policy, build.now)
 
 
 def test_without_the_backends_clock_the_wait_counts_from_our_first_sight(build: Any) -> None:

@@ -88,8 +88,8 @@ def test_an_accepted_call_leaves_no_doubt(build: Any, sent: dict[str, str]) -> N
 @pytest.mark.parametrize(
     ("ended_before_now", "outcome"),
     [
-        pytest.param(99, "cancelled", id="ended-after-the-call"),
-        pytest.param(101.5, "cancelled", id="within-the-error-of-a-date-header"),
+        pytest.param(99, "completed_anyway", id="ended-after-the-call"),
+        pytest.param(101.5, "completed_anyway", id="within-the-error-of-a-date-header"),
         pytest.param(103, "already_finished", id="ended-before-the-call"),
     ],
 )
@@ -97,10 +97,18 @@ def test_the_backends_own_times_prove_an_end_before_an_unanswered_call(
     build: Any, offset: float, ended_before_now: float, outcome: str
 ) -> None:
     clock = build.at(offset)
-    seen = build.seen("cancelled", clock=clock, ended_at=build.at(offset - ended_before_now))
+    seen = build.seen("succeeded", clock=clock, ended_at=build.at(offset - ended_before_now))
     end = finish(build, seen, sent=build.cancelled("unanswered"), now=100)
     assert end.outcome == outcome
-    assert (BY_UNANSWERED in end.detail) is (outcome == "cancelled")
+    assert (BY_UNANSWERED in end.detail) is (outcome == "completed_anyway")
+
+
+def test_the_backends_own_times_prove_nothing_about_a_cancelled_job(build: Any) -> None:
+    seen = build.seen("cancelled", clock=build.at(0), ended_at=build.at(-3600))
+    end = finish(build, seen, sent=build.cancelled("unanswered"), now=100)
+
+    assert end.outcome == "cancelled"
+    assert BY_UNANSWERED in end.detail
 
 
 @pytest.mark.parametrize("missing", ["clock", "ended_at"])

@@ -13,7 +13,7 @@ import pytest
 from worker import evolve
 from worker.cancellation import Cancellation, Orders
 from worker.decision import Finish, Hold, Send, Wait
-from worker.escalation import after_answer, decide, needs_look, overdue, wants_probe
+from worker.escalation import after_answer, decide, needs_look, overdue, to_probe
 from worker.gate import forced
 from worker.model import Action, Answer, AnswerKind, Force, JobState, Observation, Policy, Verb
 from worker.records import PROGRESS, pack_progress
@@ -303,7 +303,7 @@ class Walk:
         return evolve.observed(one, seen, self._time())
 
     def _probe(self, one: Cancellation, seen: Observation) -> Cancellation:
-        if not wants_probe(one, seen, self.policy, self._time()):
+        if not to_probe(one, seen, self.policy, self._time()):
             return one
         return evolve.progress(one, probed_gone=not any(member.running for member in self.world.family))
 

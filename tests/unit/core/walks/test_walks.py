@@ -275,7 +275,7 @@ class Watch:
             assert self.script.life != "absent"
         if outcome in {Outcome.CANCELLED, Outcome.FORCE_CANCELLED, Outcome.DELETED}:
             assert self.effective, "stopped by nothing of ours"
-        if outcome in STOPPED and root.ended < min(self.effective, default=0.0):
+        if outcome is Outcome.COMPLETED_ANYWAY and root.ended < min(self.effective, default=0.0):
             assert not self._provably_before(root), "the end was before our asking"
         if outcome is Outcome.ALREADY_FINISHED:
             assert root.ended <= min(self.effective, default=root.ended), "our call came before the end"

@@ -1,0 +1,1 @@
+"""Benches: not run by the test command."""
