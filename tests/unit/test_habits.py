@@ -8,6 +8,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+
 from worker.model import Outcome
 
 ROOT = Path(__file__).resolve().parents[2]
