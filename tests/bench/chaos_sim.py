@@ -40,6 +40,7 @@ class Fate(NamedTuple):
     since: float
     ended_at: float | None
     deleted_at: float | None
+    natural_end: float | None
 
 
 class World(Simulator):
@@ -122,7 +123,8 @@ class Backends:
             return
         here = MOMENTS[system](simulator.world, job, simulator.clock.now())
         ended = here.since if here.state in COURSES[system].terminal else None
-        self._fates[backend][job_id] = Fate(here.state, here.since, ended, job.deleted_at)
+        natural = None if job.life.ends_after is None else job.created_at + job.life.ends_after
+        self._fates[backend][job_id] = Fate(here.state, here.since, ended, job.deleted_at, natural)
 
 
 def _system(backend: str) -> str:
