@@ -60,9 +60,13 @@ __all__ = [
     "TokenAuth",
     "load_backends",
     "parse_backends",
+    "read_backends_file",
 ]
 
 Location = tuple[int | str, ...]
+
+TOP_LEVEL: Final = ("backends", "producers", "require_signed")
+"""What a backends file may hold; the last two are read in `config.producers`."""
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}", re.IGNORECASE)
 _AUTHS: Final[dict[str, type[BaseModel]]] = {
@@ -84,16 +88,24 @@ def load_backends(path: str | Path, environ: Mapping[str, str] | None = None) ->
 
     """
     place = Path(path).expanduser()
+    return parse_backends(read_backends_file(place), source=str(place), environ=environ, directory=place.parent)
+
+
+def read_backends_file(place: Path) -> str:
+    """Read the text of a backends file.
+
+    Raises:
+        ConfigurationError: It is missing or unreadable.
+
+    """
     try:
-        text = place.read_text(encoding="utf-8")
+        return place.read_text(encoding="utf-8")
     except FileNotFoundError:
         problem = f"{place}: no such file: set CANCELLER_BACKENDS or --backends to your backends file"
     except OSError as error:
         problem = f"{place}: cannot be read ({error.strerror}): it must be a file this user may read"
     except ValueError:
         problem = f"{place}: is not UTF-8 text: save it as UTF-8"
-    else:
-        return parse_backends(text, source=str(place), environ=environ, directory=place.parent)
     raise ConfigurationError([problem])
 
 
@@ -135,7 +147,7 @@ def _tables(text: str) -> tuple[dict[str, Any], list[str]]:
     except tomllib.TOMLDecodeError as error:
         return {}, [f"is not TOML: {error}"]
     problems = [
-        f"{key}: no such key or table here{suggestion(key, ['backends'])}" for key in document.keys() - {"backends"}
+        f"{key}: no such key or table here{suggestion(key, TOP_LEVEL)}" for key in document.keys() - set(TOP_LEVEL)
     ]
     tables = document.get("backends", {})
     if not isinstance(tables, dict) or not tables:

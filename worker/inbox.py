@@ -95,11 +95,11 @@ def _submit(message_id: str, kwargs: Mapping[str, Any]) -> Item:
 
 def _order(order: str, message_id: str, kwargs: Mapping[str, Any]) -> Item:
     texts = [kwargs.get(name) for name in ("id", "by", "reason")]
-    if set(kwargs) - {"id", "by", "reason"} or not all(isinstance(text, str) and text for text in texts):
+    if set(kwargs) - {"id", "by", "reason", "token"} or not all(isinstance(text, str) and text for text in texts):
         problem = f"{order}: needs the keyword arguments id, by and reason, each a text"
         return Refusal(kwargs, message_id, problem)
     reference, by, reason = (str(text) for text in texts)
-    return Order(order, reference, f"{by[:128]}: {reason[:1000]}", kwargs, message_id)
+    return Order(order, reference, f"{by[:128]}: {reason[:1000]}", {**kwargs, "verb": order}, message_id)
 
 
 def decode(raw: bytes) -> Item:

@@ -7,7 +7,8 @@ import json
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from worker import facts
@@ -15,8 +16,10 @@ from worker.backends.base import Adapter
 from worker.errors import InvalidCommand
 from worker.messages import Command, parse_command
 from worker.model import Force, Job, Lane, Policy
+from worker.signing import Refused, Signatures, without_tokens
 from worker.transitions import Acceptance, Rejection
 
+EPOCH = datetime.fromtimestamp(0, UTC)
 RAW_LIMIT = 1024 * 1024
 READABLE = ("backend", "job_id", "verb", "reason", "requested_by", "labels", "batch_id")
 
@@ -45,15 +48,19 @@ class Intake:
 
     doors: Mapping[str, Door]
     make_id: Callable[[], str] = field(default=new_id)
+    signatures: Signatures = field(default_factory=Signatures)
 
-    def take(self, content: object, command_id: str) -> Acceptance | Rejection:
+    def take(self, content: object, command_id: str, now: datetime = EPOCH) -> Acceptance | Rejection:
         """Judge one command; `command_id` is its id where it brings none."""
         try:
+            signed = self.signatures.check(content, now)
             command = parse_command(content)
             door = self._door(command)
+        except Refused as refused:
+            return refuse(content, command_id, refused)
         except InvalidCommand as error:
             return reject(content, command_id, str(error))
-        return self._accept(command, door, command.command_id or command_id)
+        return replace(self._accept(command, door, command.command_id or command_id), signed=signed)
 
     def _door(self, command: Command) -> Door:
         door = self.doors.get(command.backend)
@@ -120,6 +127,12 @@ def _joined(command: Command, command_id: str) -> Mapping[str, Any]:
     return {"joined": {name: value for name, value in own.items() if name not in {"backend", "job_id"}}}
 
 
+def refuse(content: object, command_id: str, refused: Refused) -> Rejection:
+    """Refuse what its signature, or its producer's rights, do not cover."""
+    rejection = reject(content, command_id, str(refused))
+    return replace(rejection, log_reason=refused.log_reason, expired=refused.expired)
+
+
 def reject(content: object, command_id: str, reason: str) -> Rejection:
     """Refuse what could not be read or may not be: the reason, and the raw message as it came."""
     raw = _raw(content)
@@ -128,7 +141,7 @@ def reject(content: object, command_id: str, reason: str) -> Rejection:
     return Rejection(
         mark=f"{command_id} {hashlib.sha256(raw.encode()).hexdigest()}",
         reason=reason,
-        raw=raw[:RAW_LIMIT],
+        raw=_raw(without_tokens(content))[:RAW_LIMIT],
         data={
             "error": reason,
             "command_id": command_id,

@@ -21,6 +21,7 @@ class Scripts:
     attest: AsyncScript
     reject: AsyncScript
     recall: AsyncScript
+    use: AsyncScript
 
 
 def load(redis: Redis) -> Scripts:

@@ -18,6 +18,7 @@ from worker.errors import NewerFormat, StoreUnavailable, UnknownCancellation
 from worker.messages import Event
 from worker.records import Record, Snapshot, fragment, milliseconds, moment
 from worker.scripts import load
+from worker.signing import Signed
 from worker.transitions import (
     Acceptance,
     Accepted,
@@ -118,6 +119,16 @@ class Store:
     async def abort(self, cancellation_id: str, word: str) -> str:
         """Withdraw a cancellation; return its backend, or nothing if it had ended."""
         return await self._order("abort", cancellation_id, word)
+
+    async def use(self, signed: Signed, message_id: str) -> str:
+        """Use up an order's signature: ok, replayed, or throttled."""
+        args = (signed.mark, message_id, signed.producer, signed.per_minute or 0)
+        return str((await self._run("use", *args)).decode())
+
+    async def now(self) -> datetime:
+        """Return Redis's time."""
+        seconds, micros = await self._call(cast("Any", self._redis.time()))
+        return moment(seconds * 1000 + micros // 1000)
 
     async def attest(self, cancellation_id: str, word: str) -> str:
         """Note somebody's word that the remote process has stopped; return the backend, or nothing if it had ended."""

@@ -16,7 +16,7 @@ from config.settings import Settings
 from worker.celery import app
 from worker.errors import StoreUnavailable
 from worker.inbox import read
-from worker.wiring import runtime
+from worker.runtime import runtime
 
 
 @setup_logging.connect

@@ -12,7 +12,8 @@ from config.celeryconfig import celery_settings
 from config.errors import ConfigurationError
 from config.settings import Settings
 from worker.celery import app
-from worker.wiring import backends_of, runtime
+from worker.runtime import runtime
+from worker.wiring import backends_of
 
 
 @celeryd_init.connect

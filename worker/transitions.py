@@ -12,6 +12,7 @@ from worker.cancellation import Progress
 from worker.facts import Fact
 from worker.model import Lane
 from worker.records import LANES, Record, fragment, milliseconds, pack_progress
+from worker.signing import Signed
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class Acceptance:
     joined: Mapping[str, Any]
     params: Mapping[str, str] = field(default_factory=dict)
     traceparent: str | None = None
+    signed: Signed | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,8 @@ class Rejection:
     data: Mapping[str, Any]
     backend: str = ""
     subject: str = ""
+    log_reason: str = ""
+    expired: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +128,9 @@ def accept_argument(one: Acceptance) -> str:
         "effective": fragment(one.effective),
         "joined": fragment(one.joined),
     }
-    optional = {"w": one.traceparent, "k": dict(one.params) or None}
+    optional: dict[str, Any] = {"w": one.traceparent, "k": dict(one.params) or None}
+    if one.signed is not None:
+        optional |= {"sg": one.signed.mark, "sp": one.signed.producer, "sm": one.signed.per_minute or 0}
     return json.dumps({**values, **{name: value for name, value in optional.items() if value is not None}})
 
 

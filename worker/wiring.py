@@ -1,11 +1,8 @@
-"""The composition root: from settings to store, backends, intake and engine, and to one runtime in each process."""
+"""The composition root: from settings to store, backends and intake."""
 
 from __future__ import annotations
 
-import asyncio
-import os
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from functools import cache
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
@@ -20,9 +17,11 @@ from config.auth import (
     OmlAuth,
     TokenAuth,
 )
-from config.backends import BackendConfig, Mrs, OracleEss, OracleMl, Sahara, load_backends
-from config.celeryconfig import reconcile_queue
+from config.backends import BackendConfig, Mrs, OracleEss, OracleMl, Sahara
+from config.deployment import Deployment, load_deployment
 from config.errors import ConfigurationError
+from config.producers import Producer as ProducerConfig
+from config.producers import Producers
 from config.settings import Settings
 from worker.backends.auth import Basic, Bearer, Credential, StaticToken
 from worker.backends.auth_tokens import ClientCredentials, Keystone, Oml
@@ -32,25 +31,18 @@ from worker.backends.mrs import Mrs as MrsAdapter
 from worker.backends.oracle_ess import OracleEss as OracleEssAdapter
 from worker.backends.oracle_ml import OracleMl as OracleMlAdapter
 from worker.backends.sahara import Sahara as SaharaAdapter
-from worker.celery import app
-from worker.connection import LoopThread, connect, connect_to
-from worker.engine import Engine
-from worker.errors import CancellerError, StoreUnavailable, UnknownCancellation
-from worker.inbox import Bell, Commands, Item, Order, Refusal
-from worker.intake import Door, Intake, reject
+from worker.connection import connect
+from worker.errors import CancellerError
+from worker.intake import Door, Intake
 from worker.model import Force, Policy, Poll
 from worker.reconcile import Backend
+from worker.signing import Producer as Signer
+from worker.signing import Signatures
 from worker.store import Retention, Store
-from worker.taker import Taker
-from worker.transitions import Acceptance, Rejection
 
 log = structlog.get_logger(__name__)
 
 Result = TypeVar("Result")
-
-CONFLICT = "command_id: it is another command's, with another content"
-STORE_PATIENCE = 10.0
-"""Seconds that a task waits for Redis before it hands its message back; the broker redelivers after 15."""
 
 
 def policy_of(config: BackendConfig, adapter: Adapter) -> Policy:
@@ -159,13 +151,32 @@ def backend_of(name: str, config: BackendConfig) -> Backend:
     )
 
 
-def intake_of(configs: Mapping[str, BackendConfig]) -> Intake:
+def signatures_of(config: Producers) -> Signatures:
+    """Return who may sign commands; their keys are read here, once."""
+    return Signatures({name: signer_of(name, one) for name, one in config.producers.items()}, config.require_signed)
+
+
+def signer_of(name: str, config: ProducerConfig) -> Signer:
+    """Return one who may sign commands."""
+    return Signer(
+        name=name,
+        algorithm=config.algorithm,
+        keys=tuple(key.read() for key in config.keys),
+        backends=config.backends,
+        verbs=frozenset(config.verbs),
+        force=config.force,
+        per_minute=config.per_minute,
+        operator=config.operator,
+    )
+
+
+def intake_of(configs: Mapping[str, BackendConfig], producers: Producers) -> Intake:
     """Return the judge of commands for the configured backends."""
     doors = {}
     for name, config in configs.items():
         adapter = adapter_of(config)
         doors[name] = Door(adapter, policy_of(config, adapter), config.require)
-    return Intake(doors)
+    return Intake(doors, signatures=signatures_of(producers))
 
 
 def store_of(settings: Settings, configs: Mapping[str, BackendConfig]) -> Store:
@@ -175,7 +186,7 @@ def store_of(settings: Settings, configs: Mapping[str, BackendConfig]) -> Store:
     return Store(connect(settings), settings.prefix, keep, longest)
 
 
-def backends_of(settings: Settings) -> Mapping[str, BackendConfig]:
+def deployment_of(settings: Settings) -> Deployment:
     """Read the backends file.
 
     Raises:
@@ -184,130 +195,9 @@ def backends_of(settings: Settings) -> Mapping[str, BackendConfig]:
     """
     if settings.backends is None:
         raise ConfigurationError(["CANCELLER_BACKENDS: is not set: name the file that lists the backends"])
-    return load_backends(settings.backends)
+    return load_deployment(settings.backends)
 
 
-class Runtime:
-    """All that one worker process has: a loop in a thread, and in it the store, the intake and the engine."""
-
-    def __init__(self, settings: Settings, configs: Mapping[str, BackendConfig]) -> None:
-        self._settings = settings
-        self._intake = intake_of(configs)
-        self._loop = LoopThread("canceller")
-        self._store, self._engine, self._https = self._loop.call(self._build(configs))
-        self._taker: Taker | None = None
-
-    def start(self) -> None:
-        """Start working on what is due, and taking in commands where the broker is a Redis."""
-        self._loop.call(self._start())
-
-    def stop(self, grace: float = 5.0) -> None:
-        """Take nothing new from the schedule; let open calls end for `grace` seconds."""
-        self._loop.call(self._stop(grace))
-
-    def close(self) -> None:
-        """Close all connections and end the loop."""
-        self._loop.call(self._close())
-        self._loop.close()
-
-    def do(self, items: Sequence[Item]) -> None:
-        """Do what messages ask for; all of it is stored when this returns.
-
-        Raises:
-            StoreUnavailable: Redis did not take it in time; giving it again is harmless.
-
-        """
-        self._loop.call(self._do(items))
-
-    async def _start(self) -> None:
-        await self._engine.start()
-        broker = self._settings.redis_broker
-        if broker is not None:
-            redis = connect_to(broker)
-            self._taker = Taker(redis, self._settings.queue, self._engine.worker, self._do)
-            await self._taker.start()
-
-    async def _stop(self, grace: float) -> None:
-        if self._taker is not None:
-            await self._taker.stop()
-        await self._engine.stop(grace)
-
-    async def _build(self, configs: Mapping[str, BackendConfig]) -> tuple[Store, Engine, list[Http]]:
-        store = store_of(self._settings, configs)
-        backends = {name: backend_of(name, config) for name, config in configs.items()}
-        engine = Engine(store, backends, self._settings.slots, self._ring)
-        return store, engine, [backend.calls for backend in backends.values() if isinstance(backend.calls, Http)]
-
-    async def _close(self) -> None:
-        await asyncio.gather(*(http.aclose() for http in self._https))
-        await self._store.aclose()
-
-    async def _ring(self, backend: str) -> None:
-        """Tell other workers that there is more on a backend than this one can take."""
-        queue = reconcile_queue(self._settings, backend)
-        await asyncio.to_thread(app.send_task, "worker.reconcile", (backend,), queue=queue, expires=5, retry=False)
-
-    async def _do(self, items: Sequence[Item]) -> None:
-        await self._take([content for item in items if isinstance(item, Commands) for content in item.contents])
-        for item in items:
-            if isinstance(item, Order):
-                await self._order(item)
-            elif isinstance(item, Refusal):
-                await self._refuse(reject(item.content, item.message_id, item.reason))
-            elif isinstance(item, Bell):
-                self._engine.wake(item.backend)
-
-    async def _take(self, contents: Sequence[tuple[object, str]]) -> None:
-        judged = [(content, self._intake.take(content, command_id)) for content, command_id in contents]
-        taken = [(content, one) for content, one in judged if isinstance(one, Acceptance)]
-        refused = [one for _, one in judged if isinstance(one, Rejection)]
-        verdicts = await self._patiently(lambda: self._store.accept_all([one for _, one in taken]))
-        for (content, one), accepted in zip(taken, verdicts, strict=True):
-            if accepted.verdict == "conflict":
-                refused.append(reject(content, one.command_id, CONFLICT))
-        for rejection in refused:
-            await self._refuse(rejection)
-        for backend in {one.backend for _, one in taken}:
-            self._engine.wake(backend)
-
-    async def _refuse(self, rejection: Rejection) -> None:
-        await self._patiently(lambda: self._store.reject(rejection))
-        log.warning(
-            "command.rejected",
-            command_id=rejection.data["command_id"],
-            backend=rejection.backend,
-            reason=rejection.reason,
-        )
-
-    async def _order(self, item: Order) -> None:
-        give = self._store.abort if item.order == "abort" else self._store.attest
-        try:
-            cancellation_id = await self._patiently(lambda: self._store.resolve(item.reference))
-            backend = await self._patiently(lambda: give(cancellation_id, item.word))
-        except UnknownCancellation as error:
-            await self._refuse(reject(item.content, item.message_id, str(error)))
-            return
-        log.info(f"cancellation.{item.order}", cancellation_id=cancellation_id, by=item.word, open=bool(backend))
-        self._engine.wake(backend)
-
-    async def _patiently(self, work: Callable[[], Awaitable[Result]]) -> Result:
-        """Try again while Redis is away, until the broker would redeliver the message anyway."""
-        deadline = asyncio.get_running_loop().time() + STORE_PATIENCE
-        while True:
-            try:
-                return await work()
-            except StoreUnavailable:
-                if asyncio.get_running_loop().time() > deadline:
-                    raise
-                await asyncio.sleep(0.2)
-
-
-@cache
-def _runtime(_pid: int) -> Runtime:
-    settings = Settings.load().discovered()
-    return Runtime(settings, backends_of(settings))
-
-
-def runtime() -> Runtime:
-    """Return this process's runtime; it is built when first asked for, also in a forked child."""
-    return _runtime(os.getpid())
+def backends_of(settings: Settings) -> Mapping[str, BackendConfig]:
+    """Read the backends of the backends file; raises ConfigurationError as `deployment_of` does."""
+    return deployment_of(settings).backends

@@ -159,7 +159,7 @@ ESS_ONLY = frozenset({"stuck", "checks_in", "held"})
 def plan(seed: int, index: int, *, finished: bool = False) -> Plan:
     """Return command number `index`; with `finished` its job is one that has ended."""
     dice = random.Random(seed * 1_000_003 + index)  # noqa: S311 - repeatable dice
-    backend = "ess-family" if dice.random() < 0.02 and not finished else dice.choice(BACKENDS)  # noqa: PLR2004
+    backend = "ess-family" if dice.random() < 0.02 and not finished else dice.choice(BACKENDS)
     system = BY_NAME[backend].system
     job_id = str(1_000_000 + index * 10) if system == "ess" else f"job-{index}"
     if finished:
@@ -171,8 +171,8 @@ def plan(seed: int, index: int, *, finished: bool = False) -> Plan:
         life = "protected" if system == "sahara" and life == "held" else "runs"
     if system == "oml" and life in {"race", "slow"}:
         life = "runs"  # its DELETE leaves nothing to race with
-    verb = "delete" if dice.random() < 0.25 else "cancel"  # noqa: PLR2004
-    joined = life == "runs" and verb == "cancel" and dice.random() < 0.04  # noqa: PLR2004
+    verb = "delete" if dice.random() < 0.25 else "cancel"
+    joined = life == "runs" and verb == "cancel" and dice.random() < 0.04
     script, extra = _script(dice, life)
     if life == "held":
         verb = "cancel"

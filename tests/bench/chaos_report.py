@@ -153,6 +153,7 @@ def as_json(run: Run, findings: Findings) -> dict[str, Any]:
         "recovery": times,
         "largest number of effects per verb, jobs": dict(sorted(findings.effects.items())),
         "changing calls per job, jobs": dict(sorted(findings.calls.items())),
+        "most changing calls to one job": findings.busiest[1],
         "faults that struck": dict(run.struck),
         "examples": {name: texts for name, texts in findings.examples.items() if texts},
     }

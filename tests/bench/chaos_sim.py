@@ -12,8 +12,8 @@ from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
 from aiohttp import web
-from tests.bench.chaos_plan import PLACES, Place, faults, plan
 
+from tests.bench.chaos_plan import PLACES, Place, faults, plan
 from worker.simulator import Simulator
 from worker.simulator.dispatch import CHANGING
 from worker.simulator.job import Job

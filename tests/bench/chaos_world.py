@@ -136,7 +136,7 @@ class Reader:
                 self._read(client)
             except (redis.RedisError, OSError):
                 time.sleep(0.1)
-            except Exception as error:  # noqa: BLE001 - a reader that dies in silence would look like a product that lost all
+            except Exception as error:
                 self.errors.append(repr(error))
                 raise
 

@@ -5,7 +5,9 @@
 -- ARGV[2…] one JSON object per command:
 --   id (for a new cancellation) c(ommand id) h (digest of its content, 16 characters) b j v p fa l s w k as in the guard
 --   ga (give up after, ms) wa (warn after, ms) fixed, effective, joined (insides of JSON objects for the events)
--- Returns one "VERDICT ID" per command: accepted, joined, same (nothing happened), or conflict (its id is another command's)
+--   sg sp sm (of a signed command: mark of its signature, producer, commands per minute or 0)
+-- Returns one "VERDICT ID" per command: accepted, joined, same (nothing happened), conflict (its id is another command's),
+--   replayed (its signature was used by another), or throttled (too many of its producer); the last two have no ID
 -- Events: accepted, joined
 
 local STRICTNESS = {auto = 0, attested = 1, never = 2}
@@ -65,6 +67,8 @@ end
 local function take(command)
   local digest, known = recall(command.c, now, days)
   if digest then return (digest == command.h and 'same ' or 'conflict ') .. known end
+  if command.sg and used_by(command.sg, now) then return 'replayed ' end
+  if command.sg and not within(command.sp, command.sm, now) then return 'throttled ' end
   local verdict = 'accepted'
   local id = redis.call('HGET', key('open', command.b), command.j)
   local guard, progress
@@ -77,6 +81,7 @@ local function take(command)
     open_cancellation(command)
   end
   remember(command.c, command.h, id, now, days)
+  if command.sg then use(command.sg, '1', now) end
   return verdict .. ' ' .. id
 end
 

@@ -14,6 +14,8 @@
 --   :breaker:BACKEND   hash: fails, open, until, ramp
 --   :cmd:DAY:SHARD     hash, digest of a command id -> "digest of its content" .. id of its cancellation
 --   :beat:WORKER       string with a TTL: this worker lives
+--   :signed:HOUR:SHARD hash, mark of a signature -> what used it; no token lives longer than an hour
+--   :minute:MINUTE     hash, producer -> its commands in that minute
 --   :server            hash, run_id of the Redis server and since when we know it
 --
 -- The guard: f(ormat) b(ackend) j(ob id) v(erb) p(olicy of force) fa (force after, s) g(ive up at, ms) l(ane)
@@ -141,4 +143,34 @@ local function remember(command_id, digest, id, now, days)
   local slot = key('cmd', math.floor(now / 86400000), shard)
   redis.call('HSET', slot, field, digest .. id)
   redis.call('EXPIRE', slot, (days + 1) * 86400)
+end
+
+-- A signature is remembered while its token could still be valid: an hour at most, and an hour for lagging clocks.
+local function signature_slot(mark, now, back)
+  local shard, field = command_slot(mark)
+  return key('signed', math.floor(now / 3600000) - back, shard), field
+end
+
+local function used_by(mark, now)
+  for back = 0, 2 do
+    local slot, field = signature_slot(mark, now, back)
+    local user = redis.call('HGET', slot, field)
+    if user then return user end
+  end
+  return nil
+end
+
+local function use(mark, user, now)
+  local slot, field = signature_slot(mark, now, 0)
+  redis.call('HSET', slot, field, user)
+  redis.call('EXPIRE', slot, 3 * 3600)
+end
+
+-- Count one more command of a producer; return whether it is within its commands per minute (0: any number).
+local function within(producer, per_minute, now)
+  if per_minute == 0 then return true end
+  local slot = key('minute', math.floor(now / 60000))
+  local count = redis.call('HINCRBY', slot, producer, 1)
+  redis.call('EXPIRE', slot, 120)
+  return count <= per_minute
 end

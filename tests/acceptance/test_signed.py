@@ -1,0 +1,135 @@
+"""With `require_signed`, only commands that a producer has signed, and may send, are taken in."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from acceptance.cell import Cell, cell
+
+from worker.signing import sign
+
+KEY = "a-shared-secret-of-at-least-32-bytes"
+OTHER = "another-secret-of-at-least-32-bytes!"
+BACKENDS = """
+require_signed = true
+[producers.billing]
+algorithm = "HS256"
+keys_file = "billing.key"
+backends = ["ess"]
+verbs = ["cancel"]
+[producers.ops]
+algorithm = "HS256"
+keys_file = "ops.key"
+force = true
+operator = true
+[backends.ess]
+kind = "oracle-ess"
+base_url = "{ess}"
+auth = { type = "none" }
+force_after = "1s"
+poll = { first = "200ms", max = "500ms" }
+[backends.oml]
+kind = "oracle-ml"
+base_url = "{oml}"
+auth = { type = "none" }
+"""
+
+
+@pytest.fixture
+def guarded(tmp_path: Path) -> Iterator[Cell]:
+    (tmp_path / "billing.key").write_text(KEY)
+    (tmp_path / "ops.key").write_text(OTHER)
+    with cell(tmp_path, BACKENDS, knobs={"ess": {"cancel_delay": 0.3, "force_window": 1.0}}) as one:
+        one.start_worker()
+        yield one
+
+
+def signed(content: dict[str, Any], producer: str = "ops", key: str = OTHER, **options: Any) -> dict[str, Any]:
+    """Return a command, its verb included, with its token."""
+    now = options.pop("now", datetime.fromtimestamp(time.time(), UTC))
+    return {**content, "token": sign(content, producer=producer, key=key, algorithm="HS256", now=now, **options)}
+
+
+def sent(command: dict[str, Any]) -> dict[str, Any]:
+    """Return what a `worker.cancel` carries of it: the task's name says the verb."""
+    return {name: value for name, value in command.items() if name != "verb"}
+
+
+def test_one_valid_command_of_each_kind_passes(guarded: Cell) -> None:
+    for number in range(1, 5):
+        guarded.simulator.add_job("ess", number, "stuck" if number == 4 else "runs")
+    cancel = signed({"verb": "cancel", "backend": "ess", "job_id": "1"}, "billing", KEY)
+    guarded.send("cancel", **sent(cancel))
+    guarded.send("delete", **sent(signed({"verb": "delete", "backend": "ess", "job_id": "2"})))
+    guarded.send("submit", commands=[signed({"verb": "cancel", "backend": "ess", "job_id": "3"})])
+    stuck = guarded.send("cancel", **sent(signed({"verb": "cancel", "backend": "ess", "job_id": "4"})))
+    guarded.wait_until(lambda: len(guarded.of("force_held")) == 1)
+    guarded.send("attest", **sent(signed({"verb": "attest", "id": stuck, "by": "ann", "reason": "it is gone"})))
+    guarded.wait_finished(4)
+    outcomes = {event["subject"]: event["outcome"] for event in guarded.of("finished")}
+
+    assert outcomes == {"1": "cancelled", "2": "deleted", "3": "cancelled", "4": "force_cancelled"}
+    assert not guarded.of("rejected")
+
+
+CANCEL = {"verb": "cancel", "backend": "ess", "job_id": "7"}
+SIGNATURE = "the signature is not accepted"
+REACH = "this producer may not do this"
+
+
+def forgeries() -> dict[str, tuple[dict[str, Any], str]]:
+    """Return commands that must not pass, each with the reason that is told."""
+    late = datetime.fromtimestamp(time.time() - 900, UTC)
+    return {
+        "unsigned": (CANCEL, SIGNATURE),
+        "signed with another's key": (signed(CANCEL, "billing", OTHER), SIGNATURE),
+        "signed by nobody known": (signed(CANCEL, "stranger", KEY), SIGNATURE),
+        "expired": (signed(CANCEL, now=late), SIGNATURE),
+        "with another job": ({**signed(CANCEL), "job_id": "8"}, SIGNATURE),
+        "with one more field": ({**signed(CANCEL), "remote_stopped": True}, SIGNATURE),
+        "with another command's token": ({**CANCEL, "token": signed({**CANCEL, "job_id": "9"})["token"]}, SIGNATURE),
+        "with garbage": ({**CANCEL, "token": "garbage"}, SIGNATURE),
+        "on another backend": (signed({**CANCEL, "backend": "oml"}, "billing", KEY), REACH),
+        "with a verb that is not the producer's": (signed({**CANCEL, "verb": "delete"}, "billing", KEY), REACH),
+        "with a word that is not the producer's": (signed({**CANCEL, "remote_stopped": True}, "billing", KEY), REACH),
+    }
+
+
+def test_no_forgery_passes_and_none_learns_why(guarded: Cell) -> None:
+    guarded.simulator.add_job("ess", 7)
+    cases = forgeries()
+    ids = {name: guarded.send(command["verb"], **sent(command)) for name, (command, _) in cases.items()}
+    guarded.wait_until(lambda: len(guarded.of("rejected")) == len(cases))
+    told = {event["data"]["command_id"]: event["data"]["error"] for event in guarded.of("rejected")}
+
+    assert {name: told[ids[name]] for name in cases} == {name: reason for name, (_, reason) in cases.items()}
+    assert len(guarded.redis.xrange("{canceller}:dead")) == len(cases)
+    assert guarded.simulator.job("ess", 7).log == ()
+
+
+def test_a_token_is_used_once(guarded: Cell) -> None:
+    guarded.simulator.add_job("ess", 1)
+    command = sent(signed({"verb": "cancel", "backend": "ess", "job_id": "1"}))
+    guarded.send("cancel", **command)
+    guarded.wait_finished(1)
+    guarded.send("cancel", **command)
+    guarded.wait_until(lambda: len(guarded.of("rejected")) == 1)
+
+    assert guarded.of("rejected")[0]["data"]["error"] == SIGNATURE
+
+
+def test_no_token_is_written_anywhere(guarded: Cell) -> None:
+    guarded.simulator.add_job("ess", 1)
+    good, bad = signed({"verb": "cancel", "backend": "ess", "job_id": "1"}), signed(CANCEL, "billing", OTHER)
+    for command in (good, bad):
+        guarded.send("cancel", **sent(command))
+    guarded.wait_until(lambda: bool(guarded.of("rejected")) and bool(guarded.of("finished")))
+    written = f"{guarded.events} {guarded.logs()} {guarded.redis.xrange('{canceller}:dead')}"
+
+    for command in (good, bad):
+        assert command["token"] not in written

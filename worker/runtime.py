@@ -1,0 +1,195 @@
+"""What one worker process runs: a loop in a thread, and in it the store, the intake and the engine."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
+from functools import cache
+from typing import TypeVar
+
+import structlog
+
+from config.backends import BackendConfig
+from config.celeryconfig import reconcile_queue
+from config.deployment import Deployment
+from config.settings import Settings
+from worker.backends.http import Http
+from worker.celery import app
+from worker.connection import LoopThread, connect_to
+from worker.engine import Engine
+from worker.errors import StoreUnavailable, UnknownCancellation
+from worker.inbox import Bell, Commands, Item, Order, Refusal
+from worker.intake import EPOCH, refuse, reject
+from worker.signing import Refused, out_of_reach, replayed, throttled
+from worker.store import Store
+from worker.taker import Taker
+from worker.transitions import Acceptance, Rejection
+from worker.wiring import backend_of, deployment_of, intake_of, store_of
+
+log = structlog.get_logger(__name__)
+
+Result = TypeVar("Result")
+
+CONFLICT = "command_id: it is another command's, with another content"
+SIGNATURE_VERDICTS = {"replayed": replayed, "throttled": throttled}
+STORE_PATIENCE = 10.0
+"""Seconds that a task waits for Redis before it hands its message back; the broker redelivers after 15."""
+
+
+class Runtime:
+    """All that one worker process has: a loop in a thread, and in it the store, the intake and the engine."""
+
+    def __init__(self, settings: Settings, deployment: Deployment) -> None:
+        configs = deployment.backends
+        self._settings = settings
+        self._intake = intake_of(configs, deployment.producers)
+        self._loop = LoopThread("canceller")
+        self._store, self._engine, self._https = self._loop.call(self._build(configs))
+        self._taker: Taker | None = None
+
+    def start(self) -> None:
+        """Start working on what is due, and taking in commands where the broker is a Redis."""
+        self._loop.call(self._start())
+
+    def stop(self, grace: float = 5.0) -> None:
+        """Take nothing new from the schedule; let open calls end for `grace` seconds."""
+        self._loop.call(self._stop(grace))
+
+    def close(self) -> None:
+        """Close all connections and end the loop."""
+        self._loop.call(self._close())
+        self._loop.close()
+
+    def do(self, items: Sequence[Item]) -> None:
+        """Do what messages ask for; all of it is stored when this returns.
+
+        Raises:
+            StoreUnavailable: Redis did not take it in time; giving it again is harmless.
+
+        """
+        self._loop.call(self._do(items))
+
+    async def _start(self) -> None:
+        await self._engine.start()
+        broker = self._settings.redis_broker
+        if broker is not None:
+            redis = connect_to(broker)
+            self._taker = Taker(redis, self._settings.queue, self._engine.worker, self._do)
+            await self._taker.start()
+
+    async def _stop(self, grace: float) -> None:
+        if self._taker is not None:
+            await self._taker.stop()
+        await self._engine.stop(grace)
+
+    async def _build(self, configs: Mapping[str, BackendConfig]) -> tuple[Store, Engine, list[Http]]:
+        store = store_of(self._settings, configs)
+        backends = {name: backend_of(name, config) for name, config in configs.items()}
+        engine = Engine(store, backends, self._settings.slots, self._ring)
+        return store, engine, [backend.calls for backend in backends.values() if isinstance(backend.calls, Http)]
+
+    async def _close(self) -> None:
+        await asyncio.gather(*(http.aclose() for http in self._https))
+        await self._store.aclose()
+
+    async def _ring(self, backend: str) -> None:
+        """Tell other workers that there is more on a backend than this one can take."""
+        queue = reconcile_queue(self._settings, backend)
+        await asyncio.to_thread(app.send_task, "worker.reconcile", (backend,), queue=queue, expires=5, retry=False)
+
+    async def _do(self, items: Sequence[Item]) -> None:
+        await self._take([content for item in items if isinstance(item, Commands) for content in item.contents])
+        for item in items:
+            if isinstance(item, Order):
+                await self._order(item)
+            elif isinstance(item, Refusal):
+                await self._refuse(reject(item.content, item.message_id, item.reason))
+            elif isinstance(item, Bell):
+                self._engine.wake(item.backend)
+
+    async def _take(self, contents: Sequence[tuple[object, str]]) -> None:
+        now = await self._now()
+        judged = [(content, self._intake.take(content, command_id, now)) for content, command_id in contents]
+        taken = [(content, one) for content, one in judged if isinstance(one, Acceptance)]
+        refused = [one for _, one in judged if isinstance(one, Rejection)]
+        verdicts = await self._patiently(lambda: self._store.accept_all([one for _, one in taken]))
+        for (content, one), accepted in zip(taken, verdicts, strict=True):
+            if accepted.verdict == "conflict":
+                refused.append(reject(content, one.command_id, CONFLICT))
+            elif one.signed is not None and accepted.verdict in SIGNATURE_VERDICTS:
+                refused.append(refuse(content, one.command_id, SIGNATURE_VERDICTS[accepted.verdict](one.signed)))
+        for rejection in refused:
+            await self._refuse(rejection)
+        for backend in {one.backend for _, one in taken}:
+            self._engine.wake(backend)
+
+    async def _now(self) -> datetime:
+        return await self._patiently(self._store.now) if self._intake.signatures.on else EPOCH
+
+    async def _known(self, command_id: str) -> bool:
+        found = await self._patiently(lambda: self._store.find_command(command_id))
+        return bool(found)
+
+    async def _refuse(self, rejection: Rejection) -> None:
+        if rejection.expired and await self._known(rejection.data["command_id"]):
+            return  # It was taken in while its signature held, and only came again.
+        await self._patiently(lambda: self._store.reject(rejection))
+        log.warning(
+            "command.rejected",
+            command_id=rejection.data["command_id"],
+            backend=rejection.backend,
+            reason=rejection.log_reason or rejection.reason,
+        )
+
+    async def _order(self, item: Order) -> None:
+        give = self._store.abort if item.order == "abort" else self._store.attest
+        try:
+            await self._admit(item)
+            cancellation_id = await self._patiently(lambda: self._store.resolve(item.reference))
+            backend = await self._patiently(lambda: give(cancellation_id, item.word))
+        except Refused as refused:
+            await self._refuse(refuse(item.content, item.message_id, refused))
+            return
+        except UnknownCancellation as error:
+            await self._refuse(reject(item.content, item.message_id, str(error)))
+            return
+        log.info(f"cancellation.{item.order}", cancellation_id=cancellation_id, by=item.word, open=bool(backend))
+        self._engine.wake(backend)
+
+    async def _admit(self, item: Order) -> None:
+        """Check an order's signature, its producer's right to the backend, and that it is used once."""
+        signed = self._intake.signatures.check(item.content, await self._now())
+        if signed is None:
+            return
+        if signed.backends is not None:
+            found = await self._patiently(lambda: self._store.resolve(item.reference))
+            seen = await self._patiently(lambda: self._store.get(found))
+            if not signed.may_touch(seen.record.cancellation.backend):
+                raise out_of_reach(signed)
+        verdict = await self._patiently(lambda: self._store.use(signed, item.message_id))
+        if verdict in SIGNATURE_VERDICTS:
+            raise SIGNATURE_VERDICTS[verdict](signed)
+
+    async def _patiently(self, work: Callable[[], Awaitable[Result]]) -> Result:
+        """Try again while Redis is away, until the broker would redeliver the message anyway."""
+        deadline = asyncio.get_running_loop().time() + STORE_PATIENCE
+        while True:
+            try:
+                return await work()
+            except StoreUnavailable:
+                if asyncio.get_running_loop().time() > deadline:
+                    raise
+                await asyncio.sleep(0.2)
+
+
+@cache
+def _runtime(_pid: int) -> Runtime:
+    settings = Settings.load().discovered()
+    return Runtime(settings, deployment_of(settings))
+
+
+def runtime() -> Runtime:
+    """Return this process's runtime; it is built when first asked for, also in a forked child."""
+    return _runtime(os.getpid())
