@@ -76,7 +76,7 @@ class Runtime:
         broker = self._settings.redis_broker
         if broker is not None:
             redis = connect_to(broker)
-            self._taker = Taker(redis, self._settings.queue, self._engine.worker, self._do)
+            self._taker = Taker(redis, self._settings.queue, self._engine.worker, self._do, self._store.fullness)
             await self._taker.start()
 
     async def _stop(self, grace: float) -> None:

@@ -112,6 +112,12 @@ class Store:
         now, *due = await self._run("beat", worker, int(life * 1000), *backends)
         return moment(int(now)), [moment(int(one)) if int(one) >= 0 else None for one in due]
 
+    async def fullness(self) -> float:
+        """Return the share of Redis's memory limit that is used; 0 where there is no limit."""
+        memory = await self._call(self._redis.info("memory"))
+        limit = float(memory.get("maxmemory", 0))
+        return float(memory["used_memory"]) / limit if limit else 0.0
+
     async def leave(self, worker: str) -> None:
         """Say that a worker is gone, so that others take over at once what it still holds."""
         await self._call(self._redis.delete(f"{self._base}:beat:{worker}"))

@@ -33,18 +33,24 @@ PRIORITIES = ("", "\x06\x163", "\x06\x166", "\x06\x169")
 """The suffixes of a queue's lists in kombu's Redis transport (`priority_steps` 0, 3, 6, 9; 0 is the most urgent)."""
 
 Handle = Callable[[Sequence[Item]], Awaitable[None]]
+Fullness = Callable[[], Awaitable[float]]
+
+FULL = 0.9
+"""The share of the store's memory over which nothing new is taken in, so that open work can still be written."""
 
 
 class Taker:
     """One worker's door to the command queue of a Redis broker."""
 
-    def __init__(self, redis: Redis, queue: str, name: str, handle: Handle) -> None:
+    def __init__(self, redis: Redis, queue: str, name: str, handle: Handle, fullness: Fullness) -> None:
         self._redis = redis
         self._queue = queue
         self._prefix = f"{queue}.taken"
         self._name = name
         self._list = f"{self._prefix}:{name}"
         self._handle = handle
+        self._fullness = fullness
+        self._full = False
         self._take = script(redis, source("take"))
         self._return = script(redis, source("return"))
         self._tasks: list[asyncio.Task[None]] = []
@@ -68,7 +74,9 @@ class Taker:
     async def _run(self) -> None:
         while not self._stopping:
             try:
-                if not await self._take_batch():
+                if self._full:
+                    await asyncio.sleep(RETRY)
+                elif not await self._take_batch():
                     await self._wait()
             except (RedisError, OSError, StoreUnavailable) as error:
                 log.warning("taker.unavailable", error=f"{type(error).__name__}: {error}")
@@ -111,9 +119,18 @@ class Taker:
         while not self._stopping:  # redis-py may swallow a cancellation
             try:
                 await self._beat()
-            except (RedisError, OSError) as error:
+                self._mind(await self._fullness())
+            except (RedisError, OSError, StoreUnavailable) as error:
                 log.warning("taker.unavailable", error=f"{type(error).__name__}: {error}")
             await asyncio.sleep(BEAT_LIFE / 4)
+
+    def _mind(self, fullness: float) -> None:
+        """Stop taking in while the store is nearly full, and say so."""
+        if (fullness > FULL) is self._full:
+            return
+        self._full = not self._full
+        event = "intake.paused" if self._full else "intake.resumed"
+        log.warning(event, used=round(fullness, 3), reason=f"nothing new is taken in over {FULL:.0%} of maxmemory")
 
     async def _beat(self) -> None:
         keys = [f"{self._prefix}:takers", self._queue]

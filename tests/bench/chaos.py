@@ -12,7 +12,7 @@ import random
 import sys
 import tempfile
 import time
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -49,7 +49,7 @@ class Chaos:
     workers: list[Worker] = field(default_factory=list)
     kills: int = 0
     redis_kills: list[float] = field(default_factory=list)
-    cpu: Counter[str] = field(default_factory=Counter)
+    cpu: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     problems: list[tuple[str, str]] = field(default_factory=list)
     _made: int = 0
     _seen: int = 0
@@ -236,7 +236,7 @@ def run(options: argparse.Namespace, directory: Path) -> dict[str, Any]:
     """Make a deployment, torment it, and judge it."""
     server = Server(directory / "redis", "always" if options.kill_redis else "everysec")
     sim = Remote(options.seed, finished=options.intake)
-    env = environment(server, write_backends(directory, sim.roots), ENV)
+    env = environment(server, write_backends(directory, sim.roots, options.in_flight), ENV)
     rate = 0.0 if options.intake else options.rate
     chaos = Chaos(
         options,
@@ -285,6 +285,7 @@ def main() -> int:
     parser.add_argument("--kill-redis", action="store_true", help="kill Redis too; it runs with appendfsync always")
     parser.add_argument("--intake", action="store_true", help="bursts of 600 commands for jobs that have ended")
     parser.add_argument("--max-open", type=int, default=6000, help="the sender waits while more are unfinished")
+    parser.add_argument("--in-flight", type=int, default=24, help="calls at once per backend, of all workers")
     parser.add_argument("--patience", type=float, default=300, help="seconds to wait for the end")
     parser.add_argument("--json", type=Path, help="write the report there too")
     options = parser.parse_args()

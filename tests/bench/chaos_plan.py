@@ -91,15 +91,16 @@ force_after = {FORCE_AFTER}
 poll = {{ first = "200ms", max = "1s" }}
 timeout = {TIMEOUT}
 breaker = {{ failures = 30, pause = "2s" }}
+max_in_flight = {{in_flight}}
 """
 
 
-def backends_file(roots: Mapping[str, str]) -> str:
+def backends_file(roots: Mapping[str, str], in_flight: int) -> str:
     """Write the backends file; `roots` are the simulators' addresses."""
     mounts = {"ess": "", "oml": "", "mrs": "/mrs", "sahara": "/sahara"}
     return "\n".join(
         f'[backends.{place.name}]\nbase_url = "{roots[place.name]}{mounts[place.system]}"\n'
-        f"{place.config.replace('{root}', roots[place.name])}{SHARED}"
+        f"{place.config.replace('{root}', roots[place.name])}{SHARED.replace('{in_flight}', str(in_flight))}"
         for place in PLACES
     )
 
@@ -235,8 +236,8 @@ def faults(share: float, seed: int, place: Place) -> list[dict[str, Any]]:
     ]
 
 
-def write_backends(directory: Path, roots: Mapping[str, str]) -> Path:
+def write_backends(directory: Path, roots: Mapping[str, str], in_flight: int) -> Path:
     """Write the backends file into a directory."""
     file = directory / "backends.toml"
-    file.write_text(backends_file(roots))
+    file.write_text(backends_file(roots, in_flight))
     return file

@@ -63,7 +63,11 @@ class Sender:
 
     def __init__(self, url: str, seed: int, rate: float, *, finished: bool) -> None:
         context = multiprocessing.get_context("spawn")
-        self._shared = {"sent": context.Value("q", 0), "limit": context.Value("q", 0), "stop": context.Event()}
+        self._shared: dict[str, Any] = {
+            "sent": context.Value("q", 0),
+            "limit": context.Value("q", 0),
+            "stop": context.Event(),
+        }
         broker = url.replace("unix://", "redis+socket://")
         args = (self._shared, broker, seed, rate, finished)
         self._process = context.Process(target=main, args=args, daemon=True)

@@ -111,15 +111,7 @@ def check_sequences(findings: Findings, by_cancellation: Mapping[str, Sequence[E
 
 def check_job(findings: Findings, case: Case, lists: Sequence[float]) -> None:
     """Hold one job's events against its truth."""
-    findings.effects[max(Counter((one.verb) for one in _own(case) if one.effect).values(), default=0)] += 1
-    calls = len([one for one in _own(case) if one.verb in CHANGING])
-    findings.calls[calls] += 1
-    if calls > findings.busiest[0]:
-        findings.busiest = calls, str(case)
-    for job_id, own in case.by_id.items():
-        for verb in CHANGING:
-            if sum(one.effect for one in own if one.verb == verb) > 1:
-                findings.add("second effects", f"{job_id} {verb}: {case}")
+    _count(findings, case)
     _check_repeats(findings, case, lists)
     _check_forces(findings, case)
     ends = case.finished()
@@ -135,6 +127,18 @@ def check_job(findings: Findings, case: Case, lists: Sequence[float]) -> None:
         findings.add("wrong outcomes", f"{ends[0]['outcome']}, allowed {sorted(allowed)}: {case}")
     elif len(allowed) > 1:
         findings.figures["outcomes that may read as after"] += 1
+
+
+def _count(findings: Findings, case: Case) -> None:
+    findings.effects[max(Counter((one.verb) for one in _own(case) if one.effect).values(), default=0)] += 1
+    calls = len([one for one in _own(case) if one.verb in CHANGING])
+    findings.calls[calls] += 1
+    if calls > findings.busiest[0]:
+        findings.busiest = calls, str(case)
+    for job_id, own in case.by_id.items():
+        for verb in CHANGING:
+            if sum(one.effect for one in own if one.verb == verb) > 1:
+                findings.add("second effects", f"{job_id} {verb}: {case}")
 
 
 def _own(case: Case) -> Sequence[Asked]:

@@ -39,6 +39,11 @@ class Desk:
         return self.items
 
 
+async def roomy() -> float:
+    """Return how full a store is that has no limit."""
+    return 0.0
+
+
 @pytest.fixture
 def sender(redis_url: str) -> Iterator[Celery]:
     app = Celery(broker=redis_url.replace("unix://", "redis+socket://"))
@@ -53,7 +58,7 @@ def desk() -> Desk:
 
 @pytest.fixture
 async def taker(redis: Redis, desk: Desk) -> AsyncIterator[Taker]:
-    one = Taker(Redis(connection_pool=redis.connection_pool), "commands", "w1", desk.handle)
+    one = Taker(Redis(connection_pool=redis.connection_pool), "commands", "w1", desk.handle, roomy)
     yield one
     await one.stop()
 
@@ -148,7 +153,7 @@ async def test_what_a_dead_taker_held_goes_back_to_the_queue(
     redis: Redis, redis_url: str, desk: Desk, sender: Celery, taker: Taker
 ) -> None:
     message_id = await send(sender, "worker.cancel", kwargs=COMMAND)
-    dead = Taker(Redis.from_url(redis_url), "commands", "dead", desk.handle)
+    dead = Taker(Redis.from_url(redis_url), "commands", "dead", desk.handle, roomy)
     await dead._beat()
     await dead._take(keys=["commands.taken:dead", "commands"], args=[10])
     await redis.delete("commands.taken:dead:beat")
@@ -162,7 +167,7 @@ async def test_what_a_living_taker_holds_stays_its_own(
     redis: Redis, redis_url: str, desk: Desk, sender: Celery
 ) -> None:
     await send(sender, "worker.cancel", kwargs=COMMAND)
-    first, second = (Taker(Redis.from_url(redis_url), "commands", name, desk.handle) for name in ("w1", "w2"))
+    first, second = (Taker(Redis.from_url(redis_url), "commands", name, desk.handle, roomy) for name in ("w1", "w2"))
     await first._beat()
     await first._take(keys=["commands.taken:w1", "commands"], args=[10])
     await second._beat()
@@ -171,3 +176,21 @@ async def test_what_a_living_taker_holds_stays_its_own(
     assert await redis.llen("commands") == 0  # type: ignore[misc]
     await first._redis.aclose()
     await second._redis.aclose()
+
+
+async def test_takes_nothing_while_the_store_is_nearly_full(redis: Redis, desk: Desk, sender: Celery) -> None:
+    fullness = [0.95]
+
+    async def used() -> float:
+        return fullness[0]
+
+    one = Taker(Redis(connection_pool=redis.connection_pool), "commands", "w1", desk.handle, used)
+    one._mind(await used())
+    await one.start()
+    await send(sender, "worker.cancel", kwargs=COMMAND)
+    await one._beat()
+    assert await redis.llen("commands") == 1  # type: ignore[misc]
+
+    fullness[0] = 0.5
+    assert len(await desk.wait_for(1)) == 1
+    await one.stop()
