@@ -7,6 +7,7 @@ import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from math import inf
 from typing import Any
 
 from redis.asyncio import Redis
@@ -62,17 +63,18 @@ class DeadLetters:
         self._base = f"{{{prefix}}}"
         self._forget = script(redis, source("lib") + source("forget"))
 
-    async def list(self) -> AsyncIterator[DeadLetter]:
-        """Walk through all of them, oldest first."""
-        after = "-"
-        while True:
+    async def list(self, limit: int | None = None) -> AsyncIterator[DeadLetter]:
+        """Walk through them, oldest first, `limit` at most."""
+        after, left = "-", inf if limit is None else limit
+        while left > 0:
+            count = int(min(PAGE, left))
             with translated():
-                page: Any = await self._redis.xrange(f"{self._base}:dead", min=after, count=PAGE)
+                page: Any = await self._redis.xrange(f"{self._base}:dead", min=after, count=count)
             for entry, fields in page:
                 yield _read(entry, fields)
-            if len(page) < PAGE:
+            if len(page) < count:
                 return
-            after = f"({page[-1][0].decode()}"
+            after, left = f"({page[-1][0].decode()}", left - count
 
     async def get(self, letter_id: str) -> DeadLetter:
         """Return one.

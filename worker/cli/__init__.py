@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 from config import logs
 from config.errors import ConfigurationError
 from config.settings import Settings
-from worker.cli import check, demo, events, orders, reading, sending, simulator, up
+from worker.cli import check, demo, events, letters, orders, reading, sending, simulator, up
 from worker.cli.exits import Exit
 from worker.errors import CancellerError, InvalidCommand, StoreUnavailable
 
@@ -43,6 +43,9 @@ for panel, name, command in (
     (RUNNING, "simulator", simulator.simulator),
 ):
     app.command(name, rich_help_panel=panel)(command)
+app.add_typer(
+    letters.app, name="dead-letters", rich_help_panel=OPERATORS, help="Show what was refused, and try it again."
+)
 
 
 def main() -> None:
