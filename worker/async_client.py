@@ -23,7 +23,7 @@ from worker.store import Retention, Store
 
 CHUNK = 500
 """Commands in one message of `submit_many`."""
-LONGEST = 31 * 86400.0
+LONGEST = 366 * 86400.0
 """Seconds; command ids are looked for this far back, which no backend's `give_up_after` should exceed."""
 BLOCK = 1.0
 """Seconds to wait for an event before the record is looked at again."""
@@ -51,11 +51,12 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class AsyncCancellation:
-    """A command that was sent; `after` is the events' position before it was."""
+    """A command that was sent; `after` is the events' position before it was, `job` its backend and job id."""
 
     client: AsyncClient
     command_id: str
     after: str
+    job: tuple[str, str]
 
     async def wait(self, timeout: float | None = None) -> Result:  # noqa: ASYNC109 - as `Client` has it
         """Wait for the end, `timeout` seconds at most.
@@ -65,7 +66,7 @@ class AsyncCancellation:
             Rejected: the command was refused.
 
         """
-        return await self.client.wait(self.command_id, timeout, after=self.after)
+        return await self.client.wait(self.command_id, timeout, after=self.after, job=self.job)
 
     async def get(self) -> Snapshot:
         """Return what is known of it now; raises UnknownCancellation while no worker has taken the command in."""
@@ -124,7 +125,7 @@ class AsyncClient:
         after = await self._store.last_event_id()
         for start in range(0, len(contents), CHUNK):
             await self._task("worker.submit", {"commands": contents[start : start + CHUNK]})
-        return [AsyncCancellation(self, content["command_id"], after) for content in contents]
+        return [self._sent(content, after) for content in contents]
 
     async def abort(self, reference: str, *, by: str, reason: str) -> None:
         """Withdraw a cancellation, named by its id or a command's."""
@@ -183,8 +184,17 @@ class AsyncClient:
                 found.append(event)
         return found
 
-    async def wait(self, reference: str, timeout: float | None = None, *, after: str = "") -> Result:  # noqa: ASYNC109 - as `Client` has it
+    async def wait(
+        self,
+        reference: str,
+        timeout: float | None = None,  # noqa: ASYNC109 - as `Client` has it
+        *,
+        after: str = "",
+        job: tuple[str, str] | None = None,
+    ) -> Result:
         """Wait for a cancellation's end, named by its id or a command's; `timeout` in seconds.
+
+        With `job`, its backend and job id, no other job's end is taken for it.
 
         Raises:
             StillOpen: it has not ended in time.
@@ -194,7 +204,7 @@ class AsyncClient:
         position = after or await self._store.last_event_id()
         deadline = inf if timeout is None else asyncio.get_running_loop().time() + timeout
         while (left := deadline - asyncio.get_running_loop().time()) > 0:
-            result = await self._ended(reference)
+            result = await self._ended(reference, job)
             if result is not None:
                 return result
             position = await self._next_events(reference, position, min(BLOCK, left))
@@ -224,7 +234,10 @@ class AsyncClient:
         fields = _identified({"verb": verb, **content}, "command")
         after = await self._store.last_event_id()
         await self._task(f"worker.{verb}", {name: value for name, value in fields.items() if name != "verb"})
-        return AsyncCancellation(self, fields["command_id"], after)
+        return self._sent(fields, after)
+
+    def _sent(self, fields: Mapping[str, Any], after: str) -> AsyncCancellation:
+        return AsyncCancellation(self, fields["command_id"], after, (fields["backend"], str(fields["job_id"])))
 
     async def _task(self, name: str, kwargs: Mapping[str, Any]) -> None:
         await asyncio.to_thread(self._sender.send_task, name, kwargs=dict(kwargs), queue=self._queue)
@@ -237,13 +250,15 @@ class AsyncClient:
                 raise Rejected(str(event.data.get("error")))
         return page[-1][0] if page else position
 
-    async def _ended(self, reference: str) -> Result | None:
+    async def _ended(self, reference: str, job: tuple[str, str] | None) -> Result | None:
         try:
             seen = await self.get(reference)
         except UnknownCancellation:
             return None
-        if seen.record.outcome is None:
-            return None
+        cancellation = seen.record.cancellation
+        another = job is not None and job != (cancellation.backend, cancellation.job_id)
+        if seen.record.outcome is None or another:
+            return None  # a command id that was used before names another job until ours is rejected
         event = await self._store.event(seen.record.last_event)
         return result_of(seen, event)
 

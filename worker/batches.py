@@ -31,20 +31,23 @@ class Batches(Generic[Item, Result]):
         return await future
 
     async def _run(self) -> None:
-        await asyncio.sleep(0)
-        while self._waiting:
-            group, self._waiting = self._waiting[: self._limit], self._waiting[self._limit :]
-            await self._send(group)
-        self._flusher = None
+        try:
+            await asyncio.sleep(0)
+            while self._waiting:
+                group, self._waiting = self._waiting[: self._limit], self._waiting[self._limit :]
+                await self._send(group)
+        finally:
+            self._flusher = None
 
     async def _send(self, group: list[tuple[Item, asyncio.Future[Result]]]) -> None:
         try:
             results = await self._flush([item for item, _ in group])
+            pairs = list(zip(group, results, strict=True))
         except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to those who wait for it
             for _, future in group:
                 if not future.done():
                     future.set_exception(error)
             return
-        for (_, future), result in zip(group, results, strict=True):
+        for (_, future), result in pairs:
             if not future.done():
                 future.set_result(result)

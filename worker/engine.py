@@ -17,6 +17,7 @@ import structlog
 
 from worker.connection import ended
 from worker.errors import StoreUnavailable
+from worker.model import Lane
 from worker.reconcile import Backend, Clock, Pass, context
 from worker.store import Store
 from worker.transitions import Claim, Claims, Limits
@@ -27,6 +28,8 @@ BEAT = 1.0
 BEAT_LIFE = 5.0
 TRIM_EVERY = 60.0
 RETRY_STORE = 0.5
+FAREWELL = 1.0
+"""Seconds to say goodbye: with Redis away it goes without."""
 GATHER = 0.01
 """Seconds to wait for more free slots before the next claim, so that one claim brings many records."""
 BLOCKED = 0.1
@@ -50,6 +53,8 @@ class Drain:
         self._ring = ring
         self._passes: set[asyncio.Task[None]] = set()
         self._wake_at = 0.0
+        self._batch = 0
+        self._bell: asyncio.Task[None] | None = None
         self._more = False
         self._moved = asyncio.Event()
         self._stopping = False
@@ -76,6 +81,9 @@ class Drain:
             except StoreUnavailable as error:
                 log.warning("engine.store_unavailable", backend=self._backend.name, error=str(error))
                 self.wake_in(RETRY_STORE)
+            except Exception:
+                log.exception("engine.claim_failed", backend=self._backend.name)
+                self.wake_in(RETRY_STORE)
 
     async def settle(self, seconds: float) -> None:
         """Claim no more; let the passes in flight end, and after `seconds` leave them to whoever claims them next."""
@@ -84,6 +92,8 @@ class Drain:
         if self._passes:
             _, late = await asyncio.wait(self._passes, timeout=seconds)
             await ended(late)
+        if self._bell is not None:
+            await ended([self._bell])
 
     async def _rest(self) -> None:
         loop = asyncio.get_running_loop()
@@ -105,7 +115,14 @@ class Drain:
         claims = await self._store.claim(
             backend.name,
             self._worker,
-            Limits(free, backend.lease, backend.max_in_flight, backend.rate, backend.batch_slots),
+            Limits(
+                free,
+                backend.lease,
+                backend.max_in_flight,
+                backend.rate,
+                backend.batch_slots,
+                max(1, self._slots * 3 // 4) - self._batch,
+            ),
         )
         if self._stopping:
             return  # what was claimed comes back once this worker says that it is gone
@@ -113,10 +130,22 @@ class Drain:
             self._start(claim, claims, Clock(claims.now, clock_start.started))
         self._more = len(claims.claims) >= free
         if self._more:
-            await self._ring(backend.name)
+            self._ring_once()
         elif claims.next_due is not None:
             wait = (claims.next_due - claims.now).total_seconds()
             self.wake_in(wait if wait > 0 else BLOCKED)
+
+    def _ring_once(self) -> None:
+        """Tell other workers that there is more, without waiting for the broker: one bell on its way at most."""
+        if self._bell is None or self._bell.done():
+            self._bell = asyncio.create_task(self._ring_safely())
+
+    async def _ring_safely(self) -> None:
+        try:
+            await self._ring(self._backend.name)
+        except Exception as error:  # noqa: BLE001 - a bell that is not heard costs a second, no more
+            log.warning("engine.bell_unheard", backend=self._backend.name, error=type(error).__name__)
+        await asyncio.sleep(BEAT)
 
     def _start(self, claim: Claim, claims: Claims, clock: Clock) -> None:
         task = asyncio.create_task(self._pass(claim, claims, clock))
@@ -131,6 +160,8 @@ class Drain:
 
     async def _pass(self, claim: Claim, claims: Claims, clock: Clock) -> None:
         cancellation = claim.record.cancellation
+        in_batch = cancellation.orders.lane is Lane.BATCH
+        self._batch += in_batch
         try:
             due = await Pass(claim, self._backend, self._store, clock).run(claims.suspect, blind=claims.blind)
         except StoreUnavailable as error:
@@ -140,6 +171,8 @@ class Drain:
         else:
             if due is not None:
                 self.wake_in((due - clock.now()).total_seconds())
+        finally:
+            self._batch -= in_batch
 
 
 class Engine:
@@ -170,8 +203,9 @@ class Engine:
         self._stopping = True
         await ended(self._tasks)
         try:
-            await self._store.leave(self.worker)
-        except StoreUnavailable as error:
+            async with asyncio.timeout(FAREWELL):
+                await self._store.leave(self.worker)
+        except (StoreUnavailable, TimeoutError) as error:
             log.warning("engine.store_unavailable", error=str(error))
         log.info("engine.stopped", worker=self.worker)
 
@@ -187,15 +221,26 @@ class Engine:
         except StoreUnavailable as error:
             log.warning("engine.store_unavailable", error=str(error))
             return
+        except Exception:
+            log.exception("engine.beat_failed")
+            return
         for name, at in zip(names, due, strict=True):
             if at is not None:
                 self._drains[name].wake_in((at - now).total_seconds())
+
+    async def _mind_strangers(self) -> None:
+        """Say so where cancellations are open on backends that are not configured here (any more)."""
+        for name in set(await self._store.backends()) - set(self._drains):
+            log.warning("engine.backend_not_configured", backend=name, hint="its open cancellations wait for a worker")
 
     async def _keep_trimming(self) -> None:
         while not self._stopping:
             try:
                 now, _ = await self._store.beat(self.worker, BEAT_LIFE, ())
                 await self._store.trim(now)
+                await self._mind_strangers()
             except StoreUnavailable as error:
                 log.warning("engine.store_unavailable", error=str(error))
+            except Exception:
+                log.exception("engine.trim_failed")
             await asyncio.sleep(TRIM_EVERY)

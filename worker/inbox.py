@@ -3,20 +3,38 @@
 from __future__ import annotations
 
 import base64
+import bz2
 import hashlib
 import json
-from collections.abc import Mapping
+import lzma
+import unicodedata
+import zlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
-
-from kombu.compression import decompress
+from typing import Any, Protocol, cast
 
 from worker.messages import SUBMIT_LIMIT
 
 VERBS: Mapping[str, str] = {"worker.cancel": "cancel", "worker.delete": "delete"}
 ORDERS: Mapping[str, str] = {"worker.abort": "abort", "worker.attest": "attest"}
-MESSAGE_LIMIT = 16 * 1024 * 1024
-"""Bytes of a message's body after decompression; 1,000 of the largest commands are less."""
+MESSAGE_LIMIT = 256 * 1024 * 1024
+"""Bytes of a message's body after decompression; 1,000 of the largest commands are less, however they are escaped."""
+ID_LIMIT = 128
+
+
+class Decompressor(Protocol):
+    """What the standard library's decompressors have in common."""
+
+    def decompress(self, data: bytes, max_length: int = ...) -> bytes:
+        """Return at most `max_length` bytes."""
+
+
+DECOMPRESSORS: Mapping[str, Callable[[], Decompressor]] = {
+    "application/x-gzip": lambda: cast("Decompressor", zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)),
+    "application/x-bz2": bz2.BZ2Decompressor,
+    "application/x-lzma": lzma.LZMADecompressor,
+}
+"""By kombu's names. Each stops at a bound: a small message must not become a large one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +133,7 @@ def decode(raw: bytes) -> Item:
             return unreadable(raw, f"its content type is {envelope.get('content-type')!r:.60}, and only JSON is taken")
         content = json.loads(_body(envelope["body"], headers, properties, envelope.get("content-encoding")))
         return _task(headers, content, unnamed)
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, OSError) as error:
+    except Exception as error:  # noqa: BLE001 - whatever a stranger's bytes may raise, they are refused
         return unreadable(raw, f"{type(error).__name__}: {error!s:.200}")
 
 
@@ -132,15 +150,30 @@ def digest(raw: bytes) -> str:
 def _body(body: str, headers: Mapping[str, Any], properties: Mapping[str, Any], encoding: str | None) -> str:
     data = base64.b64decode(body) if properties.get("body_encoding") == "base64" else body.encode()
     if headers.get("compression"):
-        data = decompress(data, headers["compression"])
-    if len(data) > MESSAGE_LIMIT:
-        raise ValueError(f"its body is over {MESSAGE_LIMIT} bytes")
+        data = _decompressed(data, headers["compression"])
     return data.decode(encoding if encoding in {"utf-8", "ascii", "us-ascii"} else "utf-8")
+
+
+def _decompressed(data: bytes, compression: str) -> bytes:
+    if compression not in DECOMPRESSORS:
+        raise ValueError(f"its compression is {compression!r:.60}; known: {', '.join(DECOMPRESSORS)}")
+    found = DECOMPRESSORS[compression]().decompress(data, MESSAGE_LIMIT + 1)
+    if len(found) > MESSAGE_LIMIT:
+        raise ValueError(f"its body is over {MESSAGE_LIMIT} bytes")
+    return found
+
+
+def _named(message_id: object, unnamed: str) -> str:
+    """Return a message's own id if it can be a command's id, else the one that its bytes have."""
+    usable = isinstance(message_id, str) and 0 < len(message_id) <= ID_LIMIT
+    if usable and not any(unicodedata.category(char) in {"Cc", "Cs"} for char in str(message_id)):
+        return str(message_id)
+    return unnamed
 
 
 def _task(headers: Mapping[str, Any], content: Any, unnamed: str) -> Item:
     if "task" in headers:
         args, kwargs, *_ = content
-        return read(str(headers["task"]), str(headers.get("id") or unnamed), args, kwargs)
-    task, message_id = str(content["task"]), str(content.get("id") or unnamed)
+        return read(str(headers["task"]), _named(headers.get("id"), unnamed), args, kwargs)
+    task, message_id = str(content["task"]), _named(content.get("id"), unnamed)
     return read(task, message_id, content.get("args") or [], content.get("kwargs") or {})

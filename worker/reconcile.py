@@ -96,6 +96,7 @@ class Pass:
         self._cancellation = claim.record.cancellation
         self._facts: list[Fact] = []
         self._calls = 0
+        self._paid = 1
         self._unanswered = False
         self._due: datetime | None = None
 
@@ -254,7 +255,7 @@ class Pass:
                 facts=tuple(self._facts),
                 due=due,
                 matters=matters(self._cancellation, self._policy),
-                calls=self._calls,
+                calls=self._unpaid(),
                 verdict=self._verdict(),
             )
         )
@@ -266,6 +267,12 @@ class Pass:
             log.warning("cancellation.fenced", **context(self._cancellation))
         self._facts, self._calls = [], 0
         return result == 1
+
+    def _unpaid(self) -> int:
+        """Return how many calls the rate limit has not been charged for; the claim has paid for the first one."""
+        unpaid = max(0, self._calls - self._paid)
+        self._paid = max(0, self._paid - self._calls)
+        return unpaid
 
     def _verdict(self) -> str:
         if self._unanswered:

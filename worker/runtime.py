@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import cache
 from typing import TypeVar
@@ -19,7 +20,7 @@ from worker.backends.http import Http
 from worker.celery import app
 from worker.connection import LoopThread, connect_to
 from worker.engine import Engine
-from worker.errors import StoreUnavailable, UnknownCancellation
+from worker.errors import NewerFormat, StoreUnavailable, UnknownCancellation
 from worker.inbox import Bell, Commands, Item, Order, Refusal
 from worker.intake import EPOCH, refuse, reject
 from worker.signing import Refused, out_of_reach, replayed, throttled
@@ -35,7 +36,13 @@ Result = TypeVar("Result")
 CONFLICT = "command_id: it is another command's, with another content"
 SIGNATURE_VERDICTS = {"replayed": replayed, "throttled": throttled}
 STORE_PATIENCE = 10.0
-"""Seconds that a task waits for Redis before it hands its message back; the broker redelivers after 15."""
+"""Seconds that a message waits for the store before it goes back; a Redis broker redelivers after 15."""
+QUORUM_PATIENCE = 1200.0
+"""The same with another broker: RabbitMQ's quorum queues drop a message that came back 20 times."""
+SLICE = 100
+"""Commands that are judged in one go: whoever judges for too long looks dead to the others."""
+STOP_LIMIT = 9.0
+"""Seconds that a stop may take in all."""
 
 
 class Runtime:
@@ -44,6 +51,7 @@ class Runtime:
     def __init__(self, settings: Settings, deployment: Deployment) -> None:
         configs = deployment.backends
         self._settings = settings
+        self._patience = STORE_PATIENCE if settings.redis_broker is not None else QUORUM_PATIENCE
         self._intake = intake_of(configs, deployment.producers)
         self._loop = LoopThread("canceller")
         self._store, self._engine, self._https = self._loop.call(self._build(configs))
@@ -55,7 +63,8 @@ class Runtime:
 
     def stop(self, grace: float = 5.0) -> None:
         """Take nothing new from the schedule; let open calls end for `grace` seconds."""
-        self._loop.call(self._stop(grace))
+        with suppress(TimeoutError):
+            self._loop.call(self._stop(grace), STOP_LIMIT)
 
     def close(self) -> None:
         """Close all connections and end the loop."""
@@ -111,19 +120,30 @@ class Runtime:
 
     async def _take(self, contents: Sequence[tuple[object, str]]) -> None:
         now = await self._now()
-        judged = [(content, self._intake.take(content, command_id, now)) for content, command_id in contents]
+        judged: list[tuple[object, Acceptance | Rejection]] = []
+        for start in range(0, len(contents), SLICE):
+            slice_ = contents[start : start + SLICE]
+            judged += [(content, self._intake.take(content, command_id, now)) for content, command_id in slice_]
+            await asyncio.sleep(0)
         taken = [(content, one) for content, one in judged if isinstance(one, Acceptance)]
         refused = [one for _, one in judged if isinstance(one, Rejection)]
         verdicts = await self._patiently(lambda: self._store.accept_all([one for _, one in taken]))
+        newer = ""
         for (content, one), accepted in zip(taken, verdicts, strict=True):
             if accepted.verdict == "conflict":
                 refused.append(reject(content, one.command_id, CONFLICT))
+            elif accepted.verdict == "newer":
+                newer = accepted.cancellation_id
             elif one.signed is not None and accepted.verdict in SIGNATURE_VERDICTS:
                 refused.append(refuse(content, one.command_id, SIGNATURE_VERDICTS[accepted.verdict](one.signed)))
         for rejection in refused:
             await self._refuse(rejection)
         for backend in {one.backend for _, one in taken}:
             self._engine.wake(backend)
+        if newer:
+            raise NewerFormat(
+                f"the record of {newer} was written by a newer version: a newer worker must take its join"
+            )
 
     async def _now(self) -> datetime:
         return await self._patiently(self._store.now) if self._intake.signatures.on else EPOCH
@@ -174,7 +194,7 @@ class Runtime:
 
     async def _patiently(self, work: Callable[[], Awaitable[Result]]) -> Result:
         """Try again while Redis is away, until the broker would redeliver the message anyway."""
-        deadline = asyncio.get_running_loop().time() + STORE_PATIENCE
+        deadline = asyncio.get_running_loop().time() + self._patience
         while True:
             try:
                 return await work()

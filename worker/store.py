@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, cast
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from worker import records
 from worker.batches import Batches
@@ -33,8 +33,11 @@ from worker.transitions import (
 
 FORMAT = 1
 DAY = 86400.0
+PASSING = ("OOM", "LOADING", "READONLY", "MASTERDOWN", "BUSY", "MISCONF", "NOREPLICAS", "CLUSTERDOWN", "TRYAGAIN")
+"""How Redis begins the errors that pass; redis-py has no class for all of them."""
 GROUP = 100
 """How many records one script call moves at most: it keeps each under a few milliseconds."""
+GROUP_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +68,7 @@ class Store:
 
     async def accept_all(self, acceptances: Sequence[Acceptance]) -> list[Accepted]:
         """Take in many commands of one message."""
-        groups = (acceptances[start : start + GROUP] for start in range(0, len(acceptances), GROUP))
-        return [accepted for group in groups for accepted in await self._accept(group)]
+        return [accepted for group in grouped(acceptances) for accepted in await self._accept(group)]
 
     async def reject(self, rejection: Rejection) -> bool:
         """Refuse a command with an event and a dead letter; False if this very refusal was made before."""
@@ -92,6 +94,7 @@ class Store:
             limits.max_in_flight,
             limits.rate,
             limits.batch_slots,
+            limits.own_batch_slots,
         )
         now, suspect, due, blind = (int(part) for part in reply[:4])
         triples = zip(*(iter(reply[4:]),) * 3, strict=True)
@@ -261,7 +264,7 @@ class Store:
         base, backend = self._base, cancellation.backend
         names = [f"{base}:due:{backend}:{class_}" for class_ in ("ip", "if", "bp", "bf")]
         pipe = self._redis.pipeline(transaction=False)
-        for name in (*names, f"{base}:park:{backend}"):
+        for name in (*names, f"{base}:park:{backend}:i", f"{base}:park:{backend}:b"):
             pipe.zscore(name, cancellation.id)
         pipe.hexists(f"{base}:claims:{backend}", cancellation.id)
         *scores, claimed = await self._call(pipe.execute())
@@ -275,10 +278,30 @@ class Store:
             return await call
 
 
+def grouped(acceptances: Sequence[Acceptance]) -> Iterator[Sequence[Acceptance]]:
+    """Cut many commands into groups that one script call may take: by number, and by size."""
+    group: list[Acceptance] = []
+    size = 0
+    for one in acceptances:
+        length = len(accept_argument(one))
+        if group and (len(group) == GROUP or size + length > GROUP_BYTES):
+            yield group
+            group, size = [], 0
+        group.append(one)
+        size += length
+    if group:
+        yield group
+
+
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turn Redis's own errors into ours; their texts hold no secret."""
+    """Turn Redis's own errors into ours; their texts hold no secret.
+
+    What a script or a command is told to be wrong stays as it is: the same again would fail again.
+    """
     try:
         yield
     except (RedisError, OSError) as error:
+        if type(error) is ResponseError and not str(error).startswith(PASSING):
+            raise
         raise StoreUnavailable(f"Redis: {type(error).__name__}: {error}") from error

@@ -18,17 +18,21 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from worker.connection import ended
-from worker.errors import StoreUnavailable
+from worker.errors import NewerFormat, StoreUnavailable
 from worker.inbox import Item, decode, unreadable
 from worker.scripts import script, source
 
 log = structlog.get_logger(__name__)
 
 BATCH = 200
+BATCH_BYTES = 4 * 1024 * 1024
+"""How much one batch may hold: a worker that reads for too long looks dead to the others."""
 BLOCK = 1
 """Seconds that a worker waits for a message before it looks at the other priorities."""
 BEAT_LIFE = 4.0
 RETRY = 0.5
+FAREWELL = 1.0
+"""Seconds to say goodbye: with Redis away it goes without."""
 PRIORITIES = ("", "\x06\x163", "\x06\x166", "\x06\x169")
 """The suffixes of a queue's lists in kombu's Redis transport (`priority_steps` 0, 3, 6, 9; 0 is the most urgent)."""
 
@@ -57,7 +61,9 @@ class Taker:
         self._stopping = False
 
     async def start(self) -> None:
-        """Start taking."""
+        """Start taking, once this taker is known to live."""
+        with suppress(RedisError, OSError):
+            await self._beat()
         self._tasks = [asyncio.create_task(self._run()), asyncio.create_task(self._keep_beating())]
 
     async def stop(self) -> None:
@@ -67,8 +73,9 @@ class Taker:
             async with asyncio.timeout(2 * BLOCK + RETRY):
                 await self._tasks[0]
         await ended(self._tasks)
-        with suppress(RedisError, OSError):
-            await self._redis.delete(f"{self._list}:beat")
+        with suppress(RedisError, OSError, TimeoutError):
+            async with asyncio.timeout(FAREWELL):
+                await self._redis.delete(f"{self._list}:beat")
         await self._redis.aclose()
 
     async def _run(self) -> None:
@@ -81,6 +88,9 @@ class Taker:
             except (RedisError, OSError, StoreUnavailable) as error:
                 log.warning("taker.unavailable", error=f"{type(error).__name__}: {error}")
                 await asyncio.sleep(RETRY)
+            except Exception:
+                log.exception("taker.failed")
+                await asyncio.sleep(RETRY)
 
     async def _wait(self) -> None:
         """Wait for the next message; it is taken in the same step."""
@@ -88,12 +98,19 @@ class Taker:
 
     async def _take_batch(self) -> bool:
         """Take and settle one batch; what an earlier try left unsettled comes with it."""
-        keys = [self._list, *(self._queue + suffix for suffix in PRIORITIES)]
-        taken: list[bytes] = await self._take(keys=keys, args=[BATCH])
+        keys = [self._list, f"{self._prefix}:takers", *(self._queue + suffix for suffix in PRIORITIES)]
+        taken: list[bytes] = await self._take(keys=keys, args=[self._name, BATCH, BATCH_BYTES])
         if taken:
             await self._settle([(raw, decode(raw)) for raw in reversed(taken)])
-            await self._redis.delete(self._list)
+            await self._let_go(taken)
         return bool(taken)
+
+    async def _let_go(self, settled: Sequence[bytes]) -> None:
+        """Remove just what was settled: a wait that was cut off may have put a later message beside it."""
+        pipe = self._redis.pipeline(transaction=False)
+        for raw in reversed(settled):
+            pipe.lrem(self._list, -1, cast("Any", raw))
+        await pipe.execute()
 
     async def _settle(self, messages: Sequence[tuple[bytes, Item]]) -> None:
         try:
@@ -111,6 +128,9 @@ class Taker:
             await self._handle([item])
         except StoreUnavailable:
             raise
+        except NewerFormat as error:
+            log.warning("taker.left_to_newer_worker", error=str(error))
+            await cast("Awaitable[Any]", self._redis.lpush(self._queue, raw))
         except Exception as error:
             log.exception("taker.message_failed")
             await self._handle([unreadable(raw, f"{type(error).__name__} while it was taken in")])
@@ -122,6 +142,8 @@ class Taker:
                 self._mind(await self._fullness())
             except (RedisError, OSError, StoreUnavailable) as error:
                 log.warning("taker.unavailable", error=f"{type(error).__name__}: {error}")
+            except Exception:
+                log.exception("taker.failed")
             await asyncio.sleep(BEAT_LIFE / 4)
 
     def _mind(self, fullness: float) -> None:

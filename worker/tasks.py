@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import structlog
 from celery import Task
 from celery.exceptions import Reject
 from celery.signals import setup_logging
@@ -14,9 +15,11 @@ from celery.signals import setup_logging
 from config import logs
 from config.settings import Settings
 from worker.celery import app
-from worker.errors import StoreUnavailable
-from worker.inbox import read
+from worker.errors import NewerFormat, StoreUnavailable
+from worker.inbox import Refusal, read
 from worker.runtime import runtime
+
+log = structlog.get_logger(__name__)
 
 
 @setup_logging.connect
@@ -31,11 +34,16 @@ def task(name: str) -> Any:
 
     @app.task(name=name, bind=True)
     def run(self: Task[..., None], *args: Any, **kwargs: Any) -> None:
+        item = read(name, str(self.request.id), args, kwargs)
         try:
-            runtime().do([read(name, str(self.request.id), args, kwargs)])
-        except StoreUnavailable as error:
+            runtime().do([item])
+        except (StoreUnavailable, NewerFormat) as error:
             # Nothing that was sent is lost while Redis is away: the message goes back to the broker.
             raise Reject(str(error), requeue=True) from error
+        except Exception as error:
+            log.exception("task.failed", task=name, message_id=self.request.id)
+            reason = f"message: {type(error).__name__} while it was taken in"
+            runtime().do([Refusal({"args": list(args), "kwargs": kwargs}, str(self.request.id), reason)])
 
     return run
 

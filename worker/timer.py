@@ -22,8 +22,6 @@ def prepare(conf: Any, **_: Any) -> None:
     try:
         settings = Settings.load().discovered()
         conf.update(celery_settings(settings, list(backends_of(settings))))
-        if settings.redis_broker is not None:
-            conf.task_queues = [queue for queue in conf.task_queues if queue.name != settings.queue]
     except ConfigurationError as error:
         sys.stderr.write(f"canceller: the configuration has mistakes:\n{error}\n")
         raise SystemExit(2) from None
@@ -31,6 +29,16 @@ def prepare(conf: Any, **_: Any) -> None:
 
 class Timer(bootsteps.StartStopStep):
     """Starts the engine with the worker; drains it when the worker stops."""
+
+    def __init__(self, parent: Any, **options: Any) -> None:
+        """Choose the queues that Celery itself consumes, whatever `-Q` says: bells always, commands not from Redis."""
+        settings = Settings.load().discovered()
+        queues = parent.app.amqp.queues
+        for queue in parent.app.conf.task_queues:
+            queues.select_add(queue)
+        if settings.redis_broker is not None:
+            queues.deselect([settings.queue])
+        super().__init__(parent, **options)
 
     def start(self, parent: Any) -> None:  # noqa: ARG002 - Celery's signature
         """Start working on what is due."""

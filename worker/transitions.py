@@ -85,13 +85,17 @@ class Claims:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much one claim may take. `rate` is in calls per second, 0 for no limit; `lease` in seconds."""
+    """How much one claim may take. `rate` is in calls per second, 0 for no limit; `lease` in seconds.
+
+    `batch_slots` bounds what the batch lane has in flight over all workers, `own_batch_slots` what it gets more here.
+    """
 
     slots: int
     lease: float
     max_in_flight: int
     rate: float
     batch_slots: int
+    own_batch_slots: int = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)

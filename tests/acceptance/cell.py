@@ -108,6 +108,7 @@ class Cell:
     workers: list[Worker] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
     position: str = "0-0"
+    embedded: Embedded | None = None
 
     def start_worker(self) -> Worker:
         """Start a worker process and wait until its engine runs."""
@@ -171,9 +172,32 @@ class Cell:
 
 @contextmanager
 def cell(
-    directory: Path, backends: str, clock: Clock | None = None, knobs: Mapping[str, Any] | None = None
+    directory: Path,
+    backends: str,
+    clock: Clock | None = None,
+    knobs: Mapping[str, Any] | None = None,
+    fsync: str = "everysec",
 ) -> Iterator[Cell]:
     """Run a deployment; `backends` is its backends file, with `{ess}`, `{oml}`, `{mrs}`, `{sahara}` as base URLs."""
+    with Embedded(directory / "redis", fsync=fsync) as embedded:
+        client = redis.Redis.from_url(embedded.url)
+        sender = Celery(broker=embedded.url.replace("unix://", "redis+socket://"))
+        with cell_on(embedded.url, client, sender, directory, backends, clock, knobs) as one:
+            one.embedded = embedded
+            yield one
+
+
+@contextmanager
+def cell_on(
+    url: str,
+    client: redis.Redis,
+    sender: Celery,
+    directory: Path,
+    backends: str,
+    clock: Clock | None = None,
+    knobs: Mapping[str, Any] | None = None,
+) -> Iterator[Cell]:
+    """Run a deployment on a Redis that somebody else runs; `client` and `sender` are closed with it."""
     loop = LoopThread("simulator")
     simulator = Simulator(clock=clock, knobs=knobs)
     loop.call(simulator.start())
@@ -182,19 +206,16 @@ def cell(
     for system, base in bases.items():
         backends = backends.replace(f"{{{system}}}", base)
     file.write_text(backends)
-    with Embedded(directory / "redis") as embedded:
-        env = {**os.environ, "REDIS_URL": embedded.url, "CANCELLER_BACKENDS": str(file), "CANCELLER_LOG_FORMAT": "json"}
-        client = redis.Redis.from_url(embedded.url)
-        sender = Celery(broker=embedded.url.replace("unix://", "redis+socket://"))
-        one = Cell(embedded.url, directory, simulator, loop, env, client, sender)
-        try:
-            yield one
-        finally:
-            for worker in one.workers:
-                if worker.process.poll() is None:
-                    with suppress(subprocess.TimeoutExpired):
-                        worker.stop()
-            client.close()
-            sender.close()
-            loop.call(simulator.stop())
-            loop.close()
+    env = {**os.environ, "REDIS_URL": url, "CANCELLER_BACKENDS": str(file), "CANCELLER_LOG_FORMAT": "json"}
+    one = Cell(url, directory, simulator, loop, env, client, sender)
+    try:
+        yield one
+    finally:
+        for worker in one.workers:
+            if worker.process.poll() is None:
+                with suppress(subprocess.TimeoutExpired):
+                    worker.stop()
+        client.close()
+        sender.close()
+        loop.call(simulator.stop())
+        loop.close()

@@ -26,7 +26,7 @@ HASTY = 0.15
 ENDLESS = frozenset({"hang", "slow_drip"})
 
 
-def timeout_of(fault: str) -> float:
+def patience_with(fault: str) -> float:
     """Return how long one call may take where this fault is to be met."""
     return HASTY if fault in ENDLESS else PATIENT
 
@@ -72,14 +72,14 @@ class Bench:
 
 @asynccontextmanager
 async def bench(
-    dialect: Dialect, *, timeout: float = PATIENT, credential: Credential | None = None, clock: Clock | None = None
+    dialect: Dialect, *, patience: float = PATIENT, credential: Credential | None = None, clock: Clock | None = None
 ) -> AsyncIterator[Bench]:
     """Start a backend of this dialect, its clock standing still unless one is given."""
     async with Simulator(clock=clock or Clock(0, start=START), knobs=dialect.knobs) as sim:
         http = Http(
             sim.base_url(dialect.system),
             credential=credential,
-            timeout=timeout,
+            timeout=patience,
             max_reply=MAX_REPLY,
             transport=Wire(TLS),
         )

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from conformance.dialects import DIALECTS, Dialect
-from conformance.kit import MAX_REPLY, Bench, bench, spoiled, timeout_of
+from conformance.kit import MAX_REPLY, Bench, bench, patience_with, spoiled
 
 from worker.backends.auth import StaticToken
 from worker.model import Action, Answer, AnswerKind, Job, Observation
@@ -72,7 +72,7 @@ async def test_a_spoiled_call_is_never_taken_for_more_than_is_known(
 ) -> None:
     kind = fault.partition("-")[0]
     rule, wanted = KINDS[fault]
-    async with bench(dialect, timeout=timeout_of(kind)) as one:
+    async with bench(dialect, patience=patience_with(kind)) as one:
         job = await ready(one, action)
         spoiled(one.sim, kind, verb=dialect.verbs[action], **rule)
         said = await one.do(action, job)

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 from conformance.dialects import DIALECTS, Dialect, each_dialect, habitual
-from conformance.kit import spoiled, timeout_of
-from conformance.whole import FORCE_AFTER, Whole, whole
+from conformance.kit import patience_with, spoiled
+from conformance.whole import prepare, whole
 from redis.asyncio import Redis
 
 from worker.model import Action, Poll
@@ -33,6 +33,13 @@ FAULTS: dict[str, dict[str, Any]] = {
 }
 LIVES = ("runs", "waits", "finished", "failed", "race", "absent", "forbidden")
 STEPS = [(dialect, command) for dialect in DIALECTS for command in dialect.steps]
+ENDLESS = {
+    ("get_after_delete=500", "cancel", "absent"),
+    ("get_after_delete=500", "delete", "absent"),
+    ("delete_finished=400", "delete", "finished"),
+}
+"""What Oracle ML, so understood, never says until `give_up_after`: that there is no job, or how to remove one."""
+MISTAKEN = {("sahara-v1.1-mode=sync", "cancel", "runs"), ("sahara-v1.1-mode=sync", "cancel", "race")}
 
 CASES = [
     pytest.param(dialect, command, action, fault, id=f"{dialect.name}-{command}-{action}-{fault}")
@@ -46,21 +53,22 @@ LAST_STEPS = [
     for dialect, command in STEPS
     for action in dialect.steps[command]
 ]
+AFTER_THE_FACT = pytest.mark.xfail(
+    strict=True, reason="Sahara before 2014 answers a cancel with the record after it, which is taken for one before"
+)
 HABITUAL = [
-    pytest.param(dialect, command, life, id=f"{dialect.name}-{command}-{life}")
+    pytest.param(
+        dialect,
+        command,
+        life,
+        id=f"{dialect.name}-{command}-{life}",
+        marks=[AFTER_THE_FACT] if (dialect.name, command, life) in MISTAKEN else [],
+    )
     for dialect in habitual()
     for command in ("cancel", "delete")
     for life in ("runs", "finished", "race", "absent")
-    if (life, dialect.knobs.get("oml.get_after_delete")) != ("absent", 500)  # OML then never says so
+    if (dialect.name.rpartition("-")[2], command, life) not in ENDLESS
 ]
-
-
-def prepare(one: Whole, command: str, life: str = "runs") -> None:
-    """Have a job that a command of this name will see through all its steps."""
-    one.one.add("stuck" if command == "force" else life)
-    one.one.sim.clock.advance(10)
-    if command == "force":
-        one.tick = FORCE_AFTER
 
 
 @pytest.mark.parametrize(("dialect", "command", "action", "fault"), CASES)
@@ -68,7 +76,7 @@ async def test_one_fault_changes_nothing_about_the_end(
     redis: Redis, dialect: Dialect, command: str, action: Action, fault: str
 ) -> None:
     kind = fault.partition("-")[0]
-    async with whole(redis, dialect, timeout=timeout_of(kind)) as one:
+    async with whole(redis, dialect, patience=patience_with(kind)) as one:
         prepare(one, command)
         spoiled(one.one.sim, kind, verb=dialect.verbs[action], **{"times": 1, **FAULTS[fault]})
         await one.accept(command)

@@ -1,12 +1,12 @@
-"""What the tests of whole passes share: an engine's way through one cancellation, one pass at a time, without waiting."""
+"""What the tests of whole passes share: an engine's way through one cancellation, one pass at a time."""
 
 from __future__ import annotations
 
-import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 
 from conformance.dialects import Dialect
@@ -21,7 +21,7 @@ from worker.reconcile import Backend, Clock, Pass
 from worker.simulator import Clock as SimClock
 from worker.simulator import Entry
 from worker.store import Store
-from worker.transitions import Acceptance, Limits
+from worker.transitions import Acceptance, Claims, Limits
 
 DELAYS = {
     "ess.cancel_delay": 0.03,
@@ -33,11 +33,11 @@ DELAYS = {
 TICK = 0.02
 """Simulated seconds from pass to pass: a stop is first seen under way, then done."""
 LONG = 5.0
-"""Real seconds in which a cancellation must end; it takes a few hundredths."""
+"""Real seconds in which the next pass must come due; it takes a few hundredths at most."""
+PASSES = 40
+"""How many passes a cancellation may take; most take five."""
 LOOKS = frozenset({"look", "refresh"})
 FORCE_AFTER = 3.0
-EPOCH = datetime.fromtimestamp(0, UTC)
-"""Of the clock that starts before a claim only the monotonic start counts."""
 
 
 @dataclass
@@ -61,24 +61,32 @@ class Whole:
         self, worker: str = "w1", backend: Backend | None = None, store: Store | None = None, lease: float | None = None
     ) -> bool:
         """Claim what is due and make one pass over it; False when nothing is open any more."""
-        backend = backend or self.backend
-        limits = Limits(10, backend.lease if lease is None else lease, 64, 0.0, 48)
-        while True:
-            start = Clock(EPOCH)
-            claims = await self.store.claim("b", worker, limits)
-            for claim in claims.claims:
-                clock = Clock(claims.now, start.started)
-                await Pass(claim, backend, store or self.store, clock).run(claims.suspect, blind=claims.blind)
+        deadline = time.monotonic() + LONG
+        while time.monotonic() < deadline:
+            claims = await self.claim(worker, lease)
+            await self.run(claims, backend, store)
             if claims.claims or claims.next_due is None:
                 return bool(claims.claims)
+        raise TimeoutError(f"nothing came due in {LONG} s")
+
+    async def claim(self, worker: str, lease: float | None = None) -> Claims:
+        """Claim what is due; `lease` in seconds replaces the backend's own."""
+        return await self.store.claim(
+            "b", worker, Limits(10, self.backend.lease if lease is None else lease, 64, 0.0, 48)
+        )
+
+    async def run(self, claims: Claims, backend: Backend | None = None, store: Store | None = None) -> None:
+        """Make one pass over each claimed record."""
+        for claim in claims.claims:
+            one = Pass(claim, backend or self.backend, store or self.store, Clock(claims.now))
+            await one.run(claims.suspect, blind=claims.blind)
 
     async def finish(self, worker: str = "w1") -> Event:
         """Make passes until the cancellation has ended; return its last event."""
-        async with asyncio.timeout(LONG):
-            while await self.step(worker):
-                if (await self.events())[-1].name == "finished":
-                    break
-                self.one.sim.clock.advance(self.tick)
+        for _ in range(PASSES):
+            if not await self.step(worker) or (await self.events())[-1].name == "finished":
+                break
+            self.one.sim.clock.advance(self.tick)
         return (await self.events())[-1]
 
     async def events(self) -> list[Event]:
@@ -101,7 +109,7 @@ class Whole:
         for verb in set(self.one.dialect.verbs.values()) - LOOKS:
             made = [entry for entry in self.journal if entry.verb == verb]
             assert sum(entry.effect for entry in made) <= 1, made
-            assert all(self._may_follow(first, second) for first, second in zip(made, made[1:], strict=False)), made
+            assert all(self._may_follow(first, second) for first, second in pairwise(made)), made
 
     def _may_follow(self, first: Entry, second: Entry) -> bool:
         """Say whether a look was answered between two equal calls, or the first one was a 401 before a renewal."""
@@ -143,17 +151,30 @@ class Whole:
 
 @asynccontextmanager
 async def whole(
-    redis: Redis, dialect: Dialect, *, timeout: float = PATIENT, poll: Poll | None = None, clock: SimClock | None = None
+    redis: Redis,
+    dialect: Dialect,
+    *,
+    patience: float = PATIENT,
+    poll: Poll | None = None,
+    clock: SimClock | None = None,
 ) -> AsyncIterator[Whole]:
     """Start a backend of this dialect with quick cancels, and a store for its cancellations."""
     quick = dialect.with_knobs("quick", **{**DELAYS, **dialect.knobs})
-    async with bench(quick, timeout=timeout, credential=StaticToken(lambda: "t1"), clock=clock) as one:
+    async with bench(quick, patience=patience, credential=StaticToken(lambda: "t1"), clock=clock) as one:
         policy = Policy(
             steps=dialect.adapter.steps,
             force=Force.AUTO,
             force_after=FORCE_AFTER,
             poll=poll or Poll(first=0.0, max=0.0),
-            timeout=timeout,
+            timeout=patience,
         )
         backend = Backend("b", dialect.adapter, policy, one.http, breaker_failures=1000)
         yield Whole(one, Store(redis, "canceller"), backend)
+
+
+def prepare(one: Whole, command: str, life: str = "runs") -> None:
+    """Have a job that a command of this name will see through all its steps."""
+    one.one.add("stuck" if command == "force" else life)
+    one.one.sim.clock.advance(10)
+    if command == "force":
+        one.tick = FORCE_AFTER

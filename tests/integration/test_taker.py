@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
@@ -99,6 +101,15 @@ async def test_reads_every_task(taker: Taker, desk: Desk, sender: Celery) -> Non
     assert [type(item) for item in await desk.wait_for(5)] == [Commands, Commands, Order, Bell, Refusal]
 
 
+def envelope(body: bytes, **headers: str) -> bytes:
+    """Return a message as kombu writes it."""
+    encoded = base64.b64encode(body).decode()
+    properties = {"body_encoding": "base64"}
+    return json.dumps(
+        {"body": encoded, "content-type": "application/json", "headers": headers, "properties": properties}
+    ).encode()
+
+
 GARBAGE = {
     "no JSON": b"\xff\xfe garbage",
     "JSON of another shape": b'{"x": 1}',
@@ -106,6 +117,9 @@ GARBAGE = {
     "a body that is no base64": b'{"body": "!", "content-type": "application/json", "headers": {}, "properties": {}}',
     "pickle": b'{"body": "gA==", "content-type": "application/x-python-serialize", "headers": {}, "properties": {}}',
     "deep nesting": b"[" * 100_000,
+    "a body that is not what its compression says": envelope(b"no gzip", compression="application/x-gzip"),
+    "a compression that nobody knows": envelope(b"{}", compression="application/x-unheard-of"),
+    "an id that is half a character": envelope(b'[[], {"backend": "ess"}, {}]', task="worker.x", id="\ud800"),
 }
 
 
@@ -155,7 +169,7 @@ async def test_what_a_dead_taker_held_goes_back_to_the_queue(
     message_id = await send(sender, "worker.cancel", kwargs=COMMAND)
     dead = Taker(Redis.from_url(redis_url), "commands", "dead", desk.handle, roomy)
     await dead._beat()
-    await dead._take(keys=["commands.taken:dead", "commands"], args=[10])
+    await dead._take(keys=["commands.taken:dead", "commands.taken:takers", "commands"], args=["dead", 10, 10_000])
     await redis.delete("commands.taken:dead:beat")
     await dead._redis.aclose()
     await taker.start()
@@ -169,7 +183,7 @@ async def test_what_a_living_taker_holds_stays_its_own(
     await send(sender, "worker.cancel", kwargs=COMMAND)
     first, second = (Taker(Redis.from_url(redis_url), "commands", name, desk.handle, roomy) for name in ("w1", "w2"))
     await first._beat()
-    await first._take(keys=["commands.taken:w1", "commands"], args=[10])
+    await first._take(keys=["commands.taken:w1", "commands.taken:takers", "commands"], args=["w1", 10, 10_000])
     await second._beat()
 
     assert await redis.llen("commands.taken:w1") == 1  # type: ignore[misc]
@@ -194,3 +208,29 @@ async def test_takes_nothing_while_the_store_is_nearly_full(redis: Redis, desk: 
     fullness[0] = 0.5
     assert len(await desk.wait_for(1)) == 1
     await one.stop()
+
+
+async def test_what_came_beside_a_settled_batch_stays(redis: Redis, desk: Desk, sender: Celery) -> None:
+    one = Taker(Redis(connection_pool=redis.connection_pool), "commands", "w1", desk.handle, roomy)
+    await send(sender, "worker.cancel", kwargs=COMMAND)
+
+    async def cut_off(items: Sequence[Item]) -> None:
+        await redis.lpush("commands.taken:w1", b"a wait that was cut off brought this")  # type: ignore[misc]
+        await desk.handle(items)
+
+    one._handle = cut_off
+    await one._take_batch()
+
+    assert len(desk.items) == 1
+    assert await redis.llen("commands.taken:w1") == 1  # type: ignore[misc]
+
+
+async def test_a_taker_that_dies_before_its_first_beat_is_known(redis: Redis, desk: Desk, sender: Celery) -> None:
+    message_id = await send(sender, "worker.cancel", kwargs=COMMAND)
+    dead = Taker(Redis(connection_pool=redis.connection_pool), "commands", "dead", desk.handle, roomy)
+    await dead._take(keys=["commands.taken:dead", "commands.taken:takers", "commands"], args=["dead", 10, 10_000])
+    other = Taker(Redis(connection_pool=redis.connection_pool), "commands", "w1", desk.handle, roomy)
+    await other.start()
+
+    assert await desk.wait_for(1) == [Commands((({**COMMAND, "verb": "cancel"}, message_id),))]
+    await other.stop()

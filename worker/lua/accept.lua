@@ -7,6 +7,7 @@
 --   ga (give up after, ms) wa (warn after, ms) fixed, effective, joined (insides of JSON objects for the events)
 --   sg sp sm (of a signed command: mark of its signature, producer, commands per minute or 0)
 -- Returns one "VERDICT ID" per command: accepted, joined, same (nothing happened), conflict (its id is another command's),
+--   newer (it would join a record of a newer format, so a newer worker must take it),
 --   replayed (its signature was used by another), or throttled (too many of its producer); the last two have no ID
 -- Events: accepted, joined
 
@@ -73,6 +74,7 @@ local function take(command)
   local id = redis.call('HGET', key('open', command.b), command.j)
   local guard, progress
   if id then guard, progress = load(id) end
+  if not guard and progress then return 'newer ' .. id end
   if guard then
     join(id, guard, progress, command)
     verdict = 'joined'

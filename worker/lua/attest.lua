@@ -4,6 +4,7 @@
 -- ARGV     id, who and why
 -- Returns  its backend; "" if it has ended already, nil if there is none
 
+go_on_without_memory()
 local guard, progress = load(ARGV[1])
 if not guard then return nil end
 if guard.o ~= '' then return '' end

@@ -7,6 +7,7 @@
 -- its whole lease.
 
 local now, worker = clock(), ARGV[1]
+go_on_without_memory()
 redis.call('SET', key('beat', worker), '1', 'PX', ARGV[2])
 
 local alive = {}
@@ -29,15 +30,23 @@ local function free_dead_claims(backend)
   end
 end
 
+local function paused(backend)
+  local breaker = redis.call('HMGET', key('breaker', backend), 'open', 'until')
+  return breaker[1] == '1' and tonumber(breaker[2]) > now
+end
+
 local function soonest(backend)
   local found = -1
+  if not paused(backend) and redis.call('EXISTS', key('park', backend, 'i'), key('park', backend, 'b')) > 0 then return now end
   local function consider(name)
     local first = redis.call('ZRANGE', name, 0, 0, 'WITHSCORES')
     if first[2] and (found < 0 or tonumber(first[2]) < found) then found = tonumber(first[2]) end
   end
   for _, class in ipairs(CLASSES) do consider(key('due', backend, class)) end
-  for _, lane in ipairs({'i', 'b'}) do consider(key('lease', backend, lane)) end
-  consider(key('park', backend))
+  for _, lane in ipairs(LANES) do
+    consider(key('lease', backend, lane))
+    consider(key('park', backend, lane))
+  end
   return found
 end
 

@@ -2,13 +2,15 @@
 --
 -- KEYS[1]  the events stream
 -- ARGV     backend, worker, slots (most to claim), lease (ms), max in flight (over all workers), rate (calls per
---          second, 0 = unlimited), batch slots (most in flight that the batch lane may hold)
+--          second, 0 = unlimited), batch slots (most in flight that the batch lane may hold over all workers), and
+--          how many more the batch lane may have in this worker
 -- Returns  {now (ms), suspect (ms, before which Redis may have forgotten something, or 0), next due (ms, or -1),
 --          blind (1: the backend is paused, no calls), then token, id, hot value of each claimed record}
 -- Interactive records go first, batch ones take what is left; within a lane polls and first passes alternate.
 
 local backend, worker = ARGV[1], ARGV[2]
-local slots, lease, most, rate, batch = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
+local slots, lease, most, rate = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+local batch, own_batch = tonumber(ARGV[7]), tonumber(ARGV[8])
 local now = clock()
 local RETURN_AT_ONCE = 50 -- parked records that come back per claim once the backend answers again
 local out = {now, 0, -1, 0}
@@ -24,12 +26,11 @@ local function suspect()
 end
 
 local function expire_leases()
-  for _, lane in ipairs({'i', 'b'}) do
+  for _, lane in ipairs(LANES) do
     for _, id in ipairs(redis.call('ZRANGEBYSCORE', key('lease', backend, lane), '-inf', now, 'LIMIT', 0, 100)) do
-      local guard = load(id)
       redis.call('HDEL', key('claims', backend), id)
       redis.call('ZREM', key('lease', backend, lane), id)
-      if guard and guard.o == '' then redis.call('ZADD', due_key(guard), now, id) end
+      requeue(id, now)
     end
   end
 end
@@ -83,9 +84,10 @@ end
 local function park_due()
   for _, class in ipairs(CLASSES) do
     for _, id in ipairs(redis.call('ZRANGEBYSCORE', key('due', backend, class), '-inf', now, 'LIMIT', 0, 100)) do
-      local guard = load(id)
+      local guard, newer = load(id)
       redis.call('ZREM', key('due', backend, class), id)
-      if guard and guard.o == '' then redis.call('ZADD', key('park', backend), guard.m, id) end
+      if guard and guard.o == '' then redis.call('ZADD', key('park', backend, guard.l), guard.m, id) end
+      if not guard and newer then redis.call('ZADD', due_key(newer), now + 60000, id) end
     end
   end
 end
@@ -93,22 +95,32 @@ end
 -- While the backend is paused nothing is called; what matters without a call (a deadline, an abort) goes on.
 local function claim_blind(pause_end)
   park_due()
-  for _, id in ipairs(redis.call('ZRANGEBYSCORE', key('park', backend), '-inf', now, 'LIMIT', 0, slots)) do
-    redis.call('ZREM', key('park', backend), id)
-    claim(id)
+  out[3], out[4] = pause_end, 1
+  for _, lane in ipairs(LANES) do
+    for _, id in ipairs(redis.call('ZRANGEBYSCORE', key('park', backend, lane), '-inf', now, 'LIMIT', 0, slots)) do
+      redis.call('ZREM', key('park', backend, lane), id)
+      if claim(id) then slots = slots - 1 end
+    end
+    local first = redis.call('ZRANGE', key('park', backend, lane), 0, 0, 'WITHSCORES')
+    out[3] = math.min(out[3], tonumber(first[2] or pause_end))
   end
-  local first = redis.call('ZRANGE', key('park', backend), 0, 0, 'WITHSCORES')
-  out[3], out[4] = math.min(pause_end, tonumber(first[2] or pause_end)), 1
   local due = next_due()
   if due >= 0 then out[3] = math.min(out[3], due) end
 end
 
+-- Parked records come back by and by, the interactive ones first; return whether some are left.
 local function unpark()
-  for _, id in ipairs(redis.call('ZRANGE', key('park', backend), 0, RETURN_AT_ONCE - 1)) do
-    local guard = load(id)
-    redis.call('ZREM', key('park', backend), id)
-    if guard and guard.o == '' then redis.call('ZADD', due_key(guard), now, id) end
+  local left = RETURN_AT_ONCE
+  for _, lane in ipairs(LANES) do
+    if left > 0 then
+      for _, id in ipairs(redis.call('ZRANGE', key('park', backend, lane), 0, left - 1)) do
+        redis.call('ZREM', key('park', backend, lane), id)
+        requeue(id, now)
+        left = left - 1
+      end
+    end
   end
+  return redis.call('EXISTS', key('park', backend, 'i'), key('park', backend, 'b')) > 0
 end
 
 -- How many calls may be in flight: one probe while the breaker is half open, then more with each success.
@@ -117,6 +129,7 @@ local function allowed(breaker)
   return math.min(most, tonumber(breaker[3]) or most)
 end
 
+go_on_without_memory()
 out[2] = suspect()
 expire_leases()
 local breaker = redis.call('HMGET', key('breaker', backend), 'open', 'until', 'ramp')
@@ -124,16 +137,16 @@ if breaker[1] == '1' and tonumber(breaker[2]) > now then
   claim_blind(tonumber(breaker[2]))
   return out
 end
-unpark()
+local parked = unpark()
 local held = redis.call('ZCARD', key('lease', backend, 'b'))
 local flying = redis.call('ZCARD', key('lease', backend, 'i')) + held
 local left = tokens()
 local free = math.floor(math.min(slots, allowed(breaker) - flying, left))
 if free > 0 then
   local taken = take_lane('i', free)
-  taken = taken + take_lane('b', math.min(free - taken, batch - held))
+  taken = taken + take_lane('b', math.min(free - taken, batch - held, own_batch))
   if rate > 0 then redis.call('HINCRBYFLOAT', key('limit', backend), 'tokens', -taken) end
 end
-out[3] = next_due()
+out[3] = parked and now or next_due()
 if left < 1 and out[3] >= 0 then out[3] = math.max(out[3], now + math.ceil((1 - left) * 1000 / rate)) end
 return out

@@ -2,7 +2,7 @@
 --
 -- KEYS[1]  the events stream
 -- ARGV     per record: id, claim token, revision that the pass has seen, mode, progress (JSON), due (ms),
---          matters (ms, the next thing that matters without a call), calls made, verdict on the backend
+--          matters (ms, the next thing that matters without a call), calls made that the claim has not paid for, verdict on the backend
 --          ("ok", "bad:FAILURES:PAUSE_MS" or ""), keep (s, a finished record's life), number of events,
 --          and per event: name, extra (inside of a JSON object), outcome
 -- Modes    intent: note a changing call and keep the claim; wait: give the record back, due later; finish: the end
@@ -59,6 +59,8 @@ end
 local function finish(id, guard, events, progress, keep)
   guard.o = events[#events][3]
   guard.i, guard.e = nil, now
+  local last = events[#events]
+  last[2] = last[2] .. ',"finished_at":"' .. iso(now) .. '"'
   guard.z = emit_all(id, guard, events)
   save(id, guard, progress)
   if redis.call('HGET', key('open', guard.b), guard.j) == id then redis.call('HDEL', key('open', guard.b), guard.j) end
@@ -106,6 +108,7 @@ local function charge(backend_limit, calls)
   if redis.call('EXISTS', backend_limit) == 1 then redis.call('HINCRBYFLOAT', backend_limit, 'tokens', -calls) end
 end
 
+go_on_without_memory()
 local results = {}
 while at < #ARGV do
   local id, token, revision, mode, progress = arg(), arg(), tonumber(arg()), arg(), arg()
@@ -113,9 +116,9 @@ while at < #ARGV do
   local events = {}
   for index = 1, count do events[index] = {arg(), arg(), arg()} end
   results[#results + 1] = commit(id, token, revision, mode, progress, due, matters, verdict, keep, events)
-  if calls > 1 then
+  if calls > 0 then
     local guard = load(id)
-    if guard then charge(key('limit', guard.b), calls - 1) end
+    if guard then charge(key('limit', guard.b), calls) end
   end
 end
 return results

@@ -7,7 +7,7 @@
 --   :cold:ID           "command ids \n their number \n fixed fields", JSON fragments for its events
 --   :open:BACKEND      hash, job id -> id of its open cancellation
 --   :due:BACKEND:LP    zset, id -> due time (ms); L = i(nteractive) or b(atch), P = f(irst pass) or p(oll)
---   :park:BACKEND      zset, id -> time of the next thing that matters, while the backend is paused
+--   :park:BACKEND:L    zset, id -> time of the next thing that matters, while the backend is paused
 --   :lease:BACKEND:L   zset, id -> end of its lease (ms)
 --   :claims:BACKEND    hash, id -> claim token, "WORKER/..."
 --   :limit:BACKEND     hash, rate limiter: tokens, at
@@ -26,6 +26,7 @@
 local base = string.match(KEYS[1], '^({.-})')
 local FORMAT = 1
 local CLASSES = {'ip', 'if', 'bp', 'bf'}
+local LANES = {'i', 'b'}
 
 local function clock()
   local time = redis.call('TIME')
@@ -72,7 +73,20 @@ end
 
 local function unschedule(id, guard)
   for _, class in ipairs(CLASSES) do redis.call('ZREM', key('due', guard.b, class), id) end
-  redis.call('ZREM', key('park', guard.b), id)
+  for _, lane in ipairs(LANES) do redis.call('ZREM', key('park', guard.b, lane), id) end
+end
+
+-- Redis over its memory limit refuses a script's first write unless it is one that can't grow anything; what is
+-- open must go on then, so such a script starts with one.
+local function go_on_without_memory()
+  redis.call('DEL', key('nothing'))
+end
+
+-- Put a record back among what is due, also one of a newer format, which only newer workers may claim.
+local function requeue(id, now)
+  local guard, newer = load(id)
+  if guard and guard.o == '' then redis.call('ZADD', due_key(guard), now, id) end
+  if not guard and newer then redis.call('ZADD', due_key(newer), now + 60000, id) end
 end
 
 local function claimed(id, guard)

@@ -1,12 +1,18 @@
 -- Take messages off a broker's queue into this worker's own list, in one step: no message is ever in no list.
 --
 -- KEYS[1]  this worker's list of taken messages
--- KEYS[2…] the queue's lists, the most urgent first
--- ARGV[1]  how many to take at most
+-- KEYS[2]  the zset of takers, name -> when it took last (s)
+-- KEYS[3…] the queue's lists, the most urgent first
+-- ARGV     this taker, how many to take at most, how many bytes to take about
 -- Returns  everything that this worker has taken and not yet settled, oldest last as in the queue
 
-local left = tonumber(ARGV[1])
-for index = 2, #KEYS do
-  while left > 0 and redis.call('LMOVE', KEYS[index], KEYS[1], 'RIGHT', 'LEFT') do left = left - 1 end
+local left, room = tonumber(ARGV[2]), tonumber(ARGV[3])
+redis.call('ZADD', KEYS[2], redis.call('TIME')[1], ARGV[1])
+for index = 3, #KEYS do
+  while left > 0 and room > 0 do
+    local message = redis.call('LMOVE', KEYS[index], KEYS[1], 'RIGHT', 'LEFT')
+    if not message then break end
+    left, room = left - 1, room - #message
+  end
 end
 return redis.call('LRANGE', KEYS[1], 0, -1)
