@@ -31,21 +31,11 @@ READY = "engine.started"
 class Worker:
     """One `celery -A worker worker` process, its log read as it comes."""
 
-    def __init__(self, env: Mapping[str, str], log: Path) -> None:
+    def __init__(self, env: Mapping[str, str], log: Path, *options: str) -> None:
         self._lines: queue.Queue[str | None] = queue.Queue()
         self._log = log
-        command = [
-            sys.executable,
-            "-m",
-            "celery",
-            "-A",
-            "worker",
-            "worker",
-            "--loglevel",
-            "INFO",
-            "-n",
-            f"{log.stem}@%h",
-        ]
+        command = [sys.executable, "-m", "celery", "-A", "worker", "worker", "--loglevel", "INFO"]
+        command += ["-n", f"{log.stem}@%h", *options]
         self.process = subprocess.Popen(
             command, env=dict(env), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
@@ -110,9 +100,9 @@ class Cell:
     position: str = "0-0"
     embedded: Embedded | None = None
 
-    def start_worker(self) -> Worker:
-        """Start a worker process and wait until its engine runs."""
-        worker = Worker(self.env, self.directory / f"worker{len(self.workers)}.log")
+    def start_worker(self, *options: str) -> Worker:
+        """Start a worker process, with options of Celery's, and wait until its engine runs."""
+        worker = Worker(self.env, self.directory / f"worker{len(self.workers)}.log", *options)
         self.workers.append(worker)
         worker.wait_for(READY)
         return worker

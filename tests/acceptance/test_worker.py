@@ -30,6 +30,24 @@ def test_shows_its_tasks_to_celery_inspect(deployment: Cell) -> None:
     assert set(registered) >= TASKS
 
 
+OPTIONS = {
+    "with queues of its own choice": ("-Q", "commands"),
+    "in child processes": ("-P", "prefork", "-c", "2"),
+    "alone": ("-P", "solo"),
+}
+
+
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS.keys())
+def test_works_however_celery_is_told_to_run(deployment: Cell, options: tuple[str, ...]) -> None:
+    for index in range(100):
+        deployment.simulator.add_job("ess", index + 1)
+        deployment.send("cancel", backend="ess", job_id=index + 1)
+    deployment.start_worker(*options)
+    deployment.wait_finished(100)
+
+    deployment.check_sequences()
+
+
 def test_stops_within_ten_seconds_with_work_open_and_loses_nothing(deployment: Cell) -> None:
     for index in range(100):
         deployment.simulator.add_job("ess", index + 1, cancels_after=3.0)

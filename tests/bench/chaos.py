@@ -30,6 +30,7 @@ AHEAD = 300
 RETIRE_AFTER = 20.0
 REVOKE_EVERY = 7.0
 BURST = 600
+STALL = 60.0
 OURS = ("pass_failed", "batch_failed", "message_failed")
 """Log events of things that the product did not expect to happen."""
 
@@ -89,11 +90,13 @@ class Chaos:
             if self.options.kill_redis and now > redis_due:
                 self.redis_kills.append(self.server.kill())
                 redis_due = time.monotonic() + self.dice.uniform(8, 15)
-            ready = (
-                [worker for worker in self.workers if worker.ready()]
-                if now > due and self.kills < self.options.kills
-                else []
-            )
+            may = now > due and self.kills < self.options.kills
+            ready = [worker for worker in self.workers if may and worker.ready()]
+            if may and not ready and now > due + STALL:
+                self.problems.append(
+                    ("failures of the bench", f"no worker made a call for {STALL} s: {self.directory}")
+                )
+                return
             if ready:
                 self._kill_one(self.dice.choice(ready))
                 due = time.monotonic() + self.dice.uniform(4, 9)
@@ -170,7 +173,7 @@ class Chaos:
         names = [
             *(f"{{canceller}}:due:{place.name}:{lane}{kind}" for place in PLACES for lane in "ib" for kind in "fp"),
             *(f"{{canceller}}:lease:{place.name}:{lane}" for place in PLACES for lane in "ib"),
-            *(f"{{canceller}}:park:{place.name}" for place in PLACES),
+            *(f"{{canceller}}:park:{place.name}:{lane}" for place in PLACES for lane in "ib"),
         ]
         found: dict[str, Any] = {}
         with self.server.client() as client:

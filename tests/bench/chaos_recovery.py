@@ -26,9 +26,10 @@ for index = 1, #ARGV, 3 do
     place = held == token and 'dead' or 'claimed'
   elseif not hot or cjson.decode(string.match(hot, '^[^\\n]*')).o ~= '' then
     place = 'finished'
-  elseif redis.call('ZSCORE', base .. 'park:' .. backend, id) then
-    place = 'parked'
   else
+    for _, lane in ipairs({'i', 'b'}) do
+      if redis.call('ZSCORE', base .. 'park:' .. backend .. ':' .. lane, id) then place = 'parked' end
+    end
     for _, class in ipairs({'ip', 'if', 'bp', 'bf'}) do
       local due = redis.call('ZSCORE', base .. 'due:' .. backend .. ':' .. class, id)
       if due then place = tonumber(due) > now and 'waits' or 'due' end
