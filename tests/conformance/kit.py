@@ -21,7 +21,7 @@ TLS = tls_context(None, None, None)
 """Made once: it reads all of the system's authorities."""
 MAX_REPLY = 100_000
 PATIENT = 5.0
-HASTY = 0.15
+HASTY = 0.1
 """Seconds of one call: enough for a simulator that answers, and little for one that does not."""
 ENDLESS = frozenset({"hang", "slow_drip"})
 

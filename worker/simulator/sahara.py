@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from worker.simulator.clock import iso_seconds
@@ -38,7 +39,8 @@ _ERROR_ID = "5d1cbd29-25ff-4e34-9b1a-0d2c5f9b8d11"
 
 def refuse(_world: World, _call: Call, http: int, text: str) -> Reply:
     """Word a refusal; error_code is a number here, text in MRS (SRC H5)."""
-    return _error(http, _NAMES.get(http, "INTERNAL_SERVER_ERROR"), text)
+    unnamed = "INTERNAL_SERVER_ERROR" if http >= HTTPStatus.INTERNAL_SERVER_ERROR else ""
+    return _error(http, _NAMES.get(http, unnamed), text)
 
 
 def _error(http: int, name: str, text: str, **more: str) -> Reply:
