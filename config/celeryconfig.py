@@ -90,6 +90,8 @@ def celery_settings(settings: Settings, backend_names: Sequence[str] = ()) -> di
         "broker_read_url": _broker_url(url),
         "broker_write_url": _broker_url(url),
         "broker_transport_options": _transport_options(url),
+        # A full Redis, or one that forgot a script, ends Celery's consumer otherwise. RabbitMQ's channel errors last.
+        "broker_channel_error_retry": not quorum,
         # One idle thread per reconcile slice, and never none left for the intake.
         "worker_concurrency": 2 * len(backend_names) + 8,
         "task_default_queue": settings.queue,

@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 
 from worker.errors import InvalidCommand, UnknownCancellation
 from worker.records import moment
-from worker.scripts import script, source
+from worker.scripts import Script, source
 from worker.store import translated
 
 PAGE = 200
@@ -61,7 +61,7 @@ class DeadLetters:
     def __init__(self, redis: Redis, prefix: str) -> None:
         self._redis = redis
         self._base = f"{{{prefix}}}"
-        self._forget = script(redis, source("lib") + source("forget"))
+        self._forget = Script(redis, source("lib") + source("forget"))
 
     async def list(self, limit: int | None = None) -> AsyncIterator[DeadLetter]:
         """Walk through them, oldest first, `limit` at most."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from worker import evolve, facts
 from worker.backends.base import Adapter, Reply, Request, call
 from worker.cancellation import Cancellation
 from worker.decision import Decision, Finish, Hold, Send, Wait
-from worker.errors import CallUnanswered, CredentialRefused, CredentialUnavailable
+from worker.errors import CallUnanswered, CredentialRefused, CredentialUnavailable, StoreUnavailable
 from worker.escalation import after_answer, decide, matters, needs_look, overdue, refused, to_probe
 from worker.facts import Fact
 from worker.model import Answer, AnswerKind, Observation, Policy
@@ -25,6 +26,9 @@ log = structlog.get_logger(__name__)
 
 PAUSED = Answer(AnswerKind.UNANSWERED, detail="the backend is paused after repeated failures")
 TOO_SLOW = Answer(AnswerKind.UNANSWERED, detail="the look took longer than this worker may hold the record")
+
+RETRY = 0.2
+"""Seconds between two tries to hand in a pass."""
 
 Said = TypeVar("Said", bound=Observation | Answer)
 
@@ -70,14 +74,18 @@ class Backend:
 
 @dataclass(slots=True)
 class Clock:
-    """The time of a pass: Redis's at the claim, carried on by the monotonic clock. No wall clock is read."""
+    """The time of a pass: Redis's at the claim, carried on by the monotonic clock. No wall clock is read.
+
+    `started` is before the claim was asked for, which is when the lease may have begun; `answered` is after.
+    """
 
     redis: datetime
     started: float = field(default_factory=time.monotonic)
+    answered: float = field(default_factory=time.monotonic)
 
     def now(self) -> datetime:
-        """Return Redis's time now."""
-        return self.redis + timedelta(seconds=self.elapsed())
+        """Return Redis's time now, late by the answer's way at most: nothing that waits comes early."""
+        return self.redis + timedelta(seconds=time.monotonic() - self.answered)
 
     def elapsed(self) -> float:
         """Return the seconds since the claim was asked for."""
@@ -194,7 +202,7 @@ class Pass:
             return
         before = self._cancellation
         self._cancellation = evolve.intended(before, send, self._clock.now())
-        if not await self._commit("intent"):
+        if not await self._noted(before):
             return
         if not self._lease_lasts():
             self._cancellation = before
@@ -203,6 +211,17 @@ class Pass:
         job = before.job if send.job_id == before.job_id else evolve.child_job(before.job, send.job_id)
         answer = await self._drive(call(self._backend.adapter, send.action, job))
         await self._take_in(send, answer)
+
+    async def _noted(self, before: Cancellation) -> bool:
+        """Note the intent; where Redis does not say that it did, no call is made and the record given back."""
+        try:
+            return await self._commit("intent")
+        except StoreUnavailable:
+            if self._facts:
+                raise  # they may have been written with it, and must not be twice
+        self._cancellation = before
+        await self._wait(Wait(self._clock.now(), "note the intent in a new pass"))
+        return False
 
     async def _take_in(self, send: Send, answer: Answer) -> None:
         now = self._clock.now()
@@ -246,7 +265,7 @@ class Pass:
 
     async def _commit(self, mode: str, due: datetime | None = None) -> bool:
         """Hand in what was found; False where the orders have changed or the claim is lost, and nothing was written."""
-        result = await self._store.commit(
+        result = await self._hand_in(
             Commit(
                 token=self._claim.token,
                 record=self._claim.record,
@@ -267,6 +286,19 @@ class Pass:
             log.warning("cancellation.fenced", **context(self._cancellation))
         self._facts, self._calls = [], 0
         return result == 1
+
+    async def _hand_in(self, commit: Commit) -> int:
+        """Commit, and while Redis is away try again within the lease: what was handed in before is fenced.
+
+        An intent is not tried again: nobody knows whether it was noted.
+        """
+        while True:
+            try:
+                return await self._store.commit(commit)
+            except StoreUnavailable:
+                if commit.mode == "intent" or not self._lease_lasts():
+                    raise
+            await asyncio.sleep(RETRY)
 
     def _unpaid(self) -> int:
         """Return how many calls the rate limit has not been charged for; the claim has paid for the first one."""

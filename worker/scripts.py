@@ -2,38 +2,51 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from importlib.resources import files
+from typing import Any, cast
 
 from redis.asyncio import Redis
-from redis.commands.core import AsyncScript
+from redis.exceptions import NoScriptError
+
+
+class Script:
+    """One script; Redis gets its text when it does not know it, in the very call that needs it."""
+
+    def __init__(self, redis: Redis, text: str) -> None:
+        self._redis = redis
+        self._text = text
+        self._digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+    async def __call__(self, keys: Sequence[Any], args: Sequence[Any]) -> Any:
+        """Run the script."""
+        parts = (len(keys), *keys, *args)
+        try:
+            return await cast("Any", self._redis.evalsha(self._digest, *parts))
+        except NoScriptError:
+            return await cast("Any", self._redis.eval(self._text, *parts))
 
 
 @dataclass(frozen=True, slots=True)
 class Scripts:
     """Every transition, ready to be called with keys and arguments."""
 
-    accept: AsyncScript
-    claim: AsyncScript
-    commit: AsyncScript
-    beat: AsyncScript
-    abort: AsyncScript
-    attest: AsyncScript
-    reject: AsyncScript
-    recall: AsyncScript
-    use: AsyncScript
+    accept: Script
+    claim: Script
+    commit: Script
+    beat: Script
+    abort: Script
+    attest: Script
+    reject: Script
+    recall: Script
+    use: Script
 
 
 def load(redis: Redis) -> Scripts:
     """Register the scripts of the store with a client; Redis gets a text only when it does not have it yet."""
-    return Scripts(
-        **{field.name: redis.register_script(source("lib") + source(field.name)) for field in fields(Scripts)}
-    )
-
-
-def script(redis: Redis, text: str) -> AsyncScript:
-    """Register one script."""
-    return redis.register_script(text)
+    return Scripts(**{field.name: Script(redis, source("lib") + source(field.name)) for field in fields(Scripts)})
 
 
 def source(name: str) -> str:

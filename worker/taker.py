@@ -20,7 +20,7 @@ from redis.exceptions import RedisError
 from worker.connection import ended
 from worker.errors import NewerFormat, StoreUnavailable
 from worker.inbox import Item, decode, unreadable
-from worker.scripts import script, source
+from worker.scripts import Script, source
 
 log = structlog.get_logger(__name__)
 
@@ -55,8 +55,8 @@ class Taker:
         self._handle = handle
         self._fullness = fullness
         self._full = False
-        self._take = script(redis, source("take"))
-        self._return = script(redis, source("return"))
+        self._take = Script(redis, source("take"))
+        self._return = Script(redis, source("return"))
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = False
 
@@ -138,8 +138,8 @@ class Taker:
     async def _keep_beating(self) -> None:
         while not self._stopping:  # redis-py may swallow a cancellation
             try:
-                await self._beat()
                 self._mind(await self._fullness())
+                await self._beat()
             except (RedisError, OSError, StoreUnavailable) as error:
                 log.warning("taker.unavailable", error=f"{type(error).__name__}: {error}")
             except Exception:

@@ -149,6 +149,7 @@ def test_stalled_for_ten_seconds(one: Cell) -> None:
     kill(pid, signal.SIGSTOP)
     goes_on.start()
     goes_on.join()
+    one.wait_until(lambda: len(one.of("finished")) == JOBS, seconds=STALL - 2)  # no clock has run ahead meanwhile
     load.end()
 
 

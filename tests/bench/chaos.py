@@ -172,7 +172,7 @@ class Chaos:
         keys = {f"{{canceller}}:{kind}:{place.name}": kind for kind in ("open", "claims") for place in PLACES}
         names = [
             *(f"{{canceller}}:due:{place.name}:{lane}{kind}" for place in PLACES for lane in "ib" for kind in "fp"),
-            *(f"{{canceller}}:lease:{place.name}:{lane}" for place in PLACES for lane in "ib"),
+            *(f"{{canceller}}:lease:{place.name}:{lane}" for place in PLACES for lane in "ibx"),
             *(f"{{canceller}}:park:{place.name}:{lane}" for place in PLACES for lane in "ib"),
         ]
         found: dict[str, Any] = {}
