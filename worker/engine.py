@@ -25,7 +25,7 @@ from worker.transitions import Claim, Claims, Limits
 log = structlog.get_logger(__name__)
 
 BEAT = 1.0
-BEAT_LIFE = 5.0
+BEAT_LIFE = 4.0
 TRIM_EVERY = 60.0
 RETRY_STORE = 0.5
 FAREWELL = 1.0

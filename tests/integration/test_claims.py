@@ -140,3 +140,28 @@ async def test_a_record_of_a_newer_format_is_left_alone(store: Store, redis: Red
 
     assert () == (await claim(store)).claims
     assert b'"f":2' in await redis.get(key)
+
+
+async def test_what_a_dead_worker_held_goes_before_the_backlog(store: Store) -> None:
+    await store.accept(command("held", "c-held"))
+    await claim_one(store, "dead")
+    await store.accept_all([command(str(index), f"c-{index}") for index in range(20)])
+    await store.beat("w1", 5.0, ["ess"])
+    claims = await claim(store, "w1", limits=Limits(1, 40.0, 100, 0.0, 75))
+
+    assert [one.record.cancellation.job_id for one in claims.claims] == ["held"]
+
+
+async def test_a_dead_workers_open_intent_holds_no_permit(store: Store) -> None:
+    await store.accept_all([command(str(index), f"c-{index}") for index in range(2)])
+    limits = Limits(1, 40.0, 1, 0.0, 1)
+    (one,) = (await claim(store, "dead", limits=limits)).claims
+    progress = Progress(intent=Intent(Action.CANCEL, "1", one.record.cancellation.accepted_at))
+    await store.commit(commit(one, "intent", progress=progress))
+    assert not (await claim(store, "w1", limits=limits)).claims
+
+    await store.beat("w1", 5.0, ["ess"])
+    claims = await claim(store, "w1", limits=limits)
+
+    assert len(claims.claims) == 1
+    assert claims.claims[0].record.cancellation.id != one.record.cancellation.id

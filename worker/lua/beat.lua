@@ -3,8 +3,8 @@
 -- KEYS[1]  the events stream
 -- ARGV     worker, life of a beat (ms), backends…
 -- Returns  {now (ms), next due of each backend (ms, or -1)…}
--- A dead worker's claim comes back at once, but for an open intent: that call may still be on its way, so it keeps
--- its whole lease.
+-- A dead worker's claim comes back at once, before all that came due since, but for an open intent: that call may
+-- still be on its way, so it keeps its whole lease, though no longer one of the backend's permits.
 
 local now, worker = clock(), ARGV[1]
 go_on_without_memory()
@@ -24,7 +24,15 @@ local function free_dead_claims(backend)
       local guard = load(id)
       if guard and not guard.i then
         release(id, guard)
-        redis.call('ZADD', due_key(guard), now, id)
+        redis.call('ZADD', due_key(guard), guard.a, id)
+      elseif guard then
+        for _, lane in ipairs(LANES) do
+          local ends = redis.call('ZSCORE', key('lease', backend, lane), id)
+          if ends then
+            redis.call('ZREM', key('lease', backend, lane), id)
+            redis.call('ZADD', key('lease', backend, 'x'), ends, id)
+          end
+        end
       end
     end
   end
@@ -44,9 +52,9 @@ local function soonest(backend)
   end
   for _, class in ipairs(CLASSES) do consider(key('due', backend, class)) end
   for _, lane in ipairs(LANES) do
-    consider(key('lease', backend, lane))
     consider(key('park', backend, lane))
   end
+  for _, lane in ipairs(LEASES) do consider(key('lease', backend, lane)) end
   return found
 end
 

@@ -26,11 +26,11 @@ local function suspect()
 end
 
 local function expire_leases()
-  for _, lane in ipairs(LANES) do
+  for _, lane in ipairs(LEASES) do
     for _, id in ipairs(redis.call('ZRANGEBYSCORE', key('lease', backend, lane), '-inf', now, 'LIMIT', 0, 100)) do
       redis.call('HDEL', key('claims', backend), id)
       redis.call('ZREM', key('lease', backend, lane), id)
-      requeue(id, now)
+      requeue_first(id, now)
     end
   end
 end

@@ -8,7 +8,7 @@
 --   :open:BACKEND      hash, job id -> id of its open cancellation
 --   :due:BACKEND:LP    zset, id -> due time (ms); L = i(nteractive) or b(atch), P = f(irst pass) or p(oll)
 --   :park:BACKEND:L    zset, id -> time of the next thing that matters, while the backend is paused
---   :lease:BACKEND:L   zset, id -> end of its lease (ms)
+--   :lease:BACKEND:L   zset, id -> end of its lease (ms); L also x: a dead worker's open intent, which holds no permit
 --   :claims:BACKEND    hash, id -> claim token, "WORKER/..."
 --   :limit:BACKEND     hash, rate limiter: tokens, at
 --   :breaker:BACKEND   hash: fails, open, until, ramp
@@ -27,6 +27,7 @@ local base = string.match(KEYS[1], '^({.-})')
 local FORMAT = 1
 local CLASSES = {'ip', 'if', 'bp', 'bf'}
 local LANES = {'i', 'b'}
+local LEASES = {'i', 'b', 'x'} -- x: a dead worker's open intents, which hold no permit
 
 local function clock()
   local time = redis.call('TIME')
@@ -89,6 +90,12 @@ local function requeue(id, now)
   if not guard and newer then redis.call('ZADD', due_key(newer), now + 60000, id) end
 end
 
+-- What a worker left lying had its turn already: it goes before all that came due since.
+local function requeue_first(id, now)
+  local guard = load(id)
+  requeue(id, guard and guard.a or now)
+end
+
 local function claimed(id, guard)
   return redis.call('HEXISTS', key('claims', guard.b), id) == 1
 end
@@ -104,6 +111,7 @@ local function release(id, guard)
   redis.call('HDEL', key('claims', guard.b), id)
   redis.call('ZREM', key('lease', guard.b, 'i'), id)
   redis.call('ZREM', key('lease', guard.b, 'b'), id)
+  redis.call('ZREM', key('lease', guard.b, 'x'), id)
 end
 
 local function append_event(event)
