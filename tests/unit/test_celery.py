@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from kombu.transport.redis import Channel
 from redis.exceptions import ConnectionError as ConnectionLost
+
 from worker.celery import app
 
 
