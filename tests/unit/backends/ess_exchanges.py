@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from unit.backends.exchanges import play
+
 from worker.backends.base import Reply, Request
 from worker.backends.oracle_ess import OracleEss
 from worker.model import Job
@@ -15,17 +17,6 @@ REQUESTS = ("ess", "rest", "scheduler", "v1", "requests")
 DATE = "Sun, 22 Nov 2026 10:45:00 GMT"
 LOGIN = b"<html>Please log in</html>"
 CALLS = {"cancel": ESS.cancel, "force": ESS.force, "delete": ESS.delete}
-
-
-def play(exchange: Any, *replies: Reply) -> tuple[list[Request], Any]:
-    """Drive an exchange with these replies, the last one repeated; return its requests and its result."""
-    requests = []
-    try:
-        requests.append(next(exchange))
-        while True:
-            requests.append(exchange.send(replies[min(len(requests), len(replies)) - 1]))
-    except StopIteration as end:
-        return requests, end.value
 
 
 def give(data: object, status: int = 200) -> Reply:

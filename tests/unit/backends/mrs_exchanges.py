@@ -6,8 +6,9 @@ import json
 from typing import Any
 
 import pytest
+from unit.backends.exchanges import play
 
-from worker.backends.base import Reply, Request
+from worker.backends.base import Reply
 from worker.backends.mrs import Mrs
 from worker.model import Job
 
@@ -19,17 +20,6 @@ DATE = "Thu, 25 May 2017 07:28:13 GMT"
 LOGIN = b"<html>Please log in</html>"
 EXECUTION = {"job_execution": {"id": "2de7", "job_id": "", "end_time": None, "info": None}}
 BOTH = pytest.mark.parametrize("mrs", [V11, V2], ids=["v1.1", "v2"])
-
-
-def play(exchange: Any, *replies: Reply) -> tuple[list[Request], Any]:
-    """Drive an exchange with these replies, the last one repeated; return its requests and its result."""
-    requests = []
-    try:
-        requests.append(next(exchange))
-        while True:
-            requests.append(exchange.send(replies[min(len(requests), len(replies)) - 1]))
-    except StopIteration as end:
-        return requests, end.value
 
 
 def give(data: object, status: int = 200) -> Reply:

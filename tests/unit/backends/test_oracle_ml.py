@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from unit.backends.exchanges import play
 
 from worker.backends.base import Reply, Request
 from worker.backends.oracle_ml import OracleMl
@@ -23,17 +24,6 @@ LOGIN = b"<html>Please log in</html>"
 MISSING = {"errorMessage": "job not found with id 'J1'", "errorCode": 1026, "request_id": "OML-7a98"}
 RUNNING = {"createdDate": " Feb 18,2025 17:01", "status": "job is still running", "elapsedTime": "00:00:47"}
 RESULT = "https://internal/oml/api/r-scripts/v2/jobs/J1/result"
-
-
-def play(exchange: Any, *replies: Reply) -> tuple[list[Request], Any]:
-    """Drive an exchange with these replies, the last one repeated; return its requests and its result."""
-    requests = []
-    try:
-        requests.append(next(exchange))
-        while True:
-            requests.append(exchange.send(replies[min(len(requests), len(replies)) - 1]))
-    except StopIteration as end:
-        return requests, end.value
 
 
 def give(data: object, status: int = 200) -> Reply:

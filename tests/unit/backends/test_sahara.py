@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from unit.backends.exchanges import play
 
-from worker.backends.base import Reply, Request
+from worker.backends.base import Reply
 from worker.backends.sahara import ERRORS, STATES, Sahara
 from worker.model import Answer, AnswerKind, Job, JobState, Observation
 
@@ -21,17 +22,6 @@ EXECUTIONS = ("v1.1", "37ca", "job-executions")
 DATE = "Thu, 25 May 2017 07:28:13 GMT"
 LOGIN = b"<html>Please log in</html>"
 BOTH = pytest.mark.parametrize("sahara", [V11, V2], ids=["v1.1", "v2"])
-
-
-def play(exchange: Any, *replies: Reply) -> tuple[list[Request], Any]:
-    """Drive an exchange with these replies, the last one repeated; return its requests and its result."""
-    requests = []
-    try:
-        requests.append(next(exchange))
-        while True:
-            requests.append(exchange.send(replies[min(len(requests), len(replies)) - 1]))
-    except StopIteration as end:
-        return requests, end.value
 
 
 def give(data: object, status: int = 200) -> Reply:
