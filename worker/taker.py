@@ -65,6 +65,7 @@ class Taker:
         with suppress(RedisError, OSError):
             await self._beat()
         self._tasks = [asyncio.create_task(self._run()), asyncio.create_task(self._keep_beating())]
+        log.info("taker.started", queue=self._queue)
 
     async def stop(self) -> None:
         """Take nothing new, settle what was taken, and say that this taker is gone."""

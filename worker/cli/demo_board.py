@@ -94,9 +94,7 @@ class Board:
         ended = sum(bool(row.outcome) for row in self.rows)
         seconds = time.monotonic() - self.started
         yield Text(f"{ended} of {len(self.rows)} ended, {seconds:.0f} s; 30 minutes of the backends last 3 s", "bold")
-        yield _table(
-            ("backend", "job", "what it shows", "now"), [_live(row) for row in self._shown(options.max_height)]
-        )
+        yield _table(("backend, job", "what it shows", "now"), [_live(row) for row in self._shown(options.max_height)])
 
     def _shown(self, height: int) -> Sequence[Row]:
         """Choose the rows that fit: what is open first, then what ended last; in the order of the cases."""
