@@ -59,12 +59,11 @@ class Store:
         self._retention = retention
         self._days = int((retention.records + longest) // DAY) + 1
         self._scripts = load(redis)
-        self.accepts: Batches[Acceptance, Accepted] = Batches(self._accept, GROUP)
         self.commits: Batches[Commit, int] = Batches(self._commit, GROUP)
 
     async def accept(self, acceptance: Acceptance) -> Accepted:
-        """Take in one command, together with others that come at the same time."""
-        return await self.accepts.add(acceptance)
+        """Take in one command."""
+        return (await self.accept_all([acceptance]))[0]
 
     async def accept_all(self, acceptances: Sequence[Acceptance]) -> list[Accepted]:
         """Take in many commands of one message."""
