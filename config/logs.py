@@ -4,6 +4,8 @@ import logging
 import re
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
+from functools import lru_cache
 from typing import Any, Final, Literal, TextIO
 
 import structlog
@@ -18,6 +20,7 @@ _SECRET_TEXT: Final = (
     (re.compile(r"([?&][^=&\s]*(?:token|passw|secret)[^=&\s]*=)[^&\s\"']+", re.IGNORECASE), rf"\1{_HIDDEN}"),
     (re.compile(r"\b(bearer\s+)[A-Za-z0-9._~+/=-]{16,}", re.IGNORECASE), rf"\1{_HIDDEN}"),
 )
+_MAY_HOLD_A_SECRET: Final = re.compile("[@=]|bearer", re.IGNORECASE)
 # Each logs every request at INFO, with its whole URL.
 _CHATTY: Final = ("httpx", "httpcore", "aiohttp.access")
 
@@ -39,19 +42,36 @@ def configure(
     out = sys.stderr if stream is None else stream
     threshold = logging.getLevelNamesMapping()[level.upper()]
     console = out.isatty() if fmt == "auto" else fmt == "console"
+    renderer = _renderer(out, console=console)
     structlog.configure(
-        processors=[*_shared(), structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[*_shared(), *_last(renderer)],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
-        logger_factory=structlog.stdlib.LoggerFactory(),
+        logger_factory=lambda name="": Lines(name, out),
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(out)
-    handler.setFormatter(_formatter(_renderer(out, console=console)))
+    handler.setFormatter(_formatter(renderer))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(threshold)
     for name in _CHATTY:
         logging.getLogger(name).setLevel(max(threshold, logging.WARNING))
+
+
+class Lines:
+    """Where our own events go: straight to the stream. The standard library's way there costs four times as much."""
+
+    def __init__(self, name: str, stream: TextIO) -> None:
+        self.name = name
+        self._stream = stream
+
+    def msg(self, line: str) -> None:
+        """Write one line; like the standard library's handler it lets no closed stream stop the work."""
+        with suppress(OSError, ValueError):
+            self._stream.write(line + "\n")
+            self._stream.flush()
+
+    debug = info = warning = error = critical = exception = msg
 
 
 def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
@@ -60,7 +80,7 @@ def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
 
 
 def _clean(value: Any, key: object = "") -> Any:
-    if isinstance(key, str) and _SECRET_KEY.search(key) and value is not None:
+    if isinstance(key, str) and _names_a_secret(key) and value is not None:
         return _HIDDEN
     if isinstance(value, str):
         return _without_secrets(value)
@@ -71,7 +91,14 @@ def _clean(value: Any, key: object = "") -> Any:
     return value
 
 
+@lru_cache(maxsize=1024)
+def _names_a_secret(key: str) -> bool:
+    return _SECRET_KEY.search(key) is not None
+
+
 def _without_secrets(text: str) -> str:
+    if not _MAY_HOLD_A_SECRET.search(text):
+        return text
     for pattern, replacement in _SECRET_TEXT:
         text = pattern.sub(replacement, text)
     return text
@@ -92,12 +119,14 @@ def _formatter(renderer: Processor) -> logging.Formatter:
         foreign_pre_chain=[*_shared(), structlog.stdlib.ExtraAdder()],
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            # Before the redaction, which then sees the text; and as text, which shows no locals.
-            structlog.processors.format_exc_info,
-            redact,
-            renderer,
+            *_last(renderer),
         ],
     )
+
+
+def _last(renderer: Processor) -> list[Processor]:
+    # A traceback comes before the redaction, which then sees its text; and as text, which shows no locals.
+    return [structlog.processors.format_exc_info, redact, renderer]
 
 
 def _renderer(stream: TextIO, *, console: bool) -> Processor:
