@@ -44,9 +44,9 @@ local function tokens()
   return left
 end
 
+-- Claim a record that has been taken off the schedule.
 local function claim(id)
   local guard, newer, value = load(id)
-  for _, class in ipairs(CLASSES) do redis.call('ZREM', key('due', backend, class), id) end
   if not guard and newer then redis.call('ZADD', due_key(newer), now + 60000, id) end
   if not guard or guard.o ~= '' then return false end
   local token = worker .. '/' .. now .. '/' .. #out
@@ -59,8 +59,9 @@ end
 
 local function take(class, count)
   if count <= 0 then return 0 end
-  local taken = 0
-  for _, id in ipairs(redis.call('ZRANGEBYSCORE', key('due', backend, class), '-inf', now, 'LIMIT', 0, count)) do
+  local taken, due = 0, key('due', backend, class)
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', due, '-inf', now, 'LIMIT', 0, count)) do
+    redis.call('ZREM', due, id)
     if claim(id) then taken = taken + 1 end
   end
   return taken

@@ -20,9 +20,15 @@ local function backend_event(backend, name, data)
     .. '","datacontenttype":"application/json","backend":"' .. backend .. '","data":{"backend":"' .. backend .. '"' .. data .. '}}')
 end
 
+local sound = {} -- backends without a breaker's record, as this script knows
+
 local function succeeded(breaker, backend)
+  if sound[backend] then return end
   local state = redis.call('HMGET', breaker, 'fails', 'open', 'ramp')
-  if not state[1] then return end
+  if not state[1] then
+    sound[backend] = true
+    return
+  end
   if state[2] == '1' then
     redis.call('HSET', breaker, 'fails', 0, 'open', 0, 'ramp', 2)
     backend_event(backend, 'resumed', '')
@@ -34,6 +40,7 @@ local function succeeded(breaker, backend)
 end
 
 local function failed(breaker, backend, failures, pause)
+  sound[backend] = nil
   local fails = redis.call('HINCRBY', breaker, 'fails', 1)
   local state = redis.call('HMGET', breaker, 'open', 'until')
   if fails < failures or (tonumber(state[2]) or 0) > now then return end
@@ -62,9 +69,8 @@ local function finish(id, guard, events, progress, keep)
   local last = events[#events]
   last[2] = last[2] .. ',"finished_at":"' .. iso(now) .. '"'
   guard.z = emit_all(id, guard, events)
-  save(id, guard, progress)
+  save(id, guard, progress, keep)
   if redis.call('HGET', key('open', guard.b), guard.j) == id then redis.call('HDEL', key('open', guard.b), guard.j) end
-  redis.call('EXPIRE', key('hot', id), keep)
   redis.call('EXPIRE', key('cold', id), keep)
 end
 
@@ -73,8 +79,7 @@ local function give_back(id, guard, due)
   redis.call('ZADD', due_key(guard), due, id)
 end
 
-local function commit(id, token, revision, mode, progress, due, matters, verdict, keep, events)
-  local guard, before = load(id)
+local function commit(id, guard, before, token, revision, mode, progress, due, matters, verdict, keep, events)
   if not guard or redis.call('HGET', key('claims', guard.b), id) ~= token then return -1 end
   judge(guard.b, verdict)
   if mode ~= 'wait' and guard.r ~= revision then
@@ -104,8 +109,12 @@ local function commit(id, token, revision, mode, progress, due, matters, verdict
   return 1
 end
 
-local function charge(backend_limit, calls)
-  if redis.call('EXISTS', backend_limit) == 1 then redis.call('HINCRBYFLOAT', backend_limit, 'tokens', -calls) end
+local unlimited = {} -- backends without a rate limit, as this script knows
+
+local function charge(backend, calls)
+  local limit = key('limit', backend)
+  if unlimited[backend] == nil then unlimited[backend] = redis.call('EXISTS', limit) == 0 end
+  if not unlimited[backend] then redis.call('HINCRBYFLOAT', limit, 'tokens', -calls) end
 end
 
 go_on_without_memory()
@@ -115,10 +124,8 @@ while at < #ARGV do
   local due, matters, calls, verdict, keep, count = tonumber(arg()), tonumber(arg()), tonumber(arg()), arg(), tonumber(arg()), tonumber(arg())
   local events = {}
   for index = 1, count do events[index] = {arg(), arg(), arg()} end
-  results[#results + 1] = commit(id, token, revision, mode, progress, due, matters, verdict, keep, events)
-  if calls > 0 then
-    local guard = load(id)
-    if guard then charge(key('limit', guard.b), calls) end
-  end
+  local guard, before = load(id)
+  results[#results + 1] = commit(id, guard, before, token, revision, mode, progress, due, matters, verdict, keep, events)
+  if guard and calls > 0 then charge(guard.b, calls) end
 end
 return results

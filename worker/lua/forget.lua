@@ -5,6 +5,8 @@
 -- Returns  how many memories of it there were
 
 local shard, field = command_slot('rejected ' .. ARGV[1])
-local today, forgotten = math.floor(clock() / 86400000), 0
-for back = 0, tonumber(ARGV[2]) do forgotten = forgotten + redis.call('HDEL', key('cmd', today - back, shard), field) end
+local week, forgotten = math.floor(clock() / WEEK), 0
+for back = 0, math.ceil(tonumber(ARGV[2]) / 7) do
+  forgotten = forgotten + redis.call('HDEL', key('cmd', week - back, shard), field)
+end
 return forgotten

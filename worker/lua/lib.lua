@@ -12,7 +12,7 @@
 --   :claims:BACKEND    hash, id -> claim token, "WORKER/..."
 --   :limit:BACKEND     hash, rate limiter: tokens, at
 --   :breaker:BACKEND   hash: fails, open, until, ramp
---   :cmd:DAY:SHARD     hash, digest of a command id -> "digest of its content" .. id of its cancellation
+--   :cmd:WEEK:SHARD    hash, digest of a command id -> "digest of its content" .. id of its cancellation
 --   :beat:WORKER       string with a TTL: this worker lives
 --   :signed:HOUR:SHARD hash, mark of a signature -> what used it; no token lives longer than an hour
 --   :minute:MINUTE     hash, producer -> its commands in that minute
@@ -50,8 +50,10 @@ local function iso(ms)
     math.floor(rest / 3600000), math.floor(rest / 60000) % 60, math.floor(rest / 1000) % 60, rest % 1000)
 end
 
-local function key(...)
-  return base .. ':' .. table.concat({...}, ':')
+local function key(kind, name, part)
+  if part then return base .. ':' .. kind .. ':' .. name .. ':' .. part end
+  if name then return base .. ':' .. kind .. ':' .. name end
+  return base .. ':' .. kind
 end
 
 -- Return a record's guard, its progress and its whole value; nil for none. Of one of a newer format only its guard, second.
@@ -64,8 +66,10 @@ local function load(id)
   return guard, string.sub(value, stop + 1), value
 end
 
-local function save(id, guard, progress)
-  redis.call('SET', key('hot', id), cjson.encode(guard) .. '\n' .. progress)
+-- Write a record; `keep` is the seconds after which it is forgotten.
+local function save(id, guard, progress, keep)
+  local value = cjson.encode(guard) .. '\n' .. progress
+  if keep then redis.call('SET', key('hot', id), value, 'EX', keep) else redis.call('SET', key('hot', id), value) end
 end
 
 local function due_key(guard)
@@ -109,9 +113,8 @@ end
 
 local function release(id, guard)
   redis.call('HDEL', key('claims', guard.b), id)
-  redis.call('ZREM', key('lease', guard.b, 'i'), id)
-  redis.call('ZREM', key('lease', guard.b, 'b'), id)
-  redis.call('ZREM', key('lease', guard.b, 'x'), id)
+  if redis.call('ZREM', key('lease', guard.b, guard.l), id) == 1 then return end
+  for _, lane in ipairs(LEASES) do redis.call('ZREM', key('lease', guard.b, lane), id) end
 end
 
 local function append_event(event)
@@ -122,8 +125,17 @@ local function quote(text)
   return (string.gsub(cjson.encode(text), '\\/', '/'))
 end
 
+local sources = {}
 local function source(backend)
-  return quote('/' .. string.sub(base, 2, -2) .. '/' .. backend)
+  sources[backend] = sources[backend] or quote('/' .. string.sub(base, 2, -2) .. '/' .. backend)
+  return sources[backend]
+end
+
+-- A script's events mostly carry one and the same time.
+local written_ms, written
+local function time_of(ms)
+  if ms ~= written_ms then written_ms, written = ms, iso(ms) end
+  return written
 end
 
 -- Append one event of a cancellation. `extra` is the inside of a JSON object, or empty. Counts the sequence in
@@ -132,29 +144,29 @@ local function emit(id, guard, name, extra, outcome, now)
   guard.q = guard.q + 1
   local cold = redis.call('GET', key('cold', id)) or '\n0\n'
   local ids, count, fixed = string.match(cold, '^([^\n]*)\n([^\n]*)\n(.*)$')
-  local data = '"cancellation_id":"' .. id .. '","command_ids":[' .. ids .. '],'
-  if tonumber(count) > 100 then data = data .. '"command_ids_total":' .. count .. ',' end
-  data = data .. fixed .. ',"verb":"' .. guard.v .. '"'
-  if extra ~= '' then data = data .. ',' .. extra end
   return append_event('{"specversion":"1.0","id":"' .. id .. '-' .. guard.q .. '","source":' .. source(guard.b)
     .. ',"type":"canceller.cancellation.' .. name .. '.v1","subject":' .. quote(guard.j)
-    .. ',"time":"' .. iso(now) .. '","datacontenttype":"application/json","backend":"' .. guard.b
+    .. ',"time":"' .. time_of(now) .. '","datacontenttype":"application/json","backend":"' .. guard.b
     .. '","cancellationid":"' .. id .. '"' .. (outcome ~= '' and ',"outcome":"' .. outcome .. '"' or '')
     .. ',"sequence":"' .. guard.q .. '"' .. (guard.w and ',"traceparent":' .. quote(guard.w) or '')
-    .. ',"data":{' .. data .. '}}')
+    .. ',"data":{"cancellation_id":"' .. id .. '","command_ids":[' .. ids
+    .. (tonumber(count) > 100 and '],"command_ids_total":' .. count .. ',' or '],')
+    .. fixed .. ',"verb":"' .. guard.v .. (extra ~= '' and '",' or '"') .. extra .. '}}')
 end
 
--- Command ids are kept in small hashes, by day and shard, so that they stay compact and expire together.
+-- Command ids are kept in small hashes, by week and shard, so that they stay compact and expire together.
+local WEEK = 7 * 86400000
+
 local function command_slot(command_id)
   local digest = redis.sha1hex(command_id)
-  return string.sub(digest, 1, 3), string.sub(digest, 4, 27)
+  return string.sub(digest, 1, 4), string.sub(digest, 5, 28)
 end
 
 local function recall(command_id, now, days)
   local shard, field = command_slot(command_id)
-  local today = math.floor(now / 86400000)
-  for back = 0, days do
-    local value = redis.call('HGET', key('cmd', today - back, shard), field)
+  local week = math.floor(now / WEEK)
+  for back = 0, math.ceil(days / 7) do
+    local value = redis.call('HGET', key('cmd', week - back, shard), field)
     if value then return string.sub(value, 1, 16), string.sub(value, 17) end
   end
   return nil
@@ -162,9 +174,9 @@ end
 
 local function remember(command_id, digest, id, now, days)
   local shard, field = command_slot(command_id)
-  local slot = key('cmd', math.floor(now / 86400000), shard)
+  local slot = key('cmd', math.floor(now / WEEK), shard)
   redis.call('HSET', slot, field, digest .. id)
-  redis.call('EXPIRE', slot, (days + 1) * 86400)
+  if redis.call('HLEN', slot) == 1 then redis.call('EXPIRE', slot, (math.ceil(days / 7) + 1) * 7 * 86400) end
 end
 
 -- A signature is remembered while its token could still be valid: an hour at most, and an hour for lagging clocks.
