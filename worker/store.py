@@ -67,7 +67,8 @@ class Store:
 
     async def accept_all(self, acceptances: Sequence[Acceptance]) -> list[Accepted]:
         """Take in many commands of one message."""
-        return [accepted for group in grouped(acceptances) for accepted in await self._accept(group)]
+        arguments = [accept_argument(one) for one in acceptances]
+        return [accepted for group in grouped(arguments) for accepted in await self._accept(group)]
 
     async def reject(self, rejection: Rejection) -> bool:
         """Refuse a command with an event and a dead letter; False if this very refusal was made before."""
@@ -243,8 +244,8 @@ class Store:
         """Close the connections."""
         await self._redis.aclose()
 
-    async def _accept(self, acceptances: Sequence[Acceptance]) -> Sequence[Accepted]:
-        reply = await self._run("accept", self._days, *(accept_argument(one) for one in acceptances))
+    async def _accept(self, arguments: Sequence[str]) -> Sequence[Accepted]:
+        reply = await self._run("accept", self._days, *arguments)
         return [Accepted(*entry.decode().split(" ", 1)) for entry in reply]
 
     async def _commit(self, commits: Sequence[Commit]) -> Sequence[int]:
@@ -277,17 +278,16 @@ class Store:
             return await call
 
 
-def grouped(acceptances: Sequence[Acceptance]) -> Iterator[Sequence[Acceptance]]:
+def grouped(arguments: Sequence[str]) -> Iterator[Sequence[str]]:
     """Cut many commands into groups that one script call may take: by number, and by size."""
-    group: list[Acceptance] = []
+    group: list[str] = []
     size = 0
-    for one in acceptances:
-        length = len(accept_argument(one))
-        if group and (len(group) == GROUP or size + length > GROUP_BYTES):
+    for one in arguments:
+        if group and (len(group) == GROUP or size + len(one) > GROUP_BYTES):
             yield group
             group, size = [], 0
         group.append(one)
-        size += length
+        size += len(one)
     if group:
         yield group
 
