@@ -44,7 +44,7 @@ class Fate(NamedTuple):
 
 
 class World(Simulator):
-    """A simulator that also notes which job a batch delete is about: its path does not say."""
+    """A simulator that also notes which job a batch delete or a list of children is about: its path does not say."""
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()  # kept by aiohttp, so that the next read of it does not wait
@@ -52,8 +52,10 @@ class World(Simulator):
         try:
             return await super()._serve(request)
         finally:
+            job_id = request.query.get("q", "").removeprefix("absParentRequestId eq ")
             if request.path.endswith("/batch-delete"):
                 (job_id,) = json.loads(body)["job_id_list"]
+            if job_id:
                 self.world.journal[at] = dataclasses.replace(self.world.journal[at], job_id=job_id)
 
 
