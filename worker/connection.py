@@ -59,7 +59,7 @@ def connect_to(target: RedisTarget) -> Redis:
 NO_REDIS = "REDIS_URL: is not set and no embedded server runs: set it, or start one with `canceller up`"
 
 
-async def ended(tasks: Iterable[asyncio.Task[None]]) -> None:
+async def ended(tasks: Iterable[asyncio.Task[Any]]) -> None:
     """Cancel tasks until they have ended: redis-py swallows a cancellation that meets a reply."""
     left = set(tasks)
     while left:

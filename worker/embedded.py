@@ -175,7 +175,7 @@ def _locked(directory: Path) -> Iterator[IO[str]]:
         while not _try_lock(lock):
             lock.seek(0)
             owner = lock.read().strip()
-            if _alive(owner) or time.monotonic() > deadline:
+            if _another_lives(owner) or time.monotonic() > deadline:
                 raise EmbeddedError(
                     f"an embedded Redis already runs in {directory} (held by process {owner or 'unknown'}): "
                     "use that one, end it, or set CANCELLER_DATA_DIR to another directory"
@@ -195,14 +195,15 @@ def _try_lock(lock: IO[str]) -> bool:
     return True
 
 
-def _alive(pid: str) -> bool:
+def _another_lives(pid: str) -> bool:
+    """Whether another process than this one has the lock: what this one left is a killed server's child, which ends."""
     try:
         os.kill(int(pid), 0)
     except (ValueError, ProcessLookupError):
         return False
     except PermissionError:
         return True
-    return True
+    return int(pid) != os.getpid()
 
 
 @contextmanager

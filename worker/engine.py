@@ -9,17 +9,20 @@ from __future__ import annotations
 import asyncio
 import random
 import secrets
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import datetime
 from math import inf
+from typing import Any
 
 import structlog
 
+from worker.backends.base import CALLS_SAVED
 from worker.connection import ended
 from worker.errors import StoreUnavailable
 from worker.model import Lane
 from worker.reconcile import Backend, Clock, Pass, context
 from worker.store import Store
+from worker.survey import Sights, Surveyor
 from worker.transitions import Claim, Claims, Limits
 
 log = structlog.get_logger(__name__)
@@ -32,6 +35,10 @@ FAREWELL = 1.0
 """Seconds to say goodbye: with Redis away it goes without."""
 GATHER = 0.01
 """Seconds to wait for more free slots before the next claim, so that one claim brings many records."""
+BUNCH = 0.02
+"""Seconds between two claims that only time asks for, so that one claim brings many records."""
+WIDE_BUNCH = 0.2
+"""The same where a list can show many jobs at once."""
 BLOCKED = 0.1
 """Seconds until the next try where something is due but may not be claimed yet."""
 
@@ -52,7 +59,10 @@ class Drain:
         self._slots = min(slots, backend.max_in_flight)
         self._ring = ring
         self._passes: set[asyncio.Task[None]] = set()
+        self._surveys: set[asyncio.Task[Sights]] = set()
         self._wake_at = 0.0
+        self._claimed_at = 0.0
+        self._surveyor = Surveyor(backend)
         self._batch = 0
         self._bell: asyncio.Task[None] | None = None
         self._more = False
@@ -61,11 +71,14 @@ class Drain:
 
     def wake(self) -> None:
         """Claim at once."""
-        self.wake_in(0.0)
+        self._wake_at_latest(0.0)
 
     def wake_in(self, seconds: float) -> None:
-        """Claim in so many seconds, if nothing wakes this drain earlier."""
-        at = asyncio.get_running_loop().time() + max(0.0, seconds)
+        """Claim in so many seconds, or a moment later together with others, if nothing wakes this drain earlier."""
+        bunch = WIDE_BUNCH if self._surveyor.ready else BUNCH
+        self._wake_at_latest(max(asyncio.get_running_loop().time() + seconds, self._claimed_at + bunch))
+
+    def _wake_at_latest(self, at: float) -> None:
         if at < self._wake_at:
             self._wake_at = at
             self._moved.set()
@@ -92,6 +105,7 @@ class Drain:
         if self._passes:
             _, late = await asyncio.wait(self._passes, timeout=seconds)
             await ended(late)
+        await ended(self._surveys)
         if self._bell is not None:
             await ended([self._bell])
 
@@ -110,7 +124,8 @@ class Drain:
         self._more = free <= 0
         if self._more:
             return
-        backend = self._backend
+        backend, lists = self._backend, self._surveyor.ready
+        self._claimed_at = asyncio.get_running_loop().time()
         clock_start = Clock(datetime.min)  # noqa: DTZ901 - only its monotonic start is used
         claims = await self._store.claim(
             backend.name,
@@ -122,18 +137,31 @@ class Drain:
                 backend.rate,
                 backend.batch_slots,
                 max(1, self._slots * 3 // 4) - self._batch,
+                1 / CALLS_SAVED if lists else 1.0,
             ),
         )
         if self._stopping:
             return  # what was claimed comes back once this worker says that it is gone
+        clock = Clock(claims.now, clock_start.started)
+        sights = self._survey(claims) if lists else None
         for claim in claims.claims:
-            self._start(claim, claims, Clock(claims.now, clock_start.started))
+            self._start(self._pass(claim, claims, clock, sights, paid=0 if lists and is_poll(claim) else 1))
         self._more = len(claims.claims) >= free
         if self._more:
             self._ring_once()
         elif claims.next_due is not None:
             wait = (claims.next_due - claims.now).total_seconds()
             self.wake_in(wait if wait > 0 else BLOCKED)
+
+    def _survey(self, claims: Claims) -> asyncio.Task[Sights] | None:
+        """Look at the claimed jobs together where that is worth it; their passes wait for what it shows."""
+        survey = None if claims.blind else self._surveyor.plan(claims.claims, claims.suspect)
+        if survey is None:
+            return None
+        task = asyncio.create_task(self._surveyor.read(survey))
+        self._surveys.add(task)
+        task.add_done_callback(self._surveys.discard)
+        return task
 
     def _ring_once(self) -> None:
         """Tell other workers that there is more, without waiting for the broker: one bell on its way at most."""
@@ -147,8 +175,8 @@ class Drain:
             log.warning("engine.bell_unheard", backend=self._backend.name, error=type(error).__name__)
         await asyncio.sleep(BEAT)
 
-    def _start(self, claim: Claim, claims: Claims, clock: Clock) -> None:
-        task = asyncio.create_task(self._pass(claim, claims, clock))
+    def _start(self, one: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(one)
         self._passes.add(task)
         task.add_done_callback(self._ended)
 
@@ -156,14 +184,18 @@ class Drain:
         self._passes.discard(task)
         if self._more:
             enough = len(self._passes) <= self._slots * 3 // 4
-            self.wake_in(0.0 if enough else GATHER)
+            self._wake_at_latest(asyncio.get_running_loop().time() + (0.0 if enough else GATHER))
 
-    async def _pass(self, claim: Claim, claims: Claims, clock: Clock) -> None:
+    async def _pass(
+        self, claim: Claim, claims: Claims, clock: Clock, sights: asyncio.Task[Sights] | None, paid: int
+    ) -> None:
         cancellation = claim.record.cancellation
         in_batch = cancellation.orders.lane is Lane.BATCH
         self._batch += in_batch
         try:
-            due = await Pass(claim, self._backend, self._store, clock).run(claims.suspect, blind=claims.blind)
+            listed = (await asyncio.shield(sights)).get(cancellation.job_id) if sights else None
+            one = Pass(claim, self._backend, self._store, clock, paid)
+            due = await one.run(claims.suspect, blind=claims.blind, listed=listed)
         except StoreUnavailable as error:
             log.warning("cancellation.dropped", **context(cancellation), error=str(error))
         except Exception:
@@ -173,6 +205,11 @@ class Drain:
                 self.wake_in((due - clock.now()).total_seconds())
         finally:
             self._batch -= in_batch
+
+
+def is_poll(claim: Claim) -> bool:
+    """Whether a pass is not the record's first."""
+    return claim.record.cancellation.progress.waits > 0
 
 
 class Engine:

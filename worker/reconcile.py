@@ -48,7 +48,8 @@ class Backend:
     """One remote job system, ready to be worked on.
 
     `probe` asks the second source whether a job's process is gone, None when it can't tell. `lease`,
-    `rate` (calls per second, 0 for no limit) and `breaker_pause` are in seconds.
+    `rate` (calls per second, 0 for no limit) and `breaker_pause` are in seconds. `look_many` allows
+    lists to be read in place of looks.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Backend:
     rate: float = 0.0
     breaker_failures: int = 10
     breaker_pause: float = 15.0
+    look_many: bool = True
 
     @property
     def lease(self) -> float:
@@ -95,7 +97,8 @@ class Clock:
 class Pass:
     """One pass. It ends with a commit, or without one where the claim was lost."""
 
-    def __init__(self, claim: Claim, backend: Backend, store: Store, clock: Clock) -> None:
+    def __init__(self, claim: Claim, backend: Backend, store: Store, clock: Clock, paid: int = 1) -> None:
+        """`paid` is how many calls the claim has paid for."""
         self._claim = claim
         self._backend = backend
         self._store = store
@@ -104,18 +107,23 @@ class Pass:
         self._cancellation = claim.record.cancellation
         self._facts: list[Fact] = []
         self._calls = 0
-        self._paid = 1
+        self._paid = paid
         self._unanswered = False
         self._due: datetime | None = None
 
-    async def run(self, suspect: datetime | None, *, blind: bool) -> datetime | None:
+    async def run(self, suspect: datetime | None, *, blind: bool, listed: Observation | None = None) -> datetime | None:
         """Make the pass; return when the record comes due again, None when it does not or is not ours.
 
-        `suspect` is when Redis may have forgotten something; `blind` forbids any call.
+        `suspect` is when Redis may have forgotten something; `blind` forbids any call; `listed` is what a
+        list has shown of the job: it may tell that there is nothing to do or that the job ended, while
+        all else takes a look at the job alone.
         """
         self._begin()
-        seen = await self._see(suspect, blind=blind)
-        decision = decide(self._cancellation, seen, self._policy, self._clock.now())
+        seen = await self._see(suspect, blind=blind) if listed is None else await self._take_sight(listed)
+        decision = self._decide(seen)
+        if listed is not None and isinstance(decision, Send | Hold):
+            seen = await self._see(suspect, blind=blind)
+            decision = self._decide(seen)
         self._warn(decision)
         if isinstance(decision, Send):
             await self._send(decision)
@@ -126,6 +134,9 @@ class Pass:
         else:
             await self._wait(decision)
         return self._due
+
+    def _decide(self, seen: Observation | Answer | None) -> Decision:
+        return decide(self._cancellation, seen, self._policy, self._clock.now())
 
     def _begin(self) -> None:
         """Count a call that a dead worker left open as unanswered; what an earlier pass has probed is too old."""
@@ -142,12 +153,14 @@ class Pass:
             return PAUSED
         if not needs_look(self._cancellation, self._policy, suspect):
             return None
-        self._cancellation = evolve.looked(self._cancellation)
         seen = await self._drive(self._backend.adapter.look(self._cancellation.job), look=True)
         if isinstance(seen, Answer):
-            self._cancellation = evolve.look_failed(self._cancellation, seen)
+            self._cancellation = evolve.look_failed(evolve.looked(self._cancellation), seen)
             return seen
-        self._cancellation = evolve.observed(self._cancellation, seen, self._clock.now())
+        return await self._take_sight(seen)
+
+    async def _take_sight(self, seen: Observation) -> Observation:
+        self._cancellation = evolve.observed(evolve.looked(self._cancellation), seen, self._clock.now())
         seen = evolve.named(seen, self._cancellation.job_id)
         target = to_probe(self._cancellation, seen, self._policy, self._clock.now())
         if self._backend.probe and target:

@@ -95,6 +95,7 @@ class Store:
             limits.rate,
             limits.batch_slots,
             limits.own_batch_slots,
+            limits.poll_price,
         )
         now, suspect, due, blind = (int(part) for part in reply[:4])
         triples = zip(*(iter(reply[4:]),) * 3, strict=True)

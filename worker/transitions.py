@@ -88,6 +88,7 @@ class Limits:
     """How much one claim may take. `rate` is in calls per second, 0 for no limit; `lease` in seconds.
 
     `batch_slots` bounds what the batch lane has in flight over all workers, `own_batch_slots` what it gets more here.
+    `poll_price` is how many calls a poll takes: less than one where lists show many jobs at once.
     """
 
     slots: int
@@ -96,6 +97,7 @@ class Limits:
     rate: float
     batch_slots: int
     own_batch_slots: int = 1_000_000
+    poll_price: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -93,8 +96,27 @@ def test_others_find_it_while_it_runs(tmp_path: Path) -> None:
 
 
 def test_a_second_start_says_who_has_the_directory(tmp_path: Path) -> None:
-    with Embedded(tmp_path), pytest.raises(EmbeddedError, match=f"held by process {os.getpid()}"), Embedded(tmp_path):
+    with (
+        owner(tmp_path) as (process, _),
+        pytest.raises(EmbeddedError, match=f"held by process {process.pid}"),
+        Embedded(tmp_path),
+    ):
         pass
+
+
+def test_a_start_waits_for_what_a_killed_server_of_its_own_has_left(tmp_path: Path) -> None:
+    """A server killed while its child rewrites the log leaves that child, which has the lock for a moment."""
+    with (tmp_path / "lock").open("w") as left, ThreadPoolExecutor(1) as pool:
+        left.write(str(os.getpid()))
+        left.flush()
+        fcntl.flock(left, fcntl.LOCK_EX)
+        server = Embedded(tmp_path)
+        started = pool.submit(server.__enter__)
+        with pytest.raises(FutureTimeout):
+            started.result(timeout=0.3)
+        fcntl.flock(left, fcntl.LOCK_UN)
+        started.result(timeout=10)
+        server.__exit__()
 
 
 def test_a_long_path_gets_a_short_socket(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ is sent the `Reply`, may yield more, and returns what it all means. Whoever driv
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -107,6 +107,7 @@ def facts(data: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, str]:
 
 
 Look = Generator[Request, Reply, Observation | Answer]
+Survey = Generator[Request, Reply, Mapping[str, Observation] | Answer]
 Call = Generator[Request, Reply, Answer]
 
 
@@ -126,6 +127,14 @@ class Adapter(Protocol):
 
     def look(self, job: Job) -> Look:
         """Observe the job and change nothing; an `Answer` says why nothing was seen."""
+
+    def look_many(self, jobs: Sequence[Job]) -> Survey | None:
+        """Observe many jobs with a tenth as many calls, or fewer; None where the backend's lists don't allow that.
+
+        The result is by job id. It holds only what a look at the job alone would show as well: a job that
+        is missing in a list, or that a list tells too little of, is left out and looked at alone. An
+        `Answer` says why the list can't be used.
+        """
 
     def cancel(self, job: Job) -> Call:
         """Ask the backend to stop the job."""
@@ -175,6 +184,15 @@ def common_answer(reply: Reply, otherwise: AnswerKind, *, code: str = "", detail
     if kind is AnswerKind.NOT_FOUND and reply.html:
         kind = AnswerKind.UNANSWERED
     return answer(reply, kind, code=code, detail=detail)
+
+
+CALLS_SAVED = 10
+"""A list is worth reading where it takes one call for so many looks."""
+
+
+def pages_worth(jobs: Sequence[Job]) -> int:
+    """Return how many pages of a list are cheaper than looks at the jobs one by one."""
+    return len(jobs) // CALLS_SAVED
 
 
 def seen_nothing(judged: Answer) -> Answer:

@@ -7,7 +7,7 @@ A read never proves by its status alone what happened: both dialects are judged 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, ClassVar
@@ -17,6 +17,7 @@ from worker.backends.base import (
     Look,
     Reply,
     Request,
+    Survey,
     answer,
     common_answer,
     facts,
@@ -137,6 +138,10 @@ class Mrs:
         if judged.kind is AnswerKind.NOT_FOUND:
             return gone(reply, job, judged.code or "404", judged.detail)
         return seen_nothing(judged)
+
+    def look_many(self, jobs: Sequence[Job]) -> Survey | None:  # noqa: ARG002
+        """Look at each job alone."""
+        return None
 
     def cancel(self, job: Job) -> Call:
         """Ask MRS to stop the job; v1.1 does it behind a GET, which no cache may answer."""

@@ -7,7 +7,7 @@ decision lives here: whether a job that is gone was ours to remove is decided el
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any, ClassVar
@@ -17,6 +17,7 @@ from worker.backends.base import (
     Look,
     Reply,
     Request,
+    Survey,
     answer,
     common_answer,
     facts,
@@ -67,6 +68,10 @@ class OracleMl:
             listing = yield Request("GET", self._path(), headers=HEADERS)
             seen = _listed(listing, job) or seen
         return seen
+
+    def look_many(self, jobs: Sequence[Job]) -> Survey | None:  # noqa: ARG002
+        """Look at each job alone."""
+        return None
 
     def cancel(self, job: Job) -> Call:
         """Abort the job, which removes its record."""

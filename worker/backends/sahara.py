@@ -6,7 +6,7 @@ answers with a snapshot from before: that is handed on as such, and never as wha
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, ClassVar
@@ -16,6 +16,7 @@ from worker.backends.base import (
     Look,
     Reply,
     Request,
+    Survey,
     answer,
     common_answer,
     facts,
@@ -92,6 +93,10 @@ class Sahara:
         if judged.kind is AnswerKind.NOT_FOUND:
             return gone(reply, job, judged.code or "404", judged.detail)
         return seen_nothing(judged)
+
+    def look_many(self, jobs: Sequence[Job]) -> Survey | None:  # noqa: ARG002
+        """Look at each job alone."""
+        return None
 
     def cancel(self, job: Job) -> Call:
         """Ask Sahara to stop the job; v1.1 does it behind a GET, which no cache may answer."""

@@ -2,15 +2,15 @@
 --
 -- KEYS[1]  the events stream
 -- ARGV     backend, worker, slots (most to claim), lease (ms), max in flight (over all workers), rate (calls per
---          second, 0 = unlimited), batch slots (most in flight that the batch lane may hold over all workers), and
---          how many more the batch lane may have in this worker
+--          second, 0 = unlimited), batch slots (most in flight that the batch lane may hold over all workers),
+--          how many more the batch lane may have in this worker, and how many calls one poll is expected to take
 -- Returns  {now (ms), suspect (ms, before which Redis may have forgotten something, or 0), next due (ms, or -1),
 --          blind (1: the backend is paused, no calls), then token, id, hot value of each claimed record}
 -- Interactive records go first, batch ones take what is left; within a lane polls and first passes alternate.
 
 local backend, worker = ARGV[1], ARGV[2]
 local slots, lease, most, rate = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
-local batch, own_batch = tonumber(ARGV[7]), tonumber(ARGV[8])
+local batch, own_batch, poll_price = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
 local now = clock()
 local RETURN_AT_ONCE = 50 -- parked records that come back per claim once the backend answers again
 local out = {now, 0, -1, 0}
@@ -57,20 +57,24 @@ local function claim(id)
   return true
 end
 
-local function take(class, count)
+local budget, spent = 0, 0 -- calls that the rate limit allows, and those paid for here
+
+local function take(class, count, price)
+  count = math.min(count, math.floor((budget - spent) / price + 0.001))
   if count <= 0 then return 0 end
   local taken, due = 0, key('due', backend, class)
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', due, '-inf', now, 'LIMIT', 0, count)) do
     redis.call('ZREM', due, id)
     if claim(id) then taken = taken + 1 end
   end
+  spent = spent + taken * price
   return taken
 end
 
 local function take_lane(lane, count)
-  local polls = take(lane .. 'p', math.ceil(count / 2))
-  local firsts = take(lane .. 'f', count - polls)
-  return polls + firsts + take(lane .. 'p', count - polls - firsts)
+  local polls = take(lane .. 'p', math.ceil(count / 2), poll_price)
+  local firsts = take(lane .. 'f', count - polls, 1)
+  return polls + firsts + take(lane .. 'p', count - polls - firsts, poll_price)
 end
 
 local function next_due()
@@ -141,13 +145,13 @@ end
 local parked = unpark()
 local held = redis.call('ZCARD', key('lease', backend, 'b'))
 local flying = redis.call('ZCARD', key('lease', backend, 'i')) + held
-local left = tokens()
-local free = math.floor(math.min(slots, allowed(breaker) - flying, left))
+budget = tokens()
+local free = math.min(slots, allowed(breaker) - flying)
 if free > 0 then
   local taken = take_lane('i', free)
   taken = taken + take_lane('b', math.min(free - taken, batch - held, own_batch))
-  if rate > 0 then redis.call('HINCRBYFLOAT', key('limit', backend), 'tokens', -taken) end
+  if rate > 0 then redis.call('HINCRBYFLOAT', key('limit', backend), 'tokens', -spent) end
 end
 out[3] = parked and now or next_due()
-if left < 1 and out[3] >= 0 then out[3] = math.max(out[3], now + math.ceil((1 - left) * 1000 / rate)) end
+if budget < 1 and out[3] >= 0 then out[3] = math.max(out[3], now + math.ceil((1 - budget) * 1000 / rate)) end
 return out
