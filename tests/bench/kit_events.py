@@ -16,6 +16,8 @@ from tests.bench.kit_cell import until
 
 ACCEPTED = b"canceller.cancellation.accepted.v1"
 PAGE = 5000
+EVENTS_EACH = 3
+"""Events of a cancellation that goes well: `accepted`, `cancel_sent`, `finished`."""
 
 
 def count(client: redis.Redis, stream: str = EVENTS) -> int:

@@ -39,11 +39,19 @@ class Program:
             if pipe:
                 pipe.close()
 
-    def go(self, first: int, n: int) -> dict[str, Any]:
+    def go(self, first: int, n: int, *more: float) -> dict[str, Any]:
         """Have it do `n` jobs from `first` on; return what it says of them, at least `seconds`."""
+        self.start(first, n, *more)
+        return self.end()
+
+    def start(self, first: int, n: int, *more: float) -> None:
+        """Have it begin."""
         assert self._process.stdin
-        self._process.stdin.write(f"{first} {n}\n".encode())
+        self._process.stdin.write(f"{' '.join(map(str, (first, n, *more)))}\n".encode())
         self._process.stdin.flush()
+
+    def end(self) -> dict[str, Any]:
+        """Wait until it has done what it began."""
         found: dict[str, Any] = json.loads(self._line("{"))
         return found
 

@@ -2,8 +2,9 @@
 
 `python -m tests.bench.kit_remote` prints its port. The first segment of a path names a *place*, a backend with
 settings of its own: `http://127.0.0.1:PORT/ess` is a `base_url`. A job exists as soon as it is asked for: it is
-RUNNING until its cancel, CANCELLING for the place's `stops_after` seconds, then CANCELLED; `inf` is for ever. Replies
-come `delay` seconds late, with `inf` never. Moments are `time.monotonic()`, on one machine one clock for all processes.
+RUNNING until its cancel, CANCELLING for the place's `stops_after` seconds and its own share of `spread` more, then
+CANCELLED; `inf` is for ever, as it is for ids of `endless_from` and more. Replies come `delay` seconds late, with `inf`
+never. Moments are `time.monotonic()`, on one machine one clock for all processes.
 Bodies of requests are not read: the calls that are made here have none.
 """
 
@@ -28,6 +29,9 @@ from worker.embedded import stop, tied
 ROOT = Path(__file__).resolve().parents[2]
 HEAD_END = b"\r\n\r\n"
 LISTEN = 4096
+GOLDEN = 0.6180339887498949
+"""Its multiples spread evenly between whole numbers."""
+SETTINGS = ("stops_after", "spread", "endless_from", "delay")
 
 
 @dataclass(slots=True)
@@ -35,6 +39,8 @@ class Place:
     """One backend: how its jobs behave, and what was asked of it."""
 
     stops_after: float = 0.0
+    spread: float = 0.0
+    endless_from: float = math.inf
     delay: float = 0.0
     looks: int = 0
     cancels: int = 0
@@ -56,14 +62,21 @@ class Place:
         at = self.cancelled.get(job_id)
         if at is None:
             return reply(request(job_id, "RUNNING", "READY", "NON_TERMINAL"))
-        if now - at < self.stops_after:
+        if now - at < self.lasts(job_id):
             return reply(request(job_id, "CANCELLING", "RUNNING", "NON_TERMINAL"))
         self.shown.setdefault(job_id, now)
         return reply(request(job_id, "CANCELLED", "CANCELLING", "OPERATOR_CANCEL"))
 
+    def lasts(self, job_id: str) -> float:
+        """Return how long a job stays in CANCELLING: its own share of the spread, the same each time."""
+        number = int(job_id)
+        return math.inf if number >= self.endless_from else self.stops_after + self.spread * (number * GOLDEN % 1.0)
+
     def report(self) -> dict[str, Any]:
-        """Return what was asked."""
-        return {"looks": self.looks, "cancels": self.cancels, "cancelled": self.cancelled, "shown": self.shown}
+        """Return what was asked, and when each job that was shown CANCELLED had really stopped."""
+        stopped = {job_id: self.cancelled[job_id] + self.lasts(job_id) for job_id in self.shown}
+        counts = {"looks": self.looks, "cancels": self.cancels}
+        return {**counts, "cancelled": self.cancelled, "shown": self.shown, "stopped": stopped}
 
 
 def request(job_id: str, state: str, previous: str, cause: str) -> str:
@@ -128,8 +141,8 @@ class World:
             self.places[name] = Place()
         if verb in {"reset", "set"}:
             place = self.places.setdefault(name, Place())
-            place.stops_after = float(settings.get("stops_after", place.stops_after))
-            place.delay = float(settings.get("delay", place.delay))
+            for key in SETTINGS:
+                setattr(place, key, float(settings.get(key, getattr(place, key))))
         elif verb == "report":
             return self.places.setdefault(name, Place()).report()
         return {}
@@ -200,7 +213,7 @@ class Remote:
         return f"{self.url}/{place}"
 
     def reset(self, place: str = "ess", **settings: float) -> None:
-        """Forget a place's jobs; set `stops_after` and `delay`, else 0."""
+        """Forget a place's jobs and set how it behaves; what is not named is as at the start."""
         self._ask("reset", place, settings)
 
     def set(self, place: str = "ess", **settings: float) -> None:
@@ -208,7 +221,7 @@ class Remote:
         self._ask("set", place, settings)
 
     def report(self, place: str = "ess") -> dict[str, Any]:
-        """Return `looks` and `cancels` counted, and `cancelled` and `shown` by job."""
+        """Return `looks` and `cancels` counted, and moments by job: `cancelled` (first call), `stopped`, `shown`."""
         return self._ask("report", place, {})
 
     def _ask(self, verb: str, place: str, settings: dict[str, float]) -> dict[str, Any]:

@@ -84,7 +84,10 @@ def ratio(rounds: Rounds, name: str, base: str) -> tuple[float, float, float]:
 def spread(three: tuple[float, float, float], form: str = ".2f", unit: str = "") -> str:
     """Write a median with its spread."""
     middle, least, most = three
-    return "-" if math.isnan(middle) else f"{middle:{form}}{unit} ({least:{form}}-{most:{form}})"
+    if math.isnan(middle):
+        return "-"
+    around = f" ({least:{form}}-{most:{form}})" if least < most else ""
+    return f"{middle:{form}}{unit}{around}"
 
 
 def quantile(values: Iterable[float], share: float) -> float:

@@ -51,12 +51,15 @@ from tests.bench.kit_report import (
 from tests.bench.throughput_subjects import Bench
 
 COLUMNS = (
-    "", "N", "per second", "x bare", "x retry", "worker CPU ms", "beyond the bare loop", "Redis CPU ms", "remote CPU ms",
-    "remote's core", "looks each",
+    "", "N", "per second", "x bare", "x retry", "worker CPU ms", "beyond the bare loop", "Redis CPU ms",
+    "remote CPU ms", "remote's core", "looks each",
 )  # fmt: skip
 
 
-def beyond(name: str) -> Callable[[Mapping[str, Run]], float]:
+Figure = Callable[[Mapping[str, Run]], float]
+
+
+def beyond(name: str) -> Figure:
     """Return a subject's CPU milliseconds over the bare loop's, in the same round."""
     return lambda one: one[name].each("worker") - one["bare"].each("worker") if "bare" in one else math.nan
 
@@ -81,7 +84,7 @@ def row(rounds: Rounds, name: str) -> tuple[str, ...]:
 def judged(rounds: Rounds) -> list[Bar]:
     """Return the bars; what was not measured is not a number."""
 
-    def cost(figure: Callable[[Mapping[str, Run]], float], name: str) -> float:
+    def cost(figure: Figure, name: str) -> float:
         return over(rounds, figure)[0] if name in rounds[0] else math.nan
 
     def accepted(one: Mapping[str, Run]) -> float:

@@ -18,7 +18,7 @@ from celery import Celery
 
 from tests.bench.kit_celery import celery_worker, redis_server
 from tests.bench.kit_cell import Cell, Meter, Stuck, cell, ess, until
-from tests.bench.kit_events import position, redis_time, told, wait
+from tests.bench.kit_events import EVENTS_EACH, position, redis_time, told, wait
 from tests.bench.kit_program import Program
 from tests.bench.kit_remote import Remote
 from tests.bench.kit_report import Run
@@ -27,8 +27,6 @@ from tests.bench.kit_send import FIRST, commands, prebuilt, push, send_each, sen
 WARM = 200
 WARM_SLOW = 40
 PATIENCE = 600.0
-EVENTS_EACH = 3
-"""Events of such a cancellation: `accepted`, `cancel_sent`, `finished`."""
 PEER_EVENTS, PEER_QUEUE = "peer:events", "peer"
 PEERS = Path(__file__).parent / "peers"
 
