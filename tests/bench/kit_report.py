@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.table import Table
@@ -46,6 +46,7 @@ class Run:
         return self.cpu[role] / self.seconds if role in self.cpu else math.nan
 
 
+Subject = TypeVar("Subject")
 Rounds = list[dict[str, Run]]
 """Per round, the run of each subject."""
 
@@ -173,7 +174,7 @@ def parser(bench: str, doc: str | None, rounds: int, n: int) -> argparse.Argumen
     return made
 
 
-def chosen(subjects: Mapping[str, Callable[[], Run]], only: str) -> dict[str, Callable[[], Run]]:
+def chosen(subjects: Mapping[str, Subject], only: str) -> dict[str, Subject]:
     """Keep the subjects that are asked for; raises SystemExit for a name that there is not."""
     names = [name for name in only.split(",") if name] or list(subjects)
     unknown = set(names) - set(subjects)

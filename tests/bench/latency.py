@@ -25,7 +25,7 @@ import sys
 from collections.abc import Callable
 
 from tests.bench.kit_remote import Remote
-from tests.bench.kit_report import Bar, Rounds, Run, bars, machine, over, parser, say, spread, table, write
+from tests.bench.kit_report import Bar, Rounds, Run, bars, chosen, machine, over, parser, say, spread, table, write
 from tests.bench.latency_subjects import Bench
 
 COLUMNS = (
@@ -102,8 +102,7 @@ def main() -> int:
             "300": lambda: bench.steady(300),
             "behind": bench.behind,
         }
-        wanted = options.only.split(",") if options.only else list(subjects)
-        rounds = measured({name: subjects[name] for name in wanted}, options.rounds)
+        rounds = measured(chosen(subjects, options.only), options.rounds)
     title = f"Latency in ms: median (least-most) of {options.rounds} rounds; CPU per cancellation"
     table(title, COLUMNS, [row(rounds, name) for name in rounds[0]])
     found = judged(rounds, options.poll)

@@ -56,6 +56,8 @@ COLUMNS = (
 )  # fmt: skip
 
 
+OURS = ("chunks", "messages")
+
 Figure = Callable[[Mapping[str, Run]], float]
 
 
@@ -65,15 +67,16 @@ def beyond(name: str) -> Figure:
 
 
 def row(rounds: Rounds, name: str) -> tuple[str, ...]:
-    """Return one subject's line."""
+    """Return one subject's line; what can't be compared is left out (intake makes no calls, peers have other clients)."""
+    whole = name != "intake"
     return (
         name,
         str(rounds[0][name].n),
         spread(over(rounds, lambda one: one[name].rate), ".0f"),
-        spread(ratio(rounds, name, "bare")),
-        spread(ratio(rounds, name, "retry"), ".1f"),
+        spread(ratio(rounds, name, "bare")) if whole else "-",
+        spread(ratio(rounds, name, "retry"), ".1f") if whole else "-",
         spread(over(rounds, lambda one: one[name].each("worker"))),
-        "-" if name == "bare" else spread(over(rounds, beyond(name))),
+        spread(over(rounds, beyond(name))) if name in OURS else "-",
         spread(over(rounds, lambda one: one[name].each("redis"))),
         spread(over(rounds, lambda one: one[name].each("remote"))),
         spread(over(rounds, lambda one: one[name].share("remote") * 100), ".0f", " %"),
@@ -99,7 +102,7 @@ def judged(rounds: Rounds) -> list[Bar]:
     found.append(Bar("messages: accepted per second, while working", cost(accepted, "messages"), at_least=2000))
     found.append(Bar("intake: accepted per second", cost(alone, "intake"), at_least=2000))
     found.append(Bar("messages / chunks", ratio(rounds, "messages", "chunks")[0], at_least=0.5))
-    for name in ("chunks", "messages"):
+    for name in OURS:
         found.append(Bar(f"{name}: worker CPU ms beyond the bare loop", cost(beyond(name), name), at_most=0.45))
         redis = cost(lambda one, name=name: one[name].each("redis"), name)  # type: ignore[misc]
         found.append(Bar(f"{name}: Redis CPU ms", redis, at_most=0.25))
