@@ -67,7 +67,7 @@ def beyond(name: str) -> Figure:
 
 
 def row(rounds: Rounds, name: str) -> tuple[str, ...]:
-    """Return one subject's line; what can't be compared is left out (intake makes no calls, peers have other clients)."""
+    """Return one subject's line, without what can't be compared: intake makes no calls, peers have other clients."""
     whole = name != "intake"
     return (
         name,
