@@ -1,8 +1,8 @@
 """The same for Celery's countdowns: a stock worker whose waiting tasks lie in its own memory and in Redis.
 
 What is due when is told by the producer, since a waiting task can't be moved: the looks of a sample come at a steady
-rate once all are taken in, and some more while the worker is being started anew. It is ended by SIGTERM before that: what a
-killed one held comes back only after the visibility timeout, which must be longer than the longest wait.
+rate once all are taken in, and some more while the worker is being started anew. It is ended by SIGTERM before that:
+what a killed one held comes back after the visibility timeout, which must be longer than the longest wait.
 """
 
 from __future__ import annotations
