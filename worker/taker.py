@@ -85,7 +85,7 @@ class Taker:
                 if self._full:
                     await asyncio.sleep(RETRY)
                 elif not await self._take_batch():
-                    await self._wait()
+                    await self._take_next()
             except (RedisError, OSError, StoreUnavailable) as error:
                 log.warning("taker.unavailable", error=f"{type(error).__name__}: {error}")
                 await asyncio.sleep(RETRY)
@@ -93,18 +93,24 @@ class Taker:
                 log.exception("taker.failed")
                 await asyncio.sleep(RETRY)
 
-    async def _wait(self) -> None:
-        """Wait for the next message; it is taken in the same step."""
-        await cast("Awaitable[Any]", self._redis.blmove(self._queue, self._list, BLOCK, "RIGHT", "LEFT"))
+    async def _take_next(self) -> None:
+        """Wait for the next message, which is taken in the same step, and settle it."""
+        waiting = self._redis.blmove(self._queue, self._list, BLOCK, "RIGHT", "LEFT")
+        raw: bytes | None = await cast("Awaitable[Any]", waiting)
+        if raw is not None:
+            await self._settle_all([raw])
 
     async def _take_batch(self) -> bool:
         """Take and settle one batch; what an earlier try left unsettled comes with it."""
         keys = [self._list, f"{self._prefix}:takers", *(self._queue + suffix for suffix in PRIORITIES)]
         taken: list[bytes] = await self._take(keys=keys, args=[self._name, BATCH, BATCH_BYTES])
         if taken:
-            await self._settle([(raw, decode(raw)) for raw in reversed(taken)])
-            await self._let_go(taken)
+            await self._settle_all(taken)
         return bool(taken)
+
+    async def _settle_all(self, taken: Sequence[bytes]) -> None:
+        await self._settle([(raw, decode(raw)) for raw in reversed(taken)])
+        await self._let_go(taken)
 
     async def _let_go(self, settled: Sequence[bytes]) -> None:
         """Remove just what was settled: a wait that was cut off may have put a later message beside it."""
