@@ -1,4 +1,4 @@
-"""Drains what is due: claims records, keeps a window of passes in flight, sleeps until the next thing is due.
+"""All drains of one worker process, and its beat.
 
 One engine runs in each worker process, in one asyncio loop; no engine leads. Each backend has a
 drain of its own, so a slow backend costs the others nothing.
@@ -9,207 +9,30 @@ from __future__ import annotations
 import asyncio
 import random
 import secrets
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from datetime import datetime
-from math import inf
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import structlog
 
-from worker.backends.base import CALLS_SAVED
 from worker.connection import ended
+from worker.drain import Drain, Ring
 from worker.errors import StoreUnavailable
-from worker.model import Lane
-from worker.reconcile import Backend, Clock, Pass, context
+from worker.reconcile import Backend
 from worker.store import Store
-from worker.survey import Sights, Surveyor
-from worker.transitions import Claim, Claims, Limits
+from worker.transitions import Acceptance, Accepted
 
 log = structlog.get_logger(__name__)
 
 BEAT = 1.0
 BEAT_LIFE = 4.0
 TRIM_EVERY = 60.0
-RETRY_STORE = 0.5
 FAREWELL = 1.0
 """Seconds to say goodbye: with Redis away it goes without."""
-GATHER = 0.01
-"""Seconds to wait for more free slots before the next claim, so that one claim brings many records."""
-BUNCH = 0.02
-"""Seconds between two claims that only time asks for, so that one claim brings many records."""
-WIDE_BUNCH = 0.2
-"""The same where a list can show many jobs at once."""
-BLOCKED = 0.1
-"""Seconds until the next try where something is due but may not be claimed yet."""
-
-Ring = Callable[[str], Awaitable[None]]
+FEW = 20
+"""Up to so many commands for one backend are claimed with the step that takes them in."""
 
 
 async def silent(_backend: str) -> None:
     """Ring for nobody: one worker alone needs no bell."""
-
-
-class Drain:
-    """Works off what is due on one backend."""
-
-    def __init__(self, backend: Backend, store: Store, worker: str, slots: int, ring: Ring) -> None:
-        self._backend = backend
-        self._store = store
-        self._worker = worker
-        self._slots = min(slots, backend.max_in_flight)
-        self._ring = ring
-        self._passes: set[asyncio.Task[None]] = set()
-        self._surveys: set[asyncio.Task[Sights]] = set()
-        self._wake_at = 0.0
-        self._claimed_at = 0.0
-        self._surveyor = Surveyor(backend)
-        self._batch = 0
-        self._bell: asyncio.Task[None] | None = None
-        self._more = False
-        self._moved = asyncio.Event()
-        self._stopping = False
-
-    def wake(self) -> None:
-        """Claim at once."""
-        self._wake_at_latest(0.0)
-
-    def wake_in(self, seconds: float) -> None:
-        """Claim in so many seconds, or a moment later together with others, if nothing wakes this drain earlier."""
-        bunch = WIDE_BUNCH if self._surveyor.ready else BUNCH
-        self._wake_at_latest(max(asyncio.get_running_loop().time() + seconds, self._claimed_at + bunch))
-
-    def _wake_at_latest(self, at: float) -> None:
-        if at < self._wake_at:
-            self._wake_at = at
-            self._moved.set()
-
-    async def run(self) -> None:
-        """Drain until stopped."""
-        while not self._stopping:  # redis-py may swallow a cancellation
-            await self._rest()
-            self._wake_at = inf
-            try:
-                if not self._stopping:
-                    await self._claim()
-            except StoreUnavailable as error:
-                log.warning("engine.store_unavailable", backend=self._backend.name, error=str(error))
-                self.wake_in(RETRY_STORE)
-            except Exception:
-                log.exception("engine.claim_failed", backend=self._backend.name)
-                self.wake_in(RETRY_STORE)
-
-    async def settle(self, seconds: float) -> None:
-        """Claim no more; let the passes in flight end, and after `seconds` leave them to whoever claims them next."""
-        self._stopping = True
-        self.wake()
-        if self._passes:
-            _, late = await asyncio.wait(self._passes, timeout=seconds)
-            await ended(late)
-        await ended(self._surveys)
-        if self._bell is not None:
-            await ended([self._bell])
-
-    async def _rest(self) -> None:
-        loop = asyncio.get_running_loop()
-        while self._wake_at > loop.time():
-            self._moved.clear()
-            try:
-                async with asyncio.timeout_at(None if self._wake_at == inf else self._wake_at):
-                    await self._moved.wait()
-            except TimeoutError:
-                return
-
-    async def _claim(self) -> None:
-        free = self._slots - len(self._passes)
-        self._more = free <= 0
-        if self._more:
-            return
-        backend, lists = self._backend, self._surveyor.ready
-        self._claimed_at = asyncio.get_running_loop().time()
-        clock_start = Clock(datetime.min)  # noqa: DTZ901 - only its monotonic start is used
-        claims = await self._store.claim(
-            backend.name,
-            self._worker,
-            Limits(
-                free,
-                backend.lease,
-                backend.max_in_flight,
-                backend.rate,
-                backend.batch_slots,
-                max(1, self._slots * 3 // 4) - self._batch,
-                1 / CALLS_SAVED if lists else 1.0,
-            ),
-        )
-        if self._stopping:
-            return  # what was claimed comes back once this worker says that it is gone
-        clock = Clock(claims.now, clock_start.started)
-        sights = self._survey(claims) if lists else None
-        for claim in claims.claims:
-            self._start(self._pass(claim, claims, clock, sights, paid=0 if lists and is_poll(claim) else 1))
-        self._more = len(claims.claims) >= free
-        if self._more:
-            self._ring_once()
-        elif claims.next_due is not None:
-            wait = (claims.next_due - claims.now).total_seconds()
-            self.wake_in(wait if wait > 0 else BLOCKED)
-
-    def _survey(self, claims: Claims) -> asyncio.Task[Sights] | None:
-        """Look at the claimed jobs together where that is worth it; their passes wait for what it shows."""
-        survey = None if claims.blind else self._surveyor.plan(claims.claims, claims.suspect)
-        if survey is None:
-            return None
-        task = asyncio.create_task(self._surveyor.read(survey))
-        self._surveys.add(task)
-        task.add_done_callback(self._surveys.discard)
-        return task
-
-    def _ring_once(self) -> None:
-        """Tell other workers that there is more, without waiting for the broker: one bell on its way at most."""
-        if self._bell is None or self._bell.done():
-            self._bell = asyncio.create_task(self._ring_safely())
-
-    async def _ring_safely(self) -> None:
-        try:
-            await self._ring(self._backend.name)
-        except Exception as error:  # noqa: BLE001 - a bell that is not heard costs a second, no more
-            log.warning("engine.bell_unheard", backend=self._backend.name, error=type(error).__name__)
-        await asyncio.sleep(BEAT)
-
-    def _start(self, one: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(one)
-        self._passes.add(task)
-        task.add_done_callback(self._ended)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._passes.discard(task)
-        if self._more:
-            enough = len(self._passes) <= self._slots * 3 // 4
-            self._wake_at_latest(asyncio.get_running_loop().time() + (0.0 if enough else GATHER))
-
-    async def _pass(
-        self, claim: Claim, claims: Claims, clock: Clock, sights: asyncio.Task[Sights] | None, paid: int
-    ) -> None:
-        cancellation = claim.record.cancellation
-        in_batch = cancellation.orders.lane is Lane.BATCH
-        self._batch += in_batch
-        try:
-            listed = (await asyncio.shield(sights)).get(cancellation.job_id) if sights else None
-            one = Pass(claim, self._backend, self._store, clock, paid)
-            due = await one.run(claims.suspect, blind=claims.blind, listed=listed)
-        except StoreUnavailable as error:
-            log.warning("cancellation.dropped", **context(cancellation), error=str(error))
-        except Exception:
-            log.exception("cancellation.pass_failed", **context(cancellation))
-        else:
-            if due is not None:
-                self.wake_in((due - clock.now()).total_seconds())
-        finally:
-            self._batch -= in_batch
-
-
-def is_poll(claim: Claim) -> bool:
-    """Whether a pass is not the record's first."""
-    return claim.record.cancellation.progress.waits > 0
 
 
 class Engine:
@@ -226,6 +49,21 @@ class Engine:
         """Claim on one backend at once; a name that is not ours is somebody else's."""
         if backend in self._drains:
             self._drains[backend].wake()
+
+    async def accept(self, acceptances: Sequence[Acceptance]) -> list[Accepted]:
+        """Take in commands and begin to work on them.
+
+        Raises:
+            StoreUnavailable: nobody knows what was stored; to take them in again is harmless.
+
+        """
+        names = {one.backend for one in acceptances}
+        if len(names) == 1 and len(acceptances) <= FEW and names <= self._drains.keys():
+            return await self._drains[names.pop()].accept(acceptances)
+        accepted = await self._store.accept_all(acceptances)
+        for name in names:
+            self.wake(name)
+        return accepted
 
     async def start(self) -> None:
         """Start beating and draining."""

@@ -127,7 +127,7 @@ class Runtime:
             await asyncio.sleep(0)
         taken = [(content, one) for content, one in judged if isinstance(one, Acceptance)]
         refused = [one for _, one in judged if isinstance(one, Rejection)]
-        verdicts = await self._patiently(lambda: self._store.accept_all([one for _, one in taken]))
+        verdicts = await self._patiently(lambda: self._engine.accept([one for _, one in taken]))
         newer = ""
         for (content, one), accepted in zip(taken, verdicts, strict=True):
             if accepted.verdict == "conflict":
@@ -138,8 +138,6 @@ class Runtime:
                 refused.append(refuse(content, one.command_id, SIGNATURE_VERDICTS[accepted.verdict](one.signed)))
         for rejection in refused:
             await self._refuse(rejection)
-        for backend in {one.backend for _, one in taken}:
-            self._engine.wake(backend)
         if newer:
             raise NewerFormat(
                 f"the record of {newer} was written by a newer version: a newer worker must take its join"

@@ -9,6 +9,7 @@ from importlib.resources import files
 from typing import Any, cast
 
 from redis.asyncio import Redis
+from redis.asyncio.client import Pipeline
 from redis.exceptions import NoScriptError
 
 
@@ -27,6 +28,10 @@ class Script:
             return await cast("Any", self._redis.evalsha(self._digest, *parts))
         except NoScriptError:
             return await cast("Any", self._redis.eval(self._text, *parts))
+
+    def put_into(self, pipe: Pipeline, keys: Sequence[Any], args: Sequence[Any]) -> None:
+        """Run the script with a pipeline; where Redis does not know it, its result is a NoScriptError."""
+        pipe.evalsha(self._digest, len(keys), *keys, *args)
 
 
 @dataclass(frozen=True, slots=True)

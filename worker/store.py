@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from worker import records
 from worker.batches import Batches
@@ -25,9 +25,10 @@ from worker.transitions import (
     Claim,
     Claims,
     Commit,
-    Limits,
     Rejection,
+    ToClaim,
     accept_argument,
+    claim_arguments,
     commit_arguments,
 )
 
@@ -83,29 +84,31 @@ class Store:
         )
         return bool(await self._run("reject", *args))
 
-    async def claim(self, backend: str, worker: str, limits: Limits) -> Claims:
+    async def claim(self, one: ToClaim) -> Claims:
         """Claim what is due on one backend. A record of a newer format is left to newer workers."""
-        reply = await self._run(
-            "claim",
-            backend,
-            worker,
-            limits.slots,
-            int(limits.lease * 1000),
-            limits.max_in_flight,
-            limits.rate,
-            limits.batch_slots,
-            limits.own_batch_slots,
-            limits.poll_price,
-        )
-        now, suspect, due, blind = (int(part) for part in reply[:4])
-        triples = zip(*(iter(reply[4:]),) * 3, strict=True)
-        return Claims(
-            now=moment(now),
-            suspect=moment(suspect) if suspect else None,
-            next_due=moment(due) if due >= 0 else None,
-            blind=bool(blind),
-            claims=tuple(Claim(token.decode(), records.unpack(id_.decode(), hot)) for token, id_, hot in triples),
-        )
+        return read_claims(await self._run("claim", *claim_arguments(one)))
+
+    async def accept_and_claim(
+        self, few: Sequence[Acceptance], one: ToClaim
+    ) -> tuple[Claims | None, Coroutine[Any, Any, list[Accepted]]]:
+        """Take in a few commands and claim what is due, on one way to Redis.
+
+        Return what was claimed, if anything could be, and what became of the commands: to be awaited, and
+        then it may raise StoreUnavailable, but what was claimed is claimed all the same.
+        """
+        keys, pipe = [f"{self._base}:events"], self._redis.pipeline(transaction=False)
+        self._scripts.accept.put_into(pipe, keys, [self._days, *(accept_argument(one) for one in few)])
+        self._scripts.claim.put_into(pipe, keys, claim_arguments(one))
+        accepted, claimed = await self._call(pipe.execute(raise_on_error=False))
+        return None if isinstance(claimed, Exception) else read_claims(claimed), self._settled(accepted, few)
+
+    async def _settled(self, reply: list[bytes] | Exception, few: Sequence[Acceptance]) -> list[Accepted]:
+        if isinstance(reply, NoScriptError):
+            return await self.accept_all(few)
+        with translated():
+            if isinstance(reply, Exception):
+                raise reply
+        return [verdict(entry) for entry in reply]
 
     async def commit(self, commit: Commit) -> int:
         """Hand in a pass: 1 done, 0 refused since the orders changed, -1 the claim is no longer ours."""
@@ -247,7 +250,7 @@ class Store:
 
     async def _accept(self, arguments: Sequence[str]) -> Sequence[Accepted]:
         reply = await self._run("accept", self._days, *arguments)
-        return [Accepted(*entry.decode().split(" ", 1)) for entry in reply]
+        return [verdict(entry) for entry in reply]
 
     async def _commit(self, commits: Sequence[Commit]) -> Sequence[int]:
         keep = int(self._retention.records)
@@ -277,6 +280,24 @@ class Store:
     async def _call(self, call: Any) -> Any:
         with translated():
             return await call
+
+
+def read_claims(reply: Sequence[Any]) -> Claims:
+    """Read what `claim.lua` has claimed."""
+    now, suspect, due, blind = (int(part) for part in reply[:4])
+    triples = zip(*(iter(reply[4:]),) * 3, strict=True)
+    return Claims(
+        now=moment(now),
+        suspect=moment(suspect) if suspect else None,
+        next_due=moment(due) if due >= 0 else None,
+        blind=bool(blind),
+        claims=tuple(Claim(token.decode(), records.unpack(id_.decode(), hot)) for token, id_, hot in triples),
+    )
+
+
+def verdict(entry: bytes) -> Accepted:
+    """Read what `accept.lua` says of one command."""
+    return Accepted(*entry.decode().split(" ", 1))
 
 
 def grouped(arguments: Sequence[str]) -> Iterator[Sequence[str]]:

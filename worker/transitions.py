@@ -101,6 +101,15 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class ToClaim:
+    """What a worker asks for: records that are due on a backend."""
+
+    backend: str
+    worker: str
+    limits: Limits
+
+
+@dataclass(frozen=True, slots=True)
 class Commit:
     """What a pass hands in. `verdict` is on the backend: ok, bad:FAILURES:PAUSE_MS, or nothing."""
 
@@ -138,6 +147,22 @@ def accept_argument(one: Acceptance) -> str:
     if one.signed is not None:
         optional |= {"sg": one.signed.mark, "sp": one.signed.producer, "sm": one.signed.per_minute or 0}
     return json.dumps({**values, **{name: value for name, value in optional.items() if value is not None}})
+
+
+def claim_arguments(one: ToClaim) -> list[Any]:
+    """Write what is to be claimed for `claim.lua`."""
+    limits = one.limits
+    return [
+        one.backend,
+        one.worker,
+        limits.slots,
+        int(limits.lease * 1000),
+        limits.max_in_flight,
+        limits.rate,
+        limits.batch_slots,
+        limits.own_batch_slots,
+        limits.poll_price,
+    ]
 
 
 def commit_arguments(one: Commit, keep: int) -> list[Any]:

@@ -21,7 +21,7 @@ from worker.reconcile import Backend, Clock, Pass
 from worker.simulator import Clock as SimClock
 from worker.simulator import Entry
 from worker.store import Store
-from worker.transitions import Acceptance, Claims, Limits
+from worker.transitions import Acceptance, Claims, Limits, ToClaim
 
 DELAYS = {
     "ess.cancel_delay": 0.03,
@@ -71,9 +71,8 @@ class Whole:
 
     async def claim(self, worker: str, lease: float | None = None) -> Claims:
         """Claim what is due; `lease` in seconds replaces the backend's own."""
-        return await self.store.claim(
-            "b", worker, Limits(10, self.backend.lease if lease is None else lease, 64, 0.0, 48)
-        )
+        limits = Limits(10, self.backend.lease if lease is None else lease, 64, 0.0, 48)
+        return await self.store.claim(ToClaim("b", worker, limits))
 
     async def run(self, claims: Claims, backend: Backend | None = None, store: Store | None = None) -> None:
         """Make one pass over each claimed record."""

@@ -10,7 +10,7 @@ from worker.facts import Fact
 from worker.intake import Door, Intake
 from worker.model import Policy, Steps
 from worker.store import Store
-from worker.transitions import Acceptance, Claim, Claims, Commit, Limits
+from worker.transitions import Acceptance, Claim, Claims, Commit, Limits, ToClaim
 
 LATER = datetime.fromisoformat("2099-01-01T00:00:00+00:00")
 LIMITS = Limits(slots=100, lease=40.0, max_in_flight=100, rate=0.0, batch_slots=75)
@@ -37,7 +37,7 @@ def command(job_id: str = "1", command_id: str = "c-1", **fields: Any) -> Accept
 
 
 async def claim(store: Store, worker: str = "w1", backend: str = "ess", limits: Limits = LIMITS) -> Claims:
-    return await store.claim(backend, worker, limits)
+    return await store.claim(ToClaim(backend, worker, limits))
 
 
 async def claim_one(store: Store, worker: str = "w1") -> Claim:

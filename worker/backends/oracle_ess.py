@@ -198,7 +198,7 @@ def _listed(ids: Sequence[str], pages: int) -> Survey:
             reply = yield _page(query, page)
             items = _items(reply)
             if items is None:
-                return found or _no_list(reply)
+                return found or _no_list(reply, "requests")
             if wanted.isdisjoint(items):
                 break
             known = {item_id: item for item_id, item in items.items() if item_id in wanted}
@@ -231,10 +231,10 @@ def _count(reply: Reply) -> int:
     return count if isinstance(count, int) else 0
 
 
-def _no_list(reply: Reply) -> Answer:
+def _no_list(reply: Reply, what: str = "children") -> Answer:
     """Say that the children are not known, which is never the same as that there are none."""
     judged = _judge(reply, Action.LOOK)
-    return seen_nothing(answer(reply, judged.kind, detail=f"the list can't be read: {judged.detail}"))
+    return seen_nothing(answer(reply, judged.kind, detail=f"the list of {what} can't be read: {judged.detail}"))
 
 
 def _may_have_children(data: Mapping[str, Any]) -> bool:

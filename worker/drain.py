@@ -1,0 +1,241 @@
+"""Drains what is due on one backend: claims records, keeps a window of passes in flight, sleeps until more is due."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from math import inf
+from typing import Any
+
+import structlog
+
+from worker.backends.base import CALLS_SAVED
+from worker.connection import ended
+from worker.errors import StoreUnavailable
+from worker.model import Lane
+from worker.reconcile import Backend, Clock, Pass, context
+from worker.store import Store
+from worker.survey import Sights, Surveyor
+from worker.transitions import Acceptance, Accepted, Claim, Claims, Limits, ToClaim
+
+log = structlog.get_logger(__name__)
+
+RETRY_STORE = 0.5
+GATHER = 0.01
+"""Seconds to wait for more free slots before the next claim, so that one claim brings many records."""
+BUNCH = 0.02
+"""Seconds between two claims that only time asks for, so that one claim brings many records."""
+WIDE_BUNCH = 0.2
+"""The same where a list can show many jobs at once."""
+BLOCKED = 0.1
+"""Seconds until the next try where something is due but may not be claimed yet."""
+BELL_EVERY = 1.0
+"""Seconds from one bell to the next."""
+
+Ring = Callable[[str], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was asked of a claim, when by the monotonic clock, and whether lists may be read for it."""
+
+    claim: ToClaim
+    at: float
+    lists: bool
+
+
+class Drain:
+    """Works off what is due on one backend."""
+
+    def __init__(self, backend: Backend, store: Store, worker: str, slots: int, ring: Ring) -> None:
+        self._backend = backend
+        self._store = store
+        self._worker = worker
+        self._slots = min(slots, backend.max_in_flight)
+        self._ring = ring
+        self._passes: set[asyncio.Task[None]] = set()
+        self._surveys: set[asyncio.Task[Sights]] = set()
+        self._wake_at = 0.0
+        self._claimed_at = 0.0
+        self._surveyor = Surveyor(backend)
+        self._batch = 0
+        self._bell: asyncio.Task[None] | None = None
+        self._more = False
+        self._moved = asyncio.Event()
+        self._stopping = False
+
+    def wake(self) -> None:
+        """Claim at once."""
+        self._wake_at_latest(0.0)
+
+    def wake_in(self, seconds: float) -> None:
+        """Claim in so many seconds, or a moment later together with others, if nothing wakes this drain earlier."""
+        bunch = WIDE_BUNCH if self._surveyor.ready else BUNCH
+        self._wake_at_latest(max(asyncio.get_running_loop().time() + seconds, self._claimed_at + bunch))
+
+    def _wake_at_latest(self, at: float) -> None:
+        if at < self._wake_at:
+            self._wake_at = at
+            self._moved.set()
+
+    async def run(self) -> None:
+        """Drain until stopped."""
+        while not self._stopping:  # redis-py may swallow a cancellation
+            await self._rest()
+            self._wake_at = inf
+            try:
+                if not self._stopping:
+                    await self._claim()
+            except StoreUnavailable as error:
+                log.warning("engine.store_unavailable", backend=self._backend.name, error=str(error))
+                self.wake_in(RETRY_STORE)
+            except Exception:
+                log.exception("engine.claim_failed", backend=self._backend.name)
+                self.wake_in(RETRY_STORE)
+
+    async def settle(self, seconds: float) -> None:
+        """Claim no more; let the passes in flight end, and after `seconds` leave them to whoever claims them next."""
+        self._stopping = True
+        self.wake()
+        if self._passes:
+            _, late = await asyncio.wait(self._passes, timeout=seconds)
+            await ended(late)
+        await ended(self._surveys)
+        if self._bell is not None:
+            await ended([self._bell])
+
+    async def _rest(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._wake_at > loop.time():
+            self._moved.clear()
+            try:
+                async with asyncio.timeout_at(None if self._wake_at == inf else self._wake_at):
+                    await self._moved.wait()
+            except TimeoutError:
+                return
+
+    @property
+    def _free(self) -> int:
+        return self._slots - len(self._passes)
+
+    async def accept(self, acceptances: Sequence[Acceptance]) -> list[Accepted]:
+        """Take in a few commands and, on the same way to Redis, claim what is due for them.
+
+        Raises:
+            StoreUnavailable: nobody knows what was stored; to take them in again is harmless.
+
+        """
+        free = min(self._free, len(acceptances))
+        if free <= 0 or self._stopping:
+            taken = await self._store.accept_all(acceptances)
+            self.wake()
+            return taken
+        asked = self._ask(free)
+        claims, settled = await self._store.accept_and_claim(acceptances, asked.claim)
+        if claims:
+            self._begin(asked, claims)
+        if not claims or not claims.claims:
+            self.wake()
+        return await settled
+
+    async def _claim(self) -> None:
+        self._more = self._free <= 0
+        if self._more:
+            return
+        asked = self._ask(self._free)
+        self._begin(asked, await self._store.claim(asked.claim))
+
+    def _ask(self, free: int) -> Asked:
+        backend, lists = self._backend, self._surveyor.ready
+        self._claimed_at = asyncio.get_running_loop().time()
+        limits = Limits(
+            free,
+            backend.lease,
+            backend.max_in_flight,
+            backend.rate,
+            backend.batch_slots,
+            max(1, self._slots * 3 // 4) - self._batch,
+            1 / CALLS_SAVED if lists else 1.0,
+        )
+        return Asked(ToClaim(backend.name, self._worker, limits), time.monotonic(), lists)
+
+    def _begin(self, asked: Asked, claims: Claims) -> None:
+        """Start a pass over each claimed record, and plan the next claim."""
+        if self._stopping:
+            return  # what was claimed comes back once this worker says that it is gone
+        clock = Clock(claims.now, asked.at)
+        sights = self._survey(claims) if asked.lists else None
+        for claim in claims.claims:
+            paid = 0 if asked.lists and is_poll(claim) else 1
+            self._start(self._pass(claim, claims, clock, sights, paid))
+        self._more = self._free <= 0
+        if self._more:
+            self._ring_once()
+        elif claims.next_due is not None:
+            wait = (claims.next_due - claims.now).total_seconds()
+            if wait > 0:
+                self.wake_in(wait)
+            elif len(claims.claims) < asked.claim.limits.slots:
+                self.wake_in(BLOCKED)
+            else:
+                self.wake()
+
+    def _survey(self, claims: Claims) -> asyncio.Task[Sights] | None:
+        """Look at the claimed jobs together where that is worth it; their passes wait for what it shows."""
+        survey = None if claims.blind else self._surveyor.plan(claims.claims, claims.suspect)
+        if survey is None:
+            return None
+        task = asyncio.create_task(self._surveyor.read(survey))
+        self._surveys.add(task)
+        task.add_done_callback(self._surveys.discard)
+        return task
+
+    def _ring_once(self) -> None:
+        """Tell other workers that there is more, without waiting for the broker: one bell on its way at most."""
+        if self._bell is None or self._bell.done():
+            self._bell = asyncio.create_task(self._ring_safely())
+
+    async def _ring_safely(self) -> None:
+        try:
+            await self._ring(self._backend.name)
+        except Exception as error:  # noqa: BLE001 - a bell that is not heard costs a second, no more
+            log.warning("engine.bell_unheard", backend=self._backend.name, error=type(error).__name__)
+        await asyncio.sleep(BELL_EVERY)
+
+    def _start(self, one: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(one)
+        self._passes.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._passes.discard(task)
+        if self._more:
+            enough = len(self._passes) <= self._slots * 3 // 4
+            self._wake_at_latest(asyncio.get_running_loop().time() + (0.0 if enough else GATHER))
+
+    async def _pass(
+        self, claim: Claim, claims: Claims, clock: Clock, sights: asyncio.Task[Sights] | None, paid: int
+    ) -> None:
+        cancellation = claim.record.cancellation
+        in_batch = cancellation.orders.lane is Lane.BATCH
+        self._batch += in_batch
+        try:
+            listed = (await asyncio.shield(sights)).get(cancellation.job_id) if sights else None
+            one = Pass(claim, self._backend, self._store, clock, paid)
+            due = await one.run(claims.suspect, blind=claims.blind, listed=listed)
+        except StoreUnavailable as error:
+            log.warning("cancellation.dropped", **context(cancellation), error=str(error))
+        except Exception:
+            log.exception("cancellation.pass_failed", **context(cancellation))
+        else:
+            if due is not None:
+                self.wake_in((due - clock.now()).total_seconds())
+        finally:
+            self._batch -= in_batch
+
+
+def is_poll(claim: Claim) -> bool:
+    """Whether a pass is not the record's first."""
+    return claim.record.cancellation.progress.waits > 0
