@@ -202,6 +202,17 @@ def test_a_broken_configuration_names_every_mistake(
     assert "Traceback" not in done.stderr
 
 
+def test_check_names_every_missing_variable(bare_env: dict[str, str]) -> None:
+    done = run({**bare_env, "CANCELLER_SLOTS": "many"}, "check")
+
+    assert done.returncode == Exit.USAGE
+    assert [line.split(":")[0] for line in done.stderr.split("\n  ")[1:]] == [
+        "CANCELLER_SLOTS",
+        "REDIS_URL",
+        "CANCELLER_BACKENDS",
+    ]
+
+
 @pytest.mark.parametrize(
     ("words", "code", "text"),
     [
