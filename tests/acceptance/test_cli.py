@@ -7,20 +7,15 @@ import os
 import re
 import signal
 import subprocess
-import sys
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from acceptance.cell import Cell
+from acceptance.shell import lines, read_until, run, running
 
 from worker.cli.exits import Exit
 
-ROOT = Path(__file__).resolve().parents[2]
 BROKEN = """
 [backends.ess]
 kind = "oracle-es"
@@ -32,51 +27,6 @@ base_url = "http://h"
 auth = { type = "none" }
 polll = 3
 """
-
-
-def run(env: dict[str, str], *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "worker", *words]
-    return subprocess.run(
-        command, cwd=ROOT, env=env, input=stdin, capture_output=True, text=True, timeout=60, check=False
-    )
-
-
-def lines(done: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in done.stdout.splitlines()]
-
-
-@contextmanager
-def running(env: dict[str, str], *words: str) -> Iterator[subprocess.Popen[str]]:
-    """Run a command that does not end by itself."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "worker", *words],
-        cwd=ROOT,
-        env=env,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as process:
-        killer = threading.Timer(60, process.kill)
-        killer.start()
-        try:
-            yield process
-        finally:
-            killer.cancel()
-            if process.poll() is None:
-                process.terminate()
-                process.wait(timeout=20)
-
-
-def read_until(process: subprocess.Popen[str], pattern: str) -> re.Match[str]:
-    """Read lines until one matches; the process is killed after a while, which ends the lines."""
-    assert process.stdout
-    read = []
-    for line in process.stdout:
-        read.append(line)
-        found = re.search(pattern, line)
-        if found:
-            return found
-    raise AssertionError(f"no line matched {pattern}:\n{''.join(read)}")
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ def up(
     *,
     backends: BackendsFile = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, max=256, help="Worker processes.  [default: one for each core]")
+        int | None, typer.Option(min=1, max=256, help="Worker processes. [default: one for each core]")
     ] = None,
     json: Json = False,
 ) -> None:
