@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from acceptance.cell import Cell
 from acceptance.shell import lines, read_until, run, running
+from celery import Celery
 
 from worker.cli.exits import Exit
 
@@ -217,11 +218,15 @@ def test_up_runs_everything_restarts_a_worker_and_ends_in_time(deployment: Cell,
     deployment.simulator.add_job("ess", "1")
     with running(env, "up", "--workers", "1") as up:
         read_until(up, "embedded Redis at unix://")
+        broker = read_until(up, r"producers with Celery alone: (redis\+socket://\S+)")[1]
         read_until(up, "engine.started")
         os.kill(worker_of(up.pid), signal.SIGKILL)
         read_until(up, "worker 1 has died by SIGKILL")
         read_until(up, "engine.started")
         assert run(env, "cancel", "ess", "1", "--wait", "--timeout", "30s").returncode == Exit.DONE
+        with Celery(broker=broker) as producer:
+            producer.send_task("worker.cancel", kwargs={"backend": "ess", "job_id": "2"}, queue="commands")
+        assert run(env, "wait", "ess", "2", "--patience", "30s").returncode == Exit.NOT_AS_ASKED
         second = run(env, "up")
         started = time.monotonic()
         up.send_signal(signal.SIGTERM)
