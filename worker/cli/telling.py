@@ -86,4 +86,5 @@ def end_line(end: Result | Rejected | UnknownCancellation) -> str:
     if isinstance(end, Rejected):
         return f"rejected; {end}"
     rerun = "safe to run again" if end.safe_to_rerun else "not known to be safe to run again"
-    return _joined([end.outcome, end.evidence, rerun, end.detail])
+    evidence = "no evidence" if end.evidence == "none" else end.evidence
+    return _joined([end.outcome, evidence, rerun, end.detail])
