@@ -85,10 +85,10 @@ def celery_settings(settings: Settings, backend_names: Sequence[str] = ()) -> di
     quorum = _scheme(url) in _AMQP_SCHEMES
     return {
         **_FIXED,
-        "broker_url": _broker_url(url),
+        "broker_url": broker_url(url),
         # Celery itself prefers CELERY_BROKER_URL to `broker_url`, in redis-py's words that kombu does not know.
-        "broker_read_url": _broker_url(url),
-        "broker_write_url": _broker_url(url),
+        "broker_read_url": broker_url(url),
+        "broker_write_url": broker_url(url),
         "broker_transport_options": _transport_options(url),
         # A full Redis, or one that forgot a script, ends Celery's consumer otherwise. RabbitMQ's channel errors last.
         "broker_channel_error_retry": not quorum,
@@ -133,7 +133,7 @@ def _sentinel_options(target: RedisTarget) -> dict[str, object]:
     return options
 
 
-def _broker_url(url: str) -> str:
+def broker_url(url: str) -> str:
     """Say in kombu's words what redis-py's URL means: their schemes and queries differ."""
     if _scheme(url) not in REDIS_SCHEMES:
         return url

@@ -13,11 +13,15 @@ _BYTES: Final = {
 }  # fmt: skip
 _AMOUNT: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)")
 
-_NO_DURATION: Final = (
-    "is not a duration: write a number with the unit ms, s, m, h or d, such as "
+_NO_DURATION: Final = "is not a duration"
+_NO_SIZE: Final = "is not a size"
+_DURATIONS: Final = (
+    ": write a number with the unit ms, s, m, h or d, such as "
     '"250ms", "2s", "30m", "24h" or "7d", or a number of seconds; not negative, not infinite'
 )
-_NO_SIZE: Final = 'is not a size: write a whole number of bytes, or text such as "512KB" or "1MB"'
+_SIZES: Final = ': write a whole number of bytes, or text such as "512KB" or "1MB"'
+EXPLANATIONS: Final = (_DURATIONS, _SIZES)
+"""How a duration and a size are written: the ends of error texts, of which a list of mistakes needs only the first."""
 
 
 def seconds(value: object) -> float:
@@ -33,7 +37,7 @@ def seconds(value: object) -> float:
     """
     number = _amount(value, _SECONDS)
     if number is None or not math.isfinite(number) or number < 0:
-        raise ValueError(_NO_DURATION)
+        raise ValueError(_NO_DURATION + _DURATIONS)
     return number
 
 
@@ -46,7 +50,7 @@ def size(value: object) -> int:
     """
     scaled = _amount(value.upper() if isinstance(value, str) else value, _BYTES)
     if scaled is None or not math.isfinite(scaled) or scaled < 0 or scaled != int(scaled):
-        raise ValueError(_NO_SIZE)
+        raise ValueError(_NO_SIZE + _SIZES)
     return int(scaled)
 
 

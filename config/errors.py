@@ -1,6 +1,8 @@
 """The one exception of this package."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+
+from config.durations import EXPLANATIONS
 
 
 class ConfigurationError(Exception):
@@ -13,10 +15,18 @@ class ConfigurationError(Exception):
     """
 
     def __init__(self, problems: Iterable[str]) -> None:
-        """Keep every problem, in the order of the file."""
-        self.problems: tuple[str, ...] = tuple(problems)
+        """Keep every problem, in the order of the file; what explains many of them is said once."""
+        self.problems: tuple[str, ...] = tuple(_explained_once(problems))
         super().__init__(self.problems)
 
     def __str__(self) -> str:
         """One problem per line."""
         return "\n".join(self.problems)
+
+
+def _explained_once(problems: Iterable[str]) -> Iterator[str]:
+    told: set[str] = set()
+    for problem in problems:
+        explanation = next((text for text in EXPLANATIONS if problem.endswith(text)), "")
+        yield problem.removesuffix(explanation) if explanation in told else problem
+        told.add(explanation)

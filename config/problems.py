@@ -29,7 +29,7 @@ _TEXTS: Final[Mapping[str, str]] = {
     "model_type": "must be a table, such as {{ key = value }}",
     "model_attributes_type": "must be a table, such as {{ key = value }}",
     "dict_type": "must be a table",
-    "frozen_set_type": "must be a list",
+    "frozen_set_type": "must be a list, in [ ]",
 }
 
 
@@ -62,7 +62,11 @@ def _explain(
     if details["type"] == "extra_forbidden" and unknown_key is not None:
         return unknown_key(details["loc"])
     text = _TEXTS.get(details["type"])
-    return details["msg"] if text is None else text.format(**context)
+    return details["msg"] if text is None else text.format(**{name: _shown(rule) for name, rule in context.items()})
+
+
+def _shown(rule: object) -> object:
+    return f"{rule:g}" if isinstance(rule, float) else rule
 
 
 def choices(names: Iterable[str]) -> str:

@@ -55,7 +55,7 @@ class RedisTarget:
 
         """
         parts = split_url(url)
-        if parts.scheme not in REDIS_SCHEMES or parts.fragment:
+        if parts.scheme not in REDIS_SCHEMES or "://" not in url or parts.fragment:
             raise ValueError(_SHAPES)
         return _sentinel(parts) if parts.scheme == "redis+sentinel" else _single(url, parts)
 

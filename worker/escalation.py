@@ -18,6 +18,8 @@ from worker.outcome import ended
 
 JITTER = 0.2
 """The share of a wait that varies from record to record, so that they do not all come due at once."""
+FORCE_DUE = "the force step is due at "
+"""Stands before the time of a force step that is still ahead, in the `why` of a wait."""
 
 
 def needs_look(cancellation: Cancellation, policy: Policy, suspect: datetime | None = None) -> bool:
@@ -161,7 +163,7 @@ def _force_or_wait(cancellation: Cancellation, seen: Observation, policy: Policy
     if not waits:
         return _wait(cancellation, policy, now, poll, "look again, the job is not confirmed stopped")
     due = now + timedelta(seconds=min(waits))
-    return _wait(cancellation, policy, now, min(poll, due), f"look again; the force step is due at {due:%H:%M:%S} UTC")
+    return _wait(cancellation, policy, now, min(poll, due), f"look again; {FORCE_DUE}{due:%H:%M:%S} UTC")
 
 
 def _send_or_wait(cancellation: Cancellation, action: Action, policy: Policy, now: datetime) -> Decision:

@@ -7,20 +7,16 @@ import os
 import re
 import signal
 import subprocess
-import sys
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from acceptance.cell import Cell
+from acceptance.shell import lines, read_until, run, running
+from celery import Celery
 
 from worker.cli.exits import Exit
 
-ROOT = Path(__file__).resolve().parents[2]
 BROKEN = """
 [backends.ess]
 kind = "oracle-es"
@@ -32,51 +28,6 @@ base_url = "http://h"
 auth = { type = "none" }
 polll = 3
 """
-
-
-def run(env: dict[str, str], *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "worker", *words]
-    return subprocess.run(
-        command, cwd=ROOT, env=env, input=stdin, capture_output=True, text=True, timeout=60, check=False
-    )
-
-
-def lines(done: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in done.stdout.splitlines()]
-
-
-@contextmanager
-def running(env: dict[str, str], *words: str) -> Iterator[subprocess.Popen[str]]:
-    """Run a command that does not end by itself."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "worker", *words],
-        cwd=ROOT,
-        env=env,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as process:
-        killer = threading.Timer(60, process.kill)
-        killer.start()
-        try:
-            yield process
-        finally:
-            killer.cancel()
-            if process.poll() is None:
-                process.terminate()
-                process.wait(timeout=20)
-
-
-def read_until(process: subprocess.Popen[str], pattern: str) -> re.Match[str]:
-    """Read lines until one matches; the process is killed after a while, which ends the lines."""
-    assert process.stdout
-    read = []
-    for line in process.stdout:
-        read.append(line)
-        found = re.search(pattern, line)
-        if found:
-            return found
-    raise AssertionError(f"no line matched {pattern}:\n{''.join(read)}")
 
 
 @pytest.fixture
@@ -202,6 +153,17 @@ def test_a_broken_configuration_names_every_mistake(
     assert "Traceback" not in done.stderr
 
 
+def test_check_names_every_missing_variable(bare_env: dict[str, str]) -> None:
+    done = run({**bare_env, "CANCELLER_SLOTS": "many"}, "check")
+
+    assert done.returncode == Exit.USAGE
+    assert [line.split(":")[0] for line in done.stderr.split("\n  ")[1:]] == [
+        "CANCELLER_SLOTS",
+        "REDIS_URL",
+        "CANCELLER_BACKENDS",
+    ]
+
+
 @pytest.mark.parametrize(
     ("words", "code", "text"),
     [
@@ -256,11 +218,15 @@ def test_up_runs_everything_restarts_a_worker_and_ends_in_time(deployment: Cell,
     deployment.simulator.add_job("ess", "1")
     with running(env, "up", "--workers", "1") as up:
         read_until(up, "embedded Redis at unix://")
+        broker = read_until(up, r"producers with Celery alone: (redis\+socket://\S+)")[1]
         read_until(up, "engine.started")
         os.kill(worker_of(up.pid), signal.SIGKILL)
         read_until(up, "worker 1 has died by SIGKILL")
         read_until(up, "engine.started")
         assert run(env, "cancel", "ess", "1", "--wait", "--timeout", "30s").returncode == Exit.DONE
+        with Celery(broker=broker) as producer:
+            producer.send_task("worker.cancel", kwargs={"backend": "ess", "job_id": "2"}, queue="commands")
+        assert run(env, "wait", "ess", "2", "--patience", "30s").returncode == Exit.NOT_AS_ASKED
         second = run(env, "up")
         started = time.monotonic()
         up.send_signal(signal.SIGTERM)

@@ -245,7 +245,7 @@ HABITS: Mapping[str, Mapping[str, tuple[object, ...]]] = {
         "delete_finished": (400,),
         "list_running_state": ("at work",),
     },
-    "mrs": {"cancel_finished": (500,), "kill_finished": (202,), "batch_delete_answer": (200, 202)},
+    "mrs": {"missing": ("404",), "cancel_finished": (500,), "kill_finished": (202,), "batch_delete_answer": (200, 202)},
     "sahara": {"mode": ("sync",), "stale_reads": (True,), "delete_keeps_raced": (True,)},
 }
 """What the vendors' pages leave open, by system: each reading of them must end right."""

@@ -22,7 +22,6 @@ from worker.simulator import Clock
 
 HOUR = 3600.0
 NAME, PASSWORD = "jörg", "p:ä w%d"
-CLIENT = ("canceller", "s3cret-x_y.z")
 Make = Callable[[Bench, "Secrets"], Credential]
 
 
@@ -54,7 +53,6 @@ class Way:
     make: Make
     knobs: Mapping[str, Any] = field(default_factory=dict)
     life: str = ""
-    login: tuple[str, str] = (NAME, PASSWORD)
 
 
 def client_credentials(one: Bench, secrets: Secrets) -> Credential:
@@ -93,13 +91,13 @@ def basic(_one: Bench, secrets: Secrets) -> Credential:
     return Basic(secrets.give("username"), secrets.give("password"))
 
 
-def login(system: str, name: str = NAME, password: str = PASSWORD) -> dict[str, str]:
-    return {f"{system}.username": name, f"{system}.password": password}
+def login(system: str) -> dict[str, str]:
+    return {f"{system}.username": NAME, f"{system}.password": PASSWORD}
 
 
 IAM = {"all.iam_username": NAME, "all.iam_password": PASSWORD}
 ISSUED = (
-    Way("oauth2", ESS, client_credentials, {"ess.auth": "bearer", **login("ess", *CLIENT)}, "ess.token_life", CLIENT),
+    Way("oauth2", ESS, client_credentials, {"ess.auth": "bearer", **login("ess")}, "ess.token_life"),
     Way("oml", OML, oml, {"oml.auth": "bearer", **login("oml")}, "oml.token_life"),
     *(
         Way("keystone", dialect, keystone, {f"{dialect.system}.auth": "token", **IAM}, "all.iam_token_life")
@@ -140,7 +138,7 @@ async def signed_in(way: Way, *, life: float = HOUR, **knobs: Any) -> AsyncItera
     """Start a way's backend and sign in to it."""
     changes = {**way.knobs, **({way.life: life} if way.life else {}), **knobs}
     async with bench(way.dialect.with_knobs("signed", **changes)) as plain:
-        secrets = Secrets(*way.login, clock=plain.sim.clock)
+        secrets = Secrets(NAME, PASSWORD, clock=plain.sim.clock)
         credential = way.make(plain, secrets)
         http = Http(plain.sim.base_url(plain.dialect.system), credential=credential, timeout=5.0, transport=Wire(TLS))
         try:

@@ -1,15 +1,18 @@
 """Credentials that ask a token endpoint, at the configured URL alone.
 
 An endpoint that can't be reached, is overloaded (429, 5xx) or makes no sense is unavailable; one that answers 400, 401
-or 403 is asked once more with the secrets read again, and has then refused.
+or 403 is asked once more with the secrets read again, and has then refused. That answers for the same secrets for a
+moment, so that a thousand cancellations in a row do not try a wrong password two thousand times.
 """
 
 from __future__ import annotations
 
+import hashlib
 import math
 import time
 from abc import abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote_plus
@@ -22,10 +25,27 @@ from worker.errors import CallUnanswered, CredentialRefused, CredentialUnavailab
 
 REFUSALS = frozenset({400, 401, 403})
 """Statuses by which a token endpoint says that the secret is wrong (RFC 6749, 5.2: 400 and 401)."""
+REFUSAL_HOLDS = 2.0
+"""Seconds for which a refusal is remembered: longer would refuse jobs after the account was mended."""
 DEFAULT_LIFE = 3600.0
 """Seconds that a token is taken to live when its endpoint doesn't say; a 401 corrects it."""
 OML_WINDOW = 8 * 3600.0
 """Seconds after its password grant in which an OML token may be refreshed (Oracle, OML REST: Authenticate)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What a token endpoint would not take, known by its digest, and how long nobody asks again."""
+
+    digest: bytes
+    status: int
+    until: float
+
+
+def digest(request: httpx.Request) -> bytes:
+    """Tell requests with other secrets apart, and keep none of them."""
+    shown = request.headers.get("authorization", "").encode()
+    return hashlib.sha256(shown + b"\n" + request.content).digest()
 
 
 class TokenEndpoint(Credential):
@@ -34,18 +54,28 @@ class TokenEndpoint(Credential):
     def __init__(self, url: str, *, monotonic: Monotonic = time.monotonic) -> None:
         super().__init__(monotonic=monotonic)
         self._url = url
+        self._refusal: Refusal | None = None
 
     async def _obtain(self, old: Token | None) -> Token:  # noqa: ARG002 - only OML renews from the old one
         return await self._granted()
 
     async def _granted(self) -> Token:
-        """Show the secrets, and once more, read anew, if they are refused."""
+        """Show the secrets, and once more, read anew, if they are refused; not those that were refused just now."""
+        if self._refusal and self._holds(self._refusal):
+            raise self._refused(self._refusal.status)
         for _ in range(2):
-            since = self._monotonic()
-            reply = await self._ask(self._grant())
+            since, grant = self._monotonic(), self._grant()
+            reply = await self._ask(grant)
             if reply.ok:
                 return self._token_of(reply, since)
-        raise CredentialRefused(f"{self._place} refuses the credential: {reply.status}")
+        self._refusal = Refusal(digest(grant), reply.status, self._monotonic() + REFUSAL_HOLDS)
+        raise self._refused(reply.status)
+
+    def _holds(self, refusal: Refusal) -> bool:
+        return self._monotonic() < refusal.until and digest(self._grant()) == refusal.digest
+
+    def _refused(self, status: int) -> CredentialRefused:
+        return CredentialRefused(f"{self._place} refuses the credential: {status}")
 
     async def _ask(self, request: httpx.Request) -> Reply:
         """Return a success or a refusal; raises CredentialUnavailable for anything else."""

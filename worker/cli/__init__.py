@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
 from kombu.exceptions import OperationalError
@@ -26,6 +28,24 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def show_version(asked: bool) -> None:  # noqa: FBT001 - typer calls it so
+    """Write which version this is, and end."""
+    if asked:
+        typer.echo(f"canceller {version('canceller')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    *,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Take the options that stand before any command; what this is says the app's own help."""
+
 
 JOBS, OPERATORS, RUNNING = "Jobs", "Operators", "Running it"
 for panel, name, command in (

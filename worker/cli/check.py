@@ -11,7 +11,6 @@ import typer
 from redis.exceptions import RedisError
 
 from config.backends import BackendConfig
-from config.errors import ConfigurationError
 from config.settings import Settings
 from worker.backends.base import Adapter, Reply
 from worker.backends.http import Http
@@ -20,7 +19,7 @@ from worker.cli.exits import Exit
 from worker.cli.findings import Finding, Verdict, redis_findings
 from worker.cli.options import BackendsFile, Json
 from worker.cli.output import Output
-from worker.connection import NO_REDIS, connect
+from worker.connection import connect
 from worker.errors import CancellerError
 from worker.model import Answer, AnswerKind, Job, JobState, Observation
 from worker.reconcile import Backend
@@ -37,10 +36,7 @@ def check(*, backends: BackendsFile = None, json: Json = False) -> None:
     something is, 2 when the configuration has mistakes.
     """
     output = Output(as_json=json)
-    settings, configs = configuration(backends)
-    settings = settings.discovered()
-    if settings.redis is None:
-        raise ConfigurationError([NO_REDIS])
+    settings, configs = configuration(backends, needs_redis=True)
     findings = [Finding("ok", "settings", f"{len(configs)} backends in {settings.backends}")]
     findings += asyncio.run(_look_around(settings, configs))
     _tell(findings, output)
@@ -92,7 +88,7 @@ async def _backend(name: str, config: BackendConfig) -> Finding:
     finally:
         if isinstance(backend.calls, Http):
             await backend.calls.aclose()
-    verdict, text = judged(said)
+    verdict, text = judged(said, shown=config.auth.type != "none")
     return Finding(verdict, what, f"{config.base_url}: {text} ({(time.monotonic() - started) * 1000:.0f} ms)")
 
 
@@ -116,13 +112,17 @@ async def _ask(backend: Backend, job: Job) -> Observation | Answer:
             return said
 
 
-def judged(said: Observation | Answer) -> tuple[Verdict, str]:
-    """Judge what a backend says about a job that it can't have."""
+TAKES = {True: "it answers and takes the credential", False: "it answers, and wants no credential"}
+"""What a backend does that answers, by whether it was shown a credential."""
+
+
+def judged(said: Observation | Answer, *, shown: bool) -> tuple[Verdict, str]:
+    """Judge what a backend says about a job that it can't have; `shown` is whether it was shown a credential."""
     if isinstance(said, Observation):
         strange = (
             "" if said.state is JobState.GONE else f", though it claims to know a job that can't exist ({said.raw})"
         )
-        return ("warning" if strange else "ok"), f"it answers and takes the credential{strange}"
+        return ("warning" if strange else "ok"), f"{TAKES[shown]}{strange}"
     detail = said.detail or f"HTTP {said.status}"
     return {
         AnswerKind.REFUSED: ("wrong", f"it refuses to show jobs: {detail}"),

@@ -2,39 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
-from config.backends import BackendConfig, load_backends
+from config.backends import BackendConfig
+from config.deployment import load_deployment
 from config.errors import ConfigurationError
 from config.settings import Settings, process_environment
-from worker.wiring import backends_of
+from worker.connection import NO_REDIS
+
+Read = TypeVar("Read")
+
+NO_BACKENDS = "CANCELLER_BACKENDS: is not set: name the file that lists the backends, here or by --backends"
+REDIS_VARIABLES = ("REDIS_URL", "CANCELLER_DATA_DIR", "XDG_STATE_HOME")
+"""All that tells where Redis is."""
 
 
-def configuration(backends: Path | None) -> tuple[Settings, Mapping[str, BackendConfig]]:
+def configuration(backends: Path | None, *, needs_redis: bool = False) -> tuple[Settings, Mapping[str, BackendConfig]]:
     """Read the environment and the backends file; `backends` is taken instead of CANCELLER_BACKENDS.
 
+    With `needs_redis` the settings name a Redis: that of REDIS_URL, or a running embedded one.
+
     Raises:
-        ConfigurationError: lists the mistakes of both.
+        ConfigurationError: lists the mistakes of all of them.
 
     """
-    problems: list[str] = []
-    configs: Mapping[str, BackendConfig] = {}
     variables = dict(process_environment())
     if backends is not None:
         variables["CANCELLER_BACKENDS"] = str(backends.expanduser().absolute())
+    problems: list[str] = []
+    settings = _tried(lambda: Settings.load(variables), problems)
+    if needs_redis:
+        _tried(lambda: _check_redis(variables), problems)
+    configs = _tried(lambda: _backends(variables), problems)
+    if problems or settings is None or configs is None:
+        raise ConfigurationError(dict.fromkeys(problems))
+    return settings.discovered() if needs_redis else settings, configs
+
+
+def _tried(read: Callable[[], Read], problems: list[str]) -> Read | None:
     try:
-        settings = Settings.load(variables)
+        return read()
     except ConfigurationError as error:
         problems += error.problems
-        settings = None
-    try:
-        if settings is not None:
-            configs = backends_of(settings)
-        elif variables.get("CANCELLER_BACKENDS"):
-            load_backends(variables["CANCELLER_BACKENDS"])
-    except ConfigurationError as error:
-        problems += error.problems
-    if settings is None or problems:
-        raise ConfigurationError(problems)
-    return settings, configs
+        return None
+
+
+def _check_redis(variables: Mapping[str, str]) -> None:
+    """Make sure that there is a Redis to connect to, by its own variables, whatever is wrong with the others."""
+    settings = Settings.load({name: variables[name] for name in REDIS_VARIABLES if name in variables}).discovered()
+    if settings.redis_url is None:
+        raise ConfigurationError([NO_REDIS])
+
+
+def _backends(variables: Mapping[str, str]) -> Mapping[str, BackendConfig]:
+    place = variables.get("CANCELLER_BACKENDS")
+    if not place:
+        raise ConfigurationError([NO_BACKENDS])
+    return load_deployment(place).backends

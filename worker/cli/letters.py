@@ -19,9 +19,7 @@ from worker.facts import text
 app = typer.Typer(no_args_is_help=True)
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="The id of a dead letter, as `list` shows it.")]
-Ids = Annotated[
-    list[str] | None, typer.Argument(metavar="[ID]...", help="The ids of dead letters, as `list` shows them.")
-]
+Ids = Annotated[list[str] | None, typer.Argument(metavar="ID", help="The ids of dead letters, as `list` shows them.")]
 All = Annotated[bool, typer.Option("--all", help="All of them.")]
 Limit = Annotated[int, typer.Option(min=1, help="How many to show, oldest first.")]
 

@@ -27,6 +27,13 @@ def duration(text: str) -> float:
         raise typer.BadParameter(f"{text!r} {error}") from None
 
 
+class Seconds(float):
+    """A default that help texts show as people write it, with its unit."""
+
+    def __str__(self) -> str:
+        return f"{self:g}s"
+
+
 def position(text: str) -> str:
     """Read a position in the event stream."""
     if not POSITION.fullmatch(text):
@@ -64,6 +71,17 @@ BackendsFile = Annotated[
 Timeout = Annotated[
     float | None,
     typer.Option("--timeout", parser=duration, metavar="DURATION", help="Wait so long at most; then exit 6."),
+]
+ORDER_PATIENCE = Seconds(15)
+"""Seconds for a worker to take an order in."""
+OrderTimeout = Annotated[
+    float,
+    typer.Option(
+        "--timeout",
+        parser=duration,
+        metavar="DURATION",
+        help="Wait so long at most for a worker to take it in; then exit 6.",
+    ),
 ]
 OnlyBackend = Annotated[str, typer.Option("--backend", metavar="NAME", help="Only this backend.")]
 By = Annotated[str, typer.Option("--by", metavar="NAME", help="Who gives the word; kept with it.")]

@@ -9,34 +9,32 @@ from typing import Annotated
 import typer
 
 from worker.cli.exits import Exit
-from worker.cli.options import By, Json, Timeout, Why
+from worker.cli.options import ORDER_PATIENCE, By, Json, OrderTimeout, Why
 from worker.cli.output import Output
 from worker.cli.session import Session, connected
 from worker.records import Snapshot
 
-PATIENCE = 15.0
-"""Seconds for a worker to take an order in."""
 LOOK_EVERY = 0.1
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="The id of a cancellation, or of a command that it serves.")]
 
 
-def abort(id_: Id, *, by: By, reason: Why, timeout: Timeout = PATIENCE, json: Json = False) -> None:
+def abort(id_: Id, *, by: By, reason: Why, timeout: OrderTimeout = ORDER_PATIENCE, json: Json = False) -> None:
     """Withdraw a cancellation: nothing more is sent, and its outcome is aborted.
 
     Exit 0 when it has ended as aborted, 3 when it has ended otherwise, 6 when no worker has taken the order in yet.
     """
     _checked(by, reason)
-    raise typer.Exit(asyncio.run(_abort(id_, by, reason, timeout or PATIENCE, Output(as_json=json))))
+    raise typer.Exit(asyncio.run(_abort(id_, by, reason, timeout, Output(as_json=json))))
 
 
-def attest(id_: Id, *, by: By, reason: Why, timeout: Timeout = PATIENCE, json: Json = False) -> None:
+def attest(id_: Id, *, by: By, reason: Why, timeout: OrderTimeout = ORDER_PATIENCE, json: Json = False) -> None:
     """Give your word that the remote process of a job has stopped, which opens a force gate that waits for it.
 
     Exit 0 when the word is noted, 3 when the cancellation had ended, 6 when no worker has taken the order in yet.
     """
     _checked(by, reason)
-    raise typer.Exit(asyncio.run(_attest(id_, by, reason, timeout or PATIENCE, Output(as_json=json))))
+    raise typer.Exit(asyncio.run(_attest(id_, by, reason, timeout, Output(as_json=json))))
 
 
 def _checked(by: str, reason: str) -> None:

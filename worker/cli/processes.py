@@ -15,12 +15,20 @@ from worker.embedded import tied
 ROOT = Path(worker.__file__).parents[1]
 """Where our packages lie. Children start there: Celery imports from the working directory first."""
 STOP_SECONDS = 9.0
+QUIET_ROOT = "ignore:You're running the worker with superuser privileges"
+"""Celery says so once in each worker, and its advice, `--uid`, is not for processes that belong to another one."""
 
 
 def start_worker(number: int, env: Mapping[str, str], log: IO[bytes] | None = None) -> subprocess.Popen[bytes]:
     """Start one Celery worker process; it logs to `log`, else where this process does."""
     arguments = ["-m", "celery", "--quiet", "-A", "worker", "worker", "--hostname", f"canceller{number}@%h"]
-    return start(arguments, env, log, log)
+    return start(arguments, quiet(env), log, log)
+
+
+def quiet(env: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment without Celery's warning about root, and with all others as they were."""
+    own = env.get("PYTHONWARNINGS")
+    return {**env, "PYTHONWARNINGS": f"{own},{QUIET_ROOT}" if own else QUIET_ROOT}
 
 
 def start(

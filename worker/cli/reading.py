@@ -11,47 +11,63 @@ import typer
 
 from worker.async_client import Result
 from worker.cli.exits import Exit
-from worker.cli.options import Json, OnlyBackend, Timeout
-from worker.cli.output import Output
+from worker.cli.naming import JOB_WORDS, SEARCHED_EVENTS, job_named, of_job, rejection
+from worker.cli.options import Json, OnlyBackend, Timeout, duration
+from worker.cli.output import Output, jsonable
 from worker.cli.sending import wait_and_tell
 from worker.cli.session import Session, connected
 from worker.cli.telling import gist
-from worker.cli.waiting import result_of
+from worker.cli.waiting import PATIENCE, End, result_of
 from worker.cli.words import span, words
 from worker.errors import UnknownCancellation
-from worker.records import Snapshot
+from worker.records import Record, Snapshot
 
-SEARCHED_ENDS = 2000
-"""How many ended cancellations `status BACKEND JOB_ID` looks through when none is open."""
-SEARCHED_EVENTS = 5000
-"""How many events are looked through for the pause of a backend."""
-
-Ids = Annotated[list[str], typer.Argument(metavar="ID", help="Ids of cancellations or of commands.")]
-Named = Annotated[
+One = Annotated[
     list[str],
     typer.Argument(
         metavar="ID | BACKEND JOB_ID", help="The id of a cancellation or of a command; or a backend and its job's id."
     ),
 ]
+Several = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="ID | BACKEND JOB_ID",
+        help="Ids of cancellations or of commands; or a backend and its job's id, whose last cancellation is meant.",
+    ),
+]
+Patience = Annotated[
+    float,
+    typer.Option(
+        "--patience",
+        parser=duration,
+        metavar="DURATION",
+        help="How long an id may be unknown, as that of a new command is until a worker takes it in; then exit 1.",
+    ),
+]
+UNKNOWN = "no cancellation or command has this id, or no worker has taken the command in yet (does one run?)"
 
 
-def status(named: Named, *, json: Json = False) -> None:
+SHARED = ("cancellation", "backend", "job", "verb")
+"""The columns that both lists begin with."""
+
+
+def status(named: One, *, json: Json = False) -> None:
     """Tell in words what was done, what is seen, what comes next, and what stands in the way.
 
     Exit 1 when nothing is known of it.
     """
-    if len(named) > 2:  # noqa: PLR2004 - a backend and a job
+    if len(named) > JOB_WORDS:
         raise typer.BadParameter("give one ID, or a BACKEND and a JOB_ID")
     asyncio.run(_status(named, Output(as_json=json)))
 
 
-def wait(ids: Ids, *, timeout: Timeout = None, json: Json = False) -> None:
+def wait(named: Several, *, timeout: Timeout = None, patience: Patience = PATIENCE, json: Json = False) -> None:
     """Wait until cancellations have ended.
 
     Exit 0 when each outcome is what its command asked for, 3 when one is not, 4 when one was refused, 2 when a command
-    was rejected, 6 when one is still open after --timeout.
+    was rejected, 1 when an id is not known after --patience, 6 when one is still open after --timeout.
     """
-    raise typer.Exit(asyncio.run(_wait(ids, timeout, Output(as_json=json))))
+    raise typer.Exit(asyncio.run(_wait(named, timeout, patience, Output(as_json=json))))
 
 
 def list_(
@@ -68,7 +84,7 @@ def list_(
 
 async def _status(named: Sequence[str], output: Output) -> None:
     async with connected() as session:
-        seen = await (session.client.get(named[0]) if len(named) == 1 else _of_job(session, *named))
+        seen = await (_of_id(session, named[0]) if len(named) == 1 else of_job(session, *named))
         result = None
         if seen.record.outcome is not None:
             result = await session.client.wait(seen.record.cancellation.id)
@@ -79,17 +95,14 @@ async def _status(named: Sequence[str], output: Output) -> None:
         output.sheet(told)
 
 
-async def _of_job(session: Session, backend: str, job_id: str) -> Snapshot:
-    """Find the open cancellation of a job, else the last one that ended."""
+async def _of_id(session: Session, reference: str) -> Snapshot:
     try:
-        return await session.client.open_of(backend, job_id)
-    except UnknownCancellation:
-        for event in await session.client.list_finished(backend, SEARCHED_ENDS):
-            if event.subject == job_id and event.cancellationid:
-                return await session.client.get(event.cancellationid)
-    raise UnknownCancellation(
-        f"no cancellation of {backend} {job_id} is open, and none is among the last {SEARCHED_ENDS} that ended"
-    )
+        return await session.client.get(reference)
+    except UnknownCancellation as unknown:
+        rejected = await rejection(session, reference)
+        if rejected is None:
+            raise
+        raise UnknownCancellation(f"command {reference} was rejected: {rejected}") from unknown
 
 
 async def _pause(session: Session, seen: Snapshot) -> str:
@@ -125,9 +138,16 @@ def described(seen: Snapshot, result: Result | None) -> dict[str, Any]:
         "claimed": seen.claimed,
         "command": seen.command,
         "orders": cancellation.orders,
-        "progress": cancellation.progress,
+        "progress": _progress(record),
         "result": result and result.data,
     }
+
+
+def _progress(record: Record) -> dict[str, Any]:
+    progress: dict[str, Any] = jsonable(record.cancellation.progress)
+    if record.outcome is not None:
+        del progress["next"]  # it is what was to come before the end came
+    return progress
 
 
 def _grouped(told: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
@@ -137,10 +157,33 @@ def _grouped(told: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
     return grouped
 
 
-async def _wait(ids: Sequence[str], seconds: float | None, output: Output) -> Exit:
+async def _wait(named: Sequence[str], seconds: float | None, patience: float, output: Output) -> Exit:
+    loop = asyncio.get_running_loop()
     async with connected() as session:
-        after = await session.position()
-        return await wait_and_tell(session, {reference: {} for reference in ids}, after, seconds, output)
+
+        async def doubt(reference: str) -> End:
+            job = f"; no cancellation of {' '.join(named)} is known" if len(named) == JOB_WORDS else ""
+            return await rejection(session, reference) or UnknownCancellation(UNKNOWN + job)
+
+        after, started = await session.position(), loop.time()
+        job = await job_named(session, named, patience if seconds is None else min(seconds, patience))
+        if job is not None and job.record.outcome is not None:
+            output.note(f"no cancellation of {' '.join(named)} is open; the last one has ended")
+        spent = loop.time() - started
+        return await wait_and_tell(
+            session,
+            _whose(job) if job else {reference: {} for reference in named},
+            after,
+            None if seconds is None else max(0.0, seconds - spent),
+            output,
+            doubt=doubt,
+            patience=max(0.0, patience - spent),
+        )
+
+
+def _whose(job: Snapshot) -> dict[str, dict[str, str]]:
+    cancellation = job.record.cancellation
+    return {cancellation.id: {"backend": cancellation.backend, "job_id": cancellation.job_id}}
 
 
 async def _list_open(backend: str, limit: int, output: Output) -> None:
@@ -151,9 +194,8 @@ async def _list_open(backend: str, limit: int, output: Output) -> None:
             output.object(described(one, None))
         return
     now = datetime.now(UTC)
-    columns = ("cancellation", "backend", "job", "verb", "state", "open for", "next")
-    output.rows(columns, [_open_row(one, now) for one in seen[:limit]])
-    _tell_rest(len(seen), limit, output)
+    output.rows((*SHARED, "state", "open for", "next"), [_open_row(one, now) for one in seen[:limit]])
+    _tell_rest(len(seen), limit, f"no cancellation{_of(backend)} is open", output)
 
 
 def _open_row(seen: Snapshot, now: datetime) -> tuple[str, ...]:
@@ -177,27 +219,30 @@ async def _list_finished(backend: str, limit: int, output: Output) -> None:
         for event in events[:limit]:
             output.object(event.model_dump(exclude_none=True))
         return
-    columns = ("outcome", "backend", "job", "verb", "ended", "evidence", "cancellation", "detail")
     rows = [
         (
-            result.outcome,
+            result.cancellation_id,
             event.backend or "",
             event.subject or "",
             str(event.data.get("verb", "")),
+            result.outcome,
             event.time,
             result.evidence,
-            result.cancellation_id,
             result.detail,
         )
         for event in events[:limit]
         for result in (result_of(event),)
     ]
-    output.rows(columns, rows)
-    _tell_rest(len(events), limit, output)
+    output.rows((*SHARED, "outcome", "ended", "evidence", "detail"), rows)
+    _tell_rest(len(events), limit, f"no cancellation{_of(backend)} has ended", output)
 
 
-def _tell_rest(found: int, limit: int, output: Output) -> None:
+def _of(backend: str) -> str:
+    return f" of {backend}" if backend else ""
+
+
+def _tell_rest(found: int, limit: int, none: str, output: Output) -> None:
     if found > limit:
         output.note(f"there are more than these {limit}: --limit shows them")
-    elif not found and output.on_terminal:
-        output.note("there is none")
+    elif not found:
+        output.note(none)

@@ -9,20 +9,20 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from worker.async_client import AsyncCancellation, Rejected
+from worker.async_client import AsyncCancellation, Rejected, Result
 from worker.cli.exits import Exit, exit_of, gravest
 from worker.cli.options import Json, Timeout, Wishes, job_ids, with_wishes
 from worker.cli.output import Meter, Output, coloured
 from worker.cli.session import Session, connected
 from worker.cli.telling import end_line
-from worker.cli.waiting import End, wait_all
-from worker.errors import InvalidCommand
+from worker.cli.waiting import PATIENCE, Doubt, End, wait_all
+from worker.errors import InvalidCommand, UnknownCancellation
 from worker.messages import parse_command
 
 CHUNK = 500
 """Commands in one message."""
 SHOWN_MISTAKES = 20
-UNKNOWN = "not known: no worker has taken it in yet (does one run?), or the id is wrong"
+NOT_TAKEN = "no worker has taken it in yet; does one run?"
 
 Backend = Annotated[str, typer.Argument(metavar="BACKEND", help="A name in the backends file.")]
 JobIds = Annotated[
@@ -143,11 +143,19 @@ def _tell_sent(commands: Sequence[Mapping[str, Any]], sent: Sequence[AsyncCancel
 
 
 async def wait_and_tell(
-    session: Session, commands: Mapping[str, Mapping[str, Any]], after: str, seconds: float | None, output: Output
+    session: Session,
+    commands: Mapping[str, Mapping[str, Any]],
+    after: str,
+    seconds: float | None,
+    output: Output,
+    *,
+    doubt: Doubt | None = None,
+    patience: float = PATIENCE,
 ) -> Exit:
     """Wait for cancellations, tell each end as it comes and what is still open; return the gravest code.
 
-    `commands` names what is known of each reference: its verb, backend and job id, or nothing.
+    `commands` names what is known of each reference: its verb, backend and job id, or nothing. What is not known
+    after `patience` seconds goes to `doubt`; without it, it is told and waited for on.
     """
     codes: dict[str, Exit] = {}
     with output.meter("waiting for the ends", len(commands)) as meter:
@@ -156,10 +164,10 @@ async def wait_and_tell(
             codes[reference] = _code(commands[reference], end)
             _tell_end(reference, commands[reference], end, output, meter)
 
-        def unknown(reference: str) -> None:
-            output.note(f"{reference}: {UNKNOWN}")
+        async def not_taken(reference: str) -> None:
+            output.note(f"{_name(reference, commands[reference])}: {NOT_TAKEN}")
 
-        waited = await wait_all(session, list(commands), after, seconds, tell, unknown=unknown)
+        waited = await wait_all(session, list(commands), after, seconds, tell, doubt or not_taken, patience)
     for reference in [one for one in commands if one not in codes]:
         codes[reference] = Exit.STILL_OPEN
         _tell_open(reference, commands[reference], output, known=reference in waited.known)
@@ -169,6 +177,8 @@ async def wait_and_tell(
 def _code(command: Mapping[str, Any], end: End) -> Exit:
     if isinstance(end, Rejected):
         return Exit.USAGE
+    if isinstance(end, UnknownCancellation):
+        return Exit.ERROR
     return exit_of(str(end.data.get("verb") or command.get("verb") or "cancel"), end.outcome)
 
 
@@ -178,21 +188,24 @@ def _name(reference: str, command: Mapping[str, Any]) -> str:
 
 def _tell_end(reference: str, command: Mapping[str, Any], end: End, output: Output, meter: Meter) -> None:
     meter.advance()
-    if not output.json:
-        known = command or ({} if isinstance(end, Rejected) else end.data)
-        output.line(Text.assemble(_name(reference, known), "  ", coloured(end_line(end))))
+    if output.json:
+        output.object({"id": reference, **_identity(command), **_plain(end)})
         return
-    said = {"outcome": "rejected", "error": str(end)} if isinstance(end, Rejected) else end
-    output.object({"id": reference, **_identity(command), **_plain(said)})
+    known = command or (end.data if isinstance(end, Result) else {})
+    output.line(Text.assemble(_name(reference, known), "  ", coloured(end_line(end))))
 
 
 def _identity(command: Mapping[str, Any]) -> dict[str, Any]:
     return {name: command[name] for name in ("verb", "backend", "job_id") if name in command}
 
 
-def _plain(said: Any) -> dict[str, Any]:
+def _plain(end: End) -> dict[str, Any]:
+    if isinstance(end, Rejected):
+        return {"outcome": "rejected", "error": str(end)}
+    if isinstance(end, UnknownCancellation):
+        return {"outcome": None, "known": False, "error": str(end)}
     names = ("cancellation_id", "outcome", "evidence", "safe_to_rerun", "detail", "data")
-    return dict(said) if isinstance(said, dict) else {name: getattr(said, name) for name in names}
+    return {name: getattr(end, name) for name in names}
 
 
 def _tell_open(reference: str, command: Mapping[str, Any], output: Output, *, known: bool) -> None:
@@ -201,4 +214,4 @@ def _tell_open(reference: str, command: Mapping[str, Any], output: Output, *, kn
     elif known:
         output.line(f"{_name(reference, command)}  still open; it goes on: canceller status {reference}")
     else:
-        output.line(f"{_name(reference, command)}  {UNKNOWN}")
+        output.line(f"{_name(reference, command)}  not known yet: {NOT_TAKEN}")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from worker.async_client import Rejected, Result
+from worker.errors import UnknownCancellation
 from worker.messages import Event
 
 Data = Mapping[str, Any]
@@ -78,9 +79,12 @@ GISTS: dict[str, Callable[[Data], str]] = {
 }
 
 
-def end_line(end: Result | Rejected) -> str:
-    """Say how a cancellation ended."""
+def end_line(end: Result | Rejected | UnknownCancellation) -> str:
+    """Say how a cancellation ended, or why it is not waited for."""
+    if isinstance(end, UnknownCancellation):
+        return f"not known; {end}"
     if isinstance(end, Rejected):
         return f"rejected; {end}"
     rerun = "safe to run again" if end.safe_to_rerun else "not known to be safe to run again"
-    return _joined([end.outcome, end.evidence, rerun, end.detail])
+    evidence = "no evidence" if end.evidence == "none" else end.evidence
+    return _joined([end.outcome, evidence, rerun, end.detail])

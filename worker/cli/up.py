@@ -14,6 +14,7 @@ from typing import Annotated
 
 import typer
 
+from config.celeryconfig import broker_url
 from config.settings import Settings, process_environment
 from worker.cli.configuration import configuration
 from worker.cli.exits import Exit
@@ -32,7 +33,7 @@ def up(
     *,
     backends: BackendsFile = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, max=256, help="Worker processes.  [default: one for each core]")
+        int | None, typer.Option(min=1, max=256, help="Worker processes. [default: one for each core]")
     ] = None,
     json: Json = False,
 ) -> None:
@@ -79,6 +80,8 @@ def redis_of(settings: Settings, output: Output) -> Iterator[Embedded | None]:
         return
     with Embedded(settings.data_dir) as redis:
         tell(output, f"embedded Redis at {redis.url}; its data is in {redis.data_dir}")
+        if settings.celery_broker_url is None:
+            tell(output, f"the broker for producers with Celery alone: {broker_url(redis.url)}")
         try:
             yield redis
         finally:

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
+from math import inf
 from typing import Any
 
 from worker.async_client import AsyncClient, Rejected, Result
+from worker.cli.options import Seconds
 from worker.cli.session import Session
 from worker.errors import UnknownCancellation
 from worker.messages import Event
 
 LOOK_EVERY = 2.0
 """Seconds between two looks at the records: they find what ended before the events were followed."""
-UNKNOWN_AFTER = 10.0
-"""Seconds after which an id that nobody knows is told."""
+PATIENCE = Seconds(10)
+"""Seconds after which an id that nobody knows is told: a command that was just sent is on its way to a worker."""
 
-End = Result | Rejected
+End = Result | Rejected | UnknownCancellation
 Tell = Callable[[str, End], None]
+Doubt = Callable[[str], Awaitable[End | None]]
+"""Is told an id that is not known after a while, and may return what is to be taken for its end."""
 
 
 async def wait_all(
@@ -29,15 +33,15 @@ async def wait_all(
     after: str,
     seconds: float | None,
     tell: Tell,
-    *,
-    unknown: Callable[[str], None],
+    doubt: Doubt,
+    patience: float = PATIENCE,
 ) -> Wait:
     """Wait for the ends of cancellations, each named by its id or a command's; tell each as it comes.
 
-    `after` is a position in the events from before they were asked for; `unknown` is called once for each id that
-    is still not known after a while. The returned knows what is still open.
+    `after` is a position in the events from before they were asked for; `doubt` is called once for each id that
+    is still not known after `patience` seconds. The returned knows what is still open.
     """
-    wait = Wait(session.client, references, tell, unknown)
+    wait = Wait(session.client, references, tell, doubt, patience)
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await _both(wait, after)
@@ -71,7 +75,7 @@ class Wait:
     """What is still waited for."""
 
     def __init__(
-        self, client: AsyncClient, references: Sequence[str], tell: Tell, unknown: Callable[[str], None]
+        self, client: AsyncClient, references: Sequence[str], tell: Tell, doubt: Doubt, patience: float
     ) -> None:
         self.known: set[str] = set()
         self.done = asyncio.Event()
@@ -79,19 +83,26 @@ class Wait:
         self._pending = dict.fromkeys(references)
         self._of: dict[str, set[str]] = defaultdict(set)
         self._tell = tell
-        self._unknown = unknown
+        self._doubt = doubt
+        self._patience = patience
 
     async def look(self) -> None:
         """Look at every record that is waited for, again and again."""
         loop = asyncio.get_running_loop()
-        doubtful: float | None = loop.time() + UNKNOWN_AFTER
+        doubtful = loop.time() + self._patience
         while True:
+            late = loop.time() >= doubtful
             unknown = [reference for reference in list(self._pending) if not await self._known(reference)]
-            if doubtful is not None and loop.time() > doubtful:
-                doubtful = None
+            if late:
+                doubtful = inf
                 for reference in unknown:
-                    self._unknown(reference)
-            await asyncio.sleep(LOOK_EVERY)
+                    await self._doubted(reference)
+            await asyncio.sleep(max(0.0, min(LOOK_EVERY, doubtful - loop.time())))
+
+    async def _doubted(self, reference: str) -> None:
+        end = await self._doubt(reference)
+        if end is not None:
+            self._end(reference, end)
 
     async def follow(self, after: str) -> None:
         """Follow the events."""

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 
 from worker.async_client import Result
 from worker.cancellation import Cancellation, Sent
-from worker.model import Action, AnswerKind
+from worker.escalation import FORCE_DUE
+from worker.model import Action, AnswerKind, Force
 from worker.records import Snapshot
 
 Pairs = list[tuple[str, str]]
@@ -153,10 +154,26 @@ def _in_the_way(cancellation: Cancellation, pause: str) -> Iterator[str]:
         whose = f" of job {job_id}" if job_id != cancellation.job_id else ""
         yield f"the force step{whose} is held: {'; '.join(SHUT[name] for name in names)}"
         if "remote_stopped" in names:
-            yield f"once it is gone: canceller attest {cancellation.id} --by NAME --reason TEXT"
+            yield f"once it is gone: {_attest(cancellation)}"
+    yield from _wanted(cancellation)
     if progress.overdue:
         yield "it is overdue: warn_after has passed and the job is not confirmed stopped"
     yield f"without an end by {orders.give_up_at:%Y-%m-%d %H:%M:%S} UTC it is given up as timed_out"
+
+
+def _wanted(cancellation: Cancellation) -> Iterator[str]:
+    """Say what a force step that is still ahead wants: at its time it is late to begin looking for a proof."""
+    due = cancellation.progress.next.partition(FORCE_DUE)[2]
+    force, proven = cancellation.orders.force, cancellation.orders.remote_stopped or cancellation.progress.probed_gone
+    if due and force is Force.NEVER:
+        yield f'the force step comes due at {due}, and force = "never" forbids it'
+    elif due and force is Force.ATTESTED and not proven:
+        yield f'the force step comes due at {due} and needs proof that the remote process is gone (force = "attested")'
+        yield f"once it is gone: {_attest(cancellation)}"
+
+
+def _attest(cancellation: Cancellation) -> str:
+    return f"canceller attest {cancellation.id} --by NAME --reason TEXT"
 
 
 def held(cancellation: Cancellation) -> Iterator[tuple[str, list[str]]]:

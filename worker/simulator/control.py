@@ -127,6 +127,7 @@ def _reset(world: World, _clock: Clock, _call: Call) -> Reply:
     world.jobs.clear()
     world.faults.clear()
     world.journal.clear()
+    world.received = 0
     world.tokens.revoke()
     return Reply(204)
 

@@ -38,10 +38,8 @@ def answer(world: World, call: Call) -> Answer:
     true = Reply(200) if fault and not fault.has_effect else _true_reply(world, system, route, call)
     sent = _spoiled(world, system, call, true, fault) if fault else true
     http = None if fault and fault.kind in UNANSWERED else sent.http
-    number, kind = len(world.journal) + 1, fault.kind if fault else ""
-    world.journal.append(
-        Entry(number, call.now, system.name, verb, call.job_id, call.method, call.raw, http, true.effect, kind)
-    )
+    number, kind = world.received + 1, fault.kind if fault else ""
+    world.note(Entry(number, call.now, system.name, verb, call.job_id, call.method, call.raw, http, true.effect, kind))
     return Answer(sent, fault)
 
 

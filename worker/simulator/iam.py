@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote_plus
 
 from worker.simulator.clock import iso_utc
 from worker.simulator.tokens import credentials, login_fits
@@ -36,7 +36,7 @@ def _oml_answer(token: Token | None, call: Call) -> Reply:
 def oauth2_token(world: World, call: Call) -> Reply:
     """Issue a token for client credentials, sent as Basic or in the form (DOC E11, SRC E9)."""
     form, knobs = dict(parse_qsl(call.body.decode(errors="replace"))), world.knobs.ess
-    pair = credentials(call) or (form.get("client_id", ""), form.get("client_secret", ""))
+    pair = _basic_pair(call) or (form.get("client_id", ""), form.get("client_secret", ""))
     if form.get("grant_type") != "client_credentials":
         return json_reply(400, {"error": "unsupported_grant_type"})
     if not login_fits(*pair, knobs.username, knobs.password):
@@ -45,6 +45,12 @@ def oauth2_token(world: World, call: Call) -> Reply:
     return json_reply(
         200, {"access_token": token.value, "token_type": "Bearer", "expires_in": int(knobs.token_life)}, effect=True
     )
+
+
+def _basic_pair(call: Call) -> tuple[str, str] | None:
+    """Read a client's id and secret, which are form-encoded inside their Basic header (RFC 6749, 2.3.1)."""
+    pair = credentials(call)
+    return None if pair is None else (unquote_plus(pair[0]), unquote_plus(pair[1]))
 
 
 def keystone_token(world: World, call: Call) -> Reply:

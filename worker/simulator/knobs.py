@@ -22,6 +22,7 @@ class AllKnobs:
     iam_token_life: float = 86400.0
     iam_username: str = ""
     iam_password: str = ""
+    log_lines: int = 500_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +155,7 @@ CHOICES: dict[str, tuple[object, ...]] = {
     "mrs.batch_delete_answer": (200, 202, 204),
     "sahara.mode": ("async", "sync"),
 }
-_POSITIVE = {"ess.page_size", "sahara.refresh_every"}
+_POSITIVE = {"all.log_lines", "ess.page_size", "sahara.refresh_every"}
 
 
 def _flat(changes: Mapping[str, Any]) -> Iterator[tuple[str, str, object]]:

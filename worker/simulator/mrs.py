@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from worker.simulator.iam import KEYSTONE_ROUTE
@@ -50,10 +51,10 @@ def _error(world: World, code: str) -> Reply:
     return json_reply(http, {"error_code": code, "error_msg": text})
 
 
-def _missing(world: World, call: Call) -> Reply:
-    if world.knobs.mrs.missing == "404":
-        return refuse(world, call, 404, ERRORS["0176"][1])
-    return _error(world, "0176")
+def _missing(world: World) -> Reply:
+    """Tell that there is no such job: 0176 with the dialect's status, or with a 404 (SRC M6, DOC M4)."""
+    missing = _error(world, "0176")
+    return dataclasses.replace(missing, http=404) if world.knobs.mrs.missing == "404" else missing
 
 
 def _find(world: World, call: Call) -> Job | None:
@@ -73,7 +74,7 @@ def _all(world: World, call: Call) -> list[Job]:
 def show_compatible(world: World, call: Call) -> Reply:
     """GET job-executions/{id}."""
     job = _find(world, call)
-    return _missing(world, call) if job is None else json_reply(200, {"job_execution": compatible(job, call)})
+    return _missing(world) if job is None else json_reply(200, {"job_execution": compatible(job, call)})
 
 
 def list_compatible(world: World, call: Call) -> Reply:
@@ -85,7 +86,7 @@ def list_compatible(world: World, call: Call) -> Reply:
 def show_native(world: World, call: Call) -> Reply:
     """GET job-exes/{id}."""
     job = _find(world, call)
-    return _missing(world, call) if job is None else json_reply(200, {"job_execution": native(world, job, call)})
+    return _missing(world) if job is None else json_reply(200, {"job_execution": native(world, job, call)})
 
 
 def list_native(world: World, call: Call) -> Reply:
@@ -115,7 +116,7 @@ def cancel(world: World, call: Call) -> Reply:
     """GET cancel: a read by its method, a stop by its effect; the answer shows nothing of the outcome (SEED S4)."""
     job = _find(world, call)
     if job is None:
-        return _missing(world, call)
+        return _missing(world)
     refused, effect = _stop(world, job, call.now)
     if refused and (refused == "0180" or world.knobs.mrs.cancel_finished != 200):  # noqa: PLR2004  # the refusing alternative
         return _error(world, refused)
@@ -126,7 +127,7 @@ def kill(world: World, call: Call) -> Reply:
     """POST v2 kill: 202 and empty (DOC M3)."""
     job = _find(world, call)
     if job is None:
-        return _missing(world, call)
+        return _missing(world)
     refused, effect = _stop(world, job, call.now)
     if refused and (refused == "0180" or world.knobs.mrs.kill_finished != 202):  # noqa: PLR2004  # the refusing alternative
         return _error(world, refused)
@@ -149,7 +150,7 @@ def delete(world: World, call: Call) -> Reply:
     """DELETE the record; a running job must be cancelled first (DOC M1; 0183 DOC M4)."""
     job = _find(world, call)
     if job is None:
-        return _missing(world, call)
+        return _missing(world)
     if moment_of(world, job, call.now).state not in COURSE.terminal:
         return _error(world, "0183")
     world.put(job.evolve(deleted_at=call.now))
@@ -159,7 +160,7 @@ def delete(world: World, call: Call) -> Reply:
 def show_newer(world: World, call: Call) -> Reply:
     """GET v2 details: 202 is the success code of this read (DOC M3)."""
     job = _find(world, call)
-    return _missing(world, call) if job is None else json_reply(202, {"job_detail": newer(world, job, call.now)})
+    return _missing(world) if job is None else json_reply(202, {"job_detail": newer(world, job, call.now)})
 
 
 def list_newer(world: World, call: Call) -> Reply:

@@ -31,7 +31,7 @@ _CODES = {400: 1026, 401: 1002, 404: 1004, 500: 1001}
 
 def refuse(world: World, _call: Call, http: int, text: str) -> Reply:
     """Word a refusal; the key style is mixed (SEED S1), and 1026 is not only about missing jobs (DOC O9)."""
-    number = f"OML-{len(world.journal):026x}"
+    number = f"OML-{world.received:026x}"
     return json_reply(http, {"errorMessage": text, "errorCode": _CODES.get(http, 1001), "request_id": number})
 
 

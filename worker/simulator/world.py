@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -37,7 +38,8 @@ class World:
     jobs: dict[tuple[str, str], Job] = field(default_factory=dict)
     faults: Faults = field(default_factory=Faults)
     tokens: Tokens = field(default_factory=Tokens)
-    journal: list[Entry] = field(default_factory=list)
+    journal: deque[Entry] = field(default_factory=deque)
+    received: int = 0
     submitted: int = 0
     _heirs: dict[tuple[str, str], set[str]] = field(default_factory=dict)
 
@@ -66,6 +68,13 @@ class World:
         """Return the next number for a submitted job."""
         self.submitted += 1
         return self.submitted
+
+    def note(self, entry: Entry) -> None:
+        """Append to the log, and let go of its oldest lines beyond `all.log_lines`."""
+        self.received = entry.number
+        self.journal.append(entry)
+        while len(self.journal) > self.knobs.all.log_lines:
+            self.journal.popleft()
 
     def log(self, system: str = "", job_id: str | None = None, verb: str = "") -> list[Entry]:
         """Pick requests from the log, in order."""

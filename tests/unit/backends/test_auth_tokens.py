@@ -15,8 +15,9 @@ import httpx
 import pytest
 
 from worker.backends.auth import DEADLINE, Credential
-from worker.backends.auth_tokens import ClientCredentials, Keystone, Oml, keystone_life, seconds
+from worker.backends.auth_tokens import REFUSAL_HOLDS, ClientCredentials, Keystone, Oml, keystone_life, seconds
 from worker.backends.base import Reply
+from worker.errors import CredentialRefused
 
 TOKEN_URL = "https://idp.example.com/token"
 HOUR = 3600.0
@@ -148,6 +149,34 @@ async def test_a_refused_secret_is_read_again(endpoint: Endpoint) -> None:
     await ready(Oml(TOKEN_URL, lambda: "scott", lambda: next(passwords)), endpoint)
 
     assert [json.loads(request.content)["password"] for request in endpoint.asked] == ["old", "new"]
+
+
+async def refused(credential: Credential, endpoint: Endpoint) -> None:
+    with pytest.raises(CredentialRefused):
+        await ready(credential, endpoint)
+
+
+async def test_a_refusal_answers_for_a_moment(endpoint: Endpoint) -> None:
+    endpoint.refuses = lambda _: True
+    credential = oml(endpoint)
+    for _ in range(3):
+        await refused(credential, endpoint)
+    assert endpoint.grants() == ["password"] * 2
+    endpoint.now += REFUSAL_HOLDS
+    await refused(credential, endpoint)
+
+    assert endpoint.grants() == ["password"] * 4
+
+
+async def test_another_secret_is_tried_at_once_after_a_refusal(endpoint: Endpoint) -> None:
+    endpoint.refuses = lambda request: b"old" in request.content
+    password = ["old"]
+    credential = Oml(TOKEN_URL, lambda: "scott", lambda: password[0], monotonic=lambda: endpoint.now)
+    await refused(credential, endpoint)
+    password[0] = "new"
+    await ready(credential, endpoint)
+
+    assert [json.loads(request.content)["password"] for request in endpoint.asked] == ["old", "old", "new"]
 
 
 MOMENT = datetime(2026, 11, 22, 10, tzinfo=UTC)

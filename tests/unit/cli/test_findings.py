@@ -72,7 +72,14 @@ def test_says_what_a_crash_would_lose(fsync: str | None, verdict: str, lost: str
     ids=["gone", "strange", "refused", "busy", "unanswered"],
 )
 def test_judges_what_a_backend_says_of_a_strange_job(said: Observation | Answer, verdict: str) -> None:
-    assert judged(said)[0] == verdict
+    assert judged(said, shown=True)[0] == verdict
+
+
+def test_speaks_of_a_credential_only_where_one_was_shown() -> None:
+    seen = Observation(JobState.GONE, "404")
+
+    assert judged(seen, shown=True)[1] == "it answers and takes the credential"
+    assert judged(seen, shown=False)[1] == "it answers, and wants no credential"
 
 
 class Numbers:

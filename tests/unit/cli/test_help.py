@@ -1,3 +1,5 @@
+from importlib.metadata import version
+
 import pytest
 from typer.testing import CliRunner
 
@@ -18,6 +20,19 @@ def test_every_command_explains_itself(command: list[str]) -> None:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_speaks_json(command: str) -> None:
     assert "--json" in CliRunner().invoke(app, [command, "--help"]).stdout
+
+
+@pytest.mark.parametrize(
+    ("command", "default"), [("abort", "15s"), ("attest", "15s"), ("wait", "10s")], ids=["abort", "attest", "wait"]
+)
+def test_a_defaults_unit_is_told(command: str, default: str) -> None:
+    assert f"[default: {default}]" in CliRunner().invoke(app, [command, "--help"]).stdout
+
+
+def test_tells_its_version() -> None:
+    told = CliRunner().invoke(app, ["--version"])
+
+    assert (told.exit_code, told.stdout) == (0, f"canceller {version('canceller')}\n")
 
 
 def test_no_command_is_missing_or_a_stub() -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from worker.async_client import Rejected, Result
 from worker.cli.telling import end_line, gist
+from worker.errors import UnknownCancellation
 from worker.messages import Event
 
 
@@ -42,5 +43,9 @@ def test_each_event_has_its_gist(seen: Event, text: str) -> None:
 def test_an_end_says_whether_the_job_may_run_again() -> None:
     safe = Result("c", "cancelled", "reported", safe_to_rerun=True, detail="", data={})
 
+    unseen = Result("c", "not_found", "none", safe_to_rerun=False, detail="no 7", data={})
+
     assert end_line(safe) == "cancelled; reported; safe to run again"
+    assert end_line(unseen) == "not_found; no evidence; not known to be safe to run again; no 7"
     assert end_line(Rejected("backend: no")) == "rejected; backend: no"
+    assert end_line(UnknownCancellation("no such id")) == "not known; no such id"

@@ -8,6 +8,7 @@ import pytest
 from worker.async_client import Result
 from worker.cancellation import Cancellation, Intent, Orders, Progress, Sent
 from worker.cli.words import held, span, words
+from worker.escalation import FORCE_DUE
 from worker.model import Action, AnswerKind, Force, JobState, Outcome, Verb
 from worker.records import Record, Snapshot
 
@@ -88,6 +89,36 @@ def test_a_shut_gate_names_its_reason_and_the_way_out() -> None:
 
     assert "the force step is held: nobody has given their word" in way
     assert "canceller attest c1 --by NAME --reason TEXT" in way
+
+
+AHEAD = replace(WAITING, next=f"look again; {FORCE_DUE}10:35:00 UTC")
+
+
+def test_says_what_proof_a_force_step_needs_before_it_is_due() -> None:
+    way = told(snapshot(AHEAD), "in the way")
+
+    assert "the force step comes due at 10:35:00 UTC and needs proof that the remote process is gone" in way
+    assert "once it is gone: canceller attest c1 --by NAME --reason TEXT" in way
+
+
+def test_says_that_a_force_step_is_forbidden_before_it_is_due() -> None:
+    way = told(snapshot(AHEAD, replace(ORDERS, force=Force.NEVER)), "in the way")
+
+    assert 'the force step comes due at 10:35:00 UTC, and force = "never" forbids it' in way
+
+
+@pytest.mark.parametrize(
+    ("progress", "orders"),
+    [
+        (AHEAD, replace(ORDERS, remote_stopped="ops: seen dead")),
+        (replace(AHEAD, probed_gone=True), ORDERS),
+        (AHEAD, replace(ORDERS, force=Force.AUTO)),
+        (WAITING, ORDERS),
+    ],
+    ids=["attested", "probed", "auto", "no force step"],
+)
+def test_a_force_step_that_wants_nothing_is_not_in_the_way(progress: Progress, orders: Orders) -> None:
+    assert "force step" not in told(snapshot(progress, orders), "in the way")
 
 
 def test_a_gate_that_an_attestation_opened_is_not_in_the_way() -> None:

@@ -131,7 +131,7 @@ def test_each_kind_has_its_own_keys() -> None:
         pytest.param(ESS + "time_out = 1", "time_out", "did you mean timeout?", id="unknown-key"),
         pytest.param(ESS + "poll = { frist = 1 }", "poll.frist", "did you mean first?", id="unknown-inner-key"),
         pytest.param(ESS + 'poll = { first = "2m" }', "poll.max", "shorter than poll.first", id="first-after-max"),
-        pytest.param(ESS + "poll = { factor = 0.5 }", "poll.factor", "1.0 or more", id="factor"),
+        pytest.param(ESS + "poll = { factor = 0.5 }", "poll.factor", "must be 1 or more", id="factor"),
         pytest.param(ESS + "poll = { factor = inf }", "poll.factor", "finite", id="factor-inf"),
         pytest.param(ESS + "poll = 3", "poll", "must be a table, such as { key = value }", id="no-table"),
         pytest.param(ESS + "timeout = 0", "timeout", "more than 0", id="timeout"),
@@ -166,6 +166,13 @@ def test_a_mistake_is_told_with_file_table_and_field(table: str, field: str, tex
     (problem,) = problems(f"[backends.x]\n{table}")
     assert problem.startswith(f"b.toml: [backends.x] {field}: ")
     assert text in problem
+
+
+def test_how_to_write_a_duration_is_said_once() -> None:
+    told = problems(f'[backends.a]\n{ESS}timeout = "x"\nforce_after = "y"\nmax_reply = "z"\npoll = {{ first = "x" }}')
+
+    assert ["write a " in problem for problem in told] == [True, False, False, True]
+    assert all("is not a" in problem for problem in told)
 
 
 def test_all_mistakes_of_all_backends_are_listed_at_once() -> None:

@@ -118,6 +118,7 @@ def test_every_mistake_is_listed_at_once() -> None:
     [
         pytest.param("redis://:hunter2/x@h:1/0", id="slash-makes-it-a-port"),
         pytest.param("redis://:hunter2@h:port/0", id="bad-port"),
+        pytest.param("redis:/:hunter2@h", id="one-slash"),
         pytest.param("redis://:hunter2@h/db", id="bad-database"),
         pytest.param("redis://:hunter2[@h/0", id="bracket"),
         pytest.param("redis://:hunter2\u2100@h/0", id="nfkc"),

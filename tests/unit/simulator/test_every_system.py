@@ -89,6 +89,22 @@ def test_a_bearer_token_opens_and_runs_out(new_bench: Any, system: str, auth: st
     assert bench.http(f"{LOOKS[system]}/1", authorization=f"Bearer {token}") == 401
 
 
+@pytest.mark.parametrize(("shown", "http"), [("id%3A1:p+w", 200), ("id:1:p w", 401)])
+def test_a_client_of_oauth2_is_form_encoded_inside_its_basic_header(new_bench: Any, shown: str, http: int) -> None:
+    bench = new_bench(ess={"username": "id:1", "password": "p w"})
+    basic = "Basic " + base64.b64encode(shown.encode()).decode()
+
+    assert bench.http("POST /oauth2/v1/token", b"grant_type=client_credentials", authorization=basic) == http
+
+
+def test_the_log_keeps_its_newest_lines_and_counts_them_all(new_bench: Any) -> None:
+    bench = new_bench(all={"log_lines": 2})
+    for _ in range(3):
+        bench.http(f"{LOOKS['ess']}/1")
+
+    assert [entry.number for entry in bench.world.journal] == [2, 3]
+
+
 @pytest.mark.parametrize(("project", "http"), [("p", 200), ("other", 401)])
 @pytest.mark.parametrize("system", ["mrs", "sahara"])
 def test_a_keystone_token_is_for_one_project(new_bench: Any, system: str, project: str, http: int) -> None:

@@ -71,6 +71,15 @@ def test_an_mrs_dialect_chooses_the_http_status(new_bench: Any, dialect: str, ht
     assert (reply.http, json.loads(reply.body)["error_code"]) == (http, "0176")
 
 
+@pytest.mark.parametrize("dialect", ["otc", "huawei"])
+def test_a_missing_mrs_job_can_be_a_404_which_is_not_that_of_a_missing_api(new_bench: Any, dialect: str) -> None:
+    bench = new_bench(mrs={"dialect": dialect, "missing": "404"})
+    job, api = bench.call(f"GET {MRS_EXES}/9"), bench.call("GET /mrs/v3/p/jobs/9")
+
+    assert (job.http, json.loads(job.body)["error_code"]) == (404, "0176")
+    assert (api.http, json.loads(api.body)["error_code"]) == (404, "APIGW.0101")
+
+
 def test_the_newer_mrs_calls_answer_202(new_bench: Any) -> None:
     bench = new_bench()
     bench.job("mrs")

@@ -1,0 +1,60 @@
+"""The command line as a stranger runs it: a process, what it writes, how it ends."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def run(env: dict[str, str], *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "worker", *words]
+    return subprocess.run(
+        command, cwd=ROOT, env=env, input=stdin, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def lines(done: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@contextmanager
+def running(env: dict[str, str], *words: str) -> Iterator[subprocess.Popen[str]]:
+    """Run a command that does not end by itself."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "worker", *words],
+        cwd=ROOT,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        killer = threading.Timer(60, process.kill)
+        killer.start()
+        try:
+            yield process
+        finally:
+            killer.cancel()
+            if process.poll() is None:
+                process.terminate()
+                process.wait(timeout=20)
+
+
+def read_until(process: subprocess.Popen[str], pattern: str) -> re.Match[str]:
+    """Read lines until one matches; the process is killed after a while, which ends the lines."""
+    assert process.stdout
+    read = []
+    for line in process.stdout:
+        read.append(line)
+        found = re.search(pattern, line)
+        if found:
+            return found
+    raise AssertionError(f"no line matched {pattern}:\n{''.join(read)}")

@@ -1,0 +1,81 @@
+"""Which cancellation somebody means: by ids of cancellations or commands, or by a backend and its job's id."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+
+from worker.async_client import Rejected
+from worker.cli.session import Session
+from worker.errors import UnknownCancellation
+from worker.records import Snapshot
+
+SEARCHED_ENDS = 2000
+"""How many ended cancellations are looked through for a job when none is open."""
+SEARCHED_EVENTS = 5000
+"""How many events are looked through for the rejection of a command."""
+LOOK_EVERY = 0.2
+JOB_WORDS = 2
+"""A backend and its job's id."""
+
+
+async def of_job(session: Session, backend: str, job_id: str) -> Snapshot:
+    """Find the open cancellation of a job, else the last one that ended.
+
+    Raises:
+        UnknownCancellation: there is none, or it ended too long ago.
+
+    """
+    try:
+        return await session.client.open_of(backend, job_id)
+    except UnknownCancellation:
+        for event in await session.client.list_finished(backend, SEARCHED_ENDS):
+            if event.subject == job_id and event.cancellationid:
+                return await session.client.get(event.cancellationid)
+    raise UnknownCancellation(
+        f"no cancellation of {backend} {job_id} is open, and none is among the last {SEARCHED_ENDS} that ended"
+    )
+
+
+async def job_named(session: Session, words: Sequence[str], patience: float) -> Snapshot | None:
+    """Return the cancellation of the job that two words name; None if they are ids, or nothing is known by them.
+
+    The command that they are about may be on its way to a worker: both readings are tried for `patience` seconds.
+    """
+    if len(words) != JOB_WORDS:
+        return None
+    backend, job_id = words
+    loop = asyncio.get_running_loop()
+    deadline, ended_too = loop.time() + patience, True
+    while not await _known(session, backend):
+        late = loop.time() >= deadline
+        with suppress(UnknownCancellation):
+            if ended_too or late:  # a search through what has ended takes a while, so it is made first and last only
+                return await of_job(session, backend, job_id)
+            return await session.client.open_of(backend, job_id)
+        if late:
+            break
+        ended_too = False
+        await asyncio.sleep(LOOK_EVERY)
+    return None
+
+
+async def _known(session: Session, reference: str) -> bool:
+    try:
+        await session.client.get(reference)
+    except UnknownCancellation:
+        return False
+    return True
+
+
+async def rejection(session: Session, command_id: str) -> Rejected | None:
+    """Return how a command was refused, if it was and not long ago."""
+    searched = 0
+    async for event in session.store.newest_events(500):
+        searched += 1
+        if event.name == "rejected" and command_id in event.command_ids:
+            return Rejected(str(event.data.get("error")))
+        if searched >= SEARCHED_EVENTS:
+            break
+    return None
