@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from conformance.dialects import DIALECTS, Dialect
-from conformance.kit import MAX_REPLY, Bench, bench, patience_with, spoiled
+from conformance.kit import ENDLESS, MAX_REPLY, Bench, bench, patience_with, spoiled
 
 from worker.backends.auth import StaticToken
 from worker.model import Action, Answer, AnswerKind, Job, Observation
