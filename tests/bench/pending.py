@@ -40,7 +40,8 @@ Figures = dict[str, Any]
 def measure(one: Pending, base: Pending, size: int, options: argparse.Namespace) -> Figures:
     """Grow to a size and measure there all that there is to measure."""
     report.say(f"{size} open: taking in")
-    found: Figures = {"open": size, "take in": one.fill(size), "memory": one.weigh()}
+    taken = one.copy(size) if options.copy and one.open else one.fill(size)
+    found: Figures = {"open": size, "take in": taken, "memory": one.weigh()}
     report.say(f"{size} open: {found['memory']['bytes each']:.0f} bytes each; looks come due")
     found["due"] = one.come_due(options.rate, options.seconds)
     found["bulk"] = one.bulk(options.bulk)
@@ -98,6 +99,7 @@ def main() -> int:
     parser.add_argument("--rest", type=float, default=65, help="seconds at rest; 0: leave out")
     parser.add_argument("--overdue", type=int, default=200, help="overdue looks when the worker starts anew")
     parser.add_argument("--more", type=int, default=2000, help="further cancellations per round")
+    parser.add_argument("--copy", action="store_true", help="take in the first size, copy the rest within Redis")
     parser.add_argument("--held", action="store_true", help="the force step of all is due and held: longer records")
     parser.add_argument("--backend-line", action="append", default=[], help="a line of TOML for the backend's table")
     parser.add_argument("--redis-config", action="append", default=[], metavar="NAME=VALUE", help="set in Redis")

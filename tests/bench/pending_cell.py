@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import random
 import time
 from collections import defaultdict
@@ -17,6 +18,7 @@ from tests.bench.kit_cell import QUEUE, Cell, Meter, cell, ess, memory, until
 from tests.bench.kit_events import count
 from tests.bench.kit_report import quantile
 from tests.bench.kit_send import FIRST, chunks, prebuilt, push, submit
+from tests.bench.pending_copy import copy
 from tests.bench.pending_redis import CLAIMS, DUE, FIRSTS, OPEN, Scripts
 from tests.bench.pending_remote import ENDING, Remote
 
@@ -52,6 +54,7 @@ class Pending:
     left: float = 0.0
     """What the ones that have ended since left in Redis: their command ids."""
     ended: int = 0
+    copied: bool = False
     dice: random.Random = field(default_factory=lambda: random.Random(7))  # noqa: S311 - repeatable dice
 
     def meter(self) -> Meter:
@@ -86,6 +89,12 @@ class Pending:
             "scripts": scripts.figures(),
         }
 
+    def copy(self, size: int) -> dict[str, Any]:
+        """Make so many open by copying one that is."""
+        copy(self.client, range(FIRST + self.open, FIRST + size))
+        self.open, self.copied = size, True
+        return {"scripts": {}}
+
     def settled(self) -> bool:
         """Whether nothing is due soon, and nothing in work."""
         far = cast("int", self.client.zcount(DUE, (time.time() + FAR) * 1000, "+inf"))
@@ -103,7 +112,7 @@ class Pending:
             "encodings": store.encodings(self.client),
             "Redis resident MiB": store.resident(self.client) / 2**20,
             "stream bytes per event": stream / events,
-            "events each": (events - EVENTS_ENDED * self.ended) / self.open,
+            "events each": math.nan if self.copied else (events - EVENTS_ENDED * self.ended) / self.open,
             "worker RSS MiB": max(memory(pid) for pid in self.cell.worker_pids) / 2**20,
         }
 

@@ -62,7 +62,7 @@ def show(sizes: Sequence[Figures]) -> None:
     table("Redis bytes of each open one, by kind of key", columns, rows)
     for part in ("take in", "due"):
         scripts = sorted({name for one in sizes for name in one[part]["scripts"]} - {"all"})
-        rows = [("all: calls, p50 / p99 / p99.9", *(_together(one[part]["scripts"]["all"]) for one in sizes))]
+        rows = [("all: calls, p50 / p99 / p99.9", *(_together(one[part]["scripts"].get("all")) for one in sizes))]
         rows += [(f"{name}: noted", *(_times(one[part]["scripts"].get(name)) for one in sizes)) for name in scripts]
         title = f"Scripts, {part}: ms; of each the calls over 0.2 ms, p50 / p99 / max of those, and how many over 10 ms"
         table(title, columns, rows)
@@ -117,5 +117,7 @@ def _times(one: Figures | None) -> str:
     return f"{one['calls']:.0f}: {times}; {one['over 10 ms']:.0f}"
 
 
-def _together(one: Figures) -> str:
+def _together(one: Figures | None) -> str:
+    if one is None:
+        return "-"
     return f"{one['calls']:.0f}: {one['p50 ms']:.2f} / {one['p99 ms']:.2f} / {one['p99.9 ms']:.2f}"
