@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
-from zlib import crc32
 
+from worker import plan
 from worker.cancellation import Cancellation, Sent, sent_key
 from worker.decision import Decision, Finish, Hold, Send, Wait
 from worker.gate import candidates, gate
 from worker.model import Action, Answer, AnswerKind, Evidence, JobState, Observation, Outcome, Policy, Verb
 from worker.outcome import ended
 
-JITTER = 0.2
-"""The share of a wait that varies from record to record, so that they do not all come due at once."""
 FORCE_DUE = "the force step is due at "
 """Stands before the time of a force step that is still ahead, in the `why` of a wait."""
 
@@ -73,7 +71,13 @@ def after_answer(
         return _wait(cancellation, policy, now, now + timedelta(seconds=delay), f"try the {send.action} again")
     if send.job_id != cancellation.job_id:
         return Wait(now, "look for other children that are stuck")
-    return _wait(cancellation, policy, now, now + _first(policy), f"look what the {send.action} has done")
+    return _wait(
+        cancellation,
+        policy,
+        now,
+        now + plan.first_look(cancellation, policy, now),
+        f"look what the {send.action} has done",
+    )
 
 
 def _unsent(cancellation: Cancellation, send: Send) -> Cancellation:
@@ -110,7 +114,7 @@ def _unseen(cancellation: Cancellation, answer: Answer, policy: Policy, now: dat
         return refused(answer.detail)
     if now >= cancellation.orders.give_up_at:
         return _given_up(cancellation)
-    delay = _poll_delay(cancellation, policy, max(0, cancellation.progress.failed_looks - 1))
+    delay = plan.back_off(cancellation, policy, max(0, cancellation.progress.failed_looks - 1))
     if answer.retry_after is not None:
         delay = max(delay, timedelta(seconds=answer.retry_after))
     return _wait(cancellation, policy, now, now + delay, "look again, the last look showed nothing")
@@ -148,7 +152,7 @@ def _taken(cancellation: Cancellation) -> bool:
 
 def _force_or_wait(cancellation: Cancellation, seen: Observation, policy: Policy, now: datetime) -> Decision:
     """Wait for the stop to be confirmed; force what is stuck and may be forced."""
-    poll = now + _poll_delay(cancellation, policy, cancellation.progress.waits)
+    poll = now + plan.next_look(cancellation, policy, now)
     gates = tuple(
         (member, gate(cancellation, member, policy, now)) for member in candidates(cancellation, seen, policy)
     )
@@ -177,7 +181,7 @@ def _send_or_wait(cancellation: Cancellation, action: Action, policy: Policy, no
     if sent is None:
         return Send(action, cancellation.job_id)
     if sent.accepted:
-        poll = now + _poll_delay(cancellation, policy, cancellation.progress.waits)
+        poll = now + plan.next_look(cancellation, policy, now)
         return _wait(cancellation, policy, now, poll, f"look again, the {action} is not confirmed")
     again = sent.last_at + _pause(cancellation, sent, policy)
     if now >= again:
@@ -193,10 +197,10 @@ def _same_call(cancellation: Cancellation, policy: Policy) -> Sent | None:
 
 def _pause(cancellation: Cancellation, sent: Sent, policy: Policy) -> timedelta:
     if sent.last is AnswerKind.UNANSWERED:
-        return _first(policy)
+        return plan.first(policy)
     if sent.retry_after is not None:
         return timedelta(seconds=sent.retry_after)
-    return _poll_delay(cancellation, policy, sent.count - 1)
+    return plan.back_off(cancellation, policy, sent.count - 1)
 
 
 def _given_up(cancellation: Cancellation) -> Finish:
@@ -220,7 +224,7 @@ def _wait(cancellation: Cancellation, policy: Policy, now: datetime, until: date
 def _capped(cancellation: Cancellation, policy: Policy, now: datetime, until: datetime) -> datetime:
     """Never wait past the next thing that matters; a last look follows at once when the time ran out in a call."""
     give_up_at = cancellation.orders.give_up_at
-    matters = [give_up_at if give_up_at > now else now + _first(policy)]
+    matters = [give_up_at if give_up_at > now else now + plan.first(policy)]
     if not cancellation.progress.overdue:
         matters.append(_warn_at(cancellation, policy))
     return max(now, min([until, *(moment for moment in matters if moment > now)]))
@@ -228,15 +232,3 @@ def _capped(cancellation: Cancellation, policy: Policy, now: datetime, until: da
 
 def _warn_at(cancellation: Cancellation, policy: Policy) -> datetime:
     return cancellation.accepted_at + timedelta(seconds=policy.warn_after)
-
-
-def _first(policy: Policy) -> timedelta:
-    return timedelta(seconds=policy.poll.first)
-
-
-def _poll_delay(cancellation: Cancellation, policy: Policy, waits: int) -> timedelta:
-    """Grow from `poll.first` to `poll.max`, spread by a jitter that is the record's own, not chance."""
-    poll = policy.poll
-    grown = min(poll.max, poll.first * poll.factor ** min(waits, 64))
-    spread = crc32(f"{cancellation.id}:{waits}".encode()) / 0xFFFFFFFF
-    return timedelta(seconds=grown * (1 - JITTER * spread))

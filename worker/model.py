@@ -204,7 +204,10 @@ class Steps:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What a backend's configuration allows; all times in seconds."""
+    """What a backend's configuration allows; all times in seconds.
+
+    `usual` is what was learned of when its jobs stop, see `worker.plan`.
+    """
 
     steps: Steps
     force: Force = Force.ATTESTED
@@ -215,3 +218,4 @@ class Policy:
     timeout: float = 10.0
     gone_means_stopped: bool = True
     probes: bool = False
+    usual: tuple[float, ...] = ()

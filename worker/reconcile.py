@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
@@ -18,8 +18,9 @@ from worker.decision import Decision, Finish, Hold, Send, Wait
 from worker.errors import CallUnanswered, CredentialRefused, CredentialUnavailable, StoreUnavailable
 from worker.escalation import after_answer, decide, matters, needs_look, overdue, refused, to_probe
 from worker.facts import Fact
-from worker.model import Answer, AnswerKind, Observation, Policy
+from worker.model import Answer, AnswerKind, Observation, Outcome, Policy
 from worker.store import Store
+from worker.tempo import Tempo
 from worker.transitions import Claim, Commit
 
 log = structlog.get_logger(__name__)
@@ -62,6 +63,7 @@ class Backend:
     breaker_failures: int = 10
     breaker_pause: float = 15.0
     look_many: bool = True
+    tempo: Tempo = field(default_factory=Tempo)
 
     @property
     def lease(self) -> float:
@@ -103,7 +105,7 @@ class Pass:
         self._backend = backend
         self._store = store
         self._clock = clock
-        self._policy = backend.policy
+        self._policy = replace(backend.policy, usual=backend.tempo.usual) if backend.tempo.usual else backend.policy
         self._cancellation = claim.record.cancellation
         self._facts: list[Fact] = []
         self._calls = 0
@@ -273,6 +275,8 @@ class Pass:
             self._due = wait.until
 
     async def _finish(self, finish: Finish, seen: Observation | None) -> None:
+        if finish.outcome is Outcome.CANCELLED:
+            self._backend.tempo.learn(self._cancellation, self._clock.now())
         self._facts.append(facts.finished(self._cancellation, finish, seen))
         await self._commit("finish")
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from worker import packing
 from worker.cancellation import Cancellation, Orders, Progress
 from worker.model import Force, Lane, Outcome, Verb
 
@@ -71,7 +72,7 @@ def unpack(cancellation_id: str, hot: bytes) -> Record:
         job_id=guard["j"],
         accepted_at=moment(guard["a"]),
         orders=_orders(guard),
-        progress=PROGRESS.validate_json(tail),
+        progress=PROGRESS.validate_json(packing.unpack(tail)),
         params=guard.get("k") or {},
         traceparent=guard.get("w"),
     )
@@ -99,7 +100,7 @@ def _orders(guard: Mapping[str, Any]) -> Orders:
 
 def pack_progress(progress: Progress) -> bytes:
     """Write the part of a record that a pass owns; what is at its default is left out."""
-    return PROGRESS.dump_json(progress, exclude_defaults=True)
+    return packing.pack(PROGRESS.dump_json(progress, exclude_defaults=True))
 
 
 def snapshot(record: Record, cold: bytes, due_at: float | None, *, claimed: bool) -> Snapshot:

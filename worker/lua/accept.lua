@@ -14,6 +14,13 @@
 local STRICTNESS = {auto = 0, attested = 1, never = 2}
 local now, days = clock(), tonumber(ARGV[1])
 
+local noted = {}
+
+local function note_backend(name)
+  if not noted[name] then redis.call('SADD', key('backends'), name) end
+  noted[name] = true
+end
+
 local function open_cancellation(command)
   local guard = {
     f = FORMAT, b = command.b, j = command.j, v = command.v, p = command.p, fa = command.fa, g = now + command.ga,
@@ -21,6 +28,7 @@ local function open_cancellation(command)
     w = command.w, k = command.k,
   }
   redis.call('SET', key('cold', command.id), quote(command.c) .. '\n1\n' .. command.fixed)
+  note_backend(command.b)
   redis.call('HSET', key('open', command.b), command.j, command.id)
   redis.call('ZADD', due_key(guard), now, command.id)
   emit(command.id, guard, 'accepted', command.effective, '', now)

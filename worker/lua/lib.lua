@@ -3,8 +3,9 @@
 -- Every key lies under the hash tag of KEYS[1], so one deployment is one slot of a cluster:
 --   :events            stream of CloudEvents, one field `event`
 --   :dead              stream of dead letters
---   :hot:ID            "guard JSON \n progress JSON" of a cancellation; scripts own the guard, passes own the progress
+--   :hot:ID            "guard JSON \n progress" of a cancellation; scripts own the guard, passes own the progress
 --   :cold:ID           "command ids \n their number \n fixed fields", JSON fragments for its events
+--   :backends          set of the names of all backends that ever had one
 --   :open:BACKEND      hash, job id -> id of its open cancellation
 --   :due:BACKEND:LP    zset, id -> due time (ms); L = i(nteractive) or b(atch), P = f(irst pass) or p(oll)
 --   :park:BACKEND:L    zset, id -> time of the next thing that matters, while the backend is paused

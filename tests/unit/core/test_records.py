@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,7 +11,9 @@ from hypothesis import strategies as st
 
 from worker.cancellation import End, Intent, Progress, Sight
 from worker.model import Action, AnswerKind, Force, JobState, Lane, Outcome, Verb
-from worker.records import fragment, milliseconds, moment, pack_progress, snapshot, unpack
+from worker.packing import pack
+from worker.packing import unpack as unpacked
+from worker.records import PROGRESS, fragment, milliseconds, moment, pack_progress, snapshot, unpack
 
 GUARD = {
     "b": "ess",
@@ -68,8 +71,14 @@ def test_a_fresh_progress_takes_no_room() -> None:
     assert pack_progress(Progress()) == b"{}"
 
 
-def test_a_packed_progress_is_one_line(build: Any) -> None:
-    assert b"\n" not in pack_progress(full(build))
+@given(st.binary(max_size=2000))
+def test_any_text_survives_its_packing(text: bytes) -> None:
+    assert unpacked(pack(b"{" + text)) == b"{" + text
+
+
+def test_the_progress_of_a_stuck_job_takes_half_of_its_text_at_most(build: Any) -> None:
+    progress = replace(full(build), intent=None, end=None, note="", next="look again, the job is not confirmed stopped")
+    assert len(pack_progress(progress)) < len(PROGRESS.dump_json(progress, exclude_defaults=True)) / 2
 
 
 def test_the_orders_are_read_from_the_guard(build: Any) -> None:
@@ -124,5 +133,5 @@ def test_a_fragment_writes_our_words_as_words() -> None:
 
 
 def test_a_last_answer_is_written_as_a_word(build: Any) -> None:
-    packed = json.loads(pack_progress(Progress(sent={"cancel": build.sent(AnswerKind.BUSY)})))
+    packed = json.loads(unpacked(pack_progress(Progress(sent={"cancel": build.sent(AnswerKind.BUSY)}))))
     assert packed["sent"]["cancel"]["last"] == "busy"

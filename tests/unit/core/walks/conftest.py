@@ -16,6 +16,7 @@ from worker.decision import Finish, Hold, Send, Wait
 from worker.escalation import after_answer, decide, needs_look, overdue, to_probe
 from worker.gate import forced
 from worker.model import Action, Answer, AnswerKind, Force, JobState, Observation, Policy, Verb
+from worker.packing import unpack
 from worker.records import PROGRESS, pack_progress
 
 T = datetime(2026, 11, 22, 10, tzinfo=UTC)
@@ -332,7 +333,7 @@ class Walk:
 
     def _commit(self, one: Cancellation) -> None:
         """Store the progress as Redis would."""
-        stored = PROGRESS.validate_json(pack_progress(one.progress))
+        stored = PROGRESS.validate_json(unpack(pack_progress(one.progress)))
         assert stored == one.progress
         self.record = replace(one, progress=stored)
         self.watch.committed()
