@@ -1,0 +1,104 @@
+"""Where one cancellation's CPU time goes in a worker: `python -m tests.bench.profile` (needs `pip install py-spy`).
+
+The load is `chunks` of the bench `throughput`: POST, GET, `finished` event. py-spy notes 200 times a second which stack
+holds the interpreter's lock; each is counted for the innermost of our own files in it, so that what httpx does for a
+call is the call's. The shares are then taken of the worker's whole CPU time for one cancellation. py-spy slows the
+worker a little, so the sum is more than the bench `throughput` shows.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from tests.bench.kit_cell import Meter, cell, ess
+from tests.bench.kit_events import EVENTS_EACH, wait
+from tests.bench.kit_remote import Remote
+from tests.bench.kit_report import parser, table, write
+from tests.bench.kit_send import FIRST, commands, sender, submit
+
+WARM = 500
+RATE = 200
+PATIENCE = 600.0
+
+PARTS: dict[str, tuple[str, ...]] = {
+    "HTTP client, credentials": ("worker/backends/http", "worker/backends/wire", "worker/backends/auth"),
+    "translation: adapters": ("worker/backends/",),
+    "deciding: escalation, gate, evolve, facts": (
+        "worker/escalation", "worker/gate", "worker/evolve", "worker/facts", "worker/outcome", "worker/plan",
+        "worker/tempo", "worker/decision", "worker/cancellation", "worker/model",
+    ),
+    "logs": ("config/logs", "worker/reconcile.py:_tell"),
+    "packing records and events": ("worker/records", "worker/packing", "worker/transitions"),
+    "Redis client": ("worker/store", "worker/batches", "worker/scripts"),
+    "taking in commands": ("worker/taker", "worker/inbox", "worker/intake", "worker/runtime", "worker/messages"),
+    "claims and the window of passes": ("worker/drain", "worker/engine", "worker/survey", "worker/reconcile"),
+}  # fmt: skip
+BELOW = {"redis/": "Redis client", "aiohttp/": "HTTP client, credentials"}
+"""Whose a stack is that holds none of our files: a socket's data arriving."""
+LOOP = "asyncio's loop, Celery's main thread"
+
+
+def part_of(frames: Sequence[str]) -> str:
+    """Name the part that a stack belongs to, by its innermost file of ours."""
+    for frame in reversed(frames):
+        for part, starts in PARTS.items():
+            if any(start in frame for start in starts):
+                return part
+    return next((part for start, part in BELOW.items() if any(start in frame for frame in frames)), LOOP)
+
+
+def parts(lines: Iterable[str]) -> Counter[str]:
+    """Count the samples of each part in py-spy's raw format: `outermost;…;innermost samples`."""
+    found: Counter[str] = Counter()
+    for line in lines:
+        stack, _, samples = line.rpartition(" ")
+        found[part_of([_named(frame) for frame in stack.split(";")])] += int(samples)
+    return found
+
+
+def _named(frame: str) -> str:
+    """Turn `Pass._tell (worker/reconcile.py:300)` into `worker/reconcile.py:_tell`."""
+    function, _, place = frame.partition(" (")
+    return f"{place.partition(':')[0].rstrip(')')}:{function.rpartition('.')[2]}"
+
+
+def main() -> int:
+    """Read the command line, measure, report."""
+    options = parser("profile", __doc__, rounds=1, n=8000).parse_args()
+    spy = shutil.which("py-spy") or shutil.which("py-spy", path=str(Path(sys.executable).parent))
+    if spy is None:
+        sys.stderr.write("py-spy is not on PATH: pip install py-spy\n")
+        return 2
+    with Remote() as remote, tempfile.NamedTemporaryFile() as raw, cell(ess("ess", remote.base_url())) as one:
+        worker = one.worker_pids[0]
+        with one.client() as client, sender(one.broker) as app:
+            submit(app, commands(range(1, WARM + 1)))
+            wait(client, EVENTS_EACH * WARM, PATIENCE)
+            meter = Meter(worker=worker)
+            command = [spy, "record", "--pid", str(worker), "--gil", "-r", str(RATE), "-f", "raw", "-o", raw.name]
+            with subprocess.Popen(
+                [*command, "-d", "600"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            ) as spying:
+                submit(app, commands(range(FIRST, FIRST + options.n)))
+                wait(client, EVENTS_EACH * (WARM + options.n), PATIENCE)
+                spent = meter.spent()["worker"] / options.n * 1000
+                spying.send_signal(2)
+        found = parts(Path(raw.name).read_text().splitlines())
+    rows = [(part, f"{n / found.total():.0%}", f"{spent * n / found.total():.3f}") for part, n in found.most_common()]
+    table(
+        f"CPU of one cancellation in the worker: {spent:.2f} ms",
+        ("where", "share", "ms"),
+        [*rows, ("all", "100%", f"{spent:.3f}")],
+    )
+    write(options.json, "profile", options, {}, parts=dict(found), worker_ms=spent)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
