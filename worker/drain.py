@@ -29,8 +29,8 @@ BUNCH = 0.02
 """Seconds between two claims that only time asks for, so that one claim brings many records."""
 WIDE_BUNCH = 0.2
 """The same where a list can show many jobs at once."""
-BLOCKED = 0.1
-"""Seconds until the next try where something is due but may not be claimed yet."""
+BLOCKED = 0.05
+"""Seconds until the next try where something is due but may not be claimed yet, and no pass of ours ends before."""
 BELL_EVERY = 1.0
 """Seconds from one bell to the next."""
 
@@ -63,6 +63,7 @@ class Drain:
         self._batch = 0
         self._bell: asyncio.Task[None] | None = None
         self._more = False
+        self._held = 0
         self._moved = asyncio.Event()
         self._stopping = False
 
@@ -170,17 +171,17 @@ class Drain:
         for claim in claims.claims:
             paid = 0 if asked.lists and is_poll(claim) else 1
             self._start(self._pass(claim, claims, clock, sights, paid))
-        self._more = self._free <= 0
-        if self._more:
+        self._held = len(self._passes)
+        wait = (claims.next_due - claims.now).total_seconds() if claims.next_due else inf
+        self._more = self._free <= 0 or wait <= 0
+        if self._free <= 0:
             self._ring_once()
-        elif claims.next_due is not None:
-            wait = (claims.next_due - claims.now).total_seconds()
-            if wait > 0:
-                self.wake_in(wait)
-            elif len(claims.claims) < asked.claim.limits.slots:
-                self.wake_in(BLOCKED)
-            else:
-                self.wake()
+        elif wait > 0:
+            self.wake_in(wait)
+        elif len(claims.claims) < asked.claim.limits.slots:
+            self.wake_in(BLOCKED)
+        else:
+            self.wake()
 
     def _survey(self, claims: Claims) -> asyncio.Task[Sights] | None:
         """Look at the claimed jobs together where that is worth it; their passes wait for what it shows."""
@@ -212,7 +213,7 @@ class Drain:
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._passes.discard(task)
         if self._more:
-            enough = len(self._passes) <= self._slots * 3 // 4
+            enough = len(self._passes) <= self._held * 3 // 4
             self._wake_at_latest(asyncio.get_running_loop().time() + (0.0 if enough else GATHER))
 
     async def _pass(

@@ -146,7 +146,8 @@ class Pass:
         if left_open is not None:
             self._cancellation, send = left_open
             self._facts.append(facts.sent(send, evolve.UNANSWERED))
-        self._cancellation = evolve.progress(self._cancellation, probed_gone=False)
+        if self._cancellation.progress.probed_gone:
+            self._cancellation = evolve.progress(self._cancellation, probed_gone=False)
 
     async def _see(self, suspect: datetime | None, *, blind: bool) -> Observation | Answer | None:
         if self._cancellation.orders.aborted:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import re
 import subprocess
 import sys
 import time
@@ -31,6 +32,7 @@ HEAD_END = b"\r\n\r\n"
 LISTEN = 4096
 GOLDEN = 0.6180339887498949
 """Its multiples spread evenly between whole numbers."""
+NUMBER = re.compile(r"\d+")
 SETTINGS = ("stops_after", "spread", "endless_from", "delay")
 
 
@@ -43,6 +45,7 @@ class Place:
     endless_from: float = math.inf
     delay: float = 0.0
     looks: int = 0
+    lists: int = 0
     cancels: int = 0
     cancelled: dict[str, float] = field(default_factory=dict)
     """When each job was first told to cancel."""
@@ -58,14 +61,23 @@ class Place:
     def look(self, job_id: str) -> bytes:
         """Show a job."""
         self.looks += 1
+        return reply(self._show(job_id))
+
+    def list(self, query: str, page: int) -> bytes:
+        """Show the jobs that a list's `q` names, all on its first page."""
+        self.lists += 1
+        ids = NUMBER.findall(query) if query.startswith("requestId") and page == 0 else []
+        return reply(f'{{"items":[{",".join(map(self._show, ids))}],"count":{len(ids)},"pageIndex":{page}}}')
+
+    def _show(self, job_id: str) -> str:
         now = time.monotonic()
         at = self.cancelled.get(job_id)
         if at is None:
-            return reply(request(job_id, "RUNNING", "READY", "NON_TERMINAL"))
+            return request(job_id, "RUNNING", "READY", "NON_TERMINAL")
         if now - at < self.lasts(job_id):
-            return reply(request(job_id, "CANCELLING", "RUNNING", "NON_TERMINAL"))
+            return request(job_id, "CANCELLING", "RUNNING", "NON_TERMINAL")
         self.shown.setdefault(job_id, now)
-        return reply(request(job_id, "CANCELLED", "CANCELLING", "OPERATOR_CANCEL"))
+        return request(job_id, "CANCELLED", "CANCELLING", "OPERATOR_CANCEL")
 
     def lasts(self, job_id: str) -> float:
         """Return how long a job stays in CANCELLING: its own share of the spread, the same each time."""
@@ -75,7 +87,7 @@ class Place:
     def report(self) -> dict[str, Any]:
         """Return what was asked, and when each job that was shown CANCELLED had really stopped."""
         stopped = {job_id: self.cancelled[job_id] + self.lasts(job_id) for job_id in self.shown}
-        counts = {"looks": self.looks, "cancels": self.cancels}
+        counts = {"looks": self.looks, "lists": self.lists, "cancels": self.cancels}
         return {**counts, "cancelled": self.cancelled, "shown": self.shown, "stopped": stopped}
 
 
@@ -134,6 +146,9 @@ class World:
             return place.cancel(parts[-2]), place.delay
         if method == "GET" and parts[-2] == "requests":
             return place.look(parts[-1]), place.delay
+        if method == "GET" and "requests" in {parts[-1], parts[-3]}:
+            query = dict(parse_qsl(urlsplit(target).query)).get("q", "")
+            return place.list(query, int(parts[-1]) if parts[-1].isdecimal() else 0), place.delay
         return reply('{"title":"not served here"}', "404 Not Found"), 0.0
 
     def _control(self, verb: str, name: str, settings: dict[str, str]) -> dict[str, Any]:
@@ -221,7 +236,7 @@ class Remote:
         self._ask("set", place, settings)
 
     def report(self, place: str = "ess") -> dict[str, Any]:
-        """Return `looks` and `cancels` counted, and moments by job: `cancelled` (first call), `stopped`, `shown`."""
+        """Return counts (`looks`, `lists`, `cancels`) and moments by job: `cancelled` first, `stopped`, `shown` first."""
         return self._ask("report", place, {})
 
     def _ask(self, verb: str, place: str, settings: dict[str, float]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 Each is a cancel that the backend confirms at the first look: POST, GET, `finished` event. Measured are
   chunks    Canceller, fed in `worker.submit` messages of 500, each by a real `send_task`
+  pair      the same with two worker processes, one per core, as `canceller up` starts them on this machine
   messages  Canceller, fed in one `worker.cancel` message each: prebuilt, and pushed in bulk (see `kit_send`)
   intake    the same, for a backend that may not be called: how fast commands are accepted if that is all there is to do
   bare      an asyncio loop with the same client (`worker.backends.http`) that makes the same calls and keeps nothing
@@ -9,7 +10,8 @@ Each is a cancel that the backend confirms at the first look: POST, GET, `finish
   arq, dbos with `--peers arq,dbos`: see `peers/`; they need packages of their own (`peers/requirements.txt`), in
             this environment or in that of `--peer-python`
 
-What is fair. One worker process, one backend, `max_in_flight` as many as the bare loop has at once (64, the default).
+What is fair. One worker process but for `pair`; one backend; `max_in_flight` as many as the bare loop has at once (64,
+the default).
 Canceller's `poll.first` is 0, the least that the backends file allows, as the bare loop does not wait at all; the peers
 wait the 1 s that their pattern needs, which is in their time, and so N should be large enough for them. Every run gets
 an empty Redis (embedded, AOF everysec) and new workers, is warmed up, and is idle when the clock starts. The clock runs
@@ -56,7 +58,7 @@ COLUMNS = (
 )  # fmt: skip
 
 
-OURS = ("chunks", "messages")
+OURS = ("chunks", "pair", "messages")
 
 Figure = Callable[[Mapping[str, Run]], float]
 
@@ -96,7 +98,8 @@ def judged(rounds: Rounds) -> list[Bar]:
     def alone(one: Mapping[str, Run]) -> float:
         return one["intake"].rate
 
-    found = [Bar("chunks / bare loop", ratio(rounds, "chunks", "bare")[0], at_least=0.80)]
+    found = [Bar("chunks / bare loop, one process each", ratio(rounds, "chunks", "bare")[0], at_least=0.80)]
+    found.append(Bar("chunks / bare loop, a worker per core", ratio(rounds, "pair", "bare")[0], at_least=0.80))
     found.append(Bar("chunks / retry pattern", ratio(rounds, "chunks", "retry")[0], at_least=8))
     found.append(Bar("chunks / DBOS on SQLite", ratio(rounds, "chunks", "dbos")[0], at_least=15))
     found.append(Bar("messages: accepted per second, while working", cost(accepted, "messages"), at_least=2000))
@@ -118,6 +121,7 @@ def main() -> int:
         subjects = chosen(
             {
                 "chunks": bench.chunked,
+                "pair": bench.paired,
                 "messages": bench.single,
                 "bare": bench.bare,
                 "intake": bench.intake,

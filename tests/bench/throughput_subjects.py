@@ -47,6 +47,10 @@ class Bench:
         """Canceller, in `worker.submit` messages of 500."""
         return self._canceller("chunks", lambda one, _: _submit(one, range(FIRST, FIRST + self.n)))
 
+    def paired(self) -> Run:
+        """Canceller with two worker processes, in `worker.submit` messages of 500."""
+        return self._canceller("pair", lambda one, _: _submit(one, range(FIRST, FIRST + self.n)), workers=2)
+
     def single(self) -> Run:
         """Canceller, in a `worker.cancel` message each."""
         return self._canceller("messages", lambda _, client: push(client, command_messages(self.n)))
@@ -104,9 +108,9 @@ class Bench:
             program = Program([self.peer_python, str(PEERS / "dbos_workflows.py")], env)
             return self._program("dbos", program, max(50, self.peer_n // 3), 20)
 
-    def _canceller(self, name: str, feed: Feed) -> Run:
+    def _canceller(self, name: str, feed: Feed, workers: int = 1) -> Run:
         self.remote.reset()
-        with self._cell() as one, one.client() as client:
+        with self._cell(workers=workers) as one, one.client() as client:
             _submit(one, range(1, WARM + 1))
             wait(client, EVENTS_EACH * WARM, PATIENCE)
             before, meter = position(client), self._meter(one)
@@ -133,12 +137,12 @@ class Bench:
         report = self.remote.report()
         if report["cancels"] != run.n + warm or len(report["shown"]) != run.n + warm:
             raise Stuck(f"{run.subject}: {report['cancels']} cancels, {len(report['shown'])} ends of {run.n} + {warm}")
-        run.more["looks per cancellation"] = report["looks"] / (run.n + warm)
+        run.more["looks per cancellation"] = (report["looks"] + report["lists"]) / (run.n + warm)
         return run
 
-    def _cell(self, more: str = "") -> contextlib.AbstractContextManager[Cell]:
+    def _cell(self, more: str = "", workers: int = 1) -> contextlib.AbstractContextManager[Cell]:
         settings = f'poll = {{ first = "0s" }}\nmax_in_flight = {self.in_flight}\n{more}\n'
-        return cell(ess("ess", self.remote.base_url(), settings))
+        return cell(ess("ess", self.remote.base_url(), settings), workers=workers)
 
     def _meter(self, one: Cell) -> Meter:
         return Meter(worker=one.worker_pids, redis=one.redis_pid, remote=self.remote.pid)
