@@ -27,7 +27,7 @@ GATHER = 0.01
 """Seconds to wait for more free slots before the next claim, so that one claim brings many records."""
 BUNCH = 0.02
 """Seconds between two claims that only time asks for, so that one claim brings many records."""
-WIDE_BUNCH = 0.2
+WIDE_BUNCH = 0.1
 """The same where a list can show many jobs at once."""
 BLOCKED = 0.05
 """Seconds until the next try where something is due but may not be claimed yet, and no pass of ours ends before."""
