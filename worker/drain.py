@@ -224,8 +224,7 @@ class Drain:
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._passes.discard(task)
         if self._more:
-            few = self._slots // 8 if self._surveyor.ready else self._slots * 3 // 4
-            enough = len(self._passes) <= few
+            enough = len(self._passes) <= self._slots * 3 // 4
             self._wake_at_latest(asyncio.get_running_loop().time() + (0.0 if enough else GATHER))
 
     async def _pass(self, claim: Claim, claims: Claims, clock: Clock, reading: Reading | None, paid: int) -> None:
