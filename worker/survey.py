@@ -66,7 +66,10 @@ class Surveyor:
             log.exception("survey.failed", backend=self._backend.name)
             self._useless("no list could be asked for")
             return None
-        return Plan(survey, frozenset(job.id for job in jobs)) if survey else None
+        if survey is None:
+            self._leave_alone()  # else polls would go on to be claimed as cheap ones
+            return None
+        return Plan(survey, frozenset(job.id for job in jobs))
 
     async def read(self, plan: Plan) -> Sights:
         """Make the calls, in the time of one look at most; return what was seen, by job id.
@@ -102,9 +105,12 @@ class Surveyor:
                 return seen, calls
 
     def _useless(self, why: str) -> Sights:
-        self._not_before = asyncio.get_running_loop().time() + USELESS
+        self._leave_alone()
         log.info("survey.useless", backend=self._backend.name, detail=why, seconds=USELESS)
         return {}
+
+    def _leave_alone(self) -> None:
+        self._not_before = asyncio.get_running_loop().time() + USELESS
 
 
 def is_poll(claim: Claim) -> bool:
