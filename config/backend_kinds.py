@@ -69,6 +69,7 @@ class Backend(Table):
     max_in_flight: Count = 64
     rate: Annotated[Number, Field(gt=0)] | None = None
     breaker: Breaker = Breaker()
+    look_many: StrictBool = True
     require: frozenset[Requirement] = frozenset()
     gone_means_stopped: StrictBool = True
     ca_file: ReadableFile | None = None

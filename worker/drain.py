@@ -14,10 +14,10 @@ import structlog
 from worker.backends.base import CALLS_SAVED
 from worker.connection import ended
 from worker.errors import StoreUnavailable
-from worker.model import Lane
+from worker.model import Lane, Observation
 from worker.reconcile import Backend, Clock, Pass, context
 from worker.store import Store
-from worker.survey import Sights, Surveyor
+from worker.survey import Sights, Surveyor, is_poll
 from worker.transitions import Acceptance, Accepted, Claim, Claims, Limits, ToClaim
 
 log = structlog.get_logger(__name__)
@@ -44,6 +44,18 @@ class Asked:
     claim: ToClaim
     at: float
     lists: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A list on its way, and the jobs whose passes wait for it."""
+
+    sights: asyncio.Task[Sights]
+    job_ids: frozenset[str]
+
+    async def of(self, job_id: str) -> Observation | None:
+        """Return what the list shows of a job, None if the job has to be looked at alone."""
+        return (await asyncio.shield(self.sights)).get(job_id) if job_id in self.job_ids else None
 
 
 class Drain:
@@ -167,10 +179,10 @@ class Drain:
         if self._stopping:
             return  # what was claimed comes back once this worker says that it is gone
         clock = Clock(claims.now, asked.at)
-        sights = self._survey(claims) if asked.lists else None
+        reading = self._survey(claims) if asked.lists else None
         for claim in claims.claims:
-            paid = 0 if asked.lists and is_poll(claim) else 1
-            self._start(self._pass(claim, claims, clock, sights, paid))
+            paid = 0 if claims.cheap and is_poll(claim) else 1
+            self._start(self._pass(claim, claims, clock, reading, paid))
         self._held = len(self._passes)
         wait = (claims.next_due - claims.now).total_seconds() if claims.next_due else inf
         self._more = self._free <= 0 or wait <= 0
@@ -179,19 +191,19 @@ class Drain:
         elif wait > 0:
             self.wake_in(wait)
         elif len(claims.claims) < asked.claim.limits.slots:
-            self.wake_in(BLOCKED)
+            self._wake_at_latest(asyncio.get_running_loop().time() + BLOCKED)
         else:
             self.wake()
 
-    def _survey(self, claims: Claims) -> asyncio.Task[Sights] | None:
+    def _survey(self, claims: Claims) -> Reading | None:
         """Look at the claimed jobs together where that is worth it; their passes wait for what it shows."""
-        survey = None if claims.blind else self._surveyor.plan(claims.claims, claims.suspect)
-        if survey is None:
+        plan = None if claims.blind else self._surveyor.plan(claims.claims, claims.suspect)
+        if plan is None:
             return None
-        task = asyncio.create_task(self._surveyor.read(survey))
+        task = asyncio.create_task(self._surveyor.read(plan))
         self._surveys.add(task)
         task.add_done_callback(self._surveys.discard)
-        return task
+        return Reading(task, plan.job_ids)
 
     def _ring_once(self) -> None:
         """Tell other workers that there is more, without waiting for the broker: one bell on its way at most."""
@@ -216,14 +228,12 @@ class Drain:
             enough = len(self._passes) <= self._held * 3 // 4
             self._wake_at_latest(asyncio.get_running_loop().time() + (0.0 if enough else GATHER))
 
-    async def _pass(
-        self, claim: Claim, claims: Claims, clock: Clock, sights: asyncio.Task[Sights] | None, paid: int
-    ) -> None:
+    async def _pass(self, claim: Claim, claims: Claims, clock: Clock, reading: Reading | None, paid: int) -> None:
         cancellation = claim.record.cancellation
         in_batch = cancellation.orders.lane is Lane.BATCH
         self._batch += in_batch
         try:
-            listed = (await asyncio.shield(sights)).get(cancellation.job_id) if sights else None
+            listed = await reading.of(cancellation.job_id) if reading else None
             one = Pass(claim, self._backend, self._store, clock, paid)
             due = await one.run(claims.suspect, blind=claims.blind, listed=listed)
         except StoreUnavailable as error:
@@ -235,8 +245,3 @@ class Drain:
                 self.wake_in((due - clock.now()).total_seconds())
         finally:
             self._batch -= in_batch
-
-
-def is_poll(claim: Claim) -> bool:
-    """Whether a pass is not the record's first."""
-    return claim.record.cancellation.progress.waits > 0

@@ -24,10 +24,8 @@ from worker.tempo import Tempo
 from worker.transitions import Claim, Commit
 
 log = structlog.get_logger(__name__)
-
 PAUSED = Answer(AnswerKind.UNANSWERED, detail="the backend is paused after repeated failures")
 TOO_SLOW = Answer(AnswerKind.UNANSWERED, detail="the look took longer than this worker may hold the record")
-
 RETRY = 0.2
 """Seconds between two tries to hand in a pass."""
 
@@ -48,9 +46,8 @@ class Calls(Protocol):
 class Backend:
     """One remote job system, ready to be worked on.
 
-    `probe` asks the second source whether a job's process is gone, None when it can't tell. `lease`,
-    `rate` (calls per second, 0 for no limit) and `breaker_pause` are in seconds. `look_many` allows
-    lists to be read in place of looks.
+    `probe` asks the second source whether a job's process is gone, None when it can't tell. `lease`, `rate` (calls
+    per second, 0 for no limit) and `breaker_pause` are in seconds. `look_many` allows lists in place of looks.
     """
 
     name: str
@@ -111,19 +108,20 @@ class Pass:
         self._calls = 0
         self._paid = paid
         self._unanswered = False
+        self._listed = False
         self._due: datetime | None = None
 
     async def run(self, suspect: datetime | None, *, blind: bool, listed: Observation | None = None) -> datetime | None:
         """Make the pass; return when the record comes due again, None when it does not or is not ours.
 
-        `suspect` is when Redis may have forgotten something; `blind` forbids any call; `listed` is what a
-        list has shown of the job: it may tell that there is nothing to do or that the job ended, while
-        all else takes a look at the job alone.
+        `suspect` is when Redis may have forgotten something; `blind` forbids any call; `listed` is what a list
+        has shown of the job: where there is more to do than to wait or to end, a look at the job alone comes first.
         """
+        self._listed = listed is not None
         self._begin()
         seen = await self._see(suspect, blind=blind) if listed is None else await self._take_sight(listed)
         decision = self._decide(seen)
-        if listed is not None and isinstance(decision, Send | Hold):
+        if listed is not None and self._acts(decision):
             seen = await self._see(suspect, blind=blind)
             decision = self._decide(seen)
         self._warn(decision)
@@ -136,6 +134,11 @@ class Pass:
         else:
             await self._wait(decision)
         return self._due
+
+    def _acts(self, decision: Decision) -> bool:
+        """Whether it makes a call, or tells something new."""
+        untold = isinstance(decision, Hold) and decision.gate.reason not in self._cancellation.progress.held
+        return untold or isinstance(decision, Send)
 
     def _decide(self, seen: Observation | Answer | None) -> Decision:
         return decide(self._cancellation, seen, self._policy, self._clock.now())
@@ -263,9 +266,9 @@ class Pass:
 
     async def _hold(self, hold: Hold) -> None:
         """Tell why the force step is held, once per reason."""
-        if hold.gate.reason not in self._cancellation.progress.held:
-            held = (*self._cancellation.progress.held, hold.gate.reason)
-            self._cancellation = evolve.progress(self._cancellation, held=held)
+        if self._acts(hold):
+            held = self._cancellation.progress.held
+            self._cancellation = evolve.progress(self._cancellation, held=(*held, hold.gate.reason))
             self._facts.append(facts.held(hold.gate, self._clock.now()))
         why = f"look again; the force step is due and held by: {', '.join(hold.gate.shut)}"
         await self._wait(Wait(hold.until, why))
@@ -327,7 +330,7 @@ class Pass:
     def _verdict(self) -> str:
         if self._unanswered:
             return f"bad:{self._backend.breaker_failures}:{int(self._backend.breaker_pause * 1000)}"
-        return "ok" if self._calls else ""
+        return "ok" if self._calls or self._listed else ""
 
     def _tell(self) -> None:
         for fact in self._facts:

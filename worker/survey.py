@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
@@ -18,16 +19,26 @@ from worker.transitions import Claim
 log = structlog.get_logger(__name__)
 
 USELESS = 60.0
-"""Seconds for which a backend's lists are left alone after one that could not be used, or showed next to nothing."""
+"""Seconds for which a backend's lists are left alone after one that could not be used, or spared next to nothing."""
+SPARED = 2
+"""How many looks a list's call must spare on average for lists to be read again at once."""
 
 Sights = Mapping[str, Observation]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Lists to be read, and the jobs whose looks they may spare."""
+
+    survey: Survey
+    job_ids: frozenset[str]
 
 
 class Surveyor:
     """Judges when a list is worth reading, and reads it.
 
     A list only spares calls: what it does not show is looked at alone, and so is everything while the
-    backend's lists turn out to be of no use.
+    backend's lists turn out to be of no use. Whatever goes wrong with one, no pass notices.
     """
 
     def __init__(self, backend: Backend) -> None:
@@ -39,39 +50,69 @@ class Surveyor:
         """Whether lists may be read now."""
         return self._backend.look_many and asyncio.get_running_loop().time() >= self._not_before
 
-    def plan(self, claims: Sequence[Claim], suspect: datetime | None) -> Survey | None:
+    def plan(self, claims: Sequence[Claim], suspect: datetime | None) -> Plan | None:
         """Choose the jobs that are due for a look and say how to see them together; None if each is looked at alone."""
-        cancellations = (claim.record.cancellation for claim in claims)
+        cancellations = (claim.record.cancellation for claim in claims if is_poll(claim))
         jobs = [
             one.job
             for one in cancellations
             if needs_look(one, self._backend.policy, suspect) and not one.orders.aborted
         ]
-        return self._backend.adapter.look_many(jobs) if len(jobs) >= CALLS_SAVED else None
-
-    async def read(self, survey: Survey) -> Sights:
-        """Make the calls; return what was seen, by job id."""
+        if len(jobs) < CALLS_SAVED:
+            return None
         try:
-            seen = await self._drive(survey)
+            survey = self._backend.adapter.look_many(jobs)
+        except Exception:
+            log.exception("survey.failed", backend=self._backend.name)
+            self._useless("no list could be asked for")
+            return None
+        if survey is None:
+            self._leave_alone()  # else polls would go on to be claimed as cheap ones
+            return None
+        return Plan(survey, frozenset(job.id for job in jobs))
+
+    async def read(self, plan: Plan) -> Sights:
+        """Make the calls, in the time of one look at most; return what was seen, by job id.
+
+        The passes that wait for it hold their leases, which last for a look, a credential and a call.
+        """
+        try:
+            async with asyncio.timeout(self._backend.policy.timeout):
+                seen, calls = await self._drive(plan.survey)
+        except TimeoutError:
+            return self._useless("it takes longer than a look may")
         except (CallUnanswered, CredentialUnavailable, CredentialRefused) as error:
             return self._useless(str(error))
+        except Exception:
+            log.exception("survey.failed", backend=self._backend.name)
+            return self._useless("it could not be understood")
         if isinstance(seen, Answer):
             return self._useless(seen.detail)
-        return (
-            seen if len(seen) >= CALLS_SAVED else self._useless("it shows next to none of the jobs asked for") or seen
-        )
+        if len(seen) < calls * SPARED:
+            self._useless(f"it shows {len(seen)} of {len(plan.job_ids)} jobs in {calls} calls")
+        return seen
 
-    async def _drive(self, survey: Survey) -> Sights | Answer:
+    async def _drive(self, survey: Survey) -> tuple[Sights | Answer, int]:
         request = next(survey)
+        calls = 0
         while True:
             reply = await self._backend.calls.send(request)
+            calls += 1
             try:
                 request = survey.send(reply)
             except StopIteration as stop:
                 seen: Sights | Answer = stop.value
-                return seen
+                return seen, calls
 
     def _useless(self, why: str) -> Sights:
-        self._not_before = asyncio.get_running_loop().time() + USELESS
+        self._leave_alone()
         log.info("survey.useless", backend=self._backend.name, detail=why, seconds=USELESS)
         return {}
+
+    def _leave_alone(self) -> None:
+        self._not_before = asyncio.get_running_loop().time() + USELESS
+
+
+def is_poll(claim: Claim) -> bool:
+    """Whether a pass is not the record's first: that one mostly ends in a call, which takes a look at the job alone."""
+    return claim.record.cancellation.progress.waits > 0

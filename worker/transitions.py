@@ -74,12 +74,16 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What one claim brought. `next_due` is None when nothing waits; `blind` means that the backend is paused."""
+    """What one claim brought. `next_due` is None when nothing waits; `blind` means that the backend is paused.
+
+    `cheap` means that the rate limit was charged for lists in place of looks.
+    """
 
     now: datetime
     suspect: datetime | None
     next_due: datetime | None
     blind: bool
+    cheap: bool
     claims: tuple[Claim, ...]
 
 
@@ -88,7 +92,7 @@ class Limits:
     """How much one claim may take. `rate` is in calls per second, 0 for no limit; `lease` in seconds.
 
     `batch_slots` bounds what the batch lane has in flight over all workers, `own_batch_slots` what it gets more here.
-    `poll_price` is how many calls a poll takes: less than one where lists show many jobs at once.
+    `poll_price` is how many calls one of many polls takes: less than one where lists show them together.
     """
 
     slots: int

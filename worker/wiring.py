@@ -148,6 +148,7 @@ def backend_of(name: str, config: BackendConfig) -> Backend:
         rate=config.rate or 0.0,
         breaker_failures=config.breaker.failures,
         breaker_pause=config.breaker.pause,
+        look_many=config.look_many,
     )
 
 

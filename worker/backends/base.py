@@ -186,6 +186,9 @@ def common_answer(reply: Reply, otherwise: AnswerKind, *, code: str = "", detail
     return answer(reply, kind, code=code, detail=detail)
 
 
+LONGEST_ID = 512
+"""Characters of a job's id."""
+
 CALLS_SAVED = 10
 """A list is worth reading where it takes one call for so many looks."""
 
@@ -193,6 +196,18 @@ CALLS_SAVED = 10
 def pages_worth(jobs: Sequence[Job]) -> int:
     """Return how many pages of a list are cheaper than looks at the jobs one by one."""
     return len(jobs) // CALLS_SAVED
+
+
+def items(reply: Reply, name: str, key: str) -> dict[str, Mapping[str, Any]] | None:
+    """Return the objects of the list `name` in a success's body by their `key`.
+
+    None if it is no such list: an object can't be read, or two go by one key.
+    """
+    entries = reply.data.get(name) if reply.ok and reply.data else None
+    if not isinstance(entries, list) or not all(isinstance(one, dict) and text(one.get(key)) for one in entries):
+        return None
+    found = {text(one[key], LONGEST_ID): one for one in entries}
+    return found if len(found) == len(entries) else None
 
 
 def seen_nothing(judged: Answer) -> Answer:

@@ -22,7 +22,9 @@ from worker.backends.base import (
     common_answer,
     facts,
     gone,
+    items,
     no_force,
+    pages_worth,
     seen_nothing,
     text,
 )
@@ -107,6 +109,8 @@ HEADERS: Mapping[str, str] = {
     "X-Language": "en-us",
 }
 FIRST_13_DIGITS = 10**12
+PAGE = "100"
+"""Jobs on a page: the most that v1.1 allows (DOC M2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,13 +127,13 @@ class Mrs:
     def problem(self, job: Job) -> str:
         """Say whether v2 lacks its cluster."""
         cluster_id = self._cluster_id(job)
-        if self.dialect == "v2" and not cluster_id:
+        if self._newer and not cluster_id:
             return 'params.cluster_id: is needed, since dialect is "v2" and the backend has no cluster_id of its own'
         return f"params.cluster_id: {cluster_id!r} is not a cluster id" if cluster_id in {".", ".."} else ""
 
     def look(self, job: Job) -> Look:
         """Read the job from the resource that tells its state: v1.1's cancel resource does not."""
-        path = self._v2(job, job.id) if self.dialect == "v2" else self._v11("job-exes", job.id)
+        path = self._v2(job, job.id) if self._newer else self._v11("job-exes", job.id)
         reply = yield Request("GET", path, headers=HEADERS)
         data = _job(reply, "job_execution", "job_detail")
         if data is not None:
@@ -139,13 +143,59 @@ class Mrs:
             return gone(reply, job, judged.code or "404", judged.detail)
         return seen_nothing(judged)
 
-    def look_many(self, jobs: Sequence[Job]) -> Survey | None:  # noqa: ARG002
-        """Look at each job alone."""
-        return None
+    def look_many(self, jobs: Sequence[Job]) -> Survey | None:
+        """Read the lists of the jobs' clusters; v1.1 has one too, of the resource that a look reads (DOC M2)."""
+        clusters: dict[str, list[Job]] = {}
+        for job in jobs:
+            clusters.setdefault(self._cluster_id(job), []).append(job)
+        worth = [group for cluster_id, group in clusters.items() if cluster_id and pages_worth(group)]
+        return self._survey(worth) if worth else None
+
+    def _survey(self, clusters: Sequence[Sequence[Job]]) -> Survey:
+        """Read one cluster's list after the other: one that can't be read says nothing about the others."""
+        found: dict[str, Observation] = {}
+        why: Answer | None = None
+        for jobs in clusters:
+            seen = yield from self._listed(jobs)
+            if isinstance(seen, Answer):
+                why = seen
+            else:
+                found |= seen
+        return why if why and not found else found
+
+    def _listed(self, jobs: Sequence[Job]) -> Survey:
+        """Read one cluster's list until all jobs are found, it ends, or it is no longer worth it."""
+        wanted, found = {job.id: job for job in jobs}, dict[str, Observation]()
+        known: set[str] = set()
+        position, by_jobs = 1, False
+        for page in range(1, pages_worth(jobs) + 1):
+            reply = yield self._page(jobs[0], position)
+            listed = items(reply, "job_list", "job_id") if self._newer else items(reply, "job_executions", "id")
+            if listed is None:
+                return found or seen_nothing(_judge(reply, Action.LOOK))
+            new = listed.keys() - known
+            by_jobs |= len(new) < len(listed)
+            known |= new
+            found |= {
+                job_id: _observation(listed[job_id], wanted[job_id], reply.date)
+                for job_id in new & wanted.keys()
+                if text(listed[job_id].get("job_state"))
+            }
+            if not new or wanted.keys() <= known:
+                break
+            position = len(known) + 1 if by_jobs and self._newer else page + 1
+        return found
+
+    def _page(self, job: Job, position: int) -> Request:
+        """Ask for a page. What v2 counts in `offset` is not told (DOC M3): pages, unless pages then overlap."""
+        if self._newer:
+            return Request("GET", self._v2(job), {"limit": PAGE, "offset": str(position)}, HEADERS)
+        query = {"cluster_id": self._cluster_id(job), "page_size": PAGE, "current_page": str(position)}
+        return Request("GET", self._v11("job-exes"), query, HEADERS)
 
     def cancel(self, job: Job) -> Call:
         """Ask MRS to stop the job; v1.1 does it behind a GET, which no cache may answer."""
-        if self.dialect == "v2":
+        if self._newer:
             reply = yield Request("POST", self._v2(job, job.id, "kill"), headers=HEADERS)
             return _judge(reply, Action.CANCEL)
         path = self._v11("job-executions", job.id, "cancel")
@@ -160,12 +210,16 @@ class Mrs:
 
     def delete(self, job: Job) -> Call:
         """Remove the job's record; v2's batch call does not tell its effect, the next look does."""
-        if self.dialect == "v2":
+        if self._newer:
             request = Request("POST", self._v2(job, "batch-delete"), headers=HEADERS, json={"job_id_list": [job.id]})
         else:
             request = Request("DELETE", self._v11("job-executions", job.id), headers=HEADERS)
         reply = yield request
         return _judge(reply, Action.DELETE)
+
+    @property
+    def _newer(self) -> bool:
+        return self.dialect == "v2"
 
     def _cluster_id(self, job: Job) -> str:
         return job.params.get("cluster_id") or self.cluster_id

@@ -111,8 +111,8 @@ class OracleEss:
 
     def look_many(self, jobs: Sequence[Job]) -> Survey | None:
         """Read requests by their ids; a parent, of which a list shows too little, is left out."""
-        single = [job.id for job in jobs if not job.parent]
-        return _listed(single, pages_worth(jobs)) if pages_worth(jobs) and single else None
+        single = [job for job in jobs if not job.parent]
+        return _listed([job.id for job in single], pages_worth(single)) if pages_worth(single) else None
 
     def cancel(self, job: Job) -> Call:
         """Ask ESS to cancel; for a parent it asks all its children too."""
@@ -194,8 +194,9 @@ def _listed(ids: Sequence[str], pages: int) -> Survey:
         wanted = set(ids[start : start + IDS])
         query = {"q": " or ".join(f"requestId eq {one}" for one in ids[start : start + IDS]), "fields": FIELDS}
         page = 0
-        while wanted and page < pages:
+        while wanted and pages:
             reply = yield _page(query, page)
+            page, pages = page + 1, pages - 1
             items = _items(reply)
             if items is None:
                 return found or _no_list(reply, "requests")
@@ -203,14 +204,20 @@ def _listed(ids: Sequence[str], pages: int) -> Survey:
                 break
             known = {item_id: item for item_id, item in items.items() if item_id in wanted}
             wanted -= known.keys()
-            page += 1
             found |= {
-                item_id: _observation(item, item_id, reply.date)
-                for item_id, item in known.items()
-                if not _may_have_children(item)
+                item_id: _observation(item, item_id, reply.date) for item_id, item in known.items() if _tells_all(item)
             }
-        pages -= page
     return found
+
+
+def _tells_all(item: Mapping[str, Any]) -> bool:
+    """Whether a list's item shows as much as a look: it has no children, and what says so was not left out.
+
+    Without its time, CANCELLING would seem to have begun anew.
+    """
+    told = text(item.get("state")) and text(item.get("requestType"))
+    timed = item.get("state") != "CANCELLING" or text(item.get("stateChangeTime"))
+    return bool(told and timed) and not _may_have_children(item)
 
 
 def _page(query: Mapping[str, str], page: int) -> Request:

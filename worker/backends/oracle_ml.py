@@ -22,7 +22,9 @@ from worker.backends.base import (
     common_answer,
     facts,
     gone,
+    items,
     no_force,
+    pages_worth,
     seen_nothing,
     text,
 )
@@ -38,6 +40,8 @@ NO_SUCH_JOB = re.compile(r"job\s+not\s+found", re.IGNORECASE)
 NO_SUCH_JOB_CODES = frozenset({"1026", ""})
 """1026 alone proves nothing, it has other texts too (DOC O9); the text must agree (SEED S1)."""
 
+PENDING = "job is still running"
+"""A 202's words for a job that waits or runs (SEED S1, DOC O1), of which the list says that it is RUNNING."""
 FINISHED = "FINISH"
 FINISHED_DETAIL = "finished; Oracle ML does not say here whether with success, its result does"
 FACTS = ("request_id",)
@@ -69,9 +73,21 @@ class OracleMl:
             seen = _listed(listing, job) or seen
         return seen
 
-    def look_many(self, jobs: Sequence[Job]) -> Survey | None:  # noqa: ARG002
-        """Look at each job alone."""
-        return None
+    def look_many(self, jobs: Sequence[Job]) -> Survey | None:
+        """Ask the list of all own jobs, which is one call however long it is (DOC O3), which of them run.
+
+        A job of any other word, or of none, is left out: the list's words are not published, and only a look
+        tells how a job has ended, or that there is none.
+        """
+        return self._survey(jobs) if pages_worth(jobs) else None
+
+    def _survey(self, jobs: Sequence[Job]) -> Survey:
+        reply = yield Request("GET", self._path(), headers=HEADERS)
+        words = _words(reply)
+        if words is None:
+            return seen_nothing(_judge(reply, AnswerKind.UNANSWERED))
+        running = (job.id for job in jobs if LIST_STATES.get(words.get(job.id, "")) is JobState.ACTIVE)
+        return {job_id: Observation(JobState.ACTIVE, PENDING, job_id, clock=reply.date) for job_id in running}
 
     def cancel(self, job: Job) -> Call:
         """Abort the job, which removes its record."""
@@ -132,11 +148,8 @@ def _names_result(reply: Reply) -> bool:
 
 def _listed(reply: Reply, job: Job) -> Observation | None:
     """Say what the list of all own jobs shows, None if it is not a list of jobs."""
-    entries = reply.data.get("result") if reply.ok and reply.data else None
-    if not isinstance(entries, list):
-        return None
-    words = {text(entry.get("job_id"), 512): text(entry.get("status")) for entry in entries if isinstance(entry, dict)}
-    if "" in words or len(words) < len(entries):
+    words = _words(reply)
+    if words is None:
         return None
     if job.id not in words:
         return gone(reply, job, "not listed", "the status call answers 5xx and the job list no longer names it")
@@ -144,6 +157,12 @@ def _listed(reply: Reply, job: Job) -> Observation | None:
     if raw == FINISHED:
         return _finished(reply, job)
     return Observation(LIST_STATES.get(raw, JobState.UNKNOWN), raw, job.id, clock=reply.date)
+
+
+def _words(reply: Reply) -> dict[str, str] | None:
+    """Return the list's word for each job, None if it is not a list of jobs."""
+    entries = items(reply, "result", "job_id")
+    return None if entries is None else {job_id: text(entry.get("status")) for job_id, entry in entries.items()}
 
 
 def _no_such_job(reply: Reply) -> bool:

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from worker.backends.base import (
+    LONGEST_ID,
     Call,
     Look,
     Reply,
@@ -21,7 +22,9 @@ from worker.backends.base import (
     common_answer,
     facts,
     gone,
+    items,
     no_force,
+    pages_worth,
     seen_nothing,
     text,
 )
@@ -61,6 +64,8 @@ ERRORS: Mapping[str, AnswerKind] = {
 """What an `error_name` means (SRC H2, H5)."""
 
 FACTS = ("oozie_job_id", "return_code", "cluster_id")
+PAGE = "100"
+"""Jobs on a page of a list: what `info` holds of each is not bounded, and a reply is."""
 HEADERS: Mapping[str, Mapping[str, str]] = {
     "v1.1": {"Accept": "application/json"},
     "v2": {"Accept": "application/json", "OpenStack-API-Version": "data-processing 2.0"},
@@ -94,9 +99,12 @@ class Sahara:
             return gone(reply, job, judged.code or "404", judged.detail)
         return seen_nothing(judged)
 
-    def look_many(self, jobs: Sequence[Job]) -> Survey | None:  # noqa: ARG002
-        """Look at each job alone."""
-        return None
+    def look_many(self, jobs: Sequence[Job]) -> Survey | None:
+        """Read v2's list, which shows of each job what a look at it does (SRC H1): what Sahara has asked lately.
+
+        v1.1's list does too, but there a look lets Sahara ask its engine first, so a list tells less.
+        """
+        return _listed(jobs) if self.dialect == "v2" and pages_worth(jobs) else None
 
     def cancel(self, job: Job) -> Call:
         """Ask Sahara to stop the job; v1.1 does it behind a GET, which no cache may answer."""
@@ -126,6 +134,39 @@ class Sahara:
         return ("v1.1", self.project_id, "job-executions", job.id, *rest)
 
 
+def _listed(jobs: Sequence[Job]) -> Survey:
+    """Read v2's list until all jobs are found, it ends, or it is no longer worth it.
+
+    The next page's marker is told; that job may be on both pages.
+    """
+    wanted, found = {job.id: job for job in jobs}, dict[str, Observation]()
+    known: set[str] = set()
+    query = {"limit": PAGE}
+    for _ in range(pages_worth(jobs)):
+        reply = yield Request("GET", ("v2", "jobs"), query, HEADERS["v2"])
+        listed = items(reply, "jobs", "id")
+        if listed is None:
+            return found or seen_nothing(_judge(reply, Action.LOOK))
+        new = listed.keys() - known
+        known |= new
+        found |= {
+            job_id: _observation(listed[job_id], wanted[job_id], reply.date)
+            for job_id in new & wanted.keys()
+            if _status(listed[job_id])
+        }
+        marker = _next(reply)
+        if not new or not marker or wanted.keys() <= known:
+            break
+        query = {"limit": PAGE, "marker": marker}
+    return found
+
+
+def _next(reply: Reply) -> str:
+    """Return the marker of the next page, empty if this is the last one: then there may be no markers at all."""
+    markers = (reply.data or {}).get("markers")
+    return text(markers.get("next"), LONGEST_ID) if isinstance(markers, dict) else ""
+
+
 def _judge(reply: Reply, action: Action) -> Answer:
     """Judge a reply by its `error_name`, and only without a known one by its status."""
     if reply.ok:
@@ -148,8 +189,7 @@ def _job(reply: Reply) -> Mapping[str, Any] | None:
 
 
 def _observation(data: Mapping[str, Any], job: Job, clock: datetime | None) -> Observation:
-    info = data.get("info")
-    raw = text(info.get("status")) if isinstance(info, dict) else ""
+    raw = _status(data)
     return Observation(
         state=STATES.get(raw, JobState.UNKNOWN),
         raw=raw,
@@ -158,3 +198,8 @@ def _observation(data: Mapping[str, Any], job: Job, clock: datetime | None) -> O
         verified=raw not in UNVERIFIED,
         facts=facts(data, FACTS),
     )
+
+
+def _status(data: Mapping[str, Any]) -> str:
+    info = data.get("info")
+    return text(info.get("status")) if isinstance(info, dict) else ""

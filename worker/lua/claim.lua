@@ -3,17 +3,18 @@
 -- KEYS[1]  the events stream
 -- ARGV     backend, worker, slots (most to claim), lease (ms), max in flight (over all workers), rate (calls per
 --          second, 0 = unlimited), batch slots (most in flight that the batch lane may hold over all workers),
---          how many more the batch lane may have in this worker, and how many calls one poll is expected to take
+--          how many more the batch lane may have in this worker, and how many calls one of many polls takes
 -- Returns  {now (ms), suspect (ms, before which Redis may have forgotten something, or 0), next due (ms, or -1),
---          blind (1: the backend is paused, no calls), then token, id, hot value of each claimed record}
+--          blind (1: the backend is paused, no calls), cheap (1: polls were charged as parts of lists, not as looks),
+--          then token, id, hot value of each claimed record}
 -- Interactive records go first, batch ones take what is left; within a lane polls and first passes alternate.
 
 local backend, worker = ARGV[1], ARGV[2]
 local slots, lease, most, rate = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
-local batch, own_batch, poll_price = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
+local batch, own_batch, list_price = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
 local now = clock()
 local RETURN_AT_ONCE = 50 -- parked records that come back per claim once the backend answers again
-local out = {now, 0, -1, 0}
+local out = {now, 0, -1, 0, 0}
 
 -- A server that we do not know may have lost what another one had: a restart, a failover.
 local function suspect()
@@ -58,6 +59,15 @@ local function claim(id)
 end
 
 local budget, spent = 0, 0 -- calls that the rate limit allows, and those paid for here
+local poll_price = 1
+
+-- Polls are cheap where so many may be claimed that a list is worth a call; fewer are looked at one by one.
+local function price_polls(free, batch_free)
+  if rate <= 0 or list_price >= 1 or budget < 1 then return end
+  local function due(lane) return redis.call('ZCOUNT', key('due', backend, lane .. 'p'), '-inf', now) end
+  if math.min(free, due('i') + math.min(due('b'), math.max(0, batch_free))) * list_price < 0.999 then return end
+  poll_price, out[5] = list_price, 1
+end
 
 local function take(class, count, price)
   count = math.min(count, math.floor((budget - spent) / price + 0.001))
@@ -71,10 +81,17 @@ local function take(class, count, price)
   return taken
 end
 
+local price = {p = function() return poll_price end, f = function() return 1 end}
+
+-- Half for one class, the rest for the other. Where the rate allows less than that, the one that went first pays
+-- with all of it, so they take turns.
 local function take_lane(lane, count)
-  local polls = take(lane .. 'p', math.ceil(count / 2), poll_price)
-  local firsts = take(lane .. 'f', count - polls, 1)
-  return polls + firsts + take(lane .. 'p', count - polls - firsts, poll_price)
+  local one, other = 'p', 'f'
+  if rate > 0 and redis.call('HGET', key('limit', backend), 'turn' .. lane) == 'p' then one, other = 'f', 'p' end
+  local ones = take(lane .. one, math.ceil(count / 2), price[one]())
+  local others = take(lane .. other, count - ones, price[other]())
+  if rate > 0 and ones + others > 0 then redis.call('HSET', key('limit', backend), 'turn' .. lane, one) end
+  return ones + others + take(lane .. one, count - ones - others, price[one]())
 end
 
 local function next_due()
@@ -148,8 +165,10 @@ local flying = redis.call('ZCARD', key('lease', backend, 'i')) + held
 budget = tokens()
 local free = math.min(slots, allowed(breaker) - flying)
 if free > 0 then
+  local batch_free = math.min(batch - held, own_batch)
+  price_polls(free, batch_free)
   local taken = take_lane('i', free)
-  taken = taken + take_lane('b', math.min(free - taken, batch - held, own_batch))
+  taken = taken + take_lane('b', math.min(free - taken, batch_free))
   if rate > 0 then redis.call('HINCRBYFLOAT', key('limit', backend), 'tokens', -spent) end
 end
 out[3] = parked and now or next_due()

@@ -11,7 +11,7 @@
 --   :park:BACKEND:L    zset, id -> time of the next thing that matters, while the backend is paused
 --   :lease:BACKEND:L   zset, id -> end of its lease (ms); L also x: a dead worker's open intent, which holds no permit
 --   :claims:BACKEND    hash, id -> claim token, "WORKER/..."
---   :limit:BACKEND     hash, rate limiter: tokens, at
+--   :limit:BACKEND     hash, rate limiter: tokens, at, and which class of each lane went first: turni, turnb
 --   :breaker:BACKEND   hash: fails, open, until, ramp
 --   :cmd:WEEK:SHARD    hash, digest of a command id -> "digest of its content" .. id of its cancellation
 --   :beat:WORKER       string with a TTL: this worker lives

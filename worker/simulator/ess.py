@@ -64,7 +64,7 @@ def show_many(world: World, call: Call) -> Reply:
         batch = [narrowed(details(world, job, call), query) for job in jobs if job.id in wanted]
         return json_reply(200, {"batch": batch, "links": []}, content_type=_MANY)
     try:
-        found = chosen([details(world, job, call) for job in jobs], query)
+        found = chosen([details(world, job, call) for job in jobs], query, either=world.knobs.ess.or_in_q)
         page = int(call.params.get("page", "0"))
     except ValueError as error:
         return refuse(world, call, 400, str(error))

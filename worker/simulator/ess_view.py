@@ -128,15 +128,17 @@ def _names(text: str) -> set[str]:
     return {name.strip() for name in text.split(",") if name.strip()}
 
 
-def chosen(items: list[dict[str, Any]], query: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Apply `q` and `orderBy`.
+def chosen(items: list[dict[str, Any]], query: Mapping[str, str], *, either: bool = True) -> list[dict[str, Any]]:
+    """Apply `q` and `orderBy`; `either` says whether clauses may be joined by `or`, which binds less than `and`.
 
     Raises:
         ValueError: The filter or the order cannot be read.
 
     """
-    tests = _clauses(query.get("q", ""))
-    kept = [item for item in items if all(_holds(item, *test) for test in tests)]
+    cases = _cases(query.get("q", ""))
+    if len(cases) > 1 and not either:
+        raise ValueError("'or' is not supported here")
+    kept = [item for item in items if any(all(_holds(item, *test) for test in case) for case in cases)]
     name, _, direction = query.get("orderBy", "requestId").partition(":")
     if items and name not in items[0]:
         raise ValueError(f"cannot order by {name}")
@@ -148,7 +150,7 @@ def _order(value: object) -> tuple[str, int, str]:
 
 
 _CLAUSE = re.compile(r"""\s*(\w+)\s+(eq|ne|gt|ge|lt|le)\s+("[^"]*"|'[^']*'|[^\s"']+)\s*""", re.IGNORECASE)
-_AND = re.compile(r"and\s", re.IGNORECASE)
+_JOINT = re.compile(r"(and|or)\s", re.IGNORECASE)
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "eq": lambda left, right: left == right,
     "ne": lambda left, right: left != right,
@@ -159,20 +161,24 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
 }
 
 
-def _clauses(text: str) -> list[tuple[str, str, str]]:
-    clauses, at = [], 0
+def _cases(text: str) -> list[list[tuple[str, str, str]]]:
+    """Read a filter: cases of which one must hold, each with clauses that all must."""
+    cases: list[list[tuple[str, str, str]]] = [[]]
+    at = 0
     while text.strip():
         found = _CLAUSE.match(text, at)
         if found is None:
             raise ValueError(f"cannot read the filter at {text[at:]!r}")
-        clauses.append((found[1], found[2].casefold(), found[3].strip("\"'")))
-        joint = _AND.match(text, found.end())
+        cases[-1].append((found[1], found[2].casefold(), found[3].strip("\"'")))
+        joint = _JOINT.match(text, found.end())
         if joint is None and text[found.end() :]:
-            raise ValueError(f"expected 'and' at {text[found.end() :]!r}")
+            raise ValueError(f"expected 'and' or 'or' at {text[found.end() :]!r}")
         if joint is None:
             break
+        if joint[1].casefold() == "or":
+            cases.append([])
         at = joint.end()
-    return clauses
+    return cases
 
 
 def _holds(item: dict[str, Any], name: str, operator: str, wanted: str) -> bool:

@@ -48,6 +48,7 @@ class EssKnobs:
     parent_end: str = "follows"
     times: str = "utc"
     page_size: int = 100
+    or_in_q: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,7 @@ class MrsKnobs:
     cancel_finished: int = 200
     kill_finished: int = 500
     missing: str = "0176"
+    offset_counts: str = "pages"
     batch_delete_answer: int = 204
 
 
@@ -152,6 +154,7 @@ CHOICES: dict[str, tuple[object, ...]] = {
     "mrs.cancel_finished": (200, 500),
     "mrs.kill_finished": (500, 202),
     "mrs.missing": ("0176", "404"),
+    "mrs.offset_counts": ("pages", "jobs"),
     "mrs.batch_delete_answer": (200, 202, 204),
     "sahara.mode": ("async", "sync"),
 }

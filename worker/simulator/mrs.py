@@ -97,7 +97,7 @@ def list_native(world: World, call: Call) -> Reply:
         for job in jobs
         if query.get("id", "") in ("", job["id"]) and query.get("state", "") in ("", str(job["job_state"]))
     ]
-    page = _page(found, query.get("current_page", "1"), query.get("page_size", "10"))
+    page = _page(found, query.get("page_size", "10"), query.get("current_page", "1"))
     return (
         _error(world, "12000002")
         if page is None
@@ -105,10 +105,11 @@ def list_native(world: World, call: Call) -> Reply:
     )
 
 
-def _page(found: list[dict[str, Any]], page: str, size: str) -> list[dict[str, Any]] | None:
-    if not (page.isdecimal() and size.isdecimal() and int(page) and 1 <= int(size) <= 100):  # noqa: PLR2004  # DOC M2
+def _page(found: list[dict[str, Any]], size: str, at: str, *, counts: str = "pages") -> list[dict[str, Any]] | None:
+    """Cut out a page; `at` counts pages or jobs, from 1."""
+    if not (at.isdecimal() and size.isdecimal() and int(at) and 1 <= int(size) <= 100):  # noqa: PLR2004  # DOC M2
         return None
-    start = (int(page) - 1) * int(size)
+    start = (int(at) - 1) * (int(size) if counts == "pages" else 1)
     return found[start : start + int(size)]
 
 
@@ -164,11 +165,12 @@ def show_newer(world: World, call: Call) -> Reply:
 
 
 def list_newer(world: World, call: Call) -> Reply:
-    """GET v2 list, with limit, offset (a page number from 1), job_state and job_result: 202 (DOC M3)."""
+    """GET v2 list, with limit, offset (from 1; of what is not told), job_state and job_result: 202 (DOC M3)."""
     query, jobs = call.query, [newer(world, job, call.now) for job in _all(world, call)]
     names = ("job_state", "job_result")
     found = [job for job in jobs if all(query.get(name, "") in ("", job[name]) for name in names)]
-    page = _page(found, query.get("offset", "1"), query.get("limit", "10"))
+    counts = world.knobs.mrs.offset_counts
+    page = _page(found, query.get("limit", "10"), query.get("offset", "1"), counts=counts)
     return (
         _error(world, "12000002") if page is None else json_reply(202, {"total_record": len(found), "job_list": page})
     )

@@ -105,14 +105,30 @@ def show(world: World, call: Call) -> Reply:
 
 
 def show_many(world: World, call: Call) -> Reply:
-    """GET the list, with `status` and `limit` (SRC H1)."""
+    """GET the list by id, with `status`, `limit` and `marker` (SRC H1)."""
     query = call.query
-    pairs = [(job, seen_moment(world, job, call.now)) for job in world.visible("sahara", call.now)]
+    jobs = sorted(world.visible("sahara", call.now), key=lambda job: job.id)
+    pairs = [(job, seen_moment(world, job, call.now)) for job in jobs]
     wanted = query.get("status", "").upper()
     found = [shown(job, here, call) for job, here in pairs if wanted in ("", here.state)]
-    limit = int(query["limit"]) if query.get("limit", "").isdecimal() else len(found)
+    limit = int(query["limit"]) if query.get("limit", "").isdecimal() else 0
+    marker = query.get("marker", "")
+    if marker and world.find("sahara", marker, call.now) is None:
+        return _error(404, "NOT_FOUND", f"Object with {{'marker': '{marker}'}} not found")
+    start = next((at for at, job in enumerate(found) if job["id"] == marker), 0)
     name = "job_executions" if "project" in call.params else "jobs"
-    return json_reply(200, {name: found[:limit], "markers": {"prev": None, "next": None}})
+    body: dict[str, Any] = {name: found[start : start + limit] if limit else found[start:]}
+    markers = _markers([job["id"] for job in found], start, limit, first=not marker)
+    if marker or any(markers.values()):
+        body["markers"] = markers
+    return json_reply(200, body)
+
+
+def _markers(ids: list[str], start: int, limit: int, *, first: bool) -> dict[str, str | None]:
+    """Name where the pages around begin: the first page's `next` is its own last job (SRC, sqlalchemy/api.py)."""
+    after = start + limit - first
+    following = ids[after] if limit and start + limit < len(ids) else None
+    return {"prev": ids[start - limit] if limit and start >= limit else None, "next": following}
 
 
 def refresh(world: World, call: Call) -> Reply:

@@ -69,6 +69,7 @@ def test_the_defaults_are_the_contracts() -> None:
         "max_in_flight": 64,
         "rate": None,
         "breaker": {"failures": 10, "pause": 15.0},
+        "look_many": True,
         "require": frozenset(),
         "gone_means_stopped": True,
         "ca_file": None,
@@ -94,6 +95,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         max_in_flight = 8
         rate = 20
         breaker = { failures = 3, pause = "1m" }
+        look_many = false
         require = ["reason", "requested_by"]
         gone_means_stopped = false
         ca_file = "ca.pem"
@@ -108,7 +110,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
     assert (backend.poll, backend.breaker) == (Poll(first=0, max=10, factor=3), Breaker(failures=3, pause=60))
     assert (backend.timeout, backend.max_in_flight, backend.rate, backend.max_reply) == (5, 8, 20, 512_000)
     assert sorted(backend.require) == ["reason", "requested_by"]
-    assert backend.gone_means_stopped is False
+    assert (backend.look_many, backend.gone_means_stopped) == (False, False)
     assert backend.ca_file == tmp_path / "ca.pem"
     assert (backend.client_cert, backend.client_key) == (tmp_path / "c.pem", tmp_path / "k.pem")
     assert backend.remote_probe == RemoteProbe(url="https://agent/alive/{job_id}", gone_when=(404, 410))

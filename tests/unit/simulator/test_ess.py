@@ -92,6 +92,8 @@ def test_an_ess_request_shows_its_times_with_a_zone(new_bench: Any) -> None:
         pytest.param('state eq "WAIT"', [2], id="state"),
         pytest.param("requestId gt 2", [3, 4], id="greater"),
         pytest.param('state ne "RUNNING"', [2], id="not equal"),
+        pytest.param("requestId eq 1 or requestId eq 4 or requestId eq 9", [1, 4], id="either"),
+        pytest.param('requestId eq 4 or requestId eq 2 and state eq "RUNNING"', [4], id="and before or"),
     ],
 )
 def test_an_ess_list_is_filtered(new_bench: Any, query: str, found: list[int]) -> None:
@@ -108,6 +110,13 @@ def test_an_ess_filter_that_cannot_be_read_is_refused(new_bench: Any, query: str
     bench.job("ess", state="WAIT")
 
     assert bench.http(f"GET {ESS}?q={quote(query)}") == 400
+
+
+def test_an_ess_that_knows_no_or_refuses_it(new_bench: Any) -> None:
+    bench = new_bench(ess={"or_in_q": False})
+    queries = ["requestId eq 1 or requestId eq 2", "requestId eq 1 and requestId eq 1"]
+
+    assert [bench.http(f"GET {ESS}?q={quote(query)}") for query in queries] == [400, 200]
 
 
 def test_an_ess_list_has_pages(new_bench: Any) -> None:

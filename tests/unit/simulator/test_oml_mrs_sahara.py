@@ -185,3 +185,37 @@ def test_a_pending_sahara_job_dies_without_an_end_time(new_bench: Any) -> None:
     record = bench.json(f"GET {SAHARA}/1")["job_execution"]
 
     assert (record["info"]["status"], record["end_time"]) == ("KILLED", None)
+
+
+def numbers(entries: list[dict[str, Any]], key: str) -> str:
+    return "".join(entry[key] for entry in entries)
+
+
+def test_an_mrs_list_has_numbered_pages(new_bench: Any) -> None:
+    bench = new_bench()
+    bench.job("mrs", "{n}", count=5)
+    pages = [bench.json(f"GET {MRS_EXES}?page_size=2&current_page={page}") for page in (1, 3, 4)]
+
+    assert [numbers(page["job_executions"], "id") for page in pages] == ["12", "5", ""]
+    assert {page["totalRecord"] for page in pages} == {5}
+    assert bench.http(f"GET {MRS_EXES}?page_size=101") == 400
+
+
+@pytest.mark.parametrize(("counts", "second"), [("pages", "34"), ("jobs", "23")])
+def test_what_the_offset_of_a_newer_mrs_list_counts_is_a_switch(new_bench: Any, counts: str, second: str) -> None:
+    bench = new_bench(mrs={"offset_counts": counts})
+    bench.job("mrs", "{n}", count=5)
+    pages = [bench.json(f"GET {MRS_V2}?limit=2&offset={offset}")["job_list"] for offset in (1, 2)]
+
+    assert [numbers(page, "job_id") for page in pages] == ["12", second]
+
+
+def test_a_sahara_list_has_pages_that_begin_with_their_marker(new_bench: Any) -> None:
+    bench = new_bench()
+    bench.job("sahara", "{n}", count=5)
+    pages = [bench.json(f"GET {SAHARA_V2}?limit=2{marker}") for marker in ("", "&marker=2", "&marker=4")]
+
+    assert [numbers(page["jobs"], "id") for page in pages] == ["12", "23", "45"]
+    assert [page["markers"]["next"] for page in pages] == ["2", "4", None]
+    assert "markers" not in bench.json(f"GET {SAHARA_V2}?limit=5")
+    assert bench.http(f"GET {SAHARA_V2}?limit=2&marker=9") == 404

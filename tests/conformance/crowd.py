@@ -1,0 +1,145 @@
+"""Many cancellations on one simulated backend, worked on by a real engine over a real Redis."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from conformance.dialects import CLUSTER, ESS, MRS_V11, Dialect
+from conformance.kit import PATIENT, Bench, bench
+from redis.asyncio import Redis
+
+from worker.backends.auth import StaticToken
+from worker.engine import Engine
+from worker.intake import Door, Intake
+from worker.messages import Event
+from worker.model import Force, Policy, Poll
+from worker.reconcile import Backend, Clock, Pass
+from worker.simulator import Clock as SimClock
+from worker.store import Store
+from worker.transitions import Acceptance, Limits, ToClaim
+
+PATIENCE = 30.0
+"""Real seconds in which an event must come; it takes a fraction of one."""
+DELAY = 3.0
+"""Simulated seconds that a cancel takes."""
+DELAYS = {"ess.cancel_delay": DELAY, "ess.force_window": DELAY, "mrs.cancel_delay": DELAY, "sahara.engine_delay": DELAY}
+
+
+def params_of(dialect: Dialect) -> dict[str, str]:
+    """Return the params without which a dialect has no list of a command's job."""
+    return {"cluster_id": CLUSTER} if dialect.adapter == MRS_V11.adapter else {}
+
+
+@dataclass
+class Crowd:
+    """A backend with many jobs, and the engines that work on it."""
+
+    one: Bench
+    store: Store
+    backend: Backend
+    events: list[Event] = field(default_factory=list)
+    position: str = "0-0"
+
+    @property
+    def dialect(self) -> Dialect:
+        return self.one.dialect
+
+    async def accept(self, job_ids: Iterable[str], life: str = "runs", **fields: Any) -> None:
+        """Create jobs and take in a command to cancel each."""
+        intake = Intake({"b": Door(self.backend.adapter, self.backend.policy)})
+        params = params_of(self.dialect)
+        for job_id in job_ids:
+            self.one.add(life, job_id)
+            command = {"verb": "cancel", "backend": "b", "job_id": job_id, "params": params, **fields}
+            taken = intake.take(command, f"c-{job_id}")
+            assert isinstance(taken, Acceptance), taken
+            await self.store.accept(taken)
+
+    async def ask(self, job_ids: Iterable[str], life: str = "runs", **fields: Any) -> None:
+        """Have each job asked to stop, so that the next pass over each is a poll, due at once; forget the calls."""
+        await self.accept(job_ids, life, **fields)
+        claims = await self.store.claim(ToClaim("b", "w0", Limits(1000, 60.0, 1000, 0.0, 1000)))
+        for claim in claims.claims:
+            backend = replace(self.backend, policy=replace(self.backend.policy, poll=Poll(0.0, 0.0)))
+            await Pass(claim, backend, self.store, Clock(claims.now)).run(claims.suspect, blind=False)
+        self.one.sim.world.journal.clear()
+
+    def stop_all(self) -> None:
+        """Let the time pass that a cancel takes."""
+        self.one.sim.clock.advance(DELAY)
+
+    @asynccontextmanager
+    async def engine(self, slots: int = 200) -> AsyncIterator[Engine]:
+        """Run an engine."""
+        engine = Engine(self.store, {"b": self.backend}, slots)
+        await engine.start()
+        try:
+            yield engine
+        finally:
+            await engine.stop(0.0)
+
+    async def wait_for(self, name: str, count: int) -> list[Event]:
+        """Read events until so many of one name have come; return those."""
+        while len(found := [event for event in self.events if event.name == name]) < count:
+            page = await self.store.events(self.position, block=PATIENCE)
+            assert page, f"{len(found)} of {count} {name} in {PATIENCE} s"
+            self.events += [event for _, event in page]
+            self.position = page[-1][0]
+        return found
+
+    async def finish(self, count: int, slots: int = 200) -> Counter[str]:
+        """Let an engine work until so many have finished; return how."""
+        async with self.engine(slots):
+            finished = await self.wait_for("finished", count)
+        assert len(finished) == count
+        return Counter(event.outcome or "" for event in finished)
+
+    def asked(self, *verbs: str) -> list[str]:
+        """Return the job ids of the requests that came in, by how the simulator names them."""
+        return [entry.job_id for entry in self.one.sim.log() if entry.verb in verbs]
+
+    @property
+    def looks(self) -> list[str]:
+        return self.asked("look", "refresh")
+
+    @property
+    def lists(self) -> int:
+        return len(self.asked("list"))
+
+
+@asynccontextmanager
+async def crowd(
+    redis: Redis,
+    dialect: Dialect = ESS,
+    *,
+    patience: float = PATIENT,
+    clock: SimClock | None = None,
+    poll: Poll | None = None,
+    force: Force = Force.AUTO,
+    knobs: dict[str, Any] | None = None,
+    **settings: Any,
+) -> AsyncIterator[Crowd]:
+    """Start a backend of this dialect; `settings` are those of `Backend`."""
+    slow = dialect.with_knobs("crowd", **{**DELAYS, **dialect.knobs, **(knobs or {})})
+    async with bench(slow, patience=patience, credential=StaticToken(lambda: "t1"), clock=clock) as one:
+        policy = Policy(
+            steps=dialect.adapter.steps,
+            force=force,
+            force_after=DELAY,
+            poll=poll or Poll(0.05, 0.05),
+            timeout=patience,
+        )
+        given: dict[str, Any] = {"adapter": dialect.adapter, "breaker_failures": 1000, **settings}
+        yield Crowd(
+            replace(one, dialect=dialect),
+            Store(redis, "canceller"),
+            Backend("b", policy=policy, calls=one.http, **given),
+        )
+
+
+def numbers(count: int, first: int = 1) -> list[str]:
+    return [str(number) for number in range(first, first + count)]
