@@ -28,7 +28,7 @@ class FastWire:
     """HTTP/1.1 by reqwest, against the system's authorities.
 
     It can't be told to trust a `ca_file` instead of them, so it takes none. hyper, below it, sends only those requests
-    again of which nothing was written.
+    again of which nothing was written, and takes 100 headers at most; aiohttp takes 128.
     """
 
     def __init__(self) -> None:
