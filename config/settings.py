@@ -14,6 +14,7 @@ from config.errors import ConfigurationError
 from config.problems import problems_of
 from config.redis_target import REDIS_SCHEMES, RedisTarget, split_url
 
+Transport = Literal["aiohttp", "fast"]
 LogFormat = Literal["auto", "json", "console"]
 LogLevel = Literal["debug", "info", "warning", "error", "critical"]
 
@@ -92,6 +93,9 @@ class Settings(BaseSettings):
     )
     log_level: Annotated[LogLevel, BeforeValidator(_lower)] = Field(
         default="info", validation_alias="CANCELLER_LOG_LEVEL"
+    )
+    transport: Annotated[Transport, BeforeValidator(_lower)] = Field(
+        default="aiohttp", validation_alias="CANCELLER_TRANSPORT"
     )
     slots: int = Field(default=200, ge=1, le=100_000, validation_alias="CANCELLER_SLOTS")
 

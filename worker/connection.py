@@ -68,11 +68,18 @@ async def ended(tasks: Iterable[asyncio.Task[Any]]) -> None:
         _, left = await asyncio.wait(left, timeout=0.5)
 
 
-class LoopThread:
-    """An asyncio loop in a thread of its own."""
+def fast_loop() -> asyncio.AbstractEventLoop:
+    """Return a loop of uvloop, which the extra `fast` installs."""
+    import uvloop  # noqa: PLC0415 - only there where the extra is installed
 
-    def __init__(self, name: str) -> None:
-        self.loop = asyncio.new_event_loop()
+    return uvloop.new_event_loop()
+
+
+class LoopThread:
+    """An asyncio loop in a thread of its own; with `fast`, uvloop's."""
+
+    def __init__(self, name: str, *, fast: bool = False) -> None:
+        self.loop = fast_loop() if fast else asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 

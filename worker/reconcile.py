@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import structlog
 
@@ -18,6 +18,7 @@ from worker.decision import Decision, Finish, Hold, Send, Wait
 from worker.errors import CallUnanswered, CredentialRefused, CredentialUnavailable, StoreUnavailable
 from worker.escalation import after_answer, decide, matters, needs_look, overdue, refused, to_probe
 from worker.facts import Fact
+from worker.logged import context, loggable
 from worker.model import Answer, AnswerKind, Observation, Outcome, Policy
 from worker.store import Store
 from worker.tempo import Tempo
@@ -335,21 +336,3 @@ class Pass:
     def _tell(self) -> None:
         for fact in self._facts:
             log.info(f"cancellation.{fact.name}", **context(self._cancellation), **loggable(fact))
-
-
-def context(cancellation: Cancellation) -> dict[str, Any]:
-    """Return what every log line of a cancellation carries."""
-    return {
-        "cancellation_id": cancellation.id,
-        "backend": cancellation.backend,
-        "job_id": cancellation.job_id,
-        **({"traceparent": cancellation.traceparent} if cancellation.traceparent else {}),
-    }
-
-
-LOGGED = ("outcome", "evidence", "raw_state", "answer", "detail", "gate", "target_job_id")
-
-
-def loggable(fact: Fact) -> dict[str, Any]:
-    """Return the parts of a fact that a log line shows."""
-    return {name: str(value) for name, value in fact.data.items() if name in LOGGED and value is not None}

@@ -53,7 +53,7 @@ class Runtime:
         self._settings = settings
         self._patience = STORE_PATIENCE if settings.redis_broker is not None else QUORUM_PATIENCE
         self._intake = intake_of(configs, deployment.producers)
-        self._loop = LoopThread("canceller")
+        self._loop = LoopThread("canceller", fast=settings.transport == "fast")
         self._store, self._engine, self._https = self._loop.call(self._build(configs))
         self._taker: Taker | None = None
 
@@ -95,7 +95,7 @@ class Runtime:
 
     async def _build(self, configs: Mapping[str, BackendConfig]) -> tuple[Store, Engine, list[Http]]:
         store = store_of(self._settings, configs)
-        backends = {name: backend_of(name, config) for name, config in configs.items()}
+        backends = {name: backend_of(name, config, self._settings.transport) for name, config in configs.items()}
         engine = Engine(store, backends, self._settings.slots, self._ring)
         return store, engine, [backend.calls for backend in backends.values() if isinstance(backend.calls, Http)]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from importlib.util import find_spec
 from typing import TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
@@ -26,7 +27,7 @@ from config.settings import Settings
 from worker.backends.auth import Basic, Bearer, Credential, StaticToken
 from worker.backends.auth_tokens import ClientCredentials, Keystone, Oml
 from worker.backends.base import Adapter, Request
-from worker.backends.http import Http
+from worker.backends.http import Http, Transport, wire_of
 from worker.backends.mrs import Mrs as MrsAdapter
 from worker.backends.oracle_ess import OracleEss as OracleEssAdapter
 from worker.backends.oracle_ml import OracleMl as OracleMlAdapter
@@ -41,6 +42,9 @@ from worker.signing import Signatures
 from worker.store import Retention, Store
 
 log = structlog.get_logger(__name__)
+
+FAST = ("pyreqwest", "uvloop")
+NO_FAST = "CANCELLER_TRANSPORT: fast is not installed here: pip install 'canceller[fast]', or leave it at aiohttp"
 
 Result = TypeVar("Result")
 
@@ -101,26 +105,20 @@ def credential_of(config: BackendConfig) -> Credential | None:
             )
 
 
-def http_of(config: BackendConfig, base_url: str, credential: Credential | None) -> Http:
+def http_of(config: BackendConfig, base_url: str, credential: Credential | None, transport: Transport) -> Http:
     """Return what makes the calls of a configured backend."""
-    return Http(
-        base_url,
-        credential=credential,
-        timeout=config.timeout,
-        max_reply=config.max_reply,
-        ca_file=str(config.ca_file) if config.ca_file else None,
-        client_cert=str(config.client_cert) if config.client_cert else None,
-        client_key=str(config.client_key) if config.client_key else None,
-    )
+    files = (str(file) if file else None for file in (config.ca_file, config.client_cert, config.client_key))
+    wire = wire_of(transport, *files)
+    return Http(base_url, credential=credential, timeout=config.timeout, max_reply=config.max_reply, wire=wire)
 
 
-def probe_of(config: BackendConfig) -> Callable[[str], Awaitable[bool | None]] | None:
+def probe_of(config: BackendConfig, transport: Transport) -> Callable[[str], Awaitable[bool | None]] | None:
     """Return the question to a backend's second source, None where there is none."""
     remote = config.remote_probe
     if remote is None:
         return None
     parts = urlsplit(remote.url)
-    http = http_of(config, f"{parts.scheme}://{parts.netloc}", None)
+    http = http_of(config, f"{parts.scheme}://{parts.netloc}", None, transport)
 
     async def probe(job_id: str) -> bool | None:
         path = tuple(part.replace("{job_id}", job_id) for part in parts.path.split("/")[1:])
@@ -135,15 +133,15 @@ def probe_of(config: BackendConfig) -> Callable[[str], Awaitable[bool | None]] |
     return probe
 
 
-def backend_of(name: str, config: BackendConfig) -> Backend:
+def backend_of(name: str, config: BackendConfig, transport: Transport = "aiohttp") -> Backend:
     """Return a backend that is ready to be worked on; call it in the loop that will work on it."""
     adapter = adapter_of(config)
     return Backend(
         name=name,
         adapter=adapter,
         policy=policy_of(config, adapter),
-        calls=http_of(config, config.base_url, credential_of(config)),
-        probe=probe_of(config),
+        calls=http_of(config, config.base_url, credential_of(config), transport),
+        probe=probe_of(config, transport),
         max_in_flight=config.max_in_flight,
         rate=config.rate or 0.0,
         breaker_failures=config.breaker.failures,
@@ -191,9 +189,12 @@ def deployment_of(settings: Settings) -> Deployment:
     """Read the backends file.
 
     Raises:
-        ConfigurationError: it is not named, or holds mistakes; all of them are listed.
+        ConfigurationError: it is not named, or holds mistakes; all of them are listed. Or the transport that is
+            asked for is not installed.
 
     """
+    if settings.transport == "fast" and not all(map(find_spec, FAST)):
+        raise ConfigurationError([NO_FAST])
     if settings.backends is None:
         raise ConfigurationError(["CANCELLER_BACKENDS: is not set: name the file that lists the backends"])
     return load_deployment(settings.backends)

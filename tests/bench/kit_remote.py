@@ -236,7 +236,7 @@ class Remote:
         self._ask("set", place, settings)
 
     def report(self, place: str = "ess") -> dict[str, Any]:
-        """Return counts (`looks`, `lists`, `cancels`) and moments by job: `cancelled` first, `stopped`, `shown` first."""
+        """Return counts (`looks`, `lists`, `cancels`) and moments by job: `cancelled`, `stopped`, `shown` first."""
         return self._ask("report", place, {})
 
     def _ask(self, verb: str, place: str, settings: dict[str, float]) -> dict[str, Any]:

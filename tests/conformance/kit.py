@@ -11,7 +11,9 @@ from conformance.dialects import CLUSTER, PROJECT, Dialect
 
 from worker.backends.auth import Credential
 from worker.backends.base import Reply, Request, call
-from worker.backends.http import Http, Wire, tls_context
+from worker.backends.http import Http
+from worker.backends.tls import tls_context
+from worker.backends.wire_aiohttp import AiohttpWire
 from worker.errors import CallUnanswered
 from worker.model import Action, Answer, AnswerKind, Job, Observation
 from worker.simulator import Clock, Entry, Fault, Simulator
@@ -81,7 +83,7 @@ async def bench(
             credential=credential,
             timeout=patience,
             max_reply=MAX_REPLY,
-            transport=Wire(TLS),
+            wire=AiohttpWire(TLS),
         )
         try:
             yield Bench(dialect, sim, http)

@@ -15,7 +15,8 @@ from conformance.kit import TLS, Bench, bench
 from worker.backends.auth import Basic, Bearer, Credential, StaticToken
 from worker.backends.auth_tokens import ClientCredentials, Keystone
 from worker.backends.auth_tokens import Oml as OmlCredential
-from worker.backends.http import Http, Wire
+from worker.backends.http import Http
+from worker.backends.wire_aiohttp import AiohttpWire
 from worker.errors import CredentialRefused, CredentialUnavailable
 from worker.model import Action, Answer, AnswerKind, Observation
 from worker.simulator import Clock
@@ -140,7 +141,7 @@ async def signed_in(way: Way, *, life: float = HOUR, **knobs: Any) -> AsyncItera
     async with bench(way.dialect.with_knobs("signed", **changes)) as plain:
         secrets = Secrets(NAME, PASSWORD, clock=plain.sim.clock)
         credential = way.make(plain, secrets)
-        http = Http(plain.sim.base_url(plain.dialect.system), credential=credential, timeout=5.0, transport=Wire(TLS))
+        http = Http(plain.sim.base_url(plain.dialect.system), credential=credential, timeout=5.0, wire=AiohttpWire(TLS))
         try:
             yield Signed(replace(plain, http=http), secrets)
         finally:
@@ -308,7 +309,7 @@ async def test_a_token_of_another_project_opens_nothing(dialect: Dialect) -> Non
     async with bench(dialect.with_knobs("iam", **{f"{dialect.system}.auth": "token"})) as one:
         url = one.sim.base_url(dialect.system)
         other = Keystone(url, lambda: "u", lambda: "p", user_domain="Default", project_id="p2")
-        http = Http(url, credential=other, transport=Wire(TLS))
+        http = Http(url, credential=other, wire=AiohttpWire(TLS))
         answer = await Bench(dialect, one.sim, http).call(Action.CANCEL, one.add())
         await http.aclose()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import tomllib
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -41,7 +42,7 @@ def test_every_package_is_installed() -> None:
 
 def test_every_dependency_is_in_the_lock() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    wanted = [*project["dependencies"], *chain(*project["optional-dependencies"].values())]
     locked = {line.split("==")[0] for line in (ROOT / "requirements.lock").read_text().splitlines()}
 
     assert {re.split(r"[\[<>=~!; ]", line)[0].lower() for line in wanted} <= locked

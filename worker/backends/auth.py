@@ -10,8 +10,8 @@ import asyncio
 import base64
 import math
 import time
-from abc import abstractmethod
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 import httpx
@@ -19,8 +19,6 @@ import httpx
 from worker.backends.base import Reply
 from worker.errors import CredentialUnavailable
 
-DEADLINE = "canceller.deadline"
-"""The request extension with the loop's time at which a call, its credential included, is over."""
 MARGIN = 60.0
 """Seconds before its end at which a token is renewed (as dbt-oracle does for OML); a quarter of a shorter life."""
 
@@ -46,7 +44,7 @@ def lasting(value: str, since: float, seconds: float) -> Token:
     return Token(value, since + seconds, since + seconds - min(MARGIN, seconds / 4))
 
 
-class Credential(httpx.Auth):
+class Credential(ABC):
     """Serves one `Http`, in its loop.
 
     Concurrent callers share one flight, its failure too: fifty of them must not try a wrong password fifty times.
@@ -65,39 +63,31 @@ class Credential(httpx.Auth):
         """Take the way to the token endpoint; `Http` gives its own."""
         self._fetch = fetch
 
-    async def ready(self, deadline: float) -> None:
-        """Have a token that needs no renewal, by `deadline` on the loop's clock.
+    async def token(self, deadline: float) -> Token:
+        """Return a token that needs no renewal, by `deadline` on the loop's clock.
 
         Raises CredentialUnavailable and CredentialRefused.
         """
-        await self._usable(deadline)
-
-    async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
-        """Sign the request, and once more with a renewed token after a 401; a second 401 is the answer."""
-        deadline = request.extensions[DEADLINE]
-        token = await self._usable(deadline)
-        response = yield self._signed(request, token)
-        if response.status_code == httpx.codes.UNAUTHORIZED:
-            if self._token is token:
-                self._token = None
-            yield self._signed(request, await self._usable(deadline))
-
-    async def aclose(self) -> None:
-        """Give up a running flight."""
-        if self._flight and self._flight.cancel():
-            await asyncio.wait({self._flight})
-
-    def _signed(self, request: httpx.Request, token: Token) -> httpx.Request:
-        request.headers[self.header] = self.scheme + token.value
-        return request
-
-    async def _usable(self, deadline: float) -> Token:
         if self._token and self._monotonic() < self._token.due:
             return self._token
         if not self._flight or self._flight.done():
             self._flight = asyncio.create_task(self._renew())
             self._flight.add_done_callback(lambda flight: flight.cancelled() or flight.exception())  # all may have left
         return await landed(self._flight, deadline)
+
+    def shown(self, token: Token) -> dict[str, str]:
+        """Return the header that signs a request."""
+        return {self.header: self.scheme + token.value}
+
+    def refused(self, token: Token) -> None:
+        """Forget a token after a 401, unless a younger one has taken its place."""
+        if self._token is token:
+            self._token = None
+
+    async def aclose(self) -> None:
+        """Give up a running flight."""
+        if self._flight and self._flight.cancel():
+            await asyncio.wait({self._flight})
 
     async def _renew(self) -> Token:
         self._token = await self._obtain(self._token)

@@ -53,7 +53,7 @@ def _tell(findings: Sequence[Finding], output: Output) -> None:
 async def _look_around(settings: Settings, configs: Mapping[str, BackendConfig]) -> list[Finding]:
     """Look at Redis, then at all backends at once."""
     found = await _redis(settings)
-    return found + await asyncio.gather(*(_backend(name, config) for name, config in configs.items()))
+    return found + await asyncio.gather(*(_backend(name, config, settings) for name, config in configs.items()))
 
 
 async def _redis(settings: Settings) -> list[Finding]:
@@ -73,10 +73,10 @@ async def _redis(settings: Settings) -> list[Finding]:
     return list(redis_findings(info, fsync, seconds))
 
 
-async def _backend(name: str, config: BackendConfig) -> Finding:
+async def _backend(name: str, config: BackendConfig, settings: Settings) -> Finding:
     what = f"backend {name}"
     try:
-        backend = backend_of(name, config)
+        backend = backend_of(name, config, settings.transport)
     except (OSError, ValueError) as error:
         return Finding("wrong", what, f"it can't be set up: {error}")
     await asyncio.sleep(0)  # all are set up before the first is called: that is no part of their answer times

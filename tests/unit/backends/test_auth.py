@@ -17,6 +17,7 @@ from worker.backends.auth import Basic, Bearer, Credential, StaticToken
 from worker.backends.auth_tokens import ClientCredentials, Keystone, Oml
 from worker.backends.base import Request
 from worker.backends.http import Http
+from worker.backends.wire import HttpxWire
 from worker.errors import CredentialRefused, CredentialUnavailable
 
 TOKEN_URL = "https://idp.example.com/token"
@@ -70,10 +71,8 @@ def world() -> World:
 
 @asynccontextmanager
 async def backend(world: World, credential: Credential, seconds_each: float = 5.0) -> AsyncIterator[Http]:
-    transport = httpx.MockTransport(world)
-    http = Http(
-        "https://b.example.com", credential=credential, timeout=seconds_each, max_reply=1000, transport=transport
-    )
+    wire = HttpxWire(httpx.MockTransport(world))
+    http = Http("https://b.example.com", credential=credential, timeout=seconds_each, max_reply=1000, wire=wire)
     try:
         yield http
     finally:
@@ -199,7 +198,7 @@ async def test_a_late_401_uses_the_token_that_another_caller_got(world: World) -
         return await world(request)
 
     world.valid = lambda shown: shown != "Bearer t1"
-    http = Http("https://b.example.com", credential=oauth(world), transport=httpx.MockTransport(answer))
+    http = Http("https://b.example.com", credential=oauth(world), wire=HttpxWire(httpx.MockTransport(answer)))
     await http.ready()
     late = asyncio.create_task(http.send(Request("GET", ("slow",))))
     await call(http)

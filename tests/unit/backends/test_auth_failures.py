@@ -15,6 +15,7 @@ from worker.backends.auth import Basic, Bearer, Credential, StaticToken
 from worker.backends.auth_tokens import ClientCredentials, Keystone, Oml
 from worker.backends.base import Request
 from worker.backends.http import Http
+from worker.backends.wire import HttpxWire
 from worker.errors import CallUnanswered, CredentialRefused, CredentialUnavailable
 
 
@@ -43,10 +44,8 @@ def world() -> World:
 
 @asynccontextmanager
 async def backend(world: World, credential: Credential, seconds_each: float = 5.0) -> AsyncIterator[Http]:
-    transport = httpx.MockTransport(world)
-    http = Http(
-        "https://b.example.com", credential=credential, timeout=seconds_each, max_reply=1000, transport=transport
-    )
+    wire = HttpxWire(httpx.MockTransport(world))
+    http = Http("https://b.example.com", credential=credential, timeout=seconds_each, max_reply=1000, wire=wire)
     try:
         yield http
     finally:

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs
 import httpx
 import pytest
 
-from worker.backends.auth import DEADLINE, Credential
+from worker.backends.auth import Credential
 from worker.backends.auth_tokens import REFUSAL_HOLDS, ClientCredentials, Keystone, Oml, keystone_life, seconds
 from worker.backends.base import Reply
 from worker.errors import CredentialRefused
@@ -50,7 +50,7 @@ def endpoint() -> Endpoint:
 
 async def ready(credential: Credential, endpoint: Endpoint) -> None:
     credential.connect(endpoint)
-    await credential.ready(asyncio.get_running_loop().time() + 5)
+    await credential.token(asyncio.get_running_loop().time() + 5)
 
 
 def oml(endpoint: Endpoint) -> Oml:
@@ -114,12 +114,10 @@ async def test_oml_does_not_refresh_a_token_that_was_refused(endpoint: Endpoint)
     credential = oml(endpoint)
     credential.connect(endpoint)
     deadline = asyncio.get_running_loop().time() + 5
-    flow = credential.async_auth_flow(httpx.Request("GET", "https://b.example.com", extensions={DEADLINE: deadline}))
-    await anext(flow)
-    again = await flow.asend(httpx.Response(401))
-    await flow.aclose()
+    credential.refused(await credential.token(deadline))
+    again = await credential.token(deadline)
 
-    assert again.headers["authorization"] == "Bearer t2"
+    assert credential.shown(again) == {"Authorization": "Bearer t2"}
     assert endpoint.grants() == ["password", "password"]
 
 

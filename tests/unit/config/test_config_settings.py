@@ -53,6 +53,7 @@ def test_every_variable_is_read() -> None:
             "CANCELLER_DATA_DIR": "/data",
             "CANCELLER_LOG_FORMAT": "JSON",
             "CANCELLER_LOG_LEVEL": "Warning",
+            "CANCELLER_TRANSPORT": "Fast",
             "CANCELLER_SLOTS": "7",
             "UNRELATED": "x",
         }

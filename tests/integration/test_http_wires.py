@@ -1,0 +1,235 @@
+"""What every wire keeps to: how a request is written, how a reply is read, how long a connection lives."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import logging
+import zlib
+from urllib.parse import unquote
+
+import pytest
+from integration.wiretap import OK, SOON, Calling, Wiretap, calling, says, wiretap
+
+from worker.backends import wire_aiohttp, wire_fast
+from worker.backends.base import Reply, Request
+from worker.backends.http import Http, Transport, wire_of
+from worker.errors import CallUnanswered
+
+LOOK = Request("GET", ("job",))
+PRINTABLE = "".join(map(chr, range(32, 127)))
+RAW_DEFLATE = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+
+
+async def silent(_writer: asyncio.StreamWriter, _count: int) -> bool:
+    return True
+
+
+async def over(tap: Wiretap) -> None:
+    """Wait until every connection has ended."""
+    _, open_ones = await asyncio.wait(tap.tasks, timeout=SOON)
+    assert not open_ones
+
+
+def reply(body: bytes, **headers: str) -> bytes:
+    lines = [f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items()]
+    return f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n{''.join(lines)}\r\n".encode() + body
+
+
+async def test_every_character_of_an_id_is_written_as_we_encode_it(backend: Calling) -> None:
+    async with wiretap(says(OK)) as tap, backend(tap) as http:
+        for job_id in (PRINTABLE, "%2E%2e", "..;", "%2F", "%", "ü"):
+            await http.send(Request("GET", (job_id,), query={"q": job_id}))
+
+    written = [line.split(" ")[1].removeprefix("/base/").split("?q=") for line in tap.lines()]
+    assert [unquote(path) for path, _ in written] == [PRINTABLE, "%2E%2e", "..;", "%2F", "%", "ü"]
+    assert all(path == query for path, query in written)
+    assert all(not set(path) & set("/?#;&=+'\"\\|^`{}<>") for path, _ in written)
+
+
+async def test_a_host_alone_is_asked_for_its_root(transport: Transport) -> None:
+    async with wiretap(says(OK)) as tap:
+        http = Http(tap.url, wire=wire_of(transport))
+        await http.send(Request("GET", ()))
+        await http.send(Request("GET", (), query={"id": "1"}))
+        await http.aclose()
+
+    assert tap.lines() == ["GET / HTTP/1.1", "GET /?id=1 HTTP/1.1"]
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+async def test_a_call_without_a_body_says_so_once(backend: Calling, method: str) -> None:
+    async with wiretap(says(OK)) as tap, backend(tap) as http:
+        await http.send(Request(method, ("job",)))
+
+    assert tap.headers(b"content-length") == [b"0"]
+
+
+async def test_a_get_says_nothing_of_a_body(backend: Calling) -> None:
+    async with wiretap(says(OK)) as tap, backend(tap) as http:
+        await http.send(LOOK)
+
+    assert tap.headers(b"content-length") == tap.headers(b"transfer-encoding") == []
+
+
+async def test_no_header_is_smuggled_in(backend: Calling) -> None:
+    async with wiretap(says(OK)) as tap, backend(tap) as http:
+        with pytest.raises(CallUnanswered) as caught:
+            await http.send(LOOK, traceparent="hunter2\r\nX-Evil: 1")
+
+    assert tap.requests == []
+    assert "hunter2" not in f"{caught.value!r} {caught.value.__cause__!r}"
+
+
+async def test_headers_are_lower_case_and_those_of_one_name_are_joined(backend: Calling) -> None:
+    said = b"HTTP/1.1 200 OK\r\nDATE: Sun, 06 Nov 1994 08:49:37 GMT\r\nX-A: 1\r\nx-a: 2\r\nContent-Length: 0\r\n\r\n"
+    async with wiretap(says(said)) as tap, backend(tap) as http:
+        found = await http.send(LOOK)
+
+    assert found.headers["x-a"] == "1, 2"
+    assert found.date is not None
+    assert found.date.year == 1994
+
+
+async def test_a_header_that_is_not_ascii_hides_no_other(backend: Calling) -> None:
+    said = b"HTTP/1.1 200 OK\r\nServer: caf\xe9\r\nX: \xc3\xbc\r\nRetry-After: 7\r\nContent-Length: 2\r\n\r\n{}"
+    async with wiretap(says(said)) as tap, backend(tap) as http:
+        found = await http.send(LOOK)
+
+    assert (found.retry_after, found.body) == (7.0, b"{}")
+
+
+@pytest.mark.parametrize(("size", "taken"), [(65_000, True), (66_000, False)])
+async def test_a_header_may_have_65_kilobytes(backend: Calling, size: int, taken: bool) -> None:  # noqa: FBT001
+    async with wiretap(says(reply(b"{}", X_Token="t" * size))) as tap, backend(tap) as http:
+        if taken:
+            assert len((await http.send(LOOK)).headers["x-token"]) == size
+        else:
+            with pytest.raises(CallUnanswered):
+                await http.send(LOOK)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body"),
+    [
+        ("gzip", gzip.compress(b'{"a": 1}')),
+        ("GZIP ", gzip.compress(b'{"a": 1}')),
+        ("deflate", zlib.compress(b'{"a": 1}')),
+        ("deflate", RAW_DEFLATE.compress(b'{"a": 1}') + RAW_DEFLATE.flush()),
+        ("identity", b'{"a": 1}'),
+    ],
+    ids=["gzip", "GZIP", "deflate", "raw deflate", "identity"],
+)
+async def test_an_encoding_is_undone(backend: Calling, encoding: str, body: bytes) -> None:
+    async with wiretap(says(reply(body, Content_Encoding=encoding))) as tap, backend(tap) as http:
+        assert (await http.send(LOOK)).data == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body"),
+    [
+        ("br", b"x"),
+        ("gzip, gzip", gzip.compress(gzip.compress(b"x"))),
+        ("gzip", b"not gzip"),
+        ("gzip", gzip.compress(b"x" * 1000)[:-9]),
+        ("gzip", gzip.compress(b"x") + b"more"),
+    ],
+    ids=["unknown", "stacked", "not what it says", "cut off", "more behind it"],
+)
+async def test_a_body_that_can_not_be_decoded_is_no_answer(backend: Calling, encoding: str, body: bytes) -> None:
+    async with wiretap(says(reply(body, Content_Encoding=encoding))) as tap, backend(tap) as http:
+        with pytest.raises(CallUnanswered, match="content encoding"):
+            await http.send(LOOK)
+
+
+@pytest.mark.parametrize("interim", [b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"])
+async def test_an_interim_reply_is_not_the_answer(backend: Calling, interim: bytes) -> None:
+    async with wiretap(says(interim + OK)) as tap, backend(tap) as http:
+        assert (await http.send(LOOK)).status == 200
+
+
+async def test_calls_in_a_row_share_a_connection(backend: Calling) -> None:
+    async with wiretap(says(OK)) as tap, backend(tap) as http:
+        for _ in range(5):
+            await http.send(LOOK)
+
+    assert (len(tap.requests), tap.connections) == (5, 1)
+
+
+async def test_an_idle_connection_is_closed_by_us(backend: Calling, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (wire_aiohttp, wire_fast):
+        monkeypatch.setattr(module, "KEEP_ALIVE", 0.05)
+    async with wiretap(says(OK)) as tap, backend(tap) as http:
+        await http.send(LOOK)
+        await over(tap)
+
+
+@pytest.mark.parametrize(("chosen", "seconds"), [("aiohttp", 60.0), ("fast", 0.3)])
+async def test_a_call_that_is_cancelled_ends_now_or_at_its_deadline(chosen: Transport, seconds: float) -> None:
+    arrived = asyncio.Event()
+
+    async def behave(_writer: asyncio.StreamWriter, _count: int) -> bool:
+        arrived.set()
+        return True
+
+    async with wiretap(behave) as tap, calling(chosen, tap, seconds=seconds) as http:
+        call = asyncio.create_task(http.send(LOOK))
+        await asyncio.wait_for(arrived.wait(), SOON)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        await over(tap)
+
+
+async def test_a_call_without_an_answer_closes_its_connection(backend: Calling) -> None:
+    async with wiretap(silent) as tap, backend(tap, seconds=0.2) as http:
+        with pytest.raises(CallUnanswered, match="no reply in time"):
+            await http.send(LOOK)
+        await over(tap)
+
+
+async def test_closing_ends_all_connections(backend: Calling) -> None:
+    async with wiretap(says(OK)) as tap:
+        async with backend(tap) as http:
+            await http.send(LOOK)
+        await over(tap)
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PATCH", "DELETE"])
+async def test_no_call_is_made_twice_whenever_the_server_drops(backend: Calling, method: str) -> None:
+    async def moody(writer: asyncio.StreamWriter, count: int) -> bool:
+        if count % 5 == 1:
+            writer.transport.abort()
+        if count % 5 in {1, 2}:
+            return False
+        if count % 5 == 3:
+            await says(OK[:-3])(writer, 1)
+            return False
+        await says(OK)(writer, 1)
+        return count % 5 != 4  # it closes behind an answer that promised to stay
+
+    async with wiretap(moody) as tap, backend(tap) as http:
+        for first in range(0, 100, 10):
+            calls = [http.send(Request(method, (str(number),))) for number in range(first, first + 10)]
+            said = await asyncio.gather(*calls, return_exceptions=True)
+            assert {type(one) for one in said} <= {Reply, CallUnanswered}
+
+    assert len(set(tap.lines())) == len(tap.lines())
+
+
+async def test_a_call_leaves_no_url_and_no_token_in_the_log(backend: Calling, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    async with wiretap(says(OK)) as tap, backend(tap) as http:
+        await http.send(Request("GET", ("hunter2",), query={"key": "hunter2"}, headers={"X-Auth-Token": "hunter2"}))
+
+    assert "hunter2" not in caplog.text
+
+
+async def test_a_url_that_the_wire_would_rewrite_is_not_called() -> None:
+    async with wiretap(says(OK)) as tap:
+        http = Http(f"{tap.url}/a/%2e%2e/b", wire=wire_of("fast"))
+        with pytest.raises(CallUnanswered, match="would change the URL"):
+            await http.send(LOOK)
+        await http.aclose()
+
+    assert tap.requests == []

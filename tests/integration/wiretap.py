@@ -1,0 +1,119 @@
+"""A raw HTTP server that keeps what came over the wire, and `Http` calling it by either transport."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+
+from worker.backends.http import Http, Transport, wire_of
+
+SOON = 5.0
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+
+Behave = Callable[[asyncio.StreamWriter, int], Awaitable[bool]]
+"""Answers the n-th request, from 1; says whether the connection stays open."""
+Calling = Callable[..., AbstractAsyncContextManager[Http]]
+"""Opens an `Http` that calls a wiretap; the fixture `backend` gives one for each transport."""
+
+
+@dataclass
+class Wiretap:
+    """A raw server that keeps each request's head and body as they came."""
+
+    behave: Behave
+    secure: bool = False
+    requests: list[bytes] = field(default_factory=list)
+    connections: int = 0
+    port: int = 0
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        self.tasks |= {task for task in [asyncio.current_task()] if task}
+        try:
+            with suppress(asyncio.IncompleteReadError, OSError, asyncio.CancelledError):
+                while await self.one(reader, writer):
+                    pass
+        finally:
+            writer.close()
+            with suppress(OSError, asyncio.CancelledError):
+                await writer.wait_closed()
+
+    async def one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        head = await reader.readuntil(b"\r\n\r\n")
+        sizes = [line.split(b":")[1] for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")]
+        self.requests.append(head + await reader.readexactly(int(sizes[0]) if sizes else 0))
+        return await self.behave(writer, len(self.requests))
+
+    @property
+    def url(self) -> str:
+        return f"https://localhost:{self.port}" if self.secure else f"http://127.0.0.1:{self.port}"
+
+    def lines(self) -> list[str]:
+        return [request.split(b"\r\n", 1)[0].decode() for request in self.requests]
+
+    def headers(self, name: bytes) -> list[bytes]:
+        return [
+            line.split(b": ", 1)[1]
+            for request in self.requests
+            for line in request.split(b"\r\n")
+            if line.lower().startswith(name + b":")
+        ]
+
+
+@asynccontextmanager
+async def wiretap(behave: Behave, tls: ssl.SSLContext | None = None) -> AsyncIterator[Wiretap]:
+    tap = Wiretap(behave, tls is not None)
+    server = await asyncio.start_server(tap.serve, "127.0.0.1", 0, ssl=tls)
+    tap.port = server.sockets[0].getsockname()[1]
+    try:
+        yield tap
+    finally:
+        server.close()
+        for task in tap.tasks:
+            task.cancel()
+        if tap.tasks:
+            await asyncio.wait(tap.tasks)
+        await server.wait_closed()
+
+
+@asynccontextmanager
+async def calling(
+    transport: Transport, tap: Wiretap, *, seconds: float = SOON, max_reply: int = 1_000_000
+) -> AsyncIterator[Http]:
+    http = Http(f"{tap.url}/base", timeout=seconds, max_reply=max_reply, wire=wire_of(transport))
+    try:
+        yield http
+    finally:
+        await http.aclose()
+
+
+def says(*replies: bytes) -> Behave:
+    """Send one reply after the other, then the last for ever."""
+
+    async def behave(writer: asyncio.StreamWriter, count: int) -> bool:
+        writer.write(replies[min(count, len(replies)) - 1])
+        await writer.drain()
+        return True
+
+    return behave
+
+
+async def hang(_writer: asyncio.StreamWriter, _count: int) -> bool:
+    return await asyncio.Event().wait()
+
+
+def drops(after: int, *, reset: bool) -> Behave:
+    """Answer `after` requests, then take one more and drop the connection."""
+
+    async def behave(writer: asyncio.StreamWriter, count: int) -> bool:
+        if count > after:
+            if reset:
+                writer.transport.abort()
+            return False
+        return await says(OK)(writer, count)
+
+    return behave

@@ -1,0 +1,77 @@
+"""The choice of a transport: one setting, which only workers need the packages for."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+import pytest
+import uvloop
+
+from config.backends import BackendConfig, load_backends
+from config.errors import ConfigurationError
+from config.settings import Settings
+from worker.backends.http import wire_of
+from worker.backends.wire_aiohttp import AiohttpWire
+from worker.backends.wire_fast import FastWire
+from worker.connection import LoopThread
+from worker.wiring import backends_of, http_of
+
+EXAMPLE = Path(__file__).parents[2] / "config/backends.toml"
+
+
+def settings(transport: str) -> Settings:
+    return Settings.load({"CANCELLER_TRANSPORT": transport, "CANCELLER_BACKENDS": str(EXAMPLE)})
+
+
+def config() -> BackendConfig:
+    return next(iter(load_backends(EXAMPLE).values()))
+
+
+def test_the_default_is_aiohttp() -> None:
+    assert isinstance(
+        http_of(config(), "https://ess.example.com", None, Settings.load({}).transport)._wire, AiohttpWire
+    )
+
+
+def test_fast_is_one_setting() -> None:
+    assert isinstance(http_of(config(), "https://ess.example.com", None, settings("fast").transport)._wire, FastWire)
+
+
+def test_another_transport_is_a_mistake_that_names_the_right_ones() -> None:
+    with pytest.raises(ConfigurationError, match="CANCELLER_TRANSPORT: must be 'aiohttp' or 'fast'"):
+        settings("httpx")
+
+
+@pytest.mark.parametrize("missing", ["pyreqwest", "uvloop"])
+def test_without_its_packages_a_worker_says_how_to_get_them(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+    monkeypatch.setitem(sys.modules, missing, None)
+    assert settings("fast").transport == "fast"  # producers of the same deployment need no package
+    with pytest.raises(ConfigurationError, match=r"CANCELLER_TRANSPORT: .*pip install 'canceller\[fast\]'"):
+        backends_of(settings("fast"))
+
+
+def test_without_the_packages_the_default_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyreqwest", None)
+    monkeypatch.setitem(sys.modules, "uvloop", None)
+
+    assert backends_of(settings("aiohttp"))
+    LoopThread("test").close()
+
+
+def test_a_ca_file_that_is_missing_is_told_at_once_with_either() -> None:
+    with pytest.raises(OSError, match="No such file"):
+        wire_of("fast", ca_file="/missing.pem")
+
+
+@pytest.mark.parametrize("fast", [False, True])
+def test_a_fast_worker_runs_on_uvloop(fast: bool) -> None:  # noqa: FBT001
+    async def running() -> asyncio.AbstractEventLoop:
+        return asyncio.get_running_loop()
+
+    thread = LoopThread("test", fast=fast)
+    loop = thread.call(running(), timeout=5)
+    thread.close()
+
+    assert isinstance(loop, uvloop.Loop) == fast

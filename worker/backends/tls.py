@@ -1,0 +1,39 @@
+"""TLS of the default wire: always verified, resumed where the server allows it."""
+
+from __future__ import annotations
+
+import ssl
+from typing import Any
+
+
+def tls_context(ca_file: str | None, client_cert: str | None, client_key: str | None) -> ssl.SSLContext:
+    """Build a verifying context; raises OSError for files that are missing or do not fit."""
+    context = ssl.create_default_context(cafile=ca_file)
+    if client_cert:
+        context.load_cert_chain(client_cert, client_key, password="")  # without one, OpenSSL asks on the terminal
+    context.sslobject_class = resuming()
+    return context
+
+
+def resuming() -> type[ssl.SSLObject]:
+    """Return a kind of connection, for one context, that goes on with the session of the one before to its host.
+
+    asyncio offers no way to hand a session over, so each new connection would cost a full handshake.
+    """
+    latest: dict[str | None, ssl.SSLObject] = {}
+
+    class Resuming(ssl.SSLObject):
+        _begun = False
+
+        def do_handshake(self) -> Any:
+            """Shake hands, in as many calls as it takes."""
+            if not self._begun:
+                self._begun = True
+                before = latest.get(self.server_hostname)
+                if before is not None and before.session is not None:  # TLS 1.3 gives it only after the handshake
+                    self.session = before.session
+            done = super().do_handshake()
+            latest[self.server_hostname] = self
+            return done
+
+    return Resuming

@@ -1,0 +1,135 @@
+"""One call as it goes out and its bounded reply as it comes in: what a wire is, and what all of them share."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import httpx
+
+from worker.backends.base import Reply
+from worker.errors import CallUnanswered
+
+KEEP_ALIVE = 4.0
+"""Seconds that an idle connection is kept: less than servers do (Apache and uvicorn: 5), for a request that meets
+their closing goes unanswered."""
+MAX_HEADER = 65_536
+"""Bytes of one header: tokens in `X-Subject-Token` outgrow the usual 8,190."""
+ENCODINGS: Mapping[str, tuple[int, ...]] = {
+    "gzip": (zlib.MAX_WBITS | 16,),
+    "deflate": (zlib.MAX_WBITS, -zlib.MAX_WBITS),  # RFC 9110, 8.4.1.2: some send it without zlib's wrapping
+}
+"""Content encodings that are undone, as zlib names them; stacked ones would inflate without a bound."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request in full, but for `Host` and `Content-Length`; `url` is encoded and goes out as it is."""
+
+    method: str
+    url: str = field(repr=False)
+    headers: dict[str, str] = field(repr=False)
+    content: bytes = field(default=b"", repr=False)
+
+
+class Wire(Protocol):
+    """Sends each call once, over connections that it keeps, and does nothing else on its own.
+
+    No repeats, redirects, cookies, proxies from the environment or undone encodings; HTTP/1.1 alone; any number of
+    connections. A call that is cancelled ends with its connection, at its deadline at the latest.
+    """
+
+    async def exchange(self, call: Call, limit: int, deadline: float) -> Reply:
+        """Make a call and read its reply, `limit` bytes at most, by `deadline` on the loop's clock.
+
+        Raises CallUnanswered or whatever it meets. `Http` cancels it at the deadline.
+        """
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+
+
+class Body:
+    """A reply's body while it comes in, on the wire and decoded never larger than its limit."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._raw = bytearray()
+
+    def add(self, chunk: bytes | memoryview) -> None:
+        """Take what came in; raises CallUnanswered when it is too much."""
+        self._raw += chunk
+        self._check(self._raw)
+
+    def whole(self, headers: Mapping[str, str]) -> bytes:
+        """Return the body with its encoding undone; raises CallUnanswered if that can't be done."""
+        encoding = headers.get("content-encoding", "").strip().lower()
+        if encoding in {"", "identity"}:
+            return bytes(self._raw)
+        if encoding not in ENCODINGS:
+            raise CallUnanswered("the reply has an unknown content encoding")
+        return self._inflated(ENCODINGS[encoding]) if self._raw else b""
+
+    def _inflated(self, ways: Iterable[int]) -> bytes:
+        for way in ways:
+            inflate = zlib.decompressobj(way)
+            try:
+                body = inflate.decompress(self._raw, self._limit + 1)
+            except zlib.error:
+                continue
+            self._check(body)
+            if inflate.eof and not inflate.unused_data:
+                return body
+        raise CallUnanswered("the body is not what its content encoding says")
+
+    def _check(self, body: bytes | bytearray) -> None:
+        if len(body) > self._limit:
+            raise CallUnanswered(f"the reply is over {self._limit} bytes")
+
+
+def headers_of(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Return headers with lower-case names; those of one name are joined (RFC 9110, 5.2)."""
+    found: dict[str, str] = {}
+    for raw_name, raw_value in pairs:
+        add_header(found, raw_name.decode("latin-1").lower(), decoded(raw_value))
+    return found
+
+
+def add_header(found: dict[str, str], name: str, value: str) -> None:
+    """Add a header, behind others of its name."""
+    found[name] = f"{found[name]}, {value}" if name in found else value
+
+
+def decoded(value: bytes) -> str:
+    """Read a header as UTF-8, else as what HTTP once took it for."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
+
+
+class HttpxWire:
+    """Any httpx transport as a wire: `httpx.MockTransport` in tests."""
+
+    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
+        self._transport = transport
+
+    async def exchange(self, call: Call, limit: int, deadline: float) -> Reply:  # noqa: ARG002 - cancelled in time
+        """Make a call by the transport; see `Wire`."""
+        request = httpx.Request(call.method, call.url, headers=call.headers, content=call.content or None)
+        response = await self._transport.handle_async_request(request)
+        try:
+            headers = headers_of(response.headers.raw)
+            body = Body(limit)
+            assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101 - tells mypy what httpx declares
+            async for chunk in response.stream:
+                body.add(chunk)
+            return Reply(response.status_code, headers, body.whole(headers))
+        finally:
+            await response.aclose()
+
+    async def aclose(self) -> None:
+        """Close the transport."""
+        await self._transport.aclose()

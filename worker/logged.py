@@ -1,0 +1,26 @@
+"""What log lines tell of a cancellation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from worker.cancellation import Cancellation
+from worker.facts import Fact
+
+
+def context(cancellation: Cancellation) -> dict[str, Any]:
+    """Return what every log line of a cancellation carries."""
+    return {
+        "cancellation_id": cancellation.id,
+        "backend": cancellation.backend,
+        "job_id": cancellation.job_id,
+        **({"traceparent": cancellation.traceparent} if cancellation.traceparent else {}),
+    }
+
+
+LOGGED = ("outcome", "evidence", "raw_state", "answer", "detail", "gate", "target_job_id")
+
+
+def loggable(fact: Fact) -> dict[str, Any]:
+    """Return the parts of a fact that a log line shows."""
+    return {name: str(value) for name, value in fact.data.items() if name in LOGGED and value is not None}
