@@ -10,10 +10,14 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any
 
+import uvloop
+
+from tests.bench.transport import Client
 from worker.backends.base import Request
-from worker.backends.http import Http
+from worker.backends.http import Http, wire_of
 from worker.backends.oracle_ess import FIELDS, HEADERS, REQUESTS
 
 
@@ -31,9 +35,11 @@ async def work(http: Http, jobs: Iterator[int]) -> None:
         await cancel(http, str(job_id))
 
 
-async def main(base_url: str, at_once: int) -> None:
-    """Do what is asked for, line by line."""
-    http = Http(base_url)
+async def main(base_url: str, at_once: int, client: str) -> None:
+    """Do what is asked for, line by line, with our client over aiohttp or the fast wire, or with httpx's."""
+    http = Http(
+        base_url, wire=Client(wire_of()) if client == "httpx" else wire_of("fast" if client == "fast" else "aiohttp")
+    )
     loop = asyncio.get_running_loop()
     sys.stdout.write("ready\n")
     sys.stdout.flush()
@@ -48,4 +54,5 @@ async def main(base_url: str, at_once: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], int(sys.argv[2])))
+    run: Callable[[Coroutine[Any, Any, None]], None] = uvloop.run if sys.argv[3] == "fast" else asyncio.run
+    run(main(sys.argv[1], int(sys.argv[2]), sys.argv[3]))

@@ -6,7 +6,7 @@ import contextlib
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cache
@@ -47,9 +47,10 @@ class Bench:
         """Canceller, in `worker.submit` messages of 500."""
         return self._canceller("chunks", lambda one, _: _submit(one, range(FIRST, FIRST + self.n)))
 
-    def paired(self) -> Run:
-        """Canceller with two worker processes, in `worker.submit` messages of 500."""
-        return self._canceller("pair", lambda one, _: _submit(one, range(FIRST, FIRST + self.n)), workers=2)
+    def variant(self, name: str, more: str = "", workers: int = 1, transport: str = "aiohttp") -> Run:
+        """The same with another setting, or with more worker processes."""
+        feed: Feed = lambda one, _: _submit(one, range(FIRST, FIRST + self.n))  # noqa: E731
+        return self._canceller(name, feed, more, workers, {"CANCELLER_TRANSPORT": transport})
 
     def single(self) -> Run:
         """Canceller, in a `worker.cancel` message each."""
@@ -67,10 +68,12 @@ class Bench:
             cpu, found = meter.spent(), told(client, before)
         return Run("intake", self.n, found.last_accepted - began, cpu)
 
-    def bare(self) -> Run:
+    def bare(self, name: str = "bare", client: str = "aiohttp") -> Run:
         """A loop with the same client that makes the same calls and keeps nothing."""
-        command = [sys.executable, "-m", "tests.bench.throughput_bare", self.remote.base_url(), str(self.in_flight)]
-        return self._program("bare", Program(command), self.n, WARM)
+        arguments = [self.remote.base_url(), str(self.in_flight), client]
+        return self._program(
+            name, Program([sys.executable, "-m", "tests.bench.throughput_bare", *arguments]), self.n, WARM
+        )
 
     def retry(self) -> Run:
         """A Celery task with `self.retry(countdown=1)` and sync httpx, `prefork -c 2`."""
@@ -108,9 +111,11 @@ class Bench:
             program = Program([self.peer_python, str(PEERS / "dbos_workflows.py")], env)
             return self._program("dbos", program, max(50, self.peer_n // 3), 20)
 
-    def _canceller(self, name: str, feed: Feed, workers: int = 1) -> Run:
+    def _canceller(
+        self, name: str, feed: Feed, more: str = "", workers: int = 1, env: Mapping[str, str] | None = None
+    ) -> Run:
         self.remote.reset()
-        with self._cell(workers=workers) as one, one.client() as client:
+        with self._cell(more, workers, env) as one, one.client() as client:
             _submit(one, range(1, WARM + 1))
             wait(client, EVENTS_EACH * WARM, PATIENCE)
             before, meter = position(client), self._meter(one)
@@ -140,9 +145,11 @@ class Bench:
         run.more["looks per cancellation"] = (report["looks"] + report["lists"]) / (run.n + warm)
         return run
 
-    def _cell(self, more: str = "", workers: int = 1) -> contextlib.AbstractContextManager[Cell]:
+    def _cell(
+        self, more: str = "", workers: int = 1, env: Mapping[str, str] | None = None
+    ) -> contextlib.AbstractContextManager[Cell]:
         settings = f'poll = {{ first = "0s" }}\nmax_in_flight = {self.in_flight}\n{more}\n'
-        return cell(ess("ess", self.remote.base_url(), settings), workers=workers)
+        return cell(ess("ess", self.remote.base_url(), settings), workers=workers, env=env)
 
     def _meter(self, one: Cell) -> Meter:
         return Meter(worker=one.worker_pids, redis=one.redis_pid, remote=self.remote.pid)
