@@ -9,6 +9,8 @@ from typing import Any, ClassVar
 
 from worker.model import Action, AnswerKind, Force, Job, JobState, Lane, Verb
 
+REMOVING = (str(Action.CANCEL), str(Action.DELETE))
+"""The calls that may remove a job's record; see `sent_key`."""
 MILLISECONDS = {"ser_json_temporal": "milliseconds", "val_temporal_unit": "milliseconds"}
 """How a pydantic `TypeAdapter` writes and reads the times of what is stored."""
 
@@ -141,7 +143,6 @@ class Cancellation:
     @property
     def job(self) -> Job:
         """The job as an adapter needs it."""
-        removed = any(
-            sent.effective for key, sent in self.progress.sent.items() if key in (Action.CANCEL, Action.DELETE)
-        )
+        sent = self.progress.sent
+        removed = any(key in sent and sent[key].effective for key in REMOVING)
         return Job(self.job_id, self.params, stop_sent=removed, parent=self.progress.parent)

@@ -63,13 +63,14 @@ def recovered(cancellation: Cancellation) -> tuple[Cancellation, Send] | None:
     return answered(cancellation, send, UNANSWERED, intent.at), send
 
 
-def observed(cancellation: Cancellation, seen: Observation, now: datetime) -> Cancellation:
-    """Take in what a look, or a snapshot in an answer, has shown."""
+def observed(cancellation: Cancellation, seen: Observation, now: datetime, looks: int = 0) -> Cancellation:
+    """Take in what so many looks, or a snapshot in an answer, has shown."""
     seen = named(seen, cancellation.job_id)
     before = cancellation.progress
     raw = seen.raw[:NOTE_LIMIT]
     return progress(
         cancellation,
+        looks=before.looks + looks,
         looked_at=now,
         failed_looks=0,
         waits=before.waits if raw == before.raw else 0,

@@ -167,7 +167,7 @@ class Pass:
         return await self._take_sight(seen)
 
     async def _take_sight(self, seen: Observation) -> Observation:
-        self._cancellation = evolve.observed(evolve.looked(self._cancellation), seen, self._clock.now())
+        self._cancellation = evolve.observed(self._cancellation, seen, self._clock.now(), looks=1)
         seen = evolve.named(seen, self._cancellation.job_id)
         target = to_probe(self._cancellation, seen, self._policy, self._clock.now())
         if self._backend.probe and target:

@@ -167,8 +167,9 @@ A 408 leaves open whether the call had an effect.
 
 
 def answer(reply: Reply, kind: AnswerKind, *, code: str = "", detail: str = "") -> Answer:
-    """Build an answer of the given kind from a reply."""
-    return Answer(kind, reply.status, code, detail or reply.excerpt(), reply.retry_after)
+    """Build an answer of the given kind from a reply; one that was taken needs no excerpt to explain it."""
+    told = detail or ("" if kind is AnswerKind.ACCEPTED else reply.excerpt())
+    return Answer(kind, reply.status, code, told, reply.retry_after)
 
 
 def common_answer(reply: Reply, otherwise: AnswerKind, *, code: str = "", detail: str = "") -> Answer:

@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from importlib import metadata
 from typing import Literal
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 import httpx
 
@@ -165,8 +166,18 @@ def target(path: tuple[str, ...], query: Mapping[str, str]) -> str:
     """
     if not NO_PATH.isdisjoint(path):
         raise InvalidCommand("a path segment may not be empty, '.' or '..'")
-    encoded = "".join("/" + quote(segment, safe="") for segment in path)
-    return f"{encoded}?{urlencode(query, quote_via=quote, safe='')}" if query else encoded
+    encoded = "".join("/" + encode(segment) for segment in path)
+    return (
+        f"{encoded}?{'&'.join(f'{encode(name)}={encode(value)}' for name, value in query.items())}"
+        if query
+        else encoded
+    )
+
+
+@lru_cache(maxsize=1024)
+def encode(text: str) -> str:
+    """Percent-encode all but letters, digits and `_.-~`; the parts of a path and the fields asked for come again."""
+    return quote(text, safe="")
 
 
 def checked_base_url(text: str) -> str:

@@ -98,13 +98,13 @@ class OracleEss:
     def look(self, job: Job) -> Look:
         """Read the request, then its children where it can have any, or could when it was looked at before."""
         reply = yield Request("GET", (*REQUESTS, job.id), {"fields": FIELDS}, HEADERS)
-        judged = _judge(reply, Action.LOOK)
-        if judged.kind is AnswerKind.NOT_FOUND:
-            return gone(reply, job, "404", judged.detail)
-        if not reply.ok or reply.data is None:
-            return seen_nothing(judged)
-        seen = _observation(reply.data, job.id, reply.date)
-        if not (job.parent or _may_have_children(reply.data)):
+        data = reply.data if reply.ok else None
+        if data is None:
+            judged = _judge(reply, Action.LOOK)
+            missing = judged.kind is AnswerKind.NOT_FOUND
+            return gone(reply, job, "404", judged.detail) if missing else seen_nothing(judged)
+        seen = _observation(data, job.id, reply.date)
+        if not (job.parent or _may_have_children(data)):
             return seen
         children = yield from _children(job.id)
         return children if isinstance(children, Answer) else replace(seen, parent=True, children=children)
