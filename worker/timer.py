@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from typing import Any
 
@@ -27,6 +28,17 @@ def prepare(conf: Any, **_: Any) -> None:
         raise SystemExit(2) from None
 
 
+COLLECT_AFTER = 10_000, 20, 50
+"""Python's thresholds for collecting cycles, of which passes leave few: the stock ones take a tenth of the CPU."""
+
+
+def spare_the_collector() -> None:
+    """Leave all that was imported out of every collection, which would stop all passes for tens of milliseconds."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECT_AFTER)
+
+
 class Timer(bootsteps.StartStopStep):
     """Starts the engine with the worker; drains it when the worker stops."""
 
@@ -42,6 +54,7 @@ class Timer(bootsteps.StartStopStep):
 
     def start(self, parent: Any) -> None:  # noqa: ARG002 - Celery's signature
         """Start working on what is due."""
+        spare_the_collector()
         runtime().start()
 
     def stop(self, parent: Any) -> None:  # noqa: ARG002 - Celery's signature
