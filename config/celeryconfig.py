@@ -8,12 +8,10 @@ from kombu import Exchange, Queue
 
 from config.errors import ConfigurationError
 from config.redis_target import REDIS_SCHEMES, RedisTarget, split_url
-from config.settings import Settings
+from config.settings import AMQP_SCHEMES, Settings, scheme_of
 
 COMMAND_TASKS: Final = ("cancel", "delete", "submit", "abort", "attest")
 """The tasks (`worker.<name>`) which arrive on the command queue."""
-
-_AMQP_SCHEMES: Final = ("amqp", "amqps", "pyamqp", "pyamqps")
 
 _REDIS_OPTIONS: Final[dict[str, object]] = {
     # No task runs long, so what a dead worker held may come back after seconds. The restore
@@ -56,6 +54,8 @@ _FIXED: Final[dict[str, object]] = {
     # Threads cannot be terminated, and a repeated command or bell is harmless.
     "worker_cancel_long_running_tasks_on_connection_loss": False,
     "broker_connection_retry_on_startup": True,
+    # A full Redis, or one that forgot a script, or a channel that RabbitMQ closed, ends Celery's consumer otherwise.
+    "broker_channel_error_retry": True,
     # However long Redis is away, the workers are there when it is back.
     "broker_connection_max_retries": None,
 }
@@ -82,7 +82,7 @@ def celery_settings(settings: Settings, backend_names: Sequence[str] = ()) -> di
             ["REDIS_URL: is required and missing: set it, or start an embedded Redis with `canceller up`"]
         )
     url = settings.broker_url.get_secret_value()
-    quorum = _scheme(url) in _AMQP_SCHEMES
+    quorum = scheme_of(url) in AMQP_SCHEMES
     return {
         **_FIXED,
         "broker_url": _broker_url(url),
@@ -90,8 +90,6 @@ def celery_settings(settings: Settings, backend_names: Sequence[str] = ()) -> di
         "broker_read_url": _broker_url(url),
         "broker_write_url": _broker_url(url),
         "broker_transport_options": _transport_options(url),
-        # A full Redis, or one that forgot a script, ends Celery's consumer otherwise. RabbitMQ's channel errors last.
-        "broker_channel_error_retry": not quorum,
         # One idle thread per reconcile slice, and never none left for the intake.
         "worker_concurrency": 2 * len(backend_names) + 8,
         "task_default_queue": settings.queue,
@@ -108,13 +106,9 @@ def _queues(settings: Settings, backend_names: Sequence[str], *, quorum: bool) -
         yield Queue(name, Exchange(name), routing_key=name, queue_arguments=arguments)
 
 
-def _scheme(url: str) -> str:
-    return url.partition("://")[0].lower()
-
-
 def _transport_options(url: str) -> dict[str, object]:
-    scheme = _scheme(url)
-    if scheme in _AMQP_SCHEMES:
+    scheme = scheme_of(url)
+    if scheme in AMQP_SCHEMES:
         return {"confirm_publish": True}
     if scheme == "redis+socket":
         return dict(_REDIS_OPTIONS)
@@ -135,7 +129,7 @@ def _sentinel_options(target: RedisTarget) -> dict[str, object]:
 
 def _broker_url(url: str) -> str:
     """Say in kombu's words what redis-py's URL means: their schemes and queries differ."""
-    if _scheme(url) not in REDIS_SCHEMES:
+    if scheme_of(url) not in REDIS_SCHEMES:
         return url
     target = RedisTarget.parse(url)
     if target.kind == "sentinel":

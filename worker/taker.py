@@ -9,8 +9,9 @@ own list only once all that it asks for is stored. What a dead worker had taken 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, cast
 
 import structlog
@@ -18,9 +19,10 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from worker.connection import ended
-from worker.errors import NewerFormat, StoreUnavailable
-from worker.inbox import Item, decode, unreadable
+from worker.errors import StoreUnavailable
+from worker.inbox import Item, decode
 from worker.scripts import Script, source
+from worker.settling import Fullness, Handle, Room, settle
 
 log = structlog.get_logger(__name__)
 
@@ -36,11 +38,13 @@ FAREWELL = 1.0
 PRIORITIES = ("", "\x06\x163", "\x06\x166", "\x06\x169")
 """The suffixes of a queue's lists in kombu's Redis transport (`priority_steps` 0, 3, 6, 9; 0 is the most urgent)."""
 
-Handle = Callable[[Sequence[Item]], Awaitable[None]]
-Fullness = Callable[[], Awaitable[float]]
 
-FULL = 0.9
-"""The share of the store's memory over which nothing new is taken in, so that open work can still be written."""
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """One message, as it lies in the list of the worker that took it."""
+
+    raw: bytes
+    item: Item
 
 
 class Taker:
@@ -53,8 +57,7 @@ class Taker:
         self._name = name
         self._list = f"{self._prefix}:{name}"
         self._handle = handle
-        self._fullness = fullness
-        self._full = False
+        self._room = Room(fullness)
         self._take = Script(redis, source("take"))
         self._return = Script(redis, source("return"))
         self._tasks: list[asyncio.Task[None]] = []
@@ -82,7 +85,7 @@ class Taker:
     async def _run(self) -> None:
         while not self._stopping:
             try:
-                if self._full:
+                if self._room.full:
                     await asyncio.sleep(RETRY)
                 elif not await self._take_batch():
                     await self._wait()
@@ -102,7 +105,7 @@ class Taker:
         keys = [self._list, f"{self._prefix}:takers", *(self._queue + suffix for suffix in PRIORITIES)]
         taken: list[bytes] = await self._take(keys=keys, args=[self._name, BATCH, BATCH_BYTES])
         if taken:
-            await self._settle([(raw, decode(raw)) for raw in reversed(taken)])
+            await settle([Taken(raw, decode(raw)) for raw in reversed(taken)], self._handle, self._give_back)
             await self._let_go(taken)
         return bool(taken)
 
@@ -113,47 +116,19 @@ class Taker:
             pipe.lrem(self._list, -1, cast("Any", raw))
         await pipe.execute()
 
-    async def _settle(self, messages: Sequence[tuple[bytes, Item]]) -> None:
-        try:
-            await self._handle([item for _, item in messages])
-        except StoreUnavailable:
-            raise
-        except Exception:
-            # No message may stop those behind it: one by one, and what fails by itself is refused.
-            log.exception("taker.batch_failed", messages=len(messages))
-            for raw, item in messages:
-                await self._settle_alone(raw, item)
-
-    async def _settle_alone(self, raw: bytes, item: Item) -> None:
-        try:
-            await self._handle([item])
-        except StoreUnavailable:
-            raise
-        except NewerFormat as error:
-            log.warning("taker.left_to_newer_worker", error=str(error))
-            await cast("Awaitable[Any]", self._redis.lpush(self._queue, raw))
-        except Exception as error:
-            log.exception("taker.message_failed")
-            await self._handle([unreadable(raw, f"{type(error).__name__} while it was taken in")])
+    async def _give_back(self, message: Taken) -> None:
+        await cast("Awaitable[Any]", self._redis.lpush(self._queue, message.raw))
 
     async def _keep_beating(self) -> None:
         while not self._stopping:  # redis-py may swallow a cancellation
             try:
-                self._mind(await self._fullness())
+                await self._room.look()
                 await self._beat()
             except (RedisError, OSError, StoreUnavailable) as error:
                 log.warning("taker.unavailable", error=f"{type(error).__name__}: {error}")
             except Exception:
                 log.exception("taker.failed")
             await asyncio.sleep(BEAT_LIFE / 4)
-
-    def _mind(self, fullness: float) -> None:
-        """Stop taking in while the store is nearly full, and say so."""
-        if (fullness > FULL) is self._full:
-            return
-        self._full = not self._full
-        event = "intake.paused" if self._full else "intake.resumed"
-        log.warning(event, used=round(fullness, 3), reason=f"nothing new is taken in over {FULL:.0%} of maxmemory")
 
     async def _beat(self) -> None:
         keys = [f"{self._prefix}:takers", self._queue]

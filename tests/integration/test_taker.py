@@ -199,7 +199,7 @@ async def test_takes_nothing_while_the_store_is_nearly_full(redis: Redis, desk: 
         return fullness[0]
 
     one = Taker(Redis(connection_pool=redis.connection_pool), "commands", "w1", desk.handle, used)
-    one._mind(await used())
+    await one._room.look()
     await one.start()
     await send(sender, "worker.cancel", kwargs=COMMAND)
     await one._beat()
