@@ -1,6 +1,6 @@
 """Celery's settings, derived from ours. Names hold in Celery 5.6.3 and 5.7; the reasons are beside them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
@@ -61,8 +61,17 @@ _FIXED: Final[dict[str, object]] = {
 }
 
 
+_QUORUM: Final[dict[str, object]] = {
+    "task_default_queue_type": "quorum",
+    "task_create_missing_queue_type": "quorum",
+    # What a worker has in hand is the receiver's: Celery runs none of it, and must not count it.
+    "worker_enable_prefetch_count_reduction": False,
+    "worker_cancel_long_running_tasks_on_connection_loss": True,
+}
+
+
 def reconcile_queue(settings: Settings, backend: str) -> str:
-    """Name the queue of one backend's bells."""
+    """Name the queue of one backend's bells. RabbitMQ has none: each would be one more thing that can fail."""
     return f"{settings.prefix}.reconcile.{backend}"
 
 
@@ -95,15 +104,21 @@ def celery_settings(settings: Settings, backend_names: Sequence[str] = ()) -> di
         "task_default_queue": settings.queue,
         "task_queues": list(_queues(settings, backend_names, quorum=quorum)),
         "task_routes": {f"worker.{name}": {"queue": settings.queue} for name in COMMAND_TASKS},
-        **({"task_default_queue_type": "quorum", "task_create_missing_queue_type": "quorum"} if quorum else {}),
+        **(_QUORUM if quorum else {}),
     }
 
 
 def _queues(settings: Settings, backend_names: Sequence[str], *, quorum: bool) -> Iterator[Queue]:
     # As a producer's Celery declares a queue it meets by name: RabbitMQ refuses a second shape.
-    arguments = {"x-queue-type": "quorum"} if quorum else None
+    if quorum:
+        yield _queue(settings.queue, {"x-queue-type": "quorum"})
+        return
     for name in (settings.queue, *(reconcile_queue(settings, backend) for backend in backend_names)):
-        yield Queue(name, Exchange(name), routing_key=name, queue_arguments=arguments)
+        yield _queue(name)
+
+
+def _queue(name: str, arguments: Mapping[str, object] | None = None) -> Queue:
+    return Queue(name, Exchange(name), routing_key=name, queue_arguments=arguments)
 
 
 def _transport_options(url: str) -> dict[str, object]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import amqp
 import structlog
-from amqp.exceptions import AMQPError, ChannelError
+from amqp.exceptions import AMQPError, ChannelError, NotAllowed
 from amqp.serialization import PROPERTY_CLASSES
 from amqp.spec import Basic
 from celery.worker.consumer import Consumer
@@ -22,7 +22,7 @@ from celery.worker.state import maybe_shutdown
 from kombu.transport import pyamqp
 
 from config.settings import Settings
-from worker.broker import CONFIRM, refusal, worded
+from worker.broker import CONFIRM, producer_of, refusal, worded
 from worker.inbox import Parcel
 from worker.receiver import Delivery
 from worker.runtime import runtime
@@ -32,6 +32,8 @@ log = structlog.get_logger(__name__)
 PREFETCH = 200
 """Messages on their way to this worker or in its hands: two batches."""
 RECHECK = 5.0
+GOODBYE = 1.0
+"""Seconds that RabbitMQ may take for each answer once the worker stops."""
 REMIND = 60.0
 """Seconds between two complaints about the same."""
 COUNT = "x-delivery-count"
@@ -81,6 +83,8 @@ class CommandConsumer(Consumer):
     """Consumes for the receiver."""
 
     app: Any
+    connection: Any
+    event_dispatcher: Any
     task_consumer: Any
 
     class Blueprint(Consumer.Blueprint):  # type: ignore[valid-type,misc]  # celery-types says less than it knows
@@ -89,20 +93,44 @@ class CommandConsumer(Consumer):
         default_steps = [step for step in Consumer.Blueprint.default_steps if not step.endswith(":DelayedDelivery")]  # noqa: RUF012
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **{**options, "initial_prefetch_count": PREFETCH})
+        # Workers have nothing to tell each other through RabbitMQ.
+        alone = {"without_mingle": True, "without_gossip": True}
+        super().__init__(*arguments, **{**options, **alone, "initial_prefetch_count": PREFETCH})
         self._settled: deque[Any] = deque()
 
     def connect(self) -> Any:
-        """Connect, and wait until every queue is as it must be."""
-        connection = super().connect()
+        """Connect, and wait until the broker lets us in and every queue is as it must be."""
         told = -REMIND
-        while problem := self._problem(connection):
+        while True:
+            connection, problem = self._connected()
+            if not problem:
+                return connection
             if time.monotonic() - told >= REMIND:
                 told = time.monotonic()
                 log.error("queue.refused", problem=problem, hint="no commands come in until then; open work goes on")
-            maybe_shutdown()
-            time.sleep(RECHECK)
-        return connection
+            again = time.monotonic() + RECHECK
+            while time.monotonic() < again:
+                maybe_shutdown()
+                time.sleep(RECHECK / 20)
+
+    def stop(self) -> None:
+        """Stop; a broker that does not answer holds nobody up."""
+        connections = [one for one in (self.connection, getattr(self.event_dispatcher, "connection", None)) if one]
+        for connection in connections:
+            transport: Any = getattr(connection._connection, "transport", None)  # noqa: SLF001 - there is no other way
+            if transport is not None and transport.sock is not None:
+                transport.sock.settimeout(GOODBYE)
+        if not self.turn(wanted=False):
+            for connection in connections:
+                connection.collect()
+        super().stop()
+
+    def connection_for_write(self, url: Any = None, heartbeat: Any = None) -> Any:
+        """Connect for signs of life: RabbitMQ confirms none while it is short of memory, and Celery would wait."""
+        options = {"confirm_publish": False}
+        return self.ensure_connected(
+            self.app.connection_for_write(url=url, heartbeat=heartbeat, transport_options=options)
+        )
 
     def create_task_handler(self, *_: Any, **__: Any) -> Callable[[Any], None]:
         """Return what is called with each message."""
@@ -129,28 +157,32 @@ class CommandConsumer(Consumer):
             message = self._settled.popleft()
             self._quietly(message.ack)
 
-    def turn(self, *, wanted: bool) -> None:
-        """Go on or stop to take messages."""
-        if self.task_consumer is not None:
-            self._quietly(self.task_consumer.consume if wanted else self.task_consumer.cancel)
+    def turn(self, *, wanted: bool) -> bool:
+        """Go on or stop to take messages; say whether RabbitMQ has answered."""
+        if self.task_consumer is None:
+            return True
+        return self._quietly(self.task_consumer.consume if wanted else self.task_consumer.cancel)
 
-    def _quietly(self, say: Callable[[], object]) -> None:
+    def _quietly(self, say: Callable[[], object]) -> bool:
         try:
             say()
         except (AMQPError, OSError, AttributeError) as error:
             # The connection is gone: Celery notices by itself, and what was in hand comes again.
             log.info("receiver.connection_lost", error=repr(error))
+            return False
+        return True
 
-    def _problem(self, connection: Any) -> str:
-        """Declare all queues; say what the broker has against one."""
-        for queue in self.app.amqp.queues.consume_from.values():
-            channel = connection.channel()
-            try:
-                queue.bind(channel).declare()
-            except ChannelError as error:
-                return refusal(queue.name, error)
-            channel.close()
-        return ""
+    def _connected(self) -> tuple[Any, str]:
+        """Connect and declare all queues; say what the broker has against that."""
+        queue = str(self.app.conf.task_default_queue)
+        try:
+            connection = super().connect()
+            for queue, one in self.app.amqp.queues.consume_from.items():  # noqa: B007 - the last one met its error
+                with connection.channel() as channel:
+                    one.bind(channel).declare()
+        except (ChannelError, NotAllowed) as error:
+            return None, refusal(queue, error)
+        return connection, ""
 
 
 class ChannelLine:
@@ -175,6 +207,5 @@ class ChannelLine:
         await asyncio.to_thread(self._send, delivery.tag.copy())
 
     def _send(self, message: Any) -> None:
-        pool: Any = self._consumer.app.producer_pool
-        with worded(self._queue), pool.acquire(block=True) as producer:
+        with worded(self._queue), producer_of(self._consumer.app) as producer:
             producer.channel.basic_publish(message, routing_key=self._queue, confirm_timeout=CONFIRM)

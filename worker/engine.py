@@ -39,7 +39,7 @@ Ring = Callable[[str], Awaitable[None]]
 
 
 async def silent(_backend: str) -> None:
-    """Ring for nobody: one worker alone needs no bell."""
+    """Ring for nobody: one worker alone needs no bell, and others hear of what is due within a beat."""
 
 
 class Drain:

@@ -17,9 +17,10 @@ from config.celeryconfig import reconcile_queue
 from config.deployment import Deployment
 from config.settings import Settings
 from worker.backends.http import Http
+from worker.broker import send
 from worker.celery import app
 from worker.connection import LoopThread, connect_to
-from worker.engine import Engine
+from worker.engine import Engine, silent
 from worker.errors import NewerFormat, StoreUnavailable, UnknownCancellation
 from worker.inbox import Bell, Commands, Item, Order, Refusal
 from worker.intake import EPOCH, refuse, reject
@@ -38,8 +39,6 @@ CONFLICT = "command_id: it is another command's, with another content"
 SIGNATURE_VERDICTS = {"replayed": replayed, "throttled": throttled}
 STORE_PATIENCE = 10.0
 """Seconds that a message waits for the store before it is tried anew; a Redis broker redelivers after 15."""
-BELL = 5.0
-"""Seconds that a bell may take to reach the broker; then nobody needs it any more."""
 SLICE = 100
 """Commands that are judged in one go: whoever judges for too long looks dead to the others."""
 STOP_LIMIT = 9.0
@@ -105,7 +104,7 @@ class Runtime:
     async def _build(self, configs: Mapping[str, BackendConfig]) -> tuple[Store, Engine, list[Http]]:
         store = store_of(self._settings, configs)
         backends = {name: backend_of(name, config) for name, config in configs.items()}
-        engine = Engine(store, backends, self._settings.slots, self._ring)
+        engine = Engine(store, backends, self._settings.slots, silent if self._settings.amqp_broker else self._ring)
         return store, engine, [backend.calls for backend in backends.values() if isinstance(backend.calls, Http)]
 
     async def _close(self) -> None:
@@ -115,8 +114,8 @@ class Runtime:
     async def _ring(self, backend: str) -> None:
         """Tell other workers that there is more on a backend than this one can take."""
         queue = reconcile_queue(self._settings, backend)
-        bell = partial(app.send_task, queue=queue, expires=5, retry=False, timeout=BELL, confirm_timeout=BELL)
-        await asyncio.to_thread(bell, "worker.reconcile", (backend,))
+        bell = partial(send, expires=5, retry=False)
+        await asyncio.to_thread(bell, app, queue, "worker.reconcile", {"backend": backend})
 
     async def _do(self, items: Sequence[Item]) -> None:
         await self._take([content for item in items if isinstance(item, Commands) for content in item.contents])

@@ -40,7 +40,7 @@ def deployed(node: Node, directory: Path, *options: str) -> Iterator[Place]:
     node.control("set_permissions", "--vhost", vhost, "guest", ".*", ".*", ".*")
     url = node.url(vhost)
     producer = Celery(broker=url, set_as_current=False)
-    producer.conf.task_create_missing_queue_type = "quorum"
+    producer.conf.update(task_create_missing_queue_type="quorum", broker_transport_options={"confirm_publish": True})
     with Embedded(directory / "redis") as server:
         client, broker = redis.Redis.from_url(server.url), {"CELERY_BROKER_URL": url}
         with cell_on(server.url, client, producer, directory, BACKENDS, knobs=KNOBS, more=broker) as cell:

@@ -14,7 +14,6 @@ from acceptance.cell import Cell
 from rabbitmq.node import HOST, Node
 
 BACKENDS = ("ess", "oml", "mrs", "sahara")
-QUEUES = {"commands", *(f"canceller.reconcile.{name}" for name in BACKENDS)}
 
 
 @dataclass

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from rabbitmq.place import QUEUES, Place
+from rabbitmq.place import Place
 
 
-def test_declares_its_queues_as_quorum_queues_and_none_beside_them(place: Place) -> None:
+def test_declares_one_quorum_queue_and_nothing_else_that_lasts(place: Place) -> None:
     place.cell.start_worker().wait_for("ready.")
     queues = place.queues("type", "durable")
 
-    assert {name for name, (kind, _) in queues.items() if kind == "quorum"} == QUEUES
-    assert {durable for name, (_, durable) in queues.items() if name not in QUEUES} <= {"false"}
+    assert queues.pop("commands") == ["quorum", "true"]
+    assert {durable for _, durable in queues.values()} == {"false"}
     assert not place.complaints()
 
 
@@ -77,13 +77,3 @@ def test_stops_within_ten_seconds_with_work_open_and_loses_nothing(place: Place)
     assert worker.process.returncode == 0
     cell.start_worker()
     place.finish(100)
-
-
-def test_a_bell_that_nobody_hears_goes_away(place: Place) -> None:
-    worker = place.cell.start_worker()
-    worker.stop()
-    bell = "canceller.reconcile.ess"
-    for _ in range(5):
-        place.cell.sender.send_task("worker.reconcile", ("ess",), queue=bell, expires=1)
-
-    place.until(lambda: place.queues("messages")[bell] == ["0"])
