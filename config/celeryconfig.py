@@ -1,6 +1,6 @@
 """Celery's settings, derived from ours. Names hold in Celery 5.6.3 and 5.7; the reasons are beside them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
@@ -8,12 +8,10 @@ from kombu import Exchange, Queue
 
 from config.errors import ConfigurationError
 from config.redis_target import REDIS_SCHEMES, RedisTarget, split_url
-from config.settings import Settings
+from config.settings import AMQP_SCHEMES, Settings, scheme_of
 
 COMMAND_TASKS: Final = ("cancel", "delete", "submit", "abort", "attest")
 """The tasks (`worker.<name>`) which arrive on the command queue."""
-
-_AMQP_SCHEMES: Final = ("amqp", "amqps", "pyamqp", "pyamqps")
 
 _REDIS_OPTIONS: Final[dict[str, object]] = {
     # No task runs long, so what a dead worker held may come back after seconds. The restore
@@ -56,13 +54,24 @@ _FIXED: Final[dict[str, object]] = {
     # Threads cannot be terminated, and a repeated command or bell is harmless.
     "worker_cancel_long_running_tasks_on_connection_loss": False,
     "broker_connection_retry_on_startup": True,
+    # A full Redis, or one that forgot a script, or a channel that RabbitMQ closed, ends Celery's consumer otherwise.
+    "broker_channel_error_retry": True,
     # However long Redis is away, the workers are there when it is back.
     "broker_connection_max_retries": None,
 }
 
 
+_QUORUM: Final[dict[str, object]] = {
+    "task_default_queue_type": "quorum",
+    "task_create_missing_queue_type": "quorum",
+    # What a worker has in hand is the receiver's: Celery runs none of it, and must not count it.
+    "worker_enable_prefetch_count_reduction": False,
+    "worker_cancel_long_running_tasks_on_connection_loss": True,
+}
+
+
 def reconcile_queue(settings: Settings, backend: str) -> str:
-    """Name the queue of one backend's bells."""
+    """Name the queue of one backend's bells. RabbitMQ has none: each would be one more thing that can fail."""
     return f"{settings.prefix}.reconcile.{backend}"
 
 
@@ -82,7 +91,7 @@ def celery_settings(settings: Settings, backend_names: Sequence[str] = ()) -> di
             ["REDIS_URL: is required and missing: set it, or start an embedded Redis with `canceller up`"]
         )
     url = settings.broker_url.get_secret_value()
-    quorum = _scheme(url) in _AMQP_SCHEMES
+    quorum = scheme_of(url) in AMQP_SCHEMES
     return {
         **_FIXED,
         "broker_url": broker_url(url),
@@ -90,31 +99,31 @@ def celery_settings(settings: Settings, backend_names: Sequence[str] = ()) -> di
         "broker_read_url": broker_url(url),
         "broker_write_url": broker_url(url),
         "broker_transport_options": _transport_options(url),
-        # A full Redis, or one that forgot a script, ends Celery's consumer otherwise. RabbitMQ's channel errors last.
-        "broker_channel_error_retry": not quorum,
         # One idle thread per reconcile slice, and never none left for the intake.
         "worker_concurrency": 2 * len(backend_names) + 8,
         "task_default_queue": settings.queue,
         "task_queues": list(_queues(settings, backend_names, quorum=quorum)),
         "task_routes": {f"worker.{name}": {"queue": settings.queue} for name in COMMAND_TASKS},
-        **({"task_default_queue_type": "quorum", "task_create_missing_queue_type": "quorum"} if quorum else {}),
+        **(_QUORUM if quorum else {}),
     }
 
 
 def _queues(settings: Settings, backend_names: Sequence[str], *, quorum: bool) -> Iterator[Queue]:
     # As a producer's Celery declares a queue it meets by name: RabbitMQ refuses a second shape.
-    arguments = {"x-queue-type": "quorum"} if quorum else None
+    if quorum:
+        yield _queue(settings.queue, {"x-queue-type": "quorum"})
+        return
     for name in (settings.queue, *(reconcile_queue(settings, backend) for backend in backend_names)):
-        yield Queue(name, Exchange(name), routing_key=name, queue_arguments=arguments)
+        yield _queue(name)
 
 
-def _scheme(url: str) -> str:
-    return url.partition("://")[0].lower()
+def _queue(name: str, arguments: Mapping[str, object] | None = None) -> Queue:
+    return Queue(name, Exchange(name), routing_key=name, queue_arguments=arguments)
 
 
 def _transport_options(url: str) -> dict[str, object]:
-    scheme = _scheme(url)
-    if scheme in _AMQP_SCHEMES:
+    scheme = scheme_of(url)
+    if scheme in AMQP_SCHEMES:
         return {"confirm_publish": True}
     if scheme == "redis+socket":
         return dict(_REDIS_OPTIONS)
@@ -135,7 +144,7 @@ def _sentinel_options(target: RedisTarget) -> dict[str, object]:
 
 def broker_url(url: str) -> str:
     """Say in kombu's words what redis-py's URL means: their schemes and queries differ."""
-    if _scheme(url) not in REDIS_SCHEMES:
+    if scheme_of(url) not in REDIS_SCHEMES:
         return url
     target = RedisTarget.parse(url)
     if target.kind == "sentinel":

@@ -21,6 +21,9 @@ LogLevel = Literal["debug", "info", "warning", "error", "critical"]
 EMBEDDED_URL_FILE: Final = "redis.url"
 """Where a running embedded Redis leaves its address, in the data directory."""
 
+AMQP_SCHEMES: Final = ("amqp", "amqps", "pyamqp", "pyamqps")
+"""The schemes of RabbitMQ."""
+
 _DAY: Final = 86400.0
 _WORD: Final = re.compile(r"[^\s{}]{1,64}")
 
@@ -28,6 +31,11 @@ _WORD: Final = re.compile(r"[^\s{}]{1,64}")
 def process_environment() -> Mapping[str, str]:
     """Give the environment of this process, for those who were handed none."""
     return os.environ
+
+
+def scheme_of(url: str) -> str:
+    """Name the kind of broker that a URL leads to."""
+    return url.partition("://")[0].lower()
 
 
 def _redis_url(value: SecretStr) -> SecretStr:
@@ -150,6 +158,11 @@ class Settings(BaseSettings):
             return self.redis
         url = _text(self.celery_broker_url)
         return RedisTarget.parse(url) if split_url(url).scheme in REDIS_SCHEMES else None
+
+    @property
+    def amqp_broker(self) -> bool:
+        """Whether the broker is a RabbitMQ."""
+        return self.celery_broker_url is not None and scheme_of(_text(self.celery_broker_url)) in AMQP_SCHEMES
 
     def discovered(self) -> Self:
         """Give the same settings, with the embedded Redis where `REDIS_URL` is not set and one has left its address.

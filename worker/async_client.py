@@ -13,6 +13,7 @@ from typing import Any, Self
 from celery import Celery
 
 from config.settings import Settings
+from worker.broker import send
 from worker.celery import producer
 from worker.connection import connect
 from worker.dead_letters import DeadLetter, DeadLetters
@@ -240,7 +241,7 @@ class AsyncClient:
         return AsyncCancellation(self, fields["command_id"], after, (fields["backend"], str(fields["job_id"])))
 
     async def _task(self, name: str, kwargs: Mapping[str, Any]) -> None:
-        await asyncio.to_thread(self._sender.send_task, name, kwargs=dict(kwargs), queue=self._queue)
+        await asyncio.to_thread(send, self._sender, self._queue, name, kwargs)
 
     async def _next_events(self, reference: str, position: str, seconds: float) -> str:
         """Wait for the next events and return the position behind them; raise if they refuse the command."""

@@ -32,7 +32,7 @@ FEW = 20
 
 
 async def silent(_backend: str) -> None:
-    """Ring for nobody: one worker alone needs no bell."""
+    """Ring for nobody: one worker alone needs no bell, and others hear of what is due within a beat."""
 
 
 class Engine:

@@ -41,3 +41,11 @@ class UnknownCancellation(Permanent):
 
 class NewerFormat(Permanent):
     """A record was written by a newer version; it is left alone."""
+
+
+class BrokerUnavailable(Temporary):
+    """The broker did not confirm a message in time; sending the same command id again is harmless."""
+
+
+class BrokerRefused(Permanent):
+    """The broker does not take messages as they are sent to it; the text says why, and the way out."""

@@ -74,6 +74,30 @@ class Refusal:
 Item = Commands | Order | Bell | Refusal
 
 
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """A message as AMQP brings it: its body as bytes, all else beside it."""
+
+    body: bytes
+    headers: Mapping[str, Any]
+    content_type: str | None = None
+    content_encoding: str | None = None
+
+    @property
+    def raw(self) -> bytes:
+        """All of it as one text, without what only this delivery has; two deliveries of a message are the same."""
+        whole = {
+            "headers": {name: value for name, value in self.headers.items() if not name.startswith("x-")},
+            "content-type": self.content_type,
+            "content-encoding": self.content_encoding,
+            "body": self.body.decode("utf-8", "backslashreplace"),
+        }
+        try:
+            return json.dumps(whole, default=repr).encode()
+        except (ValueError, TypeError, RecursionError) as error:
+            return json.dumps({**whole, "headers": f"unreadable: {type(error).__name__}"}).encode()
+
+
 def read(task: str, message_id: str, args: object, kwargs: object) -> Item:
     """Say what a task message asks for."""
     if not isinstance(args, list | tuple) or not isinstance(kwargs, Mapping):
@@ -125,16 +149,29 @@ def decode(raw: bytes) -> Item:
 
     What can't be read is a refusal, named by the digest of its bytes.
     """
-    unnamed = digest(raw)
     try:
         envelope = json.loads(raw)
-        headers, properties = envelope["headers"], envelope["properties"]
-        if envelope.get("content-type") != "application/json":
-            return unreadable(raw, f"its content type is {envelope.get('content-type')!r:.60}, and only JSON is taken")
-        content = json.loads(_body(envelope["body"], headers, properties, envelope.get("content-encoding")))
-        return _task(headers, content, unnamed)
+        body = _bytes(envelope["body"], envelope["properties"])
+        parcel = Parcel(body, envelope["headers"], envelope.get("content-type"), envelope.get("content-encoding"))
+        return _opened(parcel, raw)
     except Exception as error:  # noqa: BLE001 - whatever a stranger's bytes may raise, they are refused
         return unreadable(raw, f"{type(error).__name__}: {error!s:.200}")
+
+
+def open_parcel(parcel: Parcel) -> Item:
+    """Read a message as kombu's AMQP transport wrote it; what can't be read is a refusal, as in `decode`."""
+    raw = parcel.raw
+    try:
+        return _opened(parcel, raw)
+    except Exception as error:  # noqa: BLE001 - whatever a stranger's bytes may raise, they are refused
+        return unreadable(raw, f"{type(error).__name__}: {error!s:.200}")
+
+
+def _opened(parcel: Parcel, raw: bytes) -> Item:
+    if parcel.content_type != "application/json":
+        return unreadable(raw, f"its content type is {parcel.content_type!r:.60}, and only JSON is taken")
+    text = _text(parcel.body, parcel.headers.get("compression"), parcel.content_encoding)
+    return _task(parcel.headers, json.loads(text), digest(raw))
 
 
 def unreadable(raw: bytes, why: str) -> Refusal:
@@ -147,10 +184,13 @@ def digest(raw: bytes) -> str:
     return hashlib.sha256(raw).hexdigest()[:32]
 
 
-def _body(body: str, headers: Mapping[str, Any], properties: Mapping[str, Any], encoding: str | None) -> str:
-    data = base64.b64decode(body) if properties.get("body_encoding") == "base64" else body.encode()
-    if headers.get("compression"):
-        data = _decompressed(data, headers["compression"])
+def _bytes(body: str, properties: Mapping[str, Any]) -> bytes:
+    return base64.b64decode(body) if properties.get("body_encoding") == "base64" else body.encode()
+
+
+def _text(data: bytes, compression: str | None, encoding: str | None) -> str:
+    if compression:
+        data = _decompressed(data, compression)
     return data.decode(encoding if encoding in {"utf-8", "ascii", "us-ascii"} else "utf-8")
 
 

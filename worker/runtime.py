@@ -7,7 +7,7 @@ import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from typing import TypeVar
 
 import structlog
@@ -17,12 +17,14 @@ from config.celeryconfig import reconcile_queue
 from config.deployment import Deployment
 from config.settings import Settings
 from worker.backends.http import Http
+from worker.broker import send
 from worker.celery import app
 from worker.connection import LoopThread, connect_to
-from worker.engine import Engine
+from worker.engine import Engine, silent
 from worker.errors import NewerFormat, StoreUnavailable, UnknownCancellation
 from worker.inbox import Bell, Commands, Item, Order, Refusal
 from worker.intake import EPOCH, refuse, reject
+from worker.receiver import Receiver
 from worker.signing import Refused, out_of_reach, replayed, throttled
 from worker.store import Store
 from worker.taker import Taker
@@ -36,9 +38,7 @@ Result = TypeVar("Result")
 CONFLICT = "command_id: it is another command's, with another content"
 SIGNATURE_VERDICTS = {"replayed": replayed, "throttled": throttled}
 STORE_PATIENCE = 10.0
-"""Seconds that a message waits for the store before it goes back; a Redis broker redelivers after 15."""
-QUORUM_PATIENCE = 1200.0
-"""The same with another broker: RabbitMQ's quorum queues drop a message that came back 20 times."""
+"""Seconds that a message waits for the store before it is tried anew; a Redis broker redelivers after 15."""
 SLICE = 100
 """Commands that are judged in one go: whoever judges for too long looks dead to the others."""
 STOP_LIMIT = 9.0
@@ -51,14 +51,19 @@ class Runtime:
     def __init__(self, settings: Settings, deployment: Deployment) -> None:
         configs = deployment.backends
         self._settings = settings
-        self._patience = STORE_PATIENCE if settings.redis_broker is not None else QUORUM_PATIENCE
         self._intake = intake_of(configs, deployment.producers)
         self._loop = LoopThread("canceller", fast=settings.transport == "fast")
         self._store, self._engine, self._https = self._loop.call(self._build(configs))
-        self._taker: Taker | None = None
+        self._door: Taker | Receiver | None = None
+
+    @property
+    def receiver(self) -> Receiver:
+        """The door to RabbitMQ."""
+        assert isinstance(self._door, Receiver)  # noqa: S101 - only RabbitMQ's consumer asks
+        return self._door
 
     def start(self) -> None:
-        """Start working on what is due, and taking in commands where the broker is a Redis."""
+        """Start working on what is due, and taking in commands where the broker is a Redis or a RabbitMQ."""
         self._loop.call(self._start())
 
     def stop(self, grace: float = 5.0) -> None:
@@ -85,18 +90,21 @@ class Runtime:
         broker = self._settings.redis_broker
         if broker is not None:
             redis = connect_to(broker)
-            self._taker = Taker(redis, self._settings.queue, self._engine.worker, self._do, self._store.fullness)
-            await self._taker.start()
+            self._door = Taker(redis, self._settings.queue, self._engine.worker, self._do, self._store.fullness)
+        elif self._settings.amqp_broker:
+            self._door = Receiver(self._do, self._store.fullness)
+        if self._door is not None:
+            await self._door.start()
 
     async def _stop(self, grace: float) -> None:
-        if self._taker is not None:
-            await self._taker.stop()
+        if self._door is not None:
+            await self._door.stop()
         await self._engine.stop(grace)
 
     async def _build(self, configs: Mapping[str, BackendConfig]) -> tuple[Store, Engine, list[Http]]:
         store = store_of(self._settings, configs)
         backends = {name: backend_of(name, config, self._settings.transport) for name, config in configs.items()}
-        engine = Engine(store, backends, self._settings.slots, self._ring)
+        engine = Engine(store, backends, self._settings.slots, silent if self._settings.amqp_broker else self._ring)
         return store, engine, [backend.calls for backend in backends.values() if isinstance(backend.calls, Http)]
 
     async def _close(self) -> None:
@@ -106,7 +114,8 @@ class Runtime:
     async def _ring(self, backend: str) -> None:
         """Tell other workers that there is more on a backend than this one can take."""
         queue = reconcile_queue(self._settings, backend)
-        await asyncio.to_thread(app.send_task, "worker.reconcile", (backend,), queue=queue, expires=5, retry=False)
+        bell = partial(send, expires=5, retry=False)
+        await asyncio.to_thread(bell, app, queue, "worker.reconcile", {"backend": backend})
 
     async def _do(self, items: Sequence[Item]) -> None:
         await self._take([content for item in items if isinstance(item, Commands) for content in item.contents])
@@ -192,7 +201,7 @@ class Runtime:
 
     async def _patiently(self, work: Callable[[], Awaitable[Result]]) -> Result:
         """Try again while Redis is away, until the broker would redeliver the message anyway."""
-        deadline = asyncio.get_running_loop().time() + self._patience
+        deadline = asyncio.get_running_loop().time() + STORE_PATIENCE
         while True:
             try:
                 return await work()

@@ -9,8 +9,9 @@ own list only once all that it asks for is stored. What a dead worker had taken 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, cast
 
 import structlog
@@ -18,9 +19,10 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from worker.connection import ended
-from worker.errors import NewerFormat, StoreUnavailable
-from worker.inbox import Item, decode, unreadable
+from worker.errors import StoreUnavailable
+from worker.inbox import Item, decode
 from worker.scripts import Script, source
+from worker.settling import Fullness, Handle, Room, settle
 
 log = structlog.get_logger(__name__)
 
@@ -29,6 +31,8 @@ BATCH_BYTES = 4 * 1024 * 1024
 """How much one batch may hold: a worker that reads for too long looks dead to the others."""
 BLOCK = 1
 """Seconds that a worker waits for a message before it looks at the other priorities."""
+BREATH = 0.002
+"""Seconds that the first calls of a message that came alone have to themselves before the next is asked for."""
 BEAT_LIFE = 4.0
 RETRY = 0.5
 FAREWELL = 1.0
@@ -36,11 +40,13 @@ FAREWELL = 1.0
 PRIORITIES = ("", "\x06\x163", "\x06\x166", "\x06\x169")
 """The suffixes of a queue's lists in kombu's Redis transport (`priority_steps` 0, 3, 6, 9; 0 is the most urgent)."""
 
-Handle = Callable[[Sequence[Item]], Awaitable[None]]
-Fullness = Callable[[], Awaitable[float]]
 
-FULL = 0.9
-"""The share of the store's memory over which nothing new is taken in, so that open work can still be written."""
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """One message, as it lies in the list of the worker that took it."""
+
+    raw: bytes
+    item: Item
 
 
 class Taker:
@@ -53,11 +59,11 @@ class Taker:
         self._name = name
         self._list = f"{self._prefix}:{name}"
         self._handle = handle
-        self._fullness = fullness
-        self._full = False
+        self._room = Room(fullness)
         self._take = Script(redis, source("take"))
         self._return = Script(redis, source("return"))
         self._tasks: list[asyncio.Task[None]] = []
+        self._settled: tuple[bytes, ...] = ()
         self._stopping = False
 
     async def start(self) -> None:
@@ -76,13 +82,15 @@ class Taker:
         await ended(self._tasks)
         with suppress(RedisError, OSError, TimeoutError):
             async with asyncio.timeout(FAREWELL):
+                await self._let_go()
                 await self._redis.delete(f"{self._list}:beat")
         await self._redis.aclose()
 
     async def _run(self) -> None:
         while not self._stopping:
             try:
-                if self._full:
+                if self._room.full:
+                    await self._let_go()
                     await asyncio.sleep(RETRY)
                 elif not await self._take_batch():
                     await self._take_next()
@@ -99,67 +107,42 @@ class Taker:
         raw: bytes | None = await cast("Awaitable[Any]", waiting)
         if raw is not None:
             await self._settle_all([raw])
+            await asyncio.sleep(BREATH)
 
     async def _take_batch(self) -> bool:
-        """Take and settle one batch; what an earlier try left unsettled comes with it."""
+        """Take and settle one batch; what was settled before leaves our list, what was not comes with it."""
         keys = [self._list, f"{self._prefix}:takers", *(self._queue + suffix for suffix in PRIORITIES)]
-        taken: list[bytes] = await self._take(keys=keys, args=[self._name, BATCH, BATCH_BYTES])
+        taken: list[bytes] = await self._take(keys=keys, args=[self._name, BATCH, BATCH_BYTES, *self._settled])
+        self._settled = ()
         if taken:
             await self._settle_all(taken)
         return bool(taken)
 
     async def _settle_all(self, taken: Sequence[bytes]) -> None:
-        await self._settle([(raw, decode(raw)) for raw in reversed(taken)])
-        await self._let_go(taken)
+        await settle([Taken(raw, decode(raw)) for raw in reversed(taken)], self._handle, self._give_back)
+        self._settled = tuple(reversed(taken))
 
-    async def _let_go(self, settled: Sequence[bytes]) -> None:
+    async def _let_go(self) -> None:
         """Remove just what was settled: a wait that was cut off may have put a later message beside it."""
         pipe = self._redis.pipeline(transaction=False)
-        for raw in reversed(settled):
+        for raw in self._settled:
             pipe.lrem(self._list, -1, cast("Any", raw))
         await pipe.execute()
+        self._settled = ()
 
-    async def _settle(self, messages: Sequence[tuple[bytes, Item]]) -> None:
-        try:
-            await self._handle([item for _, item in messages])
-        except StoreUnavailable:
-            raise
-        except Exception:
-            # No message may stop those behind it: one by one, and what fails by itself is refused.
-            log.exception("taker.batch_failed", messages=len(messages))
-            for raw, item in messages:
-                await self._settle_alone(raw, item)
-
-    async def _settle_alone(self, raw: bytes, item: Item) -> None:
-        try:
-            await self._handle([item])
-        except StoreUnavailable:
-            raise
-        except NewerFormat as error:
-            log.warning("taker.left_to_newer_worker", error=str(error))
-            await cast("Awaitable[Any]", self._redis.lpush(self._queue, raw))
-        except Exception as error:
-            log.exception("taker.message_failed")
-            await self._handle([unreadable(raw, f"{type(error).__name__} while it was taken in")])
+    async def _give_back(self, message: Taken) -> None:
+        await cast("Awaitable[Any]", self._redis.lpush(self._queue, message.raw))
 
     async def _keep_beating(self) -> None:
         while not self._stopping:  # redis-py may swallow a cancellation
             try:
-                self._mind(await self._fullness())
+                await self._room.look()
                 await self._beat()
             except (RedisError, OSError, StoreUnavailable) as error:
                 log.warning("taker.unavailable", error=f"{type(error).__name__}: {error}")
             except Exception:
                 log.exception("taker.failed")
             await asyncio.sleep(BEAT_LIFE / 4)
-
-    def _mind(self, fullness: float) -> None:
-        """Stop taking in while the store is nearly full, and say so."""
-        if (fullness > FULL) is self._full:
-            return
-        self._full = not self._full
-        event = "intake.paused" if self._full else "intake.resumed"
-        log.warning(event, used=round(fullness, 3), reason=f"nothing new is taken in over {FULL:.0%} of maxmemory")
 
     async def _beat(self) -> None:
         keys = [f"{self._prefix}:takers", self._queue]

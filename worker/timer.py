@@ -13,6 +13,7 @@ from config.celeryconfig import celery_settings
 from config.errors import ConfigurationError
 from config.settings import Settings
 from worker.celery import app
+from worker.consumer import CommandConsumer
 from worker.runtime import runtime
 from worker.wiring import backends_of
 
@@ -23,6 +24,8 @@ def prepare(conf: Any, **_: Any) -> None:
     try:
         settings = Settings.load().discovered()
         conf.update(celery_settings(settings, list(backends_of(settings))))
+        if settings.amqp_broker:
+            conf.worker_consumer = "worker.consumer:CommandConsumer"
     except ConfigurationError as error:
         sys.stderr.write(f"canceller: the configuration has mistakes:\n{error}\n")
         raise SystemExit(2) from None
@@ -57,9 +60,11 @@ class Timer(bootsteps.StartStopStep):
         spare_the_collector()
         runtime().start()
 
-    def stop(self, parent: Any) -> None:  # noqa: ARG002 - Celery's signature
+    def stop(self, parent: Any) -> None:
         """Take nothing new, let open calls end for 5 s."""
         runtime().stop()
+        if isinstance(parent.consumer, CommandConsumer):
+            parent.consumer.acknowledge()
 
 
 app.steps["worker"].add(Timer)

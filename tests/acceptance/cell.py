@@ -186,8 +186,12 @@ def cell_on(
     backends: str,
     clock: Clock | None = None,
     knobs: Mapping[str, Any] | None = None,
+    more: Mapping[str, str] | None = None,
 ) -> Iterator[Cell]:
-    """Run a deployment on a Redis that somebody else runs; `client` and `sender` are closed with it."""
+    """Run a deployment on a Redis that somebody else runs; `client` and `sender` are closed with it.
+
+    `more` is what its environment has beside that.
+    """
     loop = LoopThread("simulator")
     simulator = Simulator(clock=clock, knobs=knobs)
     loop.call(simulator.start())
@@ -197,6 +201,7 @@ def cell_on(
         backends = backends.replace(f"{{{system}}}", base)
     file.write_text(backends)
     env = {**os.environ, "REDIS_URL": url, "CANCELLER_BACKENDS": str(file), "CANCELLER_LOG_FORMAT": "json"}
+    env |= more or {}
     one = Cell(url, directory, simulator, loop, env, client, sender)
     try:
         yield one

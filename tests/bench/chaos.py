@@ -19,12 +19,14 @@ from typing import Any
 
 import psutil
 
+from tests.bench.chaos_broker import Broker, broker_of
 from tests.bench.chaos_plan import ENV, PLACES, plan, write_backends
 from tests.bench.chaos_recovery import Recovery
 from tests.bench.chaos_report import MUST_BE_ZERO, Run, as_json, judge, show
 from tests.bench.chaos_sender import Sender
 from tests.bench.chaos_sim import Remote
 from tests.bench.chaos_world import Reader, Server, Worker, environment
+from tests.rabbitmq.node import NoRabbitMQ
 
 AHEAD = 300
 RETIRE_AFTER = 20.0
@@ -43,6 +45,7 @@ class Chaos:
     directory: Path
     dice: random.Random
     server: Server
+    broker: Broker
     sim: Remote
     sender: Sender
     reader: Reader
@@ -168,7 +171,7 @@ class Chaos:
         return faults_off
 
     def left(self) -> dict[str, int]:
-        """Return what Redis still holds of open work."""
+        """Return what Redis and the broker still hold of open work."""
         keys = {f"{{canceller}}:{kind}:{place.name}": kind for kind in ("open", "claims") for place in PLACES}
         names = [
             *(f"{{canceller}}:due:{place.name}:{lane}{kind}" for place in PLACES for lane in "ib" for kind in "fp"),
@@ -181,10 +184,8 @@ class Chaos:
                 found[name] = client.hlen(name)
             for name in names:
                 found[name] = client.zcard(name)
-            for name in ("commands", *client.scan_iter("commands.taken:*")):
-                text = name.decode() if isinstance(name, bytes) else name
-                found[text] = client.llen(text) if client.type(text) == b"list" else 0
-        return {name: count for name, count in found.items() if count}
+        open_ = {name: count for name, count in found.items() if count}
+        return open_ or {name: count for name, count in self.broker.waiting().items() if count}
 
     def _check_workers(self) -> None:
         for worker in self.workers:
@@ -214,7 +215,7 @@ class Chaos:
         for name, pid in pids.items():
             times = psutil.Process(pid).cpu_times()
             self.cpu[name] += times.user + times.system
-        return {name: round(seconds, 1) for name, seconds in self.cpu.items()}
+        return {name: round(seconds, 1) for name, seconds in {**self.cpu, **self.broker.spent()}.items()}
 
     def read_logs(self) -> dict[str, int]:
         """Count the warnings and errors that the workers logged."""
@@ -238,16 +239,22 @@ class Chaos:
 def run(options: argparse.Namespace, directory: Path) -> dict[str, Any]:
     """Make a deployment, torment it, and judge it."""
     server = Server(directory / "redis", "always" if options.kill_redis else "everysec")
+    try:
+        broker = broker_of(options.broker, server, directory)
+    except BaseException:
+        server.stop()
+        raise
     sim = Remote(options.seed, finished=options.intake)
-    env = environment(server, write_backends(directory, sim.roots, options.in_flight), ENV)
+    env = environment(server, write_backends(directory, sim.roots, options.in_flight), {**ENV, **broker.env})
     rate = 0.0 if options.intake else options.rate
     chaos = Chaos(
         options,
         directory,
         random.Random(options.seed),  # noqa: S311 - repeatable dice
         server,
+        broker,
         sim,
-        Sender(server.url, options.seed, rate, finished=options.intake),
+        Sender(broker.producer, options.seed, rate, finished=options.intake),
         Reader(server),
         Recovery(server),
     )
@@ -263,7 +270,9 @@ def run(options: argparse.Namespace, directory: Path) -> dict[str, Any]:
         chaos.recovery.stop()
         chaos.reader.stop()
         sim.stop()
+        broker.stop()
         server.stop()
+    notes["broker"] = options.broker
     notes["warnings and errors in the logs"] = chaos.read_logs()
     chaos.problems += [("failures of the bench", error) for error in chaos.reader.errors]
     notes["kills whose claims could not be read"] = chaos.recovery.skipped
@@ -286,6 +295,12 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10_000))
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--kill-redis", action="store_true", help="kill Redis too; it runs with appendfsync always")
+    parser.add_argument(
+        "--broker",
+        choices=("redis", "amqp"),
+        default="redis",
+        help="amqp: a RabbitMQ node of its own carries the commands",
+    )
     parser.add_argument("--intake", action="store_true", help="bursts of 600 commands for jobs that have ended")
     parser.add_argument("--max-open", type=int, default=6000, help="the sender waits while more are unfinished")
     parser.add_argument("--in-flight", type=int, default=24, help="calls at once per backend, of all workers")
@@ -295,7 +310,11 @@ def main() -> int:
     if options.intake:
         options.faults = 0.0
     directory = Path(tempfile.mkdtemp(prefix="chaos", dir="/tmp"))
-    report = run(options, directory)
+    try:
+        report = run(options, directory)
+    except NoRabbitMQ as error:
+        sys.stderr.write(f"--broker amqp: {error}\n")
+        return 2
     show(report)
     if options.json:
         options.json.write_text(json.dumps(report, indent=1, default=str))

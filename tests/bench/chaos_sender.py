@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import signal
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from celery import Celery
@@ -15,10 +16,11 @@ EVERY, OF = 20, 100
 """So many commands of a hundred go out together in one `worker.submit`."""
 
 
-def main(shared: Any, broker: str, seed: int, rate: float, finished: bool) -> None:  # noqa: FBT001 - a process's
+def main(shared: Any, settings: Mapping[str, Any], seed: int, rate: float, finished: bool) -> None:  # noqa: FBT001 - a process's
     """Send commands up to `shared.limit`, at a steady rate, until told to stop."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    app = Celery(broker=broker, set_as_current=False)
+    app = Celery(set_as_current=False)
+    app.conf.update(settings)
     started, base = time.monotonic(), 0
     while not shared["stop"].is_set():
         index = shared["sent"].value
@@ -61,15 +63,14 @@ def _until_sent(app: Celery, task: str, task_id: str, kwargs: dict[str, Any]) ->
 class Sender:
     """The sending process, seen from the bench's own."""
 
-    def __init__(self, url: str, seed: int, rate: float, *, finished: bool) -> None:
+    def __init__(self, settings: Mapping[str, Any], seed: int, rate: float, *, finished: bool) -> None:
         context = multiprocessing.get_context("spawn")
         self._shared: dict[str, Any] = {
             "sent": context.Value("q", 0),
             "limit": context.Value("q", 0),
             "stop": context.Event(),
         }
-        broker = url.replace("unix://", "redis+socket://")
-        args = (self._shared, broker, seed, rate, finished)
+        args = (self._shared, settings, seed, rate, finished)
         self._process = context.Process(target=main, args=args, daemon=True)
 
     def start(self) -> None:

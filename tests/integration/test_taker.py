@@ -199,7 +199,7 @@ async def test_takes_nothing_while_the_store_is_nearly_full(redis: Redis, desk: 
         return fullness[0]
 
     one = Taker(Redis(connection_pool=redis.connection_pool), "commands", "w1", desk.handle, used)
-    one._mind(await used())
+    await one._room.look()
     await one.start()
     await send(sender, "worker.cancel", kwargs=COMMAND)
     await one._beat()
@@ -220,9 +220,20 @@ async def test_what_came_beside_a_settled_batch_stays(redis: Redis, desk: Desk, 
 
     one._handle = cut_off
     await one._take_batch()
+    await one._let_go()
 
     assert len(desk.items) == 1
     assert await redis.llen("commands.taken:w1") == 1  # type: ignore[misc]
+
+
+async def test_what_was_settled_leaves_the_list_with_the_next_take(redis: Redis, desk: Desk, sender: Celery) -> None:
+    one = Taker(Redis(connection_pool=redis.connection_pool), "commands", "w1", desk.handle, roomy)
+    await send(sender, "worker.cancel", kwargs=COMMAND)
+    await one._take_batch()
+
+    assert not await one._take_batch()
+    assert await redis.llen("commands.taken:w1") == 0  # type: ignore[misc]
+    assert len(desk.items) == 1
 
 
 async def test_a_taker_that_dies_before_its_first_beat_is_known(redis: Redis, desk: Desk, sender: Celery) -> None:

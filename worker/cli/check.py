@@ -19,6 +19,7 @@ from worker.cli.exits import Exit
 from worker.cli.findings import Finding, Verdict, redis_findings
 from worker.cli.options import BackendsFile, Json
 from worker.cli.output import Output
+from worker.cli.rabbit import rabbit_findings
 from worker.connection import connect
 from worker.errors import CancellerError
 from worker.model import Answer, AnswerKind, Job, JobState, Observation
@@ -30,7 +31,7 @@ STRANGERS = ("canceller-check-no-such-job", "0")
 
 
 def check(*, backends: BackendsFile = None, json: Json = False) -> None:
-    """Check settings, backends file, Redis and every backend, and say what a crash would lose.
+    """Check settings, backends file, Redis, RabbitMQ and every backend, and say what a crash would lose.
 
     Each backend is asked about a job that can't exist, which changes nothing. Exit 0 when nothing is wrong, 1 when
     something is, 2 when the configuration has mistakes.
@@ -51,8 +52,10 @@ def _tell(findings: Sequence[Finding], output: Output) -> None:
 
 
 async def _look_around(settings: Settings, configs: Mapping[str, BackendConfig]) -> list[Finding]:
-    """Look at Redis, then at all backends at once."""
+    """Look at Redis and RabbitMQ, then at all backends at once."""
     found = await _redis(settings)
+    if settings.amqp_broker:
+        found += await asyncio.to_thread(rabbit_findings, settings)
     return found + await asyncio.gather(*(_backend(name, config, settings) for name, config in configs.items()))
 
 

@@ -198,3 +198,12 @@ def test_the_environment_of_the_process_does_not_leak_in(monkeypatch: pytest.Mon
     monkeypatch.setenv("CANCELLER_QUEUE", "of-the-process")
 
     assert Settings.load({}).queue == "commands"
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [("amqp://h//", True), ("AMQPS://h//", True), ("pyamqp://h", True), ("redis://h", False), ("sqs://", False)],
+)
+def test_it_is_known_whether_the_broker_is_a_rabbitmq(url: str, expected: bool) -> None:  # noqa: FBT001 - pytest's
+    assert Settings.load({"REDIS_URL": "redis://h", "CELERY_BROKER_URL": url}).amqp_broker is expected
+    assert not Settings.load({"REDIS_URL": "redis://h"}).amqp_broker

@@ -1,0 +1,70 @@
+"""A deployment whose broker is RabbitMQ, and what its tests ask of that."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import amqp
+from acceptance.cell import Cell
+from rabbitmq.node import HOST, Node
+
+BACKENDS = ("ess", "oml", "mrs", "sahara")
+
+
+@dataclass
+class Place:
+    """A deployment on a virtual host of its own."""
+
+    node: Node
+    vhost: str
+    url: str
+    cell: Cell
+
+    def queues(self, *columns: str) -> dict[str, list[str]]:
+        """Return what RabbitMQ says about each queue."""
+        rows = self.node.control("list_queues", "--vhost", self.vhost, "name", *columns)
+        return {name: values for name, *values in rows}
+
+    def waiting(self) -> int:
+        """Count the messages in the command queue and in workers' hands."""
+        return int(self.queues("messages")["commands"][0])
+
+    @contextmanager
+    def channel(self) -> Iterator[amqp.Channel]:
+        """Open a bare channel, with confirms."""
+        host = f"{HOST}:{self.node.port}"
+        with amqp.Connection(host, virtual_host=self.vhost, confirm_publish=True) as connection:
+            yield connection.channel()
+
+    def publish(self, *messages: amqp.Message) -> None:
+        """Send messages that no Celery has made."""
+        with self.channel() as channel:
+            for message in messages:
+                channel.basic_publish(message, routing_key="commands")
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return what the workers have logged."""
+        lines = [line for log in self.cell.directory.glob("worker*.log") for line in log.read_text().splitlines()]
+        return [json.loads(line) for line in lines if line.startswith("{")]
+
+    def complaints(self) -> list[dict[str, Any]]:
+        """Return what the workers have logged as a warning or worse."""
+        return [one for one in self.records() if one["level"] not in {"info", "debug"}]
+
+    def until(self, done: Callable[[], bool], seconds: float = 60) -> None:
+        """Wait until something holds, reading events meanwhile."""
+        deadline = time.monotonic() + seconds
+        while not done():
+            assert time.monotonic() < deadline, f"not reached in {seconds} s\n{self.cell.logs()}"
+            self.cell.read(0.2)
+
+    def finish(self, count: int) -> None:
+        """Wait until so many cancellations have ended, and check that nothing is left."""
+        self.cell.wait_finished(count)
+        self.cell.check_sequences()
+        self.until(lambda: self.waiting() == 0)

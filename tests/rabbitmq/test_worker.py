@@ -1,0 +1,79 @@
+"""`celery -A worker worker` with RabbitMQ as the broker."""
+
+from __future__ import annotations
+
+import pytest
+from rabbitmq.place import Place
+
+
+def test_declares_one_quorum_queue_and_nothing_else_that_lasts(place: Place) -> None:
+    place.cell.start_worker().wait_for("ready.")
+    queues = place.queues("type", "durable")
+
+    assert queues.pop("commands") == ["quorum", "true"]
+    assert {durable for _, durable in queues.values()} == {"false"}
+    assert not place.complaints()
+
+
+def test_takes_in_what_any_celery_client_sends(place: Place) -> None:
+    cell = place.cell
+    for number in range(1, 1301):
+        cell.simulator.add_job("ess", number, "finished")
+    cell.start_worker()
+    for number in range(1, 301):
+        cell.send("cancel" if number % 3 else "delete", backend="ess", job_id=number)
+    cell.send("submit", commands=[{"verb": "cancel", "backend": "ess", "job_id": 301 + at} for at in range(1000)])
+    place.finish(1300)
+
+    assert {event["outcome"] for event in cell.of("finished")} == {"already_finished", "deleted"}
+    assert not place.complaints()
+
+
+def test_does_what_an_operator_orders(place: Place) -> None:
+    cell = place.cell
+    cell.simulator.add_job("ess", 1, "stuck")
+    cell.start_worker()
+    command_id = cell.send("cancel", backend="ess", job_id=1)
+    cell.wait_until(lambda: len(cell.of("cancel_sent")) == 1)
+    order = {"id": command_id, "by": "ops", "reason": "a mistake"}
+    cell.sender.send_task("worker.abort", kwargs=order, queue="commands")
+    place.finish(1)
+
+    assert cell.finished("ess", "1")["outcome"] == "aborted"
+
+
+def test_an_eta_or_an_expiry_of_celerys_delays_and_drops_nothing(place: Place) -> None:
+    cell = place.cell
+    for number in (1, 2):
+        cell.simulator.add_job("ess", number, "finished")
+    cell.start_worker()
+    command = {"backend": "ess", "job_id": 1}
+    cell.sender.send_task("worker.cancel", kwargs=command, queue="commands", countdown=3600)
+    past = {"expires": "2020-01-01T00:00:00+00:00"}
+    cell.sender.send_task("worker.cancel", kwargs={**command, "job_id": 2}, queue="commands", headers=past)
+    place.finish(2)
+
+
+@pytest.mark.parametrize("options", [("-P", "prefork", "-c", "2"), ("-P", "solo"), ("-Q", "commands")], ids=" ".join)
+def test_works_however_celery_is_told_to_run(place: Place, options: tuple[str, ...]) -> None:
+    for number in range(1, 51):
+        place.cell.simulator.add_job("ess", number)
+        place.cell.send("cancel", backend="ess", job_id=number)
+    place.cell.start_worker(*options)
+    place.finish(50)
+
+
+def test_stops_within_ten_seconds_with_work_open_and_loses_nothing(place: Place) -> None:
+    cell = place.cell
+    for number in range(1, 101):
+        cell.simulator.add_job("ess", number, cancels_after=3.0)
+    cell.simulator.add_fault("hang", system="ess", verb="look", times=5)
+    worker = cell.start_worker()
+    for number in range(1, 101):
+        cell.send("cancel", backend="ess", job_id=number)
+    cell.wait_until(lambda: len(cell.of("cancel_sent")) >= 50)
+
+    assert worker.stop(seconds=15) < 10
+    assert worker.process.returncode == 0
+    cell.start_worker()
+    place.finish(100)
