@@ -96,6 +96,7 @@ class End:
 class Progress:
     """What a cancellation has done and seen so far; only a pass writes it.
 
+    `looked_at` is when the latest look that showed something began: what came later it may not have seen.
     `sent` is keyed by `sent_key`. `waits` counts the waits since something last changed.
     `held` keeps which reasons of a shut force gate were told. `next` says in words what comes next.
     """
@@ -139,6 +140,11 @@ class Cancellation:
     progress: Progress = field(default_factory=Progress)
     params: Mapping[str, str] = field(default_factory=dict)
     traceparent: str | None = None
+
+    def seen_at(self, now: datetime) -> datetime:
+        """Return the moment up to which the latest look may have seen what happened."""
+        looked_at = self.progress.looked_at
+        return now if looked_at is None else min(now, looked_at)
 
     @property
     def job(self) -> Job:

@@ -173,8 +173,8 @@ def _force_or_wait(cancellation: Cancellation, seen: Observation, policy: Policy
 def _send_or_wait(cancellation: Cancellation, action: Action, policy: Policy, now: datetime) -> Decision:
     """Make a changing call unless an earlier try of it forbids that, for now or for good.
 
-    An accepted call is never repeated. One that went unanswered may be, `poll.first` later at the
-    earliest, since this pass's look still shows the job untouched. One that was turned down with
+    An accepted call is never repeated. One that went unanswered may be, once a look that began
+    `poll.first` later at the earliest still shows the job untouched. One that was turned down with
     nothing done may be after a pause that grows.
     """
     sent = cancellation.progress.sent.get(action) or _same_call(cancellation, policy)
@@ -184,7 +184,7 @@ def _send_or_wait(cancellation: Cancellation, action: Action, policy: Policy, no
         poll = now + plan.next_look(cancellation, policy, now)
         return _wait(cancellation, policy, now, poll, f"look again, the {action} is not confirmed")
     again = sent.last_at + _pause(cancellation, sent, policy)
-    if now >= again:
+    if (cancellation.seen_at(now) if sent.last is AnswerKind.UNANSWERED else now) >= again:
         return Send(action, cancellation.job_id)
     return _wait(cancellation, policy, now, again, f"try the {action} again if the job is still untouched")
 

@@ -63,15 +63,17 @@ def recovered(cancellation: Cancellation) -> tuple[Cancellation, Send] | None:
     return answered(cancellation, send, UNANSWERED, intent.at), send
 
 
-def observed(cancellation: Cancellation, seen: Observation, now: datetime, looks: int = 0) -> Cancellation:
-    """Take in what so many looks, or a snapshot in an answer, has shown."""
+def observed(
+    cancellation: Cancellation, seen: Observation, now: datetime, looks: int = 0, asked: datetime | None = None
+) -> Cancellation:
+    """Take in what so many looks, or a snapshot in an answer, has shown; `asked` is when the look began."""
     seen = named(seen, cancellation.job_id)
     before = cancellation.progress
     raw = seen.raw[:NOTE_LIMIT]
     return progress(
         cancellation,
         looks=before.looks + looks,
-        looked_at=now,
+        looked_at=asked or now,
         failed_looks=0,
         waits=before.waits if raw == before.raw else 0,
         state=seen.state,

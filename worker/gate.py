@@ -75,7 +75,8 @@ def refused_wait(cancellation: Cancellation, member: Observation, policy: Policy
         pause = 0.0
     else:
         pause = force_after(cancellation, policy)
-    return (sent.last_at + timedelta(seconds=pause) - now).total_seconds()
+    at = cancellation.seen_at(now) if sent.last is AnswerKind.UNANSWERED else now
+    return (sent.last_at + timedelta(seconds=pause) - at).total_seconds()
 
 
 def force_after(cancellation: Cancellation, policy: Policy) -> float:

@@ -120,7 +120,11 @@ class Pass:
         """
         self._listed = listed is not None
         self._begin()
-        seen = await self._see(suspect, blind=blind) if listed is None else await self._take_sight(listed)
+        seen = (
+            await self._see(suspect, blind=blind)
+            if listed is None
+            else await self._take_sight(listed, self._clock.redis)
+        )
         decision = self._decide(seen)
         if listed is not None and self._acts(decision):
             seen = await self._see(suspect, blind=blind)
@@ -160,14 +164,15 @@ class Pass:
             return PAUSED
         if not needs_look(self._cancellation, self._policy, suspect):
             return None
+        asked = self._clock.now()
         seen = await self._drive(self._backend.adapter.look(self._cancellation.job), look=True)
         if isinstance(seen, Answer):
             self._cancellation = evolve.look_failed(evolve.looked(self._cancellation), seen)
             return seen
-        return await self._take_sight(seen)
+        return await self._take_sight(seen, asked)
 
-    async def _take_sight(self, seen: Observation) -> Observation:
-        self._cancellation = evolve.observed(self._cancellation, seen, self._clock.now(), looks=1)
+    async def _take_sight(self, seen: Observation, asked: datetime) -> Observation:
+        self._cancellation = evolve.observed(self._cancellation, seen, self._clock.now(), looks=1, asked=asked)
         seen = evolve.named(seen, self._cancellation.job_id)
         target = to_probe(self._cancellation, seen, self._policy, self._clock.now())
         if self._backend.probe and target:

@@ -150,6 +150,12 @@ def test_an_unanswered_cancel_is_repeated_poll_first_later(build: Any, later: fl
     assert decision == CANCEL if repeats else until(build, decision) == 2.0
 
 
+def test_a_look_that_began_too_early_does_not_allow_a_repeat(build: Any) -> None:
+    """It may have read the job's state before the unanswered call had its effect, however long it then took."""
+    cancellation = build.cancellation(sent=build.cancelled("unanswered"), looked_at=build.at(1.9))
+    assert not isinstance(decide(cancellation, build.seen(), build.policy(), build.at(5)), Send)
+
+
 def test_the_wait_before_a_repeat_starts_again_with_each_try(build: Any) -> None:
     cancellation = build.cancellation(sent=build.cancelled("unanswered", last_at=build.at(100), count=7))
     assert until(build, decide(cancellation, build.seen(), build.policy(), build.at(101))) == 102

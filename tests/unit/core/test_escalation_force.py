@@ -136,6 +136,11 @@ def test_an_accepted_force_is_never_repeated(build: Any, now: float, *, allowed:
     assert isinstance(decided(build, seen, sent=forced(build, "accepted"), now=now), Wait)
 
 
+def test_a_look_that_began_too_early_does_not_allow_to_force_again(build: Any) -> None:
+    sent = forced(build, "unanswered")
+    assert isinstance(decided(build, build.stuck(), sent=sent, now=5, looked_at=build.at(1.9)), Wait)
+
+
 def test_an_unanswered_force_is_repeated_poll_first_later_while_the_job_is_still_stuck(build: Any) -> None:
     sent = forced(build, "unanswered")
     assert isinstance(decided(build, build.stuck(), sent=sent, now=1.9), Wait)
