@@ -116,11 +116,13 @@ def spread(values: Sequence[float]) -> dict[str, float]:
 def recovery(run: Run) -> dict[str, dict[str, float]]:
     """Return how long what killed workers held took to be in work again."""
     plain = [one for one in run.records if not one.intent]
-    intents = [one for one in run.records if one.intent]
+    intents = [one for one in run.records if one.intent and "parked" not in one.places]
+    parked = [one for one in run.records if one.intent and "parked" in one.places]
     return {
         "records": spread([one.seconds for one in plain if one.seconds is not None]),
         "records, until freed": spread([one.freed for one in plain if one.freed is not None]),
         "records with an open intent": spread([one.seconds for one in intents if one.seconds is not None]),
+        "the same, of a paused backend": spread([one.seconds for one in parked if one.seconds is not None]),
         "lists of taken messages": spread([one.seconds for one in run.messages if one.seconds is not None]),
         "messages in them": {"n": sum(one.count for one in run.messages)},
         "never": {"n": sum(one.seconds is None for one in (*run.records, *run.messages))},
