@@ -102,10 +102,10 @@ class Taker:
                 await asyncio.sleep(RETRY)
 
     async def _take_next(self) -> None:
-        """Wait for the next message, which is taken in the same step, and settle it."""
+        """Wait for the next message, which is taken in the same step, and settle it unless there is no room by now."""
         waiting = self._redis.blmove(self._queue, self._list, BLOCK, "RIGHT", "LEFT")
         raw: bytes | None = await cast("Awaitable[Any]", waiting)
-        if raw is not None:
+        if raw is not None and not self._room.full:
             await self._settle_all([raw])
             await asyncio.sleep(BREATH)
 

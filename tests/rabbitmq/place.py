@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import amqp
-from acceptance.cell import Cell
+import redis
+from acceptance.cell import Cell, cell_on
+from acceptance.conftest import BACKENDS, KNOBS
+from celery import Celery
 from rabbitmq.node import HOST, Node
 
-BACKENDS = ("ess", "oml", "mrs", "sahara")
+from worker.embedded import Embedded
+
+SYSTEMS = ("ess", "oml", "mrs", "sahara")
+NUMBERS = itertools.count()
 
 
 @dataclass
@@ -31,8 +39,9 @@ class Place:
         return {name: values for name, *values in rows}
 
     def waiting(self) -> int:
-        """Count the messages in the command queue and in workers' hands."""
-        return int(self.queues("messages")["commands"][0])
+        """Count the messages in the command queue that no worker has in hand."""
+        with self.channel() as channel:
+            return int(channel.queue_declare("commands", passive=True).message_count)
 
     @contextmanager
     def channel(self) -> Iterator[amqp.Channel]:
@@ -64,7 +73,23 @@ class Place:
             self.cell.read(0.2)
 
     def finish(self, count: int) -> None:
-        """Wait until so many cancellations have ended, and check that nothing is left."""
+        """Wait until so many cancellations have ended and nothing waits."""
         self.cell.wait_finished(count)
         self.cell.check_sequences()
         self.until(lambda: self.waiting() == 0)
+
+
+@contextmanager
+def deployed(node: Node, directory: Path, *options: str) -> Iterator[Place]:
+    """Run a deployment on a virtual host of its own, made with these options."""
+    vhost = f"test{next(NUMBERS)}"
+    node.control("add_vhost", vhost, *options)
+    node.control("set_permissions", "--vhost", vhost, "guest", ".*", ".*", ".*")
+    url = node.url(vhost)
+    producer = Celery(broker=url, set_as_current=False)
+    producer.conf.update(task_create_missing_queue_type="quorum", broker_transport_options={"confirm_publish": True})
+    with Embedded(directory / "redis") as server:
+        client, broker = redis.Redis.from_url(server.url), {"CELERY_BROKER_URL": url}
+        with cell_on(server.url, client, producer, directory, BACKENDS, knobs=KNOBS, more=broker) as cell:
+            cell.embedded = server
+            yield Place(node, vhost, url, cell)

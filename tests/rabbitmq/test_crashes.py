@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from acceptance.cell import READY
-from rabbitmq.place import BACKENDS, Place
+from acceptance.sentinel import until
+from rabbitmq.place import SYSTEMS, Place
 
 CHANGING = ("cancel", "delete", "force")
 
@@ -20,7 +21,7 @@ class Load:
     def send(self, count: int) -> None:
         """Add so many jobs and send a command for each, again while RabbitMQ is away: the id stays the same."""
         for index in range(self.sent, self.sent + count):
-            system = BACKENDS[index % 4]
+            system = SYSTEMS[index % 4]
             scope = {"project": "p1"} if system in {"mrs", "sahara"} else {}
             self.place.cell.simulator.add_job(system, job_id(index), "runs", **scope)
             self.place.cell.send("cancel", backend=system, job_id=job_id(index))
@@ -37,12 +38,12 @@ class Load:
         assert len(cell.of("finished")) == len(cell.of("accepted")) == self.sent
         assert {event["outcome"] for event in cell.of("finished")} == {"cancelled"}
         for index in range(self.sent):
-            truth = cell.simulator.job(BACKENDS[index % 4], job_id(index))
+            truth = cell.simulator.job(SYSTEMS[index % 4], job_id(index))
             assert max(truth.effects(verb) for verb in CHANGING) == 1, truth
 
 
 def job_id(index: int) -> str:
-    return str(5000 + index) if BACKENDS[index % 4] == "ess" else f"job-{index}"
+    return str(5000 + index) if SYSTEMS[index % 4] == "ess" else f"job-{index}"
 
 
 def test_workers_killed_with_messages_in_hand(place: Place) -> None:
@@ -69,7 +70,9 @@ def under_load(place: Place, fault: Callable[[], object]) -> None:
         fault()
     load.end()
     log = (place.cell.directory / "worker0.log").read_text()
-    assert (worker.process.poll(), log.count(READY), log.count("Traceback")) == (None, 1, 0)
+    assert (worker.process.poll(), log.count(READY)) == (None, 1)
+    # Celery may stumble over the dead connection on its way to the next one, and says so; we do not.
+    assert not [one for one in place.records() if "exception" in one and not one["logger"].startswith("celery.")]
 
 
 def test_rabbitmq_killed_under_load(place: Place) -> None:
@@ -89,6 +92,21 @@ def once(fault: Callable[[], object]) -> Callable[[], None]:
 
 def test_connections_cut_under_load(place: Place) -> None:
     under_load(place, lambda: place.node.control("close_all_connections", "--vhost", place.vhost, "a test"))
+
+
+def test_commands_wait_in_rabbitmq_while_redis_is_away(place: Place) -> None:
+    worker = place.cell.start_worker()
+    worker.wait_for("ready.")
+    server = place.cell.embedded
+    assert server
+    server.__exit__()
+    worker.wait_for("receiver.unavailable")
+    load = Load(place)
+    load.send(60)
+    until(lambda: place.queues("messages")["commands"] == ["60"], 30)
+    server.__enter__()
+    load.end()
+    assert worker.process.poll() is None
 
 
 def test_a_message_that_ended_many_workers_is_kept_from_the_limit(place: Place) -> None:

@@ -14,9 +14,8 @@ import pytest
 from acceptance.cell import ROOT
 from amqp.exceptions import PreconditionFailed
 from celery import Celery
-from rabbitmq.conftest import deployed
 from rabbitmq.node import Node
-from rabbitmq.place import Place
+from rabbitmq.place import Place, deployed
 
 from config.settings import Settings
 from worker.async_client import AsyncClient

@@ -19,12 +19,14 @@ def test_takes_in_what_any_celery_client_sends(place: Place) -> None:
     cell = place.cell
     for number in range(1, 1301):
         cell.simulator.add_job("ess", number, "finished")
-    cell.start_worker()
+    worker = cell.start_worker()
     for number in range(1, 301):
         cell.send("cancel" if number % 3 else "delete", backend="ess", job_id=number)
     cell.send("submit", commands=[{"verb": "cancel", "backend": "ess", "job_id": 301 + at} for at in range(1000)])
     place.finish(1300)
+    worker.stop()
 
+    assert place.waiting() == 0  # what it had not acknowledged would have come back
     assert {event["outcome"] for event in cell.of("finished")} == {"already_finished", "deleted"}
     assert not place.complaints()
 
@@ -54,7 +56,7 @@ def test_an_eta_or_an_expiry_of_celerys_delays_and_drops_nothing(place: Place) -
     place.finish(2)
 
 
-@pytest.mark.parametrize("options", [("-P", "prefork", "-c", "2"), ("-P", "solo"), ("-Q", "commands")], ids=" ".join)
+@pytest.mark.parametrize("options", [("-P", "prefork", "-c", "2"), ("-P", "solo", "-Q", "other")], ids=" ".join)
 def test_works_however_celery_is_told_to_run(place: Place, options: tuple[str, ...]) -> None:
     for number in range(1, 51):
         place.cell.simulator.add_job("ess", number)
