@@ -150,9 +150,10 @@ class Drain:
         claims, settled = await self._store.accept_and_claim(acceptances, asked.claim)
         if claims:
             self._begin(asked, claims)
+        accepted = await settled
         if not claims or not claims.claims:
             self.wake()
-        return await settled
+        return accepted
 
     async def _claim(self) -> None:
         self._more = self._free <= 0
