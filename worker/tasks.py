@@ -1,6 +1,7 @@
 """The tasks that producers and operators send; what each asks for is read in `inbox.py`.
 
-With a Redis broker the command queue is emptied by `taker.py` instead, and only bells come through here.
+With a Redis broker the command queue is emptied by `taker.py` instead, and only bells come through here; with
+RabbitMQ nothing does: what it delivers goes to `receiver.py`.
 """
 
 from __future__ import annotations
