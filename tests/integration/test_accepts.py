@@ -1,0 +1,70 @@
+"""A few commands are taken in and claimed on one way to Redis."""
+
+from __future__ import annotations
+
+from math import inf
+
+import pytest
+from integration.stored import command, names
+from redis.asyncio import Redis
+
+from worker.backends.base import Reply, Request
+from worker.backends.oracle_ess import OracleEss
+from worker.drain import Drain
+from worker.engine import silent
+from worker.model import Policy
+from worker.reconcile import Backend
+from worker.store import Store
+
+
+class Calls:
+    """A backend that knows no job."""
+
+    async def ready(self) -> None:
+        """Need no credential."""
+
+    async def send(self, request: Request, *, traceparent: str | None = None) -> Reply:  # noqa: ARG002
+        """Answer that there is no such job."""
+        return Reply(404)
+
+
+@pytest.fixture
+def drain(store: Store) -> Drain:
+    """A drain that does not claim by itself."""
+    adapter = OracleEss()
+    return Drain(Backend("ess", adapter, Policy(adapter.steps), Calls()), store, "w1", 10, silent)
+
+
+async def test_a_command_is_worked_on_with_the_step_that_takes_it_in(drain: Drain, store: Store, redis: Redis) -> None:
+    for name in ("accept", "claim"):
+        await redis.script_load(getattr(store._scripts, name)._text)
+    drain._wake_at = inf
+    await drain.accept([command()])
+    assert len(drain._passes) == 1
+    await drain.settle(30)
+
+    assert "cancel_sent" in await names(store)
+
+
+@pytest.mark.parametrize("known", [[], ["accept"], ["claim"]], ids=["none", "only-accept", "only-claim"])
+async def test_a_command_whose_scripts_redis_has_forgotten_is_claimed_next(
+    drain: Drain, store: Store, redis: Redis, known: list[str]
+) -> None:
+    await redis.script_flush()
+    for name in known:
+        await redis.script_load(getattr(store._scripts, name)._text)
+    drain._wake_at = inf
+    (accepted,) = await drain.accept([command()])
+
+    assert accepted.verdict == "accepted"
+    assert drain._wake_at == 0.0
+    await drain.settle(30)
+
+
+async def test_the_same_command_again_is_the_same(drain: Drain) -> None:
+    first = await drain.accept([command()])
+    again = await drain.accept([command()])
+    await drain.settle(30)
+
+    assert [one.verdict for one in (*first, *again)] == ["accepted", "same"]
+    assert first[0].cancellation_id == again[0].cancellation_id
