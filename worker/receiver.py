@@ -20,13 +20,10 @@ import structlog
 from worker.connection import ended
 from worker.errors import BrokerRefused, BrokerUnavailable, StoreUnavailable
 from worker.inbox import Bell, Item, Parcel, open_parcel
-from worker.settling import Fullness, Handle, Room, settle
+from worker.settling import BATCH, BATCH_BYTES, Fullness, Handle, Room, settle
 
 log = structlog.get_logger(__name__)
 
-BATCH = 200
-BATCH_BYTES = 4 * 1024 * 1024
-"""How much one batch may hold: a worker that reads for too long looks dead to the others."""
 LOOK = 1.0
 """Seconds between two looks at the store."""
 RETRY = 0.5

@@ -15,6 +15,9 @@ log = structlog.get_logger(__name__)
 Handle = Callable[[Sequence[Item]], Awaitable[None]]
 Fullness = Callable[[], Awaitable[float]]
 
+BATCH = 200
+BATCH_BYTES = 4 * 1024 * 1024
+"""How much is settled in one go: a worker that reads for too long looks dead to the others."""
 FULL = 0.9
 """The share of the store's memory over which nothing new is taken in, so that open work can still be written."""
 

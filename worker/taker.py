@@ -22,13 +22,10 @@ from worker.connection import ended
 from worker.errors import StoreUnavailable
 from worker.inbox import Item, decode
 from worker.scripts import Script, source
-from worker.settling import Fullness, Handle, Room, settle
+from worker.settling import BATCH, BATCH_BYTES, Fullness, Handle, Room, settle
 
 log = structlog.get_logger(__name__)
 
-BATCH = 200
-BATCH_BYTES = 4 * 1024 * 1024
-"""How much one batch may hold: a worker that reads for too long looks dead to the others."""
 BLOCK = 1
 """Seconds that a worker waits for a message before it looks at the other priorities."""
 BREATH = 0.002

@@ -17,11 +17,12 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Protocol, Self
 from urllib.parse import parse_qsl, urlencode, urlsplit
 from urllib.request import urlopen
 
@@ -163,10 +164,17 @@ class World:
         return {}
 
 
+class Answering(Protocol):
+    """What a server answers with."""
+
+    def answer(self, method: str, target: str) -> tuple[bytes, float]:
+        """Return the reply to a request, and after how many seconds it goes out."""
+
+
 class Wire(asyncio.Protocol):
     """One kept-alive connection."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: Answering) -> None:
         self._world = world
         self._rest = b""
         self._transport: asyncio.Transport | None = None
@@ -195,9 +203,8 @@ class Wire(asyncio.Protocol):
             transport.write(raw)
 
 
-async def serve() -> None:
+async def serve(world: Answering) -> None:
     """Serve until the process is ended."""
-    world = World()
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: Wire(world), "127.0.0.1", 0, backlog=LISTEN)
     sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
@@ -205,12 +212,14 @@ async def serve() -> None:
     await server.serve_forever()
 
 
-class Remote:
-    """The server, seen from the bench's own process; a context manager."""
+class Served:
+    """A server, seen from the bench's own process; a context manager."""
+
+    MODULE: ClassVar[str]
 
     def __enter__(self) -> Self:
         """Start it, and wait until it listens."""
-        command = tied([sys.executable, "-m", "tests.bench.kit_remote"])
+        command = tied([sys.executable, "-m", self.MODULE])
         self._process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
         assert self._process.stdout
         self.url = f"http://127.0.0.1:{int(self._process.stdout.readline())}"
@@ -223,28 +232,34 @@ class Remote:
         """End it."""
         stop(self._process, 5)
 
+    def ask(self, path: str, settings: Mapping[str, float]) -> dict[str, Any]:
+        """Ask for something beside the backend's own calls."""
+        with urlopen(f"{self.url}/_bench/{path}?{urlencode(settings)}", timeout=120) as answer:  # noqa: S310 - our own
+            found: dict[str, Any] = json.load(answer)
+        return found
+
+
+class Remote(Served):
+    """The server of this file."""
+
+    MODULE = "tests.bench.kit_remote"
+
     def base_url(self, place: str = "ess") -> str:
         """Return a place's `base_url`."""
         return f"{self.url}/{place}"
 
     def reset(self, place: str = "ess", **settings: float) -> None:
         """Forget a place's jobs and set how it behaves; what is not named is as at the start."""
-        self._ask("reset", place, settings)
+        self.ask(f"reset/{place}", settings)
 
     def set(self, place: str = "ess", **settings: float) -> None:
         """Change how a place behaves from now on."""
-        self._ask("set", place, settings)
+        self.ask(f"set/{place}", settings)
 
     def report(self, place: str = "ess") -> dict[str, Any]:
         """Return counts (`looks`, `lists`, `cancels`) and moments by job: `cancelled`, `stopped`, `shown` first."""
-        return self._ask("report", place, {})
-
-    def _ask(self, verb: str, place: str, settings: dict[str, float]) -> dict[str, Any]:
-        url = f"{self.url}/_bench/{verb}/{place}?{urlencode(settings)}"
-        with urlopen(url, timeout=60) as answer:  # noqa: S310 - the server of this file
-            found: dict[str, Any] = json.load(answer)
-        return found
+        return self.ask(f"report/{place}", {})
 
 
 if __name__ == "__main__":
-    asyncio.run(serve())
+    asyncio.run(serve(World()))

@@ -11,17 +11,12 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import subprocess
-import sys
 import time
 from collections import Counter
-from types import TracebackType
-from typing import Any, Self
-from urllib.parse import parse_qsl, urlencode, urlsplit
-from urllib.request import urlopen
+from typing import Any
+from urllib.parse import parse_qsl
 
-from tests.bench.kit_remote import LISTEN, ROOT, Wire, reply, request
-from worker.embedded import stop, tied
+from tests.bench.kit_remote import Served, reply, request, serve
 
 ENDING = 5_000_000_000
 """The first id of the jobs that end."""
@@ -89,57 +84,27 @@ class Jobs:
         self._asked: list[tuple[float, str]] = []
 
 
-async def serve() -> None:
-    """Serve until the process is ended."""
-    jobs = Jobs()
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Wire(jobs), "127.0.0.1", 0, backlog=LISTEN)
-    sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
-    sys.stdout.flush()
-    await server.serve_forever()
+class Remote(Served):
+    """The server of this file, seen from the bench's own process."""
 
-
-class Remote:
-    """The server, seen from the bench's own process; a context manager."""
-
-    def __enter__(self) -> Self:
-        """Start it, and wait until it listens."""
-        command = tied([sys.executable, "-m", "tests.bench.pending_remote"])
-        self._process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-        assert self._process.stdout
-        self.url = f"http://127.0.0.1:{int(self._process.stdout.readline())}"
-        self.pid = self._process.pid
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """End it."""
-        stop(self._process, 5)
+    MODULE = "tests.bench.pending_remote"
 
     def held(self, *, held: bool) -> None:
         """Say whether jobs have been CANCELLING for years, so that their force step is due, or since just now."""
-        self._ask("held", held=int(held))
+        self.ask("held", {"held": int(held)})
 
     def record(self) -> None:
         """Count anew, and note each job that is asked for from now on."""
-        self._ask("record")
+        self.ask("record", {})
 
     def count(self) -> None:
         """Count anew."""
-        self._ask("count")
+        self.ask("count", {})
 
     def take(self) -> dict[str, Any]:
         """Return what was counted: `cancels`, `looks`, `lists`, `listed`, calls by second, and `asked`; count anew."""
-        return self._ask("count")
-
-    def _ask(self, verb: str, **settings: int) -> dict[str, Any]:
-        url = f"{self.url}/_bench/{verb}?{urlencode(settings)}"
-        assert urlsplit(url).hostname == "127.0.0.1"
-        with urlopen(url, timeout=120) as answer:  # noqa: S310 - the server of this file
-            found: dict[str, Any] = json.load(answer)
-        return found
+        return self.ask("count", {})
 
 
 if __name__ == "__main__":
-    asyncio.run(serve())
+    asyncio.run(serve(Jobs()))
