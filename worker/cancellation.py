@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar
+
+from msgspec import Struct, field
 
 from worker.model import Action, AnswerKind, Force, Job, JobState, Lane, Verb
 
@@ -15,8 +16,7 @@ MILLISECONDS = {"ser_json_temporal": "milliseconds", "val_temporal_unit": "milli
 """How a pydantic `TypeAdapter` writes and reads the times of what is stored."""
 
 
-@dataclass(frozen=True, slots=True)
-class Orders:
+class Orders(Struct, frozen=True):
     """What the commands of a cancellation demand together; joins and operators change it.
 
     `revision` moves with every change that a decision could depend on.
@@ -34,8 +34,7 @@ class Orders:
     revision: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Intent:
+class Intent(Struct, frozen=True):
     """A changing call that is about to be made, noted before it is."""
 
     __pydantic_config__: ClassVar[Any] = MILLISECONDS
@@ -45,8 +44,7 @@ class Intent:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
+class Sent(Struct, frozen=True):
     """The history of one changing call to one job.
 
     `accepted` and `unanswered` say whether any try ended so; `last` is how the latest one did, and `last_at` when.
@@ -73,8 +71,7 @@ class Sent:
         return self.accepted or self.unanswered
 
 
-@dataclass(frozen=True, slots=True)
-class Sight:
+class Sight(Struct, frozen=True):
     """When we first saw a job in CANCELLING, and the backend's text for its time then."""
 
     __pydantic_config__: ClassVar[Any] = MILLISECONDS
@@ -83,8 +80,7 @@ class Sight:
     since_text: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class End:
+class End(Struct, frozen=True):
     """The final state of a job whose record is still to be deleted."""
 
     state: JobState
@@ -92,8 +88,7 @@ class End:
     verified: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(Struct, frozen=True):
     """What a cancellation has done and seen so far; only a pass writes it.
 
     `looked_at` is when the latest look that showed something began: what came later it may not have seen.
@@ -128,8 +123,7 @@ def sent_key(action: Action, job_id: str) -> str:
     return f"{action}:{job_id}" if action is Action.FORCE else str(action)
 
 
-@dataclass(frozen=True, slots=True)
-class Cancellation:
+class Cancellation(Struct, frozen=True):
     """Our durable record of one job that has to stop."""
 
     id: str

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from worker.model import Action, Evidence, Outcome
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+class Condition(Struct, frozen=True):
     """One precondition of the force step; `met` is None where nobody can tell."""
 
     name: str
@@ -17,8 +17,7 @@ class Condition:
     evidence: str
 
 
-@dataclass(frozen=True, slots=True)
-class Gate:
+class Gate(Struct, frozen=True):
     """All preconditions of the force step for one job; `wait` is how many seconds the time needs yet."""
 
     job_id: str
@@ -36,8 +35,7 @@ class Gate:
         return "+".join((self.job_id, *self.shut))
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(Struct, frozen=True):
     """Decision: make this changing call now. `allowed` is what the backend says of a force."""
 
     action: Action
@@ -45,24 +43,21 @@ class Send:
     allowed: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(Struct, frozen=True):
     """Decision: nothing to do until then; `why` is for people."""
 
     until: datetime
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(Struct, frozen=True):
     """Decision: the force step is due and its gate is shut; look again at `until`."""
 
     until: datetime
     gate: Gate
 
 
-@dataclass(frozen=True, slots=True)
-class Finish:
+class Finish(Struct, frozen=True):
     """Decision: the cancellation has ended."""
 
     outcome: Outcome

@@ -6,8 +6,9 @@ configuration allows, and the time. It answers with a value and touches nothing.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
+
+from msgspec.structs import replace
 
 from worker import plan
 from worker.cancellation import Cancellation, Sent, sent_key

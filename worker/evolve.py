@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
+
+from msgspec.structs import replace
 
 from worker.cancellation import Cancellation, End, Intent, Sent, Sight, sent_key
 from worker.decision import Send

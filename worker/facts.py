@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
+
+from msgspec import Struct, field
 
 from worker.cancellation import Cancellation
 from worker.decision import Finish, Gate, Send
@@ -22,8 +23,7 @@ CHILD_OUTCOMES: Mapping[JobState, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(Struct, frozen=True):
     """One event to be: its type's middle word and what its `data` holds beside the command's own fields."""
 
     name: str

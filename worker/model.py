@@ -6,9 +6,10 @@ Only frozen values live here: no IO, no clock, no vendor's word.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+
+from msgspec import Struct, field
 
 
 class Verb(StrEnum):
@@ -107,8 +108,7 @@ class AnswerKind(StrEnum):
     """The backend will not: no right, not supported, protected."""
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(Struct, frozen=True):
     """The remote thing, as far as a call needs it.
 
     `stop_sent` says whether a call of ours may have removed the job's record, `parent` whether an
@@ -121,8 +121,7 @@ class Job:
     parent: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Observation:
+class Observation(Struct, frozen=True):
     """A backend's answer about a job, normalised, with the raw word kept.
 
     `since` and `ended_at` are the backend's own times and `clock` its `Date`: they may be
@@ -161,8 +160,7 @@ class Observation:
         return (self, *self.children)
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What a backend said to a changing call, or why a look showed nothing.
 
     `before` is a snapshot of the job from before the call, where the backend's answer holds one.
@@ -177,8 +175,7 @@ class Answer:
     before: Observation | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Poll:
+class Poll(Struct, frozen=True):
     """How the waits between two looks grow, in seconds."""
 
     first: float = 2.0
@@ -186,8 +183,7 @@ class Poll:
     factor: float = 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class Steps:
+class Steps(Struct, frozen=True):
     """A backend's escalation as data.
 
     `look_before_cancel`: its cancel must not be sent blindly.
@@ -202,8 +198,7 @@ class Steps:
     force: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(Struct, frozen=True):
     """What a backend's configuration allows; all times in seconds.
 
     `usual` is what was learned of when its jobs stop, see `worker.plan`.

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Generator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
 import structlog
+from msgspec.structs import replace
 
 from worker import evolve, facts
 from worker.backends.base import Adapter, Reply, Request, call

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from msgspec import Struct, field
 from pydantic import TypeAdapter
 
 from worker import packing
@@ -23,8 +23,7 @@ LANES = {Lane.INTERACTIVE: "i", Lane.BATCH: "b"}
 LANE_OF = {letter: lane for lane, letter in LANES.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(Struct, frozen=True):
     """A cancellation as it is stored, with what only the scripts keep about it.
 
     `ended_at` is when it finished; `sequence` is that of its last event, `last_event`
@@ -38,8 +37,7 @@ class Record:
     last_event: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(Struct, frozen=True):
     """All that Redis holds about one cancellation, for people and clients.
 
     `command` has the producer's own fields, `due_at` is when its next pass comes, `claimed` whether one runs now.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct, field
 
 from worker.cancellation import Progress
 from worker.facts import Fact
@@ -15,8 +16,7 @@ from worker.records import LANES, Record, fragment, milliseconds, pack_progress
 from worker.signing import Signed
 
 
-@dataclass(frozen=True, slots=True)
-class Acceptance:
+class Acceptance(Struct, frozen=True):
     """A validated command with what holds for it once the backend's policy is taken into account.
 
     `command` are the producer's own fields as every event carries them.
@@ -42,16 +42,14 @@ class Acceptance:
     signed: Signed | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(Struct, frozen=True):
     """What became of a command: accepted, joined, same, or conflict; and the cancellation it belongs to."""
 
     verdict: str
     cancellation_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Rejection:
+class Rejection(Struct, frozen=True):
     """A command that is refused: why, and the raw message as it came."""
 
     mark: str
@@ -64,16 +62,14 @@ class Rejection:
     expired: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(Struct, frozen=True):
     """A record that this worker may work on until its lease ends."""
 
     token: str
     record: Record
 
 
-@dataclass(frozen=True, slots=True)
-class Claims:
+class Claims(Struct, frozen=True):
     """What one claim brought. `next_due` is None when nothing waits; `blind` means that the backend is paused.
 
     `cheap` means that the rate limit was charged for lists in place of looks.
@@ -87,8 +83,7 @@ class Claims:
     claims: tuple[Claim, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """How much one claim may take. `rate` is in calls per second, 0 for no limit; `lease` in seconds.
 
     `batch_slots` bounds what the batch lane has in flight over all workers, `own_batch_slots` what it gets more here.
@@ -104,8 +99,7 @@ class Limits:
     poll_price: float = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class ToClaim:
+class ToClaim(Struct, frozen=True):
     """What a worker asks for: records that are due on a backend."""
 
     backend: str
@@ -113,8 +107,7 @@ class ToClaim:
     limits: Limits
 
 
-@dataclass(frozen=True, slots=True)
-class Commit:
+class Commit(Struct, frozen=True):
     """What a pass hands in. `verdict` is on the backend: ok, bad:FAILURES:PAUSE_MS, or nothing."""
 
     token: str

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Protocol
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from worker.model import Action, Answer, AnswerKind, Job, JobState, Observation, Steps
 
@@ -20,8 +22,7 @@ LONGEST_RETRY_AFTER = 86400.0
 """Seconds; a backend that asks for more is asked again after a day."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """One HTTP request below a backend's `base_url`.
 
     `path` holds raw segments: each is percent-encoded as a whole, so an id stays one segment.
@@ -34,8 +35,7 @@ class Request:
     json: object | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """One HTTP reply, whole. Header names are lower case."""
 
     status: int

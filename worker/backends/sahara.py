@@ -7,9 +7,11 @@ answers with a snapshot from before: that is handed on as such, and never as wha
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
+
+from msgspec.structs import replace
 
 from worker.backends.base import (
     LONGEST_ID,
