@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, ClassVar
 
 from msgspec import Struct, field
 
@@ -12,8 +11,6 @@ from worker.model import Action, AnswerKind, Force, Job, JobState, Lane, Verb
 
 REMOVING = (str(Action.CANCEL), str(Action.DELETE))
 """The calls that may remove a job's record; see `sent_key`."""
-MILLISECONDS = {"ser_json_temporal": "milliseconds", "val_temporal_unit": "milliseconds"}
-"""How a pydantic `TypeAdapter` writes and reads the times of what is stored."""
 
 
 class Orders(Struct, frozen=True):
@@ -34,25 +31,21 @@ class Orders(Struct, frozen=True):
     revision: int = 0
 
 
-class Intent(Struct, frozen=True):
+class Intent(Struct, frozen=True, omit_defaults=True):
     """A changing call that is about to be made, noted before it is."""
-
-    __pydantic_config__: ClassVar[Any] = MILLISECONDS
 
     action: Action
     job_id: str
     at: datetime
 
 
-class Sent(Struct, frozen=True):
+class Sent(Struct, frozen=True, omit_defaults=True):
     """The history of one changing call to one job.
 
     `accepted` and `unanswered` say whether any try ended so; `last` is how the latest one did, and `last_at` when.
     Of a force, `allowed` is what the backend said when it was sent, `probed` whether the second source had just said
     that the job's process is gone. `retry_after` is in seconds.
     """
-
-    __pydantic_config__: ClassVar[Any] = MILLISECONDS
 
     first_at: datetime
     last_at: datetime
@@ -71,16 +64,14 @@ class Sent(Struct, frozen=True):
         return self.accepted or self.unanswered
 
 
-class Sight(Struct, frozen=True):
+class Sight(Struct, frozen=True, omit_defaults=True):
     """When we first saw a job in CANCELLING, and the backend's text for its time then."""
-
-    __pydantic_config__: ClassVar[Any] = MILLISECONDS
 
     at: datetime
     since_text: str = ""
 
 
-class End(Struct, frozen=True):
+class End(Struct, frozen=True, omit_defaults=True):
     """The final state of a job whose record is still to be deleted."""
 
     state: JobState
@@ -88,15 +79,13 @@ class End(Struct, frozen=True):
     verified: bool = True
 
 
-class Progress(Struct, frozen=True):
+class Progress(Struct, frozen=True, omit_defaults=True):
     """What a cancellation has done and seen so far; only a pass writes it.
 
     `looked_at` is when the latest look that showed something began: what came later it may not have seen.
     `sent` is keyed by `sent_key`. `waits` counts the waits since something last changed.
     `held` keeps which reasons of a shut force gate were told. `next` says in words what comes next.
     """
-
-    __pydantic_config__: ClassVar[Any] = MILLISECONDS
 
     intent: Intent | None = None
     sent: Mapping[str, Sent] = field(default_factory=dict)

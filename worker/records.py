@@ -10,17 +10,48 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 from msgspec import Struct, field
-from pydantic import TypeAdapter
+from msgspec.structs import replace
 
 from worker import packing
-from worker.cancellation import Cancellation, Orders, Progress
-from worker.model import Force, Lane, Outcome, Verb
+from worker.cancellation import Cancellation, Intent, Orders, Progress
+from worker.model import Action, Force, Lane, Outcome, Verb
 
-PROGRESS = TypeAdapter(Progress)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LANES = {Lane.INTERACTIVE: "i", Lane.BATCH: "b"}
 LANE_OF = {letter: lane for lane, letter in LANES.items()}
+READER = msgspec.msgpack.Decoder(Progress)
+WRITER = msgspec.msgpack.Encoder()
+JSON_WRITER = msgspec.json.Encoder(enc_hook=str)
+NOTHING = Progress()
+
+
+class Guard(Struct, frozen=True):
+    """The part of a record that the scripts own, by the letters of `lua/lib.lua`; times are in milliseconds."""
+
+    f: int
+    b: str
+    j: str
+    v: Verb
+    p: Force
+    fa: float
+    g: int
+    l: str  # noqa: E741 - the script's letter
+    s: str
+    x: str
+    r: int
+    a: int
+    q: int
+    o: str
+    i: int = 0
+    e: int | None = None
+    z: str = ""
+    w: str | None = None
+    k: dict[str, str] = {}
+
+
+GUARD = msgspec.json.Decoder(Guard)
 
 
 class Record(Struct, frozen=True):
@@ -57,48 +88,37 @@ def moment(milliseconds: float) -> datetime:
 
 def milliseconds(at: datetime) -> int:
     """Return an aware time as Redis's: milliseconds since 1970, rounded up so that nothing comes early."""
-    return -((EPOCH - at) // timedelta(milliseconds=1))
+    since: timedelta = at - EPOCH
+    return (since.days * 86_400 + since.seconds) * 1000 - (-since.microseconds // 1000)
 
 
 def unpack(cancellation_id: str, hot: bytes) -> Record:
     """Read the hot part of a record."""
     head, _, tail = hot.partition(b"\n")
-    guard = json.loads(head)
+    guard = GUARD.decode(head)
+    progress = unpack_progress(tail)
+    if guard.i > 1:
+        progress = replace(progress, intent=Intent(Action.CANCEL, guard.j, moment(guard.i)))
     cancellation = Cancellation(
-        id=cancellation_id,
-        backend=guard["b"],
-        job_id=guard["j"],
-        accepted_at=moment(guard["a"]),
-        orders=_orders(guard),
-        progress=PROGRESS.validate_json(packing.unpack(tail)),
-        params=guard.get("k") or {},
-        traceparent=guard.get("w"),
+        cancellation_id, guard.b, guard.j, moment(guard.a), _orders(guard), progress, guard.k, guard.w
     )
-    return Record(
-        cancellation,
-        outcome=Outcome(guard["o"]) if guard["o"] else None,
-        ended_at=moment(guard["e"]) if "e" in guard else None,
-        sequence=int(guard["q"]),
-        last_event=guard.get("z", ""),
-    )
+    ended_at = None if guard.e is None else moment(guard.e)
+    return Record(cancellation, Outcome(guard.o) if guard.o else None, ended_at, guard.q, guard.z)
 
 
-def _orders(guard: Mapping[str, Any]) -> Orders:
-    return Orders(
-        verb=Verb(guard["v"]),
-        force=Force(guard["p"]),
-        force_after=float(guard["fa"]),
-        give_up_at=moment(guard["g"]),
-        lane=LANE_OF[guard["l"]],
-        remote_stopped=guard["s"],
-        aborted=guard["x"],
-        revision=int(guard["r"]),
-    )
+def _orders(guard: Guard) -> Orders:
+    give_up_at = moment(guard.g)
+    return Orders(guard.v, guard.p, guard.fa, give_up_at, LANE_OF[guard.l], guard.s, guard.x, guard.r)
 
 
 def pack_progress(progress: Progress) -> bytes:
     """Write the part of a record that a pass owns; what is at its default is left out."""
-    return packing.pack(PROGRESS.dump_json(progress, exclude_defaults=True))
+    return packing.pack(WRITER.encode(progress)) if progress != NOTHING else b""
+
+
+def unpack_progress(packed: bytes) -> Progress:
+    """Read what `pack_progress` has written; a record that no pass has touched holds nothing."""
+    return READER.decode(packing.unpack(packed)) if packed else NOTHING
 
 
 def snapshot(record: Record, cold: bytes, due_at: float | None, *, claimed: bool) -> Snapshot:
@@ -116,4 +136,4 @@ def snapshot(record: Record, cold: bytes, due_at: float | None, *, claimed: bool
 
 def fragment(data: Mapping[str, Any]) -> str:
     """Write the inside of a JSON object, without its braces, for a script to put into an event."""
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":"), default=str)[1:-1]
+    return JSON_WRITER.encode(data)[1:-1].decode()

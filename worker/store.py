@@ -251,7 +251,7 @@ class Store:
         """Close the connections."""
         await self._redis.aclose()
 
-    async def _accept(self, arguments: Sequence[str]) -> Sequence[Accepted]:
+    async def _accept(self, arguments: Sequence[bytes]) -> Sequence[Accepted]:
         reply = await self._run("accept", self._days, *arguments)
         return [verdict(entry) for entry in reply]
 
@@ -304,9 +304,9 @@ def verdict(entry: bytes) -> Accepted:
     return Accepted(*entry.decode().split(" ", 1))
 
 
-def grouped(arguments: Sequence[str]) -> Iterator[Sequence[str]]:
+def grouped(arguments: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
     """Cut many commands into groups that one script call may take: by number, and by size."""
-    group: list[str] = []
+    group: list[bytes] = []
     size = 0
     for one in arguments:
         if group and (len(group) == ACCEPTED_AT_ONCE or size + len(one) > GROUP_BYTES):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -12,7 +11,7 @@ from msgspec import Struct, field
 from worker.cancellation import Progress
 from worker.facts import Fact
 from worker.model import Lane
-from worker.records import LANES, Record, fragment, milliseconds, pack_progress
+from worker.records import JSON_WRITER, LANES, WRITER, Record, fragment, milliseconds, pack_progress
 from worker.signing import Signed
 
 
@@ -121,9 +120,9 @@ class Commit(Struct, frozen=True):
     verdict: str = ""
 
 
-def accept_argument(one: Acceptance) -> str:
+def accept_argument(one: Acceptance) -> bytes:
     """Write a command for `accept.lua`."""
-    values = {
+    values: dict[str, Any] = {
         "id": one.cancellation_id,
         "c": one.command_id,
         "h": one.digest,
@@ -140,10 +139,13 @@ def accept_argument(one: Acceptance) -> str:
         "effective": fragment(one.effective),
         "joined": fragment(one.joined),
     }
-    optional: dict[str, Any] = {"w": one.traceparent, "k": dict(one.params) or None}
+    if one.traceparent is not None:
+        values["w"] = one.traceparent
+    if one.params:
+        values["k"] = one.params
     if one.signed is not None:
-        optional |= {"sg": one.signed.mark, "sp": one.signed.producer, "sm": one.signed.per_minute or 0}
-    return json.dumps({**values, **{name: value for name, value in optional.items() if value is not None}})
+        values |= {"sg": one.signed.mark, "sp": one.signed.producer, "sm": one.signed.per_minute or 0}
+    return JSON_WRITER.encode(values)
 
 
 def claim_arguments(one: ToClaim) -> list[Any]:
@@ -162,20 +164,22 @@ def claim_arguments(one: ToClaim) -> list[Any]:
     ]
 
 
-def commit_arguments(one: Commit, keep: int) -> list[Any]:
+def commit_arguments(one: Commit, keep: int) -> tuple[bytes, bytes]:
     """Write a pass for `commit.lua`; `keep` is a finished record's life in seconds."""
-    events = [part for fact in one.facts for part in (fact.name, fragment(fact.data), fact.data.get("outcome", ""))]
-    return [
-        one.record.cancellation.id,
-        one.token,
-        one.record.cancellation.orders.revision,
-        one.mode,
-        pack_progress(one.progress),
-        milliseconds(one.due) if one.due else 0,
-        milliseconds(one.matters) if one.matters else 0,
-        one.calls,
-        one.verdict,
-        keep,
-        len(one.facts),
-        *events,
-    ]
+    events = [(fact.name, fragment(fact.data), fact.data.get("outcome", "")) for fact in one.facts]
+    cancellation = one.record.cancellation
+    whole = WRITER.encode(
+        (
+            cancellation.id,
+            one.token,
+            cancellation.orders.revision,
+            one.mode,
+            milliseconds(one.due) if one.due else 0,
+            milliseconds(one.matters) if one.matters else 0,
+            one.calls,
+            one.verdict,
+            keep,
+            events,
+        )
+    )
+    return whole, pack_progress(one.progress)  # apart: Redis reads no binary in MessagePack

@@ -10,6 +10,7 @@ from typing import Any
 
 from conformance.dialects import CLUSTER, ESS, MRS_V11, Dialect
 from conformance.kit import PATIENT, Bench, bench
+from msgspec import structs
 from redis.asyncio import Redis
 
 from worker.backends.auth import StaticToken
@@ -64,7 +65,7 @@ class Crowd:
         await self.accept(job_ids, life, **fields)
         claims = await self.store.claim(ToClaim("b", "w0", Limits(1000, 60.0, 1000, 0.0, 1000)))
         for claim in claims.claims:
-            backend = replace(self.backend, policy=replace(self.backend.policy, poll=Poll(0.0, 0.0)))
+            backend = replace(self.backend, policy=structs.replace(self.backend.policy, poll=Poll(0.0, 0.0)))
             await Pass(claim, backend, self.store, Clock(claims.now)).run(claims.suspect, blind=False)
         self.one.sim.world.journal.clear()
 

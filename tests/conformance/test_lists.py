@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from conformance.crowd import params_of
 from conformance.dialects import DIALECTS, ESS, MRS_V2, MRS_V11, SAHARA_V2, SAHARA_V11, Dialect, habitual
 from conformance.kit import Bench, bench, drive
+from msgspec.structs import replace
 
 from worker.model import Action, Answer, Job, Observation
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 
 import pytest
 from integration.stored import LATER, LIMITS, claim, claim_one, command, commit
+from msgspec.structs import replace
 from redis.asyncio import Redis
 
 from worker.backends.base import Reply, Request

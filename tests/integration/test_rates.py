@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from integration.stored import LATER, LIMITS, claim, command, commit
+from msgspec.structs import replace
 from redis.asyncio import Redis
 
 from worker.store import Store

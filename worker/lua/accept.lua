@@ -32,7 +32,7 @@ local function open_cancellation(command)
   redis.call('HSET', key('open', command.b), command.j, command.id)
   redis.call('ZADD', due_key(guard), now, command.id)
   emit(command.id, guard, 'accepted', command.effective, '', now)
-  save(command.id, guard, '{}')
+  save(command.id, guard, '')
 end
 
 local function append_id(id, command_id)

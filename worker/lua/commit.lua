@@ -1,18 +1,16 @@
 -- Commit what passes have found and decided: record, schedule and events in one step.
 --
 -- KEYS[1]  the events stream
--- ARGV     per record: id, claim token, revision that the pass has seen, mode, progress (JSON), due (ms),
---          matters (ms, the next thing that matters without a call), calls made that the claim has not paid for, verdict on the backend
---          ("ok", "bad:FAILURES:PAUSE_MS" or ""), keep (s, a finished record's life), number of events,
---          and per event: name, extra (inside of a JSON object), outcome
+-- ARGV     per record a MessagePack array, then its packed progress. The array: id, claim token, revision that the pass has
+--          seen, mode, due (ms), matters (ms, the next thing that matters without a call), calls made that the claim has not
+--          paid for, verdict on the backend ("ok", "bad:FAILURES:PAUSE_MS" or ""), keep (s, a finished record's life), and the
+--          events, each an array: name, extra (inside of a JSON object), outcome
 -- Modes    intent: note a changing call and keep the claim; wait: give the record back, due later; finish: the end
 -- Returns  per record: 1 done; 0 refused, since the orders changed since the claim (an intent or a finish only; the
 --          record is due at once); -1 fenced, the claim is no longer ours and nothing was written
 -- Events   those given; canceller.backend.paused.v1 and .resumed.v1 where a verdict turns the breaker
 
 local now = clock()
-local at = 0
-local function arg() at = at + 1; return ARGV[at] end
 
 local function backend_event(backend, name, data)
   append_event('{"specversion":"1.0","id":"' .. backend .. '-' .. name .. '-' .. now .. '","source":' .. source(backend)
@@ -79,7 +77,9 @@ local function give_back(id, guard, due)
   redis.call('ZADD', due_key(guard), due, id)
 end
 
-local function commit(id, guard, before, token, revision, mode, progress, due, matters, verdict, keep, events)
+local function commit(one, id, guard, before, progress)
+  local token, revision, mode, due, matters = one[2], one[3], one[4], one[5], one[6]
+  local verdict, keep, events = one[8], one[9], one[10]
   if not guard or redis.call('HGET', key('claims', guard.b), id) ~= token then return -1 end
   judge(guard.b, verdict)
   if mode ~= 'wait' and guard.r ~= revision then
@@ -119,13 +119,11 @@ end
 
 go_on_without_memory()
 local results = {}
-while at < #ARGV do
-  local id, token, revision, mode, progress = arg(), arg(), tonumber(arg()), arg(), arg()
-  local due, matters, calls, verdict, keep, count = tonumber(arg()), tonumber(arg()), tonumber(arg()), arg(), tonumber(arg()), tonumber(arg())
-  local events = {}
-  for index = 1, count do events[index] = {arg(), arg(), arg()} end
+for index = 1, #ARGV, 2 do
+  local one = cmsgpack.unpack(ARGV[index])
+  local id, calls = one[1], one[7]
   local guard, before = load(id)
-  results[#results + 1] = commit(id, guard, before, token, revision, mode, progress, due, matters, verdict, keep, events)
+  results[#results + 1] = commit(one, id, guard, before, ARGV[index + 1])
   if guard and calls > 0 then charge(guard.b, calls) end
 end
 return results

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from worker.async_client import Result
 from worker.cancellation import Cancellation, Intent, Orders, Progress, Sent

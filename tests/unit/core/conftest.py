@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import fields
 
 from worker.cancellation import Cancellation, Orders, Progress, Sent
 from worker.model import Action, AnswerKind, Force, JobState, Observation, Policy, Poll, Steps, Verb

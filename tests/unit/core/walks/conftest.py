@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from worker import evolve
 from worker.cancellation import Cancellation, Orders
@@ -16,8 +17,7 @@ from worker.decision import Finish, Hold, Send, Wait
 from worker.escalation import after_answer, decide, needs_look, overdue, to_probe
 from worker.gate import forced
 from worker.model import Action, Answer, AnswerKind, Force, JobState, Observation, Policy, Verb
-from worker.packing import unpack
-from worker.records import PROGRESS, pack_progress
+from worker.records import pack_progress, unpack_progress
 
 T = datetime(2026, 11, 22, 10, tzinfo=UTC)
 LEASE = 40.0
@@ -333,7 +333,7 @@ class Walk:
 
     def _commit(self, one: Cancellation) -> None:
         """Store the progress as Redis would."""
-        stored = PROGRESS.validate_json(unpack(pack_progress(one.progress)))
+        stored = unpack_progress(pack_progress(one.progress))
         assert stored == one.progress
         self.record = replace(one, progress=stored)
         self.watch.committed()
