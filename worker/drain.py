@@ -174,7 +174,11 @@ class Drain:
             max(1, self._slots * 3 // 4) - self._batch,
             1 / CALLS_SAVED if lists else 1.0,
         )
-        return Asked(ToClaim(backend.name, self._worker, limits), time.monotonic(), lists)
+        return Asked(
+            ToClaim(backend.name, self._worker, limits, not backend.policy.steps.look_before_cancel),
+            time.monotonic(),
+            lists,
+        )
 
     def _begin(self, asked: Asked, claims: Claims) -> None:
         """Start a pass over each claimed record, and plan the next claim."""

@@ -20,7 +20,7 @@ from worker.errors import CallUnanswered, CredentialRefused, CredentialUnavailab
 from worker.escalation import after_answer, decide, matters, needs_look, overdue, refused, to_probe
 from worker.facts import Fact
 from worker.logged import context, loggable
-from worker.model import Answer, AnswerKind, Observation, Outcome, Policy
+from worker.model import Action, Answer, AnswerKind, Observation, Outcome, Policy
 from worker.store import Store
 from worker.tempo import Tempo
 from worker.transitions import Claim, Commit
@@ -30,6 +30,8 @@ PAUSED = Answer(AnswerKind.UNANSWERED, detail="the backend is paused after repea
 TOO_SLOW = Answer(AnswerKind.UNANSWERED, detail="the look took longer than this worker may hold the record")
 RETRY = 0.2
 """Seconds between two tries to hand in a pass."""
+FRESH = 0.25
+"""Seconds for which an intent that was noted with the claim may be acted on: later, the orders are looked at again."""
 
 Said = TypeVar("Said", bound=Observation | Answer)
 
@@ -228,7 +230,7 @@ class Pass:
             return
         before = self._cancellation
         self._cancellation = evolve.intended(before, send, self._clock.now())
-        if not await self._noted(before):
+        if not await self._noted(before, send):
             return
         if not self._lease_lasts():
             self._cancellation = before
@@ -238,8 +240,13 @@ class Pass:
         answer = await self._drive(call(self._backend.adapter, send.action, job))
         await self._take_in(send, answer)
 
-    async def _noted(self, before: Cancellation) -> bool:
-        """Note the intent; where Redis does not say that it did, no call is made and the record given back."""
+    async def _noted(self, before: Cancellation, send: Send) -> bool:
+        """Note the intent, unless the claim has just done so.
+
+        Where Redis does not say that it did, no call is made and the record is given back.
+        """
+        if self._noted_with_claim(before, send):
+            return True
         try:
             return await self._commit("intent")
         except StoreUnavailable:
@@ -248,6 +255,10 @@ class Pass:
         self._cancellation = before
         await self._wait(Wait(self._clock.now(), "note the intent in a new pass"))
         return False
+
+    def _noted_with_claim(self, before: Cancellation, send: Send) -> bool:
+        first = send == Send(Action.CANCEL, before.job_id) and not before.progress.sent
+        return self._claim.noted and first and self._clock.elapsed() < FRESH
 
     async def _take_in(self, send: Send, answer: Answer) -> None:
         now = self._clock.now()

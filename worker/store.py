@@ -288,14 +288,16 @@ class Store:
 def read_claims(reply: Sequence[Any]) -> Claims:
     """Read what `claim.lua` has claimed."""
     now, suspect, due, blind, cheap = (int(part) for part in reply[:5])
-    triples = zip(*(iter(reply[5:]),) * 3, strict=True)
+    records_ = zip(*(iter(reply[5:]),) * 4, strict=True)
     return Claims(
         now=moment(now),
         suspect=moment(suspect) if suspect else None,
         next_due=moment(due) if due >= 0 else None,
         blind=bool(blind),
         cheap=bool(cheap),
-        claims=tuple(Claim(token.decode(), records.unpack(id_.decode(), hot)) for token, id_, hot in triples),
+        claims=tuple(
+            Claim(token.decode(), records.unpack(id_.decode(), hot), bool(noted)) for token, id_, hot, noted in records_
+        ),
     )
 
 

@@ -62,10 +62,14 @@ class Rejection(Struct, frozen=True):
 
 
 class Claim(Struct, frozen=True):
-    """A record that this worker may work on until its lease ends."""
+    """A record that this worker may work on until its lease ends.
+
+    `noted` means that the intent of its first cancel is noted already; the record is as it was before.
+    """
 
     token: str
     record: Record
+    noted: bool = False
 
 
 class Claims(Struct, frozen=True):
@@ -99,11 +103,15 @@ class Limits(Struct, frozen=True):
 
 
 class ToClaim(Struct, frozen=True):
-    """What a worker asks for: records that are due on a backend."""
+    """What a worker asks for: records that are due on a backend.
+
+    `unseen` says that a first cancel there goes out without a look, so that its intent is noted with the claim.
+    """
 
     backend: str
     worker: str
     limits: Limits
+    unseen: bool = False
 
 
 class Commit(Struct, frozen=True):
@@ -161,6 +169,7 @@ def claim_arguments(one: ToClaim) -> list[Any]:
         limits.batch_slots,
         limits.own_batch_slots,
         limits.poll_price,
+        int(one.unseen),
     ]
 
 

@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 
 from worker.backends.base import Reply, Request
 from worker.model import Action
-from worker.reconcile import Calls
+from worker.reconcile import FRESH, Calls
 from worker.store import Store
 from worker.transitions import Commit
 
@@ -126,15 +126,16 @@ async def test_a_worker_that_died_with_a_fresh_claim_is_replaced(redis: Redis, d
         await ends_right(one, command)
 
 
+@pytest.mark.parametrize("unseen", [pytest.param(False, id="looking"), pytest.param(True, id="noted-with-claim")])
 @pytest.mark.parametrize(("dialect", "command", "when", "nth"), CALLS)
 async def test_a_worker_that_died_around_a_call_is_replaced(
-    redis: Redis, dialect: Dialect, command: str, when: str, nth: int
+    redis: Redis, dialect: Dialect, command: str, when: str, nth: int, *, unseen: bool
 ) -> None:
     async with whole(redis, dialect) as one:
         prepare(one, command)
         await one.accept(command)
         calls = DyingCalls(one.backend.calls, when, nth)
-        await die(one, backend=replace(one.backend, calls=calls))
+        await die(one, backend=replace(one.backend, calls=calls), unseen=unseen)
         made = len(one.made(steps(dialect, command)[nth - 1]))
         assert made == (when == AFTER)
 
@@ -168,6 +169,37 @@ async def test_an_open_intent_is_nobodys_until_its_lease_is_over(
         await one.store.beat("w2", 5.0, ["b"])
 
         assert () == (await one.claim("w2")).claims
+
+
+@pytest.mark.parametrize(("dialect", "command"), COMMANDS)
+async def test_what_was_noted_with_the_claim_of_a_dead_worker_counts_as_unanswered(
+    redis: Redis, dialect: Dialect, command: str
+) -> None:
+    async with whole(redis, dialect) as one:
+        prepare(one, command)
+        await one.accept(command)
+        (claim,) = (await one.claim("w1", lease=0.0, unseen=True)).claims
+        await one.step("w2")
+
+        said = [event.data["answer"] for event in await one.events() if event.name == "cancel_sent"]
+        assert ("unanswered" in said) is claim.noted
+        await ends_right(one, command)
+
+
+@pytest.mark.parametrize(("dialect", "command"), COMMANDS)
+async def test_an_intent_that_was_noted_with_the_claim_holds_for_a_moment(
+    redis: Redis, dialect: Dialect, command: str
+) -> None:
+    async with whole(redis, dialect) as one:
+        prepare(one, command)
+        await one.accept(command)
+        claims = await one.claim("w1", unseen=True)
+        await one.store.abort(claims.claims[0].record.cancellation.id, "ops: not that one")
+        await one.run(claims, late=2 * FRESH)
+
+        changing = {one.one.dialect.verbs[step] for step in steps(dialect, command)}
+        assert not any(entry.verb in changing for entry in one.journal)
+        assert "aborted" == (await one.finish("w2")).outcome
 
 
 @pytest.mark.parametrize(("dialect", "command"), COMMANDS)

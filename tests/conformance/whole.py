@@ -58,26 +58,36 @@ class Whole:
         return (await self.store.accept(taken)).cancellation_id
 
     async def step(
-        self, worker: str = "w1", backend: Backend | None = None, store: Store | None = None, lease: float | None = None
+        self,
+        worker: str = "w1",
+        backend: Backend | None = None,
+        store: Store | None = None,
+        lease: float | None = None,
+        *,
+        unseen: bool = False,
     ) -> bool:
         """Claim what is due and make one pass over it; False when nothing is open any more."""
         deadline = time.monotonic() + LONG
         while time.monotonic() < deadline:
-            claims = await self.claim(worker, lease)
+            claims = await self.claim(worker, lease, unseen=unseen)
             await self.run(claims, backend, store)
             if claims.claims or claims.next_due is None:
                 return bool(claims.claims)
         raise TimeoutError(f"nothing came due in {LONG} s")
 
-    async def claim(self, worker: str, lease: float | None = None) -> Claims:
-        """Claim what is due; `lease` in seconds replaces the backend's own."""
+    async def claim(self, worker: str, lease: float | None = None, *, unseen: bool = False) -> Claims:
+        """Claim what is due; `lease` in seconds replaces the backend's own, `unseen` as in `ToClaim`, where the backend allows it."""
         limits = Limits(10, self.backend.lease if lease is None else lease, 64, 0.0, 48)
-        return await self.store.claim(ToClaim("b", worker, limits))
+        unseen = unseen and not self.backend.policy.steps.look_before_cancel
+        return await self.store.claim(ToClaim("b", worker, limits, unseen))
 
-    async def run(self, claims: Claims, backend: Backend | None = None, store: Store | None = None) -> None:
-        """Make one pass over each claimed record."""
+    async def run(
+        self, claims: Claims, backend: Backend | None = None, store: Store | None = None, late: float = 0.0
+    ) -> None:
+        """Make one pass over each claimed record, `late` seconds after they were claimed."""
         for claim in claims.claims:
-            one = Pass(claim, backend or self.backend, store or self.store, Clock(claims.now))
+            clock = Clock(claims.now, time.monotonic() - late)
+            one = Pass(claim, backend or self.backend, store or self.store, clock)
             await one.run(claims.suspect, blind=claims.blind)
 
     async def finish(self, worker: str = "w1") -> Event:

@@ -3,15 +3,17 @@
 -- KEYS[1]  the events stream
 -- ARGV     backend, worker, slots (most to claim), lease (ms), max in flight (over all workers), rate (calls per
 --          second, 0 = unlimited), batch slots (most in flight that the batch lane may hold over all workers),
---          how many more the batch lane may have in this worker, and how many calls one of many polls takes
+--          how many more the batch lane may have in this worker, how many calls one of many polls takes, and whether a
+--          first cancel goes out without a look (1 or 0): its intent is then noted with the claim
 -- Returns  {now (ms), suspect (ms, before which Redis may have forgotten something, or 0), next due (ms, or -1),
 --          blind (1: the backend is paused, no calls), cheap (1: polls were charged as parts of lists, not as looks),
---          then token, id, hot value of each claimed record}
+--          then token, id, hot value as it was, and whether the intent is noted (1 or 0) of each claimed record}
 -- Interactive records go first, batch ones take what is left; within a lane polls and first passes alternate.
 
 local backend, worker = ARGV[1], ARGV[2]
 local slots, lease, most, rate = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local batch, own_batch, list_price = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
+local unseen = ARGV[10] == '1'
 local now = clock()
 local RETURN_AT_ONCE = 50 -- parked records that come back per claim once the backend answers again
 local out = {now, 0, -1, 0, 0}
@@ -45,16 +47,26 @@ local function tokens()
   return left
 end
 
--- Claim a record that has been taken off the schedule.
+-- Note the intent of a first cancel that needs no look: nothing was done or seen yet, and nothing is forgotten.
+local function note_intent(id, guard, progress)
+  if not unseen or guard.v ~= 'cancel' or guard.x ~= '' or progress ~= '' or guard.n or guard.i then return 0 end
+  if guard.g <= now or (out[2] > 0 and guard.a <= out[2]) then return 0 end
+  guard.i = now
+  save(id, guard, progress)
+  return 1
+end
+
+-- Claim a record that has been taken off the schedule. While the backend is paused its passes are blind: no intents.
 local function claim(id)
-  local guard, newer, value = load(id)
-  if not guard and newer then redis.call('ZADD', due_key(newer), now + 60000, id) end
+  local guard, progress, value = load(id)
+  if not guard and progress then redis.call('ZADD', due_key(progress), now + 60000, id) end
   if not guard or guard.o ~= '' then return false end
   local token = worker .. '/' .. now .. '/' .. #out
   redis.call('HSET', key('claims', backend), id, token)
   redis.call('ZADD', key('lease', backend, guard.l), now + lease, id)
   out[#out + 1], out[#out + 2] = token, id
   out[#out + 1] = value
+  out[#out + 1] = out[4] == 1 and 0 or note_intent(id, guard, progress)
   return true
 end
 

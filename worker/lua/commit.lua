@@ -89,8 +89,9 @@ local function commit(one, id, guard, before, progress)
       -- What was found stands, such as the answer to a call; only the end does not.
       events[#events] = nil
       emit_all(id, guard, events)
-      guard.i, before = nil, progress
+      before = progress
     end
+    guard.i = nil
     save(id, guard, before)
     return 0
   end
