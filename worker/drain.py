@@ -12,11 +12,12 @@ from typing import Any
 import structlog
 
 from worker.backends.base import CALLS_SAVED
+from worker.clock import Clock
 from worker.connection import ended
 from worker.errors import StoreUnavailable
 from worker.logged import context
 from worker.model import Lane, Observation
-from worker.reconcile import Backend, Clock, Pass
+from worker.reconcile import Backend, Pass
 from worker.store import Store
 from worker.survey import Sights, Surveyor, is_poll
 from worker.transitions import Acceptance, Accepted, Claim, Claims, Limits, ToClaim

@@ -5,11 +5,11 @@ Every function takes a `Cancellation` and returns the next one.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+import msgspec
 from msgspec.structs import replace
 
 from worker.cancellation import Cancellation, End, Intent, Sent, Sight, sent_key
@@ -140,9 +140,11 @@ def _sight(before: Sight | None, member: Observation, now: datetime) -> Sight:
 def _facts(before: Mapping[str, str], new: Mapping[str, str]) -> Mapping[str, str]:
     """Merge the facts that support asks for, within the contract's 512 bytes."""
     merged = {**before, **new}
+    if len(msgspec.json.encode(merged)) <= FACTS_LIMIT:
+        return merged
     kept: dict[str, str] = {}
     for name, value in merged.items():
-        if len(json.dumps({**kept, name: value}, ensure_ascii=False).encode()) <= FACTS_LIMIT:
+        if len(msgspec.json.encode({**kept, name: value})) <= FACTS_LIMIT:
             kept[name] = value
     return kept
 

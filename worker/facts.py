@@ -88,7 +88,7 @@ def finished(cancellation: Cancellation, finish: Finish, seen: Observation | Non
             "children": _children(cancellation, seen),
             "attested_by": cancellation.orders.remote_stopped or None,
             "accepted_at": text(cancellation.accepted_at),
-            **{f"{action}_sent_at": text(_first_at(cancellation, action)) for action in CHANGING},
+            **_first_sent(cancellation),
         },
     )
 
@@ -105,12 +105,16 @@ def text(moment: datetime | None) -> str | None:
     """Write a moment as the events do: UTC, milliseconds, `Z`."""
     if moment is None:
         return None
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds")[: -len("+00:00")] + "Z"
 
 
-def _first_at(cancellation: Cancellation, action: Action) -> datetime | None:
-    moments = [one.first_at for key, one in cancellation.progress.sent.items() if key.partition(":")[0] == action]
-    return min(moments, default=None)
+def _first_sent(cancellation: Cancellation) -> Mapping[str, str | None]:
+    """Tell when each kind of call was first made."""
+    first: dict[str, datetime] = {}
+    for key, one in cancellation.progress.sent.items():
+        action = key.partition(":")[0]
+        first[action] = min(first.get(action, one.first_at), one.first_at)
+    return {f"{action}_sent_at": text(first.get(action)) for action in CHANGING}
 
 
 def _children(cancellation: Cancellation, seen: Observation | None) -> list[dict[str, object]]:

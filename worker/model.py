@@ -45,11 +45,14 @@ class Force(StrEnum):
     @property
     def strictness(self) -> int:
         """Order of the policies: a higher number allows less."""
-        return list(Force).index(self)
+        return STRICTNESS[self]
 
     def stricter(self, other: Force) -> Force:
         """Return whichever of the two allows less."""
         return max(self, other, key=lambda force: force.strictness)
+
+
+STRICTNESS = {Force.AUTO: 0, Force.ATTESTED: 1, Force.NEVER: 2}
 
 
 class JobState(StrEnum):
@@ -66,7 +69,10 @@ class JobState(StrEnum):
     @property
     def final(self) -> bool:
         """Whether the job can run no more; a word that we do not know never is."""
-        return self in {JobState.CANCELLED, JobState.SUCCEEDED, JobState.FAILED, JobState.GONE}
+        return self in FINAL
+
+
+FINAL = frozenset({JobState.CANCELLED, JobState.SUCCEEDED, JobState.FAILED, JobState.GONE})
 
 
 class Outcome(StrEnum):

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Protocol, TypeVar
 
 import structlog
@@ -15,6 +14,7 @@ from msgspec.structs import replace
 from worker import evolve, facts
 from worker.backends.base import Adapter, Reply, Request, call
 from worker.cancellation import Cancellation
+from worker.clock import Clock
 from worker.decision import Decision, Finish, Hold, Send, Wait
 from worker.errors import CallUnanswered, CredentialRefused, CredentialUnavailable, StoreUnavailable
 from worker.escalation import after_answer, decide, matters, needs_look, overdue, refused, to_probe
@@ -75,26 +75,6 @@ class Backend:
     def batch_slots(self) -> int:
         """How many calls the batch lane may have in flight: a quarter stays free for the interactive one."""
         return max(1, self.max_in_flight * 3 // 4)
-
-
-@dataclass(slots=True)
-class Clock:
-    """The time of a pass: Redis's at the claim, carried on by the monotonic clock. No wall clock is read.
-
-    `started` is before the claim was asked for, which is when the lease may have begun; `answered` is after.
-    """
-
-    redis: datetime
-    started: float = field(default_factory=time.monotonic)
-    answered: float = field(default_factory=time.monotonic)
-
-    def now(self) -> datetime:
-        """Return Redis's time now, late by the answer's way at most: nothing that waits comes early."""
-        return self.redis + timedelta(seconds=time.monotonic() - self.answered)
-
-    def elapsed(self) -> float:
-        """Return the seconds since the claim was asked for."""
-        return time.monotonic() - self.started
 
 
 class Pass:

@@ -14,11 +14,12 @@ from msgspec import structs
 from redis.asyncio import Redis
 
 from worker.backends.auth import StaticToken
+from worker.clock import Clock
 from worker.engine import Engine
 from worker.intake import Door, Intake
 from worker.messages import Event
 from worker.model import Force, Policy, Poll
-from worker.reconcile import Backend, Clock, Pass
+from worker.reconcile import Backend, Pass
 from worker.simulator import Clock as SimClock
 from worker.store import Store
 from worker.transitions import Acceptance, Limits, ToClaim

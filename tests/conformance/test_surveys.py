@@ -11,8 +11,9 @@ from conformance.dialects import DIALECTS, ESS, MRS_V11, OML, SAHARA_V11, Dialec
 from redis.asyncio import Redis
 
 from worker.backends.mrs import Mrs
+from worker.clock import Clock
 from worker.model import Force, Job, Poll
-from worker.reconcile import Clock, Pass
+from worker.reconcile import Pass
 from worker.simulator import Clock as SimClock
 from worker.transitions import Claim, Limits, ToClaim
 

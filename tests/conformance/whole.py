@@ -14,10 +14,11 @@ from conformance.kit import PATIENT, Bench, bench
 from redis.asyncio import Redis
 
 from worker.backends.auth import StaticToken
+from worker.clock import Clock
 from worker.intake import Door, Intake
 from worker.messages import Event
 from worker.model import Action, Force, Policy, Poll
-from worker.reconcile import Backend, Clock, Pass
+from worker.reconcile import Backend, Pass
 from worker.simulator import Clock as SimClock
 from worker.simulator import Entry
 from worker.store import Store
@@ -76,7 +77,10 @@ class Whole:
         raise TimeoutError(f"nothing came due in {LONG} s")
 
     async def claim(self, worker: str, lease: float | None = None, *, unseen: bool = False) -> Claims:
-        """Claim what is due; `lease` in seconds replaces the backend's own, `unseen` as in `ToClaim`, where the backend allows it."""
+        """Claim what is due; `lease` in seconds replaces the backend's own.
+
+        `unseen` is as in `ToClaim`, where the backend allows it.
+        """
         limits = Limits(10, self.backend.lease if lease is None else lease, 64, 0.0, 48)
         unseen = unseen and not self.backend.policy.steps.look_before_cancel
         return await self.store.claim(ToClaim("b", worker, limits, unseen))

@@ -11,8 +11,10 @@ import json
 from collections.abc import Generator, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Any, Protocol
 
+import msgspec
 from msgspec import Struct, field
 from msgspec.structs import replace
 
@@ -50,10 +52,7 @@ class Reply(Struct, frozen=True):
     @property
     def data(self) -> Mapping[str, Any] | None:
         """The JSON object in the body, or None if there is none (HTML, truncated, a bare list)."""
-        try:
-            value = json.loads(self.body)
-        except (ValueError, RecursionError):
-            return None
+        value = parsed(self.body)
         return value if isinstance(value, dict) else None
 
     @property
@@ -69,11 +68,8 @@ class Reply(Struct, frozen=True):
     @property
     def date(self) -> datetime | None:
         """The backend's clock: the `Date` header, whole seconds."""
-        try:
-            moment = parsedate_to_datetime(self.headers.get("date", ""))
-        except (ValueError, OverflowError):
-            return None
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        moment = http_date(self.headers.get("date", ""))
+        return moment.replace(tzinfo=UTC) if moment and not moment.tzinfo else moment
 
     @property
     def retry_after(self) -> float | None:
@@ -81,11 +77,8 @@ class Reply(Struct, frozen=True):
         wanted = self.headers.get("retry-after", "").strip()
         if wanted.isdecimal():
             return min(float(wanted), LONGEST_RETRY_AFTER)
-        try:
-            until = parsedate_to_datetime(wanted)
-        except (ValueError, OverflowError):
-            return None
-        if not (self.date and until.tzinfo):
+        until = http_date(wanted)
+        if not (until and until.tzinfo and self.date):
             return None
         return min(max(0.0, (until - self.date).total_seconds()), LONGEST_RETRY_AFTER)
 
@@ -94,11 +87,35 @@ class Reply(Struct, frozen=True):
         return text(self.body[: limit * 4].decode("utf-8", "replace"), limit)
 
 
+def parsed(body: bytes) -> object:
+    """Read JSON, None if it is none; what only a lenient reader takes (a BOM, NaN, half a surrogate) too."""
+    try:
+        return msgspec.json.decode(body)
+    except (ValueError, RecursionError):
+        pass
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+@lru_cache(maxsize=64)
+def http_date(written: str) -> datetime | None:
+    """Read a time of an HTTP header, None if it is none; replies of one second share theirs."""
+    try:
+        return parsedate_to_datetime(written)
+    except (ValueError, OverflowError):
+        return None
+
+
 def text(value: object, limit: int = 200) -> str:
     """Return a text or whole number of a reply as one printable line, and anything else as an empty text."""
     if isinstance(value, bool) or not isinstance(value, str | int):
         return ""
-    return "".join(char if char.isprintable() else " " for char in str(value))[:limit].strip()
+    written = str(value)
+    if not written.isprintable():
+        written = "".join(char if char.isprintable() else " " for char in written)
+    return written[:limit].strip()
 
 
 def facts(data: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, str]:
