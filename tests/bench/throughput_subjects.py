@@ -54,16 +54,18 @@ class Bench:
 
     def single(self) -> Run:
         """Canceller, in a `worker.cancel` message each."""
-        return self._canceller("messages", lambda _, client: push(client, command_messages(self.n)))
+        messages = command_messages(self.n)  # made before the clock runs
+        return self._canceller("messages", lambda _, client: push(client, messages))
 
     def intake(self) -> Run:
         """Canceller, in a `worker.cancel` message each, for a backend that may be called once in 1,000 s."""
         with self._cell("rate = 0.001") as one, one.client() as client:
             _submit(one, range(1, WARM + 1))
             wait(client, WARM, PATIENCE)
+            messages = command_messages(self.n)
             before, meter = position(client), self._meter(one)
             began = redis_time(client)
-            push(client, command_messages(self.n))
+            push(client, messages)
             until(lambda: told(client, before).accepted >= self.n, PATIENCE, "accepted events", every=0.25)
             cpu, found = meter.spent(), told(client, before)
         return Run("intake", self.n, found.last_accepted - began, cpu)
