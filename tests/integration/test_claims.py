@@ -165,3 +165,12 @@ async def test_a_dead_workers_open_intent_holds_no_permit(store: Store) -> None:
 
     assert len(claims.claims) == 1
     assert claims.claims[0].record.cancellation.id != one.record.cancellation.id
+
+
+async def test_a_record_that_cannot_be_read_stops_no_other(redis: Redis, store: Store) -> None:
+    taken = await store.accept_all([command(str(index), f"c-{index}") for index in range(3)])
+    await redis.set(f"{{canceller}}:hot:{taken[1].cancellation_id}", "no record\n")
+    claims = await claim(store)
+
+    assert ["0", "2"] == sorted(one.record.cancellation.job_id for one in claims.claims)
+    assert 1 == await redis.zcard("{canceller}:due:ess:if")

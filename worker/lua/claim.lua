@@ -57,13 +57,18 @@ local function note_intent(id, guard, progress)
 end
 
 -- Claim a record that has been taken off the schedule. While the backend is paused its passes are blind: no intents.
-local function claim(id)
-  local guard, progress, value = load(id)
+-- One that can't be read stops no other: it is tried again later.
+local function claim(id, value, due)
+  local readable, guard, progress = pcall(read, value)
+  if not readable then
+    redis.call('ZADD', due, now + 60000, id)
+    return false
+  end
   if not guard and progress then redis.call('ZADD', due_key(progress), now + 60000, id) end
   if not guard or guard.o ~= '' then return false end
   local token = worker .. '/' .. now .. '/' .. #out
-  redis.call('HSET', key('claims', backend), id, token)
-  redis.call('ZADD', key('lease', backend, guard.l), now + lease, id)
+  later('HSET', key('claims', backend), id, token)
+  later('ZADD', key('lease', backend, guard.l), now + lease, id)
   out[#out + 1], out[#out + 2] = token, id
   out[#out + 1] = value
   out[#out + 1] = out[4] == 1 and 0 or note_intent(id, guard, progress)
@@ -85,9 +90,10 @@ local function take(class, count, price)
   count = math.min(count, math.floor((budget - spent) / price + 0.001))
   if count <= 0 then return 0 end
   local taken, due = 0, key('due', backend, class)
-  for _, id in ipairs(redis.call('ZRANGEBYSCORE', due, '-inf', now, 'LIMIT', 0, count)) do
-    redis.call('ZREM', due, id)
-    if claim(id) then taken = taken + 1 end
+  local ids = redis.call('ZRANGEBYSCORE', due, '-inf', now, 'LIMIT', 0, count)
+  if #ids > 0 then redis.call('ZREM', due, unpack(ids)) end
+  for index, value in ipairs(stored('hot', ids)) do
+    if claim(ids[index], value, due) then taken = taken + 1 end
   end
   spent = spent + taken * price
   return taken
@@ -133,7 +139,7 @@ local function claim_blind(pause_end)
   for _, lane in ipairs(LANES) do
     for _, id in ipairs(redis.call('ZRANGEBYSCORE', key('park', backend, lane), '-inf', now, 'LIMIT', 0, slots)) do
       redis.call('ZREM', key('park', backend, lane), id)
-      if claim(id) then slots = slots - 1 end
+      if claim(id, redis.call('GET', key('hot', id)), key('park', backend, lane)) then slots = slots - 1 end
     end
     local first = redis.call('ZRANGE', key('park', backend, lane), 0, 0, 'WITHSCORES')
     out[3] = math.min(out[3], tonumber(first[2] or pause_end))
@@ -169,6 +175,7 @@ expire_leases()
 local breaker = redis.call('HMGET', key('breaker', backend), 'open', 'until', 'ramp')
 if breaker[1] == '1' and tonumber(breaker[2]) > now then
   claim_blind(tonumber(breaker[2]))
+  settle()
   return out
 end
 local parked = unpark()
@@ -183,6 +190,7 @@ if free > 0 then
   taken = taken + take_lane('b', math.min(free - taken, batch_free))
   if rate > 0 then redis.call('HINCRBYFLOAT', key('limit', backend), 'tokens', -spent) end
 end
+settle()
 out[3] = parked and now or next_due()
 if budget < 1 and out[3] >= 0 then out[3] = math.max(out[3], now + math.ceil((1 - budget) * 1000 / rate)) end
 return out

@@ -55,52 +55,58 @@ local function judge(backend, verdict)
   if failures then failed(breaker, backend, tonumber(failures), tonumber(pause)) end
 end
 
-local function emit_all(id, guard, events)
+local function emit_all(id, guard, cold, events)
   local last
-  for _, event in ipairs(events) do last = emit(id, guard, event[1], event[2], event[3], now) end
+  for _, event in ipairs(events) do last = emit(id, guard, event[1], event[2], event[3], now, cold) end
   return last
 end
 
-local function finish(id, guard, events, progress, keep)
+local function finish(id, guard, cold, events, progress, keep)
   guard.o = events[#events][3]
   guard.i, guard.e = nil, now
   local last = events[#events]
   last[2] = last[2] .. ',"finished_at":"' .. iso(now) .. '"'
-  guard.z = emit_all(id, guard, events)
+  guard.z = emit_all(id, guard, cold, events)
   save(id, guard, progress, keep)
-  if redis.call('HGET', key('open', guard.b), guard.j) == id then redis.call('HDEL', key('open', guard.b), guard.j) end
+  if redis.call('HGET', key('open', guard.b), guard.j) == id then later('HDEL', key('open', guard.b), guard.j) end
   redis.call('EXPIRE', key('cold', id), keep)
 end
 
 local function give_back(id, guard, due)
   guard.n = 1
-  redis.call('ZADD', due_key(guard), due, id)
+  later('ZADD', due_key(guard), due, id)
 end
 
-local function commit(one, id, guard, before, progress)
+-- Give the claim back; a lease that is not where its lane has it, is in another's.
+local function let_go(id, guard)
+  later('HDEL', key('claims', guard.b), id)
+  if redis.call('ZREM', key('lease', guard.b, guard.l), id) == 0 then release(id, guard) end
+end
+
+local function commit(one, id, guard, before, progress, cold)
   local token, revision, mode, due, matters = one[2], one[3], one[4], one[5], one[6]
   local verdict, keep, events = one[8], one[9], one[10]
   if not guard or redis.call('HGET', key('claims', guard.b), id) ~= token then return -1 end
   judge(guard.b, verdict)
   if mode ~= 'wait' and guard.r ~= revision then
-    release(id, guard)
+    let_go(id, guard)
     give_back(id, guard, now)
     if mode == 'finish' then
       -- What was found stands, such as the answer to a call; only the end does not.
       events[#events] = nil
-      emit_all(id, guard, events)
+      emit_all(id, guard, cold, events)
       before = progress
     end
     guard.i = nil
     save(id, guard, before)
     return 0
   end
-  if mode ~= 'intent' then release(id, guard) end
+  if mode ~= 'intent' then let_go(id, guard) end
   if mode == 'finish' then
-    finish(id, guard, events, progress, keep)
+    finish(id, guard, cold, events, progress, keep)
     return 1
   end
-  emit_all(id, guard, events)
+  emit_all(id, guard, cold, events)
   guard.i = mode == 'intent' and 1 or nil
   if mode == 'wait' then
     guard.m = guard.x ~= '' and now or matters
@@ -119,12 +125,18 @@ local function charge(backend, calls)
 end
 
 go_on_without_memory()
-local results = {}
+local passes, ids, results = {}, {}, {}
 for index = 1, #ARGV, 2 do
-  local one = cmsgpack.unpack(ARGV[index])
-  local id, calls = one[1], one[7]
-  local guard, before = load(id)
-  results[#results + 1] = commit(one, id, guard, before, ARGV[index + 1])
-  if guard and calls > 0 then charge(guard.b, calls) end
+  passes[#passes + 1] = cmsgpack.unpack(ARGV[index])
+  ids[#ids + 1] = passes[#passes][1]
 end
+-- All is read before anything is written: what can't be read must not leave others half written.
+local guards, before, cold = {}, {}, stored('cold', ids)
+for index, value in ipairs(stored('hot', ids)) do guards[index], before[index] = read(value) end
+for index, one in ipairs(passes) do
+  local guard = guards[index]
+  results[index] = commit(one, ids[index], guard, before[index], ARGV[2 * index], cold[index])
+  if guard and one[7] > 0 then charge(guard.b, one[7]) end
+end
+settle()
 return results

@@ -57,14 +57,43 @@ local function key(kind, name, part)
   return base .. ':' .. kind
 end
 
--- Return a record's guard, its progress and its whole value; nil for none. Of one of a newer format only its guard, second.
-local function load(id)
-  local value = redis.call('GET', key('hot', id))
+-- Read a record: its guard, its progress and its whole value; nil for none. Of one of a newer format only its guard, second.
+local function read(value)
   if not value then return nil end
   local stop = string.find(value, '\n', 1, true)
   local guard = cjson.decode(string.sub(value, 1, stop - 1))
   if guard.f > FORMAT then return nil, guard, nil end
   return guard, string.sub(value, stop + 1), value
+end
+
+local function load(id)
+  return read(redis.call('GET', key('hot', id)))
+end
+
+-- Return what is stored of many ids, by kind (hot, cold), in their order.
+local function stored(kind, ids)
+  local keys = {}
+  for index, id in ipairs(ids) do keys[index] = key(kind, id) end
+  return #ids > 0 and redis.call('MGET', unpack(keys)) or {}
+end
+
+-- Writes that many records share: one command for each key at the end of the script, in place of one for each record.
+local shared, shared_order = {}, {}
+
+local function later(command, name, ...)
+  local slot = command .. ' ' .. name
+  if not shared[slot] then
+    shared[slot] = {command, name}
+    shared_order[#shared_order + 1] = slot
+  end
+  for _, part in ipairs({...}) do table.insert(shared[slot], part) end
+end
+
+-- Make those writes; return what each has answered, by command and key.
+local function settle()
+  local answers = {}
+  for _, slot in ipairs(shared_order) do answers[slot] = redis.call(unpack(shared[slot])) end
+  return answers
 end
 
 -- Write a record; `keep` is the seconds after which it is forgotten.
@@ -140,10 +169,10 @@ local function time_of(ms)
 end
 
 -- Append one event of a cancellation. `extra` is the inside of a JSON object, or empty. Counts the sequence in
--- the guard, which the caller saves. Returns the event's id in the stream.
-local function emit(id, guard, name, extra, outcome, now)
+-- the guard, which the caller saves; `cold` spares the reading of that part. Returns the event's id in the stream.
+local function emit(id, guard, name, extra, outcome, now, cold)
   guard.q = guard.q + 1
-  local cold = redis.call('GET', key('cold', id)) or '\n0\n'
+  cold = cold or redis.call('GET', key('cold', id)) or '\n0\n'
   local ids, count, fixed = string.match(cold, '^([^\n]*)\n([^\n]*)\n(.*)$')
   return append_event('{"specversion":"1.0","id":"' .. id .. '-' .. guard.q .. '","source":' .. source(guard.b)
     .. ',"type":"canceller.cancellation.' .. name .. '.v1","subject":' .. quote(guard.j)
