@@ -84,12 +84,14 @@ def _clean(value: Any, key: object = "") -> Any:
     if isinstance(key, str) and _names_a_secret(key) and value is not None:
         return _HIDDEN
     if isinstance(value, str):
-        return _without_secrets(value)
+        return _without_secrets(str(value))
+    if value is None or isinstance(value, bool | int | float):
+        return value
     if isinstance(value, Mapping):
         return {inner: _clean(item, inner) for inner, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [_clean(item) for item in value]
-    return value
+    return _written(value)  # as its class shows it: the renderer would write every field
 
 
 @lru_cache(maxsize=1024)

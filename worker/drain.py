@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from math import inf
 from typing import Any
@@ -15,12 +16,13 @@ from worker.backends.base import CALLS_SAVED
 from worker.clock import Clock
 from worker.connection import ended
 from worker.errors import StoreUnavailable
+from worker.escalation import matters
 from worker.logged import context
 from worker.model import Lane, Observation
 from worker.reconcile import Backend, Pass
 from worker.store import Store
 from worker.survey import Sights, Surveyor, is_poll
-from worker.transitions import Acceptance, Accepted, Claim, Claims, Limits, ToClaim
+from worker.transitions import Acceptance, Accepted, Claim, Claims, Commit, Limits, ToClaim
 
 log = structlog.get_logger(__name__)
 
@@ -79,6 +81,9 @@ class Drain:
         self._more = False
         self._held = 0
         self._moved = asyncio.Event()
+        self._under_way = 0
+        self._quiet = asyncio.Event()
+        self._quiet.set()
         self._stopping = False
 
     def wake(self) -> None:
@@ -114,8 +119,12 @@ class Drain:
         """Claim no more; let the passes in flight end, and after `seconds` leave them to whoever claims them next."""
         self._stopping = True
         self.wake()
+        until = asyncio.get_running_loop().time() + seconds
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(until):
+                await self._quiet.wait()
         if self._passes:
-            _, late = await asyncio.wait(self._passes, timeout=seconds)
+            _, late = await asyncio.wait(self._passes, timeout=max(0.0, until - asyncio.get_running_loop().time()))
             await ended(late)
         await ended(self._surveys)
         if self._bell is not None:
@@ -148,9 +157,10 @@ class Drain:
             self.wake()
             return taken
         asked = self._ask(free)
-        claims, settled = await self._store.accept_and_claim(acceptances, asked.claim)
-        if claims:
-            self._begin(asked, claims)
+        with self._claiming():
+            claims, settled = await self._store.accept_and_claim(acceptances, asked.claim)
+            if claims:
+                await self._begin(asked, claims)
         accepted = await settled
         if not claims or not claims.claims:
             self.wake()
@@ -161,7 +171,8 @@ class Drain:
         if self._more:
             return
         asked = self._ask(self._free)
-        self._begin(asked, await self._store.claim(asked.claim))
+        with self._claiming():
+            await self._begin(asked, await self._store.claim(asked.claim))
 
     def _ask(self, free: int) -> Asked:
         backend, lists = self._backend, self._surveyor.ready
@@ -181,10 +192,31 @@ class Drain:
             lists,
         )
 
-    def _begin(self, asked: Asked, claims: Claims) -> None:
+    @contextmanager
+    def _claiming(self) -> Iterator[None]:
+        self._under_way += 1
+        self._quiet.clear()
+        try:
+            yield
+        finally:
+            self._under_way -= 1
+            if not self._under_way:
+                self._quiet.set()
+
+    async def _give_back(self, claims: Claims) -> None:
+        """Take back the intents that were noted for nothing; all else comes back once this worker is gone."""
+        policy = self._backend.policy
+        commits = [
+            Commit(one.token, one.record, "wait", seen.progress, (), claims.now, matters(seen, policy))
+            for one, seen in ((one, one.record.cancellation) for one in claims.claims if one.noted)
+        ]
+        await asyncio.gather(*map(self._store.commit, commits))
+
+    async def _begin(self, asked: Asked, claims: Claims) -> None:
         """Start a pass over each claimed record, and plan the next claim."""
         if self._stopping:
-            return  # what was claimed comes back once this worker says that it is gone
+            await self._give_back(claims)
+            return
         clock = Clock(claims.now, asked.at)
         reading = self._survey(claims) if asked.lists else None
         for claim in claims.claims:

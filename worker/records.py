@@ -36,7 +36,7 @@ class Guard(Struct, frozen=True):
     v: Verb
     p: Force
     fa: float
-    g: int
+    g: float
     l: str  # noqa: E741 - the script's letter
     s: str
     x: str

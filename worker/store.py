@@ -22,7 +22,6 @@ from worker.signing import Signed
 from worker.transitions import (
     Acceptance,
     Accepted,
-    Claim,
     Claims,
     Commit,
     Rejection,
@@ -30,6 +29,8 @@ from worker.transitions import (
     accept_argument,
     claim_arguments,
     commit_arguments,
+    read_claims,
+    verdict,
 )
 
 FORMAT = 1
@@ -283,27 +284,6 @@ class Store:
     async def _call(self, call: Any) -> Any:
         with translated():
             return await call
-
-
-def read_claims(reply: Sequence[Any]) -> Claims:
-    """Read what `claim.lua` has claimed."""
-    now, suspect, due, blind, cheap = (int(part) for part in reply[:5])
-    records_ = zip(*(iter(reply[5:]),) * 4, strict=True)
-    return Claims(
-        now=moment(now),
-        suspect=moment(suspect) if suspect else None,
-        next_due=moment(due) if due >= 0 else None,
-        blind=bool(blind),
-        cheap=bool(cheap),
-        claims=tuple(
-            Claim(token.decode(), records.unpack(id_.decode(), hot), bool(noted)) for token, id_, hot, noted in records_
-        ),
-    )
-
-
-def verdict(entry: bytes) -> Accepted:
-    """Read what `accept.lua` says of one command."""
-    return Accepted(*entry.decode().split(" ", 1))
 
 
 def grouped(arguments: Sequence[bytes]) -> Iterator[Sequence[bytes]]:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+import structlog
 from msgspec import Struct, field
 
 from worker.cancellation import Progress
 from worker.facts import Fact
 from worker.model import Lane
-from worker.records import JSON_WRITER, LANES, WRITER, Record, fragment, milliseconds, pack_progress
+from worker.records import JSON_WRITER, LANES, WRITER, Record, fragment, milliseconds, moment, pack_progress, unpack
 from worker.signing import Signed
+
+log = structlog.get_logger(__name__)
 
 
 class Acceptance(Struct, frozen=True):
@@ -192,3 +196,31 @@ def commit_arguments(one: Commit, keep: int) -> tuple[bytes, bytes]:
         )
     )
     return whole, pack_progress(one.progress)  # apart: Redis reads no binary in MessagePack
+
+
+def read_claims(reply: Sequence[Any]) -> Claims:
+    """Read what `claim.lua` has claimed."""
+    now, suspect, due, blind, cheap = (int(part) for part in reply[:5])
+    found = (claim_of(*parts) for parts in zip(*(iter(reply[5:]),) * 3, strict=True))
+    return Claims(
+        now=moment(now),
+        suspect=moment(suspect) if suspect else None,
+        next_due=moment(due) if due >= 0 else None,
+        blind=bool(blind),
+        cheap=bool(cheap),
+        claims=tuple(claim for claim in found if claim is not None),
+    )
+
+
+def claim_of(token: bytes, id_: bytes, hot: bytes) -> Claim | None:
+    """Read one claimed record; one that can't be read stops no other, and comes back when its lease is over."""
+    try:
+        return Claim(token.decode(), unpack(id_.decode(), hot), token.endswith(b"/noted"))
+    except (ValueError, OverflowError, zlib.error):
+        log.exception("record.unreadable", cancellation_id=id_.decode())
+        return None
+
+
+def verdict(entry: bytes) -> Accepted:
+    """Read what `accept.lua` says of one command."""
+    return Accepted(*entry.decode().split(" ", 1))

@@ -90,7 +90,15 @@ COMMITS = [
     for mode in MODES
     for nth in range(1, 2 if mode == "finish" else 1 + len(steps(dialect, command)))
 ]
+UNSEEN = [one for one in CALLS if not one.values[0].adapter.steps.look_before_cancel]
+"""Where the intent of a first cancel is noted with its claim."""
 COMMANDS = [pytest.param(dialect, command, id=f"{dialect.name}-{command}") for dialect, command in RUNS]
+
+
+def with_claim(calls: Sequence[Any]) -> list[Any]:
+    """Say of each whether its claims note intents, and in its name if so."""
+    noted = calls is UNSEEN
+    return [pytest.param(*one.values, noted, id=f"{one.id}{'-noted' * noted}") for one in calls]
 
 
 async def die(one: Whole, **changes: Any) -> None:
@@ -126,8 +134,7 @@ async def test_a_worker_that_died_with_a_fresh_claim_is_replaced(redis: Redis, d
         await ends_right(one, command)
 
 
-@pytest.mark.parametrize("unseen", [pytest.param(False, id="looking"), pytest.param(True, id="noted-with-claim")])
-@pytest.mark.parametrize(("dialect", "command", "when", "nth"), CALLS)
+@pytest.mark.parametrize(("dialect", "command", "when", "nth", "unseen"), [*with_claim(CALLS), *with_claim(UNSEEN)])
 async def test_a_worker_that_died_around_a_call_is_replaced(
     redis: Redis, dialect: Dialect, command: str, when: str, nth: int, *, unseen: bool
 ) -> None:

@@ -174,3 +174,30 @@ async def test_a_record_that_cannot_be_read_stops_no_other(redis: Redis, store: 
 
     assert ["0", "2"] == sorted(one.record.cancellation.job_id for one in claims.claims)
     assert 1 == await redis.zcard("{canceller}:due:ess:if")
+
+
+async def test_progress_that_cannot_be_read_stops_no_other(redis: Redis, store: Store) -> None:
+    taken = await store.accept_all([command(str(index), f"c-{index}") for index in range(3)])
+    name = f"{{canceller}}:hot:{taken[1].cancellation_id}"
+    await redis.set(name, await redis.get(name) + b"no progress")
+    claims = await claim(store)
+
+    assert ["0", "2"] == sorted(one.record.cancellation.job_id for one in claims.claims)
+
+
+async def test_any_number_can_be_claimed_at_once(redis: Redis, store: Store) -> None:
+    await store.accept_all([command(str(index), f"c-{index}") for index in range(4200)])
+    claims = await claim(store, limits=Limits(5000, 40.0, 5000, 0.0, 5000))
+
+    assert 4200 == len(claims.claims)
+    assert 4200 == await redis.zcard("{canceller}:lease:ess:i") == await redis.hlen("{canceller}:claims:ess")
+
+
+async def test_a_spoiled_event_part_stops_no_other_commit(redis: Redis, store: Store) -> None:
+    taken = await store.accept_all([command(str(index), f"c-{index}") for index in range(3)])
+    await redis.set(f"{{canceller}}:cold:{taken[1].cancellation_id}", "spoiled")
+    claims = (await claim(store)).claims
+    done = await asyncio.gather(*(store.commit(commit(one, "finish", facts=FINISHED)) for one in claims))
+
+    assert [1, 1, 1] == done
+    assert 3 == (await names(store)).count("finished")

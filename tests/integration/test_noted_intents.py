@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from typing import Any, cast
 
 import pytest
-from integration.stored import LATER, LIMITS, claim, command, commit
+from integration.stored import LATER, LIMITS, Anything, claim, command, commit
 from msgspec.structs import replace
 from redis.asyncio import Redis
 
+from worker.backends.base import Adapter, Reply, Request
 from worker.cancellation import Intent
-from worker.model import Action
+from worker.engine import Engine
+from worker.model import Action, Policy
+from worker.reconcile import Backend
 from worker.store import Store
 from worker.transitions import Claims, ToClaim
 
@@ -88,6 +92,50 @@ async def test_it_keeps_its_lease_when_its_worker_dies(store: Store) -> None:
     await store.beat("w2", 5.0, ["ess"])
 
     assert () == (await unseen(store, "w2")).claims
+
+
+async def test_one_that_a_dead_worker_left_survives_a_refused_intent(store: Store) -> None:
+    taken = await store.accept(command())
+    await unseen(store, lease=0.0)
+    (again,) = (await unseen(store, "w2")).claims
+    await store.accept(command(command_id="c-2", verb="delete"))
+
+    assert 0 == await store.commit(commit(again, "intent"))
+    assert (await store.get(taken.cancellation_id)).record.cancellation.progress.intent is not None
+
+
+class SlowStore(Store):
+    """The real store, whose claims are under way for long enough that a stop comes between."""
+
+    asked: asyncio.Event
+
+    async def claim(self, one: ToClaim) -> Claims:
+        claims = await super().claim(one)
+        self.asked.set()
+        await asyncio.sleep(0.05)
+        return claims
+
+
+class NoCalls:
+    """Calls of a worker that makes none."""
+
+    async def ready(self) -> None: ...
+
+    async def send(self, request: Request, *, traceparent: str | None = None) -> Reply:
+        raise AssertionError((request, traceparent))
+
+
+async def test_a_worker_that_stops_takes_back_what_it_noted_for_nothing(redis: Redis, store: Store) -> None:
+    slow = SlowStore(redis, "canceller")
+    slow.asked = asyncio.Event()
+    await store.accept(command())
+    engine = Engine(slow, {"ess": Backend("ess", cast("Adapter", Anything()), Policy(Anything.steps), NoCalls())})
+    await engine.start()
+    await slow.asked.wait()
+    await engine.stop()
+
+    (one,) = (await unseen(store, "w2")).claims
+    assert one.record.cancellation.progress.intent is None
 
 
 @pytest.mark.parametrize("mode", ["wait", "intent", "finish"])

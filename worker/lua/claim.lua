@@ -7,7 +7,7 @@
 --          first cancel goes out without a look (1 or 0): its intent is then noted with the claim
 -- Returns  {now (ms), suspect (ms, before which Redis may have forgotten something, or 0), next due (ms, or -1),
 --          blind (1: the backend is paused, no calls), cheap (1: polls were charged as parts of lists, not as looks),
---          then token, id, hot value as it was, and whether the intent is noted (1 or 0) of each claimed record}
+--          then token, id, hot value as it was of each claimed record}
 -- Interactive records go first, batch ones take what is left; within a lane polls and first passes alternate.
 
 local backend, worker = ARGV[1], ARGV[2]
@@ -49,11 +49,11 @@ end
 
 -- Note the intent of a first cancel that needs no look: nothing was done or seen yet, and nothing is forgotten.
 local function note_intent(id, guard, progress)
-  if not unseen or guard.v ~= 'cancel' or guard.x ~= '' or progress ~= '' or guard.n or guard.i then return 0 end
-  if guard.g <= now or (out[2] > 0 and guard.a <= out[2]) then return 0 end
+  if not unseen or guard.v ~= 'cancel' or guard.x ~= '' or progress ~= '' or guard.n or guard.i then return false end
+  if guard.g <= now or (out[2] > 0 and guard.a <= out[2]) then return false end
   guard.i = now
   save(id, guard, progress)
-  return 1
+  return true
 end
 
 -- Claim a record that has been taken off the schedule. While the backend is paused its passes are blind: no intents.
@@ -64,14 +64,14 @@ local function claim(id, value, due)
     redis.call('ZADD', due, now + 60000, id)
     return false
   end
-  if not guard and progress then redis.call('ZADD', due_key(progress), now + 60000, id) end
+  if not guard and progress then redis.call('ZADD', due, now + 60000, id) end
   if not guard or guard.o ~= '' then return false end
-  local token = worker .. '/' .. now .. '/' .. #out
+  local noted = out[4] == 0 and note_intent(id, guard, progress)
+  local token = worker .. '/' .. now .. '/' .. #out .. (noted and '/noted' or '')
   later('HSET', key('claims', backend), id, token)
   later('ZADD', key('lease', backend, guard.l), now + lease, id)
   out[#out + 1], out[#out + 2] = token, id
   out[#out + 1] = value
-  out[#out + 1] = out[4] == 1 and 0 or note_intent(id, guard, progress)
   return true
 end
 
@@ -91,7 +91,7 @@ local function take(class, count, price)
   if count <= 0 then return 0 end
   local taken, due = 0, key('due', backend, class)
   local ids = redis.call('ZRANGEBYSCORE', due, '-inf', now, 'LIMIT', 0, count)
-  if #ids > 0 then redis.call('ZREM', due, unpack(ids)) end
+  call_many('ZREM', due, ids)
   for index, value in ipairs(stored('hot', ids)) do
     if claim(ids[index], value, due) then taken = taken + 1 end
   end

@@ -77,10 +77,24 @@ local function give_back(id, guard, due)
   later('ZADD', due_key(guard), due, id)
 end
 
--- Give the claim back; a lease that is not where its lane has it, is in another's.
+local let_gone = {} -- ids whose claims were given back, by backend
+
 local function let_go(id, guard)
   later('HDEL', key('claims', guard.b), id)
-  if redis.call('ZREM', key('lease', guard.b, guard.l), id) == 0 then release(id, guard) end
+  let_gone[guard.b] = let_gone[guard.b] or {}
+  for _, lane in ipairs(LANES) do let_gone[guard.b][lane] = let_gone[guard.b][lane] or {} end
+  table.insert(let_gone[guard.b][guard.l], id)
+end
+
+-- End the leases; one that is not where its lane has it, is in another's.
+local function end_leases()
+  for backend, lanes in pairs(let_gone) do
+    for lane, ids in pairs(lanes) do
+      if call_many('ZREM', key('lease', backend, lane), ids) < #ids then
+        for _, other in ipairs(LEASES) do call_many('ZREM', key('lease', backend, other), ids) end
+      end
+    end
+  end
 end
 
 local function commit(one, id, guard, before, progress, cold)
@@ -97,7 +111,8 @@ local function commit(one, id, guard, before, progress, cold)
       emit_all(id, guard, cold, events)
       before = progress
     end
-    guard.i = nil
+    -- An intent that a dead worker left open stays open: its call may have been made.
+    if mode == 'finish' or string.sub(token, -6) == '/noted' then guard.i = nil end
     save(id, guard, before)
     return 0
   end
@@ -139,4 +154,5 @@ for index, one in ipairs(passes) do
   if guard and one[7] > 0 then charge(guard.b, one[7]) end
 end
 settle()
+end_leases()
 return results

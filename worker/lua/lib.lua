@@ -10,7 +10,7 @@
 --   :due:BACKEND:LP    zset, id -> due time (ms); L = i(nteractive) or b(atch), P = f(irst pass) or p(oll)
 --   :park:BACKEND:L    zset, id -> time of the next thing that matters, while the backend is paused
 --   :lease:BACKEND:L   zset, id -> end of its lease (ms); L also x: a dead worker's open intent, which holds no permit
---   :claims:BACKEND    hash, id -> claim token, "WORKER/..."
+--   :claims:BACKEND    hash, id -> claim token, "WORKER/...", with "/noted" at its end if the claim noted an intent
 --   :limit:BACKEND     hash, rate limiter: tokens, at, and which class of each lane went first: turni, turnb
 --   :breaker:BACKEND   hash: fails, open, until, ramp
 --   :cmd:WEEK:SHARD    hash, digest of a command id -> "digest of its content" .. id of its cancellation
@@ -70,30 +70,43 @@ local function load(id)
   return read(redis.call('GET', key('hot', id)))
 end
 
--- Return what is stored of many ids, by kind (hot, cold), in their order.
+local SLICE = 1000 -- how many values one command gets at most: Lua can't hand over more than some thousands
+
+-- Call a command on one key with any number of values, an even number at a time; return the sum of what it answers.
+local function call_many(command, name, values)
+  local sum = 0
+  for first = 1, #values, SLICE do
+    sum = sum + redis.call(command, name, unpack(values, first, math.min(first + SLICE - 1, #values)))
+  end
+  return sum
+end
+
+-- Return what is stored of many ids, by kind (hot, cold), in their order; false for none.
 local function stored(kind, ids)
-  local keys = {}
-  for index, id in ipairs(ids) do keys[index] = key(kind, id) end
-  return #ids > 0 and redis.call('MGET', unpack(keys)) or {}
+  local found = {}
+  for first = 1, #ids, SLICE do
+    local keys = {}
+    for index = first, math.min(first + SLICE - 1, #ids) do keys[#keys + 1] = key(kind, ids[index]) end
+    for _, value in ipairs(redis.call('MGET', unpack(keys))) do found[#found + 1] = value end
+  end
+  return found
 end
 
 -- Writes that many records share: one command for each key at the end of the script, in place of one for each record.
 local shared, shared_order = {}, {}
 
-local function later(command, name, ...)
+local function later(command, name, value, second)
   local slot = command .. ' ' .. name
   if not shared[slot] then
-    shared[slot] = {command, name}
+    shared[slot] = {command = command, name = name, values = {}}
     shared_order[#shared_order + 1] = slot
   end
-  for _, part in ipairs({...}) do table.insert(shared[slot], part) end
+  table.insert(shared[slot].values, value)
+  if second then table.insert(shared[slot].values, second) end
 end
 
--- Make those writes; return what each has answered, by command and key.
 local function settle()
-  local answers = {}
-  for _, slot in ipairs(shared_order) do answers[slot] = redis.call(unpack(shared[slot])) end
-  return answers
+  for _, slot in ipairs(shared_order) do call_many(shared[slot].command, shared[slot].name, shared[slot].values) end
 end
 
 -- Write a record; `keep` is the seconds after which it is forgotten.
@@ -172,8 +185,9 @@ end
 -- the guard, which the caller saves; `cold` spares the reading of that part. Returns the event's id in the stream.
 local function emit(id, guard, name, extra, outcome, now, cold)
   guard.q = guard.q + 1
-  cold = cold or redis.call('GET', key('cold', id)) or '\n0\n'
-  local ids, count, fixed = string.match(cold, '^([^\n]*)\n([^\n]*)\n(.*)$')
+  cold = cold or redis.call('GET', key('cold', id)) or ''
+  local ids, count, fixed = string.match(cold, '^([^\n]*)\n([^\n]*)\n(.+)$')
+  if not ids then ids, count, fixed = '', 0, '"backend":"' .. guard.b .. '","job_id":' .. quote(guard.j) end
   return append_event('{"specversion":"1.0","id":"' .. id .. '-' .. guard.q .. '","source":' .. source(guard.b)
     .. ',"type":"canceller.cancellation.' .. name .. '.v1","subject":' .. quote(guard.j)
     .. ',"time":"' .. time_of(now) .. '","datacontenttype":"application/json","backend":"' .. guard.b

@@ -2,6 +2,7 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -128,3 +129,25 @@ def test_configuring_again_replaces_the_stream(out: io.StringIO) -> None:
     configure("json", "info", out)
     logging.getLogger("x").info("once")
     assert len(lines(out)) == 1
+
+
+@dataclass
+class Shy:
+    name: str
+    token: str = field(repr=False)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        pytest.param(Shy("ann", "hunter2"), "Shy(name='ann')", id="a-hidden-field"),
+        pytest.param(b"redis://u:hunter2@h", "b'redis://***@h'", id="bytes"),
+        pytest.param("half \ud800", "half \ud800", id="half-a-surrogate"),
+        pytest.param(10**30, 10**30, id="a-huge-number"),
+    ],
+)
+def test_what_json_does_not_know_is_shown_as_its_class_does(out: io.StringIO, value: object, shown: object) -> None:
+    configure("json", "info", out)
+    structlog.get_logger("x").info("e", value=value)
+
+    assert shown == lines(out)[0]["value"]
