@@ -33,8 +33,9 @@ BUNCH = 0.02
 """Seconds between two claims that only time asks for, so that one claim brings many records."""
 WIDE_BUNCH = 0.1
 """The same where a list can show many jobs at once."""
-BLOCKED = 0.05
-"""Seconds until the next try where something is due but may not be claimed yet, and no pass of ours ends before."""
+BLOCKED, LONG_BLOCKED = 0.005, 0.05
+"""Seconds until the next try where something is due but may not be claimed yet, and no pass of ours ends before: other
+workers hold the permits. Twice as long after each claim that brought nothing, up to the second."""
 BELL_EVERY = 1.0
 """Seconds from one bell to the next."""
 
@@ -80,6 +81,7 @@ class Drain:
         self._bell: asyncio.Task[None] | None = None
         self._more = False
         self._held = 0
+        self._blocked = BLOCKED
         self._moved = asyncio.Event()
         self._under_way = 0
         self._quiet = asyncio.Event()
@@ -230,7 +232,8 @@ class Drain:
         elif wait > 0:
             self.wake_in(wait)
         elif len(claims.claims) < asked.claim.limits.slots:
-            self._wake_at_latest(asyncio.get_running_loop().time() + BLOCKED)
+            self._blocked = BLOCKED if claims.claims else min(2 * self._blocked, LONG_BLOCKED)
+            self._wake_at_latest(asyncio.get_running_loop().time() + self._blocked)
         else:
             self.wake()
 
