@@ -14,7 +14,7 @@ from typing import Any
 import redis
 
 from tests.bench.kit_send import chunks
-from tests.bench.pending_redis import BASE, DAY, DUE, OPEN
+from tests.bench.pending_redis import BASE, DUE, OPEN, week
 
 CHUNK = 2000
 SOONEST, SPREAD = 50_000, 20_000
@@ -43,4 +43,4 @@ def copy(client: redis.Redis, jobs: Sequence[int]) -> None:
 def _command_id(new: str) -> tuple[str, str, str]:
     """Return where a command id like those that are real would be kept, and as what."""
     digest = hashlib.sha1(new.encode(), usedforsecurity=False).hexdigest()
-    return f"{BASE}cmd:{int(time.time()) // (7 * DAY)}:{digest[:4]}", digest[4:28], digest[:16] + new
+    return f"{BASE}cmd:{week()}:{digest[:4]}", digest[4:28], digest[:16] + new

@@ -57,16 +57,19 @@ def by_kind(client: redis.Redis) -> dict[str, float]:
     found = {kind: _mean(client, [f"{BASE}{kind}:{id_}" for id_ in ids]) * number for kind in ("hot", "cold")}
     for name, key in (("open (job to id)", OPEN), ("due", DUE), ("claims", CLAIMS)):
         found[name] = float(cast("int | None", client.memory_usage(key, samples=1000)) or 0)
-    today = int(time.time()) // DAY
-    shards = [f"{BASE}cmd:{day}:{shard:03x}" for day in (today - 1, today) for shard in range(4096)]
+    shards = [f"{BASE}cmd:{week()}:{shard:04x}" for shard in range(0x10000)]
     found["cmd (command ids)"] = sum(_usages(client, shards))
     return found
 
 
+def week() -> int:
+    """Return the week by which command ids of now are kept; see `lib.lua`."""
+    return int(time.time()) // (7 * DAY)
+
+
 def encodings(client: redis.Redis) -> dict[str, str]:
     """Return how Redis keeps one key of each kind that should be compact."""
-    today = int(time.time()) // DAY
-    keys = {"cmd": next(client.scan_iter(f"{BASE}cmd:{today}:*", count=100_000), b""), "open": OPEN, "due": DUE}
+    keys = {"cmd": next(client.scan_iter(f"{BASE}cmd:{week()}:*", count=100_000), b""), "open": OPEN, "due": DUE}
     found: dict[str, Any] = {name: client.object("encoding", key) for name, key in keys.items() if key}
     return {name: one.decode() for name, one in found.items() if one}
 
