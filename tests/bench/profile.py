@@ -37,7 +37,9 @@ PARTS: dict[str, tuple[str, ...]] = {
     "packing records and events": ("worker/records", "worker/packing", "worker/transitions"),
     "Redis client": ("worker/store", "worker/batches", "worker/scripts"),
     "taking in commands": ("worker/taker", "worker/inbox", "worker/intake", "worker/runtime", "worker/messages"),
-    "claims and the window of passes": ("worker/drain", "worker/engine", "worker/survey", "worker/reconcile"),
+    "claims and the window of passes": (
+        "worker/drain", "worker/engine", "worker/survey", "worker/reconcile", "worker/clock",
+    ),
 }  # fmt: skip
 BELOW = {"redis/": "Redis client", "aiohttp/": "HTTP client, credentials"}
 """Whose a stack is that holds none of our files: a socket's data arriving."""
