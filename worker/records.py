@@ -30,7 +30,6 @@ NOTHING = Progress()
 class Guard(Struct, frozen=True):
     """The part of a record that the scripts own, by the letters of `lua/lib.lua`; times are in milliseconds."""
 
-    f: int
     b: str
     j: str
     v: Verb

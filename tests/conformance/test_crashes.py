@@ -95,10 +95,9 @@ UNSEEN = [one for one in CALLS if not one.values[0].adapter.steps.look_before_ca
 COMMANDS = [pytest.param(dialect, command, id=f"{dialect.name}-{command}") for dialect, command in RUNS]
 
 
-def with_claim(calls: Sequence[Any]) -> list[Any]:
+def claimed(calls: Sequence[Any], *, unseen: bool) -> list[Any]:
     """Say of each whether its claims note intents, and in its name if so."""
-    noted = calls is UNSEEN
-    return [pytest.param(*one.values, noted, id=f"{one.id}{'-noted' * noted}") for one in calls]
+    return [pytest.param(*one.values, unseen, id=f"{one.id}{'-noted' * unseen}") for one in calls]
 
 
 async def die(one: Whole, **changes: Any) -> None:
@@ -134,7 +133,9 @@ async def test_a_worker_that_died_with_a_fresh_claim_is_replaced(redis: Redis, d
         await ends_right(one, command)
 
 
-@pytest.mark.parametrize(("dialect", "command", "when", "nth", "unseen"), [*with_claim(CALLS), *with_claim(UNSEEN)])
+@pytest.mark.parametrize(
+    ("dialect", "command", "when", "nth", "unseen"), [*claimed(CALLS, unseen=False), *claimed(UNSEEN, unseen=True)]
+)
 async def test_a_worker_that_died_around_a_call_is_replaced(
     redis: Redis, dialect: Dialect, command: str, when: str, nth: int, *, unseen: bool
 ) -> None:

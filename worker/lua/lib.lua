@@ -21,7 +21,8 @@
 --
 -- The guard: f(ormat) b(ackend) j(ob id) v(erb) p(olicy of force) fa (force after, s) g(ive up at, ms) l(ane)
 --   s(topped, by whom) x (aborted, by whom) r(evision) a(ccepted at, ms) q (sequence) n (1 after the first pass)
---   i (with an open intent: 1, or when a claim noted it for a first cancel, ms) m (when something matters without a call, ms) o(utcome) e(nded at, ms) z (its last event's id)
+--   i (with an open intent: 1, or when a claim noted it for a first cancel, ms)
+--   m (when something matters without a call, ms) o(utcome) e(nded at, ms) z (its last event's id)
 --   w (traceparent) k (params)
 
 local base = string.match(KEYS[1], '^({.-})')

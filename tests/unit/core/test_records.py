@@ -17,7 +17,6 @@ from worker.packing import unpack as unpacked
 from worker.records import WRITER, fragment, milliseconds, moment, pack_progress, snapshot, unpack
 
 GUARD = {
-    "f": 1,
     "b": "ess",
     "j": "300100",
     "a": 1795341600000,
