@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Iterable
+from collections.abc import Awaitable, Coroutine, Iterable
 from typing import Any, TypeVar
 
 from redis.asyncio import Redis
@@ -66,6 +66,20 @@ async def ended(tasks: Iterable[asyncio.Task[Any]]) -> None:
         for task in left:
             task.cancel()
         _, left = await asyncio.wait(left, timeout=0.5)
+
+
+async def unswallowed(call: Awaitable[Result]) -> Result:
+    """Await a call of redis-py; the task is cancelled even if the cancellation meets a reply there.
+
+    redis-py sends inside `asyncio.wait_for`, which on Python 3.11 swallows a cancellation of that moment; the task
+    still counts it. For calls whose reply may be lost.
+    """
+    task = asyncio.current_task()
+    asked = task.cancelling() if task else 0
+    reply = await call
+    if task and task.cancelling() > asked:
+        raise asyncio.CancelledError
+    return reply
 
 
 def fast_loop() -> asyncio.AbstractEventLoop:

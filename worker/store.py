@@ -14,6 +14,7 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from worker import records
 from worker.batches import Batches
+from worker.connection import unswallowed
 from worker.errors import NewerFormat, StoreUnavailable, UnknownCancellation
 from worker.messages import Event
 from worker.records import Record, Snapshot, fragment, milliseconds, moment
@@ -143,7 +144,7 @@ class Store:
 
     async def now(self) -> datetime:
         """Return Redis's time."""
-        seconds, micros = await self._call(cast("Any", self._redis.time()))
+        seconds, micros = await self._read(cast("Any", self._redis.time()))
         return moment(seconds * 1000 + micros // 1000)
 
     async def attest(self, cancellation_id: str, word: str) -> str:
@@ -157,7 +158,7 @@ class Store:
             UnknownCancellation: there is none, or it is past its retention.
 
         """
-        if await self._call(self._redis.exists(f"{self._base}:hot:{reference}")):
+        if await self._read(self._redis.exists(f"{self._base}:hot:{reference}")):
             return reference
         found = await self.find_command(reference)
         if not found:
@@ -170,7 +171,7 @@ class Store:
 
     async def open_id(self, backend: str, job_id: str) -> str:
         """Return the id of the open cancellation of a job, empty if there is none."""
-        found = await self._call(cast("Any", self._redis.hget(f"{self._base}:open:{backend}", job_id)))
+        found = await self._read(cast("Any", self._redis.hget(f"{self._base}:open:{backend}", job_id)))
         return (found or b"").decode()
 
     async def get(self, cancellation_id: str) -> Snapshot:
@@ -182,7 +183,7 @@ class Store:
 
         """
         base = self._base
-        hot, cold = await self._call(
+        hot, cold = await self._read(
             self._redis.mget(f"{base}:hot:{cancellation_id}", f"{base}:cold:{cancellation_id}")
         )
         if hot is None:
@@ -205,21 +206,21 @@ class Store:
 
     async def backends(self) -> list[str]:
         """Return the names of the backends that have open cancellations."""
-        names = sorted(await self._call(cast("Any", self._redis.smembers(f"{self._base}:backends"))))
+        names = sorted(await self._read(cast("Any", self._redis.smembers(f"{self._base}:backends"))))
         pipe = self._redis.pipeline(transaction=False)
         for name in names:
             pipe.exists(f"{self._base}:open:{name.decode()}")
-        return [name.decode() for name, some in zip(names, await self._call(pipe.execute()), strict=True) if some]
+        return [name.decode() for name, some in zip(names, await self._read(pipe.execute()), strict=True) if some]
 
     async def last_event_id(self) -> str:
         """Return the stream id of the newest event, from which a reader may go on."""
-        newest = await self._call(self._redis.xrevrange(f"{self._base}:events", count=1))
+        newest = await self._read(self._redis.xrevrange(f"{self._base}:events", count=1))
         return newest[0][0].decode() if newest else "0-0"
 
     async def events(self, after: str, *, block: float | None = None, count: int = 500) -> list[tuple[str, Event]]:
         """Return events behind a stream id; wait up to `block` seconds for the first one."""
         milliseconds_ = None if block is None else max(1, int(block * 1000))
-        reply = await self._call(self._redis.xread({f"{self._base}:events": after}, count=count, block=milliseconds_))
+        reply = await self._read(self._redis.xread({f"{self._base}:events": after}, count=count, block=milliseconds_))
         return [
             (entry.decode(), Event.model_validate_json(fields[b"event"]))
             for _, entries in reply or []
@@ -228,14 +229,14 @@ class Store:
 
     async def event(self, entry: str) -> Event | None:
         """Return the event with this stream id, None once it is past its retention."""
-        found = await self._call(self._redis.xrange(f"{self._base}:events", min=entry, max=entry, count=1))
+        found = await self._read(self._redis.xrange(f"{self._base}:events", min=entry, max=entry, count=1))
         return Event.model_validate_json(found[0][1][b"event"]) if found else None
 
     async def newest_events(self, count: int) -> AsyncIterator[Event]:
         """Walk back through the events, newest first."""
         before = "+"
         while True:
-            page = await self._call(self._redis.xrevrange(f"{self._base}:events", max=before, count=count))
+            page = await self._read(self._redis.xrevrange(f"{self._base}:events", max=before, count=count))
             for _, fields in page:
                 yield Event.model_validate_json(fields[b"event"])
             if len(page) < count:
@@ -280,6 +281,9 @@ class Store:
 
     async def _run(self, script: str, *args: Any) -> Any:
         return await self._call(getattr(self._scripts, script)(keys=[f"{self._base}:events"], args=args))
+
+    async def _read(self, call: Any) -> Any:
+        return await unswallowed(self._call(call))
 
     async def _call(self, call: Any) -> Any:
         with translated():

@@ -21,8 +21,8 @@ from worker.cli.options import Json
 from worker.cli.output import Output
 from worker.cli.session import Session, connected
 from worker.cli.telling import gist
-from worker.cli.waiting import end
 from worker.cli.words import span
+from worker.connection import ended
 from worker.errors import CancellerError
 from worker.messages import Event
 
@@ -120,7 +120,7 @@ class Play:
                 open_ = [row.name for row in self._board.rows if not row.outcome]
                 raise DemoError(f"still open after {PATIENCE:g} s: {', '.join(open_)}") from None
             finally:
-                await end({watch, follow})
+                await ended({watch, follow})
 
     async def _watch(self) -> None:
         while True:

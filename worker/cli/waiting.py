@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
-from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from math import inf
-from typing import Any
 
 from worker.async_client import AsyncClient, Rejected, Result
 from worker.cli.options import Seconds
 from worker.cli.session import Session
+from worker.connection import ended
 from worker.errors import UnknownCancellation
 from worker.messages import Event
 
@@ -52,23 +51,11 @@ async def _both(wait: Wait, after: str) -> None:
     tasks = {asyncio.create_task(wait.look()), asyncio.create_task(wait.follow(after))}
     done = asyncio.create_task(wait.done.wait())
     try:
-        ended, _ = await asyncio.wait({done, *tasks}, return_when=asyncio.FIRST_COMPLETED)
-        for task in ended:
+        over, _ = await asyncio.wait({done, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+        for task in over:
             task.result()
     finally:
-        await end({done, *tasks})
-
-
-async def end(tasks: AbstractSet[asyncio.Task[Any]]) -> None:
-    """Cancel tasks until they have ended.
-
-    Once is not enough on Python 3.11: redis-py sends inside `asyncio.wait_for`, which there may swallow a cancellation.
-    """
-    left = {task for task in tasks if not task.done()}
-    while left:
-        for task in left:
-            task.cancel()
-        _, left = await asyncio.wait(left, timeout=0.1)
+        await ended({done, *tasks})
 
 
 class Wait:
