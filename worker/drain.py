@@ -19,7 +19,8 @@ from worker.errors import StoreUnavailable
 from worker.escalation import matters
 from worker.logged import context
 from worker.model import Lane, Observation
-from worker.reconcile import Backend, Pass
+from worker.reconcile import Pass
+from worker.remote import Backend
 from worker.store import Store
 from worker.survey import Sights, Surveyor, is_poll
 from worker.transitions import Acceptance, Accepted, Claim, Claims, Commit, Limits, ToClaim
@@ -58,9 +59,15 @@ class Reading:
     sights: asyncio.Task[Sights]
     job_ids: frozenset[str]
 
-    async def of(self, job_id: str) -> Observation | None:
-        """Return what the list shows of a job, None if the job has to be looked at alone."""
-        return (await asyncio.shield(self.sights)).get(job_id) if job_id in self.job_ids else None
+    async def of(self, claim: Claim) -> Observation | None:
+        """Return what the list shows of a claimed job, None if that has to be looked at alone.
+
+        A poll that is not asked for waits too if it may call: its permit may be the one that the list is read with.
+        """
+        job_id = claim.record.cancellation.job_id
+        if job_id in self.job_ids or (is_poll(claim) and not claim.rides):
+            return (await asyncio.shield(self.sights)).get(job_id)
+        return None
 
 
 class Drain:
@@ -73,6 +80,7 @@ class Drain:
         self._slots = min(slots, backend.max_in_flight)
         self._ring = ring
         self._passes: set[asyncio.Task[None]] = set()
+        self._riders: set[asyncio.Task[None]] = set()
         self._surveys: set[asyncio.Task[Sights]] = set()
         self._wake_at = 0.0
         self._claimed_at = 0.0
@@ -125,8 +133,8 @@ class Drain:
         with suppress(TimeoutError):
             async with asyncio.timeout_at(until):
                 await self._quiet.wait()
-        if self._passes:
-            _, late = await asyncio.wait(self._passes, timeout=max(0.0, until - asyncio.get_running_loop().time()))
+        if passes := self._passes | self._riders:
+            _, late = await asyncio.wait(passes, timeout=max(0.0, until - asyncio.get_running_loop().time()))
             await ended(late)
         await ended(self._surveys)
         if self._bell is not None:
@@ -186,7 +194,7 @@ class Drain:
             backend.rate,
             backend.batch_slots,
             max(1, self._slots * 3 // 4) - self._batch,
-            1 / CALLS_SAVED if lists else 1.0,
+            CALLS_SAVED if lists else 1,
         )
         return Asked(
             ToClaim(backend.name, self._worker, limits, not backend.policy.steps.look_before_cancel),
@@ -221,9 +229,10 @@ class Drain:
             return
         clock = Clock(claims.now, asked.at)
         reading = self._survey(claims) if asked.lists else None
+        riding = any(claim.rides for claim in claims.claims)
         for claim in claims.claims:
-            paid = 0 if claims.cheap and is_poll(claim) else 1
-            self._start(self._pass(claim, claims, clock, reading, paid))
+            paid = 0 if riding and is_poll(claim) else 1
+            self._start(self._pass(claim, claims, clock, reading, paid), rides=claim.rides)
         self._held = len(self._passes)
         wait = (claims.next_due - claims.now).total_seconds() if claims.next_due else inf
         self._more = self._free <= 0 or wait <= 0
@@ -259,10 +268,10 @@ class Drain:
             log.warning("engine.bell_unheard", backend=self._backend.name, error=type(error).__name__)
         await asyncio.sleep(BELL_EVERY)
 
-    def _start(self, one: Coroutine[Any, Any, None]) -> None:
+    def _start(self, one: Coroutine[Any, Any, None], *, rides: bool) -> None:
         task = asyncio.create_task(one)
-        self._passes.add(task)
-        task.add_done_callback(self._ended)
+        (self._riders if rides else self._passes).add(task)
+        task.add_done_callback(self._riders.discard if rides else self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._passes.discard(task)
@@ -272,10 +281,10 @@ class Drain:
 
     async def _pass(self, claim: Claim, claims: Claims, clock: Clock, reading: Reading | None, paid: int) -> None:
         cancellation = claim.record.cancellation
-        in_batch = cancellation.orders.lane is Lane.BATCH
+        in_batch = cancellation.orders.lane is Lane.BATCH and not claim.rides
         self._batch += in_batch
         try:
-            listed = await reading.of(cancellation.job_id) if reading else None
+            listed = await reading.of(claim) if reading else None
             one = Pass(claim, self._backend, self._store, clock, paid)
             due = await one.run(claims.suspect, blind=claims.blind, listed=listed)
         except StoreUnavailable as error:

@@ -16,7 +16,7 @@ import structlog
 from worker.connection import ended
 from worker.drain import Drain, Ring
 from worker.errors import StoreUnavailable
-from worker.reconcile import Backend
+from worker.remote import Backend
 from worker.store import Store
 from worker.transitions import Acceptance, Accepted
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator
-from dataclasses import dataclass, field
+from collections.abc import Generator
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import structlog
 from msgspec.structs import replace
 
 from worker import evolve, facts
-from worker.backends.base import Adapter, Reply, Request, call
+from worker.backends.base import Reply, Request, call
 from worker.cancellation import Cancellation
 from worker.clock import Clock
 from worker.decision import Decision, Finish, Hold, Send, Wait
@@ -20,9 +19,9 @@ from worker.errors import CallUnanswered, CredentialRefused, CredentialUnavailab
 from worker.escalation import after_answer, decide, matters, needs_look, overdue, refused, to_probe
 from worker.facts import Fact
 from worker.logged import context, loggable
-from worker.model import Action, Answer, AnswerKind, Observation, Outcome, Policy
+from worker.model import Action, Answer, AnswerKind, Observation, Outcome
+from worker.remote import Backend
 from worker.store import Store
-from worker.tempo import Tempo
 from worker.transitions import Claim, Commit
 
 log = structlog.get_logger(__name__)
@@ -34,47 +33,6 @@ FRESH = 0.25
 """Seconds for which an intent that was noted with the claim may be acted on: later, the orders are looked at again."""
 
 Said = TypeVar("Said", bound=Observation | Answer)
-
-
-class Calls(Protocol):
-    """What makes the HTTP calls of one backend; see `worker.backends.http`."""
-
-    async def ready(self) -> None:
-        """Make sure that a usable credential is at hand."""
-
-    async def send(self, request: Request, *, traceparent: str | None = None) -> Reply:
-        """Make one call."""
-
-
-@dataclass(frozen=True, slots=True)
-class Backend:
-    """One remote job system, ready to be worked on.
-
-    `probe` asks the second source whether a job's process is gone, None when it can't tell. `lease`, `rate` (calls
-    per second, 0 for no limit) and `breaker_pause` are in seconds. `look_many` allows lists in place of looks.
-    """
-
-    name: str
-    adapter: Adapter
-    policy: Policy
-    calls: Calls
-    probe: Callable[[str], Awaitable[bool | None]] | None = None
-    max_in_flight: int = 64
-    rate: float = 0.0
-    breaker_failures: int = 10
-    breaker_pause: float = 15.0
-    look_many: bool = True
-    tempo: Tempo = field(default_factory=Tempo)
-
-    @property
-    def lease(self) -> float:
-        """How long a worker may hold a record: longer than its calls can take."""
-        return 3 * self.policy.timeout + 10
-
-    @property
-    def batch_slots(self) -> int:
-        """How many calls the batch lane may have in flight: a quarter stays free for the interactive one."""
-        return max(1, self.max_in_flight * 3 // 4)
 
 
 class Pass:
@@ -93,6 +51,7 @@ class Pass:
         self._paid = paid
         self._unanswered = False
         self._listed = False
+        self._unprobed = False
         self._due: datetime | None = None
 
     async def run(self, suspect: datetime | None, *, blind: bool, listed: Observation | None = None) -> datetime | None:
@@ -100,15 +59,20 @@ class Pass:
 
         `suspect` is when Redis may have forgotten something; `blind` forbids any call; `listed` is what a list
         has shown of the job: where there is more to do than to wait or to end, a look at the job alone comes first.
+        One that rides along leaves that look to a pass of its own.
         """
         self._listed = listed is not None
         self._begin()
+        if self._claim.rides and listed is None and self._looks(suspect):
+            return await self._alone()
         seen = (
             await self._see(suspect, blind=blind)
             if listed is None
             else await self._take_sight(listed, self._clock.redis)
         )
         decision = self._decide(seen)
+        if self._claim.rides and (self._acts(decision) or self._unprobed):
+            return await self._alone()
         if listed is not None and self._acts(decision):
             seen = await self._see(suspect, blind=blind)
             decision = self._decide(seen)
@@ -140,12 +104,14 @@ class Pass:
         if self._cancellation.progress.probed_gone:
             self._cancellation = evolve.progress(self._cancellation, probed_gone=False)
 
+    def _looks(self, suspect: datetime | None) -> bool:
+        aborted = self._cancellation.orders.aborted
+        return not aborted and needs_look(self._cancellation, self._policy, suspect)
+
     async def _see(self, suspect: datetime | None, *, blind: bool) -> Observation | Answer | None:
-        if self._cancellation.orders.aborted:
-            return None
-        if blind:
+        if blind and not self._cancellation.orders.aborted:
             return PAUSED
-        if not needs_look(self._cancellation, self._policy, suspect):
+        if not self._looks(suspect):
             return None
         asked = self._clock.now()
         seen = await self._drive(self._backend.adapter.look(self._cancellation.job), look=True)
@@ -158,7 +124,9 @@ class Pass:
         self._cancellation = evolve.observed(self._cancellation, seen, self._clock.now(), looks=1, asked=asked)
         seen = evolve.named(seen, self._cancellation.job_id)
         target = to_probe(self._cancellation, seen, self._policy, self._clock.now())
-        if self._backend.probe and target:
+        if self._backend.probe and target and self._claim.rides:
+            self._unprobed = True
+        elif self._backend.probe and target:
             gone = await self._backend.probe(target)
             self._cancellation = evolve.progress(self._cancellation, probed_gone=gone is True)
         return seen
@@ -276,6 +244,12 @@ class Pass:
         if await self._commit("wait", due=wait.until):
             self._due = wait.until
 
+    async def _alone(self) -> datetime | None:
+        """Give the record back for a pass that may call; it is due at once."""
+        if await self._commit("alone"):
+            self._due = self._clock.now()
+        return self._due
+
     async def _finish(self, finish: Finish, seen: Observation | None) -> None:
         if finish.outcome is Outcome.CANCELLED:
             self._backend.tempo.learn(self._cancellation, self._clock.now())
@@ -328,7 +302,7 @@ class Pass:
     def _verdict(self) -> str:
         if self._unanswered:
             return f"bad:{self._backend.breaker_failures}:{int(self._backend.breaker_pause * 1000)}"
-        return "ok" if self._calls or self._listed else ""
+        return "ok" if self._calls or (self._listed and not self._claim.rides) else ""
 
     def _tell(self) -> None:
         for fact in self._facts:

@@ -43,6 +43,7 @@ class Guard(Struct, frozen=True):
     a: int
     q: int
     o: str
+    n: int = 0
     i: int = 0
     e: int | None = None
     z: str = ""
@@ -57,7 +58,7 @@ class Record(Struct, frozen=True):
     """A cancellation as it is stored, with what only the scripts keep about it.
 
     `ended_at` is when it finished; `sequence` is that of its last event, `last_event`
-    the stream id of its `finished`.
+    the stream id of its `finished`; `polled` means that its next pass is a poll.
     """
 
     cancellation: Cancellation
@@ -65,6 +66,7 @@ class Record(Struct, frozen=True):
     ended_at: datetime | None = None
     sequence: int = 0
     last_event: str = ""
+    polled: bool = False
 
 
 class Snapshot(Struct, frozen=True):
@@ -102,7 +104,7 @@ def unpack(cancellation_id: str, hot: bytes) -> Record:
         cancellation_id, guard.b, guard.j, moment(guard.a), _orders(guard), progress, guard.k, guard.w
     )
     ended_at = None if guard.e is None else moment(guard.e)
-    return Record(cancellation, Outcome(guard.o) if guard.o else None, ended_at, guard.q, guard.z)
+    return Record(cancellation, Outcome(guard.o) if guard.o else None, ended_at, guard.q, guard.z, guard.n > 0)
 
 
 def _orders(guard: Guard) -> Orders:

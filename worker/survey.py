@@ -13,7 +13,7 @@ from worker.backends.base import CALLS_SAVED, Survey
 from worker.errors import CallUnanswered, CredentialRefused, CredentialUnavailable
 from worker.escalation import needs_look
 from worker.model import Answer, Observation
-from worker.reconcile import Backend
+from worker.remote import Backend
 from worker.transitions import Claim
 
 log = structlog.get_logger(__name__)
@@ -67,7 +67,7 @@ class Surveyor:
             self._useless("no list could be asked for")
             return None
         if survey is None:
-            self._leave_alone()  # else polls would go on to be claimed as cheap ones
+            self._leave_alone()  # else polls would go on to be claimed as riders
             return None
         return Plan(survey, frozenset(job.id for job in jobs))
 
@@ -114,5 +114,5 @@ class Surveyor:
 
 
 def is_poll(claim: Claim) -> bool:
-    """Whether a pass is not the record's first: that one mostly ends in a call, which takes a look at the job alone."""
-    return claim.record.cancellation.progress.waits > 0
+    """Whether a pass is a poll: another one mostly ends in a call, which takes a look at the job alone."""
+    return claim.record.polled

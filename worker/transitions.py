@@ -68,25 +68,23 @@ class Rejection(Struct, frozen=True):
 class Claim(Struct, frozen=True):
     """A record that this worker may work on until its lease ends.
 
-    `noted` means that the intent of its first cancel is noted already; the record is as it was before.
+    `noted` means that the intent of its first cancel is noted already; the record is as it was before. `rides` means
+    that it is one of many polls for which others hold the permits: it may make no call of its own.
     """
 
     token: str
     record: Record
     noted: bool = False
+    rides: bool = False
 
 
 class Claims(Struct, frozen=True):
-    """What one claim brought. `next_due` is None when nothing waits; `blind` means that the backend is paused.
-
-    `cheap` means that the rate limit was charged for lists in place of looks.
-    """
+    """What one claim brought. `next_due` is None when nothing waits; `blind` means that the backend is paused."""
 
     now: datetime
     suspect: datetime | None
     next_due: datetime | None
     blind: bool
-    cheap: bool
     claims: tuple[Claim, ...]
 
 
@@ -94,7 +92,7 @@ class Limits(Struct, frozen=True):
     """How much one claim may take. `rate` is in calls per second, 0 for no limit; `lease` in seconds.
 
     `batch_slots` bounds what the batch lane has in flight over all workers, `own_batch_slots` what it gets more here.
-    `poll_price` is how many calls one of many polls takes: less than one where lists show them together.
+    `per_list` is how many polls one call of a list may show, 1 where there are no lists.
     """
 
     slots: int
@@ -103,7 +101,7 @@ class Limits(Struct, frozen=True):
     rate: float
     batch_slots: int
     own_batch_slots: int = 1_000_000
-    poll_price: float = 1.0
+    per_list: int = 1
 
 
 class ToClaim(Struct, frozen=True):
@@ -119,7 +117,10 @@ class ToClaim(Struct, frozen=True):
 
 
 class Commit(Struct, frozen=True):
-    """What a pass hands in. `verdict` is on the backend: ok, bad:FAILURES:PAUSE_MS, or nothing."""
+    """What a pass hands in, in a mode of `commit.lua`'s.
+
+    `verdict` is on the backend: ok, bad:FAILURES:PAUSE_MS, or nothing.
+    """
 
     token: str
     record: Record
@@ -172,7 +173,7 @@ def claim_arguments(one: ToClaim) -> list[Any]:
         limits.rate,
         limits.batch_slots,
         limits.own_batch_slots,
-        limits.poll_price,
+        limits.per_list,
         int(one.unseen),
     ]
 
@@ -200,14 +201,13 @@ def commit_arguments(one: Commit, keep: int) -> tuple[bytes, bytes]:
 
 def read_claims(reply: Sequence[Any]) -> Claims:
     """Read what `claim.lua` has claimed."""
-    now, suspect, due, blind, cheap = (int(part) for part in reply[:5])
-    found = (claim_of(*parts) for parts in zip(*(iter(reply[5:]),) * 3, strict=True))
+    now, suspect, due, blind = (int(part) for part in reply[:4])
+    found = (claim_of(*parts) for parts in zip(*(iter(reply[4:]),) * 3, strict=True))
     return Claims(
         now=moment(now),
         suspect=moment(suspect) if suspect else None,
         next_due=moment(due) if due >= 0 else None,
         blind=bool(blind),
-        cheap=bool(cheap),
         claims=tuple(claim for claim in found if claim is not None),
     )
 
@@ -215,7 +215,8 @@ def read_claims(reply: Sequence[Any]) -> Claims:
 def claim_of(token: bytes, id_: bytes, hot: bytes) -> Claim | None:
     """Read one claimed record; one that can't be read stops no other, and comes back when its lease is over."""
     try:
-        return Claim(token.decode(), unpack(id_.decode(), hot), token.endswith(b"/noted"))
+        record = unpack(id_.decode(), hot)
+        return Claim(token.decode(), record, token.endswith(b"/noted"), token.endswith(b"/rides"))
     except (ValueError, OverflowError, zlib.error):
         log.exception("record.unreadable", cancellation_id=id_.decode())
         return None

@@ -36,7 +36,7 @@ from worker.connection import connect
 from worker.errors import CancellerError
 from worker.intake import Door, Intake
 from worker.model import Force, Policy, Poll
-from worker.reconcile import Backend
+from worker.remote import Backend
 from worker.signing import Producer as Signer
 from worker.signing import Signatures
 from worker.store import Retention, Store

@@ -19,7 +19,8 @@ from worker.engine import Engine
 from worker.intake import Door, Intake
 from worker.messages import Event
 from worker.model import Force, Policy, Poll
-from worker.reconcile import Backend, Pass
+from worker.reconcile import Pass
+from worker.remote import Backend
 from worker.simulator import Clock as SimClock
 from worker.store import Store
 from worker.transitions import Acceptance, Limits, ToClaim

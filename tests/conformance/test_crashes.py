@@ -13,7 +13,8 @@ from redis.asyncio import Redis
 
 from worker.backends.base import Reply, Request
 from worker.model import Action
-from worker.reconcile import FRESH, Calls
+from worker.reconcile import FRESH
+from worker.remote import Calls
 from worker.store import Store
 from worker.transitions import Commit
 

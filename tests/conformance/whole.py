@@ -18,7 +18,8 @@ from worker.clock import Clock
 from worker.intake import Door, Intake
 from worker.messages import Event
 from worker.model import Action, Force, Policy, Poll
-from worker.reconcile import Backend, Pass
+from worker.reconcile import Pass
+from worker.remote import Backend
 from worker.simulator import Clock as SimClock
 from worker.simulator import Entry
 from worker.store import Store

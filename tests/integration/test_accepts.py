@@ -13,7 +13,7 @@ from worker.backends.oracle_ess import OracleEss
 from worker.drain import Drain
 from worker.engine import silent
 from worker.model import Policy
-from worker.reconcile import Backend
+from worker.remote import Backend
 from worker.store import Store
 
 

@@ -14,7 +14,7 @@ from worker.backends.base import Adapter, Reply, Request
 from worker.cancellation import Intent
 from worker.engine import Engine
 from worker.model import Action, Policy
-from worker.reconcile import Backend
+from worker.remote import Backend
 from worker.store import Store
 from worker.transitions import Claims, ToClaim
 

@@ -14,7 +14,7 @@ from worker.backends.oracle_ess import OracleEss
 from worker.engine import Engine
 from worker.errors import StoreUnavailable
 from worker.model import Policy
-from worker.reconcile import Backend
+from worker.remote import Backend
 from worker.store import Store
 from worker.transitions import Limits
 

@@ -23,7 +23,7 @@ from worker.cli.rabbit import rabbit_findings
 from worker.connection import connect
 from worker.errors import CancellerError
 from worker.model import Answer, AnswerKind, Job, JobState, Observation
-from worker.reconcile import Backend
+from worker.remote import Backend
 from worker.wiring import adapter_of, backend_of
 
 STRANGERS = ("canceller-check-no-such-job", "0")

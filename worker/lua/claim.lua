@@ -3,20 +3,23 @@
 -- KEYS[1]  the events stream
 -- ARGV     backend, worker, slots (most to claim), lease (ms), max in flight (over all workers), rate (calls per
 --          second, 0 = unlimited), batch slots (most in flight that the batch lane may hold over all workers),
---          how many more the batch lane may have in this worker, how many calls one of many polls takes, and whether a
---          first cancel goes out without a look (1 or 0): its intent is then noted with the claim
+--          how many more the batch lane may have in this worker, how many polls one call of a list may show (1 where
+--          there are no lists), and whether a first cancel goes out without a look (1 or 0): its intent is then noted
+--          with the claim
 -- Returns  {now (ms), suspect (ms, before which Redis may have forgotten something, or 0), next due (ms, or -1),
---          blind (1: the backend is paused, no calls), cheap (1: polls were charged as parts of lists, not as looks),
---          then token, id, hot value as it was of each claimed record}
+--          blind (1: the backend is paused, no calls), then token, id, hot value as it was of each claimed record}
+-- Riders   of many polls only one for each call of a list holds a permit, and pays for the call; the others ride along:
+--          they may make no call of their own
 -- Interactive records go first, batch ones take what is left; within a lane polls and first passes alternate.
 
 local backend, worker = ARGV[1], ARGV[2]
 local slots, lease, most, rate = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
-local batch, own_batch, list_price = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
+local batch, own_batch, per_list = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
 local unseen = ARGV[10] == '1'
 local now = clock()
 local RETURN_AT_ONCE = 50 -- parked records that come back per claim once the backend answers again
-local out = {now, 0, -1, 0, 0}
+local MOST_POLLS = 128 -- with riders, per claim: what holds no permit must not hold up a worker either
+local out = {now, 0, -1, 0}
 
 -- A server that we do not know may have lost what another one had: a restart, a failover.
 local function suspect()
@@ -58,7 +61,7 @@ end
 
 -- Claim a record that has been taken off the schedule. While the backend is paused its passes are blind: no intents.
 -- One that can't be read stops no other: it is tried again later.
-local function claim(id, value, due)
+local function claim(id, value, due, rides)
   local readable, guard, progress = pcall(read, value)
   if not readable then
     redis.call('ZADD', due, now + 60000, id)
@@ -67,49 +70,54 @@ local function claim(id, value, due)
   if not guard and progress then redis.call('ZADD', due, now + 60000, id) end
   if not guard or guard.o ~= '' then return false end
   local noted = out[4] == 0 and note_intent(id, guard, progress)
-  local token = worker .. '/' .. now .. '/' .. #out .. (noted and '/noted' or '')
+  local token = worker .. '/' .. now .. '/' .. #out .. (noted and '/noted' or rides and '/rides' or '')
   later('HSET', key('claims', backend), id, token)
-  later('ZADD', key('lease', backend, guard.l), now + lease, id)
+  later('ZADD', key('lease', backend, rides and 'r' or guard.l), now + lease, id)
   out[#out + 1], out[#out + 2] = token, id
   out[#out + 1] = value
   return true
 end
 
 local budget, spent = 0, 0 -- calls that the rate limit allows, and those paid for here
-local poll_price = 1
+local riding, polls = false, 0 -- whether polls ride along, and how many are claimed
 
--- Polls are cheap where so many may be claimed that a list is worth a call; fewer are looked at one by one.
-local function price_polls(free, batch_free)
-  if rate <= 0 or list_price >= 1 or budget < 1 then return end
+-- Polls ride along where so many are due that a list is worth a call; fewer are looked at one by one.
+local function let_ride(free, batch_free)
+  if per_list <= 1 or free < 1 or budget < 1 then return end
   local function due(lane) return redis.call('ZCOUNT', key('due', backend, lane .. 'p'), '-inf', now) end
-  if math.min(free, due('i') + math.min(due('b'), math.max(0, batch_free))) * list_price < 0.999 then return end
-  poll_price, out[5] = list_price, 1
+  riding = due('i') + (batch_free > 0 and due('b') or 0) >= per_list
 end
 
-local function take(class, count, price)
-  count = math.min(count, math.floor((budget - spent) / price + 0.001))
-  if count <= 0 then return 0 end
-  local taken, due = 0, key('due', backend, class)
+-- Claim of one class for so many permits; return how many were used.
+local function take(class, permits)
+  permits = math.min(permits, math.floor(budget - spent + 0.001))
+  if permits <= 0 then return 0 end
+  local poll = string.sub(class, 2) == 'p'
+  local count = permits
+  if riding and poll then count = math.max(0, math.min(permits * per_list, MOST_POLLS - polls)) end
+  local used, due = 0, key('due', backend, class)
   local ids = redis.call('ZRANGEBYSCORE', due, '-inf', now, 'LIMIT', 0, count)
   call_many('ZREM', due, ids)
   for index, value in ipairs(stored('hot', ids)) do
-    if claim(ids[index], value, due) then taken = taken + 1 end
+    local rides = riding and poll and polls % per_list > 0
+    if claim(ids[index], value, due, rides) then
+      if poll then polls = polls + 1 end
+      if not rides then used = used + 1 end
+    end
   end
-  spent = spent + taken * price
-  return taken
+  spent = spent + used
+  return used
 end
-
-local price = {p = function() return poll_price end, f = function() return 1 end}
 
 -- Half for one class, the rest for the other. Where the rate allows less than that, the one that went first pays
 -- with all of it, so they take turns.
-local function take_lane(lane, count)
+local function take_lane(lane, permits)
   local one, other = 'p', 'f'
   if rate > 0 and redis.call('HGET', key('limit', backend), 'turn' .. lane) == 'p' then one, other = 'f', 'p' end
-  local ones = take(lane .. one, math.ceil(count / 2), price[one]())
-  local others = take(lane .. other, count - ones, price[other]())
+  local ones = take(lane .. one, math.ceil(permits / 2))
+  local others = take(lane .. other, permits - ones)
   if rate > 0 and ones + others > 0 then redis.call('HSET', key('limit', backend), 'turn' .. lane, one) end
-  return ones + others + take(lane .. one, count - ones - others, price[one]())
+  return ones + others + take(lane .. one, permits - ones - others)
 end
 
 local function next_due()
@@ -185,7 +193,7 @@ budget = tokens()
 local free = math.min(slots, allowed(breaker) - flying)
 if free > 0 then
   local batch_free = math.min(batch - held, own_batch)
-  price_polls(free, batch_free)
+  if breaker[1] ~= '1' then let_ride(free, batch_free) end
   local taken = take_lane('i', free)
   taken = taken + take_lane('b', math.min(free - taken, batch_free))
   if rate > 0 then redis.call('HINCRBYFLOAT', key('limit', backend), 'tokens', -spent) end

@@ -5,7 +5,8 @@
 --          seen, mode, due (ms), matters (ms, the next thing that matters without a call), calls made that the claim has not
 --          paid for, verdict on the backend ("ok", "bad:FAILURES:PAUSE_MS" or ""), keep (s, a finished record's life), and the
 --          events, each an array: name, extra (inside of a JSON object), outcome
--- Modes    intent: note a changing call and keep the claim; wait: give the record back, due later; finish: the end
+-- Modes    intent: note a changing call and keep the claim; wait: give the record back, due later; alone: the same, but
+--          the next pass is not one of many polls, and may call; finish: the end
 -- Returns  per record: 1 done; 0 refused, since the orders changed since the claim (an intent or a finish only; the
 --          record is due at once); -1 fenced, the claim is no longer ours and nothing was written
 -- Events   those given; canceller.backend.paused.v1 and .resumed.v1 where a verdict turns the breaker
@@ -72,18 +73,18 @@ local function finish(id, guard, cold, events, progress, keep)
   redis.call('EXPIRE', key('cold', id), keep)
 end
 
-local function give_back(id, guard, due)
-  guard.n = 1
+local function give_back(id, guard, due, mode)
+  guard.n = mode ~= 'alone' and 1 or nil
   later('ZADD', due_key(guard), due, id)
 end
 
 local let_gone = {} -- ids whose claims were given back, by backend
 
-local function let_go(id, guard)
+local function let_go(id, guard, token)
   later('HDEL', key('claims', guard.b), id)
   let_gone[guard.b] = let_gone[guard.b] or {}
-  for _, lane in ipairs(LANES) do let_gone[guard.b][lane] = let_gone[guard.b][lane] or {} end
-  table.insert(let_gone[guard.b][guard.l], id)
+  for _, lane in ipairs(LEASES) do let_gone[guard.b][lane] = let_gone[guard.b][lane] or {} end
+  table.insert(let_gone[guard.b][string.sub(token, -6) == '/rides' and 'r' or guard.l], id)
 end
 
 -- End the leases; one that is not where its lane has it, is in another's.
@@ -102,8 +103,8 @@ local function commit(one, id, guard, before, progress, cold)
   local verdict, keep, events = one[8], one[9], one[10]
   if not guard or redis.call('HGET', key('claims', guard.b), id) ~= token then return -1 end
   judge(guard.b, verdict)
-  if mode ~= 'wait' and guard.r ~= revision then
-    let_go(id, guard)
+  if (mode == 'intent' or mode == 'finish') and guard.r ~= revision then
+    let_go(id, guard, token)
     give_back(id, guard, now)
     if mode == 'finish' then
       -- What was found stands, such as the answer to a call; only the end does not.
@@ -116,16 +117,16 @@ local function commit(one, id, guard, before, progress, cold)
     save(id, guard, before)
     return 0
   end
-  if mode ~= 'intent' then let_go(id, guard) end
+  if mode ~= 'intent' then let_go(id, guard, token) end
   if mode == 'finish' then
     finish(id, guard, cold, events, progress, keep)
     return 1
   end
   emit_all(id, guard, cold, events)
   guard.i = mode == 'intent' and 1 or nil
-  if mode == 'wait' then
+  if mode ~= 'intent' then
     guard.m = guard.x ~= '' and now or matters
-    give_back(id, guard, guard.r ~= revision and now or due)
+    give_back(id, guard, mode == 'alone' and guard.a or guard.r ~= revision and now or due, mode)
   end
   save(id, guard, progress)
   return 1

@@ -9,8 +9,10 @@
 --   :open:BACKEND      hash, job id -> id of its open cancellation
 --   :due:BACKEND:LP    zset, id -> due time (ms); L = i(nteractive) or b(atch), P = f(irst pass) or p(oll)
 --   :park:BACKEND:L    zset, id -> time of the next thing that matters, while the backend is paused
---   :lease:BACKEND:L   zset, id -> end of its lease (ms); L also x: a dead worker's open intent, which holds no permit
---   :claims:BACKEND    hash, id -> claim token, "WORKER/...", with "/noted" at its end if the claim noted an intent
+--   :lease:BACKEND:L   zset, id -> end of its lease (ms); L also r and x, which hold no permit: polls that ride along,
+--                      and a dead worker's open intents
+--   :claims:BACKEND    hash, id -> claim token, "WORKER/...", with "/noted" at its end if the claim noted an intent,
+--                      "/rides" if it holds no permit
 --   :limit:BACKEND     hash, rate limiter: tokens, at, and which class of each lane went first: turni, turnb
 --   :breaker:BACKEND   hash: fails, open, until, ramp
 --   :cmd:WEEK:SHARD    hash, digest of a command id -> "digest of its content" .. id of its cancellation
@@ -20,7 +22,7 @@
 --   :server            hash, run_id of the Redis server and since when we know it
 --
 -- The guard: f(ormat) b(ackend) j(ob id) v(erb) p(olicy of force) fa (force after, s) g(ive up at, ms) l(ane)
---   s(topped, by whom) x (aborted, by whom) r(evision) a(ccepted at, ms) q (sequence) n (1 after the first pass)
+--   s(topped, by whom) x (aborted, by whom) r(evision) a(ccepted at, ms) q (sequence) n (1 if the next pass is a poll)
 --   i (with an open intent: 1, or when a claim noted it for a first cancel, ms)
 --   m (when something matters without a call, ms) o(utcome) e(nded at, ms) z (its last event's id)
 --   w (traceparent) k (params)
@@ -29,7 +31,7 @@ local base = string.match(KEYS[1], '^({.-})')
 local FORMAT = 1
 local CLASSES = {'ip', 'if', 'bp', 'bf'}
 local LANES = {'i', 'b'}
-local LEASES = {'i', 'b', 'x'} -- x: a dead worker's open intents, which hold no permit
+local LEASES = {'i', 'b', 'r', 'x'} -- r: polls that ride along, x: a dead worker's open intents; they hold no permit
 
 local function clock()
   local time = redis.call('TIME')
