@@ -34,6 +34,9 @@ BUNCH = 0.02
 """Seconds between two claims that only time asks for, so that one claim brings many records."""
 WIDE_BUNCH = 0.1
 """The same where a list can show many jobs at once."""
+PARTS, SMALL_PART = 4, 16
+"""A claim takes one in so many of the slots, though not less than this many: while Redis works on one part, this worker
+does on another, and a second worker finds permits left."""
 BLOCKED, LONG_BLOCKED = 0.005, 0.05
 """Seconds until the next try where something is due but may not be claimed yet, and no pass of ours ends before: other
 workers hold the permits. Twice as long after each claim that brought nothing, up to the second."""
@@ -180,7 +183,7 @@ class Drain:
         self._more = self._free <= 0
         if self._more:
             return
-        asked = self._ask(self._free)
+        asked = self._ask(min(self._free, max(SMALL_PART, self._slots // PARTS)))
         with self._claiming():
             await self._begin(asked, await self._store.claim(asked.claim))
 
