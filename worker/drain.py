@@ -232,9 +232,9 @@ class Drain:
             return
         clock = Clock(claims.now, asked.at)
         reading = self._survey(claims) if asked.lists else None
-        riding = any(claim.rides for claim in claims.claims)
+        on_list = reading is not None and any(claim.rides for claim in claims.claims)
         for claim in claims.claims:
-            paid = 0 if riding and is_poll(claim) else 1
+            paid = 0 if on_list and is_poll(claim) else 1
             self._start(self._pass(claim, claims, clock, reading, paid), rides=claim.rides)
         self._held = len(self._passes)
         wait = (claims.next_due - claims.now).total_seconds() if claims.next_due else inf

@@ -25,6 +25,7 @@ READER = msgspec.msgpack.Decoder(Progress)
 WRITER = msgspec.msgpack.Encoder()
 JSON_WRITER = msgspec.json.Encoder(enc_hook=str)
 NOTHING = Progress()
+POLL = 1
 
 
 class Guard(Struct, frozen=True):
@@ -58,7 +59,7 @@ class Record(Struct, frozen=True):
     """A cancellation as it is stored, with what only the scripts keep about it.
 
     `ended_at` is when it finished; `sequence` is that of its last event, `last_event`
-    the stream id of its `finished`; `polled` means that its next pass is a poll.
+    the stream id of its `finished`; `polled` means that its next pass is a poll that a list may spare.
     """
 
     cancellation: Cancellation
@@ -104,7 +105,7 @@ def unpack(cancellation_id: str, hot: bytes) -> Record:
         cancellation_id, guard.b, guard.j, moment(guard.a), _orders(guard), progress, guard.k, guard.w
     )
     ended_at = None if guard.e is None else moment(guard.e)
-    return Record(cancellation, Outcome(guard.o) if guard.o else None, ended_at, guard.q, guard.z, guard.n > 0)
+    return Record(cancellation, Outcome(guard.o) if guard.o else None, ended_at, guard.q, guard.z, guard.n == POLL)
 
 
 def _orders(guard: Guard) -> Orders:

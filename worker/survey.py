@@ -20,8 +20,9 @@ log = structlog.get_logger(__name__)
 
 USELESS = 60.0
 """Seconds for which a backend's lists are left alone after one that could not be used, or spared next to nothing."""
-SPARED = 2
-"""How many looks a list's call must spare on average for lists to be read again at once."""
+SPARED = CALLS_SAVED // 2
+"""How many looks a list's call must spare on average for lists to be read again at once: what it does not show is
+claimed a second time."""
 
 Sights = Mapping[str, Observation]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
+
 import pytest
 from integration.stored import LATER, LIMITS, claim, command, commit
 from msgspec.structs import replace
@@ -133,6 +135,62 @@ async def test_what_is_given_back_to_be_alone_is_due_at_once_and_rides_no_more(s
 
     assert (len(again.claims), riders(again)) == (18, 0)
     assert not any(one.record.polled for one in again.claims)
+
+
+async def steadily(store: Store, limits: Limits, rounds: int, unseen: AbstractSet[str]) -> list[str]:
+    """Work on polls that are always due, of which a list shows all but some; return what was looked at alone."""
+    alone = []
+    for _ in range(rounds):
+        claims = await claim(store, limits=limits)
+        for one in claims.claims:
+            job_id = one.record.cancellation.job_id
+            leaves = one.rides and job_id in unseen
+            alone += [job_id] if not one.rides and (job_id in unseen or not one.record.polled) else []
+            await store.commit(commit(one, "alone" if leaves else "wait", due=claims.now, matters=LATER))
+    return alone
+
+
+async def test_polls_that_lists_do_not_show_do_not_starve_first_passes(store: Store) -> None:
+    await polls(store, 60)
+    limits = replace(FREE, max_in_flight=4)
+    await steadily(store, limits, 20, {f"poll-{index}" for index in range(30)})
+    await store.accept_all([command(str(index), f"c-{index}") for index in range(10)])
+    seen = await steadily(store, limits, 20, {f"poll-{index}" for index in range(30)})
+
+    assert {str(index) for index in range(10)} <= set(seen)
+
+
+@pytest.mark.parametrize("slots", [1, 2, 3])
+async def test_each_poll_that_lists_do_not_show_has_its_turn(store: Store, slots: int) -> None:
+    await polls(store, 40)
+    unseen = {f"poll-{index}" for index in range(10)}
+    limits = replace(FREE, max_in_flight=slots)
+
+    assert unseen <= set(await steadily(store, limits, 120, unseen))
+
+
+async def test_one_permit_serves_polls_and_first_passes_by_turns(store: Store) -> None:
+    await polls(store, 40)
+    await store.accept(command("new"))
+
+    assert "new" in await steadily(store, replace(FREE, max_in_flight=1), 500, set())
+
+
+async def test_the_other_lane_fills_up_a_list(store: Store) -> None:
+    await polls(store, 5, lane="batch")
+    await polls(store, 5)
+    found = [await claim(store, limits=replace(FREE, max_in_flight=1)) for _ in range(20)]
+
+    assert [(len(one.claims), riders(one)) for one in found if one.claims] == [(10, 9)]
+
+
+async def test_an_order_never_makes_a_pass_come_later(store: Store, redis: Redis) -> None:
+    await polls(store, 1)
+    (cancellation_id,) = [one.decode() for one in await redis.zrange("{canceller}:due:ess:ip", 0, 0)]
+    await redis.zadd("{canceller}:due:ess:ip", {cancellation_id: 1.0})
+    await store.abort(cancellation_id, "somebody")
+
+    assert await redis.zscore("{canceller}:due:ess:ip", cancellation_id) == 1.0
 
 
 async def test_a_dead_workers_riders_come_back(store: Store) -> None:

@@ -59,23 +59,22 @@ local function note_intent(id, guard, progress)
   return true
 end
 
--- Claim a record that has been taken off the schedule. While the backend is paused its passes are blind: no intents.
--- One that can't be read stops no other: it is tried again later.
-local function claim(id, value, due, rides)
+-- Claim a record that comes off the schedule. While the backend is paused its passes are blind: no intents.
+-- One that can't be read stops no other: it is tried again later. Return how it was claimed, nil if it was not: 'rides';
+-- 'polls' and 'pays', with a permit; or 'short', which leaves it where it was for want of one.
+local function claim(id, value, due, may_ride, permit)
   local readable, guard, progress = pcall(read, value)
-  if not readable then
-    redis.call('ZADD', due, now + 60000, id)
-    return false
-  end
-  if not guard and progress then redis.call('ZADD', due, now + 60000, id) end
-  if not guard or guard.o ~= '' then return false end
+  if not readable or (not guard and progress) then later('ZADD', due, now + 60000, id) end
+  if not readable or not guard or guard.o ~= '' then return nil end
+  local rides = may_ride and guard.n == POLL
+  if not rides and not permit then return 'short' end
   local noted = out[4] == 0 and note_intent(id, guard, progress)
   local token = worker .. '/' .. now .. '/' .. #out .. (noted and '/noted' or rides and '/rides' or '')
   later('HSET', key('claims', backend), id, token)
   later('ZADD', key('lease', backend, rides and 'r' or guard.l), now + lease, id)
   out[#out + 1], out[#out + 2] = token, id
   out[#out + 1] = value
-  return true
+  return rides and 'rides' or guard.n == POLL and 'polls' or 'pays'
 end
 
 local budget, spent = 0, 0 -- calls that the rate limit allows, and those paid for here
@@ -90,31 +89,31 @@ end
 
 -- Claim of one class for so many permits; return how many were used.
 local function take(class, permits)
-  permits = math.min(permits, math.floor(budget - spent + 0.001))
-  if permits <= 0 then return 0 end
-  local poll = string.sub(class, 2) == 'p'
+  permits = math.max(0, math.min(permits, math.floor(budget - spent + 0.001)))
+  local ride = riding and string.sub(class, 2) == 'p'
   local count = permits
-  if riding and poll then count = math.max(0, math.min(permits * per_list, MOST_POLLS - polls)) end
-  local used, due = 0, key('due', backend, class)
+  if ride then count = math.max(0, math.min(permits * per_list + -polls % per_list, MOST_POLLS - polls)) end
+  if count == 0 then return 0 end
+  local used, taken, due = 0, {}, key('due', backend, class)
   local ids = redis.call('ZRANGEBYSCORE', due, '-inf', now, 'LIMIT', 0, count)
-  call_many('ZREM', due, ids)
   for index, value in ipairs(stored('hot', ids)) do
-    local rides = riding and poll and polls % per_list > 0
-    if claim(ids[index], value, due, rides) then
-      if poll then polls = polls + 1 end
-      if not rides then used = used + 1 end
-    end
+    local how = claim(ids[index], value, due, ride and polls % per_list > 0, used < permits)
+    if how == 'short' then break end
+    taken[index] = ids[index]
+    if how == 'rides' or how == 'polls' then polls = polls + 1 end
+    if how == 'polls' or how == 'pays' then used = used + 1 end
   end
+  call_many('ZREM', due, taken)
   spent = spent + used
   return used
 end
 
--- Half for one class, the rest for the other. Where the rate allows less than that, the one that went first pays
--- with all of it, so they take turns.
+-- Half for one class, the rest for the other; by turns, where it is not even. Where the rate allows less than that, the
+-- one that went first pays with all of it, so they take turns.
 local function take_lane(lane, permits)
   local one, other = 'p', 'f'
   if rate > 0 and redis.call('HGET', key('limit', backend), 'turn' .. lane) == 'p' then one, other = 'f', 'p' end
-  local ones = take(lane .. one, math.ceil(permits / 2))
+  local ones = take(lane .. one, math.floor((permits + (rate > 0 and 1 or now % 2)) / 2))
   local others = take(lane .. other, permits - ones)
   if rate > 0 and ones + others > 0 then redis.call('HSET', key('limit', backend), 'turn' .. lane, one) end
   return ones + others + take(lane .. one, permits - ones - others)
@@ -147,7 +146,7 @@ local function claim_blind(pause_end)
   for _, lane in ipairs(LANES) do
     for _, id in ipairs(redis.call('ZRANGEBYSCORE', key('park', backend, lane), '-inf', now, 'LIMIT', 0, slots)) do
       redis.call('ZREM', key('park', backend, lane), id)
-      if claim(id, redis.call('GET', key('hot', id)), key('park', backend, lane)) then slots = slots - 1 end
+      if claim(id, redis.call('GET', key('hot', id)), key('park', backend, lane), false, true) then slots = slots - 1 end
     end
     local first = redis.call('ZRANGE', key('park', backend, lane), 0, 0, 'WITHSCORES')
     out[3] = math.min(out[3], tonumber(first[2] or pause_end))

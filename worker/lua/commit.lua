@@ -5,8 +5,8 @@
 --          seen, mode, due (ms), matters (ms, the next thing that matters without a call), calls made that the claim has not
 --          paid for, verdict on the backend ("ok", "bad:FAILURES:PAUSE_MS" or ""), keep (s, a finished record's life), and the
 --          events, each an array: name, extra (inside of a JSON object), outcome
--- Modes    intent: note a changing call and keep the claim; wait: give the record back, due later; alone: the same, but
---          the next pass is not one of many polls, and may call; finish: the end
+-- Modes    intent: note a changing call and keep the claim; wait: give the record back, due later; alone: it is due
+--          at once, for a poll that rides along with none; finish: the end
 -- Returns  per record: 1 done; 0 refused, since the orders changed since the claim (an intent or a finish only; the
 --          record is due at once); -1 fenced, the claim is no longer ours and nothing was written
 -- Events   those given; canceller.backend.paused.v1 and .resumed.v1 where a verdict turns the breaker
@@ -74,7 +74,7 @@ local function finish(id, guard, cold, events, progress, keep)
 end
 
 local function give_back(id, guard, due, mode)
-  guard.n = mode ~= 'alone' and 1 or nil
+  guard.n = mode == 'alone' and ALONE or POLL
   later('ZADD', due_key(guard), due, id)
 end
 
@@ -126,7 +126,7 @@ local function commit(one, id, guard, before, progress, cold)
   guard.i = mode == 'intent' and 1 or nil
   if mode ~= 'intent' then
     guard.m = guard.x ~= '' and now or matters
-    give_back(id, guard, mode == 'alone' and guard.a or guard.r ~= revision and now or due, mode)
+    give_back(id, guard, (mode == 'alone' or guard.r ~= revision) and now or due, mode)
   end
   save(id, guard, progress)
   return 1

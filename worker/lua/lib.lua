@@ -22,7 +22,7 @@
 --   :server            hash, run_id of the Redis server and since when we know it
 --
 -- The guard: f(ormat) b(ackend) j(ob id) v(erb) p(olicy of force) fa (force after, s) g(ive up at, ms) l(ane)
---   s(topped, by whom) x (aborted, by whom) r(evision) a(ccepted at, ms) q (sequence) n (1 if the next pass is a poll)
+--   s(topped, by whom) x (aborted, by whom) r(evision) a(ccepted at, ms) q (sequence) n (after the first pass: POLL, or ALONE)
 --   i (with an open intent: 1, or when a claim noted it for a first cancel, ms)
 --   m (when something matters without a call, ms) o(utcome) e(nded at, ms) z (its last event's id)
 --   w (traceparent) k (params)
@@ -31,6 +31,7 @@ local base = string.match(KEYS[1], '^({.-})')
 local FORMAT = 1
 local CLASSES = {'ip', 'if', 'bp', 'bf'}
 local LANES = {'i', 'b'}
+local POLL, ALONE = 1, 2 -- what the next pass is after the first: a poll that may ride along, one that may not
 local LEASES = {'i', 'b', 'r', 'x'} -- r: polls that ride along, x: a dead worker's open intents; they hold no permit
 
 local function clock()
@@ -119,7 +120,7 @@ local function save(id, guard, progress, keep)
 end
 
 local function due_key(guard)
-  return key('due', guard.b, guard.l .. (guard.n == 1 and 'p' or 'f'))
+  return key('due', guard.b, guard.l .. (guard.n and 'p' or 'f'))
 end
 
 local function unschedule(id, guard)
@@ -153,8 +154,9 @@ end
 -- Make a waiting record due at once. A claimed one is left: its pass will see the new revision.
 local function hurry(id, guard, now)
   if claimed(id, guard) then return end
+  local due = tonumber(redis.call('ZSCORE', due_key(guard), id) or now)
   unschedule(id, guard)
-  redis.call('ZADD', due_key(guard), now, id)
+  redis.call('ZADD', due_key(guard), math.min(now, due), id)
 end
 
 local function release(id, guard)
