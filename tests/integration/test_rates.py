@@ -113,7 +113,7 @@ async def test_none_rides_while_the_backend_is_probed(store: Store, redis: Redis
 async def test_one_claim_takes_a_bounded_number_of_polls(store: Store) -> None:
     await polls(store, 300)
 
-    assert len((await claim(store, limits=FREE)).claims) == 128
+    assert len((await claim(store, limits=FREE)).claims) == 64
 
 
 @pytest.mark.parametrize("mode", ["wait", "alone"])

@@ -18,7 +18,7 @@ local batch, own_batch, per_list = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumbe
 local unseen = ARGV[10] == '1'
 local now = clock()
 local RETURN_AT_ONCE = 50 -- parked records that come back per claim once the backend answers again
-local MOST_POLLS = 128 -- with riders, per claim: what holds no permit must not hold up a worker either
+local MOST_POLLS = 64 -- with riders, per claim: what holds no permit must not hold up a worker either
 local out = {now, 0, -1, 0}
 
 -- A server that we do not know may have lost what another one had: a restart, a failover.
