@@ -37,6 +37,9 @@ WIDE_BUNCH = 0.1
 PARTS, SMALL_PART = 4, 16
 """A claim takes one in so many of the slots, though not less than this many: while Redis works on one part, this worker
 does on another, and a second worker finds permits left."""
+RIDERS = 32
+"""Polls that ride along and hold up no claim; more of them count as if they held permits, so that the passes under way
+in this process stay few enough for an interactive one to be soon through between them."""
 BLOCKED, LONG_BLOCKED = 0.005, 0.05
 """Seconds until the next try where something is due but may not be claimed yet, and no pass of ours ends before: other
 workers hold the permits. Twice as long after each claim that brought nothing, up to the second."""
@@ -154,8 +157,12 @@ class Drain:
                 return
 
     @property
+    def _busy(self) -> int:
+        return len(self._passes) + max(0, len(self._riders) - RIDERS)
+
+    @property
     def _free(self) -> int:
-        return self._slots - len(self._passes)
+        return self._slots - self._busy
 
     async def accept(self, acceptances: Sequence[Acceptance]) -> list[Accepted]:
         """Take in a few commands and, on the same way to Redis, claim what is due for them.
@@ -236,7 +243,7 @@ class Drain:
         for claim in claims.claims:
             paid = 0 if on_list and is_poll(claim) else 1
             self._start(self._pass(claim, claims, clock, reading, paid), rides=claim.rides)
-        self._held = len(self._passes)
+        self._held = self._busy
         wait = (claims.next_due - claims.now).total_seconds() if claims.next_due else inf
         self._more = self._free <= 0 or wait <= 0
         if self._free <= 0:
@@ -274,12 +281,13 @@ class Drain:
     def _start(self, one: Coroutine[Any, Any, None], *, rides: bool) -> None:
         task = asyncio.create_task(one)
         (self._riders if rides else self._passes).add(task)
-        task.add_done_callback(self._riders.discard if rides else self._ended)
+        task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._passes.discard(task)
+        self._riders.discard(task)
         if self._more:
-            enough = len(self._passes) <= self._held * 3 // 4
+            enough = self._busy <= self._held * 3 // 4
             self._wake_at_latest(asyncio.get_running_loop().time() + (0.0 if enough else GATHER))
 
     async def _pass(self, claim: Claim, claims: Claims, clock: Clock, reading: Reading | None, paid: int) -> None:
