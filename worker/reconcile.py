@@ -125,7 +125,7 @@ class Pass:
         seen = evolve.named(seen, self._cancellation.job_id)
         target = to_probe(self._cancellation, seen, self._policy, self._clock.now())
         if self._backend.probe and target and self._claim.rides:
-            self._unprobed = True
+            self._unprobed = True  # a call too, which the pass that follows makes
         elif self._backend.probe and target:
             gone = await self._backend.probe(target)
             self._cancellation = evolve.progress(self._cancellation, probed_gone=gone is True)

@@ -26,6 +26,7 @@ WRITER = msgspec.msgpack.Encoder()
 JSON_WRITER = msgspec.json.Encoder(enc_hook=str)
 NOTHING = Progress()
 POLL = 1
+"""What `lua/lib.lua` calls so, in the guard's `n`."""
 
 
 class Guard(Struct, frozen=True):

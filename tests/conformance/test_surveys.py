@@ -229,7 +229,7 @@ async def test_a_held_force_is_told_after_a_look_and_then_costs_no_more_looks(re
 
 
 @pytest.mark.parametrize(("dialect", "lists"), [(ESS, True), (SAHARA_V11, False)], ids=["ess", "sahara-v1.1"])
-async def test_polls_are_cheap_only_where_there_are_lists(redis: Redis, dialect: Dialect, *, lists: bool) -> None:
+async def test_polls_may_ride_only_where_there_are_lists(redis: Redis, dialect: Dialect, *, lists: bool) -> None:
     async with crowd(redis, dialect) as one:
         await one.ask(numbers(20))
         one.stop_all()
