@@ -1,4 +1,4 @@
-"""Groups single requests to Redis: while one group is on its way, the next one gathers."""
+"""Groups single requests: while one group is on its way, the next one gathers."""
 
 from __future__ import annotations
 
@@ -13,12 +13,16 @@ Result = TypeVar("Result")
 class Batches(Generic[Item, Result]):
     """Turns many `add` calls into few `flush` calls of `limit` items at most.
 
-    An item on an idle system goes out at once: nothing waits for a clock.
+    An item on an idle system goes out at once: nothing waits for a clock, unless each group is told to `gather` for so
+    many seconds.
     """
 
-    def __init__(self, flush: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]], limit: int = 100) -> None:
+    def __init__(
+        self, flush: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]], limit: int = 100, gather: float = 0.0
+    ) -> None:
         self._flush = flush
         self._limit = limit
+        self._gather = gather
         self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
         self._flusher: asyncio.Task[None] | None = None
 
@@ -30,9 +34,15 @@ class Batches(Generic[Item, Result]):
             self._flusher = asyncio.create_task(self._run())
         return await future
 
+    async def aclose(self) -> None:
+        """Give up the group that is on its way; nobody may wait for it any more."""
+        if self._flusher is not None:
+            self._flusher.cancel()
+            await asyncio.wait([self._flusher])
+
     async def _run(self) -> None:
         try:
-            await asyncio.sleep(0)
+            await asyncio.sleep(self._gather)
             while self._waiting:
                 group, self._waiting = self._waiting[: self._limit], self._waiting[self._limit :]
                 await self._send(group)

@@ -13,6 +13,7 @@ from typing import Any
 import structlog
 
 from worker.backends.base import CALLS_SAVED
+from worker.bunch import Bunch
 from worker.clock import Clock
 from worker.connection import ended
 from worker.errors import StoreUnavailable
@@ -91,6 +92,7 @@ class Drain:
         self._wake_at = 0.0
         self._claimed_at = 0.0
         self._surveyor = Surveyor(backend)
+        self._bunch = Bunch(self._surveyor, lambda: len(self._passes))
         self._batch = 0
         self._bell: asyncio.Task[None] | None = None
         self._more = False
@@ -143,6 +145,7 @@ class Drain:
             _, late = await asyncio.wait(passes, timeout=max(0.0, until - asyncio.get_running_loop().time()))
             await ended(late)
         await ended(self._surveys)
+        await self._bunch.aclose()
         if self._bell is not None:
             await ended([self._bell])
 
@@ -296,7 +299,7 @@ class Drain:
         self._batch += in_batch
         try:
             listed = await reading.of(claim) if reading else None
-            one = Pass(claim, self._backend, self._store, clock, paid)
+            one = Pass(claim, self._backend, self._store, clock, paid, self._bunch)
             due = await one.run(claims.suspect, blind=claims.blind, listed=listed)
         except StoreUnavailable as error:
             log.warning("cancellation.dropped", **context(cancellation), error=str(error))

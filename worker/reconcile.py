@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from worker import evolve, facts
 from worker.backends.base import Reply, Request, call
+from worker.bunch import ALONE, Bunch
 from worker.cancellation import Cancellation
 from worker.clock import Clock
 from worker.decision import Decision, Finish, Hold, Send, Wait
@@ -38,8 +39,10 @@ Said = TypeVar("Said", bound=Observation | Answer)
 class Pass:
     """One pass. It ends with a commit, or without one where the claim was lost."""
 
-    def __init__(self, claim: Claim, backend: Backend, store: Store, clock: Clock, paid: int = 1) -> None:
-        """`paid` is how many calls the claim has paid for."""
+    def __init__(
+        self, claim: Claim, backend: Backend, store: Store, clock: Clock, paid: int = 1, bunch: Bunch | None = None
+    ) -> None:
+        """`paid` is how many calls the claim has paid for; looks that are due at once may be shared in a `bunch`."""
         self._claim = claim
         self._backend = backend
         self._store = store
@@ -49,6 +52,7 @@ class Pass:
         self._facts: list[Fact] = []
         self._calls = 0
         self._paid = paid
+        self._bunch = bunch
         self._unanswered = False
         self._listed = False
         self._unprobed = False
@@ -76,6 +80,10 @@ class Pass:
         if listed is not None and self._acts(decision):
             seen = await self._see(suspect, blind=blind)
             decision = self._decide(seen)
+        await self._carry_out(decision, seen)
+        return self._due
+
+    async def _carry_out(self, decision: Decision, seen: Observation | Answer | None) -> None:
         self._warn(decision)
         if isinstance(decision, Send):
             await self._send(decision)
@@ -85,7 +93,6 @@ class Pass:
             await self._hold(decision)
         else:
             await self._wait(decision)
-        return self._due
 
     def _acts(self, decision: Decision) -> bool:
         """Whether it makes a call, or tells something new."""
@@ -217,8 +224,33 @@ class Pass:
         decision = after_answer(self._cancellation, send, answer, self._policy, now)
         if isinstance(decision, Finish):
             await self._finish(decision, answer.before)
+        elif decision.until <= now and send.action is not Action.FORCE and self._lease_lasts():
+            await self._look_at_once(decision)
         else:
             await self._wait(decision)
+
+    async def _look_at_once(self, wait: Wait) -> None:
+        """Look within this pass at what a call has done, and hand in both together; what it asks for is another's.
+
+        Not so a force: what a backend has said to one is handed in at once.
+        """
+        try:
+            seen = await self._see_together()
+        except (Exception, asyncio.CancelledError):
+            await self._wait(wait)  # the answer must not go with the look
+            raise
+        decision = self._decide(seen)
+        if isinstance(decision, Send):
+            decision = Wait(self._clock.now(), f"make the {decision.action} in a new pass")
+        await self._carry_out(decision, seen)
+
+    async def _see_together(self) -> Observation | Answer | None:
+        asked = self._clock.now()
+        shown = await self._bunch.see(self._cancellation.job) if self._bunch else ALONE
+        self._calls += shown.calls
+        if shown.observation is None:
+            return await self._see(None, blind=False)
+        return await self._take_sight(shown.observation, asked)
 
     async def _unready(self, why: str) -> None:
         """No credential now, so nothing was sent: that is a failed look's wait."""

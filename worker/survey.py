@@ -12,7 +12,7 @@ import structlog
 from worker.backends.base import CALLS_SAVED, Survey
 from worker.errors import CallUnanswered, CredentialRefused, CredentialUnavailable
 from worker.escalation import needs_look
-from worker.model import Answer, Observation
+from worker.model import Answer, Job, Observation
 from worker.remote import Backend
 from worker.transitions import Claim
 
@@ -54,11 +54,16 @@ class Surveyor:
     def plan(self, claims: Sequence[Claim], suspect: datetime | None) -> Plan | None:
         """Choose the jobs that are due for a look and say how to see them together; None if each is looked at alone."""
         cancellations = (claim.record.cancellation for claim in claims if is_poll(claim))
-        jobs = [
-            one.job
-            for one in cancellations
-            if needs_look(one, self._backend.policy, suspect) and not one.orders.aborted
-        ]
+        return self.plan_for(
+            [
+                one.job
+                for one in cancellations
+                if needs_look(one, self._backend.policy, suspect) and not one.orders.aborted
+            ]
+        )
+
+    def plan_for(self, jobs: Sequence[Job]) -> Plan | None:
+        """Say how to see these jobs together, None if each is looked at alone."""
         if len(jobs) < CALLS_SAVED:
             return None
         try:

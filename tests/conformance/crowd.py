@@ -63,11 +63,11 @@ class Crowd:
             await self.store.accept(taken)
 
     async def ask(self, job_ids: Iterable[str], life: str = "runs", **fields: Any) -> None:
-        """Have each job asked to stop, so that the next pass over each is a poll, due at once; forget the calls."""
+        """Have each job asked to stop, so that the next pass over each is a poll, due in a moment; forget the calls."""
         await self.accept(job_ids, life, **fields)
         claims = await self.store.claim(ToClaim("b", "w0", Limits(1000, 60.0, 1000, 0.0, 1000)))
         for claim in claims.claims:
-            backend = replace(self.backend, policy=structs.replace(self.backend.policy, poll=Poll(0.0, 0.0)))
+            backend = replace(self.backend, policy=structs.replace(self.backend.policy, poll=Poll(0.001, 0.001)))
             await Pass(claim, backend, self.store, Clock(claims.now)).run(claims.suspect, blind=False)
         self.one.sim.world.journal.clear()
 

@@ -12,7 +12,7 @@ from conformance.whole import Whole, prepare, whole
 from redis.asyncio import Redis
 
 from worker.backends.base import Reply, Request
-from worker.model import Action
+from worker.model import Action, Poll
 from worker.reconcile import FRESH
 from worker.remote import Calls
 from worker.store import Store
@@ -157,7 +157,7 @@ async def test_a_worker_that_died_around_a_call_is_replaced(
 async def test_a_worker_that_died_around_a_commit_is_replaced(
     redis: Redis, dialect: Dialect, command: str, when: str, mode: str, nth: int
 ) -> None:
-    async with whole(redis, dialect) as one:
+    async with whole(redis, dialect, poll=Poll(0.001, 0.001)) as one:
         prepare(one, command)
         await one.accept(command)
         await die(one, store=DyingStore(one.store, when, mode, nth))

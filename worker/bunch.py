@@ -1,0 +1,53 @@
+"""Gathers looks that several passes of one process want at once, so that one list shows the jobs of all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from worker.backends.base import CALLS_SAVED
+from worker.batches import Batches
+from worker.model import Job, Observation
+from worker.survey import Surveyor
+
+GATHER = 0.002
+"""Seconds in which looks come together before a list is read; while it is read, the next ones do."""
+MOST = 100
+
+
+class Shown(NamedTuple):
+    """What a list shows of a job, None where that has to be looked at alone; and how many calls its pass pays for."""
+
+    observation: Observation | None
+    calls: int = 0
+
+
+ALONE = Shown(None)
+
+
+class Bunch:
+    """Lets passes share lists."""
+
+    def __init__(self, surveyor: Surveyor, company: Callable[[], int]) -> None:
+        """`company` tells how many passes are under way: where they are few no list is worth a wait."""
+        self._surveyor = surveyor
+        self._company = company
+        self._looks: Batches[Job, Shown] = Batches(self._read, MOST, GATHER)
+
+    async def see(self, job: Job) -> Shown:
+        """Look at a job together with others, in the time of one look at most."""
+        if not self._surveyor.ready or self._company() < CALLS_SAVED:
+            return ALONE
+        return await self._looks.add(job)
+
+    async def aclose(self) -> None:
+        """Give up a list that is being read."""
+        await self._looks.aclose()
+
+    async def _read(self, jobs: Sequence[Job]) -> Sequence[Shown]:
+        plan = self._surveyor.plan_for(jobs)
+        if plan is None:
+            return [ALONE] * len(jobs)
+        sights = await self._surveyor.read(plan)
+        # A list takes no more calls than one for every so many jobs.
+        return [Shown(sights.get(job.id), int(place % CALLS_SAVED == 0)) for place, job in enumerate(jobs)]
