@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache, partial
 from typing import TypeVar
@@ -43,6 +44,14 @@ SLICE = 100
 """Commands that are judged in one go: whoever judges for too long looks dead to the others."""
 STOP_LIMIT = 9.0
 """Seconds that a stop may take in all."""
+
+
+@dataclass(slots=True)
+class Left:
+    """What commands leave to do once the others are stored: those to refuse, and a record that is too new for us."""
+
+    refused: list[Rejection] = field(default_factory=list)
+    newer: str = ""
 
 
 class Runtime:
@@ -128,29 +137,40 @@ class Runtime:
                 self._engine.wake(item.backend)
 
     async def _take(self, contents: Sequence[tuple[object, str]]) -> None:
-        now = await self._now()
-        judged: list[tuple[object, Acceptance | Rejection]] = []
-        for start in range(0, len(contents), SLICE):
-            slice_ = contents[start : start + SLICE]
-            judged += [(content, self._intake.take(content, command_id, now)) for content, command_id in slice_]
-            await asyncio.sleep(0)
+        """Take in commands slice by slice: while Redis stores one, the next is judged and the first are worked on."""
+        now, until = await self._now(), asyncio.get_running_loop().time() + STORE_PATIENCE
+        left = Left()
+        storing: asyncio.Task[None] | None = None
+        try:
+            for start in range(0, len(contents), SLICE):
+                slice_ = contents[start : start + SLICE]
+                judged = [(content, self._intake.take(content, command_id, now)) for content, command_id in slice_]
+                if storing is not None:
+                    await storing
+                storing = asyncio.create_task(self._keep(judged, until, left))
+                await asyncio.sleep(0)
+        finally:
+            if storing is not None:
+                await storing
+        for rejection in left.refused:
+            await self._refuse(rejection)
+        if left.newer:
+            raise NewerFormat(
+                f"the record of {left.newer} was written by a newer version: a newer worker must take its join"
+            )
+
+    async def _keep(self, judged: Sequence[tuple[object, Acceptance | Rejection]], until: float, left: Left) -> None:
+        """Store what was accepted, and note what of it is `left` to be refused."""
         taken = [(content, one) for content, one in judged if isinstance(one, Acceptance)]
-        refused = [one for _, one in judged if isinstance(one, Rejection)]
-        verdicts = await self._patiently(lambda: self._engine.accept([one for _, one in taken]))
-        newer = ""
+        left.refused += [one for _, one in judged if isinstance(one, Rejection)]
+        verdicts = await self._patiently(lambda: self._engine.accept([one for _, one in taken]), until)
         for (content, one), accepted in zip(taken, verdicts, strict=True):
             if accepted.verdict == "conflict":
-                refused.append(reject(content, one.command_id, CONFLICT))
+                left.refused.append(reject(content, one.command_id, CONFLICT))
             elif accepted.verdict == "newer":
-                newer = accepted.cancellation_id
+                left.newer = accepted.cancellation_id
             elif one.signed is not None and accepted.verdict in SIGNATURE_VERDICTS:
-                refused.append(refuse(content, one.command_id, SIGNATURE_VERDICTS[accepted.verdict](one.signed)))
-        for rejection in refused:
-            await self._refuse(rejection)
-        if newer:
-            raise NewerFormat(
-                f"the record of {newer} was written by a newer version: a newer worker must take its join"
-            )
+                left.refused.append(refuse(content, one.command_id, SIGNATURE_VERDICTS[accepted.verdict](one.signed)))
 
     async def _now(self) -> datetime:
         return await self._patiently(self._store.now) if self._intake.signatures.on else EPOCH
@@ -199,14 +219,15 @@ class Runtime:
         if verdict in SIGNATURE_VERDICTS:
             raise SIGNATURE_VERDICTS[verdict](signed)
 
-    async def _patiently(self, work: Callable[[], Awaitable[Result]]) -> Result:
+    async def _patiently(self, work: Callable[[], Awaitable[Result]], until: float | None = None) -> Result:
         """Try again while Redis is away, until the broker would redeliver the message anyway."""
-        deadline = asyncio.get_running_loop().time() + STORE_PATIENCE
+        if until is None:
+            until = asyncio.get_running_loop().time() + STORE_PATIENCE
         while True:
             try:
                 return await work()
             except StoreUnavailable:
-                if asyncio.get_running_loop().time() > deadline:
+                if asyncio.get_running_loop().time() > until:
                     raise
                 await asyncio.sleep(0.2)
 
