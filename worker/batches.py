@@ -13,16 +13,23 @@ Result = TypeVar("Result")
 class Batches(Generic[Item, Result]):
     """Turns many `add` calls into few `flush` calls of `limit` items at most.
 
-    An item on an idle system goes out at once: nothing waits for a clock, unless each group is told to `gather` for so
-    many seconds.
+    An item on an idle system goes out at once: nothing waits for a clock, unless a group is told to `gather`
+    for so many seconds, or until there are `enough`.
     """
 
     def __init__(
-        self, flush: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]], limit: int = 100, gather: float = 0.0
+        self,
+        flush: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]],
+        limit: int = 100,
+        *,
+        gather: float = 0.0,
+        enough: int = 1,
     ) -> None:
         self._flush = flush
         self._limit = limit
         self._gather = gather
+        self._enough = enough
+        self._timer: asyncio.TimerHandle | None = None
         self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
         self._flusher: asyncio.Task[None] | None = None
 
@@ -31,18 +38,33 @@ class Batches(Generic[Item, Result]):
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
         if self._flusher is None:
-            self._flusher = asyncio.create_task(self._run())
+            self._soon()
         return await future
+
+    def _soon(self) -> None:
+        if len(self._waiting) >= self._enough:
+            self._start()
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(self._gather, self._start)
+
+    def _start(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._flusher is None:
+            self._flusher = asyncio.create_task(self._run())
 
     async def aclose(self) -> None:
         """Give up the group that is on its way; nobody may wait for it any more."""
+        if self._timer is not None:
+            self._timer.cancel()
         if self._flusher is not None:
             self._flusher.cancel()
             await asyncio.wait([self._flusher])
 
     async def _run(self) -> None:
         try:
-            await asyncio.sleep(self._gather)
+            await asyncio.sleep(0)
             while self._waiting:
                 group, self._waiting = self._waiting[: self._limit], self._waiting[self._limit :]
                 await self._send(group)

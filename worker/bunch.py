@@ -10,8 +10,9 @@ from worker.batches import Batches
 from worker.model import Job, Observation
 from worker.survey import Surveyor
 
-GATHER = 0.002
-"""Seconds in which looks come together before a list is read; while it is read, the next ones do."""
+GATHER, ENOUGH = 0.002, 16
+"""Seconds in which looks come together before a list is read, and how many need not wait for more: a small claim's
+(`SMALL_PART` of the drain). While a list is read, the next ones come together."""
 MOST = 100
 
 
@@ -32,7 +33,7 @@ class Bunch:
         """`company` tells how many passes are under way: where they are few no list is worth a wait."""
         self._surveyor = surveyor
         self._company = company
-        self._looks: Batches[Job, Shown] = Batches(self._read, MOST, GATHER)
+        self._looks: Batches[Job, Shown] = Batches(self._read, MOST, gather=GATHER, enough=ENOUGH)
 
     async def see(self, job: Job) -> Shown:
         """Look at a job together with others, in the time of one look at most."""
