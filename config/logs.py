@@ -45,7 +45,7 @@ def configure(
     console = out.isatty() if fmt == "auto" else fmt == "console"
     renderer = _renderer(out, console=console)
     structlog.configure(
-        processors=[*_shared(), *_last(renderer)],
+        processors=[*_STAMPS, *_last(renderer)],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
         logger_factory=lambda name="": Lines(name, out),
         cache_logger_on_first_use=True,
@@ -77,7 +77,16 @@ class Lines:
 
 def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Blank what looks like a secret: values by their key, userinfo in URLs, at any depth."""
-    return {key: _clean(value, key) for key, value in event.items()}
+    return event if _is_harmless(event) else {key: _clean(value, key) for key, value in event.items()}
+
+
+def _is_harmless(event: EventDict) -> bool:
+    """Whether it plainly holds texts without a secret, as nearly each line does: a copy takes half a line's time."""
+    return (
+        set(map(type, event.values())) == {str}
+        and not _name_a_secret(tuple(event))
+        and not _may_hold_a_secret("\n".join(event.values()))
+    )
 
 
 def _clean(value: Any, key: object = "") -> Any:
@@ -99,27 +108,27 @@ def _names_a_secret(key: str) -> bool:
     return _SECRET_KEY.search(key) is not None
 
 
+@lru_cache(maxsize=1024)
+def _name_a_secret(keys: tuple[object, ...]) -> bool:
+    return any(isinstance(key, str) and _names_a_secret(key) for key in keys)
+
+
+def _may_hold_a_secret(text: str) -> bool:
+    """Whether the text has what any of the patterns needs."""
+    return "@" in text or "=" in text or "bearer" in text.lower()
+
+
 def _without_secrets(text: str) -> str:
-    if "@" not in text and "=" not in text and "bearer" not in text.lower():  # what all of the patterns need
+    if not _may_hold_a_secret(text):
         return text
     for pattern, replacement in _SECRET_TEXT:
         text = pattern.sub(replacement, text)
     return text
 
 
-def _shared() -> list[Processor]:
-    return [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.add_logger_name,
-        structlog.processors.TimeStamper(fmt="iso", utc=True, key="timestamp"),
-        structlog.processors.StackInfoRenderer(),
-    ]
-
-
 def _formatter(renderer: Processor) -> logging.Formatter:
     return structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=[*_shared(), structlog.stdlib.ExtraAdder()],
+        foreign_pre_chain=[*_STAMPS, structlog.processors.StackInfoRenderer(), structlog.stdlib.ExtraAdder()],
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             *_last(renderer),
@@ -134,11 +143,11 @@ def _last(renderer: Processor) -> list[Processor]:
 
 def _renderer(stream: TextIO, *, console: bool) -> Processor:
     if not console:
-        return structlog.processors.JSONRenderer(serializer=_json)
+        return _json
     return structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback)
 
 
-def _json(event: EventDict, **_: object) -> str:
+def _json(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
     try:
         return _WRITER.encode(event).decode()
     except (ValueError, TypeError, OverflowError):  # half a surrogate, a key that is no text, a huge number
@@ -150,4 +159,9 @@ def _written(value: object) -> str:
     return _without_secrets(repr(value))
 
 
+_STAMPS: Final[tuple[Processor, ...]] = (
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.add_logger_name,
+    structlog.processors.TimeStamper(fmt="iso", utc=True, key="timestamp"),
+)
 _WRITER: Final = msgspec.json.Encoder(enc_hook=_written)

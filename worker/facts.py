@@ -105,7 +105,8 @@ def text(moment: datetime | None) -> str | None:
     """Write a moment as the events do: UTC, milliseconds, `Z`."""
     if moment is None:
         return None
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds")[: -len("+00:00")] + "Z"
+    there = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return there.isoformat(timespec="milliseconds")[: -len("+00:00")] + "Z"
 
 
 def _first_sent(cancellation: Cancellation) -> Mapping[str, str | None]:

@@ -23,4 +23,5 @@ LOGGED = ("outcome", "evidence", "raw_state", "answer", "detail", "gate", "targe
 
 def loggable(fact: Fact) -> dict[str, Any]:
     """Return the parts of a fact that a log line shows."""
-    return {name: str(value) for name, value in fact.data.items() if name in LOGGED and value is not None}
+    data = fact.data
+    return {name: str(data[name]) for name in LOGGED if data.get(name) is not None}

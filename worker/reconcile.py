@@ -337,5 +337,6 @@ class Pass:
         return "ok" if self._calls or (self._listed and not self._claim.rides) else ""
 
     def _tell(self) -> None:
+        whose = context(self._cancellation) if self._facts else {}
         for fact in self._facts:
-            log.info(f"cancellation.{fact.name}", **context(self._cancellation), **loggable(fact))
+            log.info(f"cancellation.{fact.name}", **whose, **loggable(fact))

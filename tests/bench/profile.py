@@ -38,7 +38,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "Redis client": ("worker/store", "worker/batches", "worker/scripts"),
     "taking in commands": ("worker/taker", "worker/inbox", "worker/intake", "worker/runtime", "worker/messages"),
     "claims and the window of passes": (
-        "worker/drain", "worker/engine", "worker/survey", "worker/reconcile", "worker/clock",
+        "worker/drain", "worker/engine", "worker/survey", "worker/bunch", "worker/reconcile", "worker/clock",
     ),
 }  # fmt: skip
 BELOW = {"redis/": "Redis client", "aiohttp/": "HTTP client, credentials"}

@@ -108,9 +108,12 @@ def http_date(written: str) -> datetime | None:
         return None
 
 
+TEXTS = (str, int)
+
+
 def text(value: object, limit: int = 200) -> str:
     """Return a text or whole number of a reply as one printable line, and anything else as an empty text."""
-    if isinstance(value, bool) or not isinstance(value, str | int):
+    if not isinstance(value, TEXTS) or isinstance(value, bool):
         return ""
     written = str(value)
     if not written.isprintable():
