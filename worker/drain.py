@@ -41,7 +41,7 @@ does on another, and a second worker finds permits left."""
 RIDERS = 32
 """Polls that ride along and hold up no claim; more of them count as if they held permits, so that the passes under way
 in this process stay few enough for an interactive one to be soon through between them."""
-BLOCKED, LONG_BLOCKED = 0.005, 0.05
+BLOCKED, LONG_BLOCKED = 0.02, 0.05
 """Seconds until the next try where something is due but may not be claimed yet, and no pass of ours ends before: other
 workers hold the permits. Twice as long after each claim that brought nothing, up to the second."""
 BELL_EVERY = 1.0

@@ -18,7 +18,7 @@ from worker.backends.base import Adapter
 from worker.errors import InvalidCommand
 from worker.messages import Command, parse_command
 from worker.model import Force, Job, Lane, Policy
-from worker.signing import Refused, Signatures, without_tokens
+from worker.signing import Refused, Signatures, Signed, without_tokens
 from worker.transitions import Acceptance, Rejection
 
 EPOCH = datetime.fromtimestamp(0, UTC)
@@ -41,7 +41,8 @@ def new_id() -> str:
     Only its order depends on this host's clock; nothing is decided by it.
     """
     stamp = time.time_ns() // 1_000_000
-    return f"{stamp:012x}7{secrets.randbits(12):03x}{0x8000 | secrets.randbits(14):04x}{secrets.randbits(48):012x}"
+    chance = secrets.randbits(74)
+    return f"{stamp:012x}7{chance >> 62:03x}{0x8000 | chance >> 48 & 0x3FFF:04x}{chance & 0xFFFFFFFFFFFF:012x}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ class Intake:
             return refuse(content, command_id, refused)
         except InvalidCommand as error:
             return reject(content, command_id, str(error))
-        return replace(self._accept(command, door, command.command_id or command_id), signed=signed)
+        return self._accept(command, door, command.command_id or command_id, signed)
 
     def _door(self, command: Command) -> Door:
         door = self.doors.get(command.backend)
@@ -81,7 +82,7 @@ class Intake:
             raise InvalidCommand(problem)
         return door
 
-    def _accept(self, command: Command, door: Door, command_id: str) -> Acceptance:
+    def _accept(self, command: Command, door: Door, command_id: str, signed: Signed | None) -> Acceptance:
         policy = door.policy
         force = Force(command.force or policy.force).stricter(policy.force)
         force_after = max(command.force_after or 0.0, policy.force_after)
@@ -104,6 +105,7 @@ class Intake:
             joined=_joined(command, command_id),
             params=command.params,
             traceparent=command.traceparent,
+            signed=signed,
         )
 
 

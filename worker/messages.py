@@ -42,7 +42,7 @@ def _no_dots(value: str) -> str:
 
 
 def _no_control(value: str) -> str:
-    if any(unicodedata.category(char) in {"Cc", "Cs"} for char in value):
+    if not value.isprintable() and any(unicodedata.category(char) in {"Cc", "Cs"} for char in value):
         raise ValueError("holds a control character or half of a surrogate pair")
     return value
 
@@ -82,6 +82,9 @@ Wait = Annotated[float, BeforeValidator(_number), Field(ge=0, le=10 * 365 * 8640
 Limit = Annotated[float, BeforeValidator(_number), Field(gt=0, allow_inf_nan=False)]
 
 
+SORTED = json.JSONEncoder(sort_keys=True)
+
+
 class Command(BaseModel):
     """One producer's wish that a job be stopped, or stopped and its record removed."""
 
@@ -99,8 +102,8 @@ class Command(BaseModel):
     remote_stopped: StrictBool = False
     lane: Literal["interactive", "batch"] = "interactive"
     batch_id: Short | None = None
-    labels: Annotated[dict[Name, Label], Field(max_length=16)] = {}
-    params: Annotated[dict[Name, Param], Field(max_length=32)] = {}
+    labels: Annotated[dict[Name, Label], Field(max_length=16, default_factory=dict)]
+    params: Annotated[dict[Name, Param], Field(max_length=32, default_factory=dict)]
     traceparent: Trace | None = None
     token: Token | None = Field(default=None, repr=False)
 
@@ -108,7 +111,7 @@ class Command(BaseModel):
     def digest(self) -> str:
         """Name the content: the same command id with another digest is another command."""
         content = self.model_dump(exclude={"command_id", "traceparent", "token"}, exclude_none=True)
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+        return hashlib.sha256(SORTED.encode(content).encode()).hexdigest()[:16]
 
 
 class Event(BaseModel):
