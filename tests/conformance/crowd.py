@@ -14,13 +14,14 @@ from msgspec import structs
 from redis.asyncio import Redis
 
 from worker.backends.auth import StaticToken
+from worker.backends.base import Reply, Request
 from worker.clock import Clock
 from worker.engine import Engine
 from worker.intake import Door, Intake
 from worker.messages import Event
 from worker.model import Force, Policy, Poll
 from worker.reconcile import Pass
-from worker.remote import Backend
+from worker.remote import Backend, Calls
 from worker.simulator import Clock as SimClock
 from worker.store import Store
 from worker.transitions import Acceptance, Limits, ToClaim
@@ -112,6 +113,25 @@ class Crowd:
     @property
     def lists(self) -> int:
         return len(self.asked("list"))
+
+
+class Counting:
+    """Makes calls, and counts how many are under way at once."""
+
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+        self._now = self.most = 0
+
+    async def ready(self) -> None:
+        await self._calls.ready()
+
+    async def send(self, request: Request, *, traceparent: str | None = None) -> Reply:
+        self._now += 1
+        self.most = max(self.most, self._now)
+        try:
+            return await self._calls.send(request, traceparent=traceparent)
+        finally:
+            self._now -= 1
 
 
 @asynccontextmanager

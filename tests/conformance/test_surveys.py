@@ -8,16 +8,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from conformance.crowd import PATIENCE, Crowd, crowd, numbers
+from conformance.crowd import PATIENCE, Counting, Crowd, crowd, numbers
 from conformance.dialects import DIALECTS, ESS, MRS_V11, OML, SAHARA_V11, Dialect
 from redis.asyncio import Redis
 
-from worker.backends.base import Reply, Request
 from worker.backends.mrs import Mrs
 from worker.clock import Clock
 from worker.model import Force, Job, Poll
 from worker.reconcile import Pass
-from worker.remote import Calls
 from worker.simulator import Clock as SimClock
 from worker.transitions import Claim, Limits, ToClaim
 
@@ -286,25 +284,6 @@ async def test_the_batch_lane_is_counted_while_it_waits_for_a_list(redis: Redis)
             await one.wait_for("cancel_sent", 61)
             assert engine._drains["b"]._batch == 6
         assert engine._drains["b"]._batch == 0
-
-
-class Counting:
-    """Makes calls, and counts how many are under way at once."""
-
-    def __init__(self, calls: Calls) -> None:
-        self._calls = calls
-        self._now = self.most = 0
-
-    async def ready(self) -> None:
-        await self._calls.ready()
-
-    async def send(self, request: Request, *, traceparent: str | None = None) -> Reply:
-        self._now += 1
-        self.most = max(self.most, self._now)
-        try:
-            return await self._calls.send(request, traceparent=traceparent)
-        finally:
-            self._now -= 1
 
 
 @pytest.mark.parametrize("most", [1, 2, 7])
