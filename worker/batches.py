@@ -55,12 +55,16 @@ class Batches(Generic[Item, Result]):
             self._flusher = asyncio.create_task(self._run())
 
     async def aclose(self) -> None:
-        """Give up the group that is on its way; nobody may wait for it any more."""
+        """Give up the group that is on its way, and then cancel all who wait for a result."""
         if self._timer is not None:
             self._timer.cancel()
+            self._timer = None
         if self._flusher is not None:
             self._flusher.cancel()
             await asyncio.wait([self._flusher])
+        waiting, self._waiting = self._waiting, []
+        for _, future in waiting:
+            future.cancel()
 
     async def _run(self) -> None:
         try:
@@ -75,6 +79,10 @@ class Batches(Generic[Item, Result]):
         try:
             results = await self._flush([item for item, _ in group])
             pairs = list(zip(group, results, strict=True))
+        except asyncio.CancelledError:
+            for _, future in group:
+                future.cancel()
+            raise
         except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to those who wait for it
             for _, future in group:
                 if not future.done():

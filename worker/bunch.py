@@ -13,7 +13,9 @@ from worker.survey import Surveyor
 GATHER, ENOUGH = 0.002, 16
 """Seconds in which looks come together before a list is read, and how many need not wait for more: a small claim's
 (`SMALL_PART` of the drain). While a list is read, the next ones come together."""
-MOST = 100
+MOST = 1000
+LISTS = 2
+"""How many lists one look may wait for, in the time of a look each: the one that is being read, and its own."""
 
 
 class Shown(NamedTuple):
@@ -36,7 +38,7 @@ class Bunch:
         self._looks: Batches[Job, Shown] = Batches(self._read, MOST, gather=GATHER, enough=ENOUGH)
 
     async def see(self, job: Job) -> Shown:
-        """Look at a job together with others, in the time of one look at most."""
+        """Look at a job together with others; it takes no longer than `LISTS` looks may."""
         if not self._surveyor.ready or self._company() < CALLS_SAVED:
             return ALONE
         return await self._looks.add(job)
@@ -46,7 +48,7 @@ class Bunch:
         await self._looks.aclose()
 
     async def _read(self, jobs: Sequence[Job]) -> Sequence[Shown]:
-        plan = self._surveyor.plan_for(jobs)
+        plan = self._surveyor.plan_for(jobs) if self._surveyor.ready else None
         if plan is None:
             return [ALONE] * len(jobs)
         sights = await self._surveyor.read(plan)

@@ -141,11 +141,12 @@ class Drain:
         with suppress(TimeoutError):
             async with asyncio.timeout_at(until):
                 await self._quiet.wait()
+        late: set[asyncio.Task[None]] = set()
         if passes := self._passes | self._riders:
             _, late = await asyncio.wait(passes, timeout=max(0.0, until - asyncio.get_running_loop().time()))
-            await ended(late)
+        await self._bunch.aclose()  # before those who wait for its list give their permits back
+        await ended(late)
         await ended(self._surveys)
-        await self._bunch.aclose()
         if self._bell is not None:
             await ended([self._bell])
 

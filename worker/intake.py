@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+import structlog
 from msgspec.structs import replace
 
 from worker import facts
@@ -20,6 +21,8 @@ from worker.messages import Command, parse_command
 from worker.model import Force, Job, Lane, Policy
 from worker.signing import Refused, Signatures, Signed, without_tokens
 from worker.transitions import Acceptance, Rejection
+
+log = structlog.get_logger(__name__)
 
 EPOCH = datetime.fromtimestamp(0, UTC)
 RAW_LIMIT = 1024 * 1024
@@ -54,16 +57,22 @@ class Intake:
     signatures: Signatures = field(default_factory=Signatures)
 
     def take(self, content: object, command_id: str, now: datetime = EPOCH) -> Acceptance | Rejection:
-        """Judge one command; `command_id` is its id where it brings none."""
+        """Judge one command; `command_id` is its id where it brings none.
+
+        One that we fail on is refused by itself: others of its message may be stored already.
+        """
         try:
             signed = self.signatures.check(content, now)
             command = parse_command(content)
             door = self._door(command)
+            return self._accept(command, door, command.command_id or command_id, signed)
         except Refused as refused:
             return refuse(content, command_id, refused)
         except InvalidCommand as error:
             return reject(content, command_id, str(error))
-        return self._accept(command, door, command.command_id or command_id, signed)
+        except Exception as error:
+            log.exception("intake.command_failed", command_id=command_id)
+            return reject(content, command_id, f"{type(error).__name__} while it was taken in")
 
     def _door(self, command: Command) -> Door:
         door = self.doors.get(command.backend)

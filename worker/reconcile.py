@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from worker import evolve, facts
 from worker.backends.base import Reply, Request, call
-from worker.bunch import ALONE, Bunch
+from worker.bunch import ALONE, LISTS, Bunch
 from worker.cancellation import Cancellation
 from worker.clock import Clock
 from worker.decision import Decision, Finish, Hold, Send, Wait
@@ -162,9 +162,9 @@ class Pass:
                 self._unanswered |= isinstance(said, Answer) and said.kind is AnswerKind.UNANSWERED
                 return said
 
-    def _lease_lasts(self) -> bool:
-        """Whether a call that starts now ends within the lease, whatever happens to it."""
-        return self._backend.lease - self._clock.elapsed() > self._policy.timeout
+    def _lease_lasts(self, calls: int = 1) -> bool:
+        """Whether so many calls, one after the other from now on, end within the lease, whatever happens to them."""
+        return self._backend.lease - self._clock.elapsed() > calls * self._policy.timeout
 
     def _warn(self, decision: Decision) -> None:
         if isinstance(decision, Finish) or not overdue(self._cancellation, self._policy, self._clock.now()):
@@ -224,7 +224,7 @@ class Pass:
         decision = after_answer(self._cancellation, send, answer, self._policy, now)
         if isinstance(decision, Finish):
             await self._finish(decision, answer.before)
-        elif decision.until <= now and send.action is not Action.FORCE and self._lease_lasts():
+        elif decision.until <= now and answer.kind is AnswerKind.ACCEPTED and send.action is not Action.FORCE:
             await self._look_at_once(decision)
         else:
             await self._wait(decision)
@@ -232,21 +232,26 @@ class Pass:
     async def _look_at_once(self, wait: Wait) -> None:
         """Look within this pass at what a call has done, and hand in both together; what it asks for is another's.
 
-        Not so a force: what a backend has said to one is handed in at once.
+        Only after a yes, and not to a force: whatever else a backend has said may decide the outcome, and would be
+        lost with a worker that dies in the look.
         """
+        if not self._lease_lasts():
+            await self._wait(wait)
+            return
         try:
             seen = await self._see_together()
         except (Exception, asyncio.CancelledError):
             await self._wait(wait)  # the answer must not go with the look
             raise
         decision = self._decide(seen)
-        if isinstance(decision, Send):
-            decision = Wait(self._clock.now(), f"make the {decision.action} in a new pass")
+        if self._acts(decision):
+            decision = Wait(self._clock.now(), "act on what was seen in a new pass")
         await self._carry_out(decision, seen)
 
     async def _see_together(self) -> Observation | Answer | None:
         asked = self._clock.now()
-        shown = await self._bunch.see(self._cancellation.job) if self._bunch else ALONE
+        together = self._bunch is not None and self._lease_lasts(LISTS + 1)
+        shown = await self._bunch.see(self._cancellation.job) if self._bunch and together else ALONE
         self._calls += shown.calls
         if shown.observation is None:
             return await self._see(None, blind=False)

@@ -54,13 +54,15 @@ class Surveyor:
     def plan(self, claims: Sequence[Claim], suspect: datetime | None) -> Plan | None:
         """Choose the jobs that are due for a look and say how to see them together; None if each is looked at alone."""
         cancellations = (claim.record.cancellation for claim in claims if is_poll(claim))
-        return self.plan_for(
-            [
-                one.job
-                for one in cancellations
-                if needs_look(one, self._backend.policy, suspect) and not one.orders.aborted
-            ]
-        )
+        jobs = [
+            one.job
+            for one in cancellations
+            if needs_look(one, self._backend.policy, suspect) and not one.orders.aborted
+        ]
+        plan = self.plan_for(jobs)
+        if plan is None and len(jobs) >= CALLS_SAVED:
+            self._leave_alone()  # else polls would go on to be claimed as riders
+        return plan
 
     def plan_for(self, jobs: Sequence[Job]) -> Plan | None:
         """Say how to see these jobs together, None if each is looked at alone."""
@@ -73,7 +75,6 @@ class Surveyor:
             self._useless("no list could be asked for")
             return None
         if survey is None:
-            self._leave_alone()  # else polls would go on to be claimed as riders
             return None
         return Plan(survey, frozenset(job.id for job in jobs))
 

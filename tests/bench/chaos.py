@@ -33,7 +33,7 @@ RETIRE_AFTER = 20.0
 REVOKE_EVERY = 7.0
 BURST = 600
 STALL = 60.0
-OURS = ("pass_failed", "batch_failed", "message_failed")
+OURS = ("pass_failed", "command_failed", "batch_failed", "message_failed")
 """Log events of things that the product did not expect to happen."""
 
 

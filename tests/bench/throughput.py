@@ -3,6 +3,7 @@
 Each is a cancel that the backend confirms at the first look: POST, GET, `finished` event. Measured are
   chunks    Canceller, fed in `worker.submit` messages of 500, each by a real `send_task`
   singly    the same with `look_many = false`: just the calls that the bare loop makes
+  waits     the same with a `poll.first` of 1 s, as long as the peers wait: each look is another pass's
   pair      chunks with two worker processes, one per core, as `canceller up` starts them on this machine
   fast, fast pair   the same two with CANCELLER_TRANSPORT=fast
   messages  Canceller, fed in one `worker.cancel` message each: prebuilt, and pushed in bulk (see `kit_send`)
@@ -15,8 +16,9 @@ Each is a cancel that the backend confirms at the first look: POST, GET, `finish
 
 What is fair. One worker process but for `pair`; one backend; `max_in_flight` as many as the bare loop has at once (64,
 the default).
-Canceller's `poll.first` is 0, the least that the backends file allows, as the bare loop does not wait at all; the peers
-wait the 1 s that their pattern needs, which is in their time, and so N should be large enough for them. Every run gets
+Canceller's `poll.first` is 0, the least that the backends file allows, as the bare loop does not wait at all: the look
+then comes within the pass that makes the call. The peers wait the 1 s that their pattern needs, which is in their time,
+as it is in `waits`, and so N should be large enough for them. Every run gets
 an empty Redis (embedded, AOF everysec) and new workers, is warmed up, and is idle when the clock starts. The clock runs
 from just before the first message is sent to the last `finished` event, by Redis's own clock: sending is within it, its
 CPU is not, as it is another process's (DBOS enqueues in the process that works). CPU is user and system time from /proc
@@ -61,7 +63,7 @@ COLUMNS = (
 )  # fmt: skip
 
 
-OURS = ("chunks", "singly", "pair", "messages")
+OURS = ("chunks", "singly", "waits", "pair", "messages")
 
 Figure = Callable[[Mapping[str, Run]], float]
 
@@ -128,6 +130,7 @@ def main() -> int:
             {
                 "chunks": bench.chunked,
                 "singly": lambda: bench.variant("singly", "look_many = false"),
+                "waits": lambda: bench.variant("waits", 'poll = { first = "1s" }'),
                 "pair": lambda: bench.variant("pair", workers=2),
                 "fast": lambda: bench.variant("fast", transport="fast"),
                 "fast pair": lambda: bench.variant("fast pair", workers=2, transport="fast"),

@@ -150,7 +150,8 @@ class Bench:
     def _cell(
         self, more: str = "", workers: int = 1, env: Mapping[str, str] | None = None
     ) -> contextlib.AbstractContextManager[Cell]:
-        settings = f'poll = {{ first = "0s" }}\nmax_in_flight = {self.in_flight}\n{more}\n'
+        poll = "" if "poll" in more else 'poll = { first = "0s" }\n'
+        settings = f"{poll}max_in_flight = {self.in_flight}\n{more}\n"
         return cell(ess("ess", self.remote.base_url(), settings), workers=workers, env=env)
 
     def _meter(self, one: Cell) -> Meter:

@@ -120,18 +120,18 @@ class Counting:
 
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
-        self._now = self.most = 0
+        self.now = self.most = 0
 
     async def ready(self) -> None:
         await self._calls.ready()
 
     async def send(self, request: Request, *, traceparent: str | None = None) -> Reply:
-        self._now += 1
-        self.most = max(self.most, self._now)
+        self.now += 1
+        self.most = max(self.most, self.now)
         try:
             return await self._calls.send(request, traceparent=traceparent)
         finally:
-            self._now -= 1
+            self.now -= 1
 
 
 @asynccontextmanager

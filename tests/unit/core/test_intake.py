@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -196,6 +196,15 @@ def test_whatever_came_is_refused_with_an_event_that_any_reader_takes(intake: In
 )
 def test_no_content_ever_breaks_a_refusal(content: dict[str, Any]) -> None:
     assert written(reject(content, "task-1", "why"))["error"] == "why"
+
+
+def test_a_command_that_we_fail_on_is_refused_by_itself(build: Any) -> None:
+    def fails(_: Any) -> str:
+        raise LookupError("a bug")
+
+    intake = Intake({"ess": Door(cast("Any", SimpleNamespace(params=frozenset(), problem=fails)), build.policy())})
+
+    assert rejected(intake, BARE).reason == "LookupError while it was taken in"
 
 
 def test_a_refusal_echoes_what_could_be_read(intake: Intake) -> None:
