@@ -273,7 +273,7 @@ class Watch:
         if outcome in STOPPED | {Outcome.DELETED, Outcome.ALREADY_FINISHED}:
             assert all(member.state.final for member in world.family), "ended before the job did"
             assert self.script.life != "absent"
-        if outcome in {Outcome.CANCELLED, Outcome.FORCE_CANCELLED, Outcome.DELETED}:
+        if outcome in {Outcome.CANCELLED, Outcome.DELETED}:
             assert self.effective, "stopped by nothing of ours"
         if outcome is Outcome.COMPLETED_ANYWAY and root.ended < min(self.effective, default=0.0):
             assert not self._provably_before(root), "the end was before our asking"
