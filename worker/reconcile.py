@@ -250,8 +250,9 @@ class Pass:
 
     async def _see_together(self) -> Observation | Answer | None:
         asked = self._clock.now()
-        together = self._bunch is not None and self._lease_lasts(LISTS + 1)
-        shown = await self._bunch.see(self._cancellation.job) if self._bunch and together else ALONE
+        shown = ALONE
+        if self._bunch and self._lease_lasts(LISTS + 1):
+            shown = await self._bunch.see(self._cancellation.job)
         self._calls += shown.calls
         if shown.observation is None:
             return await self._see(None, blind=False)
