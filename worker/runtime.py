@@ -147,8 +147,12 @@ class Runtime:
                 judged = [(content, self._intake.take(content, command_id, now)) for content, command_id in slice_]
                 if storing is not None:
                     await storing
-                storing = asyncio.create_task(self._keep(judged, until, left))
-                await asyncio.sleep(0)
+                keeping = self._keep(judged, until, left)
+                if start + SLICE >= len(contents):
+                    await keeping
+                else:
+                    storing = asyncio.create_task(keeping)
+                    await asyncio.sleep(0)
         finally:
             if storing is not None:
                 await storing
