@@ -14,6 +14,8 @@ from worker.simulator import Clock, Simulator
 
 T = 1_763_899_200.0
 ESS = "/ess/rest/scheduler/v1/requests"
+HASTY = httpx.Timeout(10.0, read=0.05)
+"""For a reply that never comes: to connect may take longer on a busy machine."""
 
 
 @asynccontextmanager
@@ -77,7 +79,7 @@ async def test_a_hanging_call_ends_in_the_clients_timeout() -> None:
     async with running() as (sim, client):
         sim.add_fault("hang")
         with pytest.raises(httpx.ReadTimeout):
-            await client.get(f"{ESS}/1", timeout=0.05)
+            await client.get(f"{ESS}/1", timeout=HASTY)
 
 
 @pytest.mark.asyncio
@@ -209,5 +211,5 @@ async def test_a_hanging_call_does_not_keep_the_simulator_from_stopping() -> Non
     async with running() as (sim, client):
         sim.add_fault("hang")
         with pytest.raises(httpx.ReadTimeout):
-            await client.get(f"{ESS}/1", timeout=0.05)
+            await client.get(f"{ESS}/1", timeout=HASTY)
         await asyncio.wait_for(sim.stop(), 5)
