@@ -11,8 +11,8 @@ from worker.model import Job, Observation
 from worker.survey import Surveyor
 
 GATHER, ENOUGH = 0.002, 16
-"""Seconds in which looks come together before a list is read, and how many need not wait for more: a small claim's
-(`SMALL_PART` of the drain). While a list is read, the next ones come together."""
+"""Seconds in which looks come together before a list is read, and how many need not wait for more: as many
+as a small claim brings. While a list is read, the next ones come together."""
 MOST = 1000
 LISTS = 2
 """How many lists one look may wait for, in the time of a look each: the one that is being read, and its own."""

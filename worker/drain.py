@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 
 from worker.backends.base import CALLS_SAVED
-from worker.bunch import Bunch
+from worker.bunch import ENOUGH, Bunch
 from worker.clock import Clock
 from worker.connection import ended
 from worker.errors import StoreUnavailable
@@ -35,7 +35,7 @@ BUNCH = 0.02
 """Seconds between two claims that only time asks for, so that one claim brings many records."""
 WIDE_BUNCH = 0.1
 """The same where a list can show many jobs at once."""
-PARTS, SMALL_PART = 4, 16
+PARTS, SMALL_PART = 4, ENOUGH
 """A claim takes one in so many of the slots, though not less than this many: while Redis works on one part, this worker
 does on another, and a second worker finds permits left."""
 RIDERS = 32

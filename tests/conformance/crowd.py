@@ -28,6 +28,8 @@ from worker.transitions import Acceptance, Limits, ToClaim
 
 PATIENCE = 30.0
 """Real seconds in which an event must come; it takes a fraction of one."""
+AT_ONCE = Poll(0.0, 60.0)
+NO_DELAY = {"ess.cancel_delay": 0.0, "mrs.cancel_delay": 0.0, "sahara.engine_delay": 0.0}
 DELAY = 3.0
 """Simulated seconds that a cancel takes."""
 DELAYS = {"ess.cancel_delay": DELAY, "ess.force_window": DELAY, "mrs.cancel_delay": DELAY, "sahara.engine_delay": DELAY}

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from conformance.crowd import PATIENCE, Counting, Crowd, crowd, numbers
+from conformance.crowd import AT_ONCE, NO_DELAY, PATIENCE, Counting, Crowd, crowd, numbers
 from conformance.dialects import MRS_V11
 from redis.asyncio import Redis
 
@@ -15,13 +15,10 @@ from worker.backends.base import CALLS_SAVED
 from worker.bunch import ALONE, ENOUGH, LISTS, Bunch, Shown
 from worker.clock import Clock
 from worker.engine import Engine
-from worker.model import Job, Poll
+from worker.model import Job
 from worker.reconcile import Pass
 from worker.survey import Surveyor
 from worker.transitions import Limits, ToClaim
-
-AT_ONCE = Poll(0.0, 60.0)
-NO_DELAY = {"ess.cancel_delay": 0.0}
 
 
 async def a_list_of(one: Crowd) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 import pytest
-from conformance.crowd import crowd
+from conformance.crowd import AT_ONCE, NO_DELAY, crowd
 from conformance.dialects import DIALECTS, ESS, Dialect
 from conformance.whole import Whole, prepare, whole
 from redis.asyncio import Redis
@@ -19,9 +19,7 @@ from worker.reconcile import Pass
 from worker.remote import Calls
 from worker.transitions import Limits, ToClaim
 
-AT_ONCE = Poll(0.0, 60.0)
 each_dialect = pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.name)
-NO_DELAY = {"ess.cancel_delay": 0.0, "mrs.cancel_delay": 0.0, "sahara.engine_delay": 0.0}
 
 
 Happens = Callable[[], Awaitable[None]]
