@@ -109,9 +109,8 @@ class Intake:
             warn_after=policy.warn_after,
             lane=Lane(command.lane),
             remote_stopped=_giver(command, command_id) if command.remote_stopped else "",
-            command=_fixed(command),
+            said=_said(command),
             effective=facts.effective(force, force_after, give_up_after),
-            joined=_joined(command, command_id),
             params=command.params,
             traceparent=command.traceparent,
             signed=signed,
@@ -122,22 +121,14 @@ def _giver(command: Command, command_id: str) -> str:
     return f"{command.requested_by or 'a producer'} (command {command_id})"
 
 
-def _fixed(command: Command) -> Mapping[str, Any]:
-    """Return what every event of a cancellation carries of its first command, beside the verb."""
+def _said(command: Command) -> Mapping[str, Any]:
+    """Return what events carry in the producer's own words: all of them of the first command, a join of its own."""
     return {
-        "backend": command.backend,
-        "job_id": command.job_id,
         "reason": command.reason,
         "requested_by": command.requested_by,
         "labels": command.labels,
         "batch_id": command.batch_id,
     }
-
-
-def _joined(command: Command, command_id: str) -> Mapping[str, Any]:
-    """Return what the joining command itself said, so that nothing of it is lost."""
-    own = {"command_id": command_id, "verb": command.verb, **_fixed(command)}
-    return {"joined": {name: value for name, value in own.items() if name not in {"backend", "job_id"}}}
 
 
 def refuse(content: object, command_id: str, refused: Refused) -> Rejection:

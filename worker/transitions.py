@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 class Acceptance(Struct, frozen=True):
     """A validated command with what holds for it once the backend's policy is taken into account.
 
-    `command` are the producer's own fields as every event carries them.
+    `said` are the fields in the producer's own words, as events carry them.
     """
 
     cancellation_id: str
@@ -37,9 +37,8 @@ class Acceptance(Struct, frozen=True):
     warn_after: float
     lane: Lane
     remote_stopped: str
-    command: Mapping[str, Any]
+    said: Mapping[str, Any]
     effective: Mapping[str, Any]
-    joined: Mapping[str, Any]
     params: Mapping[str, str] = field(default_factory=dict)
     traceparent: str | None = None
     signed: Signed | None = None
@@ -148,9 +147,8 @@ def accept_argument(one: Acceptance) -> bytes:
         "wa": int(one.warn_after * 1000),
         "l": LANES[one.lane],
         "s": one.remote_stopped,
-        "fixed": fragment(one.command),
+        "said": fragment(one.said),
         "effective": fragment(one.effective),
-        "joined": fragment(one.joined),
     }
     if one.traceparent is not None:
         values["w"] = one.traceparent

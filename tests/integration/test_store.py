@@ -42,6 +42,20 @@ async def test_a_later_command_for_the_job_joins(store: Store) -> None:
     assert ["accepted", "joined"] == await names(store)
 
 
+async def test_events_say_what_the_first_command_said_and_a_join_what_it_said_itself(store: Store) -> None:
+    said = {"reason": 'a "first" / Übung', "requested_by": "ann", "labels": {"a": "b"}, "batch_id": "b1"}
+    await store.accept(command('j/"1"', **said))
+    await store.accept(command('j/"1"', 'c/"2"', verb="delete", reason="clean up", labels={"c": "d"}))
+    accepted, joined = [event.data for _, event in await store.events("0-0")]
+    own = {"command_id": 'c/"2"', "verb": "delete", "reason": "clean up", "labels": {"c": "d"}}
+
+    assert said | {"backend": "ess", "job_id": 'j/"1"', "verb": "cancel"} == {
+        name: accepted[name] for name in (*said, "backend", "job_id", "verb")
+    }
+    assert said == {name: joined[name] for name in said}
+    assert own | {"requested_by": None, "batch_id": None} == joined["joined"]
+
+
 async def test_ids_beyond_a_hundred_are_counted(store: Store) -> None:
     await store.accept_all([command(command_id=f"c-{index}") for index in range(103)])
     events = [event for _, event in await store.events("0-0")]

@@ -4,7 +4,7 @@
 -- ARGV[1]  for how many days a command id is remembered
 -- ARGV[2…] one JSON object per command:
 --   id (for a new cancellation) c(ommand id) h (digest of its content, 16 characters) b j v p fa l s w k as in the guard
---   ga (give up after, ms) wa (warn after, ms) fixed, effective, joined (insides of JSON objects for the events)
+--   ga (give up after, ms) wa (warn after, ms) said, effective (insides of JSON objects for the events)
 --   sg sp sm (of a signed command: mark of its signature, producer, commands per minute or 0)
 -- Returns one "VERDICT ID" per command: accepted, joined, same (nothing happened), conflict (its id is another command's),
 --   newer (it would join a record of a newer format, so a newer worker must take it),
@@ -27,7 +27,7 @@ local function open_cancellation(command)
     l = command.l, s = command.s, x = '', r = 0, a = now, q = 0, m = now + math.min(command.ga, command.wa), o = '',
     w = command.w, k = command.k,
   }
-  redis.call('SET', key('cold', command.id), quote(command.c) .. '\n1\n' .. command.fixed)
+  redis.call('SET', key('cold', command.id), quote(command.c) .. '\n1\n' .. fixed(command.b, command.j) .. ',' .. command.said)
   note_backend(command.b)
   redis.call('HSET', key('open', command.b), command.j, command.id)
   redis.call('ZADD', due_key(guard), now, command.id)
@@ -69,7 +69,8 @@ local function join(id, guard, progress, command)
     guard.r = guard.r + 1
     hurry(id, guard, now)
   end
-  emit(id, guard, 'joined', command.joined, '', now)
+  local joined = '"joined":{"command_id":' .. quote(command.c) .. ',"verb":"' .. command.v .. '",' .. command.said .. '}'
+  emit(id, guard, 'joined', joined, '', now)
   save(id, guard, progress)
 end
 

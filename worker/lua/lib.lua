@@ -173,6 +173,11 @@ local function quote(text)
   return (string.gsub(cjson.encode(text), '\\/', '/'))
 end
 
+-- What every event of a cancellation carries at least.
+local function fixed(backend, job_id)
+  return '"backend":"' .. backend .. '","job_id":' .. quote(job_id)
+end
+
 local sources = {}
 local function source(backend)
   sources[backend] = sources[backend] or quote('/' .. string.sub(base, 2, -2) .. '/' .. backend)
@@ -191,8 +196,8 @@ end
 local function emit(id, guard, name, extra, outcome, now, cold)
   guard.q = guard.q + 1
   cold = cold or redis.call('GET', key('cold', id)) or ''
-  local ids, count, fixed = string.match(cold, '^([^\n]*)\n([^\n]*)\n(.+)$')
-  if not ids then ids, count, fixed = '', 0, '"backend":"' .. guard.b .. '","job_id":' .. quote(guard.j) end
+  local ids, count, told = string.match(cold, '^([^\n]*)\n([^\n]*)\n(.+)$')
+  if not ids then ids, count, told = '', 0, fixed(guard.b, guard.j) end
   return append_event('{"specversion":"1.0","id":"' .. id .. '-' .. guard.q .. '","source":' .. source(guard.b)
     .. ',"type":"canceller.cancellation.' .. name .. '.v1","subject":' .. quote(guard.j)
     .. ',"time":"' .. time_of(now) .. '","datacontenttype":"application/json","backend":"' .. guard.b
@@ -200,7 +205,7 @@ local function emit(id, guard, name, extra, outcome, now, cold)
     .. ',"sequence":"' .. guard.q .. '"' .. (guard.w and ',"traceparent":' .. quote(guard.w) or '')
     .. ',"data":{"cancellation_id":"' .. id .. '","command_ids":[' .. ids
     .. (tonumber(count) > 100 and '],"command_ids_total":' .. count .. ',' or '],')
-    .. fixed .. ',"verb":"' .. guard.v .. (extra ~= '' and '",' or '"') .. extra .. '}}')
+    .. told .. ',"verb":"' .. guard.v .. (extra ~= '' and '",' or '"') .. extra .. '}}')
 end
 
 -- Command ids are kept in small hashes, by week and shard, so that they stay compact and expire together.
@@ -213,9 +218,8 @@ end
 
 local function recall(command_id, now, days)
   local shard, field = command_slot(command_id)
-  local week = math.floor(now / WEEK)
-  for back = 0, math.ceil(days / 7) do
-    local value = redis.call('HGET', key('cmd', week - back, shard), field)
+  for week = math.floor(now / WEEK), math.floor((now - days * 86400000) / WEEK), -1 do
+    local value = redis.call('HGET', key('cmd', week, shard), field)
     if value then return string.sub(value, 1, 16), string.sub(value, 17) end
   end
   return nil

@@ -95,21 +95,9 @@ def test_wishes_are_only_ever_stricter_and_what_holds_is_told(
     assert one.effective == {"effective": effective}
 
 
-def test_what_the_producer_said_goes_into_every_event(intake: Intake) -> None:
+def test_what_the_producer_said_is_kept_for_the_events(intake: Intake) -> None:
     one = accepted(intake, reason="budget", requested_by="billing", labels={"a": "b"}, batch_id="b1")
-    assert one.command == {
-        "backend": "ess",
-        "job_id": "1",
-        "reason": "budget",
-        "requested_by": "billing",
-        "labels": {"a": "b"},
-        "batch_id": "b1",
-    }
-
-
-def test_what_a_joining_command_said_is_kept_with_its_id(intake: Intake) -> None:
-    joined = accepted(intake, verb="delete", reason="budget", command_id="mine").joined["joined"]
-    assert (joined["command_id"], joined["verb"], joined["reason"]) == ("mine", "delete", "budget")
+    assert one.said == {"reason": "budget", "requested_by": "billing", "labels": {"a": "b"}, "batch_id": "b1"}
 
 
 @pytest.mark.parametrize(
