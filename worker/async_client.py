@@ -52,12 +52,15 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class AsyncCancellation:
-    """A command that was sent; `after` is the events' position before it was, `job` its backend and job id."""
+    """A command that was sent; `after` is the events' position before it was.
+
+    `digest` names its content where its id is the producer's own, and so may have been another command's before.
+    """
 
     client: AsyncClient
     command_id: str
     after: str
-    job: tuple[str, str]
+    digest: str
 
     async def wait(self, timeout: float | None = None) -> Result:  # noqa: ASYNC109 - as `Client` has it
         """Wait for the end, `timeout` seconds at most.
@@ -67,11 +70,11 @@ class AsyncCancellation:
             Rejected: the command was refused.
 
         """
-        return await self.client.wait(self.command_id, timeout, after=self.after, job=self.job)
+        return await self.client.wait(self.command_id, timeout, after=self.after, digest=self.digest)
 
     async def get(self) -> Snapshot:
         """Return what is known of it now; raises UnknownCancellation while no worker has taken the command in."""
-        return await self.client.get(self.command_id)
+        return await self.client.get(self.command_id, self.digest)
 
 
 class AsyncClient:
@@ -122,11 +125,11 @@ class AsyncClient:
             InvalidCommand: nothing was sent; the text names the first wrong command by its index.
 
         """
-        contents = [_identified(content, f"commands.{index}") for index, content in enumerate(commands)]
+        named = [_identified(content, f"commands.{index}") for index, content in enumerate(commands)]
         after = await self._store.last_event_id()
-        for start in range(0, len(contents), CHUNK):
-            await self._task("worker.submit", {"commands": contents[start : start + CHUNK]})
-        return [self._sent(content, after) for content in contents]
+        for start in range(0, len(named), CHUNK):
+            await self._task("worker.submit", {"commands": [one.fields for one in named[start : start + CHUNK]]})
+        return [one.sent(self, after) for one in named]
 
     async def abort(self, reference: str, *, by: str, reason: str) -> None:
         """Withdraw a cancellation, named by its id or a command's."""
@@ -148,14 +151,16 @@ class AsyncClient:
         await self._task(name, fields)
         await self.letters.drop(letter)
 
-    async def get(self, reference: str) -> Snapshot:
+    async def get(self, reference: str, digest: str = "") -> Snapshot:
         """Return what is known of a cancellation, named by its id or a command's.
+
+        With a `digest`, no other command's that has the same id.
 
         Raises:
             UnknownCancellation: there is none yet, or no more.
 
         """
-        return await self._store.get(await self._store.resolve(reference))
+        return await self._store.get(await self._store.resolve(reference, digest))
 
     async def open_of(self, backend: str, job_id: str) -> Snapshot:
         """Return the open cancellation of a job; raises UnknownCancellation if there is none."""
@@ -191,11 +196,11 @@ class AsyncClient:
         timeout: float | None = None,  # noqa: ASYNC109 - as `Client` has it
         *,
         after: str = "",
-        job: tuple[str, str] | None = None,
+        digest: str = "",
     ) -> Result:
         """Wait for a cancellation's end, named by its id or a command's; `timeout` in seconds.
 
-        With `job`, its backend and job id, no other job's end is taken for it.
+        With a `digest`, the end of no other command that has the same id is taken for it.
 
         Raises:
             StillOpen: it has not ended in time.
@@ -205,7 +210,7 @@ class AsyncClient:
         position = after or await self._store.last_event_id()
         deadline = inf if timeout is None else asyncio.get_running_loop().time() + timeout
         while (left := deadline - asyncio.get_running_loop().time()) > 0:
-            result = await self._ended(reference, job)
+            result = await self._ended(reference, digest)
             if result is not None:
                 return result
             position = await self._next_events(reference, position, min(BLOCK, left))
@@ -232,13 +237,10 @@ class AsyncClient:
         await asyncio.to_thread(self._sender.close)
 
     async def _send(self, verb: str, content: Mapping[str, Any]) -> AsyncCancellation:
-        fields = _identified({"verb": verb, **content}, "command")
+        one = _identified({"verb": verb, **content}, "command")
         after = await self._store.last_event_id()
-        await self._task(f"worker.{verb}", {name: value for name, value in fields.items() if name != "verb"})
-        return self._sent(fields, after)
-
-    def _sent(self, fields: Mapping[str, Any], after: str) -> AsyncCancellation:
-        return AsyncCancellation(self, fields["command_id"], after, (fields["backend"], str(fields["job_id"])))
+        await self._task(f"worker.{verb}", {name: value for name, value in one.fields.items() if name != "verb"})
+        return one.sent(self, after)
 
     async def _task(self, name: str, kwargs: Mapping[str, Any]) -> None:
         await asyncio.to_thread(send, self._sender, self._queue, name, kwargs)
@@ -251,15 +253,13 @@ class AsyncClient:
                 raise Rejected(str(event.data.get("error")))
         return page[-1][0] if page else position
 
-    async def _ended(self, reference: str, job: tuple[str, str] | None) -> Result | None:
+    async def _ended(self, reference: str, digest: str) -> Result | None:
         try:
-            seen = await self.get(reference)
+            seen = await self.get(reference, digest)
         except UnknownCancellation:
             return None
-        cancellation = seen.record.cancellation
-        another = job is not None and job != (cancellation.backend, cancellation.job_id)
-        if seen.record.outcome is None or another:
-            return None  # a command id that was used before names another job until ours is rejected
+        if seen.record.outcome is None:
+            return None
         event = await self._store.event(seen.record.last_event)
         return result_of(seen, event)
 
@@ -277,11 +277,23 @@ def result_of(seen: Snapshot, event: Event | None) -> Result:
     )
 
 
-def _identified(content: Mapping[str, Any], place: str) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """A command with its id."""
+
+    fields: Mapping[str, Any]
+    digest: str
+
+    def sent(self, client: AsyncClient, after: str) -> AsyncCancellation:
+        return AsyncCancellation(client, self.fields["command_id"], after, self.digest)
+
+
+def _identified(content: Mapping[str, Any], place: str) -> _Named:
     """Check a command and give it an id if it has none."""
-    fields = {"command_id": str(uuid.uuid4()), **content}
+    own = content.get("command_id") is not None
+    fields = dict(content) if own else {**content, "command_id": str(uuid.uuid4())}
     try:
-        parse_command(fields)
+        command = parse_command(fields)
     except InvalidCommand as error:
         raise InvalidCommand(f"{place}: {error}") from None
-    return fields
+    return _Named(fields, command.digest if own else "")

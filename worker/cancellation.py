@@ -82,7 +82,8 @@ class End(Struct, frozen=True, omit_defaults=True):
 class Progress(Struct, frozen=True, omit_defaults=True):
     """What a cancellation has done and seen so far; only a pass writes it.
 
-    `looked_at` is when the latest look that showed something began: what came later it may not have seen.
+    `looked_at` is when the latest look that showed something began: what came later it may not have seen; `vague_at`
+    when the first of those did that, in a row up to it, found the job gone in words not the backend's own.
     `sent` is keyed by `sent_key`. `waits` counts the waits since something last changed.
     `held` keeps which reasons of a shut force gate were told. `next` says in words what comes next.
     """
@@ -105,6 +106,7 @@ class Progress(Struct, frozen=True, omit_defaults=True):
     facts: Mapping[str, str] = field(default_factory=dict)
     note: str = ""
     next: str = ""
+    vague_at: datetime | None = None
 
 
 def sent_key(action: Action, job_id: str) -> str:

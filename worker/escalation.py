@@ -17,6 +17,10 @@ from worker.gate import candidates, gate
 from worker.model import Action, Answer, AnswerKind, Evidence, JobState, Observation, Outcome, Policy, Verb
 from worker.outcome import ended
 
+LONGEST_BLIND = 300.0
+"""Seconds, or `poll.max` where that is more, for which a backend's `Retry-After` keeps us from the next look."""
+VAGUE_APART = 1.0
+"""Seconds, or `poll.first` where that is more, between two looks that find a job gone in words not the API's own."""
 FORCE_DUE = "the force step is due at "
 """Stands before the time of a force step that is still ahead, in the `why` of a wait."""
 
@@ -44,6 +48,8 @@ def decide(cancellation: Cancellation, seen: Observation | Answer | None, policy
         return Finish(Outcome.ABORTED, Evidence.NONE, f"withdrawn by {cancellation.orders.aborted}")
     if isinstance(seen, Answer):
         return _unseen(cancellation, seen, policy, now)
+    if seen is not None and seen.vague and not _twice(cancellation, policy):
+        return _again(cancellation, policy, now)
     if seen is not None and seen.final:
         return _after_the_end(cancellation, seen, policy, now)
     if now >= cancellation.orders.give_up_at:
@@ -68,8 +74,10 @@ def after_answer(
     if answer.kind in {AnswerKind.REJECTED, AnswerKind.NOT_FOUND}:
         return Wait(now, f"look why the {send.action} was not taken")
     if answer.kind is AnswerKind.BUSY:
-        delay = policy.poll.first if answer.retry_after is None else answer.retry_after
-        return _wait(cancellation, policy, now, now + timedelta(seconds=delay), f"try the {send.action} again")
+        sent = cancellation.progress.sent[sent_key(send.action, send.job_id)]
+        return _wait(
+            cancellation, policy, now, now + plan.pause(cancellation, policy, sent), f"try the {send.action} again"
+        )
     if send.job_id != cancellation.job_id:
         return Wait(now, "look for other children that are stuck")
     return _wait(
@@ -109,6 +117,23 @@ def to_probe(cancellation: Cancellation, seen: Observation, policy: Policy, now:
     return next((one.job_id for one in gates if one.shut == ("remote_stopped",)), "")
 
 
+def _twice(cancellation: Cancellation, policy: Policy) -> bool:
+    """Whether a job was vaguely gone in two looks, and in all between them: a gateway may have answered one."""
+    first, last = cancellation.progress.vague_at, cancellation.progress.looked_at
+    return first is not None and last is not None and last - first >= _apart(policy)
+
+
+def _apart(policy: Policy) -> timedelta:
+    return max(timedelta(seconds=VAGUE_APART), plan.first(policy))
+
+
+def _again(cancellation: Cancellation, policy: Policy, now: datetime) -> Decision:
+    if now >= cancellation.orders.give_up_at:
+        return _given_up(cancellation)
+    why = "look again: that the job is gone was not said in the backend's own words"
+    return _wait(cancellation, policy, now, now + _apart(policy), why)
+
+
 def _unseen(cancellation: Cancellation, answer: Answer, policy: Policy, now: datetime) -> Decision:
     """Nothing was seen: a backend that will not show the job refuses, all else is tried again."""
     if answer.kind is AnswerKind.REFUSED:
@@ -117,7 +142,7 @@ def _unseen(cancellation: Cancellation, answer: Answer, policy: Policy, now: dat
         return _given_up(cancellation)
     delay = plan.back_off(cancellation, policy, max(0, cancellation.progress.failed_looks - 1))
     if answer.retry_after is not None:
-        delay = max(delay, timedelta(seconds=answer.retry_after))
+        delay = max(delay, timedelta(seconds=min(answer.retry_after, max(policy.poll.max, LONGEST_BLIND))))
     return _wait(cancellation, policy, now, now + delay, "look again, the last look showed nothing")
 
 
@@ -184,7 +209,7 @@ def _send_or_wait(cancellation: Cancellation, action: Action, policy: Policy, no
     if sent.accepted:
         poll = now + plan.next_look(cancellation, policy, now)
         return _wait(cancellation, policy, now, poll, f"look again, the {action} is not confirmed")
-    again = sent.last_at + _pause(cancellation, sent, policy)
+    again = sent.last_at + plan.pause(cancellation, policy, sent)
     if (cancellation.seen_at(now) if sent.last is AnswerKind.UNANSWERED else now) >= again:
         return Send(action, cancellation.job_id)
     return _wait(cancellation, policy, now, again, f"try the {action} again if the job is still untouched")
@@ -194,14 +219,6 @@ def _same_call(cancellation: Cancellation, policy: Policy) -> Sent | None:
     """Return an untaken cancel where the backend's only stop removes the record: a delete repeats that very call."""
     sent = cancellation.progress.sent.get(Action.CANCEL)
     return sent if policy.steps.cancel_removes and sent is not None and not sent.accepted else None
-
-
-def _pause(cancellation: Cancellation, sent: Sent, policy: Policy) -> timedelta:
-    if sent.last is AnswerKind.UNANSWERED:
-        return plan.first(policy)
-    if sent.retry_after is not None:
-        return timedelta(seconds=sent.retry_after)
-    return plan.back_off(cancellation, policy, sent.count - 1)
 
 
 def _given_up(cancellation: Cancellation) -> Finish:

@@ -75,6 +75,7 @@ def observed(
         cancellation,
         looks=before.looks + looks,
         looked_at=asked or now,
+        vague_at=before.vague_at or asked or now if seen.vague else None,
         failed_looks=0,
         waits=before.waits if raw == before.raw else 0,
         state=seen.state,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from worker import plan
 from worker.cancellation import Cancellation, Sent, sent_key
 from worker.decision import Condition, Gate
 from worker.model import Action, AnswerKind, Force, JobState, Observation, Policy
@@ -67,10 +68,8 @@ def refused_wait(cancellation: Cancellation, member: Observation, policy: Policy
     sent = cancellation.progress.sent.get(sent_key(Action.FORCE, member.job_id))
     if sent is None:
         return 0.0
-    if sent.last is AnswerKind.UNANSWERED:
-        pause = policy.poll.first
-    elif sent.last is AnswerKind.BUSY:
-        pause = sent.retry_after or policy.poll.first
+    if sent.last in {AnswerKind.UNANSWERED, AnswerKind.BUSY}:
+        pause = plan.pause(cancellation, policy, sent).total_seconds()
     elif member.force_allowed and sent.allowed is not True:
         pause = 0.0
     else:

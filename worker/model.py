@@ -135,6 +135,7 @@ class Observation(Struct, frozen=True):
     `since_text` is the backend's text for `since`, which also tells when a naive time moved.
     `asynchronous` and `force_allowed` are what the backend says about a force, None when silent.
     `verified` is false where the backend's final state does not prove that the work stopped.
+    `vague` is true of a job that is gone by an answer which may not be the API's own, such as a gateway's 404.
     `undeletable` says why the record can't be deleted, empty when it can. `parent` says that the
     job may have children, also where none was found.
     """
@@ -153,6 +154,7 @@ class Observation(Struct, frozen=True):
     detail: str = ""
     facts: Mapping[str, str] = field(default_factory=dict)
     parent: bool = False
+    vague: bool = False
     children: tuple[Observation, ...] = ()
 
     @property

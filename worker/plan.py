@@ -11,7 +11,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from zlib import crc32
 
-from worker.cancellation import Cancellation
+from worker.cancellation import Cancellation, Sent
 from worker.model import Action, Policy, Poll
 
 JITTER = 0.2
@@ -34,6 +34,15 @@ def first(policy: Policy) -> timedelta:
 def back_off(cancellation: Cancellation, policy: Policy, waits: int) -> timedelta:
     """Grow from `poll.first` to `poll.max`, spread by a jitter that is the record's own, not chance."""
     return timedelta(seconds=_grown(policy.poll, waits) * (1 - JITTER * _spread(cancellation, waits)))
+
+
+def pause(cancellation: Cancellation, policy: Policy, sent: Sent) -> timedelta:
+    """Return how long a changing call that had no effect, or went unanswered, is not made again: longer each time.
+
+    A backend's `Retry-After` only lengthens it: one that says 0 would be called without end.
+    """
+    grown = max(first(policy), back_off(cancellation, policy, sent.count - 1))
+    return max(grown, timedelta(seconds=sent.retry_after or 0.0))
 
 
 def next_look(cancellation: Cancellation, policy: Policy, now: datetime) -> timedelta:

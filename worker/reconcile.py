@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator
 from datetime import datetime
-from typing import TypeVar
 
 import structlog
 from msgspec.structs import replace
 
 from worker import evolve, facts
-from worker.backends.base import Reply, Request, call
+from worker.backends.base import call
 from worker.bunch import ALONE, LISTS, Bunch
+from worker.caller import Caller
 from worker.cancellation import Cancellation
 from worker.clock import Clock
 from worker.decision import Decision, Finish, Hold, Send, Wait
-from worker.errors import CallUnanswered, CredentialRefused, CredentialUnavailable, StoreUnavailable
+from worker.errors import CredentialRefused, CredentialUnavailable, StoreUnavailable
 from worker.escalation import after_answer, decide, matters, needs_look, overdue, refused, to_probe
 from worker.facts import Fact
 from worker.logged import context, loggable
@@ -27,13 +26,15 @@ from worker.transitions import Claim, Commit
 
 log = structlog.get_logger(__name__)
 PAUSED = Answer(AnswerKind.UNANSWERED, detail="the backend is paused after repeated failures")
-TOO_SLOW = Answer(AnswerKind.UNANSWERED, detail="the look took longer than this worker may hold the record")
 RETRY = 0.2
 """Seconds between two tries to hand in a pass."""
+SOON = 0.05
+"""Seconds that an answer may wait for the look at what it has done, to be handed in with it."""
 FRESH = 0.25
 """Seconds for which an intent that was noted with the claim may be acted on: later, the orders are looked at again."""
 
-Said = TypeVar("Said", bound=Observation | Answer)
+KEEPS_CLAIM = frozenset({"intent", "answer"})
+"""The modes of a commit after which the pass goes on."""
 
 
 class Pass:
@@ -50,10 +51,8 @@ class Pass:
         self._policy = replace(backend.policy, usual=backend.tempo.usual) if backend.tempo.usual else backend.policy
         self._cancellation = claim.record.cancellation
         self._facts: list[Fact] = []
-        self._calls = 0
-        self._paid = paid
+        self._caller = Caller(backend, clock, claim.record.cancellation.traceparent, paid)
         self._bunch = bunch
-        self._unanswered = False
         self._listed = False
         self._unprobed = False
         self._due: datetime | None = None
@@ -95,9 +94,10 @@ class Pass:
             await self._wait(decision)
 
     def _acts(self, decision: Decision) -> bool:
-        """Whether it makes a call, or tells something new."""
+        """Whether it makes a call, tells something new, or gives up: a list may lag behind the jobs."""
         untold = isinstance(decision, Hold) and decision.gate.reason not in self._cancellation.progress.held
-        return untold or isinstance(decision, Send)
+        gives_up = isinstance(decision, Finish) and decision.outcome is Outcome.TIMED_OUT
+        return untold or gives_up or isinstance(decision, Send)
 
     def _decide(self, seen: Observation | Answer | None) -> Decision:
         return decide(self._cancellation, seen, self._policy, self._clock.now())
@@ -121,7 +121,7 @@ class Pass:
         if not self._looks(suspect):
             return None
         asked = self._clock.now()
-        seen = await self._drive(self._backend.adapter.look(self._cancellation.job), look=True)
+        seen = await self._caller.drive(self._backend.adapter.look(self._cancellation.job), look=True)
         if isinstance(seen, Answer):
             self._cancellation = evolve.look_failed(evolve.looked(self._cancellation), seen)
             return seen
@@ -138,34 +138,6 @@ class Pass:
             self._cancellation = evolve.progress(self._cancellation, probed_gone=gone is True)
         return seen
 
-    async def _drive(self, exchange: Generator[Request, Reply, Said], *, look: bool = False) -> Said | Answer:
-        """Make the calls of an exchange, one after the other."""
-        request = next(exchange)
-        while True:
-            if look and not self._lease_lasts():
-                return TOO_SLOW
-            self._calls += 1
-            try:
-                reply = await self._backend.calls.send(request, traceparent=self._cancellation.traceparent)
-            except CallUnanswered as error:
-                self._unanswered = True
-                return Answer(AnswerKind.UNANSWERED, detail=str(error))
-            except CredentialUnavailable as error:
-                self._unanswered = True
-                return Answer(AnswerKind.BUSY, detail=str(error))
-            except CredentialRefused as error:
-                return Answer(AnswerKind.REFUSED, detail=str(error))
-            try:
-                request = exchange.send(reply)
-            except StopIteration as stop:
-                said: Said = stop.value
-                self._unanswered |= isinstance(said, Answer) and said.kind is AnswerKind.UNANSWERED
-                return said
-
-    def _lease_lasts(self, calls: int = 1) -> bool:
-        """Whether so many calls, one after the other from now on, end within the lease, whatever happens to them."""
-        return self._backend.lease - self._clock.elapsed() > calls * self._policy.timeout
-
     def _warn(self, decision: Decision) -> None:
         if isinstance(decision, Finish) or not overdue(self._cancellation, self._policy, self._clock.now()):
             return
@@ -177,7 +149,7 @@ class Pass:
         try:
             await self._backend.calls.ready()
         except CredentialUnavailable as error:
-            self._unanswered = True
+            self._caller.unanswered = True
             await self._unready(str(error))
             return
         except CredentialRefused as error:
@@ -187,12 +159,12 @@ class Pass:
         self._cancellation = evolve.intended(before, send, self._clock.now())
         if not await self._noted(before, send):
             return
-        if not self._lease_lasts():
+        if not self._caller.lease_lasts():
             self._cancellation = before
             await self._wait(Wait(self._clock.now(), f"make the {send.action} in a new pass"))
             return
         job = before.job if send.job_id == before.job_id else evolve.child_job(before.job, send.job_id)
-        answer = await self._drive(call(self._backend.adapter, send.action, job))
+        answer = await self._caller.drive(call(self._backend.adapter, send.action, job))
         await self._take_in(send, answer)
 
     async def _noted(self, before: Cancellation, send: Send) -> bool:
@@ -232,17 +204,28 @@ class Pass:
     async def _look_at_once(self, wait: Wait) -> None:
         """Look within this pass at what a call has done, and hand in both together; what it asks for is another's.
 
+        The answer of a look that takes long is handed in before it: it must not be lost with a worker that dies in it.
+
         Only after a yes, and not to a force: whatever else a backend has said may decide the outcome, and would be
         lost with a worker that dies in the look.
         """
-        if not self._lease_lasts():
+        if not self._caller.lease_lasts():
             await self._wait(wait)
             return
+        noting: list[asyncio.Task[bool]] = []
+        late = asyncio.get_running_loop().call_later(
+            SOON, lambda: noting.append(asyncio.create_task(self._commit("answer")))
+        )
         try:
             seen = await self._see_together()
         except (Exception, asyncio.CancelledError):
-            await self._wait(wait)  # the answer must not go with the look
+            if all([await note for note in noting]):
+                await self._wait(wait)  # the answer must not go with the look
             raise
+        finally:
+            late.cancel()
+        if not all([await note for note in noting]):
+            return
         decision = self._decide(seen)
         if self._acts(decision):
             decision = Wait(self._clock.now(), "act on what was seen in a new pass")
@@ -251,9 +234,9 @@ class Pass:
     async def _see_together(self) -> Observation | Answer | None:
         asked = self._clock.now()
         shown = ALONE
-        if self._bunch and self._lease_lasts(LISTS + 1):
+        if self._bunch and self._caller.lease_lasts(LISTS + 1):
             shown = await self._bunch.see(self._cancellation.job)
-        self._calls += shown.calls
+        self._caller.made += shown.calls
         if shown.observation is None:
             return await self._see(None, blind=False)
         return await self._take_sight(shown.observation, asked)
@@ -296,53 +279,44 @@ class Pass:
 
     async def _commit(self, mode: str, due: datetime | None = None) -> bool:
         """Hand in what was found; False where the orders have changed or the claim is lost, and nothing was written."""
+        new = tuple(self._facts)
+        verdict = self._caller.verdict(listed=self._listed and not self._claim.rides)
         result = await self._hand_in(
             Commit(
                 token=self._claim.token,
                 record=self._claim.record,
                 mode=mode,
                 progress=self._cancellation.progress,
-                facts=tuple(self._facts),
+                facts=new,
                 due=due,
                 matters=matters(self._cancellation, self._policy),
-                calls=self._unpaid(),
-                verdict=self._verdict(),
+                calls=self._caller.charge(),
+                verdict=verdict,
             )
         )
         if result == 1:
-            self._tell()
+            self._tell(new)
         elif result == 0:
             self._due = self._clock.now()
         else:
             log.warning("cancellation.fenced", **context(self._cancellation))
-        self._facts, self._calls = [], 0
+        del self._facts[: len(new)]
         return result == 1
 
     async def _hand_in(self, commit: Commit) -> int:
         """Commit, and while Redis is away try again within the lease: what was handed in before is fenced.
 
-        An intent is not tried again: nobody knows whether it was noted.
+        What keeps the claim is not tried again: nobody knows whether it was noted.
         """
         while True:
             try:
                 return await self._store.commit(commit)
             except StoreUnavailable:
-                if commit.mode == "intent" or not self._lease_lasts():
+                if commit.mode in KEEPS_CLAIM or not self._caller.lease_lasts():
                     raise
             await asyncio.sleep(RETRY)
 
-    def _unpaid(self) -> int:
-        """Return how many calls the rate limit has not been charged for; the claim has paid for the first one."""
-        unpaid = max(0, self._calls - self._paid)
-        self._paid = max(0, self._paid - self._calls)
-        return unpaid
-
-    def _verdict(self) -> str:
-        if self._unanswered:
-            return f"bad:{self._backend.breaker_failures}:{int(self._backend.breaker_pause * 1000)}"
-        return "ok" if self._calls or (self._listed and not self._claim.rides) else ""
-
-    def _tell(self) -> None:
-        whose = context(self._cancellation) if self._facts else {}
-        for fact in self._facts:
+    def _tell(self, new: tuple[Fact, ...]) -> None:
+        whose = context(self._cancellation) if new else {}
+        for fact in new:
             log.info(f"cancellation.{fact.name}", **whose, **loggable(fact))

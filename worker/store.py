@@ -151,8 +151,8 @@ class Store:
         """Note somebody's word that the remote process has stopped; return the backend, or nothing if it had ended."""
         return await self._order("attest", cancellation_id, word)
 
-    async def resolve(self, reference: str) -> str:
-        """Return the id of the cancellation that a cancellation id or a command id names.
+    async def resolve(self, reference: str, digest: str = "") -> str:
+        """Return the id of the cancellation that a cancellation id or a command id names, as `find_command` does.
 
         Raises:
             UnknownCancellation: there is none, or it is past its retention.
@@ -160,14 +160,18 @@ class Store:
         """
         if await self._read(self._redis.exists(f"{self._base}:hot:{reference}")):
             return reference
-        found = await self.find_command(reference)
+        found = await self.find_command(reference, digest)
         if not found:
             raise UnknownCancellation(f"no cancellation or command is known as {reference!r}")
         return found
 
-    async def find_command(self, command_id: str) -> str:
-        """Return the id of the cancellation that a command opened or joined; empty if the command is unknown."""
-        return (await self._run("recall", self._days, command_id) or b"").decode()
+    async def find_command(self, command_id: str, digest: str = "") -> str:
+        """Return the id of the cancellation that a command opened or joined; empty if the command is unknown.
+
+        With a `digest`, one of another content that used the id before is not it.
+        """
+        remembered, found = [part.decode() for part in await self._run("recall", self._days, command_id)] or ("", "")
+        return found if digest in {"", remembered} else ""
 
     async def open_id(self, backend: str, job_id: str) -> str:
         """Return the id of the open cancellation of a job, empty if there is none."""

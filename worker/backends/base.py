@@ -237,9 +237,9 @@ def seen_nothing(judged: Answer) -> Answer:
     return judged if usable else replace(judged, kind=AnswerKind.UNANSWERED)
 
 
-def gone(reply: Reply, job: Job, raw: str, detail: str = "") -> Observation:
-    """Say that the backend knows no such job."""
-    return Observation(JobState.GONE, raw, job.id, clock=reply.date, detail=detail or reply.excerpt())
+def gone(reply: Reply, job: Job, raw: str, detail: str = "", *, vague: bool = False) -> Observation:
+    """Say that the backend knows no such job; `vague` where the reply has nothing that only the API would say."""
+    return Observation(JobState.GONE, raw, job.id, clock=reply.date, detail=detail or reply.excerpt(), vague=vague)
 
 
 def no_force(job: Job) -> Call:

@@ -140,7 +140,7 @@ class Mrs:
             return _observation(data, job, reply.date)
         judged = _judge(reply, Action.LOOK)
         if judged.kind is AnswerKind.NOT_FOUND:
-            return gone(reply, job, judged.code or "404", judged.detail)
+            return gone(reply, job, judged.code or "404", judged.detail, vague=not judged.code)
         return seen_nothing(judged)
 
     def look_many(self, jobs: Sequence[Job]) -> Survey | None:

@@ -104,7 +104,10 @@ class OracleEss:
         if data is None:
             judged = _judge(reply, Action.LOOK)
             missing = judged.kind is AnswerKind.NOT_FOUND
-            return gone(reply, job, "404", judged.detail) if missing else seen_nothing(judged)
+            vague = not judged.code and "title" not in (reply.data or {})
+            return gone(reply, job, "404", judged.detail, vague=vague) if missing else seen_nothing(judged)
+        if _id(data.get("requestId")) not in {"", job.id}:
+            return Answer(AnswerKind.UNANSWERED, reply.status, detail="the reply is about another request")
         seen = _observation(data, job.id, reply.date)
         if not (job.parent or _may_have_children(data)):
             return seen
@@ -177,10 +180,10 @@ def _children(parent_id: str) -> Children:
         if items is None:
             return _no_list(reply)
         new = {item_id: item for item_id, item in items.items() if item_id not in seen}
+        total = max(total, _count(reply))
         if not new:
-            return tuple(found.values())
+            return tuple(found.values()) if total <= len(seen) else _no_list(reply)
         seen.update(new)
-        total = _count(reply)
         found |= {
             item_id: _observation(item, item_id, reply.date)
             for item_id, item in new.items()
@@ -227,11 +230,12 @@ def _page(query: Mapping[str, str], page: int) -> Request:
 
 
 def _items(reply: Reply) -> dict[str, Mapping[str, Any]] | None:
-    """Return a page's requests by id, or None if any of them can't be read."""
+    """Return a page's requests by id, or None if any of them can't be read, or two go by one id."""
     items = reply.data.get("items") if reply.ok and reply.data else None
     if not isinstance(items, list) or not all(isinstance(item, dict) and _id(item.get("requestId")) for item in items):
         return None
-    return {_id(item["requestId"]): item for item in items}
+    found = {_id(item["requestId"]): item for item in items}
+    return found if len(found) == len(items) else None
 
 
 def _count(reply: Reply) -> int:

@@ -125,7 +125,8 @@ def _seen(reply: Reply, job: Job) -> Observation | Answer:
         return _finished(reply, job)
     judged = _judge(reply, AnswerKind.UNANSWERED)
     if judged.kind is AnswerKind.NOT_FOUND:
-        missing = gone(reply, job, "job not found" if _no_such_job(reply) else "404", judged.detail)
+        told = _no_such_job(reply)
+        missing = gone(reply, job, "job not found" if told else "404", judged.detail, vague=not told)
         return replace(missing, facts=facts(reply.data or {}, FACTS))
     return seen_nothing(judged)
 
@@ -154,7 +155,8 @@ def _listed(reply: Reply, job: Job) -> Observation | None:
     if words is None:
         return None
     if job.id not in words:
-        return gone(reply, job, "not listed", "the status call answers 5xx and the job list no longer names it")
+        detail = "the status call answers 5xx and the job list no longer names it"
+        return gone(reply, job, "not listed", detail, vague=True)
     raw = words[job.id]
     if raw == FINISHED:
         return _finished(reply, job)

@@ -6,9 +6,22 @@ import ssl
 
 import aiohttp
 import yarl
+from aiohttp.client_reqrep import ConnectionKey
+from aiohttp.connector import Connection
+from aiohttp.tracing import Trace
 
 from worker.backends.base import Reply
 from worker.backends.wire import KEEP_ALIVE, MAX_HEADER, Body, Call, headers_of
+
+
+class Connector(aiohttp.TCPConnector):
+    """Takes no kept connection on which something has come that nobody asked for: the next call would read it."""
+
+    async def _get(self, key: ConnectionKey, traces: list[Trace]) -> Connection | None:
+        for protocol, _ in self._conns.get(key, ()):
+            if protocol.should_close:
+                protocol.close()
+        return await super()._get(key, traces)
 
 
 class AiohttpWire:
@@ -42,7 +55,7 @@ class AiohttpWire:
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:  # not in __init__: aiohttp wants a running loop
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, ssl=self._tls, keepalive_timeout=KEEP_ALIVE),
+                connector=Connector(limit=0, ssl=self._tls, keepalive_timeout=KEEP_ALIVE),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(),
                 skip_auto_headers=("Content-Type",),  # a POST without a body would claim an octet stream

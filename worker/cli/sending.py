@@ -23,6 +23,7 @@ CHUNK = 500
 """Commands in one message."""
 SHOWN_MISTAKES = 20
 NOT_TAKEN = "no worker has taken it in yet; does one run?"
+NO_DIGESTS: Mapping[str, str] = {}
 
 Backend = Annotated[str, typer.Argument(metavar="BACKEND", help="A name in the backends file.")]
 JobIds = Annotated[
@@ -119,7 +120,8 @@ async def _send(commands: Sequence[Mapping[str, Any]], output: Output, *, wait: 
             _tell_sent(commands, sent, output)
             return Exit.DONE
         by_id = {one.command_id: command for one, command in zip(sent, commands, strict=True)}
-        return await wait_and_tell(session, by_id, sent[0].after, seconds, output)
+        digests = {one.command_id: one.digest for one in sent}
+        return await wait_and_tell(session, by_id, sent[0].after, seconds, output, digests=digests)
 
 
 async def _submit(session: Session, commands: Sequence[Mapping[str, Any]]) -> list[AsyncCancellation]:
@@ -151,10 +153,12 @@ async def wait_and_tell(
     *,
     doubt: Doubt | None = None,
     patience: float = PATIENCE,
+    digests: Mapping[str, str] = NO_DIGESTS,
 ) -> Exit:
     """Wait for cancellations, tell each end as it comes and what is still open; return the gravest code.
 
-    `commands` names what is known of each reference: its verb, backend and job id, or nothing. What is not known
+    `commands` names what is known of each reference: its verb, backend and job id, or nothing; `digests` are those of
+    `AsyncCancellation`. What is not known
     after `patience` seconds goes to `doubt`; without it, it is told and waited for on.
     """
     codes: dict[str, Exit] = {}
@@ -167,7 +171,8 @@ async def wait_and_tell(
         async def not_taken(reference: str) -> None:
             output.note(f"{_name(reference, commands[reference])}: {NOT_TAKEN}")
 
-        waited = await wait_all(session, list(commands), after, seconds, tell, doubt or not_taken, patience)
+        references = {reference: digests.get(reference, "") for reference in commands}
+        waited = await wait_all(session, references, after, seconds, tell, doubt or not_taken, patience)
     for reference in [one for one in commands if one not in codes]:
         codes[reference] = Exit.STILL_OPEN
         _tell_open(reference, commands[reference], output, known=reference in waited.known)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from math import inf
 
@@ -28,7 +28,7 @@ Doubt = Callable[[str], Awaitable[End | None]]
 
 async def wait_all(
     session: Session,
-    references: Sequence[str],
+    references: Mapping[str, str],
     after: str,
     seconds: float | None,
     tell: Tell,
@@ -37,6 +37,7 @@ async def wait_all(
 ) -> Wait:
     """Wait for the ends of cancellations, each named by its id or a command's; tell each as it comes.
 
+    `references` has with each the digest of its command's content, or nothing, as `AsyncCancellation` has it.
     `after` is a position in the events from before they were asked for; `doubt` is called once for each id that
     is still not known after `patience` seconds. The returned knows what is still open.
     """
@@ -62,12 +63,12 @@ class Wait:
     """What is still waited for."""
 
     def __init__(
-        self, client: AsyncClient, references: Sequence[str], tell: Tell, doubt: Doubt, patience: float
+        self, client: AsyncClient, references: Mapping[str, str], tell: Tell, doubt: Doubt, patience: float
     ) -> None:
         self.known: set[str] = set()
         self.done = asyncio.Event()
         self._client = client
-        self._pending = dict.fromkeys(references)
+        self._pending = dict(references)
         self._of: dict[str, set[str]] = defaultdict(set)
         self._tell = tell
         self._doubt = doubt
@@ -103,18 +104,20 @@ class Wait:
 
     async def _known(self, reference: str) -> bool:
         try:
-            seen = await self._client.get(reference)
+            seen = await self._client.get(reference, self._pending.get(reference, ""))
         except UnknownCancellation:
             return False
         self._of[seen.record.cancellation.id].add(reference)
         self.known.add(reference)
         if seen.record.outcome is not None:
-            self._end(reference, await self._client.wait(reference))
+            self._end(reference, await self._client.wait(seen.record.cancellation.id))
         return True
 
     def _about(self, event: Event) -> set[str]:
+        """Return the ids by which an event's cancellation is waited for; a command's id may be another's as well."""
         cancellation_id = event.cancellationid or ""
-        return {cancellation_id, *event.command_ids, *self._of[cancellation_id]}
+        plain = {one for one in (cancellation_id, *event.command_ids) if not self._pending.get(one)}
+        return plain | self._of[cancellation_id]
 
     def _end(self, reference: str, end: End) -> None:
         if reference not in self._pending:

@@ -5,7 +5,7 @@
 --          seen, mode, due (ms), matters (ms, the next thing that matters without a call), calls made that the claim has not
 --          paid for, verdict on the backend ("ok", "bad:FAILURES:PAUSE_MS" or ""), keep (s, a finished record's life), and the
 --          events, each an array: name, extra (inside of a JSON object), outcome
--- Modes    intent: note a changing call and keep the claim; wait: give the record back, due later; alone: it is due
+-- Modes    intent: note a changing call and keep the claim; answer: note what was said to it and keep the claim; wait: give the record back, due later; alone: it is due
 --          at once, for a poll that rides along with none; finish: the end
 -- Returns  per record: 1 done; 0 refused, since the orders changed since the claim (an intent or a finish only; the
 --          record is due at once); -1 fenced, the claim is no longer ours and nothing was written
@@ -117,14 +117,15 @@ local function commit(one, id, guard, before, progress, cold)
     save(id, guard, before)
     return 0
   end
-  if mode ~= 'intent' then let_go(id, guard, token) end
+  local keeps = mode == 'intent' or mode == 'answer'
+  if not keeps then let_go(id, guard, token) end
   if mode == 'finish' then
     finish(id, guard, cold, events, progress, keep)
     return 1
   end
   emit_all(id, guard, cold, events)
   guard.i = mode == 'intent' and 1 or nil
-  if mode ~= 'intent' then
+  if not keeps then
     guard.m = guard.x ~= '' and now or matters
     give_back(id, guard, (mode == 'alone' or guard.r ~= revision) and now or due, mode)
   end

@@ -2,7 +2,6 @@
 --
 -- KEYS[1]  the events stream
 -- ARGV     for how many days command ids are remembered, command id
--- Returns  the cancellation's id, or nil
+-- Returns  the digest of its content and the cancellation's id; nothing for one that is not known
 
-local _, id = recall(ARGV[2], clock(), tonumber(ARGV[1]))
-return id
+return {recall(ARGV[2], clock(), tonumber(ARGV[1]))}

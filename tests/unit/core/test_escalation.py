@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -156,9 +157,19 @@ def test_a_look_that_began_too_early_does_not_allow_a_repeat(build: Any) -> None
     assert not isinstance(decide(cancellation, build.seen(), build.policy(), build.at(5)), Send)
 
 
-def test_the_wait_before_a_repeat_starts_again_with_each_try(build: Any) -> None:
-    cancellation = build.cancellation(sent=build.cancelled("unanswered", last_at=build.at(100), count=7))
-    assert until(build, decide(cancellation, build.seen(), build.policy(), build.at(101))) == 102
+@pytest.mark.parametrize("last", ["unanswered", "busy", "rejected"])
+@pytest.mark.parametrize("poll", [Poll(0.0, 60.0), Poll(2.0, 60.0)], ids=["no-first", "first"])
+def test_the_wait_before_a_repeat_grows_with_each_try(build: Any, last: str, poll: Poll) -> None:
+    def wait(count: int) -> float:
+        sent = build.cancelled(last, last_at=build.at(100), count=count, retry_after=0.0 if last == "busy" else None)
+        decision = decide(build.cancellation(sent=sent), build.seen(), build.policy(poll=poll), build.at(100))
+        return 0.0 if isinstance(decision, Send) else until(build, decision) - 100
+
+    waits = [wait(count) for count in range(1, 12)]
+
+    assert waits[0] == poll.first
+    assert all(later > earlier for earlier, later in pairwise(waits[:6]))
+    assert 48 <= waits[-1] <= 60
 
 
 def test_an_unanswered_cancel_is_not_repeated_when_the_look_shows_its_effect(build: Any) -> None:
