@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 from acceptance.cell import Cell
@@ -57,6 +58,24 @@ def test_another_jobs_end_is_never_taken_for_this_ones(deployment: Cell, client:
 
     with pytest.raises(Rejected, match="another command's"):
         client.cancel("ess", "2", command_id="same").wait(timeout=60)
+
+
+def test_nor_is_another_commands_with_the_same_id_and_job(deployment: Cell, client: Client) -> None:
+    deployment.simulator.add_job("ess", 1, "finished")
+    deployment.start_worker()
+    client.cancel("ess", "1", command_id="same").wait(timeout=60)
+
+    for send in (client.delete, partial(client.cancel, reason="another")):
+        with pytest.raises(Rejected, match="another command's"):
+            send("ess", "1", command_id="same").wait(timeout=60)
+    assert client.cancel("ess", 1, command_id="same").wait(timeout=60).outcome == "already_finished"
+
+
+def test_no_command_id_is_as_good_as_none_given(deployment: Cell, client: Client) -> None:
+    deployment.simulator.add_job("ess", 1, "finished")
+    deployment.start_worker()
+
+    assert client.cancel("ess", "1", command_id=None).wait(timeout=60).outcome == "already_finished"
 
 
 def test_says_when_it_is_still_open(deployment: Cell, client: Client) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import pytest
 from conformance.crowd import AT_ONCE, NO_DELAY, crowd
 from conformance.dialects import DIALECTS, ESS, Dialect
-from conformance.whole import Whole, prepare, whole
+from conformance.whole import LONG, Whole, prepare, whole
 from redis.asyncio import Redis
 
 from worker.backends.base import Reply, Request
@@ -70,6 +71,16 @@ async def one_pass(one: Whole, happens: Happens = nothing, lease: float | None =
     """Make one pass over the only record, in which something may happen before the look at once."""
     claims = await one.claim("w1", lease)
     await one.run(claims, replace(one.backend, calls=Interrupted(one.backend.calls, happens)))
+
+
+async def told(one: Whole, name: str) -> None:
+    """Wait for an event."""
+    position, found = "0-0", False
+    async with asyncio.timeout(LONG):
+        while not found:
+            page = await one.store.events(position, block=LONG)
+            found = any(event.name == name for _, event in page)
+            position = page[-1][0] if page else position
 
 
 async def names(one: Whole) -> list[str]:
@@ -217,3 +228,33 @@ async def test_no_look_starts_that_would_outlast_the_lease(redis: Redis) -> None
         assert one.journal[-1].verb == "cancel"
         assert await names(one) == ["accepted", "cancel_sent"]
         assert (await one.store.get(claim.record.cancellation.id)).record.cancellation.progress.failed_looks == 0
+
+
+async def test_an_answer_does_not_wait_for_a_look_that_takes_long(redis: Redis) -> None:
+    async with whole(redis, ESS) as one:
+        prepare(one, "cancel")
+        await one.accept("cancel")
+
+        async def die_when_it_is_told() -> None:
+            await told(one, "cancel_sent")
+            raise Died
+
+        with pytest.raises(Died):
+            await one_pass(one, die_when_it_is_told, lease=0.0)
+        one.one.sim.clock.advance(one.tick)
+
+        assert (await one.finish("w2")).outcome == "cancelled"
+        assert len(one.made(Action.CANCEL)) == 1
+        assert await names(one) == ["accepted", "cancel_sent", "finished"]
+
+
+async def test_and_what_the_late_look_shows_is_handed_in_by_the_same_pass(redis: Redis) -> None:
+    async with whole(redis, ESS) as one:
+        one.one.sim.set_knobs(NO_DELAY)
+        prepare(one, "cancel")
+        await one.accept("cancel")
+
+        await one_pass(one, partial(told, one, "cancel_sent"))
+
+        assert await names(one) == ["accepted", "cancel_sent", "finished"]
+        assert (await one.events())[-1].data["calls"] == {"cancel": 1, "look": 1}

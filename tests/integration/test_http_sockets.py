@@ -250,3 +250,23 @@ async def test_without_a_token_the_call_is_not_made(transport: Transport, behave
         await http.aclose()
 
     assert tap.lines() == ["POST /v3/auth/tokens HTTP/1.1"]
+
+
+async def test_a_reply_that_nobody_asked_for_is_not_the_next_calls(backend: Calling) -> None:
+    """A proxy that sends a reply twice must not have its copy taken for the answer to another call."""
+    copied = asyncio.Event()
+
+    async def twice(writer: asyncio.StreamWriter, count: int) -> bool:
+        writer.write(OK if count == 1 else OK.replace(b"200 OK", b"409 Conflict"))
+        await writer.drain()
+        if count == 1:
+            asyncio.get_running_loop().call_later(0.05, lambda: (writer.write(OK), copied.set()))
+        return True
+
+    async with wiretap(twice) as tap, backend(tap) as http:
+        assert (await http.send(Request("POST", ("jobs", "1", "cancel")))).status == 200
+        async with asyncio.timeout(SOON):
+            await copied.wait()
+            await asyncio.sleep(0.05)  # for the copy to arrive, of which nobody is told
+
+        assert (await http.send(Request("POST", ("jobs", "2", "cancel")))).status == 409

@@ -202,3 +202,25 @@ def test_a_404_is_gone() -> None:
     _, one = play(ESS.look(JOB), give({"title": "Not Found", "detail": "no request 4711"}, 404))
 
     assert (one.state, one.raw, one.job_id, one.detail) == (JobState.GONE, "404", "4711", "no request 4711")
+
+
+@pytest.mark.parametrize(
+    ("body", "vague"),
+    [
+        pytest.param({"title": "Not Found"}, False, id="a-title"),
+        pytest.param({"errorCode": "ESS-00500"}, False, id="a-code"),
+        pytest.param({}, True, id="empty"),
+        pytest.param({"message": "no Route matched with those values"}, True, id="a-gateways"),
+        pytest.param({"error_code": "APIGW.0101", "error_msg": "no such API"}, True, id="another-gateways"),
+    ],
+)
+def test_a_404_that_anybody_may_have_given_is_vague(body: dict[str, str], *, vague: bool) -> None:
+    _, one = play(ESS.look(JOB), give(body, 404))
+
+    assert (one.state, one.vague) == (JobState.GONE, vague)
+
+
+def test_a_reply_about_another_request_shows_nothing() -> None:
+    _, one = play(ESS.look(JOB), give({"requestId": 4712, "state": "CANCELLED"}))
+
+    assert one == Answer(AnswerKind.UNANSWERED, 200, detail="the reply is about another request")

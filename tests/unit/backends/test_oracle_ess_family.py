@@ -242,3 +242,17 @@ def test_a_job_that_could_have_children_before_is_still_asked_for_them() -> None
 
     assert len(requests) == 2
     assert seen.parent
+
+
+@pytest.mark.parametrize("last", [EMPTY, page({"requestId": 1, "state": "CANCELLED"}, count=2)], ids=["empty", "same"])
+def test_children_that_were_counted_and_not_shown_are_not_known(last: Reply) -> None:
+    _, answer = parent(page({"requestId": 1, "state": "CANCELLED"}, count=2), last)
+
+    assert isinstance(answer, Answer)
+    assert answer.kind is AnswerKind.UNANSWERED
+
+
+def test_a_page_that_shows_a_child_twice_is_not_read() -> None:
+    _, answer = parent(page({"requestId": 1, "state": "RUNNING"}, {"requestId": 1, "state": "CANCELLED"}))
+
+    assert isinstance(answer, Answer)

@@ -133,7 +133,7 @@ def test_gone_keeps_what_support_asks_for() -> None:
 def test_a_404_is_gone() -> None:
     _, seen = look(give({}, 404))
 
-    assert (seen.state, seen.raw) == (JobState.GONE, "404")
+    assert (seen.state, seen.raw, seen.vague) == (JobState.GONE, "404", True)
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,7 @@ def test_the_longer_force_after_holds(build: Any, command: float, backend: float
         pytest.param("unanswered", {}, True, 2, id="unanswered-and-allowed"),
         pytest.param("busy", {}, None, 2, id="busy"),
         pytest.param("busy", {"retry_after": 45}, True, 45, id="busy-with-a-time"),
+        pytest.param("busy", {"retry_after": 0}, True, 2, id="busy-for-no-time"),
         pytest.param("rejected", {}, None, 1800, id="refused"),
         pytest.param("rejected", {}, False, 1800, id="refused-and-still-not-allowed"),
         pytest.param("rejected", {}, True, 0, id="newly-allowed"),
