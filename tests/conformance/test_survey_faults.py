@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 from conformance.crowd import crowd, numbers
 from conformance.kit import patience_with, spoiled
+from msgspec import structs
 from redis.asyncio import Redis
 
 from worker.backends.base import Reply, Request, Survey
 from worker.backends.oracle_ess import OracleEss
 from worker.model import Job, Observation
+from worker.remote import Calls
 
 FAULTS: dict[str, dict[str, Any]] = {
     "error": {},
@@ -111,3 +113,28 @@ async def test_a_list_takes_no_longer_than_a_look_may(redis: Redis) -> None:
             finished = await one.wait_for("finished", 10)
 
         assert {event.data["calls"]["look"] for event in finished} == {1}
+
+
+class Behind:
+    """Makes calls to a backend whose lists lag behind its jobs: in them all that was cancelled still runs."""
+
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+
+    async def ready(self) -> None:
+        await self._calls.ready()
+
+    async def send(self, request: Request, *, traceparent: str | None = None) -> Reply:
+        reply = await self._calls.send(request, traceparent=traceparent)
+        lags = "q" in request.query
+        return structs.replace(reply, body=reply.body.replace(b'"CANCELLED"', b'"RUNNING"')) if lags else reply
+
+
+async def test_nothing_is_given_up_on_the_word_of_a_list(redis: Redis) -> None:
+    async with crowd(redis) as one:
+        await one.ask(numbers(20), give_up_after=1.5)
+        one.stop_all()
+        one.backend = replace(one.backend, calls=Behind(one.backend.calls))
+
+        assert await one.finish(20) == {"cancelled": 20}
+        assert one.lists
