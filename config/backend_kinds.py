@@ -1,9 +1,11 @@
 """The shape of one backend's table: what all share, and what each kind adds."""
 
+import ssl
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import (
+    AfterValidator,
     Field,
     StrictBool,
     StrictFloat,
@@ -14,7 +16,7 @@ from pydantic import (
 )
 
 from config.auth import Auth, KeystoneAuth
-from config.durations import Duration, PositiveDuration, Size
+from config.durations import LONGEST, Duration, PositiveDuration, Size
 from config.fields import BaseUrl, ProbeUrl, ReadableFile, Segment, Statuses, Table
 
 Force = Literal["auto", "attested", "never"]
@@ -36,6 +38,30 @@ class Poll(Table):
         if value < info.data.get("first", 0.0):
             raise ValueError("must not be shorter than poll.first: change one of them")
         return value
+
+
+def _not_for_ever(value: float) -> float:
+    if value > LONGEST:
+        raise ValueError(f"must be {LONGEST / 86400:g} days at most")
+    return value
+
+
+def _authorities(value: Path) -> Path:
+    try:
+        ssl.create_default_context(cafile=str(value))
+    except ssl.SSLError:
+        raise ValueError(f"file {value} holds no certificate in PEM format") from None
+    return value
+
+
+def _key_of(certificate: Path, key: Path) -> None:
+    """Check that TLS can use both; a password is never asked for on the terminal."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(certificate, key, password="")
+    except ssl.SSLError:
+        raise ValueError(
+            f"file {key} is not the key of client_cert, {certificate}: both must be PEM, the key without a password"
+        ) from None
 
 
 class Breaker(Table):
@@ -62,7 +88,7 @@ class Backend(Table):
     auth: Auth
     force: Force = "attested"
     force_after: PositiveDuration = 1800.0
-    give_up_after: PositiveDuration = 86400.0
+    give_up_after: Annotated[PositiveDuration, AfterValidator(_not_for_ever)] = 86400.0
     warn_after: PositiveDuration = 3600.0
     poll: Poll = Poll()
     timeout: PositiveDuration = 10.0
@@ -72,7 +98,7 @@ class Backend(Table):
     look_many: StrictBool = True
     require: frozenset[Requirement] = frozenset()
     gone_means_stopped: StrictBool = True
-    ca_file: ReadableFile | None = None
+    ca_file: Annotated[ReadableFile, AfterValidator(_authorities)] | None = None
     client_cert: ReadableFile | None = None
     client_key: Annotated[ReadableFile | None, Field(validate_default=True)] = None
     max_reply: Size = 1_000_000
@@ -84,6 +110,8 @@ class Backend(Table):
         certificate = info.data.get("client_cert", value)
         if (value is None) != (certificate is None):
             raise ValueError("client_cert and client_key belong together: give both or neither")
+        if value is not None and isinstance(certificate, Path):
+            _key_of(certificate, value)
         return value
 
 

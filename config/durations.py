@@ -4,7 +4,7 @@ import math
 import re
 from typing import Annotated, Final
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 _SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "": 1.0}
 _BYTES: Final = {
@@ -73,11 +73,23 @@ def _number(value: float) -> float | None:
         return None
 
 
+def _bounded(value: float) -> float:
+    if not SHORTEST <= value <= LONGEST:
+        raise ValueError(f"must be from {SHORTEST:g} s to {LONGEST / 86400:g} days")
+    return value
+
+
+SHORTEST, LONGEST = 1.0, 366 * 86400.0
+"""Seconds that something may be kept for: Redis counts whole seconds, and looks through the weeks of a command's id."""
+
 Duration = Annotated[float, BeforeValidator(seconds)]
 """Seconds, zero allowed; in text as `seconds` reads it."""
 
 PositiveDuration = Annotated[float, Field(gt=0), BeforeValidator(seconds)]
 """Seconds, more than zero."""
+
+Retention = Annotated[float, AfterValidator(_bounded), BeforeValidator(seconds)]
+"""Seconds, from `SHORTEST` to `LONGEST`."""
 
 Size = Annotated[int, Field(ge=1), BeforeValidator(size)]
 """Bytes, at least one; in text as `size` reads it."""

@@ -9,7 +9,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
-from config.durations import PositiveDuration
+from config.durations import Retention
 from config.errors import ConfigurationError
 from config.problems import problems_of
 from config.redis_target import REDIS_SCHEMES, RedisTarget, split_url
@@ -92,9 +92,9 @@ class Settings(BaseSettings):
     backends: UserPath | None = Field(default=None, validation_alias="CANCELLER_BACKENDS")
     prefix: Word = Field(default="canceller", validation_alias="CANCELLER_PREFIX")
     queue: Word = Field(default="commands", validation_alias="CANCELLER_QUEUE")
-    keep_events: PositiveDuration = Field(default=7 * _DAY, validation_alias="CANCELLER_KEEP_EVENTS")
-    keep_records: PositiveDuration = Field(default=7 * _DAY, validation_alias="CANCELLER_KEEP_RECORDS")
-    keep_dead_letters: PositiveDuration = Field(default=30 * _DAY, validation_alias="CANCELLER_KEEP_DEAD_LETTERS")
+    keep_events: Retention = Field(default=7 * _DAY, validation_alias="CANCELLER_KEEP_EVENTS")
+    keep_records: Retention = Field(default=7 * _DAY, validation_alias="CANCELLER_KEEP_RECORDS")
+    keep_dead_letters: Retention = Field(default=30 * _DAY, validation_alias="CANCELLER_KEEP_DEAD_LETTERS")
     data_dir: UserPath = Field(default_factory=lambda: _state_directory({}), validation_alias="CANCELLER_DATA_DIR")
     log_format: Annotated[LogFormat, BeforeValidator(_lower)] = Field(
         default="auto", validation_alias="CANCELLER_LOG_FORMAT"

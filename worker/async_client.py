@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from celery import Celery
 
+from config.durations import LONGEST
 from config.settings import Settings
 from worker.broker import send
 from worker.celery import producer
@@ -24,8 +25,6 @@ from worker.store import Retention, Store
 
 CHUNK = 500
 """Commands in one message of `submit_many`."""
-LONGEST = 366 * 86400.0
-"""Seconds; command ids are looked for this far back, which no backend's `give_up_after` should exceed."""
 BLOCK = 1.0
 """Seconds to wait for an event before the record is looked at again."""
 

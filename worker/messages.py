@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -23,6 +23,7 @@ from worker.errors import InvalidCommand
 
 SUBMIT_LIMIT = 1000
 PROBLEM_LIMIT = 1000
+LINES = dict.fromkeys(map(ord, "\n\r\t"), " ")
 
 
 def _job_id(value: object) -> object:
@@ -47,6 +48,12 @@ def _no_control(value: str) -> str:
     return value
 
 
+def _no_odd_control(value: str) -> str:
+    """Take texts of several lines: people write reasons so."""
+    _no_control(value.translate(LINES))
+    return value
+
+
 def _header(value: str) -> str:
     if not all("!" <= char <= "~" for char in value):
         raise ValueError("holds a character that no HTTP header may carry")
@@ -59,16 +66,16 @@ def _number(value: object) -> object:
     return value
 
 
-def _clean(limit: int, at_least: int = 0) -> tuple[Any, Any]:
-    return StringConstraints(min_length=at_least, max_length=limit), AfterValidator(_no_control)
+def _clean(limit: int, at_least: int = 0, check: Callable[[str], str] = _no_control) -> tuple[Any, Any]:
+    return StringConstraints(min_length=at_least, max_length=limit), AfterValidator(check)
 
 
 Name = Annotated[str, *_clean(64, 1)]
 Id = Annotated[str, *_clean(128, 1)]
 Short = Annotated[str, *_clean(128)]
-Label = Annotated[str, *_clean(256)]
+Label = Annotated[str, *_clean(256, check=_no_odd_control)]
 Param = Annotated[str, *_clean(512)]
-Reason = Annotated[str, *_clean(1000)]
+Reason = Annotated[str, *_clean(1000, check=_no_odd_control)]
 Token = Annotated[str, *_clean(8192)]
 Trace = Annotated[str, *_clean(128), AfterValidator(_header)]
 JobId = Annotated[
@@ -144,7 +151,7 @@ class Event(BaseModel):
 
 
 def parse_command(content: object) -> Command:
-    """Read one command.
+    """Read one command; a field that is null is none.
 
     Raises:
         InvalidCommand: the text names every field that is wrong, never a value.
@@ -153,7 +160,7 @@ def parse_command(content: object) -> Command:
     if not isinstance(content, Mapping):
         raise InvalidCommand(f"a command is a JSON object, this is a {type(content).__name__}")
     try:
-        return Command.model_validate(dict(content))
+        return Command.model_validate({name: value for name, value in content.items() if value is not None})
     except ValidationError as error:
         raise InvalidCommand(problems(error)) from None
     except RecursionError:

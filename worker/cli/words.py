@@ -91,7 +91,7 @@ def span(seconds: float) -> str:
 def _asked(seen: Snapshot, now: datetime) -> Iterator[str]:
     cancellation, command = seen.record.cancellation, seen.command
     who = f" by {command['requested_by']}" if command.get("requested_by") else ""
-    why = f": {command['reason']}" if command.get("reason") else ""
+    why = f": {' '.join(str(command['reason']).split())}" if command.get("reason") else ""
     at = clock(cancellation.accepted_at, now)
     yield f"{cancellation.orders.verb} {cancellation.backend} {cancellation.job_id}, at {at}{who}{why}"
     ids = seen.command_ids

@@ -2,6 +2,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from integration.authority import Authority
 
 from config.backends import (
     BackendConfig,
@@ -81,8 +82,9 @@ def test_the_defaults_are_the_contracts() -> None:
 
 
 def test_every_key_is_read(tmp_path: Path) -> None:
-    for name in ("ca.pem", "c.pem", "k.pem"):
-        (tmp_path / name).write_text("x", encoding="utf-8")
+    authority = Authority(tmp_path, "ca")
+    for name, made in zip(("c.pem", "k.pem"), authority.certificate("us"), strict=True):
+        Path(made).rename(tmp_path / name)
     backend = one(
         ESS
         + """
@@ -114,6 +116,31 @@ def test_every_key_is_read(tmp_path: Path) -> None:
     assert backend.ca_file == tmp_path / "ca.pem"
     assert (backend.client_cert, backend.client_key) == (tmp_path / "c.pem", tmp_path / "k.pem")
     assert backend.remote_probe == RemoteProbe(url="https://agent/alive/{job_id}", gone_when=(404, 410))
+
+
+@pytest.mark.parametrize(
+    ("keys", "key"),
+    [
+        pytest.param('ca_file = "none.pem"', "ca_file", id="no-certificate"),
+        pytest.param('client_cert = "ca-a.pem"\nclient_key = "ca-b.key"', "client_key", id="another-certificates-key"),
+        pytest.param('client_cert = "none.pem"\nclient_key = "ca-b.key"', "client_key", id="no-client-certificate"),
+        pytest.param('client_cert = "ca-a.pem"\nclient_key = "none.pem"', "client_key", id="no-key"),
+    ],
+)
+def test_tls_files_that_are_of_no_use_are_mistakes_of_the_file(tmp_path: Path, keys: str, key: str) -> None:
+    authority = Authority(tmp_path, "ca")
+    for host in "ab":
+        authority.certificate(host)
+    (tmp_path / "none.pem").write_text("x", encoding="utf-8")
+
+    with pytest.raises(ConfigurationError, match=rf"{key}: file .* (holds no certificate|is not the key)"):
+        one(ESS + keys, tmp_path)
+
+
+def test_what_is_given_up_after_years_is_a_mistake() -> None:
+    assert one(ESS + 'give_up_after = "366d"').give_up_after == 366 * 86400
+    (problem,) = problems("[backends.a]\n" + ESS + 'give_up_after = "36500d"')
+    assert "give_up_after: must be 366 days at most" in problem
 
 
 def test_each_kind_has_its_own_keys() -> None:

@@ -87,6 +87,13 @@ def test_data_lives_in_the_state_directory(state_home: str, expected: Path) -> N
     assert Settings.load({"XDG_STATE_HOME": state_home}).data_dir == expected
 
 
+@pytest.mark.parametrize("kept", ["EVENTS", "RECORDS", "DEAD_LETTERS"])
+@pytest.mark.parametrize("length", ["500ms", "367d", "99999999999999d"])
+def test_nothing_is_kept_for_less_than_a_second_or_for_years(kept: str, length: str) -> None:
+    (problem,) = problems({f"CANCELLER_KEEP_{kept}": length})
+    assert "must be from 1 s to 366 days" in problem
+
+
 def test_every_mistake_is_listed_at_once() -> None:
     found = problems(
         {
