@@ -67,10 +67,10 @@ def test_an_operators_way_with_a_stuck_job(deployment: Cell) -> None:
     words = run(deployment.env, "status", "ess", "9")
     state = json.loads(run(deployment.env, "status", "k-1", "--json").stdout)
     listed = lines(run(deployment.env, "list", "--json"))
-    attested = run(deployment.env, "attest", "k-1", "--by", "ops", "--reason", "seen dead")
+    attested = run(deployment.env, "attest", "ess", "9", "--by", "ops", "--reason", "seen dead")
     after = run(deployment.env, "status", "k-1")
     aborted = run(deployment.env, "abort", "k-1", "--by", "ops", "--reason", "let it")
-    again = run(deployment.env, "abort", "k-1", "--by", "ops", "--reason", "let it")
+    again = run(deployment.env, "abort", "ess", "9", "--by", "ops", "--reason", "let it")
     finished = lines(run(deployment.env, "list", "--finished", "--json"))
 
     assert sent == [{"verb": "cancel", "backend": "ess", "job_id": "9", "command_id": "k-1"}]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from worker.async_client import Rejected
+from worker.cli.options import JOB_WORDS
 from worker.cli.session import Session
 from worker.errors import UnknownCancellation
 from worker.records import Snapshot
@@ -16,8 +17,11 @@ SEARCHED_ENDS = 2000
 SEARCHED_EVENTS = 5000
 """How many events are looked through for the rejection of a command."""
 LOOK_EVERY = 0.2
-JOB_WORDS = 2
-"""A backend and its job's id."""
+
+
+async def cancellation_named(session: Session, words: Sequence[str]) -> Snapshot:
+    """Find the cancellation that an id, or a backend and its job's id, names; raises UnknownCancellation."""
+    return await (session.client.get(words[0]) if len(words) == 1 else of_job(session, *words))
 
 
 async def of_job(session: Session, backend: str, job_id: str) -> Snapshot:

@@ -64,6 +64,22 @@ def job_ids(arguments: Sequence[str]) -> list[str]:
     return found
 
 
+JOB_WORDS = 2
+"""A backend and its job's id."""
+
+
+def one_named(words: Sequence[str]) -> None:
+    """Check that words can name one cancellation."""
+    if len(words) > JOB_WORDS:
+        raise typer.BadParameter("give one ID, or a BACKEND and a JOB_ID")
+
+
+One = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="ID | BACKEND JOB_ID", help="The id of a cancellation or of a command; or a backend and its job's id."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Write JSON: one object on each line.")]
 BackendsFile = Annotated[
     Path | None, typer.Option("--backends", metavar="FILE", help="The backends file, instead of CANCELLER_BACKENDS.")

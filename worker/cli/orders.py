@@ -3,51 +3,51 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Annotated
+from collections.abc import Callable, Sequence
 
 import typer
 
 from worker.cli.exits import Exit
-from worker.cli.options import ORDER_PATIENCE, By, Json, OrderTimeout, Why
+from worker.cli.naming import cancellation_named
+from worker.cli.options import ORDER_PATIENCE, By, Json, One, OrderTimeout, Why, one_named
 from worker.cli.output import Output
 from worker.cli.session import Session, connected
 from worker.records import Snapshot
 
 LOOK_EVERY = 0.1
 
-Id = Annotated[str, typer.Argument(metavar="ID", help="The id of a cancellation, or of a command that it serves.")]
 
-
-def abort(id_: Id, *, by: By, reason: Why, timeout: OrderTimeout = ORDER_PATIENCE, json: Json = False) -> None:
+def abort(named: One, *, by: By, reason: Why, timeout: OrderTimeout = ORDER_PATIENCE, json: Json = False) -> None:
     """Withdraw a cancellation: nothing more is sent, and its outcome is aborted.
 
     Exit 0 when it has ended as aborted, 3 when it has ended otherwise, 6 when no worker has taken the order in yet.
     """
-    _checked(by, reason)
-    raise typer.Exit(asyncio.run(_abort(id_, by, reason, timeout, Output(as_json=json))))
+    _checked(named, by, reason)
+    raise typer.Exit(asyncio.run(_abort(named, by, reason, timeout, Output(as_json=json))))
 
 
-def attest(id_: Id, *, by: By, reason: Why, timeout: OrderTimeout = ORDER_PATIENCE, json: Json = False) -> None:
+def attest(named: One, *, by: By, reason: Why, timeout: OrderTimeout = ORDER_PATIENCE, json: Json = False) -> None:
     """Give your word that the remote process of a job has stopped, which opens a force gate that waits for it.
 
     Exit 0 when the word is noted, 3 when the cancellation had ended, 6 when no worker has taken the order in yet.
     """
-    _checked(by, reason)
-    raise typer.Exit(asyncio.run(_attest(id_, by, reason, timeout, Output(as_json=json))))
+    _checked(named, by, reason)
+    raise typer.Exit(asyncio.run(_attest(named, by, reason, timeout, Output(as_json=json))))
 
 
-def _checked(by: str, reason: str) -> None:
+def _checked(named: Sequence[str], by: str, reason: str) -> None:
+    one_named(named)
     for option, text in (("--by", by), ("--reason", reason)):
         if not text.strip():
             raise typer.BadParameter("it is kept with the order and can't be empty", param_hint=option)
 
 
-async def _abort(reference: str, by: str, reason: str, seconds: float, output: Output) -> Exit:
+async def _abort(named: Sequence[str], by: str, reason: str, seconds: float, output: Output) -> Exit:
     async with connected() as session:
-        before = await session.client.get(reference)
+        before = await cancellation_named(session, named)
         if before.record.outcome is not None:
             return _too_late(before, output)
+        reference = before.record.cancellation.id
         await session.client.abort(reference, by=by, reason=reason)
         seen = await _seen(session, reference, seconds, lambda seen: seen.record.outcome is not None)
     if seen is None:
@@ -57,12 +57,13 @@ async def _abort(reference: str, by: str, reason: str, seconds: float, output: O
     return _tell(seen, "aborted", f"aborted: {_whose(seen)} is withdrawn; the job itself is left as it is", output)
 
 
-async def _attest(reference: str, by: str, reason: str, seconds: float, output: Output) -> Exit:
+async def _attest(named: Sequence[str], by: str, reason: str, seconds: float, output: Output) -> Exit:
     word = f"{by[:128]}: {reason[:1000]}"
     async with connected() as session:
-        before = await session.client.get(reference)
+        before = await cancellation_named(session, named)
         if before.record.outcome is not None:
             return _too_late(before, output)
+        reference = before.record.cancellation.id
         await session.client.attest(reference, by=by, reason=reason)
         seen = await _seen(session, reference, seconds, lambda seen: _orders(seen) == word)
     if seen is None:

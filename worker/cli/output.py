@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -36,6 +37,8 @@ COLOURS = {
 }
 """One word, one colour, everywhere."""
 PIPE_WIDTH = 160
+GAP, LEAST_TEXT = 2, 20
+"""Columns between a table's columns, and the least that its last one, the longest, may be folded to."""
 
 
 def jsonable(value: Any) -> Any:
@@ -110,7 +113,12 @@ class Output:
             table.add_column(name, no_wrap=index < len(columns) - 1)  # an id that is cut can't be copied
         for row in rows:
             table.add_row(*(coloured(cell) for cell in row))
+        whole = [max(map(cell_len, column)) + GAP for column in zip(columns, *rows, strict=True)]
+        least = sum(whole[:-1]) + min(whole[-1], LEAST_TEXT)
+        window = self.out.width
+        self.out.width = max(window, least)  # where that is more, the terminal wraps lines, and nothing is cut
         self.out.print(table)
+        self.out.width = window
 
     def sheet(self, pairs: Sequence[tuple[str, str]]) -> None:
         """Write labelled texts; a label that repeats is told once on a terminal."""

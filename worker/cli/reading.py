@@ -11,23 +11,17 @@ import typer
 
 from worker.async_client import Result
 from worker.cli.exits import Exit
-from worker.cli.naming import JOB_WORDS, SEARCHED_EVENTS, job_named, of_job, rejection
-from worker.cli.options import Json, OnlyBackend, Timeout, duration
+from worker.cli.naming import SEARCHED_EVENTS, job_named, of_job, rejection
+from worker.cli.options import JOB_WORDS, Json, One, OnlyBackend, Timeout, duration, one_named
 from worker.cli.output import Output, jsonable
 from worker.cli.sending import wait_and_tell
 from worker.cli.session import Session, connected
 from worker.cli.telling import gist
 from worker.cli.waiting import PATIENCE, End, result_of
-from worker.cli.words import span, words
+from worker.cli.words import clock, span, words
 from worker.errors import UnknownCancellation
 from worker.records import Record, Snapshot
 
-One = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="ID | BACKEND JOB_ID", help="The id of a cancellation or of a command; or a backend and its job's id."
-    ),
-]
 Several = Annotated[
     list[str],
     typer.Argument(
@@ -56,8 +50,7 @@ def status(named: One, *, json: Json = False) -> None:
 
     Exit 1 when nothing is known of it.
     """
-    if len(named) > JOB_WORDS:
-        raise typer.BadParameter("give one ID, or a BACKEND and a JOB_ID")
+    one_named(named)
     asyncio.run(_status(named, Output(as_json=json)))
 
 
@@ -219,6 +212,7 @@ async def _list_finished(backend: str, limit: int, output: Output) -> None:
         for event in events[:limit]:
             output.object(event.model_dump(exclude_none=True))
         return
+    now = datetime.now(UTC)
     rows = [
         (
             result.cancellation_id,
@@ -226,7 +220,7 @@ async def _list_finished(backend: str, limit: int, output: Output) -> None:
             event.subject or "",
             str(event.data.get("verb", "")),
             result.outcome,
-            event.time,
+            clock(datetime.fromisoformat(event.time), now),
             result.evidence,
             result.detail,
         )

@@ -1,0 +1,24 @@
+"""Tables on a terminal: what somebody may want to copy is whole, however narrow the window."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from worker.cli.output import Output
+
+ID = "01a2104300337f1c9a5dad3c3c0e1f77"
+ROW = (ID, "ess", "300100", "already_finished", "it had ended, and that is quite a long story to tell in one column")
+
+
+@pytest.mark.parametrize("width", [20, 60, 80, 100, 200])
+def test_no_id_is_cut_in_a_narrow_window(width: int) -> None:
+    output, written = Output(), io.StringIO()
+    output.out = Console(file=written, force_terminal=True, width=width, color_system=None)
+    output.rows(("cancellation", "backend", "job", "outcome", "detail"), [ROW, ROW])
+
+    assert written.getvalue().count(ID) == 2
+    assert written.getvalue().count("already_finished") == 2
+    assert "…" not in written.getvalue()
