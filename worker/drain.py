@@ -20,6 +20,7 @@ from worker.errors import StoreUnavailable
 from worker.escalation import matters
 from worker.logged import context
 from worker.model import Lane, Observation
+from worker.outage import Outage
 from worker.reconcile import Pass
 from worker.remote import Backend
 from worker.store import Store
@@ -46,6 +47,8 @@ BLOCKED, LONG_BLOCKED = 0.02, 0.05
 workers hold the permits. Twice as long after each claim that brought nothing, up to the second."""
 BELL_EVERY = 1.0
 """Seconds from one bell to the next."""
+
+STORE_OUTAGE = "engine.store_unavailable", "REDIS_URL"
 
 Ring = Callable[[str], Awaitable[None]]
 
@@ -80,12 +83,15 @@ class Reading:
 class Drain:
     """Works off what is due on one backend."""
 
-    def __init__(self, backend: Backend, store: Store, worker: str, slots: int, ring: Ring) -> None:
+    def __init__(
+        self, backend: Backend, store: Store, worker: str, slots: int, ring: Ring, outage: Outage | None = None
+    ) -> None:
         self._backend = backend
         self._store = store
         self._worker = worker
         self._slots = min(slots, backend.max_in_flight)
         self._ring = ring
+        self._outage = outage or Outage(*STORE_OUTAGE)
         self._passes: set[asyncio.Task[None]] = set()
         self._riders: set[asyncio.Task[None]] = set()
         self._surveys: set[asyncio.Task[Sights]] = set()
@@ -127,7 +133,7 @@ class Drain:
                 if not self._stopping:
                     await self._claim()
             except StoreUnavailable as error:
-                log.warning("engine.store_unavailable", backend=self._backend.name, error=str(error))
+                self._outage.goes_on(str(error))
                 self.wake_in(RETRY_STORE)
             except Exception:
                 log.exception("engine.claim_failed", backend=self._backend.name)

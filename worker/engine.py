@@ -14,8 +14,9 @@ from collections.abc import Mapping, Sequence
 import structlog
 
 from worker.connection import ended
-from worker.drain import Drain, Ring
+from worker.drain import STORE_OUTAGE, Drain, Ring
 from worker.errors import StoreUnavailable
+from worker.outage import Outage
 from worker.remote import Backend
 from worker.store import Store
 from worker.transitions import Acceptance, Accepted
@@ -41,7 +42,10 @@ class Engine:
     def __init__(self, store: Store, backends: Mapping[str, Backend], slots: int = 200, ring: Ring = silent) -> None:
         self.worker = f"{secrets.token_hex(6)}"
         self._store = store
-        self._drains = {name: Drain(backend, store, self.worker, slots, ring) for name, backend in backends.items()}
+        self._outage = Outage(*STORE_OUTAGE)
+        self._drains = {
+            name: Drain(backend, store, self.worker, slots, ring, self._outage) for name, backend in backends.items()
+        }
         self._tasks: Sequence[asyncio.Task[None]] = ()
         self._stopping = False
 
@@ -81,7 +85,7 @@ class Engine:
             async with asyncio.timeout(FAREWELL):
                 await self._store.leave(self.worker)
         except (StoreUnavailable, TimeoutError) as error:
-            log.warning("engine.store_unavailable", error=str(error))
+            self._outage.goes_on(str(error))
         log.info("engine.stopped", worker=self.worker)
 
     async def _keep_beating(self) -> None:
@@ -94,11 +98,12 @@ class Engine:
         try:
             now, due = await self._store.beat(self.worker, BEAT_LIFE, names)
         except StoreUnavailable as error:
-            log.warning("engine.store_unavailable", error=str(error))
+            self._outage.goes_on(str(error))
             return
         except Exception:
             log.exception("engine.beat_failed")
             return
+        self._outage.is_over()
         for name, at in zip(names, due, strict=True):
             if at is not None:
                 self._drains[name].wake_in((at - now).total_seconds())
@@ -115,7 +120,7 @@ class Engine:
                 await self._store.trim(now)
                 await self._mind_strangers()
             except StoreUnavailable as error:
-                log.warning("engine.store_unavailable", error=str(error))
+                self._outage.goes_on(str(error))
             except Exception:
                 log.exception("engine.trim_failed")
             await asyncio.sleep(TRIM_EVERY)

@@ -11,7 +11,7 @@ from msgspec import Struct, field
 from worker.cancellation import Cancellation
 from worker.decision import Finish, Gate, Send
 from worker.evolve import actions
-from worker.model import Action, Answer, AnswerKind, JobState, Observation, Policy
+from worker.model import Action, Answer, AnswerKind, JobState, Observation, Outcome, Policy
 
 CHILDREN_LIMIT = 1000
 
@@ -85,7 +85,7 @@ def finished(cancellation: Cancellation, finish: Finish, seen: Observation | Non
             "detail": finish.detail,
             "calls": actions(cancellation),
             "backend_facts": dict(progress.facts),
-            "children": _children(cancellation, seen),
+            "children": _children(cancellation, finish, seen),
             "attested_by": cancellation.orders.remote_stopped or None,
             "accepted_at": text(cancellation.accepted_at),
             **_first_sent(cancellation),
@@ -118,13 +118,15 @@ def _first_sent(cancellation: Cancellation) -> Mapping[str, str | None]:
     return {f"{action}_sent_at": text(first.get(action)) for action in CHANGING}
 
 
-def _children(cancellation: Cancellation, seen: Observation | None) -> list[dict[str, object]]:
+def _children(cancellation: Cancellation, finish: Finish, seen: Observation | None) -> list[dict[str, object]]:
     if seen is None:
         return []
-    return [_child(cancellation, child) for child in seen.children[:CHILDREN_LIMIT]]
+    return [_child(cancellation, finish, child) for child in seen.children[:CHILDREN_LIMIT]]
 
 
-def _child(cancellation: Cancellation, child: Observation) -> dict[str, object]:
+def _child(cancellation: Cancellation, finish: Finish, child: Observation) -> dict[str, object]:
+    if finish.outcome is Outcome.ALREADY_FINISHED and child.final:
+        return {"job_id": child.job_id, "outcome": str(finish.outcome), "raw_state": child.raw}
     by_force = cancellation.progress.sent.get(f"{Action.FORCE}:{child.job_id}")
     outcome = CHILD_OUTCOMES.get(child.state, "open")
     if outcome == "cancelled" and by_force is not None and by_force.effective:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 import structlog
@@ -186,4 +187,6 @@ def _readable(value: object) -> object:
     """Return a value as far as an event may carry it: short, and never a structure of unknown depth."""
     if isinstance(value, bool | None):
         return value
+    if isinstance(value, Mapping):
+        return {_text(key)[:64]: _text(one)[:256] for key, one in islice(value.items(), 16)}
     return _text(value)[:1000]

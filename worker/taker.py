@@ -21,6 +21,7 @@ from redis.exceptions import RedisError
 from worker.connection import ended
 from worker.errors import StoreUnavailable
 from worker.inbox import Item, decode
+from worker.outage import Outage
 from worker.scripts import Script, source
 from worker.settling import BATCH, BATCH_BYTES, Fullness, Handle, Room, settle
 
@@ -62,6 +63,7 @@ class Taker:
         self._tasks: list[asyncio.Task[None]] = []
         self._settled: tuple[bytes, ...] = ()
         self._stopping = False
+        self._outage = Outage("taker.unavailable", "CELERY_BROKER_URL, or else REDIS_URL,")
 
     async def start(self) -> None:
         """Start taking, once this taker is known to live."""
@@ -92,7 +94,7 @@ class Taker:
                 elif not await self._take_batch():
                     await self._take_next()
             except (RedisError, OSError, StoreUnavailable) as error:
-                log.warning("taker.unavailable", error=f"{type(error).__name__}: {error}")
+                self._outage.goes_on(f"{type(error).__name__}: {error}")
                 await asyncio.sleep(RETRY)
             except Exception:
                 log.exception("taker.failed")
@@ -135,8 +137,9 @@ class Taker:
             try:
                 await self._room.look()
                 await self._beat()
+                self._outage.is_over()
             except (RedisError, OSError, StoreUnavailable) as error:
-                log.warning("taker.unavailable", error=f"{type(error).__name__}: {error}")
+                self._outage.goes_on(f"{type(error).__name__}: {error}")
             except Exception:
                 log.exception("taker.failed")
             await asyncio.sleep(BEAT_LIFE / 4)

@@ -58,7 +58,7 @@ class FastWire:
                     body.add(memoryview(chunk))
                 return Reply(response.status, headers, body.whole(headers))
         except ConnectError as error:
-            raise CallUnanswered("ConnectError") from OSError(last_cause(error))
+            raise CallUnanswered("no connection (ConnectError)") from OSError(last_cause(error))
         except RequestTimeoutError:
             raise TimeoutError from None
         except PyreqwestError as error:  # its text quotes the whole URL

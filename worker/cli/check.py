@@ -121,6 +121,8 @@ TAKES = {True: "it answers and takes the credential", False: "it answers, and wa
 
 def judged(said: Observation | Answer, *, shown: bool) -> tuple[Verdict, str]:
     """Judge what a backend says about a job that it can't have; `shown` is whether it was shown a credential."""
+    if isinstance(said, Observation) and said.vague:
+        return "warning", f"it answers {said.raw}, in words that are not its own: is the path of base_url right?"
     if isinstance(said, Observation):
         strange = (
             "" if said.state is JobState.GONE else f", though it claims to know a job that can't exist ({said.raw})"

@@ -172,7 +172,12 @@ async def wait_and_tell(
             output.note(f"{_name(reference, commands[reference])}: {NOT_TAKEN}")
 
         references = {reference: digests.get(reference, "") for reference in commands}
-        waited = await wait_all(session, references, after, seconds, tell, doubt or not_taken, patience)
+        try:
+            waited = await wait_all(session, references, after, seconds, tell, doubt or not_taken, patience)
+        except asyncio.CancelledError:
+            for reference in [one for one in commands if one not in codes][:SHOWN_MISTAKES]:
+                output.note(f"{_name(reference, commands[reference])}  goes on: canceller wait {reference}")
+            raise
     for reference in [one for one in commands if one not in codes]:
         codes[reference] = Exit.STILL_OPEN
         _tell_open(reference, commands[reference], output, known=reference in waited.known)

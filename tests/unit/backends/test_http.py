@@ -158,7 +158,6 @@ async def test_a_redirect_is_an_answer_wherever_it_points(location: str) -> None
 @pytest.mark.parametrize(
     "error",
     [
-        httpx.ConnectError("refused"),
         httpx.ReadError("reset"),
         httpx.RemoteProtocolError("nonsense"),
         ConnectionResetError("reset"),
@@ -170,6 +169,12 @@ async def test_every_failure_under_way_is_unanswered(error: Exception) -> None:
     caught = await failing(error, Request("POST", ("x", "cancel")))
 
     assert str(caught) == f"{type(error).__name__}: POST at ess.example.com"
+
+
+async def test_a_connection_that_was_refused_is_told_in_words() -> None:
+    caught = await failing(httpx.ConnectError("refused"), Request("GET", ("x",)))
+
+    assert str(caught) == "no connection (ConnectError): GET at ess.example.com"
 
 
 async def test_a_failure_that_says_nothing_secret_is_chained() -> None:

@@ -64,12 +64,13 @@ def test_says_what_a_crash_would_lose(fsync: str | None, verdict: str, lost: str
     ("said", "verdict"),
     [
         (Observation(JobState.GONE, "404"), "ok"),
+        (Observation(JobState.GONE, "404", vague=True), "warning"),
         (Observation(JobState.ACTIVE, "RUNNING"), "warning"),
         (Answer(AnswerKind.REFUSED, 403, detail="no right"), "wrong"),
         (Answer(AnswerKind.BUSY, 429), "warning"),
         (Answer(AnswerKind.UNANSWERED, 502), "wrong"),
     ],
-    ids=["gone", "strange", "refused", "busy", "unanswered"],
+    ids=["gone", "a-404-of-anybody", "strange", "refused", "busy", "unanswered"],
 )
 def test_judges_what_a_backend_says_of_a_strange_job(said: Observation | Answer, verdict: str) -> None:
     assert judged(said, shown=True)[0] == verdict

@@ -137,6 +137,15 @@ def test_children_are_listed_by_outcome(build: Any, state: str, force: str, outc
     assert finished(build, seen, sent=sent)["children"] == [{"job_id": "2", "outcome": outcome, "raw_state": "RAW"}]
 
 
+@pytest.mark.parametrize("state", ["cancelled", "succeeded", "failed"])
+def test_the_children_of_what_had_ended_before_had_ended_before_too(build: Any, state: str) -> None:
+    seen = build.seen("succeeded", children=(build.seen(state, "RAW", job_id="2"),))
+    finish = Finish(Outcome.ALREADY_FINISHED, Evidence.REPORTED)
+    (child,) = facts.finished(build.cancellation(), finish, seen).data["children"]
+
+    assert child == {"job_id": "2", "outcome": "already_finished", "raw_state": "RAW"}
+
+
 def test_a_family_of_any_size_fits_an_event(build: Any) -> None:
     seen = build.seen("cancelled", children=(build.seen("cancelled", job_id="2"),) * 5000)
     assert len(finished(build, seen)["children"]) == 1000

@@ -245,3 +245,11 @@ def test_an_id_is_a_uuid_of_version_7() -> None:
     one = new_id()
     assert (len(one), one[12], one[16] in "89ab") == (32, "7", True)
     int(one, 16)
+
+
+def test_what_could_be_read_of_the_labels_stays_an_object(intake: Intake) -> None:
+    content = {"verb": "cancel", "backend": "ess", "job_id": "1", "labels": {"team": "pay", "n": 1}, "foo": 1}
+    refused = intake.take(content, "task-1")
+
+    assert isinstance(refused, Rejection)
+    assert refused.data["labels"] == {"team": "pay", "n": "1"}
