@@ -18,10 +18,11 @@ class Connector(aiohttp.TCPConnector):
     """Takes no kept connection on which something has come that nobody asked for: the next call would read it."""
 
     async def _get(self, key: ConnectionKey, traces: list[Trace]) -> Connection | None:
-        for protocol, _ in self._conns.get(key, ()):
-            if protocol.should_close:
-                protocol.close()
-        return await super()._get(key, traces)
+        while (kept := await super()._get(key, traces)) is not None:
+            if kept.protocol is None or not kept.protocol.should_close:
+                return kept
+            kept.close()
+        return None
 
 
 class AiohttpWire:
