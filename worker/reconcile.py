@@ -219,6 +219,7 @@ class Pass:
         try:
             seen = await self._see_together()
         except (Exception, asyncio.CancelledError):
+            late.cancel()
             if all([await note for note in noting]):
                 await self._wait(wait)  # the answer must not go with the look
             raise

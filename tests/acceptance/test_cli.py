@@ -175,7 +175,7 @@ def test_check_names_every_missing_variable(bare_env: dict[str, str]) -> None:
         (["abort", "x", "--by", " ", "--reason", "y"], Exit.USAGE, "can't be empty"),
         (["status", "a", "b", "c"], Exit.USAGE, "give one ID"),
         (["up"], Exit.USAGE, "CANCELLER_BACKENDS"),
-        (["simulator", "--jobs", "nowhere.toml"], Exit.ERROR, "nowhere.toml"),
+        (["simulator", "--jobs", "nowhere.toml"], Exit.USAGE, "nowhere.toml"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

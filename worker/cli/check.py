@@ -70,7 +70,11 @@ async def _redis(settings: Settings) -> list[Finding]:
         with suppress(RedisError):  # managed servers often forbid CONFIG
             fsync = (await client.config_get("appendfsync")).get("appendfsync")
     except (RedisError, OSError) as error:
-        return [Finding("wrong", "Redis", f"it can't be reached: {error}; check REDIS_URL, and that it runs")]
+        return [
+            Finding(
+                "wrong", "Redis", f"it can't be reached: {str(error).rstrip('.')}; check REDIS_URL, and that it runs"
+            )
+        ]
     finally:
         await client.aclose()
     return list(redis_findings(info, fsync, seconds))

@@ -108,6 +108,8 @@ class Output:
         if not self.on_terminal:
             sys.stdout.writelines("\t".join(row) + "\n" for row in rows)  # rich would make spaces of the tabs
             return
+        if not rows:
+            return
         table = Table(box=None, pad_edge=False, header_style="bold")
         for index, name in enumerate(columns):
             table.add_column(name, no_wrap=index < len(columns) - 1)  # an id that is cut can't be copied

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from errno import EADDRINUSE
 from pathlib import Path
 from typing import Annotated
 
@@ -36,14 +37,22 @@ def simulator(
     with suppress(KeyboardInterrupt):
         try:
             asyncio.run(_simulate(host, port, speed, jobs, Output(as_json=json)))
-        except (OSError, ValueError) as error:
-            raise SimulatorError(f"the simulator can't run: {error}") from None
+        except OSError as error:
+            taken = "; another --port may be free, 0 picks one" if error.errno == EADDRINUSE else ""
+            raise SimulatorError(f"the simulator can't run: {error}{taken}") from None
+
+
+def _load(simulated: Simulator, jobs: Path) -> None:
+    try:
+        simulated.load(jobs)
+    except (OSError, ValueError) as error:
+        raise typer.BadParameter(str(error), param_hint="--jobs") from None
 
 
 async def _simulate(host: str, port: int, speed: float, jobs: Path | None, output: Output) -> None:
     simulated = Simulator(clock=Clock(speed), host=host, port=port)
     if jobs is not None:
-        simulated.load(jobs)
+        _load(simulated, jobs)
     async with simulated:
         if output.json:
             output.object({"url": simulated.url})
