@@ -332,3 +332,17 @@ def test_is_overdue_from_warn_after_on_and_once(build: Any) -> None:
 def test_sight_without_a_force_step_is_only_waited_for(build: Any) -> None:
     cancellation = build.cancellation(sent=build.cancelled(), cancelling={"1": Sight(build.now)})
     assert isinstance(decide(cancellation, build.stuck(99999), build.policy("sahara"), build.at(9999)), Wait)
+
+
+@pytest.mark.parametrize(
+    ("asked", "longest", "due"),
+    [
+        pytest.param(30, 10, 30, id="as-long-as-it-asks"),
+        pytest.param(86_400, 10, 300, id="five-minutes-at-most"),
+        pytest.param(86_400, 900, 900, id="or-the-longest-poll"),
+    ],
+)
+def test_no_retry_after_keeps_us_from_looking_for_long(build: Any, asked: float, longest: float, due: float) -> None:
+    policy = build.policy(poll=Poll(2.0, float(longest)), warn_after=86_400.0)
+    unseen = Answer(AnswerKind.BUSY, 503, retry_after=asked)
+    assert until(build, decide(build.cancellation(sent=build.cancelled()), unseen, policy, build.now)) == due
