@@ -18,7 +18,7 @@ from worker.broker import send
 from worker.celery import producer
 from worker.connection import connect
 from worker.dead_letters import DeadLetter, DeadLetters
-from worker.errors import InvalidCommand, Permanent, UnknownCancellation
+from worker.errors import CommandConflict, InvalidCommand, Permanent, UnknownCancellation
 from worker.messages import Event, parse_command
 from worker.records import Snapshot
 from worker.store import Retention, Store
@@ -157,9 +157,13 @@ class AsyncClient:
 
         Raises:
             UnknownCancellation: there is none yet, or no more.
+            Rejected: the command was refused, or will be, since another one has its id.
 
         """
-        return await self._store.get(await self._store.resolve(reference, digest))
+        try:
+            return await self._store.get(await self._store.resolve(reference, digest))
+        except CommandConflict as conflict:
+            raise Rejected(str(conflict)) from None
 
     async def open_of(self, backend: str, job_id: str) -> Snapshot:
         """Return the open cancellation of a job; raises UnknownCancellation if there is none."""

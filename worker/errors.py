@@ -35,6 +35,13 @@ class InvalidCommand(Permanent):
     """A command breaks the contract; the text says where."""
 
 
+class CommandConflict(Permanent):
+    """A command has the id of another one with another content: whenever it is taken in, it is refused."""
+
+    def __init__(self) -> None:
+        super().__init__("command_id: it is another command's, with another content")
+
+
 class UnknownCancellation(Permanent):
     """No cancellation or command has this id, or its record is past its retention."""
 

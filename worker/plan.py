@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from zlib import crc32
 
 from worker.cancellation import Cancellation, Sent
-from worker.model import Action, Policy, Poll
+from worker.model import Action, AnswerKind, Policy, Poll
 
 JITTER = 0.2
 """The share of a wait that varies from record to record, so that they do not all come due at once."""
@@ -42,6 +42,8 @@ def pause(cancellation: Cancellation, policy: Policy, sent: Sent) -> timedelta:
     A backend's `Retry-After` only lengthens it: one that says 0 would be called without end.
     """
     grown = max(first(policy), back_off(cancellation, policy, sent.count - 1))
+    if sent.last is AnswerKind.UNANSWERED:
+        return grown
     return max(grown, timedelta(seconds=sent.retry_after or 0.0))
 
 

@@ -33,9 +33,6 @@ SOON = 0.05
 FRESH = 0.25
 """Seconds for which an intent that was noted with the claim may be acted on: later, the orders are looked at again."""
 
-KEEPS_CLAIM = frozenset({"intent", "answer"})
-"""The modes of a commit after which the pass goes on."""
-
 
 class Pass:
     """One pass. It ends with a commit, or without one where the claim was lost."""
@@ -307,13 +304,13 @@ class Pass:
     async def _hand_in(self, commit: Commit) -> int:
         """Commit, and while Redis is away try again within the lease: what was handed in before is fenced.
 
-        What keeps the claim is not tried again: nobody knows whether it was noted.
+        An intent is not tried again: nobody knows whether it was noted.
         """
         while True:
             try:
                 return await self._store.commit(commit)
             except StoreUnavailable:
-                if commit.mode in KEEPS_CLAIM or not self._caller.lease_lasts():
+                if commit.mode == "intent" or not self._caller.lease_lasts():
                     raise
             await asyncio.sleep(RETRY)
 

@@ -15,7 +15,7 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 from worker import records
 from worker.batches import Batches
 from worker.connection import unswallowed
-from worker.errors import NewerFormat, StoreUnavailable, UnknownCancellation
+from worker.errors import CommandConflict, NewerFormat, StoreUnavailable, UnknownCancellation
 from worker.messages import Event
 from worker.records import Record, Snapshot, fragment, milliseconds, moment
 from worker.scripts import load
@@ -168,10 +168,12 @@ class Store:
     async def find_command(self, command_id: str, digest: str = "") -> str:
         """Return the id of the cancellation that a command opened or joined; empty if the command is unknown.
 
-        With a `digest`, one of another content that used the id before is not it.
+        Raises CommandConflict where the id is that of a command with another `digest`, if one is given.
         """
         remembered, found = [part.decode() for part in await self._run("recall", self._days, command_id)] or ("", "")
-        return found if digest in {"", remembered} else ""
+        if found and digest not in {"", remembered}:
+            raise CommandConflict
+        return found
 
     async def open_id(self, backend: str, job_id: str) -> str:
         """Return the id of the open cancellation of a job, empty if there is none."""

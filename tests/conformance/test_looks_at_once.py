@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import cast
 
 import pytest
 from conformance.crowd import AT_ONCE, NO_DELAY, crowd
@@ -15,10 +16,12 @@ from redis.asyncio import Redis
 
 from worker.backends.base import Reply, Request
 from worker.clock import Clock
+from worker.errors import StoreUnavailable
 from worker.model import Action, Job, Poll
 from worker.reconcile import Pass
 from worker.remote import Calls
-from worker.transitions import Limits, ToClaim
+from worker.store import Store
+from worker.transitions import Commit, Limits, ToClaim
 
 each_dialect = pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.name)
 
@@ -258,3 +261,45 @@ async def test_and_what_the_late_look_shows_is_handed_in_by_the_same_pass(redis:
 
         assert await names(one) == ["accepted", "cancel_sent", "finished"]
         assert (await one.events())[-1].data["calls"] == {"cancel": 1, "look": 1}
+
+
+@dataclass
+class Blinking:
+    """The real store, of which one commit of an answer fails: it is not stored, or nobody hears that it was."""
+
+    store: Store
+    stored: bool
+    failed: bool = False
+
+    async def commit(self, commit: Commit) -> int:
+        fails = commit.mode == "answer" and not self.failed
+        self.failed |= fails
+        result = 0 if fails and not self.stored else await self.store.commit(commit)
+        if fails:
+            raise StoreUnavailable("away for a moment")
+        return result
+
+
+@each_dialect
+@pytest.mark.parametrize("stored", [False, True], ids=["not-stored", "not-heard"])
+async def test_an_answer_that_redis_did_not_take_at_once_is_handed_in_again(
+    redis: Redis, dialect: Dialect, *, stored: bool
+) -> None:
+    async with whole(redis, dialect) as one:
+        prepare(one, "cancel")
+        await one.accept("cancel")
+        store = Blinking(one.store, stored)
+        calls = Interrupted(one.backend.calls, partial(told_or_tried, store, one))
+        await one.run(await one.claim("w1"), replace(one.backend, calls=calls), cast("Store", store))
+
+        assert (await one.finish("w2")).outcome == "cancelled"
+        (sent,) = [event for event in await one.events() if event.name == "cancel_sent"]
+        assert sent.data["answer"] != "unanswered"
+        assert sum(entry.effect for entry in one.made(Action.CANCEL)) == 1
+
+
+async def told_or_tried(store: Blinking, one: Whole) -> None:
+    """Take longer than an answer waits for its look, until it was handed in once."""
+    async with asyncio.timeout(LONG):
+        await told(one, "cancel_sent")
+    assert store.failed

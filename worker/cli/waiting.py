@@ -98,6 +98,8 @@ class Wait:
             if event.name == "finished":
                 for reference in self._about(event) & self._pending.keys():
                     self._end(reference, result_of(event))
+                for reference in set(event.command_ids) & self._pending.keys():
+                    await self._known(reference)  # its id may be another command's: the record tells
             elif event.name == "rejected":
                 for reference in set(event.command_ids) & self._pending.keys():
                     self._end(reference, Rejected(str(event.data.get("error"))))
@@ -107,6 +109,9 @@ class Wait:
             seen = await self._client.get(reference, self._pending.get(reference, ""))
         except UnknownCancellation:
             return False
+        except Rejected as rejected:
+            self._end(reference, rejected)
+            return True
         self._of[seen.record.cancellation.id].add(reference)
         self.known.add(reference)
         if seen.record.outcome is not None:

@@ -117,6 +117,7 @@ local function commit(one, id, guard, before, progress, cold)
     save(id, guard, before)
     return 0
   end
+  if mode == 'answer' and not guard.i then return 1 end -- handed in again: it was stored, and nobody was told
   local keeps = mode == 'intent' or mode == 'answer'
   if not keeps then let_go(id, guard, token) end
   if mode == 'finish' then

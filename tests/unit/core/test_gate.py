@@ -72,6 +72,7 @@ def test_the_longer_force_after_holds(build: Any, command: float, backend: float
     [
         pytest.param("unanswered", {}, None, 2, id="unanswered"),
         pytest.param("unanswered", {}, True, 2, id="unanswered-and-allowed"),
+        pytest.param("unanswered", {"retry_after": 3600}, None, 2, id="unanswered-and-told-to-wait"),
         pytest.param("busy", {}, None, 2, id="busy"),
         pytest.param("busy", {"retry_after": 45}, True, 45, id="busy-with-a-time"),
         pytest.param("busy", {"retry_after": 0}, True, 2, id="busy-for-no-time"),
