@@ -1,6 +1,5 @@
 """The shape of one backend's table: what all share, and what each kind adds."""
 
-import ssl
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -17,7 +16,7 @@ from pydantic import (
 
 from config.auth import Auth, KeystoneAuth
 from config.durations import LONGEST, Duration, PositiveDuration, Size
-from config.fields import BaseUrl, ProbeUrl, ReadableFile, Segment, Statuses, Table
+from config.fields import AuthoritiesFile, BaseUrl, ProbeUrl, ReadableFile, Segment, Statuses, Table, check_key
 
 Force = Literal["auto", "attested", "never"]
 Requirement = Literal["reason", "requested_by"]
@@ -44,24 +43,6 @@ def _not_for_ever(value: float) -> float:
     if value > LONGEST:
         raise ValueError(f"must be {LONGEST / 86400:g} days at most")
     return value
-
-
-def _authorities(value: Path) -> Path:
-    try:
-        ssl.create_default_context(cafile=str(value))
-    except ssl.SSLError:
-        raise ValueError(f"file {value} holds no certificate in PEM format") from None
-    return value
-
-
-def _key_of(certificate: Path, key: Path) -> None:
-    """Check that TLS can use both; a password is never asked for on the terminal."""
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(certificate, key, password="")
-    except ssl.SSLError:
-        raise ValueError(
-            f"file {key} is not the key of client_cert, {certificate}: both must be PEM, the key without a password"
-        ) from None
 
 
 class Breaker(Table):
@@ -98,7 +79,7 @@ class Backend(Table):
     look_many: StrictBool = True
     require: frozenset[Requirement] = frozenset()
     gone_means_stopped: StrictBool = True
-    ca_file: Annotated[ReadableFile, AfterValidator(_authorities)] | None = None
+    ca_file: AuthoritiesFile | None = None
     client_cert: ReadableFile | None = None
     client_key: Annotated[ReadableFile | None, Field(validate_default=True)] = None
     max_reply: Size = 1_000_000
@@ -111,7 +92,7 @@ class Backend(Table):
         if (value is None) != (certificate is None):
             raise ValueError("client_cert and client_key belong together: give both or neither")
         if value is not None and isinstance(certificate, Path):
-            _key_of(certificate, value)
+            check_key(certificate, value)
         return value
 
 

@@ -73,14 +73,15 @@ def _number(value: float) -> float | None:
         return None
 
 
+SHORTEST, LONGEST = 1.0, 366 * 86400.0
+"""Seconds that something may be kept for: Redis counts whole seconds, and looks through the weeks of a command's id."""
+
+
 def _bounded(value: float) -> float:
     if not SHORTEST <= value <= LONGEST:
         raise ValueError(f"must be from {SHORTEST:g} s to {LONGEST / 86400:g} days")
     return value
 
-
-SHORTEST, LONGEST = 1.0, 366 * 86400.0
-"""Seconds that something may be kept for: Redis counts whole seconds, and looks through the weeks of a command's id."""
 
 Duration = Annotated[float, BeforeValidator(seconds)]
 """Seconds, zero allowed; in text as `seconds` reads it."""

@@ -48,8 +48,6 @@ workers hold the permits. Twice as long after each claim that brought nothing, u
 BELL_EVERY = 1.0
 """Seconds from one bell to the next."""
 
-STORE_OUTAGE = "engine.store_unavailable", "REDIS_URL"
-
 Ring = Callable[[str], Awaitable[None]]
 
 
@@ -83,15 +81,13 @@ class Reading:
 class Drain:
     """Works off what is due on one backend."""
 
-    def __init__(
-        self, backend: Backend, store: Store, worker: str, slots: int, ring: Ring, outage: Outage | None = None
-    ) -> None:
+    def __init__(self, backend: Backend, store: Store, worker: str, slots: int, ring: Ring, outage: Outage) -> None:
         self._backend = backend
         self._store = store
         self._worker = worker
         self._slots = min(slots, backend.max_in_flight)
         self._ring = ring
-        self._outage = outage or Outage(*STORE_OUTAGE)
+        self._outage = outage
         self._passes: set[asyncio.Task[None]] = set()
         self._riders: set[asyncio.Task[None]] = set()
         self._surveys: set[asyncio.Task[Sights]] = set()

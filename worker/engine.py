@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 import structlog
 
 from worker.connection import ended
-from worker.drain import STORE_OUTAGE, Drain, Ring
+from worker.drain import Drain, Ring
 from worker.errors import StoreUnavailable
 from worker.outage import Outage
 from worker.remote import Backend
@@ -42,7 +42,7 @@ class Engine:
     def __init__(self, store: Store, backends: Mapping[str, Backend], slots: int = 200, ring: Ring = silent) -> None:
         self.worker = f"{secrets.token_hex(6)}"
         self._store = store
-        self._outage = Outage(*STORE_OUTAGE)
+        self._outage = Outage("engine.store_unavailable", "REDIS_URL")
         self._drains = {
             name: Drain(backend, store, self.worker, slots, ring, self._outage) for name, backend in backends.items()
         }

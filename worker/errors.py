@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+CONFLICT = "command_id: it is another command's, with another content"
+
 
 class CancellerError(Exception):
     """Anything that this project raises on purpose."""
@@ -37,9 +39,6 @@ class InvalidCommand(Permanent):
 
 class CommandConflict(Permanent):
     """A command has the id of another one with another content: whenever it is taken in, it is refused."""
-
-    def __init__(self) -> None:
-        super().__init__("command_id: it is another command's, with another content")
 
 
 class UnknownCancellation(Permanent):

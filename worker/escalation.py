@@ -48,12 +48,14 @@ def decide(cancellation: Cancellation, seen: Observation | Answer | None, policy
         return Finish(Outcome.ABORTED, Evidence.NONE, f"withdrawn by {cancellation.orders.aborted}")
     if isinstance(seen, Answer):
         return _unseen(cancellation, seen, policy, now)
-    if seen is not None and seen.vague and not _twice(cancellation, policy):
-        return _again(cancellation, policy, now)
-    if seen is not None and seen.final:
+    doubtful = seen is not None and seen.vague and not _twice(cancellation, policy)
+    if seen is not None and seen.final and not doubtful:
         return _after_the_end(cancellation, seen, policy, now)
     if now >= cancellation.orders.give_up_at:
         return _given_up(cancellation)
+    if doubtful:
+        why = "look again: that the job is gone was not said in the backend's own words"
+        return _wait(cancellation, policy, now, now + _apart(policy), why)
     if seen is None:
         return Send(Action.CANCEL, cancellation.job_id)
     return _alive(cancellation, seen, policy, now)
@@ -125,13 +127,6 @@ def _twice(cancellation: Cancellation, policy: Policy) -> bool:
 
 def _apart(policy: Policy) -> timedelta:
     return max(timedelta(seconds=VAGUE_APART), plan.first(policy))
-
-
-def _again(cancellation: Cancellation, policy: Policy, now: datetime) -> Decision:
-    if now >= cancellation.orders.give_up_at:
-        return _given_up(cancellation)
-    why = "look again: that the job is gone was not said in the backend's own words"
-    return _wait(cancellation, policy, now, now + _apart(policy), why)
 
 
 def _unseen(cancellation: Cancellation, answer: Answer, policy: Policy, now: datetime) -> Decision:

@@ -201,10 +201,8 @@ class Pass:
     async def _look_at_once(self, wait: Wait) -> None:
         """Look within this pass at what a call has done, and hand in both together; what it asks for is another's.
 
-        The answer of a look that takes long is handed in before it: it must not be lost with a worker that dies in it.
-
         Only after a yes, and not to a force: whatever else a backend has said may decide the outcome, and would be
-        lost with a worker that dies in the look.
+        lost with a worker that dies in the look. So would a yes, if the look takes long: then it is handed in before.
         """
         if not self._caller.lease_lasts():
             await self._wait(wait)

@@ -22,7 +22,7 @@ from worker.broker import send
 from worker.celery import app
 from worker.connection import LoopThread, connect_to
 from worker.engine import Engine, silent
-from worker.errors import CommandConflict, NewerFormat, StoreUnavailable, UnknownCancellation
+from worker.errors import CONFLICT, NewerFormat, StoreUnavailable, UnknownCancellation
 from worker.inbox import Bell, Commands, Item, Order, Refusal
 from worker.intake import EPOCH, refuse, reject
 from worker.receiver import Receiver
@@ -36,7 +36,6 @@ log = structlog.get_logger(__name__)
 
 Result = TypeVar("Result")
 
-CONFLICT = str(CommandConflict())
 SIGNATURE_VERDICTS = {"replayed": replayed, "throttled": throttled}
 STORE_PATIENCE = 10.0
 """Seconds that a message waits for the store before it is tried anew; a Redis broker redelivers after 15."""

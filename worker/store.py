@@ -15,7 +15,7 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 from worker import records
 from worker.batches import Batches
 from worker.connection import unswallowed
-from worker.errors import CommandConflict, NewerFormat, StoreUnavailable, UnknownCancellation
+from worker.errors import CONFLICT, CommandConflict, NewerFormat, StoreUnavailable, UnknownCancellation
 from worker.messages import Event
 from worker.records import Record, Snapshot, fragment, milliseconds, moment
 from worker.scripts import load
@@ -172,7 +172,7 @@ class Store:
         """
         remembered, found = [part.decode() for part in await self._run("recall", self._days, command_id)] or ("", "")
         if found and digest not in {"", remembered}:
-            raise CommandConflict
+            raise CommandConflict(CONFLICT)
         return found
 
     async def open_id(self, backend: str, job_id: str) -> str:

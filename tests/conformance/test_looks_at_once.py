@@ -299,7 +299,6 @@ async def test_an_answer_that_redis_did_not_take_at_once_is_handed_in_again(
 
 
 async def told_or_tried(store: Blinking, one: Whole) -> None:
-    """Take longer than an answer waits for its look, until it was handed in once."""
-    async with asyncio.timeout(LONG):
-        await told(one, "cancel_sent")
+    """Take longer than an answer waits for its look: until it was handed in, and not taken at first."""
+    await told(one, "cancel_sent")
     assert store.failed

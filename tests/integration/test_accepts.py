@@ -13,6 +13,7 @@ from worker.backends.oracle_ess import OracleEss
 from worker.drain import Drain
 from worker.engine import silent
 from worker.model import Policy
+from worker.outage import Outage
 from worker.remote import Backend
 from worker.store import Store
 
@@ -32,7 +33,9 @@ class Calls:
 def drain(store: Store) -> Drain:
     """A drain that does not claim by itself."""
     adapter = OracleEss()
-    return Drain(Backend("ess", adapter, Policy(adapter.steps), Calls()), store, "w1", 10, silent)
+    return Drain(
+        Backend("ess", adapter, Policy(adapter.steps), Calls()), store, "w1", 10, silent, Outage("away", "REDIS_URL")
+    )
 
 
 async def test_a_command_is_worked_on_with_the_step_that_takes_it_in(drain: Drain, store: Store, redis: Redis) -> None:

@@ -267,6 +267,6 @@ async def test_a_reply_that_nobody_asked_for_is_not_the_next_calls(backend: Call
         assert (await http.send(Request("POST", ("jobs", "1", "cancel")))).status == 200
         async with asyncio.timeout(SOON):
             await copied.wait()
-            await asyncio.sleep(0.05)  # for the copy to arrive, of which nobody is told
+            await asyncio.sleep(SHORT)  # for the copy to arrive, of which nobody is told
 
         assert (await http.send(Request("POST", ("jobs", "2", "cancel")))).status == 409

@@ -20,7 +20,7 @@ import httpx
 from worker.backends.auth import Credential
 from worker.backends.base import Reply, Request
 from worker.backends.tls import tls_context
-from worker.backends.wire import Call, Wire
+from worker.backends.wire import Call, Wire, in_words
 from worker.backends.wire_aiohttp import AiohttpWire
 from worker.errors import CallUnanswered, InvalidCommand
 
@@ -29,16 +29,6 @@ Transport = Literal["aiohttp", "fast"]
 NO_PATH = frozenset({"", ".", ".."})
 """Segments that would change the path around them (RFC 3986, 5.2.4)."""
 UNAUTHORIZED = 401
-KINDS: Mapping[str, str] = {
-    "ClientConnectorError": "no connection",
-    "ClientConnectorDNSError": "no such host",
-    "ClientConnectorCertificateError": "its certificate is not trusted",
-    "ClientConnectorSSLError": "no TLS that fits is spoken there",
-    "ClientOSError": "the connection broke",
-    "ServerDisconnectedError": "the connection was closed without a reply",
-    "ConnectError": "no connection",
-}
-"""What the failures of connections mean, by the names that their clients give them."""
 FRAMING = frozenset({"host", "content-length", "transfer-encoding"})
 """Headers that a wire writes itself."""
 
@@ -208,10 +198,7 @@ def written(url: httpx.URL) -> str:
 
 def kind_of(error: Exception) -> str:
     """Name a failure without its text, which may quote a URL or a token."""
-    if isinstance(error, TimeoutError):
-        return "no reply in time"
-    name = type(error).__name__
-    return f"{KINDS[name]} ({name})" if name in KINDS else name
+    return "no reply in time" if isinstance(error, TimeoutError) else in_words(type(error).__name__)
 
 
 def speakable(error: Exception) -> Exception | None:

@@ -17,6 +17,16 @@ KEEP_ALIVE = 4.0
 their closing goes unanswered."""
 MAX_HEADER = 65_536
 """Bytes of one header: tokens in `X-Subject-Token` outgrow the usual 8,190."""
+FAILURES: Mapping[str, str] = {
+    "ClientConnectorError": "no connection",
+    "ClientConnectorDNSError": "no such host",
+    "ClientConnectorCertificateError": "its certificate is not trusted",
+    "ClientConnectorSSLError": "no TLS that fits is spoken there",
+    "ClientOSError": "the connection broke",
+    "ServerDisconnectedError": "the connection was closed without a reply",
+    "ConnectError": "no connection",
+}
+"""What the failures of connections mean, by the names that their clients give them."""
 ENCODINGS: Mapping[str, tuple[int, ...]] = {
     "gzip": (zlib.MAX_WBITS | 16,),
     "deflate": (zlib.MAX_WBITS, -zlib.MAX_WBITS),  # RFC 9110, 8.4.1.2: some send it without zlib's wrapping
@@ -87,6 +97,11 @@ class Body:
     def _check(self, body: bytes | bytearray) -> None:
         if len(body) > self._limit:
             raise CallUnanswered(f"the reply is over {self._limit} bytes")
+
+
+def in_words(name: str) -> str:
+    """Say what a failure of a connection means, with its name; others go by their names alone."""
+    return f"{FAILURES[name]} ({name})" if name in FAILURES else name
 
 
 def headers_of(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:

@@ -15,7 +15,7 @@ from pyreqwest.http import HeaderMap, Url
 from pyreqwest.request import RequestBuilder
 
 from worker.backends.base import Reply
-from worker.backends.wire import KEEP_ALIVE, MAX_HEADER, Body, Call, add_header
+from worker.backends.wire import KEEP_ALIVE, MAX_HEADER, Body, Call, add_header, in_words
 from worker.errors import CallUnanswered
 
 UNREADABLE = "\ufffd"
@@ -58,7 +58,7 @@ class FastWire:
                     body.add(memoryview(chunk))
                 return Reply(response.status, headers, body.whole(headers))
         except ConnectError as error:
-            raise CallUnanswered("no connection (ConnectError)") from OSError(last_cause(error))
+            raise CallUnanswered(in_words("ConnectError")) from OSError(last_cause(error))
         except RequestTimeoutError:
             raise TimeoutError from None
         except PyreqwestError as error:  # its text quotes the whole URL

@@ -20,8 +20,23 @@ LOOK_EVERY = 0.2
 
 
 async def cancellation_named(session: Session, words: Sequence[str]) -> Snapshot:
-    """Find the cancellation that an id, or a backend and its job's id, names; raises UnknownCancellation."""
-    return await (session.client.get(words[0]) if len(words) == 1 else of_job(session, *words))
+    """Find the cancellation that an id, or a backend and its job's id, names.
+
+    Raises:
+        UnknownCancellation: there is none; where the id is that of a command that was rejected, the text says so.
+
+    """
+    return await (_of_id(session, words[0]) if len(words) == 1 else of_job(session, *words))
+
+
+async def _of_id(session: Session, reference: str) -> Snapshot:
+    try:
+        return await session.client.get(reference)
+    except UnknownCancellation as unknown:
+        rejected = await rejection(session, reference)
+        if rejected is None:
+            raise
+        raise UnknownCancellation(f"command {reference} was rejected: {rejected}") from unknown
 
 
 async def of_job(session: Session, backend: str, job_id: str) -> Snapshot:

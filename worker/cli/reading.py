@@ -11,7 +11,7 @@ import typer
 
 from worker.async_client import Result
 from worker.cli.exits import Exit
-from worker.cli.naming import SEARCHED_EVENTS, job_named, of_job, rejection
+from worker.cli.naming import SEARCHED_EVENTS, cancellation_named, job_named, rejection
 from worker.cli.options import JOB_WORDS, Json, One, OnlyBackend, Timeout, duration, one_named
 from worker.cli.output import Output, jsonable
 from worker.cli.sending import wait_and_tell
@@ -77,7 +77,7 @@ def list_(
 
 async def _status(named: Sequence[str], output: Output) -> None:
     async with connected() as session:
-        seen = await (_of_id(session, named[0]) if len(named) == 1 else of_job(session, *named))
+        seen = await cancellation_named(session, named)
         result = None
         if seen.record.outcome is not None:
             result = await session.client.wait(seen.record.cancellation.id)
@@ -86,16 +86,6 @@ async def _status(named: Sequence[str], output: Output) -> None:
         output.object({**described(seen, result), "words": _grouped(told)})
     else:
         output.sheet(told)
-
-
-async def _of_id(session: Session, reference: str) -> Snapshot:
-    try:
-        return await session.client.get(reference)
-    except UnknownCancellation as unknown:
-        rejected = await rejection(session, reference)
-        if rejected is None:
-            raise
-        raise UnknownCancellation(f"command {reference} was rejected: {rejected}") from unknown
 
 
 async def _pause(session: Session, seen: Snapshot) -> str:
