@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import TypeVar
 
-from worker.backends.base import Reply, Request
+from worker.backends.base import NoReply, Reply, Request
 from worker.clock import Clock
 from worker.errors import CallUnanswered, CredentialRefused, CredentialUnavailable
-from worker.model import Answer, AnswerKind, Observation
+from worker.evidence.outage import outage
+from worker.model import Answer, AnswerKind, Observation, Source, unanswered
 from worker.remote import Backend
 
-TOO_SLOW = Answer(AnswerKind.UNANSWERED, detail="the look took longer than this worker may hold the record")
+TOO_SLOW = unanswered("the look took longer than this worker may hold the record")
 
 Said = TypeVar("Said", bound=Observation | Answer)
 
@@ -22,8 +23,8 @@ class Caller:
     def __init__(self, backend: Backend, clock: Clock, traceparent: str | None, paid: int) -> None:
         self.made = 0
         """Calls that were not charged for yet."""
-        self.unanswered = False
-        """Whether any went so: a failure of the backend."""
+        self.failed = False
+        """Whether any went so that it speaks against the backend as a whole."""
         self._backend = backend
         self._clock = clock
         self._traceparent = traceparent
@@ -35,31 +36,39 @@ class Caller:
 
     async def drive(self, exchange: Generator[Request, Reply, Said], *, look: bool = False) -> Said | Answer:
         """Make the calls of an exchange; those of a `look` end with the lease."""
+        said = await self._said(exchange, look=look)
+        self.failed |= outage(said)
+        return said
+
+    async def _said(self, exchange: Generator[Request, Reply, Said], *, look: bool) -> Said | Answer:
         request = next(exchange)
         while True:
             if look and not self.lease_lasts():
                 return TOO_SLOW
             self.made += 1
             try:
-                reply = await self._backend.calls.send(request, traceparent=self._traceparent)
-            except CallUnanswered as error:
-                self.unanswered = True
-                return Answer(AnswerKind.UNANSWERED, detail=str(error))
-            except CredentialUnavailable as error:
-                self.unanswered = True
-                return Answer(AnswerKind.BUSY, detail=str(error))
-            except CredentialRefused as error:
-                return Answer(AnswerKind.REFUSED, detail=str(error))
-            try:
-                request = exchange.send(reply)
+                request = await self._next(exchange, request)
             except StopIteration as stop:
                 said: Said = stop.value
-                self.unanswered |= isinstance(said, Answer) and said.kind is AnswerKind.UNANSWERED
                 return said
+            except NoReply as error:
+                return unanswered(str(error))
+            except CredentialUnavailable as error:
+                return Answer(AnswerKind.BUSY, Source.NOBODY, detail=str(error))
+            except CredentialRefused as error:
+                return Answer(AnswerKind.REFUSED, Source.CREDENTIAL, detail=str(error))
+
+    async def _next(self, exchange: Generator[Request, Reply, Said], request: Request) -> Request:
+        """Make one call and hand its reply, or that there was none, to the exchange; return what it asks for next."""
+        try:
+            reply = await self._backend.calls.send(request, traceparent=self._traceparent)
+        except CallUnanswered as error:
+            return exchange.throw(NoReply(str(error)))
+        return exchange.send(reply)
 
     def verdict(self, *, listed: bool) -> str:
         """Say how the backend does, in the words of `commit.lua`; `listed` is whether a list has shown the job."""
-        if self.unanswered:
+        if self.failed:
             return f"bad:{self._backend.breaker_failures}:{int(self._backend.breaker_pause * 1000)}"
         return "ok" if self.made or listed else ""
 

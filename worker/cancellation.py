@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from enum import StrEnum
 
 from msgspec import Struct, field
 
 from worker.model import Action, AnswerKind, Force, Job, JobState, Lane, Verb
 
+WHOLE = ""
+"""The key in `Orders.words` of a word about the job itself and its family."""
+
 REMOVING = (str(Action.CANCEL), str(Action.DELETE))
 """The calls that may remove a job's record; see `sent_key`."""
+
+
+class Word(Struct, frozen=True):
+    """Somebody's word that a job's remote process has stopped: whose, and when it was given."""
+
+    by: str
+    at: datetime
 
 
 class Orders(Struct, frozen=True):
@@ -24,8 +35,8 @@ class Orders(Struct, frozen=True):
     force_after: float
     give_up_at: datetime
     lane: Lane = Lane.INTERACTIVE
-    remote_stopped: str = ""
-    """Who gave the word that the remote process has stopped; empty when nobody did."""
+    words: Mapping[str, Word] = field(default_factory=dict)
+    """Who gave their word that a remote process has stopped: by a child's job id, or `WHOLE` for the whole family."""
     aborted: str = ""
     """Who withdrew the cancellation and why; empty when nobody did."""
     revision: int = 0
@@ -39,10 +50,28 @@ class Intent(Struct, frozen=True, omit_defaults=True):
     at: datetime
 
 
+class Claim(StrEnum):
+    """What an answer that may not be the backend's own says of a job, and of our right to it."""
+
+    GONE = "gone"
+    REFUSED = "refused"
+    CREDENTIAL = "credential"
+
+
+class Doubt(Struct, frozen=True, omit_defaults=True):
+    """Answers in a row that all made one claim and may not be the backend's own: since when, until when, how many."""
+
+    claim: Claim
+    since: datetime
+    last: datetime
+    times: int = 1
+
+
 class Sent(Struct, frozen=True, omit_defaults=True):
     """The history of one changing call to one job.
 
     `accepted` and `unanswered` say whether any try ended so; `last` is how the latest one did, and `last_at` when.
+    `doubt` is the row of refusals, up to the latest try, that may not be the backend's own.
     Of a force, `allowed` is what the backend said when it was sent, `probed` whether the second source had just said
     that the job's process is gone. `retry_after` is in seconds.
     """
@@ -57,6 +86,7 @@ class Sent(Struct, frozen=True, omit_defaults=True):
     probed: bool = False
     detail: str = ""
     retry_after: float | None = None
+    doubt: Doubt | None = None
 
     @property
     def effective(self) -> bool:
@@ -65,10 +95,46 @@ class Sent(Struct, frozen=True, omit_defaults=True):
 
 
 class Sight(Struct, frozen=True, omit_defaults=True):
-    """When we first saw a job in CANCELLING, and the backend's text for its time then."""
+    """When we first saw a job in CANCELLING, and the backend's text for its time then.
+
+    `not_before` is when it was certainly not there yet, None if that is not known.
+    """
 
     at: datetime
     since_text: str = ""
+    not_before: datetime | None = None
+
+
+class Reading(Struct, frozen=True, omit_defaults=True):
+    """A backend's clock beside ours at one moment; `steady` says that a later reading has moved as our time did."""
+
+    theirs: datetime
+    ours: datetime
+    steady: bool = False
+
+
+class Child(Struct, frozen=True, omit_defaults=True):
+    """A child that was seen alive: when first and last, and its end once that was seen."""
+
+    first_at: datetime
+    alive_at: datetime
+    state: JobState = JobState.UNKNOWN
+    raw: str = ""
+    ended_at: datetime | None = None
+
+    @property
+    def living(self) -> bool:
+        """Whether it has not been seen to end."""
+        return not self.state.final
+
+
+class Probed(Struct, frozen=True, omit_defaults=True):
+    """What the second source says of a job's process, in a row of equal answers."""
+
+    gone: bool
+    since: datetime
+    last: datetime
+    times: int = 1
 
 
 class End(Struct, frozen=True, omit_defaults=True):
@@ -76,16 +142,20 @@ class End(Struct, frozen=True, omit_defaults=True):
 
     state: JobState
     raw: str
-    verified: bool = True
 
 
 class Progress(Struct, frozen=True, omit_defaults=True):
     """What a cancellation has done and seen so far; only a pass writes it.
 
-    `looked_at` is when the latest look that showed something began: what came later it may not have seen; `vague_at`
-    when the first of those did that, in a row up to it, found the job gone in words not the backend's own.
+    `looked_at` is when the latest look that showed something began: what came later it may not have seen; `alive_at`
+    is that of the latest one that showed the job alive.
     `sent` is keyed by `sent_key`. `waits` counts the waits since something last changed.
     `held` keeps which reasons of a shut force gate were told. `next` says in words what comes next.
+    `worker.evidence` weighs the rest: `doubt`, answers of looks that may not be the backend's own; `closed_at`, when
+    the first of the looks in a row began that found a whole family ended; `family_at`, when its children were first
+    seen; `children`, those seen alive, the ones to be asked about first in front; `clock`; `probes`, by job id;
+    `void`, when a word was refuted, by its key in `Orders.words`. `pages` and `long` are for the next look, see
+    `model.Job`.
     """
 
     intent: Intent | None = None
@@ -95,18 +165,26 @@ class Progress(Struct, frozen=True, omit_defaults=True):
     waits: int = 0
     looked_at: datetime | None = None
     seen_alive: bool = False
+    alive_at: datetime | None = None
     state: JobState | None = None
     raw: str = ""
     end: End | None = None
     parent: bool = False
     cancelling: Mapping[str, Sight] = field(default_factory=dict)
-    probed_gone: bool = False
     overdue: bool = False
     held: tuple[str, ...] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
     note: str = ""
     next: str = ""
-    vague_at: datetime | None = None
+    doubt: Doubt | None = None
+    closed_at: datetime | None = None
+    family_at: datetime | None = None
+    children: Mapping[str, Child] = field(default_factory=dict)
+    clock: Reading | None = None
+    probes: Mapping[str, Probed] = field(default_factory=dict)
+    void: Mapping[str, datetime] = field(default_factory=dict)
+    pages: int = 0
+    long: bool = False
 
 
 def sent_key(action: Action, job_id: str) -> str:
@@ -136,4 +214,6 @@ class Cancellation(Struct, frozen=True):
         """The job as an adapter needs it."""
         sent = self.progress.sent
         removed = any(key in sent and sent[key].effective for key in REMOVING)
-        return Job(self.job_id, self.params, stop_sent=removed, parent=self.progress.parent)
+        one = self.progress
+        living = tuple(child_id for child_id, child in one.children.items() if child.living)
+        return Job(self.job_id, self.params, removed, one.parent, living, one.pages, one.long)

@@ -13,14 +13,17 @@ from msgspec.structs import replace
 from worker import plan
 from worker.cancellation import Cancellation, Sent, sent_key
 from worker.decision import Decision, Finish, Hold, Send, Wait
+from worker.evidence.doubt import ask_again, refuses
+from worker.evidence.effect import forced
+from worker.evidence.ending import unproven
 from worker.gate import candidates, gate
 from worker.model import Action, Answer, AnswerKind, Evidence, JobState, Observation, Outcome, Policy, Verb
 from worker.outcome import ended
 
 LONGEST_BLIND = 300.0
 """Seconds, or `poll.max` where that is more, for which a backend's `Retry-After` keeps us from the next look."""
-VAGUE_APART = 1.0
-"""Seconds, or `poll.first` where that is more, between two looks that find a job gone in words not the API's own."""
+MOST_PROBED = 20
+"""Jobs of one family about which the second source is asked after a look."""
 FORCE_DUE = "the force step is due at "
 """Stands before the time of a force step that is still ahead, in the `why` of a wait."""
 
@@ -48,14 +51,13 @@ def decide(cancellation: Cancellation, seen: Observation | Answer | None, policy
         return Finish(Outcome.ABORTED, Evidence.NONE, f"withdrawn by {cancellation.orders.aborted}")
     if isinstance(seen, Answer):
         return _unseen(cancellation, seen, policy, now)
-    doubtful = seen is not None and seen.vague and not _twice(cancellation, policy)
-    if seen is not None and seen.final and not doubtful:
+    lacks = unproven(cancellation, seen, policy, now) if seen is not None and seen.final else None
+    if seen is not None and seen.final and lacks is None:
         return _after_the_end(cancellation, seen, policy, now)
     if now >= cancellation.orders.give_up_at:
-        return _given_up(cancellation)
-    if doubtful:
-        why = "look again: that the job is gone was not said in the backend's own words"
-        return _wait(cancellation, policy, now, now + _apart(policy), why)
+        return _given_up(cancellation, seen, policy)
+    if lacks is not None:
+        return _wait(cancellation, policy, now, lacks.until, lacks.why)
     if seen is None:
         return Send(Action.CANCEL, cancellation.job_id)
     return _alive(cancellation, seen, policy, now)
@@ -66,29 +68,31 @@ def after_answer(
 ) -> Finish | Wait:
     """Decide how to go on once a changing call was answered, or was not.
 
-    A refusal ends the cancellation. What an answer leaves open a look must tell: at once where nothing
-    can have happened, after `poll.first` where something may have.
+    A refusal that counts ends the cancellation. What an answer leaves open a look must tell: at once where nothing
+    can have happened, after `poll.first` where something may have, and never before a backend's `Retry-After`.
     """
-    if answer.kind is AnswerKind.REFUSED:
+    sent = cancellation.progress.sent[sent_key(send.action, send.job_id)]
+    if refuses(answer, sent.doubt, policy):
         return refused(answer.detail)
     if answer.before is not None and answer.before.final and cancellation.orders.verb is Verb.CANCEL:
-        return ended(_unsent(cancellation, send), answer.before, policy, now)
+        return ended(_unsent(cancellation, send), answer.before, policy)
+    asked_for = now + _asked_for(answer, policy)
     if answer.kind in {AnswerKind.REJECTED, AnswerKind.NOT_FOUND}:
-        return Wait(now, f"look why the {send.action} was not taken")
-    if answer.kind is AnswerKind.BUSY:
-        sent = cancellation.progress.sent[sent_key(send.action, send.job_id)]
-        return _wait(
-            cancellation, policy, now, now + plan.pause(cancellation, policy, sent), f"try the {send.action} again"
-        )
+        return _wait(cancellation, policy, now, asked_for, f"look why the {send.action} was not taken")
+    if answer.kind in {AnswerKind.BUSY, AnswerKind.REFUSED}:
+        again = now + plan.pause(cancellation, policy, sent)
+        if sent.doubt is not None:
+            again = max(asked_for, ask_again(sent.doubt, policy, now, again - now))
+        return _wait(cancellation, policy, now, again, f"try the {send.action} again")
     if send.job_id != cancellation.job_id:
-        return Wait(now, "look for other children that are stuck")
-    return _wait(
-        cancellation,
-        policy,
-        now,
-        now + plan.first_look(cancellation, policy, now),
-        f"look what the {send.action} has done",
-    )
+        return _wait(cancellation, policy, now, asked_for, "look for other children that are stuck")
+    until = max(asked_for, now + plan.first_look(cancellation, policy, now))
+    return _wait(cancellation, policy, now, until, f"look what the {send.action} has done")
+
+
+def _asked_for(answer: Answer, policy: Policy) -> timedelta:
+    """Return for how long a backend's `Retry-After` keeps us from the next look."""
+    return timedelta(seconds=min(answer.retry_after or 0.0, max(policy.poll.max, LONGEST_BLIND)))
 
 
 def _unsent(cancellation: Cancellation, send: Send) -> Cancellation:
@@ -111,42 +115,41 @@ def overdue(cancellation: Cancellation, policy: Policy, now: datetime) -> bool:
     return not cancellation.progress.overdue and now >= _warn_at(cancellation, policy)
 
 
-def to_probe(cancellation: Cancellation, seen: Observation, policy: Policy, now: datetime) -> str:
-    """Name the first job whose force gate only the second source keeps shut; empty if there is none."""
-    if not policy.probes or seen.final:
-        return ""
+def to_probe(cancellation: Cancellation, seen: Observation, policy: Policy, now: datetime) -> tuple[str, ...]:
+    """Name the jobs about whose processes the second source is to be asked after this look.
+
+    While a job is stuck: the first one whose force gate only that keeps shut. At the end: those that were forced, and
+    a job of a kind without a force step, whose end nothing else confirms.
+    """
+    if not policy.probes:
+        return ()
+    if seen.final or (seen.provisional and now >= cancellation.orders.give_up_at):
+        stopped = tuple(forced(cancellation)) or (() if policy.steps.force else (cancellation.job_id,))
+        return stopped[:MOST_PROBED]
     gates = (gate(cancellation, member, policy, now) for member in candidates(cancellation, seen, policy))
-    return next((one.job_id for one in gates if one.shut == ("remote_stopped",)), "")
-
-
-def _twice(cancellation: Cancellation, policy: Policy) -> bool:
-    """Whether a job was vaguely gone in two looks, and in all between them: a gateway may have answered one."""
-    first, last = cancellation.progress.vague_at, cancellation.progress.looked_at
-    return first is not None and last is not None and last - first >= _apart(policy)
-
-
-def _apart(policy: Policy) -> timedelta:
-    return max(timedelta(seconds=VAGUE_APART), plan.first(policy))
+    return tuple(one.job_id for one in gates if one.shut == ("remote_stopped",))[:1]
 
 
 def _unseen(cancellation: Cancellation, answer: Answer, policy: Policy, now: datetime) -> Decision:
-    """Nothing was seen: a backend that will not show the job refuses, all else is tried again."""
-    if answer.kind is AnswerKind.REFUSED:
+    """Nothing was seen: a backend that will not show the job refuses, unless it has taken a call of ours before."""
+    doubt = cancellation.progress.doubt
+    if refuses(answer, doubt, policy) and not any(sent.accepted for sent in cancellation.progress.sent.values()):
         return refused(answer.detail)
     if now >= cancellation.orders.give_up_at:
-        return _given_up(cancellation)
-    delay = plan.back_off(cancellation, policy, max(0, cancellation.progress.failed_looks - 1))
-    if answer.retry_after is not None:
-        delay = max(delay, timedelta(seconds=min(answer.retry_after, max(policy.poll.max, LONGEST_BLIND))))
-    return _wait(cancellation, policy, now, now + delay, "look again, the last look showed nothing")
+        return _given_up(cancellation, None, policy)
+    again = now + plan.back_off(cancellation, policy, max(0, cancellation.progress.failed_looks - 1))
+    if doubt is not None and answer.kind is AnswerKind.REFUSED:
+        again = ask_again(doubt, policy, now, again - now)
+    again = max(again, now + _asked_for(answer, policy))
+    return _wait(cancellation, policy, now, again, "look again, the last look showed nothing")
 
 
 def _after_the_end(cancellation: Cancellation, seen: Observation, policy: Policy, now: datetime) -> Decision:
     """The job can run no more; a delete still has to remove its record."""
     if cancellation.orders.verb is Verb.CANCEL or seen.state is JobState.GONE:
-        return ended(cancellation, seen, policy, now)
+        return ended(cancellation, seen, policy)
     if now >= cancellation.orders.give_up_at:
-        return _given_up(cancellation)
+        return _given_up(cancellation, seen, policy)
     if seen.undeletable:
         return refused(seen.undeletable)
     return _send_or_wait(cancellation, Action.DELETE, policy, now)
@@ -157,11 +160,14 @@ def _alive(cancellation: Cancellation, seen: Observation, policy: Policy, now: d
     deleting = cancellation.orders.verb is Verb.DELETE
     if deleting and seen.undeletable:
         return refused(seen.undeletable)
+    if policy.steps.cancel_removes and seen.state is not JobState.ACTIVE:
+        why = "look again: a stop would remove the record, and nothing shows that the job runs"
+        return _wait(cancellation, policy, now, now + plan.next_look(cancellation, policy, now), why)
     taken = _taken(cancellation)
     if deleting and policy.steps.delete_stops and not (taken and policy.steps.cancel_removes):
         return _send_or_wait(cancellation, Action.DELETE, policy, now)
     asked = Action.CANCEL in cancellation.progress.sent
-    if taken or (asked and (seen.state is JobState.CANCELLING or seen.state.final)):
+    if taken or (asked and (seen.state is JobState.CANCELLING or seen.ended)):
         return _force_or_wait(cancellation, seen, policy, now)
     return _send_or_wait(cancellation, Action.CANCEL, policy, now)
 
@@ -216,12 +222,20 @@ def _same_call(cancellation: Cancellation, policy: Policy) -> Sent | None:
     return sent if policy.steps.cancel_removes and sent is not None and not sent.accepted else None
 
 
-def _given_up(cancellation: Cancellation) -> Finish:
-    """The time is over and the job is not confirmed stopped; the last answer is told as it was."""
+def _given_up(cancellation: Cancellation, seen: Observation | None, policy: Policy) -> Finish:
+    """The time is over and the job is not confirmed stopped; the last answers are told as they were.
+
+    An end that the backend may take back is all that is left to tell of a job that shows one.
+    """
+    if seen is not None and seen.provisional and cancellation.orders.verb is Verb.CANCEL:
+        return ended(cancellation, seen, policy)
     progress = cancellation.progress
     last = f"last seen {progress.raw!r}" if progress.raw else "the job was never seen"
-    asked = "" if progress.sent else "nothing was sent"
-    return Finish(Outcome.TIMED_OUT, Evidence.NONE, "; ".join(part for part in (last, asked, progress.note) if part))
+    calls = progress.sent.items()
+    asked = [f"the {key.partition(':')[0]} was answered: {sent.detail}" for key, sent in calls if sent.detail]
+    unasked = [] if progress.sent else ["nothing was sent"]
+    parts = (last, *asked, *unasked, progress.note)
+    return Finish(Outcome.TIMED_OUT, Evidence.NONE, "; ".join(part for part in parts if part))
 
 
 def matters(cancellation: Cancellation, policy: Policy) -> datetime:

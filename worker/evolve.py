@@ -12,13 +12,16 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from worker.cancellation import Cancellation, End, Intent, Sent, Sight, sent_key
+from worker.cancellation import Cancellation, End, Intent, Probed, Sent, Sight, sent_key
 from worker.decision import Send
-from worker.model import Action, Answer, AnswerKind, Job, JobState, Observation
+from worker.evidence import clock, doubt, family, words
+from worker.model import Action, Answer, AnswerKind, Job, JobState, Observation, Policy, unanswered
 
+ALIVE = frozenset({JobState.ACTIVE, JobState.CANCELLING})
+"""The states that show a job alive: a word that we do not know shows neither that it runs nor that it has ended."""
 NOTE_LIMIT = 300
 FACTS_LIMIT = 512
-UNANSWERED = Answer(AnswerKind.UNANSWERED, detail="the worker stopped between the intent and the answer")
+UNANSWERED = unanswered("the worker stopped between the intent and the answer")
 
 
 def progress(cancellation: Cancellation, **changes: Any) -> Cancellation:
@@ -31,7 +34,7 @@ def intended(cancellation: Cancellation, send: Send, now: datetime) -> Cancellat
     return progress(cancellation, intent=Intent(send.action, send.job_id, now))
 
 
-def answered(cancellation: Cancellation, send: Send, answer: Answer, now: datetime) -> Cancellation:
+def answered(cancellation: Cancellation, send: Send, answer: Answer, policy: Policy, now: datetime) -> Cancellation:
     """Take in the answer to the intended call, or that there was none.
 
     A snapshot that shows the job ended before the call proves that the call changed nothing.
@@ -40,58 +43,92 @@ def answered(cancellation: Cancellation, send: Send, answer: Answer, now: dateti
     kind = AnswerKind.REJECTED if answer.before is not None and answer.before.final else answer.kind
     earlier = cancellation.progress.sent.get(key)
     intent = cancellation.progress.intent
+    begun = intent.at if intent else now
     sent = Sent(
-        first_at=earlier.first_at if earlier else intent.at if intent else now,
+        first_at=earlier.first_at if earlier else begun,
         last_at=now,
         last=kind,
         count=earlier.count + 1 if earlier else 1,
         accepted=kind is AnswerKind.ACCEPTED or bool(earlier and earlier.accepted),
         unanswered=kind is AnswerKind.UNANSWERED or bool(earlier and earlier.unanswered),
         allowed=send.allowed,
-        probed=send.action is Action.FORCE and cancellation.progress.probed_gone,
+        probed=send.action is Action.FORCE and words.proven_gone(cancellation, send.job_id, policy),
         detail=answer.detail[:NOTE_LIMIT] if kind is not AnswerKind.ACCEPTED else "",
         retry_after=answer.retry_after,
+        doubt=doubt.continued(earlier.doubt if earlier else None, answer, now),
     )
-    return progress(cancellation, intent=None, sent={**cancellation.progress.sent, key: sent}, waits=0)
+    return progress(
+        cancellation,
+        intent=None,
+        sent={**cancellation.progress.sent, key: sent},
+        waits=0,
+        clock=clock.read(cancellation.progress.clock, answer.clock, begun, now, policy.clock_speed),
+    )
 
 
-def recovered(cancellation: Cancellation) -> tuple[Cancellation, Send] | None:
+def recovered(cancellation: Cancellation, policy: Policy) -> tuple[Cancellation, Send] | None:
     """Turn an intent that a dead worker left open into an unanswered call, or return None if there is none."""
     intent = cancellation.progress.intent
     if intent is None:
         return None
     send = Send(intent.action, intent.job_id)
-    return answered(cancellation, send, UNANSWERED, intent.at), send
+    return answered(cancellation, send, UNANSWERED, policy, intent.at), send
 
 
 def observed(
-    cancellation: Cancellation, seen: Observation, now: datetime, looks: int = 0, asked: datetime | None = None
+    cancellation: Cancellation,
+    seen: Observation,
+    policy: Policy,
+    now: datetime,
+    looks: int = 0,
+    asked: datetime | None = None,
 ) -> Cancellation:
     """Take in what so many looks, or a snapshot in an answer, has shown; `asked` is when the look began."""
-    seen = named(seen, cancellation.job_id)
+    asked = asked or now
+    seen = family.whole(cancellation, seen)
     before = cancellation.progress
     raw = seen.raw[:NOTE_LIMIT]
+    alive = any(member.state in ALIVE for member in seen.family)
+    has_children = before.parent or seen.parent or bool(seen.children)
+    refuted = words.refuted(cancellation, seen, asked)
     return progress(
         cancellation,
         looks=before.looks + looks,
-        looked_at=asked or now,
-        vague_at=before.vague_at or asked or now if seen.vague else None,
+        looked_at=asked,
         failed_looks=0,
         waits=before.waits if raw == before.raw else 0,
         state=seen.state,
         raw=raw,
-        seen_alive=before.seen_alive or not seen.final,
-        parent=before.parent or seen.parent,
-        end=End(seen.state, seen.raw, _verified(seen)) if _ended_with_record(seen) else before.end,
-        cancelling=_sights(before.cancelling, seen, now),
+        seen_alive=before.seen_alive or alive,
+        alive_at=asked if alive else before.alive_at,
+        parent=has_children,
+        end=End(seen.state, seen.raw) if seen.final and seen.state is not JobState.GONE else before.end,
+        cancelling=_sights(cancellation, seen, now),
         facts=_facts(before.facts, seen.facts),
-        note=seen.detail[:NOTE_LIMIT],
+        note=_note(seen)[:NOTE_LIMIT],
+        doubt=doubt.continued(before.doubt, seen, asked),
+        closed_at=(before.closed_at or asked) if has_children and seen.final else None,
+        family_at=before.family_at or (asked if has_children and seen.unlisted is None else None),
+        children=family.remembered(before.children, seen, asked),
+        clock=clock.read(before.clock, seen.clock, asked, now, policy.clock_speed),
+        probes=_still_gone(cancellation, seen, asked),
+        void={**before.void, **dict.fromkeys(refuted, asked)} if refuted else before.void,
+        pages=seen.pages,
+        long=seen.long,
     )
 
 
-def named(seen: Observation, job_id: str) -> Observation:
-    """Return an observation that says whose it is; an adapter may leave that out for the job itself."""
-    return seen if seen.job_id else replace(seen, job_id=job_id)
+def _note(seen: Observation) -> str:
+    unlisted = seen.unlisted.detail if seen.unlisted is not None else ""
+    return "; ".join(part for part in (seen.detail, unlisted) if part)
+
+
+def probed(cancellation: Cancellation, job_id: str, gone: bool | None) -> Cancellation:  # noqa: FBT001 - the source's own answer
+    """Take in what the second source says of a job's process in the latest look, None where it can't tell."""
+    at = cancellation.progress.looked_at
+    if at is None:
+        return cancellation
+    return progress(cancellation, probes=words.probed(cancellation.progress.probes, job_id, gone, at))
 
 
 def child_job(parent: Job, job_id: str) -> Job:
@@ -104,10 +141,16 @@ def looked(cancellation: Cancellation) -> Cancellation:
     return progress(cancellation, looks=cancellation.progress.looks + 1)
 
 
-def look_failed(cancellation: Cancellation, answer: Answer) -> Cancellation:
+def look_failed(cancellation: Cancellation, answer: Answer, now: datetime) -> Cancellation:
     """Take in that a look showed nothing."""
+    before = cancellation.progress
     detail = f"the last look failed: {answer.detail or answer.kind}"[:NOTE_LIMIT]
-    return progress(cancellation, failed_looks=cancellation.progress.failed_looks + 1, note=detail)
+    return progress(
+        cancellation,
+        failed_looks=before.failed_looks + 1,
+        note=detail,
+        doubt=doubt.continued(before.doubt, answer, now),
+    )
 
 
 def waiting(cancellation: Cancellation, why: str) -> Cancellation:
@@ -115,27 +158,34 @@ def waiting(cancellation: Cancellation, why: str) -> Cancellation:
     return progress(cancellation, waits=cancellation.progress.waits + 1, next=why)
 
 
-def _verified(seen: Observation) -> bool:
-    return all(member.verified for member in seen.family)
-
-
-def _ended_with_record(seen: Observation) -> bool:
-    return seen.final and seen.state is not JobState.GONE
-
-
-def _sights(before: Mapping[str, Sight], seen: Observation, now: datetime) -> Mapping[str, Sight]:
+def _sights(cancellation: Cancellation, seen: Observation, now: datetime) -> Mapping[str, Sight]:
     """Keep the first sight of each job in CANCELLING; a moved backend time starts it again."""
+    before = cancellation.progress.cancelling
     return {
-        member.job_id: _sight(before.get(member.job_id), member, now)
+        member.job_id: _sight(cancellation, member, now)
         for member in seen.family
         if member.state is JobState.CANCELLING
+    } | {
+        member.job_id: before[member.job_id]
+        for member in seen.children
+        if member.state is JobState.UNKNOWN and member.job_id in before
     }
 
 
-def _sight(before: Sight | None, member: Observation, now: datetime) -> Sight:
+def _sight(cancellation: Cancellation, member: Observation, now: datetime) -> Sight:
+    before = cancellation.progress.cancelling.get(member.job_id)
     if before is not None and before.since_text == member.since_text:
         return before
-    return Sight(now, member.since_text)
+    return Sight(now, member.since_text, clock.not_before(cancellation, member.job_id))
+
+
+def _still_gone(cancellation: Cancellation, seen: Observation, asked: datetime) -> Mapping[str, Probed]:
+    """Forget what the second source said of jobs that show a sign of life."""
+    probes = cancellation.progress.probes
+    if not probes:
+        return probes
+    alive = {member.job_id for member in seen.family if words.sign_of_life(cancellation, member, asked)}
+    return {job_id: said for job_id, said in probes.items() if job_id not in alive}
 
 
 def _facts(before: Mapping[str, str], new: Mapping[str, str]) -> Mapping[str, str]:

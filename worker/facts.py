@@ -10,6 +10,8 @@ from msgspec import Struct, field
 
 from worker.cancellation import Cancellation
 from worker.decision import Finish, Gate, Send
+from worker.evidence.effect import ended_before
+from worker.evidence.words import Refuted, word_for
 from worker.evolve import actions
 from worker.model import Action, Answer, AnswerKind, JobState, Observation, Outcome, Policy
 
@@ -71,7 +73,13 @@ def overdue(cancellation: Cancellation, policy: Policy) -> Fact:
     )
 
 
-def finished(cancellation: Cancellation, finish: Finish, seen: Observation | None) -> Fact:
+def void(one: Refuted) -> Fact:
+    """Tell that somebody's word no longer counts, and why."""
+    data = {"attested_by": one.word.by, "child": one.child or None, "detail": one.why}
+    return Fact("attestation_void", data)
+
+
+def finished(cancellation: Cancellation, finish: Finish, seen: Observation | None, policy: Policy) -> Fact:
     """Tell the end, with all that stands behind it."""
     progress = cancellation.progress
     return Fact(
@@ -85,8 +93,8 @@ def finished(cancellation: Cancellation, finish: Finish, seen: Observation | Non
             "detail": finish.detail,
             "calls": actions(cancellation),
             "backend_facts": dict(progress.facts),
-            "children": _children(cancellation, finish, seen),
-            "attested_by": cancellation.orders.remote_stopped or None,
+            "children": _children(cancellation, finish, seen, policy),
+            "attested_by": _attested_by(cancellation),
             "accepted_at": text(cancellation.accepted_at),
             **_first_sent(cancellation),
         },
@@ -118,15 +126,24 @@ def _first_sent(cancellation: Cancellation) -> Mapping[str, str | None]:
     return {f"{action}_sent_at": text(first.get(action)) for action in CHANGING}
 
 
-def _children(cancellation: Cancellation, finish: Finish, seen: Observation | None) -> list[dict[str, object]]:
+def _attested_by(cancellation: Cancellation) -> str | None:
+    """Tell whose word holds, about the job itself or else about a child of it."""
+    about = (cancellation.job_id, *cancellation.orders.words)
+    return next((word.by for job_id in about if (word := word_for(cancellation, job_id))), None)
+
+
+def _children(
+    cancellation: Cancellation, finish: Finish, seen: Observation | None, policy: Policy
+) -> list[dict[str, object]]:
     if seen is None:
         return []
-    return [_child(cancellation, finish, child) for child in seen.children[:CHILDREN_LIMIT]]
+    return [_child(cancellation, finish, child, policy) for child in seen.children[:CHILDREN_LIMIT]]
 
 
-def _child(cancellation: Cancellation, finish: Finish, child: Observation) -> dict[str, object]:
-    if finish.outcome is Outcome.ALREADY_FINISHED and child.final:
-        return {"job_id": child.job_id, "outcome": str(finish.outcome), "raw_state": child.raw}
+def _child(cancellation: Cancellation, finish: Finish, child: Observation, policy: Policy) -> dict[str, object]:
+    before = finish.outcome is Outcome.ALREADY_FINISHED or ended_before(cancellation, child, policy)
+    if before and child.final:
+        return {"job_id": child.job_id, "outcome": str(Outcome.ALREADY_FINISHED), "raw_state": child.raw}
     by_force = cancellation.progress.sent.get(f"{Action.FORCE}:{child.job_id}")
     outcome = CHILD_OUTCOMES.get(child.state, "open")
     if outcome == "cancelled" and by_force is not None and by_force.effective:

@@ -8,24 +8,28 @@ in the configuration changes nothing about what the backend itself will allow.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from worker import plan
-from worker.cancellation import Cancellation, Sent, sent_key
+from worker.cancellation import Cancellation, sent_key
 from worker.decision import Condition, Gate
+from worker.evidence.clock import cancelling_for
+from worker.evidence.words import proven_gone, word_for
 from worker.model import Action, AnswerKind, Force, JobState, Observation, Policy
 
 
 def candidates(cancellation: Cancellation, seen: Observation, policy: Policy) -> tuple[Observation, ...]:
     """Return the jobs whose force step is still ahead: stuck children first, else the job itself.
 
-    A parent follows its children, so it is none while a child lives. What was forced with an
+    A parent follows its children, so it is none while a child lives, or may live unseen. What was forced with an
     accepted answer is never forced again.
     """
     if not policy.steps.force:
         return ()
     alive = tuple(child for child in seen.children if not child.final)
-    stuck = (member for member in alive or (seen,) if member.state is JobState.CANCELLING)
+    members = alive if alive or seen.unlisted is not None else (seen,)
+    stuck = (member for member in members if member.state is JobState.CANCELLING)
     return tuple(member for member in stuck if not _forced(cancellation, member))
 
 
@@ -38,26 +42,22 @@ def gate(cancellation: Cancellation, member: Observation, policy: Policy, now: d
         wait=max(0.0, wait),
         conditions=(
             Condition("in_cancelling", met=True, evidence=f"seen in {member.raw}"),
-            Condition("time_over", wait <= 0, _time_evidence(cancellation, member, policy)),
-            Condition("asynchronous", member.asynchronous, _says("that it is asynchronous", member.asynchronous)),
-            Condition("backend_allows", member.force_allowed, _says("that a force is allowed", member.force_allowed)),
+            Condition("time_over", wait <= 0, _time_evidence(cancellation, member, policy, now)),
+            _said(member, "asynchronous", "that it is asynchronous"),
+            _said(member, "force_allowed", "that a force is allowed"),
             Condition("policy_allows", force is not Force.NEVER, f'force = "{force}"'),
-            _proof(cancellation, force, policy),
+            _proof(cancellation, member, force, policy),
         ),
     )
 
 
 def waited(cancellation: Cancellation, member: Observation, policy: Policy, now: datetime) -> float:
-    """Return how many seconds of `force_after` are left, on the backend's own clock where it shows one.
+    """Return how many seconds of `force_after` are left, on the backend's own clock where it shows one that counts.
 
-    Two hosts' wall clocks are never compared: the backend's state change time is set against its
-    own `Date`. Without both, the wait counts on Redis's clock from our first sight of CANCELLING.
+    Two hosts' wall clocks are never compared: the backend's state change time is set against its own `Date`. Else
+    the wait counts on Redis's clock from our first sight of CANCELLING.
     """
-    needed = force_after(cancellation, policy)
-    if member.since is not None and member.clock is not None:
-        return needed - (member.clock - member.since).total_seconds()
-    sight = cancellation.progress.cancelling.get(member.job_id)
-    return needed - (now - sight.at).total_seconds() if sight else needed
+    return force_after(cancellation, policy) - cancelling_for(cancellation, member, policy, now)[0]
 
 
 def refused_wait(cancellation: Cancellation, member: Observation, policy: Policy, now: datetime) -> float:
@@ -68,7 +68,7 @@ def refused_wait(cancellation: Cancellation, member: Observation, policy: Policy
     sent = cancellation.progress.sent.get(sent_key(Action.FORCE, member.job_id))
     if sent is None:
         return 0.0
-    if sent.last in {AnswerKind.UNANSWERED, AnswerKind.BUSY}:
+    if sent.last in {AnswerKind.UNANSWERED, AnswerKind.BUSY, AnswerKind.REFUSED}:
         pause = plan.pause(cancellation, policy, sent).total_seconds()
     elif member.force_allowed and sent.allowed is not True:
         pause = 0.0
@@ -83,39 +83,46 @@ def force_after(cancellation: Cancellation, policy: Policy) -> float:
     return max(cancellation.orders.force_after, policy.force_after)
 
 
-def forced(cancellation: Cancellation) -> tuple[Sent, ...]:
-    """Return the force calls that may have had an effect."""
-    return tuple(
-        sent
-        for key, sent in cancellation.progress.sent.items()
-        if key.startswith(f"{Action.FORCE}:") and sent.effective
-    )
-
-
 def _forced(cancellation: Cancellation, member: Observation) -> bool:
     sent = cancellation.progress.sent.get(sent_key(Action.FORCE, member.job_id))
     return sent is not None and sent.accepted
 
 
-def _proof(cancellation: Cancellation, force: Force, policy: Policy) -> Condition:
+def _proof(cancellation: Cancellation, member: Observation, force: Force, policy: Policy) -> Condition:
     """Somebody must know that the remote process is gone, unless the policy does not ask for it."""
-    if cancellation.progress.probed_gone:
+    if policy.probes and proven_gone(cancellation, member.job_id, policy):
         return Condition("remote_stopped", met=True, evidence="the remote probe says that it is gone")
-    if cancellation.orders.remote_stopped:
-        return Condition("remote_stopped", met=True, evidence=f"attested by {cancellation.orders.remote_stopped}")
+    word = word_for(cancellation, member.job_id)
+    if word is not None:
+        return Condition("remote_stopped", met=True, evidence=f"attested by {word.by}")
     if force is Force.AUTO:
         return Condition("remote_stopped", met=None, evidence='not asked for by force = "auto"')
-    missing = "nobody has given their word" + (", and the remote probe does not say so" if policy.probes else "")
-    return Condition("remote_stopped", met=False, evidence=missing)
+    return Condition("remote_stopped", met=False, evidence=_no_proof(cancellation, policy))
 
 
-def _time_evidence(cancellation: Cancellation, member: Observation, policy: Policy) -> str:
+def _no_proof(cancellation: Cancellation, policy: Policy) -> str:
+    given = cancellation.orders.words and "the word that was given does not hold: it is not about this job, or refuted"
+    probe = ", and the remote probe does not say so" if policy.probes else ""
+    return (given or "nobody has given their word") + probe
+
+
+def _time_evidence(cancellation: Cancellation, member: Observation, policy: Policy, now: datetime) -> str:
+    spent, on_its_clock = cancelling_for(cancellation, member, policy, now)
     needed = f"{force_after(cancellation, policy):g} s"
-    if member.since is not None and member.clock is not None:
-        spent = (member.clock - member.since).total_seconds()
+    if on_its_clock:
         return f"{spent:g} s of {needed} since {member.since_text} on the backend's own clock"
     return f"{needed} since our first sight of {member.raw}, on Redis's clock"
 
 
-def _says(what: str, said: bool | None) -> str:  # noqa: FBT001 - it is the value that is told
-    return f"the backend does not say {what}" if said is None else f"the backend says {what}: {'yes' if said else 'no'}"
+NAMES: Mapping[str, str] = {"asynchronous": "asynchronous", "force_allowed": "backend_allows"}
+"""The conditions that a backend's own words decide, by the field of an observation."""
+
+
+def _said(member: Observation, field: str, what: str) -> Condition:
+    """Judge what the backend says: silence shuts no gate, what can't be read does."""
+    if field in member.unreadable:
+        return Condition(NAMES[field], met=False, evidence=f"what the backend says of it can't be read: {what}")
+    said: bool | None = getattr(member, field)
+    if said is None:
+        return Condition(NAMES[field], met=None, evidence=f"the backend does not say {what}")
+    return Condition(NAMES[field], met=said, evidence=f"the backend says {what}: {'yes' if said else 'no'}")

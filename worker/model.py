@@ -114,34 +114,54 @@ class AnswerKind(StrEnum):
     """The backend will not: no right, not supported, protected."""
 
 
+class Source(StrEnum):
+    """Whose words a reply holds, as far as it shows. An adapter states it, `worker.evidence` weighs it."""
+
+    OWN = "own"
+    """The API's own words, about this very job."""
+    UNSURE = "unsure"
+    """A gateway, a proxy or a stale replica could have said the same."""
+    CREDENTIAL = "credential"
+    """It is about our credential and says nothing of the job."""
+    NOBODY = "nobody"
+    """There was no reply, or none that can be used."""
+
+
 class Job(Struct, frozen=True):
     """The remote thing, as far as a call needs it.
 
-    `stop_sent` says whether a call of ours may have removed the job's record, `parent` whether an
-    earlier look has shown that it may have children.
+    `stop_sent` says whether a call of ours may have removed the job's record. The rest is what earlier looks have
+    shown: `parent`, that it may have children; `living`, the children that have not been seen to end, those to be asked
+    about first in front; `pages` and `long`, see `Observation`.
     """
 
     id: str
     params: Mapping[str, str] = field(default_factory=dict)
     stop_sent: bool = False
     parent: bool = False
+    living: tuple[str, ...] = ()
+    pages: int = 0
+    long: bool = False
 
 
 class Observation(Struct, frozen=True):
-    """A backend's answer about a job, normalised, with the raw word kept.
+    """A backend's answer about a job, normalised, with the raw word kept: facts, of which others decide what to believe.
 
-    `since` and `ended_at` are the backend's own times and `clock` its `Date`: they may be
-    compared with each other, never with a clock of ours. A time without a zone is None here.
-    `since_text` is the backend's text for `since`, which also tells when a naive time moved.
-    `asynchronous` and `force_allowed` are what the backend says about a force, None when silent.
-    `verified` is false where the backend's final state does not prove that the work stopped.
-    `vague` is true of a job that is gone by an answer which may not be the API's own, such as a gateway's 404.
-    `undeletable` says why the record can't be deleted, empty when it can. `parent` says that the
-    job may have children, also where none was found.
+    `source` says whose words they are. `since` and `ended_at` are the backend's own times and `clock` its `Date`:
+    they may be compared with each other, never with a clock of ours. A time without a zone is None here.
+    `since_text` is the backend's text for `since`, which also shows when a naive time moved.
+    `asynchronous` and `force_allowed` are what the backend says about a force, None when silent; `unreadable` names
+    those of the two that hold something else than yes or no.
+    `provisional` is true of an end that the backend itself may take back. `undeletable` says why the record can't be
+    deleted, empty when it can.
+    Of a family: `parent` says that the job may have children, also where none was found; `unlisted` why the children
+    could not all be seen. `pages` is how many leading pages of their list need not be read again, `long` that their
+    history is too long to be read whole: the next look gets both back.
     """
 
     state: JobState
     raw: str
+    source: Source
     job_id: str = ""
     since: datetime | None = None
     since_text: str = ""
@@ -149,18 +169,26 @@ class Observation(Struct, frozen=True):
     ended_at: datetime | None = None
     asynchronous: bool | None = None
     force_allowed: bool | None = None
-    verified: bool = True
+    unreadable: frozenset[str] = frozenset()
+    provisional: bool = False
     undeletable: str = ""
     detail: str = ""
     facts: Mapping[str, str] = field(default_factory=dict)
     parent: bool = False
-    vague: bool = False
     children: tuple[Observation, ...] = ()
+    unlisted: Answer | None = None
+    pages: int = 0
+    long: bool = False
+
+    @property
+    def ended(self) -> bool:
+        """Whether the job itself, whatever its children do, can run no more."""
+        return self.state.final and not self.provisional
 
     @property
     def final(self) -> bool:
         """Whether the job and every child of it can run no more."""
-        return self.state.final and all(child.final for child in self.children)
+        return self.ended and self.unlisted is None and all(child.final for child in self.children)
 
     @property
     def family(self) -> tuple[Observation, ...]:
@@ -171,16 +199,23 @@ class Observation(Struct, frozen=True):
 class Answer(Struct, frozen=True):
     """What a backend said to a changing call, or why a look showed nothing.
 
-    `before` is a snapshot of the job from before the call, where the backend's answer holds one.
-    `retry_after` is in seconds.
+    `source` says whose words they are. `before` is a snapshot of the job from before the call, where the backend's
+    answer holds one. `retry_after` is in seconds, `clock` is the reply's `Date`.
     """
 
     kind: AnswerKind
+    source: Source
     status: int | None = None
     code: str = ""
     detail: str = ""
     retry_after: float | None = None
     before: Observation | None = None
+    clock: datetime | None = None
+
+
+def unanswered(detail: str, status: int | None = None) -> Answer:
+    """Return the answer of a call of which nobody knows what it has done."""
+    return Answer(AnswerKind.UNANSWERED, Source.NOBODY, status, detail=detail)
 
 
 class Poll(Struct, frozen=True):
@@ -198,17 +233,22 @@ class Steps(Struct, frozen=True):
     `cancel_removes`: its only stop takes the record away too, so a vanished job is a cancelled one.
     `delete_stops`: its delete may be sent to a running job, and stops it.
     `force`: it has a force step.
+    `gone_means_stopped`: its own delete never takes the record of a job that runs.
     """
 
     look_before_cancel: bool
     cancel_removes: bool = False
     delete_stops: bool = False
     force: bool = False
+    gone_means_stopped: bool = True
 
 
 class Policy(Struct, frozen=True):
     """What a backend's configuration allows; all times in seconds.
 
+    `believe_after` is how long an answer that may not be the backend's own must last until it is believed,
+    `appears_within` how long after its command a job that the backend does not know may still appear.
+    `clock_speed` is how many seconds the backend's clock moves in one of ours: 1 but for a simulator.
     `usual` is what was learned of when its jobs stop, see `worker.plan`.
     """
 
@@ -220,5 +260,8 @@ class Policy(Struct, frozen=True):
     poll: Poll = Poll()
     timeout: float = 10.0
     gone_means_stopped: bool = True
+    believe_after: float = 120.0
+    appears_within: float = 0.0
     probes: bool = False
+    clock_speed: float = 1.0
     usual: tuple[float, ...] = ()

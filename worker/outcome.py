@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from worker.cancellation import Cancellation, Sent
 from worker.decision import Finish
-from worker.gate import forced
-from worker.model import Action, Evidence, JobState, Observation, Outcome, Policy, Verb
-
-CLOCK_ERROR = 2.0
-"""Seconds by which a `Date` header (whole seconds) and a call's way may mislead about a moment."""
+from worker.evidence.effect import effective, ended_before, forced, stop
+from worker.evidence.words import TWICE, said_now, word_for
+from worker.model import Action, Evidence, JobState, Observation, Outcome, Policy, Source, Verb
 
 CLOSED = frozenset({JobState.CANCELLED, JobState.GONE})
 """The states that a force leaves behind: they speak of the record, not of the remote process."""
@@ -18,67 +14,54 @@ CLOSED = frozenset({JobState.CANCELLED, JobState.GONE})
 BY_UNANSWERED = "our call went unanswered and the job has ended since: the end counts as after it"
 
 
-def ended(cancellation: Cancellation, seen: Observation, policy: Policy, now: datetime) -> Finish:
+def ended(cancellation: Cancellation, seen: Observation, policy: Policy) -> Finish:
     """Name the outcome of a cancellation whose job is seen to have ended, or to be gone."""
     if seen.state is JobState.GONE:
         outcome, detail = _gone(cancellation, policy)
     else:
-        outcome, detail = _final(cancellation, seen, now)
+        outcome, detail = _final(cancellation, seen, policy)
     evidence = Evidence.NONE if outcome is Outcome.NOT_FOUND else _evidence(cancellation, seen, policy)
     return Finish(outcome, evidence, "; ".join(part for part in (detail, seen.detail) if part))
 
 
 def _gone(cancellation: Cancellation, policy: Policy) -> tuple[Outcome, str]:
     """Judge a record that is not there (any more)."""
-    stop, delete, known = _stop(cancellation), _effective(cancellation, Action.DELETE), _known(cancellation)
-    if cancellation.orders.verb is Verb.DELETE and (delete or (stop and known)):
+    called, delete, known = stop(cancellation), effective(cancellation, Action.DELETE), _known(cancellation)
+    if cancellation.orders.verb is Verb.DELETE and (delete or (called and known)):
         doubt = _doubt(delete) if cancellation.progress.end is None else ""
         return Outcome.DELETED, doubt if delete else "somebody else removed the record after our stop"
-    if stop and (known or stop.accepted):
+    if called and (known or called.accepted):
         vanished = "" if policy.steps.cancel_removes else "the record vanished after our stop"
-        return Outcome.CANCELLED, "; ".join(part for part in (vanished, _doubt(stop)) if part)
+        return Outcome.CANCELLED, "; ".join(part for part in (vanished, _doubt(called)) if part)
     if known:
         return Outcome.ALREADY_FINISHED, "the record vanished before we changed anything"
-    return Outcome.NOT_FOUND, "our call went unanswered, and no such job was ever seen" if stop else ""
+    return Outcome.NOT_FOUND, "our call went unanswered, and no such job was ever seen" if called else ""
 
 
-def _final(cancellation: Cancellation, seen: Observation, now: datetime) -> tuple[Outcome, str]:
+def _final(cancellation: Cancellation, seen: Observation, policy: Policy) -> tuple[Outcome, str]:
     """Judge a job that has ended and still has its record."""
-    if not _after_us(cancellation, seen, now):
+    if not _after_us(cancellation, seen, policy):
         return Outcome.ALREADY_FINISHED, ""
-    stop, forces = _stop(cancellation), forced(cancellation)
-    if not _stopped(seen):
-        return Outcome.COMPLETED_ANYWAY, _doubt(stop)
-    return (Outcome.FORCE_CANCELLED, _doubt(*forces)) if forces else (Outcome.CANCELLED, _doubt(stop))
+    called, forces = stop(cancellation), forced(cancellation).values()
+    if not _stopped(cancellation, seen, policy):
+        return Outcome.COMPLETED_ANYWAY, _doubt(called)
+    return (Outcome.FORCE_CANCELLED, _doubt(*forces)) if forces else (Outcome.CANCELLED, _doubt(called))
 
 
-def _stopped(seen: Observation) -> bool:
-    """A job in the cancelled state; a parent that merely closed counts when a child of it was cancelled."""
-    if seen.state is JobState.SUCCEEDED:
-        return any(child.state is JobState.CANCELLED for child in seen.children)
-    return seen.state is JobState.CANCELLED
+def _stopped(cancellation: Cancellation, seen: Observation, policy: Policy) -> bool:
+    """A job in the cancelled state; a parent that merely closed counts if a child was cancelled after our call."""
+    if seen.state is not JobState.SUCCEEDED:
+        return seen.state is JobState.CANCELLED
+    cancelled = (child for child in seen.children if child.state is JobState.CANCELLED)
+    return any(not ended_before(cancellation, child, policy) for child in cancelled)
 
 
-def _after_us(cancellation: Cancellation, seen: Observation, now: datetime) -> bool:
-    """Whether the end counts as after our asking."""
-    stop = _stop(cancellation)
-    if stop is not None and (stop.accepted or cancellation.progress.seen_alive):
-        return True
-    if stop is None:
+def _after_us(cancellation: Cancellation, seen: Observation, policy: Policy) -> bool:
+    """Whether the end counts as after our asking: unless the backend's own times prove otherwise."""
+    called = stop(cancellation)
+    if called is None:
         return cancellation.progress.seen_alive and bool(cancellation.progress.sent)
-    return seen.state is JobState.CANCELLED or not _proven_before(stop, seen, now)
-
-
-def _proven_before(stop: Sent, seen: Observation, now: datetime) -> bool:
-    """Whether the backend's own times show that the job ended before our unanswered call.
-
-    The call's moment on the backend's clock is its `Date` now, less the time that has passed here since, if
-    that clock runs as fast as ours. It proves nothing about a cancelled job: that may have been our doing.
-    """
-    if seen.ended_at is None or seen.clock is None:
-        return False
-    age = (now - stop.first_at).total_seconds()
-    return (seen.clock - seen.ended_at).total_seconds() > age + CLOCK_ERROR
+    return not ended_before(cancellation, seen, policy)
 
 
 def _doubt(*calls: Sent | None) -> str:
@@ -89,28 +72,34 @@ def _doubt(*calls: Sent | None) -> str:
 
 def _evidence(cancellation: Cancellation, seen: Observation, policy: Policy) -> Evidence:
     """Say what stands behind the claim that the job has stopped."""
-    end = cancellation.progress.end
-    by_force = bool(forced(cancellation)) and any(member.state in CLOSED for member in seen.family)
-    if seen.state is JobState.GONE:
-        verified = end.verified if end is not None else policy.gone_means_stopped
-    else:
-        verified = all(member.verified for member in seen.family)
-    if verified and not by_force:
-        return Evidence.REPORTED
-    calls = forced(cancellation)
-    if cancellation.progress.probed_gone or (calls and all(call.probed for call in calls)):
-        return Evidence.PROBED
-    return Evidence.ATTESTED if cancellation.orders.remote_stopped else Evidence.UNVERIFIED
+    if cancellation.progress.end is None and seen.state is JobState.GONE and seen.source is not Source.OWN:
+        return Evidence.UNVERIFIED
+    forces = forced(cancellation)
+    if forces and any(member.state in CLOSED for member in seen.family):
+        return _proof(cancellation, tuple(forces), policy, Evidence.UNVERIFIED)
+    gone = seen.state is JobState.GONE and cancellation.progress.end is None and not policy.gone_means_stopped
+    unproven = gone or any(member.provisional for member in seen.family)
+    claim = Evidence.UNVERIFIED if unproven else Evidence.REPORTED
+    if unproven or not policy.steps.force:
+        return _proof(cancellation, (cancellation.job_id,), policy, claim)
+    return claim
 
 
-def _stop(cancellation: Cancellation) -> Sent | None:
-    """Return the call that may have stopped the job, or None if nothing was sent that could have."""
-    return _effective(cancellation, Action.CANCEL) or _effective(cancellation, Action.DELETE)
+def _proof(cancellation: Cancellation, job_ids: tuple[str, ...], policy: Policy, otherwise: Evidence) -> Evidence:
+    """Say what the second source, asked at the end, and somebody's word prove of these jobs' processes.
 
-
-def _effective(cancellation: Cancellation, action: Action) -> Sent | None:
-    sent = cancellation.progress.sent.get(action)
-    return sent if sent is not None and sent.effective else None
+    The second source has the last word: one that contradicts leaves nothing proven.
+    """
+    if policy.probes:
+        said = [said_now(cancellation, job_id) for job_id in job_ids]
+        if any(one is not None and not one.gone for one in said):
+            return Evidence.UNVERIFIED
+        enough = TWICE if otherwise is Evidence.UNVERIFIED else 1
+        if all(one is not None and one.times >= enough for one in said):
+            return Evidence.PROBED
+    if otherwise is Evidence.UNVERIFIED and all(word_for(cancellation, job_id) for job_id in job_ids):
+        return Evidence.ATTESTED
+    return otherwise
 
 
 def _known(cancellation: Cancellation) -> bool:

@@ -11,6 +11,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from zlib import crc32
 
+from msgspec.structs import replace
+
 from worker.cancellation import Cancellation, Sent
 from worker.model import Action, AnswerKind, Policy, Poll
 
@@ -18,6 +20,9 @@ JITTER = 0.2
 """The share of a wait that varies from record to record, so that they do not all come due at once."""
 SOONEST = 0.1
 """Seconds from which waits grow where `poll.first` is shorter: nothing grows from zero."""
+TURNED_DOWN = frozenset({AnswerKind.REJECTED, AnswerKind.REFUSED})
+LONGER = 10
+"""So many times `poll.max` is the longest pause of a call that the backend keeps turning down."""
 PLAIN = 4
 """One in so many cancellations keeps to the plain plan."""
 ENOUGH = 16
@@ -33,17 +38,23 @@ def first(policy: Policy) -> timedelta:
 
 def back_off(cancellation: Cancellation, policy: Policy, waits: int) -> timedelta:
     """Grow from `poll.first` to `poll.max`, spread by a jitter that is the record's own, not chance."""
-    return timedelta(seconds=_grown(policy.poll, waits) * (1 - JITTER * _spread(cancellation, waits)))
+    return _spread_out(cancellation, policy.poll, waits)
+
+
+def _spread_out(cancellation: Cancellation, poll: Poll, waits: int) -> timedelta:
+    return timedelta(seconds=_grown(poll, waits) * (1 - JITTER * _spread(cancellation, waits)))
 
 
 def pause(cancellation: Cancellation, policy: Policy, sent: Sent) -> timedelta:
     """Return how long a changing call that had no effect, or went unanswered, is not made again: longer each time.
 
-    A backend's `Retry-After` only lengthens it: one that says 0 would be called without end.
+    One that is turned down again and again waits longer than looks ever do. A backend's `Retry-After` only lengthens
+    a pause: one that says 0 would be called without end.
     """
-    grown = max(first(policy), back_off(cancellation, policy, sent.count - 1))
-    if sent.last is AnswerKind.UNANSWERED:
-        return grown
+    poll = policy.poll
+    if sent.last in TURNED_DOWN:
+        poll = replace(poll, max=max(poll.max * LONGER, poll.first))
+    grown = max(first(policy), _spread_out(cancellation, poll, sent.count - 1))
     return max(grown, timedelta(seconds=sent.retry_after or 0.0))
 
 

@@ -16,16 +16,18 @@ from worker.cancellation import Cancellation
 from worker.clock import Clock
 from worker.decision import Decision, Finish, Hold, Send, Wait
 from worker.errors import CredentialRefused, CredentialUnavailable, StoreUnavailable
-from worker.escalation import after_answer, decide, matters, needs_look, overdue, refused, to_probe
+from worker.escalation import after_answer, decide, matters, needs_look, overdue, to_probe
+from worker.evidence.family import whole
+from worker.evidence.words import refuted
 from worker.facts import Fact
 from worker.logged import context, loggable
-from worker.model import Action, Answer, AnswerKind, Observation, Outcome
+from worker.model import Action, Answer, AnswerKind, Observation, Outcome, Source, unanswered
 from worker.remote import Backend
 from worker.store import Store
 from worker.transitions import Claim, Commit
 
 log = structlog.get_logger(__name__)
-PAUSED = Answer(AnswerKind.UNANSWERED, detail="the backend is paused after repeated failures")
+PAUSED = unanswered("the backend is paused after repeated failures")
 RETRY = 0.2
 """Seconds between two tries to hand in a pass."""
 SOON = 0.05
@@ -100,13 +102,11 @@ class Pass:
         return decide(self._cancellation, seen, self._policy, self._clock.now())
 
     def _begin(self) -> None:
-        """Count a call that a dead worker left open as unanswered; what an earlier pass has probed is too old."""
-        left_open = evolve.recovered(self._cancellation)
+        """Count a call that a dead worker left open as unanswered."""
+        left_open = evolve.recovered(self._cancellation, self._policy)
         if left_open is not None:
             self._cancellation, send = left_open
             self._facts.append(facts.sent(send, evolve.UNANSWERED))
-        if self._cancellation.progress.probed_gone:
-            self._cancellation = evolve.progress(self._cancellation, probed_gone=False)
 
     def _looks(self, suspect: datetime | None) -> bool:
         aborted = self._cancellation.orders.aborted
@@ -120,20 +120,30 @@ class Pass:
         asked = self._clock.now()
         seen = await self._caller.drive(self._backend.adapter.look(self._cancellation.job), look=True)
         if isinstance(seen, Answer):
-            self._cancellation = evolve.look_failed(evolve.looked(self._cancellation), seen)
+            self._cancellation = evolve.look_failed(evolve.looked(self._cancellation), seen, asked)
             return seen
         return await self._take_sight(seen, asked)
 
     async def _take_sight(self, seen: Observation, asked: datetime) -> Observation:
-        self._cancellation = evolve.observed(self._cancellation, seen, self._clock.now(), looks=1, asked=asked)
-        seen = evolve.named(seen, self._cancellation.job_id)
-        target = to_probe(self._cancellation, seen, self._policy, self._clock.now())
-        if self._backend.probe and target and self._claim.rides:
-            self._unprobed = True  # a call too, which the pass that follows makes
-        elif self._backend.probe and target:
-            gone = await self._backend.probe(target)
-            self._cancellation = evolve.progress(self._cancellation, probed_gone=gone is True)
+        seen = whole(self._cancellation, seen)
+        self._facts += map(facts.void, refuted(self._cancellation, seen, asked).values())
+        self._cancellation = evolve.observed(
+            self._cancellation, seen, self._policy, self._clock.now(), looks=1, asked=asked
+        )
+        await self._ask_probe(seen)
         return seen
+
+    async def _ask_probe(self, seen: Observation) -> None:
+        """Ask the second source, where it matters; one that rides along leaves these calls to a pass of its own."""
+        probe = self._backend.probe
+        targets = to_probe(self._cancellation, seen, self._policy, self._clock.now()) if probe else ()
+        self._unprobed = bool(targets) and self._claim.rides
+        if probe is None or self._unprobed:
+            return
+        for target in targets:
+            if not self._caller.lease_lasts():
+                return
+            self._cancellation = evolve.probed(self._cancellation, target, await probe(target))
 
     def _warn(self, decision: Decision) -> None:
         if isinstance(decision, Finish) or not overdue(self._cancellation, self._policy, self._clock.now()):
@@ -146,11 +156,10 @@ class Pass:
         try:
             await self._backend.calls.ready()
         except CredentialUnavailable as error:
-            self._caller.unanswered = True
-            await self._unready(str(error))
+            await self._unready(unanswered(str(error)))
             return
         except CredentialRefused as error:
-            await self._finish(refused(str(error)), None)
+            await self._unready(Answer(AnswerKind.REFUSED, Source.CREDENTIAL, detail=str(error)))
             return
         before = self._cancellation
         self._cancellation = evolve.intended(before, send, self._clock.now())
@@ -186,10 +195,10 @@ class Pass:
 
     async def _take_in(self, send: Send, answer: Answer) -> None:
         now = self._clock.now()
-        self._cancellation = evolve.answered(self._cancellation, send, answer, now)
+        self._cancellation = evolve.answered(self._cancellation, send, answer, self._policy, now)
         self._facts.append(facts.sent(send, answer))
         if answer.before is not None:
-            self._cancellation = evolve.observed(self._cancellation, answer.before, now)
+            self._cancellation = evolve.observed(self._cancellation, answer.before, self._policy, now)
         decision = after_answer(self._cancellation, send, answer, self._policy, now)
         if isinstance(decision, Finish):
             await self._finish(decision, answer.before)
@@ -237,11 +246,11 @@ class Pass:
             return await self._see(None, blind=False)
         return await self._take_sight(shown.observation, asked)
 
-    async def _unready(self, why: str) -> None:
+    async def _unready(self, answer: Answer) -> None:
         """No credential now, so nothing was sent: that is a failed look's wait."""
-        answer = Answer(AnswerKind.UNANSWERED, detail=why)
-        self._cancellation = evolve.look_failed(self._cancellation, answer)
-        decision = decide(self._cancellation, answer, self._policy, self._clock.now())
+        self._caller.failed = True
+        self._cancellation = evolve.look_failed(self._cancellation, answer, self._clock.now())
+        decision = self._decide(answer)
         if isinstance(decision, Finish):
             await self._finish(decision, None)
         elif isinstance(decision, Wait):
@@ -270,7 +279,7 @@ class Pass:
     async def _finish(self, finish: Finish, seen: Observation | None) -> None:
         if finish.outcome is Outcome.CANCELLED:
             self._backend.tempo.learn(self._cancellation, self._clock.now())
-        self._facts.append(facts.finished(self._cancellation, finish, seen))
+        self._facts.append(facts.finished(self._cancellation, finish, seen, self._policy))
         await self._commit("finish")
 
     async def _commit(self, mode: str, due: datetime | None = None) -> bool:

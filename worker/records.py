@@ -15,7 +15,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from worker import packing
-from worker.cancellation import Cancellation, Intent, Orders, Progress
+from worker.cancellation import WHOLE, Cancellation, Intent, Orders, Progress, Word
 from worker.model import Action, Force, Lane, Outcome, Verb
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -111,7 +111,8 @@ def unpack(cancellation_id: str, hot: bytes) -> Record:
 
 def _orders(guard: Guard) -> Orders:
     give_up_at = moment(guard.g)
-    return Orders(guard.v, guard.p, guard.fa, give_up_at, LANE_OF[guard.l], guard.s, guard.x, guard.r)
+    words = {WHOLE: Word(guard.s, moment(guard.a))} if guard.s else {}
+    return Orders(guard.v, guard.p, guard.fa, give_up_at, LANE_OF[guard.l], words, guard.x, guard.r)
 
 
 def pack_progress(progress: Progress) -> bytes:

@@ -8,6 +8,8 @@ is sent the `Reply`, may yield more, and returns what it all means. Whoever driv
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Generator, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -18,7 +20,7 @@ import msgspec
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from worker.model import Action, Answer, AnswerKind, Job, JobState, Observation, Steps
+from worker.model import Action, Answer, AnswerKind, Job, JobState, Observation, Source, Steps
 
 LONGEST_RETRY_AFTER = 86400.0
 """Seconds; a backend that asks for more is asked again after a day."""
@@ -38,11 +40,12 @@ class Request(Struct, frozen=True):
 
 
 class Reply(Struct, frozen=True):
-    """One HTTP reply, whole. Header names are lower case."""
+    """One HTTP reply, whole. Header names are lower case; `received` is when it came, on this host's clock."""
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    received: datetime | None = None
 
     @property
     def ok(self) -> bool:
@@ -67,20 +70,19 @@ class Reply(Struct, frozen=True):
 
     @property
     def date(self) -> datetime | None:
-        """The backend's clock: the `Date` header, whole seconds."""
-        moment = http_date(self.headers.get("date", ""))
-        return moment.replace(tzinfo=UTC) if moment and not moment.tzinfo else moment
+        """The backend's clock: the `Date` header, whole seconds; None of a reply that a cache has kept (`Age`)."""
+        return None if "age" in self.headers else http_date(self.headers.get("date", ""))
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds to wait that the backend asks for, from either form of `Retry-After`."""
+        """Seconds to wait that the backend asks for, rounded up; the longest of several.
+
+        A time counts from the reply's `Date`, or from when it came.
+        """
         wanted = self.headers.get("retry-after", "").strip()
-        if wanted.isdecimal():
-            return min(float(wanted), LONGEST_RETRY_AFTER)
-        until = http_date(wanted)
-        if not (until and until.tzinfo and self.date):
-            return None
-        return min(max(0.0, (until - self.date).total_seconds()), LONGEST_RETRY_AFTER)
+        whole = _seconds(wanted, self.date or self.received)
+        found = [whole] if whole is not None else [_seconds(part, None) for part in wanted.split(",")]
+        return max((min(one, LONGEST_RETRY_AFTER) for one in found if one is not None), default=None)
 
     def excerpt(self, limit: int = 200) -> str:
         """Return the start of the body as one printable line, for a `detail`."""
@@ -99,13 +101,31 @@ def parsed(body: bytes) -> object:
         return None
 
 
+SECONDS = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*s?")
+"""Seconds as `Retry-After` gives them (RFC 9110, 10.2.3), also with decimals or a unit, which some servers write."""
+ZONE = re.compile(r"(?:GMT|UTC|UT|Z|[+-]\d{4})\Z")
+"""The zones that a time of an HTTP header may name: any other word would be read as UTC."""
+
+
+def _seconds(wanted: str, since: datetime | None) -> float | None:
+    """Return the seconds that a value of `Retry-After` names, None if it names none."""
+    if number := SECONDS.fullmatch(wanted.strip()):
+        return float(math.ceil(float(number[1])))
+    until = http_date(wanted)
+    return max(0.0, (until - since).total_seconds()) if until and since else None
+
+
 @lru_cache(maxsize=64)
 def http_date(written: str) -> datetime | None:
-    """Read a time of an HTTP header, None if it is none; replies of one second share theirs."""
+    """Read a time of an HTTP header, None if it is none or names no zone; replies of one second share theirs."""
     try:
-        return parsedate_to_datetime(written)
+        if ZONE.search(written.strip()):
+            moment = parsedate_to_datetime(written)
+            return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        moment = datetime.fromisoformat(written)
     except (ValueError, OverflowError):
         return None
+    return moment if moment.tzinfo else None
 
 
 TEXTS = (str, int)
@@ -124,6 +144,10 @@ def text(value: object, limit: int = 200) -> str:
 def facts(data: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, str]:
     """Pick the listed fields that a reply gives a value."""
     return {name: value for name in names if (value := text(data.get(name)))}
+
+
+class NoReply(Exception):
+    """Thrown into an exchange whose call got no reply; one that knows another way may go on."""
 
 
 Look = Generator[Request, Reply, Observation | Answer]
@@ -177,6 +201,7 @@ COMMON_KINDS: Mapping[int, AnswerKind] = {
     404: AnswerKind.NOT_FOUND,
     408: AnswerKind.UNANSWERED,
     409: AnswerKind.BUSY,
+    410: AnswerKind.NOT_FOUND,
     429: AnswerKind.BUSY,
 }
 """What a status means where a backend gives it no meaning of its own.
@@ -185,26 +210,52 @@ A 401 reaches an adapter only after the credential was renewed and the call made
 A 408 leaves open whether the call had an effect.
 """
 
+UNAUTHORIZED = 401
+ERROR_KEYS = frozenset(
+    {"error", "errors", "errorcode", "error_code", "errormessage", "error_message", "error_msg", "error_name", "fault"}
+)
+"""Keys, in lower case, of bodies that tell of an error whatever the status says."""
 
-def answer(reply: Reply, kind: AnswerKind, *, code: str = "", detail: str = "") -> Answer:
+
+def answer(reply: Reply, kind: AnswerKind, source: Source, *, code: str = "", detail: str = "") -> Answer:
     """Build an answer of the given kind from a reply; one that was taken needs no excerpt to explain it."""
     told = detail or ("" if kind is AnswerKind.ACCEPTED else reply.excerpt())
-    return Answer(kind, reply.status, code, told, reply.retry_after)
+    return Answer(kind, source, reply.status, code, told, reply.retry_after, clock=reply.date)
 
 
-def common_answer(reply: Reply, otherwise: AnswerKind, *, code: str = "", detail: str = "") -> Answer:
-    """Judge a reply by its status alone.
+def common_answer(reply: Reply, otherwise: AnswerKind, source: Source, *, code: str = "", detail: str = "") -> Answer:
+    """Judge a reply by its status alone; `source` is whose words its body holds.
 
-    A 5xx, or a 3xx that nobody asked for, tells nothing. Nor does a proxy's own 404 page: only the
-    API knows whether there is such a job.
+    A 5xx, or a 3xx that nobody asked for, tells nothing.
     """
     if reply.status >= 500 or 300 <= reply.status < 400:  # noqa: PLR2004 - the classes of HTTP statuses
         kind = AnswerKind.UNANSWERED
     else:
         kind = COMMON_KINDS.get(reply.status, otherwise)
-    if kind is AnswerKind.NOT_FOUND and reply.html:
-        kind = AnswerKind.UNANSWERED
-    return answer(reply, kind, code=code, detail=detail)
+    whose = Source.CREDENTIAL if reply.status == UNAUTHORIZED else source
+    return answer(reply, kind, whose, code=code, detail=detail)
+
+
+def taken(reply: Reply, *, fits: bool) -> Answer:
+    """Judge a success of a changing call: it was taken if the body is what the API gives."""
+    if fits:
+        return answer(reply, AnswerKind.ACCEPTED, Source.OWN)
+    return answer(reply, AnswerKind.UNANSWERED, Source.NOBODY)
+
+
+def tells_error(data: Mapping[str, Any]) -> bool:
+    """Whether a body tells of an error, also beside a status that does not."""
+    return not ERROR_KEYS.isdisjoint(key.lower() for key in data)
+
+
+def about_another(job: Job, *named: object) -> bool:
+    """Whether a reply names a job, and not ours."""
+    return any(found != job.id for found in (text(one, LONGEST_ID + 1) for one in named) if found)
+
+
+def names(job: Job, written: str) -> bool:
+    """Whether a text names our job, as a word of its own."""
+    return re.search(rf"(?<![\w-]){re.escape(job.id)}(?![\w-])", written) is not None
 
 
 LONGEST_ID = 512
@@ -237,12 +288,18 @@ def seen_nothing(judged: Answer) -> Answer:
     return judged if usable else replace(judged, kind=AnswerKind.UNANSWERED)
 
 
-def gone(reply: Reply, job: Job, raw: str, detail: str = "", *, vague: bool = False) -> Observation:
-    """Say that the backend knows no such job; `vague` where the reply has nothing that only the API would say."""
-    return Observation(JobState.GONE, raw, job.id, clock=reply.date, detail=detail or reply.excerpt(), vague=vague)
+def unusable(reply: Reply, why: str) -> Answer:
+    """Say that a success of a look is no sight of the job, and why."""
+    said = reply.excerpt()
+    return Answer(AnswerKind.UNANSWERED, Source.NOBODY, reply.status, "", f"{why}: {said}" if said else why)
+
+
+def gone(reply: Reply, job: Job, raw: str, source: Source, detail: str = "") -> Observation:
+    """Say that there is no such job, in words of the API's own or not."""
+    return Observation(JobState.GONE, raw, source, job.id, clock=reply.date, detail=detail or reply.excerpt())
 
 
 def no_force(job: Job) -> Call:
     """Refuse the force step of a backend that has none, without a call."""
     yield from ()
-    return Answer(AnswerKind.REFUSED, detail=f"this backend has no force step for job {job.id}")
+    return Answer(AnswerKind.REFUSED, Source.OWN, detail=f"this backend has no force step for job {job.id}")

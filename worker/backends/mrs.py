@@ -13,11 +13,13 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from worker.backends.base import (
+    COMMON_KINDS,
     Call,
     Look,
     Reply,
     Request,
     Survey,
+    about_another,
     answer,
     common_answer,
     facts,
@@ -26,9 +28,12 @@ from worker.backends.base import (
     no_force,
     pages_worth,
     seen_nothing,
+    taken,
+    tells_error,
     text,
+    unusable,
 )
-from worker.model import Action, Answer, AnswerKind, Job, JobState, Observation, Steps
+from worker.model import Action, Answer, AnswerKind, Job, JobState, Observation, Source, Steps
 
 UNFINISHED_STATES: Mapping[str, JobState] = {
     "-1": JobState.CANCELLED,  # terminated
@@ -82,6 +87,7 @@ ERRORS: Mapping[str, tuple[AnswerKind, str]] = {
     "0178": (AnswerKind.REFUSED, ""),
     "0180": (AnswerKind.BUSY, ""),  # still being submitted
     "0183": (AnswerKind.REJECTED, ""),  # running, so it can't be deleted
+    "0192": (AnswerKind.REFUSED, "the user does not exist on MRS Manager"),
     "0177": (AnswerKind.UNANSWERED, ""),
     "0202": (AnswerKind.UNANSWERED, ""),
     "APIGW.0301": (AnswerKind.REFUSED, ""),
@@ -94,6 +100,11 @@ ERRORS: Mapping[str, tuple[AnswerKind, str]] = {
 }
 """What an `error_code` means, whatever the status: Open Telekom Cloud sends with 500 what Huawei sends with 400
 (DOC M4, M5)."""
+
+CREDENTIAL_CODES = frozenset({"12000001", "APIGW.0301", "APIGW.0303"})
+"""Codes that speak of the token, not of the job (DOC M4, M5)."""
+GATEWAY_CODE = "APIG"
+"""How the codes of the gateway in front of MRS begin; it may answer before MRS was ever asked (DOC M5)."""
 
 STATUSES: Mapping[int, AnswerKind] = {400: AnswerKind.REJECTED, 413: AnswerKind.BUSY}
 """What a status means for a changing call without a code that we know: a cancel's reply to a job that has ended is
@@ -135,13 +146,21 @@ class Mrs:
         """Read the job from the resource that tells its state: v1.1's cancel resource does not."""
         path = self._v2(job, job.id) if self._newer else self._v11("job-exes", job.id)
         reply = yield Request("GET", path, headers=HEADERS)
-        data = _job(reply, "job_execution", "job_detail")
-        if data is not None:
+        if reply.ok:
+            data = _job(reply, "job_execution", "job_detail")
+            if data is None or not _word(data):
+                return unusable(reply, "the reply does not say how the job is")
+            if about_another(job, *self._named_by(data)):
+                return unusable(reply, "the reply is about another job")
             return _observation(data, job, reply.date)
         judged = _judge(reply, Action.LOOK)
         if judged.kind is AnswerKind.NOT_FOUND:
-            return gone(reply, job, judged.code or "404", judged.detail, vague=not judged.code)
+            return gone(reply, job, judged.code or str(reply.status), judged.source, judged.detail)
         return seen_nothing(judged)
+
+    def _named_by(self, data: Mapping[str, Any]) -> tuple[object, ...]:
+        """Return the ids by which a body names its job; v1.1's `job_id` is another thing's (SEED S4)."""
+        return (data.get("job_id") or data.get("id"),) if self._newer else (data.get("id"),)
 
     def look_many(self, jobs: Sequence[Job]) -> Survey | None:
         """Read the lists of the jobs' clusters; v1.1 has one too, of the resource that a look reads (DOC M2)."""
@@ -179,7 +198,7 @@ class Mrs:
             found |= {
                 job_id: _observation(listed[job_id], wanted[job_id], reply.date)
                 for job_id in new & wanted.keys()
-                if text(listed[job_id].get("job_state"))
+                if _word(listed[job_id])
             }
             if not new or wanted.keys() <= known:
                 break
@@ -197,11 +216,12 @@ class Mrs:
         """Ask MRS to stop the job; v1.1 does it behind a GET, which no cache may answer."""
         if self._newer:
             reply = yield Request("POST", self._v2(job, job.id, "kill"), headers=HEADERS)
-            return _judge(reply, Action.CANCEL)
+            return taken(reply, fits=_silent(reply)) if reply.ok else _judge(reply, Action.CANCEL)
         path = self._v11("job-executions", job.id, "cancel")
         reply = yield Request("GET", path, headers={**HEADERS, "Cache-Control": "no-store"})
-        if reply.ok and _job(reply, "job_execution") is None:
-            return answer(reply, AnswerKind.UNANSWERED)
+        if reply.ok:
+            data = _job(reply, "job_execution")
+            return taken(reply, fits=bool(data) and not about_another(job, (data or {}).get("id")))
         return _judge(reply, Action.CANCEL)
 
     def force(self, job: Job) -> Call:
@@ -215,7 +235,7 @@ class Mrs:
         else:
             request = Request("DELETE", self._v11("job-executions", job.id), headers=HEADERS)
         reply = yield request
-        return _judge(reply, Action.DELETE)
+        return taken(reply, fits=_silent(reply)) if reply.ok else _judge(reply, Action.DELETE)
 
     @property
     def _newer(self) -> bool:
@@ -231,18 +251,32 @@ class Mrs:
         return ("v2", self.project_id, "clusters", self._cluster_id(job), "job-executions", *rest)
 
 
+def _silent(reply: Reply) -> bool:
+    """Whether a success has no body, or one that tells of no error."""
+    return not reply.body.strip() or (reply.data is not None and not tells_error(reply.data))
+
+
 def _judge(reply: Reply, action: Action) -> Answer:
-    """Judge a reply by its `error_code`, and only without a known one by its status."""
-    if reply.ok:
-        return answer(reply, AnswerKind.ACCEPTED if reply.empty_or_data else AnswerKind.UNANSWERED)
+    """Judge a reply that is no success by its `error_code`, and only without a known one by its status."""
     code, message = _error(reply)
     if code in ERRORS:
         kind, note = ERRORS[code]
-        return answer(reply, kind, code=code, detail=f"{note} ({message})" if note and message else note or message)
+        told = f"{note} ({message})" if note and message else note or message
+        return answer(reply, kind, _source(code), code=code, detail=told)
+    source = Source.OWN if code and not code.upper().startswith(GATEWAY_CODE) else Source.UNSURE
     if action is Action.LOOK:
-        return common_answer(reply, AnswerKind.UNANSWERED, code=code, detail=message)
+        missing = COMMON_KINDS.get(reply.status) is AnswerKind.NOT_FOUND  # only a code says that a job is missing
+        return common_answer(
+            reply, AnswerKind.UNANSWERED, Source.UNSURE if missing else source, code=code, detail=message
+        )
     otherwise = STATUSES.get(reply.status, AnswerKind.REFUSED)
-    return common_answer(reply, otherwise, code=code, detail=message)
+    return common_answer(reply, otherwise, source, code=code, detail=message)
+
+
+def _source(code: str) -> Source:
+    if code in CREDENTIAL_CODES:
+        return Source.CREDENTIAL
+    return Source.UNSURE if code.startswith(GATEWAY_CODE) else Source.OWN
 
 
 def _error(reply: Reply) -> tuple[str, str]:
@@ -259,15 +293,23 @@ def _job(reply: Reply, *wrappers: str) -> Mapping[str, Any] | None:
     if not reply.ok or reply.data is None:
         return None
     wrapped = (reply.data.get(wrapper) for wrapper in wrappers)
-    bare = reply.data if "job_state" in reply.data else None
+    bare = reply.data if _word(reply.data) else None
     return next((data for data in wrapped if isinstance(data, dict)), bare)
 
 
+def _word(data: Mapping[str, Any]) -> str:
+    """Return the word without which a body shows no job's state."""
+    return text(data.get("job_state")) or text(data.get("state"))
+
+
 def _observation(data: Mapping[str, Any], job: Job, clock: datetime | None) -> Observation:
-    word, result = text(data.get("job_state")), text(data.get("job_final_status")) or text(data.get("job_result"))
+    word = _word(data)
+    results = [one for one in (text(data.get("job_final_status")), text(data.get("job_result"))) if one]
+    result = next((one for one in results if one.upper() not in NO_RESULT), results[0] if results else "")
     return Observation(
         state=_state(word.upper(), result.upper()),
         raw="/".join(part for part in (word, result) if part),
+        source=Source.OWN,
         job_id=job.id,
         clock=clock,
         ended_at=_moment(data.get("end_time")) or _moment(data.get("finished_time")),

@@ -24,11 +24,14 @@ from worker.backends.base import (
     common_answer,
     facts,
     gone,
+    names,
     pages_worth,
     seen_nothing,
+    taken,
     text,
+    unusable,
 )
-from worker.model import Action, Answer, AnswerKind, Job, JobState, Observation, Steps
+from worker.model import Action, Answer, AnswerKind, Job, JobState, Observation, Source, Steps, unanswered
 
 STATES: Mapping[str, JobState] = {
     "UNKNOWN": JobState.UNKNOWN,
@@ -77,6 +80,8 @@ FIELDS = (
 FACTS = ("cause", "errorCode", "errorType", "processPhase")
 REQUESTS = ("ess", "rest", "scheduler", "v1", "requests")
 HEADERS: Mapping[str, str] = {"Accept": "application/json, application/vnd.oracle.resource+json"}
+FLAGS: Mapping[str, str] = {"asynchronous": "isAsynchronous", "force_allowed": "isForceCancelAllowed"}
+OWN_CODE = re.compile(r"ESS-[0-9]+")
 MAX_PAGES = 200
 IDS = 100
 """How many ids one filter names: it stays under 4 KB of a URL, which is half of what servers take."""
@@ -102,12 +107,13 @@ class OracleEss:
         reply = yield Request("GET", (*REQUESTS, job.id), {"fields": FIELDS}, HEADERS)
         data = reply.data if reply.ok else None
         if data is None:
-            judged = _judge(reply, Action.LOOK)
+            judged = _judge(reply, Action.LOOK, job)
             missing = judged.kind is AnswerKind.NOT_FOUND
-            vague = not judged.code and "title" not in (reply.data or {})
-            return gone(reply, job, "404", judged.detail, vague=vague) if missing else seen_nothing(judged)
+            return gone(reply, job, "404", judged.source, judged.detail) if missing else seen_nothing(judged)
+        if not text(data.get("state")):
+            return unusable(reply, "the reply does not say how the request is")
         if _id(data.get("requestId")) not in {"", job.id}:
-            return Answer(AnswerKind.UNANSWERED, reply.status, detail="the reply is about another request")
+            return unusable(reply, "the reply is about another request")
         seen = _observation(data, job.id, reply.date)
         if not (job.parent or _may_have_children(data)):
             return seen
@@ -122,37 +128,52 @@ class OracleEss:
     def cancel(self, job: Job) -> Call:
         """Ask ESS to cancel; for a parent it asks all its children too."""
         reply = yield Request("POST", (*REQUESTS, job.id, "cancel"), headers=HEADERS)
-        return _judge(reply, Action.CANCEL)
+        return _judge(reply, Action.CANCEL, job)
 
     def force(self, job: Job) -> Call:
         """Declare an asynchronous request's remote job dead."""
         reply = yield Request("POST", (*REQUESTS, job.id, "forceCancel"), headers=HEADERS)
-        return _judge(reply, Action.FORCE)
+        return _judge(reply, Action.FORCE, job)
 
     def delete(self, job: Job) -> Call:
         """Hide a request that has ended, and its children."""
         reply = yield Request("DELETE", (*REQUESTS, job.id), headers=HEADERS)
-        return _judge(reply, Action.DELETE)
+        return _judge(reply, Action.DELETE, job)
 
 
-def _judge(reply: Reply, action: Action) -> Answer:
+def _judge(reply: Reply, action: Action, job: Job) -> Answer:
     """Judge a reply; the link of a success differs between releases and may be missing."""
-    if reply.ok:
-        return answer(reply, AnswerKind.ACCEPTED if reply.empty_or_data else AnswerKind.UNANSWERED)
     data = reply.data or {}
-    code, detail = text(data.get("errorCode")), text(data.get("detail")) or text(data.get("title"))
+    if reply.ok:
+        return taken(reply, fits=not reply.body.strip() or (reply.data is not None and _is_link(data)))
+    code = text(data.get("errorCode"))
+    told = [text(data.get(key)) for key in ("detail", "title")]
+    own = OWN_CODE.fullmatch(code) or any(names(job, one) for one in told)
+    source = Source.OWN if own else Source.UNSURE
+    detail = told[0] or told[1]
     kind = ERRORS[action].get(reply.status)
-    if kind is None:
+    if kind is None or source is not Source.OWN:
         otherwise = AnswerKind.UNANSWERED if action is Action.LOOK else AnswerKind.REFUSED
-        return common_answer(reply, otherwise, code=code, detail=detail)
-    return answer(reply, kind, code=code, detail=detail)
+        return common_answer(reply, kind or otherwise, source, code=code, detail=detail)
+    return answer(reply, kind, source, code=code, detail=detail)
+
+
+def _is_link(data: Mapping[str, Any]) -> bool:
+    """Whether a success's body is what ESS gives: a link, or nothing at all."""
+    return not data or not {"href", "rel", "links"}.isdisjoint(data)
 
 
 def _observation(data: Mapping[str, Any], job_id: str, clock: datetime | None) -> Observation:
     raw = text(data.get("state"))
+    unreadable = {
+        field for field, name in FLAGS.items() if _flag(data.get(name)) is None and data.get(name) is not None
+    }
     return Observation(
-        state=STATES.get(raw, JobState.UNKNOWN),
+        state=STATES.get(raw.upper(), JobState.UNKNOWN),
         raw=raw,
+        source=Source.OWN,
+        unreadable=frozenset(unreadable),
+        parent=_may_have_children(data),
         job_id=job_id,
         since=_moment(data.get("stateChangeTime")),
         since_text=text(data.get("stateChangeTime")),
@@ -174,7 +195,7 @@ def _children(parent_id: str) -> Children:
     query = {"q": f"absParentRequestId eq {parent_id}", "fields": FIELDS}
     for page in range(MAX_PAGES):
         reply = yield _page(query, page)
-        if page and total <= len(seen) and _judge(reply, Action.LOOK).kind is AnswerKind.NOT_FOUND:
+        if page and total <= len(seen) and _judge(reply, Action.LOOK, Job(parent_id)).kind is AnswerKind.NOT_FOUND:
             return tuple(found.values())  # there is no such page
         items = _items(reply)
         if items is None:
@@ -189,7 +210,7 @@ def _children(parent_id: str) -> Children:
             for item_id, item in new.items()
             if item_id != parent_id and _id(item.get("absParentRequestId")) in {"", parent_id}
         }
-    return Answer(AnswerKind.UNANSWERED, detail=f"the list of children has more than {MAX_PAGES} pages")
+    return unanswered(f"the list of children has more than {MAX_PAGES} pages")
 
 
 def _listed(ids: Sequence[str], pages: int) -> Survey:
@@ -246,8 +267,9 @@ def _count(reply: Reply) -> int:
 
 def _no_list(reply: Reply, what: str = "children") -> Answer:
     """Say that the children are not known, which is never the same as that there are none."""
-    judged = _judge(reply, Action.LOOK)
-    return seen_nothing(answer(reply, judged.kind, detail=f"the list of {what} can't be read: {judged.detail}"))
+    judged = _judge(reply, Action.LOOK, Job("0"))
+    why = f"the list of {what} can't be read: {judged.detail}"
+    return seen_nothing(answer(reply, judged.kind, judged.source, detail=why))
 
 
 def _may_have_children(data: Mapping[str, Any]) -> bool:
@@ -285,8 +307,12 @@ def _id(value: object) -> str:
     return found if _is_id(found) else ""
 
 
+YES_NO: Mapping[str, bool] = {"true": True, "false": False}
+
+
 def _flag(value: object) -> bool | None:
-    return value if isinstance(value, bool) else None
+    """Return a yes or no, written as such or as a text; None for silence, and for what can't be read."""
+    return value if isinstance(value, bool) else YES_NO.get(text(value).lower())
 
 
 def _moment(value: object) -> datetime | None:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, ClassVar
+from urllib.parse import unquote
 
 from msgspec.structs import replace
 
@@ -20,17 +21,21 @@ from worker.backends.base import (
     Reply,
     Request,
     Survey,
-    answer,
+    about_another,
     common_answer,
     facts,
     gone,
     items,
+    names,
     no_force,
     pages_worth,
     seen_nothing,
+    taken,
+    tells_error,
     text,
+    unusable,
 )
-from worker.model import Answer, AnswerKind, Job, JobState, Observation, Steps
+from worker.model import Answer, AnswerKind, Job, JobState, Observation, Source, Steps
 
 LIST_STATES: Mapping[str, JobState] = {
     "FINISH": JobState.SUCCEEDED,  # the only word that is documented (DOC O3)
@@ -38,13 +43,14 @@ LIST_STATES: Mapping[str, JobState] = {
 }
 """The words of the job list; success or failure is not told there either."""
 
-NO_SUCH_JOB = re.compile(r"job\s+not\s+found", re.IGNORECASE)
-NO_SUCH_JOB_CODES = frozenset({"1026", ""})
+NO_SUCH_JOB = re.compile(r"job\s+not\s+found(?P<named>\s+with\s+id\b)?", re.IGNORECASE)
+NO_SUCH_JOB_CODE = "1026"
 """1026 alone proves nothing, it has other texts too (DOC O9); the text must agree (SEED S1)."""
 
 PENDING = "job is still running"
 """A 202's words for a job that waits or runs (SEED S1, DOC O1), of which the list says that it is RUNNING."""
 FINISHED = "FINISH"
+RESULT = re.compile(r"/jobs/([^/]+)/result/?\Z")
 FINISHED_DETAIL = "finished; Oracle ML does not say here whether with success, its result does"
 FACTS = ("request_id",)
 HEADERS: Mapping[str, str] = {"Accept": "application/json"}
@@ -87,9 +93,11 @@ class OracleMl:
         reply = yield Request("GET", self._path(), headers=HEADERS)
         words = _words(reply)
         if words is None:
-            return seen_nothing(_judge(reply, AnswerKind.UNANSWERED))
+            return seen_nothing(_judge(reply, Job(""), AnswerKind.UNANSWERED))
         running = (job.id for job in jobs if LIST_STATES.get(words.get(job.id, "")) is JobState.ACTIVE)
-        return {job_id: Observation(JobState.ACTIVE, PENDING, job_id, clock=reply.date) for job_id in running}
+        return {
+            job_id: Observation(JobState.ACTIVE, PENDING, Source.OWN, job_id, clock=reply.date) for job_id in running
+        }
 
     def cancel(self, job: Job) -> Call:
         """Abort the job, which removes its record."""
@@ -102,65 +110,78 @@ class OracleMl:
     def delete(self, job: Job) -> Call:
         """Remove the job's record, which aborts it."""
         reply = yield Request("DELETE", self._path(job.id), headers=HEADERS)
-        return _judge(reply)
+        return _judge(reply, job)
 
     def _path(self, *rest: str) -> tuple[str, ...]:
         return ("oml", "api", self.scripts, "v2", "jobs", *rest)
 
 
-def _judge(reply: Reply, otherwise: AnswerKind = AnswerKind.REFUSED) -> Answer:
+def _judge(reply: Reply, job: Job, otherwise: AnswerKind = AnswerKind.REFUSED) -> Answer:
     """Judge a reply; to a changing call a 400 that is not about a missing job is permanent."""
+    data = reply.data or {}
     if reply.ok:
-        fits = reply.data is not None or reply.status == HTTPStatus.NO_CONTENT
-        return answer(reply, AnswerKind.ACCEPTED if fits else AnswerKind.UNANSWERED)
-    kind = AnswerKind.NOT_FOUND if _no_such_job(reply) else otherwise
-    return common_answer(reply, kind, code=text((reply.data or {}).get("errorCode")), detail=_message(reply))
+        return taken(reply, fits=reply.status == HTTPStatus.NO_CONTENT or ("result" in data and not tells_error(data)))
+    code, message = text(data.get("errorCode")), text(data.get("errorMessage"))
+    source = Source.OWN if code and message else Source.UNSURE
+    if missing := _missing(reply, job):
+        return common_answer(reply, AnswerKind.NOT_FOUND, missing, code=code, detail=_message(reply))
+    return common_answer(reply, otherwise, source, code=code, detail=_message(reply))
 
 
 def _seen(reply: Reply, job: Job) -> Observation | Answer:
     """Say what a reply to a state call shows: here a status can be the observation."""
-    if reply.ok and reply.data is not None:
-        return _pending(reply, reply.data, job)
-    if reply.status == HTTPStatus.FOUND and _names_result(reply):
+    if reply.ok:
+        return _pending(reply, reply.data or {}, job)
+    if reply.status == HTTPStatus.FOUND and _named_by(reply):
         return _finished(reply, job)
-    judged = _judge(reply, AnswerKind.UNANSWERED)
-    if judged.kind is AnswerKind.NOT_FOUND:
-        told = _no_such_job(reply)
-        missing = gone(reply, job, "job not found" if told else "404", judged.detail, vague=not told)
-        return replace(missing, facts=facts(reply.data or {}, FACTS))
-    return seen_nothing(judged)
+    judged = _judge(reply, job, AnswerKind.UNANSWERED)
+    if judged.kind is not AnswerKind.NOT_FOUND:
+        return seen_nothing(judged)
+    told = _missing(reply, job)
+    missing = gone(reply, job, "job not found" if told else str(reply.status), told or Source.UNSURE, judged.detail)
+    return replace(missing, facts=facts(reply.data or {}, FACTS))
 
 
-def _pending(reply: Reply, data: Mapping[str, Any], job: Job) -> Observation:
-    """Read a 2xx: a 202 means pending or running, another one is undocumented and taken by its text."""
+def _pending(reply: Reply, data: Mapping[str, Any], job: Job) -> Observation | Answer:
+    """Read a 2xx: a 202 with a state means pending or running, another one is undocumented and taken by its text."""
     raw = text(data.get("status"))
-    running = reply.status == HTTPStatus.ACCEPTED or "running" in raw.lower()
-    state = JobState.ACTIVE if running else JobState.UNKNOWN
-    return Observation(state, raw or str(reply.status), job.id, clock=reply.date, facts=facts(data, FACTS))
+    if not raw or tells_error(data):
+        return unusable(reply, "the reply does not say how the job is")
+    if about_another(job, data.get("job_id"), data.get("jobId")):
+        return unusable(reply, "the reply is about another job")
+    state = LIST_STATES.get(raw.upper(), JobState.UNKNOWN)
+    if state is JobState.UNKNOWN and (reply.status == HTTPStatus.ACCEPTED or "running" in raw.lower()):
+        state = JobState.ACTIVE
+    detail = FINISHED_DETAIL if state is JobState.SUCCEEDED else ""
+    return Observation(state, raw, Source.OWN, job.id, clock=reply.date, detail=detail, facts=facts(data, FACTS))
 
 
-def _finished(reply: Reply, job: Job) -> Observation:
-    return Observation(JobState.SUCCEEDED, FINISHED, job.id, clock=reply.date, detail=FINISHED_DETAIL)
+def _finished(reply: Reply, job: Job) -> Observation | Answer:
+    """Read a 302 that names the job's result: its address is evidence only and is never called."""
+    if _named_by(reply) != job.id:
+        return unusable(reply, "the reply is about another job")
+    return Observation(JobState.SUCCEEDED, FINISHED, Source.OWN, job.id, clock=reply.date, detail=FINISHED_DETAIL)
 
 
-def _names_result(reply: Reply) -> bool:
-    """Tell OML's 302 from a login page's; the address is evidence only and is never called."""
-    location = reply.headers.get("location", "")
-    return "content-location" in reply.headers or not location or location.endswith("/result")
+def _named_by(reply: Reply) -> str:
+    """Return the job whose result a 302 names (`.../jobs/{id}/result`), empty if it names none."""
+    place = reply.headers.get("content-location") or reply.headers.get("location", "")
+    found = RESULT.search(place.partition("?")[0])
+    return unquote(found[1]) if found else ""
 
 
-def _listed(reply: Reply, job: Job) -> Observation | None:
+def _listed(reply: Reply, job: Job) -> Observation | Answer | None:
     """Say what the list of all own jobs shows, None if it is not a list of jobs."""
     words = _words(reply)
     if words is None:
         return None
     if job.id not in words:
         detail = "the status call answers 5xx and the job list no longer names it"
-        return gone(reply, job, "not listed", detail, vague=True)
+        return gone(reply, job, "not listed", Source.UNSURE, detail)
     raw = words[job.id]
-    if raw == FINISHED:
-        return _finished(reply, job)
-    return Observation(LIST_STATES.get(raw, JobState.UNKNOWN), raw, job.id, clock=reply.date)
+    state = LIST_STATES.get(raw.upper(), JobState.UNKNOWN)
+    detail = FINISHED_DETAIL if state is JobState.SUCCEEDED else ""
+    return Observation(state, raw, Source.OWN, job.id, clock=reply.date, detail=detail)
 
 
 def _words(reply: Reply) -> dict[str, str] | None:
@@ -169,11 +190,18 @@ def _words(reply: Reply) -> dict[str, str] | None:
     return None if entries is None else {job_id: text(entry.get("status")) for job_id, entry in entries.items()}
 
 
-def _no_such_job(reply: Reply) -> bool:
+def _missing(reply: Reply, job: Job) -> Source | None:
+    """Return whose words say that there is no such job, None if a reply does not say so.
+
+    OML's own: its code and text, which may name no job but ours; or its text that names ours.
+    """
     data = reply.data or {}
-    code = text(data.get("errorCode"))
-    told = NO_SUCH_JOB.search(text(data.get("errorMessage"), 2000))
-    return reply.status == HTTPStatus.BAD_REQUEST and code in NO_SUCH_JOB_CODES and told is not None
+    message, code = text(data.get("errorMessage"), 2000), text(data.get("errorCode"))
+    told = NO_SUCH_JOB.search(message)
+    if reply.status != HTTPStatus.BAD_REQUEST or told is None or code not in {"", NO_SUCH_JOB_CODE}:
+        return None
+    own = names(job, message) if told["named"] else code == NO_SUCH_JOB_CODE
+    return Source.OWN if own else Source.UNSURE
 
 
 def _message(reply: Reply) -> str:

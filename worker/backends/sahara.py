@@ -17,20 +17,25 @@ from worker.backends.base import (
     LONGEST_ID,
     Call,
     Look,
+    NoReply,
     Reply,
     Request,
     Survey,
+    about_another,
     answer,
     common_answer,
     facts,
     gone,
     items,
+    names,
     no_force,
     pages_worth,
     seen_nothing,
+    taken,
     text,
+    unusable,
 )
-from worker.model import Action, Answer, AnswerKind, Job, JobState, Observation, Steps
+from worker.model import Action, Answer, AnswerKind, Job, JobState, Observation, Source, Steps
 
 STATES: Mapping[str, JobState] = {
     "PENDING": JobState.ACTIVE,
@@ -49,8 +54,8 @@ STATES: Mapping[str, JobState] = {
 }
 """All states in Sahara's order (SRC H5); `end_time` tells nothing, an early kill leaves it out."""
 
-UNVERIFIED = frozenset({"SUSPENDFAILED"})
-"""Final by Sahara's list although the work may still run (SRC H5)."""
+PROVISIONAL = frozenset({"SUSPENDFAILED"})
+"""Final by Sahara's list, so that a cancel does nothing, although the work may still run (SRC H3, H5)."""
 
 ERRORS: Mapping[str, AnswerKind] = {
     "CANCELING_FAILED": AnswerKind.REFUSED,  # another tenant's, or protected
@@ -65,6 +70,7 @@ ERRORS: Mapping[str, AnswerKind] = {
 }
 """What an `error_name` means (SRC H2, H5)."""
 
+MISSING = frozenset({404, 410})
 FACTS = ("oozie_job_id", "return_code", "cluster_id")
 PAGE = "100"
 """Jobs on a page of a list: what `info` holds of each is not bounded, and a reply is."""
@@ -78,7 +84,7 @@ HEADERS: Mapping[str, Mapping[str, str]] = {
 class Sahara:
     """The adapter of kind `sahara`."""
 
-    steps: ClassVar[Steps] = Steps(look_before_cancel=False)
+    steps: ClassVar[Steps] = Steps(look_before_cancel=False, gone_means_stopped=False)
     params: ClassVar[frozenset[str]] = frozenset()
 
     project_id: str
@@ -90,16 +96,23 @@ class Sahara:
         return ""
 
     def look(self, job: Job) -> Look:
-        """Read the job; v1.1 lets Sahara ask its engine first, v2 knows what Sahara has asked lately."""
-        rest = () if self.dialect == "v2" else ("refresh-status",)
-        reply = yield Request("GET", self._path(job, *rest), headers=HEADERS[self.dialect])
-        data = _job(reply)
-        if data is not None:
-            return _observation(data, job, reply.date)
-        judged = _judge(reply, Action.LOOK)
-        if judged.kind is AnswerKind.NOT_FOUND:
-            return gone(reply, job, judged.code or "404", judged.detail, vague=not judged.code)
-        return seen_nothing(judged)
+        """Read the job; v1.1 lets Sahara ask its engine first, v2 knows what Sahara has asked lately.
+
+        Where the engine gives no answer, or has forgotten the job, the record alone is read, as old as it may be.
+        """
+        headers = HEADERS[self.dialect]
+        if self.dialect == "v2":
+            reply = yield Request("GET", self._path(job), headers=headers)
+            return _seen(reply, job)
+        try:
+            reply = yield Request("GET", self._path(job, "refresh-status"), headers=headers)
+            seen = _seen(reply, job)
+        except NoReply:
+            seen = None
+        if isinstance(seen, Observation) or (seen is not None and seen.kind is not AnswerKind.UNANSWERED):
+            return seen
+        reply = yield Request("GET", self._path(job), headers=headers)
+        return _seen(reply, job)
 
     def look_many(self, jobs: Sequence[Job]) -> Survey | None:
         """Read v2's list, which shows of each job what a look at it does (SRC H1): what Sahara has asked lately.
@@ -116,10 +129,15 @@ class Sahara:
         else:
             request = Request("GET", self._path(job, "cancel"), headers={**headers, "Cache-Control": "no-store"})
         reply = yield request
-        data = _job(reply)
-        if data is not None:
-            return replace(answer(reply, AnswerKind.ACCEPTED), before=_observation(data, job, reply.date))
-        return answer(reply, AnswerKind.UNANSWERED) if reply.ok else _judge(reply, Action.CANCEL)
+        if not reply.ok:
+            return _judge(reply, Action.CANCEL, job)
+        before = _seen(reply, job)
+        if isinstance(before, Answer):
+            return taken(reply, fits=False)
+        ignored = before.provisional
+        return replace(
+            answer(reply, AnswerKind.REJECTED if ignored else AnswerKind.ACCEPTED, Source.OWN), before=before
+        )
 
     def force(self, job: Job) -> Call:
         """Refuse: there is none."""
@@ -128,7 +146,7 @@ class Sahara:
     def delete(self, job: Job) -> Call:
         """Remove the job's record; Sahara does it later, and over a job that still runs too."""
         reply = yield Request("DELETE", self._path(job), headers=HEADERS[self.dialect])
-        return _judge(reply, Action.DELETE)
+        return taken(reply, fits=not reply.body.strip()) if reply.ok else _judge(reply, Action.DELETE, job)
 
     def _path(self, job: Job, *rest: str) -> tuple[str, ...]:
         if self.dialect == "v2":
@@ -148,7 +166,7 @@ def _listed(jobs: Sequence[Job]) -> Survey:
         reply = yield Request("GET", ("v2", "jobs"), query, HEADERS["v2"])
         listed = items(reply, "jobs", "id")
         if listed is None:
-            return found or seen_nothing(_judge(reply, Action.LOOK))
+            return found or seen_nothing(_judge(reply, Action.LOOK, jobs[0]))
         new = listed.keys() - known
         known |= new
         found |= {
@@ -169,16 +187,42 @@ def _next(reply: Reply) -> str:
     return text(markers.get("next"), LONGEST_ID) if isinstance(markers, dict) else ""
 
 
-def _judge(reply: Reply, action: Action) -> Answer:
-    """Judge a reply by its `error_name`, and only without a known one by its status."""
-    if reply.ok:
-        return answer(reply, AnswerKind.ACCEPTED if reply.empty_or_data else AnswerKind.UNANSWERED)
+def _judge(reply: Reply, action: Action, job: Job) -> Answer:
+    """Judge a reply that is no success by its `error_name`, and only without a known one by its status.
+
+    That there is no such job is Sahara's own word only if it names the job: a bad path is NOT_FOUND too.
+    """
     data = reply.data or {}
-    name, message = text(data.get("error_name")), text(data.get("error_message"))
+    name, message = text(data.get("error_name")), text(data.get("error_message"), 1000)
+    source = Source.OWN if name and message else Source.UNSURE
     if name in ERRORS and reply.status not in {401, 429}:  # these two say it all, whatever the catch-all name beside
-        return answer(reply, ERRORS[name], code=name, detail=message)
+        kind = ERRORS[name]
+        if kind is AnswerKind.NOT_FOUND and not names(job, message):
+            source = Source.UNSURE
+        return answer(reply, kind, source, code=name, detail=message[:200])
     otherwise = AnswerKind.UNANSWERED if action is Action.LOOK else AnswerKind.REFUSED
-    return common_answer(reply, otherwise, code=name, detail=message)
+    missing = reply.status in MISSING
+    return common_answer(reply, otherwise, Source.UNSURE if missing else source, code=name, detail=message[:200])
+
+
+def _seen(reply: Reply, job: Job) -> Observation | Answer:
+    """Say what a reply that holds a record, or should, shows of the job."""
+    if not reply.ok:
+        judged = _judge(reply, Action.LOOK, job)
+        if judged.kind is AnswerKind.NOT_FOUND:
+            return gone(reply, job, judged.code or str(reply.status), judged.source, judged.detail)
+        return seen_nothing(judged)
+    data = _job(reply)
+    if data is None or not (_status(data) or _untold(data, job)):
+        return unusable(reply, "the reply does not say how the job is")
+    if about_another(job, data.get("id")):
+        return unusable(reply, "the reply is about another job")
+    return _observation(data, job, reply.date)
+
+
+def _untold(data: Mapping[str, Any], job: Job) -> bool:
+    """Whether a record that names our job has no state, as one may of which the engine has told nothing (SEED S4)."""
+    return text(data.get("id"), LONGEST_ID) == job.id and "info" in data and not data["info"]
 
 
 def _job(reply: Reply) -> Mapping[str, Any] | None:
@@ -193,11 +237,12 @@ def _job(reply: Reply) -> Mapping[str, Any] | None:
 def _observation(data: Mapping[str, Any], job: Job, clock: datetime | None) -> Observation:
     raw = _status(data)
     return Observation(
-        state=STATES.get(raw, JobState.UNKNOWN),
+        state=STATES.get(raw.upper(), JobState.UNKNOWN),
         raw=raw,
+        source=Source.OWN,
         job_id=job.id,
         clock=clock,
-        verified=raw not in UNVERIFIED,
+        provisional=raw.upper() in PROVISIONAL,
         facts=facts(data, FACTS),
     )
 

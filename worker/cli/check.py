@@ -22,7 +22,7 @@ from worker.cli.output import Output
 from worker.cli.rabbit import rabbit_findings
 from worker.connection import connect
 from worker.errors import CancellerError
-from worker.model import Answer, AnswerKind, Job, JobState, Observation
+from worker.model import Answer, AnswerKind, Job, JobState, Observation, Source
 from worker.remote import Backend
 from worker.wiring import adapter_of, backend_of
 
@@ -125,7 +125,7 @@ TAKES = {True: "it answers and takes the credential", False: "it answers, and wa
 
 def judged(said: Observation | Answer, *, shown: bool) -> tuple[Verdict, str]:
     """Judge what a backend says about a job that it can't have; `shown` is whether it was shown a credential."""
-    if isinstance(said, Observation) and said.vague:
+    if isinstance(said, Observation) and said.source is not Source.OWN:
         return "warning", f"it answers {said.raw}, in words that are not its own: is the path of base_url right?"
     if isinstance(said, Observation):
         strange = (

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import typer
 
+from worker.cancellation import WHOLE
 from worker.cli.exits import Exit
 from worker.cli.naming import cancellation_named
 from worker.cli.options import ORDER_PATIENCE, By, Json, One, OrderTimeout, Why, one_named
@@ -72,7 +73,8 @@ async def _attest(named: Sequence[str], by: str, reason: str, seconds: float, ou
 
 
 def _orders(seen: Snapshot) -> str:
-    return seen.record.cancellation.orders.remote_stopped
+    word = seen.record.cancellation.orders.words.get(WHOLE)
+    return word.by if word else ""
 
 
 async def _seen(session: Session, reference: str, seconds: float, done: Callable[[Snapshot], bool]) -> Snapshot | None:

@@ -9,18 +9,29 @@ from typing import Any
 import pytest
 from msgspec.structs import fields
 
-from worker.cancellation import Cancellation, Orders, Progress, Sent
-from worker.model import Action, AnswerKind, Force, JobState, Observation, Policy, Poll, Steps, Verb
+from worker.backends.mrs import Mrs
+from worker.backends.oracle_ess import OracleEss
+from worker.backends.oracle_ml import OracleMl
+from worker.backends.sahara import Sahara
+from worker.cancellation import WHOLE, Cancellation, Orders, Progress, Reading, Sent, Word
+from worker.model import (
+    Action,
+    Answer,
+    AnswerKind,
+    Force,
+    JobState,
+    Observation,
+    Policy,
+    Poll,
+    Source,
+    Verb,
+)
 
 T = datetime(2026, 11, 22, 10, tzinfo=UTC)
-STEPS = {
-    "ess": Steps(look_before_cancel=False, force=True),
-    "oml": Steps(look_before_cancel=True, cancel_removes=True, delete_stops=True),
-    "mrs": Steps(look_before_cancel=True, delete_stops=True),
-    "sahara": Steps(look_before_cancel=False),
-}
+STEPS = {"ess": OracleEss.steps, "oml": OracleMl.steps, "mrs": Mrs.steps, "sahara": Sahara.steps}
 PROGRESS = frozenset(one.name for one in fields(Progress))
 ORDERS = frozenset(one.name for one in fields(Orders))
+A_YEAR = timedelta(days=365)
 EFFECT = {AnswerKind.ACCEPTED: {"accepted": True}, AnswerKind.UNANSWERED: {"unanswered": True}}
 
 
@@ -36,10 +47,17 @@ class Build:
     @staticmethod
     def policy(kind: str = "ess", **changes: Any) -> Policy:
         """A backend's policy: looks after 2, 4, 8 ... 60 s, warns after 1 h, forces after 30 min, ends after 24 h."""
-        return Policy(**{"steps": STEPS[kind], "poll": Poll(2.0, 60.0, 2.0), **changes})
+        steps = STEPS[kind]
+        kinds = {"steps": steps, "gone_means_stopped": steps.gone_means_stopped, "poll": Poll(2.0, 60.0, 2.0)}
+        return Policy(**{**kinds, **changes})
 
     def cancellation(self, **changes: Any) -> Cancellation:
-        """Orders and progress by the names of their fields; `give_up` in seconds from the acceptance."""
+        """Orders and progress by the names of their fields; `give_up` in seconds from the acceptance.
+
+        `remote_stopped` is who gave the word about the whole family with the command.
+        """
+        if by := changes.pop("remote_stopped", ""):
+            changes["words"] = {WHOLE: Word(by, T)}
         orders = {
             "verb": Verb.CANCEL,
             "force": Force.AUTO,
@@ -63,13 +81,23 @@ class Build:
 
     @staticmethod
     def seen(state: str = "active", raw: str = "", **changes: Any) -> Observation:
-        return Observation(JobState(state), **{"raw": raw or state.upper(), "job_id": "1", **changes})
+        filled = {"raw": raw or state.upper(), "source": Source.OWN, "job_id": "1"}
+        return Observation(JobState(state), **{**filled, **changes})
+
+    @staticmethod
+    def answer(kind: str, status: int | None = None, source: str = "own", **changes: Any) -> Answer:
+        return Answer(AnswerKind(kind), Source(source), status, **changes)
 
     def stuck(self, spent: float | None = 1800, **changes: Any) -> Observation:
         """A job in CANCELLING, `spent` seconds long on the backend's own clock, which runs a year ahead of ours."""
-        theirs = T + timedelta(days=365)
+        theirs = T + A_YEAR
         clock = {} if spent is None else {"since": theirs, "clock": theirs + timedelta(seconds=spent)}
         return self.seen("cancelling", **{**clock, **changes})
+
+    @staticmethod
+    def steady(theirs: float = 1800, ours: float = 0) -> Reading:
+        """A backend's clock that counts: it showed so many seconds past the start when ours showed so many."""
+        return Reading(T + A_YEAR + timedelta(seconds=theirs), T + timedelta(seconds=ours), steady=True)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,44 @@
+"""PURE: whether an end may be our doing, and which of our calls may have had an effect."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from worker.cancellation import Cancellation, Sent
+from worker.evidence.clock import SLACK, on_theirs
+from worker.model import Action, Observation, Policy
+
+
+def forced(cancellation: Cancellation) -> dict[str, Sent]:
+    """Return the force calls that may have had an effect, by the job that was forced."""
+    calls = cancellation.progress.sent.items()
+    prefix = f"{Action.FORCE}:"
+    return {key.removeprefix(prefix): sent for key, sent in calls if key.startswith(prefix) and sent.effective}
+
+
+def stop(cancellation: Cancellation) -> Sent | None:
+    """Return the call that may have stopped the job, or None if nothing was sent that could have."""
+    return effective(cancellation, Action.CANCEL) or effective(cancellation, Action.DELETE)
+
+
+def effective(cancellation: Cancellation, action: Action) -> Sent | None:
+    """Return the history of a changing call that may have had an effect."""
+    sent = cancellation.progress.sent.get(action)
+    return sent if sent is not None and sent.effective else None
+
+
+def ended_before(cancellation: Cancellation, member: Observation, policy: Policy) -> bool:
+    """Whether the backend's own times prove that a job ended before our first call that could have stopped it.
+
+    They prove nothing where we saw it alive after the moment that they name.
+    """
+    call, progress = stop(cancellation), cancellation.progress
+    if call is None or member.ended_at is None:
+        return False
+    called_at = on_theirs(progress.clock, call.first_at, policy.clock_speed)
+    if called_at is None or member.ended_at + timedelta(seconds=SLACK) >= called_at:
+        return False
+    child = progress.children.get(member.job_id)
+    alive_at = progress.alive_at if member.job_id == cancellation.job_id else child.alive_at if child else None
+    seen_at = on_theirs(progress.clock, alive_at, policy.clock_speed) if alive_at else None
+    return seen_at is None or seen_at <= member.ended_at + timedelta(seconds=SLACK)
