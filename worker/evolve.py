@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from worker.cancellation import Cancellation, End, Intent, Probed, Sent, Sight, sent_key
 from worker.decision import Send
 from worker.evidence import clock, doubt, family, words
-from worker.model import Action, Answer, AnswerKind, Job, JobState, Observation, Policy, unanswered
+from worker.model import Action, Answer, AnswerKind, Job, JobState, Observation, Policy, Source, unanswered
 
 ALIVE = frozenset({JobState.ACTIVE, JobState.CANCELLING})
 """The states that show a job alive: a word that we do not know shows neither that it runs nor that it has ended."""
@@ -159,8 +159,13 @@ def waiting(cancellation: Cancellation, why: str) -> Cancellation:
 
 
 def _sights(cancellation: Cancellation, seen: Observation, now: datetime) -> Mapping[str, Sight]:
-    """Keep the first sight of each job in CANCELLING; a moved backend time starts it again."""
+    """Keep the first sight of each job in CANCELLING; a moved backend time starts it again.
+
+    What may not be the backend's own words shows none of them anew.
+    """
     before = cancellation.progress.cancelling
+    if seen.source is not Source.OWN:
+        return before
     return {
         member.job_id: _sight(cancellation, member, now)
         for member in seen.family
@@ -168,7 +173,7 @@ def _sights(cancellation: Cancellation, seen: Observation, now: datetime) -> Map
     } | {
         member.job_id: before[member.job_id]
         for member in seen.children
-        if member.state is JobState.UNKNOWN and member.job_id in before
+        if member.job_id in before and family.not_shown(member)
     }
 
 

@@ -15,6 +15,8 @@ from worker.model import Action, Observation, Policy
 
 SLACK = 2.0
 """Seconds by which a `Date` (whole seconds) and a call's way may mislead about a moment."""
+MEASURED = 5.0
+"""Seconds for which a clock must have been watched before a force may rest on it: in less no wrong speed shows."""
 DRIFT = 0.01
 """The share by which two sound clocks may run apart."""
 
@@ -55,6 +57,8 @@ def cancelling_for(
     ours = (now - sight.at).total_seconds() if sight else 0.0
     reading, asked = progress.clock, progress.looked_at or now
     if reading is None or not reading.steady or member.since is None or member.clock is None:
+        return ours, False
+    if (now - reading.ours).total_seconds() * speed < MEASURED:
         return ours, False
     theirs = (member.clock - member.since).total_seconds()
     sound = _fits(reading, member.clock, asked, now, speed) and theirs <= _longest(sight, now, speed)

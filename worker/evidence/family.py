@@ -18,7 +18,7 @@ def remembered(before: Mapping[str, Child], seen: Observation, asked: datetime) 
     """
     if not before and not seen.children:
         return before
-    shown = {child.job_id: child for child in seen.children if not _not_shown(child)}
+    shown = {child.job_id: child for child in seen.children if not not_shown(child)}
     kept = {job_id: child for job_id, child in before.items() if job_id not in shown}
     for job_id, child in shown.items():
         known = before.get(job_id)
@@ -41,6 +41,6 @@ def whole(cancellation: Cancellation, seen: Observation) -> Observation:
     return replace(named, children=(*named.children, *missing)) if missing else named
 
 
-def _not_shown(child: Observation) -> bool:
+def not_shown(child: Observation) -> bool:
     """Whether an adapter lists a child that it knows of from us alone."""
     return child.state is JobState.UNKNOWN and not child.raw

@@ -13,7 +13,7 @@ from worker.backends.mrs import Mrs
 from worker.backends.oracle_ess import OracleEss
 from worker.backends.oracle_ml import OracleMl
 from worker.backends.sahara import Sahara
-from worker.cancellation import WHOLE, Cancellation, Orders, Progress, Reading, Sent, Word
+from worker.cancellation import WHOLE, Cancellation, Claim, Doubt, Orders, Probed, Progress, Reading, Sent, Word
 from worker.model import (
     Action,
     Answer,
@@ -90,14 +90,26 @@ class Build:
 
     def stuck(self, spent: float | None = 1800, **changes: Any) -> Observation:
         """A job in CANCELLING, `spent` seconds long on the backend's own clock, which runs a year ahead of ours."""
-        theirs = T + A_YEAR
-        clock = {} if spent is None else {"since": theirs, "clock": theirs + timedelta(seconds=spent)}
+        clock = {} if spent is None else {"since": T + A_YEAR - timedelta(seconds=spent), "clock": T + A_YEAR}
         return self.seen("cancelling", **{**clock, **changes})
 
     @staticmethod
-    def steady(theirs: float = 1800, ours: float = 0) -> Reading:
-        """A backend's clock that counts: it showed so many seconds past the start when ours showed so many."""
-        return Reading(T + A_YEAR + timedelta(seconds=theirs), T + timedelta(seconds=ours), steady=True)
+    def steady(now: float = 0, theirs: datetime = T + A_YEAR) -> Reading:
+        """A backend's clock that counts, watched for a minute: it shows `theirs` when ours shows `now`."""
+        minute = timedelta(seconds=60)
+        return Reading(theirs - minute, T + timedelta(seconds=now) - minute, steady=True)
+
+    @staticmethod
+    def doubt(claim: str, since: float, last: float, times: int) -> Doubt:
+        """Answers in a row that may not be the backend's own."""
+        return Doubt(Claim(claim), T + timedelta(seconds=since), T + timedelta(seconds=last), times)
+
+    @staticmethod
+    def gone_by_probe(at: float = 0, job_id: str = "1") -> dict[str, Any]:
+        """Progress in which the second source has said twice, now too, that a job's process is gone."""
+        moment = T + timedelta(seconds=at)
+        said = Probed(gone=True, since=moment - timedelta(seconds=60), last=moment, times=2)
+        return {"looked_at": moment, "probes": {job_id: said}}
 
 
 @pytest.fixture(scope="session")

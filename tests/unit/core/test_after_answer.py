@@ -14,30 +14,31 @@ CANCEL = Send(Action.CANCEL, "1")
 
 def after(build: Any, answer: Answer, send: Send = CANCEL, *, kind: str = "ess", **changes: Any) -> Any:
     """What follows on an answer, as a pass takes it in."""
-    cancellation = answered(build.cancellation(**changes), send, answer, build.now)
+    policy = build.policy(kind)
+    cancellation = answered(build.cancellation(**changes), send, answer, policy, build.now)
     if answer.before is not None:
-        cancellation = observed(cancellation, answer.before, build.now)
-    return after_answer(cancellation, send, answer, build.policy(kind), build.now)
+        cancellation = observed(cancellation, answer.before, policy, build.now)
+    return after_answer(cancellation, send, answer, policy, build.now)
 
 
 @pytest.mark.parametrize("action", [Action.CANCEL, Action.FORCE, Action.DELETE])
 def test_a_refusal_ends_the_cancellation_and_says_why(build: Any, action: Action) -> None:
-    end = after(build, Answer(AnswerKind.REFUSED, 403, detail="no right"), Send(action, "1"))
+    end = after(build, build.answer("refused", 403, detail="no right"), Send(action, "1"))
     assert end == Finish(Outcome.REFUSED, Evidence.NONE, "no right")
 
 
 @pytest.mark.parametrize("action", [Action.CANCEL, Action.FORCE, Action.DELETE])
 def test_a_2xx_ends_nothing(build: Any, action: Action) -> None:
-    assert after(build, Answer(AnswerKind.ACCEPTED, 200), Send(action, "1")).until == build.at(2)
+    assert after(build, build.answer("accepted", 200), Send(action, "1")).until == build.at(2)
 
 
 def test_an_unanswered_call_is_looked_at_poll_first_later(build: Any) -> None:
-    assert after(build, Answer(AnswerKind.UNANSWERED)).until == build.at(2)
+    assert after(build, build.answer("unanswered")).until == build.at(2)
 
 
 @pytest.mark.parametrize("kind", [AnswerKind.REJECTED, AnswerKind.NOT_FOUND])
 def test_what_was_not_taken_is_looked_at_at_once(build: Any, kind: AnswerKind) -> None:
-    wait = after(build, Answer(kind, 400))
+    wait = after(build, build.answer(kind, 400))
     assert wait == Wait(build.now, "look why the cancel was not taken")
 
 
@@ -45,27 +46,27 @@ def test_what_was_not_taken_is_looked_at_at_once(build: Any, kind: AnswerKind) -
 def test_a_busy_backend_is_tried_again_when_it_says_and_not_before_poll_first(
     build: Any, asked: float | None, due: float
 ) -> None:
-    assert after(build, Answer(AnswerKind.BUSY, 429, retry_after=asked)).until == build.at(due)
+    assert after(build, build.answer("busy", 429, retry_after=asked)).until == build.at(due)
 
 
 def test_a_busy_backend_does_not_hold_us_past_the_end(build: Any) -> None:
-    assert after(build, Answer(AnswerKind.BUSY, 429, retry_after=86400), give_up=60).until == build.at(60)
+    assert after(build, build.answer("busy", 429, retry_after=86400), give_up=60).until == build.at(60)
 
 
 def test_an_answer_after_the_end_of_the_time_is_followed_by_a_last_look(build: Any) -> None:
-    assert after(build, Answer(AnswerKind.BUSY, 429, retry_after=86400), give_up=-1).until == build.at(2)
+    assert after(build, build.answer("busy", 429, retry_after=86400), give_up=-1).until == build.at(2)
 
 
 @pytest.mark.parametrize("kind", [AnswerKind.ACCEPTED, AnswerKind.UNANSWERED])
 def test_after_a_childs_force_the_other_children_are_looked_for_at_once(build: Any, kind: AnswerKind) -> None:
-    assert after(build, Answer(kind, 200), Send(Action.FORCE, "7")).until == build.now
+    assert after(build, build.answer(kind, 200), Send(Action.FORCE, "7")).until == build.now
 
 
 # Sahara answers with a snapshot from before the call
 
 
 def snapshot(build: Any, state: str) -> Answer:
-    return Answer(AnswerKind.ACCEPTED, 200, before=build.seen(state))
+    return build.answer("accepted", 200, before=build.seen(state))
 
 
 @pytest.mark.parametrize("state", ["succeeded", "failed", "cancelled"])

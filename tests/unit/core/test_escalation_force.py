@@ -15,7 +15,8 @@ FORCE = Send(Action.FORCE, "1")
 def decided(build: Any, seen: Any, *, policy: Any = None, now: float = 9, **changes: Any) -> Any:
     """What follows on a look at a job whose cancel was accepted."""
     auto = policy or build.policy(force=Force.AUTO)
-    cancellation = build.cancellation(**{"sent": build.cancelled(), "seen_alive": True, **changes})
+    known = {"sent": build.cancelled(), "seen_alive": True, "clock": build.steady(now), "looked_at": build.at(now)}
+    cancellation = build.cancellation(**{**known, **changes})
     return decide(cancellation, seen, auto, build.at(now))
 
 
@@ -92,16 +93,18 @@ def test_holds_what_is_due_and_says_which_preconditions_do_not_hold(
     "orders",
     [
         pytest.param({"remote_stopped": "billing (command c-1)"}, id="the-producers-word"),
-        pytest.param({"probed_gone": True}, id="a-probe"),
+        pytest.param({"probed": True}, id="a-probe"),
     ],
 )
 def test_the_attested_policy_forces_on_a_proof(build: Any, orders: dict[str, Any]) -> None:
-    assert decided(build, build.stuck(), policy=build.policy(), **orders) == FORCE
+    proof = build.gone_by_probe(9) if orders.get("probed") else orders
+    assert decided(build, build.stuck(), policy=build.policy(probes=True), **proof) == FORCE
 
 
 @pytest.mark.parametrize("changes", [{"asynchronous": False}, {"force_allowed": False}])
 def test_no_word_opens_a_gate_that_the_backend_keeps_shut(build: Any, changes: dict[str, Any]) -> None:
-    assert isinstance(decided(build, build.stuck(**changes), remote_stopped="ann", probed_gone=True), Hold)
+    proof = {"remote_stopped": "ann", **build.gone_by_probe(9)}
+    assert isinstance(decided(build, build.stuck(**changes), **proof), Hold)
 
 
 def test_holds_nothing_before_the_time_is_over(build: Any) -> None:
@@ -236,7 +239,7 @@ def test_a_stuck_child_of_a_parent_that_has_ended_is_forced(build: Any) -> None:
 
 def test_a_parent_is_final_with_all_its_children(build: Any) -> None:
     seen = build.seen("cancelled", children=(build.seen("succeeded", job_id="2"),))
-    assert isinstance(decided(build, seen), Finish)
+    assert isinstance(decided(build, seen, parent=True, closed_at=build.at(7)), Finish)
 
 
 # The second source
@@ -255,12 +258,32 @@ def test_a_parent_is_final_with_all_its_children(build: Any) -> None:
 def test_asks_the_second_source_only_when_it_alone_is_missing(
     build: Any, seen: dict[str, Any], changes: dict[str, Any], *, expected: bool
 ) -> None:
-    cancellation = build.cancellation(sent=build.cancelled(), **changes)
+    cancellation = build.cancellation(sent=build.cancelled(), clock=build.steady(), **changes)
     assert bool(to_probe(cancellation, build.stuck(**seen), build.policy(probes=True), build.now)) is expected
 
 
-def test_asks_no_second_source_for_a_job_that_has_ended(build: Any) -> None:
-    assert not to_probe(build.cancellation(), build.seen("cancelled"), build.policy(probes=True), build.now)
+@pytest.mark.parametrize(
+    ("kind", "seen", "sent", "expected"),
+    [
+        pytest.param("ess", {}, {}, (), id="a-kind-with-a-force-step-that-needed-none"),
+        pytest.param("ess", {}, {"force:2": "accepted", "force:3": "unanswered"}, ("2", "3"), id="those-forced"),
+        pytest.param("ess", {}, {"force:2": "rejected"}, (), id="a-force-that-was-refused"),
+        pytest.param("sahara", {}, {}, ("1",), id="a-kind-without-a-force-step"),
+        pytest.param("sahara", {"provisional": True}, {}, (), id="an-end-that-may-be-taken-back"),
+    ],
+)
+def test_at_the_end_the_second_source_is_asked_where_it_confirms_something(
+    build: Any, kind: str, seen: dict[str, Any], sent: dict[str, str], expected: tuple[str, ...]
+) -> None:
+    cancellation = build.cancellation(sent={key: build.sent(last) for key, last in sent.items()})
+    policy = build.policy(kind, probes=True)
+
+    assert to_probe(cancellation, build.seen("cancelled", **seen), policy, build.now) == expected
+
+
+def test_at_the_deadline_the_second_source_is_asked_about_an_end_that_may_be_taken_back(build: Any) -> None:
+    cancellation, policy = build.cancellation(give_up=0), build.policy("sahara", probes=True)
+    assert to_probe(cancellation, build.seen("failed", provisional=True), policy, build.now) == ("1",)
 
 
 def test_asks_no_second_source_where_none_is_configured(build: Any) -> None:

@@ -1,41 +1,42 @@
 from __future__ import annotations
 
-from datetime import timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 
 from worker import facts
-from worker.cancellation import End
+from worker.cancellation import End, Word
 from worker.decision import Finish, Send
+from worker.evidence.words import Refuted
 from worker.gate import gate
-from worker.model import Action, Answer, AnswerKind, Evidence, Force, JobState, Outcome
+from worker.model import Action, AnswerKind, Evidence, Force, JobState, Outcome
 
 DONE = Finish(Outcome.CANCELLED, Evidence.REPORTED, "seen")
 
 
 @pytest.mark.parametrize("action", [Action.CANCEL, Action.FORCE, Action.DELETE])
-def test_each_changing_call_has_an_event_of_its_own(action: Action) -> None:
-    assert facts.sent(Send(action, "1"), Answer(AnswerKind.ACCEPTED, 200)).name == f"{action}_sent"
+def test_each_changing_call_has_an_event_of_its_own(build: Any, action: Action) -> None:
+    assert facts.sent(Send(action, "1"), build.answer("accepted", 200)).name == f"{action}_sent"
 
 
 @pytest.mark.parametrize("kind", [kind for kind in AnswerKind if kind is not AnswerKind.UNANSWERED])
-def test_an_answer_is_told_with_status_and_code(kind: AnswerKind) -> None:
-    answer = facts.sent(Send(Action.CANCEL, "1"), Answer(kind, 429, "0167")).data["answer"]
+def test_an_answer_is_told_with_status_and_code(build: Any, kind: AnswerKind) -> None:
+    answer = facts.sent(Send(Action.CANCEL, "1"), build.answer(kind, 429, code="0167")).data["answer"]
     assert (answer["status"], answer["code"]) == (429, "0167")
 
 
 @pytest.mark.parametrize("status", [None, 200, 503])
-def test_a_call_that_went_unanswered_is_told_as_that(status: int | None) -> None:
-    assert facts.sent(Send(Action.CANCEL, "1"), Answer(AnswerKind.UNANSWERED, status)).data["answer"] == "unanswered"
+def test_a_call_that_went_unanswered_is_told_as_that(build: Any, status: int | None) -> None:
+    assert facts.sent(Send(Action.CANCEL, "1"), build.answer("unanswered", status)).data["answer"] == "unanswered"
 
 
-def test_a_call_to_a_child_names_the_child() -> None:
-    assert facts.sent(Send(Action.FORCE, "7"), Answer(AnswerKind.ACCEPTED)).data["target_job_id"] == "7"
+def test_a_call_to_a_child_names_the_child(build: Any) -> None:
+    assert facts.sent(Send(Action.FORCE, "7"), build.answer("accepted")).data["target_job_id"] == "7"
 
 
 def test_a_held_force_lists_each_precondition_and_when_it_may_be_taken(build: Any) -> None:
-    one = gate(build.cancellation(), build.stuck(), build.policy(), build.now)
+    one = gate(build.cancellation(clock=build.steady()), build.stuck(), build.policy(), build.now)
     told = facts.held(one, build.now)
     assert told.name == "force_held"
     assert {name: value["met"] for name, value in told.data["gate"].items() if name != "earliest_at"} == {
@@ -61,7 +62,7 @@ def test_an_overdue_job_is_told_with_what_is_known(build: Any) -> None:
 
 
 def finished(build: Any, seen: Any = None, finish: Finish = DONE, **changes: Any) -> dict[str, Any]:
-    told = facts.finished(build.cancellation(**changes), finish, seen)
+    told = facts.finished(build.cancellation(**changes), finish, seen, build.policy())
     assert told.name == "finished"
     return dict(told.data)
 
@@ -141,9 +142,22 @@ def test_children_are_listed_by_outcome(build: Any, state: str, force: str, outc
 def test_the_children_of_what_had_ended_before_had_ended_before_too(build: Any, state: str) -> None:
     seen = build.seen("succeeded", children=(build.seen(state, "RAW", job_id="2"),))
     finish = Finish(Outcome.ALREADY_FINISHED, Evidence.REPORTED)
-    (child,) = facts.finished(build.cancellation(), finish, seen).data["children"]
+    (child,) = facts.finished(build.cancellation(), finish, seen, build.policy()).data["children"]
 
     assert child == {"job_id": "2", "outcome": "already_finished", "raw_state": "RAW"}
+
+
+def test_a_child_that_had_ended_before_our_call_is_none_of_ours(build: Any) -> None:
+    child = build.seen("succeeded", "RAW", job_id="2", ended_at=build.at(-604800))
+    changes = {"sent": build.cancelled(), "clock": build.steady(0, build.now)}
+    (told,) = finished(build, build.seen("cancelled", children=(child,)), **changes)["children"]
+
+    assert told == {"job_id": "2", "outcome": "already_finished", "raw_state": "RAW"}
+
+
+def test_a_word_that_no_longer_counts_is_told_with_what_refuted_it() -> None:
+    told = facts.void(Refuted(Word("ann", datetime.now(UTC)), "7", "job 7 runs"))
+    assert (told.name, told.data) == ("attestation_void", {"attested_by": "ann", "child": "7", "detail": "job 7 runs"})
 
 
 def test_a_family_of_any_size_fits_an_event(build: Any) -> None:

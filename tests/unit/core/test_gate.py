@@ -5,15 +5,16 @@ from typing import Any
 
 import pytest
 
-from worker.cancellation import Sight
-from worker.gate import candidates, force_after, forced, gate, refused_wait, waited
+from worker.cancellation import WHOLE, Sight
+from worker.evidence.effect import forced
+from worker.gate import candidates, force_after, gate, refused_wait, waited
 from worker.model import Force, Observation
 
 NAMES = ("in_cancelling", "time_over", "asynchronous", "backend_allows", "policy_allows", "remote_stopped")
 
 
 def condition(build: Any, name: str, seen: Observation, *, policy: dict[str, Any], **changes: Any) -> Any:
-    one = gate(build.cancellation(**changes), seen, build.policy(**policy), build.now)
+    one = gate(build.cancellation(clock=build.steady(), **changes), seen, build.policy(**policy), build.now)
     return {each.name: each for each in one.conditions}[name]
 
 
@@ -26,15 +27,18 @@ def test_lists_every_precondition_met_or_not(build: Any) -> None:
 
 def test_the_backends_clock_decides_where_it_shows_one(build: Any) -> None:
     sight = {"1": Sight(build.at(-99999))}
-    assert waited(build.cancellation(cancelling=sight), build.stuck(600), build.policy(), build.now) == 1200
+    cancellation = build.cancellation(cancelling=sight, clock=build.steady())
+    assert waited(cancellation, build.stuck(600), build.policy(), build.now) == 1200
 
 
 @pytest.mark.parametrize("offset", [-90 * 60, -25 * 60, 25 * 60, 365 * 86400])
 @pytest.mark.parametrize("ours", [-25 * 60, 0, 25 * 60])
 def test_our_clock_against_the_backends_changes_nothing(build: Any, offset: float, ours: float) -> None:
     since = build.at(offset)
-    seen = build.seen("cancelling", since=since, clock=since + timedelta(seconds=1000))
-    assert waited(build.cancellation(), seen, build.policy(), build.at(ours)) == 800
+    clock = since + timedelta(seconds=1000)
+    cancellation = build.cancellation(clock=build.steady(ours, clock), looked_at=build.at(ours))
+    seen = build.seen("cancelling", since=since, clock=clock)
+    assert waited(cancellation, seen, build.policy(), build.at(ours)) == 800
 
 
 @pytest.mark.parametrize(
@@ -48,8 +52,8 @@ def test_our_clock_against_the_backends_changes_nothing(build: Any, offset: floa
 def test_without_both_of_the_backends_times_the_wait_counts_from_our_first_sight(
     build: Any, changes: dict[str, Any]
 ) -> None:
-    sight = {"1": Sight(build.at(-600))}
-    assert waited(build.cancellation(cancelling=sight), build.stuck(9999, **changes), build.policy(), build.now) == 1200
+    cancellation = build.cancellation(cancelling={"1": Sight(build.at(-600))}, clock=build.steady())
+    assert waited(cancellation, build.stuck(9999, **changes), build.policy(), build.now) == 1200
 
 
 def test_a_job_not_seen_before_has_the_whole_wait_ahead(build: Any) -> None:
@@ -58,7 +62,7 @@ def test_a_job_not_seen_before_has_the_whole_wait_ahead(build: Any) -> None:
 
 
 def test_a_state_change_ahead_of_the_backends_own_date_only_lengthens_the_wait(build: Any) -> None:
-    assert waited(build.cancellation(), build.stuck(-60), build.policy(), build.now) == 1860
+    assert waited(build.cancellation(clock=build.steady()), build.stuck(-60), build.policy(), build.now) == 1860
 
 
 @pytest.mark.parametrize(("command", "backend", "expected"), [(0, 1800, 1800), (3600, 1800, 3600), (60, 60, 60)])
@@ -72,7 +76,7 @@ def test_the_longer_force_after_holds(build: Any, command: float, backend: float
     [
         pytest.param("unanswered", {}, None, 2, id="unanswered"),
         pytest.param("unanswered", {}, True, 2, id="unanswered-and-allowed"),
-        pytest.param("unanswered", {"retry_after": 3600}, None, 2, id="unanswered-and-told-to-wait"),
+        pytest.param("unanswered", {"retry_after": 3600}, None, 3600, id="unanswered-and-told-to-wait"),
         pytest.param("busy", {}, None, 2, id="busy"),
         pytest.param("busy", {"retry_after": 45}, True, 45, id="busy-with-a-time"),
         pytest.param("busy", {"retry_after": 0}, True, 2, id="busy-for-no-time"),
@@ -103,13 +107,13 @@ def test_a_lengthened_force_after_lengthens_the_wait_after_a_refusal(build: Any)
 
 
 def test_the_gate_waits_for_the_longer_of_the_two(build: Any) -> None:
-    cancellation = build.cancellation(sent={"force:1": build.sent("rejected", at=-800)})
+    cancellation = build.cancellation(sent={"force:1": build.sent("rejected", at=-800)}, clock=build.steady())
     assert gate(cancellation, build.stuck(1790), build.policy(), build.now).wait == 1000
     assert gate(cancellation, build.stuck(10), build.policy(), build.now).wait == 1790
 
 
 def test_a_wait_that_is_over_is_nought(build: Any) -> None:
-    assert gate(build.cancellation(), build.stuck(99999), build.policy(), build.now).wait == 0
+    assert gate(build.cancellation(clock=build.steady()), build.stuck(99999), build.policy(), build.now).wait == 0
 
 
 @pytest.mark.parametrize(
@@ -121,6 +125,12 @@ def test_a_wait_that_is_over_is_nought(build: Any) -> None:
         pytest.param("time_over", {"spent": None}, {}, {}, False, "on Redis's clock", id="time-on-redis-clock"),
         pytest.param("asynchronous", {}, {}, {}, None, "does not say", id="asynchronous-unsaid"),
         pytest.param("asynchronous", {"asynchronous": True}, {}, {}, True, "asynchronous: yes", id="asynchronous"),
+        pytest.param(
+            "asynchronous", {"unreadable": frozenset({"asynchronous"})}, {}, {}, False, "can't be read", id="async-odd"
+        ),
+        pytest.param(
+            "backend_allows", {"unreadable": frozenset({"force_allowed"})}, {}, {}, False, "can't be read", id="may-odd"
+        ),
         pytest.param("asynchronous", {"asynchronous": False}, {}, {}, False, "asynchronous: no", id="synchronous"),
         pytest.param("backend_allows", {}, {}, {}, None, "does not say", id="allowed-unsaid"),
         pytest.param("backend_allows", {"force_allowed": True}, {}, {}, True, "allowed: yes", id="allowed"),
@@ -132,7 +142,10 @@ def test_a_wait_that_is_over_is_nought(build: Any) -> None:
         pytest.param("remote_stopped", {}, {}, {}, False, "nobody has given their word", id="no-word"),
         pytest.param("remote_stopped", {}, {"probes": True}, {}, False, "the remote probe does not", id="no-probe"),
         pytest.param("remote_stopped", {}, {}, {"remote_stopped": "ann"}, True, "attested by ann", id="a-word"),
-        pytest.param("remote_stopped", {}, {}, {"probed_gone": True}, True, "the remote probe says", id="a-probe"),
+        pytest.param(
+            "remote_stopped", {}, {"probes": True}, {"probed": True}, True, "the remote probe says", id="a-probe"
+        ),
+        pytest.param("remote_stopped", {}, {}, {"void": True}, False, "does not hold", id="a-word-that-was-refuted"),
         pytest.param("remote_stopped", {}, {"force": Force.AUTO}, {}, None, "not asked for", id="auto-asks-for-none"),
         pytest.param(
             "remote_stopped",
@@ -148,13 +161,18 @@ def test_a_wait_that_is_over_is_nought(build: Any) -> None:
 def test_each_precondition_says_what_it_rests_on(
     build: Any, name: str, seen: Any, policy: Any, changes: Any, evidence: str, *, met: bool | None
 ) -> None:
+    if changes.get("probed"):
+        changes = build.gone_by_probe()
+    if changes.get("void"):
+        changes = {"remote_stopped": "ann", "void": {WHOLE: build.now}}
     one = condition(build, name, build.stuck(**seen), policy=policy, **changes)
     assert one.met is met
     assert evidence in one.evidence
 
 
 def test_what_nobody_can_tell_does_not_shut_the_gate(build: Any) -> None:
-    one = gate(build.cancellation(), build.stuck(), build.policy(force=Force.AUTO), build.now)
+    cancellation = build.cancellation(clock=build.steady())
+    one = gate(cancellation, build.stuck(), build.policy(force=Force.AUTO), build.now)
     assert None in {each.met for each in one.conditions}
     assert one.shut == ()
 
@@ -186,6 +204,11 @@ def test_stuck_children_come_before_their_parent(
     assert [one.job_id for one in candidates(build.cancellation(), seen, build.policy())] == expected
 
 
+def test_a_parent_whose_children_could_not_all_be_seen_is_no_candidate(build: Any) -> None:
+    seen = build.stuck(unlisted=build.answer("unanswered", source="nobody"))
+    assert candidates(build.cancellation(), seen, build.policy()) == ()
+
+
 @pytest.mark.parametrize(("last", "left"), [("accepted", 0), ("unanswered", 1), ("rejected", 1), ("busy", 1)])
 def test_who_was_forced_with_an_accepted_answer_is_no_candidate_any_more(build: Any, last: str, left: int) -> None:
     cancellation = build.cancellation(sent={"force:1": build.sent(last)})
@@ -196,4 +219,7 @@ def test_forced_are_the_force_calls_that_may_have_had_an_effect(build: Any) -> N
     kinds = ["accepted", "unanswered", "rejected", "busy", "not_found"]
     sent = {f"force:{number}": build.sent(kind) for number, kind in enumerate(kinds)}
     cancellation = build.cancellation(sent={**build.cancelled(), **sent})
-    assert [str(one.last) for one in forced(cancellation)] == ["accepted", "unanswered"]
+    assert {job_id: str(one.last) for job_id, one in forced(cancellation).items()} == {
+        "0": "accepted",
+        "1": "unanswered",
+    }

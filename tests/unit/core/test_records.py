@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from worker.cancellation import End, Intent, Progress, Sight
+from worker.cancellation import WHOLE, Child, Claim, Doubt, End, Intent, Probed, Progress, Reading, Sight, Word
 from worker.model import Action, AnswerKind, Force, JobState, Lane, Outcome, Verb
 from worker.packing import pack
 from worker.packing import unpack as unpacked
@@ -53,9 +53,18 @@ def full(build: Any) -> Progress:
         seen_alive=True,
         state=JobState.CANCELLING,
         raw="CANCELLING",
-        end=End(JobState.FAILED, "ERROR", verified=False),
-        cancelling={"1": Sight(now, "2026-11-22T02:00:00"), "2": Sight(now)},
-        probed_gone=True,
+        end=End(JobState.FAILED, "ERROR"),
+        cancelling={"1": Sight(now, "2026-11-22T02:00:00", now), "2": Sight(now)},
+        alive_at=now,
+        doubt=Doubt(Claim.GONE, now, now, 2),
+        closed_at=now,
+        family_at=now,
+        children={"2": Child(now, now, JobState.FAILED, "ERROR", now), "3": Child(now, now)},
+        clock=Reading(now, now, steady=True),
+        probes={"2": Probed(gone=True, since=now, last=now)},
+        void={"": now},
+        pages=7,
+        long=True,
         overdue=True,
         held=("1+remote_stopped",),
         facts={"cause": "OPERATOR_CANCEL"},
@@ -87,7 +96,7 @@ def test_the_orders_are_read_from_the_guard(build: Any) -> None:
     orders = cancellation.orders
     assert (orders.verb, orders.force, orders.lane) == (Verb.DELETE, Force.ATTESTED, Lane.BATCH)
     assert (orders.force_after, orders.give_up_at) == (1800.5, build.at(86400))
-    assert (orders.remote_stopped, orders.aborted, orders.revision) == ("ann", "", 3)
+    assert (orders.words, orders.aborted, orders.revision) == ({WHOLE: Word("ann", build.now)}, "", 3)
     assert (cancellation.backend, cancellation.job_id, cancellation.accepted_at) == ("ess", "300100", build.now)
 
 

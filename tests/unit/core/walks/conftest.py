@@ -12,11 +12,11 @@ import pytest
 from msgspec.structs import replace
 
 from worker import evolve
-from worker.cancellation import Cancellation, Orders
+from worker.cancellation import WHOLE, Cancellation, Orders, Word
 from worker.decision import Finish, Hold, Send, Wait
 from worker.escalation import after_answer, decide, needs_look, overdue, to_probe
-from worker.gate import forced
-from worker.model import Action, Answer, AnswerKind, Force, JobState, Observation, Policy, Verb
+from worker.evidence.family import whole
+from worker.model import Action, Answer, AnswerKind, Force, JobState, Observation, Policy, Source, Verb, unanswered
 from worker.records import pack_progress, unpack_progress
 
 T = datetime(2026, 11, 22, 10, tzinfo=UTC)
@@ -131,11 +131,23 @@ class World:
     def look(self, at: float) -> Observation | Answer:
         if self.maybe("look fails", 0.4):
             kind = self.chance.choice((AnswerKind.UNANSWERED, AnswerKind.BUSY))
-            return Answer(kind, 503, retry_after=self.chance.choice((None, 1.0, 300.0)))
+            return Answer(kind, Source.NOBODY, 503, retry_after=self.chance.choice((None, 1.0, 300.0)))
+        if self.maybe("gateway", 0.4):
+            return self._gateway()
         root, *children = (self._show(member, at) for member in self.family)
         if self.root.state is JobState.GONE:
             return Observation(**root)
         return Observation(**{**root, "children": tuple(Observation(**child) for child in children)})
+
+    def _gateway(self) -> Observation | Answer:
+        """What a gateway answers in the backend's place."""
+        return self.chance.choice(
+            (
+                Observation(JobState.GONE, "404", Source.UNSURE, "1"),
+                Answer(AnswerKind.REFUSED, Source.UNSURE, 403),
+                Answer(AnswerKind.REFUSED, Source.CREDENTIAL, 401),
+            )
+        )
 
     def _show(self, member: Member, at: float) -> dict[str, Any]:
         state = JobState.UNKNOWN if not member.state.final and self.maybe("unknown", 0.1) else member.state
@@ -146,6 +158,7 @@ class World:
         return {
             "state": state,
             "raw": str(state).upper(),
+            "source": Source.OWN,
             "job_id": member.id,
             "force_allowed": allowed,
             "asynchronous": self.script.asynchronous,
@@ -162,26 +175,32 @@ class World:
         self.log.append((action, job_id, at))
         if self.maybe("refused", 0.05):
             self.refused = True
-            return Answer(AnswerKind.REFUSED, 403)
+            return Answer(AnswerKind.REFUSED, Source.OWN, 403)
+        if self.maybe("gateway"):
+            return Answer(AnswerKind.REFUSED, self.chance.choice((Source.UNSURE, Source.CREDENTIAL)), 403)
         if self.maybe("busy"):
-            return Answer(AnswerKind.BUSY, 429, retry_after=self.chance.choice((None, 3.0, 300.0)))
+            return Answer(AnswerKind.BUSY, Source.OWN, 429, retry_after=self.chance.choice((None, 3.0, 300.0)))
         if self.maybe("lost before"):
-            return Answer(AnswerKind.UNANSWERED)
+            return unanswered("")
         member = next(one for one in self.family if one.id == job_id)
         before = self.look(at) if self.script.kind == "sahara" and action is Action.CANCEL else None
         answer = self._effect(action, member, at)
         if self.maybe("lost after"):
-            return Answer(AnswerKind.UNANSWERED)
-        if isinstance(before, Observation) and answer.kind is not AnswerKind.NOT_FOUND:
-            return Answer(AnswerKind.ACCEPTED, 200, before=before)
-        return answer
+            return unanswered("")
+        clock = self.vendor(at).replace(microsecond=0) if self.script.times == "full" else None
+        shown = isinstance(before, Observation) and before.state is not JobState.GONE
+        if shown and answer.kind is not AnswerKind.NOT_FOUND:
+            return Answer(AnswerKind.ACCEPTED, Source.OWN, 200, before=before, clock=clock)
+        return replace(answer, clock=clock)
 
     def _effect(self, action: Action, member: Member, at: float) -> Answer:
         if member.state is JobState.GONE:
-            return Answer(AnswerKind.NOT_FOUND, 404)
+            return Answer(AnswerKind.NOT_FOUND, Source.OWN, 404)
         effect = {Action.CANCEL: self._cancel, Action.FORCE: self._force, Action.DELETE: self._delete}[action]
         ignored = action is not Action.FORCE and self.maybe("ignored", 0.4)
-        return Answer(AnswerKind.ACCEPTED, 200) if ignored or effect(member, at) else Answer(AnswerKind.REJECTED, 400)
+        if ignored or effect(member, at):
+            return Answer(AnswerKind.ACCEPTED, Source.OWN, 200)
+        return Answer(AnswerKind.REJECTED, Source.OWN, 400)
 
     def _cancel(self, member: Member, at: float) -> bool:
         if self.script.kind == "oml":
@@ -253,7 +272,7 @@ class Walk:
         if world.maybe("abort", 0.05):
             changes["aborted"] = "ann"
         if world.maybe("attest", 0.2):
-            changes["remote_stopped"] = "ann"
+            changes["words"] = {WHOLE: Word("ann", T + timedelta(seconds=self.now))}
         if world.maybe("join", 0.2):
             until = T + timedelta(seconds=self.now + chance.choice((0.0, 100.0)))
             changes |= {
@@ -267,11 +286,9 @@ class Walk:
             self.due = chance.uniform(self.now, max(self.now, self.due))
 
     def _pass(self) -> None:
-        one, left_open = self.record, evolve.recovered(self.record)
+        one, left_open = self.record, evolve.recovered(self.record, self.policy)
         if left_open is not None:
             one = left_open[0]
-        if not forced(one):
-            one = evolve.progress(one, probed_gone=False)
         one, seen = self._look(one)
         self._lose("crash early")
         decision = decide(one, seen, self.policy, self._time())
@@ -289,37 +306,41 @@ class Walk:
         if one.orders.aborted:
             return one, None
         if self.world.maybe("paused", 0.2):
-            return one, Answer(AnswerKind.UNANSWERED, detail="paused")
+            return one, unanswered("paused")
         if not needs_look(one, self.policy, T if "suspect" in self.world.script.faults else None):
             return one, None
+        asked = self._time()
         seen = self.world.look(self.now)
+        self.watch.asked(self, seen)
         self._spend()
         one = evolve.looked(one)
         if isinstance(seen, Answer):
-            return evolve.look_failed(one, seen), seen
-        return self._probe(self._observe(one, seen), seen), seen
+            return evolve.look_failed(one, seen, asked), seen
+        seen = whole(one, seen)
+        return self._probe(self._observe(one, seen, asked), seen), seen
 
-    def _observe(self, one: Cancellation, seen: Observation) -> Cancellation:
+    def _observe(self, one: Cancellation, seen: Observation, asked: datetime) -> Cancellation:
         self.watch.looked(self, seen)
-        return evolve.observed(one, seen, self._time())
+        return evolve.observed(one, seen, self.policy, self._time(), asked=asked)
 
     def _probe(self, one: Cancellation, seen: Observation) -> Cancellation:
-        if not to_probe(one, seen, self.policy, self._time()):
-            return one
-        return evolve.progress(one, probed_gone=not any(member.running for member in self.world.family))
+        for target in to_probe(one, seen, self.policy, self._time()):
+            one = evolve.probed(one, target, not any(member.running for member in self.world.family))
+        return one
 
     def _send(self, one: Cancellation, send: Send) -> None:
         self._lose("fenced")
         self._commit(evolve.intended(one, send, self._time()))
         self.watch.intended(self, send)
         self._lose("crash before call")
+        called = self._time()
         answer = self.world.call(send.action, send.job_id, self.now)
         self._spend()
         self._lose("crash after call")
         self.watch.answered(self, send, answer)
-        one = evolve.answered(self.record, send, answer, self._time())
+        one = evolve.answered(self.record, send, answer, self.policy, self._time())
         if answer.before is not None:
-            one = self._observe(one, answer.before)
+            one = self._observe(one, whole(one, answer.before), called)
         decision = after_answer(one, send, answer, self.policy, self._time())
         if isinstance(decision, Finish):
             self.watch.finished(self, one, decision, answer.before)

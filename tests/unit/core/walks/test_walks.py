@@ -16,6 +16,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from worker import facts
+from worker.backends.mrs import Mrs
+from worker.backends.oracle_ess import OracleEss
+from worker.backends.oracle_ml import OracleMl
+from worker.backends.sahara import Sahara
 from worker.cancellation import Cancellation, Orders
 from worker.decision import Finish, Hold, Send, Wait
 from worker.model import (
@@ -29,7 +33,7 @@ from worker.model import (
     Outcome,
     Policy,
     Poll,
-    Steps,
+    Source,
     Verb,
 )
 from worker.records import fragment
@@ -40,12 +44,8 @@ BLINK = 0.002
 SLOWEST = 9.0
 """Seconds that a call of the model takes at most."""
 STOPPED = {Outcome.CANCELLED, Outcome.FORCE_CANCELLED, Outcome.COMPLETED_ANYWAY}
-STEPS = {
-    "ess": Steps(look_before_cancel=False, force=True),
-    "oml": Steps(look_before_cancel=True, cancel_removes=True, delete_stops=True),
-    "mrs": Steps(look_before_cancel=True, delete_stops=True),
-    "sahara": Steps(look_before_cancel=False),
-}
+STEPS = {"ess": OracleEss.steps, "oml": OracleMl.steps, "mrs": Mrs.steps, "sahara": Sahara.steps}
+BELIEVE_AFTER = 30.0
 LIVES = [
     "stops",
     "stuck",
@@ -71,6 +71,7 @@ FAULTS = [
         "probe",
         "paused",
         "ignored",
+        "gateway",
     ),
     *("crash early", "crash before call", "crash after call", "fenced", "abort", "join", "attest", "suspect"),
 ]
@@ -141,20 +142,35 @@ class Watch:
     looked_at: float = -1.0
     effective: list[float] = field(default_factory=list)
     intents: int = 0
+    life_at: float = -1.0
+    vague: tuple[float, ...] = ()
+    new_vague: tuple[float, ...] = ()
 
     # What happens
+
+    def asked(self, walk: Any, seen: Observation | Answer) -> None:
+        """Remember since when, in a row, a gateway says that the job is gone."""
+        if isinstance(seen, Observation) and seen.source is Source.UNSURE:
+            self.new_vague = (*self.vague, walk.now)
+        elif isinstance(seen, Observation) or seen.kind is AnswerKind.REFUSED:
+            self.new_vague = ()
 
     def looked(self, walk: Any, seen: Observation) -> None:
         self.looked_at = walk.now
         stuck = {one.job_id: one.since_text for one in seen.family if one.state is JobState.CANCELLING}
-        kept = {name: sight for name, sight in self.sights.items() if stuck.get(name) == sight[1]}
-        self.new_sights = {name: kept.get(name, (walk.now, text)) for name, text in stuck.items()}
+        unseen = {one.job_id for one in seen.family if not one.raw}
+        if seen.source is Source.UNSURE:
+            return
+        kept = {name: sight for name, sight in self.sights.items() if stuck.get(name) == sight[1] or name in unseen}
+        if any(stuck.get(name, text) != text for name, (_, text) in self.sights.items()):
+            self.life_at = walk.now
+        self.new_sights = kept | {name: (walk.now, text) for name, text in stuck.items() if name not in kept}
 
     def committed(self) -> None:
-        self.sights = self.new_sights
+        self.sights, self.vague = self.new_sights, self.new_vague
 
     def lost(self) -> None:
-        self.new_sights = self.sights
+        self.new_sights, self.new_vague = self.sights, self.vague
 
     def intended(self, walk: Any, send: Send) -> None:
         self.intents += 1
@@ -169,7 +185,7 @@ class Watch:
         ended_before = answer.before is not None and answer.before.final
         if answer.kind is AnswerKind.UNANSWERED:
             tries = replace(tries, unanswered_at=walk.now)
-        elif answer.kind is AnswerKind.BUSY:
+        elif answer.kind is AnswerKind.BUSY or answer.source is not Source.OWN:
             tries = replace(tries, not_before=walk.now + (answer.retry_after or 0))
         elif answer.kind is AnswerKind.ACCEPTED and not ended_before:
             tries = replace(tries, accepted=True)
@@ -240,12 +256,13 @@ class Watch:
         assert Force.NEVER not in {one.orders.force, self.script.force}
         if Force.ATTESTED in {one.orders.force, self.script.force}:
             gone = "probe" in self.script.faults and not any(each.running for each in walk.world.family)
-            assert one.orders.remote_stopped or gone, "forced without a proof"
-        if member.since is not None and member.clock is not None:
-            truth = next(each for each in walk.world.family if each.id == send.job_id)
-            assert walk.world.spent(truth, walk.now) >= needed, "forced too early on the backend's clock"
-        else:
-            assert walk.now - self.new_sights[send.job_id][0] >= needed - BLINK, "forced too early on Redis's clock"
+            given_at = max(((word.at - T).total_seconds() for word in one.orders.words.values()), default=-99.0)
+            assert given_at >= self.life_at - SLOWEST or gone, "forced without a proof that holds"
+        truth = next(each for each in walk.world.family if each.id == send.job_id)
+        on_theirs = self.script.times == "full" and self.script.rate == 1
+        spent = walk.world.spent(truth, walk.now) if on_theirs else 0.0
+        on_ours = walk.now - self.new_sights[send.job_id][0]
+        assert max(spent, on_ours) >= needed - BLINK, "forced too early"
         if tries.refused_at is not None and not (member.force_allowed and tries.allowed is not True):
             assert walk.now >= tries.refused_at + needed - BLINK, "a second refused force in one window"
 
@@ -254,13 +271,19 @@ class Watch:
     def finished(self, walk: Any, one: Cancellation, finish: Finish, seen: Observation | Answer | None) -> None:
         assert not self.over, "finished twice"
         self.over = True
-        told = facts.finished(one, finish, seen if isinstance(seen, Observation) else None)
+        told = facts.finished(one, finish, seen if isinstance(seen, Observation) else None, walk.policy)
         json.loads("{" + fragment(told.data) + "}")
         self._counts_match(walk, told.data["calls"])
         give_up_at = (one.orders.give_up_at - T).total_seconds()
         assert walk.now <= max(give_up_at, walk.resumed) + POLL.max + 3 * SLOWEST + BLINK, "ended too late"
         if finish.outcome is Outcome.TIMED_OUT:
             assert walk.now >= give_up_at
+        ended = finish.outcome not in {Outcome.TIMED_OUT, Outcome.ABORTED}
+        if ended and isinstance(seen, Observation) and seen.source is Source.UNSURE:
+            assert len(self.new_vague) > 2, "gone by too few words of a gateway"  # noqa: PLR2004 - three in a row
+            assert self.new_vague[-1] - self.new_vague[0] >= BELIEVE_AFTER, "gone by words that did not last"
+            assert one.progress.end is not None or not finish.safe_to_rerun
+            return
         self._tells_the_truth(walk.world, one, finish)
         self._proves_what_it_says(walk.world, finish)
 
@@ -275,8 +298,6 @@ class Watch:
             assert self.script.life != "absent"
         if outcome in {Outcome.CANCELLED, Outcome.DELETED}:
             assert self.effective, "stopped by nothing of ours"
-        if outcome is Outcome.COMPLETED_ANYWAY and root.ended < min(self.effective, default=0.0):
-            assert not self._provably_before(root), "the end was before our asking"
         if outcome is Outcome.ALREADY_FINISHED:
             assert root.ended <= min(self.effective, default=root.ended), "our call came before the end"
         if outcome is Outcome.COMPLETED_ANYWAY:
@@ -287,14 +308,8 @@ class Watch:
             assert one.orders.verb is Verb.DELETE
             assert root.state is JobState.GONE
         assert (outcome is Outcome.NOT_FOUND) <= (self.script.life == "absent")
-        assert (outcome is Outcome.REFUSED) <= world.refused
+        assert (outcome is Outcome.REFUSED) <= (world.refused or "gateway" in self.script.faults)
         assert (outcome is Outcome.ABORTED) <= bool(one.orders.aborted)
-
-    def _provably_before(self, root: Any) -> bool:
-        """Whether the backend's own times show that the job ended before any call of ours."""
-        shown = self.script.times == "full" and self.script.rate == 1
-        taken = any(tries.accepted for (action, _), tries in self.tries.items() if action is not Action.FORCE)
-        return shown and not taken and min(self.effective) - root.ended > 2 + 1 + SLOWEST + BLINK
 
     def _proves_what_it_says(self, world: Any, finish: Finish) -> None:
         if finish.evidence in {Evidence.REPORTED, Evidence.PROBED}:
@@ -311,7 +326,18 @@ def test_every_walk_keeps_every_rule(walk: Callable[..., None], kind: str, examp
     @given(scripts(kind))
     def holds(script: Script) -> None:
         probes = "probe" in script.faults
-        policy = Policy(STEPS[kind], script.force, script.force_after, script.give_up, 60.0, POLL, probes=probes)
+        steps = STEPS[kind]
+        policy = Policy(
+            steps,
+            script.force,
+            script.force_after,
+            script.give_up,
+            60.0,
+            POLL,
+            gone_means_stopped=steps.gone_means_stopped,
+            believe_after=BELIEVE_AFTER,
+            probes=probes,
+        )
         orders = Orders(script.verb, script.force, script.force_after, T + timedelta(seconds=script.give_up))
         walk(script, policy, orders, Watch(script))
 
