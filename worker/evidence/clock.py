@@ -58,7 +58,7 @@ def cancelling_for(
     reading, asked = progress.clock, progress.looked_at or now
     if reading is None or not reading.steady or member.since is None or member.clock is None:
         return ours, False
-    if (now - reading.ours).total_seconds() * speed < MEASURED:
+    if (asked - reading.ours).total_seconds() * speed < MEASURED:
         return ours, False
     theirs = (member.clock - member.since).total_seconds()
     sound = _fits(reading, member.clock, asked, now, speed) and theirs <= _longest(sight, now, speed)
