@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from functools import partial
 from typing import TypeVar
 
 from worker.backends.base import NoReply, Reply, Request
@@ -47,24 +48,21 @@ class Caller:
                 return TOO_SLOW
             self.made += 1
             try:
-                request = await self._next(exchange, request)
+                reply = await self._backend.calls.send(request, traceparent=self._traceparent)
+                step = partial(exchange.send, reply)
+            except CallUnanswered as error:
+                step = partial(exchange.throw, NoReply(str(error)))
+            except CredentialUnavailable as error:
+                return Answer(AnswerKind.BUSY, Source.NOBODY, detail=str(error))
+            except CredentialRefused as error:
+                return Answer(AnswerKind.REFUSED, Source.CREDENTIAL, detail=str(error))
+            try:
+                request = step()
             except StopIteration as stop:
                 said: Said = stop.value
                 return said
             except NoReply as error:
                 return unanswered(str(error))
-            except CredentialUnavailable as error:
-                return Answer(AnswerKind.BUSY, Source.NOBODY, detail=str(error))
-            except CredentialRefused as error:
-                return Answer(AnswerKind.REFUSED, Source.CREDENTIAL, detail=str(error))
-
-    async def _next(self, exchange: Generator[Request, Reply, Said], request: Request) -> Request:
-        """Make one call and hand its reply, or that there was none, to the exchange; return what it asks for next."""
-        try:
-            reply = await self._backend.calls.send(request, traceparent=self._traceparent)
-        except CallUnanswered as error:
-            return exchange.throw(NoReply(str(error)))
-        return exchange.send(reply)
 
     def verdict(self, *, listed: bool) -> str:
         """Say how the backend does, in the words of `commit.lua`; `listed` is whether a list has shown the job."""
