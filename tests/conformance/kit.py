@@ -10,12 +10,12 @@ from typing import Any
 from conformance.dialects import CLUSTER, PROJECT, Dialect
 
 from worker.backends.auth import Credential
-from worker.backends.base import Reply, Request, call
+from worker.backends.base import NoReply, Reply, Request, call
 from worker.backends.http import Http
 from worker.backends.tls import tls_context
 from worker.backends.wire_aiohttp import AiohttpWire
 from worker.errors import CallUnanswered
-from worker.model import Action, Answer, AnswerKind, Job, Observation
+from worker.model import Action, Answer, Job, Observation, unanswered
 from worker.simulator import Clock, Entry, Fault, Simulator
 
 START = 1_763_899_200.0
@@ -34,7 +34,9 @@ def patience_with(fault: str) -> float:
 
 
 def spoiled(sim: Simulator, kind: str, **rule: Any) -> Fault:
-    """Put a fault into force that fits our small limits."""
+    """Put a fault into force that fits our small limits; one of a look that asks an engine, on its fallback too."""
+    if rule.get("verb") == "refresh":
+        spoiled(sim, kind, **{**rule, "verb": "look"})
     sizes = {"size": 2 * MAX_REPLY} if kind == "big_body" else {}
     gaps = {"gap": 0.1} if kind == "slow_drip" else {}
     return sim.add_fault(kind, **{**sizes, **gaps, **rule})
@@ -98,8 +100,13 @@ async def drive(
     try:
         request = next(exchange)
         while True:
-            request = exchange.send(await http.send(request))
+            try:
+                reply = await http.send(request)
+            except CallUnanswered as error:
+                request = exchange.throw(NoReply(str(error)))
+            else:
+                request = exchange.send(reply)
     except StopIteration as stop:
         return stop.value  # type: ignore[no-any-return]
-    except CallUnanswered as error:
-        return Answer(AnswerKind.UNANSWERED, detail=str(error))
+    except NoReply as error:
+        return unanswered(str(error))

@@ -36,8 +36,11 @@ TICK = 0.02
 """Simulated seconds from pass to pass: a stop is first seen under way, then done."""
 LONG = 5.0
 """Real seconds in which the next pass must come due; it takes a few hundredths at most."""
-PASSES = 40
+PASSES = 60
 """How many passes a cancellation may take; most take five."""
+CLOCK_SPEED = 200.0
+"""The simulated clock stands still and is pushed forward from pass to pass: no real one moves so."""
+BELIEVE_AFTER = 0.05
 LOOKS = frozenset({"look", "refresh"})
 FORCE_AFTER = 3.0
 
@@ -181,6 +184,9 @@ async def whole(
             force_after=FORCE_AFTER,
             poll=poll or Poll(first=0.0, max=0.0),
             timeout=patience,
+            gone_means_stopped=dialect.adapter.steps.gone_means_stopped,
+            believe_after=BELIEVE_AFTER,
+            clock_speed=CLOCK_SPEED,
         )
         backend = Backend("b", dialect.adapter, policy, one.http, breaker_failures=1000)
         yield Whole(one, Store(redis, "canceller"), backend)
