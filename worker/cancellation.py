@@ -106,11 +106,15 @@ class Sight(Struct, frozen=True, omit_defaults=True):
 
 
 class Reading(Struct, frozen=True, omit_defaults=True):
-    """A backend's clock beside ours at one moment; `steady` says that a later reading has moved as our time did."""
+    """A backend's clock beside ours at one moment.
+
+    `steady` says that a later reading has moved as our time did, `anew` that an earlier one did not fit this one.
+    """
 
     theirs: datetime
     ours: datetime
     steady: bool = False
+    anew: bool = False
 
 
 class Child(Struct, frozen=True, omit_defaults=True):

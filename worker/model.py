@@ -145,7 +145,7 @@ class Job(Struct, frozen=True):
 
 
 class Observation(Struct, frozen=True):
-    """A backend's answer about a job, normalised, with the raw word kept: facts, of which others decide what to believe.
+    """A backend's answer about a job, normalised, with the raw word kept: facts; what to believe is decided elsewhere.
 
     `source` says whose words they are. `since` and `ended_at` are the backend's own times and `clock` its `Date`:
     they may be compared with each other, never with a clock of ours. A time without a zone is None here.

@@ -10,6 +10,7 @@ from typing import Any
 
 from conformance.dialects import CLUSTER, ESS, MRS_V11, Dialect
 from conformance.kit import PATIENT, Bench, bench
+from conformance.whole import BELIEVE_AFTER, CLOCK_SPEED
 from msgspec import structs
 from redis.asyncio import Redis
 
@@ -157,6 +158,9 @@ async def crowd(
             force_after=DELAY,
             poll=poll or Poll(0.05, 0.05),
             timeout=patience,
+            gone_means_stopped=dialect.adapter.steps.gone_means_stopped,
+            believe_after=BELIEVE_AFTER,
+            clock_speed=CLOCK_SPEED,
         )
         given: dict[str, Any] = {"adapter": dialect.adapter, "breaker_failures": 1000, **settings}
         yield Crowd(

@@ -135,6 +135,7 @@ async def test_a_lost_answer_about_an_ended_job_is_told_as_doubt_or_proven(
 ) -> None:
     async with whole(redis, dialect) as one:
         prepare(one, "cancel", life)
+        one.one.sim.clock.advance(3600)
         one.one.sim.add_fault("lost_answer", verb=dialect.verbs[Action.CANCEL], times=1)
         await one.accept("cancel")
         finished = await one.finish()

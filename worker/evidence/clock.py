@@ -31,7 +31,7 @@ def read(
     if theirs is None:
         return before
     if before is None or not _fits(before, theirs, asked, now, speed):
-        return Reading(theirs, now)
+        return Reading(theirs, now, anew=before is not None)
     return before if before.steady else replace(before, steady=True)
 
 
@@ -87,8 +87,6 @@ def not_before(cancellation: Cancellation, job_id: str) -> datetime | None:
     return max((at for at in (alive_at, taken_at) if at is not None), default=None)
 
 
-def on_theirs(reading: Reading | None, at: datetime, speed: float) -> datetime | None:
-    """Return a moment of ours on the backend's clock, at the latest; None where that clock does not count."""
-    if reading is None or not reading.steady:
-        return None
+def on_theirs(reading: Reading, at: datetime, speed: float) -> datetime:
+    """Return a moment of ours on the backend's clock, at the latest."""
     return reading.theirs + (at - reading.ours) * speed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from worker.cancellation import Cancellation, Sent
+from worker.cancellation import Cancellation, Reading, Sent
 from worker.evidence.clock import SLACK, on_theirs
 from worker.model import Action, Observation, Policy
 
@@ -32,13 +32,24 @@ def ended_before(cancellation: Cancellation, member: Observation, policy: Policy
 
     They prove nothing where we saw it alive after the moment that they name.
     """
+    reading = cancellation.progress.clock
+    return reading is not None and reading.steady and _dated_before(cancellation, member, policy, reading)
+
+
+def undated(cancellation: Cancellation, seen: Observation, policy: Policy) -> bool:
+    """Whether only a second reading of the backend's clock shows if the job ended before our call."""
+    reading = cancellation.progress.clock
+    once = reading is not None and not reading.steady and not reading.anew
+    return once and reading is not None and _dated_before(cancellation, seen, policy, reading)
+
+
+def _dated_before(cancellation: Cancellation, member: Observation, policy: Policy, reading: Reading) -> bool:
     call, progress = stop(cancellation), cancellation.progress
     if call is None or member.ended_at is None:
         return False
-    called_at = on_theirs(progress.clock, call.first_at, policy.clock_speed)
-    if called_at is None or member.ended_at + timedelta(seconds=SLACK) >= called_at:
+    latest = member.ended_at + timedelta(seconds=SLACK)
+    if latest >= on_theirs(reading, call.first_at, policy.clock_speed):
         return False
     child = progress.children.get(member.job_id)
     alive_at = progress.alive_at if member.job_id == cancellation.job_id else child.alive_at if child else None
-    seen_at = on_theirs(progress.clock, alive_at, policy.clock_speed) if alive_at else None
-    return seen_at is None or seen_at <= member.ended_at + timedelta(seconds=SLACK)
+    return alive_at is None or on_theirs(reading, alive_at, policy.clock_speed) <= latest

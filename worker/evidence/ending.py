@@ -8,7 +8,7 @@ from typing import NamedTuple
 from worker import plan
 from worker.cancellation import Cancellation
 from worker.evidence.doubt import ask_again, lasting
-from worker.evidence.effect import stop
+from worker.evidence.effect import stop, undated
 from worker.model import JobState, Observation, Policy, Source
 
 
@@ -28,6 +28,8 @@ def unproven(cancellation: Cancellation, seen: Observation, policy: Policy, now:
         return (
             _doubtful(cancellation, policy, now) if seen.source is not Source.OWN else _late(cancellation, policy, now)
         )
+    if undated(cancellation, seen, policy):
+        return Unproven("look again: only a second reading of its clock shows when the job ended", now + apart(policy))
     if not cancellation.progress.parent:
         return None
     closed_at, looked_at = cancellation.progress.closed_at, cancellation.progress.looked_at

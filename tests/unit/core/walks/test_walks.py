@@ -280,7 +280,7 @@ class Watch:
             assert walk.now >= give_up_at
         ended = finish.outcome not in {Outcome.TIMED_OUT, Outcome.ABORTED}
         if ended and isinstance(seen, Observation) and seen.source is Source.UNSURE:
-            assert len(self.new_vague) > 2, "gone by too few words of a gateway"  # noqa: PLR2004 - three in a row
+            assert len(self.new_vague) > 2, "gone by too few words of a gateway"
             assert self.new_vague[-1] - self.new_vague[0] >= BELIEVE_AFTER, "gone by words that did not last"
             assert one.progress.end is not None or not finish.safe_to_rerun
             return
