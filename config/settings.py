@@ -105,6 +105,7 @@ class Settings(BaseSettings):
     transport: Annotated[Transport, BeforeValidator(_lower)] = Field(
         default="aiohttp", validation_alias="CANCELLER_TRANSPORT"
     )
+    clock_speed: float = Field(default=1.0, gt=0, le=100_000, validation_alias="CANCELLER_CLOCK_SPEED")
     slots: int = Field(default=200, ge=1, le=100_000, validation_alias="CANCELLER_SLOTS")
 
     @classmethod

@@ -109,7 +109,7 @@ def observed(
         doubt=doubt.continued(before.doubt, seen, asked),
         closed_at=(before.closed_at or asked) if has_children and seen.final else None,
         family_at=before.family_at or (asked if has_children and seen.unlisted is None else None),
-        children=family.remembered(before.children, seen, asked),
+        children=family.remembered(cancellation, seen, asked),
         clock=clock.read(before.clock, seen.clock, asked, now, policy.clock_speed),
         probes=_still_gone(cancellation, seen, asked),
         void={**before.void, **dict.fromkeys(refuted, asked)} if refuted else before.void,

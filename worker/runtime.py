@@ -111,7 +111,8 @@ class Runtime:
 
     async def _build(self, configs: Mapping[str, BackendConfig]) -> tuple[Store, Engine, list[Http]]:
         store = store_of(self._settings, configs)
-        backends = {name: backend_of(name, config, self._settings.transport) for name, config in configs.items()}
+        how = (self._settings.transport, self._settings.clock_speed)
+        backends = {name: backend_of(name, config, *how) for name, config in configs.items()}
         engine = Engine(store, backends, self._settings.slots, silent if self._settings.amqp_broker else self._ring)
         return store, engine, [backend.calls for backend in backends.values() if isinstance(backend.calls, Http)]
 

@@ -8,6 +8,7 @@ from typing import TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
 import structlog
+from msgspec.structs import replace
 
 from config.auth import (
     BasicAuth,
@@ -133,13 +134,15 @@ def probe_of(config: BackendConfig, transport: Transport) -> Callable[[str], Awa
     return probe
 
 
-def backend_of(name: str, config: BackendConfig, transport: Transport = "aiohttp") -> Backend:
+def backend_of(
+    name: str, config: BackendConfig, transport: Transport = "aiohttp", clock_speed: float = 1.0
+) -> Backend:
     """Return a backend that is ready to be worked on; call it in the loop that will work on it."""
     adapter = adapter_of(config)
     return Backend(
         name=name,
         adapter=adapter,
-        policy=policy_of(config, adapter),
+        policy=replace(policy_of(config, adapter), clock_speed=clock_speed),
         calls=http_of(config, config.base_url, credential_of(config), transport),
         probe=probe_of(config, transport),
         max_in_flight=config.max_in_flight,

@@ -85,7 +85,12 @@ def _started(directory: Path, stack: ExitStack) -> Stage:
     backends = directory / "backends.toml"
     example = (Path(config.__file__).parent / "backends.toml").read_text()
     backends.write_text(example.replace(*EXAMPLE_POLL).replace(EXAMPLE_ADDRESS, simulator_url.removeprefix("http://")))
-    own = {"REDIS_URL": redis.url, "CANCELLER_BACKENDS": str(backends), "CANCELLER_LOG_FORMAT": "json"}
+    own = {
+        "REDIS_URL": redis.url,
+        "CANCELLER_BACKENDS": str(backends),
+        "CANCELLER_LOG_FORMAT": "json",
+        "CANCELLER_CLOCK_SPEED": str(SPEED),
+    }
     env = {**process_environment(), **own}
     workers: list[subprocess.Popen[bytes]] = []
     stack.callback(stop_all, workers)

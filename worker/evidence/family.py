@@ -7,15 +7,16 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from worker.cancellation import Cancellation, Child
-from worker.model import JobState, Observation, Source
+from worker.cancellation import Cancellation, Child, sent_key
+from worker.model import Action, JobState, Observation, Source
 
 
-def remembered(before: Mapping[str, Child], seen: Observation, asked: datetime) -> Mapping[str, Child]:
+def remembered(cancellation: Cancellation, seen: Observation, asked: datetime) -> Mapping[str, Child]:
     """Return the children to remember after a look; those that it did not show are in front, to be asked about first.
 
-    The end of one is kept only where the history is too long for later looks to show it again.
+    The end of one is kept only where it was forced, or where the history is too long for later looks to show it again.
     """
+    before = cancellation.progress.children
     if not before and not seen.children:
         return before
     shown = {child.job_id: child for child in seen.children if not not_shown(child)}
@@ -24,7 +25,7 @@ def remembered(before: Mapping[str, Child], seen: Observation, asked: datetime) 
         known = before.get(job_id)
         if not child.ended:
             kept[job_id] = Child(known.first_at if known else asked, asked)
-        elif known is not None and seen.long:
+        elif known is not None and (seen.long or sent_key(Action.FORCE, job_id) in cancellation.progress.sent):
             kept[job_id] = replace(known, state=child.state, raw=child.raw, ended_at=child.ended_at)
     return kept
 
