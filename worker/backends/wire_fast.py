@@ -35,6 +35,7 @@ class FastWire:
         self._client = (
             ClientBuilder()
             .http1_only()
+            .http1_allow_obsolete_multiline_headers_in_responses(True)
             .no_proxy()
             .follow_redirects(False)
             .referer(False)
