@@ -96,11 +96,12 @@ def sliced(raw: bytes | bytearray) -> Iterator[bytes]:
 def way_of(start: bytes, named: Sequence[str]) -> int | None:
     """Return the format of a body that starts so, None if it is not compressed; `named` are the codings left.
 
-    Raises CallUnanswered if it is none of these.
+    No raw stream starts like gzip or zlib: its first three bits would be a reserved type, or padding that is not zero.
+    Raises CallUnanswered for what is neither text nor in a known coding.
     """
     if start.startswith(GZIP_MAGIC):
         return GZIP
-    if not named:
+    if not (start and named):
         return None
     if not ZLIB_CODINGS.isdisjoint(named) and starts_zlib(start):
         return ZLIB

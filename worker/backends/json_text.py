@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
+from contextlib import suppress
 
 import msgspec
 
 CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w.-]+)", re.IGNORECASE)
-CHARSETS = frozenset(
-    {
-        *(f"iso-8859-{part}" for part in (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 14, 15, 16)),
-        *(f"windows-{page}" for page in range(1250, 1259)),
-        *("latin1", "latin-1", "cp1252", "koi8-r", "koi8-u", "tis-620"),
-        *("shift-jis", "windows-31j", "euc-jp", "gb2312", "gbk", "gb18030", "big5", "big5-hkscs", "euc-kr"),
-    }
-)
-"""Charsets that are read where a `Content-Type` names them: a reply must not choose among all that Python can load."""
+CHARSETS: Mapping[str, str] = {
+    **{f"iso-8859-{part}": f"iso-8859-{part}" for part in (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 14, 15, 16)},
+    **{f"windows-{page}": f"cp{page}" for page in range(1250, 1259)},
+    **dict.fromkeys(("latin1", "latin-1"), "iso-8859-1"),
+    **dict.fromkeys(("shift-jis", "windows-31j", "ms932"), "cp932"),
+    **dict.fromkeys(("gb2312", "gbk", "gb18030"), "gb18030"),
+    **{name: name for name in ("cp1252", "koi8-r", "koi8-u", "tis-620", "euc-jp", "big5", "big5-hkscs", "euc-kr")},
+}
+"""Python's codec for each charset that is read where a `Content-Type` names it.
+
+A reply must not choose among all that Python can load: some are slow.
+"""
 LONGEST_INTEGER = 640
 """Digits that Python always turns into an int; it refuses more than 4,300 of them, or fewer where it is told to."""
 GUARDS = (")]}',", ")]}'", "while(1);", "for(;;);")
@@ -44,15 +49,11 @@ def parsed(body: bytes, content_type: str = "") -> object:
 def text_of(body: bytes, content_type: str) -> str:
     """Decode a body: Unicode if it is that, else by the charset that it names, else with replacement characters."""
     named = CHARSET.search(content_type)
-    charset = named[1].lower().replace("_", "-") if named else ""
-    try:
-        return body.decode(json.detect_encoding(body), "surrogatepass")
-    except UnicodeDecodeError:
-        pass
-    try:
-        return body.decode(charset if charset in CHARSETS else "utf-8")
-    except UnicodeDecodeError:
-        return body.decode("utf-8", "replace")
+    codec = CHARSETS.get(named[1].lower().replace("_", "-"), "utf-8") if named else "utf-8"
+    for encoding, errors in ((json.detect_encoding(body), "surrogatepass"), (codec, "strict")):
+        with suppress(UnicodeDecodeError):
+            return body.decode(encoding, errors)
+    return body.decode("utf-8", "replace")
 
 
 def integer(digits: str) -> float:
