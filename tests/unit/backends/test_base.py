@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from unit.backends.exchanges import play
 
 from worker.backends.base import (
     LONGEST_RETRY_AFTER,
+    Adapter,
     Reply,
     call,
     common_answer,
@@ -22,7 +24,10 @@ from worker.backends.base import (
     seen_nothing,
     text,
 )
+from worker.backends.mrs import Mrs
 from worker.backends.oracle_ess import OracleEss
+from worker.backends.oracle_ml import OracleMl
+from worker.backends.sahara import Sahara
 from worker.model import Action, Answer, AnswerKind, Job, JobState
 
 DATE = "Tue, 18 Feb 2025 17:01:05 GMT"
@@ -231,6 +236,21 @@ UNREADABLE = "HTTP 302 to an address that can't be read"
 )
 def test_a_redirect_is_told_by_host_and_path_alone(location: str, told: str) -> None:
     assert redirect(Reply(302, {"location": location})) == told
+
+
+@pytest.mark.parametrize("status", [302, 308])
+@pytest.mark.parametrize(
+    "adapter",
+    [OracleEss(), OracleMl(), Mrs("P"), Mrs("P", "v2", "C"), Sahara("P")],
+    ids=["ess", "oml", "v1", "v2", "sahara"],
+)
+def test_a_look_and_a_cancel_that_are_redirected_say_where_to(adapter: Adapter, status: int) -> None:
+    reply = Reply(status, {"location": "https://login.example.com/sso?x=hunter2"})
+    said = [play(exchange, reply)[1] for exchange in (adapter.look(Job("1")), adapter.cancel(Job("1")))]
+
+    assert [(one.kind, one.detail) for one in said] == [
+        (AnswerKind.UNANSWERED, f"HTTP {status} to login.example.com/sso")
+    ] * 2
 
 
 def test_a_redirect_to_nowhere_is_told_by_its_status() -> None:
