@@ -134,9 +134,7 @@ def probe_of(config: BackendConfig, transport: Transport) -> Callable[[str], Awa
     return probe
 
 
-def backend_of(
-    name: str, config: BackendConfig, transport: Transport = "aiohttp", clock_speed: float = 1.0
-) -> Backend:
+def backend_of(name: str, config: BackendConfig, transport: Transport = "aiohttp", clock_speed: float = 1.0) -> Backend:
     """Return a backend that is ready to be worked on; call it in the loop that will work on it."""
     adapter = adapter_of(config)
     return Backend(

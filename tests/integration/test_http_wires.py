@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import gzip
 import logging
-import zlib
 from urllib.parse import unquote
 
 import pytest
@@ -18,7 +16,6 @@ from worker.errors import CallUnanswered
 
 LOOK = Request("GET", ("job",))
 PRINTABLE = "".join(map(chr, range(32, 127)))
-RAW_DEFLATE = zlib.compressobj(wbits=-zlib.MAX_WBITS)
 
 
 async def silent(_writer: asyncio.StreamWriter, _count: int) -> bool:
@@ -107,39 +104,6 @@ async def test_a_header_may_have_65_kilobytes(backend: Calling, size: int, taken
         else:
             with pytest.raises(CallUnanswered):
                 await http.send(LOOK)
-
-
-@pytest.mark.parametrize(
-    ("encoding", "body"),
-    [
-        ("gzip", gzip.compress(b'{"a": 1}')),
-        ("GZIP ", gzip.compress(b'{"a": 1}')),
-        ("deflate", zlib.compress(b'{"a": 1}')),
-        ("deflate", RAW_DEFLATE.compress(b'{"a": 1}') + RAW_DEFLATE.flush()),
-        ("identity", b'{"a": 1}'),
-    ],
-    ids=["gzip", "GZIP", "deflate", "raw deflate", "identity"],
-)
-async def test_an_encoding_is_undone(backend: Calling, encoding: str, body: bytes) -> None:
-    async with wiretap(says(reply(body, Content_Encoding=encoding))) as tap, backend(tap) as http:
-        assert (await http.send(LOOK)).data == {"a": 1}
-
-
-@pytest.mark.parametrize(
-    ("encoding", "body"),
-    [
-        ("br", b"x"),
-        ("gzip, gzip", gzip.compress(gzip.compress(b"x"))),
-        ("gzip", b"not gzip"),
-        ("gzip", gzip.compress(b"x" * 1000)[:-9]),
-        ("gzip", gzip.compress(b"x") + b"more"),
-    ],
-    ids=["unknown", "stacked", "not what it says", "cut off", "more behind it"],
-)
-async def test_a_body_that_can_not_be_decoded_is_no_answer(backend: Calling, encoding: str, body: bytes) -> None:
-    async with wiretap(says(reply(body, Content_Encoding=encoding))) as tap, backend(tap) as http:
-        with pytest.raises(CallUnanswered, match="content encoding"):
-            await http.send(LOOK)
 
 
 @pytest.mark.parametrize("interim", [b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"])

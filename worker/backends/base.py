@@ -7,7 +7,6 @@ is sent the `Reply`, may yield more, and returns what it all means. Whoever driv
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Generator, Mapping, Sequence
@@ -16,10 +15,10 @@ from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import Any, Protocol
 
-import msgspec
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from worker.backends.json_text import parsed
 from worker.model import Action, Answer, AnswerKind, Job, JobState, Observation, Source, Steps
 
 LONGEST_RETRY_AFTER = 86400.0
@@ -55,7 +54,7 @@ class Reply(Struct, frozen=True):
     @property
     def data(self) -> Mapping[str, Any] | None:
         """The JSON object in the body, or None if there is none (HTML, truncated, a bare list)."""
-        value = parsed(self.body)
+        value = parsed(self.body, self.headers.get("content-type", ""))
         return value if isinstance(value, dict) else None
 
     @property
@@ -87,18 +86,6 @@ class Reply(Struct, frozen=True):
     def excerpt(self, limit: int = 200) -> str:
         """Return the start of the body as one printable line, for a `detail`."""
         return text(self.body[: limit * 4].decode("utf-8", "replace"), limit)
-
-
-def parsed(body: bytes) -> object:
-    """Read JSON, None if it is none; what only a lenient reader takes (a BOM, NaN, half a surrogate) too."""
-    try:
-        return msgspec.json.decode(body)
-    except (ValueError, RecursionError):
-        pass
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        return None
 
 
 SECONDS = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*s?")
@@ -223,11 +210,33 @@ def answer(reply: Reply, kind: AnswerKind, source: Source, *, code: str = "", de
     return Answer(kind, source, reply.status, code, told, reply.retry_after, clock=reply.date)
 
 
+ADDRESS = re.compile(r"(?:[a-z][a-z0-9+.-]*:[/\\]*|[/\\]{2,})([^/\\?#]*)([^?#]*)", re.IGNORECASE)
+"""A `Location` with a host, as browsers read it: its authority and its path."""
+HOST = re.compile(r"(?:[\w.-]+|\[[0-9a-f:.]+\])(?::\d+)?", re.IGNORECASE)
+PRIVATE = re.compile(r"[?#;\s]|%(?:23|3b|3f)|(@|%40)", re.IGNORECASE)
+"""Ends the part of a path that is shown: behind it may be a session, and before an `@` a user and a password."""
+
+
+def redirect(reply: Reply) -> str:
+    """Say where a 3xx points, for a `detail`: by host and path alone, since the rest of an address may be secret."""
+    location = reply.headers.get("location", "").strip()
+    found = ADDRESS.match(location)
+    host, path = (found[1].rpartition("@")[2], found[2]) if found else ("", location)
+    if found and not HOST.fullmatch(host):
+        return f"HTTP {reply.status} to an address that can't be read"
+    if end := PRIVATE.search(path):
+        path = path[: end.start()]
+        path = path[: path.rfind("/") + 1] if end[1] else path
+    return text(f"HTTP {reply.status} to {host}{path}".removesuffix(" to "), 199)
+
+
 def common_answer(reply: Reply, otherwise: AnswerKind, source: Source, *, code: str = "", detail: str = "") -> Answer:
     """Judge a reply by its status alone; `source` is whose words its body holds.
 
-    A 5xx, or a 3xx that nobody asked for, tells nothing.
+    A 5xx, or a 3xx that nobody asked for, tells nothing; the `detail` of a 3xx says where it points.
     """
+    if 300 <= reply.status < 400:  # noqa: PLR2004 - what 3xx means
+        detail = f"{redirect(reply)}; {detail}" if detail else redirect(reply)
     if reply.status >= 500 or 300 <= reply.status < 400:  # noqa: PLR2004 - the classes of HTTP statuses
         kind = AnswerKind.UNANSWERED
     else:

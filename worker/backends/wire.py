@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -10,6 +9,7 @@ from typing import Protocol
 import httpx
 
 from worker.backends.base import Reply
+from worker.backends.content_coding import undone
 from worker.errors import CallUnanswered
 
 KEEP_ALIVE = 4.0
@@ -27,11 +27,6 @@ FAILURES: Mapping[str, str] = {
     "ConnectError": "no connection",
 }
 """What the failures of connections mean, by the names that their clients give them."""
-ENCODINGS: Mapping[str, tuple[int, ...]] = {
-    "gzip": (zlib.MAX_WBITS | 16,),
-    "deflate": (zlib.MAX_WBITS, -zlib.MAX_WBITS),  # RFC 9110, 8.4.1.2: some send it without zlib's wrapping
-}
-"""Content encodings that are undone, as zlib names them; stacked ones would inflate without a bound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,32 +66,12 @@ class Body:
     def add(self, chunk: bytes | memoryview) -> None:
         """Take what came in; raises CallUnanswered when it is too much."""
         self._raw += chunk
-        self._check(self._raw)
+        if len(self._raw) > self._limit:
+            raise CallUnanswered(f"the reply is over {self._limit} bytes")
 
     def whole(self, headers: Mapping[str, str]) -> bytes:
-        """Return the body with its encoding undone; raises CallUnanswered if that can't be done."""
-        encoding = headers.get("content-encoding", "").strip().lower()
-        if encoding in {"", "identity"}:
-            return bytes(self._raw)
-        if encoding not in ENCODINGS:
-            raise CallUnanswered("the reply has an unknown content encoding")
-        return self._inflated(ENCODINGS[encoding]) if self._raw else b""
-
-    def _inflated(self, ways: Iterable[int]) -> bytes:
-        for way in ways:
-            inflate = zlib.decompressobj(way)
-            try:
-                body = inflate.decompress(self._raw, self._limit + 1)
-            except zlib.error:
-                continue
-            self._check(body)
-            if inflate.eof and not inflate.unused_data:
-                return body
-        raise CallUnanswered("the body is not what its content encoding says")
-
-    def _check(self, body: bytes | bytearray) -> None:
-        if len(body) > self._limit:
-            raise CallUnanswered(f"the reply is over {self._limit} bytes")
+        """Return the body with its content codings undone; raises CallUnanswered if that can't be done."""
+        return undone(self._raw, headers.get("content-encoding", ""), self._limit)
 
 
 def in_words(name: str) -> str:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import ssl
+from functools import partial
+from typing import Any
 
 import aiohttp
 import yarl
+from aiohttp.client_proto import ResponseHandler
 from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
@@ -13,15 +17,88 @@ from aiohttp.tracing import Trace
 from worker.backends.base import Reply
 from worker.backends.wire import KEEP_ALIVE, MAX_HEADER, Body, Call, headers_of
 
+LONGEST_HEAD = 4 * MAX_HEADER
+"""Bytes of a reply's head that are held until it is whole; a longer one goes to the parser as it comes."""
+HEAD_END = re.compile(rb"\n\r?\n")
+INTERIM = re.compile(rb"HTTP/1\.[01] 1(?!01)")
+"""How the head of a reply begins that is followed by another."""
+LENGTH = re.compile(rb"\ncontent-length:([^\n]*)", re.IGNORECASE)
+CODING = re.compile(rb"\ntransfer-encoding:([^\n]*)", re.IGNORECASE)
+FOLDED = re.compile(rb"\n(?:content-length|transfer-encoding)[^\n]*\n[ \t]", re.IGNORECASE)
+"""One of them that goes on in the next line."""
+
+
+class Protocol(ResponseHandler):
+    """Hands the parser a reply's head with one length: it would refuse a second one.
+
+    What others may have read differently is the last reply on its connection.
+    """
+
+    _head: bytearray | None = None
+
+    def set_response_params(self, **params: Any) -> None:
+        """Expect the head of a reply."""
+        self._head = bytearray()
+        super().set_response_params(**params)
+
+    def data_received(self, data: bytes) -> None:
+        """Hold a head until it is whole, and hand over all else: also the empty data that resumes the parser."""
+        if self._head is None:
+            super().data_received(data)
+            return
+        while self._head is not None:
+            searched = max(0, len(self._head) - 2)
+            self._head += data
+            end = HEAD_END.search(self._head, searched)
+            if end is None and b"HTTP/".startswith(self._head[:5]) and len(self._head) <= LONGEST_HEAD:
+                return
+            cut = end.end() if end else 0
+            head, data = bytes(self._head[:cut]), bytes(self._head[cut:])
+            self._head = bytearray() if INTERIM.match(head) else None
+            mended = one_length(head)
+            if mended != head:
+                self.force_close()
+            if mended:
+                super().data_received(mended)
+        if data and self.exception() is None:
+            super().data_received(data)
+
+
+def one_length(head: bytes) -> bytes:
+    """Return a reply's head with its length said once, or as it is.
+
+    Equal lengths are one (RFC 9110, 8.6), and chunks need none (RFC 9112, 6.3). Different ones stay: nobody knows
+    where such a reply ends.
+    """
+    lengths = [part.strip(b" \t") for said in values(LENGTH, head) for part in said.split(b",")]
+    chunked = head.startswith(b"HTTP/1.1 ") and values(CODING, head.lower()) == [b"chunked"]
+    if not lengths or (len(lengths) == 1 and not chunked) or FOLDED.search(head):
+        return head
+    if not all(length.isdigit() for length in lengths) or len({length.lstrip(b"0") for length in lengths}) > 1:
+        return head
+    before, *behind = LENGTH.split(head)[::2]
+    once = b"" if chunked else b"\nContent-Length: " + lengths[0] + b"\r"
+    return before + once + b"".join(behind)
+
+
+def values(header: re.Pattern[bytes], head: bytes) -> list[bytes]:
+    """Return what a head says in all lines of a header; only spaces and tabs may surround a value (RFC 9110, 5.5)."""
+    return [said.removesuffix(b"\r").strip(b" \t") for said in header.findall(head)]
+
 
 class Connector(aiohttp.TCPConnector):
-    """Takes no kept connection on which something has come that nobody asked for: the next call would read it."""
+    """Reads replies by `Protocol`, and takes no kept connection on which something has come that nobody asked for."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        protocol: type[ResponseHandler] = Protocol
+        self._factory = partial(protocol, loop=self._loop)  # no public switch; tests count connections at the socket
 
     async def _get(self, key: ConnectionKey, traces: list[Trace]) -> Connection | None:
         while (kept := await super()._get(key, traces)) is not None:
             if kept.protocol is None or not kept.protocol.should_close:
                 return kept
-            kept.close()
+            kept.close()  # the next call would read it
         return None
 
 

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from unit.backends.exchanges import play
 
 from worker.backends.base import (
     LONGEST_RETRY_AFTER,
+    Adapter,
     Reply,
     call,
     common_answer,
     facts,
     gone,
     no_force,
+    redirect,
     seen_nothing,
     text,
 )
+from worker.backends.mrs import Mrs
 from worker.backends.oracle_ess import OracleEss
+from worker.backends.oracle_ml import OracleMl
+from worker.backends.sahara import Sahara
 from worker.model import Action, Answer, AnswerKind, Job, JobState
 
 DATE = "Tue, 18 Feb 2025 17:01:05 GMT"
@@ -37,11 +44,18 @@ THEN = datetime(2025, 2, 18, 17, 1, 5, tzinfo=UTC)
         pytest.param(b'{"a": ', None, id="truncated"),
         pytest.param(b"\xff\xfe", None, id="not-text"),
         pytest.param(b"[" * 100_000, None, id="nested-too-deep"),
-        pytest.param(b'{"a":' + b"9" * 5000 + b"}", None, id="number-too-long"),
+        pytest.param(b'{"a":' + b"9" * 5000 + b', "b": 1}', {"a": math.inf, "b": 1}, id="number-too-long"),
+        pytest.param(b'{"a": "caf\xe9"}', {"a": "caf\ufffd"}, id="another-charset"),
     ],
 )
 def test_data_is_a_json_object_or_nothing(body: bytes, data: dict[str, Any] | None) -> None:
     assert Reply(200, {}, body).data == data
+
+
+def test_data_is_read_in_the_charset_that_is_named() -> None:
+    headers = {"content-type": "application/json; charset=ISO-8859-1"}
+
+    assert Reply(200, headers, b'{"a": "caf\xe9"}').data == {"a": "café"}
 
 
 @pytest.mark.parametrize(
@@ -153,8 +167,6 @@ def test_facts_are_the_listed_fields_that_have_a_value() -> None:
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
-        pytest.param(301, AnswerKind.UNANSWERED, id="redirect"),
-        pytest.param(302, AnswerKind.UNANSWERED, id="found"),
         pytest.param(400, AnswerKind.REJECTED, id="otherwise"),
         pytest.param(401, AnswerKind.REFUSED, id="unauthorised-after-renewal"),
         pytest.param(403, AnswerKind.REFUSED, id="forbidden"),
@@ -171,6 +183,86 @@ def test_a_status_has_one_common_meaning(status: int, kind: AnswerKind) -> None:
     answer = common_answer(Reply(status, {"retry-after": "3"}, b"why"), AnswerKind.REJECTED, code="C")
 
     assert answer == Answer(kind, status, "C", "why", 3.0)
+
+
+@pytest.mark.parametrize("status", [300, 301, 302, 307, 308, 399])
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [("", "HTTP {} to login.example.com/sso"), ("moved", "HTTP {} to login.example.com/sso; moved")],
+    ids=["alone", "with-the-apis-text"],
+)
+def test_a_3xx_is_unanswered_and_says_where_it_points(status: int, said: str, told: str) -> None:
+    reply = Reply(status, {"location": "https://login.example.com/sso?ticket=hunter2"}, b"<html>Moved</html>")
+
+    assert common_answer(reply, AnswerKind.REJECTED, code="C", detail=said) == Answer(
+        AnswerKind.UNANSWERED, status, "C", told.format(status)
+    )
+
+
+UNREADABLE = "HTTP 302 to an address that can't be read"
+
+
+@pytest.mark.parametrize(
+    ("location", "told"),
+    [
+        pytest.param("https://login.example.com/sso?ticket=hunter2", "HTTP 302 to login.example.com/sso", id="query"),
+        pytest.param("https://login.example.com/sso#hunter2", "HTTP 302 to login.example.com/sso", id="fragment"),
+        pytest.param("https://scott:hunter2@h:8443/sso", "HTTP 302 to h:8443/sso", id="user"),
+        pytest.param("https://scott:hunter2@h", "HTTP 302 to h", id="user-without-a-path"),
+        pytest.param("//scott:hunter2@h/sso", "HTTP 302 to h/sso", id="no-scheme"),
+        pytest.param("/\\scott:hunter2@h/sso", "HTTP 302 to h/sso", id="backslash"),
+        pytest.param("https:/scott:hunter2@h/sso", "HTTP 302 to h/sso", id="one-slash"),
+        pytest.param("https:scott:hunter2@h/sso", "HTTP 302 to h/sso", id="no-slash"),
+        pytest.param("https://scott:hun/ter2@h/sso", UNREADABLE, id="slash-in-a-password"),
+        pytest.param("https://scott:hunter2", UNREADABLE, id="password-without-a-host"),
+        pytest.param("https://h/sso;jsessionid=hunter2", "HTTP 302 to h/sso", id="session-in-the-path"),
+        pytest.param("https://h/sso%3Fticket=hunter2", "HTTP 302 to h/sso", id="encoded-query"),
+        pytest.param("https://h/%3bhunter2", "HTTP 302 to h/", id="encoded-session"),
+        pytest.param("https://h/to/scott:hunter2@x/sso", "HTTP 302 to h/to/", id="address-in-the-path"),
+        pytest.param("https://h/to/scott%40x", "HTTP 302 to h/to/", id="encoded-address-in-the-path"),
+        pytest.param("https://a/x, https://scott:hunter2@b/y", "HTTP 302 to a/x,", id="said-twice"),
+        pytest.param("/sso?ticket=hunter2", "HTTP 302 to /sso", id="path"),
+        pytest.param("sso/next", "HTTP 302 to sso/next", id="relative-path"),
+        pytest.param("scott:hunter2@h/sso", "HTTP 302 to h/sso", id="user-without-a-scheme"),
+        pytest.param("?ticket=hunter2", "HTTP 302", id="query-alone"),
+        pytest.param("", "HTTP 302", id="empty"),
+        pytest.param("http://[::1]:80/sso", "HTTP 302 to [::1]:80/sso", id="ipv6"),
+        pytest.param("http://[", UNREADABLE, id="no-url"),
+        pytest.param("https://", UNREADABLE, id="no-host"),
+        pytest.param("javascript:alert(1)", UNREADABLE, id="script"),
+        pytest.param("https://bücher.example/\x1b[31m", "HTTP 302 to bücher.example/ [31m", id="not-printable"),
+        pytest.param("https://h/" + "x" * 70_000, "HTTP 302 to h/" + "x" * 185, id="long"),
+    ],
+)
+def test_a_redirect_is_told_by_host_and_path_alone(location: str, told: str) -> None:
+    assert redirect(Reply(302, {"location": location})) == told
+
+
+@pytest.mark.parametrize("status", [302, 308])
+@pytest.mark.parametrize(
+    "adapter",
+    [OracleEss(), OracleMl(), Mrs("P"), Mrs("P", "v2", "C"), Sahara("P")],
+    ids=["ess", "oml", "v1", "v2", "sahara"],
+)
+def test_a_look_and_a_cancel_that_are_redirected_say_where_to(adapter: Adapter, status: int) -> None:
+    reply = Reply(status, {"location": "https://login.example.com/sso?x=hunter2"})
+    said = [play(exchange, reply)[1] for exchange in (adapter.look(Job("1")), adapter.cancel(Job("1")))]
+
+    assert [(one.kind, one.detail) for one in said] == [
+        (AnswerKind.UNANSWERED, f"HTTP {status} to login.example.com/sso")
+    ] * 2
+
+
+def test_a_redirect_to_nowhere_is_told_by_its_status() -> None:
+    assert redirect(Reply(304)) == "HTTP 304"
+
+
+@given(location=st.text())
+def test_where_a_redirect_points_is_a_short_printable_line(location: str) -> None:
+    told = redirect(Reply(302, {"location": location}))
+
+    assert told.isprintable()
+    assert len(told) < 200
 
 
 def test_a_proxys_own_404_page_is_no_word_on_the_job() -> None:

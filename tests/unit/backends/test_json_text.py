@@ -1,0 +1,81 @@
+"""JSON is read as backends and what stands before them send it, and nothing in it breaks or slows the reader."""
+
+from __future__ import annotations
+
+import codecs
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker.backends.json_text import CHARSETS, parsed
+
+LONG = b"9" * 5000
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "value"),
+    [
+        pytest.param('{"a": "é"}'.encode(), "", {"a": "é"}, id="utf-8"),
+        pytest.param('{"a": "é"}'.encode(), "text/json; charset=iso-8859-1", {"a": "é"}, id="utf-8-whatever-is-named"),
+        pytest.param(b'{"a": "caf\xe9"}', "application/json", {"a": "caf\ufffd"}, id="latin-1-not-named"),
+        pytest.param(b'{"a": "caf\xe9"}', "text/json; charset=ISO-8859-1", {"a": "café"}, id="latin-1-named"),
+        pytest.param(b'{"a": "caf\xe9"}', "text/json;CHARSET = 'latin1' ; q=1", {"a": "café"}, id="latin-1-quoted"),
+        pytest.param(b'{"a": "caf\xe9"}', "text/json; charset=utf-8", {"a": "caf\ufffd"}, id="latin-1-named-utf-8"),
+        pytest.param(b'{"a": "caf\xe9"}', "text/json; charset=zlib", {"a": "caf\ufffd"}, id="no-charset-named"),
+        pytest.param(b'{"a": "caf\xe9"}', "text/json; charset=undefined", {"a": "caf\ufffd"}, id="a-codec-that-raises"),
+        pytest.param(b'{"a": "caf\xe9"}', "text/json; charset=euc-jp", {"a": "caf\ufffd"}, id="another-charset-named"),
+        pytest.param(b'{"a": "\x80"}', "text/json; charset=windows-1252", {"a": "€"}, id="windows-1252"),
+        pytest.param('{"a": "表"}'.encode("shift-jis"), "text/json; charset=Shift_JIS", {"a": "表"}, id="shift-jis"),
+        pytest.param('{"a": "任务"}'.encode("gb18030"), "text/json; charset=GBK", {"a": "任务"}, id="gbk"),
+        pytest.param(codecs.BOM_UTF8 + b'{"a": "caf\xe9"}', "", {"a": "caf\ufffd"}, id="latin-1-behind-a-bom"),
+        pytest.param(codecs.BOM_UTF8 + b'{"a": 1}', "", {"a": 1}, id="bom"),
+        pytest.param('{"a": "é"}'.encode("utf-16"), "", {"a": "é"}, id="utf-16-with-bom"),
+        pytest.param('{"a": "é"}'.encode("utf-16-be"), "", {"a": "é"}, id="utf-16-without-bom"),
+        pytest.param('{"a": "é"}'.encode("utf-32"), "", {"a": "é"}, id="utf-32-with-bom"),
+        pytest.param('{"a": "é"}'.encode("utf-16")[:-1], "", None, id="half-a-character-of-utf-16"),
+        pytest.param(b'{"a": "\\ud800"}', "", {"a": "\ud800"}, id="half-a-surrogate-escaped"),
+        pytest.param(b'{"a": "\xed\xa0\x80"}', "", {"a": "\ud800"}, id="half-a-surrogate"),
+        pytest.param(b'{"a": Infinity}', "", {"a": math.inf}, id="infinity"),
+        pytest.param(b'{"a": ' + LONG + b', "b": 1}', "", {"a": math.inf, "b": 1}, id="a-long-number"),
+        pytest.param(b'{"a": -' + LONG + b', "b": 1}', "", {"a": -math.inf, "b": 1}, id="a-long-negative-number"),
+        pytest.param(b'{"a": [{"c": ' + LONG + b'}], "b": 1}', "", {"a": [{"c": math.inf}], "b": 1}, id="deep-inside"),
+        pytest.param(b'{"a": ' + LONG + b'.5, "b": 1}', "", {"a": math.inf, "b": 1}, id="a-long-fraction"),
+        pytest.param(b'{"a": 1e' + LONG + b', "b": 1}', "", {"a": math.inf, "b": 1}, id="a-long-exponent"),
+        pytest.param(b'{"a": 1e-' + LONG + b', "b": 1}', "", {"a": 0.0, "b": 1}, id="a-long-negative-exponent"),
+        pytest.param(b'{"a": ' + LONG * 200 + b"}", "", {"a": math.inf}, id="a-number-of-a-megabyte"),
+        pytest.param(b'{"a": ' + b"0" * 5000 + b"}", "", None, id="leading-zeros"),
+        pytest.param(b'{"\xe9": 18446744073709551616}', "", {"\ufffd": 2**64}, id="a-number-beyond-64-bits"),
+        pytest.param(b')]}\',\n{"a": 1}', "", {"a": 1}, id="guard"),
+        pytest.param(codecs.BOM_UTF8 + b'\r\n)]}\',{"a": "\xe9"}', "", {"a": "\ufffd"}, id="guard-behind-bom-and-line"),
+        pytest.param(b')]}\'\n{"a": 1}', "", {"a": 1}, id="guard-without-a-comma"),
+        pytest.param(b'while(1);{"a": 1}', "", {"a": 1}, id="guard-by-a-loop"),
+        pytest.param(b")]}',", "", None, id="guard-alone"),
+        pytest.param(b")]}',)]}',{\"a\": 1}", "", None, id="guard-twice"),
+        pytest.param(b'{"a": 1}}', "", None, id="more-behind-it"),
+        pytest.param(b'caf\xe9 {"a": 1}', "", None, id="text"),
+        pytest.param(b"", "", None, id="empty"),
+        pytest.param(b"[" * 100_000 + b"\xe9", "", None, id="nested-too-deep"),
+    ],
+)
+def test_json_is_read_or_nothing_is(body: bytes, content_type: str, value: object) -> None:
+    assert parsed(body, content_type) == value
+
+
+def test_nan_is_read() -> None:
+    value: Any = parsed(b'{"a": NaN}')
+
+    assert math.isnan(value["a"])
+
+
+@pytest.mark.parametrize("name", sorted(CHARSETS))
+def test_every_charset_of_the_table_is_known_to_python_and_reads_ascii(name: str) -> None:
+    assert b'{"a": 1}'.decode(CHARSETS[name]) == '{"a": 1}'
+
+
+@given(body=st.binary(max_size=200), content_type=st.text(max_size=50), charset=st.sampled_from(sorted(CHARSETS)))
+def test_no_body_and_no_content_type_breaks_the_reader(body: bytes, content_type: str, charset: str) -> None:
+    parsed(b'{"a": "' + body + b'"}', content_type)
+    parsed(b'{"a": "' + body + b'"}', f"text/json; charset={charset}")

@@ -1,0 +1,61 @@
+"""JSON as backends and what stands before them send it: what a strict reader would refuse, but can be read."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+
+import msgspec
+
+CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w.-]+)", re.IGNORECASE)
+CHARSETS: Mapping[str, str] = {
+    **{f"iso-8859-{part}": f"iso-8859-{part}" for part in (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 14, 15, 16)},
+    **{f"windows-{page}": f"cp{page}" for page in range(1250, 1259)},
+    **dict.fromkeys(("latin1", "latin-1"), "iso-8859-1"),
+    **dict.fromkeys(("shift-jis", "windows-31j", "ms932"), "cp932"),
+    **dict.fromkeys(("gb2312", "gbk", "gb18030"), "gb18030"),
+    **{name: name for name in ("cp1252", "koi8-r", "koi8-u", "tis-620", "euc-jp", "big5", "big5-hkscs", "euc-kr")},
+}
+"""Python's codec for each charset that is read where a `Content-Type` names it.
+
+A reply must not choose among all that Python can load: some are slow.
+"""
+LONGEST_INTEGER = 640
+"""Digits that Python always turns into an int; it refuses more than 4,300 of them, or fewer where it is told to."""
+GUARDS = (")]}',", ")]}'", "while(1);", "for(;;);")
+"""What stands before JSON that a browser must not run as a script."""
+
+
+def parsed(body: bytes, content_type: str = "") -> object:
+    """Read JSON, None if it is none.
+
+    What only a lenient reader takes is read too: a BOM, NaN, half a surrogate, a guard in front, a character in
+    another charset. A whole number that is too long for Python is infinite.
+    """
+    try:
+        return msgspec.json.decode(body)
+    except (ValueError, RecursionError):
+        pass
+    written = text_of(body, content_type).lstrip(" \t\r\n\ufeff")
+    guard = next((guard for guard in GUARDS if written.startswith(guard)), "")
+    try:
+        return json.loads(written.removeprefix(guard), parse_int=integer)
+    except (ValueError, RecursionError):
+        return None
+
+
+def text_of(body: bytes, content_type: str) -> str:
+    """Decode a body: Unicode if it is that, else by the charset that it names, else with replacement characters."""
+    named = CHARSET.search(content_type)
+    codec = CHARSETS.get(named[1].lower().replace("_", "-"), "utf-8") if named else "utf-8"
+    for encoding, errors in ((json.detect_encoding(body), "surrogatepass"), (codec, "strict")):
+        with suppress(UnicodeDecodeError):
+            return body.decode(encoding, errors)
+    return body.decode("utf-8", "replace")
+
+
+def integer(digits: str) -> float:
+    """Read a whole number; Python's floats read any number of digits in a time that grows with them."""
+    return int(digits) if len(digits) <= LONGEST_INTEGER else float(digits)
