@@ -53,7 +53,7 @@ class Breaker(Table):
 
 
 class RemoteProbe(Table):
-    """A second source: the remote process is gone when a GET answers one of `gone_when`.
+    """A second source: the remote process is gone when a GET answers one of `gone_when`, and there when a 2xx else.
 
     `gone_when` has no default: a mistyped URL answers 404 as well, and here that is a proof.
     """
@@ -78,7 +78,10 @@ class Backend(Table):
     breaker: Breaker = Breaker()
     look_many: StrictBool = True
     require: frozenset[Requirement] = frozenset()
-    gone_means_stopped: StrictBool = True
+    gone_means_stopped: StrictBool | None = None
+    """None: what the kind's own delete guarantees."""
+    believe_after: Duration = 120.0
+    appears_within: Duration = 0.0
     ca_file: AuthoritiesFile | None = None
     client_cert: ReadableFile | None = None
     client_key: Annotated[ReadableFile | None, Field(validate_default=True)] = None

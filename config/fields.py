@@ -12,6 +12,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Val
 from config.redis_target import port_of, split_url
 
 _SEGMENT: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}")
+_WRITTEN: Final = re.compile(r"(?:[A-Za-z0-9._~:/?\[\]@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*")
+"""A URL whose every character may stand in one, and whose percent signs all begin an escape (RFC 3986)."""
+NO_SEGMENTS: Final = frozenset({"", ".", ".."})
 # These answer for the network or the right to ask, and prove nothing about a process.
 _NO_PROOF: Final = frozenset({401, 403, 407, 408, 425, 429})
 
@@ -62,9 +65,14 @@ def _probe_url(value: str) -> str:
         raise ValueError("must contain {job_id} once, and no other braces: the job's id goes there")
     if "#" in value:
         raise ValueError("must hold no fragment: it is never sent")
-    authority = _web_url(value).partition("://")[2].partition("/")[0]
+    authority, slash, rest = _web_url(value).partition("://")[2].partition("/")
     if "{" in authority:
         raise ValueError("must have {job_id} in its path or query: hosts come from configuration alone")
+    path = rest.partition("?")[0]
+    if not NO_SEGMENTS.isdisjoint(path.removesuffix("/").split("/")) and slash:
+        raise ValueError("must have no empty, '.' or '..' part in its path: servers read such a path in different ways")
+    if not _WRITTEN.fullmatch(value.replace("{job_id}", "")):
+        raise ValueError("must be written as it is sent: percent-encode each character that no URL may hold")
     return value
 
 

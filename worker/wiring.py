@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import TypeVar
-from urllib.parse import parse_qsl, urlsplit
 
-import structlog
 from msgspec.structs import replace
 
 from config.auth import (
@@ -27,22 +25,20 @@ from config.producers import Producers
 from config.settings import Settings
 from worker.backends.auth import Basic, Bearer, Credential, StaticToken
 from worker.backends.auth_tokens import ClientCredentials, Keystone, Oml
-from worker.backends.base import Adapter, Request
+from worker.backends.base import Adapter
 from worker.backends.http import Http, Transport, wire_of
 from worker.backends.mrs import Mrs as MrsAdapter
 from worker.backends.oracle_ess import OracleEss as OracleEssAdapter
 from worker.backends.oracle_ml import OracleMl as OracleMlAdapter
+from worker.backends.probe import Probe
 from worker.backends.sahara import Sahara as SaharaAdapter
 from worker.connection import connect
-from worker.errors import CancellerError
 from worker.intake import Door, Intake
 from worker.model import Force, Policy, Poll
 from worker.remote import Backend
 from worker.signing import Producer as Signer
 from worker.signing import Signatures
 from worker.store import Retention, Store
-
-log = structlog.get_logger(__name__)
 
 FAST = ("pyreqwest", "uvloop")
 NO_FAST = "CANCELLER_TRANSPORT: fast is not installed here: pip install 'canceller[fast]', or leave it at aiohttp"
@@ -52,6 +48,7 @@ Result = TypeVar("Result")
 
 def policy_of(config: BackendConfig, adapter: Adapter) -> Policy:
     """Return what a backend's configuration allows."""
+    stopped = config.gone_means_stopped
     return Policy(
         steps=adapter.steps,
         force=Force(config.force),
@@ -60,7 +57,9 @@ def policy_of(config: BackendConfig, adapter: Adapter) -> Policy:
         warn_after=config.warn_after,
         poll=Poll(config.poll.first, config.poll.max, config.poll.factor),
         timeout=config.timeout,
-        gone_means_stopped=config.gone_means_stopped,
+        gone_means_stopped=adapter.steps.gone_means_stopped if stopped is None else stopped,
+        believe_after=config.believe_after,
+        appears_within=config.appears_within,
         probes=config.remote_probe is not None,
     )
 
@@ -113,36 +112,25 @@ def http_of(config: BackendConfig, base_url: str, credential: Credential | None,
     return Http(base_url, credential=credential, timeout=config.timeout, max_reply=config.max_reply, wire=wire)
 
 
-def probe_of(config: BackendConfig, transport: Transport) -> Callable[[str], Awaitable[bool | None]] | None:
-    """Return the question to a backend's second source, None where there is none."""
+def probe_of(config: BackendConfig, transport: Transport) -> Probe | None:
+    """Return a backend's second source, None where there is none."""
     remote = config.remote_probe
     if remote is None:
         return None
-    parts = urlsplit(remote.url)
-    http = http_of(config, f"{parts.scheme}://{parts.netloc}", None, transport)
-
-    async def probe(job_id: str) -> bool | None:
-        path = tuple(part.replace("{job_id}", job_id) for part in parts.path.split("/")[1:])
-        query = {name: value.replace("{job_id}", job_id) for name, value in parse_qsl(parts.query)}
-        try:
-            reply = await http.send(Request("GET", path, query))
-        except CancellerError as error:
-            log.warning("backend.probe_failed", url=f"{parts.scheme}://{parts.netloc}", error=str(error))
-            return None
-        return reply.status in remote.gone_when
-
-    return probe
+    scheme, _, rest = remote.url.partition("://")
+    host, slash, target = rest.partition("/")
+    return Probe(http_of(config, f"{scheme}://{host}", None, transport), slash + target, remote.gone_when)
 
 
 def backend_of(name: str, config: BackendConfig, transport: Transport = "aiohttp", clock_speed: float = 1.0) -> Backend:
     """Return a backend that is ready to be worked on; call it in the loop that will work on it."""
-    adapter = adapter_of(config)
+    adapter, probe = adapter_of(config), probe_of(config, transport)
     return Backend(
         name=name,
         adapter=adapter,
         policy=replace(policy_of(config, adapter), clock_speed=clock_speed),
         calls=http_of(config, config.base_url, credential_of(config), transport),
-        probe=probe_of(config, transport),
+        probe=probe.ask if probe else None,
         max_in_flight=config.max_in_flight,
         rate=config.rate or 0.0,
         breaker_failures=config.breaker.failures,

@@ -94,6 +94,13 @@ class Http:
             return await self._exchange(call, self._deadline())
         return await self._signed(call, self._credential, self._deadline())
 
+    async def get(self, target: str) -> Reply:
+        """Make a GET, without a credential, of an encoded path and query that are used as they are written.
+
+        Raises CallUnanswered.
+        """
+        return await self._exchange(Call("GET", self._base_url + target, dict(self._headers)), self._deadline())
+
     async def aclose(self) -> None:
         """Close all connections and give up a running renewal."""
         if self._credential:

@@ -16,15 +16,15 @@ from worker.backends.base import Adapter, Reply
 from worker.backends.http import Http
 from worker.cli.configuration import configuration
 from worker.cli.exits import Exit
-from worker.cli.findings import Finding, Verdict, redis_findings
+from worker.cli.findings import Finding, Verdict, probe_judged, redis_findings
 from worker.cli.options import BackendsFile, Json
 from worker.cli.output import Output
 from worker.cli.rabbit import rabbit_findings
 from worker.connection import connect
-from worker.errors import CancellerError
+from worker.errors import CallUnanswered, CancellerError
 from worker.model import Answer, AnswerKind, Job, JobState, Observation, Source
 from worker.remote import Backend
-from worker.wiring import adapter_of, backend_of
+from worker.wiring import adapter_of, backend_of, probe_of
 
 STRANGERS = ("canceller-check-no-such-job", "0")
 """Job ids that no backend has; some backends only know numbers."""
@@ -56,7 +56,11 @@ async def _look_around(settings: Settings, configs: Mapping[str, BackendConfig])
     found = await _redis(settings)
     if settings.amqp_broker:
         found += await asyncio.to_thread(rabbit_findings, settings)
-    return found + await asyncio.gather(*(_backend(name, config, settings) for name, config in configs.items()))
+    asked = await asyncio.gather(
+        *(_backend(name, config, settings) for name, config in configs.items()),
+        *(_probe(name, config, settings) for name, config in configs.items() if config.remote_probe),
+    )
+    return found + asked
 
 
 async def _redis(settings: Settings) -> list[Finding]:
@@ -97,6 +101,24 @@ async def _backend(name: str, config: BackendConfig, settings: Settings) -> Find
             await backend.calls.aclose()
     verdict, text = judged(said, shown=config.auth.type != "none")
     return Finding(verdict, what, f"{config.base_url}: {text} ({(time.monotonic() - started) * 1000:.0f} ms)")
+
+
+async def _probe(name: str, config: BackendConfig, settings: Settings) -> Finding:
+    """Ask a backend's second source about a process that can't exist, and say what its answer means."""
+    what = f"probe of backend {name}"
+    try:
+        probe = probe_of(config, settings.transport)
+    except (OSError, ValueError) as error:
+        return Finding("wrong", what, f"it can't be set up: {error}")
+    assert probe is not None  # noqa: S101 - it is asked for only where there is one
+    try:
+        status = await probe.status(stranger(adapter_of(config)).id)
+    except CallUnanswered as error:
+        return Finding("wrong", what, f"it gives no answer, so it proves nothing: {error}")
+    finally:
+        await probe.aclose()
+    verdict, text = probe_judged(status, gone=probe.meaning(status))
+    return Finding(verdict, what, text)
 
 
 def stranger(adapter: Adapter) -> Job:

@@ -20,6 +20,19 @@ class Finding:
     text: str
 
 
+def probe_judged(status: int, *, gone: bool | None) -> tuple[Verdict, str]:
+    """Judge what a second source answers about a process that can't exist: gone, there, or None for neither."""
+    if gone:
+        proof = f"it answers {status} for a job that can't exist: {status} is taken as proof that a process is gone"
+        return "ok", f"{proof}, so make sure that it answers something else while a process runs"
+    if gone is False:
+        return (
+            "warning",
+            f"it answers {status}, as if a process that can't exist were there: it will never prove anything",
+        )
+    return "wrong", f"it answers {status}, which tells nothing of a process: is its URL right?"
+
+
 def redis_findings(info: Mapping[str, Any], fsync: str | None, seconds: float) -> Iterator[Finding]:
     """Judge a Redis by its INFO and its `appendfsync`, None where it does not tell; `seconds` is its answer time."""
     name = "Valkey" if "valkey_version" in info else "Redis"

@@ -1,0 +1,91 @@
+"""The second source: the URL that it is asked at, and what its answers mean."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+from structlog.testing import capture_logs
+
+from config.backends import parse_backends
+from worker.backends.http import Http
+from worker.backends.probe import TOLD_EVERY, Probe
+from worker.backends.wire import HttpxWire
+from worker.wiring import probe_of
+
+
+class Agent:
+    """An agent that answers one status, or not at all, and keeps what it was asked."""
+
+    def __init__(self, status: int | None) -> None:
+        self.status = status
+        self.asked: list[httpx.Request] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.asked.append(request)
+        if self.status is None:
+            raise httpx.ConnectError("down")
+        return httpx.Response(self.status)
+
+
+def probe(agent: Agent, target: str = "/alive/{job_id}", **options: object) -> Probe:
+    http = Http("https://agent.example.com", wire=HttpxWire(httpx.MockTransport(agent)))
+    return Probe(http, target, (404, 410), **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("status", "gone"),
+    [
+        pytest.param(404, True, id="one-that-says-gone"),
+        pytest.param(410, True, id="another-that-says-gone"),
+        pytest.param(200, False, id="the-process-is-there"),
+        pytest.param(204, False, id="the-process-is-there-without-a-body"),
+        pytest.param(302, None, id="a-login-page"),
+        pytest.param(401, None, id="no-credential"),
+        pytest.param(403, None, id="a-firewall"),
+        pytest.param(429, None, id="too-many"),
+        pytest.param(503, None, id="down"),
+        pytest.param(None, None, id="no-answer"),
+    ],
+)
+async def test_only_a_success_or_a_named_status_says_anything(status: int | None, *, gone: bool | None) -> None:
+    assert await probe(Agent(status)).ask("7") is gone
+
+
+@pytest.mark.parametrize(
+    ("url", "job_id", "asked"),
+    [
+        pytest.param("http://a/my%20agent/{job_id}", "7", b"/my%20agent/7", id="A7-an-escape-stays-as-it-is-written"),
+        pytest.param("http://a/x/{job_id}/", "7", b"/x/7/", id="a-slash-at-the-end-stays"),
+        pytest.param("http://a/x?id={job_id}&y=a+b", "7", b"/x?id=7&y=a+b", id="in-the-query"),
+        pytest.param("http://a/x/{job_id}", "a b/c?d%", b"/x/a%20b%2Fc%3Fd%25", id="an-awkward-id-is-encoded"),
+        pytest.param("http://a/x/pre-{job_id}.pid", "7", b"/x/pre-7.pid", id="inside-a-part"),
+    ],
+)
+async def test_the_url_is_used_as_it_is_written_with_the_id_encoded(url: str, job_id: str, asked: bytes) -> None:
+    table = 'kind = "sahara"\nbase_url = "http://b"\nproject_id = "p"\nauth = { type = "none" }\n'
+    text = f'[backends.b]\n{table}remote_probe = {{ url = "{url}", gone_when = "404" }}\n'
+    configured = probe_of(parse_backends(text)["b"], "aiohttp")
+    assert configured is not None
+    agent = Agent(404)
+    configured._http._wire = HttpxWire(httpx.MockTransport(agent))
+
+    assert await configured.ask(job_id) is True
+    assert [request.url.raw_path for request in agent.asked] == [asked]
+
+
+async def test_no_credential_is_shown_to_it() -> None:
+    agent = Agent(200)
+    await probe(agent).ask("7")
+
+    assert not {"authorization", "x-auth-token"} & set(agent.asked[0].headers)
+
+
+async def test_one_that_can_not_tell_is_told_once_a_minute() -> None:
+    now = [0.0]
+    source = probe(Agent(503), monotonic=lambda: now[0])
+    with capture_logs() as logs:
+        for seconds in (0.0, 1.0, TOLD_EVERY, TOLD_EVERY + 1):
+            now[0] = seconds
+            await source.ask("7")
+
+    assert [line["event"] for line in logs] == ["backend.probe_can_not_tell"] * 2
