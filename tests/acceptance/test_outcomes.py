@@ -15,6 +15,7 @@ auth = { type = "none" }
 force_after = "1s"
 poll = { first = "200ms", max = "500ms" }
 timeout = "5s"
+believe_after = "1s"
 """
 BACKENDS = f"""
 [backends.ess]
@@ -92,7 +93,7 @@ def shared(backend: str) -> Iterator[Case]:
     yield Case("cancelled", backend, "cancelled", {"life": "runs"}, most={stop: 1})
     yield Case("already", backend, "already_finished", {"life": "finished"}, most={stop: before})
     yield Case("missing", backend, "not_found", {"life": "absent"}, evidence="none", most={stop: before})
-    yield Case("refused", backend, "refused", {"life": "forbidden"}, evidence="none", most={stop: 2})
+    yield Case("refused", backend, "refused", {"life": "forbidden"}, evidence="none", most={stop: 6})
     yield Case(
         "timed-out",
         backend,
