@@ -119,12 +119,18 @@ class Job(Struct, frozen=True):
 
     `stop_sent` says whether a call of ours may have removed the job's record, `parent` whether an
     earlier look has shown that it may have children.
+    `living` holds the ids of the children that were seen alive and not seen ended since; a look that
+    can't ask about all of them asks about the first ones. `pages` and `long` come from the latest
+    observation of the job.
     """
 
     id: str
     params: Mapping[str, str] = field(default_factory=dict)
     stop_sent: bool = False
     parent: bool = False
+    living: tuple[str, ...] = ()
+    pages: int = 0
+    long: bool = False
 
 
 class Observation(Struct, frozen=True):
@@ -138,6 +144,11 @@ class Observation(Struct, frozen=True):
     `vague` is true of a job that is gone by an answer which may not be the API's own, such as a gateway's 404.
     `undeletable` says why the record can't be deleted, empty when it can. `parent` says that the
     job may have children, also where none was found.
+    `unlisted` says why the job's children could not all be seen, None if they were. A child that was seen
+    alive before and not in this look is among the `children`, in `UNKNOWN` and without a raw word.
+    `pages` is how many leading pages of the list of children the next look need not read, and `long` says
+    that the list is too long to be read whole each time.
+    `unreadable` names those of `asynchronous` and `force_allowed` whose value can't be understood.
     """
 
     state: JobState
@@ -156,11 +167,15 @@ class Observation(Struct, frozen=True):
     parent: bool = False
     vague: bool = False
     children: tuple[Observation, ...] = ()
+    unlisted: Answer | None = None
+    pages: int = 0
+    long: bool = False
+    unreadable: frozenset[str] = frozenset()
 
     @property
     def final(self) -> bool:
-        """Whether the job and every child of it can run no more."""
-        return self.state.final and all(child.final for child in self.children)
+        """Whether the job and every child of it can run no more; never so while children may be unseen."""
+        return self.unlisted is None and self.state.final and all(child.final for child in self.children)
 
     @property
     def family(self) -> tuple[Observation, ...]:
