@@ -67,20 +67,19 @@ class Details(Mapping[str, Any]):
         self.call = call
         self.knobs = world.knobs.ess
         self.shows = TIMES[self.knobs.times]
+        self._fields = _SHOWN if self.knobs.force_allowed_shown != "absent" else _SHOWN_WITHOUT_FORCE
 
     def __getitem__(self, name: str) -> Any:
-        if name not in self:
-            raise KeyError(name)
-        return _SHOWN[name](self)
+        return self._fields[name](self)
 
     def __iter__(self) -> Iterator[str]:
-        return (name for name in _SHOWN if name in self)
+        return iter(self._fields)
 
     def __len__(self) -> int:
-        return sum(1 for _ in self)
+        return len(self._fields)
 
     def __contains__(self, name: object) -> bool:
-        return name in _SHOWN and (name != "isForceCancelAllowed" or self.knobs.force_allowed_shown != "absent")
+        return name in self._fields
 
     @cached_property
     def here(self) -> Moment:
@@ -119,6 +118,7 @@ _SHOWN: dict[str, Callable[[Details], Any]] = {
     "submitter": lambda _: "SIMULATOR",
     "links": lambda of: [{"rel": rel, "href": href(of.call, of.job.id, tail)} for rel, tail in _LINKS],
 }
+_SHOWN_WITHOUT_FORCE = {name: show for name, show in _SHOWN.items() if name != "isForceCancelAllowed"}
 
 
 def _request_type(world: World, job: Job, children: list[Job]) -> str:
