@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from worker.backends.base import Call, Look, Request, Survey, pages_worth, text
-from worker.backends.oracle_ess_family import remembered, with_children
+from worker.backends.oracle_ess_family import with_children, with_known_children
 from worker.backends.oracle_ess_words import (
     HEADERS,
     MAX_ID,
@@ -48,7 +48,7 @@ class OracleEss:
         if isinstance(seen, Answer):
             return seen
         if seen.state is JobState.GONE:
-            return (yield from remembered(job, seen))
+            return (yield from with_known_children(job, seen))
         data = reply.data or {}
         if job.parent or job.living or may_have_children(data):
             return (yield from with_children(job, data, seen))

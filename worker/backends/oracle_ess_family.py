@@ -1,9 +1,10 @@
-"""Reads the children of an Oracle ESS request: with few calls, and never claiming to have seen more than it has.
+"""Reads the children of an Oracle ESS request with few calls, and says so where it could not see them all.
 
 A look at a family costs at most `MOST_CALLS` calls, that at the request itself included. A list of
-children is read whole while it is short. Once it is long, only the living ones are asked for; where
-the server can't filter by state, the list is read a few pages a look, and what has ended for good
-is not read again. Children that were alive before and that no list shows are asked for by their ids.
+children is read whole while it is short. Once it is long, only the living ones are asked for; if the
+server can't filter by state, each look reads a few pages of the list, and leading pages that can't
+change any more are not read again. Children that were alive before and that the list does not show
+are looked at by their ids.
 """
 
 from __future__ import annotations
@@ -46,11 +47,13 @@ SCAN_PAGES = 5
 KEPT = 3
 """Calls that are kept for children that no list shows."""
 SINGLY = 2
-"""So many children are asked for one by one; more are asked for together."""
+"""Up to so many missing children are looked at one by one; more are asked for together."""
+REFUSED_QUERY = frozenset({400, 422, 501})
+"""The statuses by which a server may say that it does not support a query."""
 
-ENDED = tuple(state for state, meaning in STATES.items() if meaning.final)
-AT_WORK = ("WAIT", "READY", "RUNNING", "COMPLETED", "BLOCKED", "HOLD", "CANCELLING")
-"""As many states that are not final: what is in none of them is what an ended child is in."""
+FINAL_STATES = tuple(state for state, meaning in STATES.items() if meaning.final)
+LIVING_STATES = ("WAIT", "READY", "RUNNING", "COMPLETED", "BLOCKED", "HOLD", "CANCELLING")
+"""As many states that are not final, for a filter of the same form that shows ended children instead."""
 
 STRANGERS = "the list of children can't be used: it shows requests that are not of this family"
 BROKEN = "the list of children can't be used: it shows a request whose parent it leaves out"
@@ -58,7 +61,7 @@ DISORDERED = "the list of children can't be used: it is not in the order that wa
 SHRUNK = "the list of children has become shorter: it is read again from its start"
 
 T = TypeVar("T")
-Asked = Generator[Request, Reply, T]
+Exchange = Generator[Request, Reply, T]
 
 
 class Member(NamedTuple):
@@ -80,7 +83,7 @@ class Pages(NamedTuple):
     why: Answer | None = None
     """Why a page could not be used."""
     refused: bool = False
-    """Whether the server itself takes no such question."""
+    """Whether the server refuses the query itself, or ignores a part of it."""
 
     @property
     def members(self) -> dict[str, Member]:
@@ -88,25 +91,25 @@ class Pages(NamedTuple):
         return {member_id: member for _, members in self.read for member_id, member in members.items()}
 
 
-def with_children(job: Job, data: Item, seen: Observation) -> Asked[Observation]:
-    """Read the children of a request that was just seen; whatever becomes of that, its own sight stays."""
+def with_children(job: Job, data: Item, seen: Observation) -> Exchange[Observation]:
+    """Read the children of a request that was just seen; its own observation stays whatever becomes of that."""
     family = _Family(job, _top(data, job.id))
     try:
-        unlisted = yield from family.listed()
+        unlisted = yield from family.read_list()
     except CallUnanswered as error:
-        return family.told(seen, Answer(AnswerKind.UNANSWERED, detail=f"the list of children can't be read: {error}"))
-    if unlisted is None or not _troubled(unlisted):
-        yield from family.alone()
-    return family.told(seen, unlisted)
+        return family.result(seen, Answer(AnswerKind.UNANSWERED, detail=f"the list of children can't be read: {error}"))
+    if unlisted is None or not _in_trouble(unlisted):
+        yield from family.look_at_missing()
+    return family.result(seen, unlisted)
 
 
-def remembered(job: Job, seen: Observation) -> Asked[Observation]:
-    """Ask for the children of a request that is gone, of which only those that were alive are known."""
+def with_known_children(job: Job, seen: Observation) -> Exchange[Observation]:
+    """Look at the children of a request that is gone; only those that were alive before are known."""
     if not job.living:
         return seen
     family = _Family(job, "")
-    yield from family.alone()
-    return family.told(seen, None)
+    yield from family.look_at_missing()
+    return family.result(seen, None)
 
 
 class _Family:
@@ -121,7 +124,7 @@ class _Family:
         self._long = job.long
         self._pages = job.pages
 
-    def told(self, seen: Observation, unlisted: Answer | None) -> Observation:
+    def result(self, seen: Observation, unlisted: Answer | None) -> Observation:
         """Return the request's observation with its children."""
         unseen = {
             child: Observation(JobState.UNKNOWN, "", child, detail="not seen in this look")
@@ -131,39 +134,38 @@ class _Family:
         children = (*self._children.values(), *unseen.values())
         return replace(seen, parent=True, children=children, unlisted=unlisted, pages=self._pages, long=self._long)
 
-    def listed(self) -> Asked[Answer | None]:
+    def read_list(self) -> Exchange[Answer | None]:
         """Read the list of the children; say why they could not all be seen."""
         if not self._top:
             return (yield from self._by_level())
         if not self._long:
-            pages = yield from self._read({"q": self._ours()}, self._of_top, PLAIN_PAGES, spare=True)
-            incomplete = self._take(pages)
+            pages = yield from self._read({"q": self._filter()}, self._in_family, PLAIN_PAGES, only_short=True)
+            incomplete = self._keep(pages)
             if pages.why is not None or pages.whole:
                 return pages.why or incomplete
             self._long = True
         if self._top != self._job.id:
             return (yield from self._by_level())
         if not self._pages:
-            pages = yield from self._alive()
+            pages = yield from self._read_living()
             if not pages.refused:
-                self._take(pages)
-                return pages.why or (
-                    None if pages.whole else _unread("there are more living children than a look can read")
-                )
+                self._keep(pages)
+                more = None if pages.whole else _unread("there are more living children than a look can read")
+                return pages.why or more
         return (yield from self._scan())
 
-    def alone(self) -> Asked[None]:
+    def look_at_missing(self) -> Exchange[None]:
         """Ask for the children that were alive before and that no list has shown."""
         try:
             if len(self._missing()) > SINGLY:
                 shown = yield from by_ids(self._missing(), self._left, state_word)
                 self._left -= shown.calls
                 self._children.update(shown.seen)
-                if shown.why is not None and _troubled(shown.why):
+                if shown.why is not None and _in_trouble(shown.why):
                     return
             for child in self._missing()[: self._left]:
                 seen = sight((yield single(child)), Job(child))
-                if isinstance(seen, Answer) and _troubled(seen):
+                if isinstance(seen, Answer) and _in_trouble(seen):
                     return
                 if isinstance(seen, Observation) and not seen.vague:
                     self._children[child] = seen
@@ -173,10 +175,10 @@ class _Family:
     def _missing(self) -> list[str]:
         return [child for child in self._job.living if child not in self._children]
 
-    def _ours(self) -> str:
+    def _filter(self) -> str:
         return f"absParentRequestId eq {self._top}"
 
-    def _of_top(self, item: Item) -> bool:
+    def _in_family(self, item: Item) -> bool:
         return self._top in (request_id(item.get("absParentRequestId")), request_id(item.get("requestId")))
 
     def _room(self) -> int:
@@ -186,18 +188,18 @@ class _Family:
     def _read(
         self,
         query: Mapping[str, str],
-        ours: Callable[[Item], bool],
+        belongs: Callable[[Item], bool],
         most: int,
         first: int = 0,
         *,
-        spare: bool = False,
-        alive: bool = False,
-    ) -> Asked[Pages]:
+        only_short: bool = False,
+        only_living: bool = False,
+    ) -> Exchange[Pages]:
         """Read pages from number `first` on, `most` of them at the most, until one shows that the list has ended.
 
-        Numbers begin at 0, or at 1, where the second page asked for is the first one again. With `spare`, no more
-        is read once the list says that it is longer than that; with `alive`, once it shows that it does not leave
-        out who has ended, as it was asked to.
+        Numbers begin at 0, or at 1, where the second page asked for is the first one again. With `only_short`,
+        reading stops once `count` shows that the list is longer than that; with `only_living`, once it holds a
+        child that has ended, although the filter excludes those.
         """
         read: list[tuple[int, Mapping[str, Member]]] = []
         seen: set[str] = set()
@@ -208,12 +210,12 @@ class _Family:
             reply = yield page({**query, "fields": FIELDS}, number)
             shown = {} if number and no_page(reply) else items(reply)
             if shown is None or not all(state_word(item) for item in shown.values()):
-                return Pages(tuple(read), why=no_list(reply), refused=_takes_no(reply))
-            if not all(ours(item) for item in shown.values()):
+                return Pages(tuple(read), why=no_list(reply), refused=_refuses_query(reply))
+            if not all(belongs(item) for item in shown.values()):
                 return Pages(tuple(read), why=answer(reply, AnswerKind.UNANSWERED, detail=STRANGERS))
             total = max(total, count(reply))
             new = {one: _member(item, one, reply) for one, item in shown.items() if one not in seen}
-            if alive and any(member.seen.state.final for member in new.values()):
+            if only_living and any(member.seen.state.final for member in new.values()):
                 return Pages((), refused=True)
             if not new and shown and shown.keys() == before:
                 before = None  # the next page shows whether this is the end
@@ -226,12 +228,12 @@ class _Family:
             before = set(shown)
             seen |= new.keys()
             read.append((number, new))
-            if spare and total > most * len(new):
+            if only_short and total > most * len(new):
                 break
         return Pages(tuple(read))
 
-    def _take(self, pages: Pages) -> Answer | None:
-        """Keep the descendants of our request; say so if a request's way up to the top is not known."""
+    def _keep(self, pages: Pages) -> Answer | None:
+        """Keep the descendants of our request; say so if some request's chain of parents is not known."""
         members = pages.members
         broken = False
         for member_id, member in members.items():
@@ -242,7 +244,7 @@ class _Family:
         return _unread(BROKEN) if broken else None
 
     def _above(self, member_id: str, members: Mapping[str, Member]) -> str:
-        """Return the first on a request's way up that is ours or the top, or else the last that is known."""
+        """Follow a request's parents up to our request or the top; return where that ends, empty for a circle."""
         if self._top == self._job.id:
             return self._top  # the list shows no other's descendants
         passed: set[str] = set()
@@ -251,8 +253,8 @@ class _Family:
             member_id = members[member_id].parent
         return "" if member_id in passed else member_id
 
-    def _by_level(self) -> Asked[Answer | None]:
-        """Ask for the children, then for theirs, as many parents in one question as the server takes."""
+    def _by_level(self) -> Exchange[Answer | None]:
+        """Ask for the children, then for theirs: for those of many parents in one query if the server takes that."""
         parents, size = [self._job.id], IDS
         known = {self._job.id}
         while parents:
@@ -270,29 +272,30 @@ class _Family:
             parents = [*parents[size:], *(one for one, member in new.items() if member.branches)]
         return None
 
-    def _alive(self) -> Asked[Pages]:
-        """Ask for the living descendants alone; `refused` where the server takes no such filter or does not heed it.
+    def _read_living(self) -> Exchange[Pages]:
+        """Ask for the living descendants alone; `refused` if the server refuses or ignores such a filter.
 
-        That nobody lives is believed if the same form of a question shows those who don't.
+        An empty list is believed only if a filter of the same form does show the children that have ended.
         """
-        pages = yield from self._read({"q": _none_of(self._ours(), ENDED)}, self._of_top, MOST_CALLS, alive=True)
+        query = {"q": _excluding(self._filter(), FINAL_STATES)}
+        pages = yield from self._read(query, self._in_family, MOST_CALLS, only_living=True)
         if pages.read or pages.refused or pages.why is not None:
             return pages
-        others = yield from self._read({"q": _none_of(self._ours(), AT_WORK)}, self._of_top, 1)
+        others = yield from self._read({"q": _excluding(self._filter(), LIVING_STATES)}, self._in_family, 1)
         shows = others.why is not None or any(member.seen.state.final for member in others.members.values())
         return others._replace(read=(), whole=True) if shows else Pages((), refused=True)
 
-    def _scan(self) -> Asked[Answer | None]:
-        """Read on in the whole list, oldest first, from the first page that has not ended for good."""
+    def _scan(self) -> Exchange[Answer | None]:
+        """Read a few more pages of the whole list, oldest children first, from the first page that may change."""
         missing = len(self._job.living)
         most = SCAN_PAGES - (missing if missing <= SINGLY else 1)
-        query = {"q": self._ours(), "orderBy": "requestId:asc"}
-        pages = yield from self._read(query, self._of_top, most, self._pages)
+        query = {"q": self._filter(), "orderBy": "requestId:asc"}
+        pages = yield from self._read(query, self._in_family, most, self._pages)
         order = [int(member_id) for member_id in pages.members]
         if order != sorted(order):
             self._pages = 0
             return _unread(DISORDERED)
-        self._take(pages)
+        self._keep(pages)
         if self._pages and pages.whole and not pages.read:
             self._pages = 0
             return _unread(SHRUNK)
@@ -305,7 +308,7 @@ class _Family:
         return _unread(f"the list of children is long: {self._pages} pages are read, the next look reads on")
 
     def _settled(self, member_id: str, member: Member) -> bool:
-        """Whether it need not be read again: it has ended, or it will be asked for by its id."""
+        """Whether the list need not show it again: it has ended, or later looks ask for it by its id."""
         known = member_id in {*self._job.living, self._job.id}
         return known or member.seen.state.final or member.seen.state in {JobState.ACTIVE, JobState.CANCELLING}
 
@@ -322,11 +325,11 @@ def _member(item: Item, item_id: str, reply: Reply) -> Member:
 
 
 def _naming(field: str, ids: Collection[str]) -> Callable[[Item], bool]:
-    """Return whether a request names one of these ids in a field."""
+    """Return a test for whether a request names one of these ids in a field."""
     return lambda item: request_id(item.get(field)) in ids
 
 
-def _none_of(query: str, states: tuple[str, ...]) -> str:
+def _excluding(query: str, states: tuple[str, ...]) -> str:
     return " and ".join((query, *(f'state ne "{state}"' for state in states)))
 
 
@@ -334,12 +337,12 @@ def _unread(why: str) -> Answer:
     return Answer(AnswerKind.UNANSWERED, detail=why)
 
 
-def _takes_no(reply: Reply) -> bool:
-    """Whether the API refuses a question for its form."""
-    return reply.status == 400 and reply.data is not None  # noqa: PLR2004 - bad request
+def _refuses_query(reply: Reply) -> bool:
+    """Whether the API refuses the query as such; a proxy's page says nothing about it."""
+    return reply.status in REFUSED_QUERY and reply.data is not None
 
 
-def _troubled(why: Answer) -> bool:
-    """Whether the server has trouble with calls of any kind, so that more of them would be in its way."""
+def _in_trouble(why: Answer) -> bool:
+    """Whether the next call of this look would most likely fail as well."""
     status = why.status or 0
     return why.kind is AnswerKind.BUSY or status == 401 or status >= 500  # noqa: PLR2004 - unauthorised, its own errors

@@ -96,6 +96,8 @@ def test_that_nobody_lives_is_believed_where_the_same_form_of_question_shows_who
     "replies",
     [
         pytest.param([NO_NE], id="refused"),
+        pytest.param([give({"title": "Not Implemented"}, 501)], id="not-implemented"),
+        pytest.param([give({}, 422)], id="unprocessable"),
         pytest.param([page(kid(1), kid(99, "RUNNING"))], id="not-heeded"),
         pytest.param([page(kid(1, "Canceled"))], id="another-spelling"),
         pytest.param([EMPTY, EMPTY], id="shows-nobody-ever"),
