@@ -64,6 +64,19 @@ def test_a_stuck_child_goes_through_the_force_gate_by_itself(ess: Cell) -> None:
     assert ess.simulator.job("ess", 20).ended_at is not None
 
 
+def test_a_stuck_step_of_a_parent_in_the_middle_is_forced(ess: Cell) -> None:
+    steps = [{"id": 42, "life": "runs"}, {"id": 43, "life": "stuck"}]
+    ess.simulator.add_job("ess", 40, children=[{"id": 41, "children": steps}, {"id": 44, "children": [45]}])
+    ess.send("cancel", backend="ess", job_id=41, remote_stopped=True, requested_by="billing")
+    ess.wait_finished(1)
+    event = ess.finished("ess", "41")
+
+    assert event["outcome"] == "force_cancelled"
+    assert outcomes(event) == {"42": "cancelled", "43": "force_cancelled"}
+    assert [entry.job_id for entry in ess.simulator.log("ess", verb="force")] == ["43"]
+    assert ess.simulator.job("ess", 45).ended_at is None
+
+
 def test_a_child_is_not_deleted(ess: Cell) -> None:
     ess.simulator.add_job("ess", 30, children=[{"id": 31, "life": "finished"}])
     ess.send("delete", backend="ess", job_id=31)

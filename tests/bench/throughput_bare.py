@@ -18,7 +18,7 @@ import uvloop
 from tests.bench.transport import Client
 from worker.backends.base import Request
 from worker.backends.http import Http, wire_of
-from worker.backends.oracle_ess import FIELDS, HEADERS, REQUESTS
+from worker.backends.oracle_ess_words import FIELDS, HEADERS, REQUESTS
 
 
 async def cancel(http: Http, job_id: str) -> None:

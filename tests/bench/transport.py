@@ -26,7 +26,7 @@ from tests.bench.kit_remote import Remote
 from tests.bench.kit_report import Run, chosen, interleaved, machine, over, parser, spread, table, write
 from worker.backends.base import Reply, Request
 from worker.backends.http import Http, Transport, wire_of
-from worker.backends.oracle_ess import FIELDS, HEADERS, REQUESTS
+from worker.backends.oracle_ess_words import FIELDS, HEADERS, REQUESTS
 from worker.backends.wire import Call, Wire
 
 PATIENCE = 60.0

@@ -238,6 +238,8 @@ HABITS: Mapping[str, Mapping[str, tuple[object, ...]]] = {
         "race_outcome": ("SUCCEEDED", "WARNING", "ERROR"),
         "times": ("naive",),
         "force_allowed_shown": ("absent", "state"),
+        "search_from": (1,),
+        "count_is_total": (True,),
     },
     "oml": {
         "get_after_delete": (404, 500),

@@ -16,13 +16,14 @@ from worker.simulator.ess_state import (
     force_objection,
     moment_of,
 )
-from worker.simulator.ess_view import BASE, chosen, details, href, narrowed, number
+from worker.simulator.ess_view import BASE, Details, Item, chosen, href, narrowed, number
 from worker.simulator.iam import OAUTH2_ROUTE
 from worker.simulator.job import Job, Moment
 from worker.simulator.life import life_from
 from worker.simulator.wire import Reply, Route, System, json_reply
 
 if TYPE_CHECKING:
+    from worker.simulator.knobs import EssKnobs
     from worker.simulator.wire import Call
     from worker.simulator.world import World
 
@@ -53,7 +54,7 @@ def show(world: World, call: Call) -> Reply:
     job = world.find("ess", call.job_id, call.now)
     if job is None:
         return _missing(world, call)
-    return json_reply(200, narrowed(details(world, job, call), call.query), content_type=_ONE)
+    return json_reply(200, narrowed(Details(world, job, call), call.query), content_type=_ONE)
 
 
 def show_many(world: World, call: Call) -> Reply:
@@ -61,21 +62,23 @@ def show_many(world: World, call: Call) -> Reply:
     jobs, query = world.visible("ess", call.now), call.query
     if "id" in query:
         wanted = {text.strip() for text in query["id"].split(",")}
-        batch = [narrowed(details(world, job, call), query) for job in jobs if job.id in wanted]
+        batch = [narrowed(Details(world, job, call), query) for job in jobs if job.id in wanted]
         return json_reply(200, {"batch": batch, "links": []}, content_type=_MANY)
     try:
-        found = chosen([details(world, job, call) for job in jobs], query, either=world.knobs.ess.or_in_q)
-        page = int(call.params.get("page", "0"))
+        found = chosen([Details(world, job, call) for job in jobs], query, world.knobs.ess)
+        page = int(call.params.get("page", world.knobs.ess.search_from))
     except ValueError as error:
         return refuse(world, call, 400, str(error))
-    return json_reply(200, _page(found, page, world.knobs.ess.page_size, call), content_type=_MANY)
+    return json_reply(200, _page(found, page, world.knobs.ess, call), content_type=_MANY)
 
 
-def _page(found: list[dict[str, Any]], page: int, size: int, call: Call) -> dict[str, Any]:
-    start = max(page, 0) * size
-    items = [narrowed(item, call.query) for item in found[start : start + size]]
+def _page(found: list[Item], page: int, knobs: EssKnobs, call: Call) -> dict[str, Any]:
+    """Show a page; where numbers begin, and whether `count` is the page's or the list's, are switches (INFERRED)."""
+    start = max(page - knobs.search_from, 0) * knobs.page_size
+    items = [narrowed(item, call.query) for item in found[start : start + knobs.page_size]]
     links = [{"rel": "self", "href": call.origin + call.raw}]
-    return {"items": items, "count": len(items), "pageIndex": page, "links": links, "batch": None}
+    count = len(found) if knobs.count_is_total else len(items)
+    return {"items": items, "count": count, "pageIndex": page, "links": links, "batch": None}
 
 
 def cancel(world: World, call: Call) -> Reply:

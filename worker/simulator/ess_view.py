@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from worker.simulator.clock import iso_naive, iso_utc
@@ -17,12 +19,12 @@ from worker.simulator.ess_state import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     from worker.simulator.job import Job, Moment
+    from worker.simulator.knobs import EssKnobs
     from worker.simulator.wire import Call
     from worker.simulator.world import World
 
+Item = Mapping[str, Any]
 BASE = "ess/rest/scheduler/v1"
 TIMES: dict[str, Callable[[float], str]] = {"utc": iso_utc, "naive": iso_naive}
 _CAUSES = {"CANCELLED": "OPERATOR_CANCEL", "EXPIRED": "REQUEST_EXPIRED", "ERROR": "SYSTEM_ERROR"}
@@ -47,37 +49,6 @@ def top(world: World, job: Job) -> str:
     return job.id
 
 
-def details(world: World, job: Job, call: Call) -> dict[str, Any]:
-    """Show a request in full (DOC E2; only what matters to a canceller)."""
-    here, knobs = moment_of(world, job, call.now), world.knobs.ess
-    children, show = world.children("ess", job.id), TIMES[knobs.times]
-    done, asynchronous = here.state in TERMINAL, not job.life.sync
-    shown = {
-        "requestId": number(job.id),
-        "absParentRequestId": number(top(world, job)),
-        "parentRequestId": number(job.parent) if job.parent else None,
-        "requestType": _request_type(job, has_children=bool(children)),
-        "state": here.state,
-        "stateChangeTime": show(_change_time(world, job, here, call.now)),
-        "processPhase": _phase(here, asynchronous=asynchronous and not children),
-        "cause": _CAUSES.get(here.state) if done else "NON_TERMINAL",
-        "isAsynchronous": asynchronous,
-        "isCancellable": cancel_effect(here.state, knobs, is_parent=bool(children)) != REFUSED,
-        "isForceCancelAllowed": _force_shown(world, job, here, call.now),
-        "isTimedOut": False,
-        "errorType": "SYSTEM" if here.state == "ERROR" else None,
-        "submissionTime": show(job.created_at),
-        "processStartTime": show(job.created_at),
-        "completedTime": show(here.since) if done else None,
-        "elapsedTime": round(((here.since if done else call.now) - job.created_at) * 1000),
-        "submitter": "SIMULATOR",
-        "links": [{"rel": rel, "href": href(call, job.id, tail)} for rel, tail in _LINKS],
-    }
-    if knobs.force_allowed_shown == "absent":
-        del shown["isForceCancelAllowed"]
-    return shown
-
-
 _LINKS = (
     ("self", ""),
     ("cancel", "/cancel"),
@@ -87,10 +58,77 @@ _LINKS = (
 )
 
 
-def _request_type(job: Job, *, has_children: bool) -> str:
-    if has_children:
-        return "RECUR_PARENT"
-    return "RECUR_CHILD" if job.parent else "SINGLETON"
+class Details(Mapping[str, Any]):
+    """A request in full (DOC E2; only what matters to a canceller). A field is worked out when it is asked for."""
+
+    def __init__(self, world: World, job: Job, call: Call) -> None:
+        self.world = world
+        self.job = job
+        self.call = call
+        self.knobs = world.knobs.ess
+        self.shows = TIMES[self.knobs.times]
+        self._fields = _SHOWN if self.knobs.force_allowed_shown != "absent" else _SHOWN_WITHOUT_FORCE
+
+    def __getitem__(self, name: str) -> Any:
+        return self._fields[name](self)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._fields)
+
+    def __len__(self) -> int:
+        return len(self._fields)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._fields
+
+    @cached_property
+    def here(self) -> Moment:
+        """Where the request stands."""
+        return moment_of(self.world, self.job, self.call.now)
+
+    @cached_property
+    def children(self) -> list[Job]:
+        """Its direct children."""
+        return self.world.children("ess", self.job.id)
+
+    @property
+    def done(self) -> bool:
+        """Whether it has ended."""
+        return self.here.state in TERMINAL
+
+
+_SHOWN: dict[str, Callable[[Details], Any]] = {
+    "requestId": lambda of: number(of.job.id),
+    "absParentRequestId": lambda of: number(top(of.world, of.job)),
+    "parentRequestId": lambda of: number(of.job.parent) if of.job.parent else None,
+    "requestType": lambda of: _request_type(of.world, of.job, of.children),
+    "state": lambda of: of.here.state,
+    "stateChangeTime": lambda of: of.shows(_change_time(of.world, of.job, of.here, of.call.now)),
+    "processPhase": lambda of: _phase(of.here, asynchronous=not (of.job.life.sync or of.children)),
+    "cause": lambda of: _CAUSES.get(of.here.state) if of.done else "NON_TERMINAL",
+    "isAsynchronous": lambda of: not of.job.life.sync,
+    "isCancellable": lambda of: cancel_effect(of.here.state, of.knobs, is_parent=bool(of.children)) != REFUSED,
+    "isForceCancelAllowed": lambda of: _force_shown(of.world, of.job, of.here, of.call.now),
+    "isTimedOut": lambda _: False,
+    "errorType": lambda of: "SYSTEM" if of.here.state == "ERROR" else None,
+    "submissionTime": lambda of: of.shows(of.job.created_at),
+    "processStartTime": lambda of: of.shows(of.job.created_at),
+    "completedTime": lambda of: of.shows(of.here.since) if of.done else None,
+    "elapsedTime": lambda of: round(((of.here.since if of.done else of.call.now) - of.job.created_at) * 1000),
+    "submitter": lambda _: "SIMULATOR",
+    "links": lambda of: [{"rel": rel, "href": href(of.call, of.job.id, tail)} for rel, tail in _LINKS],
+}
+_SHOWN_WITHOUT_FORCE = {name: show for name, show in _SHOWN.items() if name != "isForceCancelAllowed"}
+
+
+def _request_type(world: World, job: Job, children: list[Job]) -> str:
+    """Name the part that a request plays: a recurrence and its runs, which are job sets where they have steps."""
+    if not job.parent:
+        nested = any(world.children("ess", child.id) for child in children)
+        return "JOBSET_RECUR_PARENT" if nested else "RECUR_PARENT" if children else "SINGLETON"
+    if job.parent != top(world, job):
+        return "JOBSET_STEP"
+    return "JOBSET_RECUR_CHILD" if children else "RECUR_CHILD"
 
 
 def _change_time(world: World, job: Job, here: Moment, now: float) -> float:
@@ -114,7 +152,7 @@ def _force_shown(world: World, job: Job, here: Moment, now: float) -> bool:
     return not force_objection(job, here, now, world.knobs.ess, is_parent=is_parent)
 
 
-def narrowed(item: dict[str, Any], query: Mapping[str, str]) -> dict[str, Any]:
+def narrowed(item: Mapping[str, Any], query: Mapping[str, str]) -> dict[str, Any]:
     """Apply `fields`, `excludeFields` and `links` to one request."""
     wanted, unwanted = _names(query.get("fields", "")), _names(query.get("excludeFields", ""))
     links = _names(query.get("links", ""))
@@ -128,16 +166,18 @@ def _names(text: str) -> set[str]:
     return {name.strip() for name in text.split(",") if name.strip()}
 
 
-def chosen(items: list[dict[str, Any]], query: Mapping[str, str], *, either: bool = True) -> list[dict[str, Any]]:
-    """Apply `q` and `orderBy`; `either` says whether clauses may be joined by `or`, which binds less than `and`.
+def chosen(items: Sequence[Item], query: Mapping[str, str], knobs: EssKnobs) -> list[Item]:
+    """Apply `q` and `orderBy`; `or` binds less than `and`. What a server heeds and refuses are switches (INFERRED).
 
     Raises:
         ValueError: The filter or the order cannot be read.
 
     """
-    cases = _cases(query.get("q", ""))
-    if len(cases) > 1 and not either:
+    cases = _cases(query.get("q", "")) if knobs.heeds_q else [[]]
+    if len(cases) > 1 and not knobs.or_in_q:
         raise ValueError("'or' is not supported here")
+    if not knobs.ne_in_q and any(operator == "ne" for case in cases for _, operator, _ in case):
+        raise ValueError("'ne' is not supported here")
     kept = [item for item in items if any(all(_holds(item, *test) for test in case) for case in cases)]
     name, _, direction = query.get("orderBy", "requestId").partition(":")
     if items and name not in items[0]:
@@ -181,7 +221,7 @@ def _cases(text: str) -> list[list[tuple[str, str, str]]]:
     return cases
 
 
-def _holds(item: dict[str, Any], name: str, operator: str, wanted: str) -> bool:
+def _holds(item: Item, name: str, operator: str, wanted: str) -> bool:
     if name not in item:
         raise ValueError(f"cannot filter by {name}")
     value = item[name]

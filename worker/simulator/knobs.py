@@ -48,7 +48,11 @@ class EssKnobs:
     parent_end: str = "follows"
     times: str = "utc"
     page_size: int = 100
+    search_from: int = 0
+    count_is_total: bool = False
+    heeds_q: bool = True
     or_in_q: bool = True
+    ne_in_q: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +151,7 @@ CHOICES: dict[str, tuple[object, ...]] = {
     "ess.race_outcome": ("CANCELLED", "SUCCEEDED", "WARNING", "ERROR"),
     "ess.parent_end": ("follows", "stays"),
     "ess.times": ("utc", "naive"),
+    "ess.search_from": (0, 1),
     "oml.get_after_delete": (400, 500, 404),
     "oml.delete_answer": (200, 202, 204),
     "oml.delete_finished": (200, 400),

@@ -9,7 +9,7 @@ import pytest
 from unit.backends.ess_exchanges import EMPTY, ESS, JOB, LOGIN, REQUESTS, give, look, play, seen
 
 from worker.backends.base import Reply
-from worker.backends.oracle_ess import FIELDS, STATES
+from worker.backends.oracle_ess_words import FIELDS, STATES
 from worker.model import Answer, AnswerKind, Job, JobState
 
 # what a command may name
@@ -59,15 +59,60 @@ def test_a_look_asks_for_the_fields_that_it_uses() -> None:
         ("ERROR_AUTO_RETRY", JobState.ACTIVE),
         ("ERROR_MANUAL_RECOVERY", JobState.ACTIVE),
         ("VAPORIZED", JobState.UNKNOWN),
-        ("cancelled", JobState.UNKNOWN),
-        (None, JobState.UNKNOWN),
-        ({"a": 1}, JobState.UNKNOWN),
+        ("CANCELLED BY USER", JobState.UNKNOWN),
+        ("NOT CANCELLED", JobState.UNKNOWN),
+        ("CANCEL", JobState.UNKNOWN),
+        ("ENDED", JobState.UNKNOWN),
+        ("9", JobState.UNKNOWN),
     ],
 )
-def test_each_word_has_one_meaning(raw: Any, state: Any) -> None:
+def test_each_word_has_one_meaning(raw: str, state: Any) -> None:
     one = seen(state=raw)
 
-    assert (one.state, one.raw) == (state, raw if isinstance(raw, str) else "")
+    assert (one.state, one.raw) == (state, raw)
+
+
+@pytest.mark.parametrize(
+    ("raw", "state"),
+    [
+        ("cancelled", JobState.CANCELLED),
+        ("Cancelled", JobState.CANCELLED),
+        ("CANCELED", JobState.CANCELLED),
+        ("Canceled", JobState.CANCELLED),
+        ("Canceling", JobState.CANCELLING),
+        ("Succeeded", JobState.SUCCEEDED),
+        ("schedule_ended", JobState.ACTIVE),
+    ],
+)
+def test_a_word_may_be_written_in_other_ways_and_is_kept_as_it_was_sent(raw: str, state: JobState) -> None:
+    one = seen(state=f" {raw} ")
+
+    assert (one.state, one.raw) == (state, raw)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param({}, id="nothing"),
+        pytest.param({"state": None}, id="null"),
+        pytest.param({"state": " "}, id="blank"),
+        pytest.param({"state": {"a": 1}}, id="no-text"),
+        pytest.param({"state": 9}, id="a-number"),
+        pytest.param({"message": "scheduled maintenance"}, id="another's-words"),
+        pytest.param({"title": "Error", "status": 500, "errorCode": "ESS-00500"}, id="ess's-own-error"),
+    ],
+)
+def test_without_a_state_nothing_was_seen(data: dict[str, Any]) -> None:
+    _, said = look(data)
+
+    assert isinstance(said, Answer)
+    assert (said.kind, "shows no request's state" in said.detail) == (AnswerKind.UNANSWERED, True)
+
+
+def test_an_error_in_a_success_is_told() -> None:
+    _, said = look({"title": "Scheduling error", "errorCode": "ESS-00500"})
+
+    assert (said.code, "Scheduling error" in said.detail) == ("ESS-00500", True)
 
 
 def test_paused_is_alive() -> None:
@@ -120,11 +165,22 @@ def test_the_end_is_told_by_the_backends_own_times(times: dict[str, str | None],
     assert seen(state="CANCELLED", **times).ended_at == ended_at
 
 
-@pytest.mark.parametrize(("told", "known"), [(True, True), (False, False), (None, None), ("true", None), (1, None)])
+@pytest.mark.parametrize(
+    ("told", "known"),
+    [(True, True), (False, False), (None, None), ("true", True), ("fALSE", False), (" TRUE ", True)],
+)
 def test_what_a_force_needs_is_known_only_if_told(told: object, *, known: bool | None) -> None:
     one = seen(state="CANCELLING", isAsynchronous=told, isForceCancelAllowed=told)
 
-    assert (one.asynchronous, one.force_allowed) == (known, known)
+    assert (one.asynchronous, one.force_allowed, one.unreadable) == (known, known, frozenset())
+
+
+@pytest.mark.parametrize("told", [1, 0, "", "no", "Y", [], {}], ids=repr)
+def test_what_says_neither_yes_nor_no_is_not_taken_for_silence(told: object) -> None:
+    one = seen(state="CANCELLING", isAsynchronous=told, isForceCancelAllowed=True)
+
+    assert (one.asynchronous, one.unreadable) == (None, {"asynchronous"})
+    assert seen(state="CANCELLING", isForceCancelAllowed=told).unreadable == {"force_allowed"}
 
 
 def test_facts_are_what_support_asks_for() -> None:
@@ -207,8 +263,18 @@ def test_a_404_is_gone() -> None:
 @pytest.mark.parametrize(
     ("body", "vague"),
     [
-        pytest.param({"title": "Not Found"}, False, id="a-title"),
         pytest.param({"errorCode": "ESS-00500"}, False, id="a-code"),
+        pytest.param({"detail": "request 4711 is not found"}, False, id="our-id-in-the-detail"),
+        pytest.param({"title": "no request 4711."}, False, id="our-id-in-the-title"),
+        pytest.param({"title": "Not Found"}, True, id="any-title"),
+        pytest.param({"type": "about:blank", "title": "Not Found", "status": 404}, True, id="a-problem"),
+        pytest.param({"errorCode": "GW-404"}, True, id="another's-code"),
+        pytest.param({"errorCode": "ESS-"}, True, id="half-a-code"),
+        pytest.param({"detail": "request 14711 is not found"}, True, id="a-longer-id"),
+        pytest.param({"detail": "No static resource ess/rest/scheduler/v1/requests/4711."}, True, id="our-path"),
+        pytest.param({"detail": "no route for 10.0.0.1:4711"}, True, id="a-port"),
+        pytest.param({"detail": "took 4711.5 ms"}, True, id="another-number"),
+        pytest.param({"message": "request 4711"}, True, id="our-id-in-another-field"),
         pytest.param({}, True, id="empty"),
         pytest.param({"message": "no Route matched with those values"}, True, id="a-gateways"),
         pytest.param({"error_code": "APIGW.0101", "error_msg": "no such API"}, True, id="another-gateways"),
@@ -220,7 +286,21 @@ def test_a_404_that_anybody_may_have_given_is_vague(body: dict[str, str], *, vag
     assert (one.state, one.vague) == (JobState.GONE, vague)
 
 
-def test_a_reply_about_another_request_shows_nothing() -> None:
-    _, one = play(ESS.look(JOB), give({"requestId": 4712, "state": "CANCELLED"}))
+def test_a_status_is_no_request() -> None:
+    _, one = play(ESS.look(Job("404")), give({"title": "404 Not Found"}, 404))
+
+    assert one.vague
+
+
+@pytest.mark.parametrize("named", [4712, "4712", "", "x", 0, -4711, 4711.0, [4711]], ids=repr)
+def test_a_reply_about_another_request_shows_nothing(named: object) -> None:
+    _, one = play(ESS.look(JOB), give({"requestId": named, "state": "CANCELLED"}))
 
     assert one == Answer(AnswerKind.UNANSWERED, 200, detail="the reply is about another request")
+
+
+@pytest.mark.parametrize("named", [4711, "4711", None], ids=repr)
+def test_a_reply_that_names_ours_or_none_is_about_ours(named: object) -> None:
+    _, one = play(ESS.look(JOB), give({"requestId": named, "state": "CANCELLED"}))
+
+    assert one.state is JobState.CANCELLED

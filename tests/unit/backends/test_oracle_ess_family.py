@@ -1,4 +1,4 @@
-"""The ESS adapter: children, changing calls, and replies of any kind."""
+"""The ESS adapter's families: short lists of children, and those whose children are not all to be seen."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from unit.backends.ess_exchanges import CALLS, EMPTY, ESS, JOB, LOGIN, REQUESTS, give, look, page, play
+from unit.backends.ess_exchanges import EMPTY, ESS, LOGIN, REQUESTS, give, kid, look, page, parent, play, tails, words
 
-from worker.backends.base import Reply, Request
-from worker.backends.oracle_ess import FIELDS, MAX_PAGES
-from worker.model import Answer, AnswerKind, Job, Observation
+from worker.backends.base import Reply
+from worker.backends.oracle_ess_family import STRANGERS
+from worker.backends.oracle_ess_words import FIELDS
+from worker.errors import CallUnanswered
+from worker.model import AnswerKind, Job, JobState
 
-# children
+SELF = kid(4711, requestType="RECUR_PARENT", parentRequestId=None)
+
+# who may have children
 
 
 @pytest.mark.parametrize(
@@ -25,6 +27,8 @@ from worker.model import Answer, AnswerKind, Job, Observation
         pytest.param({"requestType": "JOBSET_SINGLETON"}, id="jobset"),
         pytest.param({"requestType": "JOBSET_RECUR_PARENT"}, id="recurring-jobset"),
         pytest.param({"requestType": "JOBSET_RECUR_CHILD"}, id="one-of-a-recurring-jobset"),
+        pytest.param({"requestType": "JOBSET_STEP"}, id="step-that-may-be-a-jobset"),
+        pytest.param({"requestType": "recur_parent"}, id="small-letters"),
         pytest.param({"requestType": "SINGLETON", "state": "PAUSED"}, id="paused"),
         pytest.param({"requestType": "SINGLETON", "previousState": "PAUSED"}, id="was-paused"),
         pytest.param({"requestType": "BRAND_NEW", "previousState": "PAUSED"}, id="unknown-type-was-paused"),
@@ -35,224 +39,144 @@ def test_children_are_looked_for_where_they_can_exist(data: dict[str, Any]) -> N
 
     assert [one.path for one in requests] == [(*REQUESTS, "4711"), REQUESTS]
     assert requests[1].query == {"q": "absParentRequestId eq 4711", "fields": FIELDS}
-    assert one.children == ()
+    assert (one.children, one.parent, one.unlisted) == ((), True, None)
 
 
-@pytest.mark.parametrize("kind", ["SINGLETON", "RECUR_CHILD", "JOBSET_STEP", "SUB_REQUEST", "BRAND_NEW", None])
+@pytest.mark.parametrize("kind", ["SINGLETON", "RECUR_CHILD", "SUB_REQUEST", "BRAND_NEW", None])
 def test_and_nowhere_else(kind: str | None) -> None:
     assert len(look({"state": "CANCELLING", "requestType": kind, "previousState": "RUNNING"})[0]) == 1
 
 
-def parent(*pages: Reply) -> tuple[list[Request], Any]:
-    return look({"state": "CANCELLED", "requestType": "RECUR_PARENT"}, *pages)
+@pytest.mark.parametrize("known", [{"parent": True}, {"living": ("1",)}], ids=["a-parent", "with-a-child"])
+def test_a_job_that_could_have_children_before_is_still_asked_for_them(known: dict[str, Any]) -> None:
+    after_pause = Reply(200, body=json.dumps({"requestId": 4711, "state": "CANCELLED"}).encode())
+    requests, seen = play(ESS.look(Job("4711", **known)), after_pause, EMPTY)
+
+    assert len(requests) >= 2
+    assert seen.parent
 
 
-def test_pages_are_read_until_one_shows_nothing_new() -> None:
-    requests, one = parent(
-        page({"requestId": 4711, "state": "CANCELLED"}, {"requestId": 1, "state": "CANCELLED"}),
-        page({"requestId": 1, "state": "RUNNING"}, {"requestId": "2", "state": "CANCELLING"}),
-        page({"requestId": 2, "state": "RUNNING"}),
-    )
-
-    assert [one.path[len(REQUESTS) :] for one in requests] == [("4711",), (), ("search", "1"), ("search", "2")]
-    assert [(child.job_id, child.raw) for child in one.children] == [("1", "CANCELLED"), ("2", "CANCELLING")]
-    assert one.state.final
-    assert not one.final
-
-
-def test_a_page_that_does_not_exist_is_the_end() -> None:
-    _, one = parent(page({"requestId": 1, "state": "CANCELLED"}, count=1), give({"title": "Not Found"}, 404))
-
-    assert one.final
-    assert len(one.children) == 1
-
-
-def test_unless_the_list_says_that_there_are_more() -> None:
-    _, answer = parent(page({"requestId": 1, "state": "CANCELLED"}, count=2), give({}, 404))
-
-    assert answer.kind is AnswerKind.UNANSWERED
-
-
-def test_requests_of_another_parent_are_no_children() -> None:
-    """A list that ignores the filter must never put a stranger before the force gate."""
-    _, one = parent(
-        page({"requestId": 1, "absParentRequestId": 9}, {"requestId": 2, "absParentRequestId": 4711}, {"requestId": 3}),
-        EMPTY,
-    )
-
-    assert [child.job_id for child in one.children] == ["2", "3"]
+# a short list
 
 
 @pytest.mark.parametrize(
-    "listing",
+    ("pages", "asked"),
     [
-        pytest.param(give({}), id="no-items"),
-        pytest.param(give({"items": None, "batch": []}), id="null"),
-        pytest.param(page("1"), id="text-for-an-item"),
-        pytest.param(page({"requestId": 1, "state": "CANCELLED"}, {"state": "RUNNING"}), id="item-without-id"),
-        pytest.param(page({"requestId": "a/b"}), id="id-that-is-none"),
-        pytest.param(Reply(200, {}, LOGIN), id="login-page"),
-        pytest.param(Reply(200), id="empty"),
-        pytest.param(give({"items": []}, 400), id="bad-request"),
-        pytest.param(give({"items": []}, 404), id="not-found"),
-        pytest.param(give({"items": []}, 500), id="error"),
+        pytest.param([page(kid(1), kid(2)), page(kid(3)), EMPTY], 3, id="an-empty-page-is-the-end"),
+        pytest.param([page(kid(1), kid(2)), page(kid(2), kid(3)), page(kid(3))], 3, id="or-one-without-a-new-child"),
+        pytest.param(
+            [page(kid(1), kid(2)), page(kid(1), kid(2)), page(kid(3)), EMPTY], 4, id="the-first-page-has-two-numbers"
+        ),
+        pytest.param([page(kid(1), kid(2), kid(3)), *[page(kid(1), kid(2), kid(3))] * 2], 3, id="all-pages-are-one"),
+        pytest.param([page(kid(1), kid(2), kid(3), count=3), give({"title": "Not Found"}, 404)], 2, id="no-such-page"),
+        pytest.param([page(SELF, kid(1), kid(2)), page(kid(3), count=4), EMPTY], 3, id="with-the-parent-itself"),
+        pytest.param([page(SELF | {"absParentRequestId": None}, kid(1), kid(2), kid(3)), EMPTY], 2, id="its-own-top"),
+        pytest.param([page(kid("1"), kid(2, top="4711"), kid(3)), EMPTY], 2, id="ids-as-texts"),
+        pytest.param([page(kid(1), kid(2, parentRequestId=1), kid(3, parentRequestId=2)), EMPTY], 2, id="of-any-depth"),
     ],
 )
-def test_a_malformed_list_never_means_no_children(listing: Reply) -> None:
-    _, answer = parent(listing)
+def test_a_short_list_is_read_to_its_end(pages: list[Reply], asked: int) -> None:
+    requests, one = parent(*pages)
 
-    assert answer.kind is AnswerKind.UNANSWERED
-    assert "children" in answer.detail
-
-
-@pytest.mark.parametrize("status", [400, 500, 503])
-def test_nor_does_a_later_page_that_fails(status: int) -> None:
-    _, answer = parent(page({"requestId": 1, "state": "CANCELLED"}), give({}, status))
-
-    assert answer.kind is AnswerKind.UNANSWERED
+    assert words(one) == dict.fromkeys("123", "CANCELLED")
+    assert tails(requests) == [("4711",), (), *(("search", str(number)) for number in range(1, asked))]
+    assert (one.unlisted, one.long, one.pages, one.final) == (None, False, 0, True)
 
 
-def test_a_busy_list_says_when_to_come_back() -> None:
-    _, answer = parent(Reply(429, {"retry-after": "9"}))
+def test_a_living_child_keeps_a_family_from_its_end() -> None:
+    _, one = parent(page(kid(1), kid(2, "CANCELLING")), EMPTY)
 
-    assert (answer.kind, answer.retry_after) == (AnswerKind.BUSY, 9.0)
-
-
-def test_a_list_without_end_is_no_list() -> None:
-    pages = [page({"requestId": number, "state": "CANCELLED"}) for number in range(1, MAX_PAGES + 2)]
-
-    requests, answer = parent(*pages)
-
-    assert len(requests) == 1 + MAX_PAGES
-    assert answer.kind is AnswerKind.UNANSWERED
+    assert (one.state.final, one.final) == (True, False)
 
 
-def test_a_child_stuck_in_cancelling_brings_what_its_own_force_needs() -> None:
-    stuck = {
-        "requestId": 1,
-        "state": "CANCELLING",
-        "stateChangeTime": "2026-11-22T10:00:00.0Z",
-        "isAsynchronous": True,
-        "isForceCancelAllowed": True,
-    }
+def test_a_child_is_shown_as_the_page_that_it_came_with_had_it() -> None:
+    stuck = kid(1, "CANCELLING", stateChangeTime="2026-11-22T10:00:00.0Z", isAsynchronous=True, isForceCancelAllowed=1)
 
     child = parent(page(stuck), EMPTY)[1].children[0]
 
     assert (child.since, child.asynchronous, child.force_allowed) == (
         datetime(2026, 11, 22, 10, tzinfo=UTC),
         True,
-        True,
+        None,
     )
-    assert child.clock == datetime(2026, 11, 22, 10, 45, tzinfo=UTC)
+    assert (child.clock, child.unreadable) == (datetime(2026, 11, 22, 10, 45, tzinfo=UTC), {"force_allowed"})
 
 
-# changing calls
+# a list that can't be used
+
+UNUSABLE = {
+    "no-items": give({}),
+    "null": give({"items": None, "batch": []}),
+    "text-for-an-item": page("1"),
+    "item-without-id": page(kid(1), {"state": "RUNNING", "absParentRequestId": 4711}),
+    "id-that-is-none": page(kid("a/b")),
+    "item-without-state": page(kid(1), kid(2, None)),  # type: ignore[arg-type]
+    "a-child-twice": page(kid(1, "RUNNING"), kid(1)),
+    "names-nobody": page(kid(1), kid(2, top=None)),
+    "names-another": page(kid(1), kid(2, top=9)),
+    "login-page": Reply(200, {}, LOGIN),
+    "empty": Reply(200),
+    "bad-request": give({"items": []}, 400),
+    "not-found": give({"items": [], "title": "Not Found"}, 404),
+    "forbidden": give({}, 403),
+    "error": give({"items": []}, 500),
+}
+
+
+@pytest.mark.parametrize("listing", UNUSABLE.values(), ids=UNUSABLE)
+def test_a_list_that_cannot_be_used_never_means_no_children(listing: Reply) -> None:
+    _, one = parent(listing)
+
+    assert (one.state, one.raw, one.children) == (JobState.CANCELLED, "CANCELLED", ())
+    assert (one.unlisted.kind is AnswerKind.ACCEPTED, "list of children" in one.unlisted.detail) == (False, True)
+    assert not one.final
+
+
+@pytest.mark.parametrize("listing", UNUSABLE.values(), ids=UNUSABLE)
+def test_nor_does_a_later_page(listing: Reply) -> None:
+    if listing is UNUSABLE["not-found"]:
+        listing = give({"message": "no Route matched with those values"}, 404)
+
+    _, one = parent(page(kid(7)), listing)
+
+    assert words(one) == {"7": "CANCELLED"}
+    assert (one.unlisted is not None, one.final) == (True, False)
+
+
+@pytest.mark.parametrize("top", [None, 9, 0, "", "x"], ids=repr)
+def test_who_does_not_name_the_family_is_a_stranger(top: object) -> None:
+    _, one = parent(page(kid(1, "CANCELLING"), kid(999, "CANCELLING", top)), EMPTY)
+
+    assert (one.children, one.unlisted.detail) == ((), STRANGERS)
 
 
 @pytest.mark.parametrize(
-    ("name", "method", "path"),
-    [
-        ("cancel", "POST", ("4711", "cancel")),
-        ("force", "POST", ("4711", "forceCancel")),
-        ("delete", "DELETE", ("4711",)),
-    ],
+    "last",
+    [EMPTY, page(kid(1), count=2), give({"title": "Not Found"}, 404)],
+    ids=["empty", "nothing-new", "no-such-page"],
 )
-def test_a_changing_call_is_one_request_without_a_body(name: str, method: str, path: tuple[str, ...]) -> None:
-    requests, _ = play(CALLS[name](JOB), give({}))
-
-    assert [(one.method, one.path, one.json) for one in requests] == [(method, (*REQUESTS, *path), None)]
-
-
-@pytest.mark.parametrize("name", CALLS)
-@pytest.mark.parametrize(
-    ("reply", "kind"),
-    [
-        pytest.param(give({"href": "http://evil/", "rel": "self"}), AnswerKind.ACCEPTED, id="link"),
-        pytest.param(give({}), AnswerKind.ACCEPTED, id="empty-link"),
-        pytest.param(Reply(200), AnswerKind.ACCEPTED, id="no-link"),
-        pytest.param(Reply(204), AnswerKind.ACCEPTED, id="no-content"),
-        pytest.param(Reply(200, {}, LOGIN), AnswerKind.UNANSWERED, id="login-page"),
-        pytest.param(Reply(307, {"location": "http://evil/"}), AnswerKind.UNANSWERED, id="redirect"),
-        pytest.param(give({}, 400), AnswerKind.REJECTED, id="unsupported-state"),
-        pytest.param(give({}, 401), AnswerKind.REFUSED, id="unauthorised"),
-        pytest.param(give({}, 403), AnswerKind.REFUSED, id="forbidden"),
-        pytest.param(give({}, 404), AnswerKind.NOT_FOUND, id="not-found"),
-        pytest.param(give({}, 405), AnswerKind.REFUSED, id="not-supported"),
-        pytest.param(give({}, 429), AnswerKind.BUSY, id="throttled"),
-        pytest.param(give({}, 500), AnswerKind.UNANSWERED, id="error"),
-        pytest.param(give({}, 503), AnswerKind.UNANSWERED, id="unavailable"),
-    ],
-)
-def test_an_answer_is_judged_alike_for_every_call(name: str, reply: Reply, kind: AnswerKind) -> None:
-    assert play(CALLS[name](JOB), reply)[1].kind is kind
-
-
-@pytest.mark.parametrize(
-    ("name", "kind"),
-    [("cancel", AnswerKind.BUSY), ("force", AnswerKind.REJECTED), ("delete", AnswerKind.BUSY)],
-)
-def test_a_conflict_is_a_lock_but_for_a_force_it_may_mean_too_early(name: str, kind: AnswerKind) -> None:
-    assert play(CALLS[name](JOB), give({}, 409))[1].kind is kind
-
-
-@pytest.mark.parametrize("code", ["ESS-00500", "ESS-01050", "1026", "", None])
-def test_the_error_code_is_told_and_decides_nothing(code: Any) -> None:
-    _, answer = play(ESS.cancel(JOB), give({"errorCode": code, "title": "Bad Request", "detail": "too late"}, 400))
-
-    assert answer == Answer(AnswerKind.REJECTED, 400, code or "", "too late")
-
-
-def test_without_a_detail_the_title_is_told() -> None:
-    assert play(ESS.cancel(JOB), give({"title": "Bad Request"}, 400))[1].detail == "Bad Request"
-
-
-# anything may come back
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.sampled_from(["PAUSED", "1"]),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from([*FIELDS.split(","), "items", "count", "errorCode", "detail"]), inner)
-    ),
-    max_leaves=20,
-)
-BODIES = st.binary() | JSON.map(lambda value: json.dumps(value).encode())
-REPLIES = st.builds(Reply, st.sampled_from([200, 202, 204, 302, 400, 404, 500]), st.just({}), BODIES)
-
-
-@given(replies=st.lists(REPLIES, min_size=1, max_size=3))
-def test_no_reply_breaks_an_exchange(replies: list[Reply]) -> None:
-    assert isinstance(play(ESS.look(JOB), *replies)[1], Observation | Answer)
-    for exchange in CALLS.values():
-        assert isinstance(play(exchange(JOB), *replies)[1], Answer)
-
-
-@given(data=st.dictionaries(st.sampled_from(FIELDS.split(",")), JSON), item=JSON)
-def test_no_field_breaks_a_look(data: dict[str, Any], item: object) -> None:
-    paused = give({**data, "state": "PAUSED"})
-
-    assert isinstance(play(ESS.look(JOB), paused, page(item), EMPTY)[1], Observation | Answer)
-    ours = give({**data, "requestId": int(JOB.id), "state": "PAUSED"})
-    assert isinstance(play(ESS.look(JOB), ours, page({**data, "requestId": 1}), EMPTY)[1], Observation)
-
-
-def test_a_job_that_could_have_children_before_is_still_asked_for_them() -> None:
-    after_pause = Reply(200, body=json.dumps({"requestId": 4711, "state": "CANCELLED"}).encode())
-    requests, seen = play(ESS.look(Job("4711", parent=True)), after_pause, EMPTY)
-
-    assert len(requests) == 2
-    assert seen.parent
-
-
-@pytest.mark.parametrize("last", [EMPTY, page({"requestId": 1, "state": "CANCELLED"}, count=2)], ids=["empty", "same"])
 def test_children_that_were_counted_and_not_shown_are_not_known(last: Reply) -> None:
-    _, answer = parent(page({"requestId": 1, "state": "CANCELLED"}, count=2), last)
+    _, one = parent(page(kid(1), count=2), last, last)
 
-    assert isinstance(answer, Answer)
-    assert answer.kind is AnswerKind.UNANSWERED
+    assert one.unlisted.detail == "the list of children is not whole: it counts 2 and shows 1"
 
 
-def test_a_page_that_shows_a_child_twice_is_not_read() -> None:
-    _, answer = parent(page({"requestId": 1, "state": "RUNNING"}, {"requestId": 1, "state": "CANCELLED"}))
+def test_a_busy_list_says_when_to_come_back() -> None:
+    _, one = parent(Reply(429, {"retry-after": "9"}), living=("1",))
 
-    assert isinstance(answer, Answer)
+    assert (one.unlisted.kind, one.unlisted.retry_after) == (AnswerKind.BUSY, 9.0)
+
+
+@pytest.mark.parametrize("answered", [1, 2], ids=["the-first-page", "a-later-page"])
+def test_a_list_without_an_answer_loses_nothing_that_was_seen(answered: int) -> None:
+    exchange = ESS.look(Job("4711", living=("2",)))
+    next(exchange)
+    replies = [give({"requestId": 4711, "state": "CANCELLED"}), page(kid(1, "RUNNING"))]
+    for reply in replies[:answered]:
+        exchange.send(reply)
+    with pytest.raises(StopIteration) as stop:
+        exchange.throw(CallUnanswered("no answer within 10 s"))
+
+    one = stop.value.value
+    assert (one.raw, "no answer within 10 s" in one.unlisted.detail) == ("CANCELLED", True)
+    assert words(one) == {"2": ""}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from unit.backends.ess_exchanges import ESS, LOGIN, REQUESTS, give, page, play
 
 from worker.backends.base import Reply
-from worker.backends.oracle_ess import FIELDS, IDS
+from worker.backends.oracle_ess_words import FIELDS, IDS
 from worker.model import Answer, AnswerKind, Job, JobState
 
 CANCELLING = {"requestType": "SINGLETON", "state": "CANCELLING", "stateChangeTime": "2026-11-22T10:00:00Z"}
@@ -65,7 +65,10 @@ def test_ids_come_as_numbers_or_as_text() -> None:
         pytest.param({"state": "PAUSED"}, id="paused"),
         pytest.param({"previousState": "PAUSED"}, id="was-paused"),
         pytest.param({"requestType": None}, id="untold-whether-a-parent"),
+        pytest.param({"requestType": "JOBSET_STEP"}, id="a-step"),
         pytest.param({"state": None}, id="no-state"),
+        pytest.param({"state": 7}, id="no-word"),
+        pytest.param({"state": "Canceling", "stateChangeTime": None}, id="no-time-and-another-spelling"),
         pytest.param({"stateChangeTime": None}, id="no-time"),
     ],
 )

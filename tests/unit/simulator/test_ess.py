@@ -128,6 +128,75 @@ def test_an_ess_list_has_pages(new_bench: Any) -> None:
     assert [[item["requestId"] for item in page] for page in pages] == [[1, 2], [3], []]
 
 
+def pages_of(bench: Any, *paths: str) -> list[list[int]]:
+    """Return the ids on pages of the list."""
+    pages = [bench.json(f"GET {ESS}{path}") for path in paths]
+    return [[item["requestId"] for item in page["items"]] for page in pages]
+
+
+def test_an_ess_may_count_its_pages_from_one(new_bench: Any) -> None:
+    bench = new_bench(ess={"page_size": 2, "search_from": 1})
+    bench.job("ess", "{n}", count=3)
+
+    assert pages_of(bench, "", "/search/0", "/search/1", "/search/2", "/search/3") == [[1, 2], [1, 2], [1, 2], [3], []]
+
+
+@pytest.mark.parametrize(("is_total", "count"), [(False, 2), (True, 3)])
+def test_the_count_of_an_ess_list_is_the_pages_or_the_lists(new_bench: Any, *, is_total: bool, count: int) -> None:
+    bench = new_bench(ess={"page_size": 2, "count_is_total": is_total})
+    bench.job("ess", "{n}", count=3)
+
+    assert bench.json(f"GET {ESS}")["count"] == count
+
+
+def test_an_ess_may_ignore_its_filter(new_bench: Any) -> None:
+    bench = new_bench(ess={"heeds_q": False})
+    bench.job("ess", "{n}", count=3)
+
+    assert pages_of(bench, f"?q={quote('requestId eq 2')}") == [[1, 2, 3]]
+
+
+def test_an_ess_that_knows_no_ne_refuses_it(new_bench: Any) -> None:
+    bench = new_bench(ess={"ne_in_q": False})
+    queries = ['requestId eq 1 and state ne "CANCELLED"', "requestId eq 1"]
+
+    assert [bench.http(f"GET {ESS}?q={quote(query)}") for query in queries] == [400, 200]
+
+
+@pytest.mark.parametrize(
+    ("children", "types"),
+    [
+        pytest.param([], ["SINGLETON"], id="alone"),
+        pytest.param(["2"], ["RECUR_PARENT", "RECUR_CHILD"], id="a-recurrence"),
+        pytest.param(
+            [{"id": "2", "children": ["3"]}],
+            ["JOBSET_RECUR_PARENT", "JOBSET_RECUR_CHILD", "JOBSET_STEP"],
+            id="of-a-job-set",
+        ),
+        pytest.param(
+            [{"id": "2", "children": [{"id": "3", "children": ["4"]}]}],
+            ["JOBSET_RECUR_PARENT", "JOBSET_RECUR_CHILD", "JOBSET_STEP", "JOBSET_STEP"],
+            id="within-a-job-set",
+        ),
+    ],
+)
+def test_an_ess_request_is_of_the_type_that_its_family_makes_it(
+    new_bench: Any, children: list[Any], types: list[str]
+) -> None:
+    bench = new_bench()
+    bench.job("ess", children=children)
+
+    assert [item["requestType"] for item in bench.json(f"GET {ESS}")["items"]] == types
+
+
+def test_all_descendants_of_an_ess_request_name_the_top_and_their_parent(new_bench: Any) -> None:
+    bench = new_bench()
+    bench.job("ess", children=[{"id": "2", "children": ["3"]}])
+    items = bench.json(f"GET {ESS}?q={quote('absParentRequestId eq 1')}")["items"]
+
+    assert [(item["requestId"], item["parentRequestId"]) for item in items] == [(1, None), (2, 1), (3, 2)]
+
+
 def test_an_ess_batch_has_no_items(new_bench: Any) -> None:
     bench = new_bench()
     bench.job("ess", "{n}", count=3)

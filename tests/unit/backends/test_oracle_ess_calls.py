@@ -1,0 +1,119 @@
+"""The ESS adapter: changing calls, and replies of any kind."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from unit.backends.ess_exchanges import CALLS, EMPTY, ESS, JOB, LOGIN, REQUESTS, give, page, play
+
+from worker.backends.base import Reply
+from worker.backends.oracle_ess_words import FIELDS
+from worker.model import Answer, AnswerKind, Job, Observation
+
+
+@pytest.mark.parametrize(
+    ("name", "method", "path"),
+    [
+        ("cancel", "POST", ("4711", "cancel")),
+        ("force", "POST", ("4711", "forceCancel")),
+        ("delete", "DELETE", ("4711",)),
+    ],
+)
+def test_a_changing_call_is_one_request_without_a_body(name: str, method: str, path: tuple[str, ...]) -> None:
+    requests, _ = play(CALLS[name](JOB), give({}))
+
+    assert [(one.method, one.path, one.json) for one in requests] == [(method, (*REQUESTS, *path), None)]
+
+
+@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize(
+    ("reply", "kind"),
+    [
+        pytest.param(give({"href": "http://evil/", "rel": "self"}), AnswerKind.ACCEPTED, id="link"),
+        pytest.param(give({}), AnswerKind.ACCEPTED, id="empty-link"),
+        pytest.param(Reply(200), AnswerKind.ACCEPTED, id="no-link"),
+        pytest.param(Reply(204), AnswerKind.ACCEPTED, id="no-content"),
+        pytest.param(give({"links": [{"rel": "self", "href": "/4711"}]}), AnswerKind.ACCEPTED, id="links"),
+        pytest.param(give({"rel": "self", "error": None}), AnswerKind.ACCEPTED, id="link-without-an-error"),
+        pytest.param(give({"requestId": 4711, "links": []}), AnswerKind.ACCEPTED, id="our-request"),
+        pytest.param(give({"requestId": 4712, "links": []}), AnswerKind.UNANSWERED, id="another-request"),
+        pytest.param(
+            give({"title": "Internal Server Error", "status": 500, "errorCode": "ESS-00500"}),
+            AnswerKind.UNANSWERED,
+            id="ess's-own-error",
+        ),
+        pytest.param(give({"errorCode": "ESS-00500", "links": []}), AnswerKind.UNANSWERED, id="error-with-links"),
+        pytest.param(give({"error": "unavailable"}), AnswerKind.UNANSWERED, id="error"),
+        pytest.param(give({"message": "maintenance"}), AnswerKind.UNANSWERED, id="message"),
+        pytest.param(give({"status": "ok"}), AnswerKind.UNANSWERED, id="anybody's"),
+        pytest.param(give([]), AnswerKind.UNANSWERED, id="list"),
+        pytest.param(give(None), AnswerKind.UNANSWERED, id="null"),
+        pytest.param(Reply(200, {}, LOGIN), AnswerKind.UNANSWERED, id="login-page"),
+        pytest.param(Reply(307, {"location": "http://evil/"}), AnswerKind.UNANSWERED, id="redirect"),
+        pytest.param(give({}, 400), AnswerKind.REJECTED, id="unsupported-state"),
+        pytest.param(give({}, 401), AnswerKind.REFUSED, id="unauthorised"),
+        pytest.param(give({}, 403), AnswerKind.REFUSED, id="forbidden"),
+        pytest.param(give({}, 404), AnswerKind.NOT_FOUND, id="not-found"),
+        pytest.param(give({}, 405), AnswerKind.REFUSED, id="not-supported"),
+        pytest.param(give({}, 429), AnswerKind.BUSY, id="throttled"),
+        pytest.param(give({}, 500), AnswerKind.UNANSWERED, id="server-error"),
+        pytest.param(give({}, 503), AnswerKind.UNANSWERED, id="unavailable"),
+    ],
+)
+def test_an_answer_is_judged_alike_for_every_call(name: str, reply: Reply, kind: AnswerKind) -> None:
+    assert play(CALLS[name](JOB), reply)[1].kind is kind
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("cancel", AnswerKind.BUSY), ("force", AnswerKind.REJECTED), ("delete", AnswerKind.BUSY)],
+)
+def test_a_conflict_is_a_lock_but_for_a_force_it_may_mean_too_early(name: str, kind: AnswerKind) -> None:
+    assert play(CALLS[name](JOB), give({}, 409))[1].kind is kind
+
+
+@pytest.mark.parametrize("code", ["ESS-00500", "ESS-01050", "1026", "", None])
+def test_the_error_code_is_told_and_decides_nothing(code: Any) -> None:
+    _, answer = play(ESS.cancel(JOB), give({"errorCode": code, "title": "Bad Request", "detail": "too late"}, 400))
+
+    assert answer == Answer(AnswerKind.REJECTED, 400, code or "", "too late")
+
+
+def test_without_a_detail_the_title_is_told() -> None:
+    assert play(ESS.cancel(JOB), give({"title": "Bad Request"}, 400))[1].detail == "Bad Request"
+
+
+# anything may come back
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.sampled_from(["PAUSED", "1"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from([*FIELDS.split(","), "items", "count", "errorCode", "detail"]), inner)
+    ),
+    max_leaves=20,
+)
+BODIES = st.binary() | JSON.map(lambda value: json.dumps(value).encode())
+REPLIES = st.builds(Reply, st.sampled_from([200, 202, 204, 302, 400, 404, 500]), st.just({}), BODIES)
+
+
+@given(replies=st.lists(REPLIES, min_size=1, max_size=3))
+def test_no_reply_breaks_an_exchange(replies: list[Reply]) -> None:
+    assert isinstance(play(ESS.look(JOB), *replies)[1], Observation | Answer)
+    for exchange in CALLS.values():
+        assert isinstance(play(exchange(JOB), *replies)[1], Answer)
+
+
+@given(data=st.dictionaries(st.sampled_from(FIELDS.split(",")), JSON), item=JSON)
+def test_no_field_breaks_a_look(data: dict[str, Any], item: object) -> None:
+    paused = give({**data, "state": "PAUSED"})
+    known = Job(JOB.id, living=("1", "2", "3"), pages=1, long=True)
+
+    for job in (JOB, known):
+        assert isinstance(play(ESS.look(job), paused, page(item), EMPTY)[1], Observation | Answer)
+    ours = give({**data, "requestId": int(JOB.id), "state": "PAUSED"})
+    assert isinstance(play(ESS.look(JOB), ours, page({**data, "requestId": 1}), EMPTY)[1], Observation)

@@ -1,0 +1,349 @@
+"""Reads the children of an Oracle ESS request with few calls, and says so where it could not see them all.
+
+A look at a family costs at most `MOST_CALLS` calls, that at the request itself included. A list of
+children is read whole while it is short. Once it is long, only the living ones are asked for; if the
+server can't filter by state, each look reads a few pages of the list, and leading pages that can't
+change any more are not read again. Children that were alive before and that the list does not show
+are looked at by their ids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Generator, Mapping
+from itertools import pairwise
+from typing import NamedTuple, TypeVar
+
+from msgspec.structs import replace
+
+from worker.backends.base import NoReply, Reply, Request, text
+from worker.backends.oracle_ess_words import (
+    FIELDS,
+    IDS,
+    STATES,
+    Item,
+    any_of,
+    by_ids,
+    count,
+    items,
+    may_have_children,
+    no_list,
+    no_page,
+    observation,
+    page,
+    request_id,
+    sight,
+    single,
+    state_word,
+)
+from worker.model import Answer, AnswerKind, Job, JobState, Observation, Source, unanswered
+
+MOST_CALLS = 12
+"""Calls of one look at a family."""
+PLAIN_PAGES = 4
+"""A list that ends within so many pages is short."""
+SCAN_PAGES = 5
+"""Pages that a look reads of a long list where the server can't filter by state."""
+KEPT = 3
+"""Calls that are kept for children that no list shows."""
+SINGLY = 2
+"""Up to so many missing children are looked at one by one; more are asked for together."""
+OK = 200
+REFUSED_QUERY = frozenset({400, 422, 501})
+"""The statuses by which a server may say that it does not support a query."""
+
+FINAL_STATES = tuple(state for state, meaning in STATES.items() if meaning.final)
+LIVING_STATES = ("WAIT", "READY", "RUNNING", "COMPLETED", "BLOCKED", "HOLD", "CANCELLING")
+"""As many states that are not final, for a filter of the same form that shows ended children instead."""
+
+STRANGERS = "the list of children can't be used: it shows requests that are not of this family"
+BROKEN = "the list of children can't be used: it shows a request whose parent it leaves out"
+DISORDERED = "the list of children can't be used: it is not in the order that was asked for"
+SHRUNK = "the list of children has become shorter: it is read again from its start"
+
+T = TypeVar("T")
+Exchange = Generator[Request, Reply, T]
+
+
+class Member(NamedTuple):
+    """A request of a family as a list shows it."""
+
+    parent: str
+    branches: bool
+    """Whether it may have children."""
+    seen: Observation
+
+
+class Pages(NamedTuple):
+    """What pages of a list have shown."""
+
+    read: tuple[tuple[int, Mapping[str, Member]], ...]
+    """The number of each page that showed requests which no earlier page had, and those requests."""
+    whole: bool = False
+    """Whether the list has ended with them."""
+    why: Answer | None = None
+    """Why a page could not be used."""
+    refused: bool = False
+    """Whether the server refuses the query itself, or ignores a part of it."""
+
+    @property
+    def members(self) -> dict[str, Member]:
+        """All requests that were shown."""
+        return {member_id: member for _, members in self.read for member_id, member in members.items()}
+
+
+def with_children(job: Job, data: Item, seen: Observation) -> Exchange[Observation]:
+    """Read the children of a request that was just seen; its own observation stays whatever becomes of that."""
+    family = _Family(job, _top(data, job.id))
+    try:
+        unlisted = yield from family.read_list()
+    except NoReply as error:
+        return family.result(seen, unanswered(f"the list of children can't be read: {error}"))
+    if unlisted is None or not _in_trouble(unlisted):
+        yield from family.look_at_missing()
+    return family.result(seen, unlisted)
+
+
+def with_known_children(job: Job, seen: Observation) -> Exchange[Observation]:
+    """Look at the children of a request that is gone; only those that were alive before are known."""
+    if not job.living:
+        return seen
+    family = _Family(job, "")
+    yield from family.look_at_missing()
+    return family.result(seen, None)
+
+
+class _Family:
+    """One look at a family: the calls that are left, and the children that were seen."""
+
+    def __init__(self, job: Job, top: str) -> None:
+        """`top` is the request that was submitted, empty if nothing says which."""
+        self._job = job
+        self._top = top
+        self._left = MOST_CALLS - 1
+        self._children: dict[str, Observation] = {}
+        self._long = job.long
+        self._pages = job.pages
+
+    def result(self, seen: Observation, unlisted: Answer | None) -> Observation:
+        """Return the request's observation with its children."""
+        unseen = {
+            child: Observation(JobState.UNKNOWN, "", Source.NOBODY, child, detail="not seen in this look")
+            for child in self._job.living
+            if child not in self._children
+        }
+        children = (*self._children.values(), *unseen.values())
+        return replace(seen, parent=True, children=children, unlisted=unlisted, pages=self._pages, long=self._long)
+
+    def read_list(self) -> Exchange[Answer | None]:
+        """Read the list of the children; say why they could not all be seen."""
+        if not self._top:
+            return (yield from self._by_level())
+        if not self._long:
+            pages = yield from self._read({"q": self._filter()}, self._in_family, PLAIN_PAGES, only_short=True)
+            incomplete = self._keep(pages)
+            if pages.why is not None or pages.whole:
+                return pages.why or incomplete
+            self._long = True
+        if self._top != self._job.id:
+            return (yield from self._by_level())
+        if not self._pages:
+            pages = yield from self._read_living()
+            if not pages.refused:
+                self._keep(pages)
+                more = None if pages.whole else _unread("there are more living children than a look can read")
+                return pages.why or more
+        return (yield from self._scan())
+
+    def look_at_missing(self) -> Exchange[None]:
+        """Ask for the children that were alive before and that no list has shown."""
+        try:
+            if len(self._missing()) > SINGLY:
+                shown = yield from by_ids(self._missing(), self._left, state_word)
+                self._left -= shown.calls
+                self._children.update(shown.seen)
+                if shown.why is not None and _in_trouble(shown.why):
+                    return
+            for child in self._missing()[: self._left]:
+                seen = sight((yield single(child)), Job(child))
+                if isinstance(seen, Answer) and _in_trouble(seen):
+                    return
+                if isinstance(seen, Observation) and seen.source is Source.OWN:
+                    self._children[child] = seen
+        except NoReply:
+            return
+
+    def _missing(self) -> list[str]:
+        return [child for child in self._job.living if child not in self._children]
+
+    def _filter(self) -> str:
+        return f"absParentRequestId eq {self._top}"
+
+    def _in_family(self, item: Item) -> bool:
+        return self._top in (request_id(item.get("absParentRequestId")), request_id(item.get("requestId")))
+
+    def _room(self) -> int:
+        """Return how many calls lists may take."""
+        return max(0, self._left - min(KEPT, len(self._job.living)))
+
+    def _read(
+        self,
+        query: Mapping[str, str],
+        belongs: Callable[[Item], bool],
+        most: int,
+        first: int = 0,
+        *,
+        only_short: bool = False,
+        only_living: bool = False,
+    ) -> Exchange[Pages]:
+        """Read pages from number `first` on, `most` of them at the most, until one shows that the list has ended.
+
+        Numbers begin at 0, or at 1, where the second page asked for is the first one again. With `only_short`,
+        reading stops once `count` shows that the list is longer than that; with `only_living`, once it holds a
+        child that has ended, although the filter excludes those.
+        """
+        read: list[tuple[int, Mapping[str, Member]]] = []
+        seen: set[str] = set()
+        before: set[str] | None = None
+        total = 0
+        for number in range(first, first + min(most, self._room())):
+            self._left -= 1
+            reply = yield page({**query, "fields": FIELDS}, number)
+            shown = {} if number and no_page(reply) else items(reply)
+            if shown is None or not all(state_word(item) for item in shown.values()):
+                return Pages(tuple(read), why=no_list(reply), refused=_refuses_query(reply))
+            if not all(belongs(item) for item in shown.values()):
+                return Pages(tuple(read), why=_unread(STRANGERS))
+            total = max(total, count(reply))
+            new = {one: _member(item, one, reply) for one, item in shown.items() if one not in seen}
+            if only_living and any(member.seen.state.final for member in new.values()):
+                return Pages((), refused=True)
+            if not new and shown and shown.keys() == before:
+                before = None  # the next page shows whether this is the end
+                continue
+            if not new:
+                if not first and total > len(seen):
+                    why = f"the list of children is not whole: it counts {total} and shows {len(seen)}"
+                    return Pages(tuple(read), why=_unread(why))
+                return Pages(tuple(read), whole=True)
+            before = set(shown)
+            seen |= new.keys()
+            read.append((number, new))
+            if only_short and total > most * len(new):
+                break
+        return Pages(tuple(read))
+
+    def _keep(self, pages: Pages) -> Answer | None:
+        """Keep the descendants of our request; say so if some request's chain of parents is not known."""
+        members = pages.members
+        broken = False
+        for member_id, member in members.items():
+            above = self._above(member_id, members)
+            broken |= above not in {self._job.id, self._top}
+            if member_id != self._job.id and above == self._job.id:
+                self._children[member_id] = member.seen
+        return _unread(BROKEN) if broken else None
+
+    def _above(self, member_id: str, members: Mapping[str, Member]) -> str:
+        """Follow a request's parents up to our request or the top; return where that ends, empty for a circle."""
+        if self._top == self._job.id:
+            return self._top  # the list shows no other's descendants
+        passed: set[str] = set()
+        while member_id in members and member_id not in {self._job.id, self._top, *passed}:
+            passed.add(member_id)
+            member_id = members[member_id].parent
+        return "" if member_id in passed else member_id
+
+    def _by_level(self) -> Exchange[Answer | None]:
+        """Ask for the children, then for theirs: for those of many parents in one query if the server takes that."""
+        parents, size = [self._job.id], IDS
+        known = {self._job.id}
+        while parents:
+            asked = parents[:size]
+            query = {"q": any_of("parentRequestId", asked)}
+            pages = yield from self._read(query, _naming("parentRequestId", asked), MOST_CALLS)
+            if pages.refused and len(asked) > 1:
+                size = 1
+                continue
+            new = {one: member for one, member in pages.members.items() if one not in known}
+            self._children.update({one: member.seen for one, member in new.items()})
+            if not pages.whole:
+                return pages.why or _unread("the family has more requests than a look can read")
+            known |= new.keys()
+            parents = [*parents[size:], *(one for one, member in new.items() if member.branches)]
+        return None
+
+    def _read_living(self) -> Exchange[Pages]:
+        """Ask for the living descendants alone; `refused` if the server refuses or ignores such a filter.
+
+        An empty list is believed only if a filter of the same form does show the children that have ended.
+        """
+        query = {"q": _excluding(self._filter(), FINAL_STATES)}
+        pages = yield from self._read(query, self._in_family, MOST_CALLS, only_living=True)
+        if pages.read or pages.refused or pages.why is not None:
+            return pages
+        others = yield from self._read({"q": _excluding(self._filter(), LIVING_STATES)}, self._in_family, 1)
+        shows = others.why is not None or any(member.seen.state.final for member in others.members.values())
+        return others._replace(read=(), whole=True) if shows else Pages((), refused=True)
+
+    def _scan(self) -> Exchange[Answer | None]:
+        """Read a few more pages of the whole list, oldest children first, from the first page that may change."""
+        missing = len(self._job.living)
+        most = SCAN_PAGES - (missing if missing <= SINGLY else 1)
+        query = {"q": self._filter(), "orderBy": "requestId:asc"}
+        pages = yield from self._read(query, self._in_family, most, self._pages)
+        order = [int(member_id) for member_id in pages.members]
+        if order != sorted(order):
+            self._pages = 0
+            return _unread(DISORDERED)
+        self._keep(pages)
+        if self._pages and pages.whole and not pages.read:
+            self._pages = 0
+            return _unread(SHRUNK)
+        for (_, members), (following, _) in pairwise(pages.read):
+            if not all(self._settled(member_id, member) for member_id, member in members.items()):
+                break
+            self._pages = following
+        if pages.whole or pages.why is not None:
+            return pages.why
+        return _unread(f"the list of children is long: {self._pages} pages are read, the next look reads on")
+
+    def _settled(self, member_id: str, member: Member) -> bool:
+        """Whether the list need not show it again: it has ended, or later looks ask for it by its id."""
+        known = member_id in {*self._job.living, self._job.id}
+        return known or member.seen.state.final or member.seen.state in {JobState.ACTIVE, JobState.CANCELLING}
+
+
+def _top(data: Item, job_id: str) -> str:
+    """Return the id of the request that was submitted, which all its descendants name; empty if it is not told."""
+    top, parent = request_id(data.get("absParentRequestId")), request_id(data.get("parentRequestId"))
+    return top or (job_id if parent in {"", job_id} else "")
+
+
+def _member(item: Item, item_id: str, reply: Reply) -> Member:
+    branches = may_have_children(item) or not text(item.get("requestType"))
+    return Member(request_id(item.get("parentRequestId")), branches, observation(item, item_id, reply.date))
+
+
+def _naming(field: str, ids: Collection[str]) -> Callable[[Item], bool]:
+    """Return a test for whether a request names one of these ids in a field."""
+    return lambda item: request_id(item.get(field)) in ids
+
+
+def _excluding(query: str, states: tuple[str, ...]) -> str:
+    return " and ".join((query, *(f'state ne "{state}"' for state in states)))
+
+
+def _unread(why: str) -> Answer:
+    """Say why the API's own lists, which it gave, do not show the whole family."""
+    return Answer(AnswerKind.UNANSWERED, Source.OWN, OK, detail=why)
+
+
+def _refuses_query(reply: Reply) -> bool:
+    """Whether the API refuses the query as such; a proxy's page says nothing about it."""
+    return reply.status in REFUSED_QUERY and reply.data is not None
+
+
+def _in_trouble(why: Answer) -> bool:
+    """Whether the next call of this look would most likely fail as well."""
+    status = why.status or 0
+    return why.kind is AnswerKind.BUSY or status == 401 or status >= 500  # noqa: PLR2004 - unauthorised, its own errors

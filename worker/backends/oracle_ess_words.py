@@ -1,0 +1,324 @@
+"""What Oracle ESS's words and replies mean. Pure, and shared by the parts of its adapter alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Generator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+from msgspec.structs import replace
+
+from worker.backends.base import (
+    Reply,
+    Request,
+    answer,
+    common_answer,
+    facts,
+    gone,
+    seen_nothing,
+    taken,
+    text,
+    unusable,
+)
+from worker.model import Action, Answer, AnswerKind, Job, JobState, Observation, Source
+
+STATES: Mapping[str, JobState] = {
+    "UNKNOWN": JobState.UNKNOWN,
+    "WAIT": JobState.ACTIVE,  # 1
+    "READY": JobState.ACTIVE,
+    "RUNNING": JobState.ACTIVE,
+    "COMPLETED": JobState.ACTIVE,  # its post-processing still runs
+    "BLOCKED": JobState.ACTIVE,
+    "HOLD": JobState.ACTIVE,
+    "CANCELLING": JobState.CANCELLING,
+    "EXPIRED": JobState.FAILED,  # it never ran, and will not
+    "CANCELLED": JobState.CANCELLED,
+    "ERROR": JobState.FAILED,
+    "WARNING": JobState.SUCCEEDED,  # it ran to its end
+    "SUCCEEDED": JobState.SUCCEEDED,
+    "PAUSED": JobState.ACTIVE,  # it waits for its sub-requests
+    "PENDING_VALIDATION": JobState.ACTIVE,
+    "VALIDATION_FAILED": JobState.FAILED,
+    "SCHEDULE_ENDED": JobState.ACTIVE,  # its children may still run
+    "FINISHED": JobState.SUCCEEDED,  # and so are all its children
+    "ERROR_AUTO_RETRY": JobState.ACTIVE,
+    "ERROR_MANUAL_RECOVERY": JobState.ACTIVE,  # 19
+}
+"""All 20 states in ESS's order (names SRC E10, meanings DOC E4)."""
+
+SPELLINGS: Mapping[str, str] = {"CANCELED": "CANCELLED", "CANCELING": "CANCELLING"}
+"""Other ways to write a state, as ESS's own user interface has them (DOC E7)."""
+
+PARENT_TYPES = frozenset(
+    {"RECUR_PARENT", "JOBSET_SINGLETON", "JOBSET_RECUR_PARENT", "JOBSET_RECUR_CHILD", "JOBSET_STEP"}
+)
+"""The values of `requestType` that may have children (DOC E2, SRC E9; an open set); a step may be a job set itself."""
+CHILD_TYPES = frozenset({"RECUR_CHILD", "JOBSET_STEP", "JOBSET_RECUR_CHILD", "SUB_REQUEST"})
+RECURRING_TYPES = frozenset({"RECUR_CHILD", "JOBSET_RECUR_CHILD"})
+
+ERRORS: Mapping[Action, Mapping[int, AnswerKind]] = {
+    Action.LOOK: {},
+    Action.CANCEL: {400: AnswerKind.REJECTED},  # 409 is a lock: come back
+    Action.FORCE: {400: AnswerKind.REJECTED, 409: AnswerKind.REJECTED},  # which of them says "too early" is unknown
+    Action.DELETE: {400: AnswerKind.REJECTED},
+}
+"""What a status means beyond the common ones (SEED S2, S3; DOC E2).
+
+`errorCode` has no catalogue: it shows who speaks, and says nothing about what happened.
+"""
+CODE = re.compile("ESS-[0-9]+")
+
+FIELDS = (
+    "requestId,absParentRequestId,parentRequestId,requestType,state,previousState,stateChangeTime,processPhase,"
+    "cause,isAsynchronous,isForceCancelAllowed,errorType,processEndTime,completedTime"
+)
+FACTS = ("cause", "errorCode", "errorType", "processPhase")
+FLAGS: Mapping[str, str] = {"asynchronous": "isAsynchronous", "force_allowed": "isForceCancelAllowed"}
+WRITTEN_FLAGS: Mapping[str, bool] = {"true": True, "false": False}
+LINK = ("href", "rel", "links")
+"""What shows that a body is the link that ESS answers a change with; its form differs between releases."""
+PROBLEM = ("errorCode", "error")
+REQUESTS = ("ess", "rest", "scheduler", "v1", "requests")
+HEADERS: Mapping[str, str] = {"Accept": "application/json, application/vnd.oracle.resource+json"}
+IDS = 100
+"""How many ids one filter names: it stays under 4 KB of a URL, which is half of what servers take."""
+ID = re.compile("[1-9][0-9]{0,18}")
+MAX_ID = 2**63 - 1
+
+NO_JOB = Job("")
+"""A list is about no job in particular."""
+
+Item = Mapping[str, Any]
+
+
+def single(job_id: str) -> Request:
+    """Return the request that shows one ESS request."""
+    return Request("GET", (*REQUESTS, job_id), {"fields": FIELDS}, HEADERS)
+
+
+def sight(reply: Reply, job: Job) -> Observation | Answer:
+    """Read the reply to `single`: what the request is, that there is none, or why neither can be told."""
+    data = reply.data
+    if not reply.ok:
+        judged = judge(reply, Action.LOOK, job)
+        if judged.kind is AnswerKind.NOT_FOUND:
+            return gone(reply, job, str(reply.status), judged.source, judged.detail)
+        return seen_nothing(judged)
+    if data is None or not state_word(data):
+        return unusable(reply, "the reply shows no request's state")
+    if names_another(data, job.id):
+        return unusable(reply, "the reply is about another request")
+    return observation(data, job.id, reply.date)
+
+
+def change(reply: Reply, action: Action, job: Job) -> Answer:
+    """Judge the reply to a changing call; a success that is not what ESS gives may come from anybody."""
+    if not reply.ok:
+        return judge(reply, action, job)
+    data = reply.data
+    if not data:
+        return taken(reply, fits=reply.empty_or_data)
+    linked = any(name in data for name in LINK) and not any(data.get(name) for name in PROBLEM)
+    return taken(reply, fits=linked and not names_another(data, job.id))
+
+
+def judge(reply: Reply, action: Action, job: Job) -> Answer:
+    """Judge a reply that is no success; what a status means to ESS it means only in ESS's own words."""
+    code, detail = _told(reply)
+    source = Source.OWN if _is_own(reply, job.id) else Source.UNSURE
+    kind = ERRORS[action].get(reply.status) if source is Source.OWN else None
+    if kind is None:
+        otherwise = AnswerKind.UNANSWERED if action is Action.LOOK else AnswerKind.REFUSED
+        return common_answer(reply, otherwise, source, code=code, detail=detail)
+    return answer(reply, kind, source, code=code, detail=detail)
+
+
+def _told(reply: Reply) -> tuple[str, str]:
+    data = reply.data or {}
+    return text(data.get("errorCode")), text(data.get("detail")) or text(data.get("title"))
+
+
+def _is_own(reply: Reply, job_id: str) -> bool:
+    """Whether ESS itself speaks about a request: by a code of its own, or in words that name the request.
+
+    A gateway may repeat the path that it was asked for, so an id within a path or an address names nothing.
+    """
+    data = reply.data or {}
+    if CODE.fullmatch(text(data.get("errorCode"))):
+        return True
+    named = re.compile(rf"(?<![\w/:.-]){re.escape(job_id)}(?![\w/:-]|\.\w)")
+    texts = (text(data.get("detail")), text(data.get("title")))
+    return bool(job_id) and job_id != str(reply.status) and any(named.search(told) for told in texts)
+
+
+def observation(data: Item, job_id: str, clock: datetime | None) -> Observation:
+    """Translate a request's fields."""
+    return Observation(
+        state=STATES.get(word(data.get("state")), JobState.UNKNOWN),
+        raw=state_word(data),
+        source=Source.OWN,
+        job_id=job_id,
+        since=_moment(data.get("stateChangeTime")),
+        since_text=text(data.get("stateChangeTime")),
+        clock=clock,
+        ended_at=_moment(data.get("completedTime")) or _moment(data.get("processEndTime")),
+        asynchronous=_flag(data.get(FLAGS["asynchronous"])),
+        force_allowed=_flag(data.get(FLAGS["force_allowed"])),
+        unreadable=frozenset(
+            name for name, field in FLAGS.items() if data.get(field) is not None and _flag(data[field]) is None
+        ),
+        undeletable=_undeletable(data, job_id),
+        detail=_recurrence(data),
+        facts=facts(data, FACTS),
+        parent=may_have_children(data),
+    )
+
+
+def state_word(data: Item) -> str:
+    """Return the state as it was sent; empty if there is none, and then the data is no request."""
+    state = data.get("state")
+    return text(state) if isinstance(state, str) else ""
+
+
+def word(value: object) -> str:
+    """Return a word of ESS in the one way that our tables write it."""
+    written = text(value).upper()
+    return SPELLINGS.get(written, written)
+
+
+def may_have_children(data: Item) -> bool:
+    """Whether it is a parent, or was paused, as a request with sub-requests is."""
+    paused = "PAUSED" in (word(data.get("state")), word(data.get("previousState")))
+    return paused or word(data.get("requestType")) in PARENT_TYPES
+
+
+def names_another(data: Item, job_id: str) -> bool:
+    """Whether it says that it is about another request than ours."""
+    named = data.get("requestId")
+    return named is not None and request_id(named) != job_id
+
+
+def page(query: Mapping[str, str], number: int) -> Request:
+    """Return the request for a page of a list."""
+    return Request("GET", (*REQUESTS, "search", str(number)) if number else REQUESTS, query, HEADERS)
+
+
+def items(reply: Reply) -> dict[str, Item] | None:
+    """Return a page's requests by id, or None if any of them can't be read, or two go by one id."""
+    entries = reply.data.get("items") if reply.ok and reply.data else None
+    if not isinstance(entries, list) or not all(
+        isinstance(one, dict) and request_id(one.get("requestId")) for one in entries
+    ):
+        return None
+    found = {request_id(entry["requestId"]): entry for entry in entries}
+    return found if len(found) == len(entries) else None
+
+
+def count(reply: Reply) -> int:
+    """Return how many requests the list says that there are; whether in all or on this page is nowhere told."""
+    told = (reply.data or {}).get("count")
+    return told if isinstance(told, int) else 0
+
+
+def no_page(reply: Reply) -> bool:
+    """Whether ESS says that a list has no such page, in a body of the form that its errors have."""
+    missing = not reply.ok and judge(reply, Action.LOOK, NO_JOB).kind is AnswerKind.NOT_FOUND
+    return missing and any(_told(reply))
+
+
+def no_list(reply: Reply, what: str = "children") -> Answer:
+    """Say that requests are not known, which is never the same as that there are none."""
+    if reply.ok:
+        return unusable(reply, f"the list of {what} can't be read")
+    judged = judge(reply, Action.LOOK, NO_JOB)
+    return seen_nothing(replace(judged, detail=f"the list of {what} can't be read: {judged.detail}"))
+
+
+class Shown(NamedTuple):
+    """What a list of requests by their ids has shown."""
+
+    seen: Mapping[str, Observation]
+    calls: int
+    why: Answer | None = None
+    """Why it could not be read on."""
+
+
+def by_ids(ids: Sequence[str], pages: int, usable: Callable[[Item], object]) -> Generator[Request, Reply, Shown]:
+    """Ask for requests by id, in at most so many pages (`q` takes a SCIM filter, DOC E2; `or` in it is INFERRED)."""
+    found: dict[str, Observation] = {}
+    calls = 0
+    for start in range(0, len(ids), IDS):
+        wanted = set(ids[start : start + IDS])
+        query = {"q": any_of("requestId", ids[start : start + IDS]), "fields": FIELDS}
+        number = 0
+        while wanted and calls < pages:
+            reply = yield page(query, number)
+            number, calls = number + 1, calls + 1
+            shown = items(reply)
+            if shown is None:
+                return Shown(found, calls, no_list(reply, "requests"))
+            if wanted.isdisjoint(shown):
+                break
+            known = {item_id: item for item_id, item in shown.items() if item_id in wanted}
+            wanted -= known.keys()
+            found |= {
+                item_id: observation(item, item_id, reply.date) for item_id, item in known.items() if usable(item)
+            }
+    return Shown(found, calls)
+
+
+def any_of(field: str, ids: Sequence[str]) -> str:
+    """Return a filter for the requests whose field is one of these ids."""
+    return " or ".join(f"{field} eq {one}" for one in ids)
+
+
+def is_id(value: str) -> bool:
+    """Whether it is a positive int64 in the one way of writing it."""
+    return ID.fullmatch(value) is not None and int(value) <= MAX_ID
+
+
+def request_id(value: object) -> str:
+    """Return a request id, empty if there is none: 0 and -1 name no request."""
+    found = text(value)
+    return found if is_id(found) else ""
+
+
+def _undeletable(data: Item, job_id: str) -> str:
+    parents = {request_id(data.get("absParentRequestId")), request_id(data.get("parentRequestId"))} - {"", job_id}
+    if not parents and word(data.get("requestType")) not in CHILD_TYPES:
+        return ""
+    return f"request {job_id} is a child, and only submitted requests can be deleted: delete {_parent(data)} instead"
+
+
+def _recurrence(data: Item) -> str:
+    if word(data.get("requestType")) not in RECURRING_TYPES:
+        return ""
+    return f"cancelling one child of a recurrence does not stop the recurrence: for that cancel {_parent(data)}"
+
+
+def _parent(data: Item) -> str:
+    parent = request_id(data.get("absParentRequestId")) or request_id(data.get("parentRequestId"))
+    return f"its parent {parent}" if parent else "its parent"
+
+
+def _flag(value: object) -> bool | None:
+    """Read a truth value, which some servers write as a text; None if it is none."""
+    if isinstance(value, str):
+        return WRITTEN_FLAGS.get(value.strip().lower())
+    return value if isinstance(value, bool) else None
+
+
+def _moment(value: object) -> datetime | None:
+    """Return the latest moment that a time text can mean, None if its zone is not told.
+
+    A text in whole seconds was cut off: the true moment lies up to 1 s later. A wait counted from
+    it must not be short.
+    """
+    written = text(value)
+    try:
+        moment = datetime.fromisoformat(written)
+        cut = timedelta(0) if "." in written or "," in written else timedelta(seconds=1)
+        return (moment + cut).astimezone(UTC) if moment.tzinfo else None
+    except (ValueError, OverflowError):
+        return None
