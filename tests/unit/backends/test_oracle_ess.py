@@ -10,7 +10,7 @@ from unit.backends.ess_exchanges import EMPTY, ESS, JOB, LOGIN, REQUESTS, give, 
 
 from worker.backends.base import Reply
 from worker.backends.oracle_ess_words import FIELDS, STATES
-from worker.model import Answer, AnswerKind, Job, JobState
+from worker.model import Answer, AnswerKind, Job, JobState, Source
 
 # what a command may name
 
@@ -112,7 +112,7 @@ def test_without_a_state_nothing_was_seen(data: dict[str, Any]) -> None:
 def test_an_error_in_a_success_is_told() -> None:
     _, said = look({"title": "Scheduling error", "errorCode": "ESS-00500"})
 
-    assert (said.code, "Scheduling error" in said.detail) == ("ESS-00500", True)
+    assert (said.kind, "Scheduling error" in said.detail) == (AnswerKind.UNANSWERED, True)
 
 
 def test_paused_is_alive() -> None:
@@ -240,7 +240,6 @@ def test_other_requests_need_no_such_word() -> None:
         pytest.param(give({}, 400), AnswerKind.UNANSWERED, id="bad-request"),
         pytest.param(give({}, 401), AnswerKind.REFUSED, id="unauthorised"),
         pytest.param(give({}, 403), AnswerKind.REFUSED, id="forbidden"),
-        pytest.param(Reply(404, {}, LOGIN), AnswerKind.UNANSWERED, id="proxys-404"),
         pytest.param(give({}, 409), AnswerKind.BUSY, id="conflict"),
         pytest.param(give({}, 429), AnswerKind.BUSY, id="throttled"),
         pytest.param(give({}, 500), AnswerKind.UNANSWERED, id="error"),
@@ -283,20 +282,21 @@ def test_a_404_is_gone() -> None:
 def test_a_404_that_anybody_may_have_given_is_vague(body: dict[str, str], *, vague: bool) -> None:
     _, one = play(ESS.look(JOB), give(body, 404))
 
-    assert (one.state, one.vague) == (JobState.GONE, vague)
+    assert (one.state, one.source) == (JobState.GONE, Source.UNSURE if vague else Source.OWN)
 
 
 def test_a_status_is_no_request() -> None:
     _, one = play(ESS.look(Job("404")), give({"title": "404 Not Found"}, 404))
 
-    assert one.vague
+    assert one.source is Source.UNSURE
 
 
 @pytest.mark.parametrize("named", [4712, "4712", "", "x", 0, -4711, 4711.0, [4711]], ids=repr)
 def test_a_reply_about_another_request_shows_nothing(named: object) -> None:
     _, one = play(ESS.look(JOB), give({"requestId": named, "state": "CANCELLED"}))
 
-    assert one == Answer(AnswerKind.UNANSWERED, 200, detail="the reply is about another request")
+    assert (one.kind, one.source) == (AnswerKind.UNANSWERED, Source.NOBODY)
+    assert "the reply is about another request" in one.detail
 
 
 @pytest.mark.parametrize("named", [4711, "4711", None], ids=repr)

@@ -12,7 +12,7 @@ from unit.backends.ess_exchanges import CALLS, EMPTY, ESS, JOB, LOGIN, REQUESTS,
 
 from worker.backends.base import Reply
 from worker.backends.oracle_ess_words import FIELDS
-from worker.model import Answer, AnswerKind, Job, Observation
+from worker.model import Answer, AnswerKind, Job, Observation, Source
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,8 @@ def test_a_changing_call_is_one_request_without_a_body(name: str, method: str, p
         pytest.param(give(None), AnswerKind.UNANSWERED, id="null"),
         pytest.param(Reply(200, {}, LOGIN), AnswerKind.UNANSWERED, id="login-page"),
         pytest.param(Reply(307, {"location": "http://evil/"}), AnswerKind.UNANSWERED, id="redirect"),
-        pytest.param(give({}, 400), AnswerKind.REJECTED, id="unsupported-state"),
+        pytest.param(give({"errorCode": "ESS-00500"}, 400), AnswerKind.REJECTED, id="unsupported-state"),
+        pytest.param(give({}, 400), AnswerKind.REFUSED, id="anybodys-400"),
         pytest.param(give({}, 401), AnswerKind.REFUSED, id="unauthorised"),
         pytest.param(give({}, 403), AnswerKind.REFUSED, id="forbidden"),
         pytest.param(give({}, 404), AnswerKind.NOT_FOUND, id="not-found"),
@@ -73,14 +74,23 @@ def test_an_answer_is_judged_alike_for_every_call(name: str, reply: Reply, kind:
     [("cancel", AnswerKind.BUSY), ("force", AnswerKind.REJECTED), ("delete", AnswerKind.BUSY)],
 )
 def test_a_conflict_is_a_lock_but_for_a_force_it_may_mean_too_early(name: str, kind: AnswerKind) -> None:
-    assert play(CALLS[name](JOB), give({}, 409))[1].kind is kind
+    assert play(CALLS[name](JOB), give({"errorCode": "ESS-00500"}, 409))[1].kind is kind
 
 
-@pytest.mark.parametrize("code", ["ESS-00500", "ESS-01050", "1026", "", None])
-def test_the_error_code_is_told_and_decides_nothing(code: Any) -> None:
+@pytest.mark.parametrize(
+    ("code", "kind", "source"),
+    [
+        pytest.param("ESS-00500", AnswerKind.REJECTED, Source.OWN, id="ess"),
+        pytest.param("ESS-01050", AnswerKind.REJECTED, Source.OWN, id="another-of-ess"),
+        pytest.param("1026", AnswerKind.REFUSED, Source.UNSURE, id="somebody-elses"),
+        pytest.param("", AnswerKind.REFUSED, Source.UNSURE, id="empty"),
+        pytest.param(None, AnswerKind.REFUSED, Source.UNSURE, id="none"),
+    ],
+)
+def test_the_error_code_is_told_and_shows_who_speaks(code: Any, kind: AnswerKind, source: Source) -> None:
     _, answer = play(ESS.cancel(JOB), give({"errorCode": code, "title": "Bad Request", "detail": "too late"}, 400))
 
-    assert answer == Answer(AnswerKind.REJECTED, 400, code or "", "too late")
+    assert (answer.kind, answer.source, answer.code, answer.detail) == (kind, source, code or "", "too late")
 
 
 def test_without_a_detail_the_title_is_told() -> None:

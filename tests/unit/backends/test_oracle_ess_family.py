@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 from unit.backends.ess_exchanges import EMPTY, ESS, LOGIN, REQUESTS, give, kid, look, page, parent, play, tails, words
 
-from worker.backends.base import Reply
+from worker.backends.base import NoReply, Reply
 from worker.backends.oracle_ess_family import STRANGERS
 from worker.backends.oracle_ess_words import FIELDS
-from worker.errors import CallUnanswered
 from worker.model import AnswerKind, Job, JobState
 
 SELF = kid(4711, requestType="RECUR_PARENT", parentRequestId=None)
@@ -175,7 +174,7 @@ def test_a_list_without_an_answer_loses_nothing_that_was_seen(answered: int) -> 
     for reply in replies[:answered]:
         exchange.send(reply)
     with pytest.raises(StopIteration) as stop:
-        exchange.throw(CallUnanswered("no answer within 10 s"))
+        exchange.throw(NoReply("no answer within 10 s"))
 
     one = stop.value.value
     assert (one.raw, "no answer within 10 s" in one.unlisted.detail) == ("CANCELLED", True)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 from unit.backends.ess_exchanges import EMPTY, ESS, LOGIN, give, kid, page, parent, play, tails, words
 
-from worker.backends.base import Reply
+from worker.backends.base import NoReply, Reply
 from worker.backends.oracle_ess_family import STRANGERS
-from worker.errors import CallUnanswered
 from worker.model import Job, JobState
 
 
@@ -119,7 +118,7 @@ def test_an_answer_that_does_not_come_leaves_a_child_unseen() -> None:
     for reply in (give({"requestId": 4711, "state": "CANCELLED"}), EMPTY, give(kid(21))):
         exchange.send(reply)
     with pytest.raises(StopIteration) as stop:
-        exchange.throw(CallUnanswered("no answer"))
+        exchange.throw(NoReply("no answer"))
 
     one = stop.value.value
     assert (words(one), one.unlisted, one.final) == ({"21": "CANCELLED", "22": ""}, None, False)
