@@ -23,7 +23,8 @@ PATIENCE = 0.8
 IN_A_ROW = 3
 TAIL_LOOKS, TAIL_TIME = 6, 2.0
 """How many honest looks, over how many times `believe_after`, leave a product no excuse."""
-HURRY = 0.05
+EARLY = 0.05
+"""Seconds by which a wait may seem short; a product that reads the time late, on a busy machine, by as much as that."""
 FINISH_SLACK = 1.0
 
 Event = Mapping[str, Any]
@@ -192,8 +193,9 @@ def destroyed(case: Case) -> Iterator[str]:
 
 def early_forces(case: Case) -> Iterator[str]:
     """No force before `force_after` of true silence in CANCELLING."""
+    enough = case.times.force_after - EARLY - case.lag
     for one in case.calls:
-        if one.verb == "force" and one.silence is not None and one.silence < case.times.force_after - 0.005:
+        if one.verb == "force" and one.silence is not None and one.silence < enough:
             yield f"{one.job_id} was forced after {max(0.0, one.silence):.2f} s of {case.times.force_after:g} s"
 
 
@@ -234,7 +236,9 @@ def calls_after_the_end(case: Case) -> Iterator[str]:
 
 
 def claimed_effects(case: Case) -> Iterator[str]:
-    """Our effect is claimed only of an end that came after our call."""
+    """Our effect is claimed only of an end that the backend dates after our call: ESS and MRS date theirs."""
+    if case.kind not in {"ess", "mrs"}:
+        return
     if case.data.get("outcome") not in {"cancelled", "force_cancelled", "completed_anyway"} or not case.changes:
         return
     ended = [one.ended_at for one in case.members]
@@ -309,7 +313,7 @@ def hurried(case: Case) -> Iterator[str]:
     deadline = at_of(case.events[0]) + case.times.give_up_after - 0.3
     for former, one in zip(case.calls, case.calls[1:], strict=False):
         waited = one.at - former.at
-        if former.retry_after and waited < former.retry_after - HURRY and one.at < deadline:
+        if former.retry_after and waited < former.retry_after - EARLY - case.lag and one.at < deadline:
             yield f"{one.verb} {waited:.2f} s after a {former.told} that asked for {former.retry_after:g} s"
 
 

@@ -193,7 +193,7 @@ class Lives:
         while True:
             asked = loop.time()
             await asyncio.sleep(0.05)
-            self._lag = max(loop.time() - asked - 0.05, self._lag * 0.995)
+            self._lag = max(loop.time() - asked - 0.05, self._lag * 0.999)
 
 
 def like(made: Plan, fired: Sequence[str]) -> tuple[str, ...]:

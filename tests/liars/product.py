@@ -15,7 +15,6 @@ from contextvars import ContextVar
 from typing import Any
 
 import structlog
-from aiohttp import web
 from redis.asyncio import Redis
 
 from config.backends import parse_backends
@@ -30,6 +29,7 @@ from worker.store import Retention, Store
 from worker.wiring import backend_of, credential_of, intake_of
 
 PREFIX = "canceller"
+GONE = 404
 TIMEOUT = 0.6
 MOUNTS = {"ess": "", "oml": "", "mrs": "/mrs", "sahara": "/sahara"}
 SECRETS = {"LIARS_USER": "user", "LIARS_PASSWORD": "password"}
@@ -91,12 +91,12 @@ def life_of(traceparent: str | None) -> int:
     return int(traceparent.split("-")[1], 16) - 1 if traceparent else -1
 
 
-def backends_file(probe: str) -> str:
+def backends_file() -> str:
     """Write the backends file, with the keys that this product knows."""
-    return "\n".join(_table(place, probe) for place in PLACES)
+    return "\n".join(map(_table, PLACES))
 
 
-def _table(place: Place, probe: str) -> str:
+def _table(place: Place) -> str:
     times = place.times
     lines = [
         f"[backends.{place.name}]",
@@ -107,7 +107,7 @@ def _table(place: Place, probe: str) -> str:
         'look_many = false\nbreaker = { failures = 1000000, pause = "10ms" }',
     ]
     if place.name == "ess-probe":
-        lines.append(f'remote_probe = {{ url = "{probe}/alive/{{job_id}}", gone_when = "404" }}')
+        lines.append('remote_probe = { url = "http://liar/alive/{job_id}", gone_when = "404" }')
     known = _known_keys()
     newer = {"believe_after": times.believe_after, "appears_within": APPEARS_WITHIN}
     return "\n".join([*lines, *(f"{key} = {value}" for key, value in newer.items() if key in known)])
@@ -134,10 +134,12 @@ class Product:
         os.environ.update(SECRETS)
         self._redis = Redis.from_url(self._redis_url, max_connections=10_000)
         self._events = Redis.from_url(self._redis_url)
-        self._configs = parse_backends(backends_file(await self._serve_probe()))
+        self._configs = parse_backends(backends_file())
         self._intake = intake_of(self._configs, Producers())
         backends = {
-            name: dataclasses.replace(backend_of(name, config), calls=self._calls[name])
+            name: dataclasses.replace(
+                backend_of(name, config), calls=self._calls[name], probe=self._probe if config.remote_probe else None
+            )
             for name, config in self._configs.items()
         }
         keep = Retention(events=120.0, records=120.0, dead_letters=120.0)
@@ -148,7 +150,6 @@ class Product:
     async def stop(self) -> None:
         """Stop, and close everything."""
         await self._engine.stop(1.0)
-        await self._runner.cleanup()
         await self._redis.aclose()
         await self._events.aclose()
         structlog.reset_defaults()
@@ -183,18 +184,10 @@ class Product:
                     position = entry.decode()
                     yield json.loads(fields[b"event"])
 
+    async def _probe(self, job_id: str) -> bool:
+        return self._probed(job_id) == GONE
+
     def _overhear(self, logger: Any, method: str, line: dict[str, Any]) -> dict[str, Any]:
         if method in {"error", "exception", "critical"}:
             self.surprises.append(structlog.processors.format_exc_info(logger, method, line))
         raise structlog.DropEvent
-
-    async def _serve_probe(self) -> str:
-        async def alive(request: web.Request) -> web.Response:
-            return web.Response(status=self._probed(request.match_info["job_id"]))
-
-        app = web.Application()
-        app.router.add_get("/alive/{job_id}", alive)
-        self._runner = web.AppRunner(app, access_log=None)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        return f"http://127.0.0.1:{self._runner.addresses[0][1]}"

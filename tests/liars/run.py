@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import dataclasses
 import json
 import multiprocessing
 import queue
@@ -34,12 +35,15 @@ class Tally:
     classes: Counter[str] = field(default_factory=Counter)
     like: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     examples: dict[str, list[Lived]] = field(default_factory=lambda: defaultdict(list))
+    found: list[Lived] = field(default_factory=list)
     findings: int = 0
 
     def take(self, one: Lived) -> None:
         """Count one life."""
         self.lives[one.place] += 1
         self.bad[one.place] += bool(one.findings)
+        if one.findings:
+            self.found.append(dataclasses.replace(one, trace=()))
         for outcome in one.outcomes:
             self.outcomes[one.place, outcome] += 1
         for name in {name for name, _ in one.findings}:
@@ -88,6 +92,7 @@ class Tally:
             "classes": dict(self.classes),
             "like": {name: dict(counts) for name, counts in self.like.items()},
             "outcomes": {f"{place} {outcome}": count for (place, outcome), count in self.outcomes.items()},
+            "found": [asdict(one) for one in self.found],
             "examples": {name: [asdict(one) for one in lives] for name, lives in self.examples.items()},
         }
 

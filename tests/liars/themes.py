@@ -40,6 +40,8 @@ class Theme:
     name: str
     places: tuple[str, ...]
     make: Callable[[Random, Place, int], Made]
+    every: int = 1
+    """Only each so many-th turn: a costly one."""
 
 
 def _cancel(story: Story, **command: object) -> Story:
@@ -112,16 +114,20 @@ def _pages_from_1(dice: Random, place: Place, number: int) -> Made:
     return replace(story, spec={**story.spec, "children": children}, knobs={"ess.page_size": 2}), [tell("pages from 1", 0)]
 
 
+def _long_recurrence(dice: Random, place: Place, number: int) -> Made:
+    """Past runs without end: 220 pages of the children that have ended, and one that still runs."""
+    children = [{"id": ids(place, number, 700), "cancels_after": 0.3}]
+    story = single(dice, place, number, "a long recurrence", children=children)
+    return _cancel(replace(story, victim=children[0]["id"])), [tell("many past runs", 0)]
+
+
 def _wrong_probe(dice: Random, place: Place, number: int) -> Made:
     story = _cancel(replace(stuck(dice, place, number), process_ends=dice.choice([None, None, 3.0])))
     return story, [tell("the probe is wrong", 0, skip=dice.randint(0, 2), times=1)]
 
 
 def _refuted_word(dice: Random, place: Place, number: int) -> Made:
-    if dice.random() < 0.5:
-        return _cancel(checks_in(dice, place, number), force="attested", remote_stopped=True), []
-    story = replace(stuck(dice, place, number), process_ends=None)
-    return _cancel(story, force="attested", remote_stopped=True), [tell("a lost call", 0, CANCEL, times=2)]
+    return _cancel(checks_in(dice, place, number), force="attested", remote_stopped=True), []
 
 
 def _texts(dice: Random, place: Place, number: int) -> Made:
@@ -213,6 +219,7 @@ THEMES = (
     Theme("A5 empty", FAMILIES, _empty_list),
     Theme("A5 unfiltered", ("ess",), _unfiltered),
     Theme("A5 pages", ("ess",), _pages_from_1),
+    Theme("A6", ("ess",), _long_recurrence, every=4),
     Theme("A7", ("ess-probe",), _wrong_probe),
     Theme("A8", ("ess",), _refuted_word),
     Theme("A9", ("ess",), _texts),

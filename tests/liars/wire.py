@@ -6,6 +6,7 @@ It knows the simulator and no other code of the product. Each call is logged wit
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -92,22 +93,34 @@ class Liar:
         route, params = match(system.routes, method, parts) or (None, {})
         verb = VERBS.get(route.verb, route.verb) if route else "unknown"
         job_id = params.get("id", "") or _body_id(call)
-        telling = self._telling(verb, call.now)
-        reaches = telling is None or telling.lie.reaches or verb not in CHANGING
+        lie = self._telling(verb, call.now)
+        reaches = lie is None or lie.lie.reaches or verb not in CHANGING
         before = self._before(verb, job_id, call.now)
         true, effect = self._truly(call) if reaches else (Told(0), False)
-        told: Told | None = true
-        if telling:
-            told = telling.lie.tell(self._occasion(telling, verb, job_id, call, true))
-            if told == true:
-                telling = None
-            else:
-                self._told[self.plan.tellings.index(telling)] += 1
+        told, telling = self._spoiled(lie, verb, job_id, call, true)
         told = self._with_headers(told, verb, job_id, call) if told else None
         if effect:
             self._said_yes = min(self._said_yes, call.now)
         self._note(call, verb, job_id, params, telling, told, true, before, effect=effect)
         return told
+
+    def _spoiled(
+        self, lie: Telling | None, verb: str, job_id: str, call: Call, true: Told
+    ) -> tuple[Told | None, Telling | None]:
+        """Return what is told, and which lie spoiled it: habits first, one on top of the other, then one lie."""
+        told, by = true, None
+        for habit in self.plan.tellings if true.status else ():
+            if habit.lie.habit and not habit.lie.header and self._is_told(habit, verb, call.now):
+                changed = habit.lie.tell(self._occasion(habit, verb, job_id, call, told))
+                if changed is None:
+                    return None, habit
+                told, by = (told, by) if changed == told else (changed, habit)
+        if lie:
+            spoiled = lie.lie.tell(self._occasion(lie, verb, job_id, call, told))
+            if spoiled != told:
+                self._told[self.plan.tellings.index(lie)] += 1
+                return spoiled, lie
+        return told, by
 
     def probe(self, job_id: str) -> int:
         """Answer the second source: 404 when the remote process is gone."""
@@ -162,7 +175,8 @@ class Liar:
         return job.system == "ess" and job.life.stuck and job.last.state == ess_state.CANCELLED
 
     def _telling(self, verb: str, now: float) -> Telling | None:
-        return next((one for one in self.plan.tellings if not one.lie.header and self._is_told(one, verb, now)), None)
+        lies = (one for one in self.plan.tellings if not one.lie.header and not one.lie.habit)
+        return next((one for one in lies if self._is_told(one, verb, now)), None)
 
     def _is_told(self, one: Telling, verb: str, now: float) -> bool:
         window = one.window
@@ -180,6 +194,8 @@ class Liar:
         if verb == "force":
             since = ess_state.last_check_in(job, here.since, now, knobs) if knobs.check_in_shown else here.since
             found["silence"] = now - since if here.state == ess_state.CANCELLING else 0.0
+            if here.state in ess_state.TERMINAL:
+                found["silence"] = None  # it has ended since the last look: no harm is done
             found["forbids"] = self._forbids.get(job_id, False)
         return found
 
@@ -198,12 +214,11 @@ class Liar:
             reply = locate(call.parts)[0].refuse(self.world, dataclasses.replace(call, params={"id": job_id}), http, text)
             return Told(reply.http, {"content-type": reply.content_type}, reply.body)
 
-        first = self._first.get((verb, job_id))
+        first = self._first.get((verb, call.raw))
         place, plan = self.plan.place, self.plan
-        kind = place.system
         victim = plan.story.victim
         return Occasion(
-            kind, verb, true, call.raw, job_id, telling.choice, first, plan.asked, victim, plan.other, again, refuse
+            place.system, verb, true, call.raw, job_id, telling.choice, first, plan.asked, victim, plan.other, again, refuse
         )
 
     def _bare(self, telling: Telling) -> Occasion:
@@ -235,7 +250,7 @@ class Liar:
         if honest:
             self._honest[verb] += 1
             if told and lie is None:
-                self._first.setdefault((verb, job_id), told)
+                self._first.setdefault((verb, call.raw), told)
         if told and verb in {"look", "list"}:
             self._learn(told, job_id, honest=honest)
         called = Called(
@@ -244,10 +259,13 @@ class Liar:
             retry_after=float(told.headers.get("retry-after", 0)) if told else 0.0, **before,
         )
         self.calls.append(called)
-        self.traced.append(Traced(called, f"{call.method} {call.raw[:110]}", _shown(true), _shown(told)))
+        self.traced.append(Traced(called, f"{call.method} {call.raw.replace('%20', ' ').partition('&fields=')[0].partition('?fields=')[0]}", _shown(true), _shown(told)))
 
     def _learn(self, told: Told, job_id: str, *, honest: bool) -> None:
-        """Keep what the product was told of a force, and whether the job was shown alive since the word was given."""
+        """Keep what the product was told of a force, and whether the job has shown life since the word was given.
+
+        Life is what a job in CANCELLING shows: a time that has moved, or that it has gone back.
+        """
         data = told.data
         if self.plan.place.system != "ess" or not isinstance(data, dict):
             return
@@ -259,7 +277,8 @@ class Liar:
                 continue
             state, since = one.get("state"), str(one.get("stateChangeTime"))
             moved = state == "CANCELLING" and self._checked_in not in ("", since)
-            self.refuted |= state == "RUNNING" or moved
+            went_back = state == "RUNNING" and self._checked_in != ""
+            self.refuted |= moved or went_back
             self._checked_in = since if state == "CANCELLING" else self._checked_in
 
 
@@ -269,9 +288,25 @@ def _body_id(call: Call) -> str:
     return str(wanted[0]) if isinstance(wanted, list) and len(wanted) == 1 else ""
 
 
+KEPT = ("requestId", "state", "stateChangeTime", "isForceCancelAllowed", "isAsynchronous", "parentRequestId", "completedTime")
+
+
+def _brief(told: Told) -> str:
+    """Shorten what ESS says of requests; all else is shown as it is."""
+    data = told.data
+    if isinstance(data, dict) and isinstance(data.get("items"), list):
+        items = (f"{one.get('requestId')} {one.get('state')} under {one.get('absParentRequestId')}" for one in data["items"])
+        return f"items: {', '.join(items) or 'none'}"
+    if isinstance(data, dict) and "requestId" in data:
+        return json.dumps({name: data[name] for name in KEPT if name in data})
+    return told.body[:400].decode("utf-8", "replace")
+
+
 def _shown(told: Told | None) -> str:
     if told is None:
         return "no answer"
+    if not told.status:
+        return "it never got there"
     more = [f"{name}: {value}" for name, value in told.headers.items() if name in ("retry-after", "content-location")]
     later = [f"{told.delay:.2f} s late"] if told.delay else []
-    return " ".join([str(told.status), *more, *later, told.body[:400].decode("utf-8", "replace")])
+    return " ".join([str(told.status), *more, *later, _brief(told)])
