@@ -17,48 +17,38 @@ A lie that lasts longer than `believe_after` may be believed, but proves nothing
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import unquote
+
+from tests.liars.shapes import (
+    BUSY,
+    DOWN,
+    ERRORS,
+    GATEWAY_404,
+    HTML,
+    LOGIN,
+    NO_TOKEN,
+    NOT_A_JOB,
+    STANDARD_404,
+    WALL,
+    Told,
+    json_reply,
+)
 
 LOOK, LIST, CANCEL, FORCE, DELETE, PROBE, TOKEN = "look", "list", "cancel", "force", "delete", "probe", "token"
 READS = frozenset({LOOK, LIST})
 CHANGES = frozenset({CANCEL, FORCE, DELETE})
-JSON = {"content-type": "application/json"}
-HTML = {"content-type": "text/html"}
-TEXT = {"content-type": "text/plain"}
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """A reply as the product gets it; `delay` is in seconds."""
-
-    status: int
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes = b""
-    delay: float = 0.0
-
-    @property
-    def data(self) -> Any:
-        """The body's JSON, None if it is none."""
-        try:
-            return json.loads(self.body)
-        except ValueError:
-            return None
-
-    def saying(self, data: object) -> Told:
-        """Return the same reply with another body."""
-        return replace(self, body=json.dumps(data).encode())
 
 
 @dataclass(frozen=True, slots=True)
 class Occasion:
-    """All that a lie may know. `again` makes the call anew with another path; `choice` is the plan's own number.
+    """All that a lie may know.
 
-    `asked` is the job of the command, `victim` the child that a list leaves out, `other` a job that has ended, `first` the first honest reply to the
-    same kind of call.
+    `again` makes the call anew with another path, `refuse` words a refusal as the API does; `choice` is the plan's own
+    number. `asked` is the job of the command, `victim` the child that a list leaves out, `other` a job that has ended,
+    `first` the first honest reply to the same call.
     """
 
     kind: str
@@ -101,82 +91,9 @@ def _pick(shapes: Sequence[Told]) -> Tell:
     return lambda seen: shapes[seen.choice % len(shapes)]
 
 
-def _json(status: int, data: object, **headers: str) -> Told:
-    return Told(status, JSON | headers, json.dumps(data).encode())
-
-
-PAGE = b"<html><head><title>403 Forbidden</title></head><body><center><h1>403 Forbidden</h1></center></body></html>"
-LOGIN = b"<!doctype html><html><body><form action='/login'>Sign in to continue</form></body></html>"
-
-GATEWAY_404 = (
-    Told(404, TEXT, b"default backend - 404"),
-    Told(404, TEXT, b"404 page not found\n"),
-    Told(404),
-    _json(404, {"message": "no Route matched with those values"}),
-    _json(404, {"code": 404, "message": "HTTP 404 Not Found"}),
-    Told(404, HTML, b"<html><head><title>404 Not Found</title></head></html>"),
-    Told(410, TEXT, b"Gone"),
-)
-STANDARD_404 = (
-    _json(404, {"type": "about:blank", "title": "Not Found", "status": 404}),
-    _json(404, {"error_code": "APIG.0101", "error_msg": "The API does not exist or has not been published"}),
-    _json(404, {"error_code": 404, "error_name": "ROUTE_UNKNOWN", "error_message": "no such route"}),
-)
-WALL = (
-    Told(403, HTML, PAGE),
-    _json(403, {"message": "Forbidden"}),
-    Told(403, TEXT, b"Access denied by policy 117"),
-    Told(401, HTML, PAGE.replace(b"403 Forbidden", b"401 Unauthorized")),
-    Told(400, HTML, PAGE.replace(b"403 Forbidden", b"400 Bad Request")),
-    *(Told(status, TEXT, b"no") for status in (405, 407, 413, 418, 421, 423, 425, 431)),
-)
-NOT_A_JOB = (
-    _json(200, {"message": "scheduled maintenance"}),
-    _json(200, {}),
-    _json(200, {"status": "UP"}),
-    _json(200, {"job_execution": {}}),
-    _json(200, {"job_detail": {}}),
-    _json(200, {"job": {}}),
-    _json(200, {"state": None, "info": None}),
-    _json(200, {"items": [], "count": 0}),
-    _json(200, None),
-    _json(200, []),
-    _json(200, "ok"),
-    Told(200),
-    Told(204),
-    Told(200, JSON, b")]}',\n"),
-)
-BUSY = (
-    _json(503, {"message": "try again"}, **{"retry-after": "1"}),
-    _json(429, {"message": "slow down"}, **{"retry-after": "1"}),
-    Told(403, TEXT | {"retry-after": "1"}, b"rate limit"),
-    Told(413, TEXT | {"retry-after": "1"}, b"too large for now"),
-)
-DOWN = (
-    Told(500, HTML, PAGE), Told(502, HTML, PAGE), Told(503), Told(504, TEXT, b"upstream request timeout"),
-    _json(500, {"error": "internal"}), _json(429, {"message": "slow down"}), Told(408),
-)
-NO_TOKEN = (
-    Told(403, HTML, PAGE),
-    Told(401, HTML, PAGE),
-    Told(400, HTML, PAGE),
-    _json(400, {"error": "temporarily_unavailable"}),
-    _json(401, {"error": "invalid_client"}),
-    Told(404, TEXT, b"not here"),
-    Told(503),
-    _json(200, {"message": "ok"}),
-)
-ERRORS: Mapping[str, object] = {
-    "ess": {"title": "Scheduling sub-system error", "status": 500, "detail": "try again", "errorCode": "ESS-00500"},
-    "oml": {"errorMessage": "the broker can't be reached", "errorCode": 1001, "request_id": "OML-1"},
-    "mrs": {"error_code": "0162", "error_msg": "Failed to query the job."},
-    "sahara": {"error_code": 500, "error_name": "INTERNAL_SERVER_ERROR", "error_message": "Internal Server Error"},
-}
-
-
 def _error_with_200(seen: Occasion) -> Told:
     plain = {"error": {"code": 500, "message": "internal"}}
-    return _json(200, plain if seen.choice % 3 == 2 else ERRORS[seen.kind])
+    return json_reply(200, plain if seen.choice % 3 == 2 else ERRORS[seen.kind])
 
 
 def _someone_else(seen: Occasion) -> Told:
@@ -209,7 +126,7 @@ def _garbled(seen: Occasion) -> Told:
 def _followed(seen: Occasion) -> Told:
     """A proxy that follows Oracle ML's 302 by itself."""
     finished = seen.true.status == 302
-    return _json(200, {"result": [{"rows": 17}]}) if finished else seen.true
+    return json_reply(200, {"result": [{"rows": 17}]}) if finished else seen.true
 
 
 def _items(seen: Occasion, change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]) -> Told:
@@ -261,12 +178,18 @@ def _past_runs(seen: Occasion) -> Told:
     page = int(path.rpartition("/")[2]) if "/search/" in path else 0
     at = PAST_RUNS - page if "desc" in wanted else page
     past = {
-        "requestId": int(seen.asked) + 100 + at, "absParentRequestId": int(seen.asked), "state": "SUCCEEDED",
-        "parentRequestId": int(seen.asked), "requestType": "RECUR_CHILD", "completedTime": "2025-01-01T00:00:00.000Z",
-        "stateChangeTime": "2025-01-01T00:00:00.000Z", "isAsynchronous": True, "isForceCancelAllowed": False,
+        "requestId": int(seen.asked) + 100 + at,
+        "absParentRequestId": int(seen.asked),
+        "state": "SUCCEEDED",
+        "parentRequestId": int(seen.asked),
+        "requestType": "RECUR_CHILD",
+        "completedTime": "2025-01-01T00:00:00.000Z",
+        "stateChangeTime": "2025-01-01T00:00:00.000Z",
+        "isAsynchronous": True,
+        "isForceCancelAllowed": False,
     }
     living = 0 if "desc" in wanted else PAST_RUNS
-    items = (seen.again(f"{path.partition('/search/')[0]}?{query}").data["items"] if page == living else [])
+    items = seen.again(f"{path.partition('/search/')[0]}?{query}").data["items"] if page == living else []
     items += [past] if page <= PAST_RUNS else []
     return seen.true.saying(data | {"items": items, "count": len(items)})
 
@@ -304,6 +227,7 @@ def _suspend_failed(name: str, value: Any) -> Any:
 
 def _early_parent(seen: Occasion) -> Told:
     """A parent whose record closes when its cancel is accepted, whatever its children still do."""
+
     def closed(one: dict[str, Any]) -> dict[str, Any]:
         if str(one.get("requestId")) != seen.asked or one.get("state") != "CANCELLING":
             return one
@@ -320,7 +244,7 @@ def _engine_forgot(seen: Occasion) -> Told | None:
         return seen.true
     if seen.choice % 2:
         return None
-    return _json(400, {"error_code": 400, "error_name": "OOZIE_EXCEPTION", "error_message": "E0604: no such job"})
+    return json_reply(400, {"error_code": 400, "error_name": "OOZIE_EXCEPTION", "error_message": "E0604: no such job"})
 
 
 def _not_known_yet(seen: Occasion) -> Told:
@@ -336,6 +260,12 @@ def _date(change: Callable[[Occasion, str], str | None]) -> Tell:
         return replace(seen.true, headers=rest if date is None else rest | {"date": date})
 
     return tell
+
+
+def _link(seen: Occasion) -> Told:
+    """ESS's link, which it may give for a cancel that changes nothing."""
+    refused = seen.true.status in {400, 409}
+    return json_reply(200, {"rel": "self", "href": f"http://liar/{seen.job_id}"}) if refused else seen.true
 
 
 FAR = ("Fri, 01 Jan 2038 00:00:00 GMT", "Thu, 01 Jan 1970 00:00:00 GMT", "Sat, 01 Mar 2036 07:00:00 CET")
@@ -359,20 +289,37 @@ ROWS = (
     Lie("the probe is wrong", ("A7",), frozenset({PROBE}), _pick((Told(404),))),
     Lie("texts for booleans", ("A9",), READS, _rewritten(_bool_as_text), habit=True),
     Lie("a Date far off", ("A10", "F12"), READS, _date(lambda seen, _: FAR[seen.choice % len(FAR)]), header=True),
-    Lie("a Date that stands still", ("F12",), READS,
-        _date(lambda seen, date: seen.first.headers.get("date", date) if seen.first else date), habit=True, header=True),
+    Lie(
+        "a Date that stands still",
+        ("F12",),
+        READS,
+        _date(lambda seen, date: seen.first.headers.get("date", date) if seen.first else date),
+        habit=True,
+        header=True,
+    ),
     Lie("no Date", (), READS, _date(lambda _seen, _date: None), habit=True, header=True),
-    Lie("a yes to what had ended", ("A11",), frozenset({CANCEL}), lambda seen: _link(seen), habit=True),
+    Lie("a yes to what had ended", ("A11",), frozenset({CANCEL}), _link, habit=True),
     Lie("an error with 200", ("A12",), READS | CHANGES, _error_with_200, reaches=False),
     Lie("two words for a result", ("A15",), READS, _rewritten(_both_words), habit=True),
     Lie("a wall's refusal", ("F3",), READS | CHANGES, _pick(WALL), reaches=False, says="refused"),
-    Lie("the API's own 401", ("F3",), READS | CHANGES, lambda seen: seen.refuse(401, "the token has expired"),
-        reaches=False, says="refused"),
+    Lie(
+        "the API's own 401",
+        ("F3",),
+        READS | CHANGES,
+        lambda seen: seen.refuse(401, "the token has expired"),
+        reaches=False,
+        says="refused",
+    ),
     Lie("no token", ("F3",), frozenset({TOKEN}), _pick(NO_TOKEN), says="refused"),
     Lie("words in another case", ("F13",), READS, _rewritten(_other_case)),
     Lie("a strange wrapping", ("F7",), READS, _garbled),
-    Lie("a lasting refusal", ("F9",), frozenset({CANCEL}),
-        _pick((_json(400, {"error_code": "0192", "error_msg": "user does not exist on MRS Manager"}),)), reaches=False),
+    Lie(
+        "a lasting refusal",
+        ("F9",),
+        frozenset({CANCEL}),
+        _pick((json_reply(400, {"error_code": "0192", "error_msg": "user does not exist on MRS Manager"}),)),
+        reaches=False,
+    ),
     Lie("busy, with Retry-After", ("F10",), READS | CHANGES, _pick(BUSY), reaches=False),
     Lie("down", (), READS | CHANGES, _pick(DOWN), reaches=False),
     Lie("done, and then down", (), CHANGES, _pick(DOWN[:4])),
@@ -387,8 +334,3 @@ ROWS = (
     Lie("not known yet", ("G7",), READS | CHANGES, _not_known_yet, reaches=False, says="gone"),
 )
 LIES = {row.name: row for row in ROWS}
-
-
-def _link(seen: Occasion) -> Told:
-    """ESS's link, which it may give for a cancel that changes nothing."""
-    return seen.true if seen.true.status == 200 else _json(200, {"rel": "self", "href": f"http://liar/{seen.job_id}"})

@@ -8,13 +8,13 @@ import tempfile
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from tests.liars.judge import Case, Event, Member, at_of, findings, name_of
 from tests.liars.plans import Plan, plan
 from tests.liars.product import Product, life_of
+from tests.liars.traces import told
 from tests.liars.wire import Liar
 from worker.embedded import Embedded
 from worker.simulator.clock import Clock
@@ -124,18 +124,25 @@ class Lives:
             for number in numbers:
                 await self._free.acquire()
                 await asyncio.sleep(APART)
+                for helper in (one for one in self._helpers if one.done()):
+                    helper.result()
                 under_way.add(asyncio.create_task(self._one(plan(self._seed, number), trace=trace)))
                 done = {task for task in under_way if task.done()}
                 under_way -= done
                 for task in done:
                     yield task.result()
-            for task in asyncio.as_completed(under_way):
-                yield await task
+            for ended in asyncio.as_completed(under_way):
+                yield await ended
         finally:
-            for helper in self._helpers:
-                helper.cancel()
-            await asyncio.gather(*self._helpers, return_exceptions=True)
+            await self._end_helpers()
             await self._product.stop()
+
+    async def _end_helpers(self) -> None:
+        left = set(self._helpers)
+        while left:  # redis-py may swallow a cancellation
+            for helper in left:
+                helper.cancel()
+            _, left = await asyncio.wait(left, timeout=0.5)
 
     async def _one(self, made: Plan, *, trace: bool) -> Lived:
         life = Life(made, Liar(made, self._clock))
@@ -167,14 +174,26 @@ class Lives:
         if life.liar.broken:
             raise RuntimeError(f"the layer itself failed: {made.replay}") from life.liar.broken[0]
         found = [one for case in life.cases(self._lag) for one in findings(case)]
-        for line in self._product.surprises:
-            if life_of(line.get("traceparent")) == made.number:
-                found.append(("an error of the product's own", f"{line['event']}: {line.get('exception', '')[-300:]}"))
+        found += [
+            ("an error of the product's own", f"{line['event']}: {line.get('exception', '')[-300:]}")
+            for line in self._product.surprises
+            if life_of(line.get("traceparent")) == made.number
+        ]
         fired = tuple(sorted(name for name in life.liar.fired if name))
         ends = tuple(case.data.get("outcome", "none") for case in life.cases(0.0))
-        lines = tuple(told(life)) if found or trace else ()
+        lines = (
+            tuple(told(made, life.liar.started, life.liar.traced, life.events, life.members)) if found or trace else ()
+        )
         return Lived(
-            made.number, made.place.name, made.story.name, fired, like(made, fired), ends, tuple(found), made.replay, lines
+            made.number,
+            made.place.name,
+            made.story.name,
+            fired,
+            like(made, fired),
+            ends,
+            tuple(found),
+            made.replay,
+            lines,
         )
 
     def _probed(self, job_id: str) -> int:
@@ -207,32 +226,10 @@ def like(made: Plan, fired: Sequence[str]) -> tuple[str, ...]:
     return rows[0].like if len(rows) == 1 else ()
 
 
-def told(life: Life) -> list[str]:
-    """Return a life as lines to read: calls with what was true and what was told, and events, by time."""
-    made, start = life.plan, life.liar.started
-    lies = [f"{one.lie.name} ({', '.join(sorted(one.on))}; {one.window})" for one in made.tellings]
-    head = [f"life {made.number} on {made.place.name}: {made.story.name}; {made.verb} {made.asked}; lies: {lies or 'none'}"]
-    head += [f"  job {dict(made.story.spec)}", f"  commands {[dict(one) for one in made.commands]}"]
-    lines: list[tuple[float, str]] = []
-    for one in life.liar.traced:
-        spoiled = f"\n{'':11}told: {one.told}   <- {one.called.lie or 'header'}" if one.told != one.true else ""
-        effect = " (takes effect)" if one.called.effect else ""
-        lines.append((one.called.at, f"{one.called.verb:7} {one.request}{effect}\n{'':11}true: {one.true}{spoiled}"))
-    for event in (one for events in life.events.values() for one in events):
-        data = event["data"]
-        keys = ("outcome", "evidence", "safe_to_rerun", "raw_state", "answer", "target_job_id", "gate", "detail", "calls")
-        says = ", ".join(f"{key}={data[key]}" for key in keys if data.get(key) is not None)
-        lines.append((at_of(event), f"EVENT   {name_of(event)}: {says}"))
-    for members in life.members.values():
-        lines.append((lines[-1][0] + 1e-6, f"TRUTH   at the end: {[f'{one.job_id} alive={one.alive}' for one in members]}"))
-    return head + [f"  {at - start:8.3f} {line}" for at, line in sorted(lines)]
-
-
-async def lived(numbers: Iterable[int], seed: int, at_once: int, take: Callable[[Lived], None], *, trace: bool = False) -> None:
+async def lived(
+    numbers: Iterable[int], seed: int, at_once: int, take: Callable[[Lived], None], *, trace: bool = False
+) -> None:
     """Live on an embedded Redis of their own; `take` gets what came of each life."""
     with tempfile.TemporaryDirectory(prefix="liars-") as directory, Embedded(Path(directory), fsync="no") as embedded:
         async for one in Lives(embedded.url, seed, at_once).live(numbers, trace=trace):
             take(one)
-
-
-__all__ = ["UTC", "Lived", "datetime", "lived"]

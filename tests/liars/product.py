@@ -10,7 +10,7 @@ import asyncio
 import dataclasses
 import json
 import os
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, MutableMapping
 from contextvars import ContextVar
 from typing import Any
 
@@ -19,13 +19,14 @@ from redis.asyncio import Redis
 
 from config.backends import parse_backends
 from config.producers import Producers
-from tests.liars.lies import Told
-from tests.liars.plans import APPEARS_WITHIN, PLACES, Place
+from tests.liars.places import APPEARS_WITHIN, PLACES, Place
+from tests.liars.shapes import Told
 from worker.backends.base import Reply
 from worker.backends.http import Http
 from worker.engine import Engine
 from worker.errors import CallUnanswered
 from worker.store import Retention, Store
+from worker.transitions import Acceptance
 from worker.wiring import backend_of, credential_of, intake_of
 
 PREFIX = "canceller"
@@ -123,7 +124,7 @@ class Product:
 
     def __init__(self, redis_url: str, probed: Callable[[str], int]) -> None:
         """`probed` answers the remote probe: a status for a job."""
-        self.surprises: list[dict[str, Any]] = []
+        self.surprises: list[Mapping[str, Any]] = []
         self._redis_url = redis_url
         self._probed = probed
         self._calls = {place.name: Calls() for place in PLACES}
@@ -169,13 +170,13 @@ class Product:
     async def send(self, number: int, command: Mapping[str, Any], command_id: str) -> str:
         """Take in a command; return its cancellation's id, or nothing if it was refused."""
         taken = self._intake.take({**command, "traceparent": trace_of(number)}, command_id)
-        if not hasattr(taken, "cancellation_id"):
+        if not isinstance(taken, Acceptance):
             return ""
         (accepted,) = await self._engine.accept([taken])
         return accepted.cancellation_id if accepted.verdict in {"accepted", "joined"} else ""
 
     async def events(self) -> AsyncIterator[dict[str, Any]]:
-        """Follow the stream from its beginning."""
+        """Follow the stream from its beginning; it ends with the product."""
         position = "0-0"
         while True:
             reply: Any = await self._events.xread({f"{{{PREFIX}}}:events": position}, count=1000, block=200)
@@ -187,7 +188,7 @@ class Product:
     async def _probe(self, job_id: str) -> bool:
         return self._probed(job_id) == GONE
 
-    def _overhear(self, logger: Any, method: str, line: dict[str, Any]) -> dict[str, Any]:
+    def _overhear(self, logger: Any, method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         if method in {"error", "exception", "critical"}:
             self.surprises.append(structlog.processors.format_exc_info(logger, method, line))
         raise structlog.DropEvent

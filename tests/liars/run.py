@@ -97,6 +97,12 @@ class Tally:
         }
 
 
+def say(text: str) -> None:
+    """Write a line at once."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
 def _entry(item: tuple[str, int]) -> tuple[str, int]:
     name = item[0]
     return name[:1], int(name[1:]) if name[1:].isdecimal() else 0
@@ -132,7 +138,7 @@ def run(numbers: Sequence[int], seed: int, processes: int, at_once: int) -> Tall
             shown = time.monotonic()
             count = tally.lives.total()
             rate = count / (shown - since)
-            print(f"{count} of {len(numbers)} lives, {rate:.0f}/s, {tally.findings} findings", flush=True)
+            say(f"{count} of {len(numbers)} lives, {rate:.0f}/s, {tally.findings} findings")
     for worker in workers:
         worker.join()
     return tally
@@ -143,10 +149,10 @@ def replay(number: int, seed: int) -> bool:
     found: list[Lived] = []
     asyncio.run(lived([number], seed, 1, found.append, trace=True))
     (one,) = found
-    print("\n".join(one.trace))
+    say("\n".join(one.trace))
     for name, text in one.findings:
-        print(f"FOUND   {name}: {text}")
-    print(f"{len(one.findings)} findings; like {', '.join(one.like) or 'a mixture'}")
+        say(f"FOUND   {name}: {text}")
+    say(f"{len(one.findings)} findings; like {', '.join(one.like) or 'a mixture'}")
     return bool(one.findings)
 
 
@@ -164,13 +170,13 @@ def main(arguments: Iterable[str] | None = None) -> int:
     seed = time.time_ns() % 1_000_000 if options.seed is None else options.seed
     if options.replay is not None:
         return int(replay(options.replay, seed))
-    print(f"{options.lives} lives with seed {seed}", flush=True)
+    say(f"{options.lives} lives with seed {seed}")
     since = time.monotonic()
     tally = run(range(options.first, options.first + options.lives), seed, options.processes, options.at_once)
-    print(tally.table())
-    print(tally.shown_examples())
+    say(tally.table())
+    say(tally.shown_examples())
     took = time.monotonic() - since
-    print(f"\n{tally.lives.total()} lives in {took:.0f} s, seed {seed}: {tally.findings} findings")
+    say(f"\n{tally.lives.total()} lives in {took:.0f} s, seed {seed}: {tally.findings} findings")
     if options.json:
         options.json.write_text(json.dumps(tally.as_json(), indent=1))
     return int(bool(tally.findings))

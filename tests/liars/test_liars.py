@@ -16,7 +16,8 @@ from redis.asyncio import Redis
 from tests.liars.judge import RULES, Called, Case, Member, Times, findings
 from tests.liars.lies import LIES
 from tests.liars.lives import Lives
-from tests.liars.plans import PLACES, plan
+from tests.liars.places import PLACES
+from tests.liars.plans import plan
 from tests.liars.themes import THEMES
 
 LIVES, SEED = 400, 20_279
@@ -104,7 +105,10 @@ CAUGHT = {
     ),
     "refused after one look": ("gave in to a passing lie", refused(*doubted(0.1))),
     "refused after three looks at once": ("gave in to a passing lie", refused(*doubted(0.1, 0.2, 0.3))),
-    "unknown after two looks": ("gave in to a passing lie", refused(*doubted(0.1, 2.0, says="gone"), outcome="not_found")),
+    "unknown after two looks": (
+        "gave in to a passing lie",
+        refused(*doubted(0.1, 2.0, says="gone"), outcome="not_found"),
+    ),
     "refused by looks after a yes": (
         "gave in to a passing lie",
         refused(call("cancel", 0.1, effect=True), *doubted(0.2, 0.8, 1.4)),

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from random import Random
+from typing import Any
 
-from tests.liars.lies import CANCEL, LIST, LOOK, NOT_A_JOB
-from tests.liars.plans import (
+from tests.liars.lies import LOOK
+from tests.liars.places import Place, ids
+from tests.liars.shapes import NOT_A_JOB
+from tests.liars.stories import (
     DAY,
-    Place,
     Story,
     Telling,
     absent,
@@ -17,7 +19,6 @@ from tests.liars.plans import (
     ends,
     family,
     finished,
-    ids,
     late,
     obedient,
     single,
@@ -54,7 +55,9 @@ def _finished_and_no_job(dice: Random, place: Place, number: int) -> Made:
 
 
 def _absent_and_no_job(dice: Random, place: Place, number: int) -> Made:
-    return _cancel(absent(dice, place, number)), [tell("a body that is no job", BARE_MRS + dice.randint(0, 1), LOOK, times=1)]
+    return _cancel(absent(dice, place, number)), [
+        tell("a body that is no job", BARE_MRS + dice.randint(0, 1), LOOK, times=1)
+    ]
 
 
 def _followed(dice: Random, place: Place, number: int) -> Made:
@@ -75,7 +78,7 @@ def _standard_404(dice: Random, place: Place, number: int) -> Made:
 
 
 def _gateway_404(dice: Random, place: Place, number: int) -> Made:
-    window = {"start": 0.1, "seconds": dice.uniform(1.2, 1.8), "after_yes": dice.random() < 0.5}
+    window: dict[str, Any] = {"start": 0.1, "seconds": dice.uniform(1.2, 1.8), "after_yes": dice.random() < 0.5}
     return _cancel(stuck(dice, place, number)), [tell("a gateway's 404", dice.randrange(7), "look list", **window)]
 
 
@@ -90,7 +93,8 @@ def _mid_level(dice: Random, place: Place, number: int) -> Made:
 
 
 def _kin(dice: Random, place: Place, number: int, *, early: bool = True) -> Story:
-    story = family(dice, place, number, **dice.choice([{"life": "stuck"}, {"cancels_after": 1.5}]))
+    last: dict[str, Any] = dice.choice([{"life": "stuck"}, {"cancels_after": 1.5}])
+    story = family(dice, place, number, **last)
     must = (tell("a parent closed early", 0),) if early else ()
     return replace(story, must=must, knobs={"ess.page_size": 100})
 
@@ -104,21 +108,24 @@ def _empty_list(dice: Random, place: Place, number: int) -> Made:
 
 
 def _unfiltered(dice: Random, place: Place, number: int) -> Made:
-    window = {"skip": dice.randint(0, 1), "times": dice.randint(1, 4)}
+    window: dict[str, Any] = {"skip": dice.randint(0, 1), "times": dice.randint(1, 4)}
     return _kin(dice, place, number, early=False), [tell("an unfiltered list", dice.randrange(2), **window)]
 
 
 def _pages_from_1(dice: Random, place: Place, number: int) -> Made:
     story = _kin(dice, place, number)
     children = [{"id": ids(place, number, 5), "life": "finished"}, *story.spec["children"]]
-    return replace(story, spec={**story.spec, "children": children}, knobs={"ess.page_size": 2}), [tell("pages from 1", 0)]
+    return replace(story, spec={**story.spec, "children": children}, knobs={"ess.page_size": 2}), [
+        tell("pages from 1", 0)
+    ]
 
 
 def _long_recurrence(dice: Random, place: Place, number: int) -> Made:
     """Past runs without end: 220 pages of the children that have ended, and one that still runs."""
-    children = [{"id": ids(place, number, 700), "cancels_after": 0.3}]
+    child = ids(place, number, 700)
+    children = [{"id": child, "cancels_after": 0.3}]
     story = single(dice, place, number, "a long recurrence", children=children)
-    return _cancel(replace(story, victim=children[0]["id"])), [tell("many past runs", 0)]
+    return _cancel(replace(story, victim=child)), [tell("many past runs", 0)]
 
 
 def _wrong_probe(dice: Random, place: Place, number: int) -> Made:
@@ -153,7 +160,9 @@ def _yes_to_the_ended(dice: Random, place: Place, number: int) -> Made:
 
 
 def _error_for_a_yes(dice: Random, place: Place, number: int) -> Made:
-    return _cancel(obedient(dice, place, number)), [tell("an error with 200", dice.randrange(3), "cancel delete", times=1)]
+    return _cancel(obedient(dice, place, number)), [
+        tell("an error with 200", dice.randrange(3), "cancel delete", times=1)
+    ]
 
 
 def _twins(dice: Random, place: Place, number: int) -> Made:
@@ -172,7 +181,7 @@ def _wall(dice: Random, place: Place, number: int) -> Made:
 
 
 def _no_token(dice: Random, place: Place, number: int) -> Made:
-    window = {"start": dice.choice([0.0, 0.9]), "seconds": 0.3}
+    window: dict[str, Any] = {"start": dice.choice([0.0, 0.9]), "seconds": 0.3}
     return _cancel(stuck(dice, place, number)), [tell("no token", dice.randrange(8), **window)]
 
 
@@ -237,4 +246,3 @@ THEMES = (
     Theme("R5", ("sahara-v1", "sahara-v2"), _suspend_failed),
     Theme("G7", ALL, _late),
 )
-__all__ = ["LIST", "THEMES", "Theme"]

@@ -6,7 +6,6 @@ It knows the simulator and no other code of the product. Each call is logged wit
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -14,8 +13,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.liars.judge import CHANGING, Called, Member
-from tests.liars.lies import Occasion, Told
-from tests.liars.plans import DAY, Plan, Telling, ids
+from tests.liars.lies import Occasion
+from tests.liars.places import ids
+from tests.liars.plans import Plan
+from tests.liars.shapes import Told
+from tests.liars.stories import DAY, Telling
+from tests.liars.traces import Traced, shown
 from worker.simulator import ess_state, mrs_view, oml, sahara
 from worker.simulator.clock import Clock, http_date
 from worker.simulator.dispatch import answer
@@ -28,16 +31,6 @@ from worker.simulator.world import World
 
 VERBS = {"refresh": "look", "result": "look"}
 KNOBS = Knobs()
-
-
-@dataclass(frozen=True, slots=True)
-class Traced:
-    """One line of a replay: the call, the true reply, and what was told in its place."""
-
-    called: Called
-    request: str
-    true: str
-    told: str
 
 
 @dataclass
@@ -76,7 +69,12 @@ class Liar:
         add(self.world, {"system": system, "id": plan.other, "state": "succeeded", **cluster}, now - DAY)
         add(self.world, {"system": system, "id": ids(plan.place, plan.number, 900), **cluster}, now - DAY)
         if system == "ess":
-            stranger = {"system": system, "id": ids(plan.place, plan.number, 901), "life": "stuck", "state": "cancelling"}
+            stranger = {
+                "system": system,
+                "id": ids(plan.place, plan.number, 901),
+                "life": "stuck",
+                "state": "cancelling",
+            }
             add(self.world, stranger, now - DAY)
 
     def exchange(self, method: str, raw: str, headers: Mapping[str, str], body: bytes) -> Told | None:
@@ -166,7 +164,10 @@ class Liar:
 
     def _moment(self, job: Job, at: float) -> Moment:
         moments: Mapping[str, Callable[[World, Job, float], Moment]] = {
-            "ess": ess_state.moment_of, "oml": oml.moment_of, "mrs": mrs_view.moment_of, "sahara": sahara.moment_of,
+            "ess": ess_state.moment_of,
+            "oml": oml.moment_of,
+            "mrs": mrs_view.moment_of,
+            "sahara": sahara.moment_of,
         }
         return moments[job.system](self.world, job, at)
 
@@ -211,22 +212,45 @@ class Liar:
             return self._truly(dataclasses.replace(call, raw=raw, params={}))[0]
 
         def refuse(http: int, text: str) -> Told:
-            reply = locate(call.parts)[0].refuse(self.world, dataclasses.replace(call, params={"id": job_id}), http, text)
+            reply = locate(call.parts)[0].refuse(
+                self.world, dataclasses.replace(call, params={"id": job_id}), http, text
+            )
             return Told(reply.http, {"content-type": reply.content_type}, reply.body)
 
         first = self._first.get((verb, call.raw))
         place, plan = self.plan.place, self.plan
         victim = plan.story.victim
         return Occasion(
-            place.system, verb, true, call.raw, job_id, telling.choice, first, plan.asked, victim, plan.other, again, refuse
+            place.system,
+            verb,
+            true,
+            call.raw,
+            job_id,
+            telling.choice,
+            first,
+            plan.asked,
+            victim,
+            plan.other,
+            again,
+            refuse,
         )
 
     def _bare(self, telling: Telling) -> Occasion:
         nothing = Told(200)
         plan = self.plan
         return Occasion(
-            "ess", "probe", nothing, "", plan.asked, telling.choice, None, plan.asked, "", plan.other,
-            lambda _raw: nothing, lambda _http, _text: nothing,
+            "ess",
+            "probe",
+            nothing,
+            "",
+            plan.asked,
+            telling.choice,
+            None,
+            plan.asked,
+            "",
+            plan.other,
+            lambda _raw: nothing,
+            lambda _http, _text: nothing,
         )
 
     def _with_headers(self, told: Told, verb: str, job_id: str, call: Call) -> Told:
@@ -241,8 +265,17 @@ class Liar:
         return told
 
     def _note(  # noqa: PLR0913 - one call with all that is known of it
-        self, call: Call, verb: str, job_id: str, params: Mapping[str, str], telling: Telling | None,
-        told: Told | None, true: Told, before: Mapping[str, Any], *, effect: bool,
+        self,
+        call: Call,
+        verb: str,
+        job_id: str,
+        params: Mapping[str, str],
+        telling: Telling | None,
+        told: Told | None,
+        true: Told,
+        before: Mapping[str, Any],
+        *,
+        effect: bool,
     ) -> None:
         lie = telling.lie if telling else None
         honest = lie is None or lie.habit
@@ -254,12 +287,27 @@ class Liar:
         if told and verb in {"look", "list"}:
             self._learn(told, job_id, honest=honest)
         called = Called(
-            call.now, verb, job_id, params.get("cluster", ""), told.status if told else None, lie.name if lie else "",
-            lie.habit if lie else False, lie.says if lie else "", effect,
-            retry_after=float(told.headers.get("retry-after", 0)) if told else 0.0, **before,
+            call.now,
+            verb,
+            job_id,
+            params.get("cluster", ""),
+            told.status if told else None,
+            lie.name if lie else "",
+            lie.habit if lie else False,
+            lie.says if lie else "",
+            effect,
+            retry_after=float(told.headers.get("retry-after", 0)) if told else 0.0,
+            **before,
         )
         self.calls.append(called)
-        self.traced.append(Traced(called, f"{call.method} {call.raw.replace('%20', ' ').partition('&fields=')[0].partition('?fields=')[0]}", _shown(true), _shown(told)))
+        self.traced.append(
+            Traced(
+                called,
+                f"{call.method} {call.raw.replace('%20', ' ').partition('&fields=')[0].partition('?fields=')[0]}",
+                shown(true),
+                shown(told),
+            )
+        )
 
     def _learn(self, told: Told, job_id: str, *, honest: bool) -> None:
         """Keep what the product was told of a force, and whether the job has shown life since the word was given.
@@ -286,27 +334,3 @@ def _body_id(call: Call) -> str:
     """Return the job that MRS v2's batch delete names."""
     wanted = call.json().get("job_id_list")
     return str(wanted[0]) if isinstance(wanted, list) and len(wanted) == 1 else ""
-
-
-KEPT = ("requestId", "state", "stateChangeTime", "isForceCancelAllowed", "isAsynchronous", "parentRequestId", "completedTime")
-
-
-def _brief(told: Told) -> str:
-    """Shorten what ESS says of requests; all else is shown as it is."""
-    data = told.data
-    if isinstance(data, dict) and isinstance(data.get("items"), list):
-        items = (f"{one.get('requestId')} {one.get('state')} under {one.get('absParentRequestId')}" for one in data["items"])
-        return f"items: {', '.join(items) or 'none'}"
-    if isinstance(data, dict) and "requestId" in data:
-        return json.dumps({name: data[name] for name in KEPT if name in data})
-    return told.body[:400].decode("utf-8", "replace")
-
-
-def _shown(told: Told | None) -> str:
-    if told is None:
-        return "no answer"
-    if not told.status:
-        return "it never got there"
-    more = [f"{name}: {value}" for name, value in told.headers.items() if name in ("retry-after", "content-location")]
-    later = [f"{told.delay:.2f} s late"] if told.delay else []
-    return " ".join([str(told.status), *more, *later, _brief(told)])
