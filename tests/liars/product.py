@@ -1,0 +1,194 @@
+"""All of the product that a life needs: its engine and store on a real Redis, its backends over our wire.
+
+The one file of this folder that imports more of the product than its simulator. It keeps to what is unlikely to
+change: the backends file, the composition root, `Intake.take`, `Engine`, and the events as they lie in Redis.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import os
+from collections.abc import AsyncIterator, Callable, Mapping, MutableMapping
+from contextvars import ContextVar
+from typing import Any
+
+import structlog
+from redis.asyncio import Redis
+
+from config.backends import parse_backends
+from config.producers import Producers
+from tests.liars.places import APPEARS_WITHIN, PLACES, Place
+from tests.liars.shapes import Told
+from worker.backends.base import Reply
+from worker.backends.http import Http
+from worker.engine import Engine
+from worker.errors import CallUnanswered
+from worker.store import Retention, Store
+from worker.transitions import Acceptance
+from worker.wiring import backend_of, credential_of, intake_of
+
+PREFIX = "canceller"
+GONE = 404
+TIMEOUT = 0.6
+MOUNTS = {"ess": "", "oml": "", "mrs": "/mrs", "sahara": "/sahara"}
+SECRETS = {"LIARS_USER": "user", "LIARS_PASSWORD": "password"}
+LIFE: ContextVar[int] = ContextVar("life", default=-1)
+
+Exchange = Callable[[str, str, Mapping[str, str], bytes], Told | None]
+
+
+class LiarWire:
+    """A wire whose other end is one life's liar."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+
+    async def exchange(self, call: Any, limit: int, deadline: float) -> Reply:  # noqa: ARG002 - `Http` cancels in time
+        """Make a call; see `worker.backends.wire.Wire`."""
+        raw = "/" + call.url.partition("://")[2].partition("/")[2]
+        headers = {name.lower(): value for name, value in call.headers.items()}
+        told = self._exchange(call.method, raw, headers, call.content)
+        await asyncio.sleep(told.delay if told else 0)
+        if told is None:
+            raise CallUnanswered("the connection was closed without a reply")
+        return Reply(told.status, dict(told.headers), told.body)
+
+    async def aclose(self) -> None:
+        """Close nothing."""
+
+
+class Calls:
+    """What makes the calls of one backend: each life has an `Http`, and a credential, of its own.
+
+    The trace context that a command carries, and each of its calls, says whose call it is.
+    """
+
+    def __init__(self) -> None:
+        self.lives: dict[int, Http] = {}
+
+    async def ready(self) -> None:
+        """Make sure of a credential, once this pass has made a call and so has said whose it is."""
+        if LIFE.get() in self.lives:
+            await self.lives[LIFE.get()].ready()
+
+    async def send(self, request: Any, *, traceparent: str | None = None, **more: Any) -> Reply:
+        """Make one call for the life that it belongs to."""
+        LIFE.set(life_of(traceparent))
+        http = self.lives.get(LIFE.get())
+        if http is None:
+            raise CallUnanswered("this life is over")
+        return await http.send(request, traceparent=traceparent, **more)
+
+
+def trace_of(number: int) -> str:
+    """Return the trace context by which a life's calls are known."""
+    return f"00-{number + 1:032x}-{1:016x}-01"
+
+
+def life_of(traceparent: str | None) -> int:
+    """Return whose call or event it is."""
+    return int(traceparent.split("-")[1], 16) - 1 if traceparent else -1
+
+
+def backends_file() -> str:
+    """Write the backends file, with the keys that this product knows."""
+    return "\n".join(map(_table, PLACES))
+
+
+def _table(place: Place) -> str:
+    times = place.times
+    lines = [
+        f"[backends.{place.name}]",
+        f'base_url = "http://liar{MOUNTS[place.system]}"',
+        place.config,
+        f"force_after = {times.force_after}\ngive_up_after = {times.give_up_after}\nwarn_after = 3600",
+        f'poll = {{ first = "50ms", max = {times.poll_max} }}\ntimeout = {TIMEOUT}\nmax_in_flight = 4000',
+        'look_many = false\nbreaker = { failures = 1000000, pause = "10ms" }',
+    ]
+    if place.name == "ess-probe":
+        lines.append('remote_probe = { url = "http://liar/alive/{job_id}", gone_when = "404" }')
+    known = _known_keys()
+    newer = {"believe_after": times.believe_after, "appears_within": APPEARS_WITHIN}
+    return "\n".join([*lines, *(f"{key} = {value}" for key, value in newer.items() if key in known)])
+
+
+def _known_keys() -> frozenset[str]:
+    text = '[backends.one]\nkind = "oracle-ess"\nbase_url = "http://liar"\nauth = { type = "none" }'
+    return frozenset(type(parse_backends(text)["one"]).model_fields)
+
+
+class Product:
+    """One worker's engine, in this process."""
+
+    def __init__(self, redis_url: str, probed: Callable[[str], int]) -> None:
+        """`probed` answers the remote probe: a status for a job."""
+        self.surprises: list[Mapping[str, Any]] = []
+        self._redis_url = redis_url
+        self._probed = probed
+        self._calls = {place.name: Calls() for place in PLACES}
+
+    async def start(self) -> None:
+        """Start working on what is due."""
+        structlog.configure(processors=[self._overhear], cache_logger_on_first_use=False)
+        os.environ.update(SECRETS)
+        self._redis = Redis.from_url(self._redis_url, max_connections=10_000)
+        self._events = Redis.from_url(self._redis_url)
+        self._configs = parse_backends(backends_file())
+        self._intake = intake_of(self._configs, Producers())
+        backends = {
+            name: dataclasses.replace(
+                backend_of(name, config), calls=self._calls[name], probe=self._probe if config.remote_probe else None
+            )
+            for name, config in self._configs.items()
+        }
+        keep = Retention(events=120.0, records=120.0, dead_letters=120.0)
+        self._store = Store(self._redis, PREFIX, keep, 60.0)
+        self._engine = Engine(self._store, backends, slots=1000)
+        await self._engine.start()
+
+    async def stop(self) -> None:
+        """Stop, and close everything."""
+        await self._engine.stop(1.0)
+        await self._redis.aclose()
+        await self._events.aclose()
+        structlog.reset_defaults()
+
+    def open(self, number: int, place: str, exchange: Exchange) -> None:
+        """Connect a life with its backend."""
+        config = self._configs[place]
+        wire = LiarWire(exchange)
+        self._calls[place].lives[number] = Http(
+            str(config.base_url), credential=credential_of(config), timeout=config.timeout, wire=wire
+        )
+
+    async def close(self, number: int, place: str) -> None:
+        """End a life's connection."""
+        await self._calls[place].lives.pop(number).aclose()
+
+    async def send(self, number: int, command: Mapping[str, Any], command_id: str) -> str:
+        """Take in a command; return its cancellation's id, or nothing if it was refused."""
+        taken = self._intake.take({**command, "traceparent": trace_of(number)}, command_id)
+        if not isinstance(taken, Acceptance):
+            return ""
+        (accepted,) = await self._engine.accept([taken])
+        return accepted.cancellation_id if accepted.verdict in {"accepted", "joined"} else ""
+
+    async def events(self) -> AsyncIterator[dict[str, Any]]:
+        """Follow the stream from its beginning; it ends with the product."""
+        position = "0-0"
+        while True:
+            reply: Any = await self._events.xread({f"{{{PREFIX}}}:events": position}, count=1000, block=200)
+            for _, entries in reply or []:
+                for entry, fields in entries:
+                    position = entry.decode()
+                    yield json.loads(fields[b"event"])
+
+    async def _probe(self, job_id: str) -> bool:
+        return self._probed(job_id) == GONE
+
+    def _overhear(self, logger: Any, method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        if method in {"error", "exception", "critical"}:
+            self.surprises.append(structlog.processors.format_exc_info(logger, method, line))
+        raise structlog.DropEvent
