@@ -60,7 +60,11 @@ def decide(cancellation: Cancellation, seen: Observation | Answer | None, policy
         return _wait(cancellation, policy, now, lacks.until, lacks.why)
     if seen is None:
         return Send(Action.CANCEL, cancellation.job_id)
-    return _alive(cancellation, seen, policy, now)
+    decision = _alive(cancellation, seen, policy, now)
+    if seen.unlisted is None or not isinstance(decision, Wait):
+        return decision
+    asked_for = now + _asked_for(seen.unlisted, policy)
+    return _wait(cancellation, policy, now, max(decision.until, asked_for), decision.why)
 
 
 def after_answer(

@@ -315,7 +315,10 @@ class Liar:
         Life is what a job in CANCELLING shows: a time that has moved, or that it has gone back.
         """
         data = told.data
-        if self.plan.place.system != "ess" or not isinstance(data, dict):
+        if self.plan.place.system != "ess":
+            return
+        if not isinstance(data, dict):  # in a wrapping that the product may have undone
+            self._forbids.pop(job_id, None)
             return
         for one in data.get("items") or [{"requestId": job_id, **data}]:
             no = (False, "false")

@@ -76,10 +76,11 @@ class OracleMl:
         body = {"service": self.service} if self.service else None
         reply = yield Request("GET", self._path(job.id), headers=HEADERS, json=body)
         seen = _seen(reply, job)
-        if job.stop_sent and reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR:  # OML says so of unknown jobs, too
-            listing = yield Request("GET", self._path(), headers=HEADERS)
-            seen = _listed(listing, job) or seen
-        return seen
+        fails = reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR and reply.retry_after is None
+        if not (job.stop_sent and fails):
+            return seen
+        listing = yield Request("GET", self._path(), headers=HEADERS)  # OML answers 5xx about unknown jobs, too
+        return _listed(listing, job) or seen_nothing(_judge(listing, job, AnswerKind.UNANSWERED))
 
     def look_many(self, jobs: Sequence[Job]) -> Survey | None:
         """Ask the list of all own jobs, which is one call however long it is (DOC O3), which of them run.

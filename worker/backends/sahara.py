@@ -109,7 +109,7 @@ class Sahara:
             seen = _seen(reply, job)
         except NoReply:
             seen = None
-        if isinstance(seen, Observation) or (seen is not None and seen.kind is not AnswerKind.UNANSWERED):
+        if seen is not None and not _asks_for_another_way(seen):
             return seen
         reply = yield Request("GET", self._path(job), headers=headers)
         return _seen(reply, job)
@@ -152,6 +152,11 @@ class Sahara:
         if self.dialect == "v2":
             return ("v2", "jobs", job.id, *rest)
         return ("v1.1", self.project_id, "job-executions", job.id, *rest)
+
+
+def _asks_for_another_way(seen: Observation | Answer) -> bool:
+    """Whether a look has shown nothing, and the backend does not ask to be left alone."""
+    return isinstance(seen, Answer) and seen.kind is AnswerKind.UNANSWERED and seen.retry_after is None
 
 
 def _listed(jobs: Sequence[Job]) -> Survey:
