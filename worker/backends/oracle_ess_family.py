@@ -99,7 +99,8 @@ def with_children(job: Job, data: Item, seen: Observation) -> Exchange[Observati
     except NoReply as error:
         return family.result(seen, unanswered(f"the list of children can't be read: {error}"))
     if unlisted is None or not _in_trouble(unlisted):
-        yield from family.look_at_missing()
+        told_to_wait = yield from family.look_at_missing()
+        unlisted = told_to_wait or unlisted
     return family.result(seen, unlisted)
 
 
@@ -108,8 +109,8 @@ def with_known_children(job: Job, seen: Observation) -> Exchange[Observation]:
     if not job.living:
         return seen
     family = _Family(job, "")
-    yield from family.look_at_missing()
-    return family.result(seen, None)
+    told_to_wait = yield from family.look_at_missing()
+    return family.result(seen, told_to_wait)
 
 
 class _Family:
@@ -154,23 +155,24 @@ class _Family:
                 return pages.why or more
         return (yield from self._scan())
 
-    def look_at_missing(self) -> Exchange[None]:
-        """Ask for the children that were alive before and that no list has shown."""
+    def look_at_missing(self) -> Exchange[Answer | None]:
+        """Ask for the children that were alive before and that no list has shown; return a reply that asks to wait."""
         try:
             if len(self._missing()) > SINGLY:
                 shown = yield from by_ids(self._missing(), self._left, state_word)
                 self._left -= shown.calls
                 self._children.update(shown.seen)
                 if shown.why is not None and _in_trouble(shown.why):
-                    return
+                    return shown.why if shown.why.retry_after else None
             for child in self._missing()[: self._left]:
                 seen = sight((yield single(child)), Job(child))
                 if isinstance(seen, Answer) and _in_trouble(seen):
-                    return
+                    return seen if seen.retry_after else None
                 if isinstance(seen, Observation) and seen.source is Source.OWN:
                     self._children[child] = seen
         except NoReply:
-            return
+            pass
+        return None
 
     def _missing(self) -> list[str]:
         return [child for child in self._job.living if child not in self._children]
@@ -346,4 +348,5 @@ def _refuses_query(reply: Reply) -> bool:
 def _in_trouble(why: Answer) -> bool:
     """Whether the next call of this look would most likely fail as well."""
     status = why.status or 0
-    return why.kind is AnswerKind.BUSY or status == 401 or status >= 500  # noqa: PLR2004 - unauthorised, its own errors
+    fails = status == 401 or status >= 500  # noqa: PLR2004 - unauthorised, its own errors
+    return fails or why.kind is AnswerKind.BUSY or why.retry_after is not None
