@@ -115,6 +115,7 @@ class Intake:
             params=command.params,
             traceparent=command.traceparent,
             signed=signed,
+            address=door.adapter.address(Job(command.job_id, command.params)),
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 from worker import records
 from worker.batches import Batches
 from worker.connection import unswallowed
-from worker.errors import CONFLICT, CommandConflict, NewerFormat, StoreUnavailable, UnknownCancellation
+from worker.errors import CONFLICT, CommandConflict, NewerFormat, SeveralOpen, StoreUnavailable, UnknownCancellation
 from worker.messages import Event
 from worker.records import Record, Snapshot, fragment, milliseconds, moment
 from worker.scripts import load
@@ -38,6 +39,8 @@ FORMAT = 1
 DAY = 86400.0
 PASSING = ("OOM", "LOADING", "READONLY", "MASTERDOWN", "BUSY", "MISCONF", "NOREPLICAS", "CLUSTERDOWN", "TRYAGAIN")
 """How Redis begins the errors that pass; redis-py has no class for all of them."""
+GLOB = re.compile(r"[*?\[\]\\]")
+"""The characters that mean something in a Redis pattern."""
 GROUP = 100
 """How many records one script call moves at most: it keeps each under a few milliseconds."""
 ACCEPTED_AT_ONCE = 50
@@ -176,9 +179,28 @@ class Store:
         return found
 
     async def open_id(self, backend: str, job_id: str) -> str:
-        """Return the id of the open cancellation of a job, empty if there is none."""
-        found = await self._read(cast("Any", self._redis.hget(f"{self._base}:open:{backend}", job_id)))
-        return (found or b"").decode()
+        """Return the id of the open cancellation of a job, empty if there is none.
+
+        The one of the job that its id alone addresses goes before those that take more.
+
+        Raises:
+            SeveralOpen: jobs at different addresses have this id.
+
+        """
+        name = f"{self._base}:open:{backend}"
+        plain = await self._read(cast("Any", self._redis.hget(name, job_id)))
+        found = [plain.decode()] if plain else await self._open_elsewhere(name, job_id)
+        if len(found) > 1:
+            ids = ", ".join(sorted(found))
+            raise SeveralOpen(f"{len(found)} jobs of {backend} have the id {job_id}: name one by its id: {ids}")
+        return found[0] if found else ""
+
+    async def _open_elsewhere(self, name: str, job_id: str) -> list[str]:
+        """Return the ids of the open cancellations of a job whose key holds an address, as `lib.lua` writes it."""
+        pattern = GLOB.sub(r"\\\g<0>", job_id) + "\x1f*"
+        with translated():
+            found = {field async for field in self._redis.hscan_iter(name, pattern, count=1000)}
+        return [cancellation_id.decode() for _, cancellation_id in found]
 
     async def get(self, cancellation_id: str) -> Snapshot:
         """Read one cancellation.

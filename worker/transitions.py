@@ -22,7 +22,8 @@ log = structlog.get_logger(__name__)
 class Acceptance(Struct, frozen=True):
     """A validated command with what holds for it once the backend's policy is taken into account.
 
-    `said` are the fields in the producer's own words, as events carry them.
+    `said` are the fields in the producer's own words, as events carry them; `address` is what beside its id
+    addresses the job.
     """
 
     cancellation_id: str
@@ -42,6 +43,7 @@ class Acceptance(Struct, frozen=True):
     params: Mapping[str, str] = field(default_factory=dict)
     traceparent: str | None = None
     signed: Signed | None = None
+    address: str = ""
 
 
 class Accepted(Struct, frozen=True):
@@ -154,6 +156,8 @@ def accept_argument(one: Acceptance) -> bytes:
         values["w"] = one.traceparent
     if one.params:
         values["k"] = one.params
+    if one.address:
+        values["ad"] = one.address
     if one.signed is not None:
         values |= {"sg": one.signed.mark, "sp": one.signed.producer, "sm": one.signed.per_minute or 0}
     return JSON_WRITER.encode(values)

@@ -3,7 +3,7 @@
 -- KEYS[1]  the events stream
 -- ARGV[1]  for how many days a command id is remembered
 -- ARGV[2…] one JSON object per command:
---   id (for a new cancellation) c(ommand id) h (digest of its content, 16 characters) b j v p fa l s w k as in the guard
+--   id (for a new cancellation) c(ommand id) h (digest of its content, 16 characters) b j v p fa l s w k ad as in the guard
 --   ga (give up after, ms) wa (warn after, ms) said, effective (insides of JSON objects for the events)
 --   sg sp sm (of a signed command: mark of its signature, producer, commands per minute or 0)
 -- Returns one "VERDICT ID" per command: accepted, joined, same (nothing happened), conflict (its id is another command's),
@@ -25,11 +25,11 @@ local function open_cancellation(command)
   local guard = {
     f = FORMAT, b = command.b, j = command.j, v = command.v, p = command.p, fa = command.fa, g = now + command.ga,
     l = command.l, s = command.s, x = '', r = 0, a = now, q = 0, m = now + math.min(command.ga, command.wa), o = '',
-    w = command.w, k = command.k,
+    w = command.w, k = command.k, ad = command.ad,
   }
   redis.call('SET', key('cold', command.id), quote(command.c) .. '\n1\n' .. fixed(command.b, command.j) .. ',' .. command.said)
   note_backend(command.b)
-  redis.call('HSET', key('open', command.b), command.j, command.id)
+  redis.call('HSET', key('open', command.b), open_field(command), command.id)
   redis.call('ZADD', due_key(guard), now, command.id)
   emit(command.id, guard, 'accepted', command.effective, '', now)
   save(command.id, guard, '')
@@ -80,11 +80,11 @@ local function take(command)
   if command.sg and used_by(command.sg, now) then return 'replayed ' end
   if command.sg and not within(command.sp, command.sm, now) then return 'throttled ' end
   local verdict = 'accepted'
-  local id = redis.call('HGET', key('open', command.b), command.j)
+  local id = redis.call('HGET', key('open', command.b), open_field(command))
   local guard, progress
   if id then guard, progress = load(id) end
   if not guard and progress then return 'newer ' .. id end
-  if guard then
+  if guard and guard.o == '' then
     join(id, guard, progress, command)
     verdict = 'joined'
   else
