@@ -58,7 +58,9 @@ class Surveyor:
         jobs = [
             one.job
             for one in cancellations
-            if needs_look(one, self._backend.policy, suspect) and not one.orders.aborted
+            if needs_look(one, self._backend.policy, suspect)
+            and not one.orders.aborted
+            and not self._backend.elsewhere(one)
         ]
         plan = self.plan_for(jobs)
         if plan is None and len(jobs) >= CALLS_SAVED:

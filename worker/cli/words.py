@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from worker.async_client import Result
@@ -53,10 +53,10 @@ EVIDENCE: Mapping[str, str] = {
 }
 
 
-def words(seen: Snapshot, now: datetime, result: Result | None = None, pause: str = "") -> Pairs:
+def words(seen: Snapshot, now: datetime, result: Result | None = None, obstacles: Sequence[str] = ()) -> Pairs:
     """Describe a cancellation as labelled sentences.
 
-    `result` is that of a finished one; `pause` says why its backend is not called now.
+    `result` is that of a finished one; `obstacles` say why its backend is not called now.
     """
     cancellation = seen.record.cancellation
     told: Pairs = [("cancellation", cancellation.id)]
@@ -65,7 +65,7 @@ def words(seen: Snapshot, now: datetime, result: Result | None = None, pause: st
     told.append(("seen", _seen(cancellation, now)))
     if seen.record.outcome is None:
         told.append(("next", _next(seen, now)))
-        told += [("in the way", text) for text in _in_the_way(cancellation, pause)]
+        told += [("in the way", text) for text in _in_the_way(cancellation, obstacles)]
     else:
         told += _end(seen, now, result)
     return told
@@ -142,10 +142,9 @@ def _next(seen: Snapshot, now: datetime) -> str:
     return f"in {span(-late.total_seconds())} ({clock(seen.due_at, now)}): {what}"
 
 
-def _in_the_way(cancellation: Cancellation, pause: str) -> Iterator[str]:
+def _in_the_way(cancellation: Cancellation, obstacles: Sequence[str]) -> Iterator[str]:
     progress, orders = cancellation.progress, cancellation.orders
-    if pause:
-        yield f"{cancellation.backend} is paused: {pause}"
+    yield from filter(None, obstacles)
     if progress.failed_looks and progress.note:
         yield f"{progress.note} ({progress.failed_looks} in a row)"
     elif progress.note:

@@ -2,8 +2,9 @@
 --
 -- KEYS[1]  the events stream
 -- ARGV[1]  for how many days a command id is remembered
--- ARGV[2…] one JSON object per command:
---   id (for a new cancellation) c(ommand id) h (digest of its content, 16 characters) b j v p fa l s w k ad as in the guard
+-- ARGV[2]  a JSON object, mark of a place -> the place in words
+-- ARGV[3…] one JSON object per command:
+--   id (for a new cancellation) c(ommand id) h (digest of its content, 16 characters) b j v p fa l s w k ad d as in the guard
 --   ga (give up after, ms) wa (warn after, ms) said, effective (insides of JSON objects for the events)
 --   sg sp sm (of a signed command: mark of its signature, producer, commands per minute or 0)
 -- Returns one "VERDICT ID" per command: accepted, joined, same (nothing happened), conflict (its id is another command's),
@@ -12,12 +13,14 @@
 -- Events: accepted, joined
 
 local STRICTNESS = {auto = 0, attested = 1, never = 2}
-local now, days = clock(), tonumber(ARGV[1])
+local now, days, places = clock(), tonumber(ARGV[1]), cjson.decode(ARGV[2])
 
 local noted = {}
 
-local function note_backend(name)
-  if not noted[name] then redis.call('SADD', key('backends'), name) end
+local function note_backend(name, place)
+  if noted[name] then return end
+  redis.call('SADD', key('backends'), name)
+  if place then redis.call('HSET', key('places'), place, places[place]) end
   noted[name] = true
 end
 
@@ -25,10 +28,10 @@ local function open_cancellation(command)
   local guard = {
     f = FORMAT, b = command.b, j = command.j, v = command.v, p = command.p, fa = command.fa, g = now + command.ga,
     l = command.l, s = command.s, x = '', r = 0, a = now, q = 0, m = now + math.min(command.ga, command.wa), o = '',
-    w = command.w, k = command.k, ad = command.ad,
+    w = command.w, k = command.k, ad = command.ad, d = command.d,
   }
   redis.call('SET', key('cold', command.id), quote(command.c) .. '\n1\n' .. fixed(command.b, command.j) .. ',' .. command.said)
-  note_backend(command.b)
+  note_backend(command.b, command.d)
   redis.call('HSET', key('open', command.b), open_field(command), command.id)
   redis.call('ZADD', due_key(guard), now, command.id)
   emit(command.id, guard, 'accepted', command.effective, '', now)
@@ -97,5 +100,5 @@ local function take(command)
 end
 
 local verdicts = {}
-for index = 2, #ARGV do verdicts[#verdicts + 1] = take(cjson.decode(ARGV[index])) end
+for index = 3, #ARGV do verdicts[#verdicts + 1] = take(cjson.decode(ARGV[index])) end
 return verdicts

@@ -19,6 +19,8 @@
 --   :beat:WORKER       string with a TTL: this worker lives
 --   :signed:HOUR:SHARD hash, mark of a signature -> what used it; no token lives longer than an hour
 --   :minute:MINUTE     hash, producer -> its commands in that minute
+--   :places            hash, mark of a place -> the place in words: what is called where
+--   :at                hash, backend -> mark of its place, as the workers' backends file has it now
 --   :server            hash, run_id of the Redis server and since when we know it
 --
 -- The guard: f(ormat) b(ackend) j(ob id) v(erb) p(olicy of force) fa (force after, s) g(ive up at, ms) l(ane)
@@ -26,6 +28,7 @@
 --   i (with an open intent: 1, or when a claim noted it for a first cancel, ms)
 --   m (when something matters without a call, ms) o(utcome) e(nded at, ms) z (its last event's id)
 --   w (traceparent) k (params) ad (address: what beside the id addresses the job, if anything does)
+--   d (mark of the backend's place when this was accepted)
 
 local base = string.match(KEYS[1], '^({.-})')
 local FORMAT = 1

@@ -32,8 +32,8 @@ def snapshot(progress: Progress, orders: Orders = ORDERS, outcome: Outcome | Non
     return Snapshot(record, ("k-1",), command, NOW + timedelta(seconds=45))
 
 
-def told(seen: Snapshot, label: str, result: Result | None = None, pause: str = "") -> str:
-    return "\n".join(text for name, text in words(seen, NOW, result, pause) if name == label)
+def told(seen: Snapshot, label: str, result: Result | None = None, obstacle: str = "") -> str:
+    return "\n".join(text for name, text in words(seen, NOW, result, ("", obstacle)) if name == label)
 
 
 def test_says_who_asked_for_what_and_why() -> None:
@@ -142,17 +142,17 @@ def test_a_job_id_may_hold_a_plus() -> None:
 
 
 @pytest.mark.parametrize(
-    ("progress", "pause", "sentence"),
+    ("progress", "obstacle", "sentence"),
     [
         (replace(WAITING, overdue=True), "", "it is overdue"),
-        (WAITING, "no calls until 10:40", "ess is paused: no calls until 10:40"),
+        (WAITING, "ess is paused: no calls until 10:40", "ess is paused: no calls until 10:40"),
         (replace(WAITING, failed_looks=3, note="the last look failed: x"), "", "the last look failed: x (3 in a row)"),
         (WAITING, "", "without an end by 2026-11-23 10:00:00 UTC it is given up"),
     ],
     ids=["overdue", "paused", "failing", "give up"],
 )
-def test_says_what_stands_in_the_way(progress: Progress, pause: str, sentence: str) -> None:
-    assert sentence in told(snapshot(progress), "in the way", pause=pause)
+def test_says_what_stands_in_the_way(progress: Progress, obstacle: str, sentence: str) -> None:
+    assert sentence in told(snapshot(progress), "in the way", obstacle=obstacle)
 
 
 def test_an_end_is_told_with_what_stands_behind_it() -> None:
