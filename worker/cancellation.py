@@ -9,8 +9,18 @@ from msgspec import Struct, field
 
 from worker.model import Action, AnswerKind, Force, Job, JobState, Lane, Verb
 
+WHOLE = ""
+"""The key in `Orders.words` of a word about the job itself and its family."""
+
 REMOVING = (str(Action.CANCEL), str(Action.DELETE))
 """The calls that may remove a job's record; see `sent_key`."""
+
+
+class Word(Struct, frozen=True):
+    """Somebody's word that a job's remote process has stopped: whose, and when it was given."""
+
+    by: str
+    at: datetime
 
 
 class Orders(Struct, frozen=True):
@@ -24,8 +34,8 @@ class Orders(Struct, frozen=True):
     force_after: float
     give_up_at: datetime
     lane: Lane = Lane.INTERACTIVE
-    remote_stopped: str = ""
-    """Who gave the word that the remote process has stopped; empty when nobody did."""
+    words: Mapping[str, Word] = field(default_factory=dict)
+    """Who gave their word that a remote process has stopped: by a child's job id, or `WHOLE` for the whole family."""
     aborted: str = ""
     """Who withdrew the cancellation and why; empty when nobody did."""
     revision: int = 0

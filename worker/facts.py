@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from worker.cancellation import Cancellation
+from worker.cancellation import WHOLE, Cancellation
 from worker.decision import Finish, Gate, Send
 from worker.evolve import actions
 from worker.model import Action, Answer, AnswerKind, JobState, Observation, Outcome, Policy
@@ -86,7 +86,7 @@ def finished(cancellation: Cancellation, finish: Finish, seen: Observation | Non
             "calls": actions(cancellation),
             "backend_facts": dict(progress.facts),
             "children": _children(cancellation, finish, seen),
-            "attested_by": cancellation.orders.remote_stopped or None,
+            "attested_by": _attested_by(cancellation),
             "accepted_at": text(cancellation.accepted_at),
             **_first_sent(cancellation),
         },
@@ -116,6 +116,12 @@ def _first_sent(cancellation: Cancellation) -> Mapping[str, str | None]:
         action = key.partition(":")[0]
         first[action] = min(first.get(action, one.first_at), one.first_at)
     return {f"{action}_sent_at": text(first.get(action)) for action in CHANGING}
+
+
+def _attested_by(cancellation: Cancellation) -> str | None:
+    """Tell who gave their word, about the whole family or else about a child."""
+    words = cancellation.orders.words
+    return next((words[job_id].by for job_id in (WHOLE, *words) if job_id in words), None)
 
 
 def _children(cancellation: Cancellation, finish: Finish, seen: Observation | None) -> list[dict[str, object]]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from worker import plan
-from worker.cancellation import Cancellation, Sent, sent_key
+from worker.cancellation import WHOLE, Cancellation, Sent, Word, sent_key
 from worker.decision import Condition, Gate
 from worker.model import Action, AnswerKind, Force, JobState, Observation, Policy
 
@@ -42,7 +42,7 @@ def gate(cancellation: Cancellation, member: Observation, policy: Policy, now: d
             Condition("asynchronous", member.asynchronous, _says("that it is asynchronous", member.asynchronous)),
             Condition("backend_allows", member.force_allowed, _says("that a force is allowed", member.force_allowed)),
             Condition("policy_allows", force is not Force.NEVER, f'force = "{force}"'),
-            _proof(cancellation, force, policy),
+            _proof(cancellation, member, force, policy),
         ),
     )
 
@@ -97,12 +97,19 @@ def _forced(cancellation: Cancellation, member: Observation) -> bool:
     return sent is not None and sent.accepted
 
 
-def _proof(cancellation: Cancellation, force: Force, policy: Policy) -> Condition:
+def word_for(cancellation: Cancellation, job_id: str) -> Word | None:
+    """Return the word that is about a job: its own, or one about the whole family."""
+    words = cancellation.orders.words
+    return words.get(job_id) or words.get(WHOLE)
+
+
+def _proof(cancellation: Cancellation, member: Observation, force: Force, policy: Policy) -> Condition:
     """Somebody must know that the remote process is gone, unless the policy does not ask for it."""
     if cancellation.progress.probed_gone:
         return Condition("remote_stopped", met=True, evidence="the remote probe says that it is gone")
-    if cancellation.orders.remote_stopped:
-        return Condition("remote_stopped", met=True, evidence=f"attested by {cancellation.orders.remote_stopped}")
+    word = word_for(cancellation, member.job_id)
+    if word is not None:
+        return Condition("remote_stopped", met=True, evidence=f"attested by {word.by}")
     if force is Force.AUTO:
         return Condition("remote_stopped", met=None, evidence='not asked for by force = "auto"')
     missing = "nobody has given their word" + (", and the remote probe does not say so" if policy.probes else "")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from worker.cancellation import Cancellation, Sent
+from worker.cancellation import Cancellation, Sent, sent_key
 from worker.decision import Finish
-from worker.gate import forced
+from worker.gate import forced, word_for
 from worker.model import Action, Evidence, JobState, Observation, Outcome, Policy, Verb
 
 CLOCK_ERROR = 2.0
@@ -100,7 +100,20 @@ def _evidence(cancellation: Cancellation, seen: Observation, policy: Policy) -> 
     calls = forced(cancellation)
     if cancellation.progress.probed_gone or (calls and all(call.probed for call in calls)):
         return Evidence.PROBED
-    return Evidence.ATTESTED if cancellation.orders.remote_stopped else Evidence.UNVERIFIED
+    attested = all(word_for(cancellation, job_id) for job_id in _doubtful(cancellation, seen))
+    return Evidence.ATTESTED if attested else Evidence.UNVERIFIED
+
+
+def _doubtful(cancellation: Cancellation, seen: Observation) -> tuple[str, ...]:
+    """Return the jobs whose end a word must prove: those that were forced or whose state proves nothing, or the job."""
+    sent = cancellation.progress.sent
+    forces = {job_id: sent.get(sent_key(Action.FORCE, job_id)) for job_id in (one.job_id for one in seen.family)}
+    doubted = (
+        member.job_id
+        for member in seen.family
+        if not member.verified or ((force := forces[member.job_id]) and force.effective)
+    )
+    return tuple(doubted) or (cancellation.job_id,)
 
 
 def _stop(cancellation: Cancellation) -> Sent | None:

@@ -16,7 +16,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from worker import packing
-from worker.cancellation import Cancellation, Intent, Orders, Progress
+from worker.cancellation import WHOLE, Cancellation, Intent, Orders, Progress, Word
 from worker.model import Action, Force, Lane, Outcome, Verb
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -53,6 +53,8 @@ class Guard(Struct, frozen=True):
     w: str | None = None
     k: dict[str, str] = {}
     d: str = ""
+    sa: int = 0
+    sc: dict[str, tuple[str, int]] = {}
 
 
 class Placed(Struct, frozen=True):
@@ -133,7 +135,9 @@ def place_mark(place: str) -> str:
 
 def _orders(guard: Guard) -> Orders:
     give_up_at = moment(guard.g)
-    return Orders(guard.v, guard.p, guard.fa, give_up_at, LANE_OF[guard.l], guard.s, guard.x, guard.r)
+    words = {WHOLE: Word(guard.s, moment(guard.sa or guard.a))} if guard.s else {}
+    words |= {child: Word(by, moment(at)) for child, (by, at) in guard.sc.items()}
+    return Orders(guard.v, guard.p, guard.fa, give_up_at, LANE_OF[guard.l], words, guard.x, guard.r)
 
 
 def pack_progress(progress: Progress) -> bytes:

@@ -149,9 +149,12 @@ class Store:
         seconds, micros = await self._read(cast("Any", self._redis.time()))
         return moment(seconds * 1000 + micros // 1000)
 
-    async def attest(self, cancellation_id: str, word: str) -> str:
-        """Note somebody's word that the remote process has stopped; return the backend, or nothing if it had ended."""
-        return await self._order("attest", cancellation_id, word)
+    async def attest(self, cancellation_id: str, by: str, reason: str, child: str = "", message_id: str = "") -> str:
+        """Note somebody's word that the remote process has stopped; return the backend, or nothing if it had ended.
+
+        A word about a `child` is about no other job; a message that comes again changes nothing.
+        """
+        return await self._order("attest", cancellation_id, by, reason, child, message_id, self._days)
 
     async def resolve(self, reference: str, digest: str = "") -> str:
         """Return the id of the cancellation that a cancellation id or a command id names, as `find_command` does.
@@ -310,8 +313,8 @@ class Store:
         reply = await self._run("commit", *(part for one in commits for part in commit_arguments(one, keep)))
         return [int(result) for result in reply]
 
-    async def _order(self, script: str, cancellation_id: str, word: str) -> str:
-        reply = await self._run(script, cancellation_id, word)
+    async def _order(self, script: str, cancellation_id: str, *args: Any) -> str:
+        reply = await self._run(script, cancellation_id, *args)
         if reply is None:
             raise UnknownCancellation(f"no cancellation is known as {cancellation_id!r}")
         return str(reply.decode())

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from worker.async_client import Result
 from worker.cancellation import Cancellation, Sent
 from worker.escalation import FORCE_DUE
+from worker.gate import word_for
 from worker.model import Action, AnswerKind, Force
 from worker.records import Snapshot
 
@@ -96,8 +97,9 @@ def _asked(seen: Snapshot, now: datetime) -> Iterator[str]:
     yield f"{cancellation.orders.verb} {cancellation.backend} {cancellation.job_id}, at {at}{who}{why}"
     ids = seen.command_ids
     yield f"by {len(ids)} command{'s' if len(ids) != 1 else ''}: {', '.join(ids[:3])}{', ...' if len(ids) > 3 else ''}"  # noqa: PLR2004 - as many as a line takes
-    if cancellation.orders.remote_stopped:
-        yield f"the remote process is gone: the word of {cancellation.orders.remote_stopped}"
+    for job_id, word in cancellation.orders.words.items():
+        of = f" of job {job_id}" if job_id else ""
+        yield f"the remote process{of} is gone: the word of {word.by}"
     if cancellation.orders.aborted:
         yield f"withdrawn by {cancellation.orders.aborted}"
 
@@ -150,10 +152,11 @@ def _in_the_way(cancellation: Cancellation, obstacles: Sequence[str]) -> Iterato
     elif progress.note:
         yield progress.note
     for job_id, names in held(cancellation):
-        whose = f" of job {job_id}" if job_id != cancellation.job_id else ""
+        child = job_id if job_id != cancellation.job_id else ""
+        whose = f" of job {child}" if child else ""
         yield f"the force step{whose} is held: {'; '.join(SHUT[name] for name in names)}"
         if "remote_stopped" in names:
-            yield f"once it is gone: {_attest(cancellation)}"
+            yield f"once it is gone: {_attest(cancellation, child)}"
     yield from _wanted(cancellation)
     if progress.overdue:
         yield "it is overdue: warn_after has passed and the job is not confirmed stopped"
@@ -163,7 +166,8 @@ def _in_the_way(cancellation: Cancellation, obstacles: Sequence[str]) -> Iterato
 def _wanted(cancellation: Cancellation) -> Iterator[str]:
     """Say what a force step that is still ahead wants: at its time it is late to begin looking for a proof."""
     due = cancellation.progress.next.partition(FORCE_DUE)[2]
-    force, proven = cancellation.orders.force, cancellation.orders.remote_stopped or cancellation.progress.probed_gone
+    force = cancellation.orders.force
+    proven = word_for(cancellation, cancellation.job_id) or cancellation.progress.probed_gone
     if due and force is Force.NEVER:
         yield f'the force step comes due at {due}, and force = "never" forbids it'
     elif due and force is Force.ATTESTED and not proven:
@@ -171,8 +175,9 @@ def _wanted(cancellation: Cancellation) -> Iterator[str]:
         yield f"once it is gone: {_attest(cancellation)}"
 
 
-def _attest(cancellation: Cancellation) -> str:
-    return f"canceller attest {cancellation.id} --by NAME --reason TEXT"
+def _attest(cancellation: Cancellation, child: str = "") -> str:
+    about = f" --child {child}" if child else ""
+    return f"canceller attest {cancellation.id}{about} --by NAME --reason TEXT"
 
 
 def held(cancellation: Cancellation) -> Iterator[tuple[str, list[str]]]:
@@ -182,7 +187,7 @@ def held(cancellation: Cancellation) -> Iterator[tuple[str, list[str]]]:
         job_id, names = _split(reason)
         if f"{Action.FORCE}:{job_id}" in progress.sent:
             continue
-        left = [name for name in names if name != "remote_stopped" or not cancellation.orders.remote_stopped]
+        left = [name for name in names if name != "remote_stopped" or not word_for(cancellation, job_id)]
         if left:
             yield job_id, left
 

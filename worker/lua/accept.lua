@@ -27,7 +27,7 @@ end
 local function open_cancellation(command)
   local guard = {
     f = FORMAT, b = command.b, j = command.j, v = command.v, p = command.p, fa = command.fa, g = now + command.ga,
-    l = command.l, s = command.s, x = '', r = 0, a = now, q = 0, m = now + math.min(command.ga, command.wa), o = '',
+    l = command.l, s = command.s, sa = command.s ~= '' and now or nil, x = '', r = 0, a = now, q = 0, m = now + math.min(command.ga, command.wa), o = '',
     w = command.w, k = command.k, ad = command.ad, d = command.d,
   }
   redis.call('SET', key('cold', command.id), quote(command.c) .. '\n1\n' .. fixed(command.b, command.j) .. ',' .. command.said)
@@ -55,7 +55,8 @@ local function merge(guard, command)
   set('p', command.p, STRICTNESS[command.p] > STRICTNESS[guard.p])
   set('fa', command.fa, command.fa > guard.fa)
   set('g', now + command.ga, command.ga > guard.g - guard.a)
-  set('s', command.s, command.s ~= '' and guard.s == '')
+  set('s', command.s, command.s ~= '')
+  set('sa', now, command.s ~= '') -- a later word may hold where an earlier one was refuted
   return changed
 end
 

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from worker.async_client import Result
-from worker.cancellation import Cancellation, Intent, Orders, Progress, Sent
+from worker.cancellation import WHOLE, Cancellation, Intent, Orders, Progress, Sent, Word
 from worker.cli.words import held, span, words
 from worker.escalation import FORCE_DUE
 from worker.model import Action, AnswerKind, Force, JobState, Outcome, Verb
@@ -110,7 +110,7 @@ def test_says_that_a_force_step_is_forbidden_before_it_is_due() -> None:
 @pytest.mark.parametrize(
     ("progress", "orders"),
     [
-        (AHEAD, replace(ORDERS, remote_stopped="ops: seen dead")),
+        (AHEAD, replace(ORDERS, words={WHOLE: Word("ops: seen dead", T)})),
         (replace(AHEAD, probed_gone=True), ORDERS),
         (AHEAD, replace(ORDERS, force=Force.AUTO)),
         (WAITING, ORDERS),
@@ -122,9 +122,18 @@ def test_a_force_step_that_wants_nothing_is_not_in_the_way(progress: Progress, o
 
 
 def test_a_gate_that_an_attestation_opened_is_not_in_the_way() -> None:
-    orders = replace(ORDERS, remote_stopped="ops: seen dead")
+    orders = replace(ORDERS, words={WHOLE: Word("ops: seen dead", T)})
 
     assert "held" not in told(snapshot(replace(WAITING, held=("300100+remote_stopped",)), orders), "in the way")
+
+
+def test_a_word_about_one_child_leaves_the_gate_of_another_in_the_way() -> None:
+    orders = replace(ORDERS, words={"22": Word("ops: seen dead", T)})
+    seen = snapshot(replace(WAITING, held=("22+remote_stopped", "23+remote_stopped")), orders)
+
+    assert "the remote process of job 22 is gone: the word of ops: seen dead" in told(seen, "asked")
+    assert "canceller attest c1 --child 23 --by NAME --reason TEXT" in told(seen, "in the way")
+    assert "job 22" not in told(seen, "in the way")
 
 
 def test_a_gate_that_was_passed_is_not_in_the_way() -> None:

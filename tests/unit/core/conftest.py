@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from msgspec.structs import fields
 
-from worker.cancellation import Cancellation, Orders, Progress, Sent
+from worker.cancellation import WHOLE, Cancellation, Orders, Progress, Sent, Word
 from worker.model import Action, AnswerKind, Force, JobState, Observation, Policy, Poll, Steps, Verb
 
 T = datetime(2026, 11, 22, 10, tzinfo=UTC)
@@ -39,7 +39,12 @@ class Build:
         return Policy(**{"steps": STEPS[kind], "poll": Poll(2.0, 60.0, 2.0), **changes})
 
     def cancellation(self, **changes: Any) -> Cancellation:
-        """Orders and progress by the names of their fields; `give_up` in seconds from the acceptance."""
+        """Orders and progress by the names of their fields; `give_up` in seconds from the acceptance.
+
+        `remote_stopped` is who gave the word about the whole family with the command.
+        """
+        if by := changes.pop("remote_stopped", ""):
+            changes["words"] = {WHOLE: Word(by, T)}
         orders = {
             "verb": Verb.CANCEL,
             "force": Force.AUTO,

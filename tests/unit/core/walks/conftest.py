@@ -12,7 +12,7 @@ import pytest
 from msgspec.structs import replace
 
 from worker import evolve
-from worker.cancellation import Cancellation, Orders
+from worker.cancellation import WHOLE, Cancellation, Orders, Word
 from worker.decision import Finish, Hold, Send, Wait
 from worker.escalation import after_answer, decide, needs_look, overdue, to_probe
 from worker.gate import forced
@@ -253,7 +253,7 @@ class Walk:
         if world.maybe("abort", 0.05):
             changes["aborted"] = "ann"
         if world.maybe("attest", 0.2):
-            changes["remote_stopped"] = "ann"
+            changes["words"] = {WHOLE: Word("ann", self._time())}
         if world.maybe("join", 0.2):
             until = T + timedelta(seconds=self.now + chance.choice((0.0, 100.0)))
             changes |= {

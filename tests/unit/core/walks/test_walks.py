@@ -240,7 +240,7 @@ class Watch:
         assert Force.NEVER not in {one.orders.force, self.script.force}
         if Force.ATTESTED in {one.orders.force, self.script.force}:
             gone = "probe" in self.script.faults and not any(each.running for each in walk.world.family)
-            assert one.orders.remote_stopped or gone, "forced without a proof"
+            assert one.orders.words or gone, "forced without a proof"
         if member.since is not None and member.clock is not None:
             truth = next(each for each in walk.world.family if each.id == send.job_id)
             assert walk.world.spent(truth, walk.now) >= needed, "forced too early on the backend's clock"
