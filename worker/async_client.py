@@ -19,7 +19,7 @@ from worker.celery import producer
 from worker.connection import connect
 from worker.dead_letters import DeadLetter, DeadLetters
 from worker.errors import CommandConflict, InvalidCommand, Permanent, UnknownCancellation
-from worker.messages import Event, parse_command
+from worker.messages import Event, parse_child, parse_command
 from worker.records import Snapshot
 from worker.store import Retention, Store
 
@@ -134,9 +134,15 @@ class AsyncClient:
         """Withdraw a cancellation, named by its id or a command's."""
         await self._task("worker.abort", {"id": reference, "by": by, "reason": reason})
 
-    async def attest(self, reference: str, *, by: str, reason: str) -> None:
-        """Give one's word that the remote process of a cancellation's job has stopped."""
-        await self._task("worker.attest", {"id": reference, "by": by, "reason": reason})
+    async def attest(self, reference: str, *, by: str, reason: str, child: str | int | None = None) -> None:
+        """Give one's word that the remote process of a cancellation's job, or of one child of it alone, has stopped.
+
+        Raises:
+            InvalidCommand: `child` is no job's id, and nothing was sent.
+
+        """
+        about = {} if child is None else {"child": parse_child(child)}
+        await self._task("worker.attest", {"id": reference, "by": by, "reason": reason, **about})
 
     async def replay(self, letter: DeadLetter) -> None:
         """Send a dead letter's command again, with the same command id, and let go of the letter.

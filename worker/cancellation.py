@@ -197,7 +197,10 @@ def sent_key(action: Action, job_id: str) -> str:
 
 
 class Cancellation(Struct, frozen=True):
-    """Our durable record of one job that has to stop."""
+    """Our durable record of one job that has to stop.
+
+    `place` is the mark of the backend's place when this was accepted; empty in records of older versions.
+    """
 
     id: str
     backend: str
@@ -207,6 +210,7 @@ class Cancellation(Struct, frozen=True):
     progress: Progress = field(default_factory=Progress)
     params: Mapping[str, str] = field(default_factory=dict)
     traceparent: str | None = None
+    place: str = ""
 
     def seen_at(self, now: datetime) -> datetime:
         """Return the moment up to which the latest look may have seen what happened."""

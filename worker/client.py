@@ -70,9 +70,9 @@ class Client:
         """Withdraw a cancellation."""
         self.call(self._client.abort(reference, by=by, reason=reason))
 
-    def attest(self, reference: str, *, by: str, reason: str) -> None:
-        """Give one's word that the remote process has stopped."""
-        self.call(self._client.attest(reference, by=by, reason=reason))
+    def attest(self, reference: str, *, by: str, reason: str, child: str | int | None = None) -> None:
+        """Give one's word that the remote process, or that of one child alone, has stopped."""
+        self.call(self._client.attest(reference, by=by, reason=reason, child=child))
 
     def get(self, reference: str) -> Snapshot:
         """Return what is known of a cancellation, named by its id or a command's."""

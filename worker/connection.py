@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Coroutine, Iterable
+from collections.abc import Awaitable, Coroutine, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
+from redis.exceptions import RedisError, ResponseError
 
 from config.errors import ConfigurationError
 from config.redis_target import RedisTarget
 from config.settings import Settings
+from worker.errors import StoreUnavailable
 
 Result = TypeVar("Result")
 
 SOCKET_TIMEOUT = 20.0
 CONNECT_TIMEOUT = 5.0
+PASSING = ("OOM", "LOADING", "READONLY", "MASTERDOWN", "BUSY", "MISCONF", "NOREPLICAS", "CLUSTERDOWN", "TRYAGAIN")
+"""How Redis begins the errors that pass; redis-py has no class for all of them."""
 
 
 def connect(settings: Settings) -> Redis:
@@ -89,6 +94,20 @@ def fast_loop() -> asyncio.AbstractEventLoop:
     import uvloop  # noqa: PLC0415 - only there where the extra is installed
 
     return uvloop.new_event_loop()
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn Redis's own errors into ours; their texts hold no secret.
+
+    What a script or a command is told to be wrong stays as it is: the same again would fail again.
+    """
+    try:
+        yield
+    except (RedisError, OSError) as error:
+        if type(error) is ResponseError and not str(error).startswith(PASSING):
+            raise
+        raise StoreUnavailable(f"Redis: {type(error).__name__}: {error}") from error
 
 
 class LoopThread:

@@ -12,10 +12,10 @@ from typing import Any
 
 from redis.asyncio import Redis
 
+from worker.connection import translated
 from worker.errors import InvalidCommand, UnknownCancellation
 from worker.records import moment
 from worker.scripts import Script, source
-from worker.store import translated
 
 PAGE = 200
 ENTRY = re.compile(r"[0-9]{1,19}-[0-9]{1,19}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from math import inf
@@ -19,7 +19,7 @@ from worker.connection import ended
 from worker.errors import StoreUnavailable
 from worker.escalation import matters
 from worker.logged import context
-from worker.model import Lane, Observation
+from worker.model import Job, Lane, Observation
 from worker.outage import Outage
 from worker.reconcile import Pass
 from worker.remote import Backend
@@ -62,20 +62,22 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A list on its way, and the jobs whose passes wait for it."""
+    """A list on its way, and the jobs whose passes wait for it, by their ids."""
 
     sights: asyncio.Task[Sights]
-    job_ids: frozenset[str]
+    jobs: Mapping[str, Job]
 
     async def of(self, claim: Claim) -> Observation | None:
         """Return what the list shows of a claimed job, None if that has to be looked at alone.
 
         A poll that is not asked for waits too if it may call: its permit may be the one that the list is read with.
         """
-        job_id = claim.record.cancellation.job_id
-        if job_id in self.job_ids or (is_poll(claim) and not claim.rides):
-            return (await asyncio.shield(self.sights)).get(job_id)
-        return None
+        job = claim.record.cancellation.job
+        asked_for = self.jobs.get(job.id) == job
+        if not asked_for and (claim.rides or not is_poll(claim)):
+            return None
+        sights = await asyncio.shield(self.sights)
+        return sights.get(job.id) if asked_for else None
 
 
 class Drain:
@@ -270,7 +272,7 @@ class Drain:
         task = asyncio.create_task(self._surveyor.read(plan))
         self._surveys.add(task)
         task.add_done_callback(self._surveys.discard)
-        return Reading(task, plan.job_ids)
+        return Reading(task, plan.jobs)
 
     def _ring_once(self) -> None:
         """Tell other workers that there is more, without waiting for the broker: one bell on its way at most."""

@@ -46,6 +46,7 @@ class Engine:
         self._drains = {
             name: Drain(backend, store, self.worker, slots, ring, self._outage) for name, backend in backends.items()
         }
+        self._places = {name: backend.place for name, backend in backends.items() if backend.place}
         self._tasks: Sequence[asyncio.Task[None]] = ()
         self._stopping = False
 
@@ -118,6 +119,7 @@ class Engine:
             try:
                 now, _ = await self._store.beat(self.worker, BEAT_LIFE, ())
                 await self._store.trim(now)
+                await self._store.note_places(self._places)
                 await self._mind_strangers()
             except StoreUnavailable as error:
                 self._outage.goes_on(str(error))

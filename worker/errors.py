@@ -45,6 +45,10 @@ class UnknownCancellation(Permanent):
     """No cancellation or command has this id, or its record is past its retention."""
 
 
+class SeveralOpen(Permanent):
+    """Several cancellations are meant, of jobs with one id at different addresses; the text names them."""
+
+
 class NewerFormat(Permanent):
     """A record was written by a newer version; it is left alone."""
 

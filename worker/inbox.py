@@ -13,10 +13,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
-from worker.messages import SUBMIT_LIMIT
+from worker.errors import InvalidCommand
+from worker.messages import SUBMIT_LIMIT, parse_child
 
 VERBS: Mapping[str, str] = {"worker.cancel": "cancel", "worker.delete": "delete"}
 ORDERS: Mapping[str, str] = {"worker.abort": "abort", "worker.attest": "attest"}
+MORE: Mapping[str, tuple[str, ...]] = {"attest": ("child",)}
+"""What an order may have beside what each one has."""
 MESSAGE_LIMIT = 256 * 1024 * 1024
 """Bytes of a message's body after decompression; 1,000 of the largest commands are less, however they are escaped."""
 ID_LIMIT = 128
@@ -46,13 +49,23 @@ class Commands:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """An operator's word about a cancellation, which its own id or a command's names."""
+    """An operator's word about a cancellation, which its own id or a command's names.
+
+    `child` is the job id of the child that an attestation is about, empty for the whole family.
+    """
 
     order: str
     reference: str
-    word: str
+    by: str
+    reason: str
     content: object
     message_id: str
+    child: str = ""
+
+    @property
+    def word(self) -> str:
+        """Who says so and why, as one text."""
+        return f"{self.by}: {self.reason}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,11 +150,17 @@ def _submit(message_id: str, kwargs: Mapping[str, Any]) -> Item:
 
 def _order(order: str, message_id: str, kwargs: Mapping[str, Any]) -> Item:
     texts = [kwargs.get(name) for name in ("id", "by", "reason")]
-    if set(kwargs) - {"id", "by", "reason", "token"} or not all(isinstance(text, str) and text for text in texts):
-        problem = f"{order}: needs the keyword arguments id, by and reason, each a text"
+    known = {"id", "by", "reason", "token", *MORE.get(order, ())}
+    if kwargs.keys() - known or not all(isinstance(text, str) and text for text in texts):
+        more = "".join(f", and may have {name}" for name in MORE.get(order, ()))
+        problem = f"{order}: needs the keyword arguments id, by and reason, each a text{more}"
         return Refusal(kwargs, message_id, problem)
-    reference, by, reason = (str(text) for text in texts)
-    return Order(order, reference, f"{by[:128]}: {reason[:1000]}", {**kwargs, "verb": order}, message_id)
+    try:
+        child = "" if kwargs.get("child") is None else parse_child(kwargs["child"])
+    except InvalidCommand as error:
+        return Refusal(kwargs, message_id, f"{order}: {error}")
+    reference, by, reason = (str(text).encode("utf-8", "replace").decode() for text in texts)
+    return Order(order, reference, by[:128], reason[:1000], {**kwargs, "verb": order}, message_id, child)
 
 
 def decode(raw: bytes) -> Item:

@@ -32,11 +32,12 @@ READABLE = ("backend", "job_id", "verb", "reason", "requested_by", "labels", "ba
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """What intake must know of one backend."""
+    """What intake must know of one backend; `place` says in words what is called where."""
 
     adapter: Adapter
     policy: Policy
     require: frozenset[str] = frozenset()
+    place: str = ""
 
 
 def new_id() -> str:
@@ -115,6 +116,8 @@ class Intake:
             params=command.params,
             traceparent=command.traceparent,
             signed=signed,
+            address=door.adapter.address(Job(command.job_id, command.params)),
+            place=door.place,
         )
 
 

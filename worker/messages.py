@@ -16,6 +16,7 @@ from pydantic import (
     Field,
     StrictBool,
     StringConstraints,
+    TypeAdapter,
     ValidationError,
 )
 
@@ -85,6 +86,7 @@ JobId = Annotated[
     AfterValidator(_printable),
     AfterValidator(_no_dots),
 ]
+CHILD: TypeAdapter[str] = TypeAdapter(JobId, config=ConfigDict(hide_input_in_errors=True))
 Wait = Annotated[float, BeforeValidator(_number), Field(ge=0, le=10 * 365 * 86400, allow_inf_nan=False)]
 Limit = Annotated[float, BeforeValidator(_number), Field(gt=0, allow_inf_nan=False)]
 
@@ -167,10 +169,23 @@ def parse_command(content: object) -> Command:
         raise InvalidCommand("the command is nested too deep") from None
 
 
-def problems(error: ValidationError) -> str:
-    """Write a validation error as one line for a person."""
+def parse_child(value: object) -> str:
+    """Read the id of a child, which is a job's.
+
+    Raises:
+        InvalidCommand: it is none, and why.
+
+    """
+    try:
+        return CHILD.validate_python(value)
+    except ValidationError as error:
+        raise InvalidCommand(problems(error, "child")) from None
+
+
+def problems(error: ValidationError, whole: str = "command") -> str:
+    """Write a validation error as one line for a person; `whole` names what has no parts."""
     lines = (
-        f"{'.'.join(str(part) for part in detail['loc']) or 'command'}: {_plain(detail['msg'])}"
+        f"{'.'.join(str(part) for part in detail['loc']) or whole}: {_plain(detail['msg'])}"
         for detail in error.errors(include_input=False, include_url=False)
     )
     return "; ".join(lines)[:PROBLEM_LIMIT]

@@ -1,4 +1,4 @@
-"""Tells that Redis is away: at once, and then from time to time, however many find out however often."""
+"""Tells what lasts, such as that Redis is away: at once, and then from time to time, however many find out."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ log = structlog.get_logger(__name__)
 
 EVERY = 30.0
 """Seconds from one line about an outage to the next."""
+SELDOM = 60.0
+"""Seconds from one line to the next about what a person has to put right."""
 
 
 class Outage:
@@ -35,3 +37,19 @@ class Outage:
         if self._told_at > -inf:
             self._told_at = -inf
             log.info(f"{self._event.partition('.')[0]}.available_again")
+
+
+class Seldom:
+    """Lets something be told at once, and then once a minute at most."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._told_at = -inf
+
+    def due(self) -> bool:
+        """Whether it may be told now; then it counts as told."""
+        now = self._clock()
+        if now - self._told_at < SELDOM:
+            return False
+        self._told_at = now
+        return True

@@ -28,6 +28,10 @@ from worker.transitions import Claim, Commit
 
 log = structlog.get_logger(__name__)
 PAUSED = unanswered("the backend is paused after repeated failures")
+MOVED = unanswered(
+    "the backends file points elsewhere now, and this cancellation was accepted for another place: "
+    "point the file back to it, or abort this cancellation"
+)
 RETRY = 0.2
 """Seconds between two tries to hand in a pass."""
 SOON = 0.05
@@ -63,8 +67,10 @@ class Pass:
         has shown of the job: where there is more to do than to wait or to end, a look at the job alone comes first.
         One that rides along leaves that look to a pass of its own.
         """
-        self._listed = listed is not None
         self._begin()
+        if self._backend.elsewhere(self._cancellation):
+            return await self._leave_alone()
+        self._listed = listed is not None
         if self._claim.rides and listed is None and self._looks(suspect):
             return await self._alone()
         seen = (
@@ -79,6 +85,14 @@ class Pass:
             seen = await self._see(suspect, blind=blind)
             decision = self._decide(seen)
         await self._carry_out(decision, seen)
+        return self._due
+
+    async def _leave_alone(self) -> datetime | None:
+        """Conclude nothing where another place would answer: that is a failed look, without a call."""
+        if self._backend.moved.due():
+            log.warning("backend.moved", backend=self._backend.name, place=self._backend.place, hint=MOVED.detail)
+        self._cancellation = evolve.look_failed(self._cancellation, MOVED, self._clock.now())
+        await self._carry_out(self._decide(MOVED), None)
         return self._due
 
     async def _carry_out(self, decision: Decision, seen: Observation | Answer | None) -> None:

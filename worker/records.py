@@ -5,6 +5,7 @@ The Lua scripts under `lua/` read the guard; its letters are explained in `lua/l
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -51,9 +52,19 @@ class Guard(Struct, frozen=True):
     z: str = ""
     w: str | None = None
     k: dict[str, str] = {}
+    d: str = ""
+    sa: int = 0
+    sc: dict[str, tuple[str, int]] = {}
+
+
+class Placed(Struct, frozen=True):
+    """The part of a guard that names a place, in records of any version."""
+
+    d: str = ""
 
 
 GUARD = msgspec.json.Decoder(Guard)
+PLACED = msgspec.json.Decoder(Placed)
 
 
 class Record(Struct, frozen=True):
@@ -103,15 +114,29 @@ def unpack(cancellation_id: str, hot: bytes) -> Record:
     if guard.i > 1:
         progress = replace(progress, intent=Intent(Action.CANCEL, guard.j, moment(guard.i)))
     cancellation = Cancellation(
-        cancellation_id, guard.b, guard.j, moment(guard.a), _orders(guard), progress, guard.k, guard.w
+        cancellation_id, guard.b, guard.j, moment(guard.a), _orders(guard), progress, guard.k, guard.w, guard.d
     )
     ended_at = None if guard.e is None else moment(guard.e)
     return Record(cancellation, Outcome(guard.o) if guard.o else None, ended_at, guard.q, guard.z, guard.n == POLL)
 
 
+def place_of(hot: bytes) -> str:
+    """Read the mark of the place for which a cancellation was accepted; empty where there is none, or none to read."""
+    try:
+        return PLACED.decode(hot.partition(b"\n")[0]).d
+    except ValueError:
+        return ""
+
+
+def place_mark(place: str) -> str:
+    """Name a place in a few bytes, as guards keep it; empty for none."""
+    return hashlib.sha256(place.encode()).hexdigest()[:12] if place else ""
+
+
 def _orders(guard: Guard) -> Orders:
     give_up_at = moment(guard.g)
-    words = {WHOLE: Word(guard.s, moment(guard.a))} if guard.s else {}
+    words = {WHOLE: Word(guard.s, moment(guard.sa or guard.a))} if guard.s else {}
+    words |= {child: Word(by, moment(at)) for child, (by, at) in guard.sc.items()}
     return Orders(guard.v, guard.p, guard.fa, give_up_at, LANE_OF[guard.l], words, guard.x, guard.r)
 
 

@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from worker.backends.base import Adapter, Reply, Request
+from worker.cancellation import Cancellation
 from worker.model import Policy
+from worker.outage import Seldom
+from worker.records import place_mark
 from worker.tempo import Tempo
 
 
@@ -27,6 +30,7 @@ class Backend:
 
     `probe` asks the second source whether a job's process is gone, None when it can't tell. `lease`, `rate` (calls
     per second, 0 for no limit) and `breaker_pause` are in seconds. `look_many` allows lists in place of looks.
+    `place` says in words what is called where; `moved` bounds how often it is told that this has changed.
     """
 
     name: str
@@ -39,7 +43,9 @@ class Backend:
     breaker_failures: int = 10
     breaker_pause: float = 15.0
     look_many: bool = True
+    place: str = ""
     tempo: Tempo = field(default_factory=Tempo)
+    moved: Seldom = field(default_factory=Seldom)
 
     @property
     def lease(self) -> float:
@@ -50,3 +56,7 @@ class Backend:
     def batch_slots(self) -> int:
         """How many calls the batch lane may have in flight: a quarter stays free for the interactive one."""
         return max(1, self.max_in_flight * 3 // 4)
+
+    def elsewhere(self, cancellation: Cancellation) -> bool:
+        """Whether a cancellation was accepted for another place: nothing that this backend says is about its job."""
+        return bool(self.place and cancellation.place) and cancellation.place != place_mark(self.place)

@@ -195,11 +195,10 @@ class Runtime:
         )
 
     async def _order(self, item: Order) -> None:
-        give = self._store.abort if item.order == "abort" else self._store.attest
         try:
             await self._admit(item)
             cancellation_id = await self._patiently(lambda: self._store.resolve(item.reference))
-            backend = await self._patiently(lambda: give(cancellation_id, item.word))
+            backend = await self._patiently(lambda: self._give(item, cancellation_id))
         except Refused as refused:
             await self._refuse(refuse(item.content, item.message_id, refused))
             return
@@ -208,6 +207,11 @@ class Runtime:
             return
         log.info(f"cancellation.{item.order}", cancellation_id=cancellation_id, by=item.word, open=bool(backend))
         self._engine.wake(backend)
+
+    async def _give(self, item: Order, cancellation_id: str) -> str:
+        if item.order == "abort":
+            return await self._store.abort(cancellation_id, item.word)
+        return await self._store.attest(cancellation_id, item.by, item.reason, item.child, item.message_id)
 
     async def _admit(self, item: Order) -> None:
         """Check an order's signature, its producer's right to the backend, and that it is used once."""

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
-from contextlib import contextmanager
+import re
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
 from redis.asyncio import Redis
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import NoScriptError
 
 from worker import records
 from worker.batches import Batches
-from worker.connection import unswallowed
-from worker.errors import CONFLICT, CommandConflict, NewerFormat, StoreUnavailable, UnknownCancellation
+from worker.cancellation import Cancellation
+from worker.connection import translated, unswallowed
+from worker.errors import CONFLICT, CommandConflict, NewerFormat, SeveralOpen, UnknownCancellation
 from worker.messages import Event
-from worker.records import Record, Snapshot, fragment, milliseconds, moment
+from worker.records import Record, Snapshot, fragment, milliseconds, moment, place_mark
 from worker.scripts import load
 from worker.signing import Signed
 from worker.transitions import (
@@ -30,19 +31,18 @@ from worker.transitions import (
     accept_argument,
     claim_arguments,
     commit_arguments,
+    grouped,
+    places_argument,
     read_claims,
     verdict,
 )
 
 FORMAT = 1
 DAY = 86400.0
-PASSING = ("OOM", "LOADING", "READONLY", "MASTERDOWN", "BUSY", "MISCONF", "NOREPLICAS", "CLUSTERDOWN", "TRYAGAIN")
-"""How Redis begins the errors that pass; redis-py has no class for all of them."""
+GLOB = re.compile(r"[*?\[\]\\]")
+"""The characters that mean something in a Redis pattern."""
 GROUP = 100
 """How many records one script call moves at most: it keeps each under a few milliseconds."""
-ACCEPTED_AT_ONCE = 50
-"""The same for commands, which take three times as long."""
-GROUP_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +72,9 @@ class Store:
 
     async def accept_all(self, acceptances: Sequence[Acceptance]) -> list[Accepted]:
         """Take in many commands of one message."""
+        places = places_argument(acceptances)
         arguments = [accept_argument(one) for one in acceptances]
-        return [accepted for group in grouped(arguments) for accepted in await self._accept(group)]
+        return [accepted for group in grouped(arguments) for accepted in await self._accept(places, group)]
 
     async def reject(self, rejection: Rejection) -> bool:
         """Refuse a command with an event and a dead letter; False if this very refusal was made before."""
@@ -101,7 +102,8 @@ class Store:
         then it may raise StoreUnavailable, but what was claimed is claimed all the same.
         """
         keys, pipe = [f"{self._base}:events"], self._redis.pipeline(transaction=False)
-        self._scripts.accept.put_into(pipe, keys, [self._days, *(accept_argument(one) for one in few)])
+        arguments = [self._days, places_argument(few), *(accept_argument(one) for one in few)]
+        self._scripts.accept.put_into(pipe, keys, arguments)
         self._scripts.claim.put_into(pipe, keys, claim_arguments(one))
         accepted, claimed = await self._call(pipe.execute(raise_on_error=False))
         return None if isinstance(claimed, Exception) else read_claims(claimed), self._settled(accepted, few)
@@ -147,9 +149,12 @@ class Store:
         seconds, micros = await self._read(cast("Any", self._redis.time()))
         return moment(seconds * 1000 + micros // 1000)
 
-    async def attest(self, cancellation_id: str, word: str) -> str:
-        """Note somebody's word that the remote process has stopped; return the backend, or nothing if it had ended."""
-        return await self._order("attest", cancellation_id, word)
+    async def attest(self, cancellation_id: str, by: str, reason: str, child: str = "", message_id: str = "") -> str:
+        """Note somebody's word that the remote process has stopped; return the backend, or nothing if it had ended.
+
+        A word about a `child` is about no other job; a message that comes again changes nothing.
+        """
+        return await self._order("attest", cancellation_id, by, reason, child, message_id, self._days)
 
     async def resolve(self, reference: str, digest: str = "") -> str:
         """Return the id of the cancellation that a cancellation id or a command id names, as `find_command` does.
@@ -176,9 +181,28 @@ class Store:
         return found
 
     async def open_id(self, backend: str, job_id: str) -> str:
-        """Return the id of the open cancellation of a job, empty if there is none."""
-        found = await self._read(cast("Any", self._redis.hget(f"{self._base}:open:{backend}", job_id)))
-        return (found or b"").decode()
+        """Return the id of the open cancellation of a job, empty if there is none.
+
+        The one of the job that its id alone addresses goes before those that take more.
+
+        Raises:
+            SeveralOpen: jobs at different addresses have this id.
+
+        """
+        name = f"{self._base}:open:{backend}"
+        plain = await self._read(cast("Any", self._redis.hget(name, job_id)))
+        found = [plain.decode()] if plain else await self._open_elsewhere(name, job_id)
+        if len(found) > 1:
+            ids = ", ".join(sorted(found))
+            raise SeveralOpen(f"{len(found)} jobs of {backend} have the id {job_id}: name one by its id: {ids}")
+        return found[0] if found else ""
+
+    async def _open_elsewhere(self, name: str, job_id: str) -> list[str]:
+        """Return the ids of the open cancellations of a job whose key holds an address, as `lib.lua` writes it."""
+        pattern = GLOB.sub(r"\\\g<0>", job_id) + "\x1f*"
+        with translated():
+            found = {field async for field in self._redis.hscan_iter(name, pattern, count=1000)}
+        return [cancellation_id.decode() for _, cancellation_id in found]
 
     async def get(self, cancellation_id: str) -> Snapshot:
         """Read one cancellation.
@@ -209,6 +233,27 @@ class Store:
                 if len(ids) >= limit:
                     break
         return ids
+
+    async def open_places(self, backend: str, limit: int) -> list[str]:
+        """Return the marks of the places for which up to `limit` open cancellations on a backend were accepted."""
+        ids = await self.open_ids(backend, limit)
+        found = await self._read(self._redis.mget(f"{self._base}:hot:{one}" for one in ids)) if ids else []
+        return [records.place_of(hot) for hot in found if hot is not None]
+
+    async def note_places(self, places: Mapping[str, str]) -> None:
+        """Say where the backends of a worker's file are, in words."""
+        pipe = self._redis.pipeline(transaction=False)
+        for backend, place in places.items():
+            pipe.hset(f"{self._base}:places", place_mark(place), place)
+            pipe.hset(f"{self._base}:at", backend, place_mark(place))
+        await self._call(pipe.execute())
+
+    async def places(self, cancellation: Cancellation) -> tuple[str, str]:
+        """Return in words for which place a cancellation was accepted, and where its backend is now."""
+        now = await self._read(cast("Any", self._redis.hget(f"{self._base}:at", cancellation.backend)))
+        marks = [cancellation.place, now or b""]
+        before, after = await self._read(cast("Any", self._redis.hmget(f"{self._base}:places", marks)))
+        return (before or b"").decode(), (after or b"").decode()
 
     async def backends(self) -> list[str]:
         """Return the names of the backends that have open cancellations."""
@@ -259,8 +304,8 @@ class Store:
         """Close the connections."""
         await self._redis.aclose()
 
-    async def _accept(self, arguments: Sequence[bytes]) -> Sequence[Accepted]:
-        reply = await self._run("accept", self._days, *arguments)
+    async def _accept(self, places: bytes, arguments: Sequence[bytes]) -> Sequence[Accepted]:
+        reply = await self._run("accept", self._days, places, *arguments)
         return [verdict(entry) for entry in reply]
 
     async def _commit(self, commits: Sequence[Commit]) -> Sequence[int]:
@@ -268,8 +313,8 @@ class Store:
         reply = await self._run("commit", *(part for one in commits for part in commit_arguments(one, keep)))
         return [int(result) for result in reply]
 
-    async def _order(self, script: str, cancellation_id: str, word: str) -> str:
-        reply = await self._run(script, cancellation_id, word)
+    async def _order(self, script: str, cancellation_id: str, *args: Any) -> str:
+        reply = await self._run(script, cancellation_id, *args)
         if reply is None:
             raise UnknownCancellation(f"no cancellation is known as {cancellation_id!r}")
         return str(reply.decode())
@@ -294,31 +339,3 @@ class Store:
     async def _call(self, call: Any) -> Any:
         with translated():
             return await call
-
-
-def grouped(arguments: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
-    """Cut many commands into groups that one script call may take: by number, and by size."""
-    group: list[bytes] = []
-    size = 0
-    for one in arguments:
-        if group and (len(group) == ACCEPTED_AT_ONCE or size + len(one) > GROUP_BYTES):
-            yield group
-            group, size = [], 0
-        group.append(one)
-        size += len(one)
-    if group:
-        yield group
-
-
-@contextmanager
-def translated() -> Iterator[None]:
-    """Turn Redis's own errors into ours; their texts hold no secret.
-
-    What a script or a command is told to be wrong stays as it is: the same again would fail again.
-    """
-    try:
-        yield
-    except (RedisError, OSError) as error:
-        if type(error) is ResponseError and not str(error).startswith(PASSING):
-            raise
-        raise StoreUnavailable(f"Redis: {type(error).__name__}: {error}") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,10 +30,10 @@ Sights = Mapping[str, Observation]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Lists to be read, and the jobs whose looks they may spare."""
+    """Lists to be read, and the jobs whose looks they may spare, by their ids."""
 
     survey: Survey
-    job_ids: frozenset[str]
+    jobs: Mapping[str, Job]
 
 
 class Surveyor:
@@ -57,7 +58,9 @@ class Surveyor:
         jobs = [
             one.job
             for one in cancellations
-            if needs_look(one, self._backend.policy, suspect) and not one.orders.aborted
+            if needs_look(one, self._backend.policy, suspect)
+            and not one.orders.aborted
+            and not self._backend.elsewhere(one)
         ]
         plan = self.plan_for(jobs)
         if plan is None and len(jobs) >= CALLS_SAVED:
@@ -65,18 +68,23 @@ class Surveyor:
         return plan
 
     def plan_for(self, jobs: Sequence[Job]) -> Plan | None:
-        """Say how to see these jobs together, None if each is looked at alone."""
-        if len(jobs) < CALLS_SAVED:
+        """Say how to see these jobs together, None if each is looked at alone.
+
+        Jobs that share an id, at different addresses, are looked at alone: what a list shows goes by the id.
+        """
+        times = Counter(job.id for job in jobs)
+        chosen = {job.id: job for job in jobs if times[job.id] == 1}
+        if len(chosen) < CALLS_SAVED:
             return None
         try:
-            survey = self._backend.adapter.look_many(jobs)
+            survey = self._backend.adapter.look_many(tuple(chosen.values()))
         except Exception:
             log.exception("survey.failed", backend=self._backend.name)
             self._useless("no list could be asked for")
             return None
         if survey is None:
             return None
-        return Plan(survey, frozenset(job.id for job in jobs))
+        return Plan(survey, chosen)
 
     async def read(self, plan: Plan) -> Sights:
         """Make the calls, in the time of one look at most; return what was seen, by job id.
@@ -96,7 +104,7 @@ class Surveyor:
         if isinstance(seen, Answer):
             return self._useless(seen.detail)
         if len(seen) < calls * SPARED:
-            self._useless(f"it shows {len(seen)} of {len(plan.job_ids)} jobs in {calls} calls")
+            self._useless(f"it shows {len(seen)} of {len(plan.jobs)} jobs in {calls} calls")
         return seen
 
     async def _drive(self, survey: Survey) -> tuple[Sights | Answer, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,16 +13,32 @@ from msgspec import Struct, field
 from worker.cancellation import Progress
 from worker.facts import Fact
 from worker.model import Lane
-from worker.records import JSON_WRITER, LANES, WRITER, Record, fragment, milliseconds, moment, pack_progress, unpack
+from worker.records import (
+    JSON_WRITER,
+    LANES,
+    WRITER,
+    Record,
+    fragment,
+    milliseconds,
+    moment,
+    pack_progress,
+    place_mark,
+    unpack,
+)
 from worker.signing import Signed
 
 log = structlog.get_logger(__name__)
+
+ACCEPTED_AT_ONCE = 50
+"""How many commands one script call takes at most: it keeps each under a few milliseconds."""
+GROUP_BYTES = 256 * 1024
 
 
 class Acceptance(Struct, frozen=True):
     """A validated command with what holds for it once the backend's policy is taken into account.
 
-    `said` are the fields in the producer's own words, as events carry them.
+    `said` are the fields in the producer's own words, as events carry them; `address` is what beside its id
+    addresses the job, `place` the backend's place in words.
     """
 
     cancellation_id: str
@@ -42,6 +58,8 @@ class Acceptance(Struct, frozen=True):
     params: Mapping[str, str] = field(default_factory=dict)
     traceparent: str | None = None
     signed: Signed | None = None
+    address: str = ""
+    place: str = ""
 
 
 class Accepted(Struct, frozen=True):
@@ -154,9 +172,32 @@ def accept_argument(one: Acceptance) -> bytes:
         values["w"] = one.traceparent
     if one.params:
         values["k"] = one.params
+    if one.address:
+        values["ad"] = one.address
+    if one.place:
+        values["d"] = place_mark(one.place)
     if one.signed is not None:
         values |= {"sg": one.signed.mark, "sp": one.signed.producer, "sm": one.signed.per_minute or 0}
     return JSON_WRITER.encode(values)
+
+
+def places_argument(many: Sequence[Acceptance]) -> bytes:
+    """Write the places of many commands for `accept.lua`: few, so apart from the commands."""
+    return JSON_WRITER.encode({place_mark(one.place): one.place for one in many if one.place})
+
+
+def grouped(arguments: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+    """Cut many commands into groups that one script call may take: by number, and by size."""
+    group: list[bytes] = []
+    size = 0
+    for one in arguments:
+        if group and (len(group) == ACCEPTED_AT_ONCE or size + len(one) > GROUP_BYTES):
+            yield group
+            group, size = [], 0
+        group.append(one)
+        size += len(one)
+    if group:
+        yield group
 
 
 def claim_arguments(one: ToClaim) -> list[Any]:

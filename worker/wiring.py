@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
@@ -75,6 +76,23 @@ def adapter_of(config: BackendConfig) -> Adapter:
     return SaharaAdapter(config.project_id, config.dialect)
 
 
+def place_of(config: BackendConfig) -> str:
+    """Say what is called where, without any secret: a cancellation keeps it, and concludes nothing anywhere else."""
+    parts = urlsplit(config.base_url)
+    host = parts.netloc.lower().removesuffix(":443" if parts.scheme == "https" else ":80")
+    return ", ".join((f"{config.kind} at {parts.scheme}://{host}{parts.path}", *_within(config)))
+
+
+def _within(config: BackendConfig) -> tuple[str, ...]:
+    """Return what beside `base_url` leads to a backend's jobs."""
+    if isinstance(config, OracleMl):
+        return (config.scripts,)
+    if isinstance(config, Mrs) and config.dialect == "v2":
+        cluster = (f"cluster {config.cluster_id}",) if config.cluster_id else ()
+        return (f"project {config.project_id}", "dialect v2", *cluster)
+    return (f"project {config.project_id}",) if isinstance(config, Mrs | Sahara) else ()
+
+
 def credential_of(config: BackendConfig) -> Credential | None:
     """Return the authentication of a configured backend; secrets are read when they are first needed."""
     auth = config.auth
@@ -136,6 +154,7 @@ def backend_of(name: str, config: BackendConfig, transport: Transport = "aiohttp
         breaker_failures=config.breaker.failures,
         breaker_pause=config.breaker.pause,
         look_many=config.look_many,
+        place=place_of(config),
     )
 
 
@@ -163,7 +182,7 @@ def intake_of(configs: Mapping[str, BackendConfig], producers: Producers) -> Int
     doors = {}
     for name, config in configs.items():
         adapter = adapter_of(config)
-        doors[name] = Door(adapter, policy_of(config, adapter), config.require)
+        doors[name] = Door(adapter, policy_of(config, adapter), config.require, place_of(config))
     return Intake(doors, signatures=signatures_of(producers))
 
 

@@ -92,3 +92,27 @@ def test_lists_begin_with_the_same_columns_and_say_when_they_are_empty(deploymen
         "no cancellation of oml is open\n",
     ]
     assert (open_[1:4], ended[1:5]) == (["ess", "9", "cancel"], ["ess", "1", "delete", "not_found"])
+
+
+def test_a_file_that_points_elsewhere_is_told_by_status_and_check(deployment: Cell) -> None:
+    file = deployment.directory / "backends.toml"
+    worker = deployment.start_worker()
+    deployment.simulator.add_job("ess", "9", "stuck")
+    run(deployment.env, "cancel", "ess", "9", "--command-id", "k-9")
+    deployment.wait_until(lambda: bool(deployment.of("cancel_sent")))
+    before = run(deployment.env, "check", "--json")
+    worker.stop()
+    here = deployment.simulator.base_url("ess")
+    there = here.replace("127.0.0.1", "localhost")
+    file.write_text(file.read_text().replace(f'"{here}"', f'"{there}"'))
+    deployment.start_worker().wait_for("backend.moved")
+
+    status = run(deployment.env, "status", "k-9")
+    check = run(deployment.env, "check", "--json")
+    aborted = run(deployment.env, "abort", "k-9", "--by", "ops", "--reason", "it moved")
+
+    assert "another place" not in before.stdout
+    assert f"it was accepted for oracle-ess at {here}, and ess is oracle-ess at {there} now" in status.stdout
+    warnings = [one["text"] for one in json.loads(check.stdout)["findings"] if "another place" in one["text"]]
+    assert [text.split(" were")[0] for text in warnings] == ["1 of 1 open cancellations"]
+    assert aborted.returncode == Exit.DONE, aborted.stdout + aborted.stderr

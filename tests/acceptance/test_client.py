@@ -93,6 +93,8 @@ def test_sends_nothing_that_is_wrong(client: Client, deployment: Cell) -> None:
         client.cancel("ess", "..")
     with pytest.raises(InvalidCommand, match=r"commands\.1"):
         client.submit_many([{"verb": "cancel", "backend": "ess", "job_id": 1}, {"verb": "cancel", "backend": "ess"}])
+    with pytest.raises(InvalidCommand, match="child"):
+        client.attest("c-1", by="ann", reason="dead", child="..")
     assert deployment.redis.llen("commands") == 0
 
 

@@ -62,6 +62,8 @@ def test_a_held_force_says_why_once_and_goes_on_when_somebody_attests(ess: Cell)
     assert (event["outcome"], event["data"]["evidence"]) == ("force_cancelled", "attested")
     assert event["data"]["attested_by"] == "ops: the process is gone"
     assert len(ess.of("force_held")) == 1
+    (attested,) = ess.of("attested")
+    assert attested["data"]["action"] == {"name": "attest", "by": "ops", "reason": "the process is gone"}
 
 
 def test_a_synchronous_request_is_never_forced(ess: Cell) -> None:

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 from acceptance.cell import Cell, cell
+from acceptance.shell import run
+
+from worker.cli.exits import Exit
 
 BACKENDS = """
 [backends.ess]
@@ -75,6 +78,26 @@ def test_a_stuck_step_of_a_parent_in_the_middle_is_forced(ess: Cell) -> None:
     assert outcomes(event) == {"42": "cancelled", "43": "force_cancelled"}
     assert [entry.job_id for entry in ess.simulator.log("ess", verb="force")] == ["43"]
     assert ess.simulator.job("ess", 45).ended_at is None
+
+
+def test_a_word_about_one_child_forces_that_child_alone(ess: Cell) -> None:
+    ess.simulator.add_job("ess", 20, children=[{"id": 21, "life": "stuck"}, {"id": 22, "life": "stuck"}])
+    command_id = ess.send("cancel", backend="ess", job_id=20)
+    ess.wait_until(lambda: len(ess.of("force_held")) == 2)
+
+    noted = run(ess.env, "attest", command_id, "--child", "21", "--by", "ann", "--reason", "21 is dead")
+    ess.wait_until(lambda: bool(ess.of("force_sent")))
+    ess.sender.send_task(
+        "worker.attest", kwargs={"id": command_id, "by": "bob", "reason": "dead", "child": 22}, queue="commands"
+    )
+    ess.wait_finished(1)
+    steps = [event["type"].split(".")[2] for event in ess.events]
+    about = [event["data"]["child"] for event in ess.of("attested")]
+
+    assert (noted.returncode, "the word on job 21" in noted.stdout) == (Exit.DONE, True)
+    assert steps[-6:] == ["force_held", "attested", "force_sent", "attested", "force_sent", "finished"]
+    assert about == [event["data"]["target_job_id"] for event in ess.of("force_sent")] == ["21", "22"]
+    assert ess.finished("ess", "20")["data"]["evidence"] == "attested"
 
 
 def test_a_child_is_not_deleted(ess: Cell) -> None:

@@ -57,7 +57,7 @@ class Crowd:
 
     async def accept(self, job_ids: Iterable[str], life: str = "runs", **fields: Any) -> None:
         """Create jobs and take in a command to cancel each."""
-        intake = Intake({"b": Door(self.backend.adapter, self.backend.policy)})
+        intake = Intake({"b": Door(self.backend.adapter, self.backend.policy, place=self.backend.place)})
         params = params_of(self.dialect)
         for job_id in job_ids:
             self.one.add(life, job_id)

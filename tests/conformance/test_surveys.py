@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from conformance.crowd import PATIENCE, Counting, Crowd, crowd, numbers
-from conformance.dialects import DIALECTS, ESS, MRS_V11, OML, SAHARA_V11, Dialect
+from conformance.dialects import DIALECTS, ESS, MRS_V2, MRS_V11, OML, SAHARA_V11, Dialect
 from redis.asyncio import Redis
 
 from worker.backends.mrs import Mrs
@@ -17,6 +17,7 @@ from worker.clock import Clock
 from worker.model import Force, Job, Poll
 from worker.reconcile import Pass
 from worker.simulator import Clock as SimClock
+from worker.survey import Surveyor
 from worker.transitions import Claim, Limits, ToClaim
 
 LISTS_ENDS = [
@@ -141,6 +142,23 @@ async def test_a_cluster_that_only_the_commands_name_has_a_list_too(redis: Redis
 
         assert await one.finish(20) == {"cancelled": 20}
         assert (one.lists, one.looks) == (1, [])
+
+
+async def test_jobs_that_share_an_id_in_two_clusters_are_looked_at_alone(redis: Redis) -> None:
+    async with crowd(redis, MRS_V2) as one:
+        jobs = [Job(job_id) for job_id in numbers(20)]
+        plan = Surveyor(one.backend).plan_for([*jobs, Job("7", {"cluster_id": "another"})])
+
+        assert plan is not None
+        assert sorted(set(numbers(20)) - {"7"}) == sorted(plan.jobs)
+
+
+async def test_jobs_that_share_an_id_in_two_clusters_are_each_looked_for_in_their_own(redis: Redis) -> None:
+    async with crowd(redis, MRS_V2, knobs={"mrs.cancel_delay": 0.0}) as one:
+        await one.accept(["1"], command_id="c-1", params={"cluster_id": "another"})
+        await one.accept(["1"], command_id="c-2")
+
+        assert await one.finish(2) == {"cancelled": 1, "not_found": 1}
 
 
 # what a list must not hold up

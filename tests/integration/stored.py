@@ -8,7 +8,7 @@ from typing import Any
 from worker.cancellation import Progress
 from worker.facts import Fact
 from worker.intake import Door, Intake
-from worker.model import Policy, Steps
+from worker.model import Job, Policy, Steps
 from worker.store import Store
 from worker.transitions import Acceptance, Claim, Claims, Commit, Limits, ToClaim
 
@@ -18,13 +18,16 @@ FINISHED = (Fact("finished", {"outcome": "cancelled"}),)
 
 
 class Anything:
-    """An adapter that takes any command."""
+    """An adapter that takes any command; a cluster is part of a job's address."""
 
     steps = Steps(look_before_cancel=False, force=True)
     params = frozenset({"cluster_id"})
 
     def problem(self, job: object) -> str:
         return f"{job}" if job is None else ""
+
+    def address(self, job: Job) -> str:
+        return job.params.get("cluster_id", "")
 
 
 INTAKE = Intake({"ess": Door(Anything(), Policy(Anything.steps)), "oml": Door(Anything(), Policy(Anything.steps))})  # type: ignore[arg-type]

@@ -9,7 +9,7 @@ import pytest
 from integration.stored import FINISHED, INTAKE, LATER, claim_one, command, commit, names
 from redis.asyncio import Redis
 
-from worker.cancellation import Progress
+from worker.cancellation import WHOLE, Progress
 from worker.errors import UnknownCancellation
 from worker.model import Force, Lane, Verb
 from worker.store import Store
@@ -70,7 +70,7 @@ JOINS = {
     "the longer wait wins": ({"force_after": 7200}, lambda orders: orders.force_after == 7200),
     "the word that it stopped counts from anyone": (
         {"remote_stopped": True, "requested_by": "ops"},
-        lambda orders: orders.remote_stopped == "ops (command c-2)",
+        lambda orders: orders.words[WHOLE].by == "ops (command c-2)",
     ),
 }
 
@@ -158,10 +158,10 @@ async def test_an_abort_makes_the_next_pass_due_at_once(store: Store) -> None:
 async def test_an_attestation_reaches_a_pass_that_is_running(store: Store) -> None:
     accepted = await store.accept(command())
     one = await claim_one(store)
-    await store.attest(accepted.cancellation_id, "ops: it is gone")
+    await store.attest(accepted.cancellation_id, "ops", "it is gone")
     await store.commit(commit(one, "wait", due=LATER, matters=LATER))
 
-    assert "ops: it is gone" == (await claim_one(store)).record.cancellation.orders.remote_stopped
+    assert "ops: it is gone" == (await claim_one(store)).record.cancellation.orders.words[WHOLE].by
 
 
 async def test_a_plain_join_does_not_fence_a_running_pass(store: Store) -> None:

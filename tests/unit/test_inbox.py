@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from worker.consumer import read_properties
-from worker.inbox import Commands, Item, Parcel, Refusal, decode, open_parcel
+from worker.inbox import Commands, Item, Order, Parcel, Refusal, decode, open_parcel, read
 
 COMMAND = {"backend": "ess", "job_id": "1"}
 BODY = json.dumps([[], COMMAND, {}]).encode()
@@ -51,6 +51,55 @@ def test_both_transports_say_the_same(
             assert meant in item.reason
         else:
             assert item == meant
+
+
+ORDER = {"id": "c-1", "by": "ann", "reason": "dead"}
+
+
+@pytest.mark.parametrize(
+    ("task", "more", "child"),
+    [
+        pytest.param("worker.attest", {}, "", id="the-family"),
+        pytest.param("worker.attest", {"child": None}, "", id="null-is-none"),
+        pytest.param("worker.attest", {"child": "300101"}, "300101", id="a-child"),
+        pytest.param("worker.attest", {"child": 300101}, "300101", id="a-number"),
+        pytest.param("worker.abort", {"token": "t"}, "", id="abort"),
+    ],
+)
+def test_an_order_says_who_why_and_about_which_child(task: str, more: dict[str, Any], child: str) -> None:
+    item = read(task, "m-1", [], {**ORDER, **more})
+
+    assert isinstance(item, Order)
+    assert (item.reference, item.by, item.reason, item.child, item.word) == ("c-1", "ann", "dead", child, "ann: dead")
+    assert item.content == {**ORDER, **more, "verb": task.partition(".")[2]}
+
+
+@pytest.mark.parametrize(
+    ("task", "more", "problem"),
+    [
+        pytest.param("worker.attest", {"child": ""}, "attest: child: ", id="empty"),
+        pytest.param("worker.attest", {"child": ".."}, "attest: child: '.' and '..'", id="dots"),
+        pytest.param("worker.attest", {"child": "a\nb"}, "attest: child: holds a character", id="unprintable"),
+        pytest.param("worker.attest", {"child": "x" * 513}, "attest: child: ", id="too-long"),
+        pytest.param("worker.attest", {"child": True}, "attest: child: ", id="a-flag"),
+        pytest.param("worker.attest", {"child": ["1"]}, "attest: child: ", id="a-list"),
+        pytest.param("worker.attest", {"by": ""}, "attest: needs the keyword arguments", id="nobody"),
+        pytest.param("worker.attest", {"x": 1}, "and may have child", id="unknown-field"),
+        pytest.param("worker.abort", {"child": "1"}, "abort: needs the keyword arguments", id="abort-has-no-child"),
+    ],
+)
+def test_an_order_that_is_wrong_is_refused_with_what_and_why(task: str, more: dict[str, Any], problem: str) -> None:
+    item = read(task, "m-1", [], {**ORDER, **more})
+
+    assert isinstance(item, Refusal)
+    assert problem in item.reason
+
+
+def test_half_a_surrogate_pair_in_an_order_can_be_stored() -> None:
+    item = read("worker.attest", "m-1", [], {**ORDER, "by": "\ud800", "id": "\udfff"})
+
+    assert isinstance(item, Order)
+    assert (item.by, item.reference) == ("?", "?")
 
 
 def test_a_message_that_comes_back_has_the_same_name() -> None:

@@ -115,6 +115,9 @@ FORGERIES: dict[str, tuple[Mapping[str, Any], Callable[[], object]]] = {
     "altered-verb": (DELETE, by_billing),
     "altered-backend": (altered(backend="mrs"), by_billing),
     "added-field": (altered(remote_stopped=True), by_billing),
+    "added-child": ({**ATTEST, "child": "300101"}, lambda: by_ops(ATTEST)),
+    "altered-child": ({**ATTEST, "child": "300102"}, lambda: by_ops({**ATTEST, "child": "300101"})),
+    "removed-child": (ATTEST, lambda: by_ops({**ATTEST, "child": "300101"})),
     "nan-in-the-command": (altered(force_after=float("nan")), by_billing),
     "digest-of-another-command": (COMMAND, lambda: by_billing(altered(job_id="1"))),
     "no-digest": (COMMAND, lambda: claiming(digest=None)),
@@ -151,6 +154,7 @@ VALID: dict[str, tuple[Mapping[str, Any], Callable[[Mapping[str, Any]], str]]] =
     "proof": (altered(backend="mrs", remote_stopped=True, force="auto"), by_ops),
     "abort": (ABORT, by_ops),
     "attest": (ATTEST, by_ops),
+    "attest-a-child": ({**ATTEST, "child": 300101}, by_ops),
 }
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20),

@@ -156,6 +156,9 @@ class Adapter(Protocol):
     def problem(self, job: Job) -> str:
         """Say why a command for this job can't be taken, or return an empty text."""
 
+    def address(self, job: Job) -> str:
+        """Return what beside the id addresses the job, empty where the id alone does."""
+
     def look(self, job: Job) -> Look:
         """Observe the job and change nothing; an `Answer` says why nothing was seen."""
 

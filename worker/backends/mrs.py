@@ -142,6 +142,11 @@ class Mrs:
             return 'params.cluster_id: is needed, since dialect is "v2" and the backend has no cluster_id of its own'
         return f"params.cluster_id: {cluster_id!r} is not a cluster id" if cluster_id in {".", ".."} else ""
 
+    def address(self, job: Job) -> str:
+        """Return the job's cluster where v2 needs it and it is not the backend's own."""
+        cluster_id = self._cluster_id(job)
+        return cluster_id if self._newer and cluster_id != self.cluster_id else ""
+
     def look(self, job: Job) -> Look:
         """Read the job from the resource that tells its state: v1.1's cancel resource does not."""
         path = self._v2(job, job.id) if self._newer else self._v11("job-exes", job.id)

@@ -41,6 +41,11 @@ class OracleEss:
         """Say why this can't be a request id."""
         return "" if is_id(job.id) else f"job_id: {job.id!r} is not a request id: a whole number from 1 to {MAX_ID}"
 
+    def address(self, job: Job) -> str:
+        """Return nothing: the id alone addresses a job."""
+        del job
+        return ""
+
     def look(self, job: Job) -> Look:
         """Read the request, then its children where it can have any, or could when it was looked at before."""
         reply = yield single(job.id)

@@ -16,18 +16,21 @@ from worker.backends.base import Adapter, Reply
 from worker.backends.http import Http
 from worker.cli.configuration import configuration
 from worker.cli.exits import Exit
-from worker.cli.findings import Finding, Verdict, probe_judged, redis_findings
+from worker.cli.findings import Finding, Verdict, left_behind, probe_judged, redis_findings
 from worker.cli.options import BackendsFile, Json
 from worker.cli.output import Output
 from worker.cli.rabbit import rabbit_findings
 from worker.connection import connect
-from worker.errors import CallUnanswered, CancellerError
+from worker.errors import CallUnanswered, CancellerError, StoreUnavailable
 from worker.model import Answer, AnswerKind, Job, JobState, Observation, Source
+from worker.records import place_mark
 from worker.remote import Backend
-from worker.wiring import adapter_of, backend_of, probe_of
+from worker.wiring import adapter_of, backend_of, place_of, probe_of, store_of
 
 STRANGERS = ("canceller-check-no-such-job", "0")
 """Job ids that no backend has; some backends only know numbers."""
+MOST_OPEN = 1000
+"""How many open cancellations of a backend are looked at."""
 
 
 def check(*, backends: BackendsFile = None, json: Json = False) -> None:
@@ -53,7 +56,7 @@ def _tell(findings: Sequence[Finding], output: Output) -> None:
 
 async def _look_around(settings: Settings, configs: Mapping[str, BackendConfig]) -> list[Finding]:
     """Look at Redis and RabbitMQ, then at all backends at once."""
-    found = await _redis(settings)
+    found = [*await _redis(settings), *await _left_behind(settings, configs)]
     if settings.amqp_broker:
         found += await asyncio.to_thread(rabbit_findings, settings)
     asked = await asyncio.gather(
@@ -82,6 +85,22 @@ async def _redis(settings: Settings) -> list[Finding]:
     finally:
         await client.aclose()
     return list(redis_findings(info, fsync, seconds))
+
+
+async def _left_behind(settings: Settings, configs: Mapping[str, BackendConfig]) -> list[Finding]:
+    """Count the open cancellations that the backends file left behind when it came to point elsewhere."""
+    store, found = store_of(settings, configs), []
+    try:
+        for name, config in configs.items():
+            known = ("", place_mark(place_of(config)))
+            places = await store.open_places(name, MOST_OPEN)
+            if count := sum(place not in known for place in places):
+                found.append(left_behind(name, place_of(config), count, len(places)))
+    except StoreUnavailable:
+        return []  # which is told already
+    finally:
+        await store.aclose()
+    return found
 
 
 async def _backend(name: str, config: BackendConfig, settings: Settings) -> Finding:

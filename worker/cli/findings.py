@@ -46,6 +46,15 @@ def redis_findings(info: Mapping[str, Any], fsync: str | None, seconds: float) -
     yield _replicas(info)
 
 
+def left_behind(backend: str, place: str, count: int, looked_at: int) -> Finding:
+    """Tell that `count` open cancellations, of those looked at, were accepted for another place than a backend's."""
+    text = (
+        f"{count} of {looked_at} open cancellations were accepted for another place than {place}, and nothing is done "
+        "about them: point the backends file back to it, or abort them"
+    )
+    return Finding("warning", f"backend {backend}", text)
+
+
 def _version(version: str) -> Finding:
     parts = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
     if parts >= OLDEST:

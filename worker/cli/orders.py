@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from typing import Annotated
 
 import typer
 
-from worker.cancellation import WHOLE
+from worker.cancellation import WHOLE, Word
 from worker.cli.exits import Exit
 from worker.cli.naming import cancellation_named
 from worker.cli.options import ORDER_PATIENCE, By, Json, One, OrderTimeout, Why, one_named
@@ -16,6 +17,11 @@ from worker.cli.session import Session, connected
 from worker.records import Snapshot
 
 LOOK_EVERY = 0.1
+
+Child = Annotated[
+    str | None,
+    typer.Option("--child", metavar="JOB_ID", help="The word is about this child of the job alone."),
+]
 
 
 def abort(named: One, *, by: By, reason: Why, timeout: OrderTimeout = ORDER_PATIENCE, json: Json = False) -> None:
@@ -27,13 +33,23 @@ def abort(named: One, *, by: By, reason: Why, timeout: OrderTimeout = ORDER_PATI
     raise typer.Exit(asyncio.run(_abort(named, by, reason, timeout, Output(as_json=json))))
 
 
-def attest(named: One, *, by: By, reason: Why, timeout: OrderTimeout = ORDER_PATIENCE, json: Json = False) -> None:
+def attest(
+    named: One,
+    *,
+    by: By,
+    reason: Why,
+    child: Child = None,
+    timeout: OrderTimeout = ORDER_PATIENCE,
+    json: Json = False,
+) -> None:
     """Give your word that the remote process of a job has stopped, which opens a force gate that waits for it.
+
+    For a parent it is about its whole family, or with --child about that child alone.
 
     Exit 0 when the word is noted, 3 when the cancellation had ended, 6 when no worker has taken the order in yet.
     """
     _checked(named, by, reason)
-    raise typer.Exit(asyncio.run(_attest(named, by, reason, timeout, Output(as_json=json))))
+    raise typer.Exit(asyncio.run(_attest(named, by, reason, child, timeout, Output(as_json=json))))
 
 
 def _checked(named: Sequence[str], by: str, reason: str) -> None:
@@ -58,23 +74,31 @@ async def _abort(named: Sequence[str], by: str, reason: str, seconds: float, out
     return _tell(seen, "aborted", f"aborted: {_whose(seen)} is withdrawn; the job itself is left as it is", output)
 
 
-async def _attest(named: Sequence[str], by: str, reason: str, seconds: float, output: Output) -> Exit:
-    word = f"{by[:128]}: {reason[:1000]}"
+async def _attest(
+    named: Sequence[str], by: str, reason: str, child: str | None, seconds: float, output: Output
+) -> Exit:
     async with connected() as session:
         before = await cancellation_named(session, named)
         if before.record.outcome is not None:
             return _too_late(before, output)
-        reference = before.record.cancellation.id
-        await session.client.attest(reference, by=by, reason=reason)
-        seen = await _seen(session, reference, seconds, lambda seen: _orders(seen) == word)
+        reference, given = before.record.cancellation.id, _word(before, child)
+
+        def noted(seen: Snapshot) -> bool:
+            word = _word(seen, child)
+            return word is not None and word != given and word.by == f"{by[:128]}: {reason[:1000]}"
+
+        await session.client.attest(reference, by=by, reason=reason, child=child)
+        seen = await _seen(session, reference, seconds, lambda seen: noted(seen) or seen.record.outcome is not None)
     if seen is None:
         return _not_taken("attest", reference, output)
-    return _tell(seen, "attested", f"attested: the word on {_whose(seen)} is noted", output)
+    if not noted(seen):
+        return _too_late(seen, output)
+    about = f"job {child} in {_whose(seen)}" if child else _whose(seen)
+    return _tell(seen, "attested", f"attested: the word on {about} is noted", output)
 
 
-def _orders(seen: Snapshot) -> str:
-    word = seen.record.cancellation.orders.words.get(WHOLE)
-    return word.by if word else ""
+def _word(seen: Snapshot, child: str | None) -> Word | None:
+    return seen.record.cancellation.orders.words.get(child or WHOLE)
 
 
 async def _seen(session: Session, reference: str, seconds: float, done: Callable[[Snapshot], bool]) -> Snapshot | None:

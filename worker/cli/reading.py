@@ -81,11 +81,23 @@ async def _status(named: Sequence[str], output: Output) -> None:
         result = None
         if seen.record.outcome is not None:
             result = await session.client.wait(seen.record.cancellation.id)
-        told = words(seen, datetime.now(UTC), result, await _pause(session, seen))
+        obstacles = [await _moved(session, seen), await _pause(session, seen)]
+        told = words(seen, datetime.now(UTC), result, obstacles)
     if output.json:
         output.object({**described(seen, result), "words": _grouped(told)})
     else:
         output.sheet(told)
+
+
+async def _moved(session: Session, seen: Snapshot) -> str:
+    """Say so where the backends file points elsewhere now than when the cancellation was accepted."""
+    cancellation = seen.record.cancellation
+    if seen.record.outcome is not None or not cancellation.place:
+        return ""
+    before, now = await session.store.places(cancellation)
+    if not now or before == now:
+        return ""
+    return f"it was accepted for {before or 'another place'}, and {cancellation.backend} is {now} now"
 
 
 async def _pause(session: Session, seen: Snapshot) -> str:
@@ -97,7 +109,7 @@ async def _pause(session: Session, seen: Snapshot) -> str:
     async for event in session.store.newest_events(500):
         searched += 1
         if event.backend == cancellation.backend and event.name in {"paused", "resumed"}:
-            return gist(event) if event.name == "paused" else ""
+            return f"{cancellation.backend} is paused: {gist(event)}" if event.name == "paused" else ""
         if searched >= SEARCHED_EVENTS:
             break
     return ""

@@ -52,6 +52,12 @@ def _held(data: Data) -> str:
     return _joined(shut)
 
 
+def _attested(data: Data) -> str:
+    action = data.get("action") or {}
+    about = f"job {data['child']} alone" if data.get("child") else ""
+    return _joined([f"by {action.get('by', '?')}", str(action.get("reason") or ""), about])
+
+
 def _overdue(data: Data) -> str:
     return _joined(
         [f"not confirmed stopped, last seen {data.get('raw_state') or 'never'}", str(data.get("detail") or "")]
@@ -72,6 +78,7 @@ GISTS: dict[str, Callable[[Data], str]] = {
     "delete_sent": _sent,
     "force_sent": _sent,
     "force_held": _held,
+    "attested": _attested,
     "overdue": _overdue,
     "finished": _finished,
     "paused": lambda data: f"no calls until {data.get('until')} after {data.get('failures')} failures in a row",

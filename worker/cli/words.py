@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from worker.async_client import Result
@@ -54,10 +54,10 @@ EVIDENCE: Mapping[str, str] = {
 }
 
 
-def words(seen: Snapshot, now: datetime, result: Result | None = None, pause: str = "") -> Pairs:
+def words(seen: Snapshot, now: datetime, result: Result | None = None, obstacles: Sequence[str] = ()) -> Pairs:
     """Describe a cancellation as labelled sentences.
 
-    `result` is that of a finished one; `pause` says why its backend is not called now.
+    `result` is that of a finished one; `obstacles` say why its backend is not called now.
     """
     cancellation = seen.record.cancellation
     told: Pairs = [("cancellation", cancellation.id)]
@@ -66,7 +66,7 @@ def words(seen: Snapshot, now: datetime, result: Result | None = None, pause: st
     told.append(("seen", _seen(cancellation, now)))
     if seen.record.outcome is None:
         told.append(("next", _next(seen, now)))
-        told += [("in the way", text) for text in _in_the_way(cancellation, pause)]
+        told += [("in the way", text) for text in _in_the_way(cancellation, obstacles)]
     else:
         told += _end(seen, now, result)
     return told
@@ -146,19 +146,19 @@ def _next(seen: Snapshot, now: datetime) -> str:
     return f"in {span(-late.total_seconds())} ({clock(seen.due_at, now)}): {what}"
 
 
-def _in_the_way(cancellation: Cancellation, pause: str) -> Iterator[str]:
+def _in_the_way(cancellation: Cancellation, obstacles: Sequence[str]) -> Iterator[str]:
     progress, orders = cancellation.progress, cancellation.orders
-    if pause:
-        yield f"{cancellation.backend} is paused: {pause}"
+    yield from filter(None, obstacles)
     if progress.failed_looks and progress.note:
         yield f"{progress.note} ({progress.failed_looks} in a row)"
     elif progress.note:
         yield progress.note
     for job_id, names in held(cancellation):
-        whose = f" of job {job_id}" if job_id != cancellation.job_id else ""
+        child = job_id if job_id != cancellation.job_id else ""
+        whose = f" of job {child}" if child else ""
         yield f"the force step{whose} is held: {'; '.join(SHUT[name] for name in names)}"
         if "remote_stopped" in names:
-            yield f"once it is gone: {_attest(cancellation)}"
+            yield f"once it is gone: {_attest(cancellation, child)}"
     yield from _wanted(cancellation)
     if progress.overdue:
         yield "it is overdue: warn_after has passed and the job is not confirmed stopped"
@@ -176,8 +176,9 @@ def _wanted(cancellation: Cancellation) -> Iterator[str]:
         yield f"once it is gone: {_attest(cancellation)}"
 
 
-def _attest(cancellation: Cancellation) -> str:
-    return f"canceller attest {cancellation.id} --by NAME --reason TEXT"
+def _attest(cancellation: Cancellation, child: str = "") -> str:
+    about = f" --child {child}" if child else ""
+    return f"canceller attest {cancellation.id}{about} --by NAME --reason TEXT"
 
 
 def held(cancellation: Cancellation) -> Iterator[tuple[str, list[str]]]:

@@ -2,8 +2,9 @@
 --
 -- KEYS[1]  the events stream
 -- ARGV[1]  for how many days a command id is remembered
--- ARGV[2…] one JSON object per command:
---   id (for a new cancellation) c(ommand id) h (digest of its content, 16 characters) b j v p fa l s w k as in the guard
+-- ARGV[2]  a JSON object, mark of a place -> the place in words
+-- ARGV[3…] one JSON object per command:
+--   id (for a new cancellation) c(ommand id) h (digest of its content, 16 characters) b j v p fa l s w k ad d as in the guard
 --   ga (give up after, ms) wa (warn after, ms) said, effective (insides of JSON objects for the events)
 --   sg sp sm (of a signed command: mark of its signature, producer, commands per minute or 0)
 -- Returns one "VERDICT ID" per command: accepted, joined, same (nothing happened), conflict (its id is another command's),
@@ -12,24 +13,26 @@
 -- Events: accepted, joined
 
 local STRICTNESS = {auto = 0, attested = 1, never = 2}
-local now, days = clock(), tonumber(ARGV[1])
+local now, days, places = clock(), tonumber(ARGV[1]), cjson.decode(ARGV[2])
 
 local noted = {}
 
-local function note_backend(name)
-  if not noted[name] then redis.call('SADD', key('backends'), name) end
+local function note_backend(name, place)
+  if noted[name] then return end
+  redis.call('SADD', key('backends'), name)
+  if place then redis.call('HSET', key('places'), place, places[place]) end
   noted[name] = true
 end
 
 local function open_cancellation(command)
   local guard = {
     f = FORMAT, b = command.b, j = command.j, v = command.v, p = command.p, fa = command.fa, g = now + command.ga,
-    l = command.l, s = command.s, x = '', r = 0, a = now, q = 0, m = now + math.min(command.ga, command.wa), o = '',
-    w = command.w, k = command.k,
+    l = command.l, s = command.s, sa = command.s ~= '' and now or nil, x = '', r = 0, a = now, q = 0, m = now + math.min(command.ga, command.wa), o = '',
+    w = command.w, k = command.k, ad = command.ad, d = command.d,
   }
   redis.call('SET', key('cold', command.id), quote(command.c) .. '\n1\n' .. fixed(command.b, command.j) .. ',' .. command.said)
-  note_backend(command.b)
-  redis.call('HSET', key('open', command.b), command.j, command.id)
+  note_backend(command.b, command.d)
+  redis.call('HSET', key('open', command.b), open_field(command), command.id)
   redis.call('ZADD', due_key(guard), now, command.id)
   emit(command.id, guard, 'accepted', command.effective, '', now)
   save(command.id, guard, '')
@@ -52,7 +55,8 @@ local function merge(guard, command)
   set('p', command.p, STRICTNESS[command.p] > STRICTNESS[guard.p])
   set('fa', command.fa, command.fa > guard.fa)
   set('g', now + command.ga, command.ga > guard.g - guard.a)
-  set('s', command.s, command.s ~= '' and guard.s == '')
+  set('s', command.s, command.s ~= '')
+  set('sa', now, command.s ~= '') -- a later word may hold where an earlier one was refuted
   return changed
 end
 
@@ -80,11 +84,11 @@ local function take(command)
   if command.sg and used_by(command.sg, now) then return 'replayed ' end
   if command.sg and not within(command.sp, command.sm, now) then return 'throttled ' end
   local verdict = 'accepted'
-  local id = redis.call('HGET', key('open', command.b), command.j)
+  local id = redis.call('HGET', key('open', command.b), open_field(command))
   local guard, progress
   if id then guard, progress = load(id) end
   if not guard and progress then return 'newer ' .. id end
-  if guard then
+  if guard and guard.o == '' then
     join(id, guard, progress, command)
     verdict = 'joined'
   else
@@ -97,5 +101,5 @@ local function take(command)
 end
 
 local verdicts = {}
-for index = 2, #ARGV do verdicts[#verdicts + 1] = take(cjson.decode(ARGV[index])) end
+for index = 3, #ARGV do verdicts[#verdicts + 1] = take(cjson.decode(ARGV[index])) end
 return verdicts

@@ -69,7 +69,8 @@ local function finish(id, guard, cold, events, progress, keep)
   last[2] = last[2] .. ',"finished_at":"' .. iso(now) .. '"'
   guard.z = emit_all(id, guard, cold, events)
   save(id, guard, progress, keep)
-  if redis.call('HGET', key('open', guard.b), guard.j) == id then later('HDEL', key('open', guard.b), guard.j) end
+  local open, job = key('open', guard.b), open_field(guard)
+  if redis.call('HGET', open, job) == id then later('HDEL', open, job) end
   redis.call('EXPIRE', key('cold', id), keep)
 end
 

@@ -6,7 +6,7 @@
 --   :hot:ID            "guard JSON \n progress" of a cancellation; scripts own the guard, passes own the progress
 --   :cold:ID           "command ids \n their number \n fixed fields", JSON fragments for its events
 --   :backends          set of the names of all backends that ever had one
---   :open:BACKEND      hash, job id -> id of its open cancellation
+--   :open:BACKEND      hash, job id, and its address behind "\31" if it has one -> id of its open cancellation
 --   :due:BACKEND:LP    zset, id -> due time (ms); L = i(nteractive) or b(atch), P = f(irst pass) or p(oll)
 --   :park:BACKEND:L    zset, id -> time of the next thing that matters, while the backend is paused
 --   :lease:BACKEND:L   zset, id -> end of its lease (ms); L also r and x, which hold no permit: polls that ride along,
@@ -19,13 +19,16 @@
 --   :beat:WORKER       string with a TTL: this worker lives
 --   :signed:HOUR:SHARD hash, mark of a signature -> what used it; no token lives longer than an hour
 --   :minute:MINUTE     hash, producer -> its commands in that minute
+--   :places            hash, mark of a place -> the place in words: what is called where
+--   :at                hash, backend -> mark of its place, as the workers' backends file has it now
 --   :server            hash, run_id of the Redis server and since when we know it
 --
 -- The guard: f(ormat) b(ackend) j(ob id) v(erb) p(olicy of force) fa (force after, s) g(ive up at, ms) l(ane)
---   s(topped, by whom) x (aborted, by whom) r(evision) a(ccepted at, ms) q (sequence) n (after the first pass: POLL, or ALONE)
+--   s(topped, by whom) sa (when that was said, ms) sc (the same of children: job id -> {by whom, ms}) x (aborted, by whom) r(evision) a(ccepted at, ms) q (sequence) n (after the first pass: POLL, or ALONE)
 --   i (with an open intent: 1, or when a claim noted it for a first cancel, ms)
 --   m (when something matters without a call, ms) o(utcome) e(nded at, ms) z (its last event's id)
---   w (traceparent) k (params)
+--   w (traceparent) k (params) ad (address: what beside the id addresses the job, if anything does)
+--   d (mark of the backend's place when this was accepted)
 
 local base = string.match(KEYS[1], '^({.-})')
 local FORMAT = 1
@@ -117,6 +120,11 @@ end
 local function save(id, guard, progress, keep)
   local value = cjson.encode(guard) .. '\n' .. progress
   if keep then redis.call('SET', key('hot', id), value, 'EX', keep) else redis.call('SET', key('hot', id), value) end
+end
+
+-- Name a job in the hash of what is open; `one` is a guard, or a command with the same fields.
+local function open_field(one)
+  return one.ad and one.j .. '\31' .. one.ad or one.j
 end
 
 local function due_key(guard)

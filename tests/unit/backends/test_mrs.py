@@ -38,6 +38,23 @@ def test_a_commands_cluster_goes_before_the_configured_one() -> None:
     assert requests[0].path == ("v2", "37ca", "clusters", "C2", "job-executions", "2de7")
 
 
+@pytest.mark.parametrize(
+    ("mrs", "params", "address"),
+    [
+        pytest.param(V2, {"cluster_id": "C2"}, "C2", id="v2-another-cluster"),
+        pytest.param(V2, {"cluster_id": "C1"}, "", id="v2-the-backends-own-cluster"),
+        pytest.param(V2, {"cluster_id": ""}, "", id="v2-empty"),
+        pytest.param(V2, {}, "", id="v2-none"),
+        pytest.param(Mrs("37ca", "v2"), {"cluster_id": "C1"}, "C1", id="v2-without-a-cluster-of-its-own"),
+        pytest.param(V11, {"cluster_id": "C2"}, "", id="v1.1-serves-lists-only"),
+    ],
+)
+def test_a_cluster_is_part_of_the_address_where_it_is_not_the_backends_own(
+    mrs: Mrs, params: dict[str, str], address: str
+) -> None:
+    assert mrs.address(Job("2de7", params)) == address
+
+
 # looks
 
 

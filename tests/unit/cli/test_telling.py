@@ -28,6 +28,7 @@ def event(name: str, **data: Any) -> Event:
             event("force_held", gate={"remote_stopped": {"met": False, "evidence": "nobody"}, "earliest_at": "t"}),
             "remote_stopped: nobody",
         ),
+        (event("attested", action={"name": "attest", "by": "ann", "reason": "dead"}), "by ann; dead"),
         (event("overdue", raw_state="RUNNING"), "not confirmed stopped, last seen RUNNING"),
         (event("finished", outcome="cancelled", evidence="reported", detail=""), "cancelled; reported"),
         (event("paused", until="t", failures=10), "no calls until t after 10 failures in a row"),
@@ -38,6 +39,12 @@ def event(name: str, **data: Any) -> Event:
 )
 def test_each_event_has_its_gist(seen: Event, text: str) -> None:
     assert gist(seen) == text
+
+
+def test_a_word_about_a_child_says_so() -> None:
+    seen = event("attested", action={"name": "attest", "by": "ann", "reason": "dead"}, child="7")
+
+    assert gist(seen) == "by ann; dead; job 7 alone"
 
 
 def test_an_end_says_whether_the_job_may_run_again() -> None:

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from worker.async_client import Result
-from worker.cancellation import Cancellation, Intent, Orders, Progress, Sent
+from worker.cancellation import WHOLE, Cancellation, Intent, Orders, Progress, Sent, Word
 from worker.cli.words import held, span, words
 from worker.escalation import FORCE_DUE
 from worker.model import Action, AnswerKind, Force, JobState, Outcome, Verb
@@ -32,8 +32,8 @@ def snapshot(progress: Progress, orders: Orders = ORDERS, outcome: Outcome | Non
     return Snapshot(record, ("k-1",), command, NOW + timedelta(seconds=45))
 
 
-def told(seen: Snapshot, label: str, result: Result | None = None, pause: str = "") -> str:
-    return "\n".join(text for name, text in words(seen, NOW, result, pause) if name == label)
+def told(seen: Snapshot, label: str, result: Result | None = None, obstacle: str = "") -> str:
+    return "\n".join(text for name, text in words(seen, NOW, result, ("", obstacle)) if name == label)
 
 
 def test_says_who_asked_for_what_and_why() -> None:
@@ -110,7 +110,7 @@ def test_says_that_a_force_step_is_forbidden_before_it_is_due() -> None:
 @pytest.mark.parametrize(
     ("progress", "orders"),
     [
-        (AHEAD, replace(ORDERS, remote_stopped="ops: seen dead")),
+        (AHEAD, replace(ORDERS, words={WHOLE: Word("ops: seen dead", T)})),
         (replace(AHEAD, probed_gone=True), ORDERS),
         (AHEAD, replace(ORDERS, force=Force.AUTO)),
         (WAITING, ORDERS),
@@ -122,9 +122,18 @@ def test_a_force_step_that_wants_nothing_is_not_in_the_way(progress: Progress, o
 
 
 def test_a_gate_that_an_attestation_opened_is_not_in_the_way() -> None:
-    orders = replace(ORDERS, remote_stopped="ops: seen dead")
+    orders = replace(ORDERS, words={WHOLE: Word("ops: seen dead", T)})
 
     assert "held" not in told(snapshot(replace(WAITING, held=("300100+remote_stopped",)), orders), "in the way")
+
+
+def test_a_word_about_one_child_leaves_the_gate_of_another_in_the_way() -> None:
+    orders = replace(ORDERS, words={"22": Word("ops: seen dead", T)})
+    seen = snapshot(replace(WAITING, held=("22+remote_stopped", "23+remote_stopped")), orders)
+
+    assert "the remote process of job 22 is gone: the word of ops: seen dead" in told(seen, "asked")
+    assert "canceller attest c1 --child 23 --by NAME --reason TEXT" in told(seen, "in the way")
+    assert "job 22" not in told(seen, "in the way")
 
 
 def test_a_gate_that_was_passed_is_not_in_the_way() -> None:
@@ -142,17 +151,17 @@ def test_a_job_id_may_hold_a_plus() -> None:
 
 
 @pytest.mark.parametrize(
-    ("progress", "pause", "sentence"),
+    ("progress", "obstacle", "sentence"),
     [
         (replace(WAITING, overdue=True), "", "it is overdue"),
-        (WAITING, "no calls until 10:40", "ess is paused: no calls until 10:40"),
+        (WAITING, "ess is paused: no calls until 10:40", "ess is paused: no calls until 10:40"),
         (replace(WAITING, failed_looks=3, note="the last look failed: x"), "", "the last look failed: x (3 in a row)"),
         (WAITING, "", "without an end by 2026-11-23 10:00:00 UTC it is given up"),
     ],
     ids=["overdue", "paused", "failing", "give up"],
 )
-def test_says_what_stands_in_the_way(progress: Progress, pause: str, sentence: str) -> None:
-    assert sentence in told(snapshot(progress), "in the way", pause=pause)
+def test_says_what_stands_in_the_way(progress: Progress, obstacle: str, sentence: str) -> None:
+    assert sentence in told(snapshot(progress), "in the way", obstacle=obstacle)
 
 
 def test_an_end_is_told_with_what_stands_behind_it() -> None:

@@ -114,6 +114,7 @@ def test_the_end_tells_when_each_call_was_first_made(build: Any) -> None:
 
 def test_the_end_tells_who_gave_their_word(build: Any) -> None:
     assert finished(build, remote_stopped="ann")["attested_by"] == "ann"
+    assert finished(build, words={"2": Word("bob", build.now)})["attested_by"] == "bob"
     assert finished(build)["attested_by"] is None
 
 

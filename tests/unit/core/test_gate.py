@@ -1,15 +1,16 @@
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from worker.cancellation import WHOLE, Sight
+from worker.cancellation import WHOLE, Sight, Word
 from worker.evidence.effect import forced
 from worker.gate import candidates, force_after, gate, refused_wait, waited
 from worker.model import Force, Observation
 
+BOB = Word("bob", datetime(2026, 11, 22, 10, tzinfo=UTC))
 NAMES = ("in_cancelling", "time_over", "asynchronous", "backend_allows", "policy_allows", "remote_stopped")
 
 
@@ -146,6 +147,8 @@ def test_a_wait_that_is_over_is_nought(build: Any) -> None:
             "remote_stopped", {}, {"probes": True}, {"probed": True}, True, "the remote probe says", id="a-probe"
         ),
         pytest.param("remote_stopped", {}, {}, {"void": True}, False, "does not hold", id="a-word-that-was-refuted"),
+        pytest.param("remote_stopped", {}, {}, {"words": {"1": BOB}}, True, "attested by bob", id="a-word-of-its-own"),
+        pytest.param("remote_stopped", {}, {}, {"words": {"2": BOB}}, False, "nobody has", id="a-word-about-another"),
         pytest.param("remote_stopped", {}, {"force": Force.AUTO}, {}, None, "not asked for", id="auto-asks-for-none"),
         pytest.param(
             "remote_stopped",

@@ -24,7 +24,11 @@ def intake(build: Any) -> Intake:
     """A backend that takes everything, one that requires who and why, and one that takes digits and a cluster id."""
 
     def adapter(params: frozenset[str] = frozenset(), problem: str = "") -> Any:
-        return SimpleNamespace(params=params, problem=lambda job: "" if job.id.isdecimal() else problem)
+        return SimpleNamespace(
+            params=params,
+            problem=lambda job: "" if job.id.isdecimal() else problem,
+            address=lambda job: job.params.get("cluster_id", ""),
+        )
 
     return Intake(
         {
@@ -122,6 +126,10 @@ def test_the_rest_is_handed_on(intake: Intake) -> None:
         "00-ab",
         "new",
     )
+
+
+def test_what_beside_the_id_addresses_a_job_is_the_adapters_word(intake: Intake) -> None:
+    assert accepted(intake, backend="mrs", params={"cluster_id": "c"}).address == "c"
 
 
 def test_a_token_goes_no_further(intake: Intake) -> None:

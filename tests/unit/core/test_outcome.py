@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from worker.cancellation import WHOLE, End
+from worker.cancellation import WHOLE, End, Word
 from worker.decision import Finish
 from worker.model import Action, Evidence, JobState, Outcome, Source, Verb
 from worker.outcome import BY_UNANSWERED, ended
@@ -244,6 +244,23 @@ def test_what_stands_behind_the_claim_that_it_stopped(
     end = finish(build, seen, **asked(build, **sent), **changes)
     assert end.evidence == evidence
     assert end.safe_to_rerun is (evidence != "unverified")
+
+
+@pytest.mark.parametrize(
+    ("about", "evidence"),
+    [
+        pytest.param(("2",), "unverified", id="one-child-alone"),
+        pytest.param(("2", "3"), "attested", id="each-child-by-itself"),
+        pytest.param(("",), "attested", id="the-family"),
+        pytest.param(("1",), "unverified", id="the-parent-alone"),
+    ],
+)
+def test_a_word_about_one_child_proves_nothing_of_another(build: Any, about: tuple[str, ...], evidence: str) -> None:
+    children = tuple(build.seen("cancelled", job_id=job_id) for job_id in "234")
+    sent = {"cancel": build.sent(), "force:2": build.sent(), "force:3": build.sent(), "force:4": build.sent("rejected")}
+    words = {job_id: Word("ann", build.now) for job_id in about}
+
+    assert finish(build, build.seen("cancelled", children=children), sent=sent, words=words).evidence == evidence
 
 
 def test_a_record_that_vanished_proves_nothing_where_the_operator_says_so(build: Any) -> None:

@@ -96,8 +96,26 @@ def test_the_orders_are_read_from_the_guard(build: Any) -> None:
     orders = cancellation.orders
     assert (orders.verb, orders.force, orders.lane) == (Verb.DELETE, Force.ATTESTED, Lane.BATCH)
     assert (orders.force_after, orders.give_up_at) == (1800.5, build.at(86400))
-    assert (orders.words, orders.aborted, orders.revision) == ({WHOLE: Word("ann", build.now)}, "", 3)
+    assert (orders.aborted, orders.revision) == ("", 3)
     assert (cancellation.backend, cancellation.job_id, cancellation.accepted_at) == ("ess", "300100", build.now)
+
+
+def test_a_word_has_its_time() -> None:
+    assert record(sa=1795341660000).cancellation.orders.words == {WHOLE: Word("ann", moment(1795341660000))}
+
+
+def test_a_word_of_an_older_version_was_given_with_the_command(build: Any) -> None:
+    assert record().cancellation.orders.words == {WHOLE: Word("ann", build.now)}
+
+
+def test_a_childs_word_is_kept_beside_the_familys() -> None:
+    words = {"300101": ["bob", 1795341660001]}
+    assert record(sc=words).cancellation.orders.words["300101"] == Word("bob", moment(1795341660001))
+    assert list(record(sc=words, s="").cancellation.orders.words) == ["300101"]
+
+
+def test_a_record_without_a_place_is_of_no_place() -> None:
+    assert (record().cancellation.place, record(d="0123456789ab").cancellation.place) == ("", "0123456789ab")
 
 
 def test_an_open_record_has_no_end() -> None:

@@ -272,7 +272,7 @@ class Walk:
         if world.maybe("abort", 0.05):
             changes["aborted"] = "ann"
         if world.maybe("attest", 0.2):
-            changes["words"] = {WHOLE: Word("ann", T + timedelta(seconds=self.now))}
+            changes["words"] = {WHOLE: Word("ann", self._time())}
         if world.maybe("join", 0.2):
             until = T + timedelta(seconds=self.now + chance.choice((0.0, 100.0)))
             changes |= {

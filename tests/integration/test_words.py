@@ -1,0 +1,133 @@
+"""Words that a remote process has stopped: whose, about which job, and when; each a fact of its own."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pytest
+from integration.stored import FINISHED, LATER, claim_one, command, commit, names
+from redis.asyncio import Redis
+
+from worker.cancellation import WHOLE, Orders
+from worker.errors import UnknownCancellation
+from worker.records import milliseconds, moment
+from worker.store import Store
+
+
+async def opened(store: Store, **fields: object) -> str:
+    return (await store.accept(command(**fields))).cancellation_id  # type: ignore[arg-type]
+
+
+async def orders(store: Store, cancellation_id: str) -> Orders:
+    return (await store.get(cancellation_id)).record.cancellation.orders
+
+
+async def later(redis: Redis, than: datetime) -> None:
+    """Wait until Redis's clock is past a moment: it counts words in milliseconds."""
+    while True:
+        seconds, micros = await redis.time()  # type: ignore[misc]  # redis-py's own types
+        if moment(seconds * 1000 + micros // 1000) > than:
+            return
+
+
+async def test_a_word_in_the_command_is_given_when_it_is_accepted(store: Store) -> None:
+    found = await opened(store, remote_stopped=True, requested_by="ann")
+    cancellation = (await store.get(found)).record.cancellation
+
+    word = cancellation.orders.words[WHOLE]
+    assert ("ann (command c-1)", cancellation.accepted_at) == (word.by, word.at)
+
+
+async def test_a_join_renews_the_word_and_its_giver(store: Store, redis: Redis) -> None:
+    found = await opened(store, remote_stopped=True, requested_by="ann")
+    first = (await orders(store, found)).words[WHOLE]
+    await later(redis, first.at)
+    await store.accept(command(command_id="c-2", remote_stopped=True, requested_by="bob"))
+    word = (await orders(store, found)).words[WHOLE]
+
+    assert ("bob (command c-2)", True) == (word.by, word.at > first.at)
+
+
+async def test_a_join_without_a_word_leaves_the_one_that_was_given(store: Store) -> None:
+    found = await opened(store, remote_stopped=True, requested_by="ann")
+    first = await orders(store, found)
+    await store.accept(command(command_id="c-2"))
+
+    assert first == await orders(store, found)
+
+
+async def test_an_attestation_renews_the_word(store: Store, redis: Redis) -> None:
+    found = await opened(store)
+    await store.attest(found, "ann", "it is gone")
+    first = (await orders(store, found)).words[WHOLE]
+    await later(redis, first.at)
+    await store.attest(found, "ann", "it is gone")
+
+    assert (await orders(store, found)).words[WHOLE].at > first.at
+    assert 2 == (await orders(store, found)).revision
+
+
+async def test_a_word_about_a_child_is_kept_beside_the_familys(store: Store) -> None:
+    found = await opened(store, remote_stopped=True, requested_by="ann")
+    for child in ("21", "22", "21"):
+        await store.attest(found, "bob", f"{child} is gone", child)
+
+    words = (await orders(store, found)).words
+    assert {"": "ann (command c-1)", "21": "bob: 21 is gone", "22": "bob: 22 is gone"} == {
+        child: word.by for child, word in words.items()
+    }
+
+
+@pytest.mark.parametrize("child", ["", "300101", 'a"b/\\ü'])
+async def test_an_attestation_is_an_event_with_who_and_why(store: Store, child: str) -> None:
+    found = await opened(store, reason="budget")
+    await store.attest(found, 'ann "a"', "gone / Übung\n", child)
+    (_, accepted), (_, event) = await store.events("0-0")
+
+    assert {"name": "attest", "by": 'ann "a"', "reason": "gone / Übung\n"} == event.data["action"]
+    assert (child or None) == event.data.get("child")
+    assert ("attested", "2", "budget") == (event.name, event.sequence, event.data["reason"])
+    assert accepted.data.keys() - {"effective"} == event.data.keys() - {"action", "child"}
+    assert milliseconds(datetime.fromisoformat(event.time)) == milliseconds(
+        (await orders(store, found)).words[child or WHOLE].at
+    )
+
+
+async def test_the_events_of_a_pass_follow_an_attestation_that_came_in_between(store: Store) -> None:
+    found = await opened(store)
+    one = await claim_one(store)
+    await store.attest(found, "ann", "it is gone")
+    assert 0 == await store.commit(commit(one, "finish", facts=FINISHED))
+    await store.commit(commit(await claim_one(store), "finish", facts=FINISHED))
+
+    assert ["accepted", "attested", "finished"] == await names(store)
+    assert ["1", "2", "3"] == [event.sequence for _, event in await store.events("0-0")]
+
+
+async def test_a_message_that_comes_again_renews_nothing(store: Store, redis: Redis) -> None:
+    found = await opened(store)
+    assert "ess" == await store.attest(found, "ann", "it is gone", message_id="m-1")
+    first = await orders(store, found)
+    await later(redis, first.words[WHOLE].at)
+    assert "ess" == await store.attest(found, "ann", "it is gone", message_id="m-1")
+
+    assert first == await orders(store, found)
+    assert ["accepted", "attested"] == await names(store)
+
+
+async def test_a_word_makes_the_next_pass_due_at_once(store: Store) -> None:
+    found = await opened(store)
+    await store.commit(commit(await claim_one(store), "wait", due=LATER, matters=LATER))
+    await store.attest(found, "ann", "it is gone", "21")
+
+    assert "21" in (await claim_one(store)).record.cancellation.orders.words
+
+
+async def test_a_word_on_what_has_ended_is_none(store: Store) -> None:
+    found = await opened(store)
+    await store.commit(commit(await claim_one(store), "finish", facts=FINISHED))
+
+    assert "" == await store.attest(found, "ann", "it is gone")
+    assert ["accepted", "finished"] == await names(store)
+    with pytest.raises(UnknownCancellation):
+        await store.attest("nobody", "ann", "it is gone")
