@@ -4,17 +4,24 @@ import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Final
+from urllib.parse import unquote
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationInfo
 
 from config.redis_target import port_of, split_url
 
 _SEGMENT: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}")
-_WRITTEN: Final = re.compile(r"(?:[A-Za-z0-9._~:/?\[\]@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*")
-"""A URL whose every character may stand in one, and whose percent signs all begin an escape (RFC 3986)."""
-NO_SEGMENTS: Final = frozenset({"", ".", ".."})
+_HOST: Final = re.compile(r"[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?")
+_IPV4: Final = re.compile(r"[0-9]+(?:\.[0-9]+){3}")
+_NO_HOST: Final = "must name a host, or an address (an IPv6 address in brackets)"
+_PATH_AND_QUERY: Final = re.compile(r"(?:[A-Za-z0-9._~:/?@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*")
+"""What may follow the host (RFC 3986, 3.3 and 3.4)."""
+_BROKEN_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_DOTS: Final = frozenset({".", ".."})
+_JOB_ID: Final = "{job_id}"
 # These answer for the network or the right to ask, and prove nothing about a process.
 _NO_PROOF: Final = frozenset({401, 403, 407, 408, 425, 429})
 
@@ -50,8 +57,24 @@ def _web_url(value: str) -> str:
         raise ValueError("must be http:// or https://, a host, and an optional port and prefix")
     if "@" in parts.netloc:
         raise ValueError("must hold no user or password: a URL ends up in logs; use auth for them")
+    _check_host(parts.hostname, bracketed="[" in parts.netloc)
     port_of(parts)
     return value
+
+
+def _check_host(host: str, *, bracketed: bool) -> None:
+    """Check that a client can call a host; a name with other letters than ASCII is the client's to encode."""
+    if not bracketed and not host.isascii():
+        return
+    try:
+        if bracketed or _IPV4.fullmatch(host):
+            ip_address(host)
+            return
+        host.encode("ascii").decode("idna")
+    except ValueError:
+        raise ValueError(_NO_HOST) from None
+    if not _HOST.fullmatch(host):
+        raise ValueError(_NO_HOST)
 
 
 def _base_url(value: str) -> str:
@@ -61,19 +84,45 @@ def _base_url(value: str) -> str:
 
 
 def _probe_url(value: str) -> str:
-    if value.count("{job_id}") != 1 or re.search(r"[{}]", value.replace("{job_id}", "")):
+    """Check a URL that is sent as it is written, but for the job's id."""
+    if value.count(_JOB_ID) != 1 or re.search(r"[{}]", value.replace(_JOB_ID, "")):
         raise ValueError("must contain {job_id} once, and no other braces: the job's id goes there")
     if "#" in value:
         raise ValueError("must hold no fragment: it is never sent")
-    authority, slash, rest = _web_url(value).partition("://")[2].partition("/")
+    authority, rest = _split_after_host(value)
     if "{" in authority:
         raise ValueError("must have {job_id} in its path or query: hosts come from configuration alone")
-    path = rest.partition("?")[0]
-    if not NO_SEGMENTS.isdisjoint(path.removesuffix("/").split("/")) and slash:
-        raise ValueError("must have no empty, '.' or '..' part in its path: servers read such a path in different ways")
-    if not _WRITTEN.fullmatch(value.replace("{job_id}", "")):
-        raise ValueError("must be written as it is sent: percent-encode each character that no URL may hold")
+    if not authority.isascii():
+        raise ValueError("must be written as it is sent: write a host with other letters in its xn-- form")
+    _check_written(rest.replace(_JOB_ID, ""))
+    _web_url(value)
+    path, mark, query = rest.partition("?")
+    if not path:
+        raise ValueError("must have a path: put a slash before the question mark")
+    if mark and not query:
+        raise ValueError("has an empty query: remove the question mark")
+    _check_path(path)
     return value
+
+
+def _split_after_host(url: str) -> tuple[str, str]:
+    after_scheme = url.partition("://")[2]
+    authority = re.split("[/?]", after_scheme, maxsplit=1)[0]
+    return authority, after_scheme.removeprefix(authority)
+
+
+def _check_written(rest: str) -> None:
+    if _BROKEN_ESCAPE.search(rest):
+        raise ValueError("has a % that begins no escape: write a percent sign itself as %25")
+    if not _PATH_AND_QUERY.fullmatch(rest):
+        raise ValueError("holds a character that no URL may hold: percent-encode it, such as a space as %20")
+
+
+def _check_path(path: str) -> None:
+    """Check a path's segments; the last one may be empty."""
+    *inner, last = path.removeprefix("/").split("/")
+    if "" in inner or not _DOTS.isdisjoint(unquote(segment) for segment in (*inner, last)):
+        raise ValueError("must have no empty, '.' or '..' part in its path, which servers read differently: remove it")
 
 
 def _segment(value: str) -> str:
@@ -136,7 +185,7 @@ WebUrl = Annotated[str, AfterValidator(_web_url)]
 """`http(s)://host...` without user or password."""
 
 ProbeUrl = Annotated[str, AfterValidator(_probe_url)]
-"""A web URL with `{job_id}` once in its path or query."""
+"""A web URL, encoded as it is to be sent, with `{job_id}` once in its path or query."""
 
 Segment = Annotated[str, AfterValidator(_segment)]
 """One path segment, as OpenStack's ids are."""

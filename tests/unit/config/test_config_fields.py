@@ -28,6 +28,11 @@ def problems(text: str) -> tuple[str, ...]:
         pytest.param("https://h?x=hunter2", id="query"),
         pytest.param("https://h/#hunter2", id="fragment"),
         pytest.param("https://h /x", id="space"),
+        pytest.param("https://h%20x", id="escape-in-the-host"),
+        pytest.param("https://h..x", id="empty-label"),
+        pytest.param("https://256.1.1.1", id="no-address"),
+        pytest.param("https://[v1.x]", id="no-address-in-brackets"),
+        pytest.param("https://xn--a", id="no-encoded-name"),
     ],
 )
 def test_a_base_url_is_scheme_host_port_and_prefix(url: str) -> None:
@@ -38,7 +43,12 @@ def test_a_base_url_is_scheme_host_port_and_prefix(url: str) -> None:
 
 @pytest.mark.parametrize(
     ("url", "expected"),
-    [("https://h:8443/a/b/", "https://h:8443/a/b"), ("http://[::1]:1", "http://[::1]:1"), ("https://h/", "https://h")],
+    [
+        ("https://münchen.de/", "https://münchen.de"),
+        ("https://h:8443/a/b/", "https://h:8443/a/b"),
+        ("http://[::1]:1", "http://[::1]:1"),
+        ("https://h/", "https://h"),
+    ],
 )
 def test_a_base_url_keeps_its_prefix_and_no_last_slash(url: str, expected: str) -> None:
     assert one(ESS.replace("https://h", url)).base_url == expected
@@ -59,6 +69,21 @@ def test_a_base_url_keeps_its_prefix_and_no_last_slash(url: str, expected: str) 
         pytest.param('url = "https://a/my agent/{job_id}", gone_when = "404"', "url", id="a-space"),
         pytest.param('url = "https://a/50%/{job_id}", gone_when = "404"', "url", id="a-broken-escape"),
         pytest.param('url = "https://a/jöb/{job_id}", gone_when = "404"', "url", id="an-unencoded-letter"),
+        pytest.param('url = "https://a/x/{job_id}//", gone_when = "404"', "url", id="A7-empty-last-part"),
+        pytest.param('url = "https://a//?id={job_id}", gone_when = "404"', "url", id="A7-empty-parts-alone"),
+        pytest.param('url = "https://a/{job_id}/..", gone_when = "404"', "url", id="A7-dots-at-the-end"),
+        pytest.param('url = "https://a/x/%2e%2E/{job_id}", gone_when = "404"', "url", id="encoded-dots"),
+        pytest.param('url = "https://a/x/.%2e/{job_id}", gone_when = "404"', "url", id="half-encoded-dots"),
+        pytest.param('url = "https://a/[x]/{job_id}", gone_when = "404"', "url", id="brackets-in-the-path"),
+        pytest.param('url = "https://a/{job_id}?x=[1]", gone_when = "404"', "url", id="brackets-in-the-query"),
+        pytest.param('url = "https://a/{job_id}?", gone_when = "404"', "url", id="empty-query"),
+        pytest.param('url = "https://a/{job_id}\\u0007", gone_when = "404"', "url", id="a-control-character"),
+        pytest.param('url = "https://a%20b/{job_id}", gone_when = "404"', "url", id="an-escape-in-the-host"),
+        pytest.param('url = "https://a..b/{job_id}", gone_when = "404"', "url", id="an-empty-label"),
+        pytest.param(f'url = "https://{"a" * 64}/{{job_id}}", gone_when = "404"', "url", id="a-long-label"),
+        pytest.param('url = "https://256.1.1.1/{job_id}", gone_when = "404"', "url", id="no-address"),
+        pytest.param('url = "https://[v1.x]/{job_id}", gone_when = "404"', "url", id="no-address-in-brackets"),
+        pytest.param('url = "https://xn--a/{job_id}", gone_when = "404"', "url", id="no-encoded-name"),
         pytest.param('url = "https://a/{job_id}", gone_when = "gone"', "gone_when", id="no-status"),
         pytest.param('url = "https://a/{job_id}", gone_when = "404,503"', "gone_when", id="server-error"),
         pytest.param('url = "https://a/{job_id}", gone_when = "401"', "gone_when", id="no-right-is-no-proof"),
@@ -68,6 +93,46 @@ def test_a_base_url_keeps_its_prefix_and_no_last_slash(url: str, expected: str) 
 def test_a_probe_must_be_able_to_prove_something(keys: str, field: str) -> None:
     (problem,) = problems(f"[backends.x]\n{ESS}remote_probe = {{ {keys} }}")
     assert problem.startswith(f"b.toml: [backends.x] remote_probe.{field}: ")
+
+
+@pytest.mark.parametrize(
+    ("url", "way_out"),
+    [
+        pytest.param("https://a?id={job_id}", "must have a path", id="no-path"),
+        pytest.param("https://a/my agent/{job_id}", "a space as %20", id="space"),
+        pytest.param("https://a/50%/{job_id}", "a percent sign itself as %25", id="broken-escape"),
+        pytest.param("https://a/x%{job_id}", "a percent sign itself as %25", id="broken-escape-before-the-id"),
+        pytest.param("https://münchen.de/{job_id}", "xn--", id="host-in-other-letters"),
+        pytest.param("https://a/x/{job_id}?", "remove the question mark", id="empty-query"),
+        pytest.param("https://a/x/%2e%2e/{job_id}", "remove it", id="encoded-dots"),
+        pytest.param("a/{job_id}", "must be http:// or https://", id="no-scheme"),
+        pytest.param("https://{job_id}/x", "hosts come from configuration alone", id="id-as-host"),
+    ],
+)
+def test_a_mistake_in_a_probes_url_names_the_way_out(url: str, way_out: str) -> None:
+    (problem,) = problems(f'[backends.x]\n{ESS}remote_probe = {{ url = "{url}", gone_when = "404" }}')
+    assert way_out in problem
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        pytest.param("https://a/?id={job_id}", id="root-with-a-query"),
+        pytest.param("https://a/{job_id}", id="at-the-root"),
+        pytest.param("https://a/x/{job_id}/", id="slash-at-the-end"),
+        pytest.param("https://a/{job_id}/?x=1", id="slash-before-the-query"),
+        pytest.param("https://a/my%20agent/%2f/pre-{job_id}.pid", id="escapes"),
+        pytest.param("https://a/x?q=a+b/..//?'&id={job_id}", id="dots-and-slashes-in-the-query"),
+        pytest.param("https://a/it's!$&()*+,;=:@~/...;/{job_id}", id="every-character-of-a-path"),
+        pytest.param("http://[::1]:8080/{job_id}", id="ipv6"),
+        pytest.param("http://xn--mnchen-3ya.de./{job_id}", id="encoded-name"),
+        pytest.param("HTTP://my_agent.A:1/{job_id}", id="capitals"),
+    ],
+)
+def test_a_probes_url_is_kept_as_it_is_written(url: str) -> None:
+    probe = one(f'{ESS}remote_probe = {{ url = "{url}", gone_when = "404" }}').remote_probe
+    assert probe is not None
+    assert probe.url == url
 
 
 @pytest.mark.parametrize("statuses", ['"404,410"', "[404, 410]", '["404", 410, 404]'])
