@@ -80,8 +80,8 @@ class Backend(Table):
     require: frozenset[Requirement] = frozenset()
     gone_means_stopped: StrictBool | None = None
     """None: what the kind's own delete guarantees."""
-    believe_after: Duration = 120.0
-    appears_within: Duration = 0.0
+    believe_after: Annotated[Duration, AfterValidator(_not_for_ever)] = 120.0
+    appears_within: Annotated[Duration, AfterValidator(_not_for_ever)] = 0.0
     ca_file: AuthoritiesFile | None = None
     client_cert: ReadableFile | None = None
     client_key: Annotated[ReadableFile | None, Field(validate_default=True)] = None

@@ -102,6 +102,8 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         look_many = false
         require = ["reason", "requested_by"]
         gone_means_stopped = false
+        believe_after = "90s"
+        appears_within = 30
         ca_file = "ca.pem"
         client_cert = "c.pem"
         client_key = "k.pem"
@@ -115,6 +117,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
     assert (backend.timeout, backend.max_in_flight, backend.rate, backend.max_reply) == (5, 8, 20, 512_000)
     assert sorted(backend.require) == ["reason", "requested_by"]
     assert (backend.look_many, backend.gone_means_stopped) == (False, False)
+    assert (backend.believe_after, backend.appears_within) == (90, 30)
     assert backend.ca_file == tmp_path / "ca.pem"
     assert (backend.client_cert, backend.client_key) == (tmp_path / "c.pem", tmp_path / "k.pem")
     assert backend.remote_probe == RemoteProbe(url="https://agent/alive/{job_id}", gone_when=(404, 410))
@@ -139,10 +142,16 @@ def test_tls_files_that_are_of_no_use_are_mistakes_of_the_file(tmp_path: Path, k
         one(ESS + keys, tmp_path)
 
 
-def test_what_is_given_up_after_years_is_a_mistake() -> None:
-    assert one(ESS + 'give_up_after = "366d"').give_up_after == 366 * 86400
-    (problem,) = problems("[backends.a]\n" + ESS + 'give_up_after = "36500d"')
-    assert "give_up_after: must be 366 days at most" in problem
+@pytest.mark.parametrize("key", ["give_up_after", "believe_after", "appears_within"])
+def test_a_wait_of_years_is_a_mistake(key: str) -> None:
+    assert getattr(one(f'{ESS}{key} = "366d"'), key) == 366 * 86400
+    (problem,) = problems(f'[backends.a]\n{ESS}{key} = "36500d"')
+    assert f"{key}: must be 366 days at most" in problem
+
+
+@pytest.mark.parametrize("key", ["believe_after", "appears_within"])
+def test_a_wait_before_something_is_believed_may_be_none(key: str) -> None:
+    assert getattr(one(f"{ESS}{key} = 0"), key) == 0
 
 
 def test_each_kind_has_its_own_keys() -> None:
@@ -168,6 +177,11 @@ def test_each_kind_has_its_own_keys() -> None:
         pytest.param(ESS + "timeout = 0", "timeout", "more than 0", id="timeout"),
         pytest.param(ESS + 'force_after = "-1s"', "force_after", "not a duration", id="force-after"),
         pytest.param(ESS + "give_up_after = 0", "give_up_after", "more than 0", id="give-up-after"),
+        pytest.param(ESS + 'believe_after = "soon"', "believe_after", "not a duration", id="believe-after"),
+        pytest.param(ESS + "believe_after = true", "believe_after", "not a duration", id="believe-after-bool"),
+        pytest.param(ESS + "believes_after = 1", "believes_after", "did you mean believe_after?", id="misspelt"),
+        pytest.param(ESS + 'appears_within = "-1s"', "appears_within", "not a duration", id="appears-within"),
+        pytest.param(ESS + "appears_within = inf", "appears_within", "not a duration", id="appears-within-inf"),
         pytest.param(ESS + "max_in_flight = 0", "max_in_flight", "1 or more", id="max-in-flight"),
         pytest.param(ESS + "max_in_flight = true", "max_in_flight", "whole number", id="bool-is-no-number"),
         pytest.param(ESS + "rate = 0", "rate", "more than 0", id="rate"),
