@@ -130,19 +130,20 @@ def http_of(config: BackendConfig, base_url: str, credential: Credential | None,
     return Http(base_url, credential=credential, timeout=config.timeout, max_reply=config.max_reply, wire=wire)
 
 
-def probe_of(config: BackendConfig, transport: Transport) -> Probe | None:
+def probe_of(name: str, config: BackendConfig, transport: Transport) -> Probe | None:
     """Return a backend's second source, None where there is none."""
     remote = config.remote_probe
     if remote is None:
         return None
     scheme, _, rest = remote.url.partition("://")
     host, slash, target = rest.partition("/")
-    return Probe(http_of(config, f"{scheme}://{host}", None, transport), slash + target, remote.gone_when)
+    http = http_of(config, f"{scheme}://{host}", None, transport)
+    return Probe(name, http, slash + target, remote.gone_when)
 
 
 def backend_of(name: str, config: BackendConfig, transport: Transport = "aiohttp", clock_speed: float = 1.0) -> Backend:
     """Return a backend that is ready to be worked on; call it in the loop that will work on it."""
-    adapter, probe = adapter_of(config), probe_of(config, transport)
+    adapter, probe = adapter_of(config), probe_of(name, config, transport)
     return Backend(
         name=name,
         adapter=adapter,

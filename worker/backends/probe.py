@@ -9,24 +9,33 @@ from urllib.parse import quote
 import structlog
 
 from worker.backends.http import Http
-from worker.errors import CallUnanswered
+from worker.errors import CancellerError, InvalidCommand
 
 log = structlog.get_logger(__name__)
 
 TOLD_EVERY = 60.0
 """Seconds from one warning of a source that can't tell to the next."""
+DOTS = frozenset({".", ".."})
+"""Segments that lead out of a path, and that no encoding protects (RFC 3986, 5.2.4)."""
 
 
 class Probe:
-    """Asks one second source.
+    """Asks the second source of the backend `name`.
 
     `http` makes the calls to its host, without a credential. `target` is what follows the host, encoded, with
     `{job_id}` in its path or query; `gone_when` holds the statuses that say that a process is gone.
     """
 
     def __init__(
-        self, http: Http, target: str, gone_when: Collection[int], *, monotonic: Callable[[], float] = time.monotonic
+        self,
+        name: str,
+        http: Http,
+        target: str,
+        gone_when: Collection[int],
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._name = name
         self._http = http
         self._target = target
         self._gone_when = gone_when
@@ -34,14 +43,20 @@ class Probe:
         self._told_at = -TOLD_EVERY
 
     async def status(self, job_id: str) -> int:
-        """Return the status that the source answers about a job; raises CallUnanswered if it gives none."""
-        return (await self._http.get(self._target.replace("{job_id}", quote(job_id, safe="")))).status
+        """Return the status that the source answers about a job.
+
+        Raises CallUnanswered if it gives none, InvalidCommand for an id that would ask about something else.
+        """
+        target = self._target.replace("{job_id}", quote(job_id, safe=""))
+        if not job_id or not DOTS.isdisjoint(target.partition("?")[0].split("/")):
+            raise InvalidCommand("the job's id leads out of the path of the probe's URL")
+        return (await self._http.get(target)).status
 
     async def ask(self, job_id: str) -> bool | None:
         """Say whether a job's process is gone; None where the source can't tell."""
         try:
             status = await self.status(job_id)
-        except CallUnanswered as error:
+        except CancellerError as error:
             self._tell(str(error))
             return None
         found = self.meaning(status)
@@ -63,4 +78,4 @@ class Probe:
         now = self._monotonic()
         if now - self._told_at >= TOLD_EVERY:
             self._told_at = now
-            log.warning("backend.probe_can_not_tell", error=why)
+            log.warning("backend.probe_can_not_tell", backend=self._name, error=why)

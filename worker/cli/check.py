@@ -126,7 +126,7 @@ async def _probe(name: str, config: BackendConfig, settings: Settings) -> Findin
     """Ask a backend's second source about a process that can't exist, and say what its answer means."""
     what = f"probe of backend {name}"
     try:
-        probe = probe_of(config, settings.transport)
+        probe = probe_of(name, config, settings.transport)
     except (OSError, ValueError) as error:
         return Finding("wrong", what, f"it can't be set up: {error}")
     assert probe is not None  # noqa: S101 - it is asked for only where there is one

@@ -29,7 +29,7 @@ class Agent:
 
 def probe(agent: Agent, target: str = "/alive/{job_id}", **options: object) -> Probe:
     http = Http("https://agent.example.com", wire=HttpxWire(httpx.MockTransport(agent)))
-    return Probe(http, target, (404, 410), **options)  # type: ignore[arg-type]
+    return Probe("ess", http, target, (404, 410), **options)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ async def test_only_a_success_or_a_named_status_says_anything(status: int | None
 async def test_the_url_is_used_as_it_is_written_with_the_id_encoded(url: str, job_id: str, asked: bytes) -> None:
     table = 'kind = "sahara"\nbase_url = "http://b"\nproject_id = "p"\nauth = { type = "none" }\n'
     text = f'[backends.b]\n{table}remote_probe = {{ url = "{url}", gone_when = "404" }}\n'
-    configured = probe_of(parse_backends(text)["b"], "aiohttp")
+    configured = probe_of("b", parse_backends(text)["b"], "aiohttp")
     assert configured is not None
     agent = Agent(404)
     configured._http._wire = HttpxWire(httpx.MockTransport(agent))
@@ -89,3 +89,37 @@ async def test_one_that_can_not_tell_is_told_once_a_minute() -> None:
             await source.ask("7")
 
     assert [line["event"] for line in logs] == ["backend.probe_can_not_tell"] * 2
+
+
+@pytest.mark.parametrize("status", [302, 503, None])
+async def test_the_warning_names_the_backend_and_why(status: int | None) -> None:
+    with capture_logs() as logs:
+        await probe(Agent(status)).ask("7")
+
+    (line,) = logs
+    assert (line["log_level"], line["backend"]) == ("warning", "ess")
+    assert str(status or "no connection") in line["error"]
+
+
+@pytest.mark.parametrize(
+    ("target", "job_id"),
+    [
+        pytest.param("/alive/{job_id}", "", id="the-list-of-all"),
+        pytest.param("/alive?id={job_id}", "", id="no-id-in-the-query"),
+        pytest.param("/alive/{job_id}", ".", id="dot"),
+        pytest.param("/alive/{job_id}", "..", id="dots"),
+        pytest.param("/alive/{job_id}/", "..", id="dots-before-a-slash"),
+        pytest.param("/{job_id}/alive?x=1", "..", id="dots-in-front"),
+        pytest.param("/alive/.{job_id}", ".", id="dots-in-part-ours"),
+    ],
+)
+async def test_an_id_that_leads_out_of_the_path_is_never_asked_about(target: str, job_id: str) -> None:
+    agent = Agent(404)
+
+    assert await probe(agent, target).ask(job_id) is None
+    assert agent.asked == []
+
+
+async def test_an_id_of_dots_in_a_query_leads_nowhere() -> None:
+    agent = Agent(404)
+    assert await probe(agent, "/alive?id={job_id}").ask("..") is True
