@@ -138,6 +138,18 @@ def test_check_finds_a_backend_that_refuses_its_credential(deployment: Cell) -> 
     assert re.search(r"ok\tbackend oml", done.stdout)
 
 
+def test_check_says_what_a_probe_proves(deployment: Cell) -> None:
+    file = Path(deployment.env["CANCELLER_BACKENDS"])
+    probe = f'remote_probe = {{ url = "{deployment.simulator.url}/agent/{{job_id}}", gone_when = "404" }}'
+    file.write_text(f"{file.read_text()}\n{probe}\n")  # of the last backend, sahara
+
+    done = run(deployment.env, "check")
+
+    assert done.returncode == Exit.DONE, done.stdout
+    assert re.search(r"ok\tprobe of backend sahara\tit answers 404 .* make sure", done.stdout)
+    assert "probe of backend ess" not in done.stdout
+
+
 @pytest.mark.parametrize("command", [["check"], ["up"]], ids=["check", "up"])
 def test_a_broken_configuration_names_every_mistake(
     command: list[str], bare_env: dict[str, str], tmp_path: Path

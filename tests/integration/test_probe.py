@@ -1,15 +1,26 @@
-"""A probe's URL as it comes over the wire, by either transport."""
+"""A probe's URL as it comes over the wire, by either transport, and what `check` finds there."""
 
 from __future__ import annotations
 
 import pytest
-from integration.wiretap import OK, says, wiretap
+from integration.wiretap import OK, drops, says, wiretap
 
-from config.backends import parse_backends
+from config.backends import BackendConfig, parse_backends
 from worker.backends.http import Transport
+from worker.cli.check import probe_finding
 from worker.wiring import probe_of
 
 SAHARA = 'kind = "sahara"\nbase_url = "http://b"\nproject_id = "p"\nauth = { type = "none" }\n'
+
+
+def probed(url: str) -> BackendConfig:
+    """Return a backend with a probe."""
+    table = f'remote_probe = {{ url = "{url}", gone_when = "404" }}'
+    return parse_backends(f"[backends.b]\n{SAHARA}{table}", environ={})["b"]
+
+
+def status(line: str) -> bytes:
+    return f"HTTP/1.1 {line}\r\nContent-Length: 0\r\n\r\n".encode()
 
 
 @pytest.mark.parametrize(
@@ -23,11 +34,30 @@ SAHARA = 'kind = "sahara"\nbase_url = "http://b"\nproject_id = "p"\nauth = { typ
 )
 async def test_a_probes_url_goes_out_as_it_is_written(transport: Transport, path: str, line: str) -> None:
     async with wiretap(says(OK)) as tap:
-        table = f'remote_probe = {{ url = "{tap.url}{path}", gone_when = "404" }}'
-        probe = probe_of("b", parse_backends(f"[backends.b]\n{SAHARA}{table}", environ={})["b"], transport)
+        probe = probe_of("b", probed(tap.url + path), transport)
         assert probe is not None
         gone = await probe.ask("a/b %")
         await probe.aclose()
 
     assert tap.lines() == [f"GET {line} HTTP/1.1"]
     assert gone is False
+
+
+@pytest.mark.parametrize(
+    ("reply", "verdict"),
+    [
+        pytest.param(status("404 Not Found"), "ok", id="gone"),
+        pytest.param(status("204 No Content"), "warning", id="there"),
+        pytest.param(status("302 Found"), "wrong", id="a-redirect"),
+        pytest.param(status("503 Service Unavailable"), "wrong", id="down"),
+        pytest.param(b"", "wrong", id="no-answer"),
+    ],
+)
+async def test_check_asks_a_probe_about_a_job_that_can_not_exist(
+    transport: Transport, reply: bytes, verdict: str
+) -> None:
+    async with wiretap(says(reply) if reply else drops(0, reset=False)) as tap:
+        found = await probe_finding("b", probed(f"{tap.url}/alive/{{job_id}}"), transport)
+
+    assert (found.verdict, found.what) == (verdict, "probe of backend b"), found.text
+    assert tap.lines() == ["GET /alive/canceller-check-no-such-job HTTP/1.1"]

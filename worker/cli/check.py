@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 from config.backends import BackendConfig
 from config.settings import Settings
 from worker.backends.base import Adapter, Reply
-from worker.backends.http import Http
+from worker.backends.http import Http, Transport
 from worker.cli.configuration import configuration
 from worker.cli.exits import Exit
 from worker.cli.findings import Finding, Verdict, left_behind, probe_judged, redis_findings
@@ -61,7 +61,7 @@ async def _look_around(settings: Settings, configs: Mapping[str, BackendConfig])
         found += await asyncio.to_thread(rabbit_findings, settings)
     asked = await asyncio.gather(
         *(_backend(name, config, settings) for name, config in configs.items()),
-        *(_probe(name, config, settings) for name, config in configs.items() if config.remote_probe),
+        *(probe_finding(name, config, settings.transport) for name, config in configs.items() if config.remote_probe),
     )
     return found + asked
 
@@ -122,11 +122,11 @@ async def _backend(name: str, config: BackendConfig, settings: Settings) -> Find
     return Finding(verdict, what, f"{config.base_url}: {text} ({(time.monotonic() - started) * 1000:.0f} ms)")
 
 
-async def _probe(name: str, config: BackendConfig, settings: Settings) -> Finding:
+async def probe_finding(name: str, config: BackendConfig, transport: Transport) -> Finding:
     """Ask a backend's second source about a process that can't exist, and say what its answer means."""
     what = f"probe of backend {name}"
     try:
-        probe = probe_of(name, config, settings.transport)
+        probe = probe_of(name, config, transport)
     except (OSError, ValueError) as error:
         return Finding("wrong", what, f"it can't be set up: {error}")
     assert probe is not None  # noqa: S101 - it is asked for only where there is one

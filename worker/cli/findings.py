@@ -26,11 +26,10 @@ def probe_judged(status: int, *, gone: bool | None) -> tuple[Verdict, str]:
         proof = f"it answers {status} for a job that can't exist: {status} is taken as proof that a process is gone"
         return "ok", f"{proof}, so make sure that it answers something else while a process runs"
     if gone is False:
-        return (
-            "warning",
-            f"it answers {status}, as if a process that can't exist were there: it will never prove anything",
-        )
-    return "wrong", f"it answers {status}, which tells nothing of a process: is its URL right?"
+        there = f"it answers {status}, so it says that a process that can't exist is there"
+        return "warning", f"{there}: does it look at the job's id, and is gone_when right?"
+    untold = f"it answers {status}, which says nothing about a process"
+    return "wrong", f"{untold}: is its URL right? It is asked without a credential, and no redirect is followed"
 
 
 def redis_findings(info: Mapping[str, Any], fsync: str | None, seconds: float) -> Iterator[Finding]:

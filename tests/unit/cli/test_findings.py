@@ -6,7 +6,7 @@ import pytest
 
 from worker.backends.base import Request
 from worker.cli.check import judged, stranger
-from worker.cli.findings import redis_findings
+from worker.cli.findings import probe_judged, redis_findings
 from worker.model import Answer, AnswerKind, Job, JobState, Observation
 
 GOOD: dict[str, Any] = {
@@ -99,3 +99,23 @@ def test_asks_each_backend_for_a_job_that_it_could_name() -> None:
     job = stranger(Numbers())  # type: ignore[arg-type]
 
     assert (job.id, set(job.params)) == ("0", {"cluster_id"})
+
+
+@pytest.mark.parametrize(
+    ("status", "gone", "verdict", "meaning"),
+    [
+        pytest.param(404, True, "ok", "404 is taken as proof that a process is gone, so make sure", id="gone"),
+        pytest.param(200, False, "warning", "says that a process that can't exist is there", id="there"),
+        pytest.param(302, None, "wrong", "says nothing about a process", id="a-redirect"),
+        pytest.param(401, None, "wrong", "asked without a credential", id="no-right"),
+        pytest.param(503, None, "wrong", "says nothing about a process", id="down"),
+    ],
+)
+def test_says_what_a_probes_answer_about_a_strange_job_means(
+    status: int, verdict: str, meaning: str, *, gone: bool | None
+) -> None:
+    told = probe_judged(status, gone=gone)
+
+    assert told[0] == verdict
+    assert told[1].startswith(f"it answers {status}")
+    assert meaning in told[1]
