@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -30,7 +31,8 @@ class Backend:
 
     `probe` asks the second source whether a job's process is gone, None when it can't tell. `lease`, `rate` (calls
     per second, 0 for no limit) and `breaker_pause` are in seconds. `look_many` allows lists in place of looks.
-    `place` says in words what is called where; `moved` bounds how often it is told that this has changed.
+    `place` says in words what is called where; `moved` bounds how often it is told that this has changed. `closes`
+    are what ends its connections.
     """
 
     name: str
@@ -46,6 +48,11 @@ class Backend:
     place: str = ""
     tempo: Tempo = field(default_factory=Tempo)
     moved: Seldom = field(default_factory=Seldom)
+    closes: tuple[Callable[[], Awaitable[None]], ...] = ()
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await asyncio.gather(*(close() for close in self.closes))
 
     @property
     def lease(self) -> float:

@@ -17,7 +17,6 @@ from config.backends import BackendConfig
 from config.celeryconfig import reconcile_queue
 from config.deployment import Deployment
 from config.settings import Settings
-from worker.backends.http import Http
 from worker.broker import send
 from worker.celery import app
 from worker.connection import LoopThread, connect_to
@@ -26,6 +25,7 @@ from worker.errors import CONFLICT, NewerFormat, StoreUnavailable, UnknownCancel
 from worker.inbox import Bell, Commands, Item, Order, Refusal
 from worker.intake import EPOCH, refuse, reject
 from worker.receiver import Receiver
+from worker.remote import Backend
 from worker.signing import Refused, out_of_reach, replayed, throttled
 from worker.store import Store
 from worker.taker import Taker
@@ -61,7 +61,7 @@ class Runtime:
         self._settings = settings
         self._intake = intake_of(configs, deployment.producers)
         self._loop = LoopThread("canceller", fast=settings.transport == "fast")
-        self._store, self._engine, self._https = self._loop.call(self._build(configs))
+        self._store, self._engine, self._backends = self._loop.call(self._build(configs))
         self._door: Taker | Receiver | None = None
 
     @property
@@ -109,15 +109,15 @@ class Runtime:
             await self._door.stop()
         await self._engine.stop(grace)
 
-    async def _build(self, configs: Mapping[str, BackendConfig]) -> tuple[Store, Engine, list[Http]]:
+    async def _build(self, configs: Mapping[str, BackendConfig]) -> tuple[Store, Engine, list[Backend]]:
         store = store_of(self._settings, configs)
         how = (self._settings.transport, self._settings.clock_speed)
         backends = {name: backend_of(name, config, *how) for name, config in configs.items()}
         engine = Engine(store, backends, self._settings.slots, silent if self._settings.amqp_broker else self._ring)
-        return store, engine, [backend.calls for backend in backends.values() if isinstance(backend.calls, Http)]
+        return store, engine, list(backends.values())
 
     async def _close(self) -> None:
-        await asyncio.gather(*(http.aclose() for http in self._https))
+        await asyncio.gather(*(backend.aclose() for backend in self._backends))
         await self._store.aclose()
 
     async def _ring(self, backend: str) -> None:

@@ -144,11 +144,12 @@ def probe_of(name: str, config: BackendConfig, transport: Transport) -> Probe | 
 def backend_of(name: str, config: BackendConfig, transport: Transport = "aiohttp", clock_speed: float = 1.0) -> Backend:
     """Return a backend that is ready to be worked on; call it in the loop that will work on it."""
     adapter, probe = adapter_of(config), probe_of(name, config, transport)
+    http = http_of(config, config.base_url, credential_of(config), transport)
     return Backend(
         name=name,
         adapter=adapter,
         policy=replace(policy_of(config, adapter), clock_speed=clock_speed),
-        calls=http_of(config, config.base_url, credential_of(config), transport),
+        calls=http,
         probe=probe.ask if probe else None,
         max_in_flight=config.max_in_flight,
         rate=config.rate or 0.0,
@@ -156,6 +157,7 @@ def backend_of(name: str, config: BackendConfig, transport: Transport = "aiohttp
         breaker_pause=config.breaker.pause,
         look_many=config.look_many,
         place=place_of(config),
+        closes=(http.aclose, probe.aclose) if probe else (http.aclose,),
     )
 
 
