@@ -11,7 +11,7 @@ import asyncio
 import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from functools import lru_cache, partial
+from functools import lru_cache
 from importlib import metadata
 from typing import Literal
 from urllib.parse import quote
@@ -35,6 +35,11 @@ FRAMING = frozenset({"host", "content-length", "transfer-encoding"})
 """Headers that a wire writes itself."""
 
 
+def utc_now() -> datetime:
+    """Return the time on this host's wall clock."""
+    return datetime.now(UTC)
+
+
 class Http:
     """Calls one backend; lives in one asyncio loop, and so does its credential, which is its alone.
 
@@ -53,7 +58,7 @@ class Http:
         timeout: float = 10.0,
         max_reply: int = 1_000_000,
         wire: Wire | None = None,
-        now: Callable[[], datetime] = partial(datetime.now, UTC),
+        now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._base_url = checked_base_url(base_url)
         self._timeout = timeout
