@@ -58,11 +58,6 @@ class Reply(Struct, frozen=True):
         return value if isinstance(value, dict) else None
 
     @property
-    def html(self) -> bool:
-        """Whether a proxy's or a login page speaks, and not the API."""
-        return "html" in self.headers.get("content-type", "").lower() or self.body.lstrip().startswith(b"<")
-
-    @property
     def empty_or_data(self) -> bool:
         """Whether the body is what an API gives where it has nothing to say: nothing, or a JSON object."""
         return not self.body.strip() or self.data is not None
