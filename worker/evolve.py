@@ -88,7 +88,7 @@ def observed(
     seen = family.whole(cancellation, seen)
     before = cancellation.progress
     raw = seen.raw[:NOTE_LIMIT]
-    alive = any(member.state in ALIVE for member in seen.family)
+    alive, gone = any(member.state in ALIVE for member in seen.family), seen.state is JobState.GONE
     has_children = before.parent or seen.parent or bool(seen.children)
     refuted = words.refuted(cancellation, seen, asked)
     return progress(
@@ -102,12 +102,12 @@ def observed(
         seen_alive=before.seen_alive or alive,
         alive_at=asked if alive else before.alive_at,
         parent=has_children,
-        end=End(seen.state, seen.raw) if seen.final and seen.state is not JobState.GONE else before.end,
+        end=End(seen.state, seen.raw) if seen.final and not gone else before.end,
         cancelling=_sights(cancellation, seen, now),
         facts=_facts(before.facts, seen.facts),
         note=_note(seen)[:NOTE_LIMIT],
         doubt=doubt.continued(before.doubt, seen, asked),
-        closed_at=(before.closed_at or asked) if has_children and seen.final else None,
+        closed_at=(before.closed_at or asked) if has_children and seen.final and not gone else None,
         family_at=before.family_at or (asked if has_children and seen.unlisted is None else None),
         children=family.remembered(cancellation, seen, asked),
         clock=clock.read(before.clock, seen.clock, asked, now, policy.clock_speed),

@@ -58,11 +58,6 @@ class Reply(Struct, frozen=True):
         return value if isinstance(value, dict) else None
 
     @property
-    def html(self) -> bool:
-        """Whether a proxy's or a login page speaks, and not the API."""
-        return "html" in self.headers.get("content-type", "").lower() or self.body.lstrip().startswith(b"<")
-
-    @property
     def empty_or_data(self) -> bool:
         """Whether the body is what an API gives where it has nothing to say: nothing, or a JSON object."""
         return not self.body.strip() or self.data is not None
@@ -78,35 +73,36 @@ class Reply(Struct, frozen=True):
 
         A time counts from the reply's `Date`, or from when it came.
         """
-        wanted = self.headers.get("retry-after", "").strip()
-        whole = _seconds(wanted, self.date or self.received)
-        found = [whole] if whole is not None else [_seconds(part, None) for part in wanted.split(",")]
-        return max((min(one, LONGEST_RETRY_AFTER) for one in found if one is not None), default=None)
+        since = self.date or self.received
+        wanted = (_seconds(one.strip(), since) for one in SEVERAL.split(self.headers.get("retry-after", "")))
+        return max((one for one in wanted if one is not None), default=None)
 
     def excerpt(self, limit: int = 200) -> str:
         """Return the start of the body as one printable line, for a `detail`."""
         return text(self.body[: limit * 4].decode("utf-8", "replace"), limit)
 
 
-SECONDS = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*s?")
+SEVERAL = re.compile(r"(?<![a-z]{2}),")
+"""Parts the values of several headers of one name: a comma that does not follow the name of a weekday."""
+SECONDS = re.compile(r"(\d+(?:\.\d+)?)\s*s?", re.ASCII)
 """Seconds as `Retry-After` gives them (RFC 9110, 10.2.3), also with decimals or a unit, which some servers write."""
-ZONE = re.compile(r"(?:GMT|UTC|UT|Z|[+-]\d{4})\Z")
-"""The zones that a time of an HTTP header may name: any other word would be read as UTC."""
+ZONED = re.compile(r"[^:]*\d:\d\d(?::\d\d)?\s+(?:GMT|UTC|UT|Z|[+-]\d{4})(?: GMT)?")
+"""One time of an HTTP header in a zone that it may name: any other word would be read as UTC."""
 
 
 def _seconds(wanted: str, since: datetime | None) -> float | None:
-    """Return the seconds that a value of `Retry-After` names, None if it names none."""
-    if number := SECONDS.fullmatch(wanted.strip()):
-        return float(math.ceil(float(number[1])))
+    """Return the seconds that a value of `Retry-After` names, a day at most, None if it names none."""
+    if number := SECONDS.fullmatch(wanted):
+        return float(math.ceil(min(float(number[1]), LONGEST_RETRY_AFTER)))
     until = http_date(wanted)
-    return max(0.0, (until - since).total_seconds()) if until and since else None
+    return min(max(0.0, (until - since).total_seconds()), LONGEST_RETRY_AFTER) if until and since else None
 
 
 @lru_cache(maxsize=64)
 def http_date(written: str) -> datetime | None:
     """Read a time of an HTTP header, None if it is none or names no zone; replies of one second share theirs."""
     try:
-        if ZONE.search(written.strip()):
+        if ZONED.fullmatch(written.strip()):
             moment = parsedate_to_datetime(written)
             return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         moment = datetime.fromisoformat(written)
@@ -196,11 +192,11 @@ COMMON_KINDS: Mapping[int, AnswerKind] = {
 }
 """What a status means where a backend gives it no meaning of its own.
 
-A 401 reaches an adapter only after the credential was renewed and the call made again.
 A 408 leaves open whether the call had an effect.
 """
-
 UNAUTHORIZED = 401
+"""Reaches an adapter only after the credential was renewed and the call made again."""
+
 ERROR_KEYS = frozenset(
     {"error", "errors", "errorcode", "error_code", "errormessage", "error_message", "error_msg", "error_name", "fault"}
 )
@@ -208,8 +204,13 @@ ERROR_KEYS = frozenset(
 
 
 def answer(reply: Reply, kind: AnswerKind, source: Source, *, code: str = "", detail: str = "") -> Answer:
-    """Build an answer of the given kind from a reply; one that was taken needs no excerpt to explain it."""
+    """Build an answer of the given kind from a reply; one that was taken needs no excerpt to explain it.
+
+    A refusal by a 401 is about our credential, in whatever words.
+    """
     told = detail or ("" if kind is AnswerKind.ACCEPTED else reply.excerpt())
+    if kind is AnswerKind.REFUSED and reply.status == UNAUTHORIZED:
+        source = Source.CREDENTIAL
     return Answer(kind, source, reply.status, code, told, reply.retry_after, clock=reply.date)
 
 
@@ -244,8 +245,7 @@ def common_answer(reply: Reply, otherwise: AnswerKind, source: Source, *, code: 
         kind = AnswerKind.UNANSWERED
     else:
         kind = COMMON_KINDS.get(reply.status, otherwise)
-    whose = Source.CREDENTIAL if reply.status == UNAUTHORIZED else source
-    return answer(reply, kind, whose, code=code, detail=detail)
+    return answer(reply, kind, source, code=code, detail=detail)
 
 
 def taken(reply: Reply, *, fits: bool) -> Answer:
@@ -256,13 +256,14 @@ def taken(reply: Reply, *, fits: bool) -> Answer:
 
 
 def tells_error(data: Mapping[str, Any]) -> bool:
-    """Whether a body tells of an error, also beside a status that does not."""
-    return not ERROR_KEYS.isdisjoint(key.lower() for key in data)
+    """Whether a body tells of an error, also beside a status that does not; a key without a value tells of none."""
+    return any(value for key, value in data.items() if key.lower() in ERROR_KEYS)
 
 
 def about_another(job: Job, *named: object) -> bool:
     """Whether a reply names a job, and not ours."""
-    return any(found != job.id for found in (text(one, LONGEST_ID + 1) for one in named) if found)
+    ours = text(job.id, LONGEST_ID)
+    return any(found != ours for found in (text(one, LONGEST_ID + 1) for one in named) if found)
 
 
 def names(job: Job, written: str) -> bool:
@@ -303,7 +304,7 @@ def seen_nothing(judged: Answer) -> Answer:
 def unusable(reply: Reply, why: str) -> Answer:
     """Say that a success of a look is no sight of the job, and why."""
     said = reply.excerpt()
-    return Answer(AnswerKind.UNANSWERED, Source.NOBODY, reply.status, "", f"{why}: {said}" if said else why)
+    return answer(reply, AnswerKind.UNANSWERED, Source.NOBODY, detail=f"{why}: {said}" if said else why)
 
 
 def gone(reply: Reply, job: Job, raw: str, source: Source, detail: str = "") -> Observation:

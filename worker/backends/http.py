@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from functools import lru_cache
 from importlib import metadata
 from typing import Literal
 from urllib.parse import quote
 
 import httpx
+from msgspec.structs import replace
 
 from worker.backends.auth import Credential
 from worker.backends.base import Reply, Request
@@ -33,12 +35,18 @@ FRAMING = frozenset({"host", "content-length", "transfer-encoding"})
 """Headers that a wire writes itself."""
 
 
+def utc_now() -> datetime:
+    """Return the time on this host's wall clock."""
+    return datetime.now(UTC)
+
+
 class Http:
     """Calls one backend; lives in one asyncio loop, and so does its credential, which is its alone.
 
     `timeout` is seconds for one `send` in total, a renewal after a 401 and the second try included: a caller's
     lease is measured by it. `max_reply` is bytes of a body, on the wire and decoded. `wire` (of `wire_of`; by default
     aiohttp, against the system's authorities) is this backend's alone and makes the token endpoint's calls as well.
+    `now` is this host's wall clock: it dates replies.
     Raises ValueError for a `base_url` with credentials, a query or a fragment.
     """
 
@@ -50,6 +58,7 @@ class Http:
         timeout: float = 10.0,
         max_reply: int = 1_000_000,
         wire: Wire | None = None,
+        now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._base_url = checked_base_url(base_url)
         self._timeout = timeout
@@ -60,6 +69,7 @@ class Http:
             "User-Agent": f"canceller/{version()}",
         }
         self._wire = wire or wire_of()
+        self._now = now
         self._credential = credential
         if credential:
             credential.connect(self._fetch)
@@ -129,7 +139,8 @@ class Http:
         """Make a call within its deadline; raises CallUnanswered and nothing else."""
         try:
             async with asyncio.timeout_at(deadline):
-                return await self._wire.exchange(call, self._max_reply, deadline)
+                reply = await self._wire.exchange(call, self._max_reply, deadline)
+                return replace(reply, received=self._now())
         except CallUnanswered as error:
             raise CallUnanswered(f"{error}: {place_of(call)}") from error.__cause__
         except Exception as error:  # noqa: BLE001 - once a request is under way, none proves that it had no effect

@@ -155,7 +155,7 @@ class Mrs:
             data = _job(reply, "job_execution", "job_detail")
             if data is None or not _word(data):
                 return unusable(reply, "the reply does not say how the job is")
-            if about_another(job, *self._named_by(data)):
+            if about_another(job, self._named_by(data)):
                 return unusable(reply, "the reply is about another job")
             return _observation(data, job, reply.date)
         judged = _judge(reply, Action.LOOK)
@@ -163,9 +163,9 @@ class Mrs:
             return gone(reply, job, judged.code or str(reply.status), judged.source, judged.detail)
         return seen_nothing(judged)
 
-    def _named_by(self, data: Mapping[str, Any]) -> tuple[object, ...]:
-        """Return the ids by which a body names its job; v1.1's `job_id` is another thing's (SEED S4)."""
-        return (data.get("job_id") or data.get("id"),) if self._newer else (data.get("id"),)
+    def _named_by(self, data: Mapping[str, Any]) -> object:
+        """Return the id by which a body names its job; v1.1's `job_id` is another thing's (SEED S4)."""
+        return (data.get("job_id") or data.get("id")) if self._newer else data.get("id")
 
     def look_many(self, jobs: Sequence[Job]) -> Survey | None:
         """Read the lists of the jobs' clusters; v1.1 has one too, of the resource that a look reads (DOC M2)."""
@@ -225,8 +225,8 @@ class Mrs:
         path = self._v11("job-executions", job.id, "cancel")
         reply = yield Request("GET", path, headers={**HEADERS, "Cache-Control": "no-store"})
         if reply.ok:
-            data = _job(reply, "job_execution")
-            return taken(reply, fits=bool(data) and not about_another(job, (data or {}).get("id")))
+            data = _job(reply, "job_execution") or {}
+            return taken(reply, fits=bool(data) and not about_another(job, self._named_by(data)))
         return _judge(reply, Action.CANCEL)
 
     def force(self, job: Job) -> Call:
@@ -268,20 +268,16 @@ def _judge(reply: Reply, action: Action) -> Answer:
         kind, note = ERRORS[code]
         told = f"{note} ({message})" if note and message else note or message
         return answer(reply, kind, _source(code), code=code, detail=told)
-    source = Source.OWN if code and not code.upper().startswith(GATEWAY_CODE) else Source.UNSURE
-    if action is Action.LOOK:
-        missing = COMMON_KINDS.get(reply.status) is AnswerKind.NOT_FOUND  # only a code says that a job is missing
-        return common_answer(
-            reply, AnswerKind.UNANSWERED, Source.UNSURE if missing else source, code=code, detail=message
-        )
-    otherwise = STATUSES.get(reply.status, AnswerKind.REFUSED)
+    missing = COMMON_KINDS.get(reply.status) is AnswerKind.NOT_FOUND  # only a known code says so of a job
+    source = _source(code) if code and not missing else Source.UNSURE
+    otherwise = AnswerKind.UNANSWERED if action is Action.LOOK else STATUSES.get(reply.status, AnswerKind.REFUSED)
     return common_answer(reply, otherwise, source, code=code, detail=message)
 
 
 def _source(code: str) -> Source:
     if code in CREDENTIAL_CODES:
         return Source.CREDENTIAL
-    return Source.UNSURE if code.startswith(GATEWAY_CODE) else Source.OWN
+    return Source.UNSURE if code.upper().startswith(GATEWAY_CODE) else Source.OWN
 
 
 def _error(reply: Reply) -> tuple[str, str]:
@@ -294,12 +290,12 @@ def _error(reply: Reply) -> tuple[str, str]:
 
 
 def _job(reply: Reply, *wrappers: str) -> Mapping[str, Any] | None:
-    """Return the job in a success's body, wrapped or bare, or None if there is none."""
-    if not reply.ok or reply.data is None:
+    """Return the job in a success's body, wrapped or bare, or None if there is none, or an error beside it."""
+    data = reply.data
+    if data is None or tells_error(data):
         return None
-    wrapped = (reply.data.get(wrapper) for wrapper in wrappers)
-    bare = reply.data if _word(reply.data) else None
-    return next((data for data in wrapped if isinstance(data, dict)), bare)
+    wrapped = (data.get(wrapper) for wrapper in wrappers)
+    return next((one for one in wrapped if isinstance(one, dict)), data if _word(data) else None)
 
 
 def _word(data: Mapping[str, Any]) -> str:

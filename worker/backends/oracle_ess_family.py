@@ -99,8 +99,7 @@ def with_children(job: Job, data: Item, seen: Observation) -> Exchange[Observati
     except NoReply as error:
         return family.result(seen, unanswered(f"the list of children can't be read: {error}"))
     if unlisted is None or not _in_trouble(unlisted):
-        told_to_wait = yield from family.look_at_missing()
-        unlisted = told_to_wait or unlisted
+        unlisted = (yield from family.look_at_missing()) or unlisted
     return family.result(seen, unlisted)
 
 
@@ -109,8 +108,7 @@ def with_known_children(job: Job, seen: Observation) -> Exchange[Observation]:
     if not job.living:
         return seen
     family = _Family(job, "")
-    told_to_wait = yield from family.look_at_missing()
-    return family.result(seen, told_to_wait)
+    return family.result(seen, (yield from family.look_at_missing()))
 
 
 class _Family:

@@ -49,6 +49,8 @@ NO_SUCH_JOB_CODE = "1026"
 
 PENDING = "job is still running"
 """A 202's words for a job that waits or runs (SEED S1, DOC O1), of which the list says that it is RUNNING."""
+RUNS = re.compile(r"(?:.*\bis )?(?:still )?running\W*", re.IGNORECASE | re.DOTALL)
+"""Words of another 2xx that say that a job runs: a stop destroys results, so "not running" must not pass."""
 FINISHED = "FINISH"
 RESULT = re.compile(r"/jobs/([^/]+)/result/?\Z")
 FINISHED_DETAIL = "finished; Oracle ML does not say here whether with success, its result does"
@@ -85,7 +87,7 @@ class OracleMl:
         if not (job.stop_sent and fails):
             return seen
         listing = yield Request("GET", self._path(), headers=HEADERS)  # OML answers 5xx about unknown jobs, too
-        return _listed(listing, job) or seen_nothing(_judge(listing, job, AnswerKind.UNANSWERED))
+        return _listed(listing, job) or replace(seen, retry_after=listing.retry_after)
 
     def look_many(self, jobs: Sequence[Job]) -> Survey | None:
         """Ask the list of all own jobs, which is one call however long it is (DOC O3), which of them run.
@@ -156,7 +158,7 @@ def _pending(reply: Reply, data: Mapping[str, Any], job: Job) -> Observation | A
     if about_another(job, data.get("job_id"), data.get("jobId")):
         return unusable(reply, "the reply is about another job")
     state = LIST_STATES.get(raw.upper(), JobState.UNKNOWN)
-    if state is JobState.UNKNOWN and (reply.status == HTTPStatus.ACCEPTED or "running" in raw.lower()):
+    if state is JobState.UNKNOWN and (reply.status == HTTPStatus.ACCEPTED or RUNS.fullmatch(raw)):
         state = JobState.ACTIVE
     detail = FINISHED_DETAIL if state is JobState.SUCCEEDED else ""
     return Observation(state, raw, Source.OWN, job.id, clock=reply.date, detail=detail, facts=facts(data, FACTS))

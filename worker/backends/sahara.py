@@ -32,6 +32,7 @@ from worker.backends.base import (
     pages_worth,
     seen_nothing,
     taken,
+    tells_error,
     text,
     unusable,
 )
@@ -236,12 +237,12 @@ def _untold(data: Mapping[str, Any], job: Job) -> bool:
 
 
 def _job(reply: Reply) -> Mapping[str, Any] | None:
-    """Return the job in a success's body, wrapped or bare, or None if there is none."""
-    if not reply.ok or reply.data is None:
+    """Return the job in a success's body, wrapped or bare, or None if there is none, or an error beside it."""
+    data = reply.data
+    if data is None or tells_error(data):
         return None
-    wrapped = (reply.data.get(wrapper) for wrapper in ("job_execution", "job"))
-    bare = reply.data if "info" in reply.data else None
-    return next((data for data in wrapped if isinstance(data, dict)), bare)
+    wrapped = (data.get(wrapper) for wrapper in ("job_execution", "job"))
+    return next((one for one in wrapped if isinstance(one, dict)), data if "info" in data else None)
 
 
 def _observation(data: Mapping[str, Any], job: Job, clock: datetime | None) -> Observation:

@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 from config.backends import BackendConfig
 from config.settings import Settings
 from worker.backends.base import Adapter, Reply
-from worker.backends.http import Http, Transport
+from worker.backends.http import Transport
 from worker.cli.configuration import configuration
 from worker.cli.exits import Exit
 from worker.cli.findings import Finding, Verdict, left_behind, probe_judged, redis_findings
@@ -116,8 +116,7 @@ async def _backend(name: str, config: BackendConfig, settings: Settings) -> Find
     except CancellerError as error:
         return Finding("wrong", what, f"{config.base_url}: {error}")
     finally:
-        if isinstance(backend.calls, Http):
-            await backend.calls.aclose()
+        await backend.aclose()
     verdict, text = judged(said, shown=config.auth.type != "none")
     return Finding(verdict, what, f"{config.base_url}: {text} ({(time.monotonic() - started) * 1000:.0f} ms)")
 

@@ -37,10 +37,11 @@ def ended_before(cancellation: Cancellation, member: Observation, policy: Policy
 
 
 def undated(cancellation: Cancellation, seen: Observation, policy: Policy) -> bool:
-    """Whether only a second reading of the backend's clock shows if the job ended before our call."""
+    """Whether only a second reading of the backend's clock, which this look shows, tells if the job ended before us."""
     reading = cancellation.progress.clock
-    once = reading is not None and not reading.steady and not reading.anew
-    return once and reading is not None and _dated_before(cancellation, seen, policy, reading)
+    if reading is None or reading.steady or reading.anew or seen.clock is None:
+        return False
+    return _dated_before(cancellation, seen, policy, reading)
 
 
 def _dated_before(cancellation: Cancellation, member: Observation, policy: Policy, reading: Reading) -> bool:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from worker import plan
-from worker.cancellation import Cancellation
+from worker.cancellation import Cancellation, Claim, Doubt
 from worker.evidence.doubt import ask_again, lasting
 from worker.evidence.effect import stop, undated
 from worker.model import JobState, Observation, Policy, Source
@@ -28,7 +28,7 @@ def unproven(cancellation: Cancellation, seen: Observation, policy: Policy, now:
         return (
             _doubtful(cancellation, policy, now) if seen.source is not Source.OWN else _late(cancellation, policy, now)
         )
-    if undated(cancellation, seen, policy):
+    if now < cancellation.orders.give_up_at and undated(cancellation, seen, policy):
         return Unproven("look again: only a second reading of its clock shows when the job ended", now + apart(policy))
     if not cancellation.progress.parent:
         return None
@@ -45,8 +45,8 @@ def apart(policy: Policy) -> timedelta:
 
 def _doubtful(cancellation: Cancellation, policy: Policy, now: datetime) -> Unproven | None:
     """A gateway may have said that the job is gone; once that has lasted, it may still be a job to come."""
-    doubt = cancellation.progress.doubt
-    if lasting(doubt, policy) or doubt is None:
+    doubt = cancellation.progress.doubt or Doubt(Claim.GONE, now, now)
+    if lasting(doubt, policy):
         return _late(cancellation, policy, now)
     again = ask_again(doubt, policy, now, plan.back_off(cancellation, policy, doubt.times))
     return Unproven("look again: that the job is gone was not said in the backend's own words", again)

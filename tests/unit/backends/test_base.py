@@ -1,8 +1,7 @@
-"""What all adapters share: replies are read without trust, statuses have one meaning."""
+"""What all adapters share: a status, a body's keys and the names in it have one meaning."""
 
 from __future__ import annotations
 
-import math
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,167 +11,40 @@ from hypothesis import strategies as st
 from unit.backends.exchanges import play
 
 from worker.backends.base import (
-    LONGEST_RETRY_AFTER,
     Adapter,
     Reply,
+    about_another,
+    answer,
     call,
     common_answer,
-    facts,
     gone,
+    names,
     no_force,
     redirect,
     seen_nothing,
-    text,
+    taken,
+    tells_error,
+    unusable,
 )
 from worker.backends.mrs import Mrs
 from worker.backends.oracle_ess import OracleEss
 from worker.backends.oracle_ml import OracleMl
 from worker.backends.sahara import Sahara
-from worker.model import Action, Answer, AnswerKind, Job, JobState
+from worker.model import Action, Answer, AnswerKind, Job, JobState, Source
 
 DATE = "Tue, 18 Feb 2025 17:01:05 GMT"
 THEN = datetime(2025, 2, 18, 17, 1, 5, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
-    ("body", "data"),
-    [
-        pytest.param(b'{"a": 1}', {"a": 1}, id="object"),
-        pytest.param(b"[1]", None, id="list"),
-        pytest.param(b"", None, id="empty"),
-        pytest.param(b"<html>", None, id="html"),
-        pytest.param(b'{"a": ', None, id="truncated"),
-        pytest.param(b"\xff\xfe", None, id="not-text"),
-        pytest.param(b"[" * 100_000, None, id="nested-too-deep"),
-        pytest.param(b'{"a":' + b"9" * 5000 + b', "b": 1}', {"a": math.inf, "b": 1}, id="number-too-long"),
-        pytest.param(b'{"a": "caf\xe9"}', {"a": "caf\ufffd"}, id="another-charset"),
-    ],
-)
-def test_data_is_a_json_object_or_nothing(body: bytes, data: dict[str, Any] | None) -> None:
-    assert Reply(200, {}, body).data == data
-
-
-def test_data_is_read_in_the_charset_that_is_named() -> None:
-    headers = {"content-type": "application/json; charset=ISO-8859-1"}
-
-    assert Reply(200, headers, b'{"a": "caf\xe9"}').data == {"a": "café"}
-
-
-@pytest.mark.parametrize(
-    ("body", "fits"),
-    [
-        pytest.param(b"", True, id="empty"),
-        pytest.param(b" \r\n", True, id="blank"),
-        pytest.param(b"{}", True, id="object"),
-        pytest.param(b"<html>", False, id="html"),
-        pytest.param(b"[]", False, id="list"),
-    ],
-)
-def test_a_silent_success_is_empty_or_an_object(body: bytes, *, fits: bool) -> None:
-    assert Reply(200, {}, body).empty_or_data is fits
-
-
-@pytest.mark.parametrize(
-    ("headers", "body", "html"),
-    [
-        pytest.param({"content-type": "text/HTML; charset=utf-8"}, b"", True, id="by-type"),
-        pytest.param({}, b"\n <!doctype html>", True, id="by-body"),
-        pytest.param({"content-type": "application/json"}, b"{}", False, id="json"),
-        pytest.param({}, b"404: Not Found", False, id="plain"),
-    ],
-)
-def test_html_is_told_from_the_api(headers: dict[str, str], body: bytes, *, html: bool) -> None:
-    assert Reply(404, headers, body).html is html
-
-
-@pytest.mark.parametrize(
-    ("status", "ok"), [(199, False), (200, True), (202, True), (299, True), (300, False), (404, False)]
-)
-def test_ok_is_a_2xx(status: int, *, ok: bool) -> None:
-    assert Reply(status).ok is ok
-
-
-@pytest.mark.parametrize(
-    ("header", "moment"),
-    [
-        pytest.param(DATE, THEN, id="plain"),
-        pytest.param(DATE + " GMT", THEN, id="zone-twice-as-in-the-seed"),
-        pytest.param("Tue, 18 Feb 2025 17:01:05 -0000", THEN, id="no-zone"),
-        pytest.param("", None, id="absent"),
-        pytest.param("yesterday", None, id="no-date"),
-        pytest.param("Mon, 01 Jan 99999999999999 00:00:00 GMT", None, id="year-out-of-range"),
-    ],
-)
-def test_the_backends_clock_is_its_date_header(header: str, moment: datetime | None) -> None:
-    assert Reply(200, {"date": header}).date == moment
-
-
-@pytest.mark.parametrize(
-    ("headers", "seconds"),
-    [
-        pytest.param({}, None, id="absent"),
-        pytest.param({"retry-after": "7"}, 7.0, id="seconds"),
-        pytest.param({"retry-after": "9" * 400}, LONGEST_RETRY_AFTER, id="seconds-out-of-range"),
-        pytest.param({"retry-after": "-1"}, None, id="negative"),
-        pytest.param({"retry-after": "\u00b2"}, None, id="a-digit-that-is-no-number"),
-        pytest.param({"retry-after": "soon"}, None, id="no-date"),
-        pytest.param({"retry-after": "Mon, 01 Jan 99999999999999 00:00:00 GMT"}, None, id="year-out-of-range"),
-        pytest.param({"retry-after": "Tue, 18 Feb 2025 17:02:05 GMT", "date": DATE}, 60.0, id="date"),
-        pytest.param({"retry-after": "Tue, 18 Feb 2025 17:00:05 GMT", "date": DATE}, 0.0, id="date-in-the-past"),
-        pytest.param({"retry-after": "Tue, 18 Feb 2035 17:00:05 GMT", "date": DATE}, LONGEST_RETRY_AFTER, id="far"),
-        pytest.param({"retry-after": "Tue, 18 Feb 2025 17:02:05 GMT"}, None, id="date-without-a-clock"),
-        pytest.param({"retry-after": "Tue, 18 Feb 2025 17:02:05 -0000", "date": DATE}, None, id="date-without-zone"),
-    ],
-)
-def test_retry_after_is_read_in_either_form(headers: dict[str, str], seconds: float | None) -> None:
-    assert Reply(429, headers).retry_after == seconds
-
-
-@given(header=st.text())
-def test_no_header_breaks_a_reply(header: str) -> None:
-    reply = Reply(429, {"date": header, "retry-after": header})
-
-    assert reply.date is None or reply.date.tzinfo
-    assert reply.retry_after is None or 0 <= reply.retry_after <= LONGEST_RETRY_AFTER
-
-
-def test_an_excerpt_is_one_short_printable_line() -> None:
-    reply = Reply(500, {}, b" bad\r\n\x1b[31mgateway\xff" + b"x" * 1000)
-
-    assert len(reply.excerpt()) <= 200
-    assert reply.excerpt(20) == "bad   [31mgateway\ufffdx"
-
-
-@pytest.mark.parametrize(
-    ("value", "line"),
-    [
-        pytest.param(" a\nb ", "a b", id="text"),
-        pytest.param(2**63, "9223372036854775808", id="number"),
-        pytest.param("\ud800", "", id="lone-surrogate"),
-        pytest.param("x" * 300, "x" * 200, id="long"),
-        pytest.param(True, "", id="flag"),
-        pytest.param(1.5, "", id="fraction"),
-        pytest.param(None, "", id="null"),
-        pytest.param(["a"], "", id="list"),
-    ],
-)
-def test_text_is_one_printable_line_or_nothing(value: object, line: str) -> None:
-    assert text(value) == line
-
-
-def test_facts_are_the_listed_fields_that_have_a_value() -> None:
-    assert facts({"a": 0, "b": None, "c": "x", "d": "y"}, ("a", "b", "c", "e")) == {"a": "0", "c": "x"}
-
-
-@pytest.mark.parametrize(
     ("status", "kind"),
     [
         pytest.param(400, AnswerKind.REJECTED, id="otherwise"),
-        pytest.param(401, AnswerKind.REFUSED, id="unauthorised-after-renewal"),
         pytest.param(403, AnswerKind.REFUSED, id="forbidden"),
         pytest.param(404, AnswerKind.NOT_FOUND, id="not-found"),
         pytest.param(408, AnswerKind.UNANSWERED, id="request-timeout"),
         pytest.param(409, AnswerKind.BUSY, id="conflict"),
+        pytest.param(410, AnswerKind.NOT_FOUND, id="gone"),
         pytest.param(429, AnswerKind.BUSY, id="throttled"),
         pytest.param(500, AnswerKind.UNANSWERED, id="error"),
         pytest.param(503, AnswerKind.UNANSWERED, id="unavailable"),
@@ -180,9 +52,29 @@ def test_facts_are_the_listed_fields_that_have_a_value() -> None:
     ],
 )
 def test_a_status_has_one_common_meaning(status: int, kind: AnswerKind) -> None:
-    answer = common_answer(Reply(status, {"retry-after": "3"}, b"why"), AnswerKind.REJECTED, code="C")
+    told = common_answer(Reply(status, {"retry-after": "3"}, b"why"), AnswerKind.REJECTED, Source.OWN, code="C")
 
-    assert answer == Answer(kind, status, "C", "why", 3.0)
+    assert told == Answer(kind, Source.OWN, status, "C", "why", 3.0)
+
+
+@pytest.mark.parametrize("source", [Source.OWN, Source.UNSURE])
+def test_a_401_is_a_refusal_of_the_credential_in_whatever_words(source: Source) -> None:
+    told = common_answer(Reply(401), AnswerKind.REJECTED, source)
+
+    assert (told.kind, told.source) == (AnswerKind.REFUSED, Source.CREDENTIAL)
+
+
+@pytest.mark.parametrize(("kind", "source"), [("refused", Source.CREDENTIAL), ("not_found", Source.OWN)])
+def test_what_an_api_says_beside_a_401_is_about_the_credential_only_if_it_refuses(kind: str, source: Source) -> None:
+    assert answer(Reply(401), AnswerKind(kind), Source.OWN).source is source
+
+
+@pytest.mark.parametrize("status", [200, 400, 403, 404, 429, 503])
+def test_an_answer_keeps_retry_after_and_the_clock_of_any_status(status: int) -> None:
+    reply = Reply(status, {"retry-after": "3", "date": DATE})
+    told = answer(reply, AnswerKind.BUSY, Source.OWN)
+
+    assert (told.retry_after, told.clock) == (3.0, THEN)
 
 
 @pytest.mark.parametrize("status", [300, 301, 302, 307, 308, 399])
@@ -194,8 +86,8 @@ def test_a_status_has_one_common_meaning(status: int, kind: AnswerKind) -> None:
 def test_a_3xx_is_unanswered_and_says_where_it_points(status: int, said: str, told: str) -> None:
     reply = Reply(status, {"location": "https://login.example.com/sso?ticket=hunter2"}, b"<html>Moved</html>")
 
-    assert common_answer(reply, AnswerKind.REJECTED, code="C", detail=said) == Answer(
-        AnswerKind.UNANSWERED, status, "C", told.format(status)
+    assert common_answer(reply, AnswerKind.REJECTED, Source.UNSURE, code="C", detail=said) == Answer(
+        AnswerKind.UNANSWERED, Source.UNSURE, status, "C", told.format(status)
     )
 
 
@@ -265,8 +157,78 @@ def test_where_a_redirect_points_is_a_short_printable_line(location: str) -> Non
     assert len(told) < 200
 
 
-def test_a_proxys_own_404_page_is_no_word_on_the_job() -> None:
-    assert common_answer(Reply(404, {}, b"<html>"), AnswerKind.REFUSED).kind is AnswerKind.UNANSWERED
+@pytest.mark.parametrize(
+    ("fits", "kind", "source", "detail"),
+    [
+        pytest.param(True, AnswerKind.ACCEPTED, Source.OWN, "", id="what-the-api-gives"),
+        pytest.param(False, AnswerKind.UNANSWERED, Source.NOBODY, "<html>", id="A12-anything-else"),
+    ],
+)
+def test_a_success_of_a_changing_call_was_taken_only_if_its_body_is_the_apis(
+    kind: AnswerKind, source: Source, detail: str, *, fits: bool
+) -> None:
+    assert taken(Reply(200, {}, b"<html>"), fits=fits) == Answer(kind, source, 200, "", detail)
+
+
+@pytest.mark.parametrize(
+    ("data", "tells"),
+    [
+        pytest.param({"title": "no", "status": 500, "errorCode": "ESS-1"}, True, id="A12-ess"),
+        pytest.param({"error_code": "0160", "error_msg": "no"}, True, id="A12-mrs"),
+        pytest.param({"error_name": "NOT_FOUND", "error_message": "no"}, True, id="A12-sahara"),
+        pytest.param({"errorMessage": "no"}, True, id="oml"),
+        pytest.param({"error": {"code": 500}}, True, id="A12-error"),
+        pytest.param({"Errors": ["no"]}, True, id="in-capitals"),
+        pytest.param({"fault": "no"}, True, id="fault"),
+        pytest.param({"error": None, "errorCode": 0, "errors": [], "error_msg": ""}, False, id="keys-without-a-value"),
+        pytest.param({"status": "job is still running"}, False, id="no-such-key"),
+        pytest.param({}, False, id="empty"),
+    ],
+)
+def test_a_body_tells_of_an_error_by_its_keys_whatever_the_status(data: dict[str, Any], *, tells: bool) -> None:
+    assert tells_error(data) is tells
+
+
+@pytest.mark.parametrize(
+    ("named", "another"),
+    [
+        pytest.param(("J",), False, id="ours"),
+        pytest.param((), False, id="none-is-asked-for"),
+        pytest.param((None, "", [], True), False, id="none-is-named"),
+        pytest.param(("OTHER",), True, id="A2-another"),
+        pytest.param((None, "OTHER"), True, id="another-in-a-second-place"),
+        pytest.param(("J", "OTHER"), True, id="ours-and-another"),
+        pytest.param(("j",), True, id="in-another-case"),
+        pytest.param(("J" + "x" * 600,), True, id="longer-than-an-id-can-be"),
+    ],
+)
+def test_a_reply_that_names_a_job_must_name_ours(named: tuple[object, ...], *, another: bool) -> None:
+    assert about_another(Job("J"), *named) is another
+
+
+@pytest.mark.parametrize(("job_id", "named"), [("7", 7), (" J ", " J "), ("J" * 512, "J" * 512)], ids=str)
+def test_an_id_is_ours_however_a_reply_writes_it(job_id: str, named: object) -> None:
+    assert not about_another(Job(job_id), named)
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        pytest.param("Job execution '2de7' not found", True, id="in-quotes"),
+        pytest.param("2de7", True, id="alone"),
+        pytest.param("no job 2de7.", True, id="before-a-stop"),
+        pytest.param("no job 2de79", False, id="as-the-start-of-another"),
+        pytest.param("no job 12de7", False, id="as-the-end-of-another"),
+        pytest.param("no job 2de7-1", False, id="as-a-part-of-another"),
+        pytest.param("no such job", False, id="not-at-all"),
+    ],
+)
+def test_a_text_names_our_job_as_a_word_of_its_own(written: str, *, told: bool) -> None:
+    assert names(Job("2de7"), written) is told
+
+
+def test_an_id_is_no_pattern() -> None:
+    assert not names(Job("J.1"), "no job Jx1")
 
 
 @pytest.mark.parametrize(
@@ -281,15 +243,26 @@ def test_a_proxys_own_404_page_is_no_word_on_the_job() -> None:
     ],
 )
 def test_a_look_that_shows_nothing_is_busy_refused_or_unanswered(judged: AnswerKind, told: AnswerKind) -> None:
-    assert seen_nothing(Answer(judged, 200, "C", "d", 1.0)) == Answer(told, 200, "C", "d", 1.0)
+    said = Answer(judged, Source.UNSURE, 200, "C", "d", 1.0)
+
+    assert seen_nothing(said) == Answer(told, Source.UNSURE, 200, "C", "d", 1.0)
 
 
-def test_gone_keeps_the_clock_and_says_why() -> None:
-    seen = gone(Reply(404, {"date": DATE}, b"no such job"), Job("J"), "404")
+@pytest.mark.parametrize(("body", "detail"), [(b"", "why"), (b"Maintenance", "why: Maintenance")])
+def test_a_success_that_can_not_be_used_says_why_and_keeps_retry_after(body: bytes, detail: str) -> None:
+    told = unusable(Reply(200, {"retry-after": "120"}, body), "why")
 
-    assert (seen.state, seen.raw, seen.job_id, seen.clock, seen.detail) == (
+    assert told == Answer(AnswerKind.UNANSWERED, Source.NOBODY, 200, "", detail, 120.0)
+
+
+@pytest.mark.parametrize("source", [Source.OWN, Source.UNSURE])
+def test_gone_keeps_whose_words_they_are_and_the_clock_and_says_why(source: Source) -> None:
+    seen = gone(Reply(404, {"date": DATE}, b"no such job"), Job("J"), "404", source)
+
+    assert (seen.state, seen.raw, seen.source, seen.job_id, seen.clock, seen.detail) == (
         JobState.GONE,
         "404",
+        source,
         "J",
         THEN,
         "no such job",
@@ -302,7 +275,7 @@ def test_a_force_that_does_not_exist_is_refused_without_a_call() -> None:
     with pytest.raises(StopIteration) as end:
         next(exchange)
 
-    assert end.value.value.kind is AnswerKind.REFUSED
+    assert (end.value.value.kind, end.value.value.source) == (AnswerKind.REFUSED, Source.OWN)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import ssl
 import traceback
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 
 import httpx
 import pytest
@@ -67,6 +68,15 @@ async def test_refuses_a_segment_that_changes_the_path(segment: str) -> None:
     async with backend(lambda _: httpx.Response(200)) as http:
         with pytest.raises(InvalidCommand):
             await http.send(Request("DELETE", ("requests", segment)))
+
+
+async def test_a_reply_says_when_it_came_on_this_hosts_clock() -> None:
+    came = datetime(2025, 2, 18, 17, 1, 5, tzinfo=UTC)
+    wire = HttpxWire(httpx.MockTransport(lambda _: httpx.Response(204)))
+    http = Http("https://ess.example.com", wire=wire, now=lambda: came)
+
+    assert (await http.send(Request("GET", ("x",)))).received == came
+    await http.aclose()
 
 
 async def test_a_request_says_who_asks_and_what() -> None:

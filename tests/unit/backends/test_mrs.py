@@ -10,7 +10,7 @@ from unit.backends.mrs_exchanges import BOTH, JOB, JOBS_V2, LOGIN, V2, V11, fail
 
 from worker.backends.base import Reply
 from worker.backends.mrs import Mrs
-from worker.model import Answer, AnswerKind, Job, JobState
+from worker.model import Answer, AnswerKind, Job, JobState, Source
 
 # what a command may name
 
@@ -89,8 +89,6 @@ def test_a_look_asks_the_resource_that_tells_the_state(mrs: Mrs, path: tuple[str
         pytest.param(5, 0, JobState.FAILED, id="error"),
         pytest.param(6, 0, JobState.UNKNOWN, id="unknown-state"),
         pytest.param(2, 4, JobState.UNKNOWN, id="unknown-result"),
-        pytest.param(True, 0, JobState.UNKNOWN, id="flag"),
-        pytest.param(None, None, JobState.UNKNOWN, id="nothing"),
     ],
 )
 def test_v11_decides_by_both_numbers(state: Any, result: object, meaning: JobState) -> None:
@@ -117,6 +115,62 @@ def test_v11_decides_by_both_numbers(state: Any, result: object, meaning: JobSta
 )
 def test_v2_decides_by_the_result(state: Any, result: object, meaning: JobState) -> None:
     assert v2(job_state=state, job_result=result).state is meaning
+
+
+@pytest.mark.parametrize(
+    ("results", "meaning", "raw"),
+    [
+        pytest.param((0, "SUCCEEDED"), JobState.SUCCEEDED, "3/SUCCEEDED", id="A15-unfinished-beside-a-result"),
+        pytest.param(("UNDEFINED", "KILLED"), JobState.CANCELLED, "3/KILLED", id="A15-undefined-beside-a-result"),
+        pytest.param((3, "UNDEFINED"), JobState.CANCELLED, "3/3", id="a-result-beside-undefined"),
+        pytest.param((0, "UNDEFINED"), JobState.UNKNOWN, "3/0", id="neither-is-a-result"),
+        pytest.param((None, "FAILED"), JobState.FAILED, "3/FAILED", id="one-alone"),
+    ],
+)
+def test_a_result_counts_in_whichever_of_the_two_fields_it_stands(
+    results: tuple[object, object], meaning: JobState, raw: Any
+) -> None:
+    seen = v11(job_state=3, job_final_status=results[0], job_result=results[1])
+
+    assert (seen.state, seen.raw) == (meaning, raw)
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        pytest.param({}, "does not say", id="A1-an-empty-job"),
+        pytest.param({"id": "2de7", "job_id": "2de7"}, "does not say", id="A1-without-its-state"),
+        pytest.param({"job_state": None, "state": True}, "does not say", id="states-that-are-none"),
+        pytest.param({"job_final_status": 3, "job_result": "KILLED"}, "does not say", id="a-result-alone"),
+        pytest.param({"id": "OTHER", "job_state": 2}, "another job", id="A2-another-job"),
+        pytest.param({"id": "OTHER", "job_id": "OTHER", "job_state": "KILLED"}, "another job", id="A2-another-v2-job"),
+        pytest.param({"id": "2de7x", "job_state": 2}, "another job", id="a-longer-id"),
+    ],
+)
+def test_a_job_without_a_state_or_another_one_is_no_sight_of_ours(mrs: Mrs, data: dict[str, Any], why: str) -> None:
+    _, said = play(mrs.look(JOB), give({"job_execution": data}))
+
+    assert (said.kind, said.source) == (AnswerKind.UNANSWERED, Source.NOBODY)
+    assert why in said.detail
+
+
+@BOTH
+def test_an_error_beside_a_job_is_no_sight_of_it(mrs: Mrs) -> None:
+    body = {"job_execution": {"job_state": "KILLED"}, "error_code": "0162", "error_msg": "no"}
+
+    assert play(mrs.look(JOB), give(body))[1].kind is AnswerKind.UNANSWERED
+
+
+@BOTH
+def test_a_job_that_names_no_id_is_taken_for_ours(mrs: Mrs) -> None:
+    _, seen = play(mrs.look(JOB), give({"job_execution": {"state": "KILLED"}}))
+
+    assert (seen.state, seen.source, seen.job_id) == (JobState.CANCELLED, Source.OWN, "2de7")
+
+
+def test_v11s_job_id_is_another_things() -> None:
+    assert v11(job_state=2, job_id="JOB-TEMPLATE").state is JobState.ACTIVE
 
 
 def test_raw_is_both_words() -> None:
@@ -168,14 +222,34 @@ def test_facts_are_what_support_asks_for() -> None:
         pytest.param(fail("0176", 400), "0176", id="no-such-job-as-400"),
         pytest.param(fail("0201", 500), "0201", id="no-such-job-2-as-500"),
         pytest.param(fail("0201", 400), "0201", id="no-such-job-2-as-400"),
+        pytest.param(fail("0176", 404), "0176", id="no-such-job-as-404"),
+        pytest.param(fail("0176", 403), "0176", id="no-such-job-as-403"),
         pytest.param(fail(176, 500), "0176", id="code-as-number"),
-        pytest.param(give({}, 404), "404", id="404"),
+        pytest.param(fail("12000003", 400), "12000003", id="no-such-cluster"),
     ],
 )
-def test_a_missing_job_is_gone_whatever_the_status(mrs: Mrs, reply: Reply, raw: Any) -> None:
+def test_a_missing_job_is_gone_in_mrss_own_words_whatever_the_status(mrs: Mrs, reply: Reply, raw: Any) -> None:
     _, seen = play(mrs.look(JOB), reply)
 
-    assert (seen.state, seen.raw) == (JobState.GONE, raw)
+    assert (seen.state, seen.raw, seen.source) == (JobState.GONE, raw, Source.OWN)
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("reply", "raw"),
+    [
+        pytest.param(give({}, 404), "404", id="a-bare-404"),
+        pytest.param(Reply(404, {}, LOGIN), "404", id="F2-a-proxys-page"),
+        pytest.param(Reply(404, {}, b"default backend - 404"), "404", id="F2-default-backend"),
+        pytest.param(fail("APIG.0101", 404), "APIG.0101", id="A3-the-gateway-has-no-such-api"),
+        pytest.param(fail("9999", 404), "9999", id="a-code-that-nobody-knows"),
+        pytest.param(give({}, 410), "410", id="a-410"),
+    ],
+)
+def test_a_404_or_410_without_such_a_code_is_gone_in_nobodys_words(mrs: Mrs, reply: Reply, raw: Any) -> None:
+    _, seen = play(mrs.look(JOB), reply)
+
+    assert (seen.state, seen.raw, seen.source) == (JobState.GONE, raw, Source.UNSURE)
 
 
 def test_a_job_is_gone_with_its_cluster() -> None:
@@ -195,30 +269,41 @@ def test_a_look_reads_a_failure_that_is_not_valid_json() -> None:
 
 @BOTH
 @pytest.mark.parametrize(
-    ("reply", "kind"),
+    ("reply", "kind", "source"),
     [
-        pytest.param(give({}), AnswerKind.UNANSWERED, id="no-job"),
-        pytest.param(give({"job_detail": None, "job_execution": []}), AnswerKind.UNANSWERED, id="job-is-none"),
-        pytest.param(Reply(200, {}, LOGIN), AnswerKind.UNANSWERED, id="login-page"),
-        pytest.param(Reply(202), AnswerKind.UNANSWERED, id="empty"),
-        pytest.param(Reply(302, {"location": "http://evil/"}), AnswerKind.UNANSWERED, id="redirect"),
-        pytest.param(give({}, 400), AnswerKind.UNANSWERED, id="bad-request"),
-        pytest.param(give({}, 401), AnswerKind.REFUSED, id="unauthorised"),
-        pytest.param(give({}, 403), AnswerKind.REFUSED, id="forbidden"),
-        pytest.param(Reply(404, {}, LOGIN), AnswerKind.UNANSWERED, id="proxys-404"),
-        pytest.param(fail("APIGW.0101", 404), AnswerKind.REFUSED, id="no-such-api"),
-        pytest.param(fail("APIGW.0308", 429), AnswerKind.BUSY, id="throttled"),
-        pytest.param(fail("0174", 500), AnswerKind.UNANSWERED, id="query-failed"),
-        pytest.param(fail("0160", 500), AnswerKind.UNANSWERED, id="another-calls-code"),
-        pytest.param(fail("0180", 500), AnswerKind.BUSY, id="being-submitted"),
-        pytest.param(fail("9999", 500), AnswerKind.UNANSWERED, id="unknown-code"),
-        pytest.param(Reply(503), AnswerKind.UNANSWERED, id="unavailable"),
+        pytest.param(give({}), AnswerKind.UNANSWERED, Source.NOBODY, id="no-job"),
+        pytest.param(give({"job_detail": None, "job_execution": []}), AnswerKind.UNANSWERED, Source.NOBODY, id="none"),
+        pytest.param(Reply(200, {}, LOGIN), AnswerKind.UNANSWERED, Source.NOBODY, id="login-page"),
+        pytest.param(Reply(202), AnswerKind.UNANSWERED, Source.NOBODY, id="empty"),
+        pytest.param(fail("0162", 200), AnswerKind.UNANSWERED, Source.NOBODY, id="A12-an-error-with-200"),
+        pytest.param(Reply(302, {"location": "http://evil/"}), AnswerKind.UNANSWERED, Source.UNSURE, id="redirect"),
+        pytest.param(give({}, 400), AnswerKind.UNANSWERED, Source.UNSURE, id="bad-request"),
+        pytest.param(fail("9999", 400), AnswerKind.UNANSWERED, Source.OWN, id="R3-bad-request-in-mrss-words"),
+        pytest.param(give({}, 401), AnswerKind.REFUSED, Source.CREDENTIAL, id="unauthorised"),
+        pytest.param(fail("12000001", 400), AnswerKind.REFUSED, Source.CREDENTIAL, id="invalid-authentication"),
+        pytest.param(fail("12000002", 401), AnswerKind.REFUSED, Source.CREDENTIAL, id="unauthorised-with-any-code"),
+        pytest.param(fail("APIGW.0301", 401), AnswerKind.REFUSED, Source.CREDENTIAL, id="the-gateway-on-the-token"),
+        pytest.param(fail("APIGW.0303", 403), AnswerKind.REFUSED, Source.CREDENTIAL, id="and-with-403"),
+        pytest.param(give({}, 403), AnswerKind.REFUSED, Source.UNSURE, id="F3-forbidden-by-anybody"),
+        pytest.param(fail("12000054", 403), AnswerKind.REFUSED, Source.OWN, id="forbidden-in-mrss-words"),
+        pytest.param(fail("APIGW.0302", 403), AnswerKind.REFUSED, Source.UNSURE, id="forbidden-by-the-gateway"),
+        pytest.param(fail("APIGW.0101", 404), AnswerKind.REFUSED, Source.UNSURE, id="A3-no-such-api"),
+        pytest.param(fail("APIGW.0308", 429), AnswerKind.BUSY, Source.UNSURE, id="throttled"),
+        pytest.param(fail("0174", 500), AnswerKind.UNANSWERED, Source.OWN, id="query-failed"),
+        pytest.param(fail("0160", 500), AnswerKind.UNANSWERED, Source.OWN, id="another-calls-code"),
+        pytest.param(fail("0180", 500), AnswerKind.BUSY, Source.OWN, id="being-submitted"),
+        pytest.param(fail("0192", 400), AnswerKind.REFUSED, Source.OWN, id="F9-no-such-user"),
+        pytest.param(fail("9999", 500), AnswerKind.UNANSWERED, Source.OWN, id="unknown-code"),
+        pytest.param(fail("apigw.0999", 500), AnswerKind.UNANSWERED, Source.UNSURE, id="unknown-code-of-the-gateway"),
+        pytest.param(Reply(503), AnswerKind.UNANSWERED, Source.UNSURE, id="unavailable"),
     ],
 )
-def test_a_look_that_shows_no_job_says_why(mrs: Mrs, reply: Reply, kind: AnswerKind) -> None:
+def test_a_look_that_shows_no_job_says_why_and_in_whose_words(
+    mrs: Mrs, reply: Reply, kind: AnswerKind, source: Source
+) -> None:
     _, answer = play(mrs.look(JOB), reply)
 
-    assert (type(answer), answer.kind) == (Answer, kind)
+    assert (type(answer), answer.kind, answer.source) == (Answer, kind, source)
 
 
 @pytest.mark.parametrize(

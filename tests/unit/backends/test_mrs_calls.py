@@ -12,7 +12,7 @@ from unit.backends.mrs_exchanges import BOTH, EXECUTION, JOB, JOBS_V2, LOGIN, V2
 
 from worker.backends.base import Reply
 from worker.backends.mrs import ERRORS, Mrs
-from worker.model import Answer, AnswerKind, Observation
+from worker.model import Answer, AnswerKind, Observation, Source
 
 # changing calls
 
@@ -59,15 +59,34 @@ def test_v2_deletes_a_batch_of_one() -> None:
         pytest.param(Reply(200, {}, LOGIN), id="login-page"),
         pytest.param(give({}), id="another-object"),
         pytest.param(give({"job_execution": None}), id="null"),
+        pytest.param(give({"job_execution": {}}), id="an-empty-job"),
+        pytest.param(give({"job_execution": {"id": "OTHER"}}), id="A2-another-job"),
+        pytest.param(fail("0160", 200), id="A12-an-error"),
+        pytest.param(give({**EXECUTION, "error_code": "0160"}), id="A12-an-error-beside-the-job"),
     ],
 )
-def test_a_v11_cancel_without_its_job_is_unanswered(reply: Reply) -> None:
-    assert play(V11.cancel(JOB), reply)[1].kind is AnswerKind.UNANSWERED
+def test_a_v11_cancel_without_our_job_is_unanswered(reply: Reply) -> None:
+    said = play(V11.cancel(JOB), reply)[1]
+
+    assert (said.kind, said.source) == (AnswerKind.UNANSWERED, Source.NOBODY)
 
 
 @pytest.mark.parametrize("exchange", [V2.cancel, V11.delete, V2.delete], ids=["kill", "delete", "batch-delete"])
-def test_a_login_page_is_no_answer(exchange: Any) -> None:
-    assert play(exchange(JOB), Reply(200, {}, LOGIN))[1].kind is AnswerKind.UNANSWERED
+@pytest.mark.parametrize(
+    ("reply", "kind"),
+    [
+        pytest.param(Reply(202), AnswerKind.ACCEPTED, id="empty"),
+        pytest.param(give({}), AnswerKind.ACCEPTED, id="an-object"),
+        pytest.param(Reply(200, {}, LOGIN), AnswerKind.UNANSWERED, id="login-page"),
+        pytest.param(fail("0175", 200), AnswerKind.UNANSWERED, id="A12-an-error"),
+        pytest.param(give({"error": "down"}), AnswerKind.UNANSWERED, id="A12-another-error"),
+        pytest.param(give([]), AnswerKind.UNANSWERED, id="a-list"),
+    ],
+)
+def test_a_silent_success_was_taken_unless_its_body_says_otherwise(
+    exchange: Any, reply: Reply, kind: AnswerKind
+) -> None:
+    assert play(exchange(JOB), reply)[1].kind is kind
 
 
 @BOTH
@@ -92,6 +111,7 @@ def test_an_error_code_means_the_same_whatever_the_status(mrs: Mrs, code: Any, s
         ("0202", AnswerKind.UNANSWERED),
         ("12000001", AnswerKind.REFUSED),
         ("12000064", AnswerKind.REFUSED),
+        ("0192", AnswerKind.REFUSED),
         ("APIGW.0306", AnswerKind.REFUSED),
     ],
 )
@@ -100,19 +120,58 @@ def test_the_table_says_what_to_do(code: Any, kind: AnswerKind) -> None:
 
 
 @pytest.mark.parametrize(
-    ("reply", "kind"),
+    ("reply", "kind", "source"),
     [
-        pytest.param(fail("9999", 400), AnswerKind.REJECTED, id="unknown-400-may-mean-ended"),
-        pytest.param(give({}, 404), AnswerKind.NOT_FOUND, id="404"),
-        pytest.param(give({}, 405), AnswerKind.REFUSED, id="not-supported"),
-        pytest.param(give({}, 409), AnswerKind.BUSY, id="conflict"),
-        pytest.param(give({}, 413), AnswerKind.BUSY, id="overload"),
-        pytest.param(fail("9999", 500), AnswerKind.UNANSWERED, id="unknown-500"),
+        pytest.param(fail("9999", 400), AnswerKind.REJECTED, Source.OWN, id="unknown-400-may-mean-ended"),
+        pytest.param(give({}, 400), AnswerKind.REJECTED, Source.UNSURE, id="400-of-anybody"),
+        pytest.param(give({}, 401), AnswerKind.REFUSED, Source.CREDENTIAL, id="unauthorised"),
+        pytest.param(give({}, 403), AnswerKind.REFUSED, Source.UNSURE, id="F3-forbidden-by-anybody"),
+        pytest.param(give({}, 404), AnswerKind.NOT_FOUND, Source.UNSURE, id="404"),
+        pytest.param(Reply(404, {}, LOGIN), AnswerKind.NOT_FOUND, Source.UNSURE, id="F2-a-proxys-404"),
+        pytest.param(fail("9999", 404), AnswerKind.NOT_FOUND, Source.UNSURE, id="404-with-an-unknown-code"),
+        pytest.param(fail("APIG.0101", 404), AnswerKind.NOT_FOUND, Source.UNSURE, id="A3-404-of-the-gateway"),
+        pytest.param(give({}, 405), AnswerKind.REFUSED, Source.UNSURE, id="not-supported"),
+        pytest.param(give({}, 409), AnswerKind.BUSY, Source.UNSURE, id="conflict"),
+        pytest.param(give({}, 410), AnswerKind.NOT_FOUND, Source.UNSURE, id="410"),
+        pytest.param(give({}, 413), AnswerKind.BUSY, Source.UNSURE, id="overload"),
+        pytest.param(fail("9999", 500), AnswerKind.UNANSWERED, Source.OWN, id="unknown-500"),
     ],
 )
 @BOTH
-def test_without_a_known_code_the_status_speaks(mrs: Mrs, reply: Reply, kind: AnswerKind) -> None:
-    assert play(mrs.cancel(JOB), reply)[1].kind is kind
+def test_without_a_known_code_the_status_speaks(mrs: Mrs, reply: Reply, kind: AnswerKind, source: Source) -> None:
+    said = play(mrs.cancel(JOB), reply)[1]
+
+    assert (said.kind, said.source) == (kind, source)
+
+
+@BOTH
+@pytest.mark.parametrize("status", [400, 403, 404, 500])
+@pytest.mark.parametrize(
+    ("code", "source"),
+    [
+        ("0176", Source.OWN),
+        ("0201", Source.OWN),
+        ("0192", Source.OWN),
+        ("12000003", Source.OWN),
+        ("12000001", Source.CREDENTIAL),
+        ("APIGW.0301", Source.CREDENTIAL),
+        ("APIGW.0303", Source.CREDENTIAL),
+        ("APIGW.0101", Source.UNSURE),
+        ("APIGW.0302", Source.UNSURE),
+        ("APIGW.0305", Source.UNSURE),
+        ("APIGW.0306", Source.UNSURE),
+        ("APIGW.0308", Source.UNSURE),
+    ],
+)
+def test_a_known_code_says_whose_words_they_are_whatever_the_status(
+    mrs: Mrs, code: Any, status: int, source: Source
+) -> None:
+    assert play(mrs.cancel(JOB), fail(code, status))[1].source is source
+
+
+@pytest.mark.parametrize("status", [200, 400, 429, 500])
+def test_retry_after_is_kept_whatever_the_status(status: int) -> None:
+    assert play(V2.cancel(JOB), Reply(status, {"retry-after": "30"}, LOGIN))[1].retry_after == 30.0
 
 
 @pytest.mark.parametrize(
@@ -130,7 +189,7 @@ def test_without_a_known_code_the_status_speaks(mrs: Mrs, reply: Reply, kind: An
 def test_a_failure_that_is_not_valid_json_is_read_all_the_same(body: bytes, code: Any, detail: str) -> None:
     _, answer = play(V2.cancel(JOB), Reply(500, {}, body))
 
-    assert answer == Answer(AnswerKind.REJECTED, 500, code, detail)
+    assert answer == Answer(AnswerKind.REJECTED, Source.OWN, 500, code, detail)
 
 
 def test_a_known_code_without_a_text_brings_its_own() -> None:
@@ -163,7 +222,7 @@ def test_no_reply_breaks_an_exchange(reply: Reply, mrs: Mrs) -> None:
     assert isinstance(play(mrs.delete(JOB), reply)[1], Answer)
 
 
-@given(data=st.dictionaries(st.sampled_from(KEYS), JSON))
-def test_no_field_breaks_a_look(data: dict[str, Any]) -> None:
-    assert isinstance(v11(**data), Observation)
-    assert isinstance(v2(**data), Observation)
+@given(data=st.dictionaries(st.sampled_from(KEYS), JSON), state=st.sampled_from(["2", "KILLED"]))
+def test_no_field_breaks_a_look(data: dict[str, Any], state: str) -> None:
+    assert isinstance(v11(**{**data, "job_state": state}), Observation)
+    assert isinstance(v2(**{**data, "job_state": state}), Observation)

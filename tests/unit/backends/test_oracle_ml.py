@@ -1,41 +1,31 @@
-"""The Oracle ML adapter: a status can be the observation, and one code has many meanings."""
+"""The Oracle ML adapter's look: a status can be the observation, and one code has many meanings."""
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from unit.backends.exchanges import play
+from unit.backends.oml_exchanges import (
+    DATE,
+    ELSE,
+    JOB,
+    JOBS,
+    LOGIN,
+    MISSING,
+    OML,
+    RESULT,
+    RUNNING,
+    STOPPED,
+    give,
+    listed,
+    look,
+)
 
-from worker.backends.base import Reply, Request
+from worker.backends.base import Reply
 from worker.backends.oracle_ml import OracleMl
-from worker.model import Answer, AnswerKind, Job, JobState, Observation
-
-OML = OracleMl()
-JOB = Job("J1")
-STOPPED = Job("J1", stop_sent=True)
-JOBS = ("oml", "api", "r-scripts", "v2", "jobs")
-DATE = "Tue, 18 Feb 2025 17:02:01 GMT GMT"
-LOGIN = b"<html>Please log in</html>"
-MISSING = {"errorMessage": "job not found with id 'J1'", "errorCode": 1026, "request_id": "OML-7a98"}
-RUNNING = {"createdDate": " Feb 18,2025 17:01", "status": "job is still running", "elapsedTime": "00:00:47"}
-RESULT = "https://internal/oml/api/r-scripts/v2/jobs/J1/result"
-
-
-def give(data: object, status: int = 200) -> Reply:
-    return Reply(status, {"date": DATE, "content-type": "application/json"}, json.dumps(data).encode())
-
-
-def look(*replies: Reply, job: Job = JOB) -> tuple[list[Request], Any]:
-    return play(OML.look(job), *replies)
-
-
-def listed(*entries: object) -> Any:
-    return look(give({}, 500), give({"result": list(entries)}), job=STOPPED)[1]
+from worker.model import Answer, AnswerKind, Job, JobState, Source
 
 
 def test_its_only_stop_is_its_delete() -> None:
@@ -66,46 +56,100 @@ def test_a_look_sends_the_service_level_as_the_seed_does() -> None:
 def test_a_202_is_running() -> None:
     _, seen = look(give(RUNNING, 202))
 
-    assert (seen.state, seen.raw, seen.job_id) == (JobState.ACTIVE, "job is still running", "J1")
+    assert (seen.state, seen.raw, seen.source, seen.job_id) == (
+        JobState.ACTIVE,
+        "job is still running",
+        Source.OWN,
+        "J1",
+    )
     assert seen.clock == datetime(2025, 2, 18, 17, 2, 1, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
     ("data", "status", "state", "raw"),
     [
-        pytest.param({}, 202, JobState.ACTIVE, "202", id="202-without-a-word"),
-        pytest.param({"status": "queued"}, 202, JobState.ACTIVE, "queued", id="202-another-word"),
-        pytest.param({"status": "Job is RUNNING"}, 200, JobState.ACTIVE, "Job is RUNNING", id="200-running"),
+        pytest.param({"status": "queued"}, 202, JobState.ACTIVE, "queued", id="202-any-word"),
+        pytest.param({"status": "not running yet"}, 202, JobState.ACTIVE, "not running yet", id="202-waiting"),
+        pytest.param(
+            {"status": "job is still running"}, 200, JobState.ACTIVE, "job is still running", id="200-pending"
+        ),
+        pytest.param({"status": "Job is RUNNING."}, 200, JobState.ACTIVE, "Job is RUNNING.", id="200-is-running"),
+        pytest.param({"status": "running"}, 200, JobState.ACTIVE, "running", id="200-running"),
+        pytest.param({"status": "FINISH"}, 200, JobState.SUCCEEDED, "FINISH", id="200-finish"),
+        pytest.param({"status": "finish"}, 200, JobState.SUCCEEDED, "finish", id="200-finish-in-small-letters"),
         pytest.param({"status": "done"}, 200, JobState.UNKNOWN, "done", id="200-another-word"),
-        pytest.param({"result": 1}, 200, JobState.UNKNOWN, "200", id="200-without-a-word"),
-        pytest.param({"status": None}, 200, JobState.UNKNOWN, "200", id="200-null"),
+        pytest.param({"status": "not running"}, 200, JobState.UNKNOWN, "not running", id="200-not-running"),
+        pytest.param(
+            {"status": "job is no longer running"}, 200, JobState.UNKNOWN, "job is no longer running", id="no"
+        ),
+        pytest.param({"status": "ok", "job_id": "J1"}, 200, JobState.UNKNOWN, "ok", id="200-that-names-our-job"),
     ],
 )
-def test_an_unexpected_success_is_alive(data: dict[str, Any], status: int, state: Any, raw: Any) -> None:
+def test_a_success_that_has_a_status_is_read_by_it(data: dict[str, Any], status: int, state: Any, raw: Any) -> None:
     _, seen = look(give(data, status))
 
-    assert (seen.state, seen.raw) == (state, raw)
+    assert (seen.state, seen.raw, seen.source) == (state, raw, Source.OWN)
+
+
+@pytest.mark.parametrize(
+    ("data", "status", "why"),
+    [
+        pytest.param({"message": "scheduled maintenance"}, 200, "does not say", id="A1-maintenance"),
+        pytest.param({"result": [1]}, 200, "does not say", id="A1-F11-the-result-of-a-302-that-a-proxy-followed"),
+        pytest.param({}, 202, "does not say", id="A1-202-without-a-status"),
+        pytest.param({"status": None}, 202, "does not say", id="202-null"),
+        pytest.param({"status": ["running"]}, 202, "does not say", id="202-list"),
+        pytest.param({"status": 200, "error": "down"}, 200, "does not say", id="A12-an-error-body"),
+        pytest.param({**RUNNING, "job_id": "J2"}, 202, "another job", id="A2-another-job"),
+        pytest.param({**RUNNING, "jobId": "J2"}, 202, "another job", id="A2-another-job-in-another-key"),
+    ],
+)
+def test_a_success_without_a_status_of_our_job_is_no_sight_of_it(data: dict[str, Any], status: int, why: str) -> None:
+    _, said = look(give(data, status))
+
+    assert (said.kind, said.source, said.status) == (AnswerKind.UNANSWERED, Source.NOBODY, status)
+    assert why in said.detail
+
+
+def test_error_keys_without_a_value_hide_no_status() -> None:
+    assert look(give({**RUNNING, "errorMessage": None, "errorCode": None}, 202))[1].state is JobState.ACTIVE
 
 
 @pytest.mark.parametrize(
     "headers",
     [
         pytest.param({"content-location": RESULT}, id="content-location"),
-        pytest.param({"content-location": "http://evil/", "location": "http://evil/"}, id="to-another-host"),
         pytest.param({"location": RESULT}, id="location"),
-        pytest.param({}, id="neither"),
+        pytest.param({"content-location": RESULT, "location": "https://sso/login"}, id="content-location-goes-first"),
+        pytest.param({"content-location": "/jobs/J1/result"}, id="path-alone"),
+        pytest.param({"content-location": f"{RESULT}/?x=1"}, id="slash-and-query"),
+        pytest.param({"content-location": RESULT.replace("J1", "%4A1")}, id="encoded"),
     ],
 )
-def test_a_302_is_finished_and_never_followed(headers: dict[str, str]) -> None:
-    requests, seen = look(Reply(302, headers))
+def test_a_302_that_names_our_jobs_result_is_finished_and_never_followed(headers: dict[str, str]) -> None:
+    requests, seen = look(Reply(302, {**headers, "date": DATE}))
 
     assert len(requests) == 1
-    assert (seen.state, seen.raw, seen.final) == (JobState.SUCCEEDED, "FINISH", True)
+    assert (seen.state, seen.raw, seen.source, seen.final) == (JobState.SUCCEEDED, "FINISH", Source.OWN, True)
+    assert seen.clock is not None
     assert "success" in seen.detail
 
 
-def test_a_redirect_to_a_login_page_is_not_finished() -> None:
-    assert look(Reply(302, {"location": "https://sso.example.com/login"}, LOGIN))[1].kind is AnswerKind.UNANSWERED
+@pytest.mark.parametrize(
+    "headers",
+    [
+        pytest.param({"location": "https://sso.example.com/login"}, id="login-page"),
+        pytest.param({"content-location": "http://evil/", "location": "http://evil/"}, id="another-host"),
+        pytest.param({"location": "https://sso/login?to=/jobs/J1/result"}, id="our-result-in-a-query"),
+        pytest.param({"location": RESULT.removesuffix("/result")}, id="the-job-itself"),
+        pytest.param({"location": RESULT.replace("J1", "J2")}, id="A2-another-jobs-result"),
+        pytest.param({}, id="neither-header"),
+    ],
+)
+def test_a_302_that_does_not_name_our_jobs_result_is_no_sight_of_it(headers: dict[str, str]) -> None:
+    _, said = look(Reply(302, headers, LOGIN))
+
+    assert (type(said), said.kind) == (Answer, AnswerKind.UNANSWERED)
 
 
 @pytest.mark.parametrize(
@@ -114,13 +158,28 @@ def test_a_redirect_to_a_login_page_is_not_finished() -> None:
         pytest.param(MISSING, id="seed"),
         pytest.param({**MISSING, "errorMessage": 'Job Not Found with id "J1"'}, id="other-case-and-quotes"),
         pytest.param({**MISSING, "errorCode": "1026"}, id="code-as-text"),
-        pytest.param({"errorMessage": MISSING["errorMessage"]}, id="no-code"),
+        pytest.param({"errorMessage": MISSING["errorMessage"]}, id="our-id-and-no-code"),
+        pytest.param({**MISSING, "errorMessage": "job not found"}, id="the-code-and-no-id"),
     ],
 )
-def test_a_400_that_says_so_is_gone(data: dict[str, Any]) -> None:
+def test_a_400_that_says_so_in_oracle_mls_own_words_is_gone(data: dict[str, Any]) -> None:
     _, seen = look(give(data, 400))
 
-    assert (seen.state, seen.raw) == (JobState.GONE, "job not found")
+    assert (seen.state, seen.raw, seen.source) == (JobState.GONE, "job not found", Source.OWN)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param({"errorMessage": "job not found"}, id="neither-code-nor-id"),
+        pytest.param({**MISSING, "errorMessage": "job not found with id 'J2'"}, id="A2-another-job"),
+        pytest.param({**MISSING, "errorMessage": "job not found with id 'J12'"}, id="a-longer-id"),
+    ],
+)
+def test_a_400_that_may_be_about_another_job_is_gone_in_nobodys_words(data: dict[str, Any]) -> None:
+    _, seen = look(give(data, 400))
+
+    assert (seen.state, seen.raw, seen.source) == (JobState.GONE, "job not found", Source.UNSURE)
 
 
 def test_gone_keeps_what_support_asks_for() -> None:
@@ -130,42 +189,54 @@ def test_gone_keeps_what_support_asks_for() -> None:
     assert seen.detail == "job not found with id 'J1' (request_id OML-7a98)"
 
 
-def test_a_404_is_gone() -> None:
-    _, seen = look(give({}, 404))
+@pytest.mark.parametrize(
+    "reply",
+    [
+        pytest.param(give({}, 404), id="A3-a-bare-404"),
+        pytest.param(Reply(404, {}, LOGIN), id="F2-a-proxys-page"),
+        pytest.param(Reply(404, {}, b"default backend - 404"), id="F2-default-backend"),
+        pytest.param(give({"message": "no Route matched"}, 404), id="A3-kong"),
+        pytest.param(give(MISSING, 404), id="oracle-mls-words-with-a-status-that-it-never-gives"),
+        pytest.param(Reply(410), id="a-410"),
+    ],
+)
+def test_a_404_or_410_is_gone_in_nobodys_words(reply: Reply) -> None:
+    _, seen = look(reply)
 
-    assert (seen.state, seen.raw, seen.vague) == (JobState.GONE, "404", True)
+    assert (seen.state, seen.raw, seen.source) == (JobState.GONE, str(reply.status), Source.UNSURE)
 
 
 @pytest.mark.parametrize(
-    ("reply", "kind"),
+    ("reply", "kind", "source"),
     [
-        pytest.param(Reply(202, {}, LOGIN), AnswerKind.UNANSWERED, id="202-html"),
-        pytest.param(Reply(202), AnswerKind.UNANSWERED, id="202-empty"),
-        pytest.param(Reply(204), AnswerKind.UNANSWERED, id="no-content"),
-        pytest.param(Reply(301, {"location": RESULT}), AnswerKind.UNANSWERED, id="another-redirect"),
-        pytest.param(give({**MISSING, "errorMessage": "bad JSON output"}, 400), AnswerKind.UNANSWERED, id="1026-else"),
-        pytest.param(give({**MISSING, "errorCode": 7}, 400), AnswerKind.UNANSWERED, id="another-code"),
-        pytest.param(Reply(400, {}, LOGIN), AnswerKind.UNANSWERED, id="400-html"),
-        pytest.param(give({}, 401), AnswerKind.REFUSED, id="unauthorised"),
-        pytest.param(give({}, 403), AnswerKind.REFUSED, id="forbidden"),
-        pytest.param(Reply(404, {}, LOGIN), AnswerKind.UNANSWERED, id="proxys-404"),
-        pytest.param(give({}, 429), AnswerKind.BUSY, id="throttled"),
-        pytest.param(give(MISSING, 500), AnswerKind.UNANSWERED, id="500-may-mean-anything"),
-        pytest.param(Reply(503), AnswerKind.UNANSWERED, id="unavailable"),
+        pytest.param(Reply(202, {}, LOGIN), AnswerKind.UNANSWERED, Source.NOBODY, id="202-html"),
+        pytest.param(Reply(202), AnswerKind.UNANSWERED, Source.NOBODY, id="202-empty"),
+        pytest.param(Reply(204), AnswerKind.UNANSWERED, Source.NOBODY, id="no-content"),
+        pytest.param(Reply(301, {"location": RESULT}), AnswerKind.UNANSWERED, Source.UNSURE, id="another-redirect"),
+        pytest.param(give(ELSE, 400), AnswerKind.UNANSWERED, Source.OWN, id="R3-1026-else"),
+        pytest.param(give({**MISSING, "errorCode": 7}, 400), AnswerKind.UNANSWERED, Source.OWN, id="R3-another-code"),
+        pytest.param(Reply(400, {}, LOGIN), AnswerKind.UNANSWERED, Source.UNSURE, id="400-html"),
+        pytest.param(give({}, 401), AnswerKind.REFUSED, Source.CREDENTIAL, id="unauthorised"),
+        pytest.param(give(ELSE, 401), AnswerKind.REFUSED, Source.CREDENTIAL, id="unauthorised-in-oracle-mls-words"),
+        pytest.param(give({}, 403), AnswerKind.REFUSED, Source.UNSURE, id="F3-forbidden-by-anybody"),
+        pytest.param(give(ELSE, 403), AnswerKind.REFUSED, Source.OWN, id="forbidden-in-oracle-mls-words"),
+        pytest.param(give({}, 429), AnswerKind.BUSY, Source.UNSURE, id="throttled"),
+        pytest.param(give(MISSING, 500), AnswerKind.UNANSWERED, Source.OWN, id="500-may-mean-anything"),
+        pytest.param(Reply(503), AnswerKind.UNANSWERED, Source.UNSURE, id="unavailable"),
     ],
 )
-def test_a_look_that_shows_no_job_says_why(reply: Reply, kind: AnswerKind) -> None:
+def test_a_look_that_shows_no_job_says_why_and_in_whose_words(reply: Reply, kind: AnswerKind, source: Source) -> None:
     requests, answer = look(reply)
 
     assert len(requests) == 1
-    assert (type(answer), answer.kind) == (Answer, kind)
+    assert (type(answer), answer.kind, answer.source) == (Answer, kind, source)
 
 
 def test_the_list_is_asked_when_the_look_fails_after_our_stop() -> None:
     requests, seen = look(give({}, 500), give({"result": [{"job_id": "J2", "status": "FINISH"}]}), job=STOPPED)
 
     assert [one.path for one in requests] == [(*JOBS, "J1"), JOBS]
-    assert (seen.state, seen.raw) == (JobState.GONE, "not listed")
+    assert (seen.state, seen.raw, seen.source) == (JobState.GONE, "not listed", Source.UNSURE)
     assert "no longer names it" in seen.detail
 
 
@@ -178,8 +249,10 @@ def test_it_is_not_asked_when_the_look_succeeds() -> None:
     [
         ("FINISH", JobState.SUCCEEDED),
         ("RUNNING", JobState.ACTIVE),
+        ("running", JobState.ACTIVE),
         ("ERROR", JobState.UNKNOWN),
         ("killed", JobState.UNKNOWN),
+        ("job is still running", JobState.UNKNOWN),
         (None, JobState.UNKNOWN),
     ],
 )
@@ -209,75 +282,3 @@ def test_a_malformed_list_never_means_gone(listing: Reply) -> None:
     _, answer = look(give({"errorMessage": "lookup failed"}, 500), listing, job=STOPPED)
 
     assert (answer.kind, answer.status, answer.detail) == (AnswerKind.UNANSWERED, 500, "lookup failed")
-
-
-# the stop
-
-
-@pytest.mark.parametrize("exchange", [OML.cancel, OML.delete], ids=["cancel", "delete"])
-def test_a_stop_is_one_delete(exchange: Any) -> None:
-    requests, _ = play(exchange(JOB), give({"result": "job deleted successfully"}))
-
-    assert [(one.method, one.path, one.json) for one in requests] == [("DELETE", (*JOBS, "J1"), None)]
-
-
-@pytest.mark.parametrize(
-    ("reply", "kind"),
-    [
-        pytest.param(give({"result": "job deleted successfully"}), AnswerKind.ACCEPTED, id="deleted"),
-        pytest.param(give({}, 202), AnswerKind.ACCEPTED, id="any-2xx"),
-        pytest.param(Reply(204), AnswerKind.ACCEPTED, id="no-content"),
-        pytest.param(Reply(200), AnswerKind.UNANSWERED, id="empty"),
-        pytest.param(Reply(200, {}, LOGIN), AnswerKind.UNANSWERED, id="login-page"),
-        pytest.param(Reply(302, {"content-location": RESULT}), AnswerKind.UNANSWERED, id="302"),
-        pytest.param(give(MISSING, 400), AnswerKind.NOT_FOUND, id="not-found"),
-        pytest.param(give({**MISSING, "errorMessage": "bad JSON output"}, 400), AnswerKind.REFUSED, id="1026-else"),
-        pytest.param(give({}, 400), AnswerKind.REFUSED, id="bad-request"),
-        pytest.param(give({}, 401), AnswerKind.REFUSED, id="unauthorised"),
-        pytest.param(give({}, 403), AnswerKind.REFUSED, id="forbidden"),
-        pytest.param(give({}, 404), AnswerKind.NOT_FOUND, id="404"),
-        pytest.param(give({}, 429), AnswerKind.BUSY, id="throttled"),
-        pytest.param(give(MISSING, 500), AnswerKind.UNANSWERED, id="500-may-mean-anything"),
-        pytest.param(Reply(502, {}, LOGIN), AnswerKind.UNANSWERED, id="gateway"),
-    ],
-)
-def test_an_answer_is_judged_by_status_and_text_together(reply: Reply, kind: AnswerKind) -> None:
-    assert play(OML.cancel(JOB), reply)[1].kind is kind
-
-
-def test_a_refusal_tells_what_oracle_ml_said() -> None:
-    _, answer = play(OML.delete(JOB), give({**MISSING, "errorMessage": "no way"}, 400))
-
-    assert answer == Answer(AnswerKind.REFUSED, 400, "1026", "no way (request_id OML-7a98)")
-
-
-def test_there_is_no_force() -> None:
-    requests, answer = play(OML.force(JOB))
-
-    assert (requests, answer.kind) == ([], AnswerKind.REFUSED)
-
-
-# anything may come back
-
-KEYS = ["status", "result", "job_id", "errorMessage", "errorCode", "request_id"]
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner),
-    max_leaves=20,
-)
-BODIES = st.binary() | JSON.map(lambda value: json.dumps(value).encode())
-REPLIES = st.builds(Reply, st.sampled_from([200, 202, 204, 302, 400, 404, 500]), st.just({}), BODIES)
-
-
-@given(replies=st.lists(REPLIES, min_size=1, max_size=3), job=st.sampled_from([JOB, STOPPED]))
-def test_no_reply_breaks_an_exchange(replies: list[Reply], job: Job) -> None:
-    assert isinstance(play(OML.look(job), *replies)[1], Observation | Answer)
-    assert isinstance(play(OML.cancel(job), *replies)[1], Answer)
-    assert isinstance(play(OML.delete(job), *replies)[1], Answer)
-
-
-@given(entries=JSON)
-def test_no_list_breaks_a_look(entries: object) -> None:
-    _, seen = look(give({}, 500), give({"result": entries}), job=STOPPED)
-
-    assert isinstance(seen, Observation | Answer)

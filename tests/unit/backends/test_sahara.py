@@ -1,43 +1,17 @@
-"""The Sahara adapter: the answer to a cancel is a snapshot of before, and proves nothing."""
+"""The Sahara adapter's look: what shows a job, in whose words, and what is done where the engine does not answer."""
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from unit.backends.exchanges import play
+from unit.backends.sahara_exchanges import BOTH, EXECUTIONS, JOB, LOGIN, V2, V11, fail, give, seen, wrapped
 
-from worker.backends.base import Reply
-from worker.backends.sahara import ERRORS, STATES, Sahara
-from worker.model import Answer, AnswerKind, Job, JobState, Observation
-
-V11 = Sahara("37ca")
-V2 = Sahara("37ca", "v2")
-JOB = Job("2de7")
-EXECUTIONS = ("v1.1", "37ca", "job-executions")
-DATE = "Thu, 25 May 2017 07:28:13 GMT"
-LOGIN = b"<html>Please log in</html>"
-BOTH = pytest.mark.parametrize("sahara", [V11, V2], ids=["v1.1", "v2"])
-
-
-def give(data: object, status: int = 200) -> Reply:
-    return Reply(status, {"date": DATE, "content-type": "application/json"}, json.dumps(data).encode())
-
-
-def fail(name: str, status: int = 400, message: str = "no") -> Reply:
-    return give({"error_code": status, "error_name": name, "error_message": message}, status)
-
-
-def wrapped(state: object, **more: object) -> dict[str, Any]:
-    return {"job_execution": {"id": "2de7", "info": {"status": state}, **more}}
-
-
-def seen(state: object, **more: object) -> Any:
-    return play(V11.look(JOB), give(wrapped(state, **more)))[1]
+from worker.backends.base import NoReply, Reply
+from worker.backends.sahara import STATES, Sahara
+from worker.model import Answer, AnswerKind, Job, JobState, Source
 
 
 @BOTH
@@ -78,25 +52,116 @@ def test_v2_reads_the_job_and_names_its_version() -> None:
         ("DONEWITHERROR", JobState.FAILED),
         ("SUSPENDFAILED", JobState.FAILED),
         ("VAPORIZED", JobState.UNKNOWN),
-        ("", JobState.UNKNOWN),
+        pytest.param("Killed", JobState.CANCELLED, id="F13-mixed-case"),
+        pytest.param("succeeded", JobState.SUCCEEDED, id="F13-small-letters"),
+        pytest.param("KILLED BY OOZIE", JobState.UNKNOWN, id="F13-no-part-of-a-word"),
     ],
 )
 def test_each_word_has_one_meaning(raw: Any, state: Any) -> None:
     one = seen(raw)
 
-    assert (one.state, one.raw, one.job_id) == (state, raw, "2de7")
+    assert (one.state, one.raw, one.source, one.job_id) == (state, raw, Source.OWN, "2de7")
     assert one.clock == datetime(2017, 5, 25, 7, 28, 13, tzinfo=UTC)
 
 
-def test_only_a_failed_suspend_proves_nothing() -> None:
-    assert [state for state in STATES if not seen(state).verified] == ["SUSPENDFAILED"]
+@pytest.mark.parametrize("raw", STATES)
+def test_r5_only_a_failed_suspend_may_be_taken_back(raw: str) -> None:
+    assert (seen(raw).provisional, seen(raw.lower()).provisional) == ((raw == "SUSPENDFAILED",) * 2)
 
 
-@pytest.mark.parametrize("info", [None, "KILLED", [], {}, {"status": None}, {"status": 1.5}])
-def test_a_job_without_a_state_is_unknown(info: object) -> None:
-    _, one = play(V11.look(JOB), give({"job_execution": {"info": info}}))
+def test_r5_a_failed_suspend_is_no_end() -> None:
+    assert (seen("SUSPENDFAILED").ended, seen("SUSPENDFAILED").final) == (False, False)
 
-    assert (one.state, one.raw) == (JobState.UNKNOWN, "")
+
+def test_r1_saharas_own_delete_takes_records_of_jobs_that_run() -> None:
+    assert not Sahara.steps.gone_means_stopped
+
+
+@BOTH
+@pytest.mark.parametrize("info", [None, {}, [], ""])
+def test_our_job_of_which_the_engine_has_told_nothing_yet_is_unknown(sahara: Sahara, info: object) -> None:
+    _, one = play(sahara.look(JOB), give({"job_execution": {"id": "2de7", "info": info}}))
+
+    assert (one.state, one.raw, one.source) == (JobState.UNKNOWN, "", Source.OWN)
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        pytest.param({"info": None}, "does not say", id="A1-no-state-and-no-id"),
+        pytest.param({"id": "2de7"}, "does not say", id="A1-no-info"),
+        pytest.param({"id": "2de7", "info": {"status": None}}, "does not say", id="status-null"),
+        pytest.param({"id": "2de7", "info": {"status": 1.5}}, "does not say", id="status-is-no-text"),
+        pytest.param({"id": "2de7", "info": "KILLED"}, "does not say", id="info-is-a-text"),
+        pytest.param({"id": "OTHER", "info": None}, "does not say", id="A2-another-job-without-a-state"),
+        pytest.param({"id": "OTHER", "info": {"status": "KILLED"}}, "another job", id="A2-another-job"),
+        pytest.param({"id": "2de7-1", "info": {"status": "KILLED"}}, "another job", id="A2-a-longer-id"),
+    ],
+)
+def test_a_record_without_a_state_of_our_job_is_no_sight_of_it(sahara: Sahara, data: dict[str, Any], why: str) -> None:
+    _, said = play(sahara.look(JOB), give({"job_execution": data}))
+
+    assert (said.kind, said.source) == (AnswerKind.UNANSWERED, Source.NOBODY)
+    assert why in said.detail
+
+
+# a look of v1.1 asks a second system, and can do without
+
+
+@pytest.mark.parametrize(
+    "refreshed",
+    [
+        pytest.param(fail("OOZIE_EXCEPTION", 400), id="R2-the-engine-has-forgotten-the-job"),
+        pytest.param(fail("INTERNAL_SERVER_ERROR", 500), id="the-engine-fails"),
+        pytest.param(Reply(503), id="unavailable"),
+        pytest.param(Reply(504, {}, LOGIN), id="R4-a-gateway-has-waited-long-enough"),
+        pytest.param(give(wrapped("KILLED") | {"error_name": "X"}), id="an-error-beside-the-record"),
+        pytest.param(give({"job_execution": {"id": "OTHER", "info": {"status": "KILLED"}}}), id="A2-another-job"),
+    ],
+)
+def test_where_the_engine_does_not_answer_the_record_alone_is_read(refreshed: Reply) -> None:
+    requests, one = play(V11.look(JOB), refreshed, give(wrapped("SUCCEEDED")))
+
+    assert [one.path for one in requests] == [(*EXECUTIONS, "2de7", "refresh-status"), (*EXECUTIONS, "2de7")]
+    assert (one.state, one.source) == (JobState.SUCCEEDED, Source.OWN)
+
+
+def test_r4_where_no_reply_comes_the_record_alone_is_read() -> None:
+    exchange = V11.look(JOB)
+    next(exchange)
+    request = exchange.throw(NoReply("no reply in time"))
+    with pytest.raises(StopIteration) as end:
+        exchange.send(give(wrapped("KILLED")))
+
+    assert request.path == (*EXECUTIONS, "2de7")
+    assert end.value.value.state is JobState.CANCELLED
+
+
+@pytest.mark.parametrize("sahara", [V11, V2], ids=["v1.1-twice", "v2"])
+def test_a_look_that_gets_no_reply_at_all_has_no_other_way(sahara: Sahara) -> None:
+    exchange = sahara.look(JOB)
+    next(exchange)
+    if sahara is V11:
+        exchange.throw(NoReply("no reply in time"))
+
+    with pytest.raises(NoReply):
+        exchange.throw(NoReply("no reply in time"))
+
+
+@pytest.mark.parametrize(
+    "refreshed",
+    [
+        pytest.param(give(wrapped("RUNNING")), id="a-sight"),
+        pytest.param(fail("NOT_FOUND", 404, "no 2de7"), id="gone"),
+        pytest.param(Reply(404), id="gone-in-nobodys-words"),
+        pytest.param(fail("FORBIDDEN", 403), id="refused"),
+        pytest.param(give({}, 401), id="unauthorised"),
+        pytest.param(give({}, 429), id="throttled"),
+    ],
+)
+def test_where_the_record_would_tell_no_more_it_is_not_read_too(refreshed: Reply) -> None:
+    assert len(play(V11.look(JOB), refreshed)[0]) == 1
 
 
 @pytest.mark.parametrize(
@@ -120,164 +185,55 @@ def test_facts_are_what_support_asks_for_and_times_without_a_zone_prove_nothing(
 
 @BOTH
 @pytest.mark.parametrize(
-    ("reply", "raw"),
-    [pytest.param(fail("NOT_FOUND", 404), "NOT_FOUND", id="by-name"), pytest.param(give({}, 404), "404", id="bare")],
+    ("reply", "raw", "source"),
+    [
+        pytest.param(fail("NOT_FOUND", 404, "JobExecution '2de7' is not found"), "NOT_FOUND", Source.OWN, id="our-id"),
+        pytest.param(fail("NOT_FOUND", 404), "NOT_FOUND", Source.UNSURE, id="A3-a-bad-path-is-not-found-too"),
+        pytest.param(fail("NOT_FOUND", 404, "no 2de79"), "NOT_FOUND", Source.UNSURE, id="a-longer-id"),
+        pytest.param(fail("ROUTE_UNKNOWN", 404), "ROUTE_UNKNOWN", Source.UNSURE, id="A3-an-unknown-route"),
+        pytest.param(fail("X", 404, "no 2de7"), "X", Source.UNSURE, id="our-id-in-nobodys-words"),
+        pytest.param(give({}, 404), "404", Source.UNSURE, id="A3-bare"),
+        pytest.param(Reply(404, {}, LOGIN), "404", Source.UNSURE, id="F2-a-proxys-page"),
+        pytest.param(Reply(404, {}, b"default backend - 404"), "404", Source.UNSURE, id="F2-default-backend"),
+        pytest.param(give({}, 410), "410", Source.UNSURE, id="410"),
+    ],
 )
-def test_a_missing_job_is_gone(sahara: Sahara, reply: Reply, raw: Any) -> None:
+def test_a_missing_job_is_gone_in_saharas_own_words_only_if_they_name_it(
+    sahara: Sahara, reply: Reply, raw: Any, source: Source
+) -> None:
     _, one = play(sahara.look(JOB), reply)
 
-    assert (one.state, one.raw) == (JobState.GONE, raw)
+    assert (one.state, one.raw, one.source) == (JobState.GONE, raw, source)
 
 
 @BOTH
 @pytest.mark.parametrize(
-    ("reply", "kind"),
+    ("reply", "kind", "source"),
     [
-        pytest.param(give({}), AnswerKind.UNANSWERED, id="no-job"),
-        pytest.param(give({"job_execution": None}), AnswerKind.UNANSWERED, id="job-is-none"),
-        pytest.param(Reply(200, {}, LOGIN), AnswerKind.UNANSWERED, id="login-page"),
-        pytest.param(Reply(200), AnswerKind.UNANSWERED, id="empty"),
-        pytest.param(Reply(302, {"location": "http://evil/"}), AnswerKind.UNANSWERED, id="redirect"),
-        pytest.param(give({}, 400), AnswerKind.UNANSWERED, id="bad-request"),
-        pytest.param(give({}, 401), AnswerKind.REFUSED, id="unauthorised"),
-        pytest.param(fail("FORBIDDEN", 403), AnswerKind.REFUSED, id="forbidden"),
-        pytest.param(Reply(404, {}, LOGIN), AnswerKind.UNANSWERED, id="proxys-404"),
-        pytest.param(fail("NOT_ACCEPTABLE", 406), AnswerKind.REFUSED, id="version"),
-        pytest.param(give({}, 429), AnswerKind.BUSY, id="throttled"),
-        pytest.param(fail("INTERNAL_SERVER_ERROR", 500), AnswerKind.UNANSWERED, id="error"),
-        pytest.param(Reply(503), AnswerKind.UNANSWERED, id="unavailable"),
+        pytest.param(give({}), AnswerKind.UNANSWERED, Source.NOBODY, id="no-job"),
+        pytest.param(give({"job_execution": None}), AnswerKind.UNANSWERED, Source.NOBODY, id="job-is-none"),
+        pytest.param(Reply(200, {}, LOGIN), AnswerKind.UNANSWERED, Source.NOBODY, id="login-page"),
+        pytest.param(Reply(200), AnswerKind.UNANSWERED, Source.NOBODY, id="empty"),
+        pytest.param(fail("NOT_FOUND", 200), AnswerKind.UNANSWERED, Source.NOBODY, id="A12-an-error-with-200"),
+        pytest.param(Reply(302, {"location": "http://evil/"}), AnswerKind.UNANSWERED, Source.UNSURE, id="redirect"),
+        pytest.param(give({}, 400), AnswerKind.UNANSWERED, Source.UNSURE, id="bad-request"),
+        pytest.param(fail("OOZIE_EXCEPTION", 400), AnswerKind.UNANSWERED, Source.OWN, id="R3-about-this-job-alone"),
+        pytest.param(give({}, 401), AnswerKind.REFUSED, Source.CREDENTIAL, id="unauthorised"),
+        pytest.param(fail("FORBIDDEN", 401), AnswerKind.REFUSED, Source.CREDENTIAL, id="401-in-saharas-words"),
+        pytest.param(fail("FORBIDDEN", 403), AnswerKind.REFUSED, Source.OWN, id="forbidden"),
+        pytest.param(fail("FORBIDDEN", 403, ""), AnswerKind.REFUSED, Source.UNSURE, id="forbidden-without-a-text"),
+        pytest.param(give({}, 403), AnswerKind.REFUSED, Source.UNSURE, id="F3-forbidden-by-anybody"),
+        pytest.param(Reply(403, {}, LOGIN), AnswerKind.REFUSED, Source.UNSURE, id="F3-a-firewalls-page"),
+        pytest.param(fail("NOT_ACCEPTABLE", 406), AnswerKind.REFUSED, Source.OWN, id="version"),
+        pytest.param(give({}, 429), AnswerKind.BUSY, Source.UNSURE, id="throttled"),
+        pytest.param(fail("FORBIDDEN", 429), AnswerKind.BUSY, Source.OWN, id="throttled-with-a-catch-all-name"),
+        pytest.param(fail("INTERNAL_SERVER_ERROR", 500), AnswerKind.UNANSWERED, Source.OWN, id="error"),
+        pytest.param(Reply(503), AnswerKind.UNANSWERED, Source.UNSURE, id="unavailable"),
     ],
 )
-def test_a_look_that_shows_no_job_says_why(sahara: Sahara, reply: Reply, kind: AnswerKind) -> None:
+def test_a_look_that_shows_no_job_says_why_and_in_whose_words(
+    sahara: Sahara, reply: Reply, kind: AnswerKind, source: Source
+) -> None:
     _, answer = play(sahara.look(JOB), reply)
 
-    assert (type(answer), answer.kind) == (Answer, kind)
-
-
-# changing calls
-
-
-def test_v11_cancels_by_a_get_that_no_cache_may_answer() -> None:
-    requests, _ = play(V11.cancel(JOB), give(wrapped("RUNNING")))
-
-    assert [(one.method, one.path, one.json) for one in requests] == [("GET", (*EXECUTIONS, "2de7", "cancel"), None)]
-    assert requests[0].headers["Cache-Control"] == "no-store"
-
-
-def test_v2_cancels_by_a_patch() -> None:
-    requests, _ = play(V2.cancel(JOB), give(wrapped("RUNNING"), 202))
-
-    assert [(one.method, one.path, one.json) for one in requests] == [
-        ("PATCH", ("v2", "jobs", "2de7"), {"info": {"status": "cancel"}})
-    ]
-    assert requests[0].headers["OpenStack-API-Version"] == "data-processing 2.0"
-
-
-@pytest.mark.parametrize(
-    ("sahara", "path"), [(V11, (*EXECUTIONS, "2de7")), (V2, ("v2", "jobs", "2de7"))], ids=["v1.1", "v2"]
-)
-def test_a_delete_is_one_delete(sahara: Sahara, path: tuple[str, ...]) -> None:
-    requests, answer = play(sahara.delete(JOB), Reply(204))
-
-    assert [(one.method, one.path, one.json) for one in requests] == [("DELETE", path, None)]
-    assert answer.kind is AnswerKind.ACCEPTED
-
-
-@BOTH
-@pytest.mark.parametrize(
-    ("raw", "final"), [("RUNNING", False), ("SUCCEEDED", True), ("KILLED", True), ("TOBEKILLED", False)]
-)
-def test_the_answer_to_a_cancel_is_a_snapshot_of_before(sahara: Sahara, raw: Any, *, final: bool) -> None:
-    _, answer = play(sahara.cancel(JOB), give(wrapped(raw), 202 if sahara is V2 else 200))
-
-    assert answer.kind is AnswerKind.ACCEPTED
-    assert (answer.before.raw, answer.before.final, answer.before.job_id) == (raw, final, "2de7")
-
-
-@BOTH
-@pytest.mark.parametrize(
-    "reply",
-    [
-        pytest.param(Reply(200), id="empty"),
-        pytest.param(Reply(200, {}, LOGIN), id="login-page"),
-        pytest.param(give({}), id="another-object"),
-    ],
-)
-def test_a_cancel_without_its_snapshot_is_unanswered(sahara: Sahara, reply: Reply) -> None:
-    assert play(sahara.cancel(JOB), reply)[1].kind is AnswerKind.UNANSWERED
-
-
-@BOTH
-def test_a_login_page_is_no_answer_to_a_delete(sahara: Sahara) -> None:
-    assert play(sahara.delete(JOB), Reply(200, {}, LOGIN))[1].kind is AnswerKind.UNANSWERED
-
-
-@BOTH
-@pytest.mark.parametrize(
-    ("name", "kind"),
-    [
-        ("CANCELING_FAILED", AnswerKind.REFUSED),
-        ("DELETION_FAILED", AnswerKind.REFUSED),
-        ("UPDATE_FAILED", AnswerKind.REFUSED),
-        ("INVALID_JOB_STATUS", AnswerKind.REJECTED),
-        ("INVALID_PARAMS_ON_REQUEST", AnswerKind.REFUSED),
-        ("FORBIDDEN", AnswerKind.REFUSED),
-        ("NOT_FOUND", AnswerKind.NOT_FOUND),
-        ("NOT_ACCEPTABLE", AnswerKind.REFUSED),
-        ("INTERNAL_SERVER_ERROR", AnswerKind.UNANSWERED),
-    ],
-)
-def test_an_error_name_says_what_to_do(sahara: Sahara, name: str, kind: AnswerKind) -> None:
-    for exchange in (sahara.cancel, sahara.delete):
-        assert play(exchange(JOB), fail(name))[1] == Answer(kind, 400, name, "no")
-
-
-def test_the_table_has_no_other_names() -> None:
-    assert len(ERRORS) == 9
-
-
-@BOTH
-@pytest.mark.parametrize(
-    ("reply", "kind"),
-    [
-        pytest.param(Reply(301, {"location": "http://evil/"}), AnswerKind.UNANSWERED, id="redirect"),
-        pytest.param(fail("NEWS", 400), AnswerKind.REFUSED, id="unknown-name"),
-        pytest.param(give({}, 401), AnswerKind.REFUSED, id="unauthorised"),
-        pytest.param(give({}, 404), AnswerKind.NOT_FOUND, id="404"),
-        pytest.param(give({}, 429), AnswerKind.BUSY, id="throttled"),
-        pytest.param(Reply(503), AnswerKind.UNANSWERED, id="unavailable"),
-    ],
-)
-def test_without_a_known_name_the_status_speaks(sahara: Sahara, reply: Reply, kind: AnswerKind) -> None:
-    assert play(sahara.cancel(JOB), reply)[1].kind is kind
-
-
-@BOTH
-def test_there_is_no_force(sahara: Sahara) -> None:
-    requests, answer = play(sahara.force(JOB))
-
-    assert (requests, answer.kind) == ([], AnswerKind.REFUSED)
-
-
-# anything may come back
-
-KEYS = ["job_execution", "job", "info", "status", "oozie_job_id", "error_name", "error_message"]
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner),
-    max_leaves=20,
-)
-BODIES = st.binary() | JSON.map(lambda value: json.dumps(value).encode())
-REPLIES = st.builds(Reply, st.sampled_from([200, 202, 204, 302, 400, 404, 500]), st.just({}), BODIES)
-
-
-@given(reply=REPLIES, sahara=st.sampled_from([V11, V2]))
-def test_no_reply_breaks_an_exchange(reply: Reply, sahara: Sahara) -> None:
-    assert isinstance(play(sahara.look(JOB), reply)[1], Observation | Answer)
-    assert isinstance(play(sahara.cancel(JOB), reply)[1], Answer)
-    assert isinstance(play(sahara.delete(JOB), reply)[1], Answer)
-
-
-@given(data=st.dictionaries(st.sampled_from(KEYS), JSON))
-def test_no_field_breaks_a_look(data: dict[str, Any]) -> None:
-    assert isinstance(play(V11.look(JOB), give({"job_execution": data}))[1], Observation)
+    assert (type(answer), answer.kind, answer.source) == (Answer, kind, source)

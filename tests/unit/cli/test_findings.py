@@ -7,7 +7,7 @@ import pytest
 from worker.backends.base import Request
 from worker.cli.check import judged, stranger
 from worker.cli.findings import probe_judged, redis_findings
-from worker.model import Answer, AnswerKind, Job, JobState, Observation
+from worker.model import Answer, AnswerKind, Job, JobState, Observation, Source
 
 GOOD: dict[str, Any] = {
     "redis_version": "7.2.4",
@@ -63,21 +63,23 @@ def test_says_what_a_crash_would_lose(fsync: str | None, verdict: str, lost: str
 @pytest.mark.parametrize(
     ("said", "verdict"),
     [
-        (Observation(JobState.GONE, "404"), "ok"),
-        (Observation(JobState.GONE, "404", vague=True), "warning"),
-        (Observation(JobState.ACTIVE, "RUNNING"), "warning"),
-        (Answer(AnswerKind.REFUSED, 403, detail="no right"), "wrong"),
-        (Answer(AnswerKind.BUSY, 429), "warning"),
-        (Answer(AnswerKind.UNANSWERED, 502), "wrong"),
+        (Observation(JobState.GONE, "404", Source.OWN), "ok"),
+        (Observation(JobState.GONE, "404", Source.UNSURE), "warning"),
+        (Observation(JobState.ACTIVE, "RUNNING", Source.OWN), "warning"),
+        (Answer(AnswerKind.REFUSED, Source.OWN, 403, detail="no right"), "wrong"),
+        (Answer(AnswerKind.REFUSED, Source.CREDENTIAL, 401), "wrong"),
+        (Answer(AnswerKind.BUSY, Source.OWN, 429), "warning"),
+        (Answer(AnswerKind.UNANSWERED, Source.UNSURE, 502), "wrong"),
+        (Answer(AnswerKind.UNANSWERED, Source.NOBODY), "wrong"),
     ],
-    ids=["gone", "a-404-of-anybody", "strange", "refused", "busy", "unanswered"],
+    ids=["gone", "a-404-of-anybody", "strange", "refused", "unauthorised", "busy", "unanswered", "no-reply"],
 )
 def test_judges_what_a_backend_says_of_a_strange_job(said: Observation | Answer, verdict: str) -> None:
     assert judged(said, shown=True)[0] == verdict
 
 
 def test_speaks_of_a_credential_only_where_one_was_shown() -> None:
-    seen = Observation(JobState.GONE, "404")
+    seen = Observation(JobState.GONE, "404", Source.OWN)
 
     assert judged(seen, shown=True)[1] == "it answers and takes the credential"
     assert judged(seen, shown=False)[1] == "it answers, and wants no credential"

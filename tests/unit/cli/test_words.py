@@ -15,6 +15,7 @@ from worker.records import Record, Snapshot
 T = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 NOW = T + timedelta(minutes=31)
 ORDERS = Orders(Verb.CANCEL, Force.ATTESTED, 1800.0, T + timedelta(days=1))
+ATTESTED = replace(ORDERS, words={WHOLE: Word("ops: seen dead", T)})
 SENT = Sent(T, T, AnswerKind.ACCEPTED, accepted=True)
 WAITING = Progress(
     sent={"cancel": SENT},
@@ -110,21 +111,52 @@ def test_says_that_a_force_step_is_forbidden_before_it_is_due() -> None:
 @pytest.mark.parametrize(
     ("progress", "orders"),
     [
-        (AHEAD, replace(ORDERS, words={WHOLE: Word("ops: seen dead", T)})),
-        (replace(AHEAD, probed_gone=True), ORDERS),
+        (AHEAD, ATTESTED),
         (AHEAD, replace(ORDERS, force=Force.AUTO)),
         (WAITING, ORDERS),
     ],
-    ids=["attested", "probed", "auto", "no force step"],
+    ids=["attested", "auto", "no force step"],
 )
 def test_a_force_step_that_wants_nothing_is_not_in_the_way(progress: Progress, orders: Orders) -> None:
     assert "force step" not in told(snapshot(progress, orders), "in the way")
 
 
-def test_a_gate_that_an_attestation_opened_is_not_in_the_way() -> None:
-    orders = replace(ORDERS, words={WHOLE: Word("ops: seen dead", T)})
+@pytest.mark.parametrize(
+    ("words_given", "void"),
+    [
+        pytest.param({WHOLE: Word("ann", T)}, {WHOLE: NOW}, id="a word that was refuted"),
+        pytest.param({"300101": Word("ann", T)}, {}, id="a word about a child"),
+    ],
+)
+def test_a_word_that_does_not_hold_leaves_the_force_step_in_want_of_proof(
+    words_given: dict[str, Word], void: dict[str, datetime]
+) -> None:
+    seen = snapshot(replace(AHEAD, void=void), replace(ORDERS, words=words_given))
 
-    assert "held" not in told(snapshot(replace(WAITING, held=("300100+remote_stopped",)), orders), "in the way")
+    assert "needs proof that the remote process is gone" in told(seen, "in the way")
+
+
+@pytest.mark.parametrize(
+    ("about", "void", "sentence"),
+    [
+        pytest.param(WHOLE, {}, "the remote process is gone: the word of ann", id="about the family"),
+        pytest.param("300101", {}, "the remote process of job 300101 is gone: the word of ann", id="about a child"),
+        pytest.param(WHOLE, {WHOLE: NOW}, "ann; no longer counts since 10:31:00 UTC", id="refuted"),
+        pytest.param(WHOLE, {"300101": NOW}, "the word of ann", id="another was refuted"),
+    ],
+)
+def test_says_who_gave_their_word_about_what_and_whether_it_counts(
+    about: str, void: dict[str, datetime], sentence: str
+) -> None:
+    seen = snapshot(replace(WAITING, void=void), replace(ORDERS, words={about: Word("ann", T)}))
+
+    assert told(seen, "asked").endswith(sentence)
+
+
+def test_a_gate_that_an_attestation_opened_is_not_in_the_way() -> None:
+    seen = snapshot(replace(WAITING, held=("300100+remote_stopped",)), ATTESTED)
+
+    assert "held" not in told(seen, "in the way")
 
 
 def test_a_word_about_one_child_leaves_the_gate_of_another_in_the_way() -> None:

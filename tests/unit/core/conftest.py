@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 from msgspec.structs import fields
 
+from worker import evolve
 from worker.backends.mrs import Mrs
 from worker.backends.oracle_ess import OracleEss
 from worker.backends.oracle_ml import OracleMl
 from worker.backends.sahara import Sahara
-from worker.cancellation import WHOLE, Cancellation, Claim, Doubt, Orders, Probed, Progress, Reading, Sent, Word
+from worker.cancellation import WHOLE, Cancellation, Child, Claim, Doubt, Orders, Probed, Progress, Reading, Sent, Word
+from worker.evidence.family import whole
 from worker.model import (
     Action,
     Answer,
@@ -80,8 +82,8 @@ class Build:
         return {Action.CANCEL: self.sent(last, at, **changes)}
 
     @staticmethod
-    def seen(state: str = "active", raw: str = "", **changes: Any) -> Observation:
-        filled = {"raw": raw or state.upper(), "source": Source.OWN, "job_id": "1"}
+    def seen(state: str = "active", raw: str = "", source: str = "own", **changes: Any) -> Observation:
+        filled = {"raw": raw or state.upper(), "source": Source(source), "job_id": "1"}
         return Observation(JobState(state), **{**filled, **changes})
 
     @staticmethod
@@ -100,9 +102,29 @@ class Build:
         return Reading(theirs - minute, T + timedelta(seconds=now) - minute, steady=True)
 
     @staticmethod
+    def reading(theirs: datetime, ours: datetime = T, **changes: Any) -> Reading:
+        """A backend's clock, read at `ours`."""
+        return Reading(theirs, ours, **changes)
+
+    @staticmethod
     def doubt(claim: str, since: float, last: float, times: int) -> Doubt:
         """Answers in a row that may not be the backend's own."""
         return Doubt(Claim(claim), T + timedelta(seconds=since), T + timedelta(seconds=last), times)
+
+    @staticmethod
+    def word(by: str = "ann", at: float = 0) -> Word:
+        """Somebody's word, given so many seconds after the acceptance."""
+        return Word(by, T + timedelta(seconds=at))
+
+    @staticmethod
+    def child(first: float = 0, alive: float = 0, **changes: Any) -> Child:
+        """A child that was first and last seen alive then."""
+        return Child(T + timedelta(seconds=first), T + timedelta(seconds=alive), **changes)
+
+    def looked(self, one: Cancellation, seen: Observation, at: float, **policy: Any) -> Cancellation:
+        """The cancellation after a look that began and ended then."""
+        moment = self.at(at)
+        return evolve.observed(one, whole(one, seen), self.policy(**policy), moment, looks=1, asked=moment)
 
     @staticmethod
     def gone_by_probe(at: float = 0, job_id: str = "1") -> dict[str, Any]:

@@ -148,7 +148,7 @@ def test_a_wait_that_is_over_is_nought(build: Any) -> None:
         ),
         pytest.param("remote_stopped", {}, {}, {"void": True}, False, "does not hold", id="a-word-that-was-refuted"),
         pytest.param("remote_stopped", {}, {}, {"words": {"1": BOB}}, True, "attested by bob", id="a-word-of-its-own"),
-        pytest.param("remote_stopped", {}, {}, {"words": {"2": BOB}}, False, "nobody has", id="a-word-about-another"),
+        pytest.param("remote_stopped", {}, {}, {"words": {"2": BOB}}, False, "does not hold", id="anothers-word"),
         pytest.param("remote_stopped", {}, {"force": Force.AUTO}, {}, None, "not asked for", id="auto-asks-for-none"),
         pytest.param(
             "remote_stopped",

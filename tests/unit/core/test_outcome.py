@@ -4,23 +4,14 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from unit.core.endings import asked, finish
 
-from worker.cancellation import WHOLE, End, Word
+from worker.cancellation import WHOLE, Child, End, Word
 from worker.decision import Finish
-from worker.model import Action, Evidence, JobState, Outcome, Source, Verb
-from worker.outcome import BY_UNANSWERED, ended
+from worker.model import Evidence, JobState, Outcome, Source, Verb
+from worker.outcome import BY_UNANSWERED
 
 ENDED = ["cancelled", "force_cancelled", "deleted", "already_finished", "completed_anyway"]
-
-
-def finish(build: Any, seen: Any, *, kind: str = "ess", policy: Any = None, **changes: Any) -> Finish:
-    return ended(build.cancellation(**changes), seen, build.policy(kind, **(policy or {})))
-
-
-def asked(build: Any, cancel: str = "accepted", force: str = "", delete: str = "") -> dict[str, Any]:
-    """A job that was seen alive, and what was sent for it."""
-    calls = {Action.CANCEL: cancel, "force:1": force, Action.DELETE: delete}
-    return {"seen_alive": True, "sent": {key: build.sent(last) for key, last in calls.items() if last}}
 
 
 @pytest.mark.parametrize(
@@ -259,8 +250,10 @@ def test_a_word_about_one_child_proves_nothing_of_another(build: Any, about: tup
     children = tuple(build.seen("cancelled", job_id=job_id) for job_id in "234")
     sent = {"cancel": build.sent(), "force:2": build.sent(), "force:3": build.sent(), "force:4": build.sent("rejected")}
     words = {job_id: Word("ann", build.now) for job_id in about}
+    known = {job_id: Child(build.now, build.now, JobState.CANCELLED) for job_id in "23"}
+    changes = {"sent": sent, "words": words, "children": known}
 
-    assert finish(build, build.seen("cancelled", children=children), sent=sent, words=words).evidence == evidence
+    assert finish(build, build.seen("cancelled", children=children), **changes).evidence == evidence
 
 
 def test_a_record_that_vanished_proves_nothing_where_the_operator_says_so(build: Any) -> None:
@@ -291,57 +284,6 @@ def test_a_child_that_only_a_force_closed_keeps_the_whole_unverified(build: Any,
 def test_a_child_whose_end_the_backend_may_take_back_keeps_the_whole_unverified(build: Any) -> None:
     seen = build.seen("cancelled", children=(build.seen("failed", job_id="2", provisional=True),))
     assert finish(build, seen, **asked(build)).evidence is Evidence.UNVERIFIED
-
-
-# The second source at the end
-
-
-def probed(build: Any, gone: bool | None, times: int = 2) -> dict[str, Any]:  # noqa: FBT001 - the source's own answer
-    """Progress in which the second source has spoken, in the last look too; it could not tell where that is None."""
-    said = build.gone_by_probe()["probes"]["1"]
-    probes = {} if gone is None else {"1": replace(said, gone=gone, times=times)}
-    return {"looked_at": build.now, "probes": probes}
-
-
-@pytest.mark.parametrize(
-    ("gone", "times", "word", "evidence"),
-    [
-        pytest.param(True, 2, "", "probed", id="it-agrees"),
-        pytest.param(True, 2, "ann", "probed", id="it-agrees-with-a-word"),
-        pytest.param(True, 1, "", "unverified", id="it-says-so-for-the-first-time"),
-        pytest.param(True, 1, "ann", "attested", id="a-first-time-and-a-word"),
-        pytest.param(False, 1, "", "unverified", id="it-contradicts"),
-        pytest.param(False, 1, "ann", "unverified", id="it-contradicts-a-word"),
-        pytest.param(None, 0, "", "unverified", id="it-can-not-tell"),
-        pytest.param(None, 0, "ann", "attested", id="it-can-not-tell-and-a-word"),
-    ],
-)
-def test_the_second_source_is_asked_again_after_a_force(
-    build: Any, times: int, word: str, evidence: str, *, gone: bool | None
-) -> None:
-    changes = {**asked(build, force="accepted"), **probed(build, gone, times), "remote_stopped": word}
-    assert finish(build, build.seen("cancelled"), policy={"probes": True}, **changes).evidence == evidence
-
-
-def test_what_the_second_source_said_before_the_last_look_proves_nothing_at_the_end(build: Any) -> None:
-    changes = {**asked(build, force="accepted"), **probed(build, gone=True), "looked_at": build.at(5)}
-    assert finish(build, build.seen("cancelled"), policy={"probes": True}, **changes).evidence is Evidence.UNVERIFIED
-
-
-@pytest.mark.parametrize(
-    ("kind", "gone", "evidence"),
-    [
-        pytest.param("sahara", True, "probed", id="it-agrees"),
-        pytest.param("sahara", False, "unverified", id="it-contradicts"),
-        pytest.param("sahara", None, "reported", id="it-can-not-tell"),
-        pytest.param("ess", False, "reported", id="a-kind-with-a-force-step-that-needed-none"),
-    ],
-)
-def test_where_there_is_no_force_step_the_second_source_confirms_the_end(
-    build: Any, kind: str, evidence: str, *, gone: bool | None
-) -> None:
-    changes = {**asked(build), **probed(build, gone, 1)}
-    assert finish(build, build.seen("cancelled"), kind=kind, policy={"probes": True}, **changes).evidence == evidence
 
 
 @pytest.mark.parametrize("outcome", list(Outcome))

@@ -1,0 +1,101 @@
+"""The Oracle ML adapter's stop, which is its delete, and replies of any kind."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from unit.backends.exchanges import play
+from unit.backends.oml_exchanges import ELSE, JOB, JOBS, LOGIN, MISSING, OML, RESULT, STOPPED, give, look
+
+from worker.backends.base import Reply
+from worker.model import Answer, AnswerKind, Job, Observation, Source
+
+
+@pytest.mark.parametrize("exchange", [OML.cancel, OML.delete], ids=["cancel", "delete"])
+def test_a_stop_is_one_delete(exchange: Any) -> None:
+    requests, _ = play(exchange(JOB), give({"result": "job deleted successfully"}))
+
+    assert [(one.method, one.path, one.json) for one in requests] == [("DELETE", (*JOBS, "J1"), None)]
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind", "source"),
+    [
+        pytest.param(give({"result": "job deleted successfully"}), AnswerKind.ACCEPTED, Source.OWN, id="deleted"),
+        pytest.param(Reply(204), AnswerKind.ACCEPTED, Source.OWN, id="no-content"),
+        pytest.param(give({}, 202), AnswerKind.UNANSWERED, Source.NOBODY, id="A12-another-object"),
+        pytest.param(give({"result": "", **ELSE}), AnswerKind.UNANSWERED, Source.NOBODY, id="A12-an-error-beside-it"),
+        pytest.param(Reply(200), AnswerKind.UNANSWERED, Source.NOBODY, id="empty"),
+        pytest.param(Reply(200, {}, LOGIN), AnswerKind.UNANSWERED, Source.NOBODY, id="login-page"),
+        pytest.param(Reply(302, {"content-location": RESULT}), AnswerKind.UNANSWERED, Source.UNSURE, id="302"),
+        pytest.param(give(MISSING, 400), AnswerKind.NOT_FOUND, Source.OWN, id="not-found"),
+        pytest.param(
+            give({**MISSING, "errorMessage": "job not found with id 'J2'"}, 400),
+            AnswerKind.NOT_FOUND,
+            Source.UNSURE,
+            id="A2-another-job-not-found",
+        ),
+        pytest.param(give(ELSE, 400), AnswerKind.REFUSED, Source.OWN, id="1026-else"),
+        pytest.param(give({}, 400), AnswerKind.REFUSED, Source.UNSURE, id="F3-bad-request-of-anybody"),
+        pytest.param(give({}, 401), AnswerKind.REFUSED, Source.CREDENTIAL, id="unauthorised"),
+        pytest.param(give({}, 403), AnswerKind.REFUSED, Source.UNSURE, id="F3-forbidden-by-anybody"),
+        pytest.param(give({}, 404), AnswerKind.NOT_FOUND, Source.UNSURE, id="404"),
+        pytest.param(Reply(404, {}, LOGIN), AnswerKind.NOT_FOUND, Source.UNSURE, id="F2-a-proxys-404"),
+        pytest.param(Reply(410), AnswerKind.NOT_FOUND, Source.UNSURE, id="410"),
+        pytest.param(give({}, 429), AnswerKind.BUSY, Source.UNSURE, id="throttled"),
+        pytest.param(give(MISSING, 500), AnswerKind.UNANSWERED, Source.OWN, id="500-may-mean-anything"),
+        pytest.param(Reply(502, {}, LOGIN), AnswerKind.UNANSWERED, Source.UNSURE, id="gateway"),
+    ],
+)
+def test_an_answer_is_judged_by_status_and_text_together(reply: Reply, kind: AnswerKind, source: Source) -> None:
+    said = play(OML.cancel(JOB), reply)[1]
+
+    assert (said.kind, said.source) == (kind, source)
+
+
+def test_a_refusal_tells_what_oracle_ml_said() -> None:
+    _, answer = play(OML.delete(JOB), give({**MISSING, "errorMessage": "no way"}, 400))
+
+    assert (answer.kind, answer.source, answer.status, answer.code, answer.detail) == (
+        AnswerKind.REFUSED,
+        Source.OWN,
+        400,
+        "1026",
+        "no way (request_id OML-7a98)",
+    )
+
+
+def test_there_is_no_force() -> None:
+    requests, answer = play(OML.force(JOB))
+
+    assert (requests, answer.kind) == ([], AnswerKind.REFUSED)
+
+
+# anything may come back
+
+KEYS = ["status", "result", "job_id", "errorMessage", "errorCode", "request_id"]
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner),
+    max_leaves=20,
+)
+BODIES = st.binary() | JSON.map(lambda value: json.dumps(value).encode())
+REPLIES = st.builds(Reply, st.sampled_from([200, 202, 204, 302, 400, 404, 500]), st.just({}), BODIES)
+
+
+@given(replies=st.lists(REPLIES, min_size=1, max_size=3), job=st.sampled_from([JOB, STOPPED]))
+def test_no_reply_breaks_an_exchange(replies: list[Reply], job: Job) -> None:
+    assert isinstance(play(OML.look(job), *replies)[1], Observation | Answer)
+    assert isinstance(play(OML.cancel(job), *replies)[1], Answer)
+    assert isinstance(play(OML.delete(job), *replies)[1], Answer)
+
+
+@given(entries=JSON)
+def test_no_list_breaks_a_look(entries: object) -> None:
+    _, seen = look(give({}, 500), give({"result": entries}), job=STOPPED)
+
+    assert isinstance(seen, Observation | Answer)
