@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
-from urllib.parse import parse_qsl, quote, unquote, urlencode
+from urllib.parse import quote, unquote, urlencode
 
 from kombu import Exchange, Queue
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from config.errors import ConfigurationError
 from config.redis_target import REDIS_SCHEMES, RedisTarget, split_url
@@ -130,16 +132,12 @@ def _transport_options(url: str) -> dict[str, object]:
     if scheme not in REDIS_SCHEMES:
         return {}
     target = RedisTarget.parse(url)
-    return _REDIS_OPTIONS | (_sentinel_options(target) if target.kind == "sentinel" else {})
+    return _REDIS_OPTIONS | target.options | (_sentinel_options(target) if target.kind == "sentinel" else {})
 
 
 def _sentinel_options(target: RedisTarget) -> dict[str, object]:
-    options: dict[str, object] = {"master_name": target.master}
-    if target.sentinel_password is not None:
-        # With arguments of their own the sentinels no longer inherit the master's timeouts.
-        timeouts = {key: value for key, value in _REDIS_OPTIONS.items() if key.startswith("socket_")}
-        options["sentinel_kwargs"] = {**timeouts, "password": target.sentinel_password}
-    return options
+    once = Retry(NoBackoff(), 0)
+    return {"master_name": target.master, "sentinel_kwargs": {**target.sentinel_arguments(), "retry": once}}
 
 
 def broker_url(url: str) -> str:
@@ -149,21 +147,20 @@ def broker_url(url: str) -> str:
     target = RedisTarget.parse(url)
     if target.kind == "sentinel":
         hosts = (f"{_userinfo(target)}{_bracketed(host)}:{port}" for host, port in target.sentinels)
-        return ";".join(f"sentinel://{host}/{target.db}" for host in hosts)
+        return ";".join(f"sentinel://{host}/{target.db}{_tls(target)}" for host in hosts)
     parts = split_url(url)
     if parts.scheme == "unix":
         path = quote(unquote(parts.path))
         return f"redis+socket://{_userinfo(target)}{path}?virtual_host={target.db}"
     host = parts.netloc.rpartition("@")[2] or "localhost"
-    return f"{parts.scheme}://{_userinfo(target)}{host}/{target.db}{_tls(parts.scheme, parts.query)}"
+    return f"{parts.scheme}://{_userinfo(target)}{host}/{target.db}{_tls(target)}"
 
 
-def _tls(scheme: str, query: str) -> str:
-    if scheme != "rediss":
+def _tls(target: RedisTarget) -> str:
+    if not target.tls:
         return ""
     # kombu verifies nothing unless told to; redis-py verifies by default.
-    options = {"ssl_cert_reqs": "required"} | {key: value for key, value in parse_qsl(query) if key.startswith("ssl_")}
-    return f"?{urlencode(options)}"
+    return f"?{urlencode({'ssl_cert_reqs': 'required', **target.tls_options})}"
 
 
 def _userinfo(target: RedisTarget) -> str:

@@ -1,4 +1,4 @@
-"""The one exception of this package."""
+"""The exceptions of this package."""
 
 from collections.abc import Iterable, Iterator
 
@@ -22,6 +22,20 @@ class ConfigurationError(Exception):
     def __str__(self) -> str:
         """One problem per line."""
         return "\n".join(self.problems)
+
+
+class Mistakes(ValueError):
+    """Several things are wrong with one value; each text stands by itself behind the value's place."""
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        """Keep every text."""
+        self.texts = tuple(texts)
+        super().__init__("; ".join(self.texts))
+
+
+def texts_of(error: ValueError) -> tuple[str, ...]:
+    """Give one text for each thing that is wrong with a value."""
+    return error.texts if isinstance(error, Mistakes) else (str(error),)
 
 
 def _explained_once(problems: Iterable[str]) -> Iterator[str]:

@@ -10,6 +10,8 @@ from typing import Final
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from config.errors import texts_of
+
 _TEXTS: Final[Mapping[str, str]] = {
     "missing": "is required and missing: add it",
     "greater_than": "must be more than {gt}",
@@ -47,22 +49,25 @@ def problems_of(
 
     """
     return [
-        f"{place(details['loc'])}: {_explain(details, unknown_key)}"
+        f"{place(details['loc'])}: {text}"
         for details in error.errors(include_url=False, include_input=False)
+        for text in _explain(details, unknown_key)
     ]
 
 
 def _explain(
     details: ErrorDetails,
     unknown_key: Callable[[tuple[int | str, ...]], str] | None,
-) -> str:
+) -> tuple[str, ...]:
     context = details.get("ctx", {})
     if details["type"] == "value_error":
-        return str(context["error"])
+        return texts_of(context["error"])
     if details["type"] == "extra_forbidden" and unknown_key is not None:
-        return unknown_key(details["loc"])
+        return (unknown_key(details["loc"]),)
     text = _TEXTS.get(details["type"])
-    return details["msg"] if text is None else text.format(**{name: _shown(rule) for name, rule in context.items()})
+    if text is None:
+        return (details["msg"],)
+    return (text.format(**{name: _shown(rule) for name, rule in context.items()}),)
 
 
 def _shown(rule: object) -> object:

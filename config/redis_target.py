@@ -1,23 +1,37 @@
 """Redis URLs: which server or which sentinels, and nothing of them in an error text."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
-from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from config.errors import Mistakes
+from config.redis_options import NO_TLS, Place, read_options
 
 SENTINEL_PORT: Final = 26379
 """Where a sentinel listens when the URL names no port."""
 
-REDIS_SCHEMES: Final = ("redis", "rediss", "unix", "redis+sentinel")
+SENTINEL_TIMEOUT: Final = 1.0
+"""Seconds that one sentinel may take to be reached, and then to answer."""
+
+_PLACES: Final[Mapping[str, Place]] = {
+    "redis": "tcp",
+    "rediss": "tls",
+    "unix": "unix",
+    "redis+sentinel": "sentinel",
+    "rediss+sentinel": "sentinel",
+}
+REDIS_SCHEMES: Final = tuple(_PLACES)
 """The schemes `RedisTarget.parse` reads."""
 
 _NO_URL: Final = "is not a URL: check its port, and percent-encode the special characters of a password"
 _SHAPES: Final = (
     "must be redis://host:6379/0, rediss://..., unix:///path.sock?db=0 "
-    "or redis+sentinel://:password@host:26379,host:26379/MASTER/DB"
+    "or redis+sentinel://:password@host:26379,host:26379/MASTER/DB (rediss+sentinel:// with TLS)"
 )
 _SENTINEL: Final = (
-    "must be redis+sentinel://[:password@]host:26379,host:26379/MASTER/DB "
-    "(a sentinel's own password as ?sentinel_password=...)"
+    "must be redis+sentinel://[[user]:password@]host:26379,host:26379/MASTER/DB, or rediss+sentinel:// with TLS "
+    "(the sentinels' own user and password as ?sentinel_username=...&sentinel_password=...)"
 )
 
 
@@ -26,14 +40,19 @@ class RedisTarget:
     """Where Redis is. The repr shows no URL and no password.
 
     Attributes:
-        kind: `url`: hand `url` to redis-py. `sentinel`: ask `sentinels` for `master`.
+        kind: `url`: Redis itself is at `url`. `sentinel`: ask `sentinels` for `master`.
         url: The URL as given; None for `sentinel`.
         sentinels: Host and port of each; empty for `url`.
         master: The name the sentinels know; None for `url`.
         db: The database number.
         username: The user at Redis, where one is named.
         password: The password at Redis.
+        tls: Whether Redis is talked to over TLS.
+        sentinel_username: The user at the sentinels, where they want one.
         sentinel_password: The password at the sentinels, where they want one.
+        sentinel_tls: Whether the sentinels are talked to over TLS.
+        options: What the URL says about connections, by redis-py's names.
+        tls_options: What it says about TLS, to Redis and to sentinels, by redis-py's names.
 
     """
 
@@ -44,20 +63,43 @@ class RedisTarget:
     db: int = 0
     username: str | None = field(default=None, repr=False)
     password: str | None = field(default=None, repr=False)
+    tls: bool = False
+    sentinel_username: str | None = field(default=None, repr=False)
     sentinel_password: str | None = field(default=None, repr=False)
+    sentinel_tls: bool = False
+    options: dict[str, object] = field(default_factory=dict, hash=False)
+    tls_options: dict[str, object] = field(default_factory=dict, hash=False)
 
     @classmethod
     def parse(cls, url: str) -> "RedisTarget":
         """Read a Redis URL.
 
         Raises:
-            ValueError: It is none of the shapes above; the text never quotes the URL.
+            ValueError: It is none of the shapes above, or has options that are wrong (`Mistakes`, one text for each);
+                no text quotes the URL.
 
         """
         parts = split_url(url)
         if parts.scheme not in REDIS_SCHEMES or "://" not in url or parts.fragment:
             raise ValueError(_SHAPES)
-        return _sentinel(parts) if parts.scheme == "redis+sentinel" else _single(url, parts)
+        if "@" in parts.query:  # a password with a question mark ends the host early
+            raise ValueError(_NO_URL)
+        return _sentinel(parts) if _PLACES[parts.scheme] == "sentinel" else _single(url, parts)
+
+    @property
+    def address(self) -> str:
+        """The URL down to host and port, or the socket's path: without database and options."""
+        parts = split_url(self.url or "")
+        return f"{parts.scheme}://{parts.netloc}{parts.path if parts.scheme == 'unix' else ''}"
+
+    def sentinel_arguments(self) -> dict[str, object]:
+        """Give what each sentinel is connected with, by redis-py's names.
+
+        One that hangs is given up soon: the others know as much.
+        """
+        timeouts = {"socket_timeout": SENTINEL_TIMEOUT, "socket_connect_timeout": SENTINEL_TIMEOUT}
+        user = {"username": self.sentinel_username, "password": self.sentinel_password}
+        return {**timeouts, **user, **({"ssl": True, **self.tls_options} if self.sentinel_tls else {})}
 
 
 def split_url(url: str) -> SplitResult:
@@ -90,22 +132,33 @@ def port_of(parts: SplitResult) -> int | None:
 
 def _single(url: str, parts: SplitResult) -> RedisTarget:
     port_of(parts)
-    query = _query(parts)
-    if parts.scheme == "unix":
-        if len(parts.path) < len("/x") or parts.hostname:
-            raise ValueError(_SHAPES)
-        db = _database(query.get("db", ""))
-    else:
-        db = _database(query.get("db") or parts.path.removeprefix("/"))
+    place = _PLACES[parts.scheme]
+    if place == "unix" and (len(parts.path) < len("/x") or parts.hostname):
+        raise ValueError(_SHAPES)
+    given = read_options(parts.query, place)
+    path = "" if place == "unix" else parts.path.removeprefix("/")
     username, password = _credentials(parts.netloc)
-    return RedisTarget("url", url, db=db, username=username, password=password)
+    return RedisTarget(
+        "url",
+        url,
+        db=_database(given.text("db") or path),
+        username=username or given.text("username"),
+        password=password or given.text("password"),
+        tls=place == "tls",
+        options=given.connection(),
+        tls_options=given.tls(),
+    )
 
 
 def _sentinel(parts: SplitResult) -> RedisTarget:
     master, _, db = parts.path.removeprefix("/").partition("/")
-    query = _query(parts)
-    if not master or query.keys() - {"sentinel_password"}:
+    if not master:
         raise ValueError(_SENTINEL)
+    given = read_options(parts.query, "sentinel")
+    tls = parts.scheme == "rediss+sentinel"
+    sentinel_tls = bool(given.values.get("sentinel_tls", tls))
+    if not (tls or sentinel_tls) and given.tls():
+        raise Mistakes(f"option {name} {NO_TLS}" for name in given.tls())
     username, password = _credentials(parts.netloc)
     return RedisTarget(
         "sentinel",
@@ -114,7 +167,12 @@ def _sentinel(parts: SplitResult) -> RedisTarget:
         db=_database(db),
         username=username,
         password=password,
-        sentinel_password=query.get("sentinel_password"),
+        tls=tls,
+        sentinel_username=given.text("sentinel_username"),
+        sentinel_password=given.text("sentinel_password"),
+        sentinel_tls=sentinel_tls,
+        options=given.connection(),
+        tls_options=given.tls(),
     )
 
 
@@ -134,7 +192,3 @@ def _database(text: str) -> int:
     if text and not (text.isascii() and text.isdigit()):
         raise ValueError("must name the database by a number, such as .../0")
     return int(text or 0)
-
-
-def _query(parts: SplitResult) -> dict[str, str]:
-    return {key: values[-1] for key, values in parse_qs(parts.query).items()}

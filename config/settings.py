@@ -10,8 +10,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from config.durations import Retention
-from config.errors import ConfigurationError
+from config.errors import ConfigurationError, texts_of
 from config.problems import problems_of
+from config.redis_files import check_files
 from config.redis_target import REDIS_SCHEMES, RedisTarget, split_url
 
 Transport = Literal["aiohttp", "fast"]
@@ -39,7 +40,7 @@ def scheme_of(url: str) -> str:
 
 
 def _redis_url(value: SecretStr) -> SecretStr:
-    RedisTarget.parse(value.get_secret_value())
+    check_files(RedisTarget.parse(value.get_secret_value()))
     return value
 
 
@@ -50,9 +51,11 @@ def _broker_url(value: SecretStr) -> SecretStr:
     if not scheme or "://" not in url:
         raise ValueError("must be a URL with a scheme, such as redis://host:6379/0 or amqp://host:5672//")
     if scheme == "sentinel":
-        raise ValueError("must be redis+sentinel://host:26379,host:26379/MASTER/DB for sentinels")
+        raise ValueError(
+            "must be redis+sentinel://host:26379,host:26379/MASTER/DB for sentinels (rediss+sentinel:// with TLS)"
+        )
     if scheme in REDIS_SCHEMES:
-        RedisTarget.parse(url)
+        check_files(RedisTarget.parse(url))
     return value
 
 
@@ -190,10 +193,10 @@ class Settings(BaseSettings):
         try:
             secret = _redis_url(SecretStr(url))
         except ValueError as error:
-            problem = f"REDIS_URL: {error}"
+            problems = [f"REDIS_URL: {text}" for text in texts_of(error)]
         else:
             return self.model_copy(update={"redis_url": secret})
-        raise ConfigurationError([problem])
+        raise ConfigurationError(problems)
 
 
 def _text(secret: SecretStr) -> str:

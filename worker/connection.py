@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Coroutine, Iterable, Iterator
+from collections.abc import Awaitable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
@@ -18,6 +17,7 @@ from config.errors import ConfigurationError
 from config.redis_target import RedisTarget
 from config.settings import Settings
 from worker.errors import StoreUnavailable
+from worker.sentinels import Sentinels
 
 Result = TypeVar("Result")
 
@@ -44,21 +44,32 @@ def connect_to(target: RedisTarget) -> Redis:
     options: dict[str, Any] = {
         "socket_timeout": SOCKET_TIMEOUT,
         "socket_connect_timeout": CONNECT_TIMEOUT,
-        "retry": Retry(NoBackoff(), 0),
         "health_check_interval": 15,
+        **target.options,
+        **target.tls_options,
+        "retry": once(),
+        "db": target.db,
+        "username": target.username,
+        "password": target.password,
     }
-    if target.kind == "url":
-        return Redis.from_url(target.url or "", **options)
-    sentinel = Sentinel(  # type: ignore[no-untyped-call]  # redis-py leaves it without types
-        target.sentinels,
-        sentinel_kwargs={"password": target.sentinel_password, "socket_timeout": CONNECT_TIMEOUT},
-        db=target.db,
-        username=target.username,
-        password=target.password,
-        **options,
+    if target.kind == "sentinel":
+        return _by_sentinels(target, options)
+    if "max_connections" in options:  # who asks for few has to wait for one, and gets no error
+        return Redis.from_pool(BlockingConnectionPool.from_url(target.address, **options))
+    return Redis.from_url(target.address, **options)
+
+
+def _by_sentinels(target: RedisTarget, options: Mapping[str, Any]) -> Redis:
+    sentinels = Sentinels(  # type: ignore[no-untyped-call]  # redis-py leaves it without types
+        target.sentinels, sentinel_kwargs={**target.sentinel_arguments(), "retry": once()}, ssl=target.tls, **options
     )
-    master: Redis = sentinel.master_for(target.master or "")
+    master: Redis = sentinels.master_for(target.master or "")
     return master
+
+
+def once() -> Retry:
+    """Return redis-py's word for no retry."""
+    return Retry(NoBackoff(), 0)
 
 
 NO_REDIS = "REDIS_URL: is not set and no embedded server runs: set it, or start one with `canceller up`"

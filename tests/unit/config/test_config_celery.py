@@ -1,7 +1,9 @@
 import ssl
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
+import certifi
 import pytest
 from celery import Celery
 from celery.app.defaults import NAMESPACES, flatten
@@ -12,6 +14,7 @@ from config.errors import ConfigurationError
 from config.settings import Settings
 
 REDIS = "redis://h:1/2"
+AUTHORITIES = certifi.where()
 NEW_IN_5_7 = {"task_acks_on_failure", "task_acks_on_timeout"}
 
 
@@ -47,8 +50,8 @@ def test_celery_accepts_the_settings() -> None:
         pytest.param("redis://u:p%40w@h?db=3&protocol=3", "redis://u:p%40w@h/3", id="db-in-query"),
         pytest.param("rediss://:p@h", "rediss://:p@h/0?ssl_cert_reqs=required", id="tls-verifies"),
         pytest.param(
-            "rediss://h/1?ssl_cert_reqs=none&ssl_ca_certs=/ca",
-            "rediss://h/1?ssl_cert_reqs=none&ssl_ca_certs=%2Fca",
+            f"rediss://h/1?ssl_cert_reqs=CERT_NONE&ssl_ca_certs={AUTHORITIES}",
+            f"rediss://h/1?ssl_cert_reqs=none&ssl_ca_certs={quote(AUTHORITIES, safe='')}",
             id="tls-as-told",
         ),
         pytest.param("unix:///a%20b/r.sock?db=1", "redis+socket:///a%20b/r.sock?virtual_host=1", id="unix"),
@@ -58,6 +61,13 @@ def test_celery_accepts_the_settings() -> None:
             "sentinel://:p%3Bw@h1:26379/2;sentinel://:p%3Bw@[::1]:7/2",
             id="sentinel",
         ),
+        pytest.param(
+            "rediss+sentinel://h1,h2/main?ssl_check_hostname=no",
+            "sentinel://h1:26379/0?ssl_cert_reqs=required&ssl_check_hostname=False;"
+            "sentinel://h2:26379/0?ssl_cert_reqs=required&ssl_check_hostname=False",
+            id="sentinel-tls",
+        ),
+        pytest.param("redis+sentinel://h1/main?sentinel_tls=1", "sentinel://h1:26379/0", id="only-sentinels-tls"),
         pytest.param("amqp://u:p@h:5672/v", "amqp://u:p@h:5672/v", id="amqp"),
         pytest.param("memory://", "memory://", id="other"),
     ],
@@ -77,11 +87,29 @@ def test_kombu_verifies_tls() -> None:
     assert Connection(settings_of("rediss://h")["broker_url"]).ssl == {"ssl_cert_reqs": ssl.CERT_REQUIRED}
 
 
-def test_the_sentinels_options_name_the_master() -> None:
-    options = options_of("redis+sentinel://h1/main?sentinel_password=s")
+def test_kombu_talks_tls_to_a_primary_that_sentinels_name() -> None:
+    made = settings_of("rediss+sentinel://h1,h2/main?ssl_check_hostname=no")
+    connection = Connection(made["broker_url"], transport_options=made["broker_transport_options"])
+    assert connection.ssl == {"ssl_cert_reqs": ssl.CERT_REQUIRED, "ssl_check_hostname": False}
+    assert made["broker_transport_options"]["sentinel_kwargs"]["ssl"] is True
+
+
+def test_the_sentinels_options_name_the_master_and_their_own_user() -> None:
+    options = options_of("redis+sentinel://h1/main?sentinel_username=u&sentinel_password=s")
     assert options["master_name"] == "main"
-    assert options["sentinel_kwargs"]["password"] == "s"
-    assert options["sentinel_kwargs"]["socket_timeout"] == options["socket_timeout"]
+    assert (options["sentinel_kwargs"]["username"], options["sentinel_kwargs"]["password"]) == ("u", "s")
+
+
+def test_kombu_gives_up_a_sentinel_that_hangs_at_once() -> None:
+    sentinels = options_of("redis+sentinel://h1/main")["sentinel_kwargs"]
+    assert (sentinels["socket_timeout"], sentinels["socket_connect_timeout"]) == (1.0, 1.0)
+    assert sentinels["retry"].get_retries() == 0
+
+
+def test_kombu_gets_what_the_url_says_about_connections() -> None:
+    options = options_of(f"{REDIS}?socket_timeout=5&max_connections=20&client_name=x&protocol=3&retry_on_timeout=yes")
+    assert (options["socket_timeout"], options["max_connections"], options["client_name"]) == (5.0, 20, "x")
+    assert not options.keys() & {"protocol", "retry_on_timeout"}
 
 
 @pytest.mark.parametrize("url", [REDIS, "unix:///r.sock", "redis+socket:///r.sock", "redis+sentinel://h/main"])

@@ -136,6 +136,10 @@ def test_every_mistake_is_listed_at_once() -> None:
         pytest.param("http://:hunter2@h", id="scheme"),
         pytest.param("redis://:hunter2 @h", id="space"),
         pytest.param("unix://:hunter2@/?db=0", id="no-path"),
+        pytest.param("redis://:hun?hunter2=1@h:6379/0", id="question-mark"),
+        pytest.param("redis://h?socket_timeout=hunter2", id="value"),
+        pytest.param("redis://h?hunter2!=1", id="no-name"),
+        pytest.param("rediss+sentinel://h1/main?sentinel_password=hunter2&sentinel_password=hunter2", id="twice"),
     ],
 )
 @pytest.mark.parametrize("variable", ["REDIS_URL", "CELERY_BROKER_URL"])
@@ -174,7 +178,15 @@ def test_settings_are_frozen() -> None:
         pytest.param("redis://", RedisTarget("url", "redis://"), id="bare"),
         pytest.param(
             "rediss://u:p%40w@h:1/3?ssl_cert_reqs=none",
-            RedisTarget("url", "rediss://u:p%40w@h:1/3?ssl_cert_reqs=none", db=3, username="u", password="p@w"),
+            RedisTarget(
+                "url",
+                "rediss://u:p%40w@h:1/3?ssl_cert_reqs=none",
+                db=3,
+                username="u",
+                password="p@w",
+                tls=True,
+                tls_options={"ssl_cert_reqs": "none"},
+            ),
             id="tls",
         ),
         pytest.param("redis://h?db=4", RedisTarget("url", "redis://h?db=4", db=4), id="db-in-query"),
