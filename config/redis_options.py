@@ -87,7 +87,7 @@ _CONNECTIONS: Final[Mapping[str, Read]] = {
     "client_name": _client_name,
 }
 _WITHOUT_EFFECT: Final[Mapping[str, Read]] = {"protocol": _number(2, 3), "retry_on_timeout": _boolean}
-"""Others' clients may need these; ours always speaks RESP2, and repeats nothing without a look."""
+"""Others' clients may need these; ours choose the protocol themselves, and repeat nothing without a look."""
 _TCP: Final[Mapping[str, Read]] = {"socket_keepalive": _boolean}
 _POOL: Final[Mapping[str, Read]] = {"max_connections": _number(10, 100_000)}
 _OF_CONNECTIONS: Final = frozenset((*_CONNECTIONS, *_TCP, *_POOL))

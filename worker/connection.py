@@ -17,7 +17,7 @@ from config.errors import ConfigurationError
 from config.redis_target import RedisTarget
 from config.settings import Settings
 from worker.errors import StoreUnavailable
-from worker.sentinels import Sentinels
+from worker.sentinels import Pool, Sentinels
 
 Result = TypeVar("Result")
 
@@ -46,7 +46,7 @@ def connect_to(target: RedisTarget) -> Redis:
         "socket_connect_timeout": CONNECT_TIMEOUT,
         "health_check_interval": 15,
         **target.options,
-        **target.tls_options,
+        **(target.tls_options if target.tls else {}),
         "retry": once(),
         "db": target.db,
         "username": target.username,
@@ -63,7 +63,7 @@ def _by_sentinels(target: RedisTarget, options: Mapping[str, Any]) -> Redis:
     sentinels = Sentinels(  # type: ignore[no-untyped-call]  # redis-py leaves it without types
         target.sentinels, sentinel_kwargs={**target.sentinel_arguments(), "retry": once()}, ssl=target.tls, **options
     )
-    master: Redis = sentinels.master_for(target.master or "")
+    master: Redis = sentinels.master_for(target.master or "", connection_pool_class=Pool)
     return master
 
 

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from redis.asyncio import Redis
-from redis.asyncio.sentinel import MasterNotFoundError, Sentinel
+from redis.asyncio.sentinel import MasterNotFoundError, Sentinel, SentinelConnectionPool
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 
 Address = tuple[str, int]
@@ -54,6 +54,17 @@ class Sentinels(Sentinel):
         if not self.check_master_state(state, service_name):
             return sentinel, "it sees that one down"
         return sentinel, (state["ip"], int(state["port"]))
+
+
+class Pool(SentinelConnectionPool):
+    """Connections to the primary, which close those to the sentinels with them."""
+
+    sentinel_manager: Sentinels
+
+    async def aclose(self) -> None:
+        """Close all."""
+        await super().aclose()
+        await self.sentinel_manager.aclose()
 
 
 def named(sentinel: Redis) -> str:

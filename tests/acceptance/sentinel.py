@@ -7,11 +7,13 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from worker.embedded import server_binary, stop, tied
@@ -31,7 +33,10 @@ sentinel parallel-syncs {MASTER} {REPLICAS}
 
 @dataclass(frozen=True)
 class Replicated:
-    """Where everything listens; the first server is the master until it is killed."""
+    """Where everything listens; the first server is the master until it is killed.
+
+    `servers` are the processes, those of the sentinels at the end where they are of interest.
+    """
 
     servers: Sequence[subprocess.Popen[bytes]]
     master: int
@@ -107,6 +112,16 @@ def replicated(directory: Path) -> Iterator[Replicated]:
         yield Replicated(servers, master, sentinels)
 
 
+@contextmanager
+def watched(directory: Path, *more: str) -> Iterator[Replicated]:
+    """Run one server without replicas and three sentinels, which may want a password; `more` is their configuration."""
+    master, *sentinels = free_ports(1 + SENTINELS)
+    with ExitStack() as stack:
+        servers = [_server(stack, directory, master)]
+        servers += [_sentinel(stack, directory, port, master, *more) for port in sentinels]
+        yield Replicated(servers, master, sentinels)
+
+
 def free_ports(count: int) -> list[int]:
     """Find ports that nobody listens on."""
     with ExitStack() as stack:
@@ -123,12 +138,12 @@ def _server(stack: ExitStack, directory: Path, port: int, *more: str) -> subproc
     return _start(stack, port, *(word for name, value in options.items() for word in (f"--{name}", value)), *more)
 
 
-def _sentinel(stack: ExitStack, directory: Path, port: int, master: int) -> None:
+def _sentinel(stack: ExitStack, directory: Path, port: int, master: int, *more: str) -> subprocess.Popen[bytes]:
     home = directory / f"sentinel-{port}"
     home.mkdir()
     file = home / "sentinel.conf"
-    file.write_text(f"port {port}\ndir {home}\nlogfile {home / 'log'}\n{WATCH.format(master=master)}")
-    _start(stack, port, str(file), "--sentinel")
+    file.write_text(f"port {port}\ndir {home}\nlogfile {home / 'log'}\n{WATCH.format(master=master)}" + "\n".join(more))
+    return _start(stack, port, str(file), "--sentinel")
 
 
 def _start(stack: ExitStack, port: int, *words: str) -> subprocess.Popen[bytes]:
@@ -140,12 +155,15 @@ def _start(stack: ExitStack, port: int, *words: str) -> subprocess.Popen[bytes]:
         start_new_session=True,
     )
     stack.callback(stop, process, 10)
-    with redis.Redis(host=HOST, port=port, socket_timeout=5) as client:
+    with redis.Redis(host=HOST, port=port, socket_timeout=5, retry=Retry(NoBackoff(), 0)) as client:
         until(lambda: _answers(client), 20)
     return process
 
 
 def _answers(client: redis.Redis) -> bool:
-    with suppress(redis.ConnectionError):
+    try:
         return bool(client.ping())
-    return False
+    except redis.AuthenticationError:
+        return True
+    except redis.ConnectionError:
+        return False
