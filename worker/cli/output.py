@@ -18,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 from rich.text import Text
 
+from worker.errors import StoreUnavailable
 from worker.facts import text as iso
 
 COLOURS = {
@@ -102,6 +103,10 @@ class Output:
     def note(self, text: str) -> None:
         """Tell something beside the result."""
         self.err.print(text, soft_wrap=True)
+
+    def troubled(self, error: StoreUnavailable) -> None:
+        """Tell that Redis can't be asked, and that this ends no wait."""
+        self.note(f"{error}; the wait goes on")
 
     def rows(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Write a table on a terminal, tab-separated lines in a pipe."""

@@ -39,7 +39,7 @@ Patience = Annotated[
     ),
 ]
 UNKNOWN = "no cancellation or command has this id, or no worker has taken the command in yet (does one run?)"
-
+UNANSWERED = "not known: Redis gave no answer in time; check REDIS_URL, and that this server runs"
 
 SHARED = ("cancellation", "backend", "job", "verb")
 """The columns that both lists begin with."""
@@ -160,8 +160,13 @@ async def _wait(named: Sequence[str], seconds: float | None, patience: float, ou
             job = f"; no cancellation of {' '.join(named)} is known" if len(named) == JOB_WORDS else ""
             return await rejection(session, reference) or UnknownCancellation(UNKNOWN + job)
 
-        after, started = await session.position(), loop.time()
-        job = await job_named(session, named, patience if seconds is None else min(seconds, patience))
+        started = loop.time()
+        try:
+            async with asyncio.timeout(seconds):
+                after = await session.position()
+                job = await job_named(session, named, patience if seconds is None else min(seconds, patience))
+        except TimeoutError:
+            return _unanswered(named, output)
         if job is not None and job.record.outcome is not None:
             output.note(f"no cancellation of {' '.join(named)} is open; the last one has ended")
         spent = loop.time() - started
@@ -174,6 +179,19 @@ async def _wait(named: Sequence[str], seconds: float | None, patience: float, ou
             doubt=doubt,
             patience=max(0.0, patience - spent),
         )
+
+
+def _unanswered(named: Sequence[str], output: Output) -> Exit:
+    """Tell that Redis has not answered in time, so that nothing is known."""
+    references = [" ".join(named)] if len(named) == JOB_WORDS else named
+    for reference in references:
+        if output.json:
+            output.object({"id": reference, "outcome": None, "known": False})
+        else:
+            output.line(f"{reference}  {UNANSWERED}")
+    if output.json:
+        output.note(UNANSWERED)
+    return Exit.STILL_OPEN
 
 
 def _whose(job: Snapshot) -> dict[str, dict[str, str]]:

@@ -173,7 +173,9 @@ async def wait_and_tell(
 
         references = {reference: digests.get(reference, "") for reference in commands}
         try:
-            waited = await wait_all(session, references, after, seconds, tell, doubt or not_taken, patience)
+            waited = await wait_all(
+                session, references, after, seconds, tell, doubt or not_taken, patience, troubled=output.troubled
+            )
         except asyncio.CancelledError:
             for reference in [one for one in commands if one not in codes][:SHOWN_MISTAKES]:
                 output.note(f"{_name(reference, commands[reference])}  goes on: canceller wait {reference}")

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+
+from redis.exceptions import RedisError
 
 from config.settings import Settings
 from worker.async_client import AsyncClient
 from worker.connection import connect
+from worker.errors import StoreUnavailable
 from worker.store import Store
+
+FAREWELL = 0.5
+"""Seconds that closing all connections may take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,5 +45,7 @@ async def connected(settings: Settings | None = None) -> AsyncIterator[Session]:
     try:
         yield Session(client, store)
     finally:
-        await client.aclose()
-        await store.aclose()
+        with suppress(TimeoutError, StoreUnavailable, RedisError, OSError):  # a server that hangs gets no goodbye
+            async with asyncio.timeout(FAREWELL):
+                await client.aclose()
+                await store.aclose()

@@ -12,9 +12,12 @@ from worker.async_client import AsyncClient, Rejected, Result
 from worker.cli.options import Seconds
 from worker.cli.session import Session
 from worker.connection import ended
-from worker.errors import UnknownCancellation
+from worker.errors import StoreUnavailable, UnknownCancellation
 from worker.messages import Event
+from worker.outage import Seldom
 
+AGAIN = 0.5
+"""Seconds after which Redis is asked again."""
 LOOK_EVERY = 2.0
 """Seconds between two looks at the records: they find what ended before the events were followed."""
 PATIENCE = Seconds(10)
@@ -24,6 +27,8 @@ End = Result | Rejected | UnknownCancellation
 Tell = Callable[[str, End], None]
 Doubt = Callable[[str], Awaitable[End | None]]
 """Is told an id that is not known after a while, and may return what is to be taken for its end."""
+Troubled = Callable[[StoreUnavailable], None]
+"""Is told now and then that Redis can't be asked; the wait goes on."""
 
 
 async def wait_all(
@@ -34,22 +39,37 @@ async def wait_all(
     tell: Tell,
     doubt: Doubt,
     patience: float = PATIENCE,
+    *,
+    troubled: Troubled,
 ) -> Wait:
     """Wait for the ends of cancellations, each named by its id or a command's; tell each as it comes.
 
     `references` has with each the digest of its command's content, or nothing, as `AsyncCancellation` has it.
     `after` is a position in the events from before they were asked for; `doubt` is called once for each id that
-    is still not known after `patience` seconds. The returned knows what is still open.
+    is still not known after `patience` seconds. A failover or an outage of Redis is waited out as well. The returned
+    knows what is still open.
     """
     wait = Wait(session.client, references, tell, doubt, patience)
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
-            await _both(wait, after)
+            await _both(wait, after, troubled)
     return wait
 
 
-async def _both(wait: Wait, after: str) -> None:
-    tasks = {asyncio.create_task(wait.look()), asyncio.create_task(wait.follow(after))}
+async def _both(wait: Wait, after: str, troubled: Troubled) -> None:
+    trouble = Seldom()
+
+    async def persistently(work: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                return await work()
+            except StoreUnavailable as error:
+                if trouble.due():
+                    troubled(error)
+            await asyncio.sleep(AGAIN)
+
+    wait.position = after
+    tasks = {asyncio.create_task(persistently(work)) for work in (wait.look, wait.follow)}
     done = asyncio.create_task(wait.done.wait())
     try:
         over, _ = await asyncio.wait({done, *tasks}, return_when=asyncio.FIRST_COMPLETED)
@@ -67,34 +87,37 @@ class Wait:
     ) -> None:
         self.known: set[str] = set()
         self.done = asyncio.Event()
+        self.position = ""
         self._client = client
         self._pending = dict(references)
         self._of: dict[str, set[str]] = defaultdict(set)
         self._tell = tell
         self._doubt = doubt
         self._patience = patience
+        self._doubtful: float | None = None
 
     async def look(self) -> None:
         """Look at every record that is waited for, again and again."""
         loop = asyncio.get_running_loop()
-        doubtful = loop.time() + self._patience
+        if self._doubtful is None:
+            self._doubtful = loop.time() + self._patience
         while True:
-            late = loop.time() >= doubtful
+            late = loop.time() >= self._doubtful
             unknown = [reference for reference in list(self._pending) if not await self._known(reference)]
             if late:
-                doubtful = inf
                 for reference in unknown:
                     await self._doubted(reference)
-            await asyncio.sleep(max(0.0, min(LOOK_EVERY, doubtful - loop.time())))
+                self._doubtful = inf
+            await asyncio.sleep(max(0.0, min(LOOK_EVERY, self._doubtful - loop.time())))
 
     async def _doubted(self, reference: str) -> None:
         end = await self._doubt(reference)
         if end is not None:
             self._end(reference, end)
 
-    async def follow(self, after: str) -> None:
-        """Follow the events."""
-        async for event in self._client.events(after):
+    async def follow(self) -> None:
+        """Follow the events behind `position`."""
+        async for position, event in self._client.entries(self.position):
             if event.name == "finished":
                 for reference in self._about(event) & self._pending.keys():
                     self._end(reference, result_of(event))
@@ -103,6 +126,7 @@ class Wait:
             elif event.name == "rejected":
                 for reference in set(event.command_ids) & self._pending.keys():
                     self._end(reference, Rejected(str(event.data.get("error"))))
+            self.position = position
 
     async def _known(self, reference: str) -> bool:
         try:
