@@ -133,7 +133,18 @@ class Store:
 
     async def leave(self, worker: str) -> None:
         """Say that a worker is gone, so that others take over at once what it still holds."""
-        await self._call(self._redis.delete(f"{self._base}:beat:{worker}"))
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.delete(f"{self._base}:beat:{worker}")
+        pipe.zrem(f"{self._base}:workers", worker)
+        await self._call(pipe.execute())
+
+    async def workers(self) -> int:
+        """Count the workers that live."""
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.time()
+        pipe.zrange(f"{self._base}:workers", 0, -1, withscores=True)
+        (seconds, micros), beats = await self._read(pipe.execute())
+        return sum(ends > seconds * 1000 + micros // 1000 for _, ends in beats)
 
     async def abort(self, cancellation_id: str, word: str) -> str:
         """Withdraw a cancellation; return its backend, or nothing if it had ended."""

@@ -53,7 +53,7 @@ def test_a_redis_that_begins_to_hang_holds_a_wait_no_longer_than_its_timeout(dep
     deployment.simulator.add_job("ess", "9", "stuck")
     run(deployment.env, "cancel", "ess", "9", "--command-id", "k-9")
     deployment.wait_until(lambda: bool(deployment.of("accepted")))
-    deployment.workers[0].kill()
+    deployment.workers[0].stop()
     with running(deployment.env, "wait", "k-9", "--timeout", "6s") as waiting:
         read_until(waiting, "no worker")
         with hanging(deployment):

@@ -14,6 +14,7 @@ from worker.cli.exits import Exit
 from worker.cli.naming import SEARCHED_EVENTS, cancellation_named, job_named, rejection
 from worker.cli.options import JOB_WORDS, Json, One, OnlyBackend, Timeout, duration, one_named
 from worker.cli.output import Output, jsonable
+from worker.cli.presence import absence
 from worker.cli.sending import wait_and_tell
 from worker.cli.session import Session, connected
 from worker.cli.telling import gist
@@ -202,6 +203,8 @@ def _whose(job: Snapshot) -> dict[str, dict[str, str]]:
 async def _list_open(backend: str, limit: int, output: Output) -> None:
     async with connected() as session:
         seen = (await session.client.list_open(backend, limit + 1))[: limit + 1]
+        if missing := await absence(session):
+            output.note(missing)
     if output.json:
         for one in seen[:limit]:
             output.object(described(one, None))

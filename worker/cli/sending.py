@@ -13,6 +13,7 @@ from worker.async_client import AsyncCancellation, Rejected, Result
 from worker.cli.exits import Exit, exit_of, gravest
 from worker.cli.options import Json, Timeout, Wishes, job_ids, with_wishes
 from worker.cli.output import Meter, Output, coloured
+from worker.cli.presence import noting_absence
 from worker.cli.session import Session, connected
 from worker.cli.telling import end_line
 from worker.cli.waiting import PATIENCE, Doubt, End, wait_all
@@ -173,9 +174,10 @@ async def wait_and_tell(
 
         references = {reference: digests.get(reference, "") for reference in commands}
         try:
-            waited = await wait_all(
-                session, references, after, seconds, tell, doubt or not_taken, patience, troubled=output.troubled
-            )
+            async with noting_absence(session, output):
+                waited = await wait_all(
+                    session, references, after, seconds, tell, doubt or not_taken, patience, troubled=output.troubled
+                )
         except asyncio.CancelledError:
             for reference in [one for one in commands if one not in codes][:SHOWN_MISTAKES]:
                 output.note(f"{_name(reference, commands[reference])}  goes on: canceller wait {reference}")

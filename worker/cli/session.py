@@ -25,6 +25,7 @@ class Session:
 
     client: AsyncClient
     store: Store
+    settings: Settings
 
     async def position(self) -> str:
         """Return the position of the newest event."""
@@ -43,7 +44,7 @@ async def connected(settings: Settings | None = None) -> AsyncIterator[Session]:
     store = Store(connect(settings), settings.prefix)
     client = AsyncClient.from_env(settings)
     try:
-        yield Session(client, store)
+        yield Session(client, store, settings)
     finally:
         with suppress(TimeoutError, StoreUnavailable, RedisError, OSError):  # a server that hangs gets no goodbye
             async with asyncio.timeout(FAREWELL):

@@ -9,6 +9,8 @@
 local now, worker = clock(), ARGV[1]
 go_on_without_memory()
 redis.call('SET', key('beat', worker), '1', 'PX', ARGV[2])
+redis.call('ZREMRANGEBYSCORE', key('workers'), '-inf', now)
+redis.call('ZADD', key('workers'), now + ARGV[2], worker)
 
 local alive = {}
 local function lives(name)

@@ -17,6 +17,7 @@
 --   :breaker:BACKEND   hash: fails, open, until, ramp
 --   :cmd:WEEK:SHARD    hash, digest of a command id -> "digest of its content" .. id of its cancellation
 --   :beat:WORKER       string with a TTL: this worker lives
+--   :workers           zset, worker -> when its beat ends (ms)
 --   :signed:HOUR:SHARD hash, mark of a signature -> what used it; no token lives longer than an hour
 --   :minute:MINUTE     hash, producer -> its commands in that minute
 --   :places            hash, mark of a place -> the place in words: what is called where

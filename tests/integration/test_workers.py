@@ -1,0 +1,35 @@
+"""Which workers live, as the store knows by their beats."""
+
+from __future__ import annotations
+
+import asyncio
+
+from worker.store import Store
+
+
+async def test_each_worker_that_beats_lives(store: Store) -> None:
+    for worker in ("w1", "w2", "w1"):
+        await store.beat(worker, 60.0, ["ess"])
+    assert await store.workers() == 2
+
+
+async def test_a_worker_that_left_lives_no_more(store: Store) -> None:
+    await store.beat("w1", 60.0, ["ess"])
+    await store.leave("w1")
+    assert await store.workers() == 0
+
+
+async def test_a_worker_whose_beat_ended_lives_no_more(store: Store) -> None:
+    await store.beat("w1", 0.05, ["ess"])
+    async with asyncio.timeout(10):
+        while await store.workers():
+            pass
+
+
+async def test_the_next_beat_forgets_dead_workers(store: Store) -> None:
+    await store.beat("w1", 0.001, ["ess"])
+    async with asyncio.timeout(10):
+        while await store.workers():
+            pass
+    await store.beat("w2", 60.0, ["ess"])
+    assert await store._redis.zrange("{canceller}:workers", 0, -1) == [b"w2"]
