@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from collections.abc import Awaitable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,18 +12,22 @@ from typing import Any, TypeVar
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import MovedError, NoPermissionError, RedisError, ResponseError
 
 from config.errors import ConfigurationError
 from config.redis_target import RedisTarget
 from config.settings import Settings
-from worker.errors import StoreUnavailable
+from worker.errors import StoreRefused, StoreUnavailable
 from worker.sentinels import Pool, Sentinels
 
 Result = TypeVar("Result")
 
 SOCKET_TIMEOUT = 20.0
 CONNECT_TIMEOUT = 5.0
+REFUSES = re.compile(
+    r"ACL failure in script|user executing the script can't|^unknown (sub)?command|[Uu]nknown (Redis )?command called"
+)
+"""What Redis says, beside NOPERM, of a right that a script's user lacks, and of a command that was taken away."""
 PASSING = ("OOM", "LOADING", "READONLY", "MASTERDOWN", "BUSY", "MISCONF", "NOREPLICAS", "CLUSTERDOWN", "TRYAGAIN")
 """How Redis begins the errors that pass; redis-py has no class for all of them."""
 
@@ -116,9 +121,28 @@ def translated() -> Iterator[None]:
     try:
         yield
     except (RedisError, OSError) as error:
-        if type(error) is ResponseError and not str(error).startswith(PASSING):
+        refused = refusal(error)
+        if type(error) is ResponseError and not refused and not str(error).startswith(PASSING):
             raise
-        raise StoreUnavailable(f"Redis: {type(error).__name__}: {error}") from error
+        raise unavailable(error) from error
+
+
+def unavailable(error: Exception) -> StoreUnavailable:
+    """Say in our words what Redis, or the way to it, has answered."""
+    if isinstance(error, StoreUnavailable):
+        return error
+    refused = refusal(error)
+    return StoreRefused(refused) if refused else StoreUnavailable(f"Redis: {type(error).__name__}: {error}")
+
+
+def refusal(error: Exception) -> str:
+    """Name what Redis refuses for good; nothing for any other error."""
+    if isinstance(error, MovedError):
+        return "Redis is a node of a cluster, which is not supported: name a server that is none"
+    text = str(error).partition(", with args")[0]  # which holds what was sent
+    if isinstance(error, NoPermissionError) or (isinstance(error, ResponseError) and REFUSES.search(text)):
+        return f"Redis refuses what workers need: {text}"
+    return ""
 
 
 class LoopThread:

@@ -131,7 +131,7 @@ class Drain:
                 if not self._stopping:
                     await self._claim()
             except StoreUnavailable as error:
-                self._outage.goes_on(str(error))
+                self._outage.goes_on(str(error), error.hint)
                 self.wake_in(RETRY_STORE)
             except Exception:
                 log.exception("engine.claim_failed", backend=self._backend.name)

@@ -99,7 +99,7 @@ class Engine:
         try:
             now, due = await self._store.beat(self.worker, BEAT_LIFE, names)
         except StoreUnavailable as error:
-            self._outage.goes_on(str(error))
+            self._outage.goes_on(str(error), error.hint)
             return
         except Exception:
             log.exception("engine.beat_failed")
@@ -122,7 +122,7 @@ class Engine:
                 await self._store.note_places(self._places)
                 await self._mind_strangers()
             except StoreUnavailable as error:
-                self._outage.goes_on(str(error))
+                self._outage.goes_on(str(error), error.hint)
             except Exception:
                 log.exception("engine.trim_failed")
             await asyncio.sleep(TRIM_EVERY)

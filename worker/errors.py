@@ -18,7 +18,15 @@ class Permanent(CancellerError):
 
 
 class StoreUnavailable(Temporary):
-    """Redis can't be reached, or will not take a write now."""
+    """Redis can't be reached, or will not take a write now; `hint` is what to do about it, if there is more to say."""
+
+    hint = ""
+
+
+class StoreRefused(StoreUnavailable):
+    """Redis refuses what Canceller needs until somebody changes that: a right, a command, a mode."""
+
+    hint = "`canceller check` says which rights are missing, and the line that gives them; it is tried again and again"
 
 
 class CallUnanswered(Temporary):

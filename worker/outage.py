@@ -24,13 +24,21 @@ class Outage:
         self._hint = f"is {setting} right, and does that server run? it is tried again and again"
         self._clock = clock
         self._told_at = -inf
+        self._refused_at = -inf
 
-    def goes_on(self, error: str) -> None:
-        """Take notice of a call that failed."""
+    def goes_on(self, error: str, hint: str = "") -> None:
+        """Take notice of a call that failed.
+
+        With a `hint` of its own it was refused: calls that are answered do not speak against that.
+        """
         now = self._clock()
-        if now - self._told_at >= EVERY:
+        if now - (self._refused_at if hint else self._told_at) < EVERY:
+            return
+        if hint:
+            self._refused_at = now
+        else:
             self._told_at = now
-            log.warning(self._event, error=error, hint=self._hint)
+        log.warning(self._event, error=error, hint=hint or self._hint)
 
     def is_over(self) -> None:
         """Take notice of a call that was answered."""

@@ -18,7 +18,7 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from worker.connection import ended
+from worker.connection import ended, unavailable
 from worker.errors import StoreUnavailable
 from worker.inbox import Item, decode
 from worker.outage import Outage
@@ -94,7 +94,7 @@ class Taker:
                 elif not await self._take_batch():
                     await self._take_next()
             except (RedisError, OSError, StoreUnavailable) as error:
-                self._outage.goes_on(f"{type(error).__name__}: {error}")
+                self._unavailable(error)
                 await asyncio.sleep(RETRY)
             except Exception:
                 log.exception("taker.failed")
@@ -139,10 +139,14 @@ class Taker:
                 await self._beat()
                 self._outage.is_over()
             except (RedisError, OSError, StoreUnavailable) as error:
-                self._outage.goes_on(f"{type(error).__name__}: {error}")
+                self._unavailable(error)
             except Exception:
                 log.exception("taker.failed")
             await asyncio.sleep(BEAT_LIFE / 4)
+
+    def _unavailable(self, error: Exception) -> None:
+        told = unavailable(error)
+        self._outage.goes_on(str(told), told.hint)
 
     async def _beat(self) -> None:
         keys = [f"{self._prefix}:takers", self._queue]
