@@ -26,6 +26,8 @@ def prepare(conf: Any, **_: Any) -> None:
         conf.update(celery_settings(settings, list(backends_of(settings))))
         if settings.amqp_broker:
             conf.worker_consumer = "worker.consumer:CommandConsumer"
+        elif settings.redis_broker is not None:
+            conf.worker_consumer = "worker.bell_consumer:BellConsumer"
     except ConfigurationError as error:
         sys.stderr.write(f"canceller: the configuration has mistakes:\n{error}\n")
         raise SystemExit(2) from None

@@ -1,0 +1,69 @@
+"""Celery's consumer where the broker is a Redis: it takes bells alone, and waits for the rights that it needs.
+
+Celery itself tries a refused call again several times a second, with a traceback each time, or ends.
+"""
+
+from __future__ import annotations
+
+import time
+from math import inf
+from typing import Any
+
+import structlog
+from celery.worker.consumer import Consumer
+from celery.worker.state import maybe_shutdown
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError, ResponseError
+
+from config.settings import Settings
+from worker.connection import refusal
+from worker.errors import StoreRefused
+from worker.outage import Seldom
+from worker.trial import try_celery_now
+
+log = structlog.get_logger(__name__)
+
+RECHECK = 5.0
+"""Seconds from one connection to the next at least: bells are a help only, and each loss takes Celery many lines."""
+
+
+class BellConsumer(Consumer):
+    """Consumes once Redis lets it."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._complaint = Seldom()
+        self._connected_at = -inf
+
+    def connect(self) -> Any:
+        """Connect, and wait until nothing is refused that Celery does; work goes on without its bells."""
+        while True:
+            self._rest()
+            self._connected_at = time.monotonic()
+            connection, refused = self._tried()
+            if not refused:
+                return connection
+            if self._complaint.due():
+                log.warning("bells.refused", error=refused, hint=StoreRefused.hint)
+
+    def _rest(self) -> None:
+        while time.monotonic() < self._connected_at + RECHECK:
+            maybe_shutdown()
+            time.sleep(RECHECK / 20)
+
+    def _tried(self) -> tuple[Any, str]:
+        """Connect; say what Redis refuses."""
+        try:
+            connection: Any = super().connect()
+        except (ResponseError, OperationalError) as error:
+            words = refusal(error) or (refusal(error.__cause__) if isinstance(error.__cause__, Exception) else "")
+            if not words:
+                raise
+            return None, words
+        try:
+            refused = try_celery_now(connection.default_channel.client, Settings.load().discovered())
+        except RedisError:
+            return connection, ""  # which Celery finds out by itself, and waits for
+        if refused:
+            connection.collect()
+        return connection, ", ".join(f"{call}: {words}" for call, words in sorted(refused.items()))
