@@ -133,10 +133,8 @@ class Store:
 
     async def leave(self, worker: str) -> None:
         """Say that a worker is gone, so that others take over at once what it still holds."""
-        pipe = self._redis.pipeline(transaction=False)
-        pipe.delete(f"{self._base}:beat:{worker}")
-        pipe.zrem(f"{self._base}:workers", worker)
-        await self._call(pipe.execute())
+        await self._call(self._redis.delete(f"{self._base}:beat:{worker}"))
+        await self._call(self._redis.zrem(f"{self._base}:workers", worker))
 
     async def workers(self) -> int:
         """Count the workers that live."""

@@ -102,8 +102,8 @@ def replicated(directory: Path) -> Iterator[Replicated]:
     master, *others = free_ports(1 + REPLICAS + SENTINELS)
     replicas, sentinels = others[:REPLICAS], others[REPLICAS:]
     with ExitStack() as stack:
-        servers = [_server(stack, directory, master)]
-        servers += [_server(stack, directory, port, "--replicaof", HOST, str(master)) for port in replicas]
+        servers = [start_server(stack, directory, master)]
+        servers += [start_server(stack, directory, port, "--replicaof", HOST, str(master)) for port in replicas]
         with redis.Redis(host=HOST, port=master) as client:
             until(lambda: client.info("replication")["connected_slaves"] == REPLICAS, 20)
         for port in sentinels:
@@ -117,7 +117,7 @@ def watched(directory: Path, *more: str) -> Iterator[Replicated]:
     """Run one server without replicas and three sentinels, which may want a password; `more` is their configuration."""
     master, *sentinels = free_ports(1 + SENTINELS)
     with ExitStack() as stack:
-        servers = [_server(stack, directory, master)]
+        servers = [start_server(stack, directory, master)]
         servers += [_sentinel(stack, directory, port, master, *more) for port in sentinels]
         yield Replicated(servers, master, sentinels)
 
@@ -131,7 +131,8 @@ def free_ports(count: int) -> list[int]:
         return [one.getsockname()[1] for one in sockets]
 
 
-def _server(stack: ExitStack, directory: Path, port: int, *more: str) -> subprocess.Popen[bytes]:
+def start_server(stack: ExitStack, directory: Path, port: int, *more: str) -> subprocess.Popen[bytes]:
+    """Run a server of its own; `more` are its options."""
     home = directory / f"server-{port}"
     home.mkdir()
     options = {"port": str(port), "bind": HOST, "dir": str(home), "save": "", "repl-diskless-sync-delay": "0"}

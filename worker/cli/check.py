@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 
 import typer
-from redis.exceptions import RedisError
 
 from config.backends import BackendConfig
 from config.settings import Settings
@@ -16,11 +14,12 @@ from worker.backends.base import Adapter, Reply
 from worker.backends.http import Transport
 from worker.cli.configuration import configuration
 from worker.cli.exits import Exit
-from worker.cli.findings import Finding, Verdict, left_behind, probe_judged, redis_findings
+from worker.cli.findings import Finding, Verdict, left_behind, probe_judged
 from worker.cli.options import BackendsFile, Json
 from worker.cli.output import Output
 from worker.cli.rabbit import rabbit_findings
-from worker.connection import connect
+from worker.cli.redis_check import redis_look
+from worker.cli.redis_findings import MOST_OPEN
 from worker.errors import CallUnanswered, CancellerError, StoreUnavailable
 from worker.model import Answer, AnswerKind, Job, JobState, Observation, Source
 from worker.records import place_mark
@@ -29,8 +28,6 @@ from worker.wiring import adapter_of, backend_of, place_of, probe_of, store_of
 
 STRANGERS = ("canceller-check-no-such-job", "0")
 """Job ids that no backend has; some backends only know numbers."""
-MOST_OPEN = 1000
-"""How many open cancellations of a backend are looked at."""
 
 
 def check(*, backends: BackendsFile = None, json: Json = False) -> None:
@@ -51,12 +48,18 @@ def _tell(findings: Sequence[Finding], output: Output) -> None:
     if output.json:
         output.object({"ok": all(finding.verdict != "wrong" for finding in findings), "findings": findings})
         return
+    if not output.on_terminal:
+        output.rows((), [(one.verdict, one.what, ": ".join(filter(None, (one.text, one.to_copy)))) for one in findings])
+        return
     output.rows(("", "what", ""), [(finding.verdict, finding.what, finding.text) for finding in findings])
+    for one in findings:
+        if one.to_copy:  # a table would fold it
+            output.line(f"\n{one.what}:\n{one.to_copy}")
 
 
 async def _look_around(settings: Settings, configs: Mapping[str, BackendConfig]) -> list[Finding]:
     """Look at Redis and RabbitMQ, then at all backends at once."""
-    found = [*await _redis(settings), *await _left_behind(settings, configs)]
+    found = [*await redis_look(settings, configs), *await _left_behind(settings, configs)]
     if settings.amqp_broker:
         found += await asyncio.to_thread(rabbit_findings, settings)
     asked = await asyncio.gather(
@@ -64,27 +67,6 @@ async def _look_around(settings: Settings, configs: Mapping[str, BackendConfig])
         *(probe_finding(name, config, settings.transport) for name, config in configs.items() if config.remote_probe),
     )
     return found + asked
-
-
-async def _redis(settings: Settings) -> list[Finding]:
-    client = connect(settings)
-    started = time.monotonic()
-    try:
-        await client.ping()
-        seconds = time.monotonic() - started
-        info = await client.info()
-        fsync = None
-        with suppress(RedisError):  # managed servers often forbid CONFIG
-            fsync = (await client.config_get("appendfsync")).get("appendfsync")
-    except (RedisError, OSError) as error:
-        return [
-            Finding(
-                "wrong", "Redis", f"it can't be reached: {str(error).rstrip('.')}; check REDIS_URL, and that it runs"
-            )
-        ]
-    finally:
-        await client.aclose()
-    return list(redis_findings(info, fsync, seconds))
 
 
 async def _left_behind(settings: Settings, configs: Mapping[str, BackendConfig]) -> list[Finding]:

@@ -13,11 +13,12 @@ Verdict = Literal["ok", "warning", "wrong"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at."""
+    """One thing that was looked at; `to_copy` is a command that mends it."""
 
     verdict: Verdict
     what: str
     text: str
+    to_copy: str = ""
 
 
 def probe_judged(status: int, *, gone: bool | None) -> tuple[Verdict, str]:

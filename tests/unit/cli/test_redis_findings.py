@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import pytest
+
+from worker.cli.redis_findings import (
+    Letters,
+    crew_findings,
+    is_cluster,
+    memory_finding,
+    nameless_finding,
+    rights_finding,
+)
+
+MIB = 2**20
+NONE = Letters(0, 0)
+
+
+@pytest.mark.parametrize(
+    ("info", "expected"),
+    [
+        pytest.param({"cluster_enabled": 1}, True, id="enabled"),
+        pytest.param({"redis_mode": "cluster"}, True, id="mode"),
+        pytest.param({"cluster_enabled": 0, "redis_mode": "standalone"}, False, id="alone"),
+        pytest.param({}, False, id="untold"),
+    ],
+)
+def test_a_cluster_is_known_by_its_info(info: dict[str, object], *, expected: bool) -> None:
+    assert is_cluster(info) is expected
+
+
+def test_nothing_refused_is_ok_without_a_line() -> None:
+    finding = rights_finding("Redis rights", {}, "ACL ...")
+
+    assert (finding.verdict, finding.to_copy) == ("ok", "")
+
+
+def test_what_is_refused_is_named_with_the_line_to_copy() -> None:
+    finding = rights_finding("Redis rights", {"BLMOVE x": "no permissions", "INFO memory": "no"}, "ACL SETUSER u")
+
+    assert (finding.verdict, finding.to_copy) == ("wrong", "ACL SETUSER u")
+    assert finding.text.startswith("it refuses BLMOVE x, INFO memory (no permissions)")
+
+
+def test_many_refusals_are_counted() -> None:
+    refused = {f"C{index}": "no" for index in range(9)}
+
+    assert "C0, C1, C2, C3, C4 and 4 more" in rights_finding("Redis rights", refused, "ACL").text
+
+
+@pytest.mark.parametrize(
+    ("used", "most", "letters", "verdict", "told"),
+    [
+        pytest.param(10, 0, NONE, "ok", "without a limit of its own; 0 dead letters", id="no-limit"),
+        pytest.param(10, 100, Letters(1, MIB), "ok", "10% of 100.0 MiB used; 1 dead letter in 1.0 MiB", id="roomy"),
+        pytest.param(80, 100, NONE, "warning", "over 90% nothing new is taken in", id="nearly-full"),
+        pytest.param(95, 100, NONE, "wrong", "Give it more memory, or drop dead letters", id="full"),
+        pytest.param(30, 100, Letters(64, 20 * MIB), "warning", "`canceller dead-letters list`", id="many-letters"),
+        pytest.param(95, 100, Letters(64, 90 * MIB), "wrong", "64 dead letters in 90.0 MiB", id="full-of-letters"),
+        pytest.param(10, 100, Letters(3, None), "ok", "3 dead letters", id="size-untold"),
+    ],
+)
+def test_says_how_full_redis_is(used: int, most: int, letters: Letters, verdict: str, told: str) -> None:
+    finding = memory_finding({"used_memory": used * MIB, "maxmemory": most * MIB}, letters)
+
+    assert finding.verdict == verdict
+    assert told in finding.text
+
+
+@pytest.mark.parametrize(
+    ("workers", "waiting", "verdicts"),
+    [
+        pytest.param(2, 0, {"workers": "ok", "queue in": "ok"}, id="at-work"),
+        pytest.param(2, 9, {"workers": "ok", "queue in": "ok"}, id="busy"),
+        pytest.param(0, 0, {"workers": "warning", "queue in": "ok"}, id="nobody"),
+        pytest.param(0, 9, {"workers": "warning", "queue in": "warning"}, id="nobody-takes-them"),
+        pytest.param(2, None, {"workers": "ok"}, id="not-told-here"),
+    ],
+)
+def test_says_who_lives_and_what_waits(workers: int, waiting: int | None, verdicts: dict[str, str]) -> None:
+    assert {one.what: one.verdict for one in crew_findings(workers, waiting, "in")} == verdicts
+
+
+@pytest.mark.parametrize(
+    ("count", "told"), [(1, "1 cancellation is open"), (7, "7 cancellations are open"), (1000, "1000 or more")]
+)
+def test_a_backend_that_the_file_does_not_name_is_a_warning(count: int, told: str) -> None:
+    finding = nameless_finding("old", count)
+
+    assert (finding.verdict, finding.what) == ("warning", "backend old")
+    assert finding.text.startswith(told)
