@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from fnmatch import fnmatchcase
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 
@@ -82,3 +83,9 @@ def test_with_rabbitmq_only_the_prefix_is_needed() -> None:
     line = acl_line(settings_of(CELERY_BROKER_URL="amqp://h//"))
 
     assert [word for word in line.split() if word[0] in "~&"] == ["~{canceller}:*"]
+
+
+def test_the_readme_has_the_line() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+
+    assert f"<!-- acl-line -->\n```\n{acl_line(Settings.load({'REDIS_URL': 'redis://h'}))}\n```\n" in readme
