@@ -141,7 +141,8 @@ def server(directory: Path, *options: str) -> Iterator[str]:
 
 
 def test_check_names_a_cluster(tmp_path: Path, deployment: Cell) -> None:
-    with server(tmp_path, "--cluster-enabled", "yes") as url:
+    (bus,) = free_ports(1)
+    with server(tmp_path, "--cluster-enabled", "yes", "--cluster-port", str(bus)) as url:
         code, found = findings({**deployment.env, "REDIS_URL": url})
 
     assert code == Exit.ERROR
