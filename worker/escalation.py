@@ -61,10 +61,10 @@ def decide(cancellation: Cancellation, seen: Observation | Answer | None, policy
     if seen is None:
         return Send(Action.CANCEL, cancellation.job_id)
     decision = _alive(cancellation, seen, policy, now)
-    if seen.unlisted is None or not isinstance(decision, Wait):
+    if seen.unlisted is None or not isinstance(decision, Wait | Hold):
         return decision
     asked_for = now + _asked_for(seen.unlisted, policy)
-    return _wait(cancellation, policy, now, max(decision.until, asked_for), decision.why)
+    return replace(decision, until=_capped(cancellation, policy, now, max(decision.until, asked_for)))
 
 
 def after_answer(

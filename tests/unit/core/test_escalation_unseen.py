@@ -115,6 +115,21 @@ def test_f10_retry_after_on_any_status_keeps_us_from_the_next_look(build: Any, k
     assert until(build, decide(build.cancellation(failed_looks=1), said, build.policy(), build.now)) == 40
 
 
+@pytest.mark.parametrize(
+    ("asked", "due"), [(None, 2), (1.0, 2), (40.0, 40), (86400.0, 300)], ids=["no", "sooner", "later", "far-too-late"]
+)
+@pytest.mark.parametrize("child", ["active", "cancelling"], ids=["waits", "holds"])
+def test_f10_a_list_of_children_that_asks_to_come_back_later_is_obeyed(
+    build: Any, child: str, asked: float | None, due: float
+) -> None:
+    why = build.answer("busy", 429, retry_after=asked)
+    seen = build.seen(parent=True, unlisted=why, children=(build.stuck(9999, state=child, job_id="2"),))
+    cancellation = build.cancellation(sent=build.cancelled(), clock=build.steady(), looked_at=build.now)
+    decision = decide(cancellation, seen, build.policy(), build.now)
+    assert isinstance(decision, Hold) is (child == "cancelling")
+    assert 0.8 * due <= until(build, decision) <= due
+
+
 # The deadline
 
 
