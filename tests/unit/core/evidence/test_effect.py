@@ -114,11 +114,18 @@ def test_times_that_do_not_count_or_that_we_saw_refuted_prove_nothing(
     assert not ended_before(build.cancellation(**known(build, **changes)), seen, build.policy())
 
 
-def test_a_sight_of_life_before_that_end_leaves_it_proven(build: Any) -> None:
-    changes = known(build, alive_at=build.at(50))
+@pytest.mark.parametrize(
+    ("alive", "before"),
+    [
+        pytest.param(48, True, id="before-that-end"),
+        pytest.param(51, True, id="within-what-a-date-may-mislead"),
+        pytest.param(51.1, False, id="after-it"),
+    ],
+)
+def test_only_a_sight_of_life_after_that_end_refutes_it(build: Any, alive: float, *, before: bool) -> None:
     seen = build.seen("cancelled", ended_at=build.at(49))
 
-    assert ended_before(build.cancellation(**changes), seen, build.policy())
+    assert ended_before(build.cancellation(**known(build, alive_at=build.at(alive))), seen, build.policy()) is before
 
 
 @pytest.mark.parametrize(
