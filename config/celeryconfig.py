@@ -75,6 +75,11 @@ def reconcile_queue(settings: Settings, backend: str) -> str:
     return f"{settings.prefix}.reconcile.{backend}"
 
 
+def cell_name(settings: Settings) -> str:
+    """Name one deployment among all that share its broker."""
+    return f"{settings.prefix}.{settings.queue}"
+
+
 def celery_settings(settings: Settings, backend_names: Sequence[str] = ()) -> dict[str, object]:
     """Give all of Celery's settings, for `app.conf.update(...)`.
 
@@ -99,6 +104,10 @@ def celery_settings(settings: Settings, backend_names: Sequence[str] = ()) -> di
         "broker_read_url": broker_url(url),
         "broker_write_url": broker_url(url),
         "broker_transport_options": _transport_options(url, settings),
+        # Other applications of the broker broadcast under Celery's own names: a `celery control shutdown` of theirs.
+        "worker_enable_remote_control": settings.remote_control,
+        "control_exchange": cell_name(settings),
+        "event_exchange": f"{cell_name(settings)}.events",
         # One idle thread per reconcile slice, and never none left for the intake.
         "worker_concurrency": 2 * len(backend_names) + 8,
         "task_default_queue": settings.queue,

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import pytest
+from acceptance.cell import Worker
+from celery import Celery
 from rabbitmq.place import Place
 
+from config.settings import Settings
+from worker.celery import producer
 
-def test_declares_one_quorum_queue_and_nothing_else_that_lasts(place: Place) -> None:
+
+def test_declares_one_quorum_queue_and_nothing_else(place: Place) -> None:
     place.cell.start_worker().wait_for("ready.")
     queues = place.queues("type", "durable")
 
     assert queues.pop("commands") == ["quorum", "true"]
-    assert {durable for _, durable in queues.values()} == {"false"}
+    assert not queues
     assert not place.complaints()
 
 
@@ -70,3 +76,48 @@ def test_stops_within_ten_seconds_with_work_open_and_loses_nothing(place: Place)
     assert worker.process.returncode == 0
     cell.start_worker()
     place.finish(100)
+
+
+def test_uses_no_exchange_of_celerys_own(place: Place) -> None:
+    place.cell.start_worker().wait_for("ready.")
+    rows = place.node.control("list_exchanges", "--vhost", place.vhost, "name")
+    names = {name for (name,) in rows if name and not name.startswith("amq.")}
+
+    assert names == {"commands"}
+
+
+@pytest.mark.parametrize("remote_control", ["", "true"], ids=["by default", "with remote control"])
+def test_a_neighbours_shutdown_ends_none_of_our_workers(place: Place, remote_control: str) -> None:
+    cell = place.cell
+    cell.env["CANCELLER_REMOTE_CONTROL"] = remote_control
+    neighbour_env = {**cell.env, "NEIGHBOUR_BROKER": place.url, "NEIGHBOUR_REDIS": cell.url}
+    ours = cell.start_worker()
+    ours.wait_for("ready.")
+    theirs = Worker(neighbour_env, cell.directory / "neighbour.log", "-c", "1", app="tests.acceptance.neighbour")
+    theirs.wait_for("ready.")
+    with Celery(broker=place.url, set_as_current=False) as neighbour:
+        neighbour.control.shutdown()
+    place.until(theirs.ended)
+    cell.simulator.add_job("ess", 1)
+    cell.send("cancel", backend="ess", job_id=1)
+    place.finish(1)
+
+    assert not ours.ended()
+
+
+def test_our_shutdown_ends_our_workers_alone_where_remote_control_is_on(place: Place) -> None:
+    cell = place.cell
+    cell.env["CANCELLER_REMOTE_CONTROL"] = "true"
+    neighbour_env = {**cell.env, "NEIGHBOUR_BROKER": place.url, "NEIGHBOUR_REDIS": cell.url}
+    ours = cell.start_worker()
+    ours.wait_for("ready.")
+    theirs = Worker(neighbour_env, cell.directory / "neighbour.log", "-c", "1", app="tests.acceptance.neighbour")
+    theirs.wait_for("ready.")
+    try:
+        with producer(Settings.load(cell.env)) as sender:
+            sender.control.shutdown()
+        place.until(ours.ended)
+
+        assert not theirs.ended()
+    finally:
+        theirs.kill()

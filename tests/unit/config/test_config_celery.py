@@ -137,6 +137,14 @@ def test_each_backend_has_its_queue_and_two_threads() -> None:
     assert made["task_default_queue"] == "in"
 
 
+@pytest.mark.parametrize(("switch", "meant"), [("", "off"), ("false", "off"), ("true", "on"), ("1", "on")])
+def test_remote_control_is_off_unless_switched_on_and_never_under_celerys_names(switch: str, meant: str) -> None:
+    made = settings_of(REDIS, CANCELLER_REMOTE_CONTROL=switch)
+
+    assert made["worker_enable_remote_control"] is (meant == "on")
+    assert (made["control_exchange"], made["event_exchange"]) == ("canceller.commands", "canceller.commands.events")
+
+
 def test_without_a_broker_it_says_what_to_set() -> None:
     with pytest.raises(ConfigurationError, match="REDIS_URL"):
         celery_settings(Settings.load({}))
