@@ -46,6 +46,8 @@ def decide(cancellation: Cancellation, seen: Observation | Answer | None, policy
     """
     if cancellation.orders.aborted:
         return Finish(Outcome.ABORTED, Evidence.NONE, f"withdrawn by {cancellation.orders.aborted}")
+    if too_early(cancellation, now):
+        return Wait(cancellation.begins_at, "begin: the command asked for no call before then")
     if isinstance(seen, Answer):
         return _unseen(cancellation, seen, policy, now)
     doubtful = seen is not None and seen.vague and not _twice(cancellation, policy)
@@ -59,6 +61,12 @@ def decide(cancellation: Cancellation, seen: Observation | Answer | None, policy
     if seen is None:
         return Send(Action.CANCEL, cancellation.job_id)
     return _alive(cancellation, seen, policy, now)
+
+
+def too_early(cancellation: Cancellation, now: datetime) -> bool:
+    """Say whether no call may be made yet, not even a look. Nothing but an abort ends a cancellation then."""
+    not_before = cancellation.orders.not_before
+    return not_before is not None and now < not_before
 
 
 def after_answer(
@@ -244,4 +252,4 @@ def _capped(cancellation: Cancellation, policy: Policy, now: datetime, until: da
 
 
 def _warn_at(cancellation: Cancellation, policy: Policy) -> datetime:
-    return cancellation.accepted_at + timedelta(seconds=policy.warn_after)
+    return cancellation.begins_at + timedelta(seconds=policy.warn_after)

@@ -16,7 +16,7 @@ from worker.cancellation import Cancellation
 from worker.clock import Clock
 from worker.decision import Decision, Finish, Hold, Send, Wait
 from worker.errors import CredentialRefused, CredentialUnavailable, StoreUnavailable
-from worker.escalation import after_answer, decide, matters, needs_look, overdue, refused, to_probe
+from worker.escalation import after_answer, decide, matters, needs_look, overdue, refused, to_probe, too_early
 from worker.facts import Fact
 from worker.logged import context, loggable
 from worker.model import Action, Answer, AnswerKind, Observation, Outcome
@@ -109,8 +109,8 @@ class Pass:
             self._cancellation = evolve.progress(self._cancellation, probed_gone=False)
 
     def _looks(self, suspect: datetime | None) -> bool:
-        aborted = self._cancellation.orders.aborted
-        return not aborted and needs_look(self._cancellation, self._policy, suspect)
+        idle = self._cancellation.orders.aborted or too_early(self._cancellation, self._clock.now())
+        return not idle and needs_look(self._cancellation, self._policy, suspect)
 
     async def _see(self, suspect: datetime | None, *, blind: bool) -> Observation | Answer | None:
         if blind and not self._cancellation.orders.aborted:

@@ -51,6 +51,7 @@ class Guard(Struct, frozen=True):
     z: str = ""
     w: str | None = None
     k: dict[str, str] = {}
+    nb: float | None = None
 
 
 GUARD = msgspec.json.Decoder(Guard)
@@ -111,7 +112,8 @@ def unpack(cancellation_id: str, hot: bytes) -> Record:
 
 def _orders(guard: Guard) -> Orders:
     give_up_at = moment(guard.g)
-    return Orders(guard.v, guard.p, guard.fa, give_up_at, LANE_OF[guard.l], guard.s, guard.x, guard.r)
+    not_before = None if guard.nb is None else moment(guard.nb)
+    return Orders(guard.v, guard.p, guard.fa, give_up_at, LANE_OF[guard.l], guard.s, guard.x, guard.r, not_before)
 
 
 def pack_progress(progress: Progress) -> bytes:

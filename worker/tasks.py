@@ -1,7 +1,8 @@
 """The tasks that producers and operators send; what each asks for is read in `inbox.py`.
 
 With a Redis broker the command queue is emptied by `taker.py` instead, and only bells come through here; with
-RabbitMQ nothing does: what it delivers goes to `receiver.py`.
+RabbitMQ nothing does: what it delivers goes to `receiver.py`. With any other broker Celery's own consumer holds a
+message until its `eta`, and drops one that has expired.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ from typing import Any
 import structlog
 from celery import Task
 from celery.exceptions import Reject
-from celery.signals import setup_logging
+from celery.signals import setup_logging, task_revoked
 
 from config import logs
 from config.settings import Settings
 from worker.celery import app
+from worker.envelope import CANVAS, plain
 from worker.errors import NewerFormat, StoreUnavailable
-from worker.inbox import Refusal, read
+from worker.inbox import Item, Refusal, read
 from worker.runtime import runtime
 
 log = structlog.get_logger(__name__)
@@ -30,14 +32,34 @@ def configure_logs(**_: Any) -> None:
     logs.configure(settings.log_format, settings.log_level)
 
 
+OPTIONS = (*CANVAS, "eta", "expires", "traceparent")
+"""What a message says beside a task's arguments, as Celery's requests have it."""
+
+
+def asked(name: str, request: Any, args: Any, kwargs: Any) -> Item:
+    """Read what a message asks for that Celery has decoded."""
+    options = {option: request.get(option) for option in OPTIONS}
+    return read(name, str(request.id), plain(args), plain(kwargs), options)
+
+
+@task_revoked.connect
+def take_expired(sender: Any, request: Any, *, expired: bool, **_: Any) -> None:
+    """Take in what Celery has dropped: by Redis's time, not by this host's, it may still be wanted; else it is told."""
+    if not expired or sender.name == "worker.reconcile":
+        return
+    try:
+        runtime().do([asked(sender.name, request, request.args, request.kwargs)])
+    except Exception:
+        log.exception("task.dropped", task=sender.name, message_id=request.id)
+
+
 def task(name: str) -> Any:
     """Register a task that does what its message asks for."""
 
     @app.task(name=name, bind=True)
     def run(self: Task[..., None], *args: Any, **kwargs: Any) -> None:
-        item = read(name, str(self.request.id), args, kwargs)
         try:
-            runtime().do([item])
+            runtime().do([asked(name, self.request, args, kwargs)])
         except (StoreUnavailable, NewerFormat) as error:
             # Nothing that was sent is lost while Redis is away: the message goes back to the broker.
             raise Reject(str(error), requeue=True) from error

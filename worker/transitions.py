@@ -42,6 +42,7 @@ class Acceptance(Struct, frozen=True):
     params: Mapping[str, str] = field(default_factory=dict)
     traceparent: str | None = None
     signed: Signed | None = None
+    not_before: datetime | None = None
 
 
 class Accepted(Struct, frozen=True):
@@ -152,6 +153,8 @@ def accept_argument(one: Acceptance) -> bytes:
     }
     if one.traceparent is not None:
         values["w"] = one.traceparent
+    if one.not_before is not None:
+        values["nb"] = milliseconds(one.not_before)
     if one.params:
         values["k"] = one.params
     if one.signed is not None:
