@@ -158,15 +158,17 @@ def _order(order: str, message_id: str, kwargs: Mapping[str, Any], envelope: Env
 def decode(raw: bytes) -> Item:
     """Read a message as kombu's Redis transport wrote it (a JSON envelope, the task in protocol 2 or 1).
 
-    What can't be read is a refusal, named by the digest of its bytes.
+    What can't be read is a refusal, named by the id in its headers, or else by the digest of its bytes.
     """
+    headers: Mapping[str, Any] = {}
     try:
         envelope = _loads(raw.decode())
+        headers = envelope["headers"]
         body = _bytes(envelope["body"], envelope["properties"])
-        parcel = Parcel(body, envelope["headers"], envelope.get("content-type"), envelope.get("content-encoding"))
+        parcel = Parcel(body, headers, envelope.get("content-type"), envelope.get("content-encoding"))
         return _opened(parcel, raw)
     except Exception as error:  # noqa: BLE001 - whatever a stranger's bytes may raise, they are refused
-        return unreadable(raw, f"{type(error).__name__}: {error!s:.200}")
+        return unreadable(raw, f"{type(error).__name__}: {error!s:.200}", headers)
 
 
 def open_parcel(parcel: Parcel) -> Item:
@@ -175,12 +177,13 @@ def open_parcel(parcel: Parcel) -> Item:
     try:
         return _opened(parcel, raw)
     except Exception as error:  # noqa: BLE001 - whatever a stranger's bytes may raise, they are refused
-        return unreadable(raw, f"{type(error).__name__}: {error!s:.200}")
+        return unreadable(raw, f"{type(error).__name__}: {error!s:.200}", parcel.headers)
 
 
 def _opened(parcel: Parcel, raw: bytes) -> Item:
     if parcel.content_type != "application/json":
-        return unreadable(raw, f"its content type is {parcel.content_type!r:.60}, and only JSON is taken")
+        why = f"its content type is {parcel.content_type!r:.60}, and only JSON is taken"
+        return unreadable(raw, why, parcel.headers)
     text = _text(parcel.body, parcel.headers.get("compression"), parcel.content_encoding)
     return _task(parcel.headers, _loads(text), digest(raw))
 
@@ -189,9 +192,10 @@ def _loads(text: str) -> Any:
     return json.loads(text, object_hook=untagged) if '"__type__"' in text else json.loads(text)
 
 
-def unreadable(raw: bytes, why: str) -> Refusal:
-    """Refuse a message that can't be read, or not be taken in."""
-    return Refusal(raw.decode("utf-8", "backslashreplace"), digest(raw), f"message: can't be read: {why}")
+def unreadable(raw: bytes, why: str, headers: object = None) -> Refusal:
+    """Refuse a message that can't be read, or not be taken in; its headers may tell its name."""
+    name = _named(headers.get("id") if isinstance(headers, Mapping) else None, digest(raw))
+    return Refusal(raw.decode("utf-8", "backslashreplace"), name, f"message: can't be read: {why}")
 
 
 def digest(raw: bytes) -> str:
