@@ -171,6 +171,17 @@ def decode(raw: bytes) -> Item:
         return unreadable(raw, f"{type(error).__name__}: {error!s:.200}", headers)
 
 
+def task_of(raw: bytes) -> str:
+    """Name the task that a message asks for, as kombu's Redis transport wrote it; empty if it can't be read."""
+    try:
+        envelope = json.loads(raw)
+        return str(
+            envelope["headers"].get("task") or json.loads(_bytes(envelope["body"], envelope["properties"]))["task"]
+        )
+    except Exception:  # noqa: BLE001 - whatever a stranger's bytes may raise, they name no task
+        return ""
+
+
 def open_parcel(parcel: Parcel) -> Item:
     """Read a message as kombu's AMQP transport wrote it; what can't be read is a refusal, as in `decode`."""
     raw = parcel.raw

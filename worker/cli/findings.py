@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
+
+from worker.strays import Stray
 
 OLDEST = (6, 2)
 
@@ -31,6 +33,14 @@ def redis_findings(info: Mapping[str, Any], fsync: str | None, seconds: float) -
     verdict, text = _crash(info, fsync)
     yield Finding(verdict, "after a crash", text)
     yield _replicas(info)
+
+
+def stray_findings(strays: Sequence[Stray], queue: str) -> Iterator[Finding]:
+    """Report commands that lie beside the queue, where no worker takes them."""
+    for stray in strays:
+        several = f"{stray.length} message{'s' if stray.length != 1 else ''}"
+        text = f"{several} in {stray.shown}, commands among them, which no worker reads: {stray.way_out(queue)}"
+        yield Finding("warning", f"queue {queue}", text)
 
 
 def _version(version: str) -> Finding:
