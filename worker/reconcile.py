@@ -63,6 +63,11 @@ class Pass:
         """
         self._listed = listed is not None
         self._begin()
+        began = self._clock.now()
+        if too_early(self._cancellation, began):
+            # Decided by the time at which it did without a look, which may be over by now.
+            await self._carry_out(decide(self._cancellation, None, self._policy, began), None)
+            return self._due
         if self._claim.rides and listed is None and self._looks(suspect):
             return await self._alone()
         seen = (
@@ -109,8 +114,8 @@ class Pass:
             self._cancellation = evolve.progress(self._cancellation, probed_gone=False)
 
     def _looks(self, suspect: datetime | None) -> bool:
-        idle = self._cancellation.orders.aborted or too_early(self._cancellation, self._clock.now())
-        return not idle and needs_look(self._cancellation, self._policy, suspect)
+        aborted = self._cancellation.orders.aborted
+        return not aborted and needs_look(self._cancellation, self._policy, suspect)
 
     async def _see(self, suspect: datetime | None, *, blind: bool) -> Observation | Answer | None:
         if blind and not self._cancellation.orders.aborted:
