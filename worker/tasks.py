@@ -1,18 +1,19 @@
 """The tasks that producers and operators send; what each asks for is read in `inbox.py`.
 
 With a Redis broker the command queue is emptied by `taker.py` instead, and only bells come through here; with
-RabbitMQ nothing does: what it delivers goes to `receiver.py`. With any other broker Celery's own consumer holds a
-message until its `eta`, and drops one that has expired.
+RabbitMQ nothing does: what it delivers goes to `receiver.py`. With any other broker all messages do.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import structlog
 from celery import Task
 from celery.exceptions import Reject
-from celery.signals import setup_logging, task_revoked
+from celery.signals import setup_logging
+from celery.worker.strategy import default
 
 from config import logs
 from config.settings import Settings
@@ -32,31 +33,37 @@ def configure_logs(**_: Any) -> None:
     logs.configure(settings.log_format, settings.log_level)
 
 
-OPTIONS = (*CANVAS, "eta", "expires", "traceparent")
-"""What a message says beside a task's arguments, as Celery's requests have it."""
+TIMES = ("eta", "expires")
+ASKED = "canceller_asked"
+"""The header under which a message's times reach our tasks."""
+
+
+def strategy(task: Any, app: Any, consumer: Any) -> Callable[..., None]:
+    """Hand over at once what Celery would hold until its `eta`, or drop without a word past its `expires`.
+
+    Both are heeded when the command is taken in, by Redis's time.
+    """
+    handle = default(task, app, consumer)
+
+    def received(message: Any, *rest: Any) -> None:
+        content = message.payload
+        holder = content if isinstance(content, dict) and "args" in content else message.headers
+        message.headers[ASKED] = {name: holder.pop(name, None) for name in TIMES}
+        handle(message, *rest)
+
+    return received
 
 
 def asked(name: str, request: Any, args: Any, kwargs: Any) -> Item:
     """Read what a message asks for that Celery has decoded."""
-    options = {option: request.get(option) for option in OPTIONS}
+    options = {option: request.get(option) for option in (*CANVAS, "traceparent")} | (request.get(ASKED) or {})
     return read(name, str(request.id), plain(args), plain(kwargs), options)
-
-
-@task_revoked.connect
-def take_expired(sender: Any, request: Any, *, expired: bool, **_: Any) -> None:
-    """Take in what Celery has dropped: by Redis's time, not by this host's, it may still be wanted; else it is told."""
-    if not expired or sender.name == "worker.reconcile":
-        return
-    try:
-        runtime().do([asked(sender.name, request, request.args, request.kwargs)])
-    except Exception:
-        log.exception("task.dropped", task=sender.name, message_id=request.id)
 
 
 def task(name: str) -> Any:
     """Register a task that does what its message asks for."""
 
-    @app.task(name=name, bind=True)
+    @app.task(name=name, bind=True, Strategy="worker.tasks:strategy")
     def run(self: Task[..., None], *args: Any, **kwargs: Any) -> None:
         try:
             runtime().do([asked(name, self.request, args, kwargs)])
