@@ -96,8 +96,8 @@ def _asked(seen: Snapshot, now: datetime) -> Iterator[str]:
     yield f"{cancellation.orders.verb} {cancellation.backend} {cancellation.job_id}, at {at}{who}{why}"
     ids = seen.command_ids
     yield f"by {len(ids)} command{'s' if len(ids) != 1 else ''}: {', '.join(ids[:3])}{', ...' if len(ids) > 3 else ''}"  # noqa: PLR2004 - as many as a line takes
-    if cancellation.orders.not_before is not None:
-        yield f"no call before {clock(cancellation.orders.not_before, now)}"
+    if cancellation.begins_at > now:
+        yield f"no call before {clock(cancellation.begins_at, now)}"
     if cancellation.orders.remote_stopped:
         yield f"the remote process is gone: the word of {cancellation.orders.remote_stopped}"
     if cancellation.orders.aborted:
