@@ -33,6 +33,8 @@ def configure_logs(**_: Any) -> None:
     logs.configure(settings.log_format, settings.log_level)
 
 
+CELERYS, OURS = "celery.worker.strategy:default", "worker.tasks:strategy"
+"""Who hands a message to its task; Celery's drops a bell that has expired."""
 TIMES = ("eta", "expires")
 ASKED = "canceller_asked"
 """The header under which a message's times reach our tasks."""
@@ -46,12 +48,18 @@ def strategy(task: Any, app: Any, consumer: Any) -> Callable[..., None]:
     handle = default(task, app, consumer)
 
     def received(message: Any, *rest: Any) -> None:
-        content = message.payload
-        holder = content if isinstance(content, dict) and "args" in content else message.headers
-        message.headers[ASKED] = {name: holder.pop(name, None) for name in TIMES}
+        set_aside(message)
         handle(message, *rest)
 
     return received
+
+
+def set_aside(message: Any) -> None:
+    """Put a message's times where Celery does not look; in one that comes again they may be there already."""
+    content = message.payload
+    holder = content if isinstance(content, dict) and "args" in content else message.headers
+    times = {name: holder.pop(name, None) for name in TIMES}
+    message.headers.setdefault(ASKED, times)
 
 
 def asked(name: str, request: Any, args: Any, kwargs: Any) -> Item:
@@ -63,7 +71,7 @@ def asked(name: str, request: Any, args: Any, kwargs: Any) -> Item:
 def task(name: str) -> Any:
     """Register a task that does what its message asks for."""
 
-    @app.task(name=name, bind=True, Strategy="worker.tasks:strategy")
+    @app.task(name=name, bind=True, Strategy=CELERYS if name == "worker.reconcile" else OURS)
     def run(self: Task[..., None], *args: Any, **kwargs: Any) -> None:
         try:
             runtime().do([asked(name, self.request, args, kwargs)])
