@@ -93,7 +93,7 @@ def test_each_task_of_a_neighbour_runs_once_however_long_its_workers_hold_it(
 def test_nothing_of_ours_lies_under_a_name_that_other_applications_use(deployment: Cell) -> None:
     deployment.start_worker().wait_for("ready.")
     works(deployment, 1)
-    names = {name.decode() for name in deployment.redis}
+    names = {name.decode() for name in deployment.redis.scan_iter()}
 
     assert not {name for name in names if "canceller" not in name and "commands" not in name}
     assert not deployment.redis.pubsub_channels()
