@@ -18,6 +18,7 @@ from worker.broker import send
 from worker.celery import producer
 from worker.connection import connect
 from worker.dead_letters import DeadLetter, DeadLetters
+from worker.envelope import plain
 from worker.errors import CommandConflict, InvalidCommand, Permanent, UnknownCancellation
 from worker.messages import Event, parse_child, parse_command
 from worker.records import Snapshot
@@ -300,7 +301,7 @@ class _Named:
 def _identified(content: Mapping[str, Any], place: str) -> _Named:
     """Check a command and give it an id if it has none."""
     own = content.get("command_id") is not None
-    fields = dict(content) if own else {**content, "command_id": str(uuid.uuid4())}
+    fields = plain(content if own else {**content, "command_id": str(uuid.uuid4())})
     try:
         command = parse_command(fields)
     except InvalidCommand as error:

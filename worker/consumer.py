@@ -1,7 +1,7 @@
-"""Celery's consumer where the broker is RabbitMQ: what is delivered goes to the receiver, not through Celery's tasks.
+"""Celery's consumers: one that keeps to itself, and one for RabbitMQ that hands what is delivered to the receiver.
 
-Celery drops what it can't read, ends on some of it, and holds messages that have an ETA; the receiver tells all of it.
-Everything here runs in Celery's own thread, whose socket it is, but for what `Line` is asked.
+Celery's stock consumer drops what it can't read, ends on some of it, and holds messages that have an ETA; the receiver
+reports all of it. Everything here runs in Celery's own thread, whose socket it is, but for what `Line` is asked.
 """
 
 from __future__ import annotations
@@ -79,7 +79,20 @@ STOCK_PROPERTIES = PROPERTY_CLASSES[Basic.CLASS_ID]
 PROPERTY_CLASSES[Basic.CLASS_ID] = read_properties  # type: ignore[assignment]  # typed as a class
 
 
-class CommandConsumer(Consumer):
+class LoneConsumer(Consumer):
+    """Neither greets nor listens to other workers of the broker, which may be another application's.
+
+    Our workers tell each other nothing through Celery. Its heartbeats are for Flower, which needs remote control too.
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        alone = {"without_mingle": True, "without_gossip": True}
+        if not Settings.load().remote_control:
+            alone["without_heartbeat"] = True
+        super().__init__(*arguments, **{**options, **alone})
+
+
+class CommandConsumer(LoneConsumer):
     """Consumes for the receiver."""
 
     app: Any
@@ -93,9 +106,7 @@ class CommandConsumer(Consumer):
         default_steps = [step for step in Consumer.Blueprint.default_steps if not step.endswith(":DelayedDelivery")]  # noqa: RUF012
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
-        # Workers have nothing to tell each other through RabbitMQ.
-        alone = {"without_mingle": True, "without_gossip": True}
-        super().__init__(*arguments, **{**options, **alone, "initial_prefetch_count": PREFETCH})
+        super().__init__(*arguments, **{**options, "initial_prefetch_count": PREFETCH})
         self._settled: deque[Any] = deque()
 
     def connect(self) -> Any:

@@ -24,8 +24,7 @@ def prepare(conf: Any, **_: Any) -> None:
     try:
         settings = Settings.load().discovered()
         conf.update(celery_settings(settings, list(backends_of(settings))))
-        if settings.amqp_broker:
-            conf.worker_consumer = "worker.consumer:CommandConsumer"
+        conf.worker_consumer = f"worker.consumer:{'CommandConsumer' if settings.amqp_broker else 'LoneConsumer'}"
     except ConfigurationError as error:
         sys.stderr.write(f"canceller: the configuration has mistakes:\n{error}\n")
         raise SystemExit(2) from None
