@@ -77,7 +77,7 @@ ORDER = {"id": "c-1", "by": "ann", "reason": "dead"}
     ],
 )
 def test_an_order_says_who_why_and_about_which_child(task: str, more: dict[str, Any], child: str) -> None:
-    item = read(task, "m-1", [], {**ORDER, **more})
+    item = read(task, "m-1", [], {**ORDER, **more}, {})
 
     assert isinstance(item, Order)
     assert (item.reference, item.by, item.reason, item.child, item.word) == ("c-1", "ann", "dead", child, "ann: dead")
@@ -99,14 +99,14 @@ def test_an_order_says_who_why_and_about_which_child(task: str, more: dict[str, 
     ],
 )
 def test_an_order_that_is_wrong_is_refused_with_what_and_why(task: str, more: dict[str, Any], problem: str) -> None:
-    item = read(task, "m-1", [], {**ORDER, **more})
+    item = read(task, "m-1", [], {**ORDER, **more}, {})
 
     assert isinstance(item, Refusal)
     assert problem in item.reason
 
 
 def test_half_a_surrogate_pair_in_an_order_can_be_stored() -> None:
-    item = read("worker.attest", "m-1", [], {**ORDER, "by": "\ud800", "id": "\udfff"})
+    item = read("worker.attest", "m-1", [], {**ORDER, "by": "\ud800", "id": "\udfff"}, {})
 
     assert isinstance(item, Order)
     assert (item.by, item.reference) == ("?", "?")

@@ -14,7 +14,7 @@ from worker.errors import InvalidCommand
 from worker.escalation import decide, matters, overdue, too_early
 from worker.intake import Door, Intake
 from worker.messages import parse_command
-from worker.model import Action, Answer, AnswerKind, Outcome
+from worker.model import Action, Answer, AnswerKind, Outcome, Source
 from worker.transitions import Acceptance, Rejection
 
 BARE = {"verb": "cancel", "backend": "ess", "job_id": "1"}
@@ -24,7 +24,7 @@ TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 @pytest.fixture(scope="module")
 def intake(build: Any) -> Intake:
-    adapter: Any = SimpleNamespace(params=frozenset(), problem=lambda _: "")
+    adapter: Any = SimpleNamespace(params=frozenset(), problem=lambda _: "", address=lambda _: "")
     return Intake({"ess": Door(adapter, build.policy())}, make_id=lambda: "new")
 
 
@@ -149,8 +149,8 @@ def test_a_trace_context_of_the_message_stands_in_for_the_commands(intake: Intak
         pytest.param(None, id="nothing"),
         pytest.param("active", id="alive"),
         pytest.param("cancelled", id="ended"),
-        pytest.param(Answer(AnswerKind.UNANSWERED), id="a-paused-backend"),
-        pytest.param(Answer(AnswerKind.REFUSED), id="a-refusal"),
+        pytest.param(Answer(AnswerKind.UNANSWERED, Source.NOBODY), id="a-paused-backend"),
+        pytest.param(Answer(AnswerKind.REFUSED, Source.OWN), id="a-refusal"),
     ],
 )
 def test_a_pass_that_comes_too_early_waits_for_the_time(build: Any, seen: Any) -> None:
