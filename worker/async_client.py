@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
@@ -10,17 +11,15 @@ from dataclasses import dataclass
 from math import inf
 from typing import Any, Self
 
-from celery import Celery
-
 from config.durations import LONGEST
+from config.errors import ConfigurationError
 from config.settings import Settings
-from worker.broker import send
-from worker.celery import producer
-from worker.connection import connect
+from worker.connection import NO_REDIS, connect, leave_to_parent
 from worker.dead_letters import DeadLetter, DeadLetters
 from worker.errors import CommandConflict, InvalidCommand, Permanent, UnknownCancellation
 from worker.messages import Event, parse_command
 from worker.records import Snapshot
+from worker.sender import Sender
 from worker.store import Retention, Store
 
 CHUNK = 500
@@ -76,28 +75,69 @@ class AsyncCancellation:
         return await self.client.get(self.command_id, self.digest)
 
 
-class AsyncClient:
-    """Sends commands and reads what became of them, in one asyncio loop."""
+@dataclass(frozen=True, slots=True)
+class Connections:
+    """What a client holds open, and where: connections belong to the loop and the process that opened them."""
 
-    def __init__(self, store: Store, letters: DeadLetters, sender: Celery, queue: str) -> None:
-        self.letters = letters
-        self._store = store
-        self._sender = sender
-        self._queue = queue
+    loop: asyncio.AbstractEventLoop
+    process: int
+    store: Store
+    letters: DeadLetters
+    sender: Sender
+
+
+class AsyncClient:
+    """Sends commands and reads what became of them, in one asyncio loop at a time.
+
+    It opens its connections when it first needs them, and anew in the next loop or in a forked child.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        """`settings` name a Redis."""
+        self._settings = settings
+        self._connections: Connections | None = None
 
     @classmethod
     def from_env(cls, settings: Settings | None = None) -> Self:
-        """Connect as the environment says.
+        """Prepare to connect as the environment says.
 
         Raises:
             ConfigurationError: the environment has mistakes, or names no Redis.
 
         """
         settings = (settings or Settings.load()).discovered()
+        if settings.redis is None:
+            raise ConfigurationError([NO_REDIS])
+        return cls(settings)
+
+    @property
+    def letters(self) -> DeadLetters:
+        """The dead letters."""
+        return self._open.letters
+
+    @property
+    def _store(self) -> Store:
+        return self._open.store
+
+    @property
+    def _open(self) -> Connections:
+        loop, process = asyncio.get_running_loop(), os.getpid()
+        held = self._connections
+        if held is not None and (held.loop, held.process) == (loop, process):
+            return held
+        if held is not None and held.process != process:
+            leave_to_parent(held)
+        elif held is not None and not held.loop.is_closed():
+            raise RuntimeError("this AsyncClient is in use in another event loop: make one in each, or use Client")
+        self._connections = self._opened(loop, process)
+        return self._connections
+
+    def _opened(self, loop: asyncio.AbstractEventLoop, process: int) -> Connections:
+        settings = self._settings
         keep = Retention(settings.keep_events, settings.keep_records, settings.keep_dead_letters)
         redis = connect(settings)
         store = Store(redis, settings.prefix, keep, LONGEST)
-        return cls(store, DeadLetters(redis, settings.prefix), producer(settings), settings.queue)
+        return Connections(loop, process, store, DeadLetters(redis, settings.prefix), Sender(settings))
 
     async def cancel(self, backend: str, job_id: str | int, **fields: Any) -> AsyncCancellation:
         """Ask for a job to be stopped; the fields are those of a command.
@@ -236,8 +276,12 @@ class AsyncClient:
 
     async def aclose(self) -> None:
         """Close all connections."""
-        await self._store.aclose()
-        await asyncio.to_thread(self._sender.close)
+        held = self._connections
+        if held is None or (held.loop, held.process) != (asyncio.get_running_loop(), os.getpid()):
+            return  # Nothing is open here; what is open elsewhere is closed there.
+        self._connections = None
+        await held.store.aclose()
+        await asyncio.to_thread(held.sender.close)
 
     async def _send(self, verb: str, content: Mapping[str, Any]) -> AsyncCancellation:
         one = _identified({"verb": verb, **content}, "command")
@@ -246,7 +290,7 @@ class AsyncClient:
         return one.sent(self, after)
 
     async def _task(self, name: str, kwargs: Mapping[str, Any]) -> None:
-        await asyncio.to_thread(send, self._sender, self._queue, name, kwargs)
+        await asyncio.to_thread(self._open.sender.send, name, kwargs)
 
     async def _next_events(self, reference: str, position: str, seconds: float) -> str:
         """Wait for the next events and return the position behind them; raise if they refuse the command."""

@@ -39,20 +39,24 @@ class Cancellation:
 
 
 class Client:
-    """`AsyncClient` for code without an asyncio loop; also for a thread beside one."""
+    """`AsyncClient` for code without an asyncio loop; also for a thread beside one.
+
+    It connects when it is first used, and anew in a forked child: one made at the top of a module works in each
+    process of a prefork server.
+    """
 
     def __init__(self, settings: Settings | None = None) -> None:
-        self._loop = LoopThread("canceller-client")
-        self._client = self.call(self._open(settings))
+        self._client = AsyncClient.from_env(settings)
+        self._thread = LoopThread("canceller-client")
 
     @classmethod
     def from_env(cls) -> Self:
-        """Connect as the environment says; raises ConfigurationError."""
+        """Prepare to connect as the environment says; raises ConfigurationError."""
         return cls()
 
     def call(self, work: Coroutine[Any, Any, Returned]) -> Returned:
         """Run one of the asynchronous client's calls and wait for it."""
-        return self._loop.call(work)
+        return self._thread.call(work)
 
     def cancel(self, backend: str, job_id: str | int, **fields: Any) -> Cancellation:
         """Ask for a job to be stopped."""
@@ -90,17 +94,15 @@ class Client:
 
     def close(self) -> None:
         """Close all connections."""
-        self.call(self._client.aclose())
-        self._loop.close()
+        if self._thread.running:
+            self.call(self._client.aclose())
+        self._thread.close()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    async def _open(self, settings: Settings | None) -> AsyncClient:
-        return AsyncClient.from_env(settings)
 
 
 async def _next(stream: AsyncIterator[Event]) -> Event | None:
