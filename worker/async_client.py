@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from math import inf
-from typing import Any, Self
+from typing import Any, Self, TypeAlias, Unpack
 
 from config.durations import LONGEST
 from config.errors import ConfigurationError
@@ -17,10 +17,13 @@ from config.settings import Settings
 from worker.connection import NO_REDIS, connect, leave_to_parent
 from worker.dead_letters import DeadLetter, DeadLetters
 from worker.errors import CommandConflict, InvalidCommand, Permanent, UnknownCancellation
-from worker.messages import Event, parse_command
+from worker.messages import CommandFields, Event, parse_command, plain
 from worker.records import Snapshot
 from worker.sender import Sender
 from worker.store import Retention, Store
+
+JobId: TypeAlias = str | int | uuid.UUID
+"""A backend's own id of a job; a number or a UUID is as good as its text."""
 
 CHUNK = 500
 """Commands in one message of `submit_many`."""
@@ -139,7 +142,7 @@ class AsyncClient:
         store = Store(redis, settings.prefix, keep, LONGEST)
         return Connections(loop, process, store, DeadLetters(redis, settings.prefix), Sender(settings))
 
-    async def cancel(self, backend: str, job_id: str | int, **fields: Any) -> AsyncCancellation:
+    async def cancel(self, backend: str, job_id: JobId, **fields: Unpack[CommandFields]) -> AsyncCancellation:
         """Ask for a job to be stopped; the fields are those of a command.
 
         Raises:
@@ -148,7 +151,7 @@ class AsyncClient:
         """
         return await self._send("cancel", {"backend": backend, "job_id": job_id, **fields})
 
-    async def delete(self, backend: str, job_id: str | int, **fields: Any) -> AsyncCancellation:
+    async def delete(self, backend: str, job_id: JobId, **fields: Unpack[CommandFields]) -> AsyncCancellation:
         """Ask for a job to be stopped and its record to be removed; the fields are those of a command.
 
         Raises:
@@ -338,7 +341,7 @@ class _Named:
 def _identified(content: Mapping[str, Any], place: str) -> _Named:
     """Check a command and give it an id if it has none."""
     own = content.get("command_id") is not None
-    fields = dict(content) if own else {**content, "command_id": str(uuid.uuid4())}
+    fields = plain(content if own else {**content, "command_id": uuid.uuid4()})
     try:
         command = parse_command(fields)
     except InvalidCommand as error:

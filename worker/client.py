@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, Unpack
 
 from config.settings import Settings
-from worker.async_client import AsyncCancellation, AsyncClient, Rejected, Result, StillOpen
+from worker.async_client import AsyncCancellation, AsyncClient, JobId, Rejected, Result, StillOpen
 from worker.connection import LoopThread
-from worker.messages import Event
+from worker.messages import CommandFields, Event
 from worker.records import Snapshot
 
 __all__ = ["AsyncCancellation", "AsyncClient", "Cancellation", "Client", "Rejected", "Result", "StillOpen"]
@@ -58,11 +58,11 @@ class Client:
         """Run one of the asynchronous client's calls and wait for it."""
         return self._thread.call(work)
 
-    def cancel(self, backend: str, job_id: str | int, **fields: Any) -> Cancellation:
+    def cancel(self, backend: str, job_id: JobId, **fields: Unpack[CommandFields]) -> Cancellation:
         """Ask for a job to be stopped."""
         return Cancellation(self, self.call(self._client.cancel(backend, job_id, **fields)))
 
-    def delete(self, backend: str, job_id: str | int, **fields: Any) -> Cancellation:
+    def delete(self, backend: str, job_id: JobId, **fields: Unpack[CommandFields]) -> Cancellation:
         """Ask for a job to be stopped and its record to be removed."""
         return Cancellation(self, self.call(self._client.delete(backend, job_id, **fields)))
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import unicodedata
+import uuid
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypedDict
 
 from pydantic import (
     AfterValidator,
@@ -121,6 +122,24 @@ class Command(BaseModel):
         return hashlib.sha256(SORTED.encode(content).encode()).hexdigest()[:16]
 
 
+class CommandFields(TypedDict, total=False):
+    """The fields of a command beside its verb, backend and job id, for type checkers; None is as good as absent."""
+
+    command_id: str | None
+    reason: str | None
+    requested_by: str | None
+    force: Literal["auto", "attested", "never"] | None
+    force_after: float | None
+    give_up_after: float | None
+    remote_stopped: bool | None
+    lane: Literal["interactive", "batch"] | None
+    batch_id: str | None
+    labels: Mapping[str, str] | None
+    params: Mapping[str, str] | None
+    traceparent: str | None
+    token: str | None
+
+
 class Event(BaseModel):
     """One CloudEvents 1.0 event, as a consumer reads it. Unknown attributes are kept."""
 
@@ -148,6 +167,17 @@ class Event(BaseModel):
         """The ids of the commands that this event is about."""
         ids: list[str] = self.data.get("command_ids") or [self.data.get("command_id") or ""]
         return ids
+
+
+def plain(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a producer's fields as JSON can carry them: an id may be a UUID, a mapping any kind of one."""
+    return {name: _as_json(value) for name, value in content.items()}
+
+
+def _as_json(value: object) -> object:
+    if isinstance(value, uuid.UUID):
+        return str(value)
+    return dict(value) if isinstance(value, Mapping) else value
 
 
 def parse_command(content: object) -> Command:

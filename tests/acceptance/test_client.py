@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from uuid import uuid4
 
 import pytest
 from acceptance.cell import Cell
@@ -78,6 +79,15 @@ def test_no_command_id_is_as_good_as_none_given(deployment: Cell, client: Client
     deployment.start_worker()
 
     assert client.cancel("ess", "1", command_id=None).wait(timeout=60).outcome == "already_finished"
+
+
+def test_an_id_may_be_a_uuid(deployment: Cell, client: Client) -> None:
+    job = uuid4()
+    deployment.simulator.add_job("sahara", str(job), "finished")
+    deployment.start_worker()
+    sent = [client.cancel("sahara", job), *client.submit_many([{"verb": "delete", "backend": "sahara", "job_id": job}])]
+
+    assert {one.wait(timeout=60).data["job_id"] for one in sent} == {str(job)}
 
 
 def test_says_when_it_is_still_open(deployment: Cell, client: Client) -> None:
