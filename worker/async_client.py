@@ -8,7 +8,6 @@ import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from math import inf
 from typing import Any, Self, TypeAlias, Unpack
 
 from config.durations import LONGEST
@@ -16,11 +15,15 @@ from config.errors import ConfigurationError
 from config.settings import Settings
 from worker.connection import NO_REDIS, connect, leave_to_parent
 from worker.dead_letters import DeadLetter, DeadLetters
-from worker.errors import CommandConflict, InvalidCommand, Permanent, UnknownCancellation
+from worker.ends import Ends, Rejected, Result, StillOpen
+from worker.errors import InvalidCommand, UnknownCancellation
+from worker.message_notes import MessageNotes
 from worker.messages import CommandFields, Event, parse_command, plain
 from worker.records import Snapshot
 from worker.sender import Sender
 from worker.store import Retention, Store
+
+__all__ = ["AsyncCancellation", "AsyncClient", "JobId", "Rejected", "Result", "StillOpen"]
 
 JobId: TypeAlias = str | int | uuid.UUID
 """A backend's own id of a job; a number or a UUID is as good as its text."""
@@ -28,27 +31,7 @@ JobId: TypeAlias = str | int | uuid.UUID
 CHUNK = 500
 """Commands in one message of `submit_many`."""
 BLOCK = 1.0
-"""Seconds to wait for an event before the record is looked at again."""
-
-
-class StillOpen(TimeoutError):
-    """The wait ended before the cancellation did; it goes on."""
-
-
-class Rejected(Permanent):
-    """The command was refused; the text is the `rejected` event's reason."""
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """How a cancellation ended; `data` is that of its `finished` event."""
-
-    cancellation_id: str
-    outcome: str
-    evidence: str
-    safe_to_rerun: bool
-    detail: str
-    data: Mapping[str, Any]
+"""Seconds that a reader of events waits for the next ones before it asks again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +58,7 @@ class AsyncCancellation:
 
     async def get(self) -> Snapshot:
         """Return what is known of it now; raises UnknownCancellation while no worker has taken the command in."""
-        return await self.client.get(self.command_id, self.digest)
+        return await self.client.get(self.command_id, self.digest, self.after)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +68,7 @@ class Connections:
     loop: asyncio.AbstractEventLoop
     process: int
     store: Store
+    ends: Ends
     letters: DeadLetters
     sender: Sender
 
@@ -140,7 +124,8 @@ class AsyncClient:
         keep = Retention(settings.keep_events, settings.keep_records, settings.keep_dead_letters)
         redis = connect(settings)
         store = Store(redis, settings.prefix, keep, LONGEST)
-        return Connections(loop, process, store, DeadLetters(redis, settings.prefix), Sender(settings))
+        ends = Ends(store, MessageNotes(redis, settings.prefix))
+        return Connections(loop, process, store, ends, DeadLetters(redis, settings.prefix), Sender(settings))
 
     async def cancel(self, backend: str, job_id: JobId, **fields: Unpack[CommandFields]) -> AsyncCancellation:
         """Ask for a job to be stopped; the fields are those of a command.
@@ -193,20 +178,18 @@ class AsyncClient:
         await self._task(name, fields)
         await self.letters.drop(letter)
 
-    async def get(self, reference: str, digest: str = "") -> Snapshot:
+    async def get(self, reference: str, digest: str = "", after: str = "") -> Snapshot:
         """Return what is known of a cancellation, named by its id or a command's.
 
-        With a `digest`, no other command's that has the same id.
+        With a `digest`, no other command's that has the same id; with a position `after`, refusals up to it do not
+        count.
 
         Raises:
             UnknownCancellation: there is none yet, or no more.
             Rejected: the command was refused, or will be, since another one has its id.
 
         """
-        try:
-            return await self._store.get(await self._store.resolve(reference, digest))
-        except CommandConflict as conflict:
-            raise Rejected(str(conflict)) from None
+        return await self._open.ends.get(reference, digest, after)
 
     async def open_of(self, backend: str, job_id: str) -> Snapshot:
         """Return the open cancellation of a job; raises UnknownCancellation if there is none."""
@@ -246,21 +229,15 @@ class AsyncClient:
     ) -> Result:
         """Wait for a cancellation's end, named by its id or a command's; `timeout` in seconds.
 
-        With a `digest`, the end of no other command that has the same id is taken for it.
+        With a `digest`, the end of no other command that has the same id is taken for it; with a position `after`,
+        a refusal up to it is not either. Waits share one reader of the events, however many there are.
 
         Raises:
             StillOpen: it has not ended in time.
             Rejected: the command was refused.
 
         """
-        position = after or await self._store.last_event_id()
-        deadline = inf if timeout is None else asyncio.get_running_loop().time() + timeout
-        while (left := deadline - asyncio.get_running_loop().time()) > 0:
-            result = await self._ended(reference, digest)
-            if result is not None:
-                return result
-            position = await self._next_events(reference, position, min(BLOCK, left))
-        raise StillOpen(f"{reference} is still open after {timeout:g} s; it goes on")
+        return await self._open.ends.wait(reference, timeout, after, digest)
 
     async def events(self, after: str = "", *, follow: bool = True) -> AsyncIterator[Event]:
         """Yield events behind a position in the stream (all that are kept, if none is given)."""
@@ -283,6 +260,7 @@ class AsyncClient:
         if held is None or (held.loop, held.process) != (asyncio.get_running_loop(), os.getpid()):
             return  # Nothing is open here; what is open elsewhere is closed there.
         self._connections = None
+        await held.ends.watch.aclose()
         await held.store.aclose()
         await asyncio.to_thread(held.sender.close)
 
@@ -294,37 +272,6 @@ class AsyncClient:
 
     async def _task(self, name: str, kwargs: Mapping[str, Any]) -> None:
         await asyncio.to_thread(self._open.sender.send, name, kwargs)
-
-    async def _next_events(self, reference: str, position: str, seconds: float) -> str:
-        """Wait for the next events and return the position behind them; raise if they refuse the command."""
-        page = await self._store.events(position, block=seconds)
-        for _, event in page:
-            if event.name == "rejected" and event.data.get("command_id") == reference:
-                raise Rejected(str(event.data.get("error")))
-        return page[-1][0] if page else position
-
-    async def _ended(self, reference: str, digest: str) -> Result | None:
-        try:
-            seen = await self.get(reference, digest)
-        except UnknownCancellation:
-            return None
-        if seen.record.outcome is None:
-            return None
-        event = await self._store.event(seen.record.last_event)
-        return result_of(seen, event)
-
-
-def result_of(seen: Snapshot, event: Event | None) -> Result:
-    """Put a finished cancellation into words; its event may be past its retention."""
-    data: Mapping[str, Any] = event.data if event else {}
-    return Result(
-        cancellation_id=seen.record.cancellation.id,
-        outcome=str(seen.record.outcome),
-        evidence=str(data.get("evidence", "unknown")),
-        safe_to_rerun=bool(data.get("safe_to_rerun", False)),
-        detail=str(data.get("detail", "")),
-        data=data,
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,8 @@ ORDERS: Mapping[str, str] = {"worker.abort": "abort", "worker.attest": "attest"}
 MESSAGE_LIMIT = 256 * 1024 * 1024
 """Bytes of a message's body after decompression; 1,000 of the largest commands are less, however they are escaped."""
 ID_LIMIT = 128
+OWN = -1
+"""In place of a number of commands: some of them have ids of their own."""
 
 
 class Decompressor(Protocol):
@@ -42,6 +44,14 @@ class Commands:
     """Commands, each with the id that it has if it brings none."""
 
     contents: tuple[tuple[object, str], ...]
+    message_id: str = ""
+    """That of a message which may hold several."""
+
+    @property
+    def count(self) -> int:
+        """How many there are, or `OWN` if some have ids of their own, by which alone they can be found."""
+        own = any(isinstance(content, Mapping) and content.get("command_id") for content, _ in self.contents)
+        return OWN if own else len(self.contents)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +142,7 @@ def _submit(message_id: str, kwargs: Mapping[str, Any]) -> Item:
     if len(commands) > SUBMIT_LIMIT:
         problem = f"commands: {len(commands)} of them, and one message holds {SUBMIT_LIMIT} at most"
         return Refusal(kwargs, message_id, problem)
-    return Commands(tuple((content, f"{message_id}:{index}") for index, content in enumerate(commands)))
+    return Commands(tuple((content, f"{message_id}:{index}") for index, content in enumerate(commands)), message_id)
 
 
 def _order(order: str, message_id: str, kwargs: Mapping[str, Any]) -> Item:

@@ -126,6 +126,9 @@ class Runtime:
         await asyncio.to_thread(bell, app, queue, "worker.reconcile", {"backend": backend})
 
     async def _do(self, items: Sequence[Item]) -> None:
+        several = {item.message_id: item.count for item in items if isinstance(item, Commands) and item.message_id}
+        if several:
+            await self._patiently(lambda: self._store.count_commands(several))
         await self._take([content for item in items if isinstance(item, Commands) for content in item.contents])
         for item in items:
             if isinstance(item, Order):
