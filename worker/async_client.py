@@ -103,6 +103,11 @@ class AsyncClient:
         return self._open.letters
 
     @property
+    def ends(self) -> Ends:
+        """What has become of commands."""
+        return self._open.ends
+
+    @property
     def _store(self) -> Store:
         return self._open.store
 

@@ -8,6 +8,7 @@ import selectors
 import threading
 import weakref
 from collections.abc import Awaitable, Coroutine, Iterable
+from concurrent.futures import Future
 from functools import cache
 from typing import Any, TypeVar
 
@@ -118,12 +119,16 @@ class LoopThread:
 
     def call(self, work: Coroutine[Any, Any, Result], timeout: float | None = None) -> Result:
         """Run a coroutine in the loop and wait for it, `timeout` seconds at most."""
+        return self.begin(work).result(timeout)
+
+    def begin(self, work: Coroutine[Any, Any, Result]) -> Future[Result]:
+        """Run a coroutine in the loop; its future can be cancelled."""
         try:
             loop = self._running_loop()
         except BaseException:
             work.close()
             raise
-        return asyncio.run_coroutine_threadsafe(work, loop).result(timeout)
+        return asyncio.run_coroutine_threadsafe(work, loop)
 
     def close(self) -> None:
         """End the loop and its thread."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from math import inf
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
 from worker.errors import CommandConflict, Permanent, Temporary, UnknownCancellation
 from worker.message_notes import MessageNotes
@@ -41,6 +42,11 @@ class Result:
     data: Mapping[str, Any]
 
 
+Answer: TypeAlias = Result | list[Result | Rejected]
+"""The end of a message's command, or the ends of all its commands in their order."""
+Found = TypeVar("Found", bound=Result | int)
+
+
 class Ends:
     """Looks at what has become of commands, and waits for their ends."""
 
@@ -72,19 +78,73 @@ class Ends:
 
     async def wait(self, reference: str, timeout: float | None, after: str, digest: str) -> Result:  # noqa: ASYNC109 - as `Client` has it
         """Wait for an end, as `AsyncClient.wait` does."""
+
+        async def look() -> Snapshot | Result | None:
+            with suppress(UnknownCancellation):  # No worker has taken it in yet.
+                return await self.look(reference, digest, after)
+            return None
+
+        return await self._awaited(reference, look, timeout)
+
+    async def look_at_message(self, message_id: str) -> Snapshot | Answer | int | None:
+        """Return what is known of a message's command: its end, its cancellation, or nothing.
+
+        Of a message of several: their ends in order, or how many they are while some are open.
+
+        Raises:
+            Rejected: the message was refused.
+            UnknownCancellation: its commands have ids of their own.
+
+        """
+        known = await self._known(message_id)
+        if not isinstance(known, int):
+            return known
+        looks = (self.look(f"{message_id}:{index}") for index in range(known))
+        found = await asyncio.gather(*looks, return_exceptions=True)
+        ends = [one for one in found if isinstance(one, Result | Rejected)]
+        for one in found:
+            if isinstance(one, BaseException) and not isinstance(one, Rejected | UnknownCancellation):
+                raise one
+        return ends if len(ends) == known else known
+
+    async def end_of_message(self, message_id: str) -> Answer:
+        """Wait for the end of a message's command, or for those of all its commands; raises as `look_at_message`."""
+        known = await self._awaited(message_id, lambda: self._known(message_id))
+        if not isinstance(known, int):
+            return known
+        return list(await asyncio.gather(*(self._end_of_one(f"{message_id}:{index}") for index in range(known))))
+
+    async def _end_of_one(self, command_id: str) -> Result | Rejected:
+        try:
+            return await self.wait(command_id, None, "", "")
+        except Rejected as rejected:
+            return rejected
+
+    async def _known(self, message_id: str) -> Snapshot | Result | int | None:
+        with suppress(UnknownCancellation):
+            return await self.look(message_id)
+        count = await self.notes.counted(message_id)
+        if count is not None and count < 0:
+            raise UnknownCancellation(f"the commands of {message_id} have ids of their own: ask for each by its id")
+        return count
+
+    async def _awaited(
+        self,
+        reference: str,
+        look: Callable[[], Awaitable[Snapshot | Found | None]],
+        timeout: float | None = None,  # noqa: ASYNC109 - as `Client` has it
+    ) -> Found:
+        """Look whenever an event is about a name, until there is something else than an open cancellation."""
         loop = asyncio.get_running_loop()
         deadline = inf if timeout is None else loop.time() + timeout
         async with self.watch.waiter(reference) as waiter:
             while True:
                 await waiter.listen()
-                try:
-                    found = await self.look(reference, digest, after)
-                except UnknownCancellation:
-                    pass  # No worker has taken it in yet.
-                else:
-                    if isinstance(found, Result):
-                        return found
+                found = await look()
+                if isinstance(found, Snapshot):
                     waiter.called(found.record.cancellation.id)  # the events of many commands do not name all of them
+                elif found is not None:
+                    return found
                 left = deadline - loop.time()
                 if left <= 0:
                     raise StillOpen(f"{reference} is still open after {timeout:g} s; it goes on")
