@@ -6,13 +6,43 @@ from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequenc
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar, Unpack
 
+from config.errors import ConfigurationError
 from config.settings import Settings
 from worker.async_client import AsyncCancellation, AsyncClient, JobId, Rejected, Result, StillOpen
 from worker.connection import LoopThread
+from worker.errors import (
+    BrokerRefused,
+    BrokerUnavailable,
+    CancellerError,
+    InvalidCommand,
+    NewerFormat,
+    StoreUnavailable,
+    UnknownCancellation,
+)
 from worker.messages import CommandFields, Event
 from worker.records import Snapshot
 
-__all__ = ["AsyncCancellation", "AsyncClient", "Cancellation", "Client", "Rejected", "Result", "StillOpen"]
+__all__ = [
+    "AsyncCancellation",
+    "AsyncClient",
+    "BrokerRefused",
+    "BrokerUnavailable",
+    "Cancellation",
+    "CancellerError",
+    "Client",
+    "CommandFields",
+    "ConfigurationError",
+    "Event",
+    "InvalidCommand",
+    "NewerFormat",
+    "Rejected",
+    "Result",
+    "Settings",
+    "Snapshot",
+    "StillOpen",
+    "StoreUnavailable",
+    "UnknownCancellation",
+]
 
 Returned = TypeVar("Returned")
 

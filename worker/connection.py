@@ -118,8 +118,17 @@ class LoopThread:
         return self._started is not None
 
     def call(self, work: Coroutine[Any, Any, Result], timeout: float | None = None) -> Result:
-        """Run a coroutine in the loop and wait for it, `timeout` seconds at most."""
-        return self.begin(work).result(timeout)
+        """Run a coroutine in the loop and wait for it, `timeout` seconds at most.
+
+        Without a timeout, whatever interrupts the wait (Ctrl-C, a task's time limit) ends the coroutine as well.
+        """
+        future = self.begin(work)
+        try:
+            return future.result(timeout)
+        except BaseException:
+            if timeout is None:
+                future.cancel()
+            raise
 
     def begin(self, work: Coroutine[Any, Any, Result]) -> Future[Result]:
         """Run a coroutine in the loop; its future can be cancelled."""

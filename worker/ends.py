@@ -22,6 +22,9 @@ LOOKS = 16
 """Records that one process looks at at once, each over a connection of its own."""
 
 
+UNKNOWN_STILL = "is not known after {:g} s: no worker has taken it in yet (does one run?), or nothing has this id"
+
+
 class StillOpen(Temporary, TimeoutError):
     """The wait ended before the cancellation did; it goes on."""
 
@@ -147,7 +150,8 @@ class Ends:
                     return found
                 left = deadline - loop.time()
                 if left <= 0:
-                    raise StillOpen(f"{reference} is still open after {timeout:g} s; it goes on")
+                    what = UNKNOWN_STILL if found is None else "is still open after {:g} s; it goes on"
+                    raise StillOpen(f"{reference} {what.format(timeout)}")
                 await waiter.wait(min(LOOK_AGAIN, left))
 
 

@@ -9,10 +9,35 @@ from uuid import uuid4
 import pytest
 from acceptance.cell import Cell
 
+import worker.client
 from config.settings import Settings
 from worker.async_client import AsyncClient
-from worker.client import Client, Rejected, StillOpen
-from worker.errors import InvalidCommand, UnknownCancellation
+from worker.client import (
+    BrokerRefused,
+    BrokerUnavailable,
+    CancellerError,
+    Client,
+    ConfigurationError,
+    InvalidCommand,
+    NewerFormat,
+    Rejected,
+    StillOpen,
+    StoreUnavailable,
+    UnknownCancellation,
+)
+
+ALL_ERRORS = {
+    BrokerRefused,
+    BrokerUnavailable,
+    CancellerError,
+    ConfigurationError,
+    InvalidCommand,
+    NewerFormat,
+    Rejected,
+    StillOpen,
+    StoreUnavailable,
+    UnknownCancellation,
+}
 
 
 @pytest.fixture
@@ -104,6 +129,18 @@ def test_sends_nothing_that_is_wrong(client: Client, deployment: Cell) -> None:
     with pytest.raises(InvalidCommand, match=r"commands\.1"):
         client.submit_many([{"verb": "cancel", "backend": "ess", "job_id": 1}, {"verb": "cancel", "backend": "ess"}])
     assert deployment.redis.llen("commands") == 0
+
+
+def test_every_error_of_a_client_is_at_hand_beside_it() -> None:
+    errors = {name for name in worker.client.__all__ if is_error(getattr(worker.client, name))}
+
+    assert errors == {one.__name__ for one in ALL_ERRORS}
+    assert all(issubclass(one, CancellerError) for one in ALL_ERRORS if one is not ConfigurationError)
+    assert issubclass(StillOpen, TimeoutError)
+
+
+def is_error(one: object) -> bool:
+    return isinstance(one, type) and issubclass(one, Exception)
 
 
 def test_follows_events(deployment: Cell, client: Client) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from acceptance.cell import ROOT, Cell
+from acceptance.shell import run_program
 from celery import Celery
 
 from config.settings import Settings
@@ -79,7 +80,7 @@ def test_a_forked_child_sends_waits_and_reads_and_leaves_its_parent_alone(
     deployment.start_worker()
     before, after = use
     program = SERVER.format(root=str(ROOT), before=before, after=after, children=CHILDREN, leave=leave)
-    done = run(program, deployment)
+    done = run_program(deployment.env, program)
 
     assert done.stderr == ""
     *children, parent = [json.loads(line) for line in done.stdout.splitlines()]
@@ -159,7 +160,7 @@ def test_an_asynchronous_client_works_in_a_forked_childs_own_loop(deployment: Ce
     for job in (1, 2, 3):
         deployment.simulator.add_job("ess", job, "finished")
     deployment.start_worker()
-    done = run(ASYNC_SERVER.format(root=str(ROOT)), deployment)
+    done = run_program(deployment.env, ASYNC_SERVER.format(root=str(ROOT)))
 
     assert done.stderr == ""
     assert done.stdout.split() == ["already_finished"] * 3
@@ -185,16 +186,3 @@ async def test_an_asynchronous_client_says_that_it_is_in_use_in_another_loop(dep
     with pytest.raises(RuntimeError, match="in use in another event loop"):
         await asyncio.to_thread(asyncio.run, client.list_open())
     await client.aclose()
-
-
-def run(program: str, deployment: Cell) -> subprocess.CompletedProcess[str]:
-    """Run a program beside a deployment."""
-    return subprocess.run(
-        [sys.executable, "-c", program],
-        env=deployment.env,
-        cwd="/",
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )

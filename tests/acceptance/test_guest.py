@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
 import pytest
 from acceptance.cell import ROOT
+from acceptance.shell import run_program
 from redis import Redis
 
 HOST = """
@@ -75,15 +74,7 @@ _state.push_current_task(Task())
 def test_the_client_leaves_its_host_as_it_was(guest: str, redis_url: str, sync_redis: Redis) -> None:
     host, ours = broker(redis_url, 3), redis_url
     program = HOST.format(root=str(ROOT), host=host, guest=guest)
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        env={"REDIS_URL": ours, "PATH": ""},
-        cwd="/",
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    done = run_program({"REDIS_URL": ours, "PATH": ""}, program)
 
     assert done.stderr == ""
     told = json.loads(done.stdout)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from acceptance.cell import ROOT, Cell
-from acceptance.test_forks import run
+from acceptance.shell import run_program
 from celery import Celery
 from celery.exceptions import TimeoutError as CeleryTimeout
 from celery.result import GroupResult, ResultSet
@@ -181,7 +181,7 @@ print(json.dumps(stop(5).get(timeout=60)["outcome"]), flush=True)
 def test_results_are_found_in_forked_children_and_go_on_in_the_parent(deployment: Cell) -> None:
     deployment.start_worker()
     broker, backend = deployment.url.replace("unix://", "redis+socket://"), f"canceller+{deployment.url}"
-    done = run(FORKING.format(broker=broker, backend=backend), deployment)
+    done = run_program(deployment.env, FORKING.format(broker=broker, backend=backend))
 
     assert done.stderr == ""
     alone, pair = "not_found", "not_found not_found"

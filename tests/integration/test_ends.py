@@ -150,6 +150,11 @@ async def test_a_wait_says_when_it_has_lasted_long_enough(store: Store, ends: En
             await wait(ends, seconds=seconds)
 
 
+async def test_a_wait_for_what_nobody_knows_says_so(ends: Ends) -> None:
+    with pytest.raises(StillOpen, match=r"not known after 0\.05 s: no worker has taken it in yet"):
+        await wait(ends, seconds=0.05)
+
+
 async def test_the_number_of_commands_in_a_message_is_kept_for_a_while(store: Store, ends: Ends, redis: Redis) -> None:
     await store.count_commands({"m-1": 3, "m-2": -1})
 

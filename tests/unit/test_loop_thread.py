@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import subprocess
 import sys
+import threading
+import traceback
 from pathlib import Path
+from types import FrameType
 
 import pytest
 
@@ -56,6 +60,36 @@ def test_what_a_forked_child_does_to_an_inherited_connection_does_not_reach_the_
 
     assert done.stderr == ""
     assert done.stdout.splitlines() == ["to the parent", "nothing from the child"]
+
+
+class Interrupted(Exception):
+    """Raised by a signal, as Celery's soft time limit is."""
+
+
+def test_what_is_waited_for_ends_with_an_interrupted_wait() -> None:
+    ended = threading.Event()
+
+    async def endless() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    def interrupt(_: int, frame: FrameType | None) -> None:
+        if frame and "result" in {one.name for one in traceback.extract_stack(frame)}:
+            raise Interrupted
+
+    thread, before = LoopThread("test"), signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.01, 0.01)
+    try:
+        with pytest.raises(Interrupted):
+            thread.call(endless())
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        assert ended.wait(20)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+        thread.close()
 
 
 def test_a_closed_one_says_so() -> None:
