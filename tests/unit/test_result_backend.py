@@ -9,6 +9,7 @@ import pytest
 from celery import Celery, chord
 from celery.exceptions import ImproperlyConfigured
 
+from config.redis_target import RedisTarget
 from worker.result_backend import CancellerBackend
 
 URLS = {
@@ -35,6 +36,7 @@ def test_takes_every_form_of_a_redis_url_and_shows_no_secret(url: str, shown: st
     one = backend(url)
 
     assert (one.as_uri(), one.as_uri(include_password=True)) == (shown, url)
+    assert one._client._settings.redis == RedisTarget.parse(url.removeprefix("canceller+"))
     assert "pw" not in repr(one)
 
 
