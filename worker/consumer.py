@@ -15,8 +15,6 @@ from typing import Any
 import amqp
 import structlog
 from amqp.exceptions import AMQPError, ChannelError, NotAllowed
-from amqp.serialization import PROPERTY_CLASSES
-from amqp.spec import Basic
 from celery.worker.consumer import Consumer
 from celery.worker.state import maybe_shutdown
 from kombu.transport import pyamqp
@@ -65,18 +63,6 @@ class Sealed(pyamqp.Message):
         parcel = self.parcel()
         headers = {name: value for name, value in parcel.headers.items() if name != COUNT}
         return amqp.Message(parcel.body, **{**self.properties, "application_headers": headers})
-
-
-def read_properties(buffer: Any, offset: int) -> tuple[dict[str, Any], int]:
-    """Read a message's properties; those that can't be read are said in place of its content type."""
-    try:
-        return STOCK_PROPERTIES(buffer, offset)  # type: ignore[no-any-return]
-    except Exception as error:  # noqa: BLE001 - whatever a stranger's bytes may raise: py-amqp would end the worker
-        return {"content_type": f"unreadable headers, {type(error).__name__}"}, len(buffer)
-
-
-STOCK_PROPERTIES = PROPERTY_CLASSES[Basic.CLASS_ID]
-PROPERTY_CLASSES[Basic.CLASS_ID] = read_properties  # type: ignore[assignment]  # typed as a class
 
 
 class LoneConsumer(Consumer):

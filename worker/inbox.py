@@ -24,6 +24,8 @@ MORE: Mapping[str, tuple[str, ...]] = {"attest": ("child",)}
 MESSAGE_LIMIT = 256 * 1024 * 1024
 """Bytes of a message's body after decompression; 1,000 of the largest commands are less, however they are escaped."""
 ID_LIMIT = 128
+OWN = -1
+"""In place of a number of commands: some of them have ids of their own."""
 
 
 class Decompressor(Protocol):
@@ -47,6 +49,14 @@ class Commands:
 
     contents: tuple[tuple[object, str], ...]
     envelope: Envelope = BARE
+    message_id: str = ""
+    """That of a message which may hold several."""
+
+    @property
+    def count(self) -> int:
+        """How many there are, or `OWN` if some have ids of their own, by which alone they can be found."""
+        own = any(isinstance(content, Mapping) and content.get("command_id") for content, _ in self.contents)
+        return OWN if own else len(self.contents)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +163,7 @@ def _submit(message_id: str, kwargs: Mapping[str, Any], envelope: Envelope) -> I
         problem = f"commands: {len(commands)} of them, and one message holds {SUBMIT_LIMIT} at most"
         return Refusal(kwargs, message_id, problem)
     contents = tuple((content, f"{message_id}:{index}") for index, content in enumerate(commands))
-    return Commands(contents, envelope)
+    return Commands(contents, envelope, message_id=message_id)
 
 
 def _order(order: str, message_id: str, kwargs: Mapping[str, Any], envelope: Envelope) -> Item:

@@ -8,7 +8,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypedDict
 
 from pydantic import (
     AfterValidator,
@@ -138,6 +138,25 @@ class Command(BaseModel):
         """Name the content: the same command id with another digest is another command."""
         content = self.model_dump(exclude={"command_id", "traceparent", "token"}, exclude_none=True)
         return hashlib.sha256(SORTED.encode(content).encode()).hexdigest()[:16]
+
+
+class CommandFields(TypedDict, total=False):
+    """The fields of a command beside its verb, backend and job id, for type checkers; None is as good as absent."""
+
+    command_id: str | None
+    reason: str | None
+    requested_by: str | None
+    force: Literal["auto", "attested", "never"] | None
+    force_after: float | None
+    give_up_after: float | None
+    remote_stopped: bool | None
+    lane: Literal["interactive", "batch"] | None
+    not_before: datetime | str | None
+    batch_id: str | None
+    labels: Mapping[str, str] | None
+    params: Mapping[str, str] | None
+    traceparent: str | None
+    token: str | None
 
 
 class Event(BaseModel):

@@ -128,6 +128,9 @@ class Runtime:
         await asyncio.to_thread(bell, app, queue, "worker.reconcile", {"backend": backend})
 
     async def _do(self, items: Sequence[Item]) -> None:
+        several = {item.message_id: item.count for item in items if isinstance(item, Commands) and item.message_id}
+        if several:
+            await self._patiently(lambda: self._store.count_commands(several))
         commands = [item for item in items if isinstance(item, Commands)]
         await self._take([(*content, item.envelope) for item in commands for content in item.contents])
         for item in items:

@@ -14,6 +14,7 @@ from config.errors import ConfigurationError
 from config.settings import Settings
 from worker.celery import app
 from worker.consumer import CommandConsumer
+from worker.patches import apply
 from worker.runtime import runtime
 from worker.wiring import backends_of
 
@@ -21,6 +22,7 @@ from worker.wiring import backends_of
 @celeryd_init.connect
 def prepare(conf: Any, **_: Any) -> None:
     """Read the backends before anything starts: a worker without them says so and exits 2."""
+    apply()
     try:
         settings = Settings.load().discovered()
         conf.update(celery_settings(settings, list(backends_of(settings))))

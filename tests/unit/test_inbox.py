@@ -11,11 +11,13 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from amqp.serialization import PROPERTY_CLASSES
+from amqp.spec import Basic
 from kombu.utils.json import dumps
 
-from worker.consumer import read_properties
 from worker.envelope import Envelope
 from worker.inbox import Commands, Item, Order, Parcel, Refusal, decode, open_parcel, read
+from worker.patches import bounded
 
 COMMAND = {"backend": "ess", "job_id": "1"}
 BODY = json.dumps([[], COMMAND, {}]).encode()
@@ -202,6 +204,6 @@ def test_headers_that_no_json_can_hold_are_told_as_such() -> None:
 
 def test_properties_that_cannot_be_read_end_nothing() -> None:
     table = b"\x01a?"  # a field of a type that there is not
-    properties, _ = read_properties(pack(">H", 1 << 13) + pack(">I", len(table)) + table, 0)
+    properties, _ = bounded(PROPERTY_CLASSES[Basic.CLASS_ID])(pack(">H", 1 << 13) + pack(">I", len(table)) + table, 0)
 
     assert properties["content_type"].startswith("unreadable headers")

@@ -15,8 +15,10 @@
 --                      "/rides" if it holds no permit
 --   :limit:BACKEND     hash, rate limiter: tokens, at, and which class of each lane went first: turni, turnb
 --   :breaker:BACKEND   hash: fails, open, until, ramp
---   :cmd:WEEK:SHARD    hash, digest of a command id -> "digest of its content" .. id of its cancellation; WEEK is
---                      "later" for a command that may not be acted on yet, which outlives its week
+--   :cmd:WEEK:SHARD    hash, digest of a command id -> "digest of its content" .. id of its cancellation; also of
+--                      "rejected MARK" -> .. id of its event, and of `refused(command id)` -> "when, ms" .. id of its event;
+--                      WEEK is "later" for a command that may not be acted on yet, which outlives its week
+--   :submit:ID         string with a TTL: how many commands a `worker.submit` has, or -1 if some have ids of their own
 --   :beat:WORKER       string with a TTL: this worker lives
 --   :signed:HOUR:SHARD hash, mark of a signature -> what used it; no token lives longer than an hour
 --   :minute:MINUTE     hash, producer -> its commands in that minute
@@ -249,6 +251,11 @@ local function remember(command_id, digest, id, now, days, later)
   local slot = key('cmd', math.floor(now / WEEK), shard)
   redis.call('HSET', slot, field, digest .. id)
   if redis.call('HLEN', slot) == 1 then redis.call('EXPIRE', slot, (math.ceil(days / 7) + 1) * 7 * 86400) end
+end
+
+-- Under which name the refusal of a command is remembered; no command id holds a control character.
+local function refused(command_id)
+  return 'refused\0' .. command_id
 end
 
 -- A signature is remembered while its token could still be valid: an hour at most, and an hour for lagging clocks.
