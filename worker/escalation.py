@@ -67,12 +67,25 @@ def _seen(cancellation: Cancellation, seen: Observation, policy: Policy, now: da
         return _after_the_end(cancellation, seen, policy, now)
     if now >= cancellation.orders.give_up_at:
         return _given_up(cancellation, seen, policy)
+    decision: Decision
     if lacks is not None:
-        return _wait(cancellation, policy, now, lacks.until, lacks.why)
-    decision = _alive(cancellation, seen, policy, now)
-    if seen.unlisted is None or not isinstance(decision, Wait | Hold):
+        decision = _wait(cancellation, policy, now, lacks.until, lacks.why)
+    else:
+        decision = _alive(cancellation, seen, policy, now)
+    return decision if seen.unlisted is None else _not_before(cancellation, seen.unlisted, decision, policy, now)
+
+
+def _not_before(
+    cancellation: Cancellation, unlisted: Answer, decision: Decision, policy: Policy, now: datetime
+) -> Decision:
+    """Put off what was decided until a list that asked for time may be read again."""
+    asked_for = now + _asked_for(unlisted, policy)
+    if asked_for == now or isinstance(decision, Finish):
         return decision
-    asked_for = now + _asked_for(seen.unlisted, policy)
+    if isinstance(decision, Send):
+        return _wait(
+            cancellation, policy, now, asked_for, f"look again before the {decision.action}, as a list asked for time"
+        )
     return replace(decision, until=_capped(cancellation, policy, now, max(decision.until, asked_for)))
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from worker.cancellation import Cancellation, Reading, Sent
 from worker.evidence.clock import SLACK, on_theirs
 from worker.model import Action, Observation, Policy
+
+APART = 86400.0
+"""Seconds by which a time without a zone, or a clock that nobody has set, may differ from our own time."""
 
 
 def forced(cancellation: Cancellation) -> dict[str, Sent]:
@@ -30,10 +33,14 @@ def effective(cancellation: Cancellation, action: Action) -> Sent | None:
 def ended_before(cancellation: Cancellation, member: Observation, policy: Policy) -> bool:
     """Whether the backend's own times prove that a job ended before our first call that could have stopped it.
 
-    They prove nothing where we saw it alive after the moment that they name.
+    They prove nothing where we saw it alive after the moment that they name. Where no reply has shown the backend's
+    clock, ours counts for ends that are older than clocks and time zones differ.
     """
     reading = cancellation.progress.clock
-    return reading is not None and reading.steady and _dated_before(cancellation, member, policy, reading)
+    if reading is None:
+        call = stop(cancellation)
+        return call is not None and _dated_before(cancellation, member, policy, _ours(call.first_at), APART)
+    return reading.steady and _dated_before(cancellation, member, policy, reading)
 
 
 def undated(cancellation: Cancellation, seen: Observation, policy: Policy) -> bool:
@@ -44,11 +51,18 @@ def undated(cancellation: Cancellation, seen: Observation, policy: Policy) -> bo
     return _dated_before(cancellation, seen, policy, reading)
 
 
-def _dated_before(cancellation: Cancellation, member: Observation, policy: Policy, reading: Reading) -> bool:
+def _ours(at: datetime) -> Reading:
+    """Return our own clock in place of the backend's."""
+    return Reading(at, at, steady=True)
+
+
+def _dated_before(
+    cancellation: Cancellation, member: Observation, policy: Policy, reading: Reading, slack: float = SLACK
+) -> bool:
     call, progress = stop(cancellation), cancellation.progress
     if call is None or member.ended_at is None:
         return False
-    latest = member.ended_at + timedelta(seconds=SLACK)
+    latest = member.ended_at + timedelta(seconds=slack)
     if latest >= on_theirs(reading, call.first_at, policy.clock_speed):
         return False
     child = progress.children.get(member.job_id)

@@ -130,6 +130,22 @@ def test_f10_a_list_of_children_that_asks_to_come_back_later_is_obeyed(
     assert 0.8 * due <= until(build, decision) <= due
 
 
+@pytest.mark.parametrize(
+    ("state", "changes"),
+    [
+        pytest.param("active", {"sent": {}}, id="the-cancel"),
+        pytest.param("cancelled", {}, id="the-end"),
+    ],
+)
+def test_f10_nor_is_anything_sent_before_that_time(build: Any, state: str, changes: dict[str, Any]) -> None:
+    why = build.answer("busy", 403, retry_after=40)
+    seen = build.seen(state, parent=True, unlisted=why)
+    cancellation = build.cancellation(**{"sent": build.cancelled(), "looked_at": build.now, **changes})
+    decision = decide(cancellation, seen, build.policy(), build.now)
+    assert isinstance(decision, Wait)
+    assert until(build, decision) == 40
+
+
 # The deadline
 
 
