@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from worker.cancellation import Cancellation, Reading, Sent
 from worker.evidence.clock import SLACK, on_theirs
@@ -33,14 +33,17 @@ def effective(cancellation: Cancellation, action: Action) -> Sent | None:
 def ended_before(cancellation: Cancellation, member: Observation, policy: Policy) -> bool:
     """Whether the backend's own times prove that a job ended before our first call that could have stopped it.
 
-    They prove nothing where we saw it alive after the moment that they name. Where no reply has shown the backend's
-    clock, ours counts for ends that are older than clocks and time zones differ.
+    They prove nothing where we saw it alive after the moment that they name. Where two replies have not shown the
+    backend's clock, ours counts too, for ends that are longer ago than clocks and time zones differ.
     """
-    reading = cancellation.progress.clock
-    if reading is None:
-        call = stop(cancellation)
-        return call is not None and _dated_before(cancellation, member, policy, _ours(call.first_at), APART)
-    return reading.steady and _dated_before(cancellation, member, policy, reading)
+    call, reading = stop(cancellation), cancellation.progress.clock
+    if call is None:
+        return False
+    if reading is not None and not _dated_before(cancellation, member, policy, reading):
+        return False
+    if reading is not None and reading.steady:
+        return True
+    return _dated_before(cancellation, member, policy, Reading(call.first_at, call.first_at), APART)
 
 
 def undated(cancellation: Cancellation, seen: Observation, policy: Policy) -> bool:
@@ -49,11 +52,6 @@ def undated(cancellation: Cancellation, seen: Observation, policy: Policy) -> bo
     if reading is None or reading.steady or reading.anew or seen.clock is None:
         return False
     return _dated_before(cancellation, seen, policy, reading)
-
-
-def _ours(at: datetime) -> Reading:
-    """Return our own clock in place of the backend's."""
-    return Reading(at, at, steady=True)
 
 
 def _dated_before(

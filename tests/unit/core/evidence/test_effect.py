@@ -103,6 +103,16 @@ def test_a11_where_no_clock_is_shown_ours_counts_for_ends_long_ago(
     assert ended_before(cancellation, seen, build.policy()) is before
 
 
+@pytest.mark.parametrize(
+    ("offset", "before"), [pytest.param(0, True, id="and-agrees"), pytest.param(-2 * A_WEEK, False, id="and-does-not")]
+)
+def test_a_clock_that_was_read_once_must_agree_with_ours(build: Any, offset: float, *, before: bool) -> None:
+    cancellation = build.cancellation(**known(build, clock=build.reading(build.at(offset))))
+    seen = build.seen("cancelled", ended_at=build.at(100 - A_WEEK))
+
+    assert ended_before(cancellation, seen, build.policy()) is before
+
+
 def test_at_another_speed_our_call_is_told_on_the_backends_clock(build: Any) -> None:
     reading = build.reading(build.now, build.now, steady=True)
     cancellation, policy = build.cancellation(**known(build, clock=reading)), build.policy(clock_speed=60)
