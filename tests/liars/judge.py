@@ -56,8 +56,8 @@ class Called:
 
     `told` is the status that the product was given, None for no answer; `lie` names what spoiled it, `habit` says that
     this is how the backend always is; `says` is what an answer that may not be the backend's own claims: gone or
-    refused; `for good` is a refusal in its own words. `silence` of a force is how long its target had been silent in CANCELLING; `forbids` means that the last
-    body the product was given said no to a force.
+    refused; `for good` is a refusal in its own words. `silence` of a force is how long its target had been silent in
+    CANCELLING; `forbids` means that the last body the product was given said no to a force.
     """
 
     at: float
