@@ -20,6 +20,8 @@ _NO_HOST: Final = "must name a host, or an address (an IPv6 address in brackets)
 _PATH_AND_QUERY: Final = re.compile(r"(?:[A-Za-z0-9._~:/?@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*")
 """What may follow the host (RFC 3986, 3.3 and 3.4)."""
 _BROKEN_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_OTHER_THAN_V3: Final = re.compile(r"/v(?!3$)[0-9.]+$|/auth/tokens$")
+"""How an address of Keystone ends that is another version's, or the whole path that tokens come from."""
 _DOTS: Final = frozenset({".", ".."})
 _JOB_ID: Final = "{job_id}"
 # These answer for the network or the right to ask, and prove nothing about a process.
@@ -81,6 +83,13 @@ def _base_url(value: str) -> str:
     if "?" in value or "#" in value:
         raise ValueError("must end with the host, port or prefix: remove the query and the fragment")
     return _web_url(value).rstrip("/")
+
+
+def _keystone_url(value: str) -> str:
+    url = _base_url(value)
+    if _OTHER_THAN_V3.search(url.partition("://")[2]):
+        raise ValueError("must be Keystone's address as OS_AUTH_URL holds it, with or without /v3")
+    return url
 
 
 def _probe_url(value: str) -> str:
@@ -180,6 +189,9 @@ def _statuses(value: object) -> tuple[int, ...]:
 
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 """`http(s)://host[:port][/prefix]`, without a slash at the end."""
+
+KeystoneUrl = Annotated[str, AfterValidator(_keystone_url)]
+"""A base URL that may end with `/v3`."""
 
 WebUrl = Annotated[str, AfterValidator(_web_url)]
 """`http(s)://host...` without user or password."""

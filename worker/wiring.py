@@ -25,7 +25,7 @@ from config.producers import Producer as ProducerConfig
 from config.producers import Producers
 from config.settings import Settings
 from worker.backends.auth import Basic, Bearer, Credential, StaticToken
-from worker.backends.auth_tokens import ClientCredentials, Keystone, Oml
+from worker.backends.auth_tokens import ClientCredentials, Keystone, KeystoneApplication, Oml
 from worker.backends.base import Adapter
 from worker.backends.http import Http, Transport, wire_of
 from worker.backends.mrs import Mrs as MrsAdapter
@@ -107,12 +107,18 @@ def credential_of(config: BackendConfig) -> Credential | None:
             return Basic(auth.username.read, auth.password.read)
         case ClientCredentialsAuth():
             return ClientCredentials(
-                auth.token_url, client_id=auth.client_id.read, client_secret=auth.client_secret.read, scope=auth.scope
+                auth.token_url,
+                client_id=auth.client_id.read,
+                client_secret=auth.client_secret.read,
+                scope=auth.scope,
+                client_auth=auth.client_auth,
             )
         case OmlAuth():
             token_url = auth.token_url or f"{config.base_url}/omlusers/api/oauth2/v1/token"
             return Oml(token_url, auth.username.read, auth.password.read)
         case KeystoneAuth():
+            if auth.application_credential:
+                return KeystoneApplication(auth.url, *(one.read for one in auth.application_credential))
             project_id = config.project_id if isinstance(config, Mrs | Sahara) else ""
             return Keystone(
                 auth.url,
