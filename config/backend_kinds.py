@@ -17,6 +17,7 @@ from pydantic import (
 from config.auth import Auth, KeystoneAuth
 from config.durations import LONGEST, Duration, PositiveDuration, Size
 from config.fields import AuthoritiesFile, BaseUrl, ProbeUrl, ReadableFile, Segment, Statuses, Table, check_key
+from config.headers import Headers, HeadersFromEnv
 
 Force = Literal["auto", "attested", "never"]
 Requirement = Literal["reason", "requested_by"]
@@ -87,6 +88,8 @@ class Backend(Table):
     client_key: Annotated[ReadableFile | None, Field(validate_default=True)] = None
     max_reply: Size = 1_000_000
     remote_probe: RemoteProbe | None = None
+    headers: Headers = Field(default_factory=dict, repr=False)
+    headers_env: HeadersFromEnv = Field(default_factory=dict, repr=False)
 
     @field_validator("client_key")
     @classmethod

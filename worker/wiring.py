@@ -23,11 +23,12 @@ from config.deployment import Deployment, load_deployment
 from config.errors import ConfigurationError
 from config.producers import Producer as ProducerConfig
 from config.producers import Producers
+from config.secret import Secret
 from config.settings import Settings
 from worker.backends.auth import Basic, Bearer, Credential, StaticToken
 from worker.backends.auth_tokens import ClientCredentials, Keystone, KeystoneApplication, Oml
 from worker.backends.base import Adapter
-from worker.backends.http import Http, Transport, wire_of
+from worker.backends.http import NO_HEADERS, Http, Transport, wire_of
 from worker.backends.mrs import Mrs as MrsAdapter
 from worker.backends.oracle_ess import OracleEss as OracleEssAdapter
 from worker.backends.oracle_ml import OracleMl as OracleMlAdapter
@@ -129,11 +130,29 @@ def credential_of(config: BackendConfig) -> Credential | None:
             )
 
 
-def http_of(config: BackendConfig, base_url: str, credential: Credential | None, transport: Transport) -> Http:
+def headers_of(config: BackendConfig) -> dict[str, str]:
+    """Return the extra headers of the calls to a backend's API; those of variables are read here."""
+    secret = {name: Secret("env", variable).read() for name, variable in config.headers_env.items()}
+    return config.headers | secret
+
+
+def http_of(
+    config: BackendConfig,
+    base_url: str,
+    credential: Credential | None,
+    transport: Transport,
+    headers: Mapping[str, str] = NO_HEADERS,
+) -> Http:
     """Return what makes the calls of a configured backend."""
     files = (str(file) if file else None for file in (config.ca_file, config.client_cert, config.client_key))
-    wire = wire_of(transport, *files)
-    return Http(base_url, credential=credential, timeout=config.timeout, max_reply=config.max_reply, wire=wire)
+    return Http(
+        base_url,
+        credential=credential,
+        timeout=config.timeout,
+        max_reply=config.max_reply,
+        wire=wire_of(transport, *files),
+        headers=headers,
+    )
 
 
 def probe_of(name: str, config: BackendConfig, transport: Transport) -> Probe | None:
@@ -150,7 +169,7 @@ def probe_of(name: str, config: BackendConfig, transport: Transport) -> Probe | 
 def backend_of(name: str, config: BackendConfig, transport: Transport = "aiohttp", clock_speed: float = 1.0) -> Backend:
     """Return a backend that is ready to be worked on; call it in the loop that will work on it."""
     adapter, probe = adapter_of(config), probe_of(name, config, transport)
-    http = http_of(config, config.base_url, credential_of(config), transport)
+    http = http_of(config, config.base_url, credential_of(config), transport, headers_of(config))
     return Backend(
         name=name,
         adapter=adapter,

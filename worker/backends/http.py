@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from importlib import metadata
+from types import MappingProxyType
 from typing import Literal
 from urllib.parse import quote
 
@@ -31,6 +32,8 @@ Transport = Literal["aiohttp", "fast"]
 NO_PATH = frozenset({"", ".", ".."})
 """Segments that would change the path around them (RFC 3986, 5.2.4)."""
 UNAUTHORIZED = 401
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+JSON_BODY: Mapping[str, str] = MappingProxyType({"Content-Type": "application/json"})
 FRAMING = frozenset({"host", "content-length", "transfer-encoding"})
 """Headers that a wire writes itself."""
 
@@ -46,7 +49,8 @@ class Http:
     `timeout` is seconds for one `send` in total, a renewal after a 401 and the second try included: a caller's
     lease is measured by it. `max_reply` is bytes of a body, on the wire and decoded. `wire` (of `wire_of`; by default
     aiohttp, against the system's authorities) is this backend's alone and makes the token endpoint's calls as well.
-    `now` is this host's wall clock: it dates replies.
+    `headers` are extra ones of every call to the API: they replace our defaults, and what a request brings along
+    replaces them, but for an `Accept`, which is theirs to say. `now` is this host's wall clock: it dates replies.
     Raises ValueError for a `base_url` with credentials, a query or a fragment.
     """
 
@@ -58,16 +62,19 @@ class Http:
         timeout: float = 10.0,
         max_reply: int = 1_000_000,
         wire: Wire | None = None,
+        headers: Mapping[str, str] = NO_HEADERS,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._base_url = checked_base_url(base_url)
         self._timeout = timeout
         self._max_reply = max_reply
-        self._headers = {
+        self._defaults = {
             "Accept": "application/json",
             "Accept-Encoding": "gzip, deflate",
             "User-Agent": f"canceller/{version()}",
         }
+        self._headers = merged(self._defaults, headers)
+        self._accept = {name: value for name, value in headers.items() if name.lower() == "accept"}
         self._wire = wire or wire_of()
         self._now = now
         self._credential = credential
@@ -92,13 +99,12 @@ class Http:
         url = self._base_url + target(request.path, request.query)
         if not request.path:
             url = written(httpx.URL(url))  # a host alone is asked for "/"
-        headers = self._headers | dict(request.headers)
-        if traceparent:
-            headers["traceparent"] = traceparent
         content = b""
         if request.json is not None:
             content = json.dumps(request.json, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
-            headers.setdefault("Content-Type", "application/json")
+        headers = merged(self._headers, JSON_BODY if content else NO_HEADERS, request.headers, self._accept)
+        if traceparent:
+            headers["traceparent"] = traceparent
         call = Call(request.method, url, headers, content)
         if self._credential is None:
             return await self._exchange(call, self._deadline())
@@ -109,7 +115,7 @@ class Http:
 
         Raises CallUnanswered.
         """
-        return await self._exchange(Call("GET", self._base_url + target, dict(self._headers)), self._deadline())
+        return await self._exchange(Call("GET", self._base_url + target, dict(self._defaults)), self._deadline())
 
     async def aclose(self) -> None:
         """Close all connections and give up a running renewal."""
@@ -129,7 +135,7 @@ class Http:
 
     async def _fetch(self, request: httpx.Request) -> Reply:
         """Make a credential's own call to its token endpoint, under the same limits."""
-        for name, value in self._headers.items():
+        for name, value in self._defaults.items():
             request.headers.setdefault(name, value)
         headers = {name: value for name, value in request.headers.items() if name not in FRAMING}
         call = Call(request.method, written(request.url), headers, request.content)
@@ -165,6 +171,12 @@ def wire_of(
 
         return FastWire()
     return AiohttpWire(tls_context(ca_file, client_cert, client_key))
+
+
+def merged(*layers: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers of all layers; of those with one name, in whatever case, the last layer's."""
+    found = {name.lower(): (name, value) for layer in layers for name, value in layer.items()}
+    return dict(found.values())
 
 
 def with_headers(call: Call, headers: Mapping[str, str]) -> Call:
