@@ -28,7 +28,7 @@ from config.settings import Settings
 from worker.backends.auth import Basic, Bearer, Credential, StaticToken
 from worker.backends.auth_tokens import ClientCredentials, Keystone, KeystoneApplication, Oml
 from worker.backends.base import Adapter
-from worker.backends.http import NO_HEADERS, Http, Transport, wire_of
+from worker.backends.http import Http, Transport, wire_of
 from worker.backends.mrs import Mrs as MrsAdapter
 from worker.backends.oracle_ess import OracleEss as OracleEssAdapter
 from worker.backends.oracle_ml import OracleMl as OracleMlAdapter
@@ -130,28 +130,24 @@ def credential_of(config: BackendConfig) -> Credential | None:
             )
 
 
-def headers_of(config: BackendConfig) -> dict[str, str]:
-    """Return the extra headers of the calls to a backend's API; those of variables are read here."""
+def headers_of(config: BackendConfig) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Return the extra headers of the calls to a backend's API, and which of their values are secret."""
     secret = {name: Secret("env", variable).read() for name, variable in config.headers_env.items()}
-    return config.headers | secret
+    return config.headers | secret, tuple(secret.values())
 
 
-def http_of(
-    config: BackendConfig,
-    base_url: str,
-    credential: Credential | None,
-    transport: Transport,
-    headers: Mapping[str, str] = NO_HEADERS,
-) -> Http:
-    """Return what makes the calls of a configured backend."""
+def http_of(config: BackendConfig, transport: Transport) -> Http:
+    """Return what makes the calls to a backend's API."""
     files = (str(file) if file else None for file in (config.ca_file, config.client_cert, config.client_key))
+    headers, secrets = headers_of(config)
     return Http(
-        base_url,
-        credential=credential,
+        config.base_url,
+        credential=credential_of(config),
         timeout=config.timeout,
         max_reply=config.max_reply,
         wire=wire_of(transport, *files),
         headers=headers,
+        secrets=secrets,
     )
 
 
@@ -162,14 +158,17 @@ def probe_of(name: str, config: BackendConfig, transport: Transport) -> Probe | 
         return None
     scheme, _, rest = remote.url.partition("://")
     host, slash, target = rest.partition("/")
-    http = http_of(config, f"{scheme}://{host}", None, transport)
+    files = (str(file) if file else None for file in (config.ca_file, config.client_cert, config.client_key))
+    http = Http(
+        f"{scheme}://{host}", timeout=config.timeout, max_reply=config.max_reply, wire=wire_of(transport, *files)
+    )
     return Probe(name, http, slash + target, remote.gone_when)
 
 
 def backend_of(name: str, config: BackendConfig, transport: Transport = "aiohttp", clock_speed: float = 1.0) -> Backend:
     """Return a backend that is ready to be worked on; call it in the loop that will work on it."""
     adapter, probe = adapter_of(config), probe_of(name, config, transport)
-    http = http_of(config, config.base_url, credential_of(config), transport, headers_of(config))
+    http = http_of(config, transport)
     return Backend(
         name=name,
         adapter=adapter,

@@ -30,13 +30,11 @@ def config() -> BackendConfig:
 
 
 def test_the_default_is_aiohttp() -> None:
-    assert isinstance(
-        http_of(config(), "https://ess.example.com", None, Settings.load({}).transport)._wire, AiohttpWire
-    )
+    assert isinstance(http_of(config(), Settings.load({}).transport)._wire, AiohttpWire)
 
 
 def test_fast_is_one_setting() -> None:
-    assert isinstance(http_of(config(), "https://ess.example.com", None, settings("fast").transport)._wire, FastWire)
+    assert isinstance(http_of(config(), settings("fast").transport)._wire, FastWire)
 
 
 def test_another_transport_is_a_mistake_that_names_the_right_ones() -> None:

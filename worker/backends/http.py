@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from importlib import metadata
@@ -20,8 +20,9 @@ from urllib.parse import quote
 import httpx
 from msgspec.structs import replace
 
-from worker.backends.auth import Credential
+from worker.backends.auth import Credential, Token
 from worker.backends.base import Reply, Request
+from worker.backends.blanking import blanked
 from worker.backends.tls import tls_context
 from worker.backends.wire import Call, Wire, in_words
 from worker.backends.wire_aiohttp import AiohttpWire
@@ -50,7 +51,8 @@ class Http:
     lease is measured by it. `max_reply` is bytes of a body, on the wire and decoded. `wire` (of `wire_of`; by default
     aiohttp, against the system's authorities) is this backend's alone and makes the token endpoint's calls as well.
     `headers` are extra ones of every call to the API: they replace our defaults, and what a request brings along
-    replaces them, but for an `Accept`, which is theirs to say. `now` is this host's wall clock: it dates replies.
+    replaces them, but for an `Accept`, which is theirs to say. `secrets` are values among them that a reply must not
+    show; nor may it show the credential. `now` is this host's wall clock: it dates replies.
     Raises ValueError for a `base_url` with credentials, a query or a fragment.
     """
 
@@ -63,6 +65,7 @@ class Http:
         max_reply: int = 1_000_000,
         wire: Wire | None = None,
         headers: Mapping[str, str] = NO_HEADERS,
+        secrets: Collection[str] = (),
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._base_url = checked_base_url(base_url)
@@ -76,6 +79,7 @@ class Http:
         self._headers = merged(self._defaults, headers)
         self._accept = {name: value for name, value in headers.items() if name.lower() == "accept"}
         self._wire = wire or wire_of()
+        self._secrets = tuple(secrets)
         self._now = now
         self._credential = credential
         if credential:
@@ -107,7 +111,7 @@ class Http:
             headers["traceparent"] = traceparent
         call = Call(request.method, url, headers, content)
         if self._credential is None:
-            return await self._exchange(call, self._deadline())
+            return blanked(await self._exchange(call, self._deadline()), self._secrets)
         return await self._signed(call, self._credential, self._deadline())
 
     async def get(self, target: str) -> Reply:
@@ -126,12 +130,15 @@ class Http:
     async def _signed(self, call: Call, credential: Credential, deadline: float) -> Reply:
         """Make a call with a credential, and once more with a renewed one after a 401; a second 401 is the answer."""
         token = await credential.token(deadline)
-        reply = await self._exchange(with_headers(call, credential.shown(token)), deadline)
+        reply = await self._shown(call, credential, token, deadline)
         if reply.status != UNAUTHORIZED:
             return reply
         credential.refused(token)
-        token = await credential.token(deadline)
-        return await self._exchange(with_headers(call, credential.shown(token)), deadline)
+        return await self._shown(call, credential, await credential.token(deadline), deadline)
+
+    async def _shown(self, call: Call, credential: Credential, token: Token, deadline: float) -> Reply:
+        reply = await self._exchange(with_headers(call, credential.shown(token)), deadline)
+        return blanked(reply, (*self._secrets, *credential.secrets(token)))
 
     async def _fetch(self, request: httpx.Request) -> Reply:
         """Make a credential's own call to its token endpoint, under the same limits."""

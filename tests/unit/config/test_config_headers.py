@@ -29,11 +29,14 @@ def test_headers_are_read_as_written_and_from_variables(monkeypatch: pytest.Monk
     monkeypatch.setenv("FILED", "k\n")
     keys = 'headers = { X-Requested-By = "us" }\nheaders_env = { x-api-key = "KEY", "X.Y~z" = "FILED" }'
 
-    assert headers_of(one(NONE + keys)) == {"X-Requested-By": "us", "x-api-key": "hunter2", "X.Y~z": "k"}
+    headers, secrets = headers_of(one(NONE + keys))
+
+    assert headers == {"X-Requested-By": "us", "x-api-key": "hunter2", "X.Y~z": "k"}
+    assert secrets == ("hunter2", "k")
 
 
 def test_no_headers_are_the_default() -> None:
-    assert headers_of(one(NONE)) == {}
+    assert headers_of(one(NONE)) == ({}, ())
 
 
 def test_a_headers_value_is_not_shown() -> None:
