@@ -1,6 +1,7 @@
 """How a backend wants to be spoken to: the tables under `auth`.
 
-Every secret is a pair of keys, `*_env` and `*_file`, of which exactly one is given.
+Every secret is a pair of keys, `*_env` and `*_file`, of which exactly one is given. A token service has TLS files of
+its own.
 """
 
 from pathlib import Path
@@ -10,6 +11,7 @@ from pydantic import Field, StrictStr, ValidationInfo, field_validator
 
 from config.fields import KeystoneUrl, Surroundings, Table, WebUrl, located
 from config.secret import Secret
+from config.tls_files import TlsFiles
 
 EnvName = StrictStr | None
 SecretFile = Path | None
@@ -22,8 +24,9 @@ class _Secrets(Table):
     @field_validator("*")
     @classmethod
     def _usable(cls, value: object, info: ValidationInfo) -> object:
-        name = info.field_name or ""
-        stem, _, source = name.rpartition("_")
+        stem, _, source = (info.field_name or "").rpartition("_")
+        if f"{stem}_env" not in cls.model_fields:
+            return value
         if source == "env":
             _check_env(value, info)
         elif source == "file":
@@ -120,7 +123,7 @@ class BasicAuth(_User):
     type: Literal["basic"]
 
 
-class ClientCredentialsAuth(_Secrets):
+class ClientCredentialsAuth(_Secrets, TlsFiles):
     """OAuth 2.0 client credentials from `token_url`; `client_auth` is where the client shows its secret."""
 
     type: Literal["oauth2_client_credentials"]
@@ -143,7 +146,7 @@ class ClientCredentialsAuth(_Secrets):
         return self.secret("client_secret")
 
 
-class OmlAuth(_User):
+class OmlAuth(_User, TlsFiles):
     """Oracle ML's own token service; without `token_url` the one of `base_url`."""
 
     type: Literal["oml"]
@@ -160,7 +163,7 @@ class _ApplicationCredential(_Secrets):
     application_credential_secret_file: SecretFile = _PAIR
 
 
-class KeystoneAuth(_User, _ApplicationCredential):
+class KeystoneAuth(_User, _ApplicationCredential, TlsFiles):
     """A Keystone token: of a user, scoped to the backend's `project_id`, or of an application credential.
 
     An application credential belongs to one project, which is its scope. `url` is Keystone's address, with or without

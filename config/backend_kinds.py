@@ -1,6 +1,5 @@
 """The shape of one backend's table: what all share, and what each kind adds."""
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import (
@@ -16,8 +15,9 @@ from pydantic import (
 
 from config.auth import Auth, KeystoneAuth
 from config.durations import LONGEST, Duration, PositiveDuration, Size
-from config.fields import AuthoritiesFile, BaseUrl, ProbeUrl, ReadableFile, Segment, Statuses, Table, check_key
+from config.fields import BaseUrl, ProbeUrl, Segment, Statuses, Table
 from config.headers import Headers, HeadersFromEnv
+from config.tls_files import TlsFiles
 
 Force = Literal["auto", "attested", "never"]
 Requirement = Literal["reason", "requested_by"]
@@ -63,7 +63,7 @@ class RemoteProbe(Table):
     gone_when: Statuses
 
 
-class Backend(Table):
+class Backend(TlsFiles):
     """What every kind has. Times are seconds, sizes bytes, `rate` calls per second."""
 
     base_url: BaseUrl
@@ -83,23 +83,10 @@ class Backend(Table):
     """None: what the kind's own delete guarantees."""
     believe_after: Annotated[Duration, AfterValidator(_not_for_ever)] = 120.0
     appears_within: Annotated[Duration, AfterValidator(_not_for_ever)] = 0.0
-    ca_file: AuthoritiesFile | None = None
-    client_cert: ReadableFile | None = None
-    client_key: Annotated[ReadableFile | None, Field(validate_default=True)] = None
     max_reply: Size = 1_000_000
     remote_probe: RemoteProbe | None = None
     headers: Headers = Field(default_factory=dict, repr=False)
     headers_env: HeadersFromEnv = Field(default_factory=dict, repr=False)
-
-    @field_validator("client_key")
-    @classmethod
-    def _comes_with_its_certificate(cls, value: Path | None, info: ValidationInfo) -> Path | None:
-        certificate = info.data.get("client_cert", value)
-        if (value is None) != (certificate is None):
-            raise ValueError("client_cert and client_key belong together: give both or neither")
-        if value is not None and isinstance(certificate, Path):
-            check_key(certificate, value)
-        return value
 
 
 class _WithoutProject(Backend):

@@ -1,7 +1,6 @@
-"""The kinds of value in the backends file: web addresses, files, identifiers, statuses."""
+"""The kinds of value in the backends file: web addresses, identifiers, statuses."""
 
 import re
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -147,33 +146,6 @@ def located(path: Path, info: ValidationInfo) -> Path:
     return around.directory / expanded if around else expanded
 
 
-def _existing(value: Path, info: ValidationInfo) -> Path:
-    path = located(value, info)
-    try:
-        with path.open("rb"):
-            return path
-    except OSError as error:
-        raise ValueError(f"file {path} cannot be read ({error.strerror}): create it for this user") from None
-
-
-def _authorities(value: Path) -> Path:
-    try:
-        ssl.create_default_context(cafile=str(value))
-    except ssl.SSLError:
-        raise ValueError(f"file {value} holds no certificate in PEM format") from None
-    return value
-
-
-def check_key(certificate: Path, key: Path) -> None:
-    """Check that TLS can use both, without a password, which is never asked for on the terminal; raises ValueError."""
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(certificate, key, password="")
-    except ssl.SSLError:
-        raise ValueError(
-            f"file {key} is not the key of client_cert, {certificate}: both must be PEM, the key without a password"
-        ) from None
-
-
 def _statuses(value: object) -> tuple[int, ...]:
     items: list[Any] = list(value) if isinstance(value, list | tuple) else str(value).split(",")
     try:
@@ -201,12 +173,6 @@ ProbeUrl = Annotated[str, AfterValidator(_probe_url)]
 
 Segment = Annotated[str, AfterValidator(_segment)]
 """One path segment, as OpenStack's ids are."""
-
-ReadableFile = Annotated[Path, AfterValidator(_existing)]
-"""A file that could be opened; relative to the backends file."""
-
-AuthoritiesFile = Annotated[ReadableFile, AfterValidator(_authorities)]
-"""One that holds certificates."""
 
 Statuses = Annotated[tuple[int, ...], BeforeValidator(_statuses)]
 """HTTP statuses, from `"404"`, `"404,410"`, `404` or `[404, 410]`."""

@@ -13,6 +13,7 @@ from config.backends import BackendConfig, load_backends
 from config.errors import ConfigurationError
 from config.settings import Settings
 from worker.backends.http import wire_of
+from worker.backends.tls import Tls
 from worker.backends.wire_aiohttp import AiohttpWire
 from worker.backends.wire_fast import FastWire
 from worker.connection import LoopThread
@@ -60,7 +61,7 @@ def test_without_the_packages_the_default_works(monkeypatch: pytest.MonkeyPatch)
 
 def test_a_ca_file_that_is_missing_is_told_at_once_with_either() -> None:
     with pytest.raises(OSError, match="No such file"):
-        wire_of("fast", ca_file="/missing.pem")
+        wire_of("fast", Tls(ca_file="/missing.pem"))
 
 
 @pytest.mark.parametrize("fast", [False, True])

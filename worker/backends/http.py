@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from importlib import metadata
@@ -23,7 +24,7 @@ from msgspec.structs import replace
 from worker.backends.auth import Credential, Token
 from worker.backends.base import Reply, Request
 from worker.backends.blanking import blanked
-from worker.backends.tls import tls_context
+from worker.backends.tls import SYSTEM, Tls, tls_context
 from worker.backends.wire import Call, Wire, in_words
 from worker.backends.wire_aiohttp import AiohttpWire
 from worker.errors import CallUnanswered, InvalidCommand
@@ -44,15 +45,27 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+@dataclass(frozen=True, slots=True)
+class ExtraHeaders:
+    """Headers of every call to an API beside our own, and those with secret values."""
+
+    plain: Mapping[str, str] = field(default_factory=dict)
+    secret: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+NONE = ExtraHeaders()
+
+
 class Http:
     """Calls one backend; lives in one asyncio loop, and so does its credential, which is its alone.
 
     `timeout` is seconds for one `send` in total, a renewal after a 401 and the second try included: a caller's
     lease is measured by it. `max_reply` is bytes of a body, on the wire and decoded. `wire` (of `wire_of`; by default
-    aiohttp, against the system's authorities) is this backend's alone and makes the token endpoint's calls as well.
+    aiohttp, against the system's authorities) is this backend's alone; so is `token_wire`, which makes the calls to the
+    token endpoint, by default `wire`.
     `headers` are extra ones of every call to the API: they replace our defaults, and what a request brings along
-    replaces them, but for an `Accept`, which is theirs to say. `secrets` are values among them that a reply must not
-    show; nor may it show the credential. `now` is this host's wall clock: it dates replies.
+    replaces them, but for an `Accept`, which is theirs to say. No reply shows the secret ones, or the credential.
+    `now` is this host's wall clock: it dates replies.
     Raises ValueError for a `base_url` with credentials, a query or a fragment.
     """
 
@@ -64,8 +77,8 @@ class Http:
         timeout: float = 10.0,
         max_reply: int = 1_000_000,
         wire: Wire | None = None,
-        headers: Mapping[str, str] = NO_HEADERS,
-        secrets: Collection[str] = (),
+        token_wire: Wire | None = None,
+        headers: ExtraHeaders = NONE,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._base_url = checked_base_url(base_url)
@@ -76,10 +89,12 @@ class Http:
             "Accept-Encoding": "gzip, deflate",
             "User-Agent": f"canceller/{version()}",
         }
-        self._headers = merged(self._defaults, headers)
-        self._accept = {name: value for name, value in headers.items() if name.lower() == "accept"}
+        extra = {**headers.plain, **headers.secret}
+        self._headers = merged(self._defaults, extra)
+        self._accept = {name: value for name, value in extra.items() if name.lower() == "accept"}
         self._wire = wire or wire_of()
-        self._secrets = tuple(secrets)
+        self._token_wire = token_wire or self._wire
+        self._secrets = tuple(headers.secret.values())
         self._now = now
         self._credential = credential
         if credential:
@@ -125,7 +140,8 @@ class Http:
         """Close all connections and give up a running renewal."""
         if self._credential:
             await self._credential.aclose()
-        await self._wire.aclose()
+        for wire in {self._wire, self._token_wire}:
+            await wire.aclose()
 
     async def _signed(self, call: Call, credential: Credential, deadline: float) -> Reply:
         """Make a call with a credential, and once more with a renewed one after a 401; a second 401 is the answer."""
@@ -146,13 +162,13 @@ class Http:
             request.headers.setdefault(name, value)
         headers = {name: value for name, value in request.headers.items() if name not in FRAMING}
         call = Call(request.method, written(request.url), headers, request.content)
-        return await self._exchange(call, self._deadline())
+        return await self._exchange(call, self._deadline(), self._token_wire)
 
-    async def _exchange(self, call: Call, deadline: float) -> Reply:
+    async def _exchange(self, call: Call, deadline: float, wire: Wire | None = None) -> Reply:
         """Make a call within its deadline; raises CallUnanswered and nothing else."""
         try:
             async with asyncio.timeout_at(deadline):
-                reply = await self._wire.exchange(call, self._max_reply, deadline)
+                reply = await (wire or self._wire).exchange(call, self._max_reply, deadline)
                 return replace(reply, received=self._now())
         except CallUnanswered as error:
             raise CallUnanswered(f"{error}: {place_of(call)}") from error.__cause__
@@ -163,21 +179,16 @@ class Http:
         return asyncio.get_running_loop().time() + self._timeout
 
 
-def wire_of(
-    transport: Transport = "aiohttp",
-    ca_file: str | None = None,
-    client_cert: str | None = None,
-    client_key: str | None = None,
-) -> Wire:
+def wire_of(transport: Transport = "aiohttp", tls: Tls = SYSTEM) -> Wire:
     """Return a wire. One with TLS files of its own is aiohttp's: the fast one trusts the system's authorities alone.
 
-    `ca_file` replaces the system's authorities. Raises OSError for files that are missing or do not fit.
+    Raises OSError for files that are missing or do not fit.
     """
-    if transport == "fast" and not (ca_file or client_cert or client_key):
+    if transport == "fast" and tls == SYSTEM:
         from worker.backends.wire_fast import FastWire  # noqa: PLC0415 - only there where the extra is installed
 
         return FastWire()
-    return AiohttpWire(tls_context(ca_file, client_cert, client_key))
+    return AiohttpWire(tls_context(tls))
 
 
 def merged(*layers: Mapping[str, str]) -> dict[str, str]:

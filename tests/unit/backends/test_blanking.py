@@ -15,7 +15,7 @@ from worker.backends.auth import Basic, Bearer, Credential, StaticToken
 from worker.backends.auth_tokens import Oml
 from worker.backends.base import Reply, Request
 from worker.backends.blanking import BLANK, blanked, forms
-from worker.backends.http import Http
+from worker.backends.http import ExtraHeaders, Http
 from worker.backends.wire import HttpxWire
 
 SECRET = 'p+ä/"<w> %d'
@@ -32,7 +32,7 @@ def echo(request: httpx.Request) -> httpx.Response:
 async def echoed(credential: Credential | None = None, **headers: str) -> str:
     wire = HttpxWire(httpx.MockTransport(echo))
     given = {name.replace("_", "-"): value for name, value in headers.items()}
-    http = Http("https://b", credential=credential, wire=wire, headers=given, secrets=tuple(headers.values()))
+    http = Http("https://b", credential=credential, wire=wire, headers=ExtraHeaders(secret=given))
     reply = await http.send(Request("GET", ("x",)))
     assert b"bad headers" in reply.body
     return f"{reply.body!r} {reply.headers}"

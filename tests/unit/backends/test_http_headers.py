@@ -10,7 +10,7 @@ import pytest
 from worker.backends.auth import Bearer, Credential
 from worker.backends.auth_tokens import Oml
 from worker.backends.base import Request
-from worker.backends.http import Http, merged
+from worker.backends.http import ExtraHeaders, Http, merged
 from worker.backends.wire import HttpxWire
 
 
@@ -27,7 +27,7 @@ class Tape:
 
 def http(tape: Tape, headers: Mapping[str, str], credential: Credential | None = None) -> Http:
     wire = HttpxWire(httpx.MockTransport(tape))
-    return Http("https://b.example.com", credential=credential, wire=wire, headers=headers)
+    return Http("https://b.example.com", credential=credential, wire=wire, headers=ExtraHeaders(headers))
 
 
 async def sent(request: Request, **headers: str) -> httpx.Headers:

@@ -6,6 +6,7 @@ import pytest
 
 from config.backends import BackendConfig, parse_backends
 from config.errors import ConfigurationError
+from worker.backends.http import ExtraHeaders
 from worker.wiring import headers_of
 
 ESS = 'kind = "oracle-ess"\nbase_url = "https://h"\n'
@@ -29,14 +30,15 @@ def test_headers_are_read_as_written_and_from_variables(monkeypatch: pytest.Monk
     monkeypatch.setenv("FILED", "k\n")
     keys = 'headers = { X-Requested-By = "us" }\nheaders_env = { x-api-key = "KEY", "X.Y~z" = "FILED" }'
 
-    headers, secrets = headers_of(one(NONE + keys))
+    headers = headers_of(one(NONE + keys))
 
-    assert headers == {"X-Requested-By": "us", "x-api-key": "hunter2", "X.Y~z": "k"}
-    assert secrets == ("hunter2", "k")
+    assert headers.plain == {"X-Requested-By": "us"}
+    assert headers.secret == {"x-api-key": "hunter2", "X.Y~z": "k"}
+    assert "hunter2" not in repr(headers)
 
 
 def test_no_headers_are_the_default() -> None:
-    assert headers_of(one(NONE)) == ({}, ())
+    assert headers_of(one(NONE)) == ExtraHeaders()
 
 
 def test_a_headers_value_is_not_shown() -> None:
