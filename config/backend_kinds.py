@@ -17,6 +17,7 @@ from config.auth import Auth, KeystoneAuth
 from config.durations import LONGEST, Duration, PositiveDuration, Size
 from config.fields import BaseUrl, ProbeUrl, Segment, Statuses, Table
 from config.headers import Headers, HeadersFromEnv
+from config.proxies import ProxyEnv, ProxyUrl
 from config.tls_files import TlsFiles
 
 Force = Literal["auto", "attested", "never"]
@@ -87,6 +88,8 @@ class Backend(TlsFiles):
     remote_probe: RemoteProbe | None = None
     headers: Headers = Field(default_factory=dict, repr=False)
     headers_env: HeadersFromEnv = Field(default_factory=dict, repr=False)
+    proxy: ProxyUrl | None = None
+    proxy_env: ProxyEnv | None = Field(default=None, repr=False)
 
 
 class _WithoutProject(Backend):

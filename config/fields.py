@@ -58,12 +58,12 @@ def _web_url(value: str) -> str:
         raise ValueError("must be http:// or https://, a host, and an optional port and prefix")
     if "@" in parts.netloc:
         raise ValueError("must hold no user or password: a URL ends up in logs; use auth for them")
-    _check_host(parts.hostname, bracketed="[" in parts.netloc)
+    check_host(parts.hostname, bracketed="[" in parts.netloc)
     port_of(parts)
     return value
 
 
-def _check_host(host: str, *, bracketed: bool) -> None:
+def check_host(host: str, *, bracketed: bool) -> None:
     """Check that a client can call a host; a name with other letters than ASCII is the client's to encode."""
     if not bracketed and not host.isascii():
         return

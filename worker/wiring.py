@@ -23,10 +23,11 @@ from config.deployment import Deployment, load_deployment
 from config.errors import ConfigurationError
 from config.producers import Producer as ProducerConfig
 from config.producers import Producers
+from config.proxies import proxy_for
 from config.secret import Secret
 from config.settings import Settings
 from config.tls_files import TlsFiles
-from worker.backends.auth import Basic, Bearer, Credential, StaticToken
+from worker.backends.auth import Basic, Bearer, Credential, StaticToken, basic
 from worker.backends.auth_tokens import ClientCredentials, Keystone, KeystoneApplication, Oml
 from worker.backends.base import Adapter
 from worker.backends.http import ExtraHeaders, Http, Transport, wire_of
@@ -36,6 +37,7 @@ from worker.backends.oracle_ml import OracleMl as OracleMlAdapter
 from worker.backends.probe import Probe
 from worker.backends.sahara import Sahara as SaharaAdapter
 from worker.backends.tls import SYSTEM, Tls
+from worker.backends.wire import Proxy
 from worker.connection import connect
 from worker.intake import Door, Intake
 from worker.model import Force, Policy, Poll
@@ -150,16 +152,26 @@ def token_url_of(config: BackendConfig) -> str | None:
 
 def http_of(config: BackendConfig, transport: Transport) -> Http:
     """Return what makes the calls to a backend's API, and to its token service."""
-    own, token = own_tls(config), token_tls(config)
+    api = own_tls(config), proxy_of(config, config.base_url)
+    token = token_tls(config), proxy_of(config, token_url_of(config) or config.base_url)
     return Http(
         config.base_url,
         credential=credential_of(config),
         timeout=config.timeout,
         max_reply=config.max_reply,
-        wire=wire_of(transport, own),
-        token_wire=wire_of(transport, token) if token != own else None,
+        wire=wire_of(transport, *api),
+        token_wire=wire_of(transport, *token) if token != api else None,
         headers=headers_of(config),
     )
+
+
+def proxy_of(config: BackendConfig, url: str) -> Proxy | None:
+    """Return the proxy for a backend's calls to a URL, be it the API's, the token service's or the probe's."""
+    proxy = proxy_for(url, config.proxy, config.proxy_env)
+    if proxy is None:
+        return None
+    named = proxy.username or proxy.password
+    return Proxy(proxy.url, f"Basic {basic(proxy.username, proxy.password)}" if named else "")
 
 
 def own_tls(files: TlsFiles) -> Tls:
@@ -192,7 +204,7 @@ def probe_of(name: str, config: BackendConfig, transport: Transport) -> Probe | 
         return None
     scheme, _, rest = remote.url.partition("://")
     host, slash, target = rest.partition("/")
-    wire = wire_of(transport, Tls(ca_file=own_tls(config).ca_file))
+    wire = wire_of(transport, Tls(ca_file=own_tls(config).ca_file), proxy_of(config, remote.url))
     http = Http(f"{scheme}://{host}", timeout=config.timeout, max_reply=config.max_reply, wire=wire)
     return Probe(name, http, slash + target, remote.gone_when)
 

@@ -25,7 +25,7 @@ from worker.backends.auth import Credential, Token
 from worker.backends.base import Reply, Request
 from worker.backends.blanking import blanked
 from worker.backends.tls import SYSTEM, Tls, tls_context
-from worker.backends.wire import Call, Wire, in_words
+from worker.backends.wire import Call, Proxy, Wire, in_words
 from worker.backends.wire_aiohttp import AiohttpWire
 from worker.errors import CallUnanswered, InvalidCommand
 
@@ -166,29 +166,30 @@ class Http:
 
     async def _exchange(self, call: Call, deadline: float, wire: Wire | None = None) -> Reply:
         """Make a call within its deadline; raises CallUnanswered and nothing else."""
+        wire = wire or self._wire
         try:
             async with asyncio.timeout_at(deadline):
-                reply = await (wire or self._wire).exchange(call, self._max_reply, deadline)
+                reply = await wire.exchange(call, self._max_reply, deadline)
                 return replace(reply, received=self._now())
         except CallUnanswered as error:
-            raise CallUnanswered(f"{error}: {place_of(call)}") from error.__cause__
+            raise CallUnanswered(f"{error}: {place_of(call, wire.through)}") from error.__cause__
         except Exception as error:  # noqa: BLE001 - once a request is under way, none proves that it had no effect
-            raise CallUnanswered(f"{kind_of(error)}: {place_of(call)}") from speakable(error)
+            raise CallUnanswered(f"{kind_of(error)}: {place_of(call, wire.through)}") from speakable(error)
 
     def _deadline(self) -> float:
         return asyncio.get_running_loop().time() + self._timeout
 
 
-def wire_of(transport: Transport = "aiohttp", tls: Tls = SYSTEM) -> Wire:
-    """Return a wire. One with TLS files of its own is aiohttp's: the fast one trusts the system's authorities alone.
+def wire_of(transport: Transport = "aiohttp", tls: Tls = SYSTEM, proxy: Proxy | None = None) -> Wire:
+    """Return a wire. One with TLS files or a proxy is aiohttp's: the fast one trusts the system's authorities alone.
 
     Raises OSError for files that are missing or do not fit.
     """
-    if transport == "fast" and tls == SYSTEM:
+    if transport == "fast" and tls == SYSTEM and proxy is None:
         from worker.backends.wire_fast import FastWire  # noqa: PLC0415 - only there where the extra is installed
 
         return FastWire()
-    return AiohttpWire(tls_context(tls))
+    return AiohttpWire(tls_context(tls), proxy)
 
 
 def merged(*layers: Mapping[str, str]) -> dict[str, str]:
@@ -202,9 +203,10 @@ def with_headers(call: Call, headers: Mapping[str, str]) -> Call:
     return Call(call.method, call.url, {**call.headers, **headers}, call.content)
 
 
-def place_of(call: Call) -> str:
-    """Name a call by its method and host alone."""
-    return f"{call.method} at {httpx.URL(call.url).netloc.decode('ascii')}"
+def place_of(call: Call, through: str) -> str:
+    """Name a call by its method and host alone, and the proxy on its way."""
+    place = f"{call.method} at {httpx.URL(call.url).netloc.decode('ascii')}"
+    return f"{place}, through the proxy at {through}" if through else place
 
 
 def target(path: tuple[str, ...], query: Mapping[str, str]) -> str:

@@ -82,6 +82,8 @@ def test_the_defaults_are_the_contracts() -> None:
         "remote_probe": None,
         "headers": {},
         "headers_env": {},
+        "proxy": None,
+        "proxy_env": None,
     }
 
 
