@@ -140,3 +140,28 @@ async def forward_proxy(tls: ssl.SSLContext | None = None, **how: Any) -> AsyncI
         if proxy.tasks:
             await asyncio.wait(proxy.tasks)
         await server.wait_closed()
+
+
+@asynccontextmanager
+async def tls_front(tls: ssl.SSLContext, port: int) -> AsyncIterator[int]:
+    """Put TLS before a plain server on this machine; give the port."""
+    front = ForwardProxy()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        front.tasks |= {task for task in [asyncio.current_task()] if task}
+        there, back = await asyncio.open_connection("127.0.0.1", port)
+        with suppress(asyncio.CancelledError):
+            await asyncio.gather(pump(reader, back), pump(there, writer))
+        back.close()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        for task in front.tasks:
+            task.cancel()
+        if front.tasks:
+            await asyncio.wait(front.tasks)
+        await server.wait_closed()
