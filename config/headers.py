@@ -41,7 +41,7 @@ _ALWAYS_SECRET: Final = frozenset({"authorization", "x-auth-token", "cookie"})
 
 def _name(value: str, info: ValidationInfo) -> str:
     if not _TOKEN.fullmatch(value):
-        raise ValueError("is no header's name: use 1 to 128 of A-Z a-z 0-9 - _ and other marks of RFC 9110's tokens")
+        raise ValueError("is no header's name: use letters, digits and !#$%&'*+-.^_`|~, 128 at most")
     lower = value.lower()
     auth = info.data.get("auth")
     if isinstance(auth, BaseModel) and _OF_AUTH.get(getattr(auth, "type", "")) == lower:
