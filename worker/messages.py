@@ -137,6 +137,7 @@ class Event(BaseModel):
     cancellationid: str | None = None
     outcome: str | None = None
     sequence: str | None = None
+    sequencetype: str | None = None
     traceparent: str | None = None
     data: dict[str, Any]
 
