@@ -99,7 +99,7 @@ def read_backends_file(place: Path) -> str:
 
     """
     try:
-        return place.read_text(encoding="utf-8")
+        return place.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         problem = f"{place}: no such file: set CANCELLER_BACKENDS or --backends to your backends file"
     except OSError as error:

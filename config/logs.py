@@ -13,6 +13,8 @@ import msgspec
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from config.streams import json_for
+
 _HIDDEN: Final = "***"
 _SECRET_KEY: Final = re.compile(
     r"token|passw|secret|authorization|cookie|api[_-]?key|private[_-]?key|credential", re.IGNORECASE
@@ -143,11 +145,11 @@ def _last(renderer: Processor) -> list[Processor]:
 
 def _renderer(stream: TextIO, *, console: bool) -> Processor:
     if not console:
-        return _json
+        return lambda _logger, _method, event: json_for(stream, _json(event))
     return structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback)
 
 
-def _json(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
+def _json(event: EventDict) -> str:
     try:
         return _WRITER.encode(event).decode()
     except (ValueError, TypeError, OverflowError):  # half a surrogate, a key that is no text, a huge number

@@ -175,9 +175,11 @@ class Settings(BaseSettings):
         if self.redis_url is not None:
             return self
         try:
-            address = (self.data_dir / EMBEDDED_URL_FILE).read_text().strip()
+            address = (self.data_dir / EMBEDDED_URL_FILE).read_text(encoding="utf-8").strip()
         except OSError:
             return self
+        except UnicodeDecodeError:
+            address = ""
         return self.with_redis_url(address)
 
     def with_redis_url(self, url: str) -> Self:

@@ -15,6 +15,7 @@ from celery.signals import setup_logging
 
 from config import logs
 from config.settings import Settings
+from config.streams import escape_what_cannot_be_shown
 from worker.celery import app
 from worker.errors import NewerFormat, StoreUnavailable
 from worker.inbox import Refusal, read
@@ -26,6 +27,7 @@ log = structlog.get_logger(__name__)
 @setup_logging.connect
 def configure_logs(**_: Any) -> None:
     """Keep Celery from setting up logs of its own."""
+    escape_what_cannot_be_shown()
     settings = Settings.load()
     logs.configure(settings.log_format, settings.log_level)
 
