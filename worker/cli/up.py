@@ -43,7 +43,7 @@ def up(
     Exit 2 when the configuration has mistakes.
     """
     output = Output(as_json=json)
-    settings, _ = configuration(backends)
+    settings, _ = configuration(backends, embeds_redis=True)
     with stop_signals() as stopped, redis_of(settings, output) as redis:
         env = environment(settings, redis, as_json=json)
         count = workers or os.cpu_count() or 1
