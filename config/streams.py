@@ -5,7 +5,7 @@ import json
 import re
 import sys
 from io import TextIOWrapper
-from typing import Final, TextIO
+from typing import Final, Protocol
 
 _FAILING: Final = ("strict", "surrogateescape")
 """How streams by default meet a character that their encoding does not have: they raise."""
@@ -22,14 +22,21 @@ def escape_what_cannot_be_shown() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def json_for(stream: TextIO, text: str) -> str:
+class Encoded(Protocol):
+    """Something that may say in what encoding it writes."""
+
+    @property
+    def encoding(self) -> str | None:
+        """Its name; None where texts stay texts."""
+
+
+def json_for(stream: Encoded, text: str) -> str:
     """Return JSON as this stream can carry it: where it is not UTF-8, with JSON's own escapes."""
     return text if text.isascii() or _is_utf8(stream) else _NOT_ASCII.sub(_escaped, text)
 
 
-def _is_utf8(stream: TextIO) -> bool:
-    encoding: str | None = getattr(stream, "encoding", None)
-    return encoding is None or codecs.lookup(encoding).name == "utf-8"
+def _is_utf8(stream: Encoded) -> bool:
+    return stream.encoding is None or codecs.lookup(stream.encoding).name == "utf-8"
 
 
 def _escaped(found: re.Match[str]) -> str:
