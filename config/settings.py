@@ -93,6 +93,7 @@ class Settings(BaseSettings):
     backends: UserPath | None = Field(default=None, validation_alias="CANCELLER_BACKENDS")
     prefix: Word = Field(default="canceller", validation_alias="CANCELLER_PREFIX")
     queue: Word = Field(default="commands", validation_alias="CANCELLER_QUEUE")
+    remote_control: bool = Field(default=False, validation_alias="CANCELLER_REMOTE_CONTROL")
     keep_events: Retention = Field(default=7 * _DAY, validation_alias="CANCELLER_KEEP_EVENTS")
     keep_records: Retention = Field(default=7 * _DAY, validation_alias="CANCELLER_KEEP_RECORDS")
     keep_dead_letters: Retention = Field(default=30 * _DAY, validation_alias="CANCELLER_KEEP_DEAD_LETTERS")

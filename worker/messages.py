@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import unicodedata
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, TypedDict
 
 from pydantic import (
     AfterValidator,
@@ -24,6 +26,7 @@ from worker.errors import InvalidCommand
 
 SUBMIT_LIMIT = 1000
 PROBLEM_LIMIT = 1000
+RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
 LINES = dict.fromkeys(map(ord, "\n\r\t"), " ")
 
 
@@ -67,6 +70,18 @@ def _number(value: object) -> object:
     return value
 
 
+def _moment(value: object) -> object:
+    try:
+        found = value
+        if isinstance(value, str) and RFC_3339.fullmatch(value):
+            found = datetime.fromisoformat(value.upper())
+        if isinstance(found, datetime) and found.tzinfo is not None:
+            return found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise ValueError("is no RFC 3339 time with a zone, such as 2026-11-22T10:00:00Z")
+
+
 def _clean(limit: int, at_least: int = 0, check: Callable[[str], str] = _no_control) -> tuple[Any, Any]:
     return StringConstraints(min_length=at_least, max_length=limit), AfterValidator(check)
 
@@ -89,9 +104,10 @@ JobId = Annotated[
 CHILD: TypeAdapter[str] = TypeAdapter(JobId, config=ConfigDict(hide_input_in_errors=True))
 Wait = Annotated[float, BeforeValidator(_number), Field(ge=0, le=10 * 365 * 86400, allow_inf_nan=False)]
 Limit = Annotated[float, BeforeValidator(_number), Field(gt=0, allow_inf_nan=False)]
+Moment = Annotated[datetime, BeforeValidator(_moment)]
 
 
-SORTED = json.JSONEncoder(sort_keys=True)
+SORTED = json.JSONEncoder(sort_keys=True, default=str)
 
 
 class Command(BaseModel):
@@ -113,6 +129,7 @@ class Command(BaseModel):
     batch_id: Short | None = None
     labels: Annotated[dict[Name, Label], Field(max_length=16, default_factory=dict)]
     params: Annotated[dict[Name, Param], Field(max_length=32, default_factory=dict)]
+    not_before: Moment | None = None
     traceparent: Trace | None = None
     token: Token | None = Field(default=None, repr=False)
 
@@ -121,6 +138,25 @@ class Command(BaseModel):
         """Name the content: the same command id with another digest is another command."""
         content = self.model_dump(exclude={"command_id", "traceparent", "token"}, exclude_none=True)
         return hashlib.sha256(SORTED.encode(content).encode()).hexdigest()[:16]
+
+
+class CommandFields(TypedDict, total=False):
+    """The fields of a command beside its verb, backend and job id, for type checkers; None is as good as absent."""
+
+    command_id: str | None
+    reason: str | None
+    requested_by: str | None
+    force: Literal["auto", "attested", "never"] | None
+    force_after: float | None
+    give_up_after: float | None
+    remote_stopped: bool | None
+    lane: Literal["interactive", "batch"] | None
+    not_before: datetime | str | None
+    batch_id: str | None
+    labels: Mapping[str, str] | None
+    params: Mapping[str, str] | None
+    traceparent: str | None
+    token: str | None
 
 
 class Event(BaseModel):

@@ -53,6 +53,7 @@ class Guard(Struct, frozen=True):
     w: str | None = None
     k: dict[str, str] = {}
     d: str = ""
+    nb: float | None = None
     sa: int = 0
     sc: dict[str, tuple[str, int]] = {}
 
@@ -137,7 +138,8 @@ def _orders(guard: Guard) -> Orders:
     give_up_at = moment(guard.g)
     words = {WHOLE: Word(guard.s, moment(guard.sa or guard.a))} if guard.s else {}
     words |= {child: Word(by, moment(at)) for child, (by, at) in guard.sc.items()}
-    return Orders(guard.v, guard.p, guard.fa, give_up_at, LANE_OF[guard.l], words, guard.x, guard.r)
+    not_before = None if guard.nb is None else moment(guard.nb)
+    return Orders(guard.v, guard.p, guard.fa, give_up_at, LANE_OF[guard.l], words, guard.x, guard.r, not_before)
 
 
 def pack_progress(progress: Progress) -> bytes:

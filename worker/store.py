@@ -89,6 +89,13 @@ class Store:
         )
         return bool(await self._run("reject", *args))
 
+    async def count_commands(self, counts: Mapping[str, int]) -> None:
+        """Note how many commands messages have, by the messages' ids: whoever waits for all of them asks."""
+        pipe = self._redis.pipeline(transaction=False)
+        for message_id, count in counts.items():
+            pipe.set(f"{self._base}:submit:{message_id}", count, ex=int(self._retention.records))
+        await self._call(pipe.execute())
+
     async def claim(self, one: ToClaim) -> Claims:
         """Claim what is due on one backend. A record of a newer format is left to newer workers."""
         return read_claims(await self._run("claim", *claim_arguments(one)))
@@ -175,7 +182,8 @@ class Store:
 
         Raises CommandConflict where the id is that of a command with another `digest`, if one is given.
         """
-        remembered, found = [part.decode() for part in await self._run("recall", self._days, command_id)] or ("", "")
+        told = await self._run("recall", self._days, command_id)
+        remembered, found = [part.decode() for part in told[:2]] or ("", "")
         if found and digest not in {"", remembered}:
             raise CommandConflict(CONFLICT)
         return found

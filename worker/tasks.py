@@ -1,64 +1,75 @@
 """The tasks that producers and operators send; what each asks for is read in `inbox.py`.
 
 With a Redis broker the command queue is emptied by `taker.py` instead, and only bells come through here; with
-RabbitMQ nothing does: what it delivers goes to `receiver.py`.
+RabbitMQ nothing does: what it delivers goes to `receiver.py`. With any other broker all messages do.
 """
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Callable
 from typing import Any
 
-import click
 import structlog
 from celery import Task
 from celery.exceptions import Reject
 from celery.signals import setup_logging
-from click.core import ParameterSource
+from celery.worker.strategy import default
 
-from config import logs
-from config.log_files import LogFile
-from config.settings import Settings
-from config.streams import escape_what_cannot_be_shown
 from worker.celery import app
+from worker.envelope import CANVAS, plain
 from worker.errors import NewerFormat, StoreUnavailable
-from worker.inbox import Refusal, read
+from worker.inbox import Item, Refusal, read
+from worker.log_options import configure_logs
 from worker.runtime import runtime
 
 log = structlog.get_logger(__name__)
 
-DEFAULTS = (None, ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP)
-USAGE = 2
-"""The exit code of mistakes in options and settings."""
+
+setup_logging.connect(configure_logs)
 
 
-@setup_logging.connect
-def configure_logs(loglevel: int | None = None, logfile: str | None = None, **_: Any) -> None:
-    """Set up the logs in Celery's place: as `-f` and `-l` say where they are given, else as our own settings do."""
-    escape_what_cannot_be_shown()
-    settings = Settings.load()
-    level = loglevel if loglevel and _given("loglevel") else settings.log_level
-    try:
-        logs.configure(settings.log_format, level, LogFile(logfile) if logfile else None)
-    except OSError as error:
-        sys.stderr.write(f"--logfile: {logfile} can't be written ({error.strerror})\n")
-        raise SystemExit(USAGE) from None
+CELERYS, OURS = "celery.worker.strategy:default", "worker.tasks:strategy"
+"""Who hands a message to its task; Celery's drops a bell that has expired."""
+TIMES = ("eta", "expires")
+ASKED = "canceller_asked"
+"""The header under which a message's times reach our tasks."""
 
 
-def _given(option: str) -> bool:
-    """Whether Celery's command line has an option: its default must not outdo our settings."""
-    context = click.get_current_context(silent=True)
-    return context is not None and context.get_parameter_source(option) not in DEFAULTS
+def strategy(task: Any, app: Any, consumer: Any) -> Callable[..., None]:
+    """Hand over at once what Celery would hold until its `eta`, or drop without a word past its `expires`.
+
+    Both are heeded when the command is taken in, by Redis's time.
+    """
+    handle = default(task, app, consumer)
+
+    def received(message: Any, *rest: Any) -> None:
+        set_aside(message)
+        handle(message, *rest)
+
+    return received
+
+
+def set_aside(message: Any) -> None:
+    """Put a message's times where Celery does not look; in one that comes again they may be there already."""
+    content = message.payload
+    holder = content if isinstance(content, dict) and "args" in content else message.headers
+    times = {name: holder.pop(name, None) for name in TIMES}
+    message.headers.setdefault(ASKED, times)
+
+
+def asked(name: str, request: Any, args: Any, kwargs: Any) -> Item:
+    """Read what a message asks for that Celery has decoded."""
+    options = {option: request.get(option) for option in (*CANVAS, "traceparent")} | (request.get(ASKED) or {})
+    return read(name, str(request.id), plain(args), plain(kwargs), options)
 
 
 def task(name: str) -> Any:
     """Register a task that does what its message asks for."""
 
-    @app.task(name=name, bind=True)
+    @app.task(name=name, bind=True, Strategy=CELERYS if name == "worker.reconcile" else OURS)
     def run(self: Task[..., None], *args: Any, **kwargs: Any) -> None:
-        item = read(name, str(self.request.id), args, kwargs)
         try:
-            runtime().do([item])
+            runtime().do([asked(name, self.request, args, kwargs)])
         except (StoreUnavailable, NewerFormat) as error:
             # Nothing that was sent is lost while Redis is away: the message goes back to the broker.
             raise Reject(str(error), requeue=True) from error

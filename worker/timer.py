@@ -14,6 +14,7 @@ from config.errors import ConfigurationError
 from config.settings import Settings
 from worker.celery import app
 from worker.consumer import CommandConsumer
+from worker.patches import apply
 from worker.runtime import runtime
 from worker.wiring import backends_of
 
@@ -21,11 +22,11 @@ from worker.wiring import backends_of
 @celeryd_init.connect
 def prepare(conf: Any, **_: Any) -> None:
     """Read the backends before anything starts: a worker without them says so and exits 2."""
+    apply()
     try:
         settings = Settings.load().discovered()
         conf.update(celery_settings(settings, list(backends_of(settings))))
-        if settings.amqp_broker:
-            conf.worker_consumer = "worker.consumer:CommandConsumer"
+        conf.worker_consumer = f"worker.consumer:{'CommandConsumer' if settings.amqp_broker else 'LoneConsumer'}"
     except ConfigurationError as error:
         sys.stderr.write(f"canceller: the configuration has mistakes:\n{error}\n")
         raise SystemExit(2) from None

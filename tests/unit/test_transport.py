@@ -57,7 +57,7 @@ def test_without_the_packages_the_default_works(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(sys.modules, "uvloop", None)
 
     assert backends_of(settings("aiohttp"))
-    LoopThread("test").close()
+    assert not isinstance(loop_of(LoopThread("test")), uvloop.Loop)
 
 
 def test_a_ca_file_that_is_missing_is_told_at_once_with_either() -> None:
@@ -67,11 +67,16 @@ def test_a_ca_file_that_is_missing_is_told_at_once_with_either() -> None:
 
 @pytest.mark.parametrize("fast", [False, True])
 def test_a_fast_worker_runs_on_uvloop(fast: bool) -> None:  # noqa: FBT001
+    assert isinstance(loop_of(LoopThread("test", fast=fast)), uvloop.Loop) == fast
+
+
+def loop_of(thread: LoopThread) -> asyncio.AbstractEventLoop:
+    """Return the loop that a thread runs."""
+
     async def running() -> asyncio.AbstractEventLoop:
         return asyncio.get_running_loop()
 
-    thread = LoopThread("test", fast=fast)
-    loop = thread.call(running(), timeout=5)
-    thread.close()
-
-    assert isinstance(loop, uvloop.Loop) == fast
+    try:
+        return thread.call(running(), timeout=5)
+    finally:
+        thread.close()

@@ -153,6 +153,10 @@ class Wishes:
             metavar="KEY=VALUE", help="What the backend needs beside the id, e.g. cluster_id; may be repeated."
         ),
     ] = None
+    not_before: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="No call is made before it; RFC 3339, e.g. 2026-11-22T10:00:00Z."),
+    ] = None
     traceparent: Annotated[str | None, typer.Option(metavar="TEXT", help="W3C trace context.")] = None
 
     def command(self) -> dict[str, Any]:
@@ -169,6 +173,7 @@ class Wishes:
             "batch_id": self.batch_id,
             "labels": pairs(self.label or (), "--label") or None,
             "params": pairs(self.param or (), "--param") or None,
+            "not_before": self.not_before,
             "traceparent": self.traceparent,
         }
         return {name: value for name, value in values.items() if value is not None}

@@ -11,7 +11,7 @@ import typer
 
 from worker.async_client import Result
 from worker.cli.exits import Exit
-from worker.cli.naming import SEARCHED_EVENTS, cancellation_named, job_named, rejection
+from worker.cli.naming import cancellation_named, job_named
 from worker.cli.options import JOB_WORDS, Json, One, OnlyBackend, Timeout, duration, one_named
 from worker.cli.output import Output, jsonable
 from worker.cli.sending import wait_and_tell
@@ -41,6 +41,8 @@ Patience = Annotated[
 UNKNOWN = "no cancellation or command has this id, or no worker has taken the command in yet (does one run?)"
 
 
+SEARCHED_EVENTS = 5000
+"""How many events are looked through for why a backend is not called."""
 SHARED = ("cancellation", "backend", "job", "verb")
 """The columns that both lists begin with."""
 
@@ -156,9 +158,9 @@ async def _wait(named: Sequence[str], seconds: float | None, patience: float, ou
     loop = asyncio.get_running_loop()
     async with connected() as session:
 
-        async def doubt(reference: str) -> End:
+        async def doubt(_reference: str) -> End:
             job = f"; no cancellation of {' '.join(named)} is known" if len(named) == JOB_WORDS else ""
-            return await rejection(session, reference) or UnknownCancellation(UNKNOWN + job)
+            return UnknownCancellation(UNKNOWN + job)
 
         after, started = await session.position(), loop.time()
         job = await job_named(session, named, patience if seconds is None else min(seconds, patience))

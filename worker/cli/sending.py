@@ -15,7 +15,7 @@ from worker.cli.options import Json, Timeout, Wishes, job_ids, with_wishes
 from worker.cli.output import Meter, Output, coloured
 from worker.cli.session import Session, connected
 from worker.cli.telling import end_line
-from worker.cli.waiting import PATIENCE, Doubt, End, wait_all
+from worker.cli.waiting import PATIENCE, Doubt, End, Wait, wait_all
 from worker.errors import InvalidCommand, UnknownCancellation
 from worker.messages import parse_command
 
@@ -158,7 +158,7 @@ async def wait_and_tell(
     """Wait for cancellations, tell each end as it comes and what is still open; return the gravest code.
 
     `commands` names what is known of each reference: its verb, backend and job id, or nothing; `digests` are those of
-    `AsyncCancellation`. What is not known
+    `AsyncCancellation` where the commands were just sent: a refusal from before is of an earlier try. What is not known
     after `patience` seconds goes to `doubt`; without it, it is told and waited for on.
     """
     codes: dict[str, Exit] = {}
@@ -173,14 +173,15 @@ async def wait_and_tell(
 
         references = {reference: digests.get(reference, "") for reference in commands}
         try:
-            waited = await wait_all(session, references, after, seconds, tell, doubt or not_taken, patience)
+            wait = Wait(session.client, references, tell, doubt or not_taken, patience, after if digests else "")
+            await wait_all(wait, after, seconds)
         except asyncio.CancelledError:
             for reference in [one for one in commands if one not in codes][:SHOWN_MISTAKES]:
                 output.note(f"{_name(reference, commands[reference])}  goes on: canceller wait {reference}")
             raise
     for reference in [one for one in commands if one not in codes]:
         codes[reference] = Exit.STILL_OPEN
-        _tell_open(reference, commands[reference], output, known=reference in waited.known)
+        _tell_open(reference, commands[reference], output, known=reference in wait.known)
     return gravest(codes.values())
 
 

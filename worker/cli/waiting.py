@@ -10,7 +10,6 @@ from math import inf
 
 from worker.async_client import AsyncClient, Rejected, Result
 from worker.cli.options import Seconds
-from worker.cli.session import Session
 from worker.connection import ended
 from worker.errors import UnknownCancellation
 from worker.messages import Event
@@ -26,26 +25,11 @@ Doubt = Callable[[str], Awaitable[End | None]]
 """Is told an id that is not known after a while, and may return what is to be taken for its end."""
 
 
-async def wait_all(
-    session: Session,
-    references: Mapping[str, str],
-    after: str,
-    seconds: float | None,
-    tell: Tell,
-    doubt: Doubt,
-    patience: float = PATIENCE,
-) -> Wait:
-    """Wait for the ends of cancellations, each named by its id or a command's; tell each as it comes.
-
-    `references` has with each the digest of its command's content, or nothing, as `AsyncCancellation` has it.
-    `after` is a position in the events from before they were asked for; `doubt` is called once for each id that
-    is still not known after `patience` seconds. The returned knows what is still open.
-    """
-    wait = Wait(session.client, references, tell, doubt, patience)
+async def wait_all(wait: Wait, after: str, seconds: float | None) -> None:
+    """Wait `seconds` at most; `after` is a position in the events from before the ends were asked for."""
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await _both(wait, after)
-    return wait
 
 
 async def _both(wait: Wait, after: str) -> None:
@@ -60,10 +44,21 @@ async def _both(wait: Wait, after: str) -> None:
 
 
 class Wait:
-    """What is still waited for."""
+    """The ends of cancellations that are waited for, each named by its id or a command's.
+
+    `references` has with each the digest of its command's content, or nothing, as `AsyncCancellation` has it; `tell` is
+    called with each end as it comes, `doubt` once for each id that is still not known after `patience` seconds.
+    Refusals up to the position `refused_after` do not count. `known` are those that are known.
+    """
 
     def __init__(
-        self, client: AsyncClient, references: Mapping[str, str], tell: Tell, doubt: Doubt, patience: float
+        self,
+        client: AsyncClient,
+        references: Mapping[str, str],
+        tell: Tell,
+        doubt: Doubt,
+        patience: float,
+        refused_after: str = "",
     ) -> None:
         self.known: set[str] = set()
         self.done = asyncio.Event()
@@ -73,6 +68,7 @@ class Wait:
         self._tell = tell
         self._doubt = doubt
         self._patience = patience
+        self._refused_after = refused_after
 
     async def look(self) -> None:
         """Look at every record that is waited for, again and again."""
@@ -106,7 +102,7 @@ class Wait:
 
     async def _known(self, reference: str) -> bool:
         try:
-            seen = await self._client.get(reference, self._pending.get(reference, ""))
+            seen = await self._client.get(reference, self._pending.get(reference, ""), self._refused_after)
         except UnknownCancellation:
             return False
         except Rejected as rejected:

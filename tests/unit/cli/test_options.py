@@ -110,6 +110,7 @@ def test_every_option_finds_its_field() -> None:
         batch_id="n",
         label=["k=v"],
         param=["cluster_id=x"],
+        not_before="2026-11-22T10:00:00Z",
         traceparent="t",
     )
 
@@ -130,6 +131,7 @@ def test_every_option_finds_its_field() -> None:
         "batch_id": "n",
         "labels": {"k": "v"},
         "params": {"cluster_id": "x"},
+        "not_before": "2026-11-22T10:00:00Z",
         "traceparent": "t",
     }
 

@@ -2,14 +2,19 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any
+import uuid
+from collections import OrderedDict
+from collections.abc import Mapping
+from types import MappingProxyType, NoneType, UnionType
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from worker.envelope import plain
 from worker.errors import InvalidCommand
-from worker.messages import Command, Event, parse_command
+from worker.messages import Command, CommandFields, Event, parse_command
 
 BARE = {"verb": "cancel", "backend": "ess", "job_id": "1"}
 DEEP: list[Any] = []
@@ -197,6 +202,46 @@ def test_another_content_has_another_digest(fields: dict[str, Any]) -> None:
 
 def test_a_digest_fits_its_column() -> None:
     assert len(command(reason="ü" * 1000).digest) == 16
+
+
+# What a producer's type checker knows
+
+
+def told(type_: Any) -> Any:
+    """Return a type without None and without what only pydantic reads."""
+    origin, arguments = get_origin(type_), get_args(type_)
+    if origin is Annotated:
+        return told(arguments[0])
+    if origin in {Union, UnionType}:
+        left = {told(one) for one in arguments if one is not NoneType}
+        return left.pop() if len(left) == 1 else frozenset(left)
+    if origin in {dict, Mapping}:
+        return ("mapping", *(told(one) for one in arguments))
+    return type_
+
+
+def test_the_typed_fields_are_those_of_a_command() -> None:
+    fields = get_type_hints(Command, include_extras=True)
+    own = {name: told(fields[name]) for name in Command.model_fields.keys() - BARE.keys()}
+    own["not_before"] = frozenset({own["not_before"], str})  # which reads the text of a time
+
+    assert {name: told(type_) for name, type_ in get_type_hints(CommandFields).items()} == own
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        pytest.param(uuid.UUID(int=1), "00000000-0000-0000-0000-000000000001", id="uuid"),
+        pytest.param(MappingProxyType({"team": "a"}), {"team": "a"}, id="read-only mapping"),
+        pytest.param(OrderedDict(team="a"), {"team": "a"}, id="ordered mapping"),
+        pytest.param(1, 1, id="number"),
+        pytest.param(None, None, id="none"),
+        pytest.param([1], [1], id="what a command can't be"),
+    ],
+)
+def test_what_json_has_no_word_for_is_sent_as_what_it_has(given: object, sent: object) -> None:
+    assert plain({"field": given}) == {"field": sent}
+    assert json.dumps(plain({"field": given})["field"]) == json.dumps(sent)
 
 
 # Events
