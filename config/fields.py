@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationInfo
 
+from config.paths import expanded
 from config.redis_target import port_of, split_url
 
 _SEGMENT: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}")
@@ -142,8 +143,8 @@ def _segment(value: str) -> str:
 def located(path: Path, info: ValidationInfo) -> Path:
     """Make a path of the file absolute or relative to this process, whichever it is used from."""
     around = Surroundings.of(info)
-    expanded = path.expanduser()
-    return around.directory / expanded if around else expanded
+    place = expanded(path)
+    return around.directory / place if around else place
 
 
 def _statuses(value: object) -> tuple[int, ...]:

@@ -165,7 +165,7 @@ class CommandConsumer(LoneConsumer):
             say()
         except (AMQPError, OSError, AttributeError) as error:
             # The connection is gone: Celery notices by itself, and what was in hand comes again.
-            log.info("receiver.connection_lost", error=repr(error))
+            log.info("receiver.connection_lost", error=error)
             return False
         return True
 

@@ -151,7 +151,7 @@ class Embedded:
     def _last_words(self) -> str:
         log = self.data_dir / "redis.log"
         try:
-            lines = log.read_text(errors="replace").splitlines()
+            lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
         except OSError:
             lines = []
         return f"{lines[-1].strip() if lines else 'it said nothing'} ({log})"
@@ -170,7 +170,7 @@ def _private(directory: Path) -> None:
 @contextmanager
 def _locked(directory: Path) -> Iterator[IO[str]]:
     """Hold the directory; the server inherits the lock, so it is free only when both are gone."""
-    with (directory / "lock").open("a+") as lock:
+    with (directory / "lock").open("a+", encoding="utf-8") as lock:
         deadline = time.monotonic() + TAKEOVER_SECONDS
         while not _try_lock(lock):
             lock.seek(0)
@@ -250,7 +250,7 @@ def stop(process: subprocess.Popen[bytes], seconds: float) -> None:
 def _published(file: Path, url: str) -> Iterator[None]:
     """Leave the address for other processes, whole or not at all."""
     draft = file.with_suffix(".tmp")
-    draft.write_text(f"{url}\n")
+    draft.write_text(f"{url}\n", encoding="utf-8")
     draft.replace(file)
     try:
         yield

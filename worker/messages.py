@@ -6,8 +6,9 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from math import isfinite
 from typing import Annotated, Any, Literal, TypedDict
 
 from pydantic import (
@@ -27,7 +28,9 @@ from worker.errors import InvalidCommand
 SUBMIT_LIMIT = 1000
 PROBLEM_LIMIT = 1000
 RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
-LINES = dict.fromkeys(map(ord, "\n\r\t"), " ")
+LINES = frozenset("\n\r\t")
+ESCAPES = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[ -/]*[0-~]")
+"""What terminals act on in place of showing it: colours, titles, links."""
 
 
 def _job_id(value: object) -> object:
@@ -52,10 +55,29 @@ def _no_control(value: str) -> str:
     return value
 
 
-def _no_odd_control(value: str) -> str:
-    """Take texts of several lines: people write reasons so."""
-    _no_control(value.translate(LINES))
-    return value
+def tidied(value: str) -> str:
+    """Leave out of a comment what can't be shown, such as a terminal's colours: no job runs on for its sake."""
+    if value.isprintable():
+        return value
+    return "".join(map(_shown, ESCAPES.sub("", value)))
+
+
+def _shown(char: str) -> str:
+    category = unicodedata.category(char)
+    if category == "Cs":
+        return "\ufffd"
+    return "" if category == "Cc" and char not in LINES else char
+
+
+def _comment(value: object) -> object:
+    return tidied(value) if isinstance(value, str) else value
+
+
+def _label(value: object) -> object:
+    """Take a number or a boolean for its text, as JSON writes it."""
+    if isinstance(value, bool | int) or (isinstance(value, float) and isfinite(value)):
+        return json.dumps(value)
+    return _comment(value)
 
 
 def _header(value: str) -> str:
@@ -82,16 +104,16 @@ def _moment(value: object) -> object:
     raise ValueError("is no RFC 3339 time with a zone, such as 2026-11-22T10:00:00Z")
 
 
-def _clean(limit: int, at_least: int = 0, check: Callable[[str], str] = _no_control) -> tuple[Any, Any]:
-    return StringConstraints(min_length=at_least, max_length=limit), AfterValidator(check)
+def _clean(limit: int, at_least: int = 0) -> tuple[Any, Any]:
+    return StringConstraints(min_length=at_least, max_length=limit), AfterValidator(_no_control)
 
 
 Name = Annotated[str, *_clean(64, 1)]
 Id = Annotated[str, *_clean(128, 1)]
 Short = Annotated[str, *_clean(128)]
-Label = Annotated[str, *_clean(256, check=_no_odd_control)]
+Label = Annotated[str, BeforeValidator(_label), StringConstraints(max_length=256)]
 Param = Annotated[str, *_clean(512)]
-Reason = Annotated[str, *_clean(1000, check=_no_odd_control)]
+Reason = Annotated[str, BeforeValidator(_comment), StringConstraints(max_length=1000)]
 Token = Annotated[str, *_clean(8192)]
 Trace = Annotated[str, *_clean(128), AfterValidator(_header)]
 JobId = Annotated[
@@ -173,6 +195,7 @@ class Event(BaseModel):
     cancellationid: str | None = None
     outcome: str | None = None
     sequence: str | None = None
+    sequencetype: str | None = None
     traceparent: str | None = None
     data: dict[str, Any]
 

@@ -15,22 +15,17 @@ from celery.exceptions import Reject
 from celery.signals import setup_logging
 from celery.worker.strategy import default
 
-from config import logs
-from config.settings import Settings
 from worker.celery import app
 from worker.envelope import CANVAS, plain
 from worker.errors import NewerFormat, StoreUnavailable
 from worker.inbox import Item, Refusal, read
+from worker.log_options import configure_logs
 from worker.runtime import runtime
 
 log = structlog.get_logger(__name__)
 
 
-@setup_logging.connect
-def configure_logs(**_: Any) -> None:
-    """Keep Celery from setting up logs of its own."""
-    settings = Settings.load()
-    logs.configure(settings.log_format, settings.log_level)
+setup_logging.connect(configure_logs)
 
 
 CELERYS, OURS = "celery.worker.strategy:default", "worker.tasks:strategy"

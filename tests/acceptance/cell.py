@@ -156,7 +156,7 @@ class Cell:
             if "cancellationid" in event:
                 by_id[event["cancellationid"]].append(event)
         for events in by_id.values():
-            assert [event["sequence"] for event in events] == [str(index + 1) for index in range(len(events))]
+            assert [event["sequence"] for event in events] == [f"{index + 1:010}" for index in range(len(events))]
             finished = [event for event in events if ".finished." in event["type"]]
             assert finished == events[-1:], events
         ids = [event["id"] for event in self.events]

@@ -107,6 +107,13 @@ def test_an_order_that_is_wrong_is_refused_with_what_and_why(task: str, more: di
     assert problem in item.reason
 
 
+def test_an_orders_reason_is_kept_without_what_can_not_be_shown() -> None:
+    item = read("worker.abort", "m-1", [], {**ORDER, "reason": "\x1b[31mover\x1b[0m \x00budget"}, {})
+
+    assert isinstance(item, Order)
+    assert "over budget" == item.reason
+
+
 def test_half_a_surrogate_pair_in_an_order_can_be_stored() -> None:
     item = read("worker.attest", "m-1", [], {**ORDER, "by": "\ud800", "id": "\udfff"}, {})
 

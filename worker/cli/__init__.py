@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 from config import logs
 from config.errors import ConfigurationError
 from config.settings import Settings
+from config.streams import escape_what_cannot_be_shown
 from worker.cli import check, demo, events, letters, orders, reading, sending, simulator, up
 from worker.cli.exits import Exit
 from worker.errors import CancellerError, InvalidCommand, StoreUnavailable
@@ -70,6 +71,7 @@ app.add_typer(
 
 def main() -> None:
     """Run one command; an expected error is a line on standard error, never a traceback."""
+    escape_what_cannot_be_shown()
     logs.configure("auto", "warning")
     try:
         app(prog_name="canceller")

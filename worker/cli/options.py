@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import functools
 import inspect
+import io
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -16,6 +18,7 @@ import typer
 from config.durations import seconds
 from worker.model import Force, Lane
 
+MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 POSITION = re.compile(r"\d{1,20}(-\d{1,20})?")
 
 
@@ -58,10 +61,24 @@ def job_ids(arguments: Sequence[str]) -> list[str]:
     """Return the job ids of a command line; `-` stands for those on standard input, one on each line."""
     found: list[str] = []
     for argument in arguments:
-        found += [line.strip() for line in sys.stdin if line.strip()] if argument == "-" else [argument]
+        found += _lines(standard_input()) if argument == "-" else [argument]
     if not found:
         raise typer.BadParameter("standard input holds no job id", param_hint="JOB_ID...")
     return found
+
+
+def standard_input() -> str:
+    """Read all of standard input; a byte order mark, which some editors and shells write first, names its encoding."""
+    data = sys.stdin.buffer.read() if sys.stdin else b""
+    encoding = next((name for mark, name in MARKS.items() if data.startswith(mark)), sys.stdin and sys.stdin.encoding)
+    try:
+        return data.decode(encoding or "utf-8")
+    except UnicodeDecodeError:
+        raise typer.BadParameter(f"standard input is no {encoding} text", param_hint="JOB_ID...") from None
+
+
+def _lines(text: str) -> list[str]:
+    return [line.strip() for line in io.StringIO(text, newline=None) if line.strip()]
 
 
 JOB_WORDS = 2

@@ -8,7 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -39,11 +39,12 @@ def up(
 ) -> None:
     """Run workers in the foreground, and an embedded Redis where REDIS_URL is not set.
 
-    A worker that dies is started again. SIGTERM and Ctrl-C end the workers, then Redis. With --json all logs are JSON.
+    A worker that dies is started again. SIGTERM, Ctrl-C and a closed terminal end the workers, then Redis. With --json
+    all logs are JSON.
     Exit 2 when the configuration has mistakes.
     """
     output = Output(as_json=json)
-    settings, _ = configuration(backends)
+    settings, _ = configuration(backends, embeds_redis=True)
     with stop_signals() as stopped, redis_of(settings, output) as redis:
         env = environment(settings, redis, as_json=json)
         count = workers or os.cpu_count() or 1
@@ -52,18 +53,22 @@ def up(
 
 
 def tell(output: Output, text: str) -> None:
-    """Say what happens, beside the workers' logs."""
-    if output.json:
-        output.object({"event": "up", "text": text})
-    else:
-        output.note(f"canceller: {text}")
+    """Say what happens, beside the workers' logs; a terminal that is gone keeps nothing from being ended in order."""
+    with suppress(OSError):
+        if output.json:
+            output.object({"event": "up", "text": text})
+        else:
+            output.note(f"canceller: {text}")
 
 
 @contextmanager
 def stop_signals() -> Iterator[threading.Event]:
-    """Turn SIGTERM and SIGINT into an event."""
+    """Turn SIGTERM, SIGINT and SIGHUP into an event; who is started by `nohup` goes on when the terminal closes."""
     stopped = threading.Event()
-    before = {number: signal.signal(number, lambda *_: stopped.set()) for number in (signal.SIGTERM, signal.SIGINT)}
+    numbers = [signal.SIGTERM, signal.SIGINT]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.signal(number, lambda *_: stopped.set()) for number in numbers}
     try:
         yield stopped
     finally:

@@ -214,7 +214,7 @@ local function emit(id, guard, name, extra, outcome, now, cold)
     .. ',"type":"canceller.cancellation.' .. name .. '.v1","subject":' .. quote(guard.j)
     .. ',"time":"' .. time_of(now) .. '","datacontenttype":"application/json","backend":"' .. guard.b
     .. '","cancellationid":"' .. id .. '"' .. (outcome ~= '' and ',"outcome":"' .. outcome .. '"' or '')
-    .. ',"sequence":"' .. guard.q .. '"' .. (guard.w and ',"traceparent":' .. quote(guard.w) or '')
+    .. ',"sequence":"' .. string.format('%010d', guard.q) .. '","sequencetype":"Integer"' .. (guard.w and ',"traceparent":' .. quote(guard.w) or '')
     .. ',"data":{"cancellation_id":"' .. id .. '","command_ids":[' .. ids
     .. (tonumber(count) > 100 and '],"command_ids_total":' .. count .. ',' or '],')
     .. told .. ',"verb":"' .. guard.v .. (extra ~= '' and '",' or '"') .. extra .. '}}')

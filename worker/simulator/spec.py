@@ -75,7 +75,7 @@ def load(world: World, path: Path, now: float) -> None:
         ValueError: Something in it cannot be read.
 
     """
-    text = path.read_text(encoding="utf-8")
+    text = path.read_text(encoding="utf-8-sig")
     content = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
     strange = sorted(set(content) - {"knobs", "jobs", "faults"})
     if strange:

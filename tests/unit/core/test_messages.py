@@ -58,7 +58,7 @@ BAD: dict[str, tuple[Any, ...]] = {
     "backend": ("", "\x00", "e\ns", "\udfff", "x" * 65, 1, True, None, ["ess"]),
     "verb": ("", "CANCEL", "stop", 1, None, ["cancel"]),
     "command_id": ("", "x" * 129, "\x1b", 1, {}),
-    "reason": ("x" * 1001, "\x07", "\ud83d", 1, []),
+    "reason": ("x" * 1001, "x" * 1001 + "\x1b[0m", 1, []),
     "requested_by": ("x" * 129, "\x00", 1),
     "force": ("always", "", "AUTO", True, 1),
     "force_after": (*NO_SECONDS, 1e308),
@@ -67,7 +67,8 @@ BAD: dict[str, tuple[Any, ...]] = {
     "lane": ("fast", "", 1),
     "batch_id": ("x" * 129, "\x00", 7),
     "labels": (
-        *({"x" * 65: ""}, {"a": "x" * 257}, {"": "a"}, {"a\x00": "b"}, {"a": "\x00"}, {"a": 1}, {"a": None}, {"a": {}}),
+        *({"x" * 65: ""}, {"a": "x" * 257}, {"": "a"}, {"a\x00": "b"}, {"a": 10**300}, {"a": None}, {"a": {}}),
+        *({"a": math.nan}, {"a": math.inf}, {"a": [1]}, {1: "a"}),
         *({"\ud800": "a"}, {str(n): "" for n in range(17)}, [], "a=b", DEEP),
     ),
     "params": ({"a": "x" * 513}, {"a": 1}, {str(n): "" for n in range(33)}, {"a": "\x00"}, "a"),
@@ -90,6 +91,42 @@ def test_a_bad_value_is_refused_and_its_field_named(name: str, value: object) ->
         command(**{name: value})
     assert name[:900] in str(refused.value)
     assert len(str(refused.value)) <= 1000
+
+
+COMMENTS = {
+    "a colour": ("\x1b[1;31mover budget\x1b[0m", "over budget"),
+    "a colour by one byte": ("\x9b31mover budget\x9bm", "over budget"),
+    "a title": ("\x1b]0;gotcha\x07over budget", "over budget"),
+    "a link": ("\x1b]8;;http://x\x1b\\over budget\x1b]8;;\x1b\\", "over budget"),
+    "a character set": ("\x1b(Bover budget\x1b=", "over budget"),
+    "an escape that ends nowhere": ("over budget\x1b]0;", "over budget"),
+    "a bell, a null, a backspace": ("over\x07 \x00bud\bget\x7f", "over budget"),
+    "half a surrogate pair": ("over \ud83d budget", "over \ufffd budget"),
+    "lines": ("over\r\n\tbudget", "over\r\n\tbudget"),
+    "nothing but a colour": ("\x1b[31m", ""),
+}
+
+
+@pytest.mark.parametrize(("sent", "kept"), COMMENTS.values(), ids=COMMENTS)
+def test_what_can_not_be_shown_is_left_out_of_a_comment(sent: str, kept: str) -> None:
+    taken = command(reason=sent, labels={"why": sent})
+
+    assert (kept, {"why": kept}) == (taken.reason, taken.labels)
+
+
+def test_what_is_left_out_of_a_comment_does_not_count_for_its_length() -> None:
+    assert "ü" * 1000 == command(reason=f"\x1b[31m{'ü' * 1000}\x1b[0m").reason
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"), [(4711, "4711"), (-1, "-1"), (0, "0"), (True, "true"), (False, "false"), (0.5, "0.5")]
+)
+def test_a_label_that_is_a_number_or_a_boolean_is_its_text(sent: object, kept: str) -> None:
+    assert {"order": kept} == command(labels={"order": sent}).labels
+
+
+def test_a_number_and_its_text_are_the_same_label() -> None:
+    assert command(labels={"order": 4711}).digest == command(labels={"order": "4711"}).digest
 
 
 GOOD: dict[str, tuple[Any, ...]] = {
@@ -129,7 +166,9 @@ def test_null_is_the_same_as_nothing(name: str) -> None:
     assert command(**{name: None}).digest == command().digest
 
 
-@pytest.mark.parametrize("value", ["s3cr3t-value\x00", {"s3cr3t-value": 1}, ["s3cr3t-value"]], ids=repr)
+@pytest.mark.parametrize(
+    "value", ["s3cr3t-value\x00" * 1000, {"s3cr3t-value": 1}, ["s3cr3t-value"]], ids=["a text", "a mapping", "a list"]
+)
 @pytest.mark.parametrize("name", ["token", "reason", "backend", "traceparent"])
 def test_a_refusal_never_repeats_a_value(name: str, value: object) -> None:
     with pytest.raises(InvalidCommand) as refused:

@@ -1,0 +1,43 @@
+"""Standard streams that take any text, whatever a terminal's encoding can show."""
+
+import codecs
+import json
+import re
+import sys
+from io import TextIOWrapper
+from typing import Final, Protocol
+
+_FAILING: Final = ("strict", "surrogateescape")
+"""How streams by default meet a character that their encoding does not have: they raise."""
+_NOT_ASCII: Final = re.compile(r"[^\x00-\x7f]+")
+
+
+def escape_what_cannot_be_shown() -> None:
+    """Let standard output and standard error write a character that they can't encode as a backslash and its number.
+
+    Another way of not failing, chosen by PYTHONIOENCODING, stays.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper) and stream.errors in _FAILING:
+            stream.reconfigure(errors="backslashreplace")
+
+
+class Encoded(Protocol):
+    """Something that may say in what encoding it writes."""
+
+    @property
+    def encoding(self) -> str | None:
+        """Its name; None where texts stay texts."""
+
+
+def json_for(stream: Encoded, text: str) -> str:
+    """Return JSON as this stream can carry it: where it is not UTF-8, with JSON's own escapes."""
+    return text if text.isascii() or _is_utf8(stream) else _NOT_ASCII.sub(_escaped, text)
+
+
+def _is_utf8(stream: Encoded) -> bool:
+    return stream.encoding is None or codecs.lookup(stream.encoding).name == "utf-8"
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return json.dumps(found[0])[1:-1]
