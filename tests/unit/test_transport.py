@@ -38,6 +38,12 @@ def test_fast_is_one_setting() -> None:
     assert isinstance(http_of(config(), settings("fast").transport)._wire, FastWire)
 
 
+def test_a_backend_with_a_proxy_gets_aiohttp_with_either() -> None:
+    behind = config().model_copy(update={"proxy": "http://proxy:3128"})
+
+    assert isinstance(http_of(behind, settings("fast").transport)._wire, AiohttpWire)
+
+
 def test_another_transport_is_a_mistake_that_names_the_right_ones() -> None:
     with pytest.raises(ConfigurationError, match="CANCELLER_TRANSPORT: must be 'aiohttp' or 'fast'"):
         settings("httpx")
