@@ -150,6 +150,10 @@ class Product:
         self._engine = Engine(self._store, backends, slots=1000)
         await self._engine.start()
 
+    async def ping(self) -> None:
+        """Return once Redis has answered."""
+        await self._redis.ping()
+
     async def stop(self) -> None:
         """Stop, and close everything."""
         await self._engine.stop(1.0)
