@@ -175,7 +175,7 @@ class Watch:
     def intended(self, walk: Any, send: Send) -> None:
         self.intents += 1
         key = (send.action, send.job_id)
-        # A refusal bounds the next try; once that was made, a longer `force_after` of a later command says nothing of it.
+        # A refusal bounds the next try. Once that was made, a later command's longer `force_after` says nothing of it.
         tries = replace(self.tries.get(key, Tries()), refused_at=None)
         self.tries[key] = replace(tries, unanswered_at=walk.now, allowed=send.allowed)
         if send.action is not Action.FORCE:
