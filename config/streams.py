@@ -2,10 +2,12 @@
 
 import codecs
 import json
+import os
 import re
 import sys
 from io import TextIOWrapper
-from typing import Final, Protocol
+from pathlib import Path
+from typing import Final, Protocol, TextIO
 
 _FAILING: Final = ("strict", "surrogateescape")
 """How streams by default meet a character that their encoding does not have: they raise."""
@@ -20,6 +22,15 @@ def escape_what_cannot_be_shown() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper) and stream.errors in _FAILING:
             stream.reconfigure(errors="backslashreplace")
+
+
+def discard(stream: TextIO) -> None:
+    """Write no more to a standard stream whose reader is gone.
+
+    Python would try once more at its exit to write what is left in the buffer, and end with exit code 120.
+    """
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), stream.fileno())
 
 
 class Encoded(Protocol):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -16,6 +17,7 @@ import typer
 
 from config.celeryconfig import broker_url
 from config.settings import Settings, process_environment
+from config.streams import discard
 from worker.cli.configuration import configuration
 from worker.cli.exits import Exit
 from worker.cli.options import BackendsFile, Json
@@ -54,11 +56,13 @@ def up(
 
 def tell(output: Output, text: str) -> None:
     """Say what happens, beside the workers' logs; a terminal that is gone keeps nothing from being ended in order."""
-    with suppress(OSError):
+    try:
         if output.json:
             output.object({"event": "up", "text": text})
         else:
             output.note(f"canceller: {text}")
+    except OSError:
+        discard(sys.stdout if output.json else sys.stderr)
 
 
 @contextmanager
