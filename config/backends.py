@@ -217,7 +217,9 @@ def _explained(header: str, table: dict[str, Any], model: type[BaseModel], error
 
 
 def _written(location: Location, auth_type: object) -> Location:
-    """Leave out the union's tag, which pydantic puts after `auth` and nobody wrote."""
+    """Leave out what pydantic adds and nobody wrote: the union's tag after `auth`, the mark of a key."""
+    if location[-1] == "[key]":
+        location = location[:-1]
     if location[:2] == ("auth", auth_type):
         return ("auth", *location[2:])
     return location

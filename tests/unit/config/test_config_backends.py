@@ -80,6 +80,10 @@ def test_the_defaults_are_the_contracts() -> None:
         "client_key": None,
         "max_reply": 1_000_000,
         "remote_probe": None,
+        "headers": {},
+        "headers_env": {},
+        "proxy": None,
+        "proxy_env": None,
     }
 
 
