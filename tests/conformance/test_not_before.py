@@ -48,7 +48,7 @@ async def scheduled(one: Whole, verb: str) -> tuple[str, datetime]:
     taken = intake.take(content, "c-1", await one.store.now())
     assert isinstance(taken, Acceptance), taken
     accepted = await one.store.accept(taken)
-    await one.store.attest(accepted.cancellation_id, "ann: it is gone")
+    await one.store.attest(accepted.cancellation_id, "ann", "it is gone")
     return accepted.cancellation_id, at
 
 
