@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Self, TypeAlias, Unpack
 
@@ -17,12 +17,14 @@ from worker.connection import NO_REDIS, connect, leave_to_parent
 from worker.dead_letters import DeadLetter, DeadLetters
 from worker.ends import Ends, Rejected, Result, StillOpen
 from worker.envelope import plain
-from worker.errors import InvalidCommand, UnknownCancellation
+from worker.errors import InvalidCommand, NewerFormat, UnknownCancellation, UnreadableRecord
 from worker.message_notes import MessageNotes
 from worker.messages import CommandFields, Event, parse_child, parse_command
 from worker.records import Snapshot
 from worker.sender import Sender
 from worker.store import Retention, Store
+
+log = logging.getLogger(__name__)
 
 __all__ = ["AsyncCancellation", "AsyncClient", "JobId", "Rejected", "Result", "StillOpen"]
 
@@ -217,8 +219,12 @@ class AsyncClient:
             if len(found) >= limit:
                 break
             for cancellation_id in await self._store.open_ids(name, limit - len(found)):
-                with suppress(UnknownCancellation):  # it may end while we read
+                try:
                     found.append(await self._store.get(cancellation_id))
+                except UnknownCancellation:
+                    continue  # it may end while we read
+                except (NewerFormat, UnreadableRecord) as error:
+                    log.warning("%s; it is left out", error)
         return found
 
     async def list_finished(self, backend: str = "", limit: int = 100) -> list[Event]:
@@ -247,6 +253,7 @@ class AsyncClient:
         Raises:
             StillOpen: it has not ended in time.
             Rejected: the command was refused.
+            UnknownCancellation: it was known and is gone, as after a loss of Redis's data.
 
         """
         return await self._open.ends.wait(reference, timeout, after, digest)

@@ -18,6 +18,7 @@ from worker.errors import (
     NewerFormat,
     StoreUnavailable,
     UnknownCancellation,
+    UnreadableRecord,
 )
 from worker.messages import CommandFields, Event
 from worker.records import Snapshot
@@ -42,6 +43,7 @@ __all__ = [
     "StillOpen",
     "StoreUnavailable",
     "UnknownCancellation",
+    "UnreadableRecord",
 ]
 
 Returned = TypeVar("Returned")

@@ -22,6 +22,7 @@ LOOKS = 16
 """Records that one process looks at at once, each over a connection of its own."""
 
 
+GONE = "its record was there and is gone: Redis has lost it, or it ended and was not kept for longer"
 UNKNOWN_STILL = "is not known after {:g} s: no worker has taken it in yet (does one run?), or nothing has this id"
 
 
@@ -137,17 +138,27 @@ class Ends:
         look: Callable[[], Awaitable[Snapshot | Found | None]],
         timeout: float | None = None,  # noqa: ASYNC109 - as `Client` has it
     ) -> Found:
-        """Look whenever an event is about a name, until there is something else than an open cancellation."""
+        """Look whenever an event is about a name, until there is something else than an open cancellation.
+
+        Raises:
+            StillOpen: there was nothing else in time.
+            UnknownCancellation: it was known and is no more.
+
+        """
         loop = asyncio.get_running_loop()
         deadline = inf if timeout is None else loop.time() + timeout
+        known = False
         async with self.watch.waiter(reference) as waiter:
             while True:
                 await waiter.listen()
                 found = await look()
                 if isinstance(found, Snapshot):
+                    known = True
                     waiter.called(found.record.cancellation.id)  # the events of many commands do not name all of them
                 elif found is not None:
                     return found
+                elif known:
+                    raise UnknownCancellation(f"{reference}: {GONE}")
                 left = deadline - loop.time()
                 if left <= 0:
                     what = UNKNOWN_STILL if found is None else "is still open after {:g} s; it goes on"

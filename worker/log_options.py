@@ -6,12 +6,16 @@ import sys
 from typing import Any
 
 import click
+import structlog
 from click.core import ParameterSource
 
 from config import logs
 from config.log_files import LogFile
-from config.settings import Settings
+from config.settings import Settings, process_environment
 from config.streams import escape_what_cannot_be_shown
+from config.unread import unread_variables
+
+log = structlog.get_logger(__name__)
 
 DEFAULTS = (None, ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP)
 USAGE = 2
@@ -28,6 +32,8 @@ def configure_logs(loglevel: int | None = None, logfile: str | None = None, **_:
     except OSError as error:
         sys.stderr.write(f"--logfile: {logfile} can't be written ({error.strerror})\n")
         raise SystemExit(USAGE) from None
+    for problem in unread_variables(process_environment()):
+        log.warning("settings.not_read", problem=problem)
 
 
 def _given(option: str) -> bool:

@@ -104,6 +104,11 @@ def _moment(value: object) -> object:
     raise ValueError("is no RFC 3339 time with a zone, such as 2026-11-22T10:00:00Z")
 
 
+def _readable_time(value: str) -> str:
+    datetime.fromisoformat(value)
+    return value
+
+
 def _clean(limit: int, at_least: int = 0) -> tuple[Any, Any]:
     return StringConstraints(min_length=at_least, max_length=limit), AfterValidator(_no_control)
 
@@ -188,8 +193,8 @@ class Event(BaseModel):
 
     id: str
     source: str
-    type: str
-    time: str
+    type: Annotated[str, StringConstraints(pattern=r"^[^.]+(\.[^.]+)*\.[^.]+\.v[0-9]+$")]
+    time: Annotated[str, AfterValidator(_readable_time)]
     subject: str | None = None
     backend: str | None = None
     cancellationid: str | None = None
@@ -207,8 +212,8 @@ class Event(BaseModel):
     @property
     def command_ids(self) -> list[str]:
         """The ids of the commands that this event is about."""
-        ids: list[str] = self.data.get("command_ids") or [self.data.get("command_id") or ""]
-        return ids
+        ids = self.data.get("command_ids") or [self.data.get("command_id") or ""]
+        return [str(one) for one in ids] if isinstance(ids, list) else []
 
 
 def parse_command(content: object) -> Command:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 
 from worker.connection import ended
@@ -105,7 +105,8 @@ class Watch:
 def about(event: Event) -> set[str]:
     """Return the names of those whom an event tells of a beginning or an end."""
     if event.name == "joined":
-        names = {str((event.data.get("joined") or {}).get("command_id"))}
+        joined = event.data.get("joined")
+        names = {str(joined.get("command_id"))} if isinstance(joined, Mapping) else set()
     elif event.name in {"accepted", "rejected"}:
         names = set(event.command_ids)
     elif event.name == "finished":

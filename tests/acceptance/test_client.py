@@ -24,6 +24,7 @@ from worker.client import (
     StillOpen,
     StoreUnavailable,
     UnknownCancellation,
+    UnreadableRecord,
 )
 
 ALL_ERRORS = {
@@ -37,6 +38,7 @@ ALL_ERRORS = {
     StillOpen,
     StoreUnavailable,
     UnknownCancellation,
+    UnreadableRecord,
 }
 
 

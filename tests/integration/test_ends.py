@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 
 from worker.dead_letters import DeadLetters
 from worker.ends import Ends, Rejected, Result, StillOpen
-from worker.errors import UnknownCancellation
+from worker.errors import UnknownCancellation, UnreadableRecord
 from worker.message_notes import FORGOTTEN, MessageNotes
 from worker.store import Store
 from worker.transitions import Rejection
@@ -160,3 +160,35 @@ async def test_the_number_of_commands_in_a_message_is_kept_for_a_while(store: St
 
     assert [await ends.notes.counted(one) for one in ("m-1", "m-2", "m-3")] == [3, -1, None]
     assert 0 < await redis.ttl("{canceller}:submit:m-1") <= 7 * 86400
+
+
+@pytest.mark.parametrize("forever", [None, LONG], ids=["without a limit", "with one"])
+async def test_a_wait_ends_once_its_known_record_is_gone(
+    forever: float | None, store: Store, ends: Ends, redis: Redis
+) -> None:
+    await store.accept(command())
+    waiting = asyncio.create_task(ends.wait("c-1", forever, "", ""))
+    await blocked(redis, 1)
+    await redis.flushall()
+    await store.accept(command(job_id="2", command_id="c-1:2"))  # an event that wakes it
+
+    with pytest.raises(UnknownCancellation, match="its record was there and is gone"):
+        await asyncio.wait_for(waiting, 2 * LONG)
+
+
+async def test_a_wait_for_what_is_still_on_its_way_goes_on(store: Store, ends: Ends, redis: Redis) -> None:
+    waiting = asyncio.create_task(wait(ends))
+    await blocked(redis, 1)
+    await redis.flushall()
+    await store.accept(command())
+    await finish(store)
+
+    assert "cancelled" == (await waiting).outcome
+
+
+async def test_a_wait_for_a_record_that_can_not_be_read_says_so(store: Store, ends: Ends, redis: Redis) -> None:
+    found = (await store.accept(command())).cancellation_id
+    await redis.set(f"{{canceller}}:hot:{found}", b"\x00")
+
+    with pytest.raises(UnreadableRecord, match=found):
+        await wait(ends)

@@ -15,6 +15,7 @@ from config.redis_target import RedisTarget
 from config.settings import Settings
 from worker.backends.base import Adapter, Reply
 from worker.backends.http import Transport
+from worker.cli.attendance import attendance
 from worker.cli.configuration import configuration
 from worker.cli.exits import Exit
 from worker.cli.findings import Finding, Verdict, left_behind, probe_judged, redis_findings, stray_findings
@@ -60,7 +61,7 @@ def _tell(findings: Sequence[Finding], output: Output) -> None:
 
 async def _look_around(settings: Settings, configs: Mapping[str, BackendConfig]) -> list[Finding]:
     """Look at Redis and RabbitMQ, then at all backends at once."""
-    found = [*await _redis(settings), *await _left_behind(settings, configs)]
+    found = [*await _redis(settings), *await _workers(settings), *await _left_behind(settings, configs)]
     if settings.redis_broker is not None:
         found += await _strays(settings.redis_broker, settings.queue)
     if settings.amqp_broker:
@@ -91,6 +92,15 @@ async def _redis(settings: Settings) -> list[Finding]:
     finally:
         await client.aclose()
     return list(redis_findings(info, fsync, seconds))
+
+
+async def _workers(settings: Settings) -> list[Finding]:
+    """Count the workers that are alive, and the commands that wait for one."""
+    try:
+        there = await attendance(settings)
+    except StoreUnavailable:
+        return []  # which is told already
+    return [Finding("ok" if there.workers else "warning", "workers", str(there))]
 
 
 async def _left_behind(settings: Settings, configs: Mapping[str, BackendConfig]) -> list[Finding]:

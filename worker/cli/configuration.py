@@ -14,7 +14,10 @@ from worker.connection import NO_REDIS
 
 Read = TypeVar("Read")
 
-NO_BACKENDS = "CANCELLER_BACKENDS: is not set: name the file that lists the backends, here or by --backends"
+NO_BACKENDS = (
+    "CANCELLER_BACKENDS: is not set: name the file that lists the backends, here or by --backends; "
+    "`canceller init` writes a commented one"
+)
 REDIS_VARIABLES = ("REDIS_URL", "CANCELLER_DATA_DIR", "XDG_STATE_HOME")
 """All that tells where Redis is."""
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from worker.async_client import Rejected
 from worker.cli.options import JOB_WORDS
 from worker.cli.session import Session
-from worker.errors import UnknownCancellation
+from worker.errors import NewerFormat, UnknownCancellation, UnreadableRecord
 from worker.records import Snapshot
 
 SEARCHED_ENDS = 2000
@@ -76,7 +76,7 @@ async def job_named(session: Session, words: Sequence[str], patience: float) -> 
 
 
 async def _known(session: Session, reference: str) -> bool:
-    with suppress(Rejected):
+    with suppress(Rejected, UnreadableRecord, NewerFormat):
         try:
             await session.client.get(reference)
         except UnknownCancellation:

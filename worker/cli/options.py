@@ -10,12 +10,15 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 import typer
 
 from config.durations import seconds
+from config.problems import choices, suggestion
 from worker.model import Force, Lane
 
 MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
@@ -28,6 +31,18 @@ def duration(text: str) -> float:
         return seconds(text)
     except ValueError as error:
         raise typer.BadParameter(f"{text!r} {error}") from None
+
+
+def one_of(kind: type[StrEnum]) -> Any:
+    """Give an option of a few words."""
+
+    def read(text: str) -> StrEnum:
+        try:
+            return kind(text)
+        except ValueError:
+            raise typer.BadParameter(f"{text!r} is not {choices(kind)}{suggestion(text, kind)}") from None
+
+    return partial(typer.Option, parser=read, metavar=f"[{'|'.join(kind)}]")
 
 
 class Seconds(float):
@@ -131,7 +146,7 @@ class Wishes:
         str | None, typer.Option(metavar="ID", help="Your idempotency key; only for a single job.")
     ] = None
     force: Annotated[
-        Force | None, typer.Option(help="When the force step may be taken; only stricter than the backend's.")
+        Force | None, one_of(Force)(help="When the force step may be taken; only stricter than the backend's.")
     ] = None
     force_after: Annotated[
         float | None, typer.Option(parser=duration, metavar="DURATION", help="Wait longer before the force step.")
@@ -142,7 +157,7 @@ class Wishes:
     remote_stopped: Annotated[
         bool, typer.Option("--remote-stopped", help="Your word that the remote process no longer runs.")
     ] = False
-    lane: Annotated[Lane, typer.Option(help="`batch` never delays `interactive`.")] = Lane.INTERACTIVE
+    lane: Annotated[Lane, one_of(Lane)(help="`batch` never delays `interactive`.")] = Lane.INTERACTIVE
     batch_id: Annotated[str | None, typer.Option(metavar="ID", help="Carried into every event.")] = None
     label: Annotated[
         list[str] | None, typer.Option(metavar="KEY=VALUE", help="Carried into every event; may be repeated.")

@@ -9,7 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
+from config.problems import choices, suggestion
 from worker.async_client import Result
+from worker.cli.attendance import attendance
 from worker.cli.exits import Exit
 from worker.cli.naming import cancellation_named, job_named
 from worker.cli.options import JOB_WORDS, Json, One, OnlyBackend, Timeout, duration, one_named
@@ -38,7 +40,6 @@ Patience = Annotated[
         help="How long an id may be unknown, as that of a new command is until a worker takes it in; then exit 1.",
     ),
 ]
-UNKNOWN = "no cancellation or command has this id, or no worker has taken the command in yet (does one run?)"
 
 
 SEARCHED_EVENTS = 5000
@@ -160,7 +161,9 @@ async def _wait(named: Sequence[str], seconds: float | None, patience: float, ou
 
         async def doubt(_reference: str) -> End:
             job = f"; no cancellation of {' '.join(named)} is known" if len(named) == JOB_WORDS else ""
-            return UnknownCancellation(UNKNOWN + job)
+            there = await attendance(session.settings)
+            late = "" if there.idle else ", or its command is not taken in yet"
+            return UnknownCancellation(f"no cancellation or command has this id{late} ({there}){job}")
 
         after, started = await session.position(), loop.time()
         job = await job_named(session, named, patience if seconds is None else min(seconds, patience))
@@ -186,13 +189,14 @@ def _whose(job: Snapshot) -> dict[str, dict[str, str]]:
 async def _list_open(backend: str, limit: int, output: Output) -> None:
     async with connected() as session:
         seen = (await session.client.list_open(backend, limit + 1))[: limit + 1]
+        waiting = "" if seen else await _said_of_nothing(session, backend)
     if output.json:
         for one in seen[:limit]:
             output.object(described(one, None))
         return
     now = datetime.now(UTC)
     output.rows((*SHARED, "state", "open for", "next"), [_open_row(one, now) for one in seen[:limit]])
-    _tell_rest(len(seen), limit, f"no cancellation{_of(backend)} is open", output)
+    _tell_rest(len(seen), limit, f"no cancellation{_of(backend)} is open{waiting}", output)
 
 
 def _open_row(seen: Snapshot, now: datetime) -> tuple[str, ...]:
@@ -212,6 +216,8 @@ def _open_row(seen: Snapshot, now: datetime) -> tuple[str, ...]:
 async def _list_finished(backend: str, limit: int, output: Output) -> None:
     async with connected() as session:
         events = await session.client.list_finished(backend, limit + 1)
+        if not events:
+            await _said_of_nothing(session, backend)
     if output.json:
         for event in events[:limit]:
             output.object(event.model_dump(exclude_none=True))
@@ -233,6 +239,15 @@ async def _list_finished(backend: str, limit: int, output: Output) -> None:
     ]
     output.rows((*SHARED, "outcome", "ended", "evidence", "detail"), rows)
     _tell_rest(len(events), limit, f"no cancellation{_of(backend)} has ended", output)
+
+
+async def _said_of_nothing(session: Session, backend: str) -> str:
+    """Say what may be the reason that nothing is found: a mistyped name, or no worker."""
+    there = await attendance(session.settings)
+    if backend and there.backends and backend not in there.backends:
+        close = suggestion(backend, there.backends)
+        raise typer.BadParameter(f"no backend is called {backend!r}{close}; there are {choices(there.backends)}")
+    return "" if there.idle or not there.waiting else f"; {there}"
 
 
 def _of(backend: str) -> str:

@@ -18,6 +18,7 @@ class Session:
 
     client: AsyncClient
     store: Store
+    settings: Settings
 
     async def position(self) -> str:
         """Return the position of the newest event."""
@@ -36,7 +37,7 @@ async def connected(settings: Settings | None = None) -> AsyncIterator[Session]:
     store = Store(connect(settings), settings.prefix)
     client = AsyncClient.from_env(settings)
     try:
-        yield Session(client, store)
+        yield Session(client, store, settings)
     finally:
         await client.aclose()
         await store.aclose()

@@ -11,7 +11,8 @@ from math import inf
 from worker.async_client import AsyncClient, Rejected, Result
 from worker.cli.options import Seconds
 from worker.connection import ended
-from worker.errors import UnknownCancellation
+from worker.ends import GONE
+from worker.errors import NewerFormat, UnknownCancellation, UnreadableRecord
 from worker.messages import Event
 
 LOOK_EVERY = 2.0
@@ -77,6 +78,8 @@ class Wait:
         while True:
             late = loop.time() >= doubtful
             unknown = [reference for reference in list(self._pending) if not await self._known(reference)]
+            for reference in self.known.intersection(unknown):
+                self._end(reference, UnknownCancellation(GONE))
             if late:
                 doubtful = inf
                 for reference in unknown:
@@ -108,6 +111,11 @@ class Wait:
         except Rejected as rejected:
             self._end(reference, rejected)
             return True
+        except UnreadableRecord as unreadable:
+            self._end(reference, UnknownCancellation(str(unreadable)))
+            return True
+        except NewerFormat:
+            return True  # its worker's events tell how it ends
         self._of[seen.record.cancellation.id].add(reference)
         self.known.add(reference)
         if seen.record.outcome is not None:

@@ -291,7 +291,7 @@ def event(**fields: Any) -> Event:
         "id": "c1-7",
         "source": "/canceller/ess",
         "type": "canceller.cancellation.finished.v1",
-        "time": "T",
+        "time": "2026-01-02T03:04:05Z",
         "data": {},
     }
     return Event.model_validate_json(json.dumps({**whole, **fields}))
