@@ -1,15 +1,17 @@
 """How a backend wants to be spoken to: the tables under `auth`.
 
-Every secret is a pair of keys, `*_env` and `*_file`, of which exactly one is given.
+Every secret is a pair of keys, `*_env` and `*_file`, of which exactly one is given. A token service has TLS files of
+its own.
 """
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, StrictStr, ValidationInfo, field_validator
 
-from config.fields import BaseUrl, Surroundings, Table, WebUrl, located
+from config.fields import KeystoneUrl, Surroundings, Table, WebUrl, located
 from config.secret import Secret
+from config.tls_files import TlsFiles
 
 EnvName = StrictStr | None
 SecretFile = Path | None
@@ -22,14 +24,25 @@ class _Secrets(Table):
     @field_validator("*")
     @classmethod
     def _usable(cls, value: object, info: ValidationInfo) -> object:
-        name = info.field_name or ""
-        stem, _, source = name.rpartition("_")
+        stem, _, source = (info.field_name or "").rpartition("_")
+        if f"{stem}_env" not in cls.model_fields:
+            return value
         if source == "env":
             _check_env(value, info)
         elif source == "file":
-            _check_pair(stem, value, info)
+            if f"{stem}_env" in info.data:  # else that key's own mistake is already listed
+                given = (info.data[f"{stem}_env"] is not None) + (value is not None)
+                _refuse(cls._pair_problem(stem, given, info))
             return _check_file(value, info)
         return value
+
+    @classmethod
+    def _pair_problem(cls, stem: str, given: int, info: ValidationInfo) -> str | None:  # noqa: ARG003 - for subclasses
+        """Say what is wrong with how many keys of a pair are given; None for nothing."""
+        if given == 1:
+            return None
+        wrong = "both are given" if given else "neither is given"
+        return f"{wrong}: use exactly one of {stem}_env and {stem}_file"
 
     def secret(self, stem: str) -> Secret:
         """Give the secret of a pair of keys, e.g. `token` for `token_env` or `token_file`."""
@@ -43,15 +56,6 @@ def _check_env(value: object, info: ValidationInfo) -> None:
     around = Surroundings.of(info)
     if isinstance(value, str) and around is not None:
         _refuse(Secret("env", value).problem(around.environ))
-
-
-def _check_pair(stem: str, value: object, info: ValidationInfo) -> None:
-    if f"{stem}_env" not in info.data:
-        return  # That key's own mistake is already listed.
-    given = (info.data[f"{stem}_env"] is not None) + (value is not None)
-    if given != 1:
-        wrong = "both are given" if given else "neither is given"
-        _refuse(f"{wrong}: use exactly one of {stem}_env and {stem}_file")
 
 
 def _check_file(value: object, info: ValidationInfo) -> object:
@@ -119,8 +123,8 @@ class BasicAuth(_User):
     type: Literal["basic"]
 
 
-class ClientCredentialsAuth(_Secrets):
-    """OAuth 2.0 client credentials from `token_url`."""
+class ClientCredentialsAuth(_Secrets, TlsFiles):
+    """OAuth 2.0 client credentials from `token_url`; `client_auth` is where the client shows its secret."""
 
     type: Literal["oauth2_client_credentials"]
     token_url: WebUrl
@@ -129,6 +133,7 @@ class ClientCredentialsAuth(_Secrets):
     client_secret_env: EnvName = _PAIR
     client_secret_file: SecretFile = _PAIR
     scope: StrictStr | None = None
+    client_auth: Literal["basic", "post"] = "basic"
 
     @property
     def client_id(self) -> Secret:
@@ -141,22 +146,65 @@ class ClientCredentialsAuth(_Secrets):
         return self.secret("client_secret")
 
 
-class OmlAuth(_User):
+class OmlAuth(_User, TlsFiles):
     """Oracle ML's own token service; without `token_url` the one of `base_url`."""
 
     type: Literal["oml"]
     token_url: WebUrl | None = None
 
 
-class KeystoneAuth(_User):
-    """A Keystone token, scoped to the backend's `project_id`.
+_APPLICATION: Final = ("application_credential_id", "application_credential_secret")
 
-    `url` is Keystone's address; `/v3/auth/tokens` is appended to it.
+
+class _ApplicationCredential(_Secrets):
+    application_credential_id_env: EnvName = _PAIR
+    application_credential_id_file: SecretFile = _PAIR
+    application_credential_secret_env: EnvName = _PAIR
+    application_credential_secret_file: SecretFile = _PAIR
+
+
+class KeystoneAuth(_User, _ApplicationCredential, TlsFiles):
+    """A Keystone token: of a user, scoped to the backend's `project_id`, or of an application credential.
+
+    An application credential belongs to one project, which is its scope. `url` is Keystone's address, with or without
+    `/v3`.
     """
 
     type: Literal["keystone"]
-    url: BaseUrl
+    url: KeystoneUrl
     user_domain: Annotated[StrictStr, Field(min_length=1)] = "Default"
+
+    @classmethod
+    def _pair_problem(cls, stem: str, given: int, info: ValidationInfo) -> str | None:
+        """Check that a user or an application credential is given, and only one of them.
+
+        The keys of the application credential are validated first.
+        """
+        if given > 1:
+            return super()._pair_problem(stem, given, info)
+        if stem in _APPLICATION:
+            id_stem, secret_stem = _APPLICATION
+            if stem == secret_stem and bool(given) != _given(id_stem, info):
+                return f"{id_stem}_* and {secret_stem}_* belong together: give both or neither"
+            return None
+        if any(_given(one, info) for one in _APPLICATION):
+            return f"an application credential replaces the user: remove {stem}_env and {stem}_file" if given else None
+        if given:
+            return None
+        return f"neither is given: use exactly one of {stem}_env and {stem}_file, or an application credential"
+
+    @property
+    def application_credential(self) -> tuple[Secret, Secret] | None:
+        """The id and the secret of an application credential; None if a user is given."""
+        if self.application_credential_id_env is None and self.application_credential_id_file is None:
+            return None
+        id_stem, secret_stem = _APPLICATION
+        return self.secret(id_stem), self.secret(secret_stem)
+
+
+def _given(stem: str, info: ValidationInfo) -> bool:
+    """Whether a pair is given; one that is wrong counts, as its own mistake is already listed."""
+    return any(info.data.get(f"{stem}_{source}", "") is not None for source in ("env", "file"))
 
 
 Auth = Annotated[

@@ -1,6 +1,5 @@
 """The shape of one backend's table: what all share, and what each kind adds."""
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import (
@@ -16,7 +15,10 @@ from pydantic import (
 
 from config.auth import Auth, KeystoneAuth
 from config.durations import LONGEST, Duration, PositiveDuration, Size
-from config.fields import AuthoritiesFile, BaseUrl, ProbeUrl, ReadableFile, Segment, Statuses, Table, check_key
+from config.fields import BaseUrl, ProbeUrl, Segment, Statuses, Table
+from config.headers import Headers, HeadersFromEnv
+from config.proxies import ProxyEnv, ProxyUrl
+from config.tls_files import TlsFiles
 
 Force = Literal["auto", "attested", "never"]
 Requirement = Literal["reason", "requested_by"]
@@ -62,7 +64,7 @@ class RemoteProbe(Table):
     gone_when: Statuses
 
 
-class Backend(Table):
+class Backend(TlsFiles):
     """What every kind has. Times are seconds, sizes bytes, `rate` calls per second."""
 
     base_url: BaseUrl
@@ -82,21 +84,12 @@ class Backend(Table):
     """None: what the kind's own delete guarantees."""
     believe_after: Annotated[Duration, AfterValidator(_not_for_ever)] = 120.0
     appears_within: Annotated[Duration, AfterValidator(_not_for_ever)] = 0.0
-    ca_file: AuthoritiesFile | None = None
-    client_cert: ReadableFile | None = None
-    client_key: Annotated[ReadableFile | None, Field(validate_default=True)] = None
     max_reply: Size = 1_000_000
     remote_probe: RemoteProbe | None = None
-
-    @field_validator("client_key")
-    @classmethod
-    def _comes_with_its_certificate(cls, value: Path | None, info: ValidationInfo) -> Path | None:
-        certificate = info.data.get("client_cert", value)
-        if (value is None) != (certificate is None):
-            raise ValueError("client_cert and client_key belong together: give both or neither")
-        if value is not None and isinstance(certificate, Path):
-            check_key(certificate, value)
-        return value
+    headers: Headers = Field(default_factory=dict, repr=False)
+    headers_env: HeadersFromEnv = Field(default_factory=dict, repr=False)
+    proxy: ProxyUrl | None = None
+    proxy_env: ProxyEnv | None = Field(default=None, repr=False)
 
 
 class _WithoutProject(Backend):

@@ -36,6 +36,7 @@ from config.backend_kinds import (
 )
 from config.errors import ConfigurationError
 from config.fields import Surroundings
+from config.paths import expanded
 from config.problems import choices, problems_of, suggestion
 from config.secret import Secret
 from config.settings import process_environment
@@ -87,8 +88,22 @@ def load_backends(path: str | Path, environ: Mapping[str, str] | None = None) ->
         ConfigurationError: Lists every mistake; or the file is missing or unreadable.
 
     """
-    place = Path(path).expanduser()
+    place = backends_file(path)
     return parse_backends(read_backends_file(place), source=str(place), environ=environ, directory=place.parent)
+
+
+def backends_file(path: str | Path) -> Path:
+    """Return where a backends file lies, whoever's home its path begins with.
+
+    Raises:
+        ConfigurationError: That home is not known.
+
+    """
+    try:
+        return expanded(path)
+    except ValueError as error:
+        problem = f"CANCELLER_BACKENDS: {error}"
+    raise ConfigurationError([problem])
 
 
 def read_backends_file(place: Path) -> str:
@@ -99,7 +114,7 @@ def read_backends_file(place: Path) -> str:
 
     """
     try:
-        return place.read_text(encoding="utf-8")
+        return place.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         problem = f"{place}: no such file: set CANCELLER_BACKENDS or --backends to your backends file"
     except OSError as error:
@@ -202,7 +217,9 @@ def _explained(header: str, table: dict[str, Any], model: type[BaseModel], error
 
 
 def _written(location: Location, auth_type: object) -> Location:
-    """Leave out the union's tag, which pydantic puts after `auth` and nobody wrote."""
+    """Leave out what pydantic adds and nobody wrote: the union's tag after `auth`, the mark of a key."""
+    if location[-1] == "[key]":
+        location = location[:-1]
     if location[:2] == ("auth", auth_type):
         return ("auth", *location[2:])
     return location

@@ -77,6 +77,11 @@ def reconcile_queue(settings: Settings, backend: str) -> str:
     return f"{settings.prefix}.reconcile.{backend}"
 
 
+def cell_name(settings: Settings) -> str:
+    """Name one deployment among all that share its broker."""
+    return f"{settings.prefix}.{settings.queue}"
+
+
 def celery_settings(settings: Settings, backend_names: Sequence[str] = ()) -> dict[str, object]:
     """Give all of Celery's settings, for `app.conf.update(...)`.
 
@@ -100,7 +105,11 @@ def celery_settings(settings: Settings, backend_names: Sequence[str] = ()) -> di
         # Celery itself prefers CELERY_BROKER_URL to `broker_url`, in redis-py's words that kombu does not know.
         "broker_read_url": broker_url(url),
         "broker_write_url": broker_url(url),
-        "broker_transport_options": _transport_options(url),
+        "broker_transport_options": _transport_options(url, settings),
+        # Other applications of the broker broadcast under Celery's own names: a `celery control shutdown` of theirs.
+        "worker_enable_remote_control": settings.remote_control,
+        "control_exchange": cell_name(settings),
+        "event_exchange": f"{cell_name(settings)}.events",
         # One idle thread per reconcile slice, and never none left for the intake.
         "worker_concurrency": 2 * len(backend_names) + 8,
         "task_default_queue": settings.queue,
@@ -123,16 +132,27 @@ def _queue(name: str, arguments: Mapping[str, object] | None = None) -> Queue:
     return Queue(name, Exchange(name), routing_key=name, queue_arguments=arguments)
 
 
-def _transport_options(url: str) -> dict[str, object]:
+def _transport_options(url: str, settings: Settings) -> dict[str, object]:
     scheme = scheme_of(url)
     if scheme in AMQP_SCHEMES:
         return {"confirm_publish": True}
     if scheme == "redis+socket":
-        return dict(_REDIS_OPTIONS)
+        return _REDIS_OPTIONS | _own_keys(settings)
     if scheme not in REDIS_SCHEMES:
         return {}
     target = RedisTarget.parse(url)
-    return _REDIS_OPTIONS | target.options | (_sentinel_options(target) if target.kind == "sentinel" else {})
+    own = _own_keys(settings)
+    return _REDIS_OPTIONS | target.options | own | (_sentinel_options(target) if target.kind == "sentinel" else {})
+
+
+def _own_keys(settings: Settings) -> dict[str, object]:
+    """Keep what our workers hold apart from what others hold.
+
+    kombu's own names are the same for all applications of a database, and whoever finds a message there that is older
+    than its own visibility timeout sends it again.
+    """
+    base = f"{{{settings.prefix}}}:broker:{settings.queue}"
+    return {f"{name}_key": f"{base}:{name}" for name in ("unacked", "unacked_index", "unacked_mutex")}
 
 
 def _sentinel_options(target: RedisTarget) -> dict[str, object]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from config.backends import BackendConfig, parse_backends, read_backends_file
+from config.backends import BackendConfig, backends_file, parse_backends, read_backends_file
 from config.errors import ConfigurationError
 from config.producers import Producers, parse_producers
 
@@ -29,7 +29,7 @@ def load_deployment(path: str | Path, environ: Mapping[str, str] | None = None) 
         ConfigurationError: Lists every mistake; or the file is missing or unreadable.
 
     """
-    place = Path(path).expanduser()
+    place = backends_file(path)
     text = read_backends_file(place)
     problems: list[str] = []
     backends: Mapping[str, BackendConfig] = {}

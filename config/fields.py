@@ -1,7 +1,6 @@
-"""The kinds of value in the backends file: web addresses, files, identifiers, statuses."""
+"""The kinds of value in the backends file: web addresses, identifiers, statuses."""
 
 import re
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -11,6 +10,7 @@ from urllib.parse import unquote
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationInfo
 
+from config.paths import expanded
 from config.redis_target import port_of, split_url
 
 _SEGMENT: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}")
@@ -20,6 +20,8 @@ _NO_HOST: Final = "must name a host, or an address (an IPv6 address in brackets)
 _PATH_AND_QUERY: Final = re.compile(r"(?:[A-Za-z0-9._~:/?@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*")
 """What may follow the host (RFC 3986, 3.3 and 3.4)."""
 _BROKEN_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_OTHER_THAN_V3: Final = re.compile(r"/v(?!3$)[0-9.]+$|/auth/tokens$")
+"""How an address of Keystone ends that is another version's, or the whole path that tokens come from."""
 _DOTS: Final = frozenset({".", ".."})
 _JOB_ID: Final = "{job_id}"
 # These answer for the network or the right to ask, and prove nothing about a process.
@@ -57,12 +59,12 @@ def _web_url(value: str) -> str:
         raise ValueError("must be http:// or https://, a host, and an optional port and prefix")
     if "@" in parts.netloc:
         raise ValueError("must hold no user or password: a URL ends up in logs; use auth for them")
-    _check_host(parts.hostname, bracketed="[" in parts.netloc)
+    check_host(parts.hostname, bracketed="[" in parts.netloc)
     port_of(parts)
     return value
 
 
-def _check_host(host: str, *, bracketed: bool) -> None:
+def check_host(host: str, *, bracketed: bool) -> None:
     """Check that a client can call a host; a name with other letters than ASCII is the client's to encode."""
     if not bracketed and not host.isascii():
         return
@@ -81,6 +83,13 @@ def _base_url(value: str) -> str:
     if "?" in value or "#" in value:
         raise ValueError("must end with the host, port or prefix: remove the query and the fragment")
     return _web_url(value).rstrip("/")
+
+
+def _keystone_url(value: str) -> str:
+    url = _base_url(value)
+    if _OTHER_THAN_V3.search(url.partition("://")[2]):
+        raise ValueError("must be Keystone's address as OS_AUTH_URL holds it, with or without /v3")
+    return url
 
 
 def _probe_url(value: str) -> str:
@@ -134,35 +143,8 @@ def _segment(value: str) -> str:
 def located(path: Path, info: ValidationInfo) -> Path:
     """Make a path of the file absolute or relative to this process, whichever it is used from."""
     around = Surroundings.of(info)
-    expanded = path.expanduser()
-    return around.directory / expanded if around else expanded
-
-
-def _existing(value: Path, info: ValidationInfo) -> Path:
-    path = located(value, info)
-    try:
-        with path.open("rb"):
-            return path
-    except OSError as error:
-        raise ValueError(f"file {path} cannot be read ({error.strerror}): create it for this user") from None
-
-
-def _authorities(value: Path) -> Path:
-    try:
-        ssl.create_default_context(cafile=str(value))
-    except ssl.SSLError:
-        raise ValueError(f"file {value} holds no certificate in PEM format") from None
-    return value
-
-
-def check_key(certificate: Path, key: Path) -> None:
-    """Check that TLS can use both, without a password, which is never asked for on the terminal; raises ValueError."""
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(certificate, key, password="")
-    except ssl.SSLError:
-        raise ValueError(
-            f"file {key} is not the key of client_cert, {certificate}: both must be PEM, the key without a password"
-        ) from None
+    place = expanded(path)
+    return around.directory / place if around else place
 
 
 def _statuses(value: object) -> tuple[int, ...]:
@@ -181,6 +163,9 @@ def _statuses(value: object) -> tuple[int, ...]:
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 """`http(s)://host[:port][/prefix]`, without a slash at the end."""
 
+KeystoneUrl = Annotated[str, AfterValidator(_keystone_url)]
+"""A base URL that may end with `/v3`."""
+
 WebUrl = Annotated[str, AfterValidator(_web_url)]
 """`http(s)://host...` without user or password."""
 
@@ -189,12 +174,6 @@ ProbeUrl = Annotated[str, AfterValidator(_probe_url)]
 
 Segment = Annotated[str, AfterValidator(_segment)]
 """One path segment, as OpenStack's ids are."""
-
-ReadableFile = Annotated[Path, AfterValidator(_existing)]
-"""A file that could be opened; relative to the backends file."""
-
-AuthoritiesFile = Annotated[ReadableFile, AfterValidator(_authorities)]
-"""One that holds certificates."""
 
 Statuses = Annotated[tuple[int, ...], BeforeValidator(_statuses)]
 """HTTP statuses, from `"404"`, `"404,410"`, `404` or `[404, 410]`."""

@@ -4,7 +4,6 @@ import json
 import logging
 import re
 import sys
-from collections.abc import Mapping
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any, Final, Literal, TextIO
@@ -12,6 +11,10 @@ from typing import Any, Final, Literal, TextIO
 import msgspec
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
+
+from config.log_files import LogFile
+from config.log_values import plain
+from config.streams import json_for
 
 _HIDDEN: Final = "***"
 _SECRET_KEY: Final = re.compile(
@@ -28,20 +31,20 @@ _CHATTY: Final = ("httpx", "httpcore", "aiohttp.access")
 
 def configure(
     fmt: Literal["auto", "json", "console"] = "auto",
-    level: str = "info",
-    stream: TextIO | None = None,
+    level: str | int = "info",
+    stream: TextIO | LogFile | None = None,
 ) -> None:
     """Send all logs of this process, structlog's and the standard library's, to one stream.
 
     Args:
         fmt: `json`: a line of JSON each, with timestamp (ISO, UTC), level, event and logger.
             `console`: for people. `auto`: `console` when the stream is a terminal.
-        level: The least level shown: debug, info, warning, error or critical.
+        level: The least level shown: debug, info, warning, error, critical, or its number.
         stream: Where to write; None: standard error.
 
     """
     out = sys.stderr if stream is None else stream
-    threshold = logging.getLevelNamesMapping()[level.upper()]
+    threshold = level if isinstance(level, int) else logging.getLevelNamesMapping()[level.upper()]
     console = out.isatty() if fmt == "auto" else fmt == "console"
     renderer = _renderer(out, console=console)
     structlog.configure(
@@ -62,7 +65,7 @@ def configure(
 class Lines:
     """Where our own events go: straight to the stream. The standard library's way there costs four times as much."""
 
-    def __init__(self, name: str, stream: TextIO) -> None:
+    def __init__(self, name: str, stream: TextIO | LogFile) -> None:
         self.name = name
         self._stream = stream
 
@@ -92,15 +95,14 @@ def _is_harmless(event: EventDict) -> bool:
 def _clean(value: Any, key: object = "") -> Any:
     if isinstance(key, str) and _names_a_secret(key) and value is not None:
         return _HIDDEN
-    if isinstance(value, str):
-        return _without_secrets(str(value))
-    if value is None or isinstance(value, bool | int | float):
-        return value
-    if isinstance(value, Mapping):
-        return {inner: _clean(item, inner) for inner, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [_clean(item) for item in value]
-    return _written(value)  # as its class shows it: the renderer would write every field
+    shown = value if type(value) is str else plain(value)
+    if isinstance(shown, str):
+        return _without_secrets(shown)
+    if isinstance(shown, dict):
+        return {inner: _clean(item, inner) for inner, item in shown.items()}
+    if isinstance(shown, list):
+        return [_clean(item) for item in shown]
+    return shown
 
 
 @lru_cache(maxsize=1024)
@@ -141,13 +143,13 @@ def _last(renderer: Processor) -> list[Processor]:
     return [structlog.processors.format_exc_info, redact, renderer]
 
 
-def _renderer(stream: TextIO, *, console: bool) -> Processor:
+def _renderer(stream: TextIO | LogFile, *, console: bool) -> Processor:
     if not console:
-        return _json
+        return lambda _logger, _method, event: json_for(stream, _json(event))
     return structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback)
 
 
-def _json(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
+def _json(event: EventDict) -> str:
     try:
         return _WRITER.encode(event).decode()
     except (ValueError, TypeError, OverflowError):  # half a surrogate, a key that is no text, a huge number
@@ -155,8 +157,7 @@ def _json(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
 
 
 def _written(value: object) -> str:
-    # A repr may hold a URL as well.
-    return _without_secrets(repr(value))
+    return _without_secrets(str(value))
 
 
 _STAMPS: Final[tuple[Processor, ...]] = (

@@ -1,5 +1,6 @@
 """Redis URLs: which server or which sentinels, and nothing of them in an error text."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
@@ -24,6 +25,8 @@ _PLACES: Final[Mapping[str, Place]] = {
 REDIS_SCHEMES: Final = tuple(_PLACES)
 """The schemes `RedisTarget.parse` reads."""
 
+_LISTED: Final = re.compile(r"(rediss?\+sentinel://)([^/?#]+)", re.IGNORECASE)
+"""What begins a URL that may name several hosts."""
 _NO_URL: Final = "is not a URL: check its port, and percent-encode the special characters of a password"
 _SHAPES: Final = (
     "must be redis://host:6379/0, rediss://..., unix:///path.sock?db=0 "
@@ -112,7 +115,10 @@ def split_url(url: str) -> SplitResult:
     if any(character.isspace() or not character.isprintable() for character in url):
         raise ValueError(_NO_URL)
     try:
-        return urlsplit(url)
+        if not (listed := _LISTED.match(url)):
+            return urlsplit(url)
+        # Since CVE-2025-0938 (Python 3.11.12, 3.12.10, 3.13.3) urlsplit takes no IPv6 address in a list of hosts.
+        return urlsplit(listed[1] + url[listed.end() :])._replace(netloc=listed[2])
     except ValueError:
         raise ValueError(_NO_URL) from None
 

@@ -70,5 +70,5 @@ class Secret:
 
     def _content(self, environ: Mapping[str, str] | None) -> str:
         if self.source == "file":
-            return Path(self.name).read_text(encoding="utf-8")
+            return Path(self.name).read_text(encoding="utf-8-sig")
         return (process_environment() if environ is None else environ)[self.name]

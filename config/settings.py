@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 
 from config.durations import Retention
 from config.errors import ConfigurationError, texts_of
+from config.paths import expanded, state_directory
 from config.problems import problems_of
 from config.redis_files import check_files
 from config.redis_target import REDIS_SCHEMES, RedisTarget, split_url
@@ -24,6 +25,11 @@ EMBEDDED_URL_FILE: Final = "redis.url"
 
 AMQP_SCHEMES: Final = ("amqp", "amqps", "pyamqp", "pyamqps")
 """The schemes of RabbitMQ."""
+
+NO_DATA_DIR: Final = (
+    "CANCELLER_DATA_DIR: is needed here, where no home directory is known: set it to a directory for the embedded "
+    "Redis, or XDG_STATE_HOME to one for all programs' state; or set REDIS_URL to a Redis that runs"
+)
 
 _DAY: Final = 86400.0
 _WORD: Final = re.compile(r"[^\s{}]{1,64}")
@@ -70,12 +76,7 @@ def _lower(value: object) -> object:
 
 
 Word = Annotated[str, AfterValidator(_word)]
-UserPath = Annotated[Path, AfterValidator(Path.expanduser)]
-
-
-def _state_directory(environ: Mapping[str, str]) -> Path:
-    home = environ.get("XDG_STATE_HOME", "")
-    return Path(home if home.startswith("/") else Path.home() / ".local/state") / "canceller"
+UserPath = Annotated[Path, AfterValidator(expanded)]
 
 
 class Settings(BaseSettings):
@@ -95,10 +96,13 @@ class Settings(BaseSettings):
     backends: UserPath | None = Field(default=None, validation_alias="CANCELLER_BACKENDS")
     prefix: Word = Field(default="canceller", validation_alias="CANCELLER_PREFIX")
     queue: Word = Field(default="commands", validation_alias="CANCELLER_QUEUE")
+    remote_control: bool = Field(default=False, validation_alias="CANCELLER_REMOTE_CONTROL")
     keep_events: Retention = Field(default=7 * _DAY, validation_alias="CANCELLER_KEEP_EVENTS")
     keep_records: Retention = Field(default=7 * _DAY, validation_alias="CANCELLER_KEEP_RECORDS")
     keep_dead_letters: Retention = Field(default=30 * _DAY, validation_alias="CANCELLER_KEEP_DEAD_LETTERS")
-    data_dir: UserPath = Field(default_factory=lambda: _state_directory({}), validation_alias="CANCELLER_DATA_DIR")
+    data_dir_if_any: UserPath | None = Field(
+        default_factory=lambda: state_directory({}), validation_alias="CANCELLER_DATA_DIR"
+    )
     log_format: Annotated[LogFormat, BeforeValidator(_lower)] = Field(
         default="auto", validation_alias="CANCELLER_LOG_FORMAT"
     )
@@ -137,13 +141,25 @@ class Settings(BaseSettings):
         variables = process_environment() if environ is None else environ
         source = EnvSettingsSource(cls)
         source.env_vars = {name: value for name, value in variables.items() if value}
-        values = {"CANCELLER_DATA_DIR": _state_directory(variables), **source()}
+        values = {"CANCELLER_DATA_DIR": state_directory(variables), **source()}
         try:
             return cls.model_validate(values)
         except ValidationError as error:
             problems = problems_of(error, lambda location: str(location[0]))
         # Raised outside `except`: pydantic's error, which knows the inputs, is not chained.
         raise ConfigurationError(problems)
+
+    @property
+    def data_dir(self) -> Path:
+        """Where the embedded Redis keeps its data.
+
+        Raises:
+            ConfigurationError: Nothing says where, and no home directory is known.
+
+        """
+        if self.data_dir_if_any is None:
+            raise ConfigurationError([NO_DATA_DIR])
+        return self.data_dir_if_any
 
     @property
     def redis(self) -> RedisTarget | None:
@@ -175,12 +191,14 @@ class Settings(BaseSettings):
             ConfigurationError: The address that it left is none.
 
         """
-        if self.redis_url is not None:
+        if self.redis_url is not None or self.data_dir_if_any is None:
             return self
         try:
-            address = (self.data_dir / EMBEDDED_URL_FILE).read_text().strip()
+            address = (self.data_dir_if_any / EMBEDDED_URL_FILE).read_text(encoding="utf-8").strip()
         except OSError:
             return self
+        except UnicodeDecodeError:
+            address = ""
         return self.with_redis_url(address)
 
     def with_redis_url(self, url: str) -> Self:

@@ -3,49 +3,38 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Self
-
-from celery import Celery
+from typing import Any, Self, TypeAlias, Unpack
 
 from config.durations import LONGEST
+from config.errors import ConfigurationError
 from config.settings import Settings
-from worker.broker import send
-from worker.celery import producer
-from worker.connection import connect
+from worker.connection import NO_REDIS, connect, leave_to_parent
 from worker.dead_letters import DeadLetter, DeadLetters
-from worker.errors import CommandConflict, InvalidCommand, Permanent, UnknownCancellation
-from worker.messages import Event, parse_child, parse_command
+from worker.ends import Ends, Rejected, Result, StillOpen
+from worker.envelope import plain
+from worker.errors import InvalidCommand, NewerFormat, UnknownCancellation, UnreadableRecord
+from worker.message_notes import MessageNotes
+from worker.messages import CommandFields, Event, parse_child, parse_command
 from worker.records import Snapshot
+from worker.sender import Sender
 from worker.store import Retention, Store
+
+log = logging.getLogger(__name__)
+
+__all__ = ["AsyncCancellation", "AsyncClient", "JobId", "Rejected", "Result", "StillOpen"]
+
+JobId: TypeAlias = str | int | uuid.UUID
+"""A backend's own id of a job; a number or a UUID is as good as its text."""
 
 CHUNK = 500
 """Commands in one message of `submit_many`."""
 BLOCK = 1.0
-"""Seconds to wait for an event before the record is looked at again."""
-
-
-class StillOpen(TimeoutError):
-    """The wait ended before the cancellation did; it goes on."""
-
-
-class Rejected(Permanent):
-    """The command was refused; the text is the `rejected` event's reason."""
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """How a cancellation ended; `data` is that of its `finished` event."""
-
-    cancellation_id: str
-    outcome: str
-    evidence: str
-    safe_to_rerun: bool
-    detail: str
-    data: Mapping[str, Any]
+"""Seconds that a reader of events waits for the next ones before it asks again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,33 +61,81 @@ class AsyncCancellation:
 
     async def get(self) -> Snapshot:
         """Return what is known of it now; raises UnknownCancellation while no worker has taken the command in."""
-        return await self.client.get(self.command_id, self.digest)
+        return await self.client.get(self.command_id, self.digest, self.after)
+
+
+@dataclass(frozen=True, slots=True)
+class Connections:
+    """What a client holds open, and where: connections belong to the loop and the process that opened them."""
+
+    loop: asyncio.AbstractEventLoop
+    process: int
+    store: Store
+    ends: Ends
+    letters: DeadLetters
+    sender: Sender
 
 
 class AsyncClient:
-    """Sends commands and reads what became of them, in one asyncio loop."""
+    """Sends commands and reads what became of them, in one asyncio loop at a time.
 
-    def __init__(self, store: Store, letters: DeadLetters, sender: Celery, queue: str) -> None:
-        self.letters = letters
-        self._store = store
-        self._sender = sender
-        self._queue = queue
+    It opens its connections when it first needs them, and anew in the next loop or in a forked child.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        """`settings` name a Redis."""
+        self._settings = settings
+        self._connections: Connections | None = None
 
     @classmethod
     def from_env(cls, settings: Settings | None = None) -> Self:
-        """Connect as the environment says.
+        """Prepare to connect as the environment says.
 
         Raises:
             ConfigurationError: the environment has mistakes, or names no Redis.
 
         """
         settings = (settings or Settings.load()).discovered()
+        if settings.redis is None:
+            raise ConfigurationError([NO_REDIS])
+        return cls(settings)
+
+    @property
+    def letters(self) -> DeadLetters:
+        """The dead letters."""
+        return self._open.letters
+
+    @property
+    def ends(self) -> Ends:
+        """What has become of commands."""
+        return self._open.ends
+
+    @property
+    def _store(self) -> Store:
+        return self._open.store
+
+    @property
+    def _open(self) -> Connections:
+        loop, process = asyncio.get_running_loop(), os.getpid()
+        held = self._connections
+        if held is not None and (held.loop, held.process) == (loop, process):
+            return held
+        if held is not None and held.process != process:
+            leave_to_parent(held)
+        elif held is not None and not held.loop.is_closed():
+            raise RuntimeError("this AsyncClient is in use in another event loop: make one in each, or use Client")
+        self._connections = self._opened(loop, process)
+        return self._connections
+
+    def _opened(self, loop: asyncio.AbstractEventLoop, process: int) -> Connections:
+        settings = self._settings
         keep = Retention(settings.keep_events, settings.keep_records, settings.keep_dead_letters)
         redis = connect(settings)
         store = Store(redis, settings.prefix, keep, LONGEST)
-        return cls(store, DeadLetters(redis, settings.prefix), producer(settings), settings.queue)
+        ends = Ends(store, MessageNotes(redis, settings.prefix))
+        return Connections(loop, process, store, ends, DeadLetters(redis, settings.prefix), Sender(settings))
 
-    async def cancel(self, backend: str, job_id: str | int, **fields: Any) -> AsyncCancellation:
+    async def cancel(self, backend: str, job_id: JobId, **fields: Unpack[CommandFields]) -> AsyncCancellation:
         """Ask for a job to be stopped; the fields are those of a command.
 
         Raises:
@@ -107,7 +144,7 @@ class AsyncClient:
         """
         return await self._send("cancel", {"backend": backend, "job_id": job_id, **fields})
 
-    async def delete(self, backend: str, job_id: str | int, **fields: Any) -> AsyncCancellation:
+    async def delete(self, backend: str, job_id: JobId, **fields: Unpack[CommandFields]) -> AsyncCancellation:
         """Ask for a job to be stopped and its record to be removed; the fields are those of a command.
 
         Raises:
@@ -155,20 +192,18 @@ class AsyncClient:
         await self._task(name, fields)
         await self.letters.drop(letter)
 
-    async def get(self, reference: str, digest: str = "") -> Snapshot:
+    async def get(self, reference: str, digest: str = "", after: str = "") -> Snapshot:
         """Return what is known of a cancellation, named by its id or a command's.
 
-        With a `digest`, no other command's that has the same id.
+        With a `digest`, no other command's that has the same id; with a position `after`, refusals up to it do not
+        count.
 
         Raises:
             UnknownCancellation: there is none yet, or no more.
             Rejected: the command was refused, or will be, since another one has its id.
 
         """
-        try:
-            return await self._store.get(await self._store.resolve(reference, digest))
-        except CommandConflict as conflict:
-            raise Rejected(str(conflict)) from None
+        return await self._open.ends.get(reference, digest, after)
 
     async def open_of(self, backend: str, job_id: str) -> Snapshot:
         """Return the open cancellation of a job; raises UnknownCancellation if there is none."""
@@ -184,8 +219,12 @@ class AsyncClient:
             if len(found) >= limit:
                 break
             for cancellation_id in await self._store.open_ids(name, limit - len(found)):
-                with suppress(UnknownCancellation):  # it may end while we read
+                try:
                     found.append(await self._store.get(cancellation_id))
+                except UnknownCancellation:
+                    continue  # it may end while we read
+                except (NewerFormat, UnreadableRecord) as error:
+                    log.warning("%s; it is left out", error)
         return found
 
     async def list_finished(self, backend: str = "", limit: int = 100) -> list[Event]:
@@ -208,24 +247,16 @@ class AsyncClient:
     ) -> Result:
         """Wait for a cancellation's end, named by its id or a command's; `timeout` in seconds.
 
-        With a `digest`, the end of no other command that has the same id is taken for it.
+        With a `digest`, the end of no other command that has the same id is taken for it; with a position `after`,
+        a refusal up to it is not either. Waits share one reader of the events, however many there are.
 
         Raises:
             StillOpen: it has not ended in time.
             Rejected: the command was refused.
+            UnknownCancellation: it was known and is gone, as after a loss of Redis's data.
 
         """
-        # A Redis that hangs holds nobody longer than that either.
-        with suppress(TimeoutError):
-            async with asyncio.timeout(timeout):
-                return await self._wait(reference, after, digest)
-        raise StillOpen(f"{reference} is still open after {timeout:g} s; it goes on")
-
-    async def _wait(self, reference: str, after: str, digest: str) -> Result:
-        position = after or await self._store.last_event_id()
-        while (result := await self._ended(reference, digest)) is None:
-            position = await self._next_events(reference, position, BLOCK)
-        return result
+        return await self._open.ends.wait(reference, timeout, after, digest)
 
     async def events(self, after: str = "", *, follow: bool = True) -> AsyncIterator[Event]:
         """Yield events behind a position in the stream (all that are kept, if none is given)."""
@@ -244,8 +275,13 @@ class AsyncClient:
 
     async def aclose(self) -> None:
         """Close all connections."""
-        await self._store.aclose()
-        await asyncio.to_thread(self._sender.close)
+        held = self._connections
+        if held is None or (held.loop, held.process) != (asyncio.get_running_loop(), os.getpid()):
+            return  # Nothing is open here; what is open elsewhere is closed there.
+        self._connections = None
+        await held.ends.watch.aclose()
+        await held.store.aclose()
+        await asyncio.to_thread(held.sender.close)
 
     async def _send(self, verb: str, content: Mapping[str, Any]) -> AsyncCancellation:
         one = _identified({"verb": verb, **content}, "command")
@@ -254,38 +290,7 @@ class AsyncClient:
         return one.sent(self, after)
 
     async def _task(self, name: str, kwargs: Mapping[str, Any]) -> None:
-        await asyncio.to_thread(send, self._sender, self._queue, name, kwargs)
-
-    async def _next_events(self, reference: str, position: str, seconds: float) -> str:
-        """Wait for the next events and return the position behind them; raise if they refuse the command."""
-        page = await self._store.events(position, block=seconds)
-        for _, event in page:
-            if event.name == "rejected" and event.data.get("command_id") == reference:
-                raise Rejected(str(event.data.get("error")))
-        return page[-1][0] if page else position
-
-    async def _ended(self, reference: str, digest: str) -> Result | None:
-        try:
-            seen = await self.get(reference, digest)
-        except UnknownCancellation:
-            return None
-        if seen.record.outcome is None:
-            return None
-        event = await self._store.event(seen.record.last_event)
-        return result_of(seen, event)
-
-
-def result_of(seen: Snapshot, event: Event | None) -> Result:
-    """Put a finished cancellation into words; its event may be past its retention."""
-    data: Mapping[str, Any] = event.data if event else {}
-    return Result(
-        cancellation_id=seen.record.cancellation.id,
-        outcome=str(seen.record.outcome),
-        evidence=str(data.get("evidence", "unknown")),
-        safe_to_rerun=bool(data.get("safe_to_rerun", False)),
-        detail=str(data.get("detail", "")),
-        data=data,
-    )
+        await asyncio.to_thread(self._open.sender.send, name, kwargs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,7 +307,7 @@ class _Named:
 def _identified(content: Mapping[str, Any], place: str) -> _Named:
     """Check a command and give it an id if it has none."""
     own = content.get("command_id") is not None
-    fields = dict(content) if own else {**content, "command_id": str(uuid.uuid4())}
+    fields = plain(content if own else {**content, "command_id": uuid.uuid4()})
     try:
         command = parse_command(fields)
     except InvalidCommand as error:

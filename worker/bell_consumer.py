@@ -10,13 +10,13 @@ from math import inf
 from typing import Any
 
 import structlog
-from celery.worker.consumer import Consumer
 from celery.worker.state import maybe_shutdown
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError, ResponseError
 
 from config.settings import Settings
 from worker.connection import refusal
+from worker.consumer import LoneConsumer
 from worker.errors import StoreRefused
 from worker.outage import Seldom
 from worker.trial import try_celery_now
@@ -27,7 +27,7 @@ RECHECK = 5.0
 """Seconds from one connection to the next at least: bells are a help only, and each loss takes Celery many lines."""
 
 
-class BellConsumer(Consumer):
+class BellConsumer(LoneConsumer):
     """Consumes once Redis lets it."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:

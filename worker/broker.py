@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from typing import Any
 
 from amqp.exceptions import AMQPError, ChannelError, MessageNacked, NotAllowed
-from celery import Celery
 from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
@@ -15,13 +14,13 @@ from worker.errors import BrokerRefused, BrokerUnavailable
 
 CONFIRM = 5.0
 """Seconds that RabbitMQ may take to confirm a message; while it is short of memory or disk it never does."""
-AGAIN = {"max_retries": 1}
+AGAIN = {"max_retries": 1, "interval_start": 0, "interval_step": 0.2, "interval_max": 1}
 """A connection that was idle may be dead; a fresh one that fails tells how things are."""
 CHECK = "check CELERY_BROKER_URL or REDIS_URL, and that this server runs"
 
 
-def send(app: Celery, queue: str, task: str, arguments: Mapping[str, Any], **options: Any) -> None:
-    """Send a task message; the broker has it when this returns.
+def send(app: Any, queue: str, task: str, arguments: Mapping[str, Any], **options: Any) -> None:
+    """Send a task message with a Celery app; the broker has it when this returns.
 
     Raises:
         BrokerUnavailable: it was not confirmed in time.
@@ -34,13 +33,12 @@ def send(app: Celery, queue: str, task: str, arguments: Mapping[str, Any], **opt
 
 
 @contextmanager
-def producer_of(app: Celery) -> Iterator[Any]:
+def producer_of(app: Any) -> Iterator[Any]:
     """Lend a producer of the pool's; one that failed lets go of its connection without a word.
 
     A broker that takes nothing does not answer a polite goodbye either, for which kombu would wait.
     """
-    pool: Any = app.producer_pool
-    with pool.acquire(block=True) as producer:
+    with app.producer_pool.acquire(block=True) as producer:
         try:
             yield producer
         except BaseException:

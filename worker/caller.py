@@ -38,7 +38,7 @@ class Caller:
     async def drive(self, exchange: Generator[Request, Reply, Said], *, look: bool = False) -> Said | Answer:
         """Make the calls of an exchange; those of a `look` end with the lease."""
         said = await self._said(exchange, look=look)
-        self.failed |= outage(said)
+        self.failed |= said is not TOO_SLOW and outage(said)
         return said
 
     async def _said(self, exchange: Generator[Request, Reply, Said], *, look: bool) -> Said | Answer:

@@ -40,6 +40,8 @@ class Orders(Struct, frozen=True):
     aborted: str = ""
     """Who withdrew the cancellation and why; empty when nobody did."""
     revision: int = 0
+    not_before: datetime | None = None
+    """No call is made before it; None where the first may be made at once."""
 
 
 class Intent(Struct, frozen=True, omit_defaults=True):
@@ -211,6 +213,12 @@ class Cancellation(Struct, frozen=True):
     params: Mapping[str, str] = field(default_factory=dict)
     traceparent: str | None = None
     place: str = ""
+
+    @property
+    def begins_at(self) -> datetime:
+        """When the first call may be made: the waits that end a cancellation, or warn of it, run from then."""
+        not_before = self.orders.not_before
+        return self.accepted_at if not_before is None else max(self.accepted_at, not_before)
 
     def seen_at(self, now: datetime) -> datetime:
         """Return the moment up to which the latest look may have seen what happened."""

@@ -4,15 +4,47 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, Unpack
 
+from config.errors import ConfigurationError
 from config.settings import Settings
-from worker.async_client import AsyncCancellation, AsyncClient, Rejected, Result, StillOpen
+from worker.async_client import AsyncCancellation, AsyncClient, JobId, Rejected, Result, StillOpen
 from worker.connection import LoopThread
-from worker.messages import Event
+from worker.errors import (
+    BrokerRefused,
+    BrokerUnavailable,
+    CancellerError,
+    InvalidCommand,
+    NewerFormat,
+    StoreUnavailable,
+    UnknownCancellation,
+    UnreadableRecord,
+)
+from worker.messages import CommandFields, Event
 from worker.records import Snapshot
 
-__all__ = ["AsyncCancellation", "AsyncClient", "Cancellation", "Client", "Rejected", "Result", "StillOpen"]
+__all__ = [
+    "AsyncCancellation",
+    "AsyncClient",
+    "BrokerRefused",
+    "BrokerUnavailable",
+    "Cancellation",
+    "CancellerError",
+    "Client",
+    "CommandFields",
+    "ConfigurationError",
+    "Event",
+    "InvalidCommand",
+    "NewerFormat",
+    "Rejected",
+    "Result",
+    "Settings",
+    "Snapshot",
+    "StillOpen",
+    "StoreUnavailable",
+    "UnknownCancellation",
+    "UnreadableRecord",
+]
 
 Returned = TypeVar("Returned")
 
@@ -39,26 +71,30 @@ class Cancellation:
 
 
 class Client:
-    """`AsyncClient` for code without an asyncio loop; also for a thread beside one."""
+    """`AsyncClient` for code without an asyncio loop; also for a thread beside one.
+
+    It connects when it is first used, and anew in a forked child: one made at the top of a module works in each
+    process of a prefork server.
+    """
 
     def __init__(self, settings: Settings | None = None) -> None:
-        self._loop = LoopThread("canceller-client")
-        self._client = self.call(self._open(settings))
+        self._client = AsyncClient.from_env(settings)
+        self._thread = LoopThread("canceller-client")
 
     @classmethod
     def from_env(cls) -> Self:
-        """Connect as the environment says; raises ConfigurationError."""
+        """Prepare to connect as the environment says; raises ConfigurationError."""
         return cls()
 
     def call(self, work: Coroutine[Any, Any, Returned]) -> Returned:
         """Run one of the asynchronous client's calls and wait for it."""
-        return self._loop.call(work)
+        return self._thread.call(work)
 
-    def cancel(self, backend: str, job_id: str | int, **fields: Any) -> Cancellation:
+    def cancel(self, backend: str, job_id: JobId, **fields: Unpack[CommandFields]) -> Cancellation:
         """Ask for a job to be stopped."""
         return Cancellation(self, self.call(self._client.cancel(backend, job_id, **fields)))
 
-    def delete(self, backend: str, job_id: str | int, **fields: Any) -> Cancellation:
+    def delete(self, backend: str, job_id: JobId, **fields: Unpack[CommandFields]) -> Cancellation:
         """Ask for a job to be stopped and its record to be removed."""
         return Cancellation(self, self.call(self._client.delete(backend, job_id, **fields)))
 
@@ -90,17 +126,15 @@ class Client:
 
     def close(self) -> None:
         """Close all connections."""
-        self.call(self._client.aclose())
-        self._loop.close()
+        if self._thread.running:
+            self.call(self._client.aclose())
+        self._thread.close()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    async def _open(self, settings: Settings | None) -> AsyncClient:
-        return AsyncClient.from_env(settings)
 
 
 async def _next(stream: AsyncIterator[Event]) -> Event | None:

@@ -1,7 +1,7 @@
-"""Celery's consumer where the broker is RabbitMQ: what is delivered goes to the receiver, not through Celery's tasks.
+"""Celery's consumers: one that keeps to itself, and one for RabbitMQ that hands what is delivered to the receiver.
 
-Celery drops what it can't read, ends on some of it, and holds messages that have an ETA; the receiver tells all of it.
-Everything here runs in Celery's own thread, whose socket it is, but for what `Line` is asked.
+Celery's stock consumer drops what it can't read, ends on some of it, and holds messages that have an ETA; the receiver
+reports all of it. Everything here runs in Celery's own thread, whose socket it is, but for what `Line` is asked.
 """
 
 from __future__ import annotations
@@ -15,8 +15,6 @@ from typing import Any
 import amqp
 import structlog
 from amqp.exceptions import AMQPError, ChannelError, NotAllowed
-from amqp.serialization import PROPERTY_CLASSES
-from amqp.spec import Basic
 from celery.worker.consumer import Consumer
 from celery.worker.state import maybe_shutdown
 from kombu.transport import pyamqp
@@ -67,19 +65,20 @@ class Sealed(pyamqp.Message):
         return amqp.Message(parcel.body, **{**self.properties, "application_headers": headers})
 
 
-def read_properties(buffer: Any, offset: int) -> tuple[dict[str, Any], int]:
-    """Read a message's properties; those that can't be read are said in place of its content type."""
-    try:
-        return STOCK_PROPERTIES(buffer, offset)  # type: ignore[no-any-return]
-    except Exception as error:  # noqa: BLE001 - whatever a stranger's bytes may raise: py-amqp would end the worker
-        return {"content_type": f"unreadable headers, {type(error).__name__}"}, len(buffer)
+class LoneConsumer(Consumer):
+    """Neither greets nor listens to other workers of the broker, which may be another application's.
+
+    Our workers tell each other nothing through Celery. Its heartbeats are for Flower, which needs remote control too.
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        alone = {"without_mingle": True, "without_gossip": True}
+        if not Settings.load().remote_control:
+            alone["without_heartbeat"] = True
+        super().__init__(*arguments, **{**options, **alone})
 
 
-STOCK_PROPERTIES = PROPERTY_CLASSES[Basic.CLASS_ID]
-PROPERTY_CLASSES[Basic.CLASS_ID] = read_properties  # type: ignore[assignment]  # typed as a class
-
-
-class CommandConsumer(Consumer):
+class CommandConsumer(LoneConsumer):
     """Consumes for the receiver."""
 
     app: Any
@@ -93,9 +92,7 @@ class CommandConsumer(Consumer):
         default_steps = [step for step in Consumer.Blueprint.default_steps if not step.endswith(":DelayedDelivery")]  # noqa: RUF012
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
-        # Workers have nothing to tell each other through RabbitMQ.
-        alone = {"without_mingle": True, "without_gossip": True}
-        super().__init__(*arguments, **{**options, **alone, "initial_prefetch_count": PREFETCH})
+        super().__init__(*arguments, **{**options, "initial_prefetch_count": PREFETCH})
         self._settled: deque[Any] = deque()
 
     def connect(self) -> Any:
@@ -168,7 +165,7 @@ class CommandConsumer(Consumer):
             say()
         except (AMQPError, OSError, AttributeError) as error:
             # The connection is gone: Celery notices by itself, and what was in hand comes again.
-            log.info("receiver.connection_lost", error=repr(error))
+            log.info("receiver.connection_lost", error=error)
             return False
         return True
 

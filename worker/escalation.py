@@ -49,22 +49,50 @@ def decide(cancellation: Cancellation, seen: Observation | Answer | None, policy
     """
     if cancellation.orders.aborted:
         return Finish(Outcome.ABORTED, Evidence.NONE, f"withdrawn by {cancellation.orders.aborted}")
+    if too_early(cancellation, now):
+        return Wait(cancellation.begins_at, "begin: the command asked for no call before then")
     if isinstance(seen, Answer):
         return _unseen(cancellation, seen, policy, now)
-    lacks = unproven(cancellation, seen, policy, now) if seen is not None and seen.final else None
-    if seen is not None and seen.final and lacks is None:
+    if seen is not None:
+        return _seen(cancellation, seen, policy, now)
+    if now >= cancellation.orders.give_up_at:
+        return _given_up(cancellation, None, policy)
+    return Send(Action.CANCEL, cancellation.job_id)
+
+
+def _seen(cancellation: Cancellation, seen: Observation, policy: Policy, now: datetime) -> Decision:
+    """Decide by a sight of the job: an end counts once it is proven, and a family that was seen whole."""
+    lacks = unproven(cancellation, seen, policy, now) if seen.final else None
+    if seen.final and lacks is None:
         return _after_the_end(cancellation, seen, policy, now)
     if now >= cancellation.orders.give_up_at:
         return _given_up(cancellation, seen, policy)
+    decision: Decision
     if lacks is not None:
-        return _wait(cancellation, policy, now, lacks.until, lacks.why)
-    if seen is None:
-        return Send(Action.CANCEL, cancellation.job_id)
-    decision = _alive(cancellation, seen, policy, now)
-    if seen.unlisted is None or not isinstance(decision, Wait):
+        decision = _wait(cancellation, policy, now, lacks.until, lacks.why)
+    else:
+        decision = _alive(cancellation, seen, policy, now)
+    return decision if seen.unlisted is None else _not_before(cancellation, seen.unlisted, decision, policy, now)
+
+
+def _not_before(
+    cancellation: Cancellation, unlisted: Answer, decision: Decision, policy: Policy, now: datetime
+) -> Decision:
+    """Put off what was decided until a list that asked for time may be read again."""
+    asked_for = now + _asked_for(unlisted, policy)
+    if asked_for == now or isinstance(decision, Finish):
         return decision
-    asked_for = now + _asked_for(seen.unlisted, policy)
-    return _wait(cancellation, policy, now, max(decision.until, asked_for), decision.why)
+    if isinstance(decision, Send):
+        return _wait(
+            cancellation, policy, now, asked_for, f"look again before the {decision.action}, as a list asked for time"
+        )
+    return replace(decision, until=_capped(cancellation, policy, now, max(decision.until, asked_for)))
+
+
+def too_early(cancellation: Cancellation, now: datetime) -> bool:
+    """Say whether no call may be made yet, not even a look. Nothing but an abort ends a cancellation then."""
+    not_before = cancellation.orders.not_before
+    return not_before is not None and now < not_before
 
 
 def after_answer(
@@ -262,4 +290,4 @@ def _capped(cancellation: Cancellation, policy: Policy, now: datetime, until: da
 
 
 def _warn_at(cancellation: Cancellation, policy: Policy) -> datetime:
-    return cancellation.accepted_at + timedelta(seconds=policy.warn_after)
+    return cancellation.begins_at + timedelta(seconds=policy.warn_after)

@@ -13,8 +13,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
+from worker.envelope import BARE, Envelope, envelope_of, untagged
 from worker.errors import InvalidCommand
-from worker.messages import SUBMIT_LIMIT, parse_child
+from worker.messages import SUBMIT_LIMIT, parse_child, tidied
 
 VERBS: Mapping[str, str] = {"worker.cancel": "cancel", "worker.delete": "delete"}
 ORDERS: Mapping[str, str] = {"worker.abort": "abort", "worker.attest": "attest"}
@@ -23,6 +24,8 @@ MORE: Mapping[str, tuple[str, ...]] = {"attest": ("child",)}
 MESSAGE_LIMIT = 256 * 1024 * 1024
 """Bytes of a message's body after decompression; 1,000 of the largest commands are less, however they are escaped."""
 ID_LIMIT = 128
+OWN = -1
+"""In place of a number of commands: some of them have ids of their own."""
 
 
 class Decompressor(Protocol):
@@ -45,6 +48,15 @@ class Commands:
     """Commands, each with the id that it has if it brings none."""
 
     contents: tuple[tuple[object, str], ...]
+    envelope: Envelope = BARE
+    message_id: str = ""
+    """That of a message which may hold several."""
+
+    @property
+    def count(self) -> int:
+        """How many there are, or `OWN` if some have ids of their own, by which alone they can be found."""
+        own = any(isinstance(content, Mapping) and content.get("command_id") for content, _ in self.contents)
+        return OWN if own else len(self.contents)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +73,7 @@ class Order:
     content: object
     message_id: str
     child: str = ""
+    envelope: Envelope = BARE
 
     @property
     def word(self) -> str:
@@ -111,8 +124,8 @@ class Parcel:
             return json.dumps({**whole, "headers": f"unreadable: {type(error).__name__}"}).encode()
 
 
-def read(task: str, message_id: str, args: object, kwargs: object) -> Item:
-    """Say what a task message asks for."""
+def read(task: str, message_id: str, args: object, kwargs: object, options: Mapping[str, Any]) -> Item:
+    """Say what a task message asks for; `options` are Celery's own, by the names that they have in a message."""
     if not isinstance(args, list | tuple) or not isinstance(kwargs, Mapping):
         return Refusal({"args": args, "kwargs": kwargs}, message_id, "command: the message holds no arguments")
     if task == "worker.reconcile":
@@ -122,22 +135,26 @@ def read(task: str, message_id: str, args: object, kwargs: object) -> Item:
     if args:
         problem = "command: the fields of a command are keyword arguments, not positional ones"
         return Refusal(whole, message_id, problem)
+    try:
+        envelope = envelope_of(options)
+    except InvalidCommand as error:
+        return Refusal(kwargs, message_id, str(error))
     if task in VERBS:
-        return _command(VERBS[task], message_id, kwargs)
+        return _command(VERBS[task], message_id, kwargs, envelope)
     if task == "worker.submit":
-        return _submit(message_id, kwargs)
+        return _submit(message_id, kwargs, envelope)
     if task in ORDERS:
-        return _order(ORDERS[task], message_id, kwargs)
+        return _order(ORDERS[task], message_id, kwargs, envelope)
     return Refusal(whole, message_id, f"command: no task is called {task!r:.100}")
 
 
-def _command(verb: str, message_id: str, kwargs: Mapping[str, Any]) -> Item:
+def _command(verb: str, message_id: str, kwargs: Mapping[str, Any], envelope: Envelope) -> Item:
     if kwargs.get("verb", verb) != verb:
         return Refusal(kwargs, message_id, f"verb: is {kwargs['verb']!r:.40} in a worker.{verb}")
-    return Commands((({**kwargs, "verb": verb}, message_id),))
+    return Commands((({**kwargs, "verb": verb}, message_id),), envelope)
 
 
-def _submit(message_id: str, kwargs: Mapping[str, Any]) -> Item:
+def _submit(message_id: str, kwargs: Mapping[str, Any], envelope: Envelope) -> Item:
     commands = kwargs.get("commands")
     if set(kwargs) != {"commands"} or not isinstance(commands, list):
         problem = "commands: a worker.submit has one keyword argument, `commands`, a list"
@@ -145,36 +162,54 @@ def _submit(message_id: str, kwargs: Mapping[str, Any]) -> Item:
     if len(commands) > SUBMIT_LIMIT:
         problem = f"commands: {len(commands)} of them, and one message holds {SUBMIT_LIMIT} at most"
         return Refusal(kwargs, message_id, problem)
-    return Commands(tuple((content, f"{message_id}:{index}") for index, content in enumerate(commands)))
+    contents = tuple((content, f"{message_id}:{index}") for index, content in enumerate(commands))
+    return Commands(contents, envelope, message_id=message_id)
 
 
-def _order(order: str, message_id: str, kwargs: Mapping[str, Any]) -> Item:
+def _order(order: str, message_id: str, kwargs: Mapping[str, Any], envelope: Envelope) -> Item:
     texts = [kwargs.get(name) for name in ("id", "by", "reason")]
     known = {"id", "by", "reason", "token", *MORE.get(order, ())}
     if kwargs.keys() - known or not all(isinstance(text, str) and text for text in texts):
         more = "".join(f", and may have {name}" for name in MORE.get(order, ()))
         problem = f"{order}: needs the keyword arguments id, by and reason, each a text{more}"
         return Refusal(kwargs, message_id, problem)
+    if envelope.eta is not None:
+        return Refusal(kwargs, message_id, f"eta: {order} holds at once, so eta and countdown are not taken")
     try:
         child = "" if kwargs.get("child") is None else parse_child(kwargs["child"])
     except InvalidCommand as error:
         return Refusal(kwargs, message_id, f"{order}: {error}")
     reference, by, reason = (str(text).encode("utf-8", "replace").decode() for text in texts)
-    return Order(order, reference, by[:128], reason[:1000], {**kwargs, "verb": order}, message_id, child)
+    return Order(
+        order, reference, by[:128], tidied(reason)[:1000], {**kwargs, "verb": order}, message_id, child, envelope
+    )
 
 
 def decode(raw: bytes) -> Item:
     """Read a message as kombu's Redis transport wrote it (a JSON envelope, the task in protocol 2 or 1).
 
-    What can't be read is a refusal, named by the digest of its bytes.
+    What can't be read is a refusal, named by the id in its headers, or else by the digest of its bytes.
     """
+    headers: Mapping[str, Any] = {}
     try:
-        envelope = json.loads(raw)
+        envelope = _loads(raw.decode())
+        headers = envelope["headers"]
         body = _bytes(envelope["body"], envelope["properties"])
-        parcel = Parcel(body, envelope["headers"], envelope.get("content-type"), envelope.get("content-encoding"))
+        parcel = Parcel(body, headers, envelope.get("content-type"), envelope.get("content-encoding"))
         return _opened(parcel, raw)
     except Exception as error:  # noqa: BLE001 - whatever a stranger's bytes may raise, they are refused
-        return unreadable(raw, f"{type(error).__name__}: {error!s:.200}")
+        return unreadable(raw, f"{type(error).__name__}: {error!s:.200}", headers)
+
+
+def task_of(raw: bytes) -> str:
+    """Name the task that a message asks for, as kombu's Redis transport wrote it; empty if it can't be read."""
+    try:
+        envelope = json.loads(raw)
+        return str(
+            envelope["headers"].get("task") or json.loads(_bytes(envelope["body"], envelope["properties"]))["task"]
+        )
+    except Exception:  # noqa: BLE001 - whatever a stranger's bytes may raise, they name no task
+        return ""
 
 
 def open_parcel(parcel: Parcel) -> Item:
@@ -183,19 +218,25 @@ def open_parcel(parcel: Parcel) -> Item:
     try:
         return _opened(parcel, raw)
     except Exception as error:  # noqa: BLE001 - whatever a stranger's bytes may raise, they are refused
-        return unreadable(raw, f"{type(error).__name__}: {error!s:.200}")
+        return unreadable(raw, f"{type(error).__name__}: {error!s:.200}", parcel.headers)
 
 
 def _opened(parcel: Parcel, raw: bytes) -> Item:
     if parcel.content_type != "application/json":
-        return unreadable(raw, f"its content type is {parcel.content_type!r:.60}, and only JSON is taken")
+        why = f"its content type is {parcel.content_type!r:.60}, and only JSON is taken"
+        return unreadable(raw, why, parcel.headers)
     text = _text(parcel.body, parcel.headers.get("compression"), parcel.content_encoding)
-    return _task(parcel.headers, json.loads(text), digest(raw))
+    return _task(parcel.headers, _loads(text), digest(raw))
 
 
-def unreadable(raw: bytes, why: str) -> Refusal:
-    """Refuse a message that can't be read, or not be taken in."""
-    return Refusal(raw.decode("utf-8", "backslashreplace"), digest(raw), f"message: can't be read: {why}")
+def _loads(text: str) -> Any:
+    return json.loads(text, object_hook=untagged) if '"__type__"' in text else json.loads(text)
+
+
+def unreadable(raw: bytes, why: str, headers: object = None) -> Refusal:
+    """Refuse a message that can't be read, or not be taken in; its headers may tell its name."""
+    name = _named(headers.get("id") if isinstance(headers, Mapping) else None, digest(raw))
+    return Refusal(raw.decode("utf-8", "backslashreplace"), name, f"message: can't be read: {why}")
 
 
 def digest(raw: bytes) -> str:
@@ -232,7 +273,10 @@ def _named(message_id: object, unnamed: str) -> str:
 
 def _task(headers: Mapping[str, Any], content: Any, unnamed: str) -> Item:
     if "task" in headers:
-        args, kwargs, *_ = content
-        return read(str(headers["task"]), _named(headers.get("id"), unnamed), args, kwargs)
+        args, kwargs, *more = content
+        embedded = more[0] if more and isinstance(more[0], Mapping) else {}
+        options = {**headers, **embedded}
+        return read(str(headers["task"]), _named(headers.get("id"), unnamed), args, kwargs, options)
     task, message_id = str(content["task"]), _named(content.get("id"), unnamed)
-    return read(task, message_id, content.get("args") or [], content.get("kwargs") or {})
+    options = {**headers, **content}
+    return read(task, message_id, content.get("args") or [], content.get("kwargs") or {}, options)

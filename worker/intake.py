@@ -8,7 +8,7 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 
@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from worker import facts
 from worker.backends.base import Adapter
+from worker.envelope import BARE, Envelope
 from worker.errors import InvalidCommand
 from worker.messages import Command, parse_command
 from worker.model import Force, Job, Lane, Policy
@@ -26,6 +27,8 @@ from worker.transitions import Acceptance, Rejection
 log = structlog.get_logger(__name__)
 
 EPOCH = datetime.fromtimestamp(0, UTC)
+FARTHEST = timedelta(days=30)
+"""How far ahead the earliest time to act may lie."""
 RAW_LIMIT = 1024 * 1024
 READABLE = ("backend", "job_id", "verb", "reason", "requested_by", "labels", "batch_id")
 
@@ -58,16 +61,22 @@ class Intake:
     make_id: Callable[[], str] = field(default=new_id)
     signatures: Signatures = field(default_factory=Signatures)
 
-    def take(self, content: object, command_id: str, now: datetime = EPOCH) -> Acceptance | Rejection:
+    def take(
+        self, content: object, command_id: str, now: datetime = EPOCH, envelope: Envelope = BARE
+    ) -> Acceptance | Rejection:
         """Judge one command; `command_id` is its id where it brings none.
 
         One that we fail on is refused by itself: others of its message may be stored already.
         """
+        if expired(envelope, now):
+            return outlived(content, command_id, envelope)
         try:
             signed = self.signatures.check(content, now)
             command = parse_command(content)
             door = self._door(command)
-            return self._accept(command, door, command.command_id or command_id, signed)
+            not_before = _not_before(command, envelope, now)
+            accepted = self._accept(command, door, command.command_id or command_id, envelope, signed)
+            return accepted if not_before is None else _scheduled(accepted, not_before)
         except Refused as refused:
             return refuse(content, command_id, refused)
         except InvalidCommand as error:
@@ -93,7 +102,9 @@ class Intake:
             raise InvalidCommand(problem)
         return door
 
-    def _accept(self, command: Command, door: Door, command_id: str, signed: Signed | None) -> Acceptance:
+    def _accept(
+        self, command: Command, door: Door, command_id: str, envelope: Envelope, signed: Signed | None
+    ) -> Acceptance:
         policy = door.policy
         force = Force(command.force or policy.force).stricter(policy.force)
         force_after = max(command.force_after or 0.0, policy.force_after)
@@ -114,11 +125,35 @@ class Intake:
             said=_said(command),
             effective=facts.effective(force, force_after, give_up_after),
             params=command.params,
-            traceparent=command.traceparent,
+            traceparent=command.traceparent or envelope.traceparent,
             signed=signed,
             address=door.adapter.address(Job(command.job_id, command.params)),
             place=door.place,
         )
+
+
+def expired(envelope: Envelope, now: datetime) -> bool:
+    """Say whether a message has come too late."""
+    return envelope.expires is not None and now >= envelope.expires
+
+
+def outlived(content: object, command_id: str, envelope: Envelope) -> Rejection:
+    """Refuse what has come too late."""
+    reason = f"expires: it expired at {facts.text(envelope.expires)}, before a worker took it in"
+    return replace(reject(content, command_id, reason), expired=True)
+
+
+def _not_before(command: Command, envelope: Envelope, now: datetime) -> datetime | None:
+    """Return the earliest time to act: what the command says and what Celery's `eta` says both hold."""
+    not_before = max((one for one in (command.not_before, envelope.eta) if one is not None), default=None)
+    if not_before is not None and not_before > now + FARTHEST:
+        raise InvalidCommand(f"not_before: is more than {FARTHEST.days} days ahead")
+    return not_before
+
+
+def _scheduled(accepted: Acceptance, not_before: datetime) -> Acceptance:
+    effective = {**accepted.effective, "not_before": facts.text(not_before)}
+    return replace(accepted, not_before=not_before, effective=effective)
 
 
 def _giver(command: Command, command_id: str) -> str:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import unicodedata
-from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from math import isfinite
+from typing import Annotated, Any, Literal, TypedDict
 
 from pydantic import (
     AfterValidator,
@@ -24,7 +27,10 @@ from worker.errors import InvalidCommand
 
 SUBMIT_LIMIT = 1000
 PROBLEM_LIMIT = 1000
-LINES = dict.fromkeys(map(ord, "\n\r\t"), " ")
+RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
+LINES = frozenset("\n\r\t")
+ESCAPES = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[ -/]*[0-~]")
+"""What terminals act on in place of showing it: colours, titles, links."""
 
 
 def _job_id(value: object) -> object:
@@ -49,10 +55,29 @@ def _no_control(value: str) -> str:
     return value
 
 
-def _no_odd_control(value: str) -> str:
-    """Take texts of several lines: people write reasons so."""
-    _no_control(value.translate(LINES))
-    return value
+def tidied(value: str) -> str:
+    """Leave out of a comment what can't be shown, such as a terminal's colours: no job runs on for its sake."""
+    if value.isprintable():
+        return value
+    return "".join(map(_shown, ESCAPES.sub("", value)))
+
+
+def _shown(char: str) -> str:
+    category = unicodedata.category(char)
+    if category == "Cs":
+        return "\ufffd"
+    return "" if category == "Cc" and char not in LINES else char
+
+
+def _comment(value: object) -> object:
+    return tidied(value) if isinstance(value, str) else value
+
+
+def _label(value: object) -> object:
+    """Take a number or a boolean for its text, as JSON writes it."""
+    if isinstance(value, bool | int) or (isinstance(value, float) and isfinite(value)):
+        return json.dumps(value)
+    return _comment(value)
 
 
 def _header(value: str) -> str:
@@ -67,16 +92,33 @@ def _number(value: object) -> object:
     return value
 
 
-def _clean(limit: int, at_least: int = 0, check: Callable[[str], str] = _no_control) -> tuple[Any, Any]:
-    return StringConstraints(min_length=at_least, max_length=limit), AfterValidator(check)
+def _moment(value: object) -> object:
+    try:
+        found = value
+        if isinstance(value, str) and RFC_3339.fullmatch(value):
+            found = datetime.fromisoformat(value.upper())
+        if isinstance(found, datetime) and found.tzinfo is not None:
+            return found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise ValueError("is no RFC 3339 time with a zone, such as 2026-11-22T10:00:00Z")
+
+
+def _readable_time(value: str) -> str:
+    datetime.fromisoformat(value)
+    return value
+
+
+def _clean(limit: int, at_least: int = 0) -> tuple[Any, Any]:
+    return StringConstraints(min_length=at_least, max_length=limit), AfterValidator(_no_control)
 
 
 Name = Annotated[str, *_clean(64, 1)]
 Id = Annotated[str, *_clean(128, 1)]
 Short = Annotated[str, *_clean(128)]
-Label = Annotated[str, *_clean(256, check=_no_odd_control)]
+Label = Annotated[str, BeforeValidator(_label), StringConstraints(max_length=256)]
 Param = Annotated[str, *_clean(512)]
-Reason = Annotated[str, *_clean(1000, check=_no_odd_control)]
+Reason = Annotated[str, BeforeValidator(_comment), StringConstraints(max_length=1000)]
 Token = Annotated[str, *_clean(8192)]
 Trace = Annotated[str, *_clean(128), AfterValidator(_header)]
 JobId = Annotated[
@@ -89,9 +131,10 @@ JobId = Annotated[
 CHILD: TypeAdapter[str] = TypeAdapter(JobId, config=ConfigDict(hide_input_in_errors=True))
 Wait = Annotated[float, BeforeValidator(_number), Field(ge=0, le=10 * 365 * 86400, allow_inf_nan=False)]
 Limit = Annotated[float, BeforeValidator(_number), Field(gt=0, allow_inf_nan=False)]
+Moment = Annotated[datetime, BeforeValidator(_moment)]
 
 
-SORTED = json.JSONEncoder(sort_keys=True)
+SORTED = json.JSONEncoder(sort_keys=True, default=str)
 
 
 class Command(BaseModel):
@@ -113,6 +156,7 @@ class Command(BaseModel):
     batch_id: Short | None = None
     labels: Annotated[dict[Name, Label], Field(max_length=16, default_factory=dict)]
     params: Annotated[dict[Name, Param], Field(max_length=32, default_factory=dict)]
+    not_before: Moment | None = None
     traceparent: Trace | None = None
     token: Token | None = Field(default=None, repr=False)
 
@@ -123,6 +167,25 @@ class Command(BaseModel):
         return hashlib.sha256(SORTED.encode(content).encode()).hexdigest()[:16]
 
 
+class CommandFields(TypedDict, total=False):
+    """The fields of a command beside its verb, backend and job id, for type checkers; None is as good as absent."""
+
+    command_id: str | None
+    reason: str | None
+    requested_by: str | None
+    force: Literal["auto", "attested", "never"] | None
+    force_after: float | None
+    give_up_after: float | None
+    remote_stopped: bool | None
+    lane: Literal["interactive", "batch"] | None
+    not_before: datetime | str | None
+    batch_id: str | None
+    labels: Mapping[str, str] | None
+    params: Mapping[str, str] | None
+    traceparent: str | None
+    token: str | None
+
+
 class Event(BaseModel):
     """One CloudEvents 1.0 event, as a consumer reads it. Unknown attributes are kept."""
 
@@ -130,13 +193,14 @@ class Event(BaseModel):
 
     id: str
     source: str
-    type: str
-    time: str
+    type: Annotated[str, StringConstraints(pattern=r"^[^.]+(\.[^.]+)*\.[^.]+\.v[0-9]+$")]
+    time: Annotated[str, AfterValidator(_readable_time)]
     subject: str | None = None
     backend: str | None = None
     cancellationid: str | None = None
     outcome: str | None = None
     sequence: str | None = None
+    sequencetype: str | None = None
     traceparent: str | None = None
     data: dict[str, Any]
 
@@ -148,8 +212,8 @@ class Event(BaseModel):
     @property
     def command_ids(self) -> list[str]:
         """The ids of the commands that this event is about."""
-        ids: list[str] = self.data.get("command_ids") or [self.data.get("command_id") or ""]
-        return ids
+        ids = self.data.get("command_ids") or [self.data.get("command_id") or ""]
+        return [str(one) for one in ids] if isinstance(ids, list) else []
 
 
 def parse_command(content: object) -> Command:

@@ -1,7 +1,7 @@
 """Makes small what lies in Redis once for each open cancellation.
 
 Deflate with a dictionary of what a record's progress is made of brings a stuck job's 330 bytes of MessagePack to
-about 100, in 4 µs; it is undone in 1. The dictionary is part of the format: changing it takes a new one.
+about 100, in 4 microseconds; it is undone in 1. The dictionary is part of the format: changing it takes a new one.
 """
 
 from __future__ import annotations

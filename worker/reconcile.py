@@ -16,7 +16,7 @@ from worker.cancellation import Cancellation
 from worker.clock import Clock
 from worker.decision import Decision, Finish, Hold, Send, Wait
 from worker.errors import CredentialRefused, CredentialUnavailable, StoreUnavailable
-from worker.escalation import after_answer, decide, matters, needs_look, overdue, to_probe
+from worker.escalation import after_answer, decide, matters, needs_look, overdue, to_probe, too_early
 from worker.evidence.family import whole
 from worker.evidence.words import refuted
 from worker.facts import Fact
@@ -68,6 +68,11 @@ class Pass:
         One that rides along leaves that look to a pass of its own.
         """
         self._begin()
+        began = self._clock.now()
+        if too_early(self._cancellation, began):
+            # Decided by the time at which it did without a look, which may be over by now.
+            await self._carry_out(decide(self._cancellation, None, self._policy, began), None)
+            return self._due
         if self._backend.elsewhere(self._cancellation):
             return await self._leave_alone()
         self._listed = listed is not None

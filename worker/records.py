@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zlib
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,8 +18,11 @@ from msgspec.structs import replace
 
 from worker import packing
 from worker.cancellation import WHOLE, Cancellation, Intent, Orders, Progress, Word
+from worker.errors import NewerFormat, UnreadableRecord
 from worker.model import Action, Force, Lane, Outcome, Verb
 
+FORMAT = 1
+"""What records are written in; a newer version raises it where an older one could not read them."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LANES = {Lane.INTERACTIVE: "i", Lane.BATCH: "b"}
 LANE_OF = {letter: lane for lane, letter in LANES.items()}
@@ -53,6 +57,7 @@ class Guard(Struct, frozen=True):
     w: str | None = None
     k: dict[str, str] = {}
     d: str = ""
+    nb: float | None = None
     sa: int = 0
     sc: dict[str, tuple[str, int]] = {}
 
@@ -120,6 +125,22 @@ def unpack(cancellation_id: str, hot: bytes) -> Record:
     return Record(cancellation, Outcome(guard.o) if guard.o else None, ended_at, guard.q, guard.z, guard.n == POLL)
 
 
+def read(cancellation_id: str, hot: bytes, cold: bytes) -> Snapshot:
+    """Read both parts of a record, which leaves its place in the schedule open.
+
+    Raises:
+        NewerFormat: it was written by a newer version.
+        UnreadableRecord: it is damaged, or none of ours.
+
+    """
+    try:
+        if json.loads(hot.partition(b"\n")[0])["f"] > FORMAT:
+            raise NewerFormat(f"the record of {cancellation_id} was written by a newer version")
+        return snapshot(unpack(cancellation_id, hot), cold, None, claimed=False)
+    except (LookupError, TypeError, ValueError, ArithmeticError, msgspec.MsgspecError, zlib.error) as error:
+        raise UnreadableRecord(f"the record of {cancellation_id} can't be read ({type(error).__name__})") from error
+
+
 def place_of(hot: bytes) -> str:
     """Read the mark of the place for which a cancellation was accepted; empty where there is none, or none to read."""
     try:
@@ -137,7 +158,8 @@ def _orders(guard: Guard) -> Orders:
     give_up_at = moment(guard.g)
     words = {WHOLE: Word(guard.s, moment(guard.sa or guard.a))} if guard.s else {}
     words |= {child: Word(by, moment(at)) for child, (by, at) in guard.sc.items()}
-    return Orders(guard.v, guard.p, guard.fa, give_up_at, LANE_OF[guard.l], words, guard.x, guard.r)
+    not_before = None if guard.nb is None else moment(guard.nb)
+    return Orders(guard.v, guard.p, guard.fa, give_up_at, LANE_OF[guard.l], words, guard.x, guard.r, not_before)
 
 
 def pack_progress(progress: Progress) -> bytes:

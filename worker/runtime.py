@@ -21,9 +21,10 @@ from worker.broker import send
 from worker.celery import app
 from worker.connection import LoopThread, connect_to
 from worker.engine import Engine, silent
+from worker.envelope import Envelope
 from worker.errors import CONFLICT, NewerFormat, StoreUnavailable, UnknownCancellation
 from worker.inbox import Bell, Commands, Item, Order, Refusal
-from worker.intake import EPOCH, refuse, reject
+from worker.intake import EPOCH, expired, outlived, refuse, reject
 from worker.receiver import Receiver
 from worker.remote import Backend
 from worker.signing import Refused, out_of_reach, replayed, throttled
@@ -127,7 +128,11 @@ class Runtime:
         await asyncio.to_thread(bell, app, queue, "worker.reconcile", {"backend": backend})
 
     async def _do(self, items: Sequence[Item]) -> None:
-        await self._take([content for item in items if isinstance(item, Commands) for content in item.contents])
+        several = {item.message_id: item.count for item in items if isinstance(item, Commands) and item.message_id}
+        if several:
+            await self._patiently(lambda: self._store.count_commands(several))
+        commands = [item for item in items if isinstance(item, Commands)]
+        await self._take([(*content, item.envelope) for item in commands for content in item.contents])
         for item in items:
             if isinstance(item, Order):
                 await self._order(item)
@@ -136,15 +141,15 @@ class Runtime:
             elif isinstance(item, Bell):
                 self._engine.wake(item.backend)
 
-    async def _take(self, contents: Sequence[tuple[object, str]]) -> None:
+    async def _take(self, contents: Sequence[tuple[object, str, Envelope]]) -> None:
         """Take in commands slice by slice: while Redis stores one, the next is judged and the first are worked on."""
-        now, until = await self._now(), asyncio.get_running_loop().time() + STORE_PATIENCE
+        now, until = await self._now(*map(timed, contents)), asyncio.get_running_loop().time() + STORE_PATIENCE
         left = Left()
         storing: asyncio.Task[None] | None = None
         try:
             for start in range(0, len(contents), SLICE):
                 slice_ = contents[start : start + SLICE]
-                judged = [(content, self._intake.take(content, command_id, now)) for content, command_id in slice_]
+                judged = [(content, self._intake.take(content, id_, now, around)) for content, id_, around in slice_]
                 if storing is not None:
                     await storing
                 keeping = self._keep(judged, until, left)
@@ -176,8 +181,9 @@ class Runtime:
             elif one.signed is not None and accepted.verdict in SIGNATURE_VERDICTS:
                 left.refused.append(refuse(content, one.command_id, SIGNATURE_VERDICTS[accepted.verdict](one.signed)))
 
-    async def _now(self) -> datetime:
-        return await self._patiently(self._store.now) if self._intake.signatures.on else EPOCH
+    async def _now(self, *timed: bool) -> datetime:
+        """Return Redis's time, where anything depends on it."""
+        return await self._patiently(self._store.now) if self._intake.signatures.on or any(timed) else EPOCH
 
     async def _known(self, command_id: str) -> bool:
         found = await self._patiently(lambda: self._store.find_command(command_id))
@@ -195,8 +201,12 @@ class Runtime:
         )
 
     async def _order(self, item: Order) -> None:
+        now = await self._now(item.envelope.expires is not None)
+        if expired(item.envelope, now):
+            await self._refuse(outlived(item.content, item.message_id, item.envelope))
+            return
         try:
-            await self._admit(item)
+            await self._admit(item, now)
             cancellation_id = await self._patiently(lambda: self._store.resolve(item.reference))
             backend = await self._patiently(lambda: self._give(item, cancellation_id))
         except Refused as refused:
@@ -213,9 +223,9 @@ class Runtime:
             return await self._store.abort(cancellation_id, item.word)
         return await self._store.attest(cancellation_id, item.by, item.reason, item.child, item.message_id)
 
-    async def _admit(self, item: Order) -> None:
+    async def _admit(self, item: Order, now: datetime) -> None:
         """Check an order's signature, its producer's right to the backend, and that it is used once."""
-        signed = self._intake.signatures.check(item.content, await self._now())
+        signed = self._intake.signatures.check(item.content, now)
         if signed is None:
             return
         if signed.backends is not None:
@@ -238,6 +248,13 @@ class Runtime:
                 if asyncio.get_running_loop().time() > until:
                     raise
                 await asyncio.sleep(0.2)
+
+
+def timed(one: tuple[object, str, Envelope]) -> bool:
+    """Say whether what becomes of a command depends on the time."""
+    content, _, envelope = one
+    by_envelope = envelope.eta is not None or envelope.expires is not None
+    return by_envelope or (isinstance(content, Mapping) and content.get("not_before") is not None)
 
 
 @cache

@@ -56,4 +56,4 @@ def load(redis: Redis) -> Scripts:
 
 def source(name: str) -> str:
     """Return the text of a script."""
-    return files("worker.lua").joinpath(f"{name}.lua").read_text() + "\n"
+    return files("worker.lua").joinpath(f"{name}.lua").read_text(encoding="utf-8") + "\n"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
+from msgspec.structs import replace
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
@@ -16,7 +16,8 @@ from worker import records
 from worker.batches import Batches
 from worker.cancellation import Cancellation
 from worker.connection import translated, unswallowed
-from worker.errors import CONFLICT, CommandConflict, NewerFormat, SeveralOpen, UnknownCancellation
+from worker.errors import CONFLICT, CommandConflict, SeveralOpen, UnknownCancellation
+from worker.event_entries import readable
 from worker.messages import Event
 from worker.records import Record, Snapshot, fragment, milliseconds, moment, place_mark
 from worker.scripts import load
@@ -37,7 +38,6 @@ from worker.transitions import (
     verdict,
 )
 
-FORMAT = 1
 DAY = 86400.0
 GLOB = re.compile(r"[*?\[\]\\]")
 """The characters that mean something in a Redis pattern."""
@@ -89,6 +89,13 @@ class Store:
         )
         return bool(await self._run("reject", *args))
 
+    async def count_commands(self, counts: Mapping[str, int]) -> None:
+        """Note how many commands messages have, by the messages' ids: whoever waits for all of them asks."""
+        pipe = self._redis.pipeline(transaction=False)
+        for message_id, count in counts.items():
+            pipe.set(f"{self._base}:submit:{message_id}", count, ex=int(self._retention.records))
+        await self._call(pipe.execute())
+
     async def claim(self, one: ToClaim) -> Claims:
         """Claim what is due on one backend. A record of a newer format is left to newer workers."""
         return read_claims(await self._run("claim", *claim_arguments(one)))
@@ -136,14 +143,6 @@ class Store:
         await self._call(self._redis.delete(f"{self._base}:beat:{worker}"))
         await self._call(self._redis.zrem(f"{self._base}:workers", worker))
 
-    async def workers(self) -> int:
-        """Count the workers that live."""
-        pipe = self._redis.pipeline(transaction=False)
-        pipe.time()
-        pipe.zrange(f"{self._base}:workers", 0, -1, withscores=True)
-        (seconds, micros), beats = await self._read(pipe.execute())
-        return sum(ends > seconds * 1000 + micros // 1000 for _, ends in beats)
-
     async def abort(self, cancellation_id: str, word: str) -> str:
         """Withdraw a cancellation; return its backend, or nothing if it had ended."""
         return await self._order("abort", cancellation_id, word)
@@ -184,7 +183,8 @@ class Store:
 
         Raises CommandConflict where the id is that of a command with another `digest`, if one is given.
         """
-        remembered, found = [part.decode() for part in await self._run("recall", self._days, command_id)] or ("", "")
+        told = await self._run("recall", self._days, command_id)
+        remembered, found = [part.decode() for part in told[:2]] or ("", "")
         if found and digest not in {"", remembered}:
             raise CommandConflict(CONFLICT)
         return found
@@ -218,7 +218,7 @@ class Store:
 
         Raises:
             UnknownCancellation: there is none, or it is past its retention.
-            NewerFormat: it was written by a newer version.
+            NewerFormat, UnreadableRecord: it was written by a newer version, or by nobody of ours.
 
         """
         base = self._base
@@ -227,11 +227,9 @@ class Store:
         )
         if hot is None:
             raise UnknownCancellation(f"no cancellation is known as {cancellation_id!r}")
-        if json.loads(hot.partition(b"\n")[0])["f"] > FORMAT:
-            raise NewerFormat(f"the record of {cancellation_id} was written by a newer version")
-        record = records.unpack(cancellation_id, hot)
-        due, claimed = await self._due(record)
-        return records.snapshot(record, cold, due, claimed=claimed)
+        seen = records.read(cancellation_id, hot, cold or b"")
+        due, claimed = await self._due(seen.record)
+        return replace(seen, due_at=None if due is None else moment(due), claimed=claimed)
 
     async def open_ids(self, backend: str, limit: int) -> list[str]:
         """Return the ids of up to `limit` open cancellations on a backend, in no particular order."""
@@ -280,25 +278,26 @@ class Store:
     async def events(self, after: str, *, block: float | None = None, count: int = 500) -> list[tuple[str, Event]]:
         """Return events behind a stream id; wait up to `block` seconds for the first one."""
         milliseconds_ = None if block is None else max(1, int(block * 1000))
-        reply = await self._read(self._redis.xread({f"{self._base}:events": after}, count=count, block=milliseconds_))
-        return [
-            (entry.decode(), Event.model_validate_json(fields[b"event"]))
-            for _, entries in reply or []
-            for entry, fields in entries
-        ]
+        while True:
+            call = self._redis.xread({f"{self._base}:events": after}, count=count, block=milliseconds_)
+            entries = [entry for _, stream in await self._read(call) or [] for entry in stream]
+            found = readable(entries)
+            if found or not entries:
+                return found
+            after = entries[-1][0].decode()
 
     async def event(self, entry: str) -> Event | None:
         """Return the event with this stream id, None once it is past its retention."""
         found = await self._read(self._redis.xrange(f"{self._base}:events", min=entry, max=entry, count=1))
-        return Event.model_validate_json(found[0][1][b"event"]) if found else None
+        return next((event for _, event in readable(found)), None)
 
     async def newest_events(self, count: int) -> AsyncIterator[Event]:
         """Walk back through the events, newest first."""
         before = "+"
         while True:
             page = await self._read(self._redis.xrevrange(f"{self._base}:events", max=before, count=count))
-            for _, fields in page:
-                yield Event.model_validate_json(fields[b"event"])
+            for _, event in readable(page):
+                yield event
             if len(page) < count:
                 return
             before = f"({page[-1][0].decode()}"

@@ -24,6 +24,7 @@ from worker.inbox import Item, decode
 from worker.outage import Outage
 from worker.scripts import Script, source
 from worker.settling import BATCH, BATCH_BYTES, Fullness, Handle, Room, settle
+from worker.strays import SPELLINGS, Lookout
 
 log = structlog.get_logger(__name__)
 
@@ -35,8 +36,10 @@ BEAT_LIFE = 4.0
 RETRY = 0.5
 FAREWELL = 1.0
 """Seconds to say goodbye: with Redis away it goes without."""
-PRIORITIES = ("", "\x06\x163", "\x06\x166", "\x06\x169")
-"""The suffixes of a queue's lists in kombu's Redis transport (`priority_steps` 0, 3, 6, 9; 0 is the most urgent)."""
+LOOK_BESIDE = 60.0
+"""Seconds between two looks, by any worker, for commands that lie beside the queue."""
+REMIND = 3600
+"""Seconds between two complaints about the same list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,7 @@ class Taker:
         self._tasks: list[asyncio.Task[None]] = []
         self._settled: tuple[bytes, ...] = ()
         self._stopping = False
+        self._lookout = Lookout(redis, queue)
         self._outage = Outage("taker.unavailable", "CELERY_BROKER_URL, or else REDIS_URL,")
 
     async def start(self) -> None:
@@ -70,6 +74,7 @@ class Taker:
         with suppress(RedisError, OSError):
             await self._beat()
         self._tasks = [asyncio.create_task(self._run()), asyncio.create_task(self._keep_beating())]
+        self._tasks.append(asyncio.create_task(self._keep_looking()))
         log.info("taker.started", queue=self._queue)
 
     async def stop(self) -> None:
@@ -110,7 +115,7 @@ class Taker:
 
     async def _take_batch(self) -> bool:
         """Take and settle one batch; what was settled before leaves our list, what was not comes with it."""
-        keys = [self._list, f"{self._prefix}:takers", *(self._queue + suffix for suffix in PRIORITIES)]
+        keys = [self._list, f"{self._prefix}:takers", *(self._queue + suffix for suffix in SPELLINGS)]
         taken: list[bytes] = await self._take(keys=keys, args=[self._name, BATCH, BATCH_BYTES, *self._settled])
         self._settled = ()
         if taken:
@@ -147,6 +152,25 @@ class Taker:
     def _unavailable(self, error: Exception) -> None:
         told = unavailable(error)
         self._outage.goes_on(str(told), told.hint)
+
+    async def _keep_looking(self) -> None:
+        while not self._stopping:
+            try:
+                await self._look_beside()
+            except (RedisError, OSError) as error:
+                log.debug("taker.not_looked_beside", error=f"{type(error).__name__}: {error}")
+            except Exception:
+                log.exception("taker.failed")
+            await asyncio.sleep(LOOK_BESIDE)
+
+    async def _look_beside(self) -> None:
+        """Complain of commands that nobody takes in; one worker looks for all, and it is told once an hour."""
+        if not await self._redis.set(f"{self._prefix}:look", self._name, nx=True, px=int(LOOK_BESIDE * 900)):
+            return
+        for stray in await self._lookout.look():
+            if await self._redis.set(f"{self._prefix}:told:{stray.name}", self._name, nx=True, ex=REMIND):
+                hint = stray.way_out(self._queue)
+                log.warning("taker.stranded", list=stray.shown, messages=stray.length, hint=hint)
 
     async def _beat(self) -> None:
         keys = [f"{self._prefix}:takers", self._queue]

@@ -1,43 +1,75 @@
 """The tasks that producers and operators send; what each asks for is read in `inbox.py`.
 
 With a Redis broker the command queue is emptied by `taker.py` instead, and only bells come through here; with
-RabbitMQ nothing does: what it delivers goes to `receiver.py`.
+RabbitMQ nothing does: what it delivers goes to `receiver.py`. With any other broker all messages do.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import structlog
 from celery import Task
 from celery.exceptions import Reject
 from celery.signals import setup_logging
+from celery.worker.strategy import default
 
-from config import logs
-from config.settings import Settings
 from worker.celery import app
+from worker.envelope import CANVAS, plain
 from worker.errors import NewerFormat, StoreUnavailable
-from worker.inbox import Refusal, read
+from worker.inbox import Item, Refusal, read
+from worker.log_options import configure_logs
 from worker.runtime import runtime
 
 log = structlog.get_logger(__name__)
 
 
-@setup_logging.connect
-def configure_logs(**_: Any) -> None:
-    """Keep Celery from setting up logs of its own."""
-    settings = Settings.load()
-    logs.configure(settings.log_format, settings.log_level)
+setup_logging.connect(configure_logs)
+
+
+CELERYS, OURS = "celery.worker.strategy:default", "worker.tasks:strategy"
+"""Who hands a message to its task; Celery's drops a bell that has expired."""
+TIMES = ("eta", "expires")
+ASKED = "canceller_asked"
+"""The header under which a message's times reach our tasks."""
+
+
+def strategy(task: Any, app: Any, consumer: Any) -> Callable[..., None]:
+    """Hand over at once what Celery would hold until its `eta`, or drop without a word past its `expires`.
+
+    Both are heeded when the command is taken in, by Redis's time.
+    """
+    handle = default(task, app, consumer)
+
+    def received(message: Any, *rest: Any) -> None:
+        set_aside(message)
+        handle(message, *rest)
+
+    return received
+
+
+def set_aside(message: Any) -> None:
+    """Put a message's times where Celery does not look; in one that comes again they may be there already."""
+    content = message.payload
+    holder = content if isinstance(content, dict) and "args" in content else message.headers
+    times = {name: holder.pop(name, None) for name in TIMES}
+    message.headers.setdefault(ASKED, times)
+
+
+def asked(name: str, request: Any, args: Any, kwargs: Any) -> Item:
+    """Read what a message asks for that Celery has decoded."""
+    options = {option: request.get(option) for option in (*CANVAS, "traceparent")} | (request.get(ASKED) or {})
+    return read(name, str(request.id), plain(args), plain(kwargs), options)
 
 
 def task(name: str) -> Any:
     """Register a task that does what its message asks for."""
 
-    @app.task(name=name, bind=True)
+    @app.task(name=name, bind=True, Strategy=CELERYS if name == "worker.reconcile" else OURS)
     def run(self: Task[..., None], *args: Any, **kwargs: Any) -> None:
-        item = read(name, str(self.request.id), args, kwargs)
         try:
-            runtime().do([item])
+            runtime().do([asked(name, self.request, args, kwargs)])
         except (StoreUnavailable, NewerFormat) as error:
             # Nothing that was sent is lost while Redis is away: the message goes back to the broker.
             raise Reject(str(error), requeue=True) from error

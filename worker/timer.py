@@ -14,20 +14,26 @@ from config.errors import ConfigurationError
 from config.settings import Settings
 from worker.celery import app
 from worker.consumer import CommandConsumer
+from worker.patches import apply
 from worker.runtime import runtime
 from worker.wiring import backends_of
+
+
+def consumer_of(settings: Settings) -> str:
+    """Return which consumer Celery is to run: the queue's own on RabbitMQ, or one for what wakes the engine."""
+    if settings.amqp_broker:
+        return "worker.consumer:CommandConsumer"
+    return "worker.bell_consumer:BellConsumer" if settings.redis_broker else "worker.consumer:LoneConsumer"
 
 
 @celeryd_init.connect
 def prepare(conf: Any, **_: Any) -> None:
     """Read the backends before anything starts: a worker without them says so and exits 2."""
+    apply()
     try:
         settings = Settings.load().discovered()
         conf.update(celery_settings(settings, list(backends_of(settings))))
-        if settings.amqp_broker:
-            conf.worker_consumer = "worker.consumer:CommandConsumer"
-        elif settings.redis_broker is not None:
-            conf.worker_consumer = "worker.bell_consumer:BellConsumer"
+        conf.worker_consumer = consumer_of(settings)
     except ConfigurationError as error:
         sys.stderr.write(f"canceller: the configuration has mistakes:\n{error}\n")
         raise SystemExit(2) from None

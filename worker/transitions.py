@@ -60,6 +60,7 @@ class Acceptance(Struct, frozen=True):
     signed: Signed | None = None
     address: str = ""
     place: str = ""
+    not_before: datetime | None = None
 
 
 class Accepted(Struct, frozen=True):
@@ -170,6 +171,8 @@ def accept_argument(one: Acceptance) -> bytes:
     }
     if one.traceparent is not None:
         values["w"] = one.traceparent
+    if one.not_before is not None:
+        values["nb"] = milliseconds(one.not_before)
     if one.params:
         values["k"] = one.params
     if one.address:

@@ -78,7 +78,8 @@ def try_celery_now(redis: Any, settings: Settings) -> Refusals:
     token = secrets.token_hex(6)
     calls: list[tuple[Call, Any]] = [(("EVAL", f"{BINDINGS}{token}"), script)]
     calls += [(call, redis.execute_command) for call in celery_calls(settings, token)]
-    calls += [(("PSUBSCRIBE", channel), subscribe) for channel in celery_channels(settings)]
+    if settings.remote_control:
+        calls += [(("PSUBSCRIBE", channel), subscribe) for channel in celery_channels(settings)]
     refused: dict[str, str] = {}
     for call, made in calls:
         try:

@@ -23,16 +23,21 @@ from config.deployment import Deployment, load_deployment
 from config.errors import ConfigurationError
 from config.producers import Producer as ProducerConfig
 from config.producers import Producers
+from config.proxies import proxy_for
+from config.secret import Secret
 from config.settings import Settings
-from worker.backends.auth import Basic, Bearer, Credential, StaticToken
-from worker.backends.auth_tokens import ClientCredentials, Keystone, Oml
+from config.tls_files import TlsFiles
+from worker.backends.auth import Basic, Bearer, Credential, StaticToken, basic
+from worker.backends.auth_tokens import ClientCredentials, Keystone, KeystoneApplication, Oml
 from worker.backends.base import Adapter
-from worker.backends.http import Http, Transport, wire_of
+from worker.backends.http import ExtraHeaders, Http, Transport, wire_of
 from worker.backends.mrs import Mrs as MrsAdapter
 from worker.backends.oracle_ess import OracleEss as OracleEssAdapter
 from worker.backends.oracle_ml import OracleMl as OracleMlAdapter
 from worker.backends.probe import Probe
 from worker.backends.sahara import Sahara as SaharaAdapter
+from worker.backends.tls import SYSTEM, Tls
+from worker.backends.wire import Proxy
 from worker.connection import connect
 from worker.intake import Door, Intake
 from worker.model import Force, Policy, Poll
@@ -107,12 +112,17 @@ def credential_of(config: BackendConfig) -> Credential | None:
             return Basic(auth.username.read, auth.password.read)
         case ClientCredentialsAuth():
             return ClientCredentials(
-                auth.token_url, client_id=auth.client_id.read, client_secret=auth.client_secret.read, scope=auth.scope
+                auth.token_url,
+                client_id=auth.client_id.read,
+                client_secret=auth.client_secret.read,
+                scope=auth.scope,
+                client_auth=auth.client_auth,
             )
         case OmlAuth():
-            token_url = auth.token_url or f"{config.base_url}/omlusers/api/oauth2/v1/token"
-            return Oml(token_url, auth.username.read, auth.password.read)
+            return Oml(token_url_of(config) or "", auth.username.read, auth.password.read)
         case KeystoneAuth():
+            if auth.application_credential:
+                return KeystoneApplication(auth.url, *(one.read for one in auth.application_credential))
             project_id = config.project_id if isinstance(config, Mrs | Sahara) else ""
             return Keystone(
                 auth.url,
@@ -123,28 +133,86 @@ def credential_of(config: BackendConfig) -> Credential | None:
             )
 
 
-def http_of(config: BackendConfig, base_url: str, credential: Credential | None, transport: Transport) -> Http:
-    """Return what makes the calls of a configured backend."""
-    files = (str(file) if file else None for file in (config.ca_file, config.client_cert, config.client_key))
-    wire = wire_of(transport, *files)
-    return Http(base_url, credential=credential, timeout=config.timeout, max_reply=config.max_reply, wire=wire)
+def headers_of(config: BackendConfig) -> ExtraHeaders:
+    """Return the extra headers of the calls to a backend's API; those from variables are read here."""
+    secret = {name: Secret("env", variable).read() for name, variable in config.headers_env.items()}
+    return ExtraHeaders(config.headers, secret)
+
+
+def token_url_of(config: BackendConfig) -> str | None:
+    """Return where a backend's tokens come from; None if they are given."""
+    match config.auth:
+        case ClientCredentialsAuth(token_url=url) | KeystoneAuth(url=url):
+            return url
+        case OmlAuth(token_url=url):
+            return url or f"{config.base_url}/omlusers/api/oauth2/v1/token"
+        case _:
+            return None
+
+
+def http_of(config: BackendConfig, transport: Transport) -> Http:
+    """Return what makes the calls to a backend's API, and to its token service."""
+    api = own_tls(config), proxy_of(config, config.base_url)
+    token = token_tls(config), proxy_of(config, token_url_of(config) or config.base_url)
+    return Http(
+        config.base_url,
+        credential=credential_of(config),
+        timeout=config.timeout,
+        max_reply=config.max_reply,
+        wire=wire_of(transport, *api),
+        token_wire=wire_of(transport, *token) if token != api else None,
+        headers=headers_of(config),
+    )
+
+
+def proxy_of(config: BackendConfig, url: str) -> Proxy | None:
+    """Return the proxy for a backend's calls to a URL, be it the API's, the token service's or the probe's."""
+    proxy = proxy_for(url, config.proxy, config.proxy_env)
+    if proxy is None:
+        return None
+    named = proxy.username or proxy.password
+    return Proxy(proxy.url, f"Basic {basic(proxy.username, proxy.password)}" if named else "")
+
+
+def own_tls(files: TlsFiles) -> Tls:
+    """Return the TLS files that a table names."""
+    return Tls(*(str(file) if file else None for file in (files.ca_file, files.client_cert, files.client_key)))
+
+
+def token_tls(config: BackendConfig) -> Tls:
+    """Return the TLS files for a token service: its own, else the API's if the API's server is asked for tokens."""
+    own = own_tls(config.auth) if isinstance(config.auth, TlsFiles) else SYSTEM
+    url = token_url_of(config)
+    if url is None or (own == SYSTEM and origin(url) == origin(config.base_url)):
+        return own_tls(config)
+    return own
+
+
+def origin(url: str) -> tuple[str, str | None, int]:
+    """Return what tells one server from another."""
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}[parts.scheme]
 
 
 def probe_of(name: str, config: BackendConfig, transport: Transport) -> Probe | None:
-    """Return a backend's second source, None where there is none."""
+    """Return a backend's second source, None where there is none.
+
+    It is checked against the backend's authorities, and never shown the client certificate, which is for the API.
+    """
     remote = config.remote_probe
     if remote is None:
         return None
     scheme, _, rest = remote.url.partition("://")
     host, slash, target = rest.partition("/")
-    http = http_of(config, f"{scheme}://{host}", None, transport)
+    wire = wire_of(transport, Tls(ca_file=own_tls(config).ca_file), proxy_of(config, remote.url))
+    http = Http(f"{scheme}://{host}", timeout=config.timeout, max_reply=config.max_reply, wire=wire)
     return Probe(name, http, slash + target, remote.gone_when)
 
 
 def backend_of(name: str, config: BackendConfig, transport: Transport = "aiohttp", clock_speed: float = 1.0) -> Backend:
     """Return a backend that is ready to be worked on; call it in the loop that will work on it."""
     adapter, probe = adapter_of(config), probe_of(name, config, transport)
-    http = http_of(config, config.base_url, credential_of(config), transport)
+    http = http_of(config, transport)
     return Backend(
         name=name,
         adapter=adapter,

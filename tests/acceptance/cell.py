@@ -29,12 +29,12 @@ READY = "engine.started"
 
 
 class Worker:
-    """One `celery -A worker worker` process, its log read as it comes."""
+    """One `celery -A APP worker` process, ours unless said otherwise; its log is read as it comes."""
 
-    def __init__(self, env: Mapping[str, str], log: Path, *options: str) -> None:
+    def __init__(self, env: Mapping[str, str], log: Path, *options: str, app: str = "worker") -> None:
         self._lines: queue.Queue[str | None] = queue.Queue()
         self._log = log
-        command = [sys.executable, "-m", "celery", "-A", "worker", "worker", "--loglevel", "INFO"]
+        command = [sys.executable, "-m", "celery", "-A", app, "worker", "--loglevel", "INFO"]
         command += ["-n", f"{log.stem}@%h", *options]
         self.process = subprocess.Popen(
             command, env=dict(env), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -51,6 +51,13 @@ class Worker:
                 raise AssertionError(f"the worker ended before {text!r}:\n{self._log.read_text()}")
             if text in line:
                 return line
+
+    def ended(self) -> bool:
+        """Say whether it has ended by itself."""
+        if self.process.poll() is None:
+            return False
+        self._end()
+        return True
 
     def kill(self) -> None:
         """End it as a crash would."""
@@ -149,7 +156,7 @@ class Cell:
             if "cancellationid" in event:
                 by_id[event["cancellationid"]].append(event)
         for events in by_id.values():
-            assert [event["sequence"] for event in events] == [str(index + 1) for index in range(len(events))]
+            assert [event["sequence"] for event in events] == [f"{index + 1:010}" for index in range(len(events))]
             finished = [event for event in events if ".finished." in event["type"]]
             assert finished == events[-1:], events
         ids = [event["id"] for event in self.events]

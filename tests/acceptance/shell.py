@@ -22,6 +22,13 @@ def run(env: dict[str, str], *words: str, stdin: str = "") -> subprocess.Complet
     )
 
 
+def run_program(env: dict[str, str], program: str) -> subprocess.CompletedProcess[str]:
+    """Run a program of somebody who uses us, from a folder of theirs."""
+    return subprocess.run(
+        [sys.executable, "-c", program], cwd="/", env=env, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
 def lines(done: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 

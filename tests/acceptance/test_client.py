@@ -4,14 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from uuid import uuid4
 
 import pytest
 from acceptance.cell import Cell
 
+import worker.client
 from config.settings import Settings
 from worker.async_client import AsyncClient
-from worker.client import Client, Rejected, StillOpen
-from worker.errors import InvalidCommand, UnknownCancellation
+from worker.client import (
+    BrokerRefused,
+    BrokerUnavailable,
+    CancellerError,
+    Client,
+    ConfigurationError,
+    InvalidCommand,
+    NewerFormat,
+    Rejected,
+    StillOpen,
+    StoreUnavailable,
+    UnknownCancellation,
+    UnreadableRecord,
+)
+
+ALL_ERRORS = {
+    BrokerRefused,
+    BrokerUnavailable,
+    CancellerError,
+    ConfigurationError,
+    InvalidCommand,
+    NewerFormat,
+    Rejected,
+    StillOpen,
+    StoreUnavailable,
+    UnknownCancellation,
+    UnreadableRecord,
+}
 
 
 @pytest.fixture
@@ -80,6 +108,15 @@ def test_no_command_id_is_as_good_as_none_given(deployment: Cell, client: Client
     assert client.cancel("ess", "1", command_id=None).wait(timeout=60).outcome == "already_finished"
 
 
+def test_an_id_may_be_a_uuid(deployment: Cell, client: Client) -> None:
+    job = uuid4()
+    deployment.simulator.add_job("sahara", str(job), "finished")
+    deployment.start_worker()
+    sent = [client.cancel("sahara", job), *client.submit_many([{"verb": "delete", "backend": "sahara", "job_id": job}])]
+
+    assert {one.wait(timeout=60).data["job_id"] for one in sent} == {str(job)}
+
+
 def test_says_when_it_is_still_open(deployment: Cell, client: Client) -> None:
     deployment.simulator.add_job("ess", 1, "stuck")
     deployment.start_worker()
@@ -96,6 +133,18 @@ def test_sends_nothing_that_is_wrong(client: Client, deployment: Cell) -> None:
     with pytest.raises(InvalidCommand, match="child"):
         client.attest("c-1", by="ann", reason="dead", child="..")
     assert deployment.redis.llen("commands") == 0
+
+
+def test_every_error_of_a_client_is_at_hand_beside_it() -> None:
+    errors = {name for name in worker.client.__all__ if is_error(getattr(worker.client, name))}
+
+    assert errors == {one.__name__ for one in ALL_ERRORS}
+    assert all(issubclass(one, CancellerError) for one in ALL_ERRORS if one is not ConfigurationError)
+    assert issubclass(StillOpen, TimeoutError)
+
+
+def is_error(one: object) -> bool:
+    return isinstance(one, type) and issubclass(one, Exception)
 
 
 def test_follows_events(deployment: Cell, client: Client) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from acceptance.cell import Cell, cell
+from acceptance.shell import run
 
 BACKENDS = """
 [backends.ess]
@@ -127,3 +128,18 @@ def test_submit_takes_a_thousand_commands_at_once(ess: Cell) -> None:
     assert accepted == {f"{task_id}:{index}" for index in range(1000)}
     ess.check_sequences()
     assert json.dumps(ess.of("finished")[0]["data"]["labels"]) == "{}"
+
+
+def test_commands_that_lie_beside_the_queue_are_reported_by_workers_and_check(deployment: Cell) -> None:
+    deployment.sender.conf.broker_transport_options = {"global_keyprefix": "shop_"}
+    deployment.send("cancel", backend="ess", job_id=1)
+    worker = deployment.start_worker()
+    warning = json.loads(worker.wait_for("taker.stranded"))
+    checked = json.loads(run(deployment.env, "check", "--json").stdout)
+    (finding,) = [one for one in checked["findings"] if one["what"] == "queue commands"]
+
+    assert (warning["level"], warning["list"], warning["messages"]) == ("warning", "shop_commands", 1)
+    assert "CANCELLER_QUEUE=shop_commands" in warning["hint"]
+    assert finding["verdict"] == "warning"
+    assert "1 message in shop_commands" in finding["text"]
+    assert "CANCELLER_QUEUE=shop_commands" in finding["text"]

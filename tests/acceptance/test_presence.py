@@ -8,7 +8,7 @@ from acceptance.shell import lines, read_until, run, running
 
 from worker.cli.exits import Exit
 
-NONE = "no worker runs (0 alive, 1 command waits in 'commands'): start one with `canceller up`"
+NONE = "no worker runs (1 command in 'commands' waiting): start one with `canceller up`"
 
 
 def test_a_list_says_that_no_worker_lives_and_how_many_commands_wait(deployment: Cell) -> None:
@@ -42,7 +42,7 @@ def test_nothing_is_said_while_a_worker_lives(deployment: Cell) -> None:
 def test_a_worker_that_stopped_is_none(deployment: Cell) -> None:
     worker = deployment.start_worker()
     worker.stop()
-    assert "no worker runs (0 alive, 0 commands wait" in run(deployment.env, "list").stderr
+    assert "no worker runs: start one" in run(deployment.env, "list").stderr
 
 
 def test_a_worker_that_comes_later_ends_the_wait(deployment: Cell) -> None:

@@ -71,11 +71,17 @@ def test_check_leaves_nothing_behind(deployment: Cell) -> None:
     assert deployment.redis.keys("*") == []
 
 
+def test_a_worker_needs_no_channels_without_remote_control(deployment: Cell) -> None:
+    start(deployment, as_user(deployment, "~* resetchannels +@all")).wait_for("ready.")
+
+    assert "refuse" not in deployment.logs()
+
+
 @pytest.mark.parametrize(("rules", "named"), REFUSED)
 def test_a_worker_says_in_a_line_what_is_refused_and_works_once_it_may(
     rules: str, named: str, deployment: Cell
 ) -> None:
-    env = as_user(deployment, rules)
+    env = {**as_user(deployment, rules), "CANCELLER_REMOTE_CONTROL": "true"}
     worker = start(deployment, env)
     line = json.loads(worker.wait_for("canceller check"))
     deployment.simulator.add_job("ess", "1")

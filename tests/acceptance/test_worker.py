@@ -23,7 +23,8 @@ def celery(cell: Cell, *arguments: str) -> str:
     ).stdout
 
 
-def test_shows_its_tasks_to_celery_inspect(deployment: Cell) -> None:
+def test_shows_its_tasks_to_celery_inspect_with_remote_control(deployment: Cell) -> None:
+    deployment.env["CANCELLER_REMOTE_CONTROL"] = "true"
     deployment.start_worker().wait_for("ready.")
     (registered,) = json.loads(celery(deployment, "inspect", "registered", "--json")).values()
 

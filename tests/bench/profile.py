@@ -91,7 +91,7 @@ def main() -> int:
                 wait(client, EVENTS_EACH * (WARM + options.n), PATIENCE)
                 spent = meter.spent()["worker"] / options.n * 1000
                 spying.send_signal(2)
-        found = parts(Path(raw.name).read_text().splitlines())
+        found = parts(Path(raw.name).read_text(encoding="utf-8").splitlines())
     rows = [(part, f"{n / found.total():.0%}", f"{spent * n / found.total():.3f}") for part, n in found.most_common()]
     table(
         f"CPU of one cancellation in the worker: {spent:.2f} ms",

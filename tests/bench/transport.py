@@ -48,6 +48,8 @@ class Below(httpx.AsyncBaseTransport):
 class Client:
     """httpx's client as a wire, and a real one below it."""
 
+    through = ""
+
     def __init__(self, wire: Wire) -> None:
         self._client = httpx.AsyncClient(transport=Below(wire), trust_env=False)
 

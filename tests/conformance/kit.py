@@ -12,14 +12,14 @@ from conformance.dialects import CLUSTER, PROJECT, Dialect
 from worker.backends.auth import Credential
 from worker.backends.base import NoReply, Reply, Request, call
 from worker.backends.http import Http
-from worker.backends.tls import tls_context
+from worker.backends.tls import Tls, tls_context
 from worker.backends.wire_aiohttp import AiohttpWire
 from worker.errors import CallUnanswered
 from worker.model import Action, Answer, Job, Observation, unanswered
 from worker.simulator import Clock, Entry, Fault, Simulator
 
 START = 1_763_899_200.0
-TLS = tls_context(None, None, None)
+TLS = tls_context(Tls())
 """Made once: it reads all of the system's authorities."""
 MAX_REPLY = 100_000
 PATIENT = 5.0

@@ -13,7 +13,7 @@ from conformance.dialects import ESS, MRS_V2, MRS_V11, OML, PROJECT, SAHARA_V2, 
 from conformance.kit import TLS, Bench, bench
 
 from worker.backends.auth import Basic, Bearer, Credential, StaticToken
-from worker.backends.auth_tokens import ClientCredentials, Keystone
+from worker.backends.auth_tokens import ClientCredentials, Keystone, KeystoneApplication
 from worker.backends.auth_tokens import Oml as OmlCredential
 from worker.backends.http import Http
 from worker.backends.wire_aiohttp import AiohttpWire
@@ -64,6 +64,11 @@ def client_credentials(one: Bench, secrets: Secrets) -> Credential:
     )
 
 
+def client_credentials_in_the_form(one: Bench, secrets: Secrets) -> Credential:
+    url, give = f"{one.sim.url}/oauth2/v1/token", secrets.give
+    return ClientCredentials(url, give("username"), give("password"), client_auth="post", monotonic=secrets.monotonic)
+
+
 def oml(one: Bench, secrets: Secrets) -> Credential:
     url = f"{one.sim.url}/omlusers/api/oauth2/v1/token"
     return OmlCredential(url, secrets.give("username"), secrets.give("password"), monotonic=secrets.monotonic)
@@ -78,6 +83,11 @@ def keystone(one: Bench, secrets: Secrets) -> Credential:
         project_id=PROJECT,
         monotonic=secrets.monotonic,
     )
+
+
+def application(one: Bench, secrets: Secrets) -> Credential:
+    url, give = f"{one.sim.base_url(one.dialect.system)}/v3", secrets.give
+    return KeystoneApplication(url, give("username"), give("password"), monotonic=secrets.monotonic)
 
 
 def bearer(_one: Bench, secrets: Secrets) -> Credential:
@@ -99,7 +109,9 @@ def login(system: str) -> dict[str, str]:
 IAM = {"all.iam_username": NAME, "all.iam_password": PASSWORD}
 ISSUED = (
     Way("oauth2", ESS, client_credentials, {"ess.auth": "bearer", **login("ess")}, "ess.token_life"),
+    Way("post", ESS, client_credentials_in_the_form, {"ess.auth": "bearer", **login("ess")}, "ess.token_life"),
     Way("oml", OML, oml, {"oml.auth": "bearer", **login("oml")}, "oml.token_life"),
+    Way("application", MRS_V2, application, {"mrs.auth": "token", **IAM}, "all.iam_token_life"),
     *(
         Way("keystone", dialect, keystone, {f"{dialect.system}.auth": "token", **IAM}, "all.iam_token_life")
         for dialect in (MRS_V11, MRS_V2, SAHARA_V11, SAHARA_V2)
@@ -247,7 +259,7 @@ async def test_a_token_service_that_fails_is_no_refusal(way: Way, kind: str) -> 
     async with signed_in(way) as signed:
         job = signed.one.add()
         signed.one.sim.add_fault(kind, verb="token", times=1)
-        if way.name == "keystone" and kind == "truncated":  # its token travels in a header
+        if way.name in {"keystone", "application"} and kind == "truncated":  # its token travels in a header
             await signed.one.http.ready()
         else:
             with pytest.raises(CredentialUnavailable):

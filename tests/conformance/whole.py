@@ -113,7 +113,7 @@ class Whole:
     async def check(self, command: str) -> Event:
         """Check what must hold at every end, whatever went wrong before; return the `finished` event."""
         events = await self.events()
-        assert [str(number + 1) for number in range(len(events))] == [event.sequence for event in events]
+        assert [f"{number + 1:010}" for number in range(len(events))] == [event.sequence for event in events]
         assert ["finished"] == [event.name for event in events if event.name == "finished"]
         assert "finished" == events[-1].name
         self.check_calls()

@@ -26,7 +26,7 @@ class Calls:
 
     async def send(self, request: Request, *, traceparent: str | None = None) -> Reply:  # noqa: ARG002
         """Answer that there is no such job."""
-        return Reply(404)
+        return Reply(404, body=b'{"errorCode": "ESS-00500"}')
 
 
 @pytest.fixture

@@ -25,9 +25,8 @@ async def test_jobs_with_one_id_at_two_addresses_are_cancelled_apart(store: Stor
     await opened(store, command_id="c-2", **THERE)
     await opened(store, command_id="c-3")
 
-    assert [{"cluster_id": "a"}, {"cluster_id": "b"}, {}] == [
-        one.record.cancellation.params for one in (await claim(store)).claims
-    ]
+    params = [one.record.cancellation.params for one in (await claim(store)).claims]
+    assert ["", "a", "b"] == sorted(one.get("cluster_id", "") for one in params)
 
 
 async def test_a_command_for_the_same_address_joins(store: Store) -> None:

@@ -46,7 +46,7 @@ def gone(pid: int) -> bool:
         return True
     # A process whose parent was killed is reaped by init, in its own time.
     stat = Path(f"/proc/{pid}/stat")
-    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] == "Z"
+    return stat.exists() and stat.read_text(encoding="utf-8").rpartition(")")[2].split()[0] == "Z"
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from pathlib import Path
 
 import pytest
 from integration.authority import Authority
@@ -12,23 +11,10 @@ from integration.wiretap import OK, Calling, says, wiretap
 
 from worker.backends.base import Request
 from worker.backends.http import Http, Transport, wire_of
+from worker.backends.tls import Tls
 from worker.errors import CallUnanswered
 
 LOOK = Request("GET", ("job",))
-
-
-@pytest.fixture
-def ours(tmp_path: Path) -> Authority:
-    return Authority(tmp_path, "ours")
-
-
-@pytest.fixture
-def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Authority:
-    """The one authority that this system trusts."""
-    authority = Authority(tmp_path, "system")
-    monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
-    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path / "none"))
-    return authority
 
 
 async def test_what_the_system_trusts_is_called(backend: Calling, system: Authority) -> None:
@@ -60,7 +46,7 @@ async def test_a_ca_file_replaces_the_systems_authorities(
     transport: Transport, system: Authority, ours: Authority
 ) -> None:
     async with wiretap(says(OK), system.server()) as foreign, wiretap(says(OK), ours.server()) as known:
-        wire = wire_of(transport, ca_file=str(ours.file))
+        wire = wire_of(transport, Tls(ca_file=str(ours.file)))
         try:
             assert (await Http(known.url, wire=wire).send(LOOK)).body == b"{}"
             with pytest.raises(CallUnanswered):
@@ -74,7 +60,7 @@ async def test_a_ca_file_replaces_the_systems_authorities(
 async def test_a_client_certificate_is_shown(transport: Transport, ours: Authority) -> None:
     own = ours.certificate("canceller")
     async with wiretap(says(OK), ours.server(asks=True)) as tap:
-        http = Http(tap.url, wire=wire_of(transport, str(ours.file), *own))
+        http = Http(tap.url, wire=wire_of(transport, Tls(str(ours.file), *own)))
         assert (await http.send(LOOK)).body == b"{}"
         await http.aclose()
 

@@ -133,7 +133,7 @@ class Finished:
 
     async def send(self, request: Request, *, traceparent: str | None = None) -> Reply:  # noqa: ARG002
         """Answer that there is no such job."""
-        return Reply(404)
+        return Reply(404, body=b'{"errorCode": "ESS-00500"}')
 
 
 async def test_a_broker_that_cannot_be_rung_stops_nothing(store: Store) -> None:

@@ -172,7 +172,7 @@ async def test_a_plain_join_does_not_fence_a_running_pass(store: Store) -> None:
     assert 1 == await store.commit(commit(one, "finish", facts=FINISHED))
     last = (await store.events("0-0"))[-1][1]
     assert ["c-1", "c-2"] == last.command_ids
-    assert "3" == last.sequence
+    assert "0000000003" == last.sequence
 
 
 async def test_progress_survives_the_way_through_redis(store: Store) -> None:

@@ -90,6 +90,39 @@ async def test_reads_what_a_celery_client_sends(
     assert await desk.wait_for(1) == [Commands((({**COMMAND, "verb": "cancel"}, message_id),))]
 
 
+ROUTES: dict[str, dict[str, Any]] = {
+    "ten steps": {"priority_steps": list(range(10))},
+    "ten steps and another separator": {"priority_steps": list(range(10)), "sep": ":"},
+    "another separator": {"sep": ":"},
+    "steps of its own": {"priority_steps": [0, 2, 4, 8]},
+}
+
+
+@pytest.mark.parametrize("options", ROUTES.values(), ids=ROUTES.keys())
+async def test_takes_every_priority_however_its_producer_writes_it(
+    taker: Taker, desk: Desk, sender: Celery, options: dict[str, Any]
+) -> None:
+    sender.conf.broker_transport_options = options
+    sent = {await send(sender, "worker.cancel", kwargs=COMMAND, priority=priority) for priority in range(10)}
+    await taker.start()
+    items = await desk.wait_for(10)
+
+    assert {item.contents[0][1] for item in items if isinstance(item, Commands)} == sent
+
+
+@pytest.mark.parametrize("name", ["commands:3", "commands\x06\x165"])
+async def test_a_strangers_key_under_a_spelling_of_the_queue_stops_nothing(
+    taker: Taker, desk: Desk, sender: Celery, redis: Redis, name: str
+) -> None:
+    await redis.set(name, "a stranger's")
+    await send(sender, "worker.cancel", kwargs=COMMAND)
+    await send(sender, "worker.cancel", kwargs=COMMAND, priority=9)
+    await taker.start()
+
+    assert len(await desk.wait_for(2)) == 2
+    assert await redis.get(name) == b"a stranger's"
+
+
 async def test_reads_every_task(taker: Taker, desk: Desk, sender: Celery) -> None:
     await send(sender, "worker.delete", kwargs=COMMAND)
     await send(sender, "worker.submit", kwargs={"commands": [COMMAND, COMMAND]})

@@ -86,7 +86,7 @@ async def test_an_attestation_is_an_event_with_who_and_why(store: Store, child: 
 
     assert {"name": "attest", "by": 'ann "a"', "reason": "gone / Übung\n"} == event.data["action"]
     assert (child or None) == event.data.get("child")
-    assert ("attested", "2", "budget") == (event.name, event.sequence, event.data["reason"])
+    assert ("attested", "0000000002", "budget") == (event.name, event.sequence, event.data["reason"])
     assert accepted.data.keys() - {"effective"} == event.data.keys() - {"action", "child"}
     assert milliseconds(datetime.fromisoformat(event.time)) == milliseconds(
         (await orders(store, found)).words[child or WHOLE].at
@@ -101,7 +101,7 @@ async def test_the_events_of_a_pass_follow_an_attestation_that_came_in_between(s
     await store.commit(commit(await claim_one(store), "finish", facts=FINISHED))
 
     assert ["accepted", "attested", "finished"] == await names(store)
-    assert ["1", "2", "3"] == [event.sequence for _, event in await store.events("0-0")]
+    assert ["0000000001", "0000000002", "0000000003"] == [event.sequence for _, event in await store.events("0-0")]
 
 
 async def test_a_message_that_comes_again_renews_nothing(store: Store, redis: Redis) -> None:

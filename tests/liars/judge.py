@@ -56,8 +56,8 @@ class Called:
 
     `told` is the status that the product was given, None for no answer; `lie` names what spoiled it, `habit` says that
     this is how the backend always is; `says` is what an answer that may not be the backend's own claims: gone or
-    refused. `silence` of a force is how long its target had been silent in CANCELLING; `forbids` means that the last
-    body the product was given said no to a force.
+    refused; `for good` is a refusal in its own words. `silence` of a force is how long its target had been silent in
+    CANCELLING; `forbids` means that the last body the product was given said no to a force.
     """
 
     at: float
@@ -257,7 +257,7 @@ def gave_in(case: Case) -> Iterator[str]:
             break
         streak.append(one)
     said = [one for one in streak if one.says]
-    if not said:
+    if not said or any(one.says == "for good" for one in said):
         return
     lasted = said[0].at - said[-1].at
     if len(said) < IN_A_ROW or lasted < PATIENCE * case.times.believe_after:

@@ -73,8 +73,8 @@ class Lie:
     """One row. `tell` returns None where no answer arrives.
 
     `reaches` says whether a changing call is carried out all the same. `says` is what the answer claims of the job,
-    not in the API's own words: gone or refused. A `habit` is how this backend always is, so that its answers count as
-    honest; `header` lies leave the body alone and go together with others.
+    not in the API's own words: gone or refused; or `for good`, a refusal in its own. A `habit` is how this backend
+    always is, so that its answers count as honest; `header` lies leave the body alone and go together with others.
     """
 
     name: str
@@ -319,6 +319,7 @@ ROWS = (
         frozenset({CANCEL}),
         _pick((json_reply(400, {"error_code": "0192", "error_msg": "user does not exist on MRS Manager"}),)),
         reaches=False,
+        says="for good",
     ),
     Lie("busy, with Retry-After", ("F10",), READS | CHANGES, _pick(BUSY), reaches=False),
     Lie("down", (), READS | CHANGES, _pick(DOWN), reaches=False),

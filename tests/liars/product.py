@@ -42,6 +42,8 @@ Exchange = Callable[[str, str, Mapping[str, str], bytes], Told | None]
 class LiarWire:
     """A wire whose other end is one life's liar."""
 
+    through = ""
+
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
 
@@ -147,6 +149,10 @@ class Product:
         self._store = Store(self._redis, PREFIX, keep, 60.0)
         self._engine = Engine(self._store, backends, slots=1000)
         await self._engine.start()
+
+    async def ping(self) -> None:
+        """Return once Redis has answered."""
+        await self._redis.ping()
 
     async def stop(self) -> None:
         """Stop, and close everything."""

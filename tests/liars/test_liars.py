@@ -142,6 +142,9 @@ FINE = {
     ),
     "refused after it has lasted": refused(*doubted(0.1, 0.7, 1.3)),
     "refused by the backend itself": refused(call("cancel", 0.1, told=403)),
+    "refused for good under other lies": refused(
+        *doubted(0.1, says="gone"), call("cancel", 0.2, lie="a lasting refusal", says="for good", told=400)
+    ),
     "given up while it runs": timed_out(members=[RUNS], obeys=False, calls=LOOKS),
     "given up under a lie": timed_out(calls=doubted(*(0.5 * n for n in range(8)))),
     "late on a late machine": replace(HONEST, events=end(at=5.5), lag=0.5),

@@ -317,8 +317,8 @@ class Liar:
         data = told.data
         if self.plan.place.system != "ess":
             return
-        if not isinstance(data, dict):  # in a wrapping that the product may have undone
-            self._forbids.pop(job_id, None)
+        if not isinstance(data, dict):  # in a wrapping that the product may have undone; a list may be about anybody
+            self._forbids.clear()
             return
         for one in data.get("items") or [{"requestId": job_id, **data}]:
             no = (False, "false")

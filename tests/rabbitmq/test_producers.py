@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from acceptance.cell import ROOT
+from acceptance.shell import run_program
 from amqp.exceptions import PreconditionFailed
 from celery import Celery
 from rabbitmq.node import Node
@@ -136,3 +137,25 @@ async def test_a_client_says_so_when_it_may_not(place: Place) -> None:
     with bounded(), pytest.raises(BrokerRefused, match="ACCESS_REFUSED"):
         await client.cancel("ess", 1)
     await client.aclose()
+
+
+FORKED = """
+import os, sys
+sys.path.insert(0, {root!r})
+from worker.client import Client
+
+client = Client.from_env()
+client.cancel("ess", 1)
+if os.fork() == 0:
+    client.cancel("ess", 2)
+    sys.exit()
+assert os.wait()[1] == 0
+client.cancel("ess", 3)
+"""
+
+
+def test_a_forked_child_leaves_its_parents_connection_alone(place: Place) -> None:
+    done = run_program(place.cell.env, FORKED.format(root=str(ROOT)))
+
+    assert (done.stderr, done.returncode) == ("", 0)
+    assert place.waiting() == 3

@@ -2,37 +2,71 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+from acceptance.cell import Worker
+from celery import Celery
 from rabbitmq.place import Place
 
+from config.settings import Settings
+from worker.celery import producer
 
-def test_declares_one_quorum_queue_and_nothing_else_that_lasts(place: Place) -> None:
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+def test_declares_one_quorum_queue_and_nothing_else(place: Place) -> None:
     place.cell.start_worker().wait_for("ready.")
     queues = place.queues("type", "durable")
 
     assert queues.pop("commands") == ["quorum", "true"]
-    assert {durable for _, durable in queues.values()} == {"false"}
+    assert not queues
     assert not place.complaints()
 
 
 def test_takes_in_what_any_celery_client_sends(place: Place) -> None:
     cell = place.cell
-    for number in range(1, 1301):
+    for number in range(1, 1299):
         cell.simulator.add_job("ess", number, "finished")
     worker = cell.start_worker()
     for number in range(1, 301):
         cell.send("cancel" if number % 3 else "delete", backend="ess", job_id=number)
     cell.send("submit", commands=[{"verb": "cancel", "backend": "ess", "job_id": 301 + at} for at in range(998)])
-    # What Celery makes of these is not for commands: they are neither held back nor dropped.
-    command = {"backend": "ess", "job_id": 1299}
-    cell.sender.send_task("worker.cancel", kwargs=command, queue="commands", countdown=3600)
-    past = {"expires": "2020-01-01T00:00:00+00:00"}
-    cell.sender.send_task("worker.cancel", kwargs={**command, "job_id": 1300}, queue="commands", headers=past)
-    place.finish(1300)
+    place.finish(1298)
     worker.stop()
 
     assert place.waiting() == 0  # what it had not acknowledged would have come back
     assert {event["outcome"] for event in cell.of("finished")} == {"already_finished", "deleted"}
     assert not place.complaints()
+
+
+def test_heeds_celerys_own_options(place: Place) -> None:
+    cell = place.cell
+    for number in range(1, 6):
+        cell.simulator.add_job("ess", number)
+    worker = cell.start_worker()
+
+    def send(number: int, **options: Any) -> str:
+        command = {"backend": "ess", "job_id": number}
+        return str(cell.sender.send_task("worker.cancel", kwargs=command, queue="commands", **options).id)
+
+    later = send(1, countdown=3600)
+    # As a header alone: what Celery's own `expires` also sets has RabbitMQ drop the message before anybody sees it.
+    expired = send(2, headers={"expires": "2020-01-01T00:00:00+00:00"})
+    linked = send(3, link=cell.sender.signature("next"))
+    grouped = send(4, group_id="g-1")
+    send(5, headers={"traceparent": TRACE})
+    cell.wait_finished(1)
+    cell.wait_until(lambda: len(cell.of("rejected")) == 3)
+    worker.stop()
+    reasons = {one["data"]["command_id"]: one["data"]["error"].partition(":")[0] for one in cell.of("rejected")}
+    accepted = {one["data"]["command_ids"][0]: one for one in cell.of("accepted")}
+
+    assert reasons == {expired: "expires", linked: "link", grouped: "group"}
+    assert accepted.pop(later)["data"]["not_before"]
+    assert {one["traceparent"] for one in accepted.values()} == {TRACE}
+    assert [cell.simulator.job("ess", number).verbs() for number in range(1, 5)] == [()] * 4
+    assert place.waiting() == 0
 
 
 def test_does_what_an_operator_orders(place: Place) -> None:
@@ -70,3 +104,48 @@ def test_stops_within_ten_seconds_with_work_open_and_loses_nothing(place: Place)
     assert worker.process.returncode == 0
     cell.start_worker()
     place.finish(100)
+
+
+def test_uses_no_exchange_of_celerys_own(place: Place) -> None:
+    place.cell.start_worker().wait_for("ready.")
+    rows = place.node.control("list_exchanges", "--vhost", place.vhost, "name")
+    names = {name for (name,) in rows if name and not name.startswith("amq.")}
+
+    assert names == {"commands"}
+
+
+@pytest.mark.parametrize("remote_control", ["", "true"], ids=["by default", "with remote control"])
+def test_a_neighbours_shutdown_ends_none_of_our_workers(place: Place, remote_control: str) -> None:
+    cell = place.cell
+    cell.env["CANCELLER_REMOTE_CONTROL"] = remote_control
+    neighbour_env = {**cell.env, "NEIGHBOUR_BROKER": place.url, "NEIGHBOUR_REDIS": cell.url}
+    ours = cell.start_worker()
+    ours.wait_for("ready.")
+    theirs = Worker(neighbour_env, cell.directory / "neighbour.log", "-c", "1", app="tests.acceptance.neighbour")
+    theirs.wait_for("ready.")
+    with Celery(broker=place.url, set_as_current=False) as neighbour:
+        neighbour.control.shutdown()
+    place.until(theirs.ended)
+    cell.simulator.add_job("ess", 1)
+    cell.send("cancel", backend="ess", job_id=1)
+    place.finish(1)
+
+    assert not ours.ended()
+
+
+def test_our_shutdown_ends_our_workers_alone_where_remote_control_is_on(place: Place) -> None:
+    cell = place.cell
+    cell.env["CANCELLER_REMOTE_CONTROL"] = "true"
+    neighbour_env = {**cell.env, "NEIGHBOUR_BROKER": place.url, "NEIGHBOUR_REDIS": cell.url}
+    ours = cell.start_worker()
+    ours.wait_for("ready.")
+    theirs = Worker(neighbour_env, cell.directory / "neighbour.log", "-c", "1", app="tests.acceptance.neighbour")
+    theirs.wait_for("ready.")
+    try:
+        with producer(Settings.load(cell.env)) as sender:
+            sender.control.shutdown()
+        place.until(ours.ended)
+
+        assert not theirs.ended()
+    finally:
+        theirs.kill()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import tomllib
@@ -20,15 +21,41 @@ README = (ROOT / "README.md").read_text()
 
 @pytest.mark.parametrize("path", [*PYTHON, *SCRIPTS], ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_file_is_over_350_lines(path: Path) -> None:
-    assert len(path.read_text().splitlines()) <= 350
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 350
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
 def test_every_script_says_what_it_takes_and_returns(path: Path) -> None:
-    head = path.read_text().split("\n\n")[0]
+    head = path.read_text(encoding="utf-8").split("\n\n")[0]
 
     assert head.startswith("-- ")
     assert path.name == "lib.lua" or all(word in head for word in ("KEYS[1]", "Returns"))
+
+
+PRODUCT = [path for path in PYTHON if not path.is_relative_to(ROOT / "tests")]
+
+
+@pytest.mark.parametrize("path", PRODUCT, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_text_file_is_opened_with_an_encoding(path: Path) -> None:
+    calls = [node for node in ast.walk(ast.parse(path.read_bytes())) if isinstance(node, ast.Call)]
+
+    assert not [f"{path.name}:{call.lineno}" for call in calls if _leaves_the_encoding_to_the_locale(call)]
+
+
+def _leaves_the_encoding_to_the_locale(call: ast.Call) -> bool:
+    named = {word.arg: word.value for word in call.keywords}
+    if "encoding" in named:
+        return False
+    name = ast.unparse(call.func).removeprefix("os.open").rpartition(".")[2]
+    words = [word.value for word in (*call.args, *named.values()) if isinstance(word, ast.Constant)]
+    binary = any(isinstance(word, str) and re.fullmatch(r"[rwax]\+?b\+?|b[rwax]\+?", word) for word in words)
+    return name in TEXTS or ("text" in named or "universal_newlines" in named) or (name in FILES and not binary)
+
+
+TEXTS = {"read_text", "write_text", "TextIOWrapper"}
+"""Calls that always are about text."""
+FILES = {"open", "fdopen"}
+"""Calls that are about text or bytes, as their mode says."""
 
 
 def test_every_package_is_installed() -> None:

@@ -5,18 +5,25 @@ from __future__ import annotations
 import base64
 import json
 import zlib
+from datetime import UTC, datetime, timedelta
 from struct import pack
 from typing import Any
+from uuid import UUID
 
 import pytest
+from amqp.serialization import PROPERTY_CLASSES
+from amqp.spec import Basic
+from kombu.utils.json import dumps
 
-from worker.consumer import read_properties
+from worker.envelope import Envelope
 from worker.inbox import Commands, Item, Order, Parcel, Refusal, decode, open_parcel, read
+from worker.patches import bounded
 
 COMMAND = {"backend": "ess", "job_id": "1"}
 BODY = json.dumps([[], COMMAND, {}]).encode()
 HEADERS = {"task": "worker.cancel", "id": "m-1"}
 MEANT = Commands((({**COMMAND, "verb": "cancel"}, "m-1"),))
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 SQUEEZED = "application/x-gzip"
 SHAPES: dict[str, tuple[bytes, dict[str, Any], str | None, Item | str]] = {
     "as it comes": (BODY, HEADERS, "application/json", MEANT),
@@ -34,10 +41,8 @@ SHAPES: dict[str, tuple[bytes, dict[str, Any], str | None, Item | str]] = {
 }
 
 
-@pytest.mark.parametrize(("body", "headers", "kind", "meant"), SHAPES.values(), ids=SHAPES.keys())
-def test_both_transports_say_the_same(
-    body: bytes, headers: dict[str, Any], kind: str | None, meant: Item | str
-) -> None:
+def told_twice(body: bytes, headers: dict[str, Any], kind: str | None) -> tuple[Item, Item]:
+    """Read a message as Redis and as RabbitMQ bring it."""
     envelope = {
         "body": base64.b64encode(body).decode(),
         "headers": headers,
@@ -45,7 +50,14 @@ def test_both_transports_say_the_same(
         "content-encoding": "utf-8",
         "properties": {"body_encoding": "base64"},
     }
-    for item in (decode(json.dumps(envelope).encode()), open_parcel(Parcel(body, headers, kind, "utf-8"))):
+    return decode(json.dumps(envelope).encode()), open_parcel(Parcel(body, headers, kind, "utf-8"))
+
+
+@pytest.mark.parametrize(("body", "headers", "kind", "meant"), SHAPES.values(), ids=SHAPES.keys())
+def test_both_transports_say_the_same(
+    body: bytes, headers: dict[str, Any], kind: str | None, meant: Item | str
+) -> None:
+    for item in told_twice(body, headers, kind):
         if isinstance(meant, str):
             assert isinstance(item, Refusal)
             assert meant in item.reason
@@ -67,7 +79,7 @@ ORDER = {"id": "c-1", "by": "ann", "reason": "dead"}
     ],
 )
 def test_an_order_says_who_why_and_about_which_child(task: str, more: dict[str, Any], child: str) -> None:
-    item = read(task, "m-1", [], {**ORDER, **more})
+    item = read(task, "m-1", [], {**ORDER, **more}, {})
 
     assert isinstance(item, Order)
     assert (item.reference, item.by, item.reason, item.child, item.word) == ("c-1", "ann", "dead", child, "ann: dead")
@@ -89,17 +101,95 @@ def test_an_order_says_who_why_and_about_which_child(task: str, more: dict[str, 
     ],
 )
 def test_an_order_that_is_wrong_is_refused_with_what_and_why(task: str, more: dict[str, Any], problem: str) -> None:
-    item = read(task, "m-1", [], {**ORDER, **more})
+    item = read(task, "m-1", [], {**ORDER, **more}, {})
 
     assert isinstance(item, Refusal)
     assert problem in item.reason
 
 
+def test_an_orders_reason_is_kept_without_what_can_not_be_shown() -> None:
+    item = read("worker.abort", "m-1", [], {**ORDER, "reason": "\x1b[31mover\x1b[0m \x00budget"}, {})
+
+    assert isinstance(item, Order)
+    assert "over budget" == item.reason
+
+
 def test_half_a_surrogate_pair_in_an_order_can_be_stored() -> None:
-    item = read("worker.attest", "m-1", [], {**ORDER, "by": "\ud800", "id": "\udfff"})
+    item = read("worker.attest", "m-1", [], {**ORDER, "by": "\ud800", "id": "\udfff"}, {})
 
     assert isinstance(item, Order)
     assert (item.by, item.reference) == ("?", "?")
+
+
+NAMES = {
+    "no JSON": (b"\xff", HEADERS, "application/json", "m-1"),
+    "a pickle": (BODY, HEADERS, "application/x-python-serialize", "m-1"),
+    "cut off": (BODY[:-3], HEADERS, "application/json", "m-1"),
+    "no task": (b"7", HEADERS, "application/json", "m-1"),
+    "an unknown compression": (BODY, {**HEADERS, "compression": "x"}, "application/json", "m-1"),
+    "without an id": (b"\xff", {"task": "worker.cancel"}, "application/json", ""),
+    "an id that can't be a command's": (b"\xff", {**HEADERS, "id": "x" * 129}, "application/json", ""),
+    "an id that is no text": (b"\xff", {**HEADERS, "id": ["m-1"]}, "application/json", ""),
+}
+
+
+@pytest.mark.parametrize(("body", "headers", "kind", "name"), NAMES.values(), ids=NAMES.keys())
+def test_what_cannot_be_read_is_told_by_the_id_in_its_headers(
+    body: bytes, headers: dict[str, Any], kind: str, name: str
+) -> None:
+    for item in told_twice(body, headers, kind):
+        assert isinstance(item, Refusal)
+        assert item.message_id == name or (not name and len(item.message_id) == 32)
+
+
+@pytest.mark.parametrize("headers", [None, 7, "id", ["id"]], ids=repr)
+def test_headers_that_are_none_stop_nothing(headers: Any) -> None:
+    refused = decode(json.dumps({"body": "x", "headers": headers, "properties": {}}).encode())
+
+    assert isinstance(refused, Refusal)
+    assert len(refused.message_id) == 32
+
+
+FOLLOWED = {
+    "in protocol 2": ([[], COMMAND, {"callbacks": [{"task": "next"}]}], HEADERS),
+    "in protocol 1": ({**HEADERS, "args": [], "kwargs": COMMAND, "callbacks": [{"task": "next"}]}, {}),
+    "by a header": ([[], COMMAND, {}], {**HEADERS, "group": "g-1"}),
+}
+
+
+@pytest.mark.parametrize(("content", "headers"), FOLLOWED.values(), ids=FOLLOWED.keys())
+def test_a_message_that_something_shall_follow_is_refused(content: object, headers: dict[str, Any]) -> None:
+    for item in told_twice(json.dumps(content).encode(), headers, "application/json"):
+        assert isinstance(item, Refusal)
+        assert (item.message_id, "follow the events" in item.reason) == ("m-1", True)
+
+
+TIMES = {"eta": "2026-11-22T12:00:00+00:00", "expires": "2026-11-22T13:00:00"}
+
+
+def test_a_messages_options_stand_beside_its_commands() -> None:
+    noon = datetime(2026, 11, 22, 12, tzinfo=UTC)
+    around = Envelope(noon, noon + timedelta(hours=1), TRACE)
+    for item in told_twice(BODY, {**HEADERS, **TIMES, "traceparent": TRACE}, "application/json"):
+        assert item == Commands(MEANT.contents, around)
+    old = {**HEADERS, **TIMES, "args": [], "kwargs": COMMAND}
+    for item in told_twice(json.dumps(old).encode(), {"traceparent": TRACE}, "application/json"):
+        assert item == Commands(MEANT.contents, around)
+
+
+def test_an_order_that_should_wait_is_refused() -> None:
+    order = {"id": "c-1", "by": "ann", "reason": "x"}
+    body = json.dumps([[], order, {}]).encode()
+    for item in told_twice(body, {"task": "worker.abort", "id": "m-1", **TIMES}, "application/json"):
+        assert isinstance(item, Refusal)
+        assert item.reason.startswith("eta: abort holds at once")
+
+
+def test_an_uuid_is_read_as_its_text() -> None:
+    run = UUID("0198f0a0-0000-7000-8000-000000000000")
+    body = dumps([[], {**COMMAND, "job_id": run}, {}]).encode()
+    for item in told_twice(body, HEADERS, "application/json"):
+        assert item == Commands((({**COMMAND, "job_id": str(run), "verb": "cancel"}, "m-1"),))
 
 
 def test_a_message_that_comes_back_has_the_same_name() -> None:
@@ -121,6 +211,6 @@ def test_headers_that_no_json_can_hold_are_told_as_such() -> None:
 
 def test_properties_that_cannot_be_read_end_nothing() -> None:
     table = b"\x01a?"  # a field of a type that there is not
-    properties, _ = read_properties(pack(">H", 1 << 13) + pack(">I", len(table)) + table, 0)
+    properties, _ = bounded(PROPERTY_CLASSES[Basic.CLASS_ID])(pack(">H", 1 << 13) + pack(">I", len(table)) + table, 0)
 
     assert properties["content_type"].startswith("unreadable headers")

@@ -69,7 +69,7 @@ def test_a_prefix_that_is_a_pattern_opens_no_other_keys() -> None:
 def test_the_line_names_each_channel_as_it_is_subscribed_to() -> None:
     settings = settings_of()
 
-    assert celery_channels(settings) == ["/3.celery.pidbox", "/3.celeryev/worker.*"]
+    assert celery_channels(settings) == ["/3.canceller.commands.pidbox", "/3.canceller.commands.events/worker.*"]
     assert {f"&{channel}" for channel in celery_channels(settings)} <= set(acl_line(settings).split())
 
 

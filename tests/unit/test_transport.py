@@ -13,6 +13,7 @@ from config.backends import BackendConfig, load_backends
 from config.errors import ConfigurationError
 from config.settings import Settings
 from worker.backends.http import wire_of
+from worker.backends.tls import Tls
 from worker.backends.wire_aiohttp import AiohttpWire
 from worker.backends.wire_fast import FastWire
 from worker.connection import LoopThread
@@ -30,13 +31,17 @@ def config() -> BackendConfig:
 
 
 def test_the_default_is_aiohttp() -> None:
-    assert isinstance(
-        http_of(config(), "https://ess.example.com", None, Settings.load({}).transport)._wire, AiohttpWire
-    )
+    assert isinstance(http_of(config(), Settings.load({}).transport)._wire, AiohttpWire)
 
 
 def test_fast_is_one_setting() -> None:
-    assert isinstance(http_of(config(), "https://ess.example.com", None, settings("fast").transport)._wire, FastWire)
+    assert isinstance(http_of(config(), settings("fast").transport)._wire, FastWire)
+
+
+def test_a_backend_with_a_proxy_gets_aiohttp_with_either() -> None:
+    behind = config().model_copy(update={"proxy": "http://proxy:3128"})
+
+    assert isinstance(http_of(behind, settings("fast").transport)._wire, AiohttpWire)
 
 
 def test_another_transport_is_a_mistake_that_names_the_right_ones() -> None:
@@ -57,21 +62,26 @@ def test_without_the_packages_the_default_works(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(sys.modules, "uvloop", None)
 
     assert backends_of(settings("aiohttp"))
-    LoopThread("test").close()
+    assert not isinstance(loop_of(LoopThread("test")), uvloop.Loop)
 
 
 def test_a_ca_file_that_is_missing_is_told_at_once_with_either() -> None:
     with pytest.raises(OSError, match="No such file"):
-        wire_of("fast", ca_file="/missing.pem")
+        wire_of("fast", Tls(ca_file="/missing.pem"))
 
 
 @pytest.mark.parametrize("fast", [False, True])
 def test_a_fast_worker_runs_on_uvloop(fast: bool) -> None:  # noqa: FBT001
+    assert isinstance(loop_of(LoopThread("test", fast=fast)), uvloop.Loop) == fast
+
+
+def loop_of(thread: LoopThread) -> asyncio.AbstractEventLoop:
+    """Return the loop that a thread runs."""
+
     async def running() -> asyncio.AbstractEventLoop:
         return asyncio.get_running_loop()
 
-    thread = LoopThread("test", fast=fast)
-    loop = thread.call(running(), timeout=5)
-    thread.close()
-
-    assert isinstance(loop, uvloop.Loop) == fast
+    try:
+        return thread.call(running(), timeout=5)
+    finally:
+        thread.close()

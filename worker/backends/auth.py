@@ -79,6 +79,10 @@ class Credential(ABC):
         """Return the header that signs a request."""
         return {self.header: self.scheme + token.value}
 
+    def secrets(self, token: Token) -> tuple[str, ...]:
+        """Return what `shown` shows and no reply may repeat."""
+        return (token.value,)
+
     def refused(self, token: Token) -> None:
         """Forget a token after a 401, unless a younger one has taken its place."""
         if self._token is token:
@@ -138,6 +142,10 @@ class Basic(Credential):
 
     async def _obtain(self, old: Token | None) -> Token:  # noqa: ARG002 - nothing to renew it from
         return Token(basic(secret(self._username), secret(self._password)))
+
+    def secrets(self, token: Token) -> tuple[str, ...]:
+        """Return the pair as it is sent, and the password in it."""
+        return token.value, base64.b64decode(token.value).decode().partition(":")[2]
 
 
 def basic(username: str, password: str) -> str:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 import time
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote_plus
 
 import httpx
@@ -29,6 +30,8 @@ REFUSAL_HOLDS = 2.0
 """Seconds for which a refusal is remembered: longer would refuse jobs after the account was mended."""
 DEFAULT_LIFE = 3600.0
 """Seconds that a token is taken to live when its endpoint doesn't say; a 401 corrects it."""
+VERSION_PATH = re.compile(r"(?<=[^:/])/+(?:v3/*)?$")
+"""What Keystone's address ends with that is no part of the service's root: slashes, and `/v3` as in OS_AUTH_URL."""
 OML_WINDOW = 8 * 3600.0
 """Seconds after its password grant in which an OML token may be refreshed (Oracle, OML REST: Authenticate)."""
 
@@ -107,8 +110,10 @@ class TokenEndpoint(Credential):
 
 
 class ClientCredentials(TokenEndpoint):
-    """OAuth2 client credentials (RFC 6749, 4.4); the client shows itself by HTTP Basic (2.3.1).
+    """OAuth2 client credentials (RFC 6749, 4.4).
 
+    The client shows itself by HTTP Basic or, with `client_auth = "post"`, in the form (2.3.1): some services take the
+    pair of Basic literally, though it is form-encoded, and refuse a secret with `+`, `/` or `%` there.
     Oracle Fusion's identity domain: `/oauth2/v1/token`, scope `urn:opc:resource:fusion:<pod>:<product>/`.
     """
 
@@ -119,16 +124,22 @@ class ClientCredentials(TokenEndpoint):
         client_secret: Read,
         *,
         scope: str | None = None,
+        client_auth: Literal["basic", "post"] = "basic",
         monotonic: Monotonic = time.monotonic,
     ) -> None:
         super().__init__(token_url, monotonic=monotonic)
         self._client_id = client_id
         self._client_secret = client_secret
         self._scope = scope
+        self._client_auth = client_auth
 
     def _grant(self) -> httpx.Request:
-        pair = basic(quote_plus(secret(self._client_id)), quote_plus(secret(self._client_secret)))
+        client_id, client_secret = secret(self._client_id), secret(self._client_secret)
         form = {"grant_type": "client_credentials"} | ({"scope": self._scope} if self._scope else {})
+        if self._client_auth == "post":
+            form |= {"client_id": client_id, "client_secret": client_secret}
+            return httpx.Request("POST", self._url, data=form)
+        pair = basic(quote_plus(client_id), quote_plus(client_secret))
         return httpx.Request("POST", self._url, headers={"Authorization": f"Basic {pair}"}, data=form)
 
     def _token_of(self, reply: Reply, since: float) -> Token:
@@ -173,15 +184,33 @@ class Oml(TokenEndpoint):
         return lasting(self._required(data.get("accessToken")), since, seconds(data.get("expiresIn")))
 
 
-class Keystone(TokenEndpoint):
-    """Keystone v3, and the IAM of MRS's clouds: a project-scoped token by password, sent as `X-Auth-Token`.
+class KeystoneTokens(TokenEndpoint):
+    """Keystone v3, and the IAM of MRS's clouds: tokens that are sent as `X-Auth-Token`.
 
-    `url` is the service's root; `/v3/auth/tokens` is added. The token comes in the header `X-Subject-Token`, its
-    end as a time of the server's clock, which is held against the same reply's `Date` (OpenStack Identity API v3).
+    `url` is the service's address, with or without `/v3`; `/v3/auth/tokens` is asked. The token comes in the header
+    `X-Subject-Token`, its end as a time of the server's clock, which is held against the same reply's `Date`
+    (OpenStack Identity API v3).
     """
 
     header = "X-Auth-Token"
     scheme = ""
+
+    def __init__(self, url: str, *, monotonic: Monotonic = time.monotonic) -> None:
+        super().__init__(VERSION_PATH.sub("", url) + "/v3/auth/tokens", monotonic=monotonic)
+
+    @abstractmethod
+    def _auth(self) -> Mapping[str, object]:
+        """Say who asks and for which scope, with the secrets as they are now."""
+
+    def _grant(self) -> httpx.Request:
+        return httpx.Request("POST", self._url, json={"auth": self._auth()})
+
+    def _token_of(self, reply: Reply, since: float) -> Token:
+        return lasting(self._required(reply.headers.get("x-subject-token")), since, keystone_life(reply))
+
+
+class Keystone(KeystoneTokens):
+    """A project-scoped token by a user's password."""
 
     def __init__(
         self,
@@ -193,20 +222,31 @@ class Keystone(TokenEndpoint):
         project_id: str,
         monotonic: Monotonic = time.monotonic,
     ) -> None:
-        super().__init__(url.rstrip("/") + "/v3/auth/tokens", monotonic=monotonic)
+        super().__init__(url, monotonic=monotonic)
         self._username = username
         self._password = password
         self._user_domain = user_domain
         self._project_id = project_id
 
-    def _grant(self) -> httpx.Request:
+    def _auth(self) -> Mapping[str, object]:
         user = {"name": secret(self._username), "password": secret(self._password)}
         identity = {"methods": ["password"], "password": {"user": user | {"domain": {"name": self._user_domain}}}}
-        body = {"auth": {"identity": identity, "scope": {"project": {"id": self._project_id}}}}
-        return httpx.Request("POST", self._url, json=body)
+        return {"identity": identity, "scope": {"project": {"id": self._project_id}}}
 
-    def _token_of(self, reply: Reply, since: float) -> Token:
-        return lasting(self._required(reply.headers.get("x-subject-token")), since, keystone_life(reply))
+
+class KeystoneApplication(KeystoneTokens):
+    """A token by an application credential, whose project is its scope: Keystone refuses a request that names one."""
+
+    def __init__(
+        self, url: str, credential_id: Read, credential_secret: Read, *, monotonic: Monotonic = time.monotonic
+    ) -> None:
+        super().__init__(url, monotonic=monotonic)
+        self._id = credential_id
+        self._secret = credential_secret
+
+    def _auth(self) -> Mapping[str, object]:
+        credential = {"id": secret(self._id), "secret": secret(self._secret)}
+        return {"identity": {"methods": ["application_credential"], "application_credential": credential}}
 
 
 def keystone_life(reply: Reply) -> float:

@@ -248,6 +248,12 @@ def common_answer(reply: Reply, otherwise: AnswerKind, source: Source, *, code: 
     return answer(reply, kind, source, code=code, detail=detail)
 
 
+def strange(judged: Answer) -> Answer:
+    """Return the judgement of a reply with a code that is not known: a refusal in such words may be anybody's."""
+    own = judged.source is Source.OWN and judged.kind is AnswerKind.REFUSED
+    return replace(judged, source=Source.UNSURE) if own else judged
+
+
 def taken(reply: Reply, *, fits: bool) -> Answer:
     """Judge a success of a changing call: it was taken if the body is what the API gives."""
     if fits:

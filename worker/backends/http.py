@@ -10,19 +10,22 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from importlib import metadata
+from types import MappingProxyType
 from typing import Literal
 from urllib.parse import quote
 
 import httpx
 from msgspec.structs import replace
 
-from worker.backends.auth import Credential
+from worker.backends.auth import Credential, Token
 from worker.backends.base import Reply, Request
-from worker.backends.tls import tls_context
-from worker.backends.wire import Call, Wire, in_words
+from worker.backends.blanking import blanked
+from worker.backends.tls import SYSTEM, Tls, tls_context
+from worker.backends.wire import Call, Proxy, Wire, in_words
 from worker.backends.wire_aiohttp import AiohttpWire
 from worker.errors import CallUnanswered, InvalidCommand
 
@@ -31,6 +34,8 @@ Transport = Literal["aiohttp", "fast"]
 NO_PATH = frozenset({"", ".", ".."})
 """Segments that would change the path around them (RFC 3986, 5.2.4)."""
 UNAUTHORIZED = 401
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+JSON_BODY: Mapping[str, str] = MappingProxyType({"Content-Type": "application/json"})
 FRAMING = frozenset({"host", "content-length", "transfer-encoding"})
 """Headers that a wire writes itself."""
 
@@ -40,12 +45,26 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+@dataclass(frozen=True, slots=True)
+class ExtraHeaders:
+    """Headers of every call to an API beside our own, and those with secret values."""
+
+    plain: Mapping[str, str] = field(default_factory=dict)
+    secret: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+NONE = ExtraHeaders()
+
+
 class Http:
     """Calls one backend; lives in one asyncio loop, and so does its credential, which is its alone.
 
     `timeout` is seconds for one `send` in total, a renewal after a 401 and the second try included: a caller's
     lease is measured by it. `max_reply` is bytes of a body, on the wire and decoded. `wire` (of `wire_of`; by default
-    aiohttp, against the system's authorities) is this backend's alone and makes the token endpoint's calls as well.
+    aiohttp, against the system's authorities) is this backend's alone; so is `token_wire`, which makes the calls to the
+    token endpoint, by default `wire`.
+    `headers` are extra ones of every call to the API: they replace our defaults, and what a request brings along
+    replaces them, but for an `Accept`, which is theirs to say. No reply shows the secret ones, or the credential.
     `now` is this host's wall clock: it dates replies.
     Raises ValueError for a `base_url` with credentials, a query or a fragment.
     """
@@ -58,17 +77,24 @@ class Http:
         timeout: float = 10.0,
         max_reply: int = 1_000_000,
         wire: Wire | None = None,
+        token_wire: Wire | None = None,
+        headers: ExtraHeaders = NONE,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._base_url = checked_base_url(base_url)
         self._timeout = timeout
         self._max_reply = max_reply
-        self._headers = {
+        self._defaults = {
             "Accept": "application/json",
             "Accept-Encoding": "gzip, deflate",
             "User-Agent": f"canceller/{version()}",
         }
+        extra = {**headers.plain, **headers.secret}
+        self._headers = merged(self._defaults, extra)
+        self._accept = {name: value for name, value in extra.items() if name.lower() == "accept"}
         self._wire = wire or wire_of()
+        self._token_wire = token_wire or self._wire
+        self._secrets = tuple(headers.secret.values())
         self._now = now
         self._credential = credential
         if credential:
@@ -92,16 +118,15 @@ class Http:
         url = self._base_url + target(request.path, request.query)
         if not request.path:
             url = written(httpx.URL(url))  # a host alone is asked for "/"
-        headers = self._headers | dict(request.headers)
-        if traceparent:
-            headers["traceparent"] = traceparent
         content = b""
         if request.json is not None:
             content = json.dumps(request.json, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
-            headers.setdefault("Content-Type", "application/json")
+        headers = merged(self._headers, JSON_BODY if content else NO_HEADERS, request.headers, self._accept)
+        if traceparent:
+            headers["traceparent"] = traceparent
         call = Call(request.method, url, headers, content)
         if self._credential is None:
-            return await self._exchange(call, self._deadline())
+            return blanked(await self._exchange(call, self._deadline()), self._secrets)
         return await self._signed(call, self._credential, self._deadline())
 
     async def get(self, target: str) -> Reply:
@@ -109,62 +134,68 @@ class Http:
 
         Raises CallUnanswered.
         """
-        return await self._exchange(Call("GET", self._base_url + target, dict(self._headers)), self._deadline())
+        return await self._exchange(Call("GET", self._base_url + target, dict(self._defaults)), self._deadline())
 
     async def aclose(self) -> None:
         """Close all connections and give up a running renewal."""
         if self._credential:
             await self._credential.aclose()
-        await self._wire.aclose()
+        for wire in {self._wire, self._token_wire}:
+            await wire.aclose()
 
     async def _signed(self, call: Call, credential: Credential, deadline: float) -> Reply:
         """Make a call with a credential, and once more with a renewed one after a 401; a second 401 is the answer."""
         token = await credential.token(deadline)
-        reply = await self._exchange(with_headers(call, credential.shown(token)), deadline)
+        reply = await self._shown(call, credential, token, deadline)
         if reply.status != UNAUTHORIZED:
             return reply
         credential.refused(token)
-        token = await credential.token(deadline)
-        return await self._exchange(with_headers(call, credential.shown(token)), deadline)
+        return await self._shown(call, credential, await credential.token(deadline), deadline)
+
+    async def _shown(self, call: Call, credential: Credential, token: Token, deadline: float) -> Reply:
+        reply = await self._exchange(with_headers(call, credential.shown(token)), deadline)
+        return blanked(reply, (*self._secrets, *credential.secrets(token)))
 
     async def _fetch(self, request: httpx.Request) -> Reply:
         """Make a credential's own call to its token endpoint, under the same limits."""
-        for name, value in self._headers.items():
+        for name, value in self._defaults.items():
             request.headers.setdefault(name, value)
         headers = {name: value for name, value in request.headers.items() if name not in FRAMING}
         call = Call(request.method, written(request.url), headers, request.content)
-        return await self._exchange(call, self._deadline())
+        return await self._exchange(call, self._deadline(), self._token_wire)
 
-    async def _exchange(self, call: Call, deadline: float) -> Reply:
+    async def _exchange(self, call: Call, deadline: float, wire: Wire | None = None) -> Reply:
         """Make a call within its deadline; raises CallUnanswered and nothing else."""
+        wire = wire or self._wire
         try:
             async with asyncio.timeout_at(deadline):
-                reply = await self._wire.exchange(call, self._max_reply, deadline)
+                reply = await wire.exchange(call, self._max_reply, deadline)
                 return replace(reply, received=self._now())
         except CallUnanswered as error:
-            raise CallUnanswered(f"{error}: {place_of(call)}") from error.__cause__
+            raise CallUnanswered(f"{error}: {place_of(call, wire.through)}") from error.__cause__
         except Exception as error:  # noqa: BLE001 - once a request is under way, none proves that it had no effect
-            raise CallUnanswered(f"{kind_of(error)}: {place_of(call)}") from speakable(error)
+            raise CallUnanswered(f"{kind_of(error)}: {place_of(call, wire.through)}") from speakable(error)
 
     def _deadline(self) -> float:
         return asyncio.get_running_loop().time() + self._timeout
 
 
-def wire_of(
-    transport: Transport = "aiohttp",
-    ca_file: str | None = None,
-    client_cert: str | None = None,
-    client_key: str | None = None,
-) -> Wire:
-    """Return a wire. One with TLS files of its own is aiohttp's: the fast one trusts the system's authorities alone.
+def wire_of(transport: Transport = "aiohttp", tls: Tls = SYSTEM, proxy: Proxy | None = None) -> Wire:
+    """Return a wire. One with TLS files or a proxy is aiohttp's: the fast one trusts the system's authorities alone.
 
-    `ca_file` replaces the system's authorities. Raises OSError for files that are missing or do not fit.
+    Raises OSError for files that are missing or do not fit.
     """
-    if transport == "fast" and not (ca_file or client_cert or client_key):
+    if transport == "fast" and tls == SYSTEM and proxy is None:
         from worker.backends.wire_fast import FastWire  # noqa: PLC0415 - only there where the extra is installed
 
         return FastWire()
-    return AiohttpWire(tls_context(ca_file, client_cert, client_key))
+    return AiohttpWire(tls_context(tls), proxy)
+
+
+def merged(*layers: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers of all layers; of those with one name, in whatever case, the last layer's."""
+    found = {name.lower(): (name, value) for layer in layers for name, value in layer.items()}
+    return dict(found.values())
 
 
 def with_headers(call: Call, headers: Mapping[str, str]) -> Call:
@@ -172,9 +203,10 @@ def with_headers(call: Call, headers: Mapping[str, str]) -> Call:
     return Call(call.method, call.url, {**call.headers, **headers}, call.content)
 
 
-def place_of(call: Call) -> str:
-    """Name a call by its method and host alone."""
-    return f"{call.method} at {httpx.URL(call.url).netloc.decode('ascii')}"
+def place_of(call: Call, through: str) -> str:
+    """Name a call by its method and host alone, and the proxy on its way."""
+    place = f"{call.method} at {httpx.URL(call.url).netloc.decode('ascii')}"
+    return f"{place}, through the proxy at {through}" if through else place
 
 
 def target(path: tuple[str, ...], query: Mapping[str, str]) -> str:

@@ -28,6 +28,7 @@ from worker.backends.base import (
     no_force,
     pages_worth,
     seen_nothing,
+    strange,
     taken,
     tells_error,
     text,
@@ -271,7 +272,7 @@ def _judge(reply: Reply, action: Action) -> Answer:
     missing = COMMON_KINDS.get(reply.status) is AnswerKind.NOT_FOUND  # only a known code says so of a job
     source = _source(code) if code and not missing else Source.UNSURE
     otherwise = AnswerKind.UNANSWERED if action is Action.LOOK else STATUSES.get(reply.status, AnswerKind.REFUSED)
-    return common_answer(reply, otherwise, source, code=code, detail=message)
+    return strange(common_answer(reply, otherwise, source, code=code, detail=message))
 
 
 def _source(code: str) -> Source:

@@ -31,6 +31,7 @@ from worker.backends.base import (
     no_force,
     pages_worth,
     seen_nothing,
+    strange,
     taken,
     tells_error,
     text,
@@ -211,9 +212,11 @@ def _judge(reply: Reply, action: Action, job: Job) -> Answer:
         if kind is AnswerKind.NOT_FOUND and not names(job, message):
             source = Source.UNSURE
         return answer(reply, kind, source, code=name, detail=message[:200])
-    otherwise = AnswerKind.UNANSWERED if action is Action.LOOK else AnswerKind.REFUSED
+    refuses = AnswerKind.REJECTED if source is Source.OWN else AnswerKind.REFUSED  # a name of an engine's, say
+    otherwise = AnswerKind.UNANSWERED if action is Action.LOOK else refuses
     missing = reply.status in MISSING
-    return common_answer(reply, otherwise, Source.UNSURE if missing else source, code=name, detail=message[:200])
+    whose = Source.UNSURE if missing else source
+    return strange(common_answer(reply, otherwise, whose, code=name, detail=message[:200]))
 
 
 def _seen(reply: Reply, job: Job) -> Observation | Answer:

@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 import ssl
+from dataclasses import dataclass
 from typing import Any
 
 
-def tls_context(ca_file: str | None, client_cert: str | None, client_key: str | None) -> ssl.SSLContext:
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """The files of a TLS client; `ca_file` replaces the system's authorities."""
+
+    ca_file: str | None = None
+    client_cert: str | None = None
+    client_key: str | None = None
+
+
+SYSTEM = Tls()
+"""The system's authorities, and nothing to show."""
+
+
+def tls_context(files: Tls) -> ssl.SSLContext:
     """Build a verifying context; raises OSError for files that are missing or do not fit."""
-    context = ssl.create_default_context(cafile=ca_file)
-    if client_cert:
-        context.load_cert_chain(client_cert, client_key, password="")  # without one, OpenSSL asks on the terminal
+    context = ssl.create_default_context(cafile=files.ca_file)
+    if files.client_cert:
+        context.load_cert_chain(files.client_cert, files.client_key, password="")  # else OpenSSL asks on the terminal
     context.sslobject_class = resuming()
     return context
 

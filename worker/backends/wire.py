@@ -19,6 +19,7 @@ MAX_HEADER = 65_536
 """Bytes of one header: tokens in `X-Subject-Token` outgrow the usual 8,190."""
 FAILURES: Mapping[str, str] = {
     "ClientConnectorError": "no connection",
+    "ClientProxyConnectionError": "no connection",
     "ClientConnectorDNSError": "no such host",
     "ClientConnectorCertificateError": "its certificate is not trusted",
     "ClientConnectorSSLError": "no TLS that fits is spoken there",
@@ -39,12 +40,23 @@ class Call:
     content: bytes = field(default=b"", repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """A proxy on the way to a backend: `url` is its scheme, host and port, `authorization` what it is shown, if any."""
+
+    url: str
+    authorization: str = field(default="", repr=False)
+
+
 class Wire(Protocol):
     """Sends each call once, over connections that it keeps, and does nothing else on its own.
 
     No repeats, redirects, cookies, proxies from the environment or undone encodings; HTTP/1.1 alone; any number of
-    connections. A call that is cancelled ends with its connection, at its deadline at the latest.
+    connections. A call that is cancelled ends with its connection, at its deadline at the latest. `through` is the
+    host and port of the proxy that it was given, "" for none.
     """
+
+    through: str
 
     async def exchange(self, call: Call, limit: int, deadline: float) -> Reply:
         """Make a call and read its reply, `limit` bytes at most, by `deadline` on the loop's clock.
@@ -102,6 +114,8 @@ def decoded(value: bytes) -> str:
 
 class HttpxWire:
     """Any httpx transport as a wire: `httpx.MockTransport` in tests."""
+
+    through = ""
 
     def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
         self._transport = transport

@@ -10,13 +10,18 @@ from typing import Any
 import aiohttp
 import yarl
 from aiohttp.client_proto import ResponseHandler
-from aiohttp.client_reqrep import ConnectionKey
+from aiohttp.client_reqrep import ClientRequest, ConnectionKey
 from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 
 from worker.backends.base import Reply
-from worker.backends.wire import KEEP_ALIVE, MAX_HEADER, Body, Call, headers_of
+from worker.backends.tls import SYSTEM, tls_context
+from worker.backends.wire import KEEP_ALIVE, MAX_HEADER, Body, Call, Proxy, headers_of, in_words
+from worker.errors import CallUnanswered
 
+PROXY_AUTHENTICATION = 407
+TUNNEL_HEADERS = {"User-Agent": "canceller"}
+"""What a proxy is told beside where a tunnel leads to."""
 LONGEST_HEAD = 4 * MAX_HEADER
 """Bytes of a reply's head that are held until it is whole; a longer one goes to the parser as it comes."""
 HEAD_END = re.compile(rb"\n\r?\n")
@@ -87,10 +92,14 @@ def values(header: re.Pattern[bytes], head: bytes) -> list[bytes]:
 
 
 class Connector(aiohttp.TCPConnector):
-    """Reads replies by `Protocol`, and takes no kept connection on which something has come that nobody asked for."""
+    """Reads replies by `Protocol`, and takes no kept connection on which something has come that nobody asked for.
 
-    def __init__(self, **options: Any) -> None:
+    `proxy_tls` is for an https:// proxy: aiohttp would offer it the client certificate that is for the backend.
+    """
+
+    def __init__(self, proxy_tls: ssl.SSLContext | None, **options: Any) -> None:
         super().__init__(**options)
+        self._proxy_tls = proxy_tls
         protocol: type[ResponseHandler] = Protocol
         self._factory = partial(protocol, loop=self._loop)  # no public switch; tests count connections at the socket
 
@@ -101,27 +110,49 @@ class Connector(aiohttp.TCPConnector):
             kept.close()  # the next call would read it
         return None
 
+    def _update_proxy_auth_header_and_build_proxy_req(self, req: ClientRequest) -> ClientRequest:
+        to_proxy = super()._update_proxy_auth_header_and_build_proxy_req(req)
+        to_proxy._ssl = self._proxy_tls or True  # noqa: SLF001 - no public switch; a test looks at what the proxy is shown
+        return to_proxy
+
 
 class AiohttpWire:
     """HTTP/1.1 by aiohttp, which would send a GET or DELETE again when a kept-alive connection drops.
 
-    MRS and Sahara cancel by GET. A slow drip outlasts aiohttp's own timeouts, so it has none.
+    MRS and Sahara cancel by GET. A slow drip outlasts aiohttp's own timeouts, so it has none. By a `proxy` https goes
+    through a tunnel (CONNECT) and http in absolute form; the proxy's own failures are no answer.
     """
 
-    def __init__(self, tls: ssl.SSLContext) -> None:
+    def __init__(self, tls: ssl.SSLContext, proxy: Proxy | None = None) -> None:
         self._tls = tls
+        self._proxy = yarl.URL(proxy.url) if proxy else None
+        # aiohttp's own `proxy_auth` would show the password in the repr of its errors.
+        self._shown = {"Proxy-Authorization": proxy.authorization} if proxy and proxy.authorization else {}
+        self.through = proxy.url.partition("://")[2] if proxy else ""
         self._session: aiohttp.ClientSession | None = None
 
     async def exchange(self, call: Call, limit: int, deadline: float) -> Reply:  # noqa: ARG002 - cancelled in time
         """Make a call; see `Wire`."""
-        reply = await self._open().request(
-            call.method,
-            yarl.URL(call.url, encoded=True),  # else yarl would undo escapes: %3D comes out as "="
-            headers=call.headers,
-            data=call.content or None,
-            allow_redirects=False,
-        )
+        forwarded = self._proxy is not None and call.url.startswith("http://")
         try:
+            reply = await self._open().request(
+                call.method,
+                yarl.URL(call.url, encoded=True),  # else yarl would undo escapes: %3D comes out as "="
+                headers={**call.headers, **self._shown} if forwarded else call.headers,
+                data=call.content or None,
+                allow_redirects=False,
+                proxy=self._proxy,
+                proxy_headers=self._shown | TUNNEL_HEADERS,
+            )
+        except aiohttp.ClientHttpProxyError as error:
+            raise CallUnanswered(self._no_tunnel(error.status)) from None
+        except aiohttp.ClientConnectorError as error:
+            if self._proxy is None or (error.host, error.port) != (self._proxy.raw_host, self._proxy.port):
+                raise
+            raise CallUnanswered(f"the proxy can't be used: {in_words(type(error).__name__)}") from error
+        try:
+            if forwarded and reply.status == PROXY_AUTHENTICATION:
+                raise CallUnanswered(self._no_tunnel(reply.status))
             headers = headers_of(reply.raw_headers)
             body = Body(limit)
             while chunk := await reply.content.readany():
@@ -130,10 +161,17 @@ class AiohttpWire:
         finally:
             reply.close()  # a connection whose reply was read to its end is back in the pool by now
 
+    def _no_tunnel(self, status: int) -> str:
+        if status != PROXY_AUTHENTICATION:
+            return f"the proxy opens no tunnel (HTTP {status})"
+        if self._shown:
+            return f"the proxy refuses the user or password of its URL (HTTP {status})"
+        return f"the proxy asks for a user and password (HTTP {status}): give its URL with them by proxy_env"
+
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:  # not in __init__: aiohttp wants a running loop
             self._session = aiohttp.ClientSession(
-                connector=Connector(limit=0, ssl=self._tls, keepalive_timeout=KEEP_ALIVE),
+                connector=Connector(self._proxy_tls(), limit=0, ssl=self._tls, keepalive_timeout=KEEP_ALIVE),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(),
                 skip_auto_headers=("Content-Type",),  # a POST without a body would claim an octet stream
@@ -144,6 +182,9 @@ class AiohttpWire:
             )
             self._session._retry_connection = False  # noqa: SLF001 - no public switch; a test counts at the socket
         return self._session
+
+    def _proxy_tls(self) -> ssl.SSLContext | None:
+        return tls_context(SYSTEM) if self._proxy and self._proxy.scheme == "https" else None
 
     async def aclose(self) -> None:
         """Close all connections."""

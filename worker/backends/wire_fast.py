@@ -32,6 +32,8 @@ class FastWire:
     its length twice; aiohttp takes 128, and `wire_aiohttp` closes that connection.
     """
 
+    through = ""
+
     def __init__(self) -> None:
         self._client = (
             ClientBuilder()

@@ -12,9 +12,12 @@ from redis.exceptions import RedisError
 
 from config import logs
 from config.errors import ConfigurationError
-from config.settings import Settings
-from worker.cli import check, demo, events, letters, orders, reading, sending, simulator, up
+from config.settings import Settings, process_environment
+from config.streams import escape_what_cannot_be_shown
+from config.unread import unread_variables
+from worker.cli import check, demo, events, init, letters, orders, reading, sending, simulator, up
 from worker.cli.exits import Exit
+from worker.cli.output import Output
 from worker.errors import CancellerError, InvalidCommand, StoreUnavailable
 
 app = typer.Typer(
@@ -37,12 +40,19 @@ def show_version(asked: bool) -> None:  # noqa: FBT001 - typer calls it so
         raise typer.Exit
 
 
+def misplaced(asked: bool) -> None:  # noqa: FBT001 - typer calls it so
+    """Say where an option of the commands belongs."""
+    if asked:
+        raise typer.BadParameter("it stands behind the command: canceller list --json")
+
+
 @app.callback()
 def options(
     *,
     _version: Annotated[
-        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Show the version and exit.")
+        bool, typer.Option("--version", "-V", callback=show_version, is_eager=True, help="Show the version and exit.")
     ] = False,
+    _json: Annotated[bool, typer.Option("--json", callback=misplaced, hidden=True)] = False,
 ) -> None:
     """Take the options that stand before any command; what this is says the app's own help."""
 
@@ -59,6 +69,7 @@ for panel, name, command in (
     (OPERATORS, "attest", orders.attest),
     (OPERATORS, "check", check.check),
     (RUNNING, "demo", demo.demo),
+    (RUNNING, "init", init.init),
     (RUNNING, "up", up.up),
     (RUNNING, "simulator", simulator.simulator),
 ):
@@ -70,11 +81,17 @@ app.add_typer(
 
 def main() -> None:
     """Run one command; an expected error is a line on standard error, never a traceback."""
+    escape_what_cannot_be_shown()
     logs.configure("auto", "warning")
+    words = understood(sys.argv[1:])
+    for problem in unread_variables(process_environment()):
+        complain(problem)
     try:
-        app(prog_name="canceller")
+        app(words, prog_name="canceller")
     except ConfigurationError as error:
         complain("the configuration has mistakes:", *error.problems)
+        if "--json" in words:
+            Output(as_json=True).object({"ok": False, "problems": list(error.problems)})
         sys.exit(Exit.USAGE)
     except InvalidCommand as error:
         complain(str(error))
@@ -88,6 +105,21 @@ def main() -> None:
     except CancellerError as error:
         complain(str(error))
         sys.exit(Exit.ERROR)
+
+
+def understood(words: list[str]) -> list[str]:
+    """Take `version` and `-o json` as other tools say them. Of a batch, `-o` names a file."""
+    if words == ["version"]:
+        return ["--version"]
+    if words[:1] == ["batch"]:
+        return words
+    found: list[str] = []
+    for word in words:
+        if word == "json" and found[-1:] in (["-o"], ["--output"]):
+            found[-1] = "--json"
+        else:
+            found.append("--json" if word in {"-ojson", "--output=json"} else word)
+    return found
 
 
 def complain(*lines: str) -> None:

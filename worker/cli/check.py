@@ -7,25 +7,31 @@ import time
 from collections.abc import Mapping, Sequence
 
 import typer
+from redis.exceptions import RedisError
 
 from config.backends import BackendConfig
+from config.redis_target import RedisTarget
 from config.settings import Settings
 from worker.backends.base import Adapter, Reply
 from worker.backends.http import Transport
 from worker.cli.configuration import configuration
 from worker.cli.exits import Exit
-from worker.cli.findings import Finding, Verdict, left_behind, probe_judged
+from worker.cli.findings import Finding, Verdict, left_behind, probe_judged, stray_findings
 from worker.cli.options import BackendsFile, Json
 from worker.cli.output import Output
 from worker.cli.rabbit import rabbit_findings
 from worker.cli.redis_check import redis_look
 from worker.cli.redis_findings import MOST_OPEN
+from worker.connection import connect_to
 from worker.errors import CallUnanswered, CancellerError, StoreUnavailable
 from worker.model import Answer, AnswerKind, Job, JobState, Observation, Source
 from worker.records import place_mark
 from worker.remote import Backend
+from worker.strays import Lookout
 from worker.wiring import adapter_of, backend_of, place_of, probe_of, store_of
 
+MOST_PAGES = 1000
+"""Thousands of keys that are looked at for commands beside the queue: half a second of Redis's time at most."""
 STRANGERS = ("canceller-check-no-such-job", "0")
 """Job ids that no backend has; some backends only know numbers."""
 
@@ -60,6 +66,8 @@ def _tell(findings: Sequence[Finding], output: Output) -> None:
 async def _look_around(settings: Settings, configs: Mapping[str, BackendConfig]) -> list[Finding]:
     """Look at Redis and RabbitMQ, then at all backends at once."""
     found = [*await redis_look(settings, configs), *await _left_behind(settings, configs)]
+    if settings.redis_broker is not None:
+        found += await _strays(settings.redis_broker, settings.queue)
     if settings.amqp_broker:
         found += await asyncio.to_thread(rabbit_findings, settings)
     asked = await asyncio.gather(
@@ -83,6 +91,17 @@ async def _left_behind(settings: Settings, configs: Mapping[str, BackendConfig])
     finally:
         await store.aclose()
     return found
+
+
+async def _strays(broker: RedisTarget, queue: str) -> list[Finding]:
+    """Look for commands beside the queue; a broker that can't be reached is no news here if it is REDIS_URL's."""
+    client = connect_to(broker)
+    try:
+        return list(stray_findings(await Lookout(client, queue).look(MOST_PAGES), queue))
+    except (RedisError, OSError) as error:
+        return [Finding("warning", f"queue {queue}", f"nobody knows whether commands lie beside it: {error}")]
+    finally:
+        await client.aclose()
 
 
 async def _backend(name: str, config: BackendConfig, settings: Settings) -> Finding:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from config.backends import BackendConfig
+from config.backends import BackendConfig, backends_file
 from config.deployment import load_deployment
 from config.errors import ConfigurationError
 from config.settings import Settings, process_environment
@@ -14,15 +14,21 @@ from worker.connection import NO_REDIS
 
 Read = TypeVar("Read")
 
-NO_BACKENDS = "CANCELLER_BACKENDS: is not set: name the file that lists the backends, here or by --backends"
+NO_BACKENDS = (
+    "CANCELLER_BACKENDS: is not set: name the file that lists the backends, here or by --backends; "
+    "`canceller init` writes a commented one"
+)
 REDIS_VARIABLES = ("REDIS_URL", "CANCELLER_DATA_DIR", "XDG_STATE_HOME")
 """All that tells where Redis is."""
 
 
-def configuration(backends: Path | None, *, needs_redis: bool = False) -> tuple[Settings, Mapping[str, BackendConfig]]:
+def configuration(
+    backends: Path | None, *, needs_redis: bool = False, embeds_redis: bool = False
+) -> tuple[Settings, Mapping[str, BackendConfig]]:
     """Read the environment and the backends file; `backends` is taken instead of CANCELLER_BACKENDS.
 
-    With `needs_redis` the settings name a Redis: that of REDIS_URL, or a running embedded one.
+    With `needs_redis` the settings name a Redis: that of REDIS_URL, or a running embedded one. With `embeds_redis` they
+    name one, or where an embedded one keeps its data.
 
     Raises:
         ConfigurationError: lists the mistakes of all of them.
@@ -30,11 +36,13 @@ def configuration(backends: Path | None, *, needs_redis: bool = False) -> tuple[
     """
     variables = dict(process_environment())
     if backends is not None:
-        variables["CANCELLER_BACKENDS"] = str(backends.expanduser().absolute())
+        variables["CANCELLER_BACKENDS"] = str(backends_file(backends).absolute())
     problems: list[str] = []
     settings = _tried(lambda: Settings.load(variables), problems)
     if needs_redis:
         _tried(lambda: _check_redis(variables), problems)
+    if embeds_redis:
+        _tried(lambda: _check_data_dir(variables), problems)
     configs = _tried(lambda: _backends(variables), problems)
     if problems or settings is None or configs is None:
         raise ConfigurationError(dict.fromkeys(problems))
@@ -54,6 +62,12 @@ def _check_redis(variables: Mapping[str, str]) -> None:
     settings = Settings.load({name: variables[name] for name in REDIS_VARIABLES if name in variables}).discovered()
     if settings.redis_url is None:
         raise ConfigurationError([NO_REDIS])
+
+
+def _check_data_dir(variables: Mapping[str, str]) -> None:
+    """Make sure that an embedded Redis has a directory where one is started, whatever is wrong with the rest."""
+    if not variables.get("REDIS_URL"):
+        _ = Settings.load({name: variables[name] for name in REDIS_VARIABLES if name in variables}).data_dir
 
 
 def _backends(variables: Mapping[str, str]) -> Mapping[str, BackendConfig]:

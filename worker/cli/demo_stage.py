@@ -83,8 +83,9 @@ def _started(directory: Path, stack: ExitStack) -> Stage:
     redis = stack.enter_context(Embedded(directory / "redis"))
     simulator_url = stack.enter_context(_simulator(directory))
     backends = directory / "backends.toml"
-    example = (Path(config.__file__).parent / "backends.toml").read_text()
-    backends.write_text(example.replace(*EXAMPLE_POLL).replace(EXAMPLE_ADDRESS, simulator_url.removeprefix("http://")))
+    example = (Path(config.__file__).parent / "backends.toml").read_text(encoding="utf-8")
+    example = example.replace(*EXAMPLE_POLL).replace(EXAMPLE_ADDRESS, simulator_url.removeprefix("http://"))
+    backends.write_text(example, encoding="utf-8")
     own = {
         "REDIS_URL": redis.url,
         "CANCELLER_BACKENDS": str(backends),
@@ -102,7 +103,7 @@ def _started(directory: Path, stack: ExitStack) -> Stage:
 @contextmanager
 def _simulator(directory: Path) -> Iterator[str]:
     jobs, log = directory / "jobs.json", directory / "simulator.log"
-    jobs.write_text(json.dumps(jobs_file()))
+    jobs.write_text(json.dumps(jobs_file()), encoding="utf-8")
     arguments = ["-m", "worker.simulator", "--speed", str(SPEED), "--jobs", str(jobs)]
     with log.open("ab") as errors:
         process = start(arguments, process_environment(), subprocess.PIPE, errors)

@@ -28,7 +28,7 @@ GRAVITY = (Exit.ERROR, Exit.USAGE, Exit.NOT_ALLOWED, Exit.NOT_AS_ASKED, Exit.STI
 
 def exit_of(verb: str, outcome: str) -> Exit:
     """Judge an outcome by what was asked for."""
-    if outcome in WANTED[verb]:
+    if outcome in WANTED.get(verb, ENDED):
         return Exit.DONE
     return Exit.NOT_ALLOWED if outcome == "refused" else Exit.NOT_AS_ASKED
 

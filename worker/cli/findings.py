@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
+
+from worker.strays import Stray
 
 OLDEST = (6, 2)
 
@@ -53,6 +55,14 @@ def left_behind(backend: str, place: str, count: int, looked_at: int) -> Finding
         "about them: point the backends file back to it, or abort them"
     )
     return Finding("warning", f"backend {backend}", text)
+
+
+def stray_findings(strays: Sequence[Stray], queue: str) -> Iterator[Finding]:
+    """Report commands that lie beside the queue, where no worker takes them."""
+    for stray in strays:
+        several = f"{stray.length} message{'s' if stray.length != 1 else ''}"
+        text = f"{several} in {stray.shown}, commands among them, which no worker reads: {stray.way_out(queue)}"
+        yield Finding("warning", f"queue {queue}", text)
 
 
 def _version(version: str) -> Finding:

@@ -9,13 +9,11 @@ from contextlib import suppress
 from worker.async_client import Rejected
 from worker.cli.options import JOB_WORDS
 from worker.cli.session import Session
-from worker.errors import UnknownCancellation
+from worker.errors import NewerFormat, UnknownCancellation, UnreadableRecord
 from worker.records import Snapshot
 
 SEARCHED_ENDS = 2000
 """How many ended cancellations are looked through for a job when none is open."""
-SEARCHED_EVENTS = 5000
-"""How many events are looked through for the rejection of a command."""
 LOOK_EVERY = 0.2
 
 
@@ -32,11 +30,8 @@ async def cancellation_named(session: Session, words: Sequence[str]) -> Snapshot
 async def _of_id(session: Session, reference: str) -> Snapshot:
     try:
         return await session.client.get(reference)
-    except UnknownCancellation as unknown:
-        rejected = await rejection(session, reference)
-        if rejected is None:
-            raise
-        raise UnknownCancellation(f"command {reference} was rejected: {rejected}") from unknown
+    except Rejected as rejected:
+        raise UnknownCancellation(f"command {reference} was rejected: {rejected}") from rejected
 
 
 async def of_job(session: Session, backend: str, job_id: str) -> Snapshot:
@@ -81,20 +76,9 @@ async def job_named(session: Session, words: Sequence[str], patience: float) -> 
 
 
 async def _known(session: Session, reference: str) -> bool:
-    try:
-        await session.client.get(reference)
-    except UnknownCancellation:
-        return False
+    with suppress(Rejected, UnreadableRecord, NewerFormat):
+        try:
+            await session.client.get(reference)
+        except UnknownCancellation:
+            return False
     return True
-
-
-async def rejection(session: Session, command_id: str) -> Rejected | None:
-    """Return how a command was refused, if it was and not long ago."""
-    searched = 0
-    async for event in session.store.newest_events(500):
-        searched += 1
-        if event.name == "rejected" and command_id in event.command_ids:
-            return Rejected(str(event.data.get("error")))
-        if searched >= SEARCHED_EVENTS:
-            break
-    return None

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import codecs
 import functools
 import inspect
+import io
 import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 import typer
 
 from config.durations import seconds
+from config.problems import choices, suggestion
 from worker.model import Force, Lane
 
+MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 POSITION = re.compile(r"\d{1,20}(-\d{1,20})?")
 
 
@@ -25,6 +31,18 @@ def duration(text: str) -> float:
         return seconds(text)
     except ValueError as error:
         raise typer.BadParameter(f"{text!r} {error}") from None
+
+
+def one_of(kind: type[StrEnum]) -> Any:
+    """Give an option of a few words."""
+
+    def read(text: str) -> StrEnum:
+        try:
+            return kind(text)
+        except ValueError:
+            raise typer.BadParameter(f"{text!r} is not {choices(kind)}{suggestion(text, kind)}") from None
+
+    return partial(typer.Option, parser=read, metavar=f"[{'|'.join(kind)}]")
 
 
 class Seconds(float):
@@ -58,10 +76,24 @@ def job_ids(arguments: Sequence[str]) -> list[str]:
     """Return the job ids of a command line; `-` stands for those on standard input, one on each line."""
     found: list[str] = []
     for argument in arguments:
-        found += [line.strip() for line in sys.stdin if line.strip()] if argument == "-" else [argument]
+        found += _lines(standard_input()) if argument == "-" else [argument]
     if not found:
         raise typer.BadParameter("standard input holds no job id", param_hint="JOB_ID...")
     return found
+
+
+def standard_input() -> str:
+    """Read all of standard input; a byte order mark, which some editors and shells write first, names its encoding."""
+    data = sys.stdin.buffer.read() if sys.stdin else b""
+    encoding = next((name for mark, name in MARKS.items() if data.startswith(mark)), sys.stdin and sys.stdin.encoding)
+    try:
+        return data.decode(encoding or "utf-8")
+    except UnicodeDecodeError:
+        raise typer.BadParameter(f"standard input is no {encoding} text", param_hint="JOB_ID...") from None
+
+
+def _lines(text: str) -> list[str]:
+    return [line.strip() for line in io.StringIO(text, newline=None) if line.strip()]
 
 
 JOB_WORDS = 2
@@ -114,7 +146,7 @@ class Wishes:
         str | None, typer.Option(metavar="ID", help="Your idempotency key; only for a single job.")
     ] = None
     force: Annotated[
-        Force | None, typer.Option(help="When the force step may be taken; only stricter than the backend's.")
+        Force | None, one_of(Force)(help="When the force step may be taken; only stricter than the backend's.")
     ] = None
     force_after: Annotated[
         float | None, typer.Option(parser=duration, metavar="DURATION", help="Wait longer before the force step.")
@@ -125,7 +157,7 @@ class Wishes:
     remote_stopped: Annotated[
         bool, typer.Option("--remote-stopped", help="Your word that the remote process no longer runs.")
     ] = False
-    lane: Annotated[Lane, typer.Option(help="`batch` never delays `interactive`.")] = Lane.INTERACTIVE
+    lane: Annotated[Lane, one_of(Lane)(help="`batch` never delays `interactive`.")] = Lane.INTERACTIVE
     batch_id: Annotated[str | None, typer.Option(metavar="ID", help="Carried into every event.")] = None
     label: Annotated[
         list[str] | None, typer.Option(metavar="KEY=VALUE", help="Carried into every event; may be repeated.")
@@ -135,6 +167,10 @@ class Wishes:
         typer.Option(
             metavar="KEY=VALUE", help="What the backend needs beside the id, e.g. cluster_id; may be repeated."
         ),
+    ] = None
+    not_before: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="No call is made before it; RFC 3339, e.g. 2026-11-22T10:00:00Z."),
     ] = None
     traceparent: Annotated[str | None, typer.Option(metavar="TEXT", help="W3C trace context.")] = None
 
@@ -152,6 +188,7 @@ class Wishes:
             "batch_id": self.batch_id,
             "labels": pairs(self.label or (), "--label") or None,
             "params": pairs(self.param or (), "--param") or None,
+            "not_before": self.not_before,
             "traceparent": self.traceparent,
         }
         return {name: value for name, value in values.items() if value is not None}

@@ -9,11 +9,13 @@ from typing import Annotated
 import typer
 
 from worker.cancellation import WHOLE, Word
+from worker.cli.attendance import attendance
 from worker.cli.exits import Exit
 from worker.cli.naming import cancellation_named
 from worker.cli.options import ORDER_PATIENCE, By, Json, One, OrderTimeout, Why, one_named
 from worker.cli.output import Output
 from worker.cli.session import Session, connected
+from worker.messages import tidied
 from worker.records import Snapshot
 
 LOOK_EVERY = 0.1
@@ -67,8 +69,8 @@ async def _abort(named: Sequence[str], by: str, reason: str, seconds: float, out
         reference = before.record.cancellation.id
         await session.client.abort(reference, by=by, reason=reason)
         seen = await _seen(session, reference, seconds, lambda seen: seen.record.outcome is not None)
-    if seen is None:
-        return _not_taken("abort", reference, output)
+        if seen is None:
+            return await _not_taken(session, "abort", reference, output)
     if seen.record.outcome != "aborted":
         return _too_late(seen, output)
     return _tell(seen, "aborted", f"aborted: {_whose(seen)} is withdrawn; the job itself is left as it is", output)
@@ -85,12 +87,12 @@ async def _attest(
 
         def noted(seen: Snapshot) -> bool:
             word = _word(seen, child)
-            return word is not None and word != given and word.by == f"{by[:128]}: {reason[:1000]}"
+            return word is not None and word != given and word.by == f"{by[:128]}: {tidied(reason)[:1000]}"
 
         await session.client.attest(reference, by=by, reason=reason, child=child)
         seen = await _seen(session, reference, seconds, lambda seen: noted(seen) or seen.record.outcome is not None)
-    if seen is None:
-        return _not_taken("attest", reference, output)
+        if seen is None:
+            return await _not_taken(session, "attest", reference, output)
     if not noted(seen):
         return _too_late(seen, output)
     about = f"job {child} in {_whose(seen)}" if child else _whose(seen)
@@ -124,11 +126,12 @@ def _too_late(seen: Snapshot, output: Output) -> Exit:
     return Exit.NOT_AS_ASKED
 
 
-def _not_taken(order: str, reference: str, output: Output) -> Exit:
+async def _not_taken(session: Session, order: str, reference: str, output: Output) -> Exit:
     if output.json:
         output.object({"order": "sent", "id": reference})
     else:
-        output.line(f"sent: no worker has taken the {order} in yet; it waits in the queue: does a worker run?")
+        there = await attendance(session.settings)
+        output.line(f"sent: no worker has taken the {order} in yet; it waits in the queue ({there})")
     return Exit.STILL_OPEN
 
 

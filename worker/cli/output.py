@@ -18,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 from rich.text import Text
 
+from config.streams import json_for
 from worker.errors import StoreUnavailable
 from worker.facts import text as iso
 
@@ -93,7 +94,7 @@ class Output:
 
     def object(self, value: Any) -> None:
         """Write one JSON object on a line."""
-        sys.stdout.write(json.dumps(jsonable(value), ensure_ascii=False) + "\n")
+        sys.stdout.write(json_for(sys.stdout, json.dumps(jsonable(value), ensure_ascii=False)) + "\n")
         sys.stdout.flush()
 
     def line(self, text: str | Text) -> None:

@@ -11,9 +11,9 @@ from kombu import Queue
 
 from config.settings import Settings
 from worker.broker import worded
-from worker.celery import producer
 from worker.cli.findings import Finding
 from worker.errors import CancellerError
+from worker.sender import Sender
 
 SECONDS = 5
 SAFE = "what RabbitMQ has confirmed survives its restart, and in a cluster the loss of a node"
@@ -26,13 +26,13 @@ DELIVERIES = (
 def rabbit_findings(settings: Settings) -> list[Finding]:
     """Look at the RabbitMQ that the settings name."""
     found: list[Finding] = []
-    sender = producer(settings)
+    sender = Sender(settings)
     try:
-        with worded(settings.queue), sender.connection_for_write(connect_timeout=SECONDS) as connection:
+        with worded(settings.queue), sender.connection(SECONDS) as connection:
             started = time.monotonic()
             connection.ensure_connection(max_retries=1, timeout=SECONDS)
             found += _server(connection, time.monotonic() - started)
-            found.append(_queue(connection, sender.amqp.queues[settings.queue]))
+            found.append(_queue(connection, sender.queue))
     except CancellerError as error:
         found.append(Finding("wrong", f"queue {settings.queue}" if found else "RabbitMQ", str(error)))
     return found

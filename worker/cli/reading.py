@@ -9,12 +9,13 @@ from typing import Annotated, Any
 
 import typer
 
+from config.problems import choices, suggestion
 from worker.async_client import Result
+from worker.cli.attendance import Attendance, attendance
 from worker.cli.exits import Exit
-from worker.cli.naming import SEARCHED_EVENTS, cancellation_named, job_named, rejection
+from worker.cli.naming import cancellation_named, job_named
 from worker.cli.options import JOB_WORDS, Json, One, OnlyBackend, Timeout, duration, one_named
 from worker.cli.output import Output, jsonable
-from worker.cli.presence import absence
 from worker.cli.sending import wait_and_tell
 from worker.cli.session import Session, connected
 from worker.cli.telling import gist
@@ -39,9 +40,11 @@ Patience = Annotated[
         help="How long an id may be unknown, as that of a new command is until a worker takes it in; then exit 1.",
     ),
 ]
-UNKNOWN = "no cancellation or command has this id, or no worker has taken the command in yet (does one run?)"
 UNANSWERED = "not known: Redis gave no answer in time; check REDIS_URL, and that this server runs"
 
+
+SEARCHED_EVENTS = 5000
+"""How many events are looked through for why a backend is not called."""
 SHARED = ("cancellation", "backend", "job", "verb")
 """The columns that both lists begin with."""
 
@@ -157,9 +160,11 @@ async def _wait(named: Sequence[str], seconds: float | None, patience: float, ou
     loop = asyncio.get_running_loop()
     async with connected() as session:
 
-        async def doubt(reference: str) -> End:
+        async def doubt(_reference: str) -> End:
             job = f"; no cancellation of {' '.join(named)} is known" if len(named) == JOB_WORDS else ""
-            return await rejection(session, reference) or UnknownCancellation(UNKNOWN + job)
+            there = await attendance(session.settings)
+            late = "" if there.idle else ", or its command is not taken in yet"
+            return UnknownCancellation(f"no cancellation or command has this id{late} ({there}){job}")
 
         started = loop.time()
         try:
@@ -203,15 +208,17 @@ def _whose(job: Snapshot) -> dict[str, dict[str, str]]:
 async def _list_open(backend: str, limit: int, output: Output) -> None:
     async with connected() as session:
         seen = (await session.client.list_open(backend, limit + 1))[: limit + 1]
-        if missing := await absence(session):
-            output.note(missing)
+        there = await attendance(session.settings)
+        if not there.workers:
+            output.note(str(there))
+        waiting = "" if seen else _said_of_nothing(there, backend)
     if output.json:
         for one in seen[:limit]:
             output.object(described(one, None))
         return
     now = datetime.now(UTC)
     output.rows((*SHARED, "state", "open for", "next"), [_open_row(one, now) for one in seen[:limit]])
-    _tell_rest(len(seen), limit, f"no cancellation{_of(backend)} is open", output)
+    _tell_rest(len(seen), limit, f"no cancellation{_of(backend)} is open{waiting}", output)
 
 
 def _open_row(seen: Snapshot, now: datetime) -> tuple[str, ...]:
@@ -231,6 +238,8 @@ def _open_row(seen: Snapshot, now: datetime) -> tuple[str, ...]:
 async def _list_finished(backend: str, limit: int, output: Output) -> None:
     async with connected() as session:
         events = await session.client.list_finished(backend, limit + 1)
+        if not events:
+            _said_of_nothing(await attendance(session.settings), backend)
     if output.json:
         for event in events[:limit]:
             output.object(event.model_dump(exclude_none=True))
@@ -252,6 +261,14 @@ async def _list_finished(backend: str, limit: int, output: Output) -> None:
     ]
     output.rows((*SHARED, "outcome", "ended", "evidence", "detail"), rows)
     _tell_rest(len(events), limit, f"no cancellation{_of(backend)} has ended", output)
+
+
+def _said_of_nothing(there: Attendance, backend: str) -> str:
+    """Say what may be the reason that nothing is found: a mistyped name, or commands that are not taken in yet."""
+    if backend and there.backends and backend not in there.backends:
+        close = suggestion(backend, there.backends)
+        raise typer.BadParameter(f"no backend is called {backend!r}{close}; there are {choices(there.backends)}")
+    return f"; {there}" if there.workers and there.waiting else ""
 
 
 def _of(backend: str) -> str:

@@ -15,13 +15,12 @@ from redis.exceptions import MovedError, NoPermissionError, RedisError, Response
 from config.backends import BackendConfig
 from config.redis_target import RedisTarget
 from config.settings import Settings
+from worker.cli.attendance import attendance
 from worker.cli.findings import Finding, redis_findings
-from worker.cli.presence import waiting_commands
 from worker.cli.redis_findings import (
     CLUSTER,
     MOST_OPEN,
     Letters,
-    crew_findings,
     is_cluster,
     memory_finding,
     nameless_finding,
@@ -112,15 +111,14 @@ async def _letters(client: Redis, prefix: str) -> Letters:
 async def _at_work(settings: Settings, configs: Mapping[str, BackendConfig]) -> list[Finding]:
     """Count workers, waiting commands, and what is open on backends that the file does not name."""
     store = store_of(settings, configs)
-    broker = settings.redis_broker
     try:
         async with asyncio.timeout(PATIENCE):
-            workers = await store.workers()
-            waiting = None if broker is None else await waiting_commands(broker, settings.queue)
+            there = await attendance(settings)
             nameless = sorted(set(await store.backends()) - set(configs))
             counts = {name: len(await store.open_ids(name, MOST_OPEN)) for name in nameless}
     except (StoreUnavailable, TimeoutError):
         return []  # which is told already
     finally:
         await store.aclose()
-    return [*crew_findings(workers, waiting, settings.queue), *(nameless_finding(*one) for one in counts.items())]
+    workers = Finding("ok" if there.workers else "warning", "workers", str(there))
+    return [workers, *(nameless_finding(*one) for one in counts.items())]

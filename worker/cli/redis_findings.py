@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from worker.cli.findings import Finding
-from worker.cli.presence import START, counted
 
 SHOWN = 5
 """Refused calls that are named; the line that gives the rights covers all of them."""
@@ -72,18 +71,6 @@ def memory_finding(info: Mapping[str, Any], letters: Letters) -> Finding:
     if used > NEARLY * most:
         return Finding("warning", "Redis memory", f"{text}: over {FULL:.0%} nothing new is taken in")
     return Finding("ok", "Redis memory", text)
-
-
-def crew_findings(workers: int, waiting: int | None, queue: str) -> Iterator[Finding]:
-    """Judge how many workers live and how many commands wait, None where that can't be told here."""
-    if workers:
-        yield Finding("ok", "workers", f"{workers} alive")
-    else:
-        yield Finding("warning", "workers", f"0 alive: {START}")
-    if waiting is None:
-        return
-    unattended = bool(waiting) and not workers
-    yield Finding("warning" if unattended else "ok", f"queue {queue}", f"{counted(waiting)} in '{queue}'")
 
 
 def nameless_finding(backend: str, count: int) -> Finding:

@@ -10,20 +10,22 @@ import typer
 from rich.text import Text
 
 from worker.async_client import AsyncCancellation, Rejected, Result
+from worker.cli.attendance import attendance, noting_absence
 from worker.cli.exits import Exit, exit_of, gravest
-from worker.cli.options import Json, Timeout, Wishes, job_ids, with_wishes
+from worker.cli.options import Json, Seconds, Timeout, Wishes, job_ids, with_wishes
 from worker.cli.output import Meter, Output, coloured
-from worker.cli.presence import noting_absence
 from worker.cli.session import Session, connected
 from worker.cli.telling import end_line
-from worker.cli.waiting import PATIENCE, Doubt, End, wait_all
+from worker.cli.waiting import PATIENCE, Doubt, End, Wait, wait_all
 from worker.errors import InvalidCommand, UnknownCancellation
 from worker.messages import parse_command
 
 CHUNK = 500
 """Commands in one message."""
 SHOWN_MISTAKES = 20
-NOT_TAKEN = "no worker has taken it in yet; does one run?"
+TAKEN_IN = Seconds(2)
+"""Seconds in which a worker that runs has taken a new command in."""
+NOT_TAKEN = "no worker has taken it in yet"
 NO_DIGESTS: Mapping[str, str] = {}
 
 Backend = Annotated[str, typer.Argument(metavar="BACKEND", help="A name in the backends file.")]
@@ -122,7 +124,8 @@ async def _send(commands: Sequence[Mapping[str, Any]], output: Output, *, wait: 
             return Exit.DONE
         by_id = {one.command_id: command for one, command in zip(sent, commands, strict=True)}
         digests = {one.command_id: one.digest for one in sent}
-        return await wait_and_tell(session, by_id, sent[0].after, seconds, output, digests=digests)
+        patience = TAKEN_IN
+        return await wait_and_tell(session, by_id, sent[0].after, seconds, output, patience=patience, digests=digests)
 
 
 async def _submit(session: Session, commands: Sequence[Mapping[str, Any]]) -> list[AsyncCancellation]:
@@ -159,10 +162,11 @@ async def wait_and_tell(
     """Wait for cancellations, tell each end as it comes and what is still open; return the gravest code.
 
     `commands` names what is known of each reference: its verb, backend and job id, or nothing; `digests` are those of
-    `AsyncCancellation`. What is not known
+    `AsyncCancellation` where the commands were just sent: a refusal from before is of an earlier try. What is not known
     after `patience` seconds goes to `doubt`; without it, it is told and waited for on.
     """
     codes: dict[str, Exit] = {}
+    told: list[str] = []
     with output.meter("waiting for the ends", len(commands)) as meter:
 
         def tell(reference: str, end: End) -> None:
@@ -170,21 +174,27 @@ async def wait_and_tell(
             _tell_end(reference, commands[reference], end, output, meter)
 
         async def not_taken(reference: str) -> None:
-            output.note(f"{_name(reference, commands[reference])}: {NOT_TAKEN}")
+            if not told:
+                there = await attendance(session.settings)
+                told.append(f"; {there}" if there.workers else "")  # else it is said once, for all of them
+            output.note(f"{_name(reference, commands[reference])}: {NOT_TAKEN}{told[0]}")
 
         references = {reference: digests.get(reference, "") for reference in commands}
         try:
-            async with noting_absence(session, output):
-                waited = await wait_all(
-                    session, references, after, seconds, tell, doubt or not_taken, patience, troubled=output.troubled
-                )
+            wait = Wait(session.client, references, tell, doubt or not_taken, patience, after if digests else "")
+            async with noting_absence(session.settings, output):
+                await wait_all(wait, after, seconds, output.troubled)
         except asyncio.CancelledError:
             for reference in [one for one in commands if one not in codes][:SHOWN_MISTAKES]:
                 output.note(f"{_name(reference, commands[reference])}  goes on: canceller wait {reference}")
             raise
+        for reference in [one for one in commands if one not in codes and one not in wait.known]:
+            end = await doubt(reference) if doubt and (await attendance(session.settings)).idle else None
+            if end:
+                tell(reference, end)  # nothing is on its way that could be it
     for reference in [one for one in commands if one not in codes]:
         codes[reference] = Exit.STILL_OPEN
-        _tell_open(reference, commands[reference], output, known=reference in waited.known)
+        _tell_open(reference, commands[reference], output, known=reference in wait.known)
     return gravest(codes.values())
 
 

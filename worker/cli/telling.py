@@ -22,13 +22,17 @@ def _joined(parts: list[str]) -> str:
     return "; ".join(part for part in parts if part)
 
 
+def _mapping(value: object) -> Data:
+    return value if isinstance(value, Mapping) else {}
+
+
 def _accepted(data: Data) -> str:
     by = f"by {data['requested_by']}" if data.get("requested_by") else ""
     return _joined([str(data.get("verb", "")), by, str(data.get("reason") or "")])
 
 
 def _joined_in(data: Data) -> str:
-    joined = data.get("joined") or {}
+    joined = _mapping(data.get("joined"))
     return _joined([f"command {joined.get('command_id', '?')}", f"the verb is {data.get('verb')}"])
 
 
@@ -43,7 +47,7 @@ def _sent(data: Data) -> str:
 
 
 def _held(data: Data) -> str:
-    gate = data.get("gate") or {}
+    gate = _mapping(data.get("gate"))
     shut = [
         f"{name}: {condition.get('evidence', '')}"
         for name, condition in gate.items()
@@ -53,7 +57,7 @@ def _held(data: Data) -> str:
 
 
 def _attested(data: Data) -> str:
-    action = data.get("action") or {}
+    action = _mapping(data.get("action"))
     about = f"job {data['child']} alone" if data.get("child") else ""
     return _joined([f"by {action.get('by', '?')}", str(action.get("reason") or ""), about])
 
@@ -65,8 +69,8 @@ def _overdue(data: Data) -> str:
 
 
 def _finished(data: Data) -> str:
-    children = data.get("children") or []
-    family = f"{len(children)} children" if children else ""
+    children = data.get("children")
+    family = f"{len(children)} children" if children and isinstance(children, list) else ""
     return _joined([str(data.get("outcome")), str(data.get("evidence")), family, str(data.get("detail") or "")])
 
 

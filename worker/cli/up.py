@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -16,6 +17,7 @@ import typer
 
 from config.celeryconfig import broker_url
 from config.settings import Settings, process_environment
+from config.streams import discard
 from worker.cli.configuration import configuration
 from worker.cli.exits import Exit
 from worker.cli.options import BackendsFile, Json
@@ -39,11 +41,12 @@ def up(
 ) -> None:
     """Run workers in the foreground, and an embedded Redis where REDIS_URL is not set.
 
-    A worker that dies is started again. SIGTERM and Ctrl-C end the workers, then Redis. With --json all logs are JSON.
+    A worker that dies is started again. SIGTERM, Ctrl-C and a closed terminal end the workers, then Redis. With --json
+    all logs are JSON.
     Exit 2 when the configuration has mistakes.
     """
     output = Output(as_json=json)
-    settings, _ = configuration(backends)
+    settings, _ = configuration(backends, embeds_redis=True)
     with stop_signals() as stopped, redis_of(settings, output) as redis:
         env = environment(settings, redis, as_json=json)
         count = workers or os.cpu_count() or 1
@@ -52,18 +55,24 @@ def up(
 
 
 def tell(output: Output, text: str) -> None:
-    """Say what happens, beside the workers' logs."""
-    if output.json:
-        output.object({"event": "up", "text": text})
-    else:
-        output.note(f"canceller: {text}")
+    """Say what happens, beside the workers' logs; a terminal that is gone keeps nothing from being ended in order."""
+    try:
+        if output.json:
+            output.object({"event": "up", "text": text})
+        else:
+            output.note(f"canceller: {text}")
+    except OSError:
+        discard(sys.stdout if output.json else sys.stderr)
 
 
 @contextmanager
 def stop_signals() -> Iterator[threading.Event]:
-    """Turn SIGTERM and SIGINT into an event."""
+    """Turn SIGTERM, SIGINT and SIGHUP into an event; who is started by `nohup` goes on when the terminal closes."""
     stopped = threading.Event()
-    before = {number: signal.signal(number, lambda *_: stopped.set()) for number in (signal.SIGTERM, signal.SIGINT)}
+    numbers = [signal.SIGTERM, signal.SIGINT]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.signal(number, lambda *_: stopped.set()) for number in numbers}
     try:
         yield stopped
     finally:

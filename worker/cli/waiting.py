@@ -10,9 +10,9 @@ from math import inf
 
 from worker.async_client import AsyncClient, Rejected, Result
 from worker.cli.options import Seconds
-from worker.cli.session import Session
 from worker.connection import ended
-from worker.errors import StoreUnavailable, UnknownCancellation
+from worker.ends import GONE
+from worker.errors import NewerFormat, StoreUnavailable, UnknownCancellation, UnreadableRecord
 from worker.messages import Event
 from worker.outage import Seldom
 
@@ -31,29 +31,14 @@ Troubled = Callable[[StoreUnavailable], None]
 """Is told now and then that Redis can't be asked; the wait goes on."""
 
 
-async def wait_all(
-    session: Session,
-    references: Mapping[str, str],
-    after: str,
-    seconds: float | None,
-    tell: Tell,
-    doubt: Doubt,
-    patience: float = PATIENCE,
-    *,
-    troubled: Troubled,
-) -> Wait:
-    """Wait for the ends of cancellations, each named by its id or a command's; tell each as it comes.
+async def wait_all(wait: Wait, after: str, seconds: float | None, troubled: Troubled) -> None:
+    """Wait `seconds` at most; `after` is a position in the events from before the ends were asked for.
 
-    `references` has with each the digest of its command's content, or nothing, as `AsyncCancellation` has it.
-    `after` is a position in the events from before they were asked for; `doubt` is called once for each id that
-    is still not known after `patience` seconds. A failover or an outage of Redis is waited out as well. The returned
-    knows what is still open.
+    An outage or a failover of Redis is waited out as well.
     """
-    wait = Wait(session.client, references, tell, doubt, patience)
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await _both(wait, after, troubled)
-    return wait
 
 
 async def _both(wait: Wait, after: str, troubled: Troubled) -> None:
@@ -80,10 +65,21 @@ async def _both(wait: Wait, after: str, troubled: Troubled) -> None:
 
 
 class Wait:
-    """What is still waited for."""
+    """The ends of cancellations that are waited for, each named by its id or a command's.
+
+    `references` has with each the digest of its command's content, or nothing, as `AsyncCancellation` has it; `tell` is
+    called with each end as it comes, `doubt` once for each id that is still not known after `patience` seconds.
+    Refusals up to the position `refused_after` do not count. `known` are those that are known.
+    """
 
     def __init__(
-        self, client: AsyncClient, references: Mapping[str, str], tell: Tell, doubt: Doubt, patience: float
+        self,
+        client: AsyncClient,
+        references: Mapping[str, str],
+        tell: Tell,
+        doubt: Doubt,
+        patience: float,
+        refused_after: str = "",
     ) -> None:
         self.known: set[str] = set()
         self.done = asyncio.Event()
@@ -95,6 +91,7 @@ class Wait:
         self._doubt = doubt
         self._patience = patience
         self._doubtful: float | None = None
+        self._refused_after = refused_after
 
     async def look(self) -> None:
         """Look at every record that is waited for, again and again."""
@@ -104,6 +101,8 @@ class Wait:
         while True:
             late = loop.time() >= self._doubtful
             unknown = [reference for reference in list(self._pending) if not await self._known(reference)]
+            for reference in self.known.intersection(unknown):
+                self._end(reference, UnknownCancellation(GONE))
             if late:
                 for reference in unknown:
                     await self._doubted(reference)
@@ -130,12 +129,17 @@ class Wait:
 
     async def _known(self, reference: str) -> bool:
         try:
-            seen = await self._client.get(reference, self._pending.get(reference, ""))
+            seen = await self._client.get(reference, self._pending.get(reference, ""), self._refused_after)
         except UnknownCancellation:
             return False
         except Rejected as rejected:
             self._end(reference, rejected)
             return True
+        except UnreadableRecord as unreadable:
+            self._end(reference, UnknownCancellation(str(unreadable)))
+            return True
+        except NewerFormat:
+            return True  # its worker's events tell how it ends
         self._of[seen.record.cancellation.id].add(reference)
         self.known.add(reference)
         if seen.record.outcome is not None:

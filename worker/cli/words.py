@@ -97,6 +97,8 @@ def _asked(seen: Snapshot, now: datetime) -> Iterator[str]:
     yield f"{cancellation.orders.verb} {cancellation.backend} {cancellation.job_id}, at {at}{who}{why}"
     ids = seen.command_ids
     yield f"by {len(ids)} command{'s' if len(ids) != 1 else ''}: {', '.join(ids[:3])}{', ...' if len(ids) > 3 else ''}"  # noqa: PLR2004 - as many as a line takes
+    if cancellation.begins_at > now:
+        yield f"no call before {clock(cancellation.begins_at, now)}"
     for job_id, word in cancellation.orders.words.items():
         of = f" of job {job_id}" if job_id else ""
         void = cancellation.progress.void.get(job_id)

@@ -8,6 +8,9 @@ from worker.cancellation import Cancellation, Reading, Sent
 from worker.evidence.clock import SLACK, on_theirs
 from worker.model import Action, Observation, Policy
 
+APART = 86400.0
+"""Seconds by which a time without a zone, or a clock that nobody has set, may differ from our own time."""
+
 
 def forced(cancellation: Cancellation) -> dict[str, Sent]:
     """Return the force calls that may have had an effect, by the job that was forced."""
@@ -30,10 +33,17 @@ def effective(cancellation: Cancellation, action: Action) -> Sent | None:
 def ended_before(cancellation: Cancellation, member: Observation, policy: Policy) -> bool:
     """Whether the backend's own times prove that a job ended before our first call that could have stopped it.
 
-    They prove nothing where we saw it alive after the moment that they name.
+    They prove nothing where we saw it alive after the moment that they name. Where two replies have not shown the
+    backend's clock, ours counts too, for ends that are longer ago than clocks and time zones differ.
     """
-    reading = cancellation.progress.clock
-    return reading is not None and reading.steady and _dated_before(cancellation, member, policy, reading)
+    call, reading = stop(cancellation), cancellation.progress.clock
+    if call is None:
+        return False
+    if reading is not None and not _dated_before(cancellation, member, policy, reading):
+        return False
+    if reading is not None and reading.steady:
+        return True
+    return _dated_before(cancellation, member, policy, Reading(call.first_at, call.first_at), APART)
 
 
 def undated(cancellation: Cancellation, seen: Observation, policy: Policy) -> bool:
@@ -44,11 +54,13 @@ def undated(cancellation: Cancellation, seen: Observation, policy: Policy) -> bo
     return _dated_before(cancellation, seen, policy, reading)
 
 
-def _dated_before(cancellation: Cancellation, member: Observation, policy: Policy, reading: Reading) -> bool:
+def _dated_before(
+    cancellation: Cancellation, member: Observation, policy: Policy, reading: Reading, slack: float = SLACK
+) -> bool:
     call, progress = stop(cancellation), cancellation.progress
     if call is None or member.ended_at is None:
         return False
-    latest = member.ended_at + timedelta(seconds=SLACK)
+    latest = member.ended_at + timedelta(seconds=slack)
     if latest >= on_theirs(reading, call.first_at, policy.clock_speed):
         return False
     child = progress.children.get(member.job_id)

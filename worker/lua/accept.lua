@@ -5,7 +5,7 @@
 -- ARGV[2]  a JSON object, mark of a place -> the place in words
 -- ARGV[3…] one JSON object per command:
 --   id (for a new cancellation) c(ommand id) h (digest of its content, 16 characters) b j v p fa l s w k ad d as in the guard
---   ga (give up after, ms) wa (warn after, ms) said, effective (insides of JSON objects for the events)
+--   nb (absent, or as in the guard) ga (give up after, ms) wa (warn after, ms) said, effective (insides of JSON objects for the events)
 --   sg sp sm (of a signed command: mark of its signature, producer, commands per minute or 0)
 -- Returns one "VERDICT ID" per command: accepted, joined, same (nothing happened), conflict (its id is another command's),
 --   newer (it would join a record of a newer format, so a newer worker must take it),
@@ -24,16 +24,23 @@ local function note_backend(name, place)
   noted[name] = true
 end
 
+-- When a command may be acted on, if not at once: what is given up, or warned of, is so from then on.
+local function begins(command)
+  return command.nb and command.nb > now and command.nb or nil
+end
+
 local function open_cancellation(command)
+  local later = begins(command)
+  local from = later or now
   local guard = {
-    f = FORMAT, b = command.b, j = command.j, v = command.v, p = command.p, fa = command.fa, g = now + command.ga,
-    l = command.l, s = command.s, sa = command.s ~= '' and now or nil, x = '', r = 0, a = now, q = 0, m = now + math.min(command.ga, command.wa), o = '',
-    w = command.w, k = command.k, ad = command.ad, d = command.d,
+    f = FORMAT, b = command.b, j = command.j, v = command.v, p = command.p, fa = command.fa, g = from + command.ga,
+    l = command.l, s = command.s, sa = command.s ~= '' and now or nil, x = '', r = 0, a = now, q = 0, m = from + math.min(command.ga, command.wa), o = '',
+    w = command.w, k = command.k, ad = command.ad, d = command.d, nb = later,
   }
   redis.call('SET', key('cold', command.id), quote(command.c) .. '\n1\n' .. fixed(command.b, command.j) .. ',' .. command.said)
   note_backend(command.b, command.d)
   redis.call('HSET', key('open', command.b), open_field(command), command.id)
-  redis.call('ZADD', due_key(guard), now, command.id)
+  redis.call('ZADD', due_key(guard), from, command.id)
   emit(command.id, guard, 'accepted', command.effective, '', now)
   save(command.id, guard, '')
 end
@@ -54,7 +61,15 @@ local function merge(guard, command)
   set('v', 'delete', command.v == 'delete' and guard.v ~= 'delete')
   set('p', command.p, STRICTNESS[command.p] > STRICTNESS[guard.p])
   set('fa', command.fa, command.fa > guard.fa)
-  set('g', now + command.ga, command.ga > guard.g - guard.a)
+  local patience = guard.g - (guard.nb or guard.a)
+  if guard.nb and guard.nb > now then
+    -- Not begun yet: the earliest wish holds, and a command without one wants it at once.
+    local from = math.min(guard.nb, begins(command) or now)
+    changed = changed or from < guard.nb or command.ga > patience
+    guard.nb, patience = from, math.max(patience, command.ga)
+    guard.g, guard.m = from + patience, from + math.min(patience, command.wa)
+  end
+  set('g', now + command.ga, command.ga > patience)
   set('s', command.s, command.s ~= '')
   set('sa', now, command.s ~= '') -- a later word may hold where an earlier one was refuted
   return changed
@@ -62,7 +77,7 @@ end
 
 local function join(id, guard, progress, command)
   append_id(id, command.c)
-  local lane = guard.l
+  local lane, not_before = guard.l, guard.nb
   local changed = merge(guard, command)
   if command.l == 'i' and lane == 'b' then
     unschedule(id, guard)
@@ -74,6 +89,7 @@ local function join(id, guard, progress, command)
     hurry(id, guard, now)
   end
   local joined = '"joined":{"command_id":' .. quote(command.c) .. ',"verb":"' .. command.v .. '",' .. command.said .. '}'
+  if guard.nb ~= not_before then joined = joined .. ',"not_before":"' .. iso(guard.nb) .. '"' end
   emit(id, guard, 'joined', joined, '', now)
   save(id, guard, progress)
 end
@@ -95,7 +111,7 @@ local function take(command)
     id = command.id
     open_cancellation(command)
   end
-  remember(command.c, command.h, id, now, days)
+  remember(command.c, command.h, id, now, days, begins(command))
   if command.sg then use(command.sg, '1', now) end
   return verdict .. ' ' .. id
 end

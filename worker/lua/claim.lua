@@ -53,6 +53,7 @@ end
 -- Note the intent of a first cancel that needs no look: nothing was done or seen yet, and nothing is forgotten.
 local function note_intent(id, guard, progress)
   if not unseen or guard.v ~= 'cancel' or guard.x ~= '' or progress ~= '' or guard.n or guard.i then return false end
+  if guard.nb and guard.nb > now then return false end
   if guard.g <= now or (out[2] > 0 and guard.a <= out[2]) then return false end
   guard.i = now
   save(id, guard, progress)

@@ -75,7 +75,8 @@ local function finish(id, guard, cold, events, progress, keep)
 end
 
 local function give_back(id, guard, due, mode)
-  guard.n = mode == 'alone' and ALONE or POLL
+  local begun = not guard.nb or guard.nb <= now
+  if begun then guard.n = mode == 'alone' and ALONE or POLL end
   later('ZADD', due_key(guard), due, id)
 end
 

@@ -15,7 +15,10 @@
 --                      "/rides" if it holds no permit
 --   :limit:BACKEND     hash, rate limiter: tokens, at, and which class of each lane went first: turni, turnb
 --   :breaker:BACKEND   hash: fails, open, until, ramp
---   :cmd:WEEK:SHARD    hash, digest of a command id -> "digest of its content" .. id of its cancellation
+--   :cmd:WEEK:SHARD    hash, digest of a command id -> "digest of its content" .. id of its cancellation; also of
+--                      "rejected MARK" -> .. id of its event, and of `refused(command id)` -> "when, ms" .. id of its event;
+--                      WEEK is "later" for a command that may not be acted on yet, which outlives its week
+--   :submit:ID         string with a TTL: how many commands a `worker.submit` has, or -1 if some have ids of their own
 --   :beat:WORKER       string with a TTL: this worker lives
 --   :workers           zset, worker -> when its beat ends (ms)
 --   :signed:HOUR:SHARD hash, mark of a signature -> what used it; no token lives longer than an hour
@@ -30,6 +33,7 @@
 --   m (when something matters without a call, ms) o(utcome) e(nded at, ms) z (its last event's id)
 --   w (traceparent) k (params) ad (address: what beside the id addresses the job, if anything does)
 --   d (mark of the backend's place when this was accepted)
+--   nb (no call before it, ms; absent if the first may be made at once)
 
 local base = string.match(KEYS[1], '^({.-})')
 local FORMAT = 1
@@ -211,7 +215,7 @@ local function emit(id, guard, name, extra, outcome, now, cold)
     .. ',"type":"canceller.cancellation.' .. name .. '.v1","subject":' .. quote(guard.j)
     .. ',"time":"' .. time_of(now) .. '","datacontenttype":"application/json","backend":"' .. guard.b
     .. '","cancellationid":"' .. id .. '"' .. (outcome ~= '' and ',"outcome":"' .. outcome .. '"' or '')
-    .. ',"sequence":"' .. guard.q .. '"' .. (guard.w and ',"traceparent":' .. quote(guard.w) or '')
+    .. ',"sequence":"' .. string.format('%010d', guard.q) .. '","sequencetype":"Integer"' .. (guard.w and ',"traceparent":' .. quote(guard.w) or '')
     .. ',"data":{"cancellation_id":"' .. id .. '","command_ids":[' .. ids
     .. (tonumber(count) > 100 and '],"command_ids_total":' .. count .. ',' or '],')
     .. told .. ',"verb":"' .. guard.v .. (extra ~= '' and '",' or '"') .. extra .. '}}')
@@ -219,6 +223,7 @@ end
 
 -- Command ids are kept in small hashes, by week and shard, so that they stay compact and expire together.
 local WEEK = 7 * 86400000
+local FARTHEST = 31 -- days for which a command may have to wait for its time, and one more
 
 local function command_slot(command_id)
   local digest = redis.sha1hex(command_id)
@@ -231,14 +236,27 @@ local function recall(command_id, now, days)
     local value = redis.call('HGET', key('cmd', week, shard), field)
     if value then return string.sub(value, 1, 16), string.sub(value, 17) end
   end
+  local value = redis.call('HGET', key('cmd', 'later', shard), field)
+  if value then return string.sub(value, 1, 16), string.sub(value, 17) end
   return nil
 end
 
-local function remember(command_id, digest, id, now, days)
+local function remember(command_id, digest, id, now, days, later)
   local shard, field = command_slot(command_id)
+  if later then
+    local slot = key('cmd', 'later', shard)
+    redis.call('HSET', slot, field, digest .. id)
+    redis.call('EXPIRE', slot, (FARTHEST + days) * 86400)
+    return
+  end
   local slot = key('cmd', math.floor(now / WEEK), shard)
   redis.call('HSET', slot, field, digest .. id)
   if redis.call('HLEN', slot) == 1 then redis.call('EXPIRE', slot, (math.ceil(days / 7) + 1) * 7 * 86400) end
+end
+
+-- Under which name the refusal of a command is remembered; no command id holds a control character.
+local function refused(command_id)
+  return 'refused\0' .. command_id
 end
 
 -- A signature is remembered while its token could still be valid: an hour at most, and an hour for lagging clocks.

@@ -10,9 +10,11 @@ local left, room = tonumber(ARGV[2]), tonumber(ARGV[3])
 for index = 4, #ARGV do redis.call('LREM', KEYS[1], -1, ARGV[index]) end
 redis.call('ZADD', KEYS[2], redis.call('TIME')[1], ARGV[1])
 for index = 3, #KEYS do
+  -- Under another spelling of the queue's name there may be something of a stranger's that is no list.
+  local move = index == 3 and redis.call or redis.pcall
   while left > 0 and room > 0 do
-    local message = redis.call('LMOVE', KEYS[index], KEYS[1], 'RIGHT', 'LEFT')
-    if not message then break end
+    local message = move('LMOVE', KEYS[index], KEYS[1], 'RIGHT', 'LEFT')
+    if type(message) ~= 'string' then break end
     left, room = left - 1, room - #message
   end
 end

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, NamedTuple
 
-from worker.simulator.faults import UNANSWERED, Fault
+from worker.simulator.faults import GATEWAYS, UNANSWERED, Fault
 from worker.simulator.systems import FORBIDDEN, locate
 from worker.simulator.tokens import refusal
 from worker.simulator.wire import Reply, Route, match
@@ -61,6 +61,9 @@ def _spoiled(world: World, system: System, call: Call, true: Reply, fault: Fault
     if fault.kind in _REFUSALS and fault.http_sent:
         refused = system.refuse(world, call, fault.http_sent, f"simulated fault: {fault.kind}")
         return dataclasses.replace(refused, headers=_retry_after(fault))
+    if fault.kind == "gateway":
+        kind, body = GATEWAYS[world.received % len(GATEWAYS)]
+        return Reply(fault.http_sent or 404, body, content_type=kind)
     spoil = _SPOILERS.get(fault.kind)
     return spoil(true, fault) if spoil else true
 

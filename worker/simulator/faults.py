@@ -26,13 +26,27 @@ KINDS: dict[str, Kind] = {
     "throttled": Kind(applied=False, http=429),
     "expired_token": Kind(applied=False, http=401),
     "html": Kind(applied=False, http=502),
+    "gateway": Kind(applied=False, http=404),
     "hang": Kind(applied=False, http=None),
     "truncated": Kind(applied=True, http=None),
     "cut_body": Kind(applied=True, http=None),
     "big_body": Kind(applied=True, http=None),
     "slow_drip": Kind(applied=True, http=None),
 }
-"""`error` with an `http` of your choice makes any refusal, such as a 409 or a 503."""
+"""`error` with an `http` of your choice makes any refusal, such as a 409 or a 503.
+
+`gateway` is one in front of the system that knows no way to it, with a `body` of `GATEWAYS` in turn.
+"""
+
+GATEWAYS: tuple[tuple[str, bytes], ...] = (
+    ("text/plain; charset=utf-8", b"default backend - 404"),
+    ("text/plain; charset=utf-8", b"404 page not found\n"),
+    ("text/plain", b""),
+    ("application/json", b'{"message": "no Route matched with those values"}'),
+    ("application/problem+json", b'{"type": "about:blank", "title": "Not Found", "status": 404}'),
+    ("text/html", b"<html><head><title>404 Not Found</title></head><body><hr>nginx</body></html>"),
+)
+"""How ingress controllers, Go's and Java's servers, Kong, RFC 9457 libraries and nginx say 404: content type, body."""
 
 UNANSWERED = frozenset({"lost_answer", "reset", "hang"})
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import tomllib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from worker.simulator.faults import fault_from
+from worker.simulator.faults import Fault, fault_from
 from worker.simulator.job import Job, Moment
 from worker.simulator.life import life_from
 from worker.simulator.systems import COURSES
 from worker.simulator.truth import checked_system
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from worker.simulator.world import World
@@ -69,19 +70,57 @@ def add(world: World, spec: Mapping[str, Any], now: float) -> list[Job]:
 
 
 def load(world: World, path: Path, now: float) -> None:
-    """Read a TOML or JSON file with `knobs` (a table), `jobs` and `faults` (lists) into the world.
+    """Read a TOML or JSON file with `knobs` (a table), `jobs` and `faults` (lists of tables) into the world.
 
     Raises:
-        ValueError: Something in it cannot be read.
+        ValueError: Something in it cannot be read; the message names every mistake, and the world stays as it was.
 
     """
-    text = path.read_text(encoding="utf-8")
-    content = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
-    strange = sorted(set(content) - {"knobs", "jobs", "faults"})
-    if strange:
-        raise ValueError(f"{path}: only knobs, jobs and faults belong here, not {', '.join(strange)}")
-    world.knobs = world.knobs.changed(content.get("knobs", {}))
-    for spec in content.get("jobs", []):
-        add(world, spec, now)
-    for spec in content.get("faults", []):
-        world.faults.add(fault_from(spec))
+    content = _content(path)
+    problems = [f"{name}: only knobs, jobs and faults belong here" for name in sorted(set(content) - PARTS.keys())]
+    for name, kind in PARTS.items():
+        if not isinstance(content.setdefault(name, kind()), kind):
+            problems.append(f"{name}: must be {SHAPES[kind]}")
+            content[name] = kind()
+    knobs, jobs, faults = world.knobs, list[Job](), list[Fault]()
+    for group, switches in content["knobs"].items():
+        for change in [{name: value} for name, value in switches.items()] if isinstance(switches, dict) else [switches]:
+            with _noted(f"knobs.{group}", problems):
+                knobs = knobs.changed({group: change})
+    for number, spec in enumerate(content["jobs"], 1):
+        with _noted(f"job {number}", problems):
+            jobs += jobs_from(spec, now)
+    for number, spec in enumerate(content["faults"], 1):
+        with _noted(f"fault {number}", problems):
+            faults.append(fault_from(spec))
+    if problems:
+        raise ValueError("\n".join(f"{path}: {problem}" for problem in problems))
+    world.knobs = knobs
+    for job in jobs:
+        world.put(job)
+    for fault in faults:
+        world.faults.add(fault)
+
+
+PARTS: Mapping[str, type[dict[str, Any] | list[Any]]] = {"knobs": dict, "jobs": list, "faults": list}
+SHAPES = {dict: "a table, such as [knobs.ess]", list: "a list of tables, such as [[jobs]]"}
+
+
+def _content(path: Path) -> dict[str, Any]:
+    text = path.read_text(encoding="utf-8-sig")
+    try:
+        content = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"{path}: must be an object with knobs, jobs and faults")  # noqa: TRY004 - as for all mistakes
+    return content
+
+
+@contextmanager
+def _noted(place: str, problems: list[str]) -> Iterator[None]:
+    """Note a mistake in place of ending with it."""
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        problems.append(f"{place}: {error}")

@@ -15,7 +15,15 @@ import httpx
 import pytest
 
 from worker.backends.auth import Credential
-from worker.backends.auth_tokens import REFUSAL_HOLDS, ClientCredentials, Keystone, Oml, keystone_life, seconds
+from worker.backends.auth_tokens import (
+    REFUSAL_HOLDS,
+    ClientCredentials,
+    Keystone,
+    KeystoneApplication,
+    Oml,
+    keystone_life,
+    seconds,
+)
 from worker.backends.base import Reply
 from worker.errors import CredentialRefused
 
@@ -83,6 +91,50 @@ async def test_keystone_asks_for_the_project(endpoint: Endpoint) -> None:
         "identity": {"methods": ["password"], "password": {"user": user}},
         "scope": {"project": {"id": "p1"}},
     }
+
+
+@pytest.mark.parametrize("secret", ["p+w", "a/b", "50%", "ü &=", "plain"])
+async def test_oauth2_shows_the_client_in_the_form_with_post(endpoint: Endpoint, secret: str) -> None:
+    await ready(ClientCredentials(TOKEN_URL, lambda: "id:1", lambda: secret, scope="s", client_auth="post"), endpoint)
+
+    (request,) = endpoint.asked
+    shown = {"grant_type": ["client_credentials"], "scope": ["s"], "client_id": ["id:1"], "client_secret": [secret]}
+    assert parse_qs(request.content.decode()) == shown
+    assert "authorization" not in request.headers
+
+
+async def test_keystone_takes_an_application_credential_without_a_scope(endpoint: Endpoint) -> None:
+    await ready(KeystoneApplication("https://idp.example.com/v3", lambda: "id", lambda: "hunter2"), endpoint)
+
+    (request,) = endpoint.asked
+    identity = {"methods": ["application_credential"], "application_credential": {"id": "id", "secret": "hunter2"}}
+    assert request.url.path == "/v3/auth/tokens"
+    assert json.loads(request.content)["auth"] == {"identity": identity}
+
+
+async def test_keystone_shows_an_application_credentials_token(endpoint: Endpoint) -> None:
+    credential = KeystoneApplication("https://idp.example.com", lambda: "id", lambda: "hunter2")
+    await ready(credential, endpoint)
+
+    assert credential.shown(await credential.token(0)) == {"X-Auth-Token": "t1"}
+
+
+@pytest.mark.parametrize(
+    ("url", "asked"),
+    [
+        pytest.param("https://k", "https://k/v3/auth/tokens", id="root"),
+        pytest.param("https://k/", "https://k/v3/auth/tokens", id="slash"),
+        pytest.param("https://k/v3", "https://k/v3/auth/tokens", id="G5-v3"),
+        pytest.param("https://k:5000/v3/", "https://k:5000/v3/auth/tokens", id="v3-and-slash"),
+        pytest.param("https://k/identity/v3//", "https://k/identity/v3/auth/tokens", id="prefix"),
+        pytest.param("https://k/identity", "https://k/identity/v3/auth/tokens", id="prefix-alone"),
+        pytest.param("https://v3", "https://v3/v3/auth/tokens", id="a-host-called-v3"),
+    ],
+)
+async def test_keystones_address_may_hold_the_version(endpoint: Endpoint, url: str, asked: str) -> None:
+    await ready(KeystoneApplication(url, lambda: "id", lambda: "s"), endpoint)
+
+    assert str(endpoint.asked[0].url) == asked
 
 
 async def test_oml_shows_the_password_first(endpoint: Endpoint) -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.backends.content_coding import CHUNK, undone
+from worker.backends.content_coding import CHUNK, GZIP_MAGIC, undone
 from worker.errors import CallUnanswered
 
 JSON = b'{"a": 1}'
@@ -115,6 +115,7 @@ def test_text_under_a_false_coding_is_taken_as_it_is(header: str, body: bytes) -
         pytest.param("gzip", zipped(JSON) + zipped(b"more")[:-1], "not what", id="a-second-member-cut-short"),
         pytest.param("gzip", zipped(JSON) + b"\x1f", "not what", id="a-second-member-cut-to-a-byte"),
         pytest.param("gzip", zipped(zipped(JSON)[:-1]), "not what", id="cut-short-within-gzip"),
+        pytest.param("deflate", zlib.compress(GZIP_MAGIC), "not what", id="gzips-signature-alone-within-deflate"),
         pytest.param("gzip", zipped(zipped(zipped(zipped(JSON)))), "not what", id="gzip-four-times"),
     ],
 )

@@ -16,7 +16,7 @@ import pytest
 
 from worker.backends.base import Reply, Request
 from worker.backends.http import Http, checked_base_url, target
-from worker.backends.tls import tls_context
+from worker.backends.tls import Tls, tls_context
 from worker.backends.wire import HttpxWire
 from worker.errors import CallUnanswered, InvalidCommand
 
@@ -249,7 +249,7 @@ def test_refuses_a_base_url_without_quoting_it(url: str) -> None:
 
 
 def test_certificates_are_always_verified() -> None:
-    context = tls_context(None, None, None)
+    context = tls_context(Tls())
 
     assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
 
@@ -257,4 +257,4 @@ def test_certificates_are_always_verified() -> None:
 @pytest.mark.parametrize("files", [("/missing.pem", None, None), (None, "/missing.pem", "/missing.key")])
 def test_missing_certificates_are_told_at_once(files: tuple[str | None, str | None, str | None]) -> None:
     with pytest.raises(OSError, match="No such file"):
-        tls_context(*files)
+        tls_context(Tls(*files))

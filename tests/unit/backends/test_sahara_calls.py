@@ -122,7 +122,7 @@ def test_the_table_has_no_other_names() -> None:
     ("reply", "kind", "source"),
     [
         pytest.param(Reply(301, {"location": "http://evil/"}), AnswerKind.UNANSWERED, Source.UNSURE, id="redirect"),
-        pytest.param(fail("NEWS", 400), AnswerKind.REFUSED, Source.OWN, id="unknown-name"),
+        pytest.param(fail("NEWS", 400), AnswerKind.REJECTED, Source.OWN, id="unknown-name"),
         pytest.param(Reply(400, {}, LOGIN), AnswerKind.REFUSED, Source.UNSURE, id="F3-400-of-nginx"),
         pytest.param(give({}, 401), AnswerKind.REFUSED, Source.CREDENTIAL, id="unauthorised"),
         pytest.param(Reply(403, {}, LOGIN), AnswerKind.REFUSED, Source.UNSURE, id="F3-a-firewalls-page"),

@@ -6,7 +6,7 @@ from typer.testing import CliRunner
 from worker.cli import app
 
 JOBS = ["cancel", "delete", "status", "wait", "list", "events"]
-COMMANDS = [*JOBS, "abort", "attest", "check", "demo", "up", "simulator"]
+COMMANDS = [*JOBS, "abort", "attest", "check", "demo", "init", "up", "simulator"]
 
 
 @pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)], ids=" ".join)

@@ -1,3 +1,4 @@
+import codecs
 import io
 
 import pytest
@@ -6,6 +7,10 @@ import typer
 from worker.cli.options import Wishes, duration, job_ids, pairs, position
 from worker.cli.sending import commands_of
 from worker.model import Force, Lane
+
+
+def stdin(data: bytes, encoding: str = "utf-8") -> io.TextIOWrapper:
+    return io.TextIOWrapper(io.BytesIO(data), encoding)
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("90", 90.0), ("250ms", 0.25), ("30m", 1800.0), ("1.5h", 5400.0)])
@@ -41,13 +46,48 @@ def test_refuses_what_is_no_position(text: str) -> None:
 
 
 def test_a_dash_stands_for_the_lines_of_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.stdin", io.StringIO("2\n\n 3 \n"))
+    monkeypatch.setattr("sys.stdin", stdin(b"2\n\n 3 \n"))
 
     assert job_ids(["1", "-", "4"]) == ["1", "2", "3", "4"]
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "gbk", "latin-1", "ascii"])
+@pytest.mark.parametrize(
+    "data",
+    ["\ufeff2\r\nü\r\n".encode(name) for name in ("utf-8", "utf-16-le", "utf-16-be")],
+    ids=["UTF-8", "UTF-16, little end first", "UTF-16, big end first"],
+)
+def test_a_byte_order_mark_is_no_part_of_the_first_id(
+    data: bytes, encoding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", stdin(data, encoding))
+
+    assert ["2", "ü"] == job_ids(["-"])
+
+
+def test_a_lone_byte_order_mark_is_no_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", stdin(codecs.BOM_UTF8))
+
+    with pytest.raises(typer.BadParameter, match="no job id"):
+        job_ids(["-"])
+
+
+def test_what_is_no_text_is_a_mistake_of_usage(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", stdin(b"1\n\xff\xfa\n"))
+
+    with pytest.raises(typer.BadParameter, match="is no utf-8 text"):
+        job_ids(["-"])
+
+
+def test_a_closed_standard_input_holds_no_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+
+    with pytest.raises(typer.BadParameter, match="no job id"):
+        job_ids(["-"])
+
+
 def test_an_empty_standard_input_is_a_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    monkeypatch.setattr("sys.stdin", stdin(b""))
 
     with pytest.raises(typer.BadParameter, match="no job id"):
         job_ids(["-"])
@@ -70,6 +110,7 @@ def test_every_option_finds_its_field() -> None:
         batch_id="n",
         label=["k=v"],
         param=["cluster_id=x"],
+        not_before="2026-11-22T10:00:00Z",
         traceparent="t",
     )
 
@@ -90,6 +131,7 @@ def test_every_option_finds_its_field() -> None:
         "batch_id": "n",
         "labels": {"k": "v"},
         "params": {"cluster_id": "x"},
+        "not_before": "2026-11-22T10:00:00Z",
         "traceparent": "t",
     }
 

@@ -4,7 +4,6 @@ import pytest
 
 from worker.cli.redis_findings import (
     Letters,
-    crew_findings,
     is_cluster,
     memory_finding,
     nameless_finding,
@@ -64,20 +63,6 @@ def test_says_how_full_redis_is(used: int, most: int, letters: Letters, verdict:
 
     assert finding.verdict == verdict
     assert told in finding.text
-
-
-@pytest.mark.parametrize(
-    ("workers", "waiting", "verdicts"),
-    [
-        pytest.param(2, 0, {"workers": "ok", "queue in": "ok"}, id="at-work"),
-        pytest.param(2, 9, {"workers": "ok", "queue in": "ok"}, id="busy"),
-        pytest.param(0, 0, {"workers": "warning", "queue in": "ok"}, id="nobody"),
-        pytest.param(0, 9, {"workers": "warning", "queue in": "warning"}, id="nobody-takes-them"),
-        pytest.param(2, None, {"workers": "ok"}, id="not-told-here"),
-    ],
-)
-def test_says_who_lives_and_what_waits(workers: int, waiting: int | None, verdicts: dict[str, str]) -> None:
-    assert {one.what: one.verdict for one in crew_findings(workers, waiting, "in")} == verdicts
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,14 @@ def test_says_who_asked_for_what_and_why() -> None:
     assert told(snapshot(WAITING), "asked").startswith("cancel ess 300100, at 10:00:00 UTC by billing: budget")
 
 
+@pytest.mark.parametrize(("hours", "ahead"), [(2, ["no call before 12:00:00 UTC"]), (0.5, [])], ids=["ahead", "past"])
+def test_says_until_when_no_call_is_made(hours: float, ahead: list[str]) -> None:
+    orders = replace(ORDERS, not_before=T + timedelta(hours=hours))
+    asked = told(snapshot(Progress(), orders), "asked").splitlines()
+
+    assert [line for line in asked if line.startswith("no call")] == ahead
+
+
 @pytest.mark.parametrize(
     ("sent", "sentence"),
     [

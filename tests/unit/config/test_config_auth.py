@@ -17,7 +17,7 @@ from config.backends import (
 from config.errors import ConfigurationError
 from config.secret import Secret
 
-ENVIRON = {"USER_NAME": "u", "PASS": "hunter2", "TOKEN": "hunter2\n", "EMPTY": ""}
+ENVIRON = {"USER_NAME": "u", "ID": "id", "PASS": "hunter2", "TOKEN": "hunter2\n", "EMPTY": ""}
 MRS = 'kind = "mrs"\nbase_url = "https://h"\nproject_id = "p"\n'
 USER = 'username_env = "USER_NAME", password_env = "PASS"'
 
@@ -137,3 +137,115 @@ def test_the_clients_secrets_are_places() -> None:
         client_secret_file=Path("/s"),
     )
     assert (auth.client_id, auth.client_secret) == (Secret("env", "ID"), Secret("file", "/s"))
+
+
+OAUTH2 = 'type = "oauth2_client_credentials", token_url = "https://t", client_id_env = "ID", client_secret_env = "PASS"'
+KEYSTONE = 'type = "keystone", url = "https://k"'
+APPLICATION = 'application_credential_id_env = "ID", application_credential_secret_env = "PASS"'
+
+
+@pytest.mark.parametrize(
+    ("keys", "where"),
+    [
+        pytest.param("", "basic", id="default"),
+        pytest.param(', client_auth = "basic"', "basic", id="basic"),
+        pytest.param(', client_auth = "post"', "post", id="post"),
+    ],
+)
+def test_a_client_shows_its_secret_where_client_auth_says(keys: str, where: str) -> None:
+    auth = one(f"{MRS}auth = {{ {OAUTH2}{keys} }}").auth
+    assert isinstance(auth, ClientCredentialsAuth)
+    assert auth.client_auth == where
+
+
+def test_an_application_credential_is_a_pair_of_secrets() -> None:
+    auth = one(f"{MRS}auth = {{ {KEYSTONE}, {APPLICATION} }}").auth
+    assert isinstance(auth, KeystoneAuth)
+    assert auth.application_credential == (Secret("env", "ID"), Secret("env", "PASS"))
+
+
+def test_an_application_credential_may_come_from_files(tmp_path: Path) -> None:
+    (tmp_path / "s").write_text("hunter2", encoding="utf-8")
+    keys = 'application_credential_id_env = "ID", application_credential_secret_file = "s"'
+    text = f"[backends.x]\n{MRS}auth = {{ {KEYSTONE}, {keys} }}"
+    auth = parse_backends(text, environ=ENVIRON, directory=tmp_path)["x"].auth
+    assert isinstance(auth, KeystoneAuth)
+    assert auth.application_credential is not None
+    assert auth.application_credential[1].read() == "hunter2"
+
+
+def test_a_user_is_no_application_credential() -> None:
+    auth = one(f"{MRS}auth = {{ {KEYSTONE}, {USER} }}").auth
+    assert isinstance(auth, KeystoneAuth)
+    assert auth.application_credential is None
+
+
+@pytest.mark.parametrize("url", ["https://k", "https://k/", "https://k/v3", "https://k/identity/v3/", "https://v3"])
+def test_keystones_address_may_end_with_v3(url: str) -> None:
+    assert one(f'{MRS}auth = {{ type = "keystone", url = "{url}", {USER} }}')
+
+
+@pytest.mark.parametrize("url", ["https://k/v2.0", "https://k/v2.0/", "https://k/v3/auth/tokens", "https://k/v4"])
+def test_keystones_address_may_be_of_no_other_version(url: str) -> None:
+    (problem,) = problems(f'[backends.x]\n{MRS}auth = {{ type = "keystone", url = "{url}", {USER} }}')
+    assert "auth.url: must be Keystone's address as OS_AUTH_URL holds it, with or without /v3" in problem
+
+
+@pytest.mark.parametrize(
+    ("keys", "found"),
+    [
+        pytest.param(
+            "", {"username_file": "or an application", "password_file": "or an application"}, id="nobody-is-named"
+        ),
+        pytest.param('username_env = "ID"', {"password_file": "exactly one of password_env"}, id="no-password"),
+        pytest.param(
+            f"{APPLICATION}, {USER}",
+            {"username_file": "replaces the user: remove username_env", "password_file": "remove password_env"},
+            id="both",
+        ),
+        pytest.param(
+            f'{APPLICATION}, password_env = "PASS"', {"password_file": "replaces the user"}, id="a-password-too-many"
+        ),
+        pytest.param(
+            'application_credential_id_env = "ID"',
+            {"application_credential_secret_file": "belong together"},
+            id="id-alone",
+        ),
+        pytest.param(
+            'application_credential_secret_env = "PASS"',
+            {"application_credential_secret_file": "belong together"},
+            id="secret-alone",
+        ),
+        pytest.param(
+            f'{APPLICATION}, application_credential_id_file = "f"',
+            {"application_credential_id_file": "exactly one of application_credential_id_env"},
+            id="id-twice",
+        ),
+        pytest.param(
+            'application_credential_id_env = "ABSENT", application_credential_secret_env = "EMPTY"',
+            {
+                "application_credential_id_env": "ABSENT is not set",
+                "application_credential_secret_env": "EMPTY is empty",
+            },
+            id="no-variables",
+        ),
+        pytest.param(
+            f'{APPLICATION}, application_credential_secret = "hunter2"',
+            {"application_credential_secret": "a secret is never written here"},
+            id="inline",
+        ),
+    ],
+)
+def test_each_mistake_about_who_asks_keystone_is_listed(keys: str, found: dict[str, str]) -> None:
+    comma = "," if keys else ""
+    told = problems(f"[backends.x]\n{MRS}auth = {{ {KEYSTONE}{comma} {keys} }}")
+    assert len(told) == len(found)
+    for problem, (field, text) in zip(told, found.items(), strict=True):
+        assert problem.startswith(f"b.toml: [backends.x] auth.{field}: ")
+        assert text in problem
+        assert "hunter2" not in problem
+
+
+def test_client_auth_is_one_of_two() -> None:
+    (problem,) = problems(f'[backends.x]\n{MRS}auth = {{ {OAUTH2}, client_auth = "jwt" }}')
+    assert problem == "b.toml: [backends.x] auth.client_auth: must be 'basic' or 'post'"

@@ -80,6 +80,10 @@ def test_the_defaults_are_the_contracts() -> None:
         "client_key": None,
         "max_reply": 1_000_000,
         "remote_probe": None,
+        "headers": {},
+        "headers_env": {},
+        "proxy": None,
+        "proxy_env": None,
     }
 
 
@@ -302,3 +306,10 @@ def test_backends_are_frozen() -> None:
         backends["x"].timeout = 1  # type: ignore[misc]
     with pytest.raises(TypeError):
         backends["y"] = backends["x"]  # type: ignore[index]
+
+
+def test_a_byte_order_mark_is_no_part_of_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "b.toml"
+    file.write_text('[backends.x]\nkind = "oracle-ess"\nbase_url = "http://h"\nauth = { type = "none" }', "utf-8-sig")
+
+    assert ["x"] == list(load_backends(file))

@@ -119,6 +119,22 @@ def test_redis_gives_back_soon_what_a_dead_worker_held(url: str) -> None:
     assert (options["unacked_restore_interval"], options["unacked_restore_throttle"]) == (2, 1)
 
 
+@pytest.mark.parametrize("url", [REDIS, "unix:///r.sock", "redis+socket:///r.sock", "redis+sentinel://h/main"])
+def test_what_workers_hold_on_redis_lies_under_keys_of_this_deployment(url: str) -> None:
+    ours, others = (
+        {name: value for name, value in made["broker_transport_options"].items() if name.startswith("unacked")}
+        for made in (settings_of(url), settings_of(url, CANCELLER_PREFIX="cell", CANCELLER_QUEUE="in"))
+    )
+    keys = {name: value for name, value in ours.items() if name.endswith("_key")}
+
+    assert keys == {
+        "unacked_key": "{canceller}:broker:commands:unacked",
+        "unacked_index_key": "{canceller}:broker:commands:unacked_index",
+        "unacked_mutex_key": "{canceller}:broker:commands:unacked_mutex",
+    }
+    assert not {others[name] for name in keys} & set(keys.values())
+
+
 def test_a_socket_timeout_outlasts_brpop() -> None:
     assert options_of(REDIS)["socket_timeout"] > 1
 
@@ -147,6 +163,14 @@ def test_each_backend_has_its_queue_and_two_threads() -> None:
     assert [queue.name for queue in made["task_queues"]] == ["in", "cell.reconcile.ess", "cell.reconcile.oml"]
     assert made["worker_concurrency"] == 12
     assert made["task_default_queue"] == "in"
+
+
+@pytest.mark.parametrize(("switch", "meant"), [("", "off"), ("false", "off"), ("true", "on"), ("1", "on")])
+def test_remote_control_is_off_unless_switched_on_and_never_under_celerys_names(switch: str, meant: str) -> None:
+    made = settings_of(REDIS, CANCELLER_REMOTE_CONTROL=switch)
+
+    assert made["worker_enable_remote_control"] is (meant == "on")
+    assert (made["control_exchange"], made["event_exchange"]) == ("canceller.commands", "canceller.commands.events")
 
 
 def test_without_a_broker_it_says_what_to_set() -> None:

@@ -3,12 +3,20 @@ import json
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta, timezone
+from decimal import Decimal
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any
+from uuid import UUID
 
 import pytest
 import structlog
+from msgspec import Struct
+from pydantic import SecretStr
 
 from config.logs import configure
+from worker.model import Outcome
 
 
 class Terminal(io.StringIO):
@@ -137,17 +145,78 @@ class Shy:
     token: str = field(repr=False)
 
 
+class Point(Struct):
+    x: int
+    y: object = None
+
+
+ZONE = timezone(timedelta(hours=2))
+
+
 @pytest.mark.parametrize(
     ("value", "shown"),
     [
-        pytest.param(Shy("ann", "hunter2"), "Shy(name='ann')", id="a-hidden-field"),
-        pytest.param(b"redis://u:hunter2@h", "b'redis://***@h'", id="bytes"),
+        pytest.param(7, 7, id="a-number"),
+        pytest.param(0.5, 0.5, id="a-fraction"),
+        pytest.param(False, False, id="a-boolean"),
+        pytest.param(None, None, id="nothing"),
+        pytest.param({"status": 200, "met": True, "x": None}, {"status": 200, "met": True, "x": None}, id="a-mapping"),
+        pytest.param(MappingProxyType({1: {"a": ()}}), {"1": {"a": []}}, id="a-mapping-with-a-number-as-its-key"),
+        pytest.param([1, ("a", {"b": {2}})], [1, ["a", {"b": [2]}]], id="lists-in-lists"),
+        pytest.param(Outcome.CANCELLED, "cancelled", id="a-word-of-ours"),
+        pytest.param({Outcome.CANCELLED: Outcome.DELETED}, {"cancelled": "deleted"}, id="words-of-ours-in-a-mapping"),
+        pytest.param(datetime(2026, 1, 2, 3, 4, 5, 678901, ZONE), "2026-01-02T01:04:05.678Z", id="a-time"),
+        pytest.param(date(2026, 1, 2), "2026-01-02", id="a-day"),
+        pytest.param(timedelta(minutes=30), 1800.0, id="a-duration"),
+        pytest.param(UUID(int=1), "00000000-0000-0000-0000-000000000001", id="a-uuid"),
+        pytest.param(Path("/x"), "/x", id="a-path"),
+        pytest.param(Decimal("1.5"), "1.5", id="a-decimal"),
+        pytest.param(ValueError("no"), "ValueError: no", id="an-error"),
+        pytest.param(TimeoutError(), "TimeoutError", id="an-error-without-a-text"),
+        pytest.param(float("inf"), "inf", id="an-infinite-number"),
+        pytest.param(Shy("ann", "hunter2"), {"name": "ann"}, id="a-hidden-field"),
+        pytest.param(Point(1, [Outcome.DELETED]), {"x": 1, "y": ["deleted"]}, id="a-struct"),
+        pytest.param(SecretStr("hunter2"), "**********", id="a-secret"),
+        pytest.param(b"redis://u:hunter2@h \xff", "redis://***@h \\xff", id="bytes"),
         pytest.param("half \ud800", "half \ud800", id="half-a-surrogate"),
         pytest.param(10**30, 10**30, id="a-huge-number"),
     ],
 )
-def test_what_json_does_not_know_is_shown_as_its_class_does(out: io.StringIO, value: object, shown: object) -> None:
+def test_a_value_is_what_json_has_for_it(out: io.StringIO, value: object, shown: object) -> None:
     configure("json", "info", out)
     structlog.get_logger("x").info("e", value=value)
 
-    assert shown == lines(out)[0]["value"]
+    assert (shown, type(shown)) == (lines(out)[0]["value"], type(lines(out)[0]["value"]))
+
+
+def test_the_standard_librarys_extra_values_stay_what_they_are(out: io.StringIO) -> None:
+    configure("json", "info", out)
+    logging.getLogger("x").info("e", extra={"data": {"retries": 3, "eta": None}})
+
+    assert {"retries": 3, "eta": None} == lines(out)[0]["data"]
+
+
+def test_a_lines_time_is_iso_8601_in_utc(out: io.StringIO) -> None:
+    configure("json", "info", out)
+    structlog.get_logger("x").info("ours")
+    logging.getLogger("x").info("theirs")
+
+    for line in lines(out):
+        assert line["timestamp"].endswith("Z")
+        assert timedelta(0) == datetime.fromisoformat(line["timestamp"]).utcoffset()
+
+
+def test_a_number_is_a_level(out: io.StringIO) -> None:
+    configure("json", logging.ERROR, out)
+    structlog.get_logger("x").warning("hidden")
+    logging.getLogger("x").error("shown")
+
+    assert ["shown"] == [line["event"] for line in lines(out)]
+
+
+def test_a_stream_without_utf_8_gets_json_that_says_the_same() -> None:
+    raw = io.BytesIO()
+    configure("json", "info", io.TextIOWrapper(raw, "latin-1", "backslashreplace", write_through=True))
+    structlog.get_logger("x").info("预 ü")
+
+    assert "预 ü" == json.loads(raw.getvalue().decode("ascii"))["event"]

@@ -226,3 +226,11 @@ def test_the_environment_of_the_process_does_not_leak_in(monkeypatch: pytest.Mon
 def test_it_is_known_whether_the_broker_is_a_rabbitmq(url: str, expected: bool) -> None:  # noqa: FBT001 - pytest's
     assert Settings.load({"REDIS_URL": "redis://h", "CELERY_BROKER_URL": url}).amqp_broker is expected
     assert not Settings.load({"REDIS_URL": "redis://h"}).amqp_broker
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"http://h\n", b""], ids=["no text", "another URL", "empty"])
+def test_an_address_that_is_none_is_a_mistake_of_the_configuration(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "redis.url").write_bytes(content)
+
+    with pytest.raises(ConfigurationError, match="REDIS_URL"):
+        Settings.load({"CANCELLER_DATA_DIR": str(tmp_path)}).discovered()

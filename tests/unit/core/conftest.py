@@ -93,7 +93,7 @@ class Build:
     def stuck(self, spent: float | None = 1800, **changes: Any) -> Observation:
         """A job in CANCELLING, `spent` seconds long on the backend's own clock, which runs a year ahead of ours."""
         clock = {} if spent is None else {"since": T + A_YEAR - timedelta(seconds=spent), "clock": T + A_YEAR}
-        return self.seen("cancelling", **{**clock, **changes})
+        return self.seen(**{"state": "cancelling", **clock, **changes})
 
     @staticmethod
     def steady(now: float = 0, theirs: datetime = T + A_YEAR) -> Reading:

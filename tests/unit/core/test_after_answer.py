@@ -62,6 +62,84 @@ def test_after_a_childs_force_the_other_children_are_looked_for_at_once(build: A
     assert after(build, build.answer(kind, 200), Send(Action.FORCE, "7")).until == build.now
 
 
+# Refusals in doubt, and when to come back
+
+
+@pytest.mark.parametrize("action", [Action.CANCEL, Action.FORCE, Action.DELETE])
+@pytest.mark.parametrize(
+    ("source", "changes"),
+    [
+        pytest.param("unsure", {}, id="F3-403-html"),
+        pytest.param("own", {"retry_after": 2.0}, id="F3-403-json-and-retry-after"),
+        pytest.param("credential", {}, id="F3-401-html"),
+    ],
+)
+def test_a_refusal_in_doubt_is_tried_again(build: Any, action: Action, source: str, changes: dict[str, Any]) -> None:
+    wait = after(build, build.answer("refused", 403, source, **changes), Send(action, "1"))
+    assert wait == Wait(build.at(2), f"try the {action} again")
+
+
+def refused_for(build: Any, source: str, row: tuple[Any, ...], at: float, **changes: Any) -> Any:
+    """What follows on a refused cancel, the latest of a row of such."""
+    sent = build.cancelled("refused", doubt=build.doubt(*row), count=row[3])
+    answer = build.answer("refused", 403, source, detail="no", **changes)
+    cancellation = answered(build.cancellation(sent=sent), CANCEL, answer, build.policy(), build.at(at))
+    return after_answer(cancellation, CANCEL, answer, build.policy(), build.at(at))
+
+
+@pytest.mark.parametrize(
+    ("source", "row"),
+    [("unsure", ("refused", 0, 60, 2)), ("credential", ("credential", 0, 60, 2))],
+    ids=["of-the-job", "of-the-credential"],
+)
+@pytest.mark.parametrize(("at", "ends"), [(119.9, False), (120, True)], ids=["a-moment-too-short", "long-enough"])
+def test_it_ends_the_cancellation_once_it_has_lasted(
+    build: Any, source: str, row: tuple[Any, ...], at: float, *, ends: bool
+) -> None:
+    end = refused_for(build, source, row, at)
+    assert isinstance(end, Finish) is ends
+    assert not ends or end == Finish(Outcome.REFUSED, Evidence.NONE, "no")
+
+
+def test_a_refusal_of_the_job_after_refusals_of_the_credential_begins_anew(build: Any) -> None:
+    assert isinstance(refused_for(build, "unsure", ("credential", 0, 600, 9), 600), Wait)
+
+
+def test_it_is_tried_often_enough_to_last(build: Any) -> None:
+    wait = refused_for(build, "unsure", ("refused", 0, 40, 8), 41)
+    assert wait.until == build.at(71)
+
+
+@pytest.mark.parametrize(
+    ("kind", "source"),
+    [
+        pytest.param("accepted", "own", id="accepted"),
+        pytest.param("unanswered", "nobody", id="F10-503-to-the-cancel"),
+        pytest.param("rejected", "own", id="rejected"),
+        pytest.param("not_found", "unsure", id="not-found"),
+        pytest.param("busy", "own", id="F10-429"),
+        pytest.param("refused", "unsure", id="F3-403-and-retry-after"),
+        pytest.param("refused", "credential", id="401-and-retry-after"),
+    ],
+)
+@pytest.mark.parametrize("asked", [4.0, 250.0])
+def test_f10_a_backend_that_says_when_to_come_back_is_not_asked_before(
+    build: Any, kind: str, source: str, asked: float
+) -> None:
+    answer = build.answer(kind, 503, source, retry_after=asked)
+    assert after(build, answer).until == build.at(asked)
+
+
+@pytest.mark.parametrize("kind", ["accepted", "unanswered", "rejected", "not_found"])
+def test_but_no_retry_after_keeps_us_from_looking_for_longer_than_five_minutes(build: Any, kind: str) -> None:
+    assert after(build, build.answer(kind, 503, retry_after=86400)).until == build.at(300)
+
+
+@pytest.mark.parametrize("kind", ["accepted", "unanswered"])
+def test_f10_after_a_childs_force_too(build: Any, kind: str) -> None:
+    assert after(build, build.answer(kind, 503, retry_after=40), Send(Action.FORCE, "7")).until == build.at(40)
+
+
 # Sahara answers with a snapshot from before the call
 
 
@@ -88,6 +166,11 @@ def test_a_snapshot_of_a_repeat_shows_an_end_after_the_first_try(build: Any, sta
     sent = build.cancelled("unanswered", at=-5)
     end = after(build, snapshot(build, state), kind="sahara", sent=sent, seen_alive=True)
     assert end.outcome is outcome
+
+
+def test_r5_a_cancel_that_a_failed_suspend_ignored_is_looked_at_and_not_ended(build: Any) -> None:
+    before = build.seen("failed", "SUSPENDFAILED", provisional=True)
+    assert isinstance(after(build, build.answer("rejected", 200, before=before), kind="sahara"), Wait)
 
 
 @pytest.mark.parametrize("state", ["active", "unknown", "cancelling"])

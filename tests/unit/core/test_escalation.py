@@ -216,31 +216,7 @@ def test_a_delete_follows_an_accepted_cancel_that_left_the_record(build: Any) ->
     assert decide(cancellation, build.seen("succeeded"), build.policy("oml"), build.at(1)) == DELETE
 
 
-# Looks that show nothing, and waits
-
-
-def test_a_look_that_is_refused_ends_the_cancellation(build: Any) -> None:
-    end = decide(build.cancellation(), build.answer("refused", 403, detail="no right"), build.policy(), build.now)
-    assert end == Finish(Outcome.REFUSED, Evidence.NONE, "no right")
-
-
-@pytest.mark.parametrize("source", ["own", "unsure", "credential"])
-def test_a_look_that_is_refused_ends_nothing_once_a_call_was_accepted(build: Any, source: str) -> None:
-    no = build.answer("refused", 403, source)
-    cancellation = build.cancellation(sent=build.cancelled(), doubt=build.doubt("refused", 0, 600, 9))
-    assert isinstance(decide(cancellation, no, build.policy(), build.at(600)), Wait)
-
-
-@pytest.mark.parametrize(("failed", "longest"), [(0, 2), (1, 2), (2, 4), (3, 8), (9, 60), (10_000, 60)], ids=str)
-def test_failed_looks_come_ever_more_rarely_and_never_past_poll_max(build: Any, failed: int, longest: float) -> None:
-    cancellation = build.cancellation(failed_looks=failed)
-    wait = until(build, decide(cancellation, build.answer("unanswered"), build.policy(), build.now))
-    assert 0.8 * longest <= wait <= longest
-
-
-def test_a_failed_look_waits_as_long_as_the_backend_asks(build: Any) -> None:
-    busy = build.answer("busy", 429, retry_after=300)
-    assert until(build, decide(build.cancellation(failed_looks=1), busy, build.policy(), build.now)) == 300
+# Waits
 
 
 @pytest.mark.parametrize(("waits", "longest"), [(0, 2), (1, 4), (4, 32), (5, 60), (5000, 60)])
@@ -294,17 +270,3 @@ def test_is_overdue_from_warn_after_on_and_once(build: Any) -> None:
 def test_sight_without_a_force_step_is_only_waited_for(build: Any) -> None:
     cancellation = build.cancellation(sent=build.cancelled(), cancelling={"1": Sight(build.now)})
     assert isinstance(decide(cancellation, build.stuck(99999), build.policy("sahara"), build.at(9999)), Wait)
-
-
-@pytest.mark.parametrize(
-    ("asked", "longest", "due"),
-    [
-        pytest.param(30, 10, 30, id="as-long-as-it-asks"),
-        pytest.param(86_400, 10, 300, id="five-minutes-at-most"),
-        pytest.param(86_400, 900, 900, id="or-the-longest-poll"),
-    ],
-)
-def test_no_retry_after_keeps_us_from_looking_for_long(build: Any, asked: float, longest: float, due: float) -> None:
-    policy = build.policy(poll=Poll(2.0, float(longest)), warn_after=86_400.0)
-    unseen = build.answer("busy", 503, retry_after=asked)
-    assert until(build, decide(build.cancellation(sent=build.cancelled()), unseen, policy, build.now)) == due

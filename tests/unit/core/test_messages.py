@@ -2,14 +2,19 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any
+import uuid
+from collections import OrderedDict
+from collections.abc import Mapping
+from types import MappingProxyType, NoneType, UnionType
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from worker.envelope import plain
 from worker.errors import InvalidCommand
-from worker.messages import Command, Event, parse_command
+from worker.messages import Command, CommandFields, Event, parse_command
 
 BARE = {"verb": "cancel", "backend": "ess", "job_id": "1"}
 DEEP: list[Any] = []
@@ -53,7 +58,7 @@ BAD: dict[str, tuple[Any, ...]] = {
     "backend": ("", "\x00", "e\ns", "\udfff", "x" * 65, 1, True, None, ["ess"]),
     "verb": ("", "CANCEL", "stop", 1, None, ["cancel"]),
     "command_id": ("", "x" * 129, "\x1b", 1, {}),
-    "reason": ("x" * 1001, "\x07", "\ud83d", 1, []),
+    "reason": ("x" * 1001, "x" * 1001 + "\x1b[0m", 1, []),
     "requested_by": ("x" * 129, "\x00", 1),
     "force": ("always", "", "AUTO", True, 1),
     "force_after": (*NO_SECONDS, 1e308),
@@ -62,7 +67,8 @@ BAD: dict[str, tuple[Any, ...]] = {
     "lane": ("fast", "", 1),
     "batch_id": ("x" * 129, "\x00", 7),
     "labels": (
-        *({"x" * 65: ""}, {"a": "x" * 257}, {"": "a"}, {"a\x00": "b"}, {"a": "\x00"}, {"a": 1}, {"a": None}, {"a": {}}),
+        *({"x" * 65: ""}, {"a": "x" * 257}, {"": "a"}, {"a\x00": "b"}, {"a": 10**300}, {"a": None}, {"a": {}}),
+        *({"a": math.nan}, {"a": math.inf}, {"a": [1]}, {1: "a"}),
         *({"\ud800": "a"}, {str(n): "" for n in range(17)}, [], "a=b", DEEP),
     ),
     "params": ({"a": "x" * 513}, {"a": 1}, {str(n): "" for n in range(33)}, {"a": "\x00"}, "a"),
@@ -85,6 +91,42 @@ def test_a_bad_value_is_refused_and_its_field_named(name: str, value: object) ->
         command(**{name: value})
     assert name[:900] in str(refused.value)
     assert len(str(refused.value)) <= 1000
+
+
+COMMENTS = {
+    "a colour": ("\x1b[1;31mover budget\x1b[0m", "over budget"),
+    "a colour by one byte": ("\x9b31mover budget\x9bm", "over budget"),
+    "a title": ("\x1b]0;gotcha\x07over budget", "over budget"),
+    "a link": ("\x1b]8;;http://x\x1b\\over budget\x1b]8;;\x1b\\", "over budget"),
+    "a character set": ("\x1b(Bover budget\x1b=", "over budget"),
+    "an escape that ends nowhere": ("over budget\x1b]0;", "over budget"),
+    "a bell, a null, a backspace": ("over\x07 \x00bud\bget\x7f", "over budget"),
+    "half a surrogate pair": ("over \ud83d budget", "over \ufffd budget"),
+    "lines": ("over\r\n\tbudget", "over\r\n\tbudget"),
+    "nothing but a colour": ("\x1b[31m", ""),
+}
+
+
+@pytest.mark.parametrize(("sent", "kept"), COMMENTS.values(), ids=COMMENTS)
+def test_what_can_not_be_shown_is_left_out_of_a_comment(sent: str, kept: str) -> None:
+    taken = command(reason=sent, labels={"why": sent})
+
+    assert (kept, {"why": kept}) == (taken.reason, taken.labels)
+
+
+def test_what_is_left_out_of_a_comment_does_not_count_for_its_length() -> None:
+    assert "ü" * 1000 == command(reason=f"\x1b[31m{'ü' * 1000}\x1b[0m").reason
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"), [(4711, "4711"), (-1, "-1"), (0, "0"), (True, "true"), (False, "false"), (0.5, "0.5")]
+)
+def test_a_label_that_is_a_number_or_a_boolean_is_its_text(sent: object, kept: str) -> None:
+    assert {"order": kept} == command(labels={"order": sent}).labels
+
+
+def test_a_number_and_its_text_are_the_same_label() -> None:
+    assert command(labels={"order": 4711}).digest == command(labels={"order": "4711"}).digest
 
 
 GOOD: dict[str, tuple[Any, ...]] = {
@@ -124,7 +166,9 @@ def test_null_is_the_same_as_nothing(name: str) -> None:
     assert command(**{name: None}).digest == command().digest
 
 
-@pytest.mark.parametrize("value", ["s3cr3t-value\x00", {"s3cr3t-value": 1}, ["s3cr3t-value"]], ids=repr)
+@pytest.mark.parametrize(
+    "value", ["s3cr3t-value\x00" * 1000, {"s3cr3t-value": 1}, ["s3cr3t-value"]], ids=["a text", "a mapping", "a list"]
+)
 @pytest.mark.parametrize("name", ["token", "reason", "backend", "traceparent"])
 def test_a_refusal_never_repeats_a_value(name: str, value: object) -> None:
     with pytest.raises(InvalidCommand) as refused:
@@ -199,6 +243,46 @@ def test_a_digest_fits_its_column() -> None:
     assert len(command(reason="ü" * 1000).digest) == 16
 
 
+# What a producer's type checker knows
+
+
+def told(type_: Any) -> Any:
+    """Return a type without None and without what only pydantic reads."""
+    origin, arguments = get_origin(type_), get_args(type_)
+    if origin is Annotated:
+        return told(arguments[0])
+    if origin in {Union, UnionType}:
+        left = {told(one) for one in arguments if one is not NoneType}
+        return left.pop() if len(left) == 1 else frozenset(left)
+    if origin in {dict, Mapping}:
+        return ("mapping", *(told(one) for one in arguments))
+    return type_
+
+
+def test_the_typed_fields_are_those_of_a_command() -> None:
+    fields = get_type_hints(Command, include_extras=True)
+    own = {name: told(fields[name]) for name in Command.model_fields.keys() - BARE.keys()}
+    own["not_before"] = frozenset({own["not_before"], str})  # which reads the text of a time
+
+    assert {name: told(type_) for name, type_ in get_type_hints(CommandFields).items()} == own
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        pytest.param(uuid.UUID(int=1), "00000000-0000-0000-0000-000000000001", id="uuid"),
+        pytest.param(MappingProxyType({"team": "a"}), {"team": "a"}, id="read-only mapping"),
+        pytest.param(OrderedDict(team="a"), {"team": "a"}, id="ordered mapping"),
+        pytest.param(1, 1, id="number"),
+        pytest.param(None, None, id="none"),
+        pytest.param([1], [1], id="what a command can't be"),
+    ],
+)
+def test_what_json_has_no_word_for_is_sent_as_what_it_has(given: object, sent: object) -> None:
+    assert plain({"field": given}) == {"field": sent}
+    assert json.dumps(plain({"field": given})["field"]) == json.dumps(sent)
+
+
 # Events
 
 
@@ -207,7 +291,7 @@ def event(**fields: Any) -> Event:
         "id": "c1-7",
         "source": "/canceller/ess",
         "type": "canceller.cancellation.finished.v1",
-        "time": "T",
+        "time": "2026-01-02T03:04:05Z",
         "data": {},
     }
     return Event.model_validate_json(json.dumps({**whole, **fields}))

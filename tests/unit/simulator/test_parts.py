@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import re
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,9 +15,6 @@ from worker.simulator.spec import jobs_from, load
 from worker.simulator.tokens import Tokens
 from worker.simulator.wire import Call, Reply, Route, match
 from worker.simulator.world import World
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 class Real:
@@ -190,3 +189,65 @@ def test_a_file_brings_knobs_jobs_and_faults(tmp_path: Path) -> None:
     load(world, path, 0)
 
     assert (world.knobs.ess.force_window, list(world.jobs), len(world.faults.show())) == (60, [("ess", "1")], 1)
+
+
+WRONG = """
+[knobs.ess]
+force_window = "soon"
+times = "odd"
+[knobs.oml]
+no_such_knob = 1
+[[jobs]]
+system = "ess"
+id = 1
+[[jobs]]
+system = "ess"
+id = 2
+life = "stuk"
+[[jobs]]
+system = "es"
+id = 3
+[[faults]]
+kind = "rest"
+"""
+
+
+def test_a_file_with_mistakes_names_each_of_them_and_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.toml"
+    path.write_text(WRONG, encoding="utf-8")
+    world = World()
+    with pytest.raises(ValueError, match=r"jobs\.toml") as refused:
+        load(world, path, 0)
+
+    places = [line.removeprefix(f"{path}: ").partition(":")[0] for line in str(refused.value).splitlines()]
+    assert places == ["knobs.ess", "knobs.ess", "knobs.oml", "job 2", "job 3", "fault 1"]
+    assert (world.jobs, world.knobs) == (World().jobs, World().knobs)
+
+
+SHAPES = {
+    "a list": ("jobs.json", "[1]", "must be an object"),
+    "no TOML": ("jobs.toml", "[[jobs", "jobs.toml: "),
+    "a table of jobs": ("jobs.json", '{"jobs": {"id": 1}}', "jobs: must be a list of tables"),
+    "a list of knobs": ("jobs.json", '{"knobs": [1]}', "knobs: must be a table"),
+    "a job that is a text": ("jobs.json", '{"jobs": ["1"]}', "job 1: "),
+    "something else": ("jobs.json", '{"job": []}', "job: only knobs, jobs and faults belong here"),
+}
+
+
+@pytest.mark.parametrize(("name", "text", "problem"), SHAPES.values(), ids=SHAPES)
+def test_a_file_of_another_shape_is_a_mistake_in_words(name: str, text: str, problem: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(text, encoding="utf-8")
+
+    with pytest.raises(ValueError, match=re.escape(problem)):
+        load(World(), tmp_path / name, 0)
+
+
+def test_the_readmes_file_is_read(tmp_path: Path) -> None:
+    readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```toml\n(# jobs\.toml.*?)```", readme, re.DOTALL)
+    path = tmp_path / "jobs.toml"
+    path.write_text(example, encoding="utf-8")
+    world = World()
+    load(world, path, 0)
+
+    assert world.jobs

@@ -40,6 +40,8 @@ def test_the_first_date_is_only_a_reading(build: Any) -> None:
     ("theirs", "asked", "came"),
     [
         pytest.param(510, 10, 10, id="exactly"),
+        pytest.param(498, 0, 0, id="as-slow-as-a-date-may-mislead"),
+        pytest.param(502, 0, 0, id="as-fast-as-a-date-may-mislead"),
         pytest.param(508.1, 10, 10, id="a-little-slow"),
         pytest.param(512, 10, 10, id="whole-seconds"),
         pytest.param(510, 10, 19, id="stamped-when-the-call-came-in"),
@@ -82,9 +84,21 @@ def test_a_reading_anew_may_become_steady(build: Any) -> None:
     assert taken(build, before, 910, 20, 20) == reading(build, 900, 10, steady=True, anew=True)
 
 
-@pytest.mark.parametrize(("theirs", "fits"), [(1100, True), (510, False)])
-def test_a_simulators_clock_moves_at_the_speed_that_is_said(build: Any, theirs: float, *, fits: bool) -> None:
-    after = taken(build, reading(build, 500), theirs, 10, 10, speed=60)
+@pytest.mark.parametrize(
+    ("speed", "theirs", "fits"),
+    [
+        pytest.param(60, 1100, True, id="sixty-times-ours"),
+        pytest.param(60, 510, False, id="ours"),
+        pytest.param(60, 1226, True, id="two-seconds-of-ours-ahead"),
+        pytest.param(60, 1227, False, id="more-than-that"),
+        pytest.param(0.5, 503, True, id="half-of-ours-and-two-seconds-of-theirs-behind"),
+        pytest.param(0.5, 502.9, False, id="more-than-that-behind"),
+    ],
+)
+def test_a_simulators_clock_moves_at_the_speed_that_is_said(
+    build: Any, speed: float, theirs: float, *, fits: bool
+) -> None:
+    after = taken(build, reading(build, 500), theirs, 10, 10, speed)
 
     assert after is not None
     assert after.steady is fits
@@ -150,8 +164,20 @@ def test_it_counts_from_our_first_sight_where_that_clock_does_not_count(
     assert spent(build, stuck(build, seen.get("spent", 1800), 100, **changed), **known) == (10, False)
 
 
-def test_without_a_sight_none_of_it_has_passed(build: Any) -> None:
+def test_without_a_sight_none_of_it_has_passed_on_our_clock(build: Any) -> None:
     assert spent(build, stuck(build, None, 100), cancelling={}) == (0, False)
+
+
+def test_a_clock_that_was_watched_for_five_seconds_says_so_without_a_sight(build: Any) -> None:
+    changes = {"cancelling": {}, "clock": reading(build, 95, 95, steady=True)}
+
+    assert spent(build, stuck(build, 1800, 100), **changes) == (1800, True)
+
+
+def test_a_slow_look_may_be_dated_when_it_began(build: Any) -> None:
+    seen = stuck(build, 1800, 91)
+
+    assert spent(build, seen, looked_at=build.at(91)) == (1800, True)
 
 
 def test_a_look_that_was_not_noted_began_now(build: Any) -> None:

@@ -24,6 +24,7 @@ def said(build: Any, what: str, source: str, **changes: Any) -> Any:
         pytest.param("gone", "unsure", {}, Claim.GONE, id="A3-F2-a-gateways-404"),
         pytest.param("gone", "own", {}, None, id="gone-in-the-apis-own-words"),
         pytest.param("active", "own", {}, None, id="a-sight-of-the-job"),
+        pytest.param("active", "unsure", {}, None, id="a-sight-in-whatever-words"),
         pytest.param("cancelled", "own", {}, None, id="an-end-that-is-reported"),
         pytest.param("refused", "unsure", {}, Claim.REFUSED, id="F3-403-html"),
         pytest.param("refused", "own", {"retry_after": 2.0}, Claim.REFUSED, id="F3-403-json-and-retry-after"),

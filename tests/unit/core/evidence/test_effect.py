@@ -9,7 +9,7 @@ import pytest
 from worker.evidence.effect import effective, ended_before, forced, stop, undated
 from worker.model import Action, AnswerKind
 
-A_WEEK = 604800.0
+A_WEEK, A_DAY = 604800.0, 86400.0
 MAY_HAVE = {AnswerKind.ACCEPTED, AnswerKind.UNANSWERED}
 
 
@@ -77,11 +77,40 @@ def test_an_end_is_none_of_ours_if_the_backend_dates_it_before_our_call(
 
 
 @pytest.mark.parametrize("offset", [-A_WEEK, -1500, 1500, 3e7])
-def test_our_clock_is_never_compared_with_the_backends(build: Any, offset: float) -> None:
+def test_our_clock_is_not_compared_with_a_backends_that_shows_its_own(build: Any, offset: float) -> None:
     cancellation = build.cancellation(**known(build, clock=build.steady(0, build.at(offset))))
     ends = [build.seen("cancelled", ended_at=build.at(offset + at)) for at in (90, 110)]
 
     assert [ended_before(cancellation, seen, build.policy()) for seen in ends] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("ended", "alive", "before"),
+    [
+        pytest.param(100 - A_WEEK, None, True, id="a-week-ago"),
+        pytest.param(100 - A_DAY - 1, None, True, id="longer-ago-than-time-zones-differ"),
+        pytest.param(101 - A_DAY, None, False, id="as-long-ago-as-time-zones-differ"),
+        pytest.param(100 - A_WEEK, 50, False, id="a-week-ago-and-we-saw-it-alive"),
+    ],
+)
+def test_a11_where_no_clock_is_shown_ours_counts_for_ends_long_ago(
+    build: Any, ended: float, alive: float | None, *, before: bool
+) -> None:
+    lived = {} if alive is None else {"alive_at": build.at(alive)}
+    cancellation = build.cancellation(**known(build, clock=None, **lived))
+    seen = build.seen("cancelled", ended_at=build.at(ended))
+
+    assert ended_before(cancellation, seen, build.policy()) is before
+
+
+@pytest.mark.parametrize(
+    ("offset", "before"), [pytest.param(0, True, id="and-agrees"), pytest.param(-2 * A_WEEK, False, id="and-does-not")]
+)
+def test_a_clock_that_was_read_once_must_agree_with_ours(build: Any, offset: float, *, before: bool) -> None:
+    cancellation = build.cancellation(**known(build, clock=build.reading(build.at(offset))))
+    seen = build.seen("cancelled", ended_at=build.at(100 - A_WEEK))
+
+    assert ended_before(cancellation, seen, build.policy()) is before
 
 
 def test_at_another_speed_our_call_is_told_on_the_backends_clock(build: Any) -> None:
@@ -114,11 +143,18 @@ def test_times_that_do_not_count_or_that_we_saw_refuted_prove_nothing(
     assert not ended_before(build.cancellation(**known(build, **changes)), seen, build.policy())
 
 
-def test_a_sight_of_life_before_that_end_leaves_it_proven(build: Any) -> None:
-    changes = known(build, alive_at=build.at(50))
+@pytest.mark.parametrize(
+    ("alive", "before"),
+    [
+        pytest.param(48, True, id="before-that-end"),
+        pytest.param(51, True, id="within-what-a-date-may-mislead"),
+        pytest.param(51.1, False, id="after-it"),
+    ],
+)
+def test_only_a_sight_of_life_after_that_end_refutes_it(build: Any, alive: float, *, before: bool) -> None:
     seen = build.seen("cancelled", ended_at=build.at(49))
 
-    assert ended_before(build.cancellation(**changes), seen, build.policy())
+    assert ended_before(build.cancellation(**known(build, alive_at=build.at(alive))), seen, build.policy()) is before
 
 
 @pytest.mark.parametrize(

@@ -182,11 +182,13 @@ def test_an_end_that_one_reading_dates_before_our_call_waits_for_a_second(
     assert lacks is None or lacks.until == build.at(103)
 
 
-def test_at_the_deadline_it_is_proven_all_the_same(build: Any) -> None:
+def test_at_the_deadline_it_has_ended_all_the_same(build: Any) -> None:
     cancellation = build.cancellation(give_up=101, **dated(build))
     seen = build.seen("cancelled", clock=build.at(101), ended_at=build.at(50))
+    end = decide(cancellation, seen, build.policy(), build.at(101))
 
-    assert isinstance(decide(cancellation, seen, build.policy(), build.at(101)), Finish)
+    assert isinstance(end, Finish)
+    assert end.outcome is Outcome.CANCELLED
 
 
 # Families
@@ -228,6 +230,17 @@ def test_a_parent_of_none_needs_two_lists_too(build: Any) -> None:
 
     assert judged(build, (0, empty)) is not None
     assert judged(build, (0, empty), (2, empty)) is None
+
+
+@pytest.mark.parametrize(("closed", "looked"), [(None, 9), (0, None)], ids=["never-seen-closed", "never-looked-at"])
+def test_a_family_that_no_look_has_seen_closed_has_not_ended(
+    build: Any, closed: float | None, looked: float | None
+) -> None:
+    moments = {
+        name: None if at is None else build.at(at) for name, at in (("closed_at", closed), ("looked_at", looked))
+    }
+
+    assert unproven(build.cancellation(parent=True, **moments), build.seen("cancelled"), build.policy(), build.at(9))
 
 
 @pytest.mark.parametrize(

@@ -175,7 +175,9 @@ class Watch:
     def intended(self, walk: Any, send: Send) -> None:
         self.intents += 1
         key = (send.action, send.job_id)
-        self.tries[key] = replace(self.tries.get(key, Tries()), unanswered_at=walk.now, allowed=send.allowed)
+        # A refusal bounds the next try. Once that was made, a later command's longer `force_after` says nothing of it.
+        tries = replace(self.tries.get(key, Tries()), refused_at=None)
+        self.tries[key] = replace(tries, unanswered_at=walk.now, allowed=send.allowed)
         if send.action is not Action.FORCE:
             self.effective.append(walk.now)
 

@@ -1,0 +1,27 @@
+"""Paths as people write them."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+
+def expanded(path: str | Path) -> Path:
+    """Put a home directory in place of a leading `~`.
+
+    Raises:
+        ValueError: There is none: not every user has a home, or even a name.
+
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise ValueError("~ stands for a home directory, and none is known here: write the whole path") from None
+
+
+def state_directory(environ: Mapping[str, str]) -> Path | None:
+    """Return where our state lies unless a setting says so; None where no home directory is known."""
+    state = environ.get("XDG_STATE_HOME", "")
+    if state.startswith("/"):
+        return Path(state) / "canceller"
+    home = os.path.expanduser("~")  # noqa: PTH111 - pathlib raises where no home is known, this does not
+    return Path(home) / ".local/state/canceller" if home.startswith("/") else None

@@ -1,0 +1,85 @@
+"""A pass that comes before its cancellation's time makes no call, whatever it does later than it began."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import pytest
+from conformance.dialects import DIALECTS, Dialect
+from conformance.whole import Whole, prepare, whole
+from redis.asyncio import Redis
+
+from worker.clock import Clock
+from worker.intake import Door, Intake
+from worker.model import Poll
+from worker.reconcile import Pass
+from worker.transitions import Acceptance
+
+COMMANDS = [
+    pytest.param(dialect, command, id=f"{dialect.name}-{command}")
+    for dialect in DIALECTS
+    for command in ("cancel", "delete")
+]
+
+
+@dataclass(slots=True)
+class Running(Clock):
+    """Time that runs on by half a second with each question."""
+
+    moments: Iterator[datetime] = field(default_factory=lambda: iter(()))
+
+    def now(self) -> datetime:
+        return next(self.moments)
+
+
+def running(start: datetime) -> Iterator[datetime]:
+    while True:
+        yield start
+        start += timedelta(seconds=0.5)
+
+
+async def scheduled(one: Whole, verb: str) -> tuple[str, datetime]:
+    """Take in a command for an hour from now, and have it come due at once by an attestation."""
+    intake = Intake({"b": Door(one.backend.adapter, one.backend.policy)})
+    at = await one.store.now() + timedelta(hours=1)
+    content = {"verb": verb, "backend": "b", "job_id": "1", "not_before": at.isoformat()}
+    taken = intake.take(content, "c-1", await one.store.now())
+    assert isinstance(taken, Acceptance), taken
+    accepted = await one.store.accept(taken)
+    await one.store.attest(accepted.cancellation_id, "ann", "it is gone")
+    return accepted.cancellation_id, at
+
+
+@pytest.mark.parametrize("before", [3600.0, 0.1], ids=["an-hour", "a-moment"])
+@pytest.mark.parametrize(("dialect", "command"), COMMANDS)
+async def test_a_pass_that_begins_too_early_ends_without_a_call(
+    redis: Redis, dialect: Dialect, command: str, before: float
+) -> None:
+    async with whole(redis, dialect) as one:
+        prepare(one, command)
+        id_, at = await scheduled(one, command)
+        claims = await one.claim("w1", unseen=True)
+        (claim,) = claims.claims
+        clock = Running(claims.now, moments=running(at - timedelta(seconds=before)))
+        await Pass(claim, one.backend, one.store, clock).run(claims.suspect, blind=False)
+        seen = await one.store.get(id_)
+
+        assert one.journal == []
+        assert seen.record.outcome is None
+        assert seen.due_at is not None
+        assert abs(seen.due_at - at) <= timedelta(milliseconds=1)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.name)
+async def test_an_abort_ends_it_before_its_time_without_a_call(redis: Redis, dialect: Dialect) -> None:
+    async with whole(redis, dialect, poll=Poll()) as one:
+        prepare(one, "cancel")
+        id_, _ = await scheduled(one, "cancel")
+        await one.store.abort(id_, "ann: a mistake")
+        await one.step()
+        (*_, finished) = await one.events()
+
+        assert finished.outcome == "aborted"
+        assert one.journal == []

@@ -1,0 +1,114 @@
+"""Commands that lie beside the queue, because of how their producer is set up."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from celery import Celery
+from redis.asyncio import Redis
+
+from worker.strays import Lookout, Stray
+
+COMMAND = {"backend": "ess", "job_id": "1"}
+
+
+@pytest.fixture
+def sender(redis_url: str) -> Iterator[Celery]:
+    app = Celery(broker=redis_url.replace("unix://", "redis+socket://"), set_as_current=False)
+    yield app
+    app.close()
+
+
+async def send(app: Celery, task: str = "worker.cancel", queue: str | None = "commands", **options: Any) -> None:
+    await asyncio.to_thread(app.send_task, task, kwargs=COMMAND, queue=queue, **options)
+
+
+STRANDED: dict[str, tuple[dict[str, Any], int, str, str]] = {
+    "a prefix": ({"global_keyprefix": "shop_"}, 0, "shop_commands", "CANCELLER_QUEUE=shop_commands"),
+    "a prefix with a colon": ({"global_keyprefix": "shop:"}, 0, "shop:commands", "CANCELLER_QUEUE=shop:commands"),
+    "a prefix and a priority": (
+        {"global_keyprefix": "s_"},
+        9,
+        "s_commands\x06\x169",
+        "CANCELLER_QUEUE=s_commands",
+    ),
+    "an unusual separator": ({"sep": "|"}, 9, "commands|9", "sep"),
+    "a step above all priorities": ({"priority_steps": [50]}, 9, "commands\x06\x1650", "priority_steps"),
+}
+
+
+@pytest.mark.parametrize(("options", "priority", "name", "way_out"), STRANDED.values(), ids=STRANDED.keys())
+async def test_finds_what_a_producers_options_have_put_elsewhere(
+    redis: Redis, sender: Celery, options: dict[str, Any], priority: int, name: str, way_out: str
+) -> None:
+    sender.conf.broker_transport_options = options
+    for _ in range(2):
+        await send(sender, priority=priority)
+    (stray,) = await Lookout(redis, "commands").look()
+
+    assert stray == Stray(name, 2)
+    assert way_out in stray.way_out("commands")
+    assert stray.shown.isprintable()
+
+
+async def test_finds_commands_in_the_default_queue_of_celery(redis: Redis, sender: Celery) -> None:
+    await send(sender, queue=None)
+    (stray,) = await Lookout(redis, "commands").look()
+
+    assert stray == Stray("celery", 1)
+    assert 'queue="commands"' in stray.way_out("commands")
+
+
+async def test_finds_commands_in_protocol_1(redis: Redis, sender: Celery) -> None:
+    sender.conf.task_protocol = 1
+    await send(sender, queue=None)
+
+    assert await Lookout(redis, "commands").look() == [Stray("celery", 1)]
+
+
+async def test_finds_no_queue_of_another_application(redis: Redis, sender: Celery) -> None:
+    await send(sender, "shop.order", "shop_commands")
+    await send(sender, "shop.order", None)
+    await redis.lpush("old_commands", b"\xff garbage", json.dumps({"headers": None}))
+    await redis.set("set_commands", "no list")
+
+    assert await Lookout(redis, "commands").look() == []
+
+
+async def test_finds_none_of_our_own_lists(redis: Redis, sender: Celery) -> None:
+    await send(sender)
+    await send(sender, priority=9)
+    await send(sender, "worker.reconcile", "canceller.reconcile.commands")
+    await redis.copy("commands", "commands.taken:w1")
+
+    assert await Lookout(redis, "commands").look() == []
+
+
+async def test_finds_no_queue_that_another_worker_reads(redis: Redis, sender: Celery) -> None:
+    await send(sender, queue="shop_commands")
+    await redis.zadd("shop_commands.taken:takers", {"w1": 1})
+
+    assert await Lookout(redis, "commands").look() == []
+
+
+async def test_a_queues_name_is_no_pattern(redis: Redis, sender: Celery) -> None:
+    await send(sender, queue="shop_c1")
+    await send(sender, queue="shop_c[0-9]*")
+
+    assert await Lookout(redis, "c[0-9]*").look() == [Stray("shop_c[0-9]*", 1)]
+
+
+async def test_a_large_database_is_looked_at_part_by_part(redis: Redis, sender: Celery) -> None:
+    await redis.mset({f"key-{number}": "" for number in range(5000)})
+    await send(sender, queue="shop_commands")
+    lookout = Lookout(redis, "commands")
+    looks = [await lookout.look(pages=1)]
+    while not lookout.through:
+        looks.append(await lookout.look(pages=1))
+
+    assert len(looks) > 2
+    assert [stray for look in looks for stray in look] == [Stray("shop_commands", 1)]

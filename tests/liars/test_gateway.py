@@ -1,0 +1,18 @@
+"""A gateway in front of every kind for a while: nothing ends early, people are told, all end right after it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.acceptance.cell import cell
+from tests.liars.gateway import backends, outage, wrong
+
+JOBS = 12
+
+
+def test_a_gateway_that_knows_no_way_ends_nothing(tmp_path: Path) -> None:
+    poll = '{ first = "200ms", max = "1s" }\nbreaker = { failures = 10, pause = "500ms" }'
+    with cell(tmp_path, backends(2.0, 20.0, poll)) as one:
+        seen = outage(one, JOBS, 5.0, 2.0)
+
+    assert not list(wrong(seen, JOBS)), seen

@@ -1,0 +1,112 @@
+"""Who is there: workers that live, commands that wait for one, backends that workers have told of."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from config.settings import Settings
+from worker.cli.output import Output
+from worker.connection import connect, connect_to, ended, translated
+from worker.errors import StoreUnavailable
+from worker.strays import SPELLINGS
+
+PATIENCE = 2.0
+"""Seconds that the broker has to say how many commands wait, which is said beside the point."""
+SOON = 1.0
+"""Seconds between two looks, and for a worker that is just being started to show its first sign of life."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attendance:
+    """`waiting` is None where the broker is none that can be asked."""
+
+    workers: int
+    waiting: int | None
+    backends: tuple[str, ...]
+    queue: str
+
+    @property
+    def idle(self) -> bool:
+        """Whether no command waits, and a worker would take one in at once."""
+        return self.workers > 0 and not self.waiting
+
+    def __str__(self) -> str:
+        """Say so, as a part of a sentence."""
+        waiting = f"{_counted(self.waiting, 'command')} in {self.queue!r}" if self.waiting else ""
+        if not self.workers:
+            wait = f" ({waiting} waiting)" if waiting else ""
+            return f"no worker runs{wait}: start one with `canceller up` or `celery -A worker worker`"
+        there = f"{_counted(self.workers, 'worker')} {'runs' if self.workers == 1 else 'run'}"
+        return f"{there}, {waiting} waiting" if waiting else there
+
+
+async def attendance(settings: Settings) -> Attendance:
+    """Count workers and waiting commands.
+
+    Raises:
+        StoreUnavailable: Redis can't be reached.
+
+    """
+    redis, base = connect(settings), f"{{{settings.prefix}}}"
+    try:
+        pipe = redis.pipeline(transaction=False)
+        pipe.time()
+        pipe.zrange(f"{base}:workers", 0, -1, withscores=True)
+        pipe.hkeys(f"{base}:at")
+        pipe.smembers(f"{base}:backends")
+        with translated():
+            (seconds, micros), beats, told, had = await pipe.execute()
+    finally:
+        await redis.aclose()
+    workers = sum(ends > seconds * 1000 + micros // 1000 for _, ends in beats)
+    backends = tuple(sorted(name.decode() for name in {*told, *had}))
+    return Attendance(workers, await _waiting(settings), backends, settings.queue)
+
+
+@asynccontextmanager
+async def noting_absence(settings: Settings, output: Output) -> AsyncIterator[None]:
+    """Say once, while something is waited for, that no worker lives, or lives any more."""
+
+    async def note() -> None:
+        while True:
+            await asyncio.sleep(SOON)
+            with suppress(StoreUnavailable):
+                there = await attendance(settings)
+                if not there.workers:
+                    return output.note(str(there))
+
+    task = asyncio.create_task(note())
+    try:
+        yield
+    finally:
+        await ended({task})
+
+
+async def _waiting(settings: Settings) -> int | None:
+    if settings.redis_broker is None:
+        return None
+    broker = connect_to(settings.redis_broker)
+    try:
+        async with asyncio.timeout(PATIENCE):
+            return await _length(broker, settings.queue)
+    except (RedisError, OSError, TimeoutError):
+        return None
+    finally:
+        await broker.aclose()
+
+
+async def _length(broker: Redis, queue: str) -> int:
+    pipe = broker.pipeline(transaction=False)
+    for suffix in SPELLINGS:
+        pipe.llen(f"{queue}{suffix}")
+    return sum(await pipe.execute())
+
+
+def _counted(number: int | None, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
