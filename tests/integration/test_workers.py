@@ -4,32 +4,35 @@ from __future__ import annotations
 
 import asyncio
 
+from redis.asyncio import Redis
+
+from worker.cli.attendance import alive
 from worker.store import Store
 
 
-async def test_each_worker_that_beats_lives(store: Store) -> None:
+async def test_each_worker_that_beats_lives(store: Store, redis: Redis) -> None:
     for worker in ("w1", "w2", "w1"):
         await store.beat(worker, 60.0, ["ess"])
-    assert await store.workers() == 2
+    assert await alive(redis, "{canceller}") == 2
 
 
-async def test_a_worker_that_left_lives_no_more(store: Store) -> None:
+async def test_a_worker_that_left_lives_no_more(store: Store, redis: Redis) -> None:
     await store.beat("w1", 60.0, ["ess"])
     await store.leave("w1")
-    assert await store.workers() == 0
+    assert await alive(redis, "{canceller}") == 0
 
 
-async def test_a_worker_whose_beat_ended_lives_no_more(store: Store) -> None:
+async def test_a_worker_whose_beat_ended_lives_no_more(store: Store, redis: Redis) -> None:
     await store.beat("w1", 0.05, ["ess"])
     async with asyncio.timeout(10):
-        while await store.workers():
+        while await alive(redis, "{canceller}"):
             pass
 
 
-async def test_the_next_beat_forgets_dead_workers(store: Store) -> None:
+async def test_the_next_beat_forgets_dead_workers(store: Store, redis: Redis) -> None:
     await store.beat("w1", 0.001, ["ess"])
     async with asyncio.timeout(10):
-        while await store.workers():
+        while await alive(redis, "{canceller}"):
             pass
     await store.beat("w2", 60.0, ["ess"])
-    assert await store._redis.zrange("{canceller}:workers", 0, -1) == [b"w2"]
+    assert await redis.zrange("{canceller}:workers", 0, -1) == [b"w2"]

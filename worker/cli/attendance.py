@@ -56,17 +56,24 @@ async def attendance(settings: Settings) -> Attendance:
     redis, base = connect(settings), f"{{{settings.prefix}}}"
     try:
         pipe = redis.pipeline(transaction=False)
-        pipe.time()
-        pipe.zrange(f"{base}:workers", 0, -1, withscores=True)
         pipe.hkeys(f"{base}:at")
         pipe.smembers(f"{base}:backends")
         with translated():
-            (seconds, micros), beats, told, had = await pipe.execute()
+            workers = await alive(redis, base)
+            told, had = await pipe.execute()
     finally:
         await redis.aclose()
-    workers = sum(ends > seconds * 1000 + micros // 1000 for _, ends in beats)
     backends = tuple(sorted(name.decode() for name in {*told, *had}))
     return Attendance(workers, await _waiting(settings), backends, settings.queue)
+
+
+async def alive(redis: Redis, base: str) -> int:
+    """Count the workers that live; `base` is how the keys of this deployment begin."""
+    pipe = redis.pipeline(transaction=False)
+    pipe.time()
+    pipe.zrange(f"{base}:workers", 0, -1, withscores=True)
+    (seconds, micros), beats = await pipe.execute()
+    return sum(ends > seconds * 1000 + micros // 1000 for _, ends in beats)
 
 
 @asynccontextmanager
