@@ -15,7 +15,6 @@ from datetime import datetime
 from typing import Any
 
 CHANGING = frozenset({"cancel", "force", "delete"})
-PROOF = frozenset({"reported", "probed", "attested"})
 LONG_AGO = 10.0
 """Seconds before our first call; an end so old can't be mistaken for its effect, whatever a `Date` cuts off."""
 PATIENCE = 0.8

@@ -52,7 +52,6 @@ class Occasion:
     """
 
     kind: str
-    verb: str
     true: Told
     raw: str
     job_id: str

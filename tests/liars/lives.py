@@ -110,11 +110,6 @@ class Lives:
         self._lag = 0.0
         self._helpers: list[asyncio.Task[None]] = []
 
-    @property
-    def lag(self) -> float:
-        """How late this process was at worst in the last seconds."""
-        return self._lag
-
     async def live(self, numbers: Iterable[int], *, trace: bool = False) -> AsyncIterator[Lived]:
         """Live these lives, many at once, and yield what came of each."""
         await self._product.start()

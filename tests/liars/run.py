@@ -14,7 +14,7 @@ import queue
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -53,13 +53,6 @@ class Tally:
                 self.like[name][entry] += 1
             if len(self.examples[name]) < EXAMPLES:
                 self.examples[name].append(one)
-
-    def entries(self) -> Counter[str]:
-        """Count the findings by the entries of the fault list that they are like."""
-        found: Counter[str] = Counter()
-        for counts in self.like.values():
-            found.update(counts)
-        return found
 
     def table(self) -> str:
         """Return the result as text."""
@@ -156,7 +149,7 @@ def replay(number: int, seed: int) -> bool:
     return bool(one.findings)
 
 
-def main(arguments: Iterable[str] | None = None) -> int:
+def main() -> int:
     """Run the command."""
     parser = argparse.ArgumentParser(prog="python -m tests.liars.run", description=__doc__)
     parser.add_argument("--lives", type=int, default=50_000)
@@ -166,7 +159,7 @@ def main(arguments: Iterable[str] | None = None) -> int:
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--at-once", type=int, default=AT_ONCE, help="lives at once in each process")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result there as well")
-    options = parser.parse_args(None if arguments is None else list(arguments))
+    options = parser.parse_args()
     seed = time.time_ns() % 1_000_000 if options.seed is None else options.seed
     if options.replay is not None:
         return int(replay(options.replay, seed))

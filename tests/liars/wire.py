@@ -222,7 +222,6 @@ class Liar:
         victim = plan.story.victim
         return Occasion(
             place.system,
-            verb,
             true,
             call.raw,
             job_id,
@@ -240,7 +239,6 @@ class Liar:
         plan = self.plan
         return Occasion(
             "ess",
-            "probe",
             nothing,
             "",
             plan.asked,
