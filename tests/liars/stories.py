@@ -43,8 +43,8 @@ class Telling:
 class Story:
     """What becomes of a job, honestly. `spec` is the simulator's script of it, children included.
 
-    `ago` is when its state began, `gone_after` when somebody removes its record, in seconds from the start of the life;
-    `process_ends` is when the remote process of a stuck job dies.
+    `ago` is how many seconds before the life its state began; `gone_after` is when somebody removes its record and
+    `process_ends` when a stuck job's remote process dies, both in seconds from the start of the life.
     """
 
     name: str

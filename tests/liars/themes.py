@@ -1,4 +1,4 @@
-"""Lives that are each made to meet one kind of fault of the list; every other life is one of these."""
+"""Lives that are each made to meet one kind of fault (`faults.py`); every other life is one of these."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Theme:
     places: tuple[str, ...]
     make: Callable[[Random, Place, int], Made]
     every: int = 1
-    """Only each so many-th turn: a costly one."""
+    """It is taken in every n-th turn only: a costly theme has a larger n."""
 
 
 def _cancel(story: Story, **command: object) -> Story:

@@ -227,7 +227,7 @@ class Liar:
             job_id,
             telling.choice,
             first,
-            plan.asked,
+            plan.job_id,
             victim,
             plan.other,
             again,
@@ -241,10 +241,10 @@ class Liar:
             "ess",
             nothing,
             "",
-            plan.asked,
+            plan.job_id,
             telling.choice,
             None,
-            plan.asked,
+            plan.job_id,
             "",
             plan.other,
             lambda _raw: nothing,
@@ -322,7 +322,7 @@ class Liar:
             no = (False, "false")
             flags = (one.get("isForceCancelAllowed", True), one.get("isAsynchronous", True))
             self._forbids[str(one.get("requestId"))] = any(flag in no and flag is not None for flag in flags)
-            if not honest or str(one.get("requestId")) != self.plan.asked:
+            if not honest or str(one.get("requestId")) != self.plan.job_id:
                 continue
             state, since = one.get("state"), str(one.get("stateChangeTime"))
             moved = state == "CANCELLING" and self._checked_in not in ("", since)
