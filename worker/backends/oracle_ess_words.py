@@ -77,7 +77,7 @@ FIELDS = (
 FACTS = ("cause", "errorCode", "errorType", "processPhase")
 FLAGS: Mapping[str, str] = {"asynchronous": "isAsynchronous", "force_allowed": "isForceCancelAllowed"}
 WRITTEN_FLAGS: Mapping[str, bool] = {"true": True, "false": False}
-LINK = ("href", "rel", "links")
+LINK = frozenset({"href", "rel", "links"})
 """What shows that a body is the link that ESS answers a change with; its form differs between releases."""
 PROBLEM = ("errorCode", "error")
 REQUESTS = ("ess", "rest", "scheduler", "v1", "requests")
@@ -120,7 +120,7 @@ def change(reply: Reply, action: Action, job: Job) -> Answer:
     data = reply.data
     if not data:
         return taken(reply, fits=reply.empty_or_data)
-    linked = any(name in data for name in LINK) and not any(data.get(name) for name in PROBLEM)
+    linked = not LINK.isdisjoint(data) and not any(data.get(name) for name in PROBLEM)
     return taken(reply, fits=linked and not names_another(data, job.id))
 
 
