@@ -10,6 +10,7 @@ import json
 import zlib
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -149,6 +150,7 @@ def place_of(hot: bytes) -> str:
         return ""
 
 
+@lru_cache(maxsize=64)
 def place_mark(place: str) -> str:
     """Name a place in a few bytes, as guards keep it; empty for none."""
     return hashlib.sha256(place.encode()).hexdigest()[:12] if place else ""

@@ -73,8 +73,10 @@ class Reply(Struct, frozen=True):
 
         A time counts from the reply's `Date`, or from when it came.
         """
+        if "retry-after" not in self.headers:
+            return None
         since = self.date or self.received
-        wanted = (_seconds(one.strip(), since) for one in SEVERAL.split(self.headers.get("retry-after", "")))
+        wanted = (_seconds(one.strip(), since) for one in SEVERAL.split(self.headers["retry-after"]))
         return max((one for one in wanted if one is not None), default=None)
 
     def excerpt(self, limit: int = 200) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Generator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
@@ -76,7 +77,7 @@ FIELDS = (
 FACTS = ("cause", "errorCode", "errorType", "processPhase")
 FLAGS: Mapping[str, str] = {"asynchronous": "isAsynchronous", "force_allowed": "isForceCancelAllowed"}
 WRITTEN_FLAGS: Mapping[str, bool] = {"true": True, "false": False}
-LINK = ("href", "rel", "links")
+LINK = frozenset({"href", "rel", "links"})
 """What shows that a body is the link that ESS answers a change with; its form differs between releases."""
 PROBLEM = ("errorCode", "error")
 REQUESTS = ("ess", "rest", "scheduler", "v1", "requests")
@@ -119,7 +120,7 @@ def change(reply: Reply, action: Action, job: Job) -> Answer:
     data = reply.data
     if not data:
         return taken(reply, fits=reply.empty_or_data)
-    linked = any(name in data for name in LINK) and not any(data.get(name) for name in PROBLEM)
+    linked = not LINK.isdisjoint(data) and not any(data.get(name) for name in PROBLEM)
     return taken(reply, fits=linked and not names_another(data, job.id))
 
 
@@ -207,12 +208,10 @@ def page(query: Mapping[str, str], number: int) -> Request:
 def items(reply: Reply) -> dict[str, Item] | None:
     """Return a page's requests by id, or None if any of them can't be read, or two go by one id."""
     entries = reply.data.get("items") if reply.ok and reply.data else None
-    if not isinstance(entries, list) or not all(
-        isinstance(one, dict) and request_id(one.get("requestId")) for one in entries
-    ):
+    if not isinstance(entries, list):
         return None
-    found = {request_id(entry["requestId"]): entry for entry in entries}
-    return found if len(found) == len(entries) else None
+    found: dict[str, Item] = {request_id(one.get("requestId")): one for one in entries if isinstance(one, dict)}
+    return found if len(found) == len(entries) and "" not in found else None
 
 
 def count(reply: Reply) -> int:
@@ -273,6 +272,7 @@ def any_of(field: str, ids: Sequence[str]) -> str:
     return " or ".join(f"{field} eq {one}" for one in ids)
 
 
+@lru_cache(maxsize=1024)
 def is_id(value: str) -> bool:
     """Whether it is a positive int64 in the one way of writing it."""
     return ID.fullmatch(value) is not None and int(value) <= MAX_ID
@@ -318,7 +318,8 @@ def _moment(value: object) -> datetime | None:
     written = text(value)
     try:
         moment = datetime.fromisoformat(written)
-        cut = timedelta(0) if "." in written or "," in written else timedelta(seconds=1)
-        return (moment + cut).astimezone(UTC) if moment.tzinfo else None
+        if "." not in written and "," not in written:
+            moment += timedelta(seconds=1)
+        return moment.astimezone(UTC) if moment.tzinfo else None
     except (ValueError, OverflowError):
         return None
