@@ -15,7 +15,7 @@ from typing import Any, Protocol, cast
 
 from worker.envelope import BARE, Envelope, envelope_of, untagged
 from worker.errors import InvalidCommand
-from worker.messages import SUBMIT_LIMIT, parse_child, tidied
+from worker.messages import SUBMIT_LIMIT, order_texts, parse_child
 
 VERBS: Mapping[str, str] = {"worker.cancel": "cancel", "worker.delete": "delete"}
 ORDERS: Mapping[str, str] = {"worker.abort": "abort", "worker.attest": "attest"}
@@ -179,10 +179,9 @@ def _order(order: str, message_id: str, kwargs: Mapping[str, Any], envelope: Env
         child = "" if kwargs.get("child") is None else parse_child(kwargs["child"])
     except InvalidCommand as error:
         return Refusal(kwargs, message_id, f"{order}: {error}")
-    reference, by, reason = (str(text).encode("utf-8", "replace").decode() for text in texts)
-    return Order(
-        order, reference, by[:128], tidied(reason)[:1000], {**kwargs, "verb": order}, message_id, child, envelope
-    )
+    reference = str(texts[0]).encode("utf-8", "replace").decode()
+    by, reason = order_texts(str(texts[1]), str(texts[2]))
+    return Order(order, reference, by, reason, {**kwargs, "verb": order}, message_id, child, envelope)
 
 
 def decode(raw: bytes) -> Item:
