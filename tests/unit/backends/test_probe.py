@@ -8,8 +8,9 @@ from structlog.testing import capture_logs
 
 from config.backends import parse_backends
 from worker.backends.http import Http
-from worker.backends.probe import TOLD_EVERY, Probe
+from worker.backends.probe import Probe
 from worker.backends.wire import HttpxWire
+from worker.outage import SELDOM
 from worker.wiring import probe_of
 
 
@@ -84,7 +85,7 @@ async def test_one_that_can_not_tell_is_told_once_a_minute() -> None:
     now = [0.0]
     source = probe(Agent(503), monotonic=lambda: now[0])
     with capture_logs() as logs:
-        for seconds in (0.0, 1.0, TOLD_EVERY, TOLD_EVERY + 1):
+        for seconds in (0.0, 1.0, SELDOM, SELDOM + 1):
             now[0] = seconds
             await source.ask("7")
 
