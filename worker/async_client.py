@@ -256,7 +256,7 @@ class AsyncClient:
             UnknownCancellation: it was known and is gone, as after a loss of Redis's data.
 
         """
-        return await self._open.ends.wait(reference, timeout, after, digest)
+        return await self._open.ends.wait(reference, timeout, digest, after)
 
     async def events(self, after: str = "", *, follow: bool = True) -> AsyncIterator[Event]:
         """Yield events behind a position in the stream (all that are kept, if none is given)."""

@@ -80,9 +80,10 @@ class Ends:
             seen = await self.get(reference, digest, after)
             if seen.record.outcome is None:
                 return seen
-            return result_of(seen, await self._store.event(seen.record.last_event))
+            event = await self._store.event(seen.record.last_event)
+            return _result(seen.record.cancellation.id, str(seen.record.outcome), event.data if event else {})
 
-    async def wait(self, reference: str, timeout: float | None, after: str, digest: str) -> Result:  # noqa: ASYNC109 - as `Client` has it
+    async def wait(self, reference: str, timeout: float | None, digest: str = "", after: str = "") -> Result:  # noqa: ASYNC109 - as `Client` has it
         """Wait for an end, as `AsyncClient.wait` does."""
 
         async def look() -> Snapshot | Result | None:
@@ -122,7 +123,7 @@ class Ends:
 
     async def _end_of_one(self, command_id: str) -> Result | Rejected:
         try:
-            return await self.wait(command_id, None, "", "")
+            return await self.wait(command_id, None)
         except Rejected as rejected:
             return rejected
 
@@ -172,14 +173,18 @@ class Ends:
         raise StillOpen(f"{reference} {what.format(timeout)}")
 
 
-def result_of(seen: Snapshot, event: Event | None) -> Result:
-    """Put a finished cancellation into words; its event may be past its retention."""
-    data: Mapping[str, Any] = event.data if event else {}
+def result_of(event: Event) -> Result:
+    """Read a `finished` event."""
+    return _result(event.cancellationid or "", event.outcome or "", event.data)
+
+
+def _result(cancellation_id: str, outcome: str, data: Mapping[str, Any]) -> Result:
+    """Read the end of a cancellation; `data` is empty once its event is past its retention."""
     return Result(
-        cancellation_id=seen.record.cancellation.id,
-        outcome=str(seen.record.outcome),
+        cancellation_id=cancellation_id,
+        outcome=outcome,
         evidence=str(data.get("evidence", "unknown")),
         safe_to_rerun=bool(data.get("safe_to_rerun", False)),
-        detail=str(data.get("detail", "")),
+        detail=str(data.get("detail") or ""),
         data=data,
     )

@@ -19,8 +19,9 @@ from worker.cli.output import Output, jsonable
 from worker.cli.sending import wait_and_tell
 from worker.cli.session import Session, connected
 from worker.cli.telling import gist
-from worker.cli.waiting import PATIENCE, End, result_of
+from worker.cli.waiting import PATIENCE, End
 from worker.cli.words import clock, span, words
+from worker.ends import result_of
 from worker.errors import UnknownCancellation
 from worker.records import Record, Snapshot
 

@@ -11,7 +11,7 @@ from math import inf
 from worker.async_client import AsyncClient, Rejected, Result
 from worker.cli.options import Seconds
 from worker.connection import ended
-from worker.ends import GONE
+from worker.ends import GONE, result_of
 from worker.errors import NewerFormat, StoreUnavailable, UnknownCancellation, UnreadableRecord
 from worker.messages import Event
 from worker.outage import Seldom
@@ -159,15 +159,3 @@ class Wait:
         self._tell(reference, end)
         if not self._pending:
             self.done.set()
-
-
-def result_of(event: Event) -> Result:
-    """Read a `finished` event."""
-    return Result(
-        cancellation_id=event.cancellationid or "",
-        outcome=event.outcome or "",
-        evidence=str(event.data.get("evidence", "unknown")),
-        safe_to_rerun=bool(event.data.get("safe_to_rerun", False)),
-        detail=str(event.data.get("detail") or ""),
-        data=event.data,
-    )
