@@ -54,7 +54,7 @@ class AsyncCancellation:
 
         Raises:
             StillOpen: it has not ended in time.
-            Rejected: the command was refused.
+            Rejected: the command was.
 
         """
         return await self.client.wait(self.command_id, timeout, after=self.after, digest=self.digest)
@@ -195,12 +195,12 @@ class AsyncClient:
     async def get(self, reference: str, digest: str = "", after: str = "") -> Snapshot:
         """Return what is known of a cancellation, named by its id or a command's.
 
-        With a `digest`, no other command's that has the same id; with a position `after`, refusals up to it do not
-        count.
+        With a `digest`, a command with the same id and other content does not count; with a position `after`, neither
+        do rejections up to it.
 
         Raises:
             UnknownCancellation: there is none yet, or no more.
-            Rejected: the command was refused, or will be, since another one has its id.
+            Rejected: the command was, or will be, since another one has its id.
 
         """
         return await self._open.ends.get(reference, digest, after)
@@ -247,12 +247,12 @@ class AsyncClient:
     ) -> Result:
         """Wait for a cancellation's end, named by its id or a command's; `timeout` in seconds.
 
-        With a `digest`, the end of no other command that has the same id is taken for it; with a position `after`,
-        a refusal up to it is not either. Waits share one reader of the events, however many there are.
+        With a `digest`, a command with the same id and other content does not count; with a position `after`, neither
+        do rejections up to it. Waits share one reader of the events.
 
         Raises:
             StillOpen: it has not ended in time.
-            Rejected: the command was refused.
+            Rejected: the command was.
             UnknownCancellation: it was known and is gone, as after a loss of Redis's data.
 
         """

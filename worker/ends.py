@@ -33,7 +33,7 @@ class StillOpen(Temporary, TimeoutError):
 
 
 class Rejected(Permanent):
-    """The command was refused; the text is the `rejected` event's reason."""
+    """The command was rejected; the text is the `rejected` event's reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Result:
     data: Mapping[str, Any]
 
 
-Answer: TypeAlias = Result | list[Result | Rejected]
+MessageEnd: TypeAlias = Result | list[Result | Rejected]
 """The end of a message's command, or the ends of all its commands in their order."""
 Found = TypeVar("Found", bound=Result | int)
 
@@ -69,10 +69,10 @@ class Ends:
         except CommandConflict as conflict:
             raise Rejected(str(conflict)) from None
         except UnknownCancellation:
-            refusal = await self.notes.refusal(reference, after)
-            if not refusal:
+            reason = await self.notes.rejection(reference, after)
+            if not reason:
                 raise
-        raise Rejected(refusal)
+        raise Rejected(reason)
 
     async def look(self, reference: str, digest: str = "", after: str = "") -> Snapshot | Result:
         """Return the end of a cancellation, or what is known of it while it is open; raises as `get` does."""
@@ -93,13 +93,13 @@ class Ends:
 
         return await self._awaited(reference, look, timeout)
 
-    async def look_at_message(self, message_id: str) -> Snapshot | Answer | int | None:
+    async def look_at_message(self, message_id: str) -> Snapshot | MessageEnd | int | None:
         """Return what is known of a message's command: its end, its cancellation, or nothing.
 
         Of a message of several: their ends in order, or how many they are while some are open.
 
         Raises:
-            Rejected: the message was refused.
+            Rejected: the message was.
             UnknownCancellation: its commands have ids of their own.
 
         """
@@ -114,7 +114,7 @@ class Ends:
                 raise one
         return ends if len(ends) == known else known
 
-    async def end_of_message(self, message_id: str) -> Answer:
+    async def end_of_message(self, message_id: str) -> MessageEnd:
         """Wait for the end of a message's command, or for those of all its commands; raises as `look_at_message`."""
         known = await self._awaited(message_id, lambda: self._known(message_id))
         if not isinstance(known, int):
@@ -162,7 +162,7 @@ class Ends:
                     found = await look()
                     if isinstance(found, Snapshot):
                         known = True
-                        waiter.called(found.record.cancellation.id)  # events of many commands do not name all of them
+                        waiter.also_for(found.record.cancellation.id)  # events of many commands do not name all of them
                     elif found is not None:
                         return found
                     elif known:

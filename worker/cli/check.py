@@ -87,7 +87,7 @@ async def _left_behind(settings: Settings, configs: Mapping[str, BackendConfig])
             if count := sum(place not in known for place in places):
                 found.append(left_behind(name, place_of(config), count, len(places)))
     except StoreUnavailable:
-        return []  # which is told already
+        return []  # `redis_look` has reported it
     finally:
         await store.aclose()
     return found

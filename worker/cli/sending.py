@@ -162,8 +162,8 @@ async def wait_and_tell(
     """Wait for cancellations, tell each end as it comes and what is still open; return the gravest code.
 
     `commands` names what is known of each reference: its verb, backend and job id, or nothing; `digests` are those of
-    `AsyncCancellation` where the commands were just sent: a refusal from before is of an earlier try. What is not known
-    after `patience` seconds goes to `doubt`; without it, it is told and waited for on.
+    `AsyncCancellation` where the commands were just sent: a rejection from before is of an earlier try. What is not
+    known after `patience` seconds goes to `doubt`; without it, it is told and waited for on.
     """
     codes: dict[str, Exit] = {}
     told: list[str] = []
