@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
@@ -266,6 +266,20 @@ def tells_error(data: Mapping[str, Any]) -> bool:
     return any(value for key, value in data.items() if key.lower() in ERROR_KEYS)
 
 
+def job_in(
+    reply: Reply, wrappers: Sequence[str], bare: Callable[[Mapping[str, Any]], object]
+) -> Mapping[str, Any] | None:
+    """Return the job in a success's body, in a wrapper or bare; None if there is none, or an error beside it.
+
+    `bare` says whether a body is a job itself.
+    """
+    data = reply.data
+    if data is None or tells_error(data):
+        return None
+    wrapped = (data.get(wrapper) for wrapper in wrappers)
+    return next((one for one in wrapped if isinstance(one, dict)), data if bare(data) else None)
+
+
 def about_another(job: Job, *named: object) -> bool:
     """Whether a reply names a job, and not ours."""
     ours = text(job.id, LONGEST_ID)
@@ -289,15 +303,21 @@ def pages_worth(jobs: Sequence[Job]) -> int:
     return len(jobs) // CALLS_SAVED
 
 
-def items(reply: Reply, name: str, key: str) -> dict[str, Mapping[str, Any]] | None:
-    """Return the objects of the list `name` in a success's body by their `key`.
+def _id(value: object) -> str:
+    return text(value, LONGEST_ID)
 
-    None if it is no such list: an object can't be read, or two go by one key.
+
+def items(
+    reply: Reply, name: str, key: str, read: Callable[[object], str] = _id
+) -> dict[str, Mapping[str, Any]] | None:
+    """Return the objects of the list `name` in a success's body by their `key`, which `read` makes an id of.
+
+    None if it is no such list: an object can't be read, or two go by one id.
     """
     entries = reply.data.get(name) if reply.ok and reply.data else None
-    if not isinstance(entries, list) or not all(isinstance(one, dict) and text(one.get(key)) for one in entries):
+    if not isinstance(entries, list) or not all(isinstance(one, dict) and read(one.get(key)) for one in entries):
         return None
-    found = {text(one[key], LONGEST_ID): one for one in entries}
+    found = {read(one[key]): one for one in entries}
     return found if len(found) == len(entries) else None
 
 

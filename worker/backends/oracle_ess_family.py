@@ -24,13 +24,13 @@ from worker.backends.oracle_ess_words import (
     any_of,
     by_ids,
     count,
-    items,
     may_have_children,
     no_list,
     no_page,
     observation,
     page,
     request_id,
+    requests_in,
     sight,
     single,
     state_word,
@@ -208,7 +208,7 @@ class _Family:
         for number in range(first, first + min(most, self._room())):
             self._left -= 1
             reply = yield page({**query, "fields": FIELDS}, number)
-            shown = {} if number and no_page(reply) else items(reply)
+            shown = {} if number and no_page(reply) else requests_in(reply)
             if shown is None or not all(state_word(item) for item in shown.values()):
                 return Pages(tuple(read), why=no_list(reply), refused=_refuses_query(reply))
             if not all(belongs(item) for item in shown.values()):

@@ -16,6 +16,7 @@ from worker.backends.base import (
     common_answer,
     facts,
     gone,
+    items,
     seen_nothing,
     taken,
     text,
@@ -204,15 +205,9 @@ def page(query: Mapping[str, str], number: int) -> Request:
     return Request("GET", (*REQUESTS, "search", str(number)) if number else REQUESTS, query, HEADERS)
 
 
-def items(reply: Reply) -> dict[str, Item] | None:
+def requests_in(reply: Reply) -> dict[str, Item] | None:
     """Return a page's requests by id, or None if any of them can't be read, or two go by one id."""
-    entries = reply.data.get("items") if reply.ok and reply.data else None
-    if not isinstance(entries, list) or not all(
-        isinstance(one, dict) and request_id(one.get("requestId")) for one in entries
-    ):
-        return None
-    found = {request_id(entry["requestId"]): entry for entry in entries}
-    return found if len(found) == len(entries) else None
+    return items(reply, "items", "requestId", request_id)
 
 
 def count(reply: Reply) -> int:
@@ -255,7 +250,7 @@ def by_ids(ids: Sequence[str], pages: int, usable: Callable[[Item], object]) -> 
         while wanted and calls < pages:
             reply = yield page(query, number)
             number, calls = number + 1, calls + 1
-            shown = items(reply)
+            shown = requests_in(reply)
             if shown is None:
                 return Shown(found, calls, no_list(reply, "requests"))
             if wanted.isdisjoint(shown):
