@@ -129,9 +129,8 @@ class AsyncClient:
 
     def _opened(self, loop: asyncio.AbstractEventLoop, process: int) -> Connections:
         settings = self._settings
-        keep = Retention(settings.keep_events, settings.keep_records, settings.keep_dead_letters)
         redis = connect(settings)
-        store = Store(redis, settings.prefix, keep, LONGEST)
+        store = Store(redis, settings.prefix, Retention.of(settings), LONGEST)
         ends = Ends(store, MessageNotes(redis, settings.prefix))
         return Connections(loop, process, store, ends, DeadLetters(redis, settings.prefix), Sender(settings))
 

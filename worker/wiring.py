@@ -23,7 +23,7 @@ from config.deployment import Deployment, load_deployment
 from config.errors import ConfigurationError
 from config.producers import Producer as ProducerConfig
 from config.producers import Producers
-from config.proxies import proxy_for
+from config.proxies import PORTS, proxy_for
 from config.secret import Secret
 from config.settings import Settings
 from config.tls_files import TlsFiles
@@ -191,7 +191,7 @@ def token_tls(config: BackendConfig) -> Tls:
 def origin(url: str) -> tuple[str, str | None, int]:
     """Return what tells one server from another."""
     parts = urlsplit(url)
-    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}[parts.scheme]
+    return parts.scheme, parts.hostname, parts.port or PORTS[parts.scheme]
 
 
 def probe_of(name: str, config: BackendConfig, transport: Transport) -> Probe | None:
@@ -260,8 +260,7 @@ def intake_of(configs: Mapping[str, BackendConfig], producers: Producers) -> Int
 def store_of(settings: Settings, configs: Mapping[str, BackendConfig]) -> Store:
     """Return the store of this deployment."""
     longest = max((config.give_up_after for config in configs.values()), default=0.0)
-    keep = Retention(settings.keep_events, settings.keep_records, settings.keep_dead_letters)
-    return Store(connect(settings), settings.prefix, keep, longest)
+    return Store(connect(settings), settings.prefix, Retention.of(settings), longest)
 
 
 def deployment_of(settings: Settings) -> Deployment:

@@ -22,7 +22,7 @@ import httpx
 from msgspec.structs import replace
 
 from worker.backends.auth import Credential, Token
-from worker.backends.base import Reply, Request
+from worker.backends.base import UNAUTHORIZED, Reply, Request
 from worker.backends.blanking import blanked
 from worker.backends.tls import SYSTEM, Tls, tls_context
 from worker.backends.wire import Call, Proxy, Wire, in_words
@@ -33,7 +33,6 @@ Transport = Literal["aiohttp", "fast"]
 
 NO_PATH = frozenset({"", ".", ".."})
 """Segments that would change the path around them (RFC 3986, 5.2.4)."""
-UNAUTHORIZED = 401
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 JSON_BODY: Mapping[str, str] = MappingProxyType({"Content-Type": "application/json"})
 FRAMING = frozenset({"host", "content-length", "transfer-encoding"})

@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeVar
 
 from msgspec.structs import replace
 
-from worker.backends.base import NoReply, Reply, Request, text
+from worker.backends.base import UNAUTHORIZED, NoReply, Reply, Request, text
 from worker.backends.oracle_ess_words import (
     FIELDS,
     IDS,
@@ -346,5 +346,5 @@ def _refuses_query(reply: Reply) -> bool:
 def _in_trouble(why: Answer) -> bool:
     """Whether the next call of this look would most likely fail as well."""
     status = why.status or 0
-    fails = status == 401 or status >= 500  # noqa: PLR2004 - unauthorised, its own errors
+    fails = status == UNAUTHORIZED or status >= 500  # noqa: PLR2004 - its own errors
     return fails or why.kind is AnswerKind.BUSY or why.retry_after is not None

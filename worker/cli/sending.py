@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from worker.async_client import AsyncCancellation, Rejected, Result
+from worker.async_client import CHUNK, AsyncCancellation, Rejected, Result
 from worker.cli.attendance import attendance, noting_absence
 from worker.cli.exits import Exit, exit_of, gravest
 from worker.cli.options import Json, Seconds, Timeout, Wishes, job_ids, with_wishes
@@ -20,8 +20,6 @@ from worker.cli.waiting import PATIENCE, Doubt, End, Wait, wait_all
 from worker.errors import InvalidCommand, UnknownCancellation
 from worker.messages import parse_command
 
-CHUNK = 500
-"""Commands in one message."""
 SHOWN_MISTAKES = 20
 TAKEN_IN = Seconds(2)
 """Seconds in which a worker that runs has taken a new command in."""
