@@ -242,7 +242,7 @@ class Store:
         """Return the marks of the places for which up to `limit` open cancellations on a backend were accepted."""
         ids = await self.open_ids(backend, limit)
         found = await self._read(self._redis.mget(f"{self._base}:hot:{one}" for one in ids)) if ids else []
-        return [records.place_of(hot) for hot in found if hot is not None]
+        return [records.mark_of(hot) for hot in found if hot is not None]
 
     async def note_places(self, places: Mapping[str, str]) -> None:
         """Say where the backends of a worker's file are, in words."""

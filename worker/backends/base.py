@@ -64,7 +64,7 @@ class Reply(Struct, frozen=True):
 
     @property
     def date(self) -> datetime | None:
-        """The backend's clock: the `Date` header, whole seconds; None of a reply that a cache has kept (`Age`)."""
+        """The backend's clock: the `Date` header, whole seconds; None of a reply from a cache, which has an `Age`."""
         return None if "age" in self.headers else http_date(self.headers.get("date", ""))
 
     @property
@@ -83,11 +83,11 @@ class Reply(Struct, frozen=True):
 
 
 SEVERAL = re.compile(r"(?<![a-z]{2}),")
-"""Parts the values of several headers of one name: a comma that does not follow the name of a weekday."""
+"""Splits the values of several headers with one name: a comma, but not the one after a weekday."""
 SECONDS = re.compile(r"(\d+(?:\.\d+)?)\s*s?", re.ASCII)
 """Seconds as `Retry-After` gives them (RFC 9110, 10.2.3), also with decimals or a unit, which some servers write."""
 ZONED = re.compile(r"[^:]*\d:\d\d(?::\d\d)?\s+(?:GMT|UTC|UT|Z|[+-]\d{4})(?: GMT)?")
-"""One time of an HTTP header in a zone that it may name: any other word would be read as UTC."""
+"""An HTTP date in a zone that is known: `parsedate_to_datetime` would take any other for UTC."""
 
 
 def _seconds(wanted: str, since: datetime | None) -> float | None:
@@ -328,7 +328,7 @@ def seen_nothing(judged: Answer) -> Answer:
 
 
 def unusable(reply: Reply, why: str) -> Answer:
-    """Say that a success of a look is no sight of the job, and why."""
+    """Return why a look's success shows nothing of the job."""
     said = reply.excerpt()
     return answer(reply, AnswerKind.UNANSWERED, Source.NOBODY, detail=f"{why}: {said}" if said else why)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import httpx
 import pytest
 from structlog.testing import capture_logs
+from unit.backends.httpx_wire import HttpxWire
 
 from config.backends import parse_backends
 from worker.backends.http import Http
 from worker.backends.probe import Probe
-from worker.backends.wire import HttpxWire
 from worker.outage import SELDOM
 from worker.wiring import probe_of
 
