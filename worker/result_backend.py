@@ -241,4 +241,5 @@ def _settings(url: str | None, prefix: str | None) -> Settings:
         prefix = prefix or environment.get("CANCELLER_PREFIX", "")
         return Settings.load({"REDIS_URL": url, "CANCELLER_PREFIX": prefix})
     except ConfigurationError as error:
-        raise ImproperlyConfigured(f"result backend canceller+URL: {error}".replace("REDIS_URL", "URL")) from None
+        given = "canceller://" if url is None else "canceller+REDIS_URL"
+        raise ImproperlyConfigured(f"result backend {given}: {error}") from None

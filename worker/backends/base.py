@@ -149,6 +149,10 @@ class Adapter(Protocol):
     def params(self) -> frozenset[str]:
         """The names of `params` that a command may carry."""
 
+    @property
+    def within(self) -> tuple[str, ...]:
+        """What beside the base URL leads to its jobs, in words."""
+
     def problem(self, job: Job) -> str:
         """Say why a command for this job can't be taken, or return an empty text."""
 

@@ -137,6 +137,13 @@ class Mrs:
     dialect: str = "v1.1"
     cluster_id: str = ""
 
+    @property
+    def within(self) -> tuple[str, ...]:
+        """Return the project and, with v2, whose jobs are other ones, the dialect and its cluster."""
+        cluster = (f"cluster {self.cluster_id}",) if self.cluster_id else ()
+        newer = ("dialect v2", *cluster) if self._newer else ()
+        return (f"project {self.project_id}", *newer)
+
     def problem(self, job: Job) -> str:
         """Say whether v2 lacks its cluster."""
         cluster_id = self._cluster_id(job)

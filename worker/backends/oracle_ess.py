@@ -36,6 +36,7 @@ class OracleEss:
 
     steps: ClassVar[Steps] = Steps(look_before_cancel=False, force=True)
     params: ClassVar[frozenset[str]] = frozenset()
+    within: ClassVar[tuple[str, ...]] = ()
 
     def problem(self, job: Job) -> str:
         """Say why this can't be a request id."""

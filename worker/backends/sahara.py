@@ -92,6 +92,11 @@ class Sahara:
     project_id: str
     dialect: str = "v1.1"
 
+    @property
+    def within(self) -> tuple[str, ...]:
+        """Return the project; both dialects show the same jobs."""
+        return (f"project {self.project_id}",)
+
     def problem(self, job: Job) -> str:
         """Take any id: they are opaque."""
         del job
