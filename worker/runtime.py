@@ -143,7 +143,8 @@ class Runtime:
 
     async def _take(self, contents: Sequence[tuple[object, str, Envelope]]) -> None:
         """Take in commands slice by slice: while Redis stores one, the next is judged and the first are worked on."""
-        now, until = await self._now(*map(timed, contents)), asyncio.get_running_loop().time() + STORE_PATIENCE
+        now = await self._now(needed=any(map(timed, contents)))
+        until = asyncio.get_running_loop().time() + STORE_PATIENCE
         left = Left()
         storing: asyncio.Task[None] | None = None
         try:
@@ -181,9 +182,9 @@ class Runtime:
             elif one.signed is not None and accepted.verdict in SIGNATURE_VERDICTS:
                 left.rejected.append(refuse(content, one.command_id, SIGNATURE_VERDICTS[accepted.verdict](one.signed)))
 
-    async def _now(self, *timed: bool) -> datetime:
+    async def _now(self, *, needed: bool) -> datetime:
         """Return Redis's time, where anything depends on it."""
-        return await self._patiently(self._store.now) if self._intake.signatures.on or any(timed) else EPOCH
+        return await self._patiently(self._store.now) if self._intake.signatures.on or needed else EPOCH
 
     async def _known(self, command_id: str) -> bool:
         found = await self._patiently(lambda: self._store.find_command(command_id))
@@ -201,7 +202,7 @@ class Runtime:
         )
 
     async def _order(self, item: Order) -> None:
-        now = await self._now(item.envelope.expires is not None)
+        now = await self._now(needed=item.envelope.expires is not None)
         if expired(item.envelope, now):
             await self._reject(outlived(item.content, item.message_id, item.envelope))
             return

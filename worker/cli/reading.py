@@ -208,7 +208,7 @@ def _whose(job: Snapshot) -> dict[str, dict[str, str]]:
 
 async def _list_open(backend: str, limit: int, output: Output) -> None:
     async with connected() as session:
-        seen = (await session.client.list_open(backend, limit + 1))[: limit + 1]
+        seen = await session.client.list_open(backend, limit + 1)
         there = await attendance(session.settings)
         if not there.workers:
             output.note(str(there))
