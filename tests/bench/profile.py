@@ -27,16 +27,21 @@ RATE = 200
 PATIENCE = 600.0
 
 PARTS: dict[str, tuple[str, ...]] = {
-    "HTTP client, credentials": ("worker/backends/http", "worker/backends/wire", "worker/backends/auth"),
-    "translation: adapters": ("worker/backends/",),
-    "deciding: escalation, gate, evolve, facts": (
-        "worker/escalation", "worker/gate", "worker/evolve", "worker/facts", "worker/outcome", "worker/plan",
-        "worker/tempo", "worker/decision", "worker/cancellation", "worker/model",
+    "HTTP client, credentials": (
+        "worker/backends/http", "worker/backends/wire", "worker/backends/auth", "worker/backends/blanking",
+        "worker/backends/content_coding", "worker/backends/probe",
     ),
-    "logs": ("config/logs", "worker/reconcile.py:_tell"),
+    "translation: adapters": ("worker/backends/",),
+    "deciding: escalation, evidence, gate, evolve, facts": (
+        "worker/escalation", "worker/gate", "worker/evolve", "worker/facts", "worker/outcome", "worker/plan",
+        "worker/tempo", "worker/decision", "worker/cancellation", "worker/model", "worker/evidence",
+    ),
+    "logs": ("config/log", "worker/logged", "worker/reconcile.py:_tell"),
     "packing records and events": ("worker/records", "worker/packing", "worker/transitions"),
     "Redis client": ("worker/store", "worker/batches", "worker/scripts"),
-    "taking in commands": ("worker/taker", "worker/inbox", "worker/intake", "worker/runtime", "worker/messages"),
+    "taking in commands": (
+        "worker/taker", "worker/inbox", "worker/intake", "worker/runtime", "worker/messages", "worker/envelope",
+    ),
     "claims and the window of passes": (
         "worker/drain", "worker/engine", "worker/survey", "worker/bunch", "worker/reconcile", "worker/clock",
     ),
