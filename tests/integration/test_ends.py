@@ -48,7 +48,7 @@ async def blocked(redis: Redis, count: int) -> None:
 
 async def wait(ends: Ends, command_id: str = "c-1", after: str = "", seconds: float = LONG) -> Result:
     async with asyncio.timeout(2 * LONG):
-        return await ends.wait(command_id, seconds, after, "")
+        return await ends.wait(command_id, seconds, after=after)
 
 
 async def test_a_rejected_command_is_found_by_its_id(store: Store, ends: Ends) -> None:
@@ -168,7 +168,7 @@ async def test_a_wait_ends_once_its_known_record_is_gone(
     forever: float | None, store: Store, ends: Ends, redis: Redis
 ) -> None:
     await store.accept(command())
-    waiting = asyncio.create_task(ends.wait("c-1", forever, "", ""))
+    waiting = asyncio.create_task(ends.wait("c-1", forever))
     await blocked(redis, 1)
     await redis.flushall()
     await store.accept(command(job_id="2", command_id="c-1:2"))  # an event that wakes it

@@ -17,6 +17,7 @@ from worker.backends.base import (
     common_answer,
     facts,
     gone,
+    items,
     seen_nothing,
     taken,
     text,
@@ -205,13 +206,9 @@ def page(query: Mapping[str, str], number: int) -> Request:
     return Request("GET", (*REQUESTS, "search", str(number)) if number else REQUESTS, query, HEADERS)
 
 
-def items(reply: Reply) -> dict[str, Item] | None:
+def requests_in(reply: Reply) -> dict[str, Item] | None:
     """Return a page's requests by id, or None if any of them can't be read, or two go by one id."""
-    entries = reply.data.get("items") if reply.ok and reply.data else None
-    if not isinstance(entries, list):
-        return None
-    found: dict[str, Item] = {request_id(one.get("requestId")): one for one in entries if isinstance(one, dict)}
-    return found if len(found) == len(entries) and "" not in found else None
+    return items(reply, "items", "requestId", request_id)
 
 
 def count(reply: Reply) -> int:
@@ -254,7 +251,7 @@ def by_ids(ids: Sequence[str], pages: int, usable: Callable[[Item], object]) -> 
         while wanted and calls < pages:
             reply = yield page(query, number)
             number, calls = number + 1, calls + 1
-            shown = items(reply)
+            shown = requests_in(reply)
             if shown is None:
                 return Shown(found, calls, no_list(reply, "requests"))
             if wanted.isdisjoint(shown):

@@ -26,11 +26,11 @@ LONGEST_HEAD = 4 * MAX_HEADER
 """Bytes of a reply's head that are held until it is whole; a longer one goes to the parser as it comes."""
 HEAD_END = re.compile(rb"\n\r?\n")
 INTERIM = re.compile(rb"HTTP/1\.[01] 1(?!01)")
-"""How the head of a reply begins that is followed by another."""
+"""The start of an interim reply's head (1xx but 101): another head follows it."""
 LENGTH = re.compile(rb"\ncontent-length:([^\n]*)", re.IGNORECASE)
 CODING = re.compile(rb"\ntransfer-encoding:([^\n]*)", re.IGNORECASE)
 FOLDED = re.compile(rb"\n(?:content-length|transfer-encoding)[^\n]*\n[ \t]", re.IGNORECASE)
-"""One of them that goes on in the next line."""
+"""Either of these headers, continued on the next line (RFC 9112, 5.2)."""
 
 
 class Protocol(ResponseHandler):

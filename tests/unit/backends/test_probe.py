@@ -5,10 +5,11 @@ from __future__ import annotations
 import httpx
 import pytest
 from structlog.testing import capture_logs
+from unit.backends.httpx_wire import HttpxWire
 
 from worker.backends.http import Http
-from worker.backends.probe import TOLD_EVERY, Probe
-from worker.backends.wire import HttpxWire
+from worker.backends.probe import Probe
+from worker.outage import SELDOM
 
 
 class Agent:
@@ -60,7 +61,7 @@ async def test_one_that_can_not_tell_is_told_once_a_minute() -> None:
     now = [0.0]
     source = probe(Agent(503), monotonic=lambda: now[0])
     with capture_logs() as logs:
-        for seconds in (0.0, 1.0, TOLD_EVERY, TOLD_EVERY + 1):
+        for seconds in (0.0, 1.0, SELDOM, SELDOM + 1):
             now[0] = seconds
             await source.ask("7")
 
