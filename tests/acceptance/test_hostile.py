@@ -167,7 +167,7 @@ def test_nothing_in_a_pipe_acts_or_hides(command: tuple[str, ...], more: tuple[s
 TABLES = {COMMANDS[name]: columns for name, columns in (("letters", 4), ("open", 7), ("finished", 8), ("check", 3))}
 
 
-@pytest.mark.parametrize(("command", "columns"), TABLES.items(), ids=lambda value: str(value))
+@pytest.mark.parametrize(("command", "columns"), TABLES.items(), ids=str)
 def test_a_row_of_a_table_is_a_line_with_its_columns(command: tuple[str, ...], columns: int, told: Cell) -> None:
     rows = piped(told, *command).stdout.decode().split("\n")[:-1]
 
@@ -200,5 +200,3 @@ def test_json_says_what_was_sent(told: Cell) -> None:
     letters = [json.loads(line) for line in piped(told, "dead-letters", "list", "--json").stdout.splitlines()]
 
     assert set(HOSTILE.values()) == {json.loads(letter["raw"])["backend"] for letter in letters}
-
-

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import random
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator
-from itertools import islice, pairwise
+from itertools import islice
 
 CONTROLS = [chr(code) for code in (*range(0x20), *range(0x7F, 0xA0))]
 DIRECTIONS = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
@@ -131,8 +132,8 @@ def corpus(size: int = 500) -> list[str]:
 
 def deceptions(shown: str) -> list[str]:
     """Return what a text holds that a terminal acts on or hides; a line feed ends a line and is none."""
-    found = [char for char in shown if char in UNSEEN or unicodedata.category(char) in {"Cf", "Cs", "Zl", "Zp"}]
-    found += [char for char in shown if unicodedata.category(char) == "Cc" and char != "\n"]
+    acting = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+    found = [char for char in set(shown) - {"\n"} if char in UNSEEN or unicodedata.category(char) in acting]
     return sorted({*map(ascii, found), *_flooded(shown)})
 
 
@@ -144,7 +145,7 @@ def _texts() -> Iterator[str]:
     yield from LINES
     yield from MARKUP
     yield from FLOODS
-    chance = random.Random(13)
+    chance = random.Random(13)  # noqa: S311 - the same texts each time
     parts = [*UNSEEN, *SEQUENCES, *LINES, *MARKUP, "stop", " ", "\xfc"]
     while True:
         yield "".join(chance.choices(sorted(parts), k=chance.randint(2, 12)))
@@ -155,9 +156,6 @@ def _placed(text: str) -> Iterable[str]:
 
 
 def _flooded(shown: str) -> Iterator[str]:
-    depth = 0
-    for before, char in pairwise(f" {shown}"):
-        mark = unicodedata.category(char) in {"Mn", "Me"}
-        depth = depth + 1 if mark else 0
-        if depth > 10:
-            yield f"a flood on {before!a}"
+    for run in re.findall(r"[^\w\s\x00-\x7f]{11,}", shown):
+        if {unicodedata.category(char) for char in run[:11]} <= {"Mn", "Me"}:
+            yield f"a flood of {run[0]!a}"
