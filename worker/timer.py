@@ -14,6 +14,7 @@ from config.settings import Settings
 from config.streams import complain
 from worker.celery import app
 from worker.consumer import CommandConsumer
+from worker.log_options import USAGE
 from worker.patches import apply
 from worker.runtime import runtime
 from worker.wiring import backends_of
@@ -37,6 +38,7 @@ def prepare(conf: Any, **_: Any) -> None:
     except ConfigurationError as error:
         complain("canceller: the configuration has mistakes:", *error.problems)
         raise SystemExit(2) from None
+        raise SystemExit(USAGE) from None
 
 
 COLLECT_AFTER = 10_000, 20, 50
