@@ -15,6 +15,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 from config.log_files import LogFile
 from config.log_values import plain
+from config.log_visible import visible_event
 from config.streams import json_for
 
 _HIDDEN: Final = "***"
@@ -158,7 +159,10 @@ def _last(renderer: Processor) -> list[Processor]:
 def _renderer(stream: TextIO | LogFile, *, console: bool) -> Processor:
     if not console:
         return lambda _logger, _method, event: json_for(stream, _json(event))
-    return structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback)
+    for_people = structlog.dev.ConsoleRenderer(
+        colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback
+    )
+    return lambda logger, method, event: for_people(logger, method, visible_event(event))
 
 
 def _json(event: EventDict) -> str:

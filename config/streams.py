@@ -1,4 +1,4 @@
-"""Standard streams that take any text, whatever a terminal's encoding can show."""
+"""Standard streams that take any text, whatever is in it and whatever a terminal's encoding can show."""
 
 import codecs
 import json
@@ -8,6 +8,8 @@ import sys
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Final, Protocol, TextIO
+
+from config.visible import visible, visible_json
 
 _FAILING: Final = ("strict", "surrogateescape")
 """How streams by default meet a character that their encoding does not have: they raise."""
@@ -33,6 +35,16 @@ def discard(stream: TextIO) -> None:
         os.dup2(nowhere.fileno(), stream.fileno())
 
 
+def shown(*lines: str) -> str:
+    """Return lines as they may be shown: each stays one; what belongs to the first is indented."""
+    return "\n  ".join(map(visible, lines))
+
+
+def complain(*lines: str) -> None:
+    """Write an error of several lines."""
+    sys.stderr.write(f"{shown(*lines)}\n")
+
+
 class Encoded(Protocol):
     """Something that may say in what encoding it writes."""
 
@@ -42,8 +54,9 @@ class Encoded(Protocol):
 
 
 def json_for(stream: Encoded, text: str) -> str:
-    """Return JSON as this stream can carry it: where it is not UTF-8, with JSON's own escapes."""
-    return text if text.isascii() or _is_utf8(stream) else _NOT_ASCII.sub(_escaped, text)
+    """Return JSON of one line as this stream can carry it, and as a terminal may show it: with JSON's own escapes."""
+    seen = visible_json(text)
+    return seen if seen.isascii() or _is_utf8(stream) else _NOT_ASCII.sub(_escaped, seen)
 
 
 def _is_utf8(stream: Encoded) -> bool:

@@ -12,6 +12,7 @@ from celery import Celery
 from config.celeryconfig import celery_settings
 from config.errors import ConfigurationError
 from config.settings import Settings
+from config.streams import shown
 
 
 class FromEnvironment(Mapping[str, Any]):
@@ -22,7 +23,7 @@ class FromEnvironment(Mapping[str, Any]):
         try:
             return celery_settings(Settings.load().discovered())
         except ConfigurationError as error:
-            raise click.UsageError(str(error)) from None
+            raise click.UsageError(shown(*error.problems)) from None
 
     def __getitem__(self, name: str) -> Any:
         return self._values[name]

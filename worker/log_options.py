@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import click
@@ -12,7 +11,7 @@ from click.core import ParameterSource
 from config import logs
 from config.log_files import LogFile
 from config.settings import Settings, process_environment
-from config.streams import escape_what_cannot_be_shown
+from config.streams import complain, escape_what_cannot_be_shown
 from config.unread import unread_variables
 
 log = structlog.get_logger(__name__)
@@ -30,7 +29,7 @@ def configure_logs(loglevel: int | None = None, logfile: str | None = None, **_:
     try:
         logs.configure(settings.log_format, level, LogFile(logfile) if logfile else None)
     except OSError as error:
-        sys.stderr.write(f"--logfile: {logfile} can't be written ({error.strerror})\n")
+        complain(f"--logfile: {logfile} can't be written ({error.strerror})")
         raise SystemExit(USAGE) from None
     for problem in unread_variables(process_environment()):
         log.warning("settings.not_read", problem=problem)

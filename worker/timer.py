@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import sys
 from typing import Any
 
 from celery import bootsteps
@@ -12,6 +11,7 @@ from celery.signals import celeryd_init, worker_shutdown
 from config.celeryconfig import celery_settings
 from config.errors import ConfigurationError
 from config.settings import Settings
+from config.streams import complain
 from worker.celery import app
 from worker.consumer import CommandConsumer
 from worker.log_options import USAGE
@@ -36,7 +36,8 @@ def prepare(conf: Any, **_: Any) -> None:
         conf.update(celery_settings(settings, list(backends_of(settings))))
         conf.worker_consumer = consumer_of(settings)
     except ConfigurationError as error:
-        sys.stderr.write(f"canceller: the configuration has mistakes:\n{error}\n")
+        complain("canceller: the configuration has mistakes:", *error.problems)
+        raise SystemExit(2) from None
         raise SystemExit(USAGE) from None
 
 

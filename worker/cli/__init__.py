@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from importlib.metadata import version
 from typing import Annotated
 
@@ -10,18 +11,19 @@ import typer
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from config import logs
+from config import logs, streams
 from config.errors import ConfigurationError
 from config.settings import Settings, process_environment
-from config.streams import escape_what_cannot_be_shown
 from config.unread import unread_variables
 from worker.cli import check, demo, events, init, letters, orders, reading, sending, simulator, up
 from worker.cli.exits import Exit
 from worker.cli.output import Output
+from worker.cli.usage import Commands
 from worker.errors import CancellerError, InvalidCommand, StoreUnavailable
 
 app = typer.Typer(
     name="canceller",
+    cls=Commands,
     help="Makes sure that jobs on remote systems really stop, and proves what it saw.",
     epilog="Exit codes: 0 done, 1 error, 2 usage or configuration, 3 the outcome is not what was asked for, "
     "4 not allowed, 6 still open when the wait ended.",
@@ -36,7 +38,7 @@ app = typer.Typer(
 def show_version(asked: bool) -> None:  # noqa: FBT001 - typer calls it so
     """Write which version this is, and end."""
     if asked:
-        typer.echo(f"canceller {version('canceller')}")
+        Output().line(f"canceller {version('canceller')}")
         raise typer.Exit
 
 
@@ -81,7 +83,7 @@ app.add_typer(
 
 def main() -> None:
     """Run one command; an expected error is a line on standard error, never a traceback."""
-    escape_what_cannot_be_shown()
+    streams.escape_what_cannot_be_shown()
     logs.configure("auto", "warning")
     words = understood(sys.argv[1:])
     for problem in unread_variables(process_environment()):
@@ -105,6 +107,9 @@ def main() -> None:
     except CancellerError as error:
         complain(str(error))
         sys.exit(Exit.ERROR)
+    except Exception:  # noqa: BLE001 - an error of ours, which may quote anything
+        complain(*traceback.format_exc().rstrip().split("\n"))
+        sys.exit(Exit.ERROR)
 
 
 def understood(words: list[str]) -> list[str]:
@@ -124,7 +129,8 @@ def understood(words: list[str]) -> list[str]:
 
 def complain(*lines: str) -> None:
     """Write an error."""
-    sys.stderr.write("canceller: " + "\n  ".join(lines) + "\n")
+    first, *more = lines
+    streams.complain(f"canceller: {first}", *more)
 
 
 def way_to_redis() -> str:

@@ -60,7 +60,8 @@ def _tell(findings: Sequence[Finding], output: Output) -> None:
     output.rows(("", "what", ""), [(finding.verdict, finding.what, finding.text) for finding in findings])
     for one in findings:
         if one.to_copy:  # a table would fold it
-            output.line(f"\n{one.what}:\n{one.to_copy}")
+            for line in ("", f"{one.what}:", one.to_copy):
+                output.line(line)
 
 
 async def _look_around(settings: Settings, configs: Mapping[str, BackendConfig]) -> list[Finding]:

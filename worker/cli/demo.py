@@ -10,8 +10,6 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-from rich.live import Live
-
 from worker.backends.base import Request
 from worker.backends.http import Http
 from worker.cli.demo_board import Board, Row
@@ -64,7 +62,7 @@ def _play(board: Board, output: Output) -> None:
     with stage() as started:
         waited, problem = 0.0, ""
         try:
-            with _shown(board, output):
+            with output.live(board.now):
                 asyncio.run(Play(board, started, output).run())
             waited = asyncio.run(_waited(started.simulator_url))
         except CancellerError as error:
@@ -76,16 +74,6 @@ def _play(board: Board, output: Output) -> None:
 
 def _right(board: Board, waited: float) -> bool:
     return board.right and waited >= RULE
-
-
-@contextmanager
-def _shown(board: Board, output: Output) -> Iterator[None]:
-    """Show the live table on a terminal."""
-    if not output.on_terminal:
-        yield
-        return
-    with Live(board, console=output.out, refresh_per_second=8, transient=True):
-        yield
 
 
 def _say(output: Output, text: str) -> None:
@@ -193,7 +181,7 @@ def _tell(board: Board, waited: float, output: Output) -> None:
             {"ok": _right(board, waited), "seconds": seconds, "force_after": waited, "cases": board.as_plain()}
         )
         return
-    output.out.print(board.result(output.out.width))
+    output.draw(board.result(output.width))
     right = sum(row.right for row in board.rows)
     rule = f"was forced {span(waited)} after its cancel" if waited else "was never forced"
     output.line(f"30-minute rule: ESS job {FORCED_JOB} {rule} (the backend's own log)")

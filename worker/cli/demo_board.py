@@ -1,4 +1,4 @@
-"""How far the cases of `demo` are, and how that looks. No IO but what the caller prints."""
+"""How far the cases of `demo` are, and how that looks. No IO: the caller draws it."""
 
 from __future__ import annotations
 
@@ -7,13 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rich.console import Console, ConsoleOptions, RenderResult
-from rich.table import Table
-from rich.text import Text
-
 from worker.cli.demo_cases import CASES, Case
 from worker.cli.demo_stage import SPEED
-from worker.cli.output import COLOURS
+from worker.cli.output import COLOURS, Cell, Drawing
 from worker.cli.telling import gist
 from worker.messages import Event
 
@@ -69,7 +65,7 @@ class Row:
 
 
 class Board:
-    """All cases; a live table when rendered."""
+    """All cases."""
 
     def __init__(self) -> None:
         self.rows = [Row(case, f"demo-{number}") for number, case in enumerate(CASES, 1)]
@@ -90,11 +86,13 @@ class Board:
         ids = set(event.command_ids)
         return next((row for row in self.rows if row.command_id in ids), None)
 
-    def __rich_console__(self, _console: Console, options: ConsoleOptions) -> RenderResult:
+    def now(self, height: int) -> Drawing:
+        """Return how far the cases are, as many as fit into so many lines."""
         ended = sum(bool(row.outcome) for row in self.rows)
         seconds = time.monotonic() - self.started
-        yield Text(f"{ended} of {len(self.rows)} ended, {seconds:.0f} s; 30 minutes of the backends last 3 s", "bold")
-        yield _table(("backend, job", "what it shows", "now"), [_live(row) for row in self._shown(options.max_height)])
+        title = f"{ended} of {len(self.rows)} ended, {seconds:.0f} s; 30 minutes of the backends last 3 s"
+        rows = [_live(row) for row in self._shown(height)]
+        return Drawing(("backend, job", "what it shows", "now"), rows, title)
 
     def _shown(self, height: int) -> Sequence[Row]:
         """Choose the rows that fit: what is open first, then what ended last; in the order of the cases."""
@@ -102,10 +100,10 @@ class Board:
         chosen = {id(row) for row in newest[: max(3, height - CHROME)]}
         return [row for row in self.rows if id(row) in chosen]
 
-    def result(self, width: int) -> Table:
+    def result(self, width: int) -> Drawing:
         """Return the table of what was expected and what came; the evidence where there is room."""
         columns = ["", "what it shows", "backend, job", "expected", "outcome", *(["evidence"] if width >= WIDE else [])]
-        return _table(columns, [_final(row)[: len(columns)] for row in self.rows])
+        return Drawing(columns, [_final(row)[: len(columns)] for row in self.rows])
 
     def as_plain(self) -> list[dict[str, Any]]:
         """Return the same as plain values."""
@@ -125,24 +123,15 @@ class Board:
         ]
 
 
-def _table(columns: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> Table:
-    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
-    for name in columns:
-        table.add_column(name, no_wrap=True, overflow="ellipsis")
-    for row in rows:
-        table.add_row(*row)
-    return table
+def _word(text: str) -> Cell:
+    return Cell(text, COLOURS.get(text, ""))
 
 
-def _word(text: str) -> Text:
-    return Text(text, style=COLOURS.get(text, ""))
+def _live(row: Row) -> Sequence[Cell]:
+    return Cell(row.name), Cell(row.case.shows), _word(row.state)
 
 
-def _live(row: Row) -> Sequence[Text]:
-    return Text(row.name), Text(row.case.shows), _word(row.state)
-
-
-def _final(row: Row) -> Sequence[Text]:
-    mark = Text("✓", "green") if row.right else Text("✗", "bold red")
+def _final(row: Row) -> Sequence[Cell]:
+    mark = Cell("✓", "green") if row.right else Cell("✗", "bold red")
     outcome = _word(row.outcome or "none")
-    return mark, Text(row.case.shows), Text(row.name), Text(row.case.expected), outcome, Text(row.evidence)
+    return mark, Cell(row.case.shows), Cell(row.name), Cell(row.case.expected), outcome, Cell(row.evidence)

@@ -7,10 +7,9 @@ from contextlib import suppress
 from typing import Annotated
 
 import typer
-from rich.text import Text
 
 from worker.cli.options import Json, OnlyBackend, position
-from worker.cli.output import Output, coloured
+from worker.cli.output import Output
 from worker.cli.session import connected
 from worker.cli.telling import gist
 from worker.messages import Event
@@ -54,4 +53,4 @@ def show(event: Event, position_: str, output: Output) -> None:
         output.object({**event.model_dump(exclude_none=True), "position": position_})
         return
     who = f"{event.backend or '-'} {event.subject or '-'}"
-    output.line(Text.assemble(f"{event.time}  {who}  {event.name}  ", coloured(gist(event))))
+    output.line(f"{event.time}  {who}  {event.name}  ", gist(event))

@@ -1,4 +1,7 @@
-"""What a command writes: tables on a terminal, plain lines in a pipe, JSON where asked for."""
+"""What a command writes: tables on a terminal, plain lines in a pipe, JSON where asked for.
+
+The only way from a command to a terminal: whatever goes through here is made `visible`, and one row stays one row.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +9,23 @@ import dataclasses
 import json
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple, TextIO, cast
 
 import msgspec
 from rich.cells import cell_len
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from config.streams import json_for
+from config.streams import discard, json_for
+from config.visible import visible
 from worker.errors import StoreUnavailable
 from worker.facts import text as iso
 
@@ -58,10 +65,44 @@ def jsonable(value: Any) -> Any:
     return value
 
 
-def coloured(text: str) -> Text:
+class Cell(NamedTuple):
+    """A cell of a drawing, and how it looks."""
+
+    text: str
+    style: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """A table that is laid out for the size of a window; cells are cut where it is too narrow."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+    title: str = ""
+
+    def __rich_console__(self, _console: Console, _options: ConsoleOptions) -> RenderResult:
+        if self.title:
+            yield Text(visible(self.title), "bold")
+        table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
+        for name in self.columns:
+            table.add_column(name, no_wrap=True, overflow="ellipsis")
+        for row in self.rows:
+            table.add_row(*(Text(visible(cell.text), cell.style) for cell in row))
+        yield table
+
+
+@dataclass(frozen=True, slots=True)
+class _Redrawn:
+    draw: Callable[[int], Drawing]
+
+    def __rich_console__(self, _console: Console, options: ConsoleOptions) -> RenderResult:
+        yield self.draw(options.max_height)
+
+
+def _coloured(text: str) -> Text:
     """Return a text in the colour of its first word, if that has one."""
     first = re.match(r"\w*", text)
-    return Text(text, style=COLOURS.get(first[0] if first else "", ""))
+    return Text(visible(text), style=COLOURS.get(first[0] if first else "", ""))
 
 
 class Meter:
@@ -79,54 +120,64 @@ class Meter:
 class Output:
     """Where a command writes to; `json` is one object per line."""
 
-    def __init__(self, *, as_json: bool = False) -> None:
+    def __init__(self, *, as_json: bool = False, out: Console | None = None) -> None:
         self.json = as_json
+        console = partial(Console, highlight=False, markup=False, emoji=False)
         # In a pipe nobody's window is too narrow for a table.
-        self.out = Console(
-            highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else PIPE_WIDTH
-        )
-        self.err = Console(stderr=True, highlight=False, markup=False, emoji=False)
+        self._out = out or console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
+        self._err = console(stderr=True)
 
     @property
     def on_terminal(self) -> bool:
         """Whether somebody looks at the output."""
-        return self.out.is_terminal and not self.json
+        return self._out.is_terminal and not self.json
+
+    @property
+    def width(self) -> int:
+        """The columns of the terminal."""
+        return self._out.width
 
     def object(self, value: Any) -> None:
         """Write one JSON object on a line."""
-        sys.stdout.write(json_for(sys.stdout, json.dumps(jsonable(value), ensure_ascii=False)) + "\n")
-        sys.stdout.flush()
+        stream = cast("TextIO", self._out.file)
+        stream.write(json_for(stream, json.dumps(jsonable(value), ensure_ascii=False)) + "\n")
+        stream.flush()
 
-    def line(self, text: str | Text) -> None:
-        """Write one line, however long."""
-        self.out.print(text, soft_wrap=True)
+    def line(self, text: str, end: str = "") -> None:
+        """Write one line, however long; `end` is coloured by its first word."""
+        self._out.print(Text(visible(text)) + _coloured(end), soft_wrap=True)
 
     def note(self, text: str) -> None:
         """Tell something beside the result."""
-        self.err.print(text, soft_wrap=True)
+        self._err.print(Text(visible(text)), soft_wrap=True)
 
     def troubled(self, error: StoreUnavailable) -> None:
         """Tell that Redis can't be asked, and that this ends no wait."""
         self.note(f"{error}; the wait goes on")
 
+    def silence(self) -> None:
+        """Write nothing more of what `note` tells, or `object` where JSON is asked for: its reader is gone."""
+        discard(sys.stdout if self.json else sys.stderr)
+
     def rows(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Write a table on a terminal, tab-separated lines in a pipe."""
+        seen = [[visible(cell) for cell in row] for row in rows]
         if not self.on_terminal:
-            sys.stdout.writelines("\t".join(row) + "\n" for row in rows)  # rich would make spaces of the tabs
+            self._out.file.writelines("\t".join(row) + "\n" for row in seen)  # rich would make spaces of the tabs
             return
-        if not rows:
+        if not seen:
             return
         table = Table(box=None, pad_edge=False, header_style="bold")
         for index, name in enumerate(columns):
             table.add_column(name, no_wrap=index < len(columns) - 1)  # an id that is cut can't be copied
-        for row in rows:
-            table.add_row(*(coloured(cell) for cell in row))
-        whole = [max(map(cell_len, column)) + GAP for column in zip(columns, *rows, strict=True)]
+        for row in seen:
+            table.add_row(*map(_coloured, row))
+        whole = [max(map(cell_len, column)) + GAP for column in zip(columns, *seen, strict=True)]
         least = sum(whole[:-1]) + min(whole[-1], LEAST_TEXT)
-        window = self.out.width
-        self.out.width = max(window, least)  # where that is more, the terminal wraps lines, and nothing is cut
-        self.out.print(table)
-        self.out.width = window
+        window = self._out.width
+        self._out.width = max(window, least)  # where that is more, the terminal wraps lines, and nothing is cut
+        self._out.print(table)
+        self._out.width = window
 
     def sheet(self, pairs: Sequence[tuple[str, str]]) -> None:
         """Write labelled texts; a label that repeats is told once on a terminal."""
@@ -138,13 +189,31 @@ class Output:
         grid.add_column(style="bold", no_wrap=True)
         grid.add_column()
         for (label, text), before in zip(pairs, [("", ""), *pairs], strict=False):
-            grid.add_row("" if label == before[0] else label, coloured(text))
-        self.out.print(grid)
+            grid.add_row("" if label == before[0] else Text(visible(label)), _coloured(text))
+        self._out.print(grid)
+
+    def draw(self, drawing: Drawing) -> None:
+        """Draw once."""
+        self._out.print(drawing)
+
+    @contextmanager
+    def live(self, draw: Callable[[int], Drawing]) -> Iterator[None]:
+        """Draw again and again on a terminal, for so many lines as it has, and leave nothing of it."""
+        if not self.on_terminal:
+            yield
+            return
+        with Live(_Redrawn(draw), console=self._out, refresh_per_second=8, transient=True):
+            yield
 
     @contextmanager
     def meter(self, what: str, total: int) -> Iterator[Meter]:
         """Show how far long work is, on the terminal that is left for it."""
-        console = self.out if self.on_terminal else self.err
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        console = self._out if self.on_terminal else self._err
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+        )
         with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-            yield Meter(progress, progress.add_task(what, total=total))
+            yield Meter(progress, progress.add_task(visible(what), total=total))

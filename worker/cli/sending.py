@@ -7,15 +7,15 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
-from rich.text import Text
 
 from worker.async_client import CHUNK, AsyncCancellation, Rejected, Result
 from worker.cli.attendance import attendance, noting_absence
 from worker.cli.exits import Exit, exit_of, gravest
 from worker.cli.options import Json, Seconds, Timeout, Wishes, job_ids, with_wishes
-from worker.cli.output import Meter, Output, coloured
+from worker.cli.output import Meter, Output
 from worker.cli.session import Session, connected
 from worker.cli.telling import end_line
+from worker.cli.usage import BadParameters
 from worker.cli.waiting import PATIENCE, Doubt, End, Wait, wait_all
 from worker.errors import InvalidCommand, UnknownCancellation
 from worker.messages import parse_command
@@ -97,7 +97,7 @@ def commands_of(verb: str, backend: str, ids: Sequence[str], fields: Mapping[str
     problems = [problem for command in commands if (problem := _problem(command))]
     if problems:
         more = [f"and {len(problems) - SHOWN_MISTAKES} more"] if len(problems) > SHOWN_MISTAKES else []
-        raise typer.BadParameter("\n".join([*problems[:SHOWN_MISTAKES], *more]))
+        raise BadParameters([*problems[:SHOWN_MISTAKES], *more])
     return commands
 
 
@@ -214,7 +214,7 @@ def _tell_end(reference: str, command: Mapping[str, Any], end: End, output: Outp
         output.object({"id": reference, **_identity(command), **_plain(end)})
         return
     known = command or (end.data if isinstance(end, Result) else {})
-    output.line(Text.assemble(_name(reference, known), "  ", coloured(end_line(end))))
+    output.line(f"{_name(reference, known)}  ", end_line(end))
 
 
 def _identity(command: Mapping[str, Any]) -> dict[str, Any]:

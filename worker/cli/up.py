@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -17,7 +16,6 @@ import typer
 
 from config.celeryconfig import broker_url
 from config.settings import Settings, process_environment
-from config.streams import discard
 from worker.cli.configuration import configuration
 from worker.cli.exits import Exit
 from worker.cli.options import BackendsFile, Json
@@ -62,7 +60,7 @@ def tell(output: Output, text: str) -> None:
         else:
             output.note(f"canceller: {text}")
     except OSError:
-        discard(sys.stdout if output.json else sys.stderr)
+        output.silence()
 
 
 @contextmanager

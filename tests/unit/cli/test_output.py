@@ -15,8 +15,8 @@ ROW = (ID, "ess", "300100", "already_finished", "it had ended, and that is quite
 
 @pytest.mark.parametrize("width", [20, 60, 80, 100, 200])
 def test_no_id_is_cut_in_a_narrow_window(width: int) -> None:
-    output, written = Output(), io.StringIO()
-    output.out = Console(file=written, force_terminal=True, width=width, color_system=None)
+    written = io.StringIO()
+    output = Output(out=Console(file=written, force_terminal=True, width=width, color_system=None))
     output.rows(("cancellation", "backend", "job", "outcome", "detail"), [ROW, ROW])
 
     assert written.getvalue().count(ID) == 2

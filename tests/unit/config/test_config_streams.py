@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from config.streams import escape_what_cannot_be_shown, json_for
+from config.streams import complain, escape_what_cannot_be_shown, json_for
 
 
 def stream(encoding: str, errors: str = "strict") -> io.TextIOWrapper:
@@ -58,3 +58,13 @@ def test_json_for_a_stream_without_utf_8_is_ascii_and_says_the_same(encoding: st
 @pytest.mark.parametrize("out", [stream("utf-8"), stream("UTF8"), io.StringIO()], ids=["utf-8", "UTF8", "in memory"])
 def test_json_for_a_stream_with_utf_8_stays_as_it_is(out: io.TextIOWrapper) -> None:
     assert '"ü😀"' == json_for(out, '"ü😀"')
+
+
+def test_json_has_escapes_for_what_a_terminal_acts_on() -> None:
+    assert r'"\u009b31m \u202e \ud800 ü"' == json_for(io.StringIO(), '"\x9b31m \u202e \ud800 ü"')
+
+
+def test_each_part_of_an_error_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    complain("it failed:", "\x1b[31mred", "two\nlines")
+
+    assert capsys.readouterr().err == "it failed:\n  \\x1b[31mred\n  two\\nlines\n"

@@ -1,0 +1,46 @@
+"""Errors of usage: they quote what was typed, which may come from anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import typer
+from typer.core import TyperGroup
+
+from config.visible import visible
+
+UsageError: Final[type[Any]] = typer.BadParameter.__bases__[0]
+"""What all errors of usage are; where Typer has it from depends on its version."""
+
+
+class BadParameters(typer.BadParameter):
+    """Several mistakes, each on a line of its own."""
+
+    def __init__(self, mistakes: Iterable[str]) -> None:
+        super().__init__("\n".join(map(visible, mistakes)))
+
+
+class Commands(TyperGroup):
+    """Commands whose errors of usage can be shown."""
+
+    def make_context(self, *args: Any, **options: Any) -> Any:
+        """Read the options that stand before any command."""
+        with _visible_errors():
+            return super().make_context(*args, **options)
+
+    def invoke(self, *args: Any) -> Any:
+        """Read the command and its options, and run it."""
+        with _visible_errors():
+            return super().invoke(*args)
+
+
+@contextmanager
+def _visible_errors() -> Iterator[None]:
+    try:
+        yield
+    except UsageError as error:
+        if not isinstance(error, BadParameters):
+            error.message = visible(error.message)
+        raise
