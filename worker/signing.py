@@ -47,12 +47,14 @@ class Refused(InvalidCommand):
 
     The text is for everybody and tells an attacker nothing; `log_reason` is the true cause, for the operator.
     `expired` means that nothing else is wrong: such a command may have been taken in before, and come again.
+    `signed_by` names the producer where the signature is accepted and only a right is missing.
     """
 
-    def __init__(self, reason: str, log_reason: str, *, expired: bool = False) -> None:
+    def __init__(self, reason: str, log_reason: str, *, expired: bool = False, signed_by: str = "") -> None:
         super().__init__(reason)
         self.log_reason = log_reason
         self.expired = expired
+        self.signed_by = signed_by
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,8 @@ class Producer:
 class Signed:
     """A signature that holds, and what the store must still check: `mark` is new, `per_minute` is kept.
 
-    `backends` is for an order: its cancellation, so its backend, is known to the store alone.
+    `backends` is for an order: its cancellation, so its backend, is known to the store alone. `force` is as in
+    `Producer`.
     """
 
     producer: str
@@ -84,6 +87,7 @@ class Signed:
     expires_at: datetime
     per_minute: int | None = None
     backends: frozenset[str] | None = None
+    force: bool = False
 
     @property
     def mark(self) -> str:
@@ -102,12 +106,14 @@ def replayed(signed: Signed) -> Refused:
 
 def throttled(signed: Signed) -> Refused:
     """Return the refusal of one command too many."""
-    return Refused(NOT_ALLOWED, f"{signed.producer}: over {signed.per_minute} commands per minute")
+    why = f"{signed.producer}: over {signed.per_minute} commands per minute"
+    return Refused(NOT_ALLOWED, why, signed_by=signed.producer)
 
 
 def out_of_reach(signed: Signed) -> Refused:
     """Return the refusal of an order about a cancellation on somebody else's backend."""
-    return Refused(NOT_ALLOWED, f"{signed.producer}: has no right to the backend of this cancellation")
+    why = f"{signed.producer}: has no right to the backend of this cancellation"
+    return Refused(NOT_ALLOWED, why, signed_by=signed.producer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +145,11 @@ class Signatures:
         _check_rights(producer, content)
         _check_times(producer, claims, now.timestamp())
         expires_at = datetime.fromtimestamp(claims["exp"], UTC)
-        return Signed(producer.name, claims["jti"], expires_at, producer.per_minute, producer.backends)
+        return Signed(producer.name, claims["jti"], expires_at, producer.per_minute, producer.backends, producer.force)
+
+    def binding(self, signed: Signed | None) -> bool:
+        """Tell whether a command's stricter wishes about the force step bind others who ask to stop the same job."""
+        return not self.on or (signed is not None and signed.force)
 
     def _verified(self, token: object) -> tuple[Producer, Mapping[str, Any]]:
         if token is None:
@@ -201,7 +211,7 @@ def _has_digest(content: Mapping[str, Any], signed: object, digest: Callable[[Ma
 def _check_rights(producer: Producer, content: Mapping[str, Any]) -> None:
     problem = _over_reach(producer, content)
     if problem:
-        raise Refused(NOT_ALLOWED, f"{producer.name}: {problem}")
+        raise Refused(NOT_ALLOWED, f"{producer.name}: {problem}", signed_by=producer.name)
 
 
 def _over_reach(producer: Producer, content: Mapping[str, Any]) -> str:

@@ -151,7 +151,7 @@ async def test_an_abort_makes_the_next_pass_due_at_once(store: Store) -> None:
     one = await claim_one(store)
     await store.commit(commit(one, "wait", due=LATER, matters=LATER))
 
-    assert "ess" == await store.abort(accepted.cancellation_id, "ops: not wanted")
+    assert "ess" == await store.abort(accepted.cancellation_id, "ops", "not wanted")
     assert "ops: not wanted" == (await claim_one(store)).record.cancellation.orders.aborted
 
 
