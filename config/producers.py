@@ -126,7 +126,8 @@ class Producer(Table):
         keys_file: Files that hold a key each; two keys at most in all, so that they can change.
         backends: The backends that they may name; None for all.
         verbs: What they may ask for.
-        force: Whether they may say that a remote process has stopped, or ask for force "auto".
+        force: Whether they may say that a remote process has stopped, or ask for force "auto"; and whether their
+            stricter wishes about the force step bind others who ask to stop the same job.
         per_minute: How many commands are taken in per minute; None for any number.
         operator: Whether they may abort cancellations, and attest that a remote process has stopped.
 
