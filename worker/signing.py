@@ -24,6 +24,8 @@ Algorithm = Literal["EdDSA", "HS256"]
 
 NOT_ACCEPTED: Final = "the signature is not accepted"
 NOT_ALLOWED: Final = "this producer may not do this"
+DENIALS: Final = frozenset({NOT_ACCEPTED, NOT_ALLOWED})
+"""All that a command is told whose signature or rights do not do."""
 ORDERS: Final = frozenset({"abort", "attest"})
 UNSIGNED: Final = frozenset({"token", "traceparent"})
 """What a signature does not cover: itself, and what tracing puts in on the way."""
