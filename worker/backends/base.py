@@ -321,10 +321,10 @@ def items(
     None if it is no such list: an object can't be read, or two go by one id.
     """
     entries = reply.data.get(name) if reply.ok and reply.data else None
-    if not isinstance(entries, list) or not all(isinstance(one, dict) and read(one.get(key)) for one in entries):
+    if not isinstance(entries, list):
         return None
-    found = {read(one[key]): one for one in entries}
-    return found if len(found) == len(entries) else None
+    found: dict[str, Mapping[str, Any]] = {read(one.get(key)): one for one in entries if isinstance(one, dict)}
+    return found if len(found) == len(entries) and "" not in found else None
 
 
 def seen_nothing(judged: Answer) -> Answer:
