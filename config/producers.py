@@ -3,7 +3,6 @@
 Optional: without them everybody who reaches the queue may send. Keys are named here, never written.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,7 +29,7 @@ from config.errors import ConfigurationError
 from config.fields import Surroundings, Table, content_of, located
 from config.problems import problems_of, suggestion
 from config.secret import Secret
-from config.settings import process_environment
+from config.settings import PRODUCER, process_environment
 
 Algorithm = Literal["EdDSA", "HS256"]
 Verb = Literal["cancel", "delete"]
@@ -39,7 +38,6 @@ KEYS_AT_ONCE: Final = 2
 SHORTEST_SECRET: Final = 32
 """Bytes: a shared secret for HS256 must be as long as what the hash gives."""
 
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _INLINE: Final = frozenset({"key", "keys", "secret", "public_key"})
 _PUBLIC: Final = "-----BEGIN PUBLIC KEY-----"
 
@@ -89,7 +87,8 @@ def _public_key_problem(text: str, place: str) -> str | None:
     return f"{place} must hold an Ed25519 public key as PEM, which starts with {_PUBLIC}"
 
 
-def _shared_secret_problem(text: str, place: str) -> str | None:
+def shared_secret_problem(text: str, place: str) -> str | None:
+    """Say why a text is no shared secret for HS256, without any of it; None when it is one."""
     if len(text.encode()) < SHORTEST_SECRET:
         return f"{place} is too short for HS256: put {SHORTEST_SECRET} random bytes or more there"
     try:
@@ -99,7 +98,7 @@ def _shared_secret_problem(text: str, place: str) -> str | None:
     return None
 
 
-_CHECKS: Final = {"EdDSA": _public_key_problem, "HS256": _shared_secret_problem}
+_CHECKS: Final = {"EdDSA": _public_key_problem, "HS256": shared_secret_problem}
 
 
 def _known_backend(name: str, info: ValidationInfo) -> str:
@@ -124,7 +123,8 @@ class Producer(Table):
         keys_file: Files that hold a key each; two keys at most in all, so that they can change.
         backends: The backends that they may name; None for all.
         verbs: What they may ask for.
-        force: Whether they may say that a remote process has stopped, or ask for force "auto".
+        force: Whether they may say that a remote process has stopped, or ask for force "auto"; and whether their
+            stricter wishes about the force step bind others who ask to stop the same job.
         per_minute: How many commands are taken in per minute; None for any number.
         operator: Whether they may abort cancellations, and attest that a remote process has stopped.
 
@@ -214,7 +214,7 @@ def _required(document: Mapping[str, Any]) -> tuple[bool, list[str]]:
 
 def _read(name: str, table: object, around: _Around, found: dict[str, Producer]) -> list[str]:
     header = f"[producers.{name}]"
-    problems = [] if _NAME.fullmatch(name) else [f"{header}: the name must match {_NAME.pattern}"]
+    problems = [] if PRODUCER.fullmatch(name) else [f"{header}: the name must match {PRODUCER.pattern}"]
     if not isinstance(table, Mapping):
         return [*problems, f"{header}: must be a table with algorithm and keys_env or keys_file"]
     try:

@@ -32,6 +32,8 @@ NO_DATA_DIR: Final = (
 )
 
 _DAY: Final = 86400.0
+PRODUCER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+"""The names that producers may have."""
 _WORD: Final = re.compile(r"[^\s{}]{1,64}")
 
 
@@ -71,11 +73,19 @@ def _word(value: str) -> str:
     return value
 
 
+def producer_name(value: str) -> str:
+    """Check the name of a producer."""
+    if not PRODUCER.fullmatch(value):
+        raise ValueError(f"must match {PRODUCER.pattern}")
+    return value
+
+
 def _lower(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
 
 Word = Annotated[str, AfterValidator(_word)]
+Producer = Annotated[str, AfterValidator(producer_name)]
 UserPath = Annotated[Path, AfterValidator(expanded)]
 
 
@@ -109,6 +119,9 @@ class Settings(BaseSettings):
     log_level: Annotated[LogLevel, BeforeValidator(_lower)] = Field(
         default="info", validation_alias="CANCELLER_LOG_LEVEL"
     )
+    producer: Producer | None = Field(default=None, validation_alias="CANCELLER_PRODUCER")
+    key: SecretStr | None = Field(default=None, validation_alias="CANCELLER_KEY")
+    key_file: UserPath | None = Field(default=None, validation_alias="CANCELLER_KEY_FILE")
     transport: Annotated[Transport, BeforeValidator(_lower)] = Field(
         default="aiohttp", validation_alias="CANCELLER_TRANSPORT"
     )

@@ -13,6 +13,7 @@ from typing import Any, Self, TypeAlias, Unpack
 from config.durations import LONGEST
 from config.errors import ConfigurationError
 from config.settings import Settings
+from config.signing_key import SigningKey, signing_key
 from worker.connection import NO_REDIS, connect, leave_to_parent
 from worker.dead_letters import DeadLetter, DeadLetters
 from worker.ends import Ends, Rejected, Result, StillOpen
@@ -22,6 +23,7 @@ from worker.message_notes import MessageNotes
 from worker.messages import CommandFields, Event, parse_child, parse_command
 from worker.records import Snapshot
 from worker.sender import Sender
+from worker.signed import signed_all
 from worker.store import Retention, Store
 
 log = logging.getLogger(__name__)
@@ -33,6 +35,8 @@ JobId: TypeAlias = str | int | uuid.UUID
 
 CHUNK = 500
 """Commands in one message of `submit_many`."""
+AS_READ = ("job_id", "reason", "labels")
+"""Fields that are sent as workers read them: of what else they may hold, not all can be signed."""
 BLOCK = 1.0
 """Seconds that a reader of events waits for the next ones before it asks again."""
 
@@ -82,23 +86,24 @@ class AsyncClient:
     It opens its connections when it first needs them, and anew in the next loop or in a forked child.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        """`settings` name a Redis."""
+    def __init__(self, settings: Settings, key: SigningKey | None = None) -> None:
+        """`settings` name a Redis; with a `key` all that is sent is signed, whatever they say of keys."""
         self._settings = settings
+        self._key = key
         self._connections: Connections | None = None
 
     @classmethod
     def from_env(cls, settings: Settings | None = None) -> Self:
-        """Prepare to connect as the environment says.
+        """Prepare to connect, and to sign, as the environment says.
 
         Raises:
-            ConfigurationError: the environment has mistakes, or names no Redis.
+            ConfigurationError: the environment has mistakes, or names no Redis, or a key that can't be used.
 
         """
         settings = (settings or Settings.load()).discovered()
         if settings.redis is None:
             raise ConfigurationError([NO_REDIS])
-        return cls(settings)
+        return cls(settings, signing_key(settings))
 
     @property
     def letters(self) -> DeadLetters:
@@ -161,34 +166,42 @@ class AsyncClient:
         """
         named = [_identified(content, f"commands.{index}") for index, content in enumerate(commands)]
         after = await self._store.last_event_id()
-        for start in range(0, len(named), CHUNK):
-            await self._task("worker.submit", {"commands": [one.fields for one in named[start : start + CHUNK]]})
+        whole = await self._signed([one.fields for one in named])
+        for start in range(0, len(whole), CHUNK):
+            await self._task("worker.submit", {"commands": whole[start : start + CHUNK]})
         return [one.sent(self, after) for one in named]
 
-    async def abort(self, reference: str, *, by: str, reason: str) -> None:
-        """Withdraw a cancellation, named by its id or a command's."""
-        await self._task("worker.abort", {"id": reference, "by": by, "reason": reason})
+    async def abort(self, reference: str, *, by: str, reason: str) -> str:
+        """Withdraw a cancellation, named by its id or a command's.
 
-    async def attest(self, reference: str, *, by: str, reason: str, child: str | int | None = None) -> None:
+        Return the id of this order, by which `get` raises Rejected if it was refused.
+        """
+        return await self._order({"verb": "abort", "id": reference, "by": by, "reason": reason})
+
+    async def attest(self, reference: str, *, by: str, reason: str, child: str | int | None = None) -> str:
         """Give one's word that the remote process of a cancellation's job, or of one child of it alone, has stopped.
+
+        Return the id of this order, as `abort` does.
 
         Raises:
             InvalidCommand: `child` is no job's id, and nothing was sent.
 
         """
         about = {} if child is None else {"child": parse_child(child)}
-        await self._task("worker.attest", {"id": reference, "by": by, "reason": reason, **about})
+        return await self._order({"verb": "attest", "id": reference, "by": by, "reason": reason, **about})
 
     async def replay(self, letter: DeadLetter) -> None:
         """Send a dead letter's command again, with the same command id, and let go of the letter.
+
+        Where this client signs, it vouches for the command by that.
 
         Raises:
             InvalidCommand: its message could not be read, so there is nothing to send.
 
         """
-        name, fields = letter.task()
+        (whole,) = await self._signed([letter.command()])
         await self.letters.forget(letter)
-        await self._task(name, fields)
+        await self._single(whole)
         await self.letters.drop(letter)
 
     async def get(self, reference: str, digest: str = "", after: str = "") -> Snapshot:
@@ -285,11 +298,27 @@ class AsyncClient:
     async def _send(self, verb: str, content: Mapping[str, Any]) -> AsyncCancellation:
         one = _identified({"verb": verb, **content}, "command")
         after = await self._store.last_event_id()
-        await self._task(f"worker.{verb}", {name: value for name, value in one.fields.items() if name != "verb"})
+        (whole,) = await self._signed([one.fields])
+        await self._single(whole)
         return one.sent(self, after)
 
-    async def _task(self, name: str, kwargs: Mapping[str, Any]) -> None:
-        await asyncio.to_thread(self._open.sender.send, name, kwargs)
+    async def _order(self, content: Mapping[str, Any]) -> str:
+        (whole,) = await self._signed([content])
+        return await self._single(whole)
+
+    async def _signed(self, contents: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+        """Sign what is sent, if this client has a key; by Redis's time, as workers check it."""
+        if self._key is None:
+            return contents
+        return await asyncio.to_thread(signed_all, self._key, contents, await self._store.now())
+
+    async def _single(self, whole: Mapping[str, Any]) -> str:
+        """Send a command or an order: the task's name says its verb."""
+        fields = {name: value for name, value in whole.items() if name != "verb"}
+        return await self._task(f"worker.{whole['verb']}", fields)
+
+    async def _task(self, name: str, kwargs: Mapping[str, Any]) -> str:
+        return await asyncio.to_thread(self._open.sender.send, name, kwargs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,4 +340,5 @@ def _identified(content: Mapping[str, Any], place: str) -> _Named:
         command = parse_command(fields)
     except InvalidCommand as error:
         raise InvalidCommand(f"{place}: {error}") from None
-    return _Named(fields, command.digest if own else "")
+    texts = {name: getattr(command, name) for name in AS_READ if fields.get(name) is not None}
+    return _Named({**fields, **texts}, command.digest if own else "")

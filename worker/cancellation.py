@@ -17,11 +17,25 @@ REMOVING = (str(Action.CANCEL), str(Action.DELETE))
 """The calls that may remove a job's record; see `sent_key`."""
 
 
+def attributed(by: str, signed_by: str) -> str:
+    """Say who did something: what they call themselves, behind the verified producer if there is one."""
+    return " as ".join(part for part in (signed_by and f"{signed_by} (signed)", by) if part)
+
+
 class Word(Struct, frozen=True):
-    """Somebody's word that a job's remote process has stopped: whose, and when it was given."""
+    """Somebody's word that a job's remote process has stopped: whose, and when it was given.
+
+    `by` is what they call themselves, and why; `signed_by` is the verified producer, empty where nobody signed.
+    """
 
     by: str
     at: datetime
+    signed_by: str = ""
+
+    @property
+    def whose(self) -> str:
+        """Whose word it is, the verified producer first."""
+        return attributed(self.by, self.signed_by)
 
 
 class Orders(Struct, frozen=True):
@@ -39,6 +53,8 @@ class Orders(Struct, frozen=True):
     """Who gave their word that a remote process has stopped: by a child's job id, or `WHOLE` for the whole family."""
     aborted: str = ""
     """Who withdrew the cancellation and why; empty when nobody did."""
+    withdrawal: Mapping[str, str] = field(default_factory=dict)
+    """The same as events tell an operator's action: by, reason, signed_by. Empty in records of older versions."""
     revision: int = 0
     not_before: datetime | None = None
     """No call is made before it; None where the first may be made at once."""

@@ -102,13 +102,13 @@ class Client:
         """Send many commands, hundreds in one message."""
         return [Cancellation(self, sent) for sent in self.call(self._client.submit_many(commands))]
 
-    def abort(self, reference: str, *, by: str, reason: str) -> None:
-        """Withdraw a cancellation."""
-        self.call(self._client.abort(reference, by=by, reason=reason))
+    def abort(self, reference: str, *, by: str, reason: str) -> str:
+        """Withdraw a cancellation; return the order's id, by which `get` raises Rejected if it was refused."""
+        return self.call(self._client.abort(reference, by=by, reason=reason))
 
-    def attest(self, reference: str, *, by: str, reason: str, child: str | int | None = None) -> None:
-        """Give one's word that the remote process, or that of one child alone, has stopped."""
-        self.call(self._client.attest(reference, by=by, reason=reason, child=child))
+    def attest(self, reference: str, *, by: str, reason: str, child: str | int | None = None) -> str:
+        """Give one's word that the remote process, or that of one child alone, has stopped; return as `abort` does."""
+        return self.call(self._client.attest(reference, by=by, reason=reason, child=child))
 
     def get(self, reference: str) -> Snapshot:
         """Return what is known of a cancellation, named by its id or a command's."""

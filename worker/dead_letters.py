@@ -38,8 +38,8 @@ class DeadLetter:
         """The id of the command that was refused."""
         return self.mark.rpartition(" ")[0]
 
-    def task(self) -> tuple[str, Mapping[str, Any]]:
-        """Return the task's name and arguments that send this message again.
+    def command(self) -> Mapping[str, Any]:
+        """Return the command, its verb included, that is to be sent again.
 
         Raises:
             InvalidCommand: the message could not be read, so it can't be sent again.
@@ -51,8 +51,7 @@ class DeadLetter:
             content = None
         if not isinstance(content, dict) or content.get("verb") not in {"cancel", "delete"}:
             raise InvalidCommand(f"dead letter {self.id}: it is no command that could be sent again: {self.reason}")
-        fields = {name: value for name, value in content.items() if name != "verb"}
-        return f"worker.{content['verb']}", {"command_id": self.command_id, **fields}
+        return {"command_id": self.command_id, **content}
 
 
 class DeadLetters:

@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import Struct, field, to_builtins
 
-from worker.cancellation import Cancellation
+from worker.cancellation import Cancellation, Word
 from worker.decision import Finish, Gate, Send
 from worker.evidence.effect import ended_before
 from worker.evidence.words import Refuted, word_for
@@ -76,8 +76,7 @@ def overdue(cancellation: Cancellation, policy: Policy) -> Fact:
 
 def void(one: Refuted) -> Fact:
     """Tell that somebody's word no longer counts, and why."""
-    data = {"attested_by": one.word.by, "child": one.child or None, "detail": one.why}
-    return Fact("attestation_void", data)
+    return Fact("attestation_void", {**_attestation(one.word), "child": one.child or None, "detail": one.why})
 
 
 def finished(cancellation: Cancellation, finish: Finish, seen: Observation | None, policy: Policy) -> Fact:
@@ -95,7 +94,8 @@ def finished(cancellation: Cancellation, finish: Finish, seen: Observation | Non
             "calls": actions(cancellation),
             "backend_facts": dict(progress.facts),
             "children": _children(cancellation, finish, seen, policy),
-            "attested_by": _attested_by(cancellation),
+            **_attestation(_word_that_holds(cancellation)),
+            **_action(cancellation, finish),
             "accepted_at": text(cancellation.accepted_at),
             **_first_sent(cancellation),
         },
@@ -127,10 +127,24 @@ def _first_sent(cancellation: Cancellation) -> Mapping[str, str | None]:
     return {f"{action}_sent_at": text(first.get(action)) for action in CHANGING}
 
 
-def _attested_by(cancellation: Cancellation) -> str | None:
-    """Tell whose word holds, about the job itself or else about a child of it."""
+def _word_that_holds(cancellation: Cancellation) -> Word | None:
+    """Return the word that holds about the job itself, or else about a child of it."""
     about = (cancellation.job_id, *cancellation.orders.words)
-    return next((word.by for job_id in about if (word := word_for(cancellation, job_id))), None)
+    return next((word for job_id in about if (word := word_for(cancellation, job_id))), None)
+
+
+def _attestation(word: Word | None) -> Mapping[str, str | None]:
+    """Tell whose word it is, and which producer is verified to have given it."""
+    if word is None:
+        return {"attested_by": None}
+    verified = {"attestation_signed_by": word.signed_by} if word.signed_by else {}
+    return {"attested_by": word.whose, **verified}
+
+
+def _action(cancellation: Cancellation, finish: Finish) -> Mapping[str, object]:
+    """Tell which operator's action has ended a cancellation, where one has."""
+    withdrawal = cancellation.orders.withdrawal
+    return {"action": {"name": "abort", **withdrawal}} if withdrawal and finish.outcome is Outcome.ABORTED else {}
 
 
 def _children(

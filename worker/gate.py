@@ -94,7 +94,7 @@ def _proof(cancellation: Cancellation, member: Observation, force: Force, policy
         return Condition("remote_stopped", met=True, evidence="the remote probe says that it is gone")
     word = word_for(cancellation, member.job_id)
     if word is not None:
-        return Condition("remote_stopped", met=True, evidence=f"attested by {word.by}")
+        return Condition("remote_stopped", met=True, evidence=f"attested by {word.whose}")
     if force is Force.AUTO:
         return Condition("remote_stopped", met=None, evidence='not asked for by force = "auto"')
     return Condition("remote_stopped", met=False, evidence=_no_proof(cancellation, policy))

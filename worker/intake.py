@@ -70,6 +70,7 @@ class Intake:
         """
         if expired(envelope, now):
             return outlived(content, command_id, envelope)
+        signed: Signed | None = None
         try:
             signed = self.signatures.check(content, now)
             command = parse_command(content)
@@ -80,10 +81,11 @@ class Intake:
         except Refused as refused:
             return refuse(content, command_id, refused)
         except InvalidCommand as error:
-            return reject(content, command_id, str(error))
+            return reject(content, command_id, str(error), signed_by(signed))
         except Exception as error:
             log.exception("intake.command_failed", command_id=command_id)
-            return reject(content, command_id, f"{type(error).__name__} while it was taken in")
+            reason = f"{type(error).__name__} while it was taken in"
+            return reject(content, command_id, reason, signed_by(signed))
 
     def _door(self, command: Command) -> Door:
         door = self.doors.get(command.backend)
@@ -122,11 +124,12 @@ class Intake:
             warn_after=policy.warn_after,
             lane=Lane(command.lane),
             remote_stopped=_giver(command, command_id) if command.remote_stopped else "",
-            said=_said(command),
+            said=_said(command, signed),
             effective=facts.effective(force, force_after, give_up_after),
             params=command.params,
             traceparent=command.traceparent or envelope.traceparent,
             signed=signed,
+            binding=self.signatures.binding(signed),
             address=door.adapter.address(Job(command.job_id, command.params)),
             place=door.place,
         )
@@ -160,11 +163,20 @@ def _giver(command: Command, command_id: str) -> str:
     return f"{command.requested_by or 'a producer'} (command {command_id})"
 
 
-def _said(command: Command) -> Mapping[str, Any]:
-    """Return what events carry in the producer's own words: all of them of the first command, a join of its own."""
+def signed_by(signed: Signed | None) -> str:
+    """Name the producer whose signature was verified; empty where there was none."""
+    return signed.producer if signed else ""
+
+
+def _said(command: Command, signed: Signed | None) -> Mapping[str, Any]:
+    """Return what events carry of who asks and why: all of them of the first command, a join of its own.
+
+    Only `signed_by` is verified; the rest is in the producer's own words.
+    """
     return {
         "reason": command.reason,
         "requested_by": command.requested_by,
+        **({"signed_by": signed.producer} if signed else {}),
         "labels": command.labels,
         "batch_id": command.batch_id,
     }
@@ -172,11 +184,11 @@ def _said(command: Command) -> Mapping[str, Any]:
 
 def refuse(content: object, command_id: str, refused: Refused) -> Rejection:
     """Reject what its signature, or its producer's rights, do not cover."""
-    rejection = reject(content, command_id, str(refused))
+    rejection = reject(content, command_id, str(refused), refused.signed_by)
     return replace(rejection, log_reason=refused.log_reason, expired=refused.expired)
 
 
-def reject(content: object, command_id: str, reason: str) -> Rejection:
+def reject(content: object, command_id: str, reason: str, signed_by: str = "") -> Rejection:
     """Reject what could not be read or may not be: the reason, and the raw message as it came."""
     raw = _raw(content)
     readable = content if isinstance(content, Mapping) else {}
@@ -188,6 +200,7 @@ def reject(content: object, command_id: str, reason: str) -> Rejection:
         data={
             "error": reason,
             "command_id": command_id,
+            **({"signed_by": signed_by} if signed_by else {}),
             **{name: _readable(readable[name]) for name in READABLE if name in readable},
         },
         backend=_plain(readable.get("backend"), 64),

@@ -18,7 +18,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from worker import packing
-from worker.cancellation import WHOLE, Cancellation, Intent, Orders, Progress, Word
+from worker.cancellation import WHOLE, Cancellation, Intent, Orders, Progress, Word, attributed
 from worker.errors import NewerFormat, UnreadableRecord
 from worker.model import Action, Force, Lane, Outcome, Verb
 
@@ -61,6 +61,9 @@ class Guard(Struct, frozen=True):
     nb: float | None = None
     sa: int = 0
     sc: dict[str, tuple[str, int]] = {}
+    ss: tuple[str, int] | None = None
+    scs: dict[str, tuple[str, int]] = {}
+    xa: dict[str, str] = {}
 
 
 class Placed(Struct, frozen=True):
@@ -158,10 +161,27 @@ def place_mark(place: str) -> str:
 
 def _orders(guard: Guard) -> Orders:
     give_up_at = moment(guard.g)
-    words = {WHOLE: Word(guard.s, moment(guard.sa or guard.a))} if guard.s else {}
-    words |= {child: Word(by, moment(at)) for child, (by, at) in guard.sc.items()}
+    words = {WHOLE: _word(guard.s, guard.sa or guard.a, guard.ss)} if guard.s else {}
+    words |= {child: _word(by, at, guard.scs.get(child)) for child, (by, at) in guard.sc.items()}
     not_before = None if guard.nb is None else moment(guard.nb)
-    return Orders(guard.v, guard.p, guard.fa, give_up_at, LANE_OF[guard.l], words, guard.x, guard.r, not_before)
+    return Orders(
+        verb=guard.v,
+        force=guard.p,
+        force_after=guard.fa,
+        give_up_at=give_up_at,
+        lane=LANE_OF[guard.l],
+        words=words,
+        aborted=guard.x and attributed(guard.x, guard.xa.get("signed_by", "")),
+        withdrawal=guard.xa,
+        revision=guard.r,
+        not_before=not_before,
+    )
+
+
+def _word(by: str, at: int, signature: tuple[str, int] | None) -> Word:
+    """Read a word; an older version may have renewed it without a word of the signature."""
+    signed_by = signature[0] if signature is not None and signature[1] == at else ""
+    return Word(by, moment(at), signed_by)
 
 
 def pack_progress(progress: Progress) -> bytes:

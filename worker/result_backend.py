@@ -48,7 +48,7 @@ class CancellerBackend(BaseBackend):
         self._url = url
         self.thread_safe = True  # Celery would make one for each thread
         prefix = (app.conf.result_backend_transport_options or {}).get("prefix")
-        self._client = AsyncClient.from_env(_settings(url, prefix))
+        self._client = AsyncClient(_settings(url, prefix))
         self._thread = LoopThread("canceller-results")
         self._warned = False
 

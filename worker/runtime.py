@@ -24,7 +24,7 @@ from worker.engine import Engine, silent
 from worker.envelope import Envelope
 from worker.errors import CONFLICT, NewerFormat, StoreUnavailable, UnknownCancellation
 from worker.inbox import Bell, Commands, Item, Order, Refusal
-from worker.intake import EPOCH, expired, outlived, refuse, reject
+from worker.intake import EPOCH, expired, outlived, refuse, reject, signed_by
 from worker.receiver import Receiver
 from worker.remote import Backend
 from worker.signing import Refused, out_of_reach, replayed, throttled
@@ -176,7 +176,7 @@ class Runtime:
         verdicts = await self._patiently(lambda: self._engine.accept([one for _, one in taken]), until)
         for (content, one), accepted in zip(taken, verdicts, strict=True):
             if accepted.verdict == "conflict":
-                left.rejected.append(reject(content, one.command_id, CONFLICT))
+                left.rejected.append(reject(content, one.command_id, CONFLICT, signed_by(one.signed)))
             elif accepted.verdict == "newer":
                 left.newer = accepted.cancellation_id
             elif one.signed is not None and accepted.verdict in SIGNATURE_VERDICTS:
@@ -199,6 +199,7 @@ class Runtime:
             command_id=rejection.data["command_id"],
             backend=rejection.backend,
             reason=rejection.log_reason or rejection.reason,
+            **verified(rejection.data.get("signed_by", "")),
         )
 
     async def _order(self, item: Order) -> None:
@@ -206,29 +207,39 @@ class Runtime:
         if expired(item.envelope, now):
             await self._reject(outlived(item.content, item.message_id, item.envelope))
             return
+        signer = ""
         try:
-            await self._admit(item, now)
+            signer = await self._admit(item, now)
             cancellation_id = await self._patiently(lambda: self._store.resolve(item.reference))
-            backend = await self._patiently(lambda: self._give(item, cancellation_id))
+            backend = await self._patiently(lambda: self._give(item, cancellation_id, signer))
         except Refused as refused:
             await self._reject(refuse(item.content, item.message_id, refused))
             return
         except UnknownCancellation as error:
-            await self._reject(reject(item.content, item.message_id, str(error)))
+            await self._reject(reject(item.content, item.message_id, str(error), signer))
             return
-        log.info(f"cancellation.{item.order}", cancellation_id=cancellation_id, by=item.word, open=bool(backend))
+        log.info(
+            f"cancellation.{item.order}",
+            cancellation_id=cancellation_id,
+            by=item.word,
+            **verified(signer),
+            open=bool(backend),
+        )
         self._engine.wake(backend)
 
-    async def _give(self, item: Order, cancellation_id: str) -> str:
+    async def _give(self, item: Order, cancellation_id: str, signer: str) -> str:
         if item.order == "abort":
-            return await self._store.abort(cancellation_id, item.word)
-        return await self._store.attest(cancellation_id, item.by, item.reason, item.child, item.message_id)
+            return await self._store.abort(cancellation_id, item.by, item.reason, signer)
+        return await self._store.attest(cancellation_id, item.by, item.reason, item.child, item.message_id, signer)
 
-    async def _admit(self, item: Order, now: datetime) -> None:
-        """Check an order's signature, its producer's right to the backend, and that it is used once."""
+    async def _admit(self, item: Order, now: datetime) -> str:
+        """Check an order's signature, its producer's right to the backend, and that it is used once.
+
+        Return who signed it; nothing if nobody did.
+        """
         signed = self._intake.signatures.check(item.content, now)
         if signed is None:
-            return
+            return ""
         if signed.backends is not None:
             found = await self._patiently(lambda: self._store.resolve(item.reference))
             seen = await self._patiently(lambda: self._store.get(found))
@@ -237,6 +248,7 @@ class Runtime:
         verdict = await self._patiently(lambda: self._store.use(signed, item.message_id))
         if verdict in SIGNATURE_VERDICTS:
             raise SIGNATURE_VERDICTS[verdict](signed)
+        return signed.producer
 
     async def _patiently(self, work: Callable[[], Awaitable[Result]], until: float | None = None) -> Result:
         """Try again while Redis is away, until the broker would redeliver the message anyway."""
@@ -249,6 +261,11 @@ class Runtime:
                 if asyncio.get_running_loop().time() > until:
                     raise
                 await asyncio.sleep(0.2)
+
+
+def verified(producer: str) -> Mapping[str, str]:
+    """Return what a log line tells of a producer whose signature was verified; nothing for none."""
+    return {"signed_by": producer} if producer else {}
 
 
 def timed(one: tuple[object, str, Envelope]) -> bool:

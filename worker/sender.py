@@ -50,8 +50,8 @@ class Sender:
         """Return a connection to the broker that is not open yet and belongs to the caller."""
         return Connection(self._url, transport_options=dict(self._options), connect_timeout=connect_timeout)
 
-    def send(self, task: str, arguments: Mapping[str, Any]) -> None:
-        """Send a task message; the broker has it when this returns.
+    def send(self, task: str, arguments: Mapping[str, Any]) -> str:
+        """Send a task message; the broker has it when this returns its id.
 
         Raises:
             BrokerUnavailable: it was not confirmed in time.
@@ -74,6 +74,7 @@ class Sender:
                 timeout=CONFIRM,
                 confirm_timeout=CONFIRM,
             )
+        return task_id
 
     def close(self) -> None:
         """Close the connections that nobody uses."""

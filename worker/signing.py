@@ -10,12 +10,13 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
 import jwt
+import rfc8785
 
 from worker.errors import InvalidCommand
 
@@ -23,6 +24,8 @@ Algorithm = Literal["EdDSA", "HS256"]
 
 NOT_ACCEPTED: Final = "the signature is not accepted"
 NOT_ALLOWED: Final = "this producer may not do this"
+DENIALS: Final = frozenset({NOT_ACCEPTED, NOT_ALLOWED})
+"""All that a command is told whose signature or rights do not do."""
 ORDERS: Final = frozenset({"abort", "attest"})
 UNSIGNED: Final = frozenset({"token", "traceparent"})
 """What a signature does not cover: itself, and what tracing puts in on the way."""
@@ -33,6 +36,8 @@ LEEWAY: Final = 60.0
 TOKEN_LIMIT: Final = 8192
 JTI_LIMIT: Final = 128
 CLAIMS: Final = ("iss", "exp", "jti", "digest")
+LARGEST: Final = 10**21
+"""From here on RFC 8785 writes numbers with an exponent, as no integer is written."""
 LEVELS: Final = 8
 """How deep a message is searched for signatures: deeper than a command lies in any that Celery could carry."""
 FREE_NAMES: Final = frozenset({"labels", "params"})
@@ -48,12 +53,14 @@ class Refused(InvalidCommand):
 
     The text is for everybody and tells an attacker nothing; `log_reason` is the true cause, for the operator.
     `expired` means that nothing else is wrong: such a command may have been taken in before, and come again.
+    `signed_by` names the producer where the signature is accepted and only a right is missing.
     """
 
-    def __init__(self, reason: str, log_reason: str, *, expired: bool = False) -> None:
+    def __init__(self, reason: str, log_reason: str, *, expired: bool = False, signed_by: str = "") -> None:
         super().__init__(reason)
         self.log_reason = log_reason
         self.expired = expired
+        self.signed_by = signed_by
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +84,8 @@ class Producer:
 class Signed:
     """A signature that holds, and what the store must still check: `mark` is new, `per_minute` is kept.
 
-    `backends` is for an order: its cancellation, so its backend, is known to the store alone.
+    `backends` is for an order: its cancellation, so its backend, is known to the store alone. `force` is as in
+    `Producer`.
     """
 
     producer: str
@@ -85,6 +93,7 @@ class Signed:
     expires_at: datetime
     per_minute: int | None = None
     backends: frozenset[str] | None = None
+    force: bool = False
 
     @property
     def mark(self) -> str:
@@ -103,12 +112,14 @@ def replayed(signed: Signed) -> Refused:
 
 def throttled(signed: Signed) -> Refused:
     """Return the refusal of one command too many."""
-    return Refused(NOT_ALLOWED, f"{signed.producer}: over {signed.per_minute} commands per minute")
+    why = f"{signed.producer}: over {signed.per_minute} commands per minute"
+    return Refused(NOT_ALLOWED, why, signed_by=signed.producer)
 
 
 def out_of_reach(signed: Signed) -> Refused:
     """Return the refusal of an order about a cancellation on somebody else's backend."""
-    return Refused(NOT_ALLOWED, f"{signed.producer}: has no right to the backend of this cancellation")
+    why = f"{signed.producer}: has no right to the backend of this cancellation"
+    return Refused(NOT_ALLOWED, why, signed_by=signed.producer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +151,11 @@ class Signatures:
         _check_rights(producer, content)
         _check_times(producer, claims, now.timestamp())
         expires_at = datetime.fromtimestamp(claims["exp"], UTC)
-        return Signed(producer.name, claims["jti"], expires_at, producer.per_minute, producer.backends)
+        return Signed(producer.name, claims["jti"], expires_at, producer.per_minute, producer.backends, producer.force)
+
+    def binding(self, signed: Signed | None) -> bool:
+        """Tell whether a command's stricter wishes about the force step bind others who ask to stop the same job."""
+        return not self.on or (signed is not None and signed.force)
 
     def _verified(self, token: object) -> tuple[Producer, Mapping[str, Any]]:
         if token is None:
@@ -188,18 +203,21 @@ def _check_content(producer: Producer, claims: Mapping[str, Any], content: Mappi
     jti = claims["jti"]
     if not (0 < len(jti) <= JTI_LIMIT and jti.isascii() and jti.isprintable()):
         raise Refused(NOT_ACCEPTED, f"{producer.name}: its jti is not 1 to {JTI_LIMIT} printable ASCII characters")
-    try:
-        digest = signed_digest(content)
-    except _UNWRITABLE as error:
-        raise Refused(NOT_ACCEPTED, f"{producer.name}: no digest of the command: {type(error).__name__}") from None
-    if claims["digest"] != digest:
+    if not any(_has_digest(content, claims["digest"], digest) for digest in (signed_digest, _old_digest)):
         raise Refused(NOT_ACCEPTED, f"{producer.name}: signed another content than this")
+
+
+def _has_digest(content: Mapping[str, Any], signed: object, digest: Callable[[Mapping[str, Any]], str]) -> bool:
+    try:
+        return signed == digest(content)
+    except _UNWRITABLE:
+        return False  # what can't be written has not been signed
 
 
 def _check_rights(producer: Producer, content: Mapping[str, Any]) -> None:
     problem = _over_reach(producer, content)
     if problem:
-        raise Refused(NOT_ALLOWED, f"{producer.name}: {problem}")
+        raise Refused(NOT_ALLOWED, f"{producer.name}: {problem}", signed_by=producer.name)
 
 
 def _over_reach(producer: Producer, content: Mapping[str, Any]) -> str:
@@ -236,15 +254,42 @@ def _check_times(producer: Producer, claims: Mapping[str, Any], now: float) -> N
 def signed_digest(content: Mapping[str, Any]) -> str:
     """Name what a signature covers: all of a command with its verb, but not `token` and `traceparent`.
 
-    SHA-256, in hex, of JSON with keys sorted by code point, no spaces, and ASCII only: the rest, and DEL, as a
-    backslash, `u` and four lower-case hexadecimal digits.
+    SHA-256, in hex, of its canonical JSON (RFC 8785). There numbers are doubles: an integer beyond 2^53 has a
+    digest only where it is written as its double is, such as 10^16, so that no two integers share one.
 
     Raises:
-        TypeError, ValueError, RecursionError: it is not JSON.
+        TypeError, ValueError, RecursionError: it has no canonical JSON.
 
     """
-    covered = {name: value for name, value in content.items() if name not in UNSIGNED}
-    text = json.dumps(covered, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    covered = _covered(content)
+    try:
+        text = rfc8785.dumps(covered)
+    except rfc8785.IntegerDomainError:
+        text = rfc8785.dumps(_in_doubles(covered))
+    return hashlib.sha256(text).hexdigest()
+
+
+def _covered(content: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in content.items() if name not in UNSIGNED}
+
+
+def _in_doubles(value: Any) -> Any:
+    """Replace the integers that the library does not take by their doubles."""
+    if isinstance(value, dict):
+        return {name: _in_doubles(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_in_doubles(one) for one in value]
+    if isinstance(value, int) and abs(value) < LARGEST and rfc8785.dumps(float(value)) == str(value).encode():
+        return float(value)
+    return value
+
+
+def _old_digest(content: Mapping[str, Any]) -> str:
+    """Return the digest that producers made before 0.1 was released; 0.2 takes it no more.
+
+    SHA-256, in hex, of JSON as Python writes it: keys sorted by code point, no spaces, all but ASCII escaped.
+    """
+    text = json.dumps(_covered(content), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

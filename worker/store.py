@@ -140,9 +140,9 @@ class Store:
         await self._call(self._redis.delete(f"{self._base}:beat:{worker}"))
         await self._call(self._redis.zrem(f"{self._base}:workers", worker))
 
-    async def abort(self, cancellation_id: str, word: str) -> str:
+    async def abort(self, cancellation_id: str, by: str, reason: str, signed_by: str = "") -> str:
         """Withdraw a cancellation; return its backend, or nothing if it had ended."""
-        return await self._order("abort", cancellation_id, word)
+        return await self._order("abort", cancellation_id, by, reason, signed_by)
 
     async def use(self, signed: Signed, message_id: str) -> str:
         """Use up an order's signature: ok, replayed, or throttled."""
@@ -154,12 +154,14 @@ class Store:
         seconds, micros = await self._read(cast("Any", self._redis.time()))
         return moment(seconds * 1000 + micros // 1000)
 
-    async def attest(self, cancellation_id: str, by: str, reason: str, child: str = "", message_id: str = "") -> str:
+    async def attest(
+        self, cancellation_id: str, by: str, reason: str, child: str = "", message_id: str = "", signed_by: str = ""
+    ) -> str:
         """Note somebody's word that the remote process has stopped; return the backend, or nothing if it had ended.
 
         A word about a `child` is about no other job; a message that comes again changes nothing.
         """
-        return await self._order("attest", cancellation_id, by, reason, child, message_id, self._days)
+        return await self._order("attest", cancellation_id, by, reason, child, message_id, self._days, signed_by)
 
     async def resolve(self, reference: str, digest: str = "") -> str:
         """Return the id of the cancellation that a cancellation id or a command id names, as `find_command` does.

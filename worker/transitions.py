@@ -38,7 +38,8 @@ class Acceptance(Struct, frozen=True):
     """A validated command with what holds for it once the backend's policy is taken into account.
 
     `said` are the fields in the producer's own words, as events carry them; `address` is what beside its id
-    addresses the job, `place` the backend's place in words.
+    addresses the job, `place` the backend's place in words. `binding` says whether its stricter wishes about the force
+    step hold against those of others.
     """
 
     cancellation_id: str
@@ -61,6 +62,7 @@ class Acceptance(Struct, frozen=True):
     address: str = ""
     place: str = ""
     not_before: datetime | None = None
+    binding: bool = True
 
 
 class Accepted(Struct, frozen=True):
@@ -179,6 +181,8 @@ def accept_argument(one: Acceptance) -> bytes:
         values["ad"] = one.address
     if one.place:
         values["d"] = place_mark(one.place)
+    if not one.binding:
+        values["lo"] = 1
     if one.signed is not None:
         values |= {"sg": one.signed.mark, "sp": one.signed.producer, "sm": one.signed.per_minute or 0}
     return JSON_WRITER.encode(values)

@@ -9,50 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from acceptance.cell import Cell, cell
-
-from worker.signing import sign
-
-KEY = "a-shared-secret-of-at-least-32-bytes"
-OTHER = "another-secret-of-at-least-32-bytes!"
-BACKENDS = """
-require_signed = true
-[producers.billing]
-algorithm = "HS256"
-keys_file = "billing.key"
-backends = ["ess"]
-verbs = ["cancel"]
-[producers.ops]
-algorithm = "HS256"
-keys_file = "ops.key"
-force = true
-operator = true
-[backends.ess]
-kind = "oracle-ess"
-base_url = "{ess}"
-auth = { type = "none" }
-force_after = "1s"
-poll = { first = "200ms", max = "500ms" }
-[backends.oml]
-kind = "oracle-ml"
-base_url = "{oml}"
-auth = { type = "none" }
-"""
+from acceptance.cell import Cell
+from acceptance.guarded import KEY, OTHER, guarded_cell, signed
 
 
 @pytest.fixture
 def guarded(tmp_path: Path) -> Iterator[Cell]:
-    (tmp_path / "billing.key").write_text(KEY)
-    (tmp_path / "ops.key").write_text(OTHER)
-    with cell(tmp_path, BACKENDS, knobs={"ess": {"cancel_delay": 0.3, "force_window": 1.0}}) as one:
-        one.start_worker()
+    with guarded_cell(tmp_path) as one:
         yield one
-
-
-def signed(content: dict[str, Any], producer: str = "ops", key: str = OTHER, **options: Any) -> dict[str, Any]:
-    """Return a command, its verb included, with its token."""
-    now = options.pop("now", datetime.fromtimestamp(time.time(), UTC))
-    return {**content, "token": sign(content, producer=producer, key=key, algorithm="HS256", now=now, **options)}
 
 
 def sent(command: dict[str, Any]) -> dict[str, Any]:

@@ -77,7 +77,7 @@ async def test_an_abort_ends_it_before_its_time_without_a_call(redis: Redis, dia
     async with whole(redis, dialect, poll=Poll()) as one:
         prepare(one, "cancel")
         id_, _ = await scheduled(one, "cancel")
-        await one.store.abort(id_, "ann: a mistake")
+        await one.store.abort(id_, "ann", "a mistake")
         await one.step()
         (*_, finished) = await one.events()
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from msgspec.structs import replace
+
 from worker.cancellation import Progress
 from worker.facts import Fact
 from worker.intake import Door, Intake
 from worker.model import Job, Policy, Steps
+from worker.signing import Signed
 from worker.store import Store
 from worker.transitions import Acceptance, Claim, Claims, Commit, Limits, ToClaim
 
@@ -37,6 +40,13 @@ def command(job_id: str = "1", command_id: str = "c-1", **fields: Any) -> Accept
     taken = INTAKE.take({"verb": "cancel", "backend": "ess", "job_id": job_id, **fields}, command_id)
     assert isinstance(taken, Acceptance), taken
     return taken
+
+
+def signed(producer: str, command_id: str, **fields: Any) -> Acceptance:
+    """A command of a producer without the right to force."""
+    one = command(command_id=command_id, **fields)
+    mark = Signed(producer, command_id, LATER)
+    return replace(one, signed=mark, said={**one.said, "signed_by": producer}, binding=False)
 
 
 async def claim(store: Store, worker: str = "w1", backend: str = "ess", limits: Limits = LIMITS) -> Claims:

@@ -103,7 +103,7 @@ async def test_what_matters_without_a_call_goes_on_while_paused(store: Store) ->
     accepted = await store.accept(command())
     one = await claim_one(store)
     await store.commit(commit(one, "wait", due=LATER, matters=LATER, verdict="bad:1:60000", calls=1))
-    await store.abort(accepted.cancellation_id, "ops: not wanted")
+    await store.abort(accepted.cancellation_id, "ops", "not wanted")
     paused = await claim(store)
 
     assert paused.blind

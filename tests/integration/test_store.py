@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from integration.stored import FINISHED, INTAKE, LATER, claim_one, command, commit, names
+from integration.stored import FINISHED, INTAKE, LATER, claim_one, command, commit, names, signed
 from redis.asyncio import Redis
 
 from worker.cancellation import WHOLE, Progress
@@ -93,6 +93,54 @@ async def test_a_join_that_asks_for_less_changes_nothing(store: Store, fields: d
     assert 0 == (await store.get(first.cancellation_id)).record.cancellation.orders.revision
 
 
+NEVER: dict[str, Any] = {"force": "never", "force_after": 7200}
+HOLDS = {"attested": (Force.ATTESTED, 1800.0), "never": (Force.NEVER, 7200.0)}
+UNBOUND = {
+    "one without the right": ([signed("low", "c-1", **NEVER)], "never"),
+    "a join without the right": ([command(), signed("low", "c-2", **NEVER)], "attested"),
+    "a join of somebody with it": ([signed("low", "c-1", **NEVER), command(command_id="c-2")], "attested"),
+    "a strict join of somebody with it": ([signed("low", "c-1"), command(command_id="c-2", **NEVER)], "never"),
+    "two without it": ([signed("low", "c-1", **NEVER), signed("other", "c-2")], "attested"),
+    "two without it who agree": ([signed("low", "c-1", **NEVER), signed("other", "c-2", **NEVER)], "never"),
+    "one without it behind both": (
+        [signed("low", "c-1"), command(command_id="c-2", **NEVER), signed("low", "c-3")],
+        "never",
+    ),
+}
+
+
+@pytest.mark.parametrize(("commands", "holds"), UNBOUND.values(), ids=UNBOUND.keys())
+async def test_stricter_wishes_bind_others_only_with_the_right_to_it(store: Store, commands: Any, holds: str) -> None:
+    first, *_ = [await store.accept(one) for one in commands]
+    orders = (await store.get(first.cancellation_id)).record.cancellation.orders
+
+    assert HOLDS[holds] == (orders.force, orders.force_after)
+
+
+async def test_a_signed_join_names_its_producer_beside_the_first_ones(store: Store) -> None:
+    await store.accept(signed("billing", "c-1", requested_by="ann"))
+    await store.accept(signed("ops", "c-2", requested_by="bob"))
+    await store.accept(command(command_id="c-3"))
+    first, second, third = [event.data for _, event in await store.events("0-0")]
+
+    assert ("ann", "billing") == (first["requested_by"], first["signed_by"])
+    assert ("billing", "bob", "ops") == (
+        second["signed_by"],
+        second["joined"]["requested_by"],
+        second["joined"]["signed_by"],
+    )
+    assert "signed_by" not in third["joined"]
+
+
+async def test_a_signed_abort_is_kept_with_its_producer(store: Store) -> None:
+    accepted = await store.accept(command())
+    await store.abort(accepted.cancellation_id, "the boss", "not wanted", "ops")
+    orders = (await store.get(accepted.cancellation_id)).record.cancellation.orders
+
+    assert "ops (signed) as the boss: not wanted" == orders.aborted
+    assert {"by": "the boss", "reason": "not wanted", "signed_by": "ops"} == orders.withdrawal
+
+
 async def test_an_interactive_join_lifts_a_batch_cancellation(store: Store) -> None:
     first = await store.accept(command(lane="batch"))
     await store.accept(command(command_id="c-2"))
@@ -151,7 +199,7 @@ async def test_an_abort_makes_the_next_pass_due_at_once(store: Store) -> None:
     one = await claim_one(store)
     await store.commit(commit(one, "wait", due=LATER, matters=LATER))
 
-    assert "ess" == await store.abort(accepted.cancellation_id, "ops: not wanted")
+    assert "ess" == await store.abort(accepted.cancellation_id, "ops", "not wanted")
     assert "ops: not wanted" == (await claim_one(store)).record.cancellation.orders.aborted
 
 

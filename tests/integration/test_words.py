@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 import pytest
-from integration.stored import FINISHED, LATER, claim_one, command, commit, names
+from integration.stored import FINISHED, LATER, claim_one, command, commit, names, signed
 from redis.asyncio import Redis
 
 from worker.cancellation import WHOLE, Orders
@@ -91,6 +91,33 @@ async def test_an_attestation_is_an_event_with_who_and_why(store: Store, child: 
     assert milliseconds(datetime.fromisoformat(event.time)) == milliseconds(
         (await orders(store, found)).words[child or WHOLE].at
     )
+
+
+@pytest.mark.parametrize("child", ["", "300101"], ids=["family", "child"])
+async def test_a_signed_attestation_names_the_producer_beside_the_attester(store: Store, child: str) -> None:
+    found = await opened(store)
+    await store.attest(found, "the boss", "gone", child, "m-1", "ops")
+    (_, event) = (await store.events("0-0"))[-1]
+    word = (await orders(store, found)).words[child or WHOLE]
+
+    assert {"name": "attest", "by": "the boss", "signed_by": "ops", "reason": "gone"} == event.data["action"]
+    assert ("the boss: gone", "ops") == (word.by, word.signed_by)
+
+
+@pytest.mark.parametrize("child", ["", "300101"], ids=["family", "child"])
+async def test_an_unsigned_word_takes_no_signature_from_the_one_before(store: Store, child: str) -> None:
+    found = await opened(store)
+    await store.attest(found, "ann", "gone", child, "m-1", "ops")
+    await store.attest(found, "bob", "gone", child, "m-2")
+
+    assert "" == (await orders(store, found)).words[child or WHOLE].signed_by
+
+
+async def test_a_word_in_a_signed_command_is_its_producers(store: Store) -> None:
+    first = await store.accept(signed("billing", "c-1", remote_stopped=True))
+    assert "billing" == (await orders(store, first.cancellation_id)).words[WHOLE].signed_by
+    await store.accept(signed("ops", "c-2", remote_stopped=True))
+    assert "ops" == (await orders(store, first.cancellation_id)).words[WHOLE].signed_by
 
 
 async def test_the_events_of_a_pass_follow_an_attestation_that_came_in_between(store: Store) -> None:

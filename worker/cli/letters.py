@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Any
 
 import typer
 
+from config.signing_key import SigningKey
 from worker.cli.exits import Exit
-from worker.cli.options import Json
+from worker.cli.options import Json, KeyFile, Producer
 from worker.cli.output import Output
-from worker.cli.session import Session, connected
+from worker.cli.session import Session, connected, signer
 from worker.dead_letters import DeadLetter
 from worker.errors import InvalidCommand
 from worker.facts import text
+from worker.signing import DENIALS
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -37,12 +39,23 @@ def show(letter: Id, *, json: Json = False) -> None:
 
 
 @app.command()
-def replay(letters: Ids = None, *, every: All = False, json: Json = False) -> None:
+def replay(
+    letters: Ids = None,
+    *,
+    every: All = False,
+    key: KeyFile = None,
+    producer: Producer = None,
+    json: Json = False,
+) -> None:
     """Send commands again, each under its own command id; what can't be read stays where it is.
+
+    With a key you vouch for what they ask for by signing it: with --all those stay whose own signature, or their
+    producer's rights, were not enough.
 
     Exit 0 when all were sent, 1 when some could not be.
     """
-    raise typer.Exit(asyncio.run(_each(letters, "sent again", _replay, Output(as_json=json), every=every)))
+    signing = signer(key, producer)
+    raise typer.Exit(asyncio.run(_each(letters, "sent again", _replay, Output(as_json=json), every=every, key=signing)))
 
 
 @app.command()
@@ -81,19 +94,31 @@ async def _each(
     output: Output,
     *,
     every: bool,
+    key: SigningKey | None = None,
 ) -> Exit:
     if bool(ids) is every:
         raise typer.BadParameter("name dead letters, or give --all", param_hint="[ID]...")
     result = Exit.DONE
-    async with connected() as session:
+    async with connected(key=key) as session:
         letters = session.client.letters
         chosen = [one async for one in letters.list()] if every else [await letters.get(one) for one in ids or ()]
+        if every and session.signs:
+            chosen = _not_denied(chosen, output)
         with output.meter(done, len(chosen)) as meter:
             for letter in chosen:
                 if not await _one(session, letter, done, act, output):
                     result = Exit.ERROR
                 meter.advance()
     return result
+
+
+def _not_denied(letters: Sequence[DeadLetter], output: Output) -> list[DeadLetter]:
+    """Leave out what was denied to whoever sent it: nobody vouches for that unseen."""
+    kept = [one for one in letters if one.reason not in DENIALS]
+    if len(kept) < len(letters):
+        denied = len(letters) - len(kept)
+        output.note(f"{denied} stay, denied for their signature or lack of a right: name those that you vouch for")
+    return kept
 
 
 async def _one(

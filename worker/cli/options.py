@@ -131,6 +131,16 @@ OrderTimeout = Annotated[
         help="Wait so long at most for a worker to take it in; then exit 6.",
     ),
 ]
+KeyFile = Annotated[
+    Path | None,
+    typer.Option("--key", metavar="FILE", help="Sign with the key in this file, instead of CANCELLER_KEY_FILE."),
+]
+Producer = Annotated[
+    str | None,
+    typer.Option(
+        "--producer", metavar="NAME", help="Who signs: a producer of the backends file, instead of CANCELLER_PRODUCER."
+    ),
+]
 OnlyBackend = Annotated[str, typer.Option("--backend", metavar="NAME", help="Only this backend.")]
 By = Annotated[str, typer.Option("--by", metavar="NAME", help="Who gives the word; kept with it.")]
 Why = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, or from where it is known; kept with it.")]

@@ -8,17 +8,19 @@ from typing import Annotated, Any
 
 import typer
 
+from config.signing_key import SigningKey
 from worker.async_client import CHUNK, AsyncCancellation, Rejected, Result
 from worker.cli.attendance import attendance, noting_absence
 from worker.cli.exits import Exit, exit_of, gravest
-from worker.cli.options import Json, Seconds, Timeout, Wishes, job_ids, with_wishes
+from worker.cli.options import Json, KeyFile, Producer, Seconds, Timeout, Wishes, job_ids, with_wishes
 from worker.cli.output import Meter, Output
-from worker.cli.session import Session, connected
+from worker.cli.session import UNSIGNED, Session, connected, signer
 from worker.cli.telling import end_line
 from worker.cli.usage import BadParameters
 from worker.cli.waiting import PATIENCE, Doubt, End, Wait, wait_all
 from worker.errors import InvalidCommand, UnknownCancellation
 from worker.messages import parse_command
+from worker.signing import DENIALS, NOT_ACCEPTED
 
 SHOWN_MISTAKES = 20
 TAKEN_IN = Seconds(2)
@@ -42,14 +44,20 @@ def cancel(
     wishes: Wishes,
     wait: WaitFlag = False,
     timeout: Timeout = None,
+    key: KeyFile = None,
+    producer: Producer = None,
     json: Json = False,
 ) -> None:
     """Stop jobs.
 
     With --wait, exit 0 when every job has ended, however it did; 3 for not_found, timed_out and aborted, 4 for refused,
-    6 when one is still open after --timeout, 2 when a command is rejected.
+    6 when one is still open after --timeout; 2 when a command is rejected, 4 when for its signature or lack of a right.
     """
-    _run("cancel", backend, job_id, wishes, Output(as_json=json), wait=wait or timeout is not None, seconds=timeout)
+    commands = commands_of("cancel", backend, job_ids(job_id), wishes.command())
+    sending = _send(
+        commands, signer(key, producer), Output(as_json=json), wait=wait or timeout is not None, seconds=timeout
+    )
+    raise typer.Exit(asyncio.run(sending))
 
 
 @with_wishes
@@ -60,28 +68,20 @@ def delete(
     wishes: Wishes,
     wait: WaitFlag = False,
     timeout: Timeout = None,
+    key: KeyFile = None,
+    producer: Producer = None,
     json: Json = False,
 ) -> None:
     """Stop jobs and remove their records.
 
     With --wait, exit 0 when every record is seen gone (deleted); 4 for refused, 3 for any other outcome,
-    6 when one is still open after --timeout, 2 when a command is rejected.
+    6 when one is still open after --timeout; 2 when a command is rejected, 4 when for its signature or lack of a right.
     """
-    _run("delete", backend, job_id, wishes, Output(as_json=json), wait=wait or timeout is not None, seconds=timeout)
-
-
-def _run(
-    verb: str,
-    backend: str,
-    arguments: Sequence[str],
-    wishes: Wishes,
-    output: Output,
-    *,
-    wait: bool,
-    seconds: float | None,
-) -> None:
-    commands = commands_of(verb, backend, job_ids(arguments), wishes.command())
-    raise typer.Exit(asyncio.run(_send(commands, output, wait=wait, seconds=seconds)))
+    commands = commands_of("delete", backend, job_ids(job_id), wishes.command())
+    sending = _send(
+        commands, signer(key, producer), Output(as_json=json), wait=wait or timeout is not None, seconds=timeout
+    )
+    raise typer.Exit(asyncio.run(sending))
 
 
 def commands_of(verb: str, backend: str, ids: Sequence[str], fields: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -109,8 +109,15 @@ def _problem(command: Mapping[str, Any]) -> str:
     return ""
 
 
-async def _send(commands: Sequence[Mapping[str, Any]], output: Output, *, wait: bool, seconds: float | None) -> Exit:
-    async with connected() as session:
+async def _send(
+    commands: Sequence[Mapping[str, Any]],
+    key: SigningKey | None,
+    output: Output,
+    *,
+    wait: bool,
+    seconds: float | None,
+) -> Exit:
+    async with connected(key=key) as session:
         sent: list[AsyncCancellation] = []
         with output.meter("sending", len(commands)) as meter:
             for start in range(0, len(commands), CHUNK):
@@ -168,6 +175,8 @@ async def wait_and_tell(
     with output.meter("waiting for the ends", len(commands)) as meter:
 
         def tell(reference: str, end: End) -> None:
+            if str(end) == NOT_ACCEPTED and not session.signs and Exit.NOT_ALLOWED not in codes.values():
+                output.note(UNSIGNED)
             codes[reference] = _code(commands[reference], end)
             _tell_end(reference, commands[reference], end, output, meter)
 
@@ -198,7 +207,7 @@ async def wait_and_tell(
 
 def _code(command: Mapping[str, Any], end: End) -> Exit:
     if isinstance(end, Rejected):
-        return Exit.USAGE
+        return Exit.NOT_ALLOWED if str(end) in DENIALS else Exit.USAGE
     if isinstance(end, UnknownCancellation):
         return Exit.ERROR
     return exit_of(str(end.data.get("verb") or command.get("verb") or "cancel"), end.outcome)

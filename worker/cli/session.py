@@ -6,15 +6,19 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from redis.exceptions import RedisError
 
-from config.settings import Settings
+from config.settings import Settings, process_environment
+from config.signing_key import SigningKey, signing_key
 from worker.async_client import AsyncClient
 from worker.connection import connect
 from worker.errors import StoreUnavailable
 from worker.store import Store
 
+UNSIGNED = "was it signed? --key FILE and --producer NAME sign, or CANCELLER_KEY_FILE and CANCELLER_PRODUCER"
+"""Is told where a signature is not accepted, and none was made here."""
 FAREWELL = 0.5
 """Seconds that closing all connections may take."""
 
@@ -26,15 +30,31 @@ class Session:
     client: AsyncClient
     store: Store
     settings: Settings
+    signs: bool = False
 
     async def position(self) -> str:
         """Return the position of the newest event."""
         return await self.store.last_event_id()
 
 
+def signer(key_file: Path | None, producer: str | None) -> SigningKey | None:
+    """Read with what to sign: the options `--key` and `--producer` go before the environment.
+
+    Raises:
+        ConfigurationError: only half of it is there, or the key can't be used.
+
+    """
+    variables = dict(process_environment())
+    if key_file is not None:
+        variables |= {"CANCELLER_KEY": "", "CANCELLER_KEY_FILE": str(key_file)}
+    if producer is not None:
+        variables["CANCELLER_PRODUCER"] = producer
+    return signing_key(Settings.load(variables))
+
+
 @asynccontextmanager
-async def connected(settings: Settings | None = None) -> AsyncIterator[Session]:
-    """Connect as the environment says.
+async def connected(settings: Settings | None = None, key: SigningKey | None = None) -> AsyncIterator[Session]:
+    """Connect as the environment says; with a `key` what is sent is signed.
 
     Raises:
         ConfigurationError: the environment has mistakes, or names no Redis.
@@ -42,9 +62,9 @@ async def connected(settings: Settings | None = None) -> AsyncIterator[Session]:
     """
     settings = (settings or Settings.load()).discovered()
     store = Store(connect(settings), settings.prefix)
-    client = AsyncClient.from_env(settings)
+    client = AsyncClient(settings, key)
     try:
-        yield Session(client, store, settings)
+        yield Session(client, store, settings, signs=key is not None)
     finally:
         with suppress(TimeoutError, StoreUnavailable, RedisError, OSError):  # a server that hangs gets no goodbye
             async with asyncio.timeout(FAREWELL):

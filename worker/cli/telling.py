@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from worker.async_client import Rejected, Result
+from worker.cancellation import attributed
 from worker.errors import UnknownCancellation
 from worker.messages import Event
 
@@ -26,14 +27,19 @@ def _mapping(value: object) -> Data:
     return value if isinstance(value, Mapping) else {}
 
 
+def by_whom(said: Data, name: str = "requested_by") -> str:
+    """Say who asks, the verified producer before what they call themselves; empty if nothing says so."""
+    who = attributed(str(said.get(name) or ""), str(said.get("signed_by") or ""))
+    return f"by {who}" if who else ""
+
+
 def _accepted(data: Data) -> str:
-    by = f"by {data['requested_by']}" if data.get("requested_by") else ""
-    return _joined([str(data.get("verb", "")), by, str(data.get("reason") or "")])
+    return _joined([str(data.get("verb", "")), by_whom(data), str(data.get("reason") or "")])
 
 
 def _joined_in(data: Data) -> str:
     joined = _mapping(data.get("joined"))
-    return _joined([f"command {joined.get('command_id', '?')}", f"the verb is {data.get('verb')}"])
+    return _joined([f"command {joined.get('command_id', '?')}", by_whom(joined), f"the verb is {data.get('verb')}"])
 
 
 def _sent(data: Data) -> str:
@@ -59,7 +65,7 @@ def _held(data: Data) -> str:
 def _attested(data: Data) -> str:
     action = _mapping(data.get("action"))
     about = f"job {data['child']} alone" if data.get("child") else ""
-    return _joined([f"by {action.get('by', '?')}", str(action.get("reason") or ""), about])
+    return _joined([by_whom(action, "by"), str(action.get("reason") or ""), about])
 
 
 def _overdue(data: Data) -> str:
@@ -77,7 +83,7 @@ def _finished(data: Data) -> str:
 GISTS: dict[str, Callable[[Data], str]] = {
     "accepted": _accepted,
     "joined": _joined_in,
-    "rejected": lambda data: str(data.get("error", "")),
+    "rejected": lambda data: _joined([str(data.get("error", "")), by_whom(data) if data.get("signed_by") else ""]),
     "cancel_sent": _sent,
     "delete_sent": _sent,
     "force_sent": _sent,

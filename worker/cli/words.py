@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from worker.async_client import Result
 from worker.cancellation import Cancellation, Sent
+from worker.cli.telling import by_whom
 from worker.escalation import FORCE_DUE
 from worker.evidence.words import word_for
 from worker.model import Action, AnswerKind, Force
@@ -91,10 +92,10 @@ def span(seconds: float) -> str:
 
 def _asked(seen: Snapshot, now: datetime) -> Iterator[str]:
     cancellation, command = seen.record.cancellation, seen.command
-    who = f" by {command['requested_by']}" if command.get("requested_by") else ""
+    who = by_whom(command)
     why = f": {' '.join(str(command['reason']).split())}" if command.get("reason") else ""
     at = clock(cancellation.accepted_at, now)
-    yield f"{cancellation.orders.verb} {cancellation.backend} {cancellation.job_id}, at {at}{who}{why}"
+    yield f"{cancellation.orders.verb} {cancellation.backend} {cancellation.job_id}, at {at}{who and f' {who}'}{why}"
     ids = seen.command_ids
     yield f"by {len(ids)} command{'s' if len(ids) != 1 else ''}: {', '.join(ids[:3])}{', ...' if len(ids) > 3 else ''}"  # noqa: PLR2004 - as many as a line takes
     if cancellation.begins_at > now:
@@ -103,7 +104,7 @@ def _asked(seen: Snapshot, now: datetime) -> Iterator[str]:
         of = f" of job {job_id}" if job_id else ""
         void = cancellation.progress.void.get(job_id)
         lost = f"; no longer counts since {clock(void, now)}" if void is not None and word.at <= void else ""
-        yield f"the remote process{of} is gone: the word of {word.by}{lost}"
+        yield f"the remote process{of} is gone: the word of {word.whose}{lost}"
     if cancellation.orders.aborted:
         yield f"withdrawn by {cancellation.orders.aborted}"
 

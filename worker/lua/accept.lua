@@ -6,6 +6,7 @@
 -- ARGV[3…] one JSON object per command:
 --   id (for a new cancellation) c(ommand id) h (digest of its content, 16 characters) b j v p fa l s w k ad d as in the guard
 --   nb (absent, or as in the guard) ga (give up after, ms) wa (warn after, ms) said, effective (insides of JSON objects for the events)
+--   lo (1: its wishes about the force step bind nobody else)
 --   sg sp sm (of a signed command: mark of its signature, producer, commands per minute or 0)
 -- Returns one "VERDICT ID" per command: accepted, joined, same (nothing happened), conflict (its id is another command's),
 --   newer (it would join a record of a newer format, so a newer worker must take it),
@@ -29,12 +30,17 @@ local function begins(command)
   return command.nb and command.nb > now and command.nb or nil
 end
 
+-- Who signed the word that a command gives, for the guard.
+local function signature(command)
+  return command.s ~= '' and command.sp and {command.sp, now} or nil
+end
+
 local function open_cancellation(command)
   local later = begins(command)
   local from = later or now
   local guard = {
     f = FORMAT, b = command.b, j = command.j, v = command.v, p = command.p, fa = command.fa, g = from + command.ga,
-    l = command.l, s = command.s, sa = command.s ~= '' and now or nil, x = '', r = 0, a = now, q = 0, m = from + math.min(command.ga, command.wa), o = '',
+    l = command.l, s = command.s, sa = command.s ~= '' and now or nil, ss = signature(command), lo = command.lo, x = '', r = 0, a = now, q = 0, m = from + math.min(command.ga, command.wa), o = '',
     w = command.w, k = command.k, ad = command.ad, d = command.d, nb = later,
   }
   redis.call('SET', key('cold', command.id), quote(command.c) .. '\n1\n' .. fixed(command.b, command.j) .. ',' .. command.said)
@@ -52,6 +58,20 @@ local function append_id(id, command_id)
   redis.call('SET', key('cold', id), ids .. '\n' .. (tonumber(count) + 1) .. '\n' .. fixed)
 end
 
+-- Merge a command's wishes about the force step: the strictest of those that bind others holds. As long as no command
+-- may bind others, the loosest of all holds.
+local function merge_force(guard, command, set)
+  local stricter, longer = STRICTNESS[command.p] - STRICTNESS[guard.p], command.fa - guard.fa
+  if guard.lo and command.lo then
+    set('p', command.p, stricter < 0)
+    set('fa', command.fa, longer < 0)
+  elseif not command.lo then
+    set('p', command.p, stricter > 0 or guard.lo and stricter ~= 0)
+    set('fa', command.fa, longer > 0 or guard.lo and longer ~= 0)
+    guard.lo = nil
+  end
+end
+
 -- Merge a command's wishes into the orders; return whether a decision could depend on the change.
 local function merge(guard, command)
   local changed = false
@@ -59,8 +79,7 @@ local function merge(guard, command)
     if when then guard[field] = value; changed = true end
   end
   set('v', 'delete', command.v == 'delete' and guard.v ~= 'delete')
-  set('p', command.p, STRICTNESS[command.p] > STRICTNESS[guard.p])
-  set('fa', command.fa, command.fa > guard.fa)
+  merge_force(guard, command, set)
   local patience = guard.g - (guard.nb or guard.a)
   if guard.nb and guard.nb > now then
     -- Not begun yet: the earliest wish holds, and a command without one wants it at once.
@@ -72,6 +91,7 @@ local function merge(guard, command)
   set('g', now + command.ga, command.ga > patience)
   set('s', command.s, command.s ~= '')
   set('sa', now, command.s ~= '') -- a later word may hold where an earlier one was refuted
+  set('ss', signature(command), command.s ~= '')
   return changed
 end
 

@@ -2,12 +2,13 @@
 --
 -- KEYS[1]  the events stream
 -- ARGV     id, by whom, why, job id of the child that it is about ("" for the job itself and its family), id of the
---          message that brought it ("" for none), for how many days that is remembered
+--          message that brought it ("" for none), for how many days that is remembered, who signed it ("" for nobody)
 -- Returns  its backend, also where the message had brought it before; "" if it has ended already, nil if there is none
 -- Events   attested
 
 go_on_without_memory()
 local id, by, why, child, message, days = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], tonumber(ARGV[6])
+local signed_by = ARGV[7]
 local now = clock()
 local guard, progress = load(id)
 if not guard then return nil end
@@ -19,15 +20,17 @@ if message ~= '' then
   remember(mark, '0000000000000000', id, now, days)
 end
 local word = by .. ': ' .. why
+local signature = signed_by ~= '' and {signed_by, now} or nil
 if child == '' then
-  guard.s, guard.sa = word, now
+  guard.s, guard.sa, guard.ss = word, now, signature
 else
-  guard.sc = guard.sc or {}
-  guard.sc[child] = {word, now}
+  guard.sc, guard.scs = guard.sc or {}, guard.scs or {}
+  guard.sc[child], guard.scs[child] = {word, now}, signature
 end
 guard.r = guard.r + 1
 hurry(id, guard, now)
 local about = child ~= '' and ',"child":' .. quote(child) or ''
-emit(id, guard, 'attested', '"action":{"name":"attest","by":' .. quote(by) .. ',"reason":' .. quote(why) .. '}' .. about, '', now)
+local verified = signed_by ~= '' and ',"signed_by":' .. quote(signed_by) or ''
+emit(id, guard, 'attested', '"action":{"name":"attest","by":' .. quote(by) .. verified .. ',"reason":' .. quote(why) .. '}' .. about, '', now)
 save(id, guard, progress)
 return guard.b

@@ -28,7 +28,10 @@
 --   :server            hash, run_id of the Redis server and since when we know it
 --
 -- The guard: f(ormat) b(ackend) j(ob id) v(erb) p(olicy of force) fa (force after, s) g(ive up at, ms) l(ane)
---   s(topped, by whom) sa (when that was said, ms) sc (the same of children: job id -> {by whom, ms}) x (aborted, by whom) r(evision) a(ccepted at, ms) q (sequence) n (after the first pass: POLL, or ALONE)
+--   lo (1: p and fa are the wishes of commands that may not bind others)
+--   s(topped, by whom) sa (when that was said, ms) sc (the same of children: job id -> {by whom, ms})
+--   ss ({who signed it, ms}; holds for the word of that time) scs (the same of children)
+--   x (aborted, by whom) xa (the same as an action: by, signed_by, reason) r(evision) a(ccepted at, ms) q (sequence) n (after the first pass: POLL, or ALONE)
 --   i (with an open intent: 1, or when a claim noted it for a first cancel, ms)
 --   m (when something matters without a call, ms) o(utcome) e(nded at, ms) z (its last event's id)
 --   w (traceparent) k (params) ad (address: what beside the id addresses the job, if anything does)

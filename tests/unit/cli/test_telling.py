@@ -41,6 +41,29 @@ def test_each_event_has_its_gist(seen: Event, text: str) -> None:
     assert gist(seen) == text
 
 
+SIGNED = {
+    "accepted": (
+        event("accepted", verb="cancel", requested_by="ann", signed_by="ops"),
+        "cancel; by ops (signed) as ann",
+    ),
+    "nameless": (event("accepted", verb="cancel", signed_by="ops"), "cancel; by ops (signed)"),
+    "joined": (
+        event("joined", verb="cancel", joined={"command_id": "k-2", "requested_by": "bob", "signed_by": "ops"}),
+        "command k-2; by ops (signed) as bob; the verb is cancel",
+    ),
+    "rejected": (event("rejected", error="not allowed", signed_by="ops"), "not allowed; by ops (signed)"),
+    "attested": (
+        event("attested", action={"name": "attest", "by": "the boss", "signed_by": "ops", "reason": "dead"}),
+        "by ops (signed) as the boss; dead",
+    ),
+}
+
+
+@pytest.mark.parametrize(("seen", "text"), SIGNED.values(), ids=SIGNED.keys())
+def test_the_gist_of_what_was_signed_names_the_producer_first(seen: Event, text: str) -> None:
+    assert gist(seen) == text
+
+
 def test_a_word_about_a_child_says_so() -> None:
     seen = event("attested", action={"name": "attest", "by": "ann", "reason": "dead"}, child="7")
 

@@ -41,6 +41,14 @@ def test_says_who_asked_for_what_and_why() -> None:
     assert told(snapshot(WAITING), "asked").startswith("cancel ess 300100, at 10:00:00 UTC by billing: budget")
 
 
+def test_says_which_producer_has_signed_before_what_it_calls_itself() -> None:
+    signed = replace(snapshot(WAITING), command={"requested_by": "the boss", "signed_by": "billing"})
+    attested = replace(ORDERS, words={WHOLE: Word("the boss: seen dead", T, "ops")})
+
+    assert "at 10:00:00 UTC by billing (signed) as the boss" in told(signed, "asked")
+    assert "the word of ops (signed) as the boss: seen dead" in told(snapshot(WAITING, attested), "asked")
+
+
 @pytest.mark.parametrize(("hours", "ahead"), [(2, ["no call before 12:00:00 UTC"]), (0.5, [])], ids=["ahead", "past"])
 def test_says_until_when_no_call_is_made(hours: float, ahead: list[str]) -> None:
     orders = replace(ORDERS, not_before=T + timedelta(hours=hours))

@@ -118,6 +118,25 @@ def test_the_end_tells_who_gave_their_word(build: Any) -> None:
     assert finished(build)["attested_by"] is None
 
 
+def test_the_end_tells_which_producer_has_signed_the_word(build: Any) -> None:
+    data = finished(build, words={"": Word("ann: gone", build.now, "ops")})
+    assert (data["attested_by"], data["attestation_signed_by"]) == ("ops (signed) as ann: gone", "ops")
+    assert "attestation_signed_by" not in finished(build, remote_stopped="ann")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "told"),
+    [
+        pytest.param("aborted", {"name": "abort", "by": "ann", "reason": "no", "signed_by": "ops"}, id="aborted"),
+        pytest.param("cancelled", None, id="another-end"),
+    ],
+)
+def test_the_end_tells_which_action_made_it(build: Any, outcome: str, told: Any) -> None:
+    one = build.cancellation(aborted="ann: no", withdrawal={"by": "ann", "reason": "no", "signed_by": "ops"})
+    finish = Finish(Outcome(outcome), Evidence.NONE)
+    assert facts.finished(one, finish, None, build.policy()).data.get("action") == told
+
+
 @pytest.mark.parametrize(
     ("state", "force", "outcome"),
     [
@@ -159,6 +178,11 @@ def test_a_child_that_had_ended_before_our_call_is_none_of_ours(build: Any) -> N
 def test_a_word_that_no_longer_counts_is_told_with_what_refuted_it() -> None:
     told = facts.void(Refuted(Word("ann", datetime.now(UTC)), "7", "job 7 runs"))
     assert (told.name, told.data) == ("attestation_void", {"attested_by": "ann", "child": "7", "detail": "job 7 runs"})
+
+
+def test_a_word_that_no_longer_counts_is_told_with_who_signed_it() -> None:
+    told = facts.void(Refuted(Word("ann: gone", datetime.now(UTC), "ops"), "", "job 7 runs"))
+    assert (told.data["attested_by"], told.data["attestation_signed_by"]) == ("ops (signed) as ann: gone", "ops")
 
 
 def test_a_family_of_any_size_fits_an_event(build: Any) -> None:

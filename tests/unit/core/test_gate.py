@@ -10,6 +10,7 @@ from worker.evidence.effect import forced
 from worker.gate import candidates, force_after, gate, refused_wait, waited
 from worker.model import Force, Observation
 
+SIGNED = Word("bob", datetime(2026, 11, 22, 10, tzinfo=UTC), "ops")
 BOB = Word("bob", datetime(2026, 11, 22, 10, tzinfo=UTC))
 NAMES = ("in_cancelling", "time_over", "asynchronous", "backend_allows", "policy_allows", "remote_stopped")
 
@@ -147,6 +148,9 @@ def test_a_wait_that_is_over_is_nought(build: Any) -> None:
             "remote_stopped", {}, {"probes": True}, {"probed": True}, True, "the remote probe says", id="a-probe"
         ),
         pytest.param("remote_stopped", {}, {}, {"void": True}, False, "does not hold", id="a-word-that-was-refuted"),
+        pytest.param(
+            "remote_stopped", {}, {}, {"words": {"1": SIGNED}}, True, "by ops (signed) as bob", id="a-signed-word"
+        ),
         pytest.param("remote_stopped", {}, {}, {"words": {"1": BOB}}, True, "attested by bob", id="a-word-of-its-own"),
         pytest.param("remote_stopped", {}, {}, {"words": {"2": BOB}}, False, "does not hold", id="anothers-word"),
         pytest.param("remote_stopped", {}, {"force": Force.AUTO}, {}, None, "not asked for", id="auto-asks-for-none"),

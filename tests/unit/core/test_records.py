@@ -114,6 +114,42 @@ def test_a_childs_word_is_kept_beside_the_familys() -> None:
     assert list(record(sc=words, s="").cancellation.orders.words) == ["300101"]
 
 
+@pytest.mark.parametrize(
+    ("guard", "about"),
+    [
+        pytest.param({"sa": 1795341660000, "ss": ["billing", 1795341660000]}, WHOLE, id="the-family"),
+        pytest.param(
+            {"sc": {"2": ["bob", 1795341660001]}, "scs": {"2": ["billing", 1795341660001]}}, "2", id="a-child"
+        ),
+    ],
+)
+def test_a_word_keeps_who_signed_it(guard: dict[str, Any], about: str) -> None:
+    assert record(**guard).cancellation.orders.words[about].signed_by == "billing"
+
+
+@pytest.mark.parametrize(
+    ("guard", "about"),
+    [
+        pytest.param({"sa": 1795341660000}, WHOLE, id="nobody-signed"),
+        pytest.param({"sa": 1795341660000, "ss": ["billing", 1795341600000]}, WHOLE, id="an-older-version-renewed-it"),
+        pytest.param({"sc": {"2": ["bob", 1]}, "scs": {"3": ["billing", 1]}}, "2", id="another-childs"),
+    ],
+)
+def test_a_signature_holds_for_its_own_word_alone(guard: dict[str, Any], about: str) -> None:
+    assert record(**guard).cancellation.orders.words[about].signed_by == ""
+
+
+def test_a_withdrawal_keeps_who_signed_it() -> None:
+    action = {"by": "ann", "reason": "no", "signed_by": "ops"}
+    orders = record(x="ann: no", xa=action).cancellation.orders
+    assert (orders.aborted, orders.withdrawal) == ("ops (signed) as ann: no", action)
+
+
+def test_a_withdrawal_of_an_older_version_is_a_text_alone() -> None:
+    orders = record(x="ann: no").cancellation.orders
+    assert (orders.aborted, orders.withdrawal) == ("ann: no", {})
+
+
 def test_a_record_without_a_place_is_of_no_place() -> None:
     assert (record().cancellation.place, record(d="0123456789ab").cancellation.place) == ("", "0123456789ab")
 
