@@ -32,6 +32,8 @@ log = structlog.get_logger(__name__)
 ACCEPTED_AT_ONCE = 50
 """How many commands one script call takes at most: it keeps each under a few milliseconds."""
 GROUP_BYTES = 256 * 1024
+STEP = 1000
+"""Milliseconds between the time and Redis's own that no drift makes."""
 
 
 class Acceptance(Struct, frozen=True):
@@ -241,6 +243,11 @@ def commit_arguments(one: Commit, keep: int) -> tuple[bytes, bytes]:
     return whole, pack_progress(one.progress)  # apart: Redis reads no binary in MessagePack
 
 
+def rejection_arguments(one: Rejection) -> tuple[str, ...]:
+    """Write a refusal for `reject.lua`."""
+    return one.mark, one.backend, one.subject, "{" + fragment(one.data) + "}", one.raw, one.reason
+
+
 def read_claims(reply: Sequence[Any]) -> Claims:
     """Read what `claim.lua` has claimed."""
     now, suspect, due, blind = (int(part) for part in reply[:4])
@@ -262,6 +269,12 @@ def claim_of(token: bytes, id_: bytes, hot: bytes) -> Claim | None:
     except (ValueError, OverflowError, zlib.error):
         log.exception("record.unreadable", cancellation_id=id_.decode())
         return None
+
+
+def read_times(reply: Sequence[int]) -> list[datetime]:
+    """Read what `now.lua` says: the time and, if they differ, Redis's own."""
+    now, by_redis, _ = reply
+    return [moment(now)] if abs(now - by_redis) < STEP else [moment(now), moment(by_redis)]
 
 
 def verdict(entry: bytes) -> Accepted:
