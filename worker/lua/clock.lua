@@ -8,9 +8,9 @@
 -- Workers beat about once a second, and each says how much time has passed at least since it knew the time. What differs
 -- by more than SLACK is a step; less is followed, so that clocks which are slewed or drift are no steps. Whoever beats
 -- first after a step takes it up; all others then find a time that agrees with theirs.
--- Until that beat TIME counts for no more than SLACK beyond the last one, so that nothing acts on a step.
+-- Until then time stands still: TIME counts for no more than SLACK beyond the last beat, so that nothing acts on a step.
 
-local SLACK = 5000 -- ms by which TIME and a monotonic clock may differ from one beat to the next …
+local SLACK = 5000 -- ms by which TIME and a monotonic clock may differ from one beat to the next, or be beyond the last …
 local DRIFT = 0.001 -- … and the share of a longer while
 local PATIENCE = 3000 -- ms for which a worker that knows no time yet waits for one that does
 
@@ -19,12 +19,12 @@ local function redis_time()
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
--- Return the time (ms) of the clock in a hash.
+-- Return the time (ms) of the clock in a hash, and what it would be if TIME had not been stepped since the last beat.
 local function time_of_clock(clock)
   local state = redis.call('HMGET', clock, 'o', 't')
-  local last = tonumber(state[2])
-  if not last then return redis_time() end
-  return math.max(last, math.min(redis_time() + state[1], last + SLACK))
+  local last, unstepped = tonumber(state[2]), redis_time() + (state[1] or 0)
+  if not last or (unstepped >= last and unstepped <= last + SLACK) then return unstepped, unstepped end
+  return last, unstepped
 end
 
 -- Whether the zset of beats, each with its end, holds no other that went on after a time.
@@ -50,7 +50,7 @@ local function observe(clock, beats, name, known, passed, idle)
     elseif passed >= PATIENCE or alone(beats, name, last) then
       now = math.max(last, raw) -- nobody saw what happened meanwhile, so nothing disproves TIME
     else
-      return time_of_clock(clock), nil
+      return last, nil
     end
     offset = now - raw
   elseif offset < -SLACK and idle and idle() then

@@ -74,7 +74,7 @@ local function read(value)
 end
 
 local function clock()
-  return time_of_clock(key('clock'))
+  return (time_of_clock(key('clock')))
 end
 
 local function load(id)
