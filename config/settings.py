@@ -109,6 +109,7 @@ class Settings(BaseSettings):
     log_level: Annotated[LogLevel, BeforeValidator(_lower)] = Field(
         default="info", validation_alias="CANCELLER_LOG_LEVEL"
     )
+    log_queue: int = Field(default=10_000, ge=1, le=1_000_000, validation_alias="CANCELLER_LOG_QUEUE")
     transport: Annotated[Transport, BeforeValidator(_lower)] = Field(
         default="aiohttp", validation_alias="CANCELLER_TRANSPORT"
     )
