@@ -24,7 +24,7 @@ DEFAULTS = (None, ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP)
 USAGE = 2
 """The exit code of mistakes in options and settings."""
 QUEUES: list[LogQueue] = []
-"""Where this process's lines wait for their writing; a forked child's comes behind its parent's, which is empty there."""
+"""Where this process's lines wait for their writing; in a forked child, behind its parent's empty one."""
 
 
 def configure_logs(loglevel: int | None = None, logfile: str | None = None, **_: Any) -> None:
