@@ -243,11 +243,6 @@ def commit_arguments(one: Commit, keep: int) -> tuple[bytes, bytes]:
     return whole, pack_progress(one.progress)  # apart: Redis reads no binary in MessagePack
 
 
-def rejection_arguments(one: Rejection) -> tuple[str, ...]:
-    """Write a refusal for `reject.lua`."""
-    return one.mark, one.backend, one.subject, "{" + fragment(one.data) + "}", one.raw, one.reason
-
-
 def read_claims(reply: Sequence[Any]) -> Claims:
     """Read what `claim.lua` has claimed."""
     now, suspect, due, blind = (int(part) for part in reply[:4])
