@@ -2,8 +2,8 @@
 
 import os
 import threading
+from io import FileIO
 from pathlib import Path
-from typing import TextIO
 
 
 class LogFile:
@@ -18,17 +18,15 @@ class LogFile:
         self._file = self._opened()
 
     def write(self, text: str) -> int:
-        """Write a text; its line feeds put it on disk."""
+        """Write a text to the disk."""
         with self._lock:
             if self._is_elsewhere():
                 self._file.close()
                 self._file = self._opened()
-            return self._file.write(text)
+            return self._file.write(text.encode(self.encoding, "backslashreplace"))
 
     def flush(self) -> None:
-        """Put on disk what is not there yet."""
-        with self._lock:
-            self._file.flush()
+        """Put on disk what is not there yet: nothing."""
 
     def close(self) -> None:
         """Let go of the file."""
@@ -38,8 +36,9 @@ class LogFile:
         """Whether people read it as it comes: they do not."""
         return False
 
-    def _opened(self) -> TextIO:
-        return self._path.open("a", encoding=self.encoding, errors="backslashreplace", buffering=1)
+    def _opened(self) -> FileIO:
+        # Without a buffer: its lock would hold up the end of a process that hangs in a write.
+        return FileIO(self._path, "a")
 
     def _is_elsewhere(self) -> bool:
         try:

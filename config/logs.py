@@ -13,7 +13,7 @@ import msgspec
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from config.log_files import LogFile
+from config.log_queue import LogQueue
 from config.log_values import plain
 from config.log_visible import visible_event
 from config.streams import json_for
@@ -35,7 +35,7 @@ _CHATTY: Final = ("httpx", "httpcore", "aiohttp.access")
 def configure(
     fmt: Literal["auto", "json", "console"] = "auto",
     level: str | int = "info",
-    stream: TextIO | LogFile | None = None,
+    stream: TextIO | LogQueue | None = None,
 ) -> None:
     """Send all logs of this process, structlog's and the standard library's, to one stream.
 
@@ -68,7 +68,7 @@ def configure(
 class Lines:
     """Where our own events go: straight to the stream. The standard library's way there costs four times as much."""
 
-    def __init__(self, name: str, stream: TextIO | LogFile) -> None:
+    def __init__(self, name: str, stream: TextIO | LogQueue) -> None:
         self.name = name
         self._stream = stream
 
@@ -156,7 +156,7 @@ def _last(renderer: Processor) -> list[Processor]:
     return [structlog.processors.format_exc_info, redact, renderer]
 
 
-def _renderer(stream: TextIO | LogFile, *, console: bool) -> Processor:
+def _renderer(stream: TextIO | LogQueue, *, console: bool) -> Processor:
     if not console:
         return lambda _logger, _method, event: json_for(stream, _json(event))
     for_people = structlog.dev.ConsoleRenderer(

@@ -119,6 +119,7 @@ class Settings(BaseSettings):
     log_level: Annotated[LogLevel, BeforeValidator(_lower)] = Field(
         default="info", validation_alias="CANCELLER_LOG_LEVEL"
     )
+    log_queue: int = Field(default=10_000, ge=1, le=1_000_000, validation_alias="CANCELLER_LOG_QUEUE")
     producer: Producer | None = Field(default=None, validation_alias="CANCELLER_PRODUCER")
     key: SecretStr | None = Field(default=None, validation_alias="CANCELLER_KEY")
     key_file: UserPath | None = Field(default=None, validation_alias="CANCELLER_KEY_FILE")

@@ -307,10 +307,10 @@ class AsyncClient:
         return await self._single(whole)
 
     async def _signed(self, contents: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
-        """Sign what is sent, if this client has a key; by Redis's time, as workers check it."""
+        """Sign what is sent, if this client has a key; by the time that workers check it by."""
         if self._key is None:
             return contents
-        return await asyncio.to_thread(signed_all, self._key, contents, await self._store.now())
+        return await asyncio.to_thread(signed_all, self._key, contents, (await self._store.times())[0])
 
     async def _single(self, whole: Mapping[str, Any]) -> str:
         """Send a command or an order: the task's name says its verb."""

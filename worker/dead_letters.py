@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 from worker.connection import translated
 from worker.errors import InvalidCommand, UnknownCancellation
 from worker.records import moment
-from worker.scripts import Script, source
+from worker.scripts import Script, on_store
 
 PAGE = 200
 ENTRY = re.compile(r"[0-9]{1,19}-[0-9]{1,19}")
@@ -60,7 +60,7 @@ class DeadLetters:
     def __init__(self, redis: Redis, prefix: str) -> None:
         self._redis = redis
         self._base = f"{{{prefix}}}"
-        self._forget = Script(redis, source("lib") + source("forget"))
+        self._forget = Script(redis, on_store("forget"))
 
     async def list(self, limit: int | None = None) -> AsyncIterator[DeadLetter]:
         """Walk through them, oldest first, `limit` at most."""

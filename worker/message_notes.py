@@ -7,7 +7,7 @@ from redis.asyncio import Redis
 from worker.connection import translated, unswallowed
 from worker.dead_letters import REMEMBERED_DAYS
 from worker.messages import Event
-from worker.scripts import Script, source
+from worker.scripts import Script, on_store
 
 FORGOTTEN = "it was rejected; the event that says why is past its retention"
 
@@ -18,7 +18,7 @@ class MessageNotes:
     def __init__(self, redis: Redis, prefix: str) -> None:
         self._redis = redis
         self._base = f"{{{prefix}}}"
-        self._recall = Script(redis, source("lib") + source("recall"))
+        self._recall = Script(redis, on_store("recall"))
 
     async def counted(self, message_id: str) -> int | None:
         """Return how many commands a message of several had; None if it is not known.

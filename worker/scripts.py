@@ -47,13 +47,24 @@ class Scripts:
     reject: Script
     recall: Script
     use: Script
+    now: Script
 
 
 def load(redis: Redis) -> Scripts:
     """Register the scripts of the store with a client; Redis gets a text only when it does not have it yet."""
-    return Scripts(**{field.name: Script(redis, source("lib") + source(field.name)) for field in fields(Scripts)})
+    return Scripts(**{field.name: Script(redis, on_store(field.name)) for field in fields(Scripts)})
+
+
+def on_store(name: str) -> str:
+    """Return the text of a script of the store, behind what these share."""
+    return timed(source("lib") + source(name))
+
+
+def timed(text: str) -> str:
+    """Return the text of a script behind the clock that it counts on."""
+    return source("clock") + text
 
 
 def source(name: str) -> str:
-    """Return the text of a script."""
+    """Return the text of a file under `lua/`."""
     return files("worker.lua").joinpath(f"{name}.lua").read_text(encoding="utf-8") + "\n"

@@ -36,8 +36,10 @@ from worker.transitions import (
     grouped,
     places_argument,
     read_claims,
+    read_times,
     verdict,
 )
+from worker.witness import Witness
 
 DAY = 86400.0
 GROUP = 100
@@ -68,6 +70,7 @@ class Store:
         self._retention = retention
         self._days = int((retention.records + longest) // DAY) + 1
         self._scripts = load(redis)
+        self._witness = Witness("redis")
         self.commits: Batches[Commit, int] = Batches(self._commit, GROUP)
 
     async def accept(self, acceptance: Acceptance) -> Accepted:
@@ -125,8 +128,10 @@ class Store:
         return await self.commits.add(commit)
 
     async def beat(self, worker: str, life: float, backends: Sequence[str]) -> tuple[datetime, list[datetime | None]]:
-        """Say that this worker lives for `life` seconds more; return Redis's time and each backend's next due."""
-        now, *due = await self._run("beat", worker, int(life * 1000), *backends)
+        """Say that this worker lives for `life` seconds more; return the time and each backend's next due."""
+        asked = self._witness.now()
+        now, step, *due = await self._run("beat", worker, int(life * 1000), *self._witness.knows(asked), *backends)
+        self._witness.hears(asked, int(now), step)
         return moment(int(now)), [moment(int(one)) if int(one) >= 0 else None for one in due]
 
     async def fullness(self) -> float:
@@ -137,7 +142,6 @@ class Store:
 
     async def leave(self, worker: str) -> None:
         """Say that a worker is gone, so that others take over at once what it still holds."""
-        await self._call(self._redis.delete(f"{self._base}:beat:{worker}"))
         await self._call(self._redis.zrem(f"{self._base}:workers", worker))
 
     async def abort(self, cancellation_id: str, by: str, reason: str, signed_by: str = "") -> str:
@@ -149,10 +153,9 @@ class Store:
         args = (signed.mark, message_id, signed.producer, signed.per_minute or 0)
         return str((await self._run("use", *args)).decode())
 
-    async def now(self) -> datetime:
-        """Return Redis's time."""
-        seconds, micros = await self._read(cast("Any", self._redis.time()))
-        return moment(seconds * 1000 + micros // 1000)
+    async def times(self) -> list[datetime]:
+        """Return the time, and behind it Redis's own if a step of its clock lies between them."""
+        return read_times(await self._run("now"))
 
     async def attest(
         self, cancellation_id: str, by: str, reason: str, child: str = "", message_id: str = "", signed_by: str = ""

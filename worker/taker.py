@@ -22,9 +22,10 @@ from worker.connection import ended, unavailable
 from worker.errors import StoreUnavailable
 from worker.inbox import Item, decode
 from worker.outage import Outage
-from worker.scripts import Script, source
+from worker.scripts import Script, source, timed
 from worker.settling import BATCH, BATCH_BYTES, Fullness, Handle, Room, settle
 from worker.strays import SPELLINGS, Lookout
+from worker.witness import Witness
 
 log = structlog.get_logger(__name__)
 
@@ -61,11 +62,12 @@ class Taker:
         self._list = f"{self._prefix}:{name}"
         self._handle = handle
         self._room = Room(fullness)
-        self._take = Script(redis, source("take"))
-        self._return = Script(redis, source("return"))
+        self._take = Script(redis, timed(source("take")))
+        self._return = Script(redis, timed(source("return")))
         self._tasks: list[asyncio.Task[None]] = []
         self._settled: tuple[bytes, ...] = ()
         self._stopping = False
+        self._witness = Witness()
         self._lookout = Lookout(redis, queue)
         self._outage = Outage("taker.unavailable", "CELERY_BROKER_URL, or else REDIS_URL,")
 
@@ -87,7 +89,7 @@ class Taker:
         with suppress(RedisError, OSError, TimeoutError):
             async with asyncio.timeout(FAREWELL):
                 await self._let_go()
-                await self._redis.delete(f"{self._list}:beat")
+                await self._redis.zrem(f"{self._prefix}:beats", self._name)
         await self._redis.aclose()
 
     async def _run(self) -> None:
@@ -116,7 +118,8 @@ class Taker:
     async def _take_batch(self) -> bool:
         """Take and settle one batch; what was settled before leaves our list, what was not comes with it."""
         keys = [self._list, f"{self._prefix}:takers", *(self._queue + suffix for suffix in SPELLINGS)]
-        taken: list[bytes] = await self._take(keys=keys, args=[self._name, BATCH, BATCH_BYTES, *self._settled])
+        args = [self._name, BATCH, BATCH_BYTES, f"{self._prefix}:clock", *self._settled]
+        taken: list[bytes] = await self._take(keys=keys, args=args)
         self._settled = ()
         if taken:
             await self._settle_all(taken)
@@ -174,6 +177,9 @@ class Taker:
 
     async def _beat(self) -> None:
         keys = [f"{self._prefix}:takers", self._queue]
-        back = await self._return(keys=keys, args=[self._prefix, self._name, int(BEAT_LIFE * 1000)])
+        asked = self._witness.now()
+        args = [self._prefix, self._name, int(BEAT_LIFE * 1000), *self._witness.knows(asked)]
+        now, step, back = await self._return(keys=keys, args=args)
+        self._witness.hears(asked, now, step)
         if back:
             log.warning("taker.returned", messages=back, queue=self._queue)

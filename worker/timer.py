@@ -14,7 +14,7 @@ from config.settings import Settings
 from config.streams import complain
 from worker.celery import app
 from worker.consumer import CommandConsumer
-from worker.log_options import USAGE
+from worker.log_options import USAGE, drain_logs
 from worker.patches import apply
 from worker.runtime import runtime
 from worker.wiring import backends_of
@@ -75,6 +75,7 @@ class Timer(bootsteps.StartStopStep):
         runtime().stop()
         if isinstance(parent.consumer, CommandConsumer):
             parent.consumer.acknowledge()
+        drain_logs()  # before Celery removes its pid file, which tells that all is over
 
 
 app.steps["worker"].add(Timer)

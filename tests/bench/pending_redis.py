@@ -15,7 +15,7 @@ import redis
 
 from tests.bench.chaos_world import EVENTS
 from tests.bench.kit_report import quantile
-from worker.scripts import source
+from worker.scripts import on_store, source, timed
 
 BASE = "{canceller}:"
 BACKEND = "ess"
@@ -87,9 +87,9 @@ def _usages(client: redis.Redis, keys: list[str]) -> list[int]:
 
 
 def digests() -> dict[str, str]:
-    """Name each script of the product by its digest, with the library in front of it and without."""
+    """Name each script of the product by its digest, as each of its callers loads it."""
     names = [path.name[: -len(".lua")] for path in files("worker.lua").iterdir() if path.name.endswith(".lua")]
-    texts = ((name, library + source(name)) for name in names for library in ("", source("lib")))
+    texts = ((name, text) for name in names for text in (source(name), timed(source(name)), on_store(name)))
     return {hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest(): name for name, text in texts}
 
 

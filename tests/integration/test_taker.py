@@ -17,6 +17,7 @@ from worker.inbox import Bell, Commands, Item, Order, Refusal
 from worker.taker import Taker
 
 COMMAND = {"backend": "ess", "job_id": "1"}
+CLOCK = "commands.taken:clock"
 
 
 class Desk:
@@ -202,8 +203,10 @@ async def test_what_a_dead_taker_held_goes_back_to_the_queue(
     message_id = await send(sender, "worker.cancel", kwargs=COMMAND)
     dead = Taker(Redis.from_url(redis_url), "commands", "dead", desk.handle, roomy)
     await dead._beat()
-    await dead._take(keys=["commands.taken:dead", "commands.taken:takers", "commands"], args=["dead", 10, 10_000])
-    await redis.delete("commands.taken:dead:beat")
+    await dead._take(
+        keys=["commands.taken:dead", "commands.taken:takers", "commands"], args=["dead", 10, 10_000, CLOCK]
+    )
+    await redis.zrem("commands.taken:beats", "dead")
     await dead._redis.aclose()
     await taker.start()
 
@@ -216,7 +219,7 @@ async def test_what_a_living_taker_holds_stays_its_own(
     await send(sender, "worker.cancel", kwargs=COMMAND)
     first, second = (Taker(Redis.from_url(redis_url), "commands", name, desk.handle, roomy) for name in ("w1", "w2"))
     await first._beat()
-    await first._take(keys=["commands.taken:w1", "commands.taken:takers", "commands"], args=["w1", 10, 10_000])
+    await first._take(keys=["commands.taken:w1", "commands.taken:takers", "commands"], args=["w1", 10, 10_000, CLOCK])
     await second._beat()
 
     assert await redis.llen("commands.taken:w1") == 1  # type: ignore[misc]
@@ -272,7 +275,9 @@ async def test_what_was_settled_leaves_the_list_with_the_next_take(redis: Redis,
 async def test_a_taker_that_dies_before_its_first_beat_is_known(redis: Redis, desk: Desk, sender: Celery) -> None:
     message_id = await send(sender, "worker.cancel", kwargs=COMMAND)
     dead = Taker(Redis(connection_pool=redis.connection_pool), "commands", "dead", desk.handle, roomy)
-    await dead._take(keys=["commands.taken:dead", "commands.taken:takers", "commands"], args=["dead", 10, 10_000])
+    await dead._take(
+        keys=["commands.taken:dead", "commands.taken:takers", "commands"], args=["dead", 10, 10_000, CLOCK]
+    )
     other = Taker(Redis(connection_pool=redis.connection_pool), "commands", "w1", desk.handle, roomy)
     await other.start()
 

@@ -25,14 +25,31 @@ try:
 except ConnectionLost as lost:
     print(lost)
 print(PROPERTY_CLASSES[Basic.CLASS_ID](b"", 0)[0]["content_type"])
+
+import os
+from celery.apps import worker as stock_worker
+reader, writer = os.pipe()
+with os.fdopen(writer, "wb", buffering=0) as pipe:
+    stock_worker.safe_say("hello", pipe)
+    print(os.read(reader, 100).decode().strip())
+    os.set_blocking(writer, False)
+    while pipe.write(b"x" * 65536):
+        pass
+    os.set_blocking(writer, True)
+    stock_worker.safe_say("never", pipe)
+stock_worker.safe_say("never", pipe)
+stock_worker.safe_say("never", None)
 """
 
 
-def test_a_worker_outlives_a_closed_channel_and_unreadable_headers_once_it_has_started() -> None:
-    done = subprocess.run([sys.executable, "-c", WORKERS_ALONE], capture_output=True, text=True, check=False)
+def test_a_worker_outlives_a_closed_channel_unreadable_headers_and_a_full_pipe_once_it_has_started() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", WORKERS_ALONE], capture_output=True, text=True, check=False, timeout=60
+    )
 
     assert done.stderr == ""
     assert done.stdout.splitlines() == [
         "the connection to the broker is closed",
         "unreadable headers, error",
+        "hello",
     ]

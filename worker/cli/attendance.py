@@ -14,6 +14,7 @@ from config.settings import Settings
 from worker.cli.output import Output
 from worker.connection import connect, connect_to, ended, translated
 from worker.errors import StoreUnavailable
+from worker.scripts import Script, on_store
 from worker.strays import SPELLINGS
 
 PATIENCE = 2.0
@@ -69,11 +70,8 @@ async def attendance(settings: Settings) -> Attendance:
 
 async def alive(redis: Redis, base: str) -> int:
     """Count the workers that live; `base` is how the keys of this deployment begin."""
-    pipe = redis.pipeline(transaction=False)
-    pipe.time()
-    pipe.zrange(f"{base}:workers", 0, -1, withscores=True)
-    (seconds, micros), beats = await pipe.execute()
-    return sum(ends > seconds * 1000 + micros // 1000 for _, ends in beats)
+    _, _, living = await Script(redis, on_store("now"))(keys=[f"{base}:events"], args=[])
+    return int(living)
 
 
 @asynccontextmanager

@@ -16,7 +16,7 @@ from worker.cli.attendance import attendance
 from worker.cli.exits import Exit
 from worker.cli.naming import cancellation_named
 from worker.cli.options import ORDER_PATIENCE, By, Json, KeyFile, One, OrderTimeout, Producer, Why, one_named
-from worker.cli.output import Output, coloured
+from worker.cli.output import Output
 from worker.cli.session import UNSIGNED, Session, connected, signer
 from worker.messages import order_texts
 from worker.records import Snapshot
@@ -180,7 +180,7 @@ def _rejected(session: Session, reference: str, rejected: Rejected, output: Outp
     if output.json:
         output.object({"order": "rejected", "id": reference, "error": str(rejected)})
     else:
-        output.line(coloured(f"rejected: {rejected}"))
+        output.line("", f"rejected: {rejected}")
     if str(rejected) == NOT_ACCEPTED and not session.signs:
         output.note(UNSIGNED)
     return Exit.NOT_ALLOWED

@@ -1,20 +1,29 @@
 -- One worker's beat: say that it lives, give back what dead workers had claimed, tell what is due next.
 --
 -- KEYS[1]  the events stream
--- ARGV     worker, life of a beat (ms), backends…
--- Returns  {now (ms), next due of each backend (ms, or -1)…}
+-- ARGV     worker, life of a beat (ms), what it knows of the time: two numbers, see `observe` in clock.lua; backends…
+-- Returns  {now (ms), by how much Redis's clock was stepped (ms, or `?` while that can't be told),
+--          next due of each backend (ms, or -1)…}
 -- A dead worker's claim comes back at once, before all that came due since, but for an open intent: that call may
 -- still be on its way, so it keeps its whole lease, though no longer one of the backend's permits.
 
-local now, worker = clock(), ARGV[1]
+local worker = ARGV[1]
 go_on_without_memory()
-redis.call('SET', key('beat', worker), '1', 'PX', ARGV[2])
-redis.call('ZREMRANGEBYSCORE', key('workers'), '-inf', now)
+
+local function idle()
+  for _, backend in ipairs(redis.call('SMEMBERS', key('backends'))) do
+    if redis.call('EXISTS', key('open', backend)) == 1 then return false end
+  end
+  return true
+end
+
+local now, step = observe(key('clock'), key('workers'), worker, tonumber(ARGV[3]), tonumber(ARGV[4]), idle)
+if step then redis.call('ZREMRANGEBYSCORE', key('workers'), '-inf', now) end
 redis.call('ZADD', key('workers'), now + ARGV[2], worker)
 
 local alive = {}
 local function lives(name)
-  if alive[name] == nil then alive[name] = redis.call('EXISTS', key('beat', name)) == 1 end
+  if alive[name] == nil then alive[name] = redis.call('ZSCORE', key('workers'), name) ~= false end
   return alive[name]
 end
 
@@ -60,9 +69,9 @@ local function soonest(backend)
   return found
 end
 
-local out = {now}
-for index = 3, #ARGV do
-  free_dead_claims(ARGV[index])
+local out = {now, step or '?'}
+for index = 5, #ARGV do
+  if step then free_dead_claims(ARGV[index]) end
   out[#out + 1] = soonest(ARGV[index])
 end
 return out

@@ -45,7 +45,7 @@ local function tokens()
   if rate <= 0 then return math.huge end
   local state = redis.call('HMGET', key('limit', backend), 'tokens', 'at')
   local burst = math.max(1, rate / 10)
-  local left = math.min(burst, (tonumber(state[1]) or burst) + (now - (tonumber(state[2]) or now)) * rate / 1000)
+  local left = math.min(burst, (tonumber(state[1]) or burst) + math.max(0, now - (tonumber(state[2]) or now)) * rate / 1000)
   redis.call('HSET', key('limit', backend), 'tokens', left, 'at', now)
   return left
 end

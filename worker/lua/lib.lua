@@ -1,4 +1,4 @@
--- What every script shares; the loader puts it in front of each.
+-- What every script of the store shares; the loader puts it in front of each, behind the clock.
 --
 -- Every key lies under the hash tag of KEYS[1], so one deployment is one slot of a cluster:
 --   :events            stream of CloudEvents, one field `event`
@@ -19,11 +19,11 @@
 --                      "rejected MARK" -> .. id of its event, and of `refused(command id)` -> "when, ms" .. id of its event;
 --                      WEEK is "later" for a command that may not be acted on yet, which outlives its week
 --   :submit:ID         string with a TTL: how many commands a `worker.submit` has, or -1 if some have ids of their own
---   :beat:WORKER       string with a TTL: this worker lives
 --   :workers           zset, worker -> when its beat ends (ms)
 --   :signed:HOUR:SHARD hash, mark of a signature -> what used it; no token lives longer than an hour
 --   :minute:MINUTE     hash, producer -> its commands in that minute
 --   :places            hash, mark of a place -> the place in words: what is called where
+--   :clock             hash, see clock.lua; all times below are by it, but those in ids of stream entries
 --   :at                hash, backend -> mark of its place, as the workers' backends file has it now
 --   :server            hash, run_id of the Redis server and since when we know it
 --
@@ -44,11 +44,6 @@ local CLASSES = {'ip', 'if', 'bp', 'bf'}
 local LANES = {'i', 'b'}
 local POLL, ALONE = 1, 2 -- what the next pass is after the first: a poll that may ride along, one that may not
 local LEASES = {'i', 'b', 'r', 'x'} -- r: polls that ride along, x: a dead worker's open intents; they hold no permit
-
-local function clock()
-  local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
-end
 
 local function iso(ms)
   local days, rest = math.floor(ms / 86400000), ms % 86400000
@@ -79,6 +74,10 @@ local function read(value)
   local guard = cjson.decode(string.sub(value, 1, stop - 1))
   if guard.f > FORMAT then return nil, guard, nil end
   return guard, string.sub(value, stop + 1), value
+end
+
+local function clock()
+  return (time_of_clock(key('clock')))
 end
 
 local function load(id)

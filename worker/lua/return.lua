@@ -2,20 +2,26 @@
 --
 -- KEYS[1]  the zset of takers, name -> when it took last (s)
 -- KEYS[2]  the queue
--- ARGV     prefix of the takers' keys, this taker, life of its beat (ms)
--- Returns  how many messages came back
--- A taker's list is PREFIX:NAME, its beat PREFIX:NAME:beat. A dead taker is forgotten an hour after it took last:
--- an order that it had sent may still arrive after its beat has ended.
+-- ARGV     prefix of the takers' keys, this taker, life of its beat (ms), what it knows of the time: two numbers, see
+--          `observe` in clock.lua
+-- Returns  {now (ms), by how much Redis's clock was stepped (ms, or `?` while that can't be told), how many messages came
+--          back}
+-- A taker's list is PREFIX:NAME; PREFIX:beats is a zset, taker -> when its beat ends (ms), PREFIX:clock the clock. A dead
+-- taker is forgotten an hour after it took last: an order that it had sent may still arrive after its beat has ended.
 
-redis.call('SET', ARGV[1] .. ':' .. ARGV[2] .. ':beat', '1', 'PX', ARGV[3])
-local now, back = tonumber(redis.call('TIME')[1]), 0
+local beats, back = ARGV[1] .. ':beats', 0
+
+local now, step = observe(ARGV[1] .. ':clock', beats, ARGV[2], tonumber(ARGV[4]), tonumber(ARGV[5]))
+redis.call('ZADD', beats, now + ARGV[3], ARGV[2])
+if not step then return {now, '?', 0} end
+redis.call('ZREMRANGEBYSCORE', beats, '-inf', now)
 local takers = redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES')
 for index = 1, #takers, 2 do
   local name = takers[index]
   local list = ARGV[1] .. ':' .. name
-  if redis.call('EXISTS', list .. ':beat') == 0 then
+  if not redis.call('ZSCORE', beats, name) then
     while redis.call('LMOVE', list, KEYS[2], 'LEFT', 'RIGHT') do back = back + 1 end
-    if tonumber(takers[index + 1]) < now - 3600 then redis.call('ZREM', KEYS[1], name) end
+    if tonumber(takers[index + 1]) < now / 1000 - 3600 then redis.call('ZREM', KEYS[1], name) end
   end
 end
-return back
+return {now, step, back}

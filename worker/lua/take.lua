@@ -3,12 +3,13 @@
 -- KEYS[1]  this worker's list of taken messages
 -- KEYS[2]  the zset of takers, name -> when it took last (s)
 -- KEYS[3…] the queue's lists, the most urgent first
--- ARGV     this taker, how many to take at most, how many bytes to take about, and each message that it has settled
+-- ARGV     this taker, how many to take at most, how many bytes to take about, the clock's key, and each message that it
+--          has settled
 -- Returns  everything that this worker has taken and not yet settled, oldest last as in the queue
 
 local left, room = tonumber(ARGV[2]), tonumber(ARGV[3])
-for index = 4, #ARGV do redis.call('LREM', KEYS[1], -1, ARGV[index]) end
-redis.call('ZADD', KEYS[2], redis.call('TIME')[1], ARGV[1])
+for index = 5, #ARGV do redis.call('LREM', KEYS[1], -1, ARGV[index]) end
+redis.call('ZADD', KEYS[2], math.floor(time_of_clock(ARGV[4]) / 1000), ARGV[1])
 for index = 3, #KEYS do
   -- Under another spelling of the queue's name there may be something of a stranger's that is no list.
   local move = index == 3 and redis.call or redis.pcall

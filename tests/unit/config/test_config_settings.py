@@ -54,6 +54,7 @@ def test_every_variable_is_read() -> None:
             "CANCELLER_LOG_FORMAT": "JSON",
             "CANCELLER_LOG_LEVEL": "Warning",
             "CANCELLER_TRANSPORT": "Fast",
+            "CANCELLER_LOG_QUEUE": "50",
             "CANCELLER_SLOTS": "7",
             "UNRELATED": "x",
         }
@@ -64,7 +65,7 @@ def test_every_variable_is_read() -> None:
     assert (settings.backends, settings.data_dir) == (Path.home() / "b.toml", Path("/data"))
     assert (settings.prefix, settings.queue, settings.slots) == ("cell-1", "q", 7)
     assert (settings.keep_events, settings.keep_records, settings.keep_dead_letters) == (3600, 90, 172800)
-    assert (settings.log_format, settings.log_level) == ("json", "warning")
+    assert (settings.log_format, settings.log_level, settings.log_queue) == ("json", "warning", 50)
 
 
 def test_the_broker_is_redis_unless_named() -> None:
@@ -105,6 +106,7 @@ def test_every_mistake_is_listed_at_once() -> None:
             "CANCELLER_KEEP_RECORDS": "soon",
             "CANCELLER_LOG_FORMAT": "xml",
             "CANCELLER_LOG_LEVEL": "loud",
+            "CANCELLER_LOG_QUEUE": "0",
             "CANCELLER_SLOTS": "0",
         }
     )
@@ -117,6 +119,7 @@ def test_every_mistake_is_listed_at_once() -> None:
         "CANCELLER_KEEP_RECORDS",
         "CANCELLER_LOG_FORMAT",
         "CANCELLER_LOG_LEVEL",
+        "CANCELLER_LOG_QUEUE",
         "CANCELLER_SLOTS",
     ]
 
