@@ -15,6 +15,9 @@ WAYS = {
     "worker/cli/output.py": "what commands write",
     "config/streams.py": "errors, and the streams themselves",
     "config/logs.py": "log lines, which config/log_visible.py and json_for make visible",
+    "config/log_queue.py": "the lines of logs, once they are made",
+    "worker/log_options.py": "chooses where those lines go",
+    "worker/patches.py": "Celery's own words about a signal",
     "worker/simulator/server.py": "one line with its own address; the simulator imports nothing of ours",
 }
 STREAMS = {"stdout", "stderr", "__stdout__", "__stderr__"}
