@@ -19,10 +19,10 @@ from config.deployment import Deployment
 from config.settings import Settings
 from worker.broker import send
 from worker.celery import app
-from worker.connection import LoopThread, connect_to
+from worker.connection import LoopThread, connect_to, ended
 from worker.engine import Engine, silent
-from worker.envelope import Envelope
-from worker.errors import CONFLICT, NewerFormat, StoreUnavailable, UnknownCancellation
+from worker.errors import CONFLICT, CommandConflict, StoreUnavailable, UnknownCancellation
+from worker.handover import Arrived, Handover
 from worker.inbox import Bell, Commands, Item, Order, Refusal
 from worker.intake import EPOCH, expired, outlived, refuse, reject
 from worker.receiver import Receiver
@@ -48,10 +48,10 @@ STOP_LIMIT = 9.0
 
 @dataclass(slots=True)
 class Left:
-    """What commands leave to do once the others are stored: those to refuse, and a record that is too new for us."""
+    """What is left to do once commands are stored: those to refuse, and those that only a newer worker may take."""
 
     refused: list[Rejection] = field(default_factory=list)
-    newer: str = ""
+    newer: list[Arrived] = field(default_factory=list)
 
 
 class Runtime:
@@ -64,6 +64,8 @@ class Runtime:
         self._loop = LoopThread("canceller", fast=settings.transport == "fast")
         self._store, self._engine, self._backends = self._loop.call(self._build(configs))
         self._door: Taker | Receiver | None = None
+        self._handover = Handover(self._store, configs.keys(), self._engine.serving, self._take, self._refuse_arrived)
+        self._taking_over: asyncio.Task[None] | None = None
 
     @property
     def receiver(self) -> Receiver:
@@ -96,6 +98,7 @@ class Runtime:
 
     async def _start(self) -> None:
         await self._engine.start()
+        self._taking_over = asyncio.create_task(self._handover.run())
         broker = self._settings.redis_broker
         if broker is not None:
             redis = connect_to(broker)
@@ -108,6 +111,8 @@ class Runtime:
     async def _stop(self, grace: float) -> None:
         if self._door is not None:
             await self._door.stop()
+        if self._taking_over is not None:
+            await ended({self._taking_over})
         await self._engine.stop(grace)
 
     async def _build(self, configs: Mapping[str, BackendConfig]) -> tuple[Store, Engine, list[Backend]]:
@@ -132,7 +137,7 @@ class Runtime:
         if several:
             await self._patiently(lambda: self._store.count_commands(several))
         commands = [item for item in items if isinstance(item, Commands)]
-        await self._take([(*content, item.envelope) for item in commands for content in item.contents])
+        await self._take([Arrived(*content, item.envelope) for item in commands for content in item.contents])
         for item in items:
             if isinstance(item, Order):
                 await self._order(item)
@@ -141,19 +146,26 @@ class Runtime:
             elif isinstance(item, Bell):
                 self._engine.wake(item.backend)
 
-    async def _take(self, contents: Sequence[tuple[object, str, Envelope]]) -> None:
-        """Take in commands slice by slice: while Redis stores one, the next is judged and the first are worked on."""
-        now, until = await self._now(*map(timed, contents)), asyncio.get_running_loop().time() + STORE_PATIENCE
+    async def _take(self, arrived: Sequence[Arrived]) -> frozenset[str]:
+        """Take in commands slice by slice: while Redis stores one, the next is judged and the first are worked on.
+
+        Return the digests of those that are left to other workers.
+        """
+        until = asyncio.get_running_loop().time() + STORE_PATIENCE
+        here, elsewhere = await self._patiently(lambda: self._handover.sort(arrived), until)
+        now, known = await self._now(*(one.timed for one in here)), self._handover.known
         left = Left()
         storing: asyncio.Task[None] | None = None
         try:
-            for start in range(0, len(contents), SLICE):
-                slice_ = contents[start : start + SLICE]
-                judged = [(content, self._intake.take(content, id_, now, around)) for content, id_, around in slice_]
+            for start in range(0, len(here), SLICE):
+                judged = [
+                    (one, self._intake.take(one.content, one.command_id, now, one.envelope, known))
+                    for one in here[start : start + SLICE]
+                ]
                 if storing is not None:
                     await storing
                 keeping = self._keep(judged, until, left)
-                if start + SLICE >= len(contents):
+                if start + SLICE >= len(here):
                     await keeping
                 else:
                     storing = asyncio.create_task(keeping)
@@ -163,35 +175,36 @@ class Runtime:
                 await storing
         for rejection in left.refused:
             await self._refuse(rejection)
-        if left.newer:
-            raise NewerFormat(
-                f"the record of {left.newer} was written by a newer version: a newer worker must take its join"
-            )
+        return elsewhere | await self._patiently(lambda: self._handover.leave(left.newer))
 
-    async def _keep(self, judged: Sequence[tuple[object, Acceptance | Rejection]], until: float, left: Left) -> None:
-        """Store what was accepted, and note what of it is `left` to be refused."""
-        taken = [(content, one) for content, one in judged if isinstance(one, Acceptance)]
+    async def _keep(self, judged: Sequence[tuple[Arrived, Acceptance | Rejection]], until: float, left: Left) -> None:
+        """Store what was accepted, and note what of it is `left` to be done."""
+        taken = [(arrived, one) for arrived, one in judged if isinstance(one, Acceptance)]
         left.refused += [one for _, one in judged if isinstance(one, Rejection)]
         verdicts = await self._patiently(lambda: self._engine.accept([one for _, one in taken]), until)
-        for (content, one), accepted in zip(taken, verdicts, strict=True):
+        for (arrived, one), accepted in zip(taken, verdicts, strict=True):
             if accepted.verdict == "conflict":
-                left.refused.append(reject(content, one.command_id, CONFLICT))
+                left.refused.append(reject(arrived.content, one.command_id, CONFLICT))
             elif accepted.verdict == "newer":
-                left.newer = accepted.cancellation_id
+                left.newer.append(arrived)
             elif one.signed is not None and accepted.verdict in SIGNATURE_VERDICTS:
-                left.refused.append(refuse(content, one.command_id, SIGNATURE_VERDICTS[accepted.verdict](one.signed)))
+                refused = SIGNATURE_VERDICTS[accepted.verdict](one.signed)
+                left.refused.append(refuse(arrived.content, one.command_id, refused))
 
     async def _now(self, *timed: bool) -> datetime:
         """Return Redis's time, where anything depends on it."""
         return await self._patiently(self._store.now) if self._intake.signatures.on or any(timed) else EPOCH
 
-    async def _known(self, command_id: str) -> bool:
-        found = await self._patiently(lambda: self._store.find_command(command_id))
-        return bool(found)
+    async def _known(self, rejection: Rejection) -> bool:
+        try:
+            found = self._patiently(lambda: self._store.find_command(rejection.data["command_id"], rejection.digest))
+            return bool(await found)
+        except CommandConflict:
+            return False
 
     async def _refuse(self, rejection: Rejection) -> None:
-        if rejection.expired and await self._known(rejection.data["command_id"]):
-            return  # It was taken in while its signature held, and only came again.
+        if (rejection.expired or rejection.digest) and await self._known(rejection):
+            return  # It was taken in while its signature held or its backend was served, and only came again.
         await self._patiently(lambda: self._store.reject(rejection))
         log.warning(
             "command.rejected",
@@ -199,6 +212,9 @@ class Runtime:
             backend=rejection.backend,
             reason=rejection.log_reason or rejection.reason,
         )
+
+    async def _refuse_arrived(self, one: Arrived, why: str) -> None:
+        await self._refuse(reject(one.content, one.command_id, why))
 
     async def _order(self, item: Order) -> None:
         now = await self._now(item.envelope.expires is not None)
@@ -248,13 +264,6 @@ class Runtime:
                 if asyncio.get_running_loop().time() > until:
                     raise
                 await asyncio.sleep(0.2)
-
-
-def timed(one: tuple[object, str, Envelope]) -> bool:
-    """Say whether what becomes of a command depends on the time."""
-    content, _, envelope = one
-    by_envelope = envelope.eta is not None or envelope.expires is not None
-    return by_envelope or (isinstance(content, Mapping) and content.get("not_before") is not None)
 
 
 @cache
