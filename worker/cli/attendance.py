@@ -1,9 +1,9 @@
-"""Who is there: workers that live, commands that wait for one, backends that workers have told of."""
+"""Who is there: workers that live, the backends that they serve, commands that wait for one."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
@@ -24,17 +24,27 @@ SOON = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Attendance:
-    """`waiting` is None where the broker is none that can be asked."""
+    """`waiting` is None where the broker is none that can be asked.
+
+    `backends` are all that workers have told of, `served` those that living ones serve; `left` is how many commands
+    wait for a worker that serves their backend.
+    """
 
     workers: int
     waiting: int | None
     backends: tuple[str, ...]
     queue: str
+    served: frozenset[str] = frozenset()
+    left: int = 0
 
     @property
     def idle(self) -> bool:
         """Whether no command waits, and a worker would take one in at once."""
-        return self.workers > 0 and not self.waiting
+        return self.workers > 0 and not self.waiting and not self.left
+
+    def unserved(self, backend: str) -> bool:
+        """Whether workers live, and none of them serves a backend."""
+        return self.workers > 0 and backend not in self.served
 
     def __str__(self) -> str:
         """Say so, as a part of a sentence."""
@@ -43,7 +53,9 @@ class Attendance:
             wait = f" ({waiting} waiting)" if waiting else ""
             return f"no worker runs{wait}: start one with `canceller up` or `celery -A worker worker`"
         there = f"{_counted(self.workers, 'worker')} {'runs' if self.workers == 1 else 'run'}"
-        return f"{there}, {waiting} waiting" if waiting else there
+        left = f"{_counted(self.left, 'command')} for a worker with another backends file" if self.left else ""
+        waits = " and ".join(filter(None, (waiting, left)))
+        return f"{there}, {waits} waiting" if waits else there
 
 
 async def attendance(settings: Settings) -> Attendance:
@@ -58,22 +70,37 @@ async def attendance(settings: Settings) -> Attendance:
         pipe = redis.pipeline(transaction=False)
         pipe.hkeys(f"{base}:at")
         pipe.smembers(f"{base}:backends")
+        pipe.smembers(f"{base}:handovers")
         with translated():
             workers = await alive(redis, base)
-            told, had = await pipe.execute()
+            served = await _living(redis, f"{base}:serves")
+            told, had, left_of = await pipe.execute()
+            left = await _sum(redis, [f"{base}:handover:{name.decode()}" for name in left_of])
     finally:
         await redis.aclose()
     backends = tuple(sorted(name.decode() for name in {*told, *had}))
-    return Attendance(workers, await _waiting(settings), backends, settings.queue)
+    return Attendance(workers, await _waiting(settings), backends, settings.queue, frozenset(served), left)
 
 
 async def alive(redis: Redis, base: str) -> int:
     """Count the workers that live; `base` is how the keys of this deployment begin."""
+    return len(await _living(redis, f"{base}:workers"))
+
+
+async def _living(redis: Redis, beats: str) -> list[str]:
+    """Return the names in a zset of beats that have not ended."""
     pipe = redis.pipeline(transaction=False)
     pipe.time()
-    pipe.zrange(f"{base}:workers", 0, -1, withscores=True)
-    (seconds, micros), beats = await pipe.execute()
-    return sum(ends > seconds * 1000 + micros // 1000 for _, ends in beats)
+    pipe.zrange(beats, 0, -1, withscores=True)
+    (seconds, micros), found = await pipe.execute()
+    return [name.decode() for name, ends in found if ends > seconds * 1000 + micros // 1000]
+
+
+async def _sum(redis: Redis, hashes: Sequence[str]) -> int:
+    pipe = redis.pipeline(transaction=False)
+    for name in hashes:
+        pipe.hlen(name)
+    return sum(await pipe.execute())
 
 
 @asynccontextmanager
