@@ -86,18 +86,18 @@ class Later:
 
 Take = Callable[[Sequence[Arrived]], Awaitable[frozenset[str]]]
 """Takes in commands; returns the digests of those that were left."""
-Refuse = Callable[[Arrived, str], Awaitable[None]]
+Reject = Callable[[Arrived, str], Awaitable[None]]
 
 
 class Handover:
     """One worker's part in it; `mine` are the backends that it serves."""
 
-    def __init__(self, store: Store, mine: Collection[str], serving: Serving, take: Take, refuse: Refuse) -> None:
+    def __init__(self, store: Store, mine: Collection[str], serving: Serving, take: Take, reject: Reject) -> None:
         self._store = store
         self._mine = mine
         self._serving = serving
         self._take = take
-        self._refuse = refuse
+        self._reject = reject
         self._later: dict[str, Later] = {}
         self._told = Seldom()
 
@@ -154,7 +154,7 @@ class Handover:
             await asyncio.sleep(EVERY)
 
     async def look(self) -> None:
-        """Take in what is left on our backends; refuse what is left on those that nobody serves any more."""
+        """Take in what is left on our backends; reject what is left on those that nobody serves any more."""
         later: dict[str, Later] = {}
         backends = await self._store.peers.handovers()
         if backends and await self._store.fullness() > FULL:
@@ -203,5 +203,5 @@ class Handover:
             raise
         except Exception as error:
             log.exception("handover.command_failed", command_id=one.command_id)
-            await self._refuse(one, f"message: {type(error).__name__} while it was taken in")
+            await self._reject(one, f"message: {type(error).__name__} while it was taken in")
             return frozenset()

@@ -1,4 +1,4 @@
-"""PURE: from what a producer sent to what the store takes in, or to why it is refused."""
+"""PURE: from what a producer sent to what the store takes in, or to why it is rejected."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Intake:
     ) -> Acceptance | Rejection:
         """Judge one command; `command_id` is its id where it brings none, `known` are the backends of all workers.
 
-        One that we fail on is refused by itself: others of its message may be stored already.
+        One that we fail on is rejected by itself: others of its message may be stored already.
         """
         if expired(envelope, now):
             return outlived(content, command_id, envelope)
@@ -149,7 +149,7 @@ def expired(envelope: Envelope, now: datetime) -> bool:
 
 
 def outlived(content: object, command_id: str, envelope: Envelope) -> Rejection:
-    """Refuse what has come too late."""
+    """Reject what has come too late."""
     reason = f"expires: it expired at {facts.text(envelope.expires)}, before a worker took it in"
     return replace(reject(content, command_id, reason), expired=True)
 
@@ -182,13 +182,13 @@ def _said(command: Command) -> Mapping[str, Any]:
 
 
 def refuse(content: object, command_id: str, refused: Refused) -> Rejection:
-    """Refuse what its signature, or its producer's rights, do not cover."""
+    """Reject what its signature, or its producer's rights, do not cover."""
     rejection = reject(content, command_id, str(refused))
     return replace(rejection, log_reason=refused.log_reason, expired=refused.expired)
 
 
 def reject(content: object, command_id: str, reason: str) -> Rejection:
-    """Refuse what could not be read or may not be: the reason, and the raw message as it came."""
+    """Reject what could not be read or may not be: the reason, and the raw message as it came."""
     raw = _raw(content)
     readable = content if isinstance(content, Mapping) else {}
     command_id = _plain(readable.get("command_id"), 128) or command_id

@@ -48,9 +48,9 @@ STOP_LIMIT = 9.0
 
 @dataclass(slots=True)
 class Left:
-    """What is left to do once commands are stored: those to refuse, and those that only a newer worker may take."""
+    """What is left to do once commands are stored: those to reject, and those that only a newer worker may take."""
 
-    refused: list[Rejection] = field(default_factory=list)
+    rejected: list[Rejection] = field(default_factory=list)
     newer: list[Arrived] = field(default_factory=list)
 
 
@@ -64,7 +64,7 @@ class Runtime:
         self._loop = LoopThread("canceller", fast=settings.transport == "fast")
         self._store, self._engine, self._backends = self._loop.call(self._build(configs))
         self._door: Taker | Receiver | None = None
-        self._handover = Handover(self._store, configs.keys(), self._engine.serving, self._take, self._refuse_arrived)
+        self._handover = Handover(self._store, configs.keys(), self._engine.serving, self._take, self._reject_arrived)
         self._taking_over: asyncio.Task[None] | None = None
 
     @property
@@ -142,7 +142,7 @@ class Runtime:
             if isinstance(item, Order):
                 await self._order(item)
             elif isinstance(item, Refusal):
-                await self._refuse(reject(item.content, item.message_id, item.reason))
+                await self._reject(reject(item.content, item.message_id, item.reason))
             elif isinstance(item, Bell):
                 self._engine.wake(item.backend)
 
@@ -153,7 +153,7 @@ class Runtime:
         """
         until = asyncio.get_running_loop().time() + STORE_PATIENCE
         here, elsewhere = await self._patiently(lambda: self._handover.sort(arrived), until)
-        now, known = await self._now(*(one.timed for one in here)), self._handover.known
+        now, known = await self._now(needed=any(one.timed for one in here)), self._handover.known
         left = Left()
         storing: asyncio.Task[None] | None = None
         try:
@@ -173,27 +173,27 @@ class Runtime:
         finally:
             if storing is not None:
                 await storing
-        for rejection in left.refused:
-            await self._refuse(rejection)
+        for rejection in left.rejected:
+            await self._reject(rejection)
         return elsewhere | await self._patiently(lambda: self._handover.leave(left.newer))
 
     async def _keep(self, judged: Sequence[tuple[Arrived, Acceptance | Rejection]], until: float, left: Left) -> None:
         """Store what was accepted, and note what of it is `left` to be done."""
         taken = [(arrived, one) for arrived, one in judged if isinstance(one, Acceptance)]
-        left.refused += [one for _, one in judged if isinstance(one, Rejection)]
+        left.rejected += [one for _, one in judged if isinstance(one, Rejection)]
         verdicts = await self._patiently(lambda: self._engine.accept([one for _, one in taken]), until)
         for (arrived, one), accepted in zip(taken, verdicts, strict=True):
             if accepted.verdict == "conflict":
-                left.refused.append(reject(arrived.content, one.command_id, CONFLICT))
+                left.rejected.append(reject(arrived.content, one.command_id, CONFLICT))
             elif accepted.verdict == "newer":
                 left.newer.append(arrived)
             elif one.signed is not None and accepted.verdict in SIGNATURE_VERDICTS:
                 refused = SIGNATURE_VERDICTS[accepted.verdict](one.signed)
-                left.refused.append(refuse(arrived.content, one.command_id, refused))
+                left.rejected.append(refuse(arrived.content, one.command_id, refused))
 
-    async def _now(self, *timed: bool) -> datetime:
+    async def _now(self, *, needed: bool) -> datetime:
         """Return Redis's time, where anything depends on it."""
-        return await self._patiently(self._store.now) if self._intake.signatures.on or any(timed) else EPOCH
+        return await self._patiently(self._store.now) if self._intake.signatures.on or needed else EPOCH
 
     async def _known(self, rejection: Rejection) -> bool:
         try:
@@ -202,7 +202,7 @@ class Runtime:
         except CommandConflict:
             return False
 
-    async def _refuse(self, rejection: Rejection) -> None:
+    async def _reject(self, rejection: Rejection) -> None:
         if (rejection.expired or rejection.digest) and await self._known(rejection):
             return  # It was taken in while its signature held or its backend was served, and only came again.
         await self._patiently(lambda: self._store.reject(rejection))
@@ -213,23 +213,23 @@ class Runtime:
             reason=rejection.log_reason or rejection.reason,
         )
 
-    async def _refuse_arrived(self, one: Arrived, why: str) -> None:
-        await self._refuse(reject(one.content, one.command_id, why))
+    async def _reject_arrived(self, one: Arrived, why: str) -> None:
+        await self._reject(reject(one.content, one.command_id, why))
 
     async def _order(self, item: Order) -> None:
-        now = await self._now(item.envelope.expires is not None)
+        now = await self._now(needed=item.envelope.expires is not None)
         if expired(item.envelope, now):
-            await self._refuse(outlived(item.content, item.message_id, item.envelope))
+            await self._reject(outlived(item.content, item.message_id, item.envelope))
             return
         try:
             await self._admit(item, now)
             cancellation_id = await self._patiently(lambda: self._store.resolve(item.reference))
             backend = await self._patiently(lambda: self._give(item, cancellation_id))
         except Refused as refused:
-            await self._refuse(refuse(item.content, item.message_id, refused))
+            await self._reject(refuse(item.content, item.message_id, refused))
             return
         except UnknownCancellation as error:
-            await self._refuse(reject(item.content, item.message_id, str(error)))
+            await self._reject(reject(item.content, item.message_id, str(error)))
             return
         log.info(f"cancellation.{item.order}", cancellation_id=cancellation_id, by=item.word, open=bool(backend))
         self._engine.wake(backend)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, Self, cast
 
 from msgspec.structs import replace
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
+from config.settings import Settings
 from worker import records
 from worker.batches import Batches
 from worker.cancellation import Cancellation
@@ -19,6 +19,7 @@ from worker.connection import translated, unswallowed
 from worker.errors import CONFLICT, CommandConflict, SeveralOpen, UnknownCancellation
 from worker.event_entries import readable
 from worker.messages import Event
+from worker.patterns import literal
 from worker.peers import Peers
 from worker.records import Record, Snapshot, fragment, milliseconds, moment, place_mark
 from worker.scripts import load
@@ -40,8 +41,6 @@ from worker.transitions import (
 )
 
 DAY = 86400.0
-GLOB = re.compile(r"[*?\[\]\\]")
-"""The characters that mean something in a Redis pattern."""
 GROUP = 100
 """How many records one script call moves at most: it keeps each under a few milliseconds."""
 
@@ -53,6 +52,11 @@ class Retention:
     events: float = 7 * DAY
     records: float = 7 * DAY
     dead_letters: float = 30 * DAY
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """Return what the environment says."""
+        return cls(settings.keep_events, settings.keep_records, settings.keep_dead_letters)
 
 
 class Store:
@@ -79,17 +83,10 @@ class Store:
         return [accepted for group in grouped(arguments) for accepted in await self._accept(places, group)]
 
     async def reject(self, rejection: Rejection) -> bool:
-        """Refuse a command with an event and a dead letter; False if this very refusal was made before."""
-        args = (
-            self._days,
-            rejection.mark,
-            rejection.backend,
-            rejection.subject,
-            "{" + fragment(rejection.data) + "}",
-            rejection.raw,
-            rejection.reason,
-        )
-        return bool(await self._run("reject", *args))
+        """Reject a command with an event and a dead letter; False if this very rejection was made before."""
+        whose = (rejection.mark, rejection.backend, rejection.subject)
+        data = "{" + fragment(rejection.data) + "}"
+        return bool(await self._run("reject", self._days, *whose, data, rejection.raw, rejection.reason))
 
     async def count_commands(self, counts: Mapping[str, int]) -> None:
         """Note how many commands messages have, by the messages' ids: whoever waits for all of them asks."""
@@ -210,7 +207,7 @@ class Store:
 
     async def _open_elsewhere(self, name: str, job_id: str) -> list[str]:
         """Return the ids of the open cancellations of a job whose key holds an address, as `lib.lua` writes it."""
-        pattern = GLOB.sub(r"\\\g<0>", job_id) + "\x1f*"
+        pattern = literal(job_id) + "\x1f*"
         with translated():
             found = {field async for field in self._redis.hscan_iter(name, pattern, count=1000)}
         return [cancellation_id.decode() for _, cancellation_id in found]
@@ -247,7 +244,7 @@ class Store:
         """Return the marks of the places for which up to `limit` open cancellations on a backend were accepted."""
         ids = await self.open_ids(backend, limit)
         found = await self._read(self._redis.mget(f"{self._base}:hot:{one}" for one in ids)) if ids else []
-        return [records.place_of(hot) for hot in found if hot is not None]
+        return [records.mark_of(hot) for hot in found if hot is not None]
 
     async def note_places(self, places: Mapping[str, str]) -> None:
         """Say where the backends of a worker's file are, in words."""

@@ -1,4 +1,4 @@
-"""Commands that one worker leaves and another takes in: none is lost, none is done twice, none is refused too soon."""
+"""Commands that one worker leaves and another takes in: none is lost, none is done twice, none is rejected too soon."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ def cancel(job_id: str = "1", backend: str = "ess", **fields: Any) -> Arrived:
 
 @dataclass
 class Desk:
-    """A worker that takes in what it serves, and refuses the rest; its clock is the test's."""
+    """A worker that takes in what it serves, and rejects the rest; its clock is the test's."""
 
     store: Store
     mine: Collection[str]
     now: float = 0.0
     fails: Sequence[Exception] = ()
     taken: list[str] = field(default_factory=list)
-    refused: list[str] = field(default_factory=list)
+    rejected: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.serving = Serving(lambda: self.now)
-        self.handover = Handover(self.store, self.mine, self.serving, self.take, self.refuse)
+        self.handover = Handover(self.store, self.mine, self.serving, self.take, self.reject)
 
     async def take(self, arrived: Sequence[Arrived]) -> frozenset[str]:
         if self.fails:
@@ -52,11 +52,11 @@ class Desk:
                 if verdict == "newer":
                     left |= await self.handover.leave([one])
             else:
-                self.refused.append(one.command_id)
+                self.rejected.append(one.command_id)
         return left
 
-    async def refuse(self, one: Arrived, why: str) -> None:
-        self.refused.append(f"{one.command_id} {why}")
+    async def reject(self, one: Arrived, why: str) -> None:
+        self.rejected.append(f"{one.command_id} {why}")
 
     async def hear(self, *backends: str, seconds: float = 0.0) -> None:
         """Look as often as a worker does, first at a beat of these backends."""
@@ -82,7 +82,7 @@ async def test_a_command_for_a_backend_that_another_worker_serves_is_left_to_it(
 ) -> None:
     await other.hear("ess")
     assert len(await other.take([cancel("1"), cancel("2", "oml")])) == 1
-    assert (other.taken, other.refused) == (["c-2 accepted"], [])
+    assert (other.taken, other.rejected) == (["c-2 accepted"], [])
 
     await knowing.handover.look()
     assert (knowing.taken, await store.peers.handovers()) == (["c-1 accepted"], [])
@@ -94,10 +94,10 @@ async def test_a_worker_that_has_just_announced_a_backend_is_heard_of_in_time(st
     assert len(await other.take([cancel()])) == 1
 
 
-async def test_a_command_that_nobody_can_take_in_is_refused_at_once(store: Store, other: Desk) -> None:
+async def test_a_command_that_nobody_can_take_in_is_rejected_at_once(store: Store, other: Desk) -> None:
     await other.hear("oml")
     assert not await other.take([cancel("1", "nowhere"), cancel("2", "")])
-    assert (other.refused, await store.peers.handovers()) == (["c-1", "c-2"], [])
+    assert (other.rejected, await store.peers.handovers()) == (["c-1", "c-2"], [])
 
 
 async def test_a_command_is_left_for_a_worker_that_may_be_on_its_way_back(
@@ -106,19 +106,19 @@ async def test_a_command_is_left_for_a_worker_that_may_be_on_its_way_back(
     await other.hear("ess", seconds=GRACE - 2)
     await other.take([cancel()])
     await other.handover.look()
-    assert (other.refused, other.handover.known) == ([], {"oml"})
+    assert (other.rejected, other.handover.known) == ([], {"oml"})
 
     await knowing.handover.look()
     assert (knowing.taken, await store.peers.handovers()) == (["c-1 accepted"], [])
 
 
-async def test_what_is_left_is_refused_once_nobody_serves_it_any_more(store: Store, other: Desk) -> None:
+async def test_what_is_left_is_rejected_once_nobody_serves_it_any_more(store: Store, other: Desk) -> None:
     await other.hear("ess")
     await other.take([cancel()])
     await other.hear(seconds=GRACE)
     await other.handover.look()
 
-    assert (other.refused, await store.peers.handovers()) == (["c-1"], [])
+    assert (other.rejected, await store.peers.handovers()) == (["c-1"], [])
 
 
 async def test_what_is_left_stays_where_a_worker_is_back_that_was_not_seen_yet(store: Store, other: Desk) -> None:
@@ -128,7 +128,7 @@ async def test_what_is_left_stays_where_a_worker_is_back_that_was_not_seen_yet(s
     await store.beat("w1", 60.0, ["ess"])
     await other.handover.look()
 
-    assert (other.refused, await store.peers.handovers()) == ([], ["ess"])
+    assert (other.rejected, await store.peers.handovers()) == ([], ["ess"])
 
 
 async def test_the_backends_that_others_serve_are_known_for_a_worker_s_life(other: Desk) -> None:
@@ -181,7 +181,7 @@ async def test_a_command_that_fails_by_itself_stops_no_other(store: Store, knowi
     with capture_logs():
         await knowing.handover.look()
 
-    assert [refused.partition(" ")[2] for refused in knowing.refused] == ["message: LookupError while it was taken in"]
+    assert [rejected.partition(" ")[2] for rejected in knowing.rejected] == ["message: LookupError while it was taken in"]
     assert (len(knowing.taken), await store.peers.handovers()) == (1, [])
 
 
