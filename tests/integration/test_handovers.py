@@ -181,7 +181,9 @@ async def test_a_command_that_fails_by_itself_stops_no_other(store: Store, knowi
     with capture_logs():
         await knowing.handover.look()
 
-    assert [rejected.partition(" ")[2] for rejected in knowing.rejected] == ["message: LookupError while it was taken in"]
+    assert [rejected.partition(" ")[2] for rejected in knowing.rejected] == [
+        "message: LookupError while it was taken in"
+    ]
     assert (len(knowing.taken), await store.peers.handovers()) == (1, [])
 
 
