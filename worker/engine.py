@@ -18,8 +18,10 @@ from worker.drain import Drain, Ring
 from worker.errors import StoreUnavailable
 from worker.outage import Outage
 from worker.remote import Backend
+from worker.serving import Serving
 from worker.store import Store
 from worker.transitions import Acceptance, Accepted
+from worker.unserved import Unserved
 
 log = structlog.get_logger(__name__)
 
@@ -46,14 +48,18 @@ class Engine:
         self._drains = {
             name: Drain(backend, store, self.worker, slots, ring, self._outage) for name, backend in backends.items()
         }
+        self.serving = Serving()
+        self._unserved = Unserved(store, self.worker, backends.keys(), self.serving, self._outage)
         self._places = {name: backend.place for name, backend in backends.items() if backend.place}
         self._tasks: Sequence[asyncio.Task[None]] = ()
         self._stopping = False
 
     def wake(self, backend: str) -> None:
-        """Claim on one backend at once; a name that is not ours is somebody else's."""
+        """Claim on one backend at once; one that is not ours is somebody else's, or nobody's."""
         if backend in self._drains:
             self._drains[backend].wake()
+        elif backend:
+            self._unserved.wake()
 
     async def accept(self, acceptances: Sequence[Acceptance]) -> list[Accepted]:
         """Take in commands and begin to work on them.
@@ -74,13 +80,15 @@ class Engine:
         """Start beating and draining."""
         await self._beat()
         loops = [drain.run() for drain in self._drains.values()]
-        self._tasks = [asyncio.create_task(loop) for loop in (*loops, self._keep_beating(), self._keep_trimming())]
+        loops += [self._unserved.run(), self._keep_beating(), self._keep_trimming()]
+        self._tasks = [asyncio.create_task(loop) for loop in loops]
         log.info("engine.started", worker=self.worker, backends=sorted(self._drains))
 
     async def stop(self, grace: float = 5.0) -> None:
         """Take nothing new, let open calls end for `grace` seconds, and say that this worker is gone."""
         await asyncio.gather(*(drain.settle(grace) for drain in self._drains.values()))
         self._stopping = True
+        self._unserved.stop()
         await ended(self._tasks)
         try:
             async with asyncio.timeout(FAREWELL):
@@ -109,18 +117,12 @@ class Engine:
             if at is not None:
                 self._drains[name].wake_in((at - now).total_seconds())
 
-    async def _mind_strangers(self) -> None:
-        """Say so where cancellations are open on backends that are not configured here (any more)."""
-        for name in set(await self._store.backends()) - set(self._drains):
-            log.warning("engine.backend_not_configured", backend=name, hint="its open cancellations wait for a worker")
-
     async def _keep_trimming(self) -> None:
         while not self._stopping:
             try:
                 now, _ = await self._store.beat(self.worker, BEAT_LIFE, ())
                 await self._store.trim(now)
                 await self._store.note_places(self._places)
-                await self._mind_strangers()
             except StoreUnavailable as error:
                 self._outage.goes_on(str(error), error.hint)
             except Exception:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -15,6 +15,7 @@ from typing import Any
 import structlog
 from msgspec.structs import replace
 
+from config.problems import suggestion
 from worker import facts
 from worker.backends.base import Adapter
 from worker.envelope import BARE, Envelope
@@ -62,9 +63,14 @@ class Intake:
     signatures: Signatures = field(default_factory=Signatures)
 
     def take(
-        self, content: object, command_id: str, now: datetime = EPOCH, envelope: Envelope = BARE
+        self,
+        content: object,
+        command_id: str,
+        now: datetime = EPOCH,
+        envelope: Envelope = BARE,
+        known: Collection[str] = (),
     ) -> Acceptance | Rejection:
-        """Judge one command; `command_id` is its id where it brings none.
+        """Judge one command; `command_id` is its id where it brings none, `known` are the backends of all workers.
 
         One that we fail on is rejected by itself: others of its message may be stored already.
         """
@@ -74,6 +80,9 @@ class Intake:
         try:
             signed = self.signatures.check(content, now)
             command = parse_command(content)
+            if command.backend not in self.doors:
+                rejection = reject(content, command_id, _no_such_backend(command.backend, known or self.doors))
+                return replace(rejection, digest=command.digest)
             door = self._door(command)
             not_before = _not_before(command, envelope, now)
             accepted = self._accept(command, door, command.command_id or command_id, envelope, signed)
@@ -88,10 +97,7 @@ class Intake:
             return reject(content, command_id, reason, signed_by(signed))
 
     def _door(self, command: Command) -> Door:
-        door = self.doors.get(command.backend)
-        if door is None:
-            known = ", ".join(sorted(self.doors)) or "none"
-            raise InvalidCommand(f"backend: no backend has this name; known: {known}")
+        door = self.doors[command.backend]
         missing = [name for name in sorted(door.require) if not getattr(command, name)]
         if missing:
             raise InvalidCommand(f"{', '.join(missing)}: this backend requires it")
@@ -133,6 +139,11 @@ class Intake:
             address=door.adapter.address(Job(command.job_id, command.params)),
             place=door.place,
         )
+
+
+def _no_such_backend(name: str, known: Collection[str]) -> str:
+    listed = ", ".join(sorted(known)) or "none"
+    return f"backend: no backend has this name; known: {listed}{suggestion(name, known)}"
 
 
 def expired(envelope: Envelope, now: datetime) -> bool:

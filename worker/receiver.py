@@ -129,7 +129,7 @@ class Receiver:
                 await self._spare()
                 batch = self._batch()
                 if batch:
-                    await settle(batch, self._handle, self._send_again)
+                    await settle(batch, self._handle)
                     self._acknowledge(batch)
                 else:
                     await self._rest()

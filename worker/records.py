@@ -64,6 +64,7 @@ class Guard(Struct, frozen=True):
     ss: tuple[str, int] | None = None
     scs: dict[str, tuple[str, int]] = {}
     xa: dict[str, str] = {}
+    m: float = 0
 
 
 class Placed(Struct, frozen=True):
@@ -80,7 +81,8 @@ class Record(Struct, frozen=True):
     """A cancellation as it is stored, with what only the scripts keep about it.
 
     `ended_at` is when it finished; `sequence` is that of its last event, `last_event`
-    the stream id of its `finished`; `polled` means that its next pass is a poll that a list may spare.
+    the stream id of its `finished`; `polled` means that its next pass is a poll that a list may spare; `matters_at` is
+    when something matters without a call.
     """
 
     cancellation: Cancellation
@@ -89,6 +91,7 @@ class Record(Struct, frozen=True):
     sequence: int = 0
     last_event: str = ""
     polled: bool = False
+    matters_at: datetime = EPOCH
 
 
 class Snapshot(Struct, frozen=True):
@@ -126,7 +129,8 @@ def unpack(cancellation_id: str, hot: bytes) -> Record:
         cancellation_id, guard.b, guard.j, moment(guard.a), _orders(guard), progress, guard.k, guard.w, guard.d
     )
     ended_at = None if guard.e is None else moment(guard.e)
-    return Record(cancellation, Outcome(guard.o) if guard.o else None, ended_at, guard.q, guard.z, guard.n == POLL)
+    outcome = Outcome(guard.o) if guard.o else None
+    return Record(cancellation, outcome, ended_at, guard.q, guard.z, guard.n == POLL, moment(guard.m))
 
 
 def read(cancellation_id: str, hot: bytes, cold: bytes) -> Snapshot:

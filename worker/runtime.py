@@ -19,10 +19,10 @@ from config.deployment import Deployment
 from config.settings import Settings
 from worker.broker import send
 from worker.celery import app
-from worker.connection import LoopThread, connect_to
+from worker.connection import LoopThread, connect_to, ended
 from worker.engine import Engine, silent
-from worker.envelope import Envelope
-from worker.errors import CONFLICT, NewerFormat, StoreUnavailable, UnknownCancellation
+from worker.errors import CONFLICT, CommandConflict, StoreUnavailable, UnknownCancellation
+from worker.handover import Arrived, Handover
 from worker.inbox import Bell, Commands, Item, Order, Refusal
 from worker.intake import EPOCH, expired, outlived, refuse, reject, signed_by
 from worker.receiver import Receiver
@@ -48,10 +48,10 @@ STOP_LIMIT = 9.0
 
 @dataclass(slots=True)
 class Left:
-    """What commands leave to do once the others are stored: those to reject, and a record that is too new for us."""
+    """What is left to do once commands are stored: those to reject, and those that only a newer worker may take."""
 
     rejected: list[Rejection] = field(default_factory=list)
-    newer: str = ""
+    newer: list[Arrived] = field(default_factory=list)
 
 
 class Runtime:
@@ -64,6 +64,8 @@ class Runtime:
         self._loop = LoopThread("canceller", fast=settings.transport == "fast")
         self._store, self._engine, self._backends = self._loop.call(self._build(configs))
         self._door: Taker | Receiver | None = None
+        self._handover = Handover(self._store, configs.keys(), self._engine.serving, self._take, self._reject_arrived)
+        self._taking_over: asyncio.Task[None] | None = None
 
     @property
     def receiver(self) -> Receiver:
@@ -96,6 +98,7 @@ class Runtime:
 
     async def _start(self) -> None:
         await self._engine.start()
+        self._taking_over = asyncio.create_task(self._handover.run())
         broker = self._settings.redis_broker
         if broker is not None:
             redis = connect_to(broker)
@@ -108,6 +111,8 @@ class Runtime:
     async def _stop(self, grace: float) -> None:
         if self._door is not None:
             await self._door.stop()
+        if self._taking_over is not None:
+            await ended({self._taking_over})
         await self._engine.stop(grace)
 
     async def _build(self, configs: Mapping[str, BackendConfig]) -> tuple[Store, Engine, list[Backend]]:
@@ -132,7 +137,7 @@ class Runtime:
         if several:
             await self._patiently(lambda: self._store.count_commands(several))
         commands = [item for item in items if isinstance(item, Commands)]
-        await self._take([(*content, item.envelope) for item in commands for content in item.contents])
+        await self._take([Arrived(*content, item.envelope) for item in commands for content in item.contents])
         for item in items:
             if isinstance(item, Order):
                 await self._order(item)
@@ -141,20 +146,23 @@ class Runtime:
             elif isinstance(item, Bell):
                 self._engine.wake(item.backend)
 
-    async def _take(self, contents: Sequence[tuple[object, str, Envelope]]) -> None:
-        """Take in commands slice by slice: while Redis stores one, the next is judged and the first are worked on."""
-        times = await self._times(needed=any(map(timed, contents)))
+    async def _take(self, arrived: Sequence[Arrived]) -> frozenset[str]:
+        """Take in commands slice by slice: while Redis stores one, the next is judged and the first are worked on.
+
+        Return the digests of those that are left to other workers.
+        """
         until = asyncio.get_running_loop().time() + STORE_PATIENCE
+        here, elsewhere = await self._patiently(lambda: self._handover.sort(arrived), until)
+        times, known = await self._times(needed=any(one.timed for one in here)), self._handover.known
         left = Left()
         storing: asyncio.Task[None] | None = None
         try:
-            for start in range(0, len(contents), SLICE):
-                slice_ = contents[start : start + SLICE]
-                judged = [(content, self._judge(content, id_, times, around)) for content, id_, around in slice_]
+            for start in range(0, len(here), SLICE):
+                judged = [(one, self._judge(one, times, known)) for one in here[start : start + SLICE]]
                 if storing is not None:
                     await storing
                 keeping = self._keep(judged, until, left)
-                if start + SLICE >= len(contents):
+                if start + SLICE >= len(here):
                     await keeping
                 else:
                     storing = asyncio.create_task(keeping)
@@ -164,42 +172,43 @@ class Runtime:
                 await storing
         for rejection in left.rejected:
             await self._reject(rejection)
-        if left.newer:
-            raise NewerFormat(
-                f"the record of {left.newer} was written by a newer version: a newer worker must take its join"
-            )
+        return elsewhere | await self._patiently(lambda: self._handover.leave(left.newer))
 
-    async def _keep(self, judged: Sequence[tuple[object, Acceptance | Rejection]], until: float, left: Left) -> None:
-        """Store what was accepted, and note what of it is `left` to be rejected."""
-        taken = [(content, one) for content, one in judged if isinstance(one, Acceptance)]
+    async def _keep(self, judged: Sequence[tuple[Arrived, Acceptance | Rejection]], until: float, left: Left) -> None:
+        """Store what was accepted, and note what of it is `left` to be done."""
+        taken = [(arrived, one) for arrived, one in judged if isinstance(one, Acceptance)]
         left.rejected += [one for _, one in judged if isinstance(one, Rejection)]
         verdicts = await self._patiently(lambda: self._engine.accept([one for _, one in taken]), until)
-        for (content, one), accepted in zip(taken, verdicts, strict=True):
+        for (arrived, one), accepted in zip(taken, verdicts, strict=True):
             if accepted.verdict == "conflict":
-                left.rejected.append(reject(content, one.command_id, CONFLICT, signed_by(one.signed)))
+                left.rejected.append(reject(arrived.content, one.command_id, CONFLICT, signed_by(one.signed)))
             elif accepted.verdict == "newer":
-                left.newer = accepted.cancellation_id
+                left.newer.append(arrived)
             elif one.signed is not None and accepted.verdict in SIGNATURE_VERDICTS:
-                left.rejected.append(refuse(content, one.command_id, SIGNATURE_VERDICTS[accepted.verdict](one.signed)))
+                refused = SIGNATURE_VERDICTS[accepted.verdict](one.signed)
+                left.rejected.append(refuse(arrived.content, one.command_id, refused))
 
-    def _judge(self, content: object, id_: str, times: Sequence[datetime], around: Envelope) -> Acceptance | Rejection:
+    def _judge(self, one: Arrived, times: Sequence[datetime], known: frozenset[str]) -> Acceptance | Rejection:
         """Judge a command: if Redis's clock was stepped nobody knows whose time is right, so either may let it in."""
-        verdict = self._intake.take(content, id_, times[0], around)
+        verdict = self._intake.take(one.content, one.command_id, times[0], one.envelope, known)
         if len(times) == 1 or isinstance(verdict, Acceptance):
             return verdict
-        return self._judge(content, id_, times[1:], around)
+        return self._judge(one, times[1:], known)
 
     async def _times(self, *, needed: bool) -> Sequence[datetime]:
         """Return what `Store.times` does, where anything depends on it."""
         return await self._patiently(self._store.times) if self._intake.signatures.on or needed else (EPOCH,)
 
-    async def _known(self, command_id: str) -> bool:
-        found = await self._patiently(lambda: self._store.find_command(command_id))
-        return bool(found)
+    async def _known(self, rejection: Rejection) -> bool:
+        try:
+            found = self._patiently(lambda: self._store.find_command(rejection.data["command_id"], rejection.digest))
+            return bool(await found)
+        except CommandConflict:
+            return False
 
     async def _reject(self, rejection: Rejection) -> None:
-        if rejection.expired and await self._known(rejection.data["command_id"]):
-            return  # It was taken in while its signature held, and only came again.
+        if (rejection.expired or rejection.digest) and await self._known(rejection):
+            return  # It was taken in while its signature held or its backend was served, and only came again.
         await self._patiently(lambda: self._store.reject(rejection))
         log.warning(
             "command.rejected",
@@ -208,6 +217,9 @@ class Runtime:
             reason=rejection.log_reason or rejection.reason,
             **verified(rejection.data.get("signed_by", "")),
         )
+
+    async def _reject_arrived(self, one: Arrived, why: str) -> None:
+        await self._reject(reject(one.content, one.command_id, why))
 
     async def _order(self, item: Order) -> None:
         times = await self._times(needed=item.envelope.expires is not None)
@@ -281,13 +293,6 @@ class Runtime:
 def verified(producer: str) -> Mapping[str, str]:
     """Return what a log line tells of a producer whose signature was verified; nothing for none."""
     return {"signed_by": producer} if producer else {}
-
-
-def timed(one: tuple[object, str, Envelope]) -> bool:
-    """Say whether what becomes of a command depends on the time."""
-    content, _, envelope = one
-    by_envelope = envelope.eta is not None or envelope.expires is not None
-    return by_envelope or (isinstance(content, Mapping) and content.get("not_before") is not None)
 
 
 @cache

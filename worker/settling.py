@@ -1,13 +1,13 @@
-"""What becomes of messages that were taken: all that they ask for is stored, or they are refused, or they go back."""
+"""What becomes of messages that were taken: all that they ask for is stored, or they are refused."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import structlog
 
-from worker.errors import NewerFormat, StoreUnavailable
+from worker.errors import StoreUnavailable
 from worker.inbox import Item, unreadable
 
 log = structlog.get_logger(__name__)
@@ -56,11 +56,8 @@ class Message(Protocol):
         """What it asks for."""
 
 
-Taken = TypeVar("Taken", bound=Message)
-
-
-async def settle(messages: Sequence[Taken], handle: Handle, give_back: Callable[[Taken], Awaitable[None]]) -> None:
-    """Do what messages ask for; give back what only a newer worker may do.
+async def settle(messages: Sequence[Message], handle: Handle) -> None:
+    """Do what messages ask for.
 
     Raises:
         StoreUnavailable: the store did not take all of it; doing it again is harmless.
@@ -74,17 +71,14 @@ async def settle(messages: Sequence[Taken], handle: Handle, give_back: Callable[
         # No message may stop those behind it: one by one, and what fails by itself is refused.
         log.exception("intake.batch_failed", messages=len(messages))
         for message in messages:
-            await _settle_alone(message, handle, give_back)
+            await _settle_alone(message, handle)
 
 
-async def _settle_alone(message: Taken, handle: Handle, give_back: Callable[[Taken], Awaitable[None]]) -> None:
+async def _settle_alone(message: Message, handle: Handle) -> None:
     try:
         await handle([message.item])
     except StoreUnavailable:
         raise
-    except NewerFormat as error:
-        log.warning("intake.left_to_newer_worker", error=str(error))
-        await give_back(message)
     except Exception as error:
         log.exception("intake.message_failed")
         await handle([unreadable(message.raw, f"{type(error).__name__} while it was taken in")])

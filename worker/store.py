@@ -20,6 +20,7 @@ from worker.errors import CONFLICT, CommandConflict, SeveralOpen, UnknownCancell
 from worker.event_entries import readable
 from worker.messages import Event
 from worker.patterns import literal
+from worker.peers import Peers
 from worker.records import Record, Snapshot, fragment, milliseconds, moment, place_mark
 from worker.scripts import load
 from worker.signing import Signed
@@ -71,6 +72,7 @@ class Store:
         self._days = int((retention.records + longest) // DAY) + 1
         self._scripts = load(redis)
         self._witness = Witness("redis")
+        self.peers = Peers(redis, self._base)
         self.commits: Batches[Commit, int] = Batches(self._commit, GROUP)
 
     async def accept(self, acceptance: Acceptance) -> Accepted:
@@ -266,11 +268,7 @@ class Store:
 
     async def backends(self) -> list[str]:
         """Return the names of the backends that have open cancellations."""
-        names = sorted(await self._read(cast("Any", self._redis.smembers(f"{self._base}:backends"))))
-        pipe = self._redis.pipeline(transaction=False)
-        for name in names:
-            pipe.exists(f"{self._base}:open:{name.decode()}")
-        return [name.decode() for name, some in zip(names, await self._read(pipe.execute()), strict=True) if some]
+        return await self.peers.named("backends", "open")
 
     async def last_event_id(self) -> str:
         """Return the stream id of the newest event, from which a reader may go on."""

@@ -126,7 +126,7 @@ class Taker:
         return bool(taken)
 
     async def _settle_all(self, taken: Sequence[bytes]) -> None:
-        await settle([Taken(raw, decode(raw)) for raw in reversed(taken)], self._handle, self._give_back)
+        await settle([Taken(raw, decode(raw)) for raw in reversed(taken)], self._handle)
         self._settled = tuple(reversed(taken))
 
     async def _let_go(self) -> None:
@@ -136,9 +136,6 @@ class Taker:
             pipe.lrem(self._list, -1, cast("Any", raw))
         await pipe.execute()
         self._settled = ()
-
-    async def _give_back(self, message: Taken) -> None:
-        await cast("Awaitable[Any]", self._redis.lpush(self._queue, message.raw))
 
     async def _keep_beating(self) -> None:
         while not self._stopping:  # redis-py may swallow a cancellation

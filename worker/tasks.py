@@ -17,7 +17,7 @@ from celery.worker.strategy import default
 
 from worker.celery import app
 from worker.envelope import CANVAS, plain
-from worker.errors import NewerFormat, StoreUnavailable
+from worker.errors import StoreUnavailable
 from worker.inbox import Item, Refusal, read
 from worker.log_options import configure_logs
 from worker.runtime import runtime
@@ -70,7 +70,7 @@ def task(name: str) -> Any:
     def run(self: Task[..., None], *args: Any, **kwargs: Any) -> None:
         try:
             runtime().do([asked(name, self.request, args, kwargs)])
-        except (StoreUnavailable, NewerFormat) as error:
+        except StoreUnavailable as error:
             # Nothing that was sent is lost while Redis is away: the message goes back to the broker.
             raise Reject(str(error), requeue=True) from error
         except Exception as error:

@@ -75,7 +75,10 @@ class Accepted(Struct, frozen=True):
 
 
 class Rejection(Struct, frozen=True):
-    """A command that is refused: why, and the raw message as it came."""
+    """A command that is refused: why, and the raw message as it came.
+
+    One that has a `digest` is sound: it may have been taken in before, and come again.
+    """
 
     mark: str
     reason: str
@@ -85,6 +88,7 @@ class Rejection(Struct, frozen=True):
     subject: str = ""
     log_reason: str = ""
     expired: bool = False
+    digest: str = ""
 
 
 class Claim(Struct, frozen=True):
@@ -126,16 +130,28 @@ class Limits(Struct, frozen=True):
     per_list: int = 1
 
 
+class Silence(Struct, frozen=True):
+    """What a worker knows of a backend that nobody serves: what it was announced with last, 0 where it never was.
+
+    `withdrawn_only` means that a worker may be back soon, for which all waits but what an operator has withdrawn.
+    """
+
+    announcement: float
+    withdrawn_only: bool
+
+
 class ToClaim(Struct, frozen=True):
     """What a worker asks for: records that are due on a backend.
 
     `unseen` says that a first cancel there goes out without a look, so that its intent is noted with the claim.
+    Where there is a `silence`, nobody serves the backend: what matters without a call is claimed, and nothing else.
     """
 
     backend: str
     worker: str
     limits: Limits
     unseen: bool = False
+    silence: Silence | None = None
 
 
 class Commit(Struct, frozen=True):
@@ -223,6 +239,7 @@ def claim_arguments(one: ToClaim) -> list[Any]:
         limits.own_batch_slots,
         limits.per_list,
         int(one.unseen),
+        *([one.silence.announcement, int(one.silence.withdrawn_only)] if one.silence else []),
     ]
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from acceptance.cell import Cell
 from acceptance.guarded import KEY, OTHER, guarded_cell, signed
+from acceptance.rolling import start_without
 
 
 @pytest.fixture
@@ -97,3 +98,21 @@ def test_no_token_is_written_anywhere(guarded: Cell) -> None:
 
     for command in (good, bad):
         assert command["token"] not in written
+
+
+def test_a_worker_that_does_not_know_a_backend_leaves_the_judging_of_a_signature_to_one_that_does(
+    guarded: Cell,
+) -> None:
+    start_without(guarded, "oml")
+    for number in range(20):
+        guarded.simulator.add_job("oml", f"job-{number}")
+        content = {"verb": "cancel", "backend": "oml", "job_id": f"job-{number}"}
+        guarded.send("cancel", **sent(signed(content)))
+        guarded.send("cancel", **sent(signed(content, key=KEY)))
+        guarded.send("cancel", **sent(content))
+    guarded.wait_until(lambda: len(guarded.of("finished")) == 20 and len(guarded.of("rejected")) == 40)
+
+    assert {event["data"]["error"] for event in guarded.of("rejected")} == {"the signature is not accepted"}
+    assert guarded.redis.keys("{canceller}:handover:*") == []
+    letters = b"".join(fields[b"raw"] for _, fields in guarded.redis.xrange("{canceller}:dead"))
+    assert b"eyJ" not in letters

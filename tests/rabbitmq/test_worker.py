@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from acceptance.cell import Worker
+from acceptance.rolling import start_without
 from celery import Celery
 from rabbitmq.place import Place
 
@@ -154,3 +155,19 @@ def test_our_shutdown_ends_our_workers_alone_where_remote_control_is_on(place: P
     place.until(ours.ended)
 
     assert not theirs.ended()
+
+
+def test_rejects_no_command_that_another_worker_knows(place: Place) -> None:
+    cell = place.cell
+    for number in range(1, 41):
+        cell.simulator.add_job("ess", number)
+    workers = [cell.start_worker(), start_without(cell, "ess")]
+    for number in range(1, 41):
+        cell.send("cancel", backend="ess", job_id=number)
+    place.finish(40)
+    for worker in workers:
+        worker.stop()
+
+    assert cell.of("rejected") == []
+    assert {event["outcome"] for event in cell.of("finished")} == {"cancelled"}
+    assert place.waiting() == 0

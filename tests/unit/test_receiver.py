@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 
 import pytest
 
-from worker.errors import BrokerUnavailable, NewerFormat, StoreUnavailable
+from worker.errors import BrokerUnavailable, StoreUnavailable
 from worker.inbox import Commands, Item, Parcel, Refusal
 from worker.receiver import HOLD, RETURNS, Delivery, Receiver
 
@@ -113,14 +113,6 @@ async def test_refuses_what_fails_by_itself(receiver: Receiver, notes: Notes) ->
 
     assert isinstance(refused, Refusal)
     assert "RuntimeError" in refused.reason
-
-
-async def test_sends_again_what_only_a_newer_worker_may_do(receiver: Receiver, notes: Notes) -> None:
-    notes.fail = [NewerFormat("newer"), NewerFormat("newer")]
-    receiver.put(notes.delivery("1"))
-    await notes.until(lambda: notes.acknowledged == ["1"])
-
-    assert (notes.again, notes.items) == (["1"], [])
 
 
 async def test_sends_again_what_came_back_too_often(receiver: Receiver, notes: Notes) -> None:

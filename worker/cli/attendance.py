@@ -1,9 +1,9 @@
-"""Who is there: workers that live, commands that wait for one, backends that workers have told of."""
+"""Who is there: workers that live, the backends that they serve, commands that wait for one."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
@@ -25,17 +25,27 @@ SOON = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Attendance:
-    """`waiting` is None where the broker is none that can be asked."""
+    """`waiting` is None where the broker is none that can be asked.
+
+    `backends` are all that workers have told of, `served` those that living ones serve; `left` is how many commands
+    wait for a worker that serves their backend.
+    """
 
     workers: int
     waiting: int | None
     backends: tuple[str, ...]
     queue: str
+    served: frozenset[str] = frozenset()
+    left: int = 0
 
     @property
     def idle(self) -> bool:
         """Whether no command waits, and a worker would take one in at once."""
-        return self.workers > 0 and not self.waiting
+        return self.workers > 0 and not self.waiting and not self.left
+
+    def unserved(self, backend: str) -> bool:
+        """Whether workers live, and none of them serves a backend."""
+        return self.workers > 0 and backend not in self.served
 
     def __str__(self) -> str:
         """Say so, as a part of a sentence."""
@@ -44,7 +54,9 @@ class Attendance:
             wait = f" ({waiting} waiting)" if waiting else ""
             return f"no worker runs{wait}: start one with `canceller up` or `celery -A worker worker`"
         there = f"{_counted(self.workers, 'worker')} {'runs' if self.workers == 1 else 'run'}"
-        return f"{there}, {waiting} waiting" if waiting else there
+        left = f"{_counted(self.left, 'command')} for a worker with another backends file" if self.left else ""
+        waits = " and ".join(filter(None, (waiting, left)))
+        return f"{there}, {waits} waiting" if waits else there
 
 
 async def attendance(settings: Settings) -> Attendance:
@@ -59,19 +71,34 @@ async def attendance(settings: Settings) -> Attendance:
         pipe = redis.pipeline(transaction=False)
         pipe.hkeys(f"{base}:at")
         pipe.smembers(f"{base}:backends")
+        pipe.smembers(f"{base}:handovers")
         with translated():
-            workers = await alive(redis, base)
-            told, had = await pipe.execute()
+            workers, served = await _living(redis, base)
+            told, had, left_of = await pipe.execute()
+            left = await _sum(redis, [f"{base}:handover:{name.decode()}" for name in left_of])
     finally:
         await redis.aclose()
     backends = tuple(sorted(name.decode() for name in {*told, *had}))
-    return Attendance(workers, await _waiting(settings), backends, settings.queue)
+    return Attendance(workers, await _waiting(settings), backends, settings.queue, served, left)
 
 
 async def alive(redis: Redis, base: str) -> int:
     """Count the workers that live; `base` is how the keys of this deployment begin."""
-    _, _, living = await Script(redis, on_store("now"))(keys=[f"{base}:events"], args=[])
-    return int(living)
+    workers, _ = await _living(redis, base)
+    return workers
+
+
+async def _living(redis: Redis, base: str) -> tuple[int, frozenset[str]]:
+    """Count the workers that live, and name the backends that these serve."""
+    _, _, workers, *served = await Script(redis, on_store("now"))(keys=[f"{base}:events"], args=[])
+    return int(workers), frozenset(name.decode() for name in served)
+
+
+async def _sum(redis: Redis, hashes: Sequence[str]) -> int:
+    pipe = redis.pipeline(transaction=False)
+    for name in hashes:
+        pipe.hlen(name)
+    return sum(await pipe.execute())
 
 
 @asynccontextmanager

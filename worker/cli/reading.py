@@ -44,6 +44,7 @@ Patience = Annotated[
 UNANSWERED = "not known: Redis gave no answer in time; check REDIS_URL, and that this server runs"
 
 
+UNSERVED = "no living worker knows its backend"
 SEARCHED_EVENTS = 5000
 """How many events are looked through for why a backend is not called."""
 SHARED = ("cancellation", "backend", "job", "verb")
@@ -86,12 +87,21 @@ async def _status(named: Sequence[str], output: Output) -> None:
         result = None
         if seen.record.outcome is not None:
             result = await session.client.wait(seen.record.cancellation.id)
-        obstacles = [await _moved(session, seen), await _pause(session, seen)]
+        there = await attendance(session.settings)
+        obstacles = [_unserved(there, seen), await _moved(session, seen), await _pause(session, seen)]
         told = words(seen, datetime.now(UTC), result, obstacles)
     if output.json:
-        output.object({**described(seen, result), "words": _grouped(told)})
+        output.object({**described(seen, result, there), "words": _grouped(told)})
     else:
         output.sheet(told)
+
+
+def _unserved(there: Attendance, seen: Snapshot) -> str:
+    """Say so where no living worker serves the backend; that no worker lives at all is another thing."""
+    backend = seen.record.cancellation.backend
+    if seen.record.outcome is not None or not there.unserved(backend):
+        return ""
+    return f"{UNSERVED}, so nothing is called: put {backend} back into the workers' backends file, or abort this"
 
 
 async def _moved(session: Session, seen: Snapshot) -> str:
@@ -120,7 +130,7 @@ async def _pause(session: Session, seen: Snapshot) -> str:
     return ""
 
 
-def described(seen: Snapshot, result: Result | None) -> dict[str, Any]:
+def described(seen: Snapshot, result: Result | None, there: Attendance) -> dict[str, Any]:
     """Return what is known of a cancellation as plain values."""
     record = seen.record
     cancellation = record.cancellation
@@ -136,6 +146,7 @@ def described(seen: Snapshot, result: Result | None) -> dict[str, Any]:
         "ended_at": record.ended_at,
         "due_at": seen.due_at,
         "claimed": seen.claimed,
+        "backend_served": cancellation.backend in there.served,
         "command": seen.command,
         "orders": cancellation.orders,
         "progress": _progress(record),
@@ -215,14 +226,14 @@ async def _list_open(backend: str, limit: int, output: Output) -> None:
         waiting = "" if seen else _said_of_nothing(there, backend)
     if output.json:
         for one in seen[:limit]:
-            output.object(described(one, None))
+            output.object(described(one, None, there))
         return
     now = datetime.now(UTC)
-    output.rows((*SHARED, "state", "open for", "next"), [_open_row(one, now) for one in seen[:limit]])
+    output.rows((*SHARED, "state", "open for", "next"), [_open_row(one, now, there) for one in seen[:limit]])
     _tell_rest(len(seen), limit, f"no cancellation{_of(backend)} is open{waiting}", output)
 
 
-def _open_row(seen: Snapshot, now: datetime) -> tuple[str, ...]:
+def _open_row(seen: Snapshot, now: datetime, there: Attendance) -> tuple[str, ...]:
     cancellation = seen.record.cancellation
     progress = cancellation.progress
     return (
@@ -232,8 +243,15 @@ def _open_row(seen: Snapshot, now: datetime) -> tuple[str, ...]:
         str(cancellation.orders.verb),
         progress.raw or "not seen yet",
         span((now - cancellation.accepted_at).total_seconds()),
-        progress.next or "the first pass",
+        _next(seen, there),
     )
+
+
+def _next(seen: Snapshot, there: Attendance) -> str:
+    cancellation = seen.record.cancellation
+    if there.unserved(cancellation.backend):
+        return f"{UNSERVED}; timed_out at {cancellation.orders.give_up_at:%Y-%m-%d %H:%M:%S} UTC"
+    return cancellation.progress.next or "the first pass"
 
 
 async def _list_finished(backend: str, limit: int, output: Output) -> None:

@@ -25,6 +25,7 @@ from worker.cli.redis_findings import (
     memory_finding,
     nameless_finding,
     rights_finding,
+    unserved_finding,
 )
 from worker.connection import connect_to
 from worker.errors import StoreUnavailable
@@ -109,7 +110,7 @@ async def _letters(client: Redis, prefix: str) -> Letters:
 
 
 async def _at_work(settings: Settings, configs: Mapping[str, BackendConfig]) -> list[Finding]:
-    """Count workers, waiting commands, and what is open on backends that the file does not name."""
+    """Count workers, waiting commands, and what is open on backends that the file, or the workers, do not know."""
     store = store_of(settings, configs)
     try:
         async with asyncio.timeout(PATIENCE):
@@ -121,4 +122,6 @@ async def _at_work(settings: Settings, configs: Mapping[str, BackendConfig]) -> 
     finally:
         await store.aclose()
     workers = Finding("ok" if there.workers else "warning", "workers", str(there))
-    return [workers, *(nameless_finding(*one) for one in counts.items())]
+    unserved = [unserved_finding(name) for name in sorted(configs) if there.unserved(name)]
+    found = [nameless_finding(name, count, served=name in there.served) for name, count in counts.items()]
+    return [workers, *unserved, *found]

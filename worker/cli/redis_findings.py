@@ -73,12 +73,22 @@ def memory_finding(info: Mapping[str, Any], letters: Letters) -> Finding:
     return Finding("ok", "Redis memory", text)
 
 
-def nameless_finding(backend: str, count: int) -> Finding:
-    """Tell of open cancellations of a backend that the file does not name."""
+def nameless_finding(backend: str, count: int, *, served: bool) -> Finding:
+    """Tell of open cancellations of a backend that the file does not name, but maybe that of a living worker."""
     more = " or more" if count >= MOST_OPEN else ""
     several = f"{count}{more} cancellation{' is' if count == 1 else 's are'} open"
-    text = f"{several}, and the backends file does not name it, so workers with this file leave them alone"
-    return Finding("warning", f"backend {backend}", f"{text}: put it back, or abort them")
+    if served:
+        who = "living workers with another file work on them; once those are gone nothing is called"
+    else:
+        who = "no living worker knows it, so nothing is called and each ends as timed_out at its deadline"
+    text = f"{several}, and the backends file does not name it: {who}. Put it back, or abort them"
+    return Finding("warning", f"backend {backend}", text)
+
+
+def unserved_finding(backend: str) -> Finding:
+    """Tell of a backend that the file names and no living worker serves."""
+    text = "workers run, and none of them knows it, so commands for it are rejected: start them again with this file"
+    return Finding("warning", f"backend {backend}", text)
 
 
 def _mib(size: int) -> str:

@@ -4,8 +4,9 @@
 -- ARGV     backend, worker, slots (most to claim), lease (ms), max in flight (over all workers), rate (calls per
 --          second, 0 = unlimited), batch slots (most in flight that the batch lane may hold over all workers),
 --          how many more the batch lane may have in this worker, how many polls one call of a list may show (1 where
---          there are no lists), and whether a first cancel goes out without a look (1 or 0): its intent is then noted
---          with the claim
+--          there are no lists), whether a first cancel goes out without a look (1 or 0): its intent is then noted with the
+--          claim; and where nobody serves the backend, as this worker finds: the `:serves` of it that it saw last (0 for
+--          none), and whether only what is withdrawn is claimed (1 or 0)
 -- Returns  {now (ms), suspect (ms, before which Redis may have forgotten something, or 0), next due (ms, or -1),
 --          blind (1: the backend is paused, no calls), then token, id, hot value as it was of each claimed record}
 -- Riders   of many polls only one for each call of a list holds a permit, and pays for the call; the others ride along:
@@ -16,6 +17,7 @@ local backend, worker = ARGV[1], ARGV[2]
 local slots, lease, most, rate = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local batch, own_batch, per_list = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
 local unseen = ARGV[10] == '1'
+local last_served, only_withdrawn = tonumber(ARGV[11]), ARGV[12] == '1'
 local now = clock()
 local RETURN_AT_ONCE = 50 -- parked records that come back per claim once the backend answers again
 local MOST_POLLS = 64 -- with riders, per claim: what holds no permit must not hold up a worker either
@@ -129,13 +131,18 @@ local function next_due()
   return soonest
 end
 
+-- What can't be read, or only by newer workers, stops no other: it is tried again later.
 local function park_due()
   for _, class in ipairs(CLASSES) do
-    for _, id in ipairs(redis.call('ZRANGEBYSCORE', key('due', backend, class), '-inf', now, 'LIMIT', 0, 100)) do
-      local guard, newer = load(id)
-      redis.call('ZREM', key('due', backend, class), id)
-      if guard and guard.o == '' then redis.call('ZADD', key('park', backend, guard.l), guard.m, id) end
-      if not guard and newer then redis.call('ZADD', due_key(newer), now + 60000, id) end
+    local due = key('due', backend, class)
+    for _, id in ipairs(redis.call('ZRANGEBYSCORE', due, '-inf', now, 'LIMIT', 0, 100)) do
+      local readable, guard, newer = pcall(load, id)
+      redis.call('ZREM', due, id)
+      if not readable or (not guard and newer) then
+        redis.call('ZADD', due, now + 60000, id)
+      elseif guard and guard.o == '' then
+        redis.call('ZADD', key('park', backend, guard.l), guard.m, id)
+      end
     end
   end
 end
@@ -154,6 +161,28 @@ local function claim_blind(pause_end)
   end
   local due = next_due()
   if due >= 0 then out[3] = math.min(out[3], due) end
+end
+
+local function withdrawn(id)
+  local readable, guard = pcall(load, id)
+  return readable and guard and guard.x ~= ''
+end
+
+-- Nobody serves this backend, so nothing is called. A beat since this worker looked says otherwise: then nothing is claimed.
+local function claim_unserved()
+  if (tonumber(redis.call('ZSCORE', key('serves'), backend) or 0)) ~= last_served then return end
+  out[4] = 1
+  free_dead_claims(backend)
+  park_due()
+  for _, lane in ipairs(LANES) do
+    for _, id in ipairs(redis.call('ZRANGEBYSCORE', key('park', backend, lane), '-inf', now, 'LIMIT', 0, slots)) do
+      if not only_withdrawn or withdrawn(id) then
+        redis.call('ZREM', key('park', backend, lane), id)
+        claim(id, redis.call('GET', key('hot', id)), key('park', backend, lane), false, true)
+      end
+    end
+  end
+  out[3] = next_due()
 end
 
 -- Parked records come back by and by, the interactive ones first; return whether some are left.
@@ -180,6 +209,11 @@ end
 go_on_without_memory()
 out[2] = suspect()
 expire_leases()
+if last_served then
+  claim_unserved()
+  settle()
+  return out
+end
 local breaker = redis.call('HMGET', key('breaker', backend), 'open', 'until', 'ramp')
 if breaker[1] == '1' and tonumber(breaker[2]) > now then
   claim_blind(tonumber(breaker[2]))

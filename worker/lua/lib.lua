@@ -20,6 +20,9 @@
 --                      WEEK is "later" for a command that may not be acted on yet, which outlives its week
 --   :submit:ID         string with a TTL: how many commands a `worker.submit` has, or -1 if some have ids of their own
 --   :workers           zset, worker -> when its beat ends (ms)
+--   :serves            zset, backend -> when the last beat of a worker that serves it ends, or has ended (ms)
+--   :handovers         set of the names of all backends that ever had one of the next
+--   :handover:BACKEND  hash, digest -> a command that is left to workers that can take it in
 --   :signed:HOUR:SHARD hash, mark of a signature -> what used it; no token lives longer than an hour
 --   :minute:MINUTE     hash, producer -> its commands in that minute
 --   :places            hash, mark of a place -> the place in words: what is called where
@@ -178,6 +181,36 @@ local function release(id, guard)
   redis.call('HDEL', key('claims', guard.b), id)
   if redis.call('ZREM', key('lease', guard.b, guard.l), id) == 1 then return end
   for _, lane in ipairs(LEASES) do redis.call('ZREM', key('lease', guard.b, lane), id) end
+end
+
+local alive = {}
+local function lives(worker)
+  if alive[worker] == nil then alive[worker] = redis.call('ZSCORE', key('workers'), worker) ~= false end
+  return alive[worker]
+end
+
+-- Give back what dead workers had claimed on a backend: at once, before all that came due since, but for an open intent:
+-- that call may still be on its way, so it keeps its whole lease, though no longer one of the backend's permits.
+local function free_dead_claims(backend)
+  local claims = redis.call('HGETALL', key('claims', backend))
+  for index = 1, #claims, 2 do
+    local id, owner = claims[index], string.match(claims[index + 1], '^(.-)/')
+    if not lives(owner) then
+      local guard = load(id)
+      if guard and not guard.i then
+        release(id, guard)
+        redis.call('ZADD', due_key(guard), guard.a, id)
+      elseif guard then
+        for _, lane in ipairs(LANES) do
+          local ends = redis.call('ZSCORE', key('lease', backend, lane), id)
+          if ends then
+            redis.call('ZREM', key('lease', backend, lane), id)
+            redis.call('ZADD', key('lease', backend, 'x'), ends, id)
+          end
+        end
+      end
+    end
+  end
 end
 
 local function append_event(event)

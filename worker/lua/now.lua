@@ -1,7 +1,9 @@
--- Tell the time.
+-- Tell the time, and who is there.
 --
 -- KEYS[1]  the events stream
--- Returns  {now (ms), Redis's own time (ms), how many workers live}
+-- Returns  {now (ms), Redis's own time (ms), how many workers live, names of the backends that these serve…}
 
 local now, unstepped = time_of_clock(key('clock')) -- with no worker left the time stands still, but their beats are over
-return {now, redis_time(), redis.call('ZCOUNT', key('workers'), '(' .. unstepped, '+inf')}
+local living = '(' .. unstepped
+local served = redis.call('ZRANGEBYSCORE', key('serves'), living, '+inf')
+return {now, redis_time(), redis.call('ZCOUNT', key('workers'), living, '+inf'), unpack(served)}

@@ -8,6 +8,7 @@ from worker.cli.redis_findings import (
     memory_finding,
     nameless_finding,
     rights_finding,
+    unserved_finding,
 )
 
 MIB = 2**20
@@ -69,7 +70,27 @@ def test_says_how_full_redis_is(used: int, most: int, letters: Letters, verdict:
     ("count", "told"), [(1, "1 cancellation is open"), (7, "7 cancellations are open"), (1000, "1000 or more")]
 )
 def test_a_backend_that_the_file_does_not_name_is_a_warning(count: int, told: str) -> None:
-    finding = nameless_finding("old", count)
+    finding = nameless_finding("old", count, served=False)
 
     assert (finding.verdict, finding.what) == ("warning", "backend old")
     assert finding.text.startswith(told)
+
+
+@pytest.mark.parametrize(
+    ("served", "told"),
+    [
+        pytest.param(True, "living workers with another file work on them", id="by-others"),
+        pytest.param(
+            False, "no living worker knows it, so nothing is called and each ends as timed_out", id="by-nobody"
+        ),
+    ],
+)
+def test_says_whether_anybody_works_on_a_backend_that_the_file_does_not_name(served: bool, told: str) -> None:  # noqa: FBT001 - a table's column
+    assert told in nameless_finding("old", 1, served=served).text
+
+
+def test_a_backend_of_the_file_that_no_living_worker_knows_is_a_warning() -> None:
+    finding = unserved_finding("new")
+
+    assert (finding.verdict, finding.what) == ("warning", "backend new")
+    assert "none of them knows it" in finding.text

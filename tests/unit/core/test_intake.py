@@ -159,6 +159,18 @@ def test_a_bad_command_is_refused_with_what_and_why(intake: Intake, fields: dict
     assert written(one)["error"] == one.reason
 
 
+def test_a_backend_that_nobody_knows_is_refused_with_those_that_any_worker_knows(intake: Intake) -> None:
+    one = intake.take({**BARE, "backend": "rigid"}, "task-1", known={"ess", "strict", "rigit"})
+    assert isinstance(one, Rejection)
+    assert one.reason == "backend: no backend has this name; known: ess, rigit, strict; did you mean rigit?"
+
+
+def test_a_sound_command_for_a_backend_that_nobody_knows_may_have_been_taken_in_before(intake: Intake) -> None:
+    digest = accepted(intake).digest
+    assert digest
+    assert (rejected(Intake({}), BARE).digest, rejected(Intake({}), {**BARE, "x": 1}).digest) == (digest, "")
+
+
 def test_no_backend_at_all_is_said_so() -> None:
     assert "known: none" in rejected(Intake({}), BARE).reason
 
