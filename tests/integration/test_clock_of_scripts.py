@@ -43,7 +43,7 @@ class Worker:
     async def beat(self, passed: int = 0) -> tuple[int, int | bytes]:
         """Beat after so many milliseconds; return the time since it began, and the step that it hears of."""
         args = [self.name, LIFE, self.known, passed, "ess"]
-        now, step, _ = await self._beat(keys=["{canceller}:events"], args=args)
+        now, step, *_ = await self._beat(keys=["{canceller}:events"], args=args)
         if step != b"?":
             self.known = now
         return now - self.at, step
@@ -61,7 +61,7 @@ async def opened(redis: Redis) -> None:
 
 
 async def times(redis: SteppedRedis) -> tuple[int, int]:
-    now, by_redis, _ = await Script(redis, on_store("now"))(keys=["{canceller}:events"], args=[])
+    now, by_redis, *_ = await Script(redis, on_store("now"))(keys=["{canceller}:events"], args=[])
     return now, by_redis
 
 

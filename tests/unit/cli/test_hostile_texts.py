@@ -17,6 +17,7 @@ from unit.hostile import LEGITIMATE, corpus, deceptions
 from worker.async_client import Rejected, Result
 from worker.cancellation import WHOLE, Cancellation, Intent, Orders, Progress, Sent, Word
 from worker.cli import app, check, complain, events, reading, sending
+from worker.cli.attendance import Attendance
 from worker.cli.demo_board import Board
 from worker.cli.findings import Finding
 from worker.cli.output import Output
@@ -28,6 +29,7 @@ from worker.records import Record, Snapshot
 
 TEXTS = corpus()
 T = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
+THERE = Attendance(1, 0, ("ess",), "commands", frozenset({"ess"}))
 WIDE = 30_000
 MODES = ["terminal", "pipe", "json"]
 
@@ -155,7 +157,7 @@ def test_a_sheet_on_a_terminal_is_harmless() -> None:
 def test_a_status_in_json_is_a_harmless_line_that_says_all(place: str) -> None:
     written = Written("json")
     for text in TEXTS:
-        written.output.object(reading.described(seen(text, at=place), None))
+        written.output.object(reading.described(seen(text, at=place), None, THERE))
 
     assert not deceptions(written.text)
     assert len([json.loads(line) for line in written.lines]) == len(TEXTS)
@@ -163,7 +165,7 @@ def test_a_status_in_json_is_a_harmless_line_that_says_all(place: str) -> None:
 
 @pytest.mark.parametrize("place", PLACES)
 def test_each_open_cancellation_is_a_harmless_row(place: str) -> None:
-    rows = [reading._open_row(seen(text, at=place), T) for text in TEXTS]
+    rows = [reading._open_row(seen(text, at=place), T, THERE) for text in TEXTS]
     written = Written("pipe")
     written.output.rows((), rows)
 
