@@ -62,7 +62,7 @@ async def test_a_letter_is_sent_again_under_the_same_command_id(store: Store, le
     await refuse(store)
     (letter,) = await kept(letters)
 
-    assert letter.task() == ("worker.cancel", {"command_id": "c-1", "backend": "nowhere", "job_id": "1"})
+    assert letter.command() == {"verb": "cancel", "command_id": "c-1", "backend": "nowhere", "job_id": "1"}
 
 
 async def test_what_could_not_be_read_is_not_sent_again(store: Store, letters: DeadLetters) -> None:
@@ -70,7 +70,7 @@ async def test_what_could_not_be_read_is_not_sent_again(store: Store, letters: D
     (letter,) = await kept(letters)
 
     with pytest.raises(InvalidCommand, match="can't be read"):
-        letter.task()
+        letter.command()
 
 
 @pytest.mark.parametrize("letter_id", ["1-1", "x", "+", ""])
