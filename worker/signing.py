@@ -33,6 +33,10 @@ LEEWAY: Final = 60.0
 TOKEN_LIMIT: Final = 8192
 JTI_LIMIT: Final = 128
 CLAIMS: Final = ("iss", "exp", "jti", "digest")
+LEVELS: Final = 8
+"""How deep a message is searched for signatures: deeper than a command lies in any that Celery could carry."""
+FREE_NAMES: Final = frozenset({"labels", "params"})
+"""Fields in which `token` may be a producer's own word."""
 
 _UNWRITABLE: Final = (RecursionError, TypeError, ValueError)
 _UNREADABLE: Final = (jwt.PyJWTError, *_UNWRITABLE)
@@ -283,15 +287,16 @@ def sign(
     return jwt.encode(claims, key, algorithm)
 
 
-def without_tokens(content: object) -> object:
+def without_tokens(content: object, levels: int = LEVELS) -> object:
     """Return what came in a message without its signatures, for where it is kept or shown."""
-    kept = _without_token(content)
-    if not isinstance(kept, dict) or not isinstance(kept.get("commands"), list):
-        return kept
-    return {**kept, "commands": [_without_token(one) for one in kept["commands"]]}
-
-
-def _without_token(content: object) -> object:
+    if not levels:
+        return content
+    if isinstance(content, list | tuple):
+        return [without_tokens(one, levels - 1) for one in content]
     if not isinstance(content, Mapping):
         return content
-    return {name: value for name, value in content.items() if name != "token"}
+    return {
+        name: value if name in FREE_NAMES else without_tokens(value, levels - 1)
+        for name, value in content.items()
+        if name != "token"
+    }
