@@ -27,7 +27,7 @@ from worker.inbox import Bell, Commands, Item, Order, Refusal
 from worker.intake import EPOCH, expired, outlived, refuse, reject
 from worker.receiver import Receiver
 from worker.remote import Backend
-from worker.signing import Refused, out_of_reach, replayed, throttled
+from worker.signing import Refused, Signed, out_of_reach, replayed, throttled
 from worker.store import Store
 from worker.taker import Taker
 from worker.transitions import Acceptance, Rejection
@@ -137,7 +137,7 @@ class Runtime:
             if isinstance(item, Order):
                 await self._order(item)
             elif isinstance(item, Refusal):
-                await self._refuse(reject(item.content, item.message_id, item.reason))
+                await self._refuse(self._rejection(item.content, item.message_id, item.reason))
             elif isinstance(item, Bell):
                 self._engine.wake(item.backend)
 
@@ -175,7 +175,7 @@ class Runtime:
         verdicts = await self._patiently(lambda: self._engine.accept([one for _, one in taken]), until)
         for (content, one), accepted in zip(taken, verdicts, strict=True):
             if accepted.verdict == "conflict":
-                left.refused.append(reject(content, one.command_id, CONFLICT))
+                left.refused.append(self._rejection(content, one.command_id, CONFLICT, one.signed))
             elif accepted.verdict == "newer":
                 left.newer = accepted.cancellation_id
             elif one.signed is not None and accepted.verdict in SIGNATURE_VERDICTS:
@@ -190,7 +190,7 @@ class Runtime:
         return bool(found)
 
     async def _refuse(self, rejection: Rejection) -> None:
-        if rejection.expired and await self._known(rejection.data["command_id"]):
+        if rejection.expired and await self._known(rejection.command_id):
             return  # It was taken in while its signature held, and only came again.
         await self._patiently(lambda: self._store.reject(rejection))
         log.warning(
@@ -203,17 +203,19 @@ class Runtime:
     async def _order(self, item: Order) -> None:
         now = await self._now(item.envelope.expires is not None)
         if expired(item.envelope, now):
-            await self._refuse(outlived(item.content, item.message_id, item.envelope))
+            stranger = self._intake.is_stranger()
+            await self._refuse(outlived(item.content, item.message_id, item.envelope, stranger=stranger))
             return
+        signed = None
         try:
-            await self._admit(item, now)
+            signed = await self._admit(item, now)
             cancellation_id = await self._patiently(lambda: self._store.resolve(item.reference))
             backend = await self._patiently(lambda: self._give(item, cancellation_id))
         except Refused as refused:
             await self._refuse(refuse(item.content, item.message_id, refused))
             return
         except UnknownCancellation as error:
-            await self._refuse(reject(item.content, item.message_id, str(error)))
+            await self._refuse(self._rejection(item.content, item.message_id, str(error), signed))
             return
         log.info(f"cancellation.{item.order}", cancellation_id=cancellation_id, by=item.word, open=bool(backend))
         self._engine.wake(backend)
@@ -223,11 +225,11 @@ class Runtime:
             return await self._store.abort(cancellation_id, item.word)
         return await self._store.attest(cancellation_id, item.by, item.reason, item.child, item.message_id)
 
-    async def _admit(self, item: Order, now: datetime) -> None:
+    async def _admit(self, item: Order, now: datetime) -> Signed | None:
         """Check an order's signature, its producer's right to the backend, and that it is used once."""
         signed = self._intake.signatures.check(item.content, now)
         if signed is None:
-            return
+            return None
         if signed.backends is not None:
             found = await self._patiently(lambda: self._store.resolve(item.reference))
             seen = await self._patiently(lambda: self._store.get(found))
@@ -236,6 +238,10 @@ class Runtime:
         verdict = await self._patiently(lambda: self._store.use(signed, item.message_id))
         if verdict in SIGNATURE_VERDICTS:
             raise SIGNATURE_VERDICTS[verdict](signed)
+        return signed
+
+    def _rejection(self, content: object, message_id: str, reason: str, signed: Signed | None = None) -> Rejection:
+        return reject(content, message_id, reason, stranger=self._intake.is_stranger(signed))
 
     async def _patiently(self, work: Callable[[], Awaitable[Result]], until: float | None = None) -> Result:
         """Try again while Redis is away, until the broker would redeliver the message anyway."""

@@ -55,6 +55,11 @@ class Refused(InvalidCommand):
         self.log_reason = log_reason
         self.expired = expired
 
+    @property
+    def holds(self) -> bool:
+        """Whether a known producer has signed it, who may just not do this, or not any more."""
+        return self.expired or self.args == (NOT_ALLOWED,)
+
 
 @dataclass(frozen=True, slots=True)
 class Producer:

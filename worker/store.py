@@ -6,6 +6,7 @@ import re
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from math import inf
 from typing import Any, cast
 
 from msgspec.structs import replace
@@ -41,17 +42,25 @@ from worker.transitions import (
 DAY = 86400.0
 GLOB = re.compile(r"[*?\[\]\\]")
 """The characters that mean something in a Redis pattern."""
+UNSIGNED = "dead:unsigned"
+LETTERS = ("dead", UNSIGNED)
+"""The streams of dead letters: all, but for those of strangers where it is known who may send."""
+LETTERS_SHARE = 0.1
+"""The share of Redis's memory limit that dead letters may take up."""
+STRANGERS_SHARE = 0.1
+"""The share of the dead letters' bytes that strangers' have."""
 GROUP = 100
 """How many records one script call moves at most: it keeps each under a few milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """How long what has ended is kept, in seconds."""
+    """How long what has ended is kept, in seconds, and how many bytes of dead letters."""
 
     events: float = 7 * DAY
     records: float = 7 * DAY
     dead_letters: float = 30 * DAY
+    dead_letters_size: float = 64e6
 
 
 class Store:
@@ -63,6 +72,7 @@ class Store:
         self._base = f"{{{prefix}}}"
         self._retention = retention
         self._days = int((retention.records + longest) // DAY) + 1
+        self._letters_share = inf
         self._scripts = load(redis)
         self.commits: Batches[Commit, int] = Batches(self._commit, GROUP)
 
@@ -86,8 +96,15 @@ class Store:
             "{" + fragment(rejection.data) + "}",
             rejection.raw,
             rejection.reason,
+            int(rejection.stranger),
+            self._letters_limit(stranger=rejection.stranger),
         )
         return bool(await self._run("reject", *args))
+
+    def _letters_limit(self, *, stranger: bool) -> int:
+        """Return how many bytes of dead letters are kept: strangers must not push out everybody else's."""
+        most = min(self._retention.dead_letters_size, self._letters_share)
+        return int(most * (STRANGERS_SHARE if stranger else 1 - STRANGERS_SHARE))
 
     async def count_commands(self, counts: Mapping[str, int]) -> None:
         """Note how many commands messages have, by the messages' ids: whoever waits for all of them asks."""
@@ -136,6 +153,7 @@ class Store:
         """Return the share of Redis's memory limit that is used; 0 where there is no limit."""
         memory = await self._call(self._redis.info("memory"))
         limit = float(memory.get("maxmemory", 0))
+        self._letters_share = limit * LETTERS_SHARE if limit else inf
         return float(memory["used_memory"]) / limit if limit else 0.0
 
     async def leave(self, worker: str) -> None:
@@ -304,7 +322,8 @@ class Store:
 
     async def trim(self, now: datetime) -> None:
         """Let go of events and dead letters that are past their retention."""
-        for stream, keep in (("events", self._retention.events), ("dead", self._retention.dead_letters)):
+        kept = {"events": self._retention.events} | dict.fromkeys(LETTERS, self._retention.dead_letters)
+        for stream, keep in kept.items():
             oldest = milliseconds(now) - int(keep * 1000)
             await self._call(self._redis.xtrim(f"{self._base}:{stream}", minid=oldest, approximate=True))
 

@@ -71,7 +71,7 @@ class Accepted(Struct, frozen=True):
 
 
 class Rejection(Struct, frozen=True):
-    """A command that is refused: why, and the raw message as it came."""
+    """A command that is refused: why, and what is kept of the message; `stranger` is whether nobody known sent it."""
 
     mark: str
     reason: str
@@ -81,6 +81,12 @@ class Rejection(Struct, frozen=True):
     subject: str = ""
     log_reason: str = ""
     expired: bool = False
+    stranger: bool = False
+
+    @property
+    def command_id(self) -> str:
+        """The id of the command, as its sender knows it."""
+        return self.mark.rpartition(" ")[0]
 
 
 class Claim(Struct, frozen=True):

@@ -267,7 +267,9 @@ def intake_of(configs: Mapping[str, BackendConfig], producers: Producers) -> Int
 def store_of(settings: Settings, configs: Mapping[str, BackendConfig]) -> Store:
     """Return the store of this deployment."""
     longest = max((config.give_up_after for config in configs.values()), default=0.0)
-    keep = Retention(settings.keep_events, settings.keep_records, settings.keep_dead_letters)
+    keep = Retention(
+        settings.keep_events, settings.keep_records, settings.keep_dead_letters, settings.dead_letters_size
+    )
     return Store(connect(settings), settings.prefix, keep, longest)
 
 

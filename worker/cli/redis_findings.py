@@ -24,10 +24,14 @@ CLUSTER = (
 
 @dataclass(frozen=True, slots=True)
 class Letters:
-    """The dead letters: how many, and in how many bytes, None where Redis does not tell."""
+    """The dead letters: how many, in how many bytes, None where Redis does not tell, and how many are unsigned.
+
+    Those are counted only where commands are signed.
+    """
 
     count: int
     size: int | None
+    unsigned: int = 0
 
 
 def is_cluster(info: Mapping[str, Any]) -> bool:
@@ -54,7 +58,8 @@ def memory_finding(info: Mapping[str, Any], letters: Letters) -> Finding:
     """Judge how full Redis is, and how much of that are dead letters."""
     used, most = int(info.get("used_memory", 0)), int(info.get("maxmemory", 0))
     size = "" if letters.size is None else f" in {_mib(letters.size)}"
-    told = f"{letters.count} dead letter{'' if letters.count == 1 else 's'}{size}"
+    unsigned = f", {letters.unsigned} of them unsigned" if letters.unsigned else ""
+    told = f"{letters.count} dead letter{'' if letters.count == 1 else 's'}{size}{unsigned}"
     if not most:
         return Finding("ok", "Redis memory", f"{_mib(used)} used, without a limit of its own; {told}")
     text = f"{used / most:.0%} of {_mib(most)} used; {told}"
