@@ -12,8 +12,8 @@ SHOWN = 5
 """Refused calls that are named; the line that gives the rights covers all of them."""
 FULL, NEARLY = 0.9, 0.75
 """Shares of Redis's memory: over the first nothing new is taken in, over the second it is time to look after it."""
-MANY_LETTERS = 0.1
-"""The share of the memory that dead letters may take up without a word."""
+MANY_LETTERS = 0.08
+"""The share of the memory that dead letters may take up without a word: from a tenth on, the oldest are let go."""
 MOST_OPEN = 1000
 """How many open cancellations of a backend are counted."""
 CLUSTER = (
