@@ -1,6 +1,6 @@
 """How a backend wants to be spoken to: the tables under `auth`.
 
-Every secret is a pair of keys, `*_env` and `*_file`, of which exactly one is given. A token service has TLS files of
+Every secret is a pair of keys, `*_env` and `*_file`, of which one at most is given. A token service has TLS files of
 its own.
 """
 
@@ -9,7 +9,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, StrictStr, ValidationInfo, field_validator
 
-from config.fields import KeystoneUrl, Surroundings, Table, WebUrl, located
+from config.fields import KeystoneUrl, Surroundings, Table, WebUrl, content_of, located
 from config.secret import Secret
 from config.tls_files import TlsFiles
 
@@ -27,8 +27,8 @@ class _Secrets(Table):
         stem, _, source = (info.field_name or "").rpartition("_")
         if f"{stem}_env" not in cls.model_fields:
             return value
-        if source == "env":
-            _check_env(value, info)
+        if source == "env" and isinstance(value, str):
+            content_of(Secret("env", value), info)
         elif source == "file":
             if f"{stem}_env" in info.data:  # else that key's own mistake is already listed
                 given = (info.data[f"{stem}_env"] is not None) + (value is not None)
@@ -50,12 +50,6 @@ class _Secrets(Table):
         if name is not None:
             return Secret("env", name)
         return Secret("file", str(getattr(self, f"{stem}_file")))
-
-
-def _check_env(value: object, info: ValidationInfo) -> None:
-    around = Surroundings.of(info)
-    if isinstance(value, str) and around is not None:
-        _refuse(Secret("env", value).problem(around.environ))
 
 
 def _check_file(value: object, info: ValidationInfo) -> object:

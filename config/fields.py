@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Val
 
 from config.paths import expanded
 from config.redis_target import port_of, split_url
+from config.secret import Secret
 
 _SEGMENT: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}")
 _HOST: Final = re.compile(r"[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?")
@@ -145,6 +146,22 @@ def located(path: Path, info: ValidationInfo) -> Path:
     around = Surroundings.of(info)
     place = expanded(path)
     return around.directory / place if around else place
+
+
+def content_of(secret: Secret, info: ValidationInfo) -> str | None:
+    """Read a secret that the file names; None when there is no loader.
+
+    Raises:
+        ValueError: It can't be read; the text holds nothing of it.
+
+    """
+    around = Surroundings.of(info)
+    if around is None:
+        return None
+    problem = secret.problem(around.environ)
+    if problem is not None:
+        raise ValueError(problem)
+    return secret.read(around.environ)
 
 
 def _statuses(value: object) -> tuple[int, ...]:

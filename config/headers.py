@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, BaseModel, StrictStr, ValidationInfo
 
-from config.fields import Surroundings
+from config.fields import content_of
 from config.secret import Secret
 
 _TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
@@ -58,15 +58,12 @@ def _value(value: str) -> str:
 
 
 def _variable(value: str, info: ValidationInfo) -> str:
-    around = Surroundings.of(info)
-    if around is None:
-        return value
     secret = Secret("env", value)
-    problem = secret.problem(around.environ)
-    if problem is None and not carried(secret.read(around.environ)):
-        problem = f"{secret.place} must hold printable ASCII without line breaks: no header can carry anything else"
-    if problem is not None:
-        raise ValueError(problem)
+    content = content_of(secret, info)
+    if content is not None and not carried(content):
+        raise ValueError(
+            f"{secret.place} must hold printable ASCII without line breaks: no header can carry anything else"
+        )
     return value
 
 

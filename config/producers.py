@@ -27,7 +27,7 @@ from pydantic import (
 )
 
 from config.errors import ConfigurationError
-from config.fields import Surroundings, Table, located
+from config.fields import Surroundings, Table, content_of, located
 from config.problems import problems_of, suggestion
 from config.secret import Secret
 from config.settings import process_environment
@@ -69,12 +69,10 @@ def _file_key(path: Path, info: ValidationInfo) -> Path:
 
 
 def _check_key(secret: Secret, info: ValidationInfo) -> None:
-    around = Surroundings.of(info)
-    if around is None:
+    content = content_of(secret, info)
+    if content is None or "algorithm" not in info.data:
         return
-    problem = secret.problem(around.environ)
-    if problem is None and "algorithm" in info.data:
-        problem = _CHECKS[info.data["algorithm"]](secret.read(around.environ), secret.place)
+    problem = _CHECKS[info.data["algorithm"]](content, secret.place)
     if problem is not None:
         raise ValueError(problem)
 

@@ -8,7 +8,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from pydantic import AfterValidator, StrictStr, ValidationInfo
 
-from config.fields import Surroundings, check_host
+from config.fields import Surroundings, check_host, content_of
 from config.redis_target import port_of, split_url
 from config.secret import Secret
 from config.settings import process_environment
@@ -40,9 +40,8 @@ class Proxy:
         """
         parts = split_url(url)
         port = port_of(parts)
-        if parts.scheme not in PORTS or not parts.hostname or parts.path not in {"", "/"}:
-            raise ValueError(_SHAPE + (_ENCODE if "@" in url else ""))
-        if parts.query or parts.fragment or "?" in url or "#" in url:
+        more = parts.path not in {"", "/"} or "?" in url or "#" in url
+        if parts.scheme not in PORTS or not parts.hostname or more:
             raise ValueError(_SHAPE + (_ENCODE if "@" in url else ""))
         bracketed = "[" in parts.netloc.rpartition("@")[2]
         check_host(parts.hostname, bracketed=bracketed)
@@ -148,15 +147,11 @@ def _check_variables(environ: Mapping[str, str]) -> None:
 def _proxy_env(value: str, info: ValidationInfo) -> str:
     if info.data.get("proxy") is not None:
         raise ValueError("proxy is given as well: use exactly one of proxy and proxy_env")
-    around = Surroundings.of(info)
-    if around is None:
-        return value
     secret = Secret("env", value)
-    problem = secret.problem(around.environ)
-    if problem is not None:
-        raise ValueError(problem)
+    content = content_of(secret, info)
     try:
-        Proxy.parse(secret.read(around.environ))
+        if content is not None:
+            Proxy.parse(content)
     except ValueError as error:
         raise ValueError(f"{secret.place} {error}") from None
     return value

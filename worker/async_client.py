@@ -21,8 +21,9 @@ from worker.errors import InvalidCommand, NewerFormat, UnknownCancellation, Unre
 from worker.message_notes import MessageNotes
 from worker.messages import CommandFields, Event, parse_child, parse_command
 from worker.records import Snapshot
+from worker.retention import Retention
 from worker.sender import Sender
-from worker.store import Retention, Store
+from worker.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +55,7 @@ class AsyncCancellation:
 
         Raises:
             StillOpen: it has not ended in time.
-            Rejected: the command was refused.
+            Rejected: the command was.
 
         """
         return await self.client.wait(self.command_id, timeout, after=self.after, digest=self.digest)
@@ -129,9 +130,8 @@ class AsyncClient:
 
     def _opened(self, loop: asyncio.AbstractEventLoop, process: int) -> Connections:
         settings = self._settings
-        keep = Retention(settings.keep_events, settings.keep_records, settings.keep_dead_letters)
         redis = connect(settings)
-        store = Store(redis, settings.prefix, keep, LONGEST)
+        store = Store(redis, settings.prefix, Retention.of(settings), LONGEST)
         ends = Ends(store, MessageNotes(redis, settings.prefix))
         return Connections(loop, process, store, ends, DeadLetters(redis, settings.prefix), Sender(settings))
 
@@ -195,12 +195,12 @@ class AsyncClient:
     async def get(self, reference: str, digest: str = "", after: str = "") -> Snapshot:
         """Return what is known of a cancellation, named by its id or a command's.
 
-        With a `digest`, no other command's that has the same id; with a position `after`, refusals up to it do not
-        count.
+        With a `digest`, a command with the same id and other content does not count; with a position `after`, neither
+        do rejections up to it.
 
         Raises:
             UnknownCancellation: there is none yet, or no more.
-            Rejected: the command was refused, or will be, since another one has its id.
+            Rejected: the command was, or will be, since another one has its id.
 
         """
         return await self._open.ends.get(reference, digest, after)
@@ -247,16 +247,16 @@ class AsyncClient:
     ) -> Result:
         """Wait for a cancellation's end, named by its id or a command's; `timeout` in seconds.
 
-        With a `digest`, the end of no other command that has the same id is taken for it; with a position `after`,
-        a refusal up to it is not either. Waits share one reader of the events, however many there are.
+        With a `digest`, a command with the same id and other content does not count; with a position `after`, neither
+        do rejections up to it. Waits share one reader of the events.
 
         Raises:
             StillOpen: it has not ended in time.
-            Rejected: the command was refused.
+            Rejected: the command was.
             UnknownCancellation: it was known and is gone, as after a loss of Redis's data.
 
         """
-        return await self._open.ends.wait(reference, timeout, after, digest)
+        return await self._open.ends.wait(reference, timeout, digest, after)
 
     async def events(self, after: str = "", *, follow: bool = True) -> AsyncIterator[Event]:
         """Yield events behind a position in the stream (all that are kept, if none is given)."""

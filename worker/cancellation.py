@@ -228,8 +228,7 @@ class Cancellation(Struct, frozen=True):
     @property
     def job(self) -> Job:
         """The job as an adapter needs it."""
-        sent = self.progress.sent
-        removed = any(key in sent and sent[key].effective for key in REMOVING)
         one = self.progress
-        living = tuple(child_id for child_id, child in one.children.items() if child.living)
+        removed = any(one.sent[key].effective for key in REMOVING if key in one.sent)
+        living = tuple([child_id for child_id, child in one.children.items() if child.living])
         return Job(self.job_id, self.params, removed, one.parent, living, one.pages, one.long)

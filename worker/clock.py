@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime
 
 
 @dataclass(slots=True)
@@ -17,10 +17,15 @@ class Clock:
     redis: datetime
     started: float = field(default_factory=time.monotonic)
     answered: float = field(default_factory=time.monotonic)
+    _ahead: float = field(init=False)
+    """Seconds from the monotonic clock to Redis's."""
+
+    def __post_init__(self) -> None:
+        self._ahead = self.redis.timestamp() - self.answered
 
     def now(self) -> datetime:
         """Return Redis's time now, late by the answer's way at most: nothing that waits comes early."""
-        return self.redis + timedelta(seconds=time.monotonic() - self.answered)
+        return datetime.fromtimestamp(time.monotonic() + self._ahead, UTC)
 
     def elapsed(self) -> float:
         """Return the seconds since the claim was asked for."""

@@ -121,7 +121,7 @@ def fast_loop() -> asyncio.AbstractEventLoop:
 def translated() -> Iterator[None]:
     """Turn Redis's own errors into ours; their texts hold no secret.
 
-    What a script or a command is told to be wrong stays as it is: the same again would fail again.
+    A ResponseError that blames the script or command itself is raised as it is: it would fail again.
     """
     try:
         yield

@@ -15,8 +15,8 @@ from redis.asyncio import Redis
 from worker.connection import translated
 from worker.errors import InvalidCommand, UnknownCancellation
 from worker.records import moment
+from worker.retention import LETTERS
 from worker.scripts import Script, source
-from worker.store import LETTERS
 
 PAGE = 200
 ENTRY = re.compile(r"[0-9]{1,19}-[0-9]{1,19}")
@@ -26,7 +26,7 @@ REMEMBERED_DAYS = 40
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """One refused message. `raw` is what is kept of it: as JSON where it could be read, and never a token."""
+    """One rejected message. `raw` is what is kept of it: as JSON where it could be read, and never a token."""
 
     id: str
     at: datetime

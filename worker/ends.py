@@ -33,7 +33,7 @@ class StillOpen(Temporary, TimeoutError):
 
 
 class Rejected(Permanent):
-    """The command was refused; the text is the `rejected` event's reason."""
+    """The command was rejected; the text is the `rejected` event's reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Result:
     data: Mapping[str, Any]
 
 
-Answer: TypeAlias = Result | list[Result | Rejected]
+MessageEnd: TypeAlias = Result | list[Result | Rejected]
 """The end of a message's command, or the ends of all its commands in their order."""
 Found = TypeVar("Found", bound=Result | int)
 
@@ -69,10 +69,10 @@ class Ends:
         except CommandConflict as conflict:
             raise Rejected(str(conflict)) from None
         except UnknownCancellation:
-            refusal = await self.notes.refusal(reference, after)
-            if not refusal:
+            reason = await self.notes.rejection(reference, after)
+            if not reason:
                 raise
-        raise Rejected(refusal)
+        raise Rejected(reason)
 
     async def look(self, reference: str, digest: str = "", after: str = "") -> Snapshot | Result:
         """Return the end of a cancellation, or what is known of it while it is open; raises as `get` does."""
@@ -80,9 +80,10 @@ class Ends:
             seen = await self.get(reference, digest, after)
             if seen.record.outcome is None:
                 return seen
-            return result_of(seen, await self._store.event(seen.record.last_event))
+            event = await self._store.event(seen.record.last_event)
+            return _result(seen.record.cancellation.id, str(seen.record.outcome), event.data if event else {})
 
-    async def wait(self, reference: str, timeout: float | None, after: str, digest: str) -> Result:  # noqa: ASYNC109 - as `Client` has it
+    async def wait(self, reference: str, timeout: float | None, digest: str = "", after: str = "") -> Result:  # noqa: ASYNC109 - as `Client` has it
         """Wait for an end, as `AsyncClient.wait` does."""
 
         async def look() -> Snapshot | Result | None:
@@ -92,13 +93,13 @@ class Ends:
 
         return await self._awaited(reference, look, timeout)
 
-    async def look_at_message(self, message_id: str) -> Snapshot | Answer | int | None:
+    async def look_at_message(self, message_id: str) -> Snapshot | MessageEnd | int | None:
         """Return what is known of a message's command: its end, its cancellation, or nothing.
 
         Of a message of several: their ends in order, or how many they are while some are open.
 
         Raises:
-            Rejected: the message was refused.
+            Rejected: the message was.
             UnknownCancellation: its commands have ids of their own.
 
         """
@@ -113,7 +114,7 @@ class Ends:
                 raise one
         return ends if len(ends) == known else known
 
-    async def end_of_message(self, message_id: str) -> Answer:
+    async def end_of_message(self, message_id: str) -> MessageEnd:
         """Wait for the end of a message's command, or for those of all its commands; raises as `look_at_message`."""
         known = await self._awaited(message_id, lambda: self._known(message_id))
         if not isinstance(known, int):
@@ -122,7 +123,7 @@ class Ends:
 
     async def _end_of_one(self, command_id: str) -> Result | Rejected:
         try:
-            return await self.wait(command_id, None, "", "")
+            return await self.wait(command_id, None)
         except Rejected as rejected:
             return rejected
 
@@ -161,7 +162,7 @@ class Ends:
                     found = await look()
                     if isinstance(found, Snapshot):
                         known = True
-                        waiter.called(found.record.cancellation.id)  # events of many commands do not name all of them
+                        waiter.also_for(found.record.cancellation.id)  # events of many commands do not name all of them
                     elif found is not None:
                         return found
                     elif known:
@@ -172,14 +173,18 @@ class Ends:
         raise StillOpen(f"{reference} {what.format(timeout)}")
 
 
-def result_of(seen: Snapshot, event: Event | None) -> Result:
-    """Put a finished cancellation into words; its event may be past its retention."""
-    data: Mapping[str, Any] = event.data if event else {}
+def result_of(event: Event) -> Result:
+    """Read a `finished` event."""
+    return _result(event.cancellationid or "", event.outcome or "", event.data)
+
+
+def _result(cancellation_id: str, outcome: str, data: Mapping[str, Any]) -> Result:
+    """Read the end of a cancellation; `data` is empty once its event is past its retention."""
     return Result(
-        cancellation_id=seen.record.cancellation.id,
-        outcome=str(seen.record.outcome),
+        cancellation_id=cancellation_id,
+        outcome=outcome,
         evidence=str(data.get("evidence", "unknown")),
         safe_to_rerun=bool(data.get("safe_to_rerun", False)),
-        detail=str(data.get("detail", "")),
+        detail=str(data.get("detail") or ""),
         data=data,
     )

@@ -20,7 +20,10 @@ CANVAS: Mapping[str, str] = {
     "group": "group",
 }
 """What a message says of the tasks that wait for it, by the name under which a producer asks for it."""
-WAY_OUT = "a command has no Celery result, so nothing could follow it: follow the events, or use Client.wait"
+WAY_OUT = (
+    "nothing can be run after a command by Celery: wait for its end (`result.get()` or `Client.wait`) or follow the "
+    "events, then send the next task"
+)
 TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-[!-~]{0,72})?")
 """As W3C's Trace Context has it; a later version may add to it."""
 

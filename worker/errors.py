@@ -29,6 +29,10 @@ class StoreRefused(StoreUnavailable):
     hint = "`canceller check` says which rights are missing, and the line that gives them; it is tried again and again"
 
 
+class EmbeddedError(CancellerError):
+    """The embedded Redis can't be had; the text says the way out."""
+
+
 class CallUnanswered(Temporary):
     """A call got no usable answer; nobody knows whether it had an effect."""
 
@@ -46,7 +50,7 @@ class InvalidCommand(Permanent):
 
 
 class CommandConflict(Permanent):
-    """A command has the id of another one with another content: whenever it is taken in, it is refused."""
+    """A command has the id of another one with another content: whenever it is taken in, it is rejected."""
 
 
 class UnknownCancellation(Permanent):

@@ -124,7 +124,9 @@ def after_answer(
 
 def _asked_for(answer: Answer, policy: Policy) -> timedelta:
     """Return for how long a backend's `Retry-After` keeps us from the next look."""
-    return timedelta(seconds=min(answer.retry_after or 0.0, max(policy.poll.max, LONGEST_BLIND)))
+    if not answer.retry_after:
+        return timedelta()
+    return timedelta(seconds=min(answer.retry_after, max(policy.poll.max, LONGEST_BLIND)))
 
 
 def _unsent(cancellation: Cancellation, send: Send) -> Cancellation:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from msgspec import Struct, field
+from msgspec import Struct, field, to_builtins
 
 from worker.cancellation import Cancellation
 from worker.decision import Finish, Gate, Send
@@ -16,6 +16,7 @@ from worker.evolve import actions
 from worker.model import Action, Answer, AnswerKind, JobState, Observation, Outcome, Policy
 
 CHILDREN_LIMIT = 1000
+WHOLE_SECONDS = len("2026-11-22T10:00:00")
 
 CHILD_OUTCOMES: Mapping[JobState, str] = {
     JobState.CANCELLED: "cancelled",
@@ -114,7 +115,7 @@ def text(moment: datetime | None) -> str | None:
     if moment is None:
         return None
     there = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
-    return there.isoformat(timespec="milliseconds")[: -len("+00:00")] + "Z"
+    return f"{to_builtins(there)[:WHOLE_SECONDS]}.{there.microsecond // 1000:03d}Z"
 
 
 def _first_sent(cancellation: Cancellation) -> Mapping[str, str | None]:

@@ -17,7 +17,7 @@ from typing import Any, Protocol, cast
 from worker.envelope import BARE, Envelope, envelope_of, untagged
 from worker.errors import InvalidCommand
 from worker.letter_text import beginning, nameless, read_as_text
-from worker.messages import SUBMIT_LIMIT, parse_child, tidied
+from worker.messages import SUBMIT_LIMIT, order_texts, parse_child
 
 VERBS: Mapping[str, str] = {"worker.cancel": "cancel", "worker.delete": "delete"}
 ORDERS: Mapping[str, str] = {"worker.abort": "abort", "worker.attest": "attest"}
@@ -184,23 +184,15 @@ def _order(order: str, message_id: str, kwargs: Mapping[str, Any], envelope: Env
         child = "" if kwargs.get("child") is None else parse_child(kwargs["child"])
     except InvalidCommand as error:
         return Refusal(kwargs, message_id, f"{order}: {error}")
-    reference, by, reason = (str(text).encode("utf-8", "replace").decode() for text in texts)
-    return Order(
-        order,
-        reference,
-        tidied(by)[:128],
-        tidied(reason)[:1000],
-        {**kwargs, "verb": order},
-        message_id,
-        child,
-        envelope,
-    )
+    reference = str(texts[0]).encode("utf-8", "replace").decode()
+    by, reason = order_texts(str(texts[1]), str(texts[2]))
+    return Order(order, reference, by, reason, {**kwargs, "verb": order}, message_id, child, envelope)
 
 
 def decode(raw: bytes) -> Item:
     """Read a message as kombu's Redis transport wrote it (a JSON envelope, the task in protocol 2 or 1).
 
-    What can't be read is a refusal, named by the id in its headers, or else by the digest of its bytes.
+    What can't be read is rejected, named by the id in its headers, or else by the digest of its bytes.
     """
     headers: Mapping[str, Any] = {}
     try:
@@ -209,7 +201,7 @@ def decode(raw: bytes) -> Item:
         body = _bytes(envelope["body"], envelope["properties"])
         parcel = Parcel(body, headers, envelope.get("content-type"), envelope.get("content-encoding"))
         return _opened(parcel, raw)
-    except Exception as error:  # noqa: BLE001 - whatever a stranger's bytes may raise, they are refused
+    except Exception as error:  # noqa: BLE001 - whatever a stranger's bytes may raise, they are rejected
         return unreadable(raw, f"{type(error).__name__}: {error!s:.200}", headers)
 
 
@@ -225,11 +217,11 @@ def task_of(raw: bytes) -> str:
 
 
 def open_parcel(parcel: Parcel) -> Item:
-    """Read a message as kombu's AMQP transport wrote it; what can't be read is a refusal, as in `decode`."""
+    """Read a message as kombu's AMQP transport wrote it; what can't be read is rejected, as in `decode`."""
     raw = parcel.raw
     try:
         return _opened(parcel, raw)
-    except Exception as error:  # noqa: BLE001 - whatever a stranger's bytes may raise, they are refused
+    except Exception as error:  # noqa: BLE001 - whatever a stranger's bytes may raise, they are rejected
         return unreadable(raw, f"{type(error).__name__}: {error!s:.200}", parcel.headers)
 
 
@@ -246,7 +238,7 @@ def _loads(text: str) -> Any:
 
 
 def unreadable(raw: bytes, why: str, headers: object = None) -> Refusal:
-    """Refuse a message that can't be read, or not be taken in; its headers may tell its name."""
+    """Reject a message that can't be read, or not be taken in; its headers may tell its name."""
     name = _named(headers.get("id") if isinstance(headers, Mapping) else None, digest(raw))
     told = _told(raw)
     content = told if len(told) <= UNREAD_LIMIT else beginning(told, UNREAD_LIMIT, raw)

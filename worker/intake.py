@@ -1,4 +1,4 @@
-"""PURE: from what a producer sent to what the store takes in, or to why it is refused."""
+"""PURE: from what a producer sent to what the store takes in, or to why it is rejected."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Intake:
     ) -> Acceptance | Rejection:
         """Judge one command; `command_id` is its id where it brings none.
 
-        One that we fail on is refused by itself: others of its message may be stored already.
+        One that we fail on is rejected by itself: others of its message may be stored already.
         """
         if expired(envelope, now):
             return outlived(content, command_id, envelope, stranger=self.is_stranger())
@@ -153,7 +153,7 @@ def expired(envelope: Envelope, now: datetime) -> bool:
 
 
 def outlived(content: object, command_id: str, envelope: Envelope, *, stranger: bool) -> Rejection:
-    """Refuse what has come too late."""
+    """Reject what has come too late."""
     reason = f"expires: it expired at {facts.text(envelope.expires)}, before a worker took it in"
     return replace(reject(content, command_id, reason, stranger=stranger), expired=True)
 
@@ -186,13 +186,13 @@ def _said(command: Command) -> Mapping[str, Any]:
 
 
 def refuse(content: object, command_id: str, refused: Refused) -> Rejection:
-    """Refuse what its signature, or its producer's rights, do not cover."""
+    """Reject what its signature, or its producer's rights, do not cover."""
     rejection = reject(content, command_id, str(refused), stranger=not refused.holds)
     return replace(rejection, log_reason=refused.log_reason, expired=refused.expired)
 
 
 def reject(content: object, command_id: str, reason: str, *, stranger: bool = False) -> Rejection:
-    """Refuse what could not be read or may not be: the reason, and the message as far as it is kept.
+    """Reject what could not be read or may not be: the reason, and the message as far as it is kept.
 
     `stranger` is what `Intake.is_stranger` says. Nothing of it holds a signed token, or breaks a line.
     """

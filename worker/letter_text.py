@@ -1,6 +1,6 @@
-"""PURE: what is kept and told of a message that is refused: one line, no signed token, no more than its share.
+"""PURE: what is kept and told of a message that is rejected: one line, no signed token, no more than its share.
 
-A signed token, a JWT (RFC 7519, 3), is known by its shape, for a message that is refused may hold it anywhere: two
+A signed token, a JWT (RFC 7519, 3), is known by its shape, for a message that is rejected may hold it anywhere: two
 dots and more between words of base64, the first of which is a JSON object with `alg`.
 """
 

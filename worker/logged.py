@@ -23,5 +23,8 @@ LOGGED = ("outcome", "evidence", "raw_state", "answer", "detail", "gate", "targe
 
 def loggable(fact: Fact) -> dict[str, Any]:
     """Return the parts of a fact that a log line shows; plain texts, which are most of them, are written fastest."""
-    shown = ((name, fact.data.get(name)) for name in LOGGED)
-    return {name: str(value) if isinstance(value, str) else value for name, value in shown if value is not None}
+    return {
+        name: str(value) if isinstance(value, str) else value
+        for name in LOGGED
+        if (value := fact.data.get(name)) is not None
+    }

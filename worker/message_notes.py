@@ -1,4 +1,4 @@
-"""What Redis knows of a message beside the cancellations: why it was refused, how many commands it had."""
+"""What Redis knows of a message beside the cancellations: why it was rejected, how many commands it had."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class MessageNotes:
             found = await unswallowed(self._redis.get(f"{self._base}:submit:{message_id}"))
         return None if found is None else int(found)
 
-    async def refusal(self, command_id: str, after: str = "") -> str:
-        """Return why a command was last refused, if that was behind a position in the events; else nothing."""
+    async def rejection(self, command_id: str, after: str = "") -> str:
+        """Return why a command was last rejected, if that was behind a position in the events; else nothing."""
         with translated():
             told = await unswallowed(self._recall(keys=[f"{self._base}:events"], args=[REMEMBERED_DAYS, command_id]))
             if not told or told[1]:

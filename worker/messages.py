@@ -64,6 +64,12 @@ def tidied(value: str) -> str:
     return "".join(map(_shown, ESCAPES.sub("", value)))
 
 
+def order_texts(by: str, reason: str) -> tuple[str, str]:
+    """Return who gives an order and why, as both are kept."""
+    by, reason = (text.encode("utf-8", "replace").decode() for text in (by, reason))
+    return tidied(by)[:128], tidied(reason)[:1000]
+
+
 def _shown(char: str) -> str:
     category = unicodedata.category(char)
     if category == "Cs":

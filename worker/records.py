@@ -10,6 +10,7 @@ import json
 import zlib
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -141,7 +142,7 @@ def read(cancellation_id: str, hot: bytes, cold: bytes) -> Snapshot:
         raise UnreadableRecord(f"the record of {cancellation_id} can't be read ({type(error).__name__})") from error
 
 
-def place_of(hot: bytes) -> str:
+def mark_of(hot: bytes) -> str:
     """Read the mark of the place for which a cancellation was accepted; empty where there is none, or none to read."""
     try:
         return PLACED.decode(hot.partition(b"\n")[0]).d
@@ -149,6 +150,7 @@ def place_of(hot: bytes) -> str:
         return ""
 
 
+@lru_cache(maxsize=64)
 def place_mark(place: str) -> str:
     """Name a place in a few bytes, as guards keep it; empty for none."""
     return hashlib.sha256(place.encode()).hexdigest()[:12] if place else ""

@@ -21,7 +21,7 @@ from config.errors import ConfigurationError
 from config.settings import Settings, process_environment
 from worker.async_client import AsyncClient
 from worker.connection import LoopThread
-from worker.ends import Answer, Rejected, Result
+from worker.ends import MessageEnd, Rejected, Result
 from worker.errors import CancellerError, UnknownCancellation
 from worker.records import Snapshot
 
@@ -172,7 +172,7 @@ class CancellerBackend(BaseBackend):
         return super().__reduce__(args, {**(kwargs or {}), "url": self._url})  # type: ignore[call-arg]  # Celery's own
 
 
-def meta_of(task_id: str, found: Answer | Snapshot | int | None) -> Meta:
+def meta_of(task_id: str, found: MessageEnd | Snapshot | int | None) -> Meta:
     """Say in Celery's words what is known of a message: its end, its cancellation, how many commands it has."""
     if found is None:
         return _meta(task_id, states.PENDING)
@@ -183,17 +183,17 @@ def meta_of(task_id: str, found: Answer | Snapshot | int | None) -> Meta:
         about = {"cancellation_id": cancellation.id, "raw_state": cancellation.progress.raw}
         return _meta(task_id, states.STARTED, about)
     if isinstance(found, list):
-        return _meta(task_id, states.SUCCESS, [answer(one) for one in found])
-    return _meta(task_id, states.SUCCESS, answer(found), found.data.get("finished_at"))
+        return _meta(task_id, states.SUCCESS, [described(one) for one in found])
+    return _meta(task_id, states.SUCCESS, described(found), found.data.get("finished_at"))
 
 
 def failure(task_id: str, error: CancellerError) -> Meta:
-    """Say in Celery's words that a message was refused, or that its commands can't be found by it."""
+    """Say in Celery's words that a message was rejected, or that its commands can't be found by it."""
     return _meta(task_id, states.FAILURE, error)
 
 
-def answer(end: Result | Rejected) -> dict[str, Any]:
-    """Return what `get` returns of one command; among several, a refused one is no exception."""
+def described(end: Result | Rejected) -> dict[str, Any]:
+    """Return what `get` returns for one command; among several, a rejected one is described and not raised."""
     if isinstance(end, Rejected):
         return {"outcome": "rejected", "evidence": "none", "safe_to_rerun": False, "detail": str(end)}
     return {name: getattr(end, name) for name in ("outcome", "evidence", "safe_to_rerun", "detail")}
@@ -241,4 +241,5 @@ def _settings(url: str | None, prefix: str | None) -> Settings:
         prefix = prefix or environment.get("CANCELLER_PREFIX", "")
         return Settings.load({"REDIS_URL": url, "CANCELLER_PREFIX": prefix})
     except ConfigurationError as error:
-        raise ImproperlyConfigured(f"result backend canceller+URL: {error}".replace("REDIS_URL", "URL")) from None
+        given = "canceller://" if url is None else "canceller+REDIS_URL"
+        raise ImproperlyConfigured(f"result backend {given}: {error}") from None

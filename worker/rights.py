@@ -7,12 +7,12 @@ channels of kombu's. Each of them may be forbidden by itself.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from config.celeryconfig import celery_settings
 from config.settings import Settings
+from worker.patterns import literal
 
 Call = tuple[str, ...]
 
@@ -137,14 +137,14 @@ def acl_line(settings: Settings) -> str:
 
     Redis compares the pattern of a subscription with those of the user as text.
     """
-    keys = [f"{{{_literal(settings.prefix)}}}:*"]
+    keys = [f"{{{literal(settings.prefix)}}}:*"]
     channels: list[str] = []
     if settings.redis_broker is not None:
         names = _Celery(settings)
-        queue, bells = _literal(settings.queue), f"{_literal(settings.prefix)}.reconcile.*"
+        queue, bells = literal(settings.queue), f"{literal(settings.prefix)}.reconcile.*"
         keys += [f"{queue}*", bells, f"{BINDINGS.rstrip('.')}*"]
-        keys += [f"*.{_literal(names.control)}.pidbox*", f"{_literal(names.event_queues)}*"]
-        keys += [] if names.unacked.startswith(f"{{{settings.prefix}}}:") else [f"{_literal(names.unacked)}*"]
+        keys += [f"*.{literal(names.control)}.pidbox*", f"{literal(names.event_queues)}*"]
+        keys += [] if names.unacked.startswith(f"{{{settings.prefix}}}:") else [f"{literal(names.unacked)}*"]
         channels = names.channels
     user = settings.redis.username if settings.redis else None
     who = f"ACL SETUSER {user}" if user else "ACL SETUSER canceller on >PASSWORD"
@@ -156,8 +156,3 @@ COMMANDS: Final = (
     "+@read +@write +@blocking +@pubsub +@connection +@transaction +@scripting -@dangerous +time +info +config|get"
 )
 """Which commands; what matters are the keys, in which a user who may write may do everything."""
-
-
-def _literal(text: str) -> str:
-    """Write a text as a pattern that only it matches."""
-    return re.sub(r"([*?\[\]\\])", r"\\\1", text)

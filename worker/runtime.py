@@ -48,9 +48,9 @@ STOP_LIMIT = 9.0
 
 @dataclass(slots=True)
 class Left:
-    """What commands leave to do once the others are stored: those to refuse, and a record that is too new for us."""
+    """What commands leave to do once the others are stored: those to reject, and a record that is too new for us."""
 
-    refused: list[Rejection] = field(default_factory=list)
+    rejected: list[Rejection] = field(default_factory=list)
     newer: str = ""
 
 
@@ -137,13 +137,14 @@ class Runtime:
             if isinstance(item, Order):
                 await self._order(item)
             elif isinstance(item, Refusal):
-                await self._refuse(self._rejection(item.content, item.message_id, item.reason))
+                await self._reject(self._rejection(item.content, item.message_id, item.reason))
             elif isinstance(item, Bell):
                 self._engine.wake(item.backend)
 
     async def _take(self, contents: Sequence[tuple[object, str, Envelope]]) -> None:
         """Take in commands slice by slice: while Redis stores one, the next is judged and the first are worked on."""
-        now, until = await self._now(*map(timed, contents)), asyncio.get_running_loop().time() + STORE_PATIENCE
+        now = await self._now(needed=any(map(timed, contents)))
+        until = asyncio.get_running_loop().time() + STORE_PATIENCE
         left = Left()
         storing: asyncio.Task[None] | None = None
         try:
@@ -161,35 +162,35 @@ class Runtime:
         finally:
             if storing is not None:
                 await storing
-        for rejection in left.refused:
-            await self._refuse(rejection)
+        for rejection in left.rejected:
+            await self._reject(rejection)
         if left.newer:
             raise NewerFormat(
                 f"the record of {left.newer} was written by a newer version: a newer worker must take its join"
             )
 
     async def _keep(self, judged: Sequence[tuple[object, Acceptance | Rejection]], until: float, left: Left) -> None:
-        """Store what was accepted, and note what of it is `left` to be refused."""
+        """Store what was accepted, and note what of it is `left` to be rejected."""
         taken = [(content, one) for content, one in judged if isinstance(one, Acceptance)]
-        left.refused += [one for _, one in judged if isinstance(one, Rejection)]
+        left.rejected += [one for _, one in judged if isinstance(one, Rejection)]
         verdicts = await self._patiently(lambda: self._engine.accept([one for _, one in taken]), until)
         for (content, one), accepted in zip(taken, verdicts, strict=True):
             if accepted.verdict == "conflict":
-                left.refused.append(self._rejection(content, one.command_id, CONFLICT, one.signed))
+                left.rejected.append(self._rejection(content, one.command_id, CONFLICT, one.signed))
             elif accepted.verdict == "newer":
                 left.newer = accepted.cancellation_id
             elif one.signed is not None and accepted.verdict in SIGNATURE_VERDICTS:
-                left.refused.append(refuse(content, one.command_id, SIGNATURE_VERDICTS[accepted.verdict](one.signed)))
+                left.rejected.append(refuse(content, one.command_id, SIGNATURE_VERDICTS[accepted.verdict](one.signed)))
 
-    async def _now(self, *timed: bool) -> datetime:
+    async def _now(self, *, needed: bool) -> datetime:
         """Return Redis's time, where anything depends on it."""
-        return await self._patiently(self._store.now) if self._intake.signatures.on or any(timed) else EPOCH
+        return await self._patiently(self._store.now) if self._intake.signatures.on or needed else EPOCH
 
     async def _known(self, command_id: str) -> bool:
         found = await self._patiently(lambda: self._store.find_command(command_id))
         return bool(found)
 
-    async def _refuse(self, rejection: Rejection) -> None:
+    async def _reject(self, rejection: Rejection) -> None:
         if rejection.expired and await self._known(rejection.command_id):
             return  # It was taken in while its signature held, and only came again.
         await self._patiently(lambda: self._store.reject(rejection))
@@ -201,10 +202,10 @@ class Runtime:
         )
 
     async def _order(self, item: Order) -> None:
-        now = await self._now(item.envelope.expires is not None)
+        now = await self._now(needed=item.envelope.expires is not None)
         if expired(item.envelope, now):
             stranger = self._intake.is_stranger()
-            await self._refuse(outlived(item.content, item.message_id, item.envelope, stranger=stranger))
+            await self._reject(outlived(item.content, item.message_id, item.envelope, stranger=stranger))
             return
         signed = None
         try:
@@ -212,10 +213,10 @@ class Runtime:
             cancellation_id = await self._patiently(lambda: self._store.resolve(item.reference))
             backend = await self._patiently(lambda: self._give(item, cancellation_id))
         except Refused as refused:
-            await self._refuse(refuse(item.content, item.message_id, refused))
+            await self._reject(refuse(item.content, item.message_id, refused))
             return
         except UnknownCancellation as error:
-            await self._refuse(self._rejection(item.content, item.message_id, str(error), signed))
+            await self._reject(self._rejection(item.content, item.message_id, str(error), signed))
             return
         log.info(f"cancellation.{item.order}", cancellation_id=cancellation_id, by=item.word, open=bool(backend))
         self._engine.wake(backend)

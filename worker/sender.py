@@ -122,7 +122,7 @@ def headers(task: str, task_id: str) -> dict[str, Any]:
         "retries": 0,
         "timelimit": [None, None],
         "argsrepr": "()",
-        "kwargsrepr": "{...}",  # what it says is the producer's; a signature stays out of headers
+        "kwargsrepr": "{...}",  # not shown: it would copy the command, and its signature, into a header
         "origin": f"{os.getpid()}@{socket.gethostname()}",
         "ignore_result": True,
     }

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from math import inf
 from typing import Any, cast
 
 from msgspec.structs import replace
@@ -20,7 +17,9 @@ from worker.connection import translated, unswallowed
 from worker.errors import CONFLICT, CommandConflict, SeveralOpen, UnknownCancellation
 from worker.event_entries import readable
 from worker.messages import Event
+from worker.patterns import literal
 from worker.records import Record, Snapshot, fragment, milliseconds, moment, place_mark
+from worker.retention import DAY, USUAL, Retention
 from worker.scripts import load
 from worker.signing import Signed
 from worker.transitions import (
@@ -39,40 +38,20 @@ from worker.transitions import (
     verdict,
 )
 
-DAY = 86400.0
-GLOB = re.compile(r"[*?\[\]\\]")
-"""The characters that mean something in a Redis pattern."""
-UNSIGNED = "dead:unsigned"
-LETTERS = ("dead", UNSIGNED)
-"""The streams of dead letters: all, but for those of strangers where it is known who may send."""
-LETTERS_SHARE = 0.1
-"""The share of Redis's memory limit that dead letters may take up."""
-STRANGERS_SHARE = 0.1
-"""The share of the dead letters' bytes that strangers' have."""
 GROUP = 100
 """How many records one script call moves at most: it keeps each under a few milliseconds."""
-
-
-@dataclass(frozen=True, slots=True)
-class Retention:
-    """How long what has ended is kept, in seconds, and how many bytes of dead letters."""
-
-    events: float = 7 * DAY
-    records: float = 7 * DAY
-    dead_letters: float = 30 * DAY
-    dead_letters_size: float = 64e6
 
 
 class Store:
     """Cancellations, their schedule and their events, in one Redis."""
 
-    def __init__(self, redis: Redis, prefix: str, retention: Retention = Retention(), longest: float = DAY) -> None:
+    def __init__(self, redis: Redis, prefix: str, retention: Retention = USUAL, longest: float = DAY) -> None:
         """`longest` is the longest `give_up_after` of any backend, in seconds: command ids outlive it."""
         self._redis = redis
         self._base = f"{{{prefix}}}"
         self._retention = retention
         self._days = int((retention.records + longest) // DAY) + 1
-        self._letters_share = inf
+        self._memory = 0.0
         self._scripts = load(redis)
         self.commits: Batches[Commit, int] = Batches(self._commit, GROUP)
 
@@ -87,24 +66,12 @@ class Store:
         return [accepted for group in grouped(arguments) for accepted in await self._accept(places, group)]
 
     async def reject(self, rejection: Rejection) -> bool:
-        """Refuse a command with an event and a dead letter; False if this very refusal was made before."""
-        args = (
-            self._days,
-            rejection.mark,
-            rejection.backend,
-            rejection.subject,
-            "{" + fragment(rejection.data) + "}",
-            rejection.raw,
-            rejection.reason,
-            int(rejection.stranger),
-            self._letters_limit(stranger=rejection.stranger),
-        )
-        return bool(await self._run("reject", *args))
-
-    def _letters_limit(self, *, stranger: bool) -> int:
-        """Return how many bytes of dead letters are kept: strangers must not push out everybody else's."""
-        most = min(self._retention.dead_letters_size, self._letters_share)
-        return int(most * (STRANGERS_SHARE if stranger else 1 - STRANGERS_SHARE))
+        """Reject a command with an event and a dead letter; False if this very rejection was made before."""
+        whose = (rejection.mark, rejection.backend, rejection.subject)
+        data = "{" + fragment(rejection.data) + "}"
+        kept = (rejection.raw, rejection.reason, int(rejection.stranger))
+        limit = self._retention.letters_limit(self._memory, stranger=rejection.stranger)
+        return bool(await self._run("reject", self._days, *whose, data, *kept, limit))
 
     async def count_commands(self, counts: Mapping[str, int]) -> None:
         """Note how many commands messages have, by the messages' ids: whoever waits for all of them asks."""
@@ -152,9 +119,8 @@ class Store:
     async def fullness(self) -> float:
         """Return the share of Redis's memory limit that is used; 0 where there is no limit."""
         memory = await self._call(self._redis.info("memory"))
-        limit = float(memory.get("maxmemory", 0))
-        self._letters_share = limit * LETTERS_SHARE if limit else inf
-        return float(memory["used_memory"]) / limit if limit else 0.0
+        self._memory = float(memory.get("maxmemory", 0))
+        return float(memory["used_memory"]) / self._memory if self._memory else 0.0
 
     async def leave(self, worker: str) -> None:
         """Say that a worker is gone, so that others take over at once what it still holds."""
@@ -226,7 +192,7 @@ class Store:
 
     async def _open_elsewhere(self, name: str, job_id: str) -> list[str]:
         """Return the ids of the open cancellations of a job whose key holds an address, as `lib.lua` writes it."""
-        pattern = GLOB.sub(r"\\\g<0>", job_id) + "\x1f*"
+        pattern = literal(job_id) + "\x1f*"
         with translated():
             found = {field async for field in self._redis.hscan_iter(name, pattern, count=1000)}
         return [cancellation_id.decode() for _, cancellation_id in found]
@@ -263,7 +229,7 @@ class Store:
         """Return the marks of the places for which up to `limit` open cancellations on a backend were accepted."""
         ids = await self.open_ids(backend, limit)
         found = await self._read(self._redis.mget(f"{self._base}:hot:{one}" for one in ids)) if ids else []
-        return [records.place_of(hot) for hot in found if hot is not None]
+        return [records.mark_of(hot) for hot in found if hot is not None]
 
     async def note_places(self, places: Mapping[str, str]) -> None:
         """Say where the backends of a worker's file are, in words."""
@@ -322,8 +288,7 @@ class Store:
 
     async def trim(self, now: datetime) -> None:
         """Let go of events and dead letters that are past their retention."""
-        kept = {"events": self._retention.events} | dict.fromkeys(LETTERS, self._retention.dead_letters)
-        for stream, keep in kept.items():
+        for stream, keep in self._retention.streams.items():
             oldest = milliseconds(now) - int(keep * 1000)
             await self._call(self._redis.xtrim(f"{self._base}:{stream}", minid=oldest, approximate=True))
 

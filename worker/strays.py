@@ -15,6 +15,7 @@ from redis.asyncio import Redis
 
 from config.celeryconfig import COMMAND_TASKS
 from worker.inbox import task_of
+from worker.patterns import literal
 
 OURS = frozenset(f"worker.{name}" for name in COMMAND_TASKS)
 DEFAULT_QUEUE = b"celery"
@@ -75,7 +76,7 @@ class Lookout:
         """Return what is found in the next part of the database; the first part follows the last."""
         found = {DEFAULT_QUEUE} - {self._queue.encode()}
         for _ in range(pages):
-            self._cursor, names = await self._redis.scan(self._cursor, f"*{_literal(self._queue)}*", PAGE, "list")
+            self._cursor, names = await self._redis.scan(self._cursor, f"*{literal(self._queue)}*", PAGE, "list")
             found.update(cast("list[bytes]", names))
             if self.through:
                 break
@@ -99,8 +100,3 @@ class Lookout:
         if not {task_of(raw) for raw in (newest, oldest) if isinstance(raw, bytes)} & OURS:
             return None
         return Stray(name.decode("utf-8", "backslashreplace"), length)
-
-
-def _literal(text: str) -> str:
-    """Write a text as a pattern of Redis's that only it matches."""
-    return "".join(f"\\{char}" if char in "*?[]\\^-" else char for char in text)

@@ -14,6 +14,7 @@ from config.errors import ConfigurationError
 from config.settings import Settings
 from worker.celery import app
 from worker.consumer import CommandConsumer
+from worker.log_options import USAGE
 from worker.patches import apply
 from worker.runtime import runtime
 from worker.wiring import backends_of
@@ -36,7 +37,7 @@ def prepare(conf: Any, **_: Any) -> None:
         conf.worker_consumer = consumer_of(settings)
     except ConfigurationError as error:
         sys.stderr.write(f"canceller: the configuration has mistakes:\n{error}\n")
-        raise SystemExit(2) from None
+        raise SystemExit(USAGE) from None
 
 
 COLLECT_AFTER = 10_000, 20, 50

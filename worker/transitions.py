@@ -71,7 +71,7 @@ class Accepted(Struct, frozen=True):
 
 
 class Rejection(Struct, frozen=True):
-    """A command that is refused: why, and what is kept of the message; `stranger` is whether nobody known sent it."""
+    """A command that is rejected: why, and what is kept of the message; `stranger` is whether nobody known sent it."""
 
     mark: str
     reason: str

@@ -12,11 +12,12 @@ from worker.messages import Event
 from worker.store import Store
 
 BLOCK = 2.0
-"""Seconds that Redis may keep a reader waiting for an event. The reader outlives the last one that waits by so long."""
+"""Seconds that Redis may keep a reader waiting for an event; so long after the last waiter the reader stops at the
+latest."""
 
 
 class Waiter:
-    """Somebody who waits for what is called by some names."""
+    """Waits for events about any of its names."""
 
     def __init__(self, watch: Watch, name: str) -> None:
         self.names = {name}
@@ -34,8 +35,8 @@ class Waiter:
             async with asyncio.timeout(seconds):
                 await self._woken.wait()
 
-    def called(self, name: str) -> None:
-        """Wait for what is called so as well."""
+    def also_for(self, name: str) -> None:
+        """Wait for events about this name, too."""
         self._watch.add(name, self)
         self.names.add(name)
 
@@ -72,7 +73,7 @@ class Watch:
         self._waiting[name].add(waiter)
 
     async def follow(self) -> None:
-        """See that the events are read from here on, at the latest.
+        """Make sure that events are read from this moment on.
 
         Raises:
             StoreUnavailable: Redis can't be reached.
@@ -103,7 +104,10 @@ class Watch:
 
 
 def about(event: Event) -> set[str]:
-    """Return the names of those whom an event tells of a beginning or an end."""
+    """Return the names under which somebody may wait for this event.
+
+    They are those of commands, of the cancellation, and of their messages (`MESSAGE:INDEX`).
+    """
     if event.name == "joined":
         joined = event.data.get("joined")
         names = {str(joined.get("command_id"))} if isinstance(joined, Mapping) else set()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib.util import find_spec
-from typing import TypeVar
 from urllib.parse import urlsplit
 
 from msgspec.structs import replace
@@ -23,12 +22,12 @@ from config.deployment import Deployment, load_deployment
 from config.errors import ConfigurationError
 from config.producers import Producer as ProducerConfig
 from config.producers import Producers
-from config.proxies import proxy_for
+from config.proxies import PORTS, proxy_for
 from config.secret import Secret
 from config.settings import Settings
 from config.tls_files import TlsFiles
 from worker.backends.auth import Basic, Bearer, Credential, StaticToken, basic
-from worker.backends.auth_tokens import ClientCredentials, Keystone, KeystoneApplication, Oml
+from worker.backends.auth_tokens import OML_TOKEN_PATH, ClientCredentials, Keystone, KeystoneApplication, Oml
 from worker.backends.base import Adapter
 from worker.backends.http import ExtraHeaders, Http, Transport, wire_of
 from worker.backends.mrs import Mrs as MrsAdapter
@@ -42,14 +41,13 @@ from worker.connection import connect
 from worker.intake import Door, Intake
 from worker.model import Force, Policy, Poll
 from worker.remote import Backend
+from worker.retention import Retention
 from worker.signing import Producer as Signer
 from worker.signing import Signatures
-from worker.store import Retention, Store
+from worker.store import Store
 
 FAST = ("pyreqwest", "uvloop")
 NO_FAST = "CANCELLER_TRANSPORT: fast is not installed here: pip install 'canceller[fast]', or leave it at aiohttp"
-
-Result = TypeVar("Result")
 
 
 def policy_of(config: BackendConfig, adapter: Adapter) -> Policy:
@@ -85,17 +83,7 @@ def place_of(config: BackendConfig) -> str:
     """Say what is called where, without any secret: a cancellation keeps it, and concludes nothing anywhere else."""
     parts = urlsplit(config.base_url)
     host = parts.netloc.lower().removesuffix(":443" if parts.scheme == "https" else ":80")
-    return ", ".join((f"{config.kind} at {parts.scheme}://{host}{parts.path}", *_within(config)))
-
-
-def _within(config: BackendConfig) -> tuple[str, ...]:
-    """Return what beside `base_url` leads to a backend's jobs."""
-    if isinstance(config, OracleMl):
-        return (config.scripts,)
-    if isinstance(config, Mrs) and config.dialect == "v2":
-        cluster = (f"cluster {config.cluster_id}",) if config.cluster_id else ()
-        return (f"project {config.project_id}", "dialect v2", *cluster)
-    return (f"project {config.project_id}",) if isinstance(config, Mrs | Sahara) else ()
+    return ", ".join((f"{config.kind} at {parts.scheme}://{host}{parts.path}", *adapter_of(config).within))
 
 
 def credential_of(config: BackendConfig) -> Credential | None:
@@ -150,7 +138,7 @@ def token_url_of(config: BackendConfig) -> str | None:
         case ClientCredentialsAuth(token_url=url) | KeystoneAuth(url=url):
             return url
         case OmlAuth(token_url=url):
-            return url or f"{config.base_url}/omlusers/api/oauth2/v1/token"
+            return url or config.base_url + OML_TOKEN_PATH
         case _:
             return None
 
@@ -196,7 +184,7 @@ def token_tls(config: BackendConfig) -> Tls:
 def origin(url: str) -> tuple[str, str | None, int]:
     """Return what tells one server from another."""
     parts = urlsplit(url)
-    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}[parts.scheme]
+    return parts.scheme, parts.hostname, parts.port or PORTS[parts.scheme]
 
 
 def probe_of(name: str, config: BackendConfig, transport: Transport) -> Probe | None:
@@ -267,10 +255,7 @@ def intake_of(configs: Mapping[str, BackendConfig], producers: Producers) -> Int
 def store_of(settings: Settings, configs: Mapping[str, BackendConfig]) -> Store:
     """Return the store of this deployment."""
     longest = max((config.give_up_after for config in configs.values()), default=0.0)
-    keep = Retention(
-        settings.keep_events, settings.keep_records, settings.keep_dead_letters, settings.dead_letters_size
-    )
-    return Store(connect(settings), settings.prefix, keep, longest)
+    return Store(connect(settings), settings.prefix, Retention.of(settings), longest)
 
 
 def deployment_of(settings: Settings) -> Deployment:

@@ -174,12 +174,16 @@ def cell(
     clock: Clock | None = None,
     knobs: Mapping[str, Any] | None = None,
     fsync: str = "everysec",
+    more: Mapping[str, str] | None = None,
 ) -> Iterator[Cell]:
-    """Run a deployment; `backends` is its backends file, with `{ess}`, `{oml}`, `{mrs}`, `{sahara}` as base URLs."""
+    """Run a deployment; `backends` is its backends file, with `{ess}`, `{oml}`, `{mrs}`, `{sahara}` as base URLs.
+
+    `more` is what its environment has beside that.
+    """
     with Embedded(directory / "redis", fsync=fsync) as embedded:
         client = redis.Redis.from_url(embedded.url)
         sender = Celery(broker=embedded.url.replace("unix://", "redis+socket://"))
-        with cell_on(embedded.url, client, sender, directory, backends, clock, knobs) as one:
+        with cell_on(embedded.url, client, sender, directory, backends, clock, knobs, more) as one:
             one.embedded = embedded
             yield one
 
@@ -195,10 +199,7 @@ def cell_on(
     knobs: Mapping[str, Any] | None = None,
     more: Mapping[str, str] | None = None,
 ) -> Iterator[Cell]:
-    """Run a deployment on a Redis that somebody else runs; `client` and `sender` are closed with it.
-
-    `more` is what its environment has beside that.
-    """
+    """Run a deployment on a Redis that somebody else runs; `client` and `sender` are closed with it."""
     loop = LoopThread("simulator")
     simulator = Simulator(clock=clock, knobs=knobs)
     loop.call(simulator.start())

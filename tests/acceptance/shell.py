@@ -7,18 +7,35 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
+from acceptance.cell import ROOT
+
+BACKENDS = """
+[backends.ess]
+kind = "oracle-ess"
+base_url = "http://127.0.0.1:1"
+auth = { type = "none" }
+"""
+"""A backends file for a deployment that never gets an answer."""
+COMMAND = [sys.executable, "-m", "worker"]
 
 
-def run(env: dict[str, str], *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "worker", *words]
+def run(
+    env: Mapping[str, str], *words: str, stdin: str = "", by: Sequence[str] = ()
+) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end; `by` is the program that starts it."""
     return subprocess.run(
-        command, cwd=ROOT, env=env, input=stdin, capture_output=True, text=True, timeout=60, check=False
+        [*by, *COMMAND, *words],
+        cwd=ROOT,
+        env=env,
+        input=stdin,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+        check=False,
     )
 
 
@@ -34,15 +51,15 @@ def lines(done: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def running(env: dict[str, str], *words: str) -> Iterator[subprocess.Popen[str]]:
-    """Run a command that does not end by itself."""
+def running(env: Mapping[str, str], *words: str, by: Sequence[str] = ()) -> Iterator[subprocess.Popen[str]]:
+    """Run a command that does not end by itself; `by` is the program that starts it."""
     with subprocess.Popen(
-        [sys.executable, "-m", "worker", *words],
+        [*by, *COMMAND, *words],
         cwd=ROOT,
         env=env,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
+        encoding="utf-8",
     ) as process:
         killer = threading.Timer(60, process.kill)
         killer.start()

@@ -86,6 +86,17 @@ def test_an_operators_way_with_a_stuck_job(deployment: Cell) -> None:
     assert [one["outcome"] for one in finished] == ["aborted"]
 
 
+def test_an_attestation_is_found_though_its_texts_are_kept_otherwise_than_given(deployment: Cell) -> None:
+    deployment.start_worker()
+    deployment.simulator.add_job("ess", "9", "stuck")
+    run(deployment.env, "cancel", "ess", "9", "--command-id", "k-1")
+    run(deployment.env, "wait", "k-1", "--timeout", "2s")
+
+    attested = run(deployment.env, "attest", "k-1", "--by", "ann\udcff", "--reason", "\udcff gone")
+
+    assert attested.returncode == Exit.DONE, attested.stdout + attested.stderr
+
+
 def test_many_ids_come_from_standard_input(deployment: Cell) -> None:
     deployment.start_worker()
     ids = [str(number) for number in range(100, 160)]

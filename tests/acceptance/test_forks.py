@@ -90,7 +90,9 @@ def test_a_forked_child_sends_waits_and_reads_and_leaves_its_parent_alone(
         assert told.pop("of the parent") == (None if use == FRESH else "already_finished")
         assert list(told.values()) == ["already_finished"] * 4
     assert parent["2"] == "already_finished"
-    assert parent.get("50", "cancelled") == "cancelled"
+    if use == WAITING:
+        assert parent["50"] == "cancelled"
+        assert len(parent["more events"]) == 5
 
 
 PREFORK = """

@@ -149,7 +149,10 @@ def test_a_shut_gates_conditions_are_mappings_with_booleans(deployment: Cell) ->
     deployment.send("cancel", backend="ess", job_id=1)
     line = json.loads(worker.wait_for("cancellation.force_held"))
 
-    assert bool in {type(one["met"]) for one in line["gate"].values() if isinstance(one, dict)}
+    met = {name: one["met"] for name, one in line["gate"].items() if name != "earliest_at"}
+    assert len(met) == 6
+    assert all(isinstance(one, bool) or one == "unknown" for one in met.values())
+    assert [met[name] for name in ("in_cancelling", "time_over", "remote_stopped")] == [True, True, False]
 
 
 def test_no_line_of_a_days_work_holds_what_python_wrote(deployment: Cell) -> None:

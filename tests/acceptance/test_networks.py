@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
-import redis
-from acceptance.cell import Cell, cell_on
-from celery import Celery
+from acceptance.cell import Cell, cell
 from integration.authority import Authority
 from integration.proxy import ForwardProxy, forward_proxy, tls_front
 
 from worker.connection import LoopThread
-from worker.embedded import Embedded
 
 LOGIN = "scott:hunter2 %/x"
 SECRETS = {
@@ -60,15 +57,8 @@ def servers() -> Iterator[LoopThread]:
         loop.close()
 
 
-@contextmanager
-def behind(proxy: ForwardProxy, directory: Path, backends: str, more: Mapping[str, str]) -> Iterator[Cell]:
-    """Run a deployment whose environment has the secrets."""
-    environ = {name: value.format(port=proxy.port) for name, value in SECRETS.items()} | more
-    with Embedded(directory / "redis") as embedded:
-        client = redis.Redis.from_url(embedded.url)
-        sender = Celery(broker=embedded.url.replace("unix://", "redis+socket://"))
-        with cell_on(embedded.url, client, sender, directory, backends, knobs=KNOBS, more=environ) as one:
-            yield one
+def secrets(proxy: ForwardProxy) -> dict[str, str]:
+    return {name: value.format(port=proxy.port) for name, value in SECRETS.items()}
 
 
 def cancelled(one: Cell, transport: str) -> str:
@@ -86,7 +76,7 @@ def cancelled(one: Cell, transport: str) -> str:
 def test_a_job_is_cancelled_through_a_proxy_with_a_login_and_an_api_key(tmp_path: Path, transport: str) -> None:
     with servers() as loop, running(loop, forward_proxy(login=LOGIN)) as proxy:
         backends = BACKEND.format(api="{ess}", idp="{ess}", auth=AUTH)
-        with behind(proxy, tmp_path, backends, {}) as one:
+        with cell(tmp_path, backends, knobs=KNOBS, more=secrets(proxy)) as one:
             said = cancelled(one, transport)
             received = len(one.simulator.log())
 
@@ -108,7 +98,7 @@ def test_a_private_api_and_a_public_token_service_are_reached_through_a_tunnel(t
     with ExitStack() as stack:
         loop = stack.enter_context(servers())
         proxy = stack.enter_context(running(loop, forward_proxy(login=LOGIN)))
-        one = stack.enter_context(behind(proxy, tmp_path, backends, trusted))
+        one = stack.enter_context(cell(tmp_path, backends, knobs=KNOBS, more=secrets(proxy) | trusted))
         port = int(one.simulator.url.rpartition(":")[2])
         for authority, host in ((private, "api.internal.example"), (public, "idp.example.com")):
             proxy.upstream[host] = stack.enter_context(running(loop, tls_front(authority.server(host), port)))

@@ -19,8 +19,8 @@ from acceptance.cell import Cell, cell
 from acceptance.echo import Echo, echo
 from acceptance.shell import run
 
+from worker.retention import LETTERS
 from worker.signing import sign
-from worker.store import LETTERS
 
 HIDDEN = {
     "BEARER": "bearer/token+of~ours==",

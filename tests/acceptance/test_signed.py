@@ -12,8 +12,8 @@ import pytest
 from acceptance.cell import Cell, cell
 from acceptance.shell import run
 
+from worker.retention import LETTERS
 from worker.signing import sign
-from worker.store import LETTERS
 
 KEY = "a-shared-secret-of-at-least-32-bytes"
 OTHER = "another-secret-of-at-least-32-bytes!"

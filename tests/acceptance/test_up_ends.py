@@ -6,7 +6,6 @@ import fcntl
 import os
 import signal
 import subprocess
-import sys
 import termios
 import threading
 from collections.abc import Iterator
@@ -16,16 +15,9 @@ from pathlib import Path
 import psutil
 import pytest
 from acceptance.cell import ROOT
-from acceptance.shell import read_until, running
+from acceptance.shell import BACKENDS, COMMAND, read_until, running
 
 from worker.cli.exits import Exit
-
-BACKENDS = """
-[backends.ess]
-kind = "oracle-ess"
-base_url = "http://127.0.0.1:1"
-auth = { type = "none" }
-"""
 
 
 @pytest.fixture
@@ -58,7 +50,7 @@ def on_a_terminal(env: dict[str, str]) -> Iterator[tuple[subprocess.Popen[bytes]
     """Run `up` as the only one on a terminal; give the terminal's other side."""
     ours, theirs = os.openpty()
     with subprocess.Popen(
-        [sys.executable, "-m", "worker", "up", "--workers", "1"],
+        [*COMMAND, "up", "--workers", "1"],
         cwd=ROOT,
         env=env,
         stdin=theirs,

@@ -27,18 +27,25 @@ RATE = 200
 PATIENCE = 600.0
 
 PARTS: dict[str, tuple[str, ...]] = {
-    "HTTP client, credentials": ("worker/backends/http", "worker/backends/wire", "worker/backends/auth"),
-    "translation: adapters": ("worker/backends/",),
-    "deciding: escalation, gate, evolve, facts": (
-        "worker/escalation", "worker/gate", "worker/evolve", "worker/facts", "worker/outcome", "worker/plan",
-        "worker/tempo", "worker/decision", "worker/cancellation", "worker/model",
+    "HTTP client, credentials": (
+        "worker/backends/http", "worker/backends/wire", "worker/backends/tls", "worker/backends/auth",
+        "worker/backends/blanking", "worker/backends/content_coding", "worker/backends/probe",
     ),
-    "logs": ("config/logs", "worker/reconcile.py:_tell"),
+    "translation: adapters": ("worker/backends/",),
+    "deciding: evidence, escalation, gate, evolve, facts": (
+        "worker/evidence/", "worker/escalation", "worker/gate", "worker/evolve", "worker/facts", "worker/outcome",
+        "worker/plan", "worker/tempo", "worker/decision", "worker/cancellation", "worker/model",
+    ),
+    "logs": ("config/log", "worker/logged", "worker/log_options", "worker/reconcile.py:_tell"),
     "packing records and events": ("worker/records", "worker/packing", "worker/transitions"),
     "Redis client": ("worker/store", "worker/batches", "worker/scripts"),
-    "taking in commands": ("worker/taker", "worker/inbox", "worker/intake", "worker/runtime", "worker/messages"),
+    "taking in commands": (
+        "worker/taker", "worker/inbox", "worker/intake", "worker/runtime", "worker/message", "worker/envelope",
+        "worker/settling",
+    ),
     "claims and the window of passes": (
         "worker/drain", "worker/engine", "worker/survey", "worker/bunch", "worker/reconcile", "worker/clock",
+        "worker/caller", "worker/remote",
     ),
 }  # fmt: skip
 BELOW = {"redis/": "Redis client", "aiohttp/": "HTTP client, credentials"}

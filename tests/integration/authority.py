@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -80,3 +81,9 @@ class Authority:
             context.load_verify_locations(self.file)
             context.verify_mode = ssl.CERT_REQUIRED
         return context
+
+
+def shown_by(writer: asyncio.StreamWriter) -> list[str]:
+    """Return the names on the certificate that the client of this connection has shown."""
+    peer = writer.get_extra_info("peercert") or {}
+    return [value for part in peer.get("subject", ()) for _, value in part]

@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from integration.authority import shown_by
+from integration.wiretap import length, listening
+
 
 @dataclass
 class ForwardProxy:
@@ -28,7 +31,6 @@ class ForwardProxy:
     heads: list[bytes] = field(default_factory=list)
     shown: list[str] = field(default_factory=list)
     port: int = 0
-    tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     @property
     def url(self) -> str:
@@ -42,17 +44,9 @@ class ForwardProxy:
         return [head.split(b"\r\n", 1)[0].decode() for head in self.heads]
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.tasks |= {task for task in [asyncio.current_task()] if task}
-        peer = writer.get_extra_info("peercert") or {}
-        self.shown.extend(value for part in peer.get("subject", ()) for _, value in part)
-        try:
-            with suppress(asyncio.IncompleteReadError, OSError, asyncio.CancelledError):
-                while await self.one(reader, writer):
-                    pass
-        finally:
-            writer.close()
-            with suppress(OSError, asyncio.CancelledError):
-                await writer.wait_closed()
+        self.shown.extend(shown_by(writer))
+        while await self.one(reader, writer):
+            pass
 
     async def one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Pass one request on; say whether the connection goes on with another."""
@@ -112,11 +106,6 @@ class ForwardProxy:
         return await asyncio.open_connection(host, int(port))
 
 
-def length(head: bytes) -> int:
-    sizes = [line.split(b":")[1] for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")]
-    return int(sizes[0]) if sizes else 0
-
-
 async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     with suppress(OSError):
         while chunk := await reader.read(65_536):
@@ -129,39 +118,20 @@ async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 async def forward_proxy(tls: ssl.SSLContext | None = None, **how: Any) -> AsyncIterator[ForwardProxy]:
     """Run a proxy."""
     proxy = ForwardProxy(secure=tls is not None, **how)
-    server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0, ssl=tls)
-    proxy.port = server.sockets[0].getsockname()[1]
-    try:
+    async with listening(proxy.serve, tls) as proxy.port:
         yield proxy
-    finally:
-        server.close()
-        for task in proxy.tasks:
-            task.cancel()
-        if proxy.tasks:
-            await asyncio.wait(proxy.tasks)
-        await server.wait_closed()
 
 
 @asynccontextmanager
 async def tls_front(tls: ssl.SSLContext, port: int) -> AsyncIterator[int]:
     """Put TLS before a plain server on this machine; give the port."""
-    front = ForwardProxy()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        front.tasks |= {task for task in [asyncio.current_task()] if task}
         there, back = await asyncio.open_connection("127.0.0.1", port)
-        with suppress(asyncio.CancelledError):
+        try:
             await asyncio.gather(pump(reader, back), pump(there, writer))
-        back.close()
-        writer.close()
+        finally:
+            back.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
-    try:
-        yield server.sockets[0].getsockname()[1]
-    finally:
-        server.close()
-        for task in front.tasks:
-            task.cancel()
-        if front.tasks:
-            await asyncio.wait(front.tasks)
-        await server.wait_closed()
+    async with listening(serve, tls) as front:
+        yield front

@@ -11,8 +11,9 @@ from redis.asyncio import Redis
 from worker.dead_letters import DeadLetter, DeadLetters
 from worker.errors import InvalidCommand, UnknownCancellation
 from worker.intake import Intake, reject
+from worker.retention import LETTERS, Retention
 from worker.signing import Signatures
-from worker.store import LETTERS, Retention, Store
+from worker.store import Store
 from worker.transitions import Rejection
 
 BAD = {"verb": "cancel", "backend": "nowhere", "job_id": "1"}

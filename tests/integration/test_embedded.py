@@ -19,7 +19,8 @@ import redis
 
 from config.settings import Settings
 from worker import embedded
-from worker.embedded import LONGEST_SOCKET_PATH, Embedded, EmbeddedError
+from worker.embedded import LONGEST_SOCKET_PATH, Embedded
+from worker.errors import EmbeddedError
 
 ROOT = Path(__file__).resolve().parents[2]
 OWNER = """

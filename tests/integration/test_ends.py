@@ -26,10 +26,10 @@ async def ends(store: Store, redis: Redis) -> AsyncIterator[Ends]:
     await one.watch.aclose()
 
 
-async def refuse(store: Store, command_id: str = "c-1", backend: str = "nowhere") -> bool:
-    refused = INTAKE.take({"verb": "cancel", "backend": backend, "job_id": "1"}, command_id)
-    assert isinstance(refused, Rejection)
-    return await store.reject(refused)
+async def reject(store: Store, command_id: str = "c-1") -> bool:
+    rejected = INTAKE.take({"verb": "cancel", "backend": "nowhere", "job_id": "1"}, command_id)
+    assert isinstance(rejected, Rejection)
+    return await store.reject(rejected)
 
 
 async def finish(store: Store) -> None:
@@ -41,60 +41,61 @@ async def finish(store: Store) -> None:
 
 async def blocked(redis: Redis, count: int) -> None:
     """Return once so many connections wait for an event."""
-    while (await redis.info("clients"))["blocked_clients"] != count:  # noqa: ASYNC110 - no event tells it
-        await asyncio.sleep(0)
+    async with asyncio.timeout(LONG):
+        while (await redis.info("clients"))["blocked_clients"] != count:  # noqa: ASYNC110 - no event tells it
+            await asyncio.sleep(0)
 
 
 async def wait(ends: Ends, command_id: str = "c-1", after: str = "", seconds: float = LONG) -> Result:
     async with asyncio.timeout(2 * LONG):
-        return await ends.wait(command_id, seconds, after, "")
+        return await ends.wait(command_id, seconds, after=after)
 
 
-async def test_a_refused_command_is_found_by_its_id(store: Store, ends: Ends) -> None:
-    await refuse(store)
+async def test_a_rejected_command_is_found_by_its_id(store: Store, ends: Ends) -> None:
+    await reject(store)
 
     with pytest.raises(Rejected, match="backend: no backend has this name"):
         await ends.get("c-1")
 
 
-async def test_a_wait_ends_when_the_command_is_refused(store: Store, ends: Ends, redis: Redis) -> None:
+async def test_a_wait_ends_when_the_command_is_rejected(store: Store, ends: Ends, redis: Redis) -> None:
     waiting = asyncio.create_task(wait(ends))
     await blocked(redis, 1)
-    await refuse(store)
+    await reject(store)
 
     with pytest.raises(Rejected, match="no backend has this name"):
         await waiting
 
 
-async def test_a_refusal_from_before_the_command_was_sent_again_does_not_count(store: Store, ends: Ends) -> None:
-    await refuse(store)
+async def test_a_rejection_from_before_the_command_was_sent_again_does_not_count(store: Store, ends: Ends) -> None:
+    await reject(store)
     sent = await store.last_event_id()
 
     with pytest.raises(UnknownCancellation):
         await ends.get("c-1", after=sent)
 
 
-async def test_but_the_same_refusal_again_does_though_no_event_tells_it(store: Store, ends: Ends) -> None:
-    await refuse(store)
+async def test_but_the_same_rejection_again_does_though_no_event_tells_it(store: Store, ends: Ends) -> None:
+    await reject(store)
     sent = await store.last_event_id()
-    await refuse(store, "c-2")  # time passes
-    assert not await refuse(store)
+    await reject(store, "c-2")  # a newer event than the first rejection's
+    assert not await reject(store)
 
     with pytest.raises(Rejected, match="no backend has this name"):
         await wait(ends, after=sent)
 
 
-async def test_what_was_accepted_after_a_refusal_is_no_longer_refused(store: Store, ends: Ends) -> None:
-    await refuse(store)
+async def test_what_was_accepted_after_a_rejection_is_no_longer_rejected(store: Store, ends: Ends) -> None:
+    await reject(store)
     await store.accept(command())
 
     assert (await ends.get("c-1")).command_ids == ("c-1",)
 
 
-async def test_a_refusal_that_is_forgotten_for_a_new_try_is_found_no_more(
+async def test_a_rejection_that_is_forgotten_for_a_new_try_is_found_no_more(
     store: Store, ends: Ends, redis: Redis
 ) -> None:
-    await refuse(store)
+    await reject(store)
     letters = DeadLetters(redis, "canceller")
     await letters.forget(await anext(letters.list()))
 
@@ -102,15 +103,15 @@ async def test_a_refusal_that_is_forgotten_for_a_new_try_is_found_no_more(
         await ends.get("c-1")
 
 
-async def test_a_refusal_is_known_longer_than_its_reason(store: Store, ends: Ends, redis: Redis) -> None:
-    await refuse(store)
+async def test_a_rejection_is_known_longer_than_its_reason(store: Store, ends: Ends, redis: Redis) -> None:
+    await reject(store)
     await redis.delete("{canceller}:events")
 
     with pytest.raises(Rejected, match=FORGOTTEN):
         await ends.get("c-1")
 
 
-async def test_no_command_can_be_taken_for_the_refusal_of_another(store: Store, ends: Ends) -> None:
+async def test_no_command_can_be_taken_for_the_rejection_of_another(store: Store, ends: Ends) -> None:
     await store.accept(command(command_id="refused c-1"))
 
     with pytest.raises(UnknownCancellation):
@@ -167,7 +168,7 @@ async def test_a_wait_ends_once_its_known_record_is_gone(
     forever: float | None, store: Store, ends: Ends, redis: Redis
 ) -> None:
     await store.accept(command())
-    waiting = asyncio.create_task(ends.wait("c-1", forever, "", ""))
+    waiting = asyncio.create_task(ends.wait("c-1", forever))
     await blocked(redis, 1)
     await redis.flushall()
     await store.accept(command(job_id="2", command_id="c-1:2"))  # an event that wakes it

@@ -26,17 +26,18 @@ def status(line: str) -> bytes:
 @pytest.mark.parametrize(
     ("path", "line"),
     [
-        pytest.param("/my%20agent/{job_id}", "/my%20agent/a%2Fb%20%25", id="A7-an-escape"),
-        pytest.param("/%7Ex/%2f/{job_id}/", "/%7Ex/%2f/a%2Fb%20%25/", id="escapes-that-need-not-be"),
-        pytest.param("/it's!$&()*+,;=:@/{job_id}", "/it's!$&()*+,;=:@/a%2Fb%20%25", id="marks"),
-        pytest.param("/?id={job_id}&y=a+b%27/..", "/?id=a%2Fb%20%25&y=a+b%27/..", id="in-the-query"),
+        pytest.param("/my%20agent/{job_id}", "/my%20agent/a%2Fb%3F%20%25", id="A7-an-escape"),
+        pytest.param("/%7Ex/%2f/{job_id}/", "/%7Ex/%2f/a%2Fb%3F%20%25/", id="escapes-that-need-not-be"),
+        pytest.param("/it's!$&()*+,;=:@/{job_id}", "/it's!$&()*+,;=:@/a%2Fb%3F%20%25", id="marks"),
+        pytest.param("/x/pre-{job_id}.pid", "/x/pre-a%2Fb%3F%20%25.pid", id="inside-a-part"),
+        pytest.param("/?id={job_id}&y=a+b%27/..", "/?id=a%2Fb%3F%20%25&y=a+b%27/..", id="in-the-query"),
     ],
 )
 async def test_a_probes_url_goes_out_as_it_is_written(transport: Transport, path: str, line: str) -> None:
     async with wiretap(says(OK)) as tap:
         probe = probe_of("b", probed(tap.url + path), transport)
         assert probe is not None
-        gone = await probe.ask("a/b %")
+        gone = await probe.ask("a/b? %")
         await probe.aclose()
 
     assert tap.lines() == [f"GET {line} HTTP/1.1"]

@@ -100,8 +100,7 @@ async def test_a_tunnels_proxy_is_shown_nothing_of_the_call(system: Authority) -
     assert not any(word in proxy.heads[0] for word in (b"hunter2", b"job-17", b"aiohttp", b"X-Auth-Token"))
 
 
-async def test_a_backend_is_checked_against_its_own_authorities(tmp_path: Path, system: Authority) -> None:
-    ours = Authority(tmp_path, "ours")
+async def test_a_backend_is_checked_against_its_own_authorities(ours: Authority, system: Authority) -> None:
     tls = Tls(ca_file=str(ours.file))
     async with (
         wiretap(says(OK), ours.server()) as known,
@@ -118,9 +117,8 @@ async def test_a_backend_is_checked_against_its_own_authorities(tmp_path: Path, 
 
 
 async def test_an_https_proxy_is_trusted_by_the_system_and_never_shown_the_backends_certificate(
-    tmp_path: Path, system: Authority
+    ours: Authority, system: Authority
 ) -> None:
-    ours = Authority(tmp_path, "ours")
     asking = system.server()
     asking.load_verify_locations(ours.file)
     asking.verify_mode = ssl.CERT_OPTIONAL
@@ -136,9 +134,7 @@ async def test_an_https_proxy_is_trusted_by_the_system_and_never_shown_the_backe
     assert proxy.shown == []
 
 
-def test_an_https_proxy_serves_a_fast_worker_too(tmp_path: Path, system: Authority) -> None:
-    ours = Authority(tmp_path, "ours")
-
+def test_an_https_proxy_serves_a_fast_worker_too(ours: Authority, system: Authority) -> None:
     async def call() -> bytes:
         tls = Tls(ca_file=str(ours.file))
         async with (

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from integration.authority import Authority
+from integration.authority import Authority, shown_by
 from integration.wiretap import Behave, Wiretap, says, wiretap
 
 from config.backends import parse_backends
@@ -56,8 +56,7 @@ async def server(
     answers: Behave = says(answer)
 
     async def behave(writer: asyncio.StreamWriter, count: int) -> bool:
-        peer = writer.get_extra_info("peercert") or {}
-        shown.extend(value for part in peer.get("subject", ()) for _, value in part)
+        shown.extend(shown_by(writer))
         return await answers(writer, count)
 
     async with wiretap(behave, context) as tap:
@@ -153,10 +152,9 @@ async def test_the_apis_authorities_are_not_the_token_services(transport: Transp
 
 @pytest.mark.parametrize("case", [str, str.upper], ids=["as-written", "another-case"])
 async def test_tokens_from_the_apis_own_server_need_no_files_of_their_own(
-    transport: Transport, files: Files, case: object
+    transport: Transport, files: Files, case: Callable[[str], str]
 ) -> None:
     async with server(files.api, files.api, TOKEN, needs=True) as api:
-        assert callable(case)
         auth = f'auth = {{ type = "oml", username_env = "U", password_env = "P", token_url = "{case(api.url)}/t" }}'
         await called(f'kind = "oracle-ml"\nbase_url = "{api.url}"\n{auth}\n{files.tls(files.api, "us")}', transport)
 

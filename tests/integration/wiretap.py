@@ -15,8 +15,45 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
 Behave = Callable[[asyncio.StreamWriter, int], Awaitable[bool]]
 """Answers the n-th request, from 1; says whether the connection stays open."""
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+"""Serves one connection to its end."""
 Calling = Callable[..., AbstractAsyncContextManager[Http]]
 """Opens an `Http` that calls a wiretap; the fixture `backend` gives one for each transport."""
+
+
+@asynccontextmanager
+async def listening(
+    serve: Serve, tls: ssl.SSLContext | None = None, tasks: set[asyncio.Task[None]] | None = None
+) -> AsyncIterator[int]:
+    """Serve on a free port, which is given, and close what is left at the end; `tasks` gets one for each connection."""
+    serving = set() if tasks is None else tasks
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        serving.update(task for task in [asyncio.current_task()] if task)
+        try:
+            with suppress(asyncio.IncompleteReadError, OSError, asyncio.CancelledError):
+                await serve(reader, writer)
+        finally:
+            writer.close()
+            with suppress(OSError, asyncio.CancelledError):
+                await writer.wait_closed()
+
+    server = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=tls)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        for task in serving:
+            task.cancel()
+        if serving:
+            await asyncio.wait(serving)
+        await server.wait_closed()
+
+
+def length(head: bytes) -> int:
+    """Return the size of the body that belongs to a head."""
+    sizes = [line.split(b":")[1] for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")]
+    return int(sizes[0]) if sizes else 0
 
 
 @dataclass
@@ -32,20 +69,12 @@ class Wiretap:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        self.tasks |= {task for task in [asyncio.current_task()] if task}
-        try:
-            with suppress(asyncio.IncompleteReadError, OSError, asyncio.CancelledError):
-                while await self.one(reader, writer):
-                    pass
-        finally:
-            writer.close()
-            with suppress(OSError, asyncio.CancelledError):
-                await writer.wait_closed()
+        while await self.one(reader, writer):
+            pass
 
     async def one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         head = await reader.readuntil(b"\r\n\r\n")
-        sizes = [line.split(b":")[1] for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")]
-        self.requests.append(head + await reader.readexactly(int(sizes[0]) if sizes else 0))
+        self.requests.append(head + await reader.readexactly(length(head)))
         return await self.behave(writer, len(self.requests))
 
     @property
@@ -67,17 +96,8 @@ class Wiretap:
 @asynccontextmanager
 async def wiretap(behave: Behave, tls: ssl.SSLContext | None = None) -> AsyncIterator[Wiretap]:
     tap = Wiretap(behave, tls is not None)
-    server = await asyncio.start_server(tap.serve, "127.0.0.1", 0, ssl=tls)
-    tap.port = server.sockets[0].getsockname()[1]
-    try:
+    async with listening(tap.serve, tls, tap.tasks) as tap.port:
         yield tap
-    finally:
-        server.close()
-        for task in tap.tasks:
-            task.cancel()
-        if tap.tasks:
-            await asyncio.wait(tap.tasks)
-        await server.wait_closed()
 
 
 @asynccontextmanager

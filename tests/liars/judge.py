@@ -1,8 +1,8 @@
 """PURE: holds what the product claims and does in one life against the simulator's truth.
 
-Only what the contract promises is judged ("Whose word counts" and "Repeating" in its section 3, and its limits of
-time). A lie that no client can tell from the truth is no test of one, so `lies.py` leaves those out; the boundary is
-drawn in its docstring.
+Only what the README promises under "What is believed, and when" and on repeated calls is judged, and the limits of
+time. A lie that no client can tell from the truth is no test of one, so `lies.py` leaves those out; its docstring draws
+the boundary.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from datetime import datetime
 from typing import Any
 
 CHANGING = frozenset({"cancel", "force", "delete"})
-PROOF = frozenset({"reported", "probed", "attested"})
 LONG_AGO = 10.0
 """Seconds before our first call; an end so old can't be mistaken for its effect, whatever a `Date` cuts off."""
 PATIENCE = 0.8
 """The share of `believe_after` that a lie must have lasted to be believed: calls take their time, and looks jitter."""
 IN_A_ROW = 3
+"""Doubtful answers that must agree before they are believed."""
 TAIL_LOOKS, TAIL_TIME = 6, 2.0
 """How many honest looks, over how many times `believe_after`, leave a product no excuse."""
 EARLY = 0.05
-"""Seconds by which a wait may seem short; a product that reads the time late, on a busy machine, by as much as that."""
+"""Seconds by which a wait may come out too short: a busy machine may stamp a call that late."""
 FINISH_SLACK = 1.0
 
 Event = Mapping[str, Any]
@@ -54,10 +54,11 @@ class Times:
 class Called:
     """One call as the layer saw it, and the truth at that moment.
 
-    `told` is the status that the product was given, None for no answer; `lie` names what spoiled it, `habit` says that
-    this is how the backend always is; `says` is what an answer that may not be the backend's own claims: gone or
-    refused; `for good` is a refusal in its own words. `silence` of a force is how long its target had been silent in
-    CANCELLING; `forbids` means that the last body the product was given said no to a force.
+    `told` is the status that the product was given, None for no answer. `lie` names what spoiled the reply; with
+    `habit` this backend is always like that. `says` is what the reply claims: "gone" or "refused" where it may not be
+    the backend's own, "for good" for a refusal in its own words. `silence` is, for a force, how long its target had
+    been silent in CANCELLING. `forbids` means that the last reply given to the product said that a force is not
+    allowed.
     """
 
     at: float

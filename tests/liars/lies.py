@@ -1,9 +1,9 @@
 """The table of lies: what gateways, proxies, stale replicas and broken releases make of a true reply.
 
-A row names itself, says which entries of the fault list it is like, which calls it spoils, and how. When and for how
-long is a plan's to say (`plans.py`).
+A row names itself, says which faults (`faults.py`) it stands for, which calls it spoils, and how. When and for how long
+is a plan's to say (`plans.py`).
 
-What is not here, since no client can tell it from the truth and the contract does not promise that one does:
+What is not here, since no client can tell it from the truth and the README does not promise that one does:
 - a body of this very job, in the API's form, with a final state and fresh times, while the job runs;
 - an old sight of the job as running where that alone decides: Oracle ML's 202, which names no job, before its DELETE;
 - an old sight of CANCELLING of a job that has checked in or gone on since;
@@ -52,7 +52,6 @@ class Occasion:
     """
 
     kind: str
-    verb: str
     true: Told
     raw: str
     job_id: str
@@ -72,13 +71,14 @@ Tell = Callable[[Occasion], Told | None]
 class Lie:
     """One row. `tell` returns None where no answer arrives.
 
-    `reaches` says whether a changing call is carried out all the same. `says` is what the answer claims of the job,
-    not in the API's own words: gone or refused; or `for good`, a refusal in its own. A `habit` is how this backend
-    always is, so that its answers count as honest; `header` lies leave the body alone and go together with others.
+    `reaches` says whether a changing call is carried out nevertheless. `says` is what the reply claims of the job:
+    "gone" or "refused" in words that are not the API's, "for good" for a refusal in the API's own. A `habit` is how
+    this backend always behaves, so its replies count as honest. A `header` lie leaves the body alone and can be
+    combined with others.
     """
 
     name: str
-    like: tuple[str, ...]
+    faults: tuple[str, ...]
     verbs: frozenset[str]
     tell: Tell
     reaches: bool = True

@@ -14,7 +14,7 @@ from typing import Any
 from tests.liars.judge import Case, Event, Member, at_of, findings, name_of
 from tests.liars.plans import Plan, plan
 from tests.liars.product import Product, life_of
-from tests.liars.traces import told
+from tests.liars.traces import trace_of_life
 from tests.liars.wire import Liar
 from worker.embedded import Embedded
 from worker.simulator.clock import Clock
@@ -29,13 +29,13 @@ OVERDUE = 6.0
 
 @dataclass(frozen=True, slots=True)
 class Lived:
-    """What came of one life. `like` are the entries of the fault list that it was made to meet."""
+    """What came of one life; `faults` are those that it was made to meet."""
 
     number: int
     place: str
     story: str
     lies: tuple[str, ...]
-    like: tuple[str, ...]
+    faults: tuple[str, ...]
     outcomes: tuple[str, ...]
     findings: tuple[tuple[str, str], ...]
     replay: str
@@ -59,7 +59,7 @@ class Life:
         self.events[cancellation].append(event)
         if name_of(event) == "finished" and cancellation not in self.members:
             address = self.opened[cancellation][0][1] if cancellation in self.opened else self._first_address()
-            self.members[cancellation] = self.liar.members(self.plan.asked, address, at_of(event))
+            self.members[cancellation] = self.liar.members(self.plan.job_id, address, at_of(event))
         self.changed.set()
 
     @property
@@ -80,7 +80,7 @@ class Life:
             kind=plan.place.system,
             times=plan.place.times,
             asked=asked,
-            members=self.members.get(cancellation) or liar.members(plan.asked, asked[0][1], liar.clock.now()),
+            members=self.members.get(cancellation) or liar.members(plan.job_id, asked[0][1], liar.clock.now()),
             calls=[one for one in liar.calls if not one.address or one.address in addresses],
             events=self.events[cancellation],
             obeys=story.obeys,
@@ -109,11 +109,6 @@ class Lives:
         self._product = Product(redis_url, self._probed)
         self._lag = 0.0
         self._helpers: list[asyncio.Task[None]] = []
-
-    @property
-    def lag(self) -> float:
-        """How late this process was at worst in the last seconds."""
-        return self._lag
 
     async def live(self, numbers: Iterable[int], *, trace: bool = False) -> AsyncIterator[Lived]:
         """Live these lives, many at once, and yield what came of each."""
@@ -153,7 +148,7 @@ class Lives:
             for index, command in enumerate(made.commands):
                 id_ = await self._product.send(made.number, command, f"{made.seed}:{made.number}:{index}")
                 if id_:
-                    life.opened[id_].append((made.asked, address_of(command)))
+                    life.opened[id_].append((made.job_id, address_of(command)))
             await self._end_of(life)
             await self._product.close(made.number, made.place.name)
         finally:
@@ -182,14 +177,16 @@ class Lives:
         fired = tuple(sorted(name for name in life.liar.fired if name))
         ends = tuple(case.data.get("outcome", "none") for case in life.cases(0.0))
         lines = (
-            tuple(told(made, life.liar.started, life.liar.traced, life.events, life.members)) if found or trace else ()
+            tuple(trace_of_life(made, life.liar.started, life.liar.traced, life.events, life.members))
+            if found or trace
+            else ()
         )
         return Lived(
             made.number,
             made.place.name,
             made.story.name,
             fired,
-            like(made, fired),
+            faults_of(made, fired),
             ends,
             tuple(found),
             made.replay,
@@ -217,15 +214,15 @@ class Lives:
             self._lag = max(loop.time() - asked - 0.05, self._lag * 0.999)
 
 
-def like(made: Plan, fired: Sequence[str]) -> tuple[str, ...]:
-    """Name the entries of the fault list that a finding of this life speaks of: none where several lies were mixed."""
+def faults_of(made: Plan, fired: Sequence[str]) -> tuple[str, ...]:
+    """Return the faults that a finding of this life speaks of: none where several lies were mixed."""
     theme, _, rest = made.story.name.partition(": ")
     if rest:
         return (theme.split(" ", 1)[0],)
     if made.story.gone_after is not None and not fired:
         return ("R1",)
     rows = [one.lie for one in made.tellings if one.lie.name in fired]
-    return rows[0].like if len(rows) == 1 else ()
+    return rows[0].faults if len(rows) == 1 else ()
 
 
 async def lived(

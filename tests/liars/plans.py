@@ -15,13 +15,13 @@ from tests.liars.themes import THEMES
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One life. `asked` is the job, or the child of a family, that the commands name."""
+    """One life. `job_id` is the job, or the child of a family, that the commands name."""
 
     seed: int
     number: int
     place: Place
     story: Story
-    asked: str
+    job_id: str
     commands: tuple[Mapping[str, Any], ...]
     tellings: tuple[Telling, ...]
 
@@ -56,15 +56,15 @@ def plan(seed: int, number: int) -> Plan:
 
 
 def _made(dice: random.Random, seed: int, number: int, place: Place, story: Story, tellings: Sequence[Telling]) -> Plan:
-    asked = str(story.command.get("job_id") or story.spec["id"])
+    job_id = str(story.command.get("job_id") or story.spec["id"])
     verb = story.command.get("verb") or dice.choices(["cancel", "delete"], [4, 1])[0]
-    command = {"backend": place.name, "job_id": asked, "verb": verb, "reason": "liars", "requested_by": "liars"}
+    command = {"backend": place.name, "job_id": job_id, "verb": verb, "reason": "liars", "requested_by": "liars"}
     command |= {name: value for name, value in story.command.items() if name != "params"}
     commands: tuple[Mapping[str, Any], ...] = (command,)
     if place.kind == "mrs-v2":
         clusters = story.command.get("params", ["c1"])
         commands = tuple(command | {"params": {"cluster_id": cluster}} for cluster in clusters)
-    return Plan(seed, number, place, story, asked, commands, (*story.must, *tellings))
+    return Plan(seed, number, place, story, job_id, commands, (*story.must, *tellings))
 
 
 ONLY: Mapping[str, Callable[[Place, Story], bool]] = {

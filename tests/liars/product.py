@@ -25,7 +25,8 @@ from worker.backends.base import Reply
 from worker.backends.http import Http
 from worker.engine import Engine
 from worker.errors import CallUnanswered
-from worker.store import Retention, Store
+from worker.retention import Retention
+from worker.store import Store
 from worker.transitions import Acceptance
 from worker.wiring import backend_of, credential_of, intake_of
 
@@ -95,7 +96,7 @@ def life_of(traceparent: str | None) -> int:
 
 
 def backends_file() -> str:
-    """Write the backends file, with the keys that this product knows."""
+    """Write the backends file."""
     return "\n".join(map(_table, PLACES))
 
 
@@ -106,19 +107,13 @@ def _table(place: Place) -> str:
         f'base_url = "http://liar{MOUNTS[place.system]}"',
         place.config,
         f"force_after = {times.force_after}\ngive_up_after = {times.give_up_after}\nwarn_after = 3600",
+        f"believe_after = {times.believe_after}\nappears_within = {APPEARS_WITHIN}",
         f'poll = {{ first = "50ms", max = {times.poll_max} }}\ntimeout = {TIMEOUT}\nmax_in_flight = 4000',
         'look_many = false\nbreaker = { failures = 1000000, pause = "10ms" }',
     ]
     if place.name == "ess-probe":
         lines.append('remote_probe = { url = "http://liar/alive/{job_id}", gone_when = "404" }')
-    known = _known_keys()
-    newer = {"believe_after": times.believe_after, "appears_within": APPEARS_WITHIN}
-    return "\n".join([*lines, *(f"{key} = {value}" for key, value in newer.items() if key in known)])
-
-
-def _known_keys() -> frozenset[str]:
-    text = '[backends.one]\nkind = "oracle-ess"\nbase_url = "http://liar"\nauth = { type = "none" }'
-    return frozenset(type(parse_backends(text)["one"]).model_fields)
+    return "\n".join(lines)
 
 
 class Product:

@@ -14,7 +14,7 @@ import queue
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ class Tally:
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
     bad: Counter[str] = field(default_factory=Counter)
     classes: Counter[str] = field(default_factory=Counter)
-    like: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    faults: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     examples: dict[str, list[Lived]] = field(default_factory=lambda: defaultdict(list))
     found: list[Lived] = field(default_factory=list)
     findings: int = 0
@@ -49,17 +49,10 @@ class Tally:
         for name in {name for name, _ in one.findings}:
             self.findings += 1
             self.classes[name] += 1
-            for entry in one.like or ("mixed",):
-                self.like[name][entry] += 1
+            for fault in one.faults or ("mixed",):
+                self.faults[name][fault] += 1
             if len(self.examples[name]) < EXAMPLES:
                 self.examples[name].append(one)
-
-    def entries(self) -> Counter[str]:
-        """Count the findings by the entries of the fault list that they are like."""
-        found: Counter[str] = Counter()
-        for counts in self.like.values():
-            found.update(counts)
-        return found
 
     def table(self) -> str:
         """Return the result as text."""
@@ -69,10 +62,10 @@ class Tally:
             lines.append(f"{place:12} {count:7} {self.bad[place]:14}  {ends}")
         lines.append(f"{'all':12} {self.lives.total():7} {self.bad.total():14}")
         if self.classes:
-            lines += ["", f"{'class of finding':28} {'lives':>6}  like"]
+            lines += ["", f"{'class of finding':28} {'lives':>6}  faults"]
         for name, count in self.classes.most_common():
-            entries = ", ".join(f"{entry} {n}" for entry, n in sorted(self.like[name].items(), key=_entry))
-            lines.append(f"{name:28} {count:6}  {entries}")
+            faults = ", ".join(f"{fault} {n}" for fault, n in sorted(self.faults[name].items(), key=_by_code))
+            lines.append(f"{name:28} {count:6}  {faults}")
         return "\n".join(lines)
 
     def shown_examples(self) -> str:
@@ -90,7 +83,7 @@ class Tally:
         return {
             "lives": dict(self.lives),
             "classes": dict(self.classes),
-            "like": {name: dict(counts) for name, counts in self.like.items()},
+            "faults": {name: dict(counts) for name, counts in self.faults.items()},
             "outcomes": {f"{place} {outcome}": count for (place, outcome), count in self.outcomes.items()},
             "found": [asdict(one) for one in self.found],
             "examples": {name: [asdict(one) for one in lives] for name, lives in self.examples.items()},
@@ -103,7 +96,7 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-def _entry(item: tuple[str, int]) -> tuple[str, int]:
+def _by_code(item: tuple[str, int]) -> tuple[str, int]:
     name = item[0]
     return name[:1], int(name[1:]) if name[1:].isdecimal() else 0
 
@@ -115,7 +108,7 @@ def _share(numbers: Sequence[int], seed: int, at_once: int, results: Any) -> Non
 
 
 def run(numbers: Sequence[int], seed: int, processes: int, at_once: int) -> Tally:
-    """Live them in so many processes."""
+    """Live these lives in several processes; return the tally."""
     context = multiprocessing.get_context("spawn")
     results: Any = context.Queue()
     shares = [numbers[at::processes] for at in range(processes)]
@@ -152,11 +145,11 @@ def replay(number: int, seed: int) -> bool:
     say("\n".join(one.trace))
     for name, text in one.findings:
         say(f"FOUND   {name}: {text}")
-    say(f"{len(one.findings)} findings; like {', '.join(one.like) or 'a mixture'}")
+    say(f"{len(one.findings)} findings; faults: {', '.join(one.faults) or 'mixed'}")
     return bool(one.findings)
 
 
-def main(arguments: Iterable[str] | None = None) -> int:
+def main() -> int:
     """Run the command."""
     parser = argparse.ArgumentParser(prog="python -m tests.liars.run", description=__doc__)
     parser.add_argument("--lives", type=int, default=50_000)
@@ -166,7 +159,7 @@ def main(arguments: Iterable[str] | None = None) -> int:
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--at-once", type=int, default=AT_ONCE, help="lives at once in each process")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result there as well")
-    options = parser.parse_args(None if arguments is None else list(arguments))
+    options = parser.parse_args()
     seed = time.time_ns() % 1_000_000 if options.seed is None else options.seed
     if options.replay is not None:
         return int(replay(options.replay, seed))

@@ -43,8 +43,8 @@ class Telling:
 class Story:
     """What becomes of a job, honestly. `spec` is the simulator's script of it, children included.
 
-    `ago` is when its state began, `gone_after` when somebody removes its record, in seconds from the start of the life;
-    `process_ends` is when the remote process of a stuck job dies.
+    `ago` is how many seconds before the life its state began; `gone_after` is when somebody removes its record and
+    `process_ends` when a stuck job's remote process dies, both in seconds from the start of the life.
     """
 
     name: str
@@ -69,74 +69,73 @@ def tell(name: str, choice: int, on: str = "", **window: Any) -> Telling:
 Maker = Callable[[random.Random, Place, int], Story]
 
 
-def single(dice: random.Random, place: Place, number: int, name: str = "", **script: Any) -> Story:
+def single(place: Place, number: int, name: str = "", **script: Any) -> Story:
     """Return the story of one job, by the name of the simulator's life unless the script says all."""
     spec = {"system": place.system, "id": ids(place, number, 1), **script}
     if place.kind == "mrs-v2":
         spec.setdefault("cluster", "c1")
-    del dice
     return Story(name or str(script.get("life", "runs")), spec)
 
 
 def obedient(dice: random.Random, place: Place, number: int) -> Story:
     """Return a job that stops when it is asked to."""
-    return single(dice, place, number, "obedient", cancels_after=dice.choice([0.0, 0.2, 0.5, 1.2]))
+    return single(place, number, "obedient", cancels_after=dice.choice([0.0, 0.2, 0.5, 1.2]))
 
 
 def ends(dice: random.Random, place: Place, number: int) -> Story:
     """Return a job that ends by itself around the cancel."""
     how = dice.choice(["succeeds_after", "fails_after"])
-    return single(dice, place, number, "ends by itself", **{how: dice.uniform(0.02, 1.5), "cancels_after": 0.8})
+    return single(place, number, "ends by itself", **{how: dice.uniform(0.02, 1.5), "cancels_after": 0.8})
 
 
 def finished(dice: random.Random, place: Place, number: int) -> Story:
     """Return a job that had ended long before."""
     word = "succeeded" if place.system == "oml" else dice.choice(["succeeded", "failed", "cancelled"])
-    return replace(single(dice, place, number, "had ended", state=word), ago=7 * DAY)
+    return replace(single(place, number, "had ended", state=word), ago=7 * DAY)
 
 
 def stuck(dice: random.Random, place: Place, number: int) -> Story:
     """Return a job that takes a cancel and never ends of it; its process may die."""
     dies = dice.choice([None, None, 0.5, 1.5])
     force = {"force": dice.choice(["auto", "attested", "never"])} if place.name == "ess" else {}
-    return replace(single(dice, place, number, life="stuck"), obeys=False, process_ends=dies, command=force)
+    return replace(single(place, number, life="stuck"), obeys=False, process_ends=dies, command=force)
 
 
-def absent(dice: random.Random, place: Place, number: int) -> Story:
+def absent(_dice: random.Random, place: Place, number: int) -> Story:
     """Return a job that never was."""
-    return replace(single(dice, place, number, life="absent"), obeys=False)
+    return replace(single(place, number, life="absent"), obeys=False)
 
 
 def late(dice: random.Random, place: Place, number: int) -> Story:
     """Return a job that its backend shows a moment late."""
-    story = single(dice, place, number, "shown late", cancels_after=0.2)
+    story = single(place, number, "shown late", cancels_after=0.2)
     return replace(story, must=(tell("not known yet", 0, seconds=dice.uniform(0.05, 0.45)),))
 
 
-def forbidden(dice: random.Random, place: Place, number: int) -> Story:
+def forbidden(_dice: random.Random, place: Place, number: int) -> Story:
     """Return a job that we have no right to stop."""
-    return replace(single(dice, place, number, life="forbidden"), obeys=False, barred=True)
+    return replace(single(place, number, life="forbidden"), obeys=False, barred=True)
 
 
 def race(dice: random.Random, place: Place, number: int) -> Story:
     """Return a job that ends well although it was cancelled."""
-    return single(dice, place, number, life="race", cancels_after=dice.uniform(0.1, 0.8))
+    return single(place, number, life="race", cancels_after=dice.uniform(0.1, 0.8))
 
 
 def waits(dice: random.Random, place: Place, number: int) -> Story:
     """Return a job that has not begun."""
-    return single(dice, place, number, life="waits", starts_after=dice.choice([0.3, 1.0]))
+    return single(place, number, life="waits", starts_after=dice.choice([0.3, 1.0]))
 
 
 def checks_in(dice: random.Random, place: Place, number: int) -> Story:
     """Return a stuck job that checks in for a while and shows it."""
     script = {"life": "stuck", "checks_in_every": dice.uniform(0.3, 0.6), "check_ins": dice.randint(1, 3)}
-    return replace(single(dice, place, number, "checks in", **script), obeys=False, knobs={"ess.check_in_shown": True})
+    return replace(single(place, number, "checks in", **script), obeys=False, knobs={"ess.check_in_shown": True})
 
 
-def sync(dice: random.Random, place: Place, number: int) -> Story:
+def sync(_dice: random.Random, place: Place, number: int) -> Story:
     """Return a stuck job that is not asynchronous, so that no force is allowed."""
-    return replace(single(dice, place, number, life="sync"), obeys=False)
+    return replace(single(place, number, life="sync"), obeys=False)
 
 
 def vanishes(dice: random.Random, place: Place, number: int) -> Story:
@@ -146,7 +145,7 @@ def vanishes(dice: random.Random, place: Place, number: int) -> Story:
 
 def falls_back(dice: random.Random, place: Place, number: int) -> Story:
     """Return a Sahara job that runs on after a cancel has failed."""
-    story = single(dice, place, number, life="falls_back", falls_back_after=dice.uniform(0.1, 0.5))
+    story = single(place, number, life="falls_back", falls_back_after=dice.uniform(0.1, 0.5))
     return replace(story, obeys=False)
 
 
@@ -170,7 +169,7 @@ def family(dice: random.Random, place: Place, number: int, **last: Any) -> Story
     if len(children) > 1 and dice.random() < 0.3:
         children[0] = {"id": children[0]["id"], "children": [{"id": ids(place, number, 20), "cancels_after": 0.4}]}
     obeys = not any(child.get("life") == "stuck" for child in children)
-    story = single(dice, place, number, "family", children=children)
+    story = single(place, number, "family", children=children)
     early = (tell("a parent closed early", 0),) if dice.random() < 0.4 else ()
     knobs = {"ess.page_size": dice.choice([1, 2, 100, 100])}
     return replace(story, obeys=obeys, victim=children[-1]["id"], must=early, knobs=knobs, command={"verb": "cancel"})

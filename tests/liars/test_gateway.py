@@ -11,8 +11,8 @@ JOBS = 12
 
 
 def test_a_gateway_that_knows_no_way_ends_nothing(tmp_path: Path) -> None:
-    poll = '{ first = "200ms", max = "1s" }\nbreaker = { failures = 10, pause = "500ms" }'
-    with cell(tmp_path, backends(2.0, 20.0, poll)) as one:
-        seen = outage(one, JOBS, 5.0, 2.0)
+    keys = 'poll = { first = "200ms", max = "1s" }\nbreaker = { failures = 10, pause = "500ms" }'
+    with cell(tmp_path, backends(2.0, 20.0, keys)) as one:
+        seen = outage(one, JOBS, 5.0)
 
     assert not list(wrong(seen, JOBS)), seen

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
+from tests.liars.faults import FAULTS
 from tests.liars.judge import RULES, Called, Case, Member, Times, findings
 from tests.liars.lies import LIES
 from tests.liars.lives import Lives
@@ -177,16 +178,23 @@ def test_another_seed_makes_other_lives() -> None:
     assert [plan(7, number) for number in range(20)] != [plan(8, number) for number in range(20)]
 
 
-def told(numbers: Iterable[int]) -> set[str]:
+def lies_in(numbers: Iterable[int]) -> set[str]:
     return {one.lie.name for number in numbers for one in plan(SEED, number).tellings}
 
 
 def test_the_short_run_tells_each_lie_follows_each_theme_and_asks_each_backend() -> None:
     lives = [plan(SEED, number) for number in range(LIVES)]
 
-    assert set(LIES) == told(range(LIVES))
+    assert set(LIES) == lies_in(range(LIVES))
     assert {theme.name for theme in THEMES} <= {one.story.name.partition(": ")[0] for one in lives}
     assert {place.name for place in PLACES} == {one.place.name for one in lives}
+
+
+def test_each_theme_and_lie_is_named_after_known_faults() -> None:
+    named = {theme.name.partition(" ")[0] for theme in THEMES}
+    named |= {fault for lie in LIES.values() for fault in lie.faults}
+
+    assert named <= FAULTS.keys()
 
 
 async def test_lives_full_of_lies_end_truly(redis: Redis, redis_url: str) -> None:

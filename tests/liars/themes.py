@@ -1,4 +1,4 @@
-"""Lives that are each made to meet one kind of fault of the list; every other life is one of these."""
+"""Lives that are each made to meet one kind of fault (`faults.py`); every other life is one of these."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Theme:
     places: tuple[str, ...]
     make: Callable[[Random, Place, int], Made]
     every: int = 1
-    """Only each so many-th turn: a costly one."""
+    """It is taken in every n-th turn only: a costly theme has a larger n."""
 
 
 def _cancel(story: Story, **command: object) -> Story:
@@ -87,7 +87,7 @@ def _mid_level(dice: Random, place: Place, number: int) -> Made:
     middle, step = ids(place, number, 2), ids(place, number, 3)
     script = {"life": "stuck"} if dice.random() < 0.7 else {"cancels_after": 1.5}
     children = [{"id": middle, "children": [{"id": step, **script}]}]
-    story = single(dice, place, number, "a parent below a parent", children=children)
+    story = single(place, number, "a parent below a parent", children=children)
     story = replace(story, obeys="life" not in script, victim=step)
     return _cancel(story, job_id=middle), [tell("a parent closed early", 0)]
 
@@ -120,11 +120,11 @@ def _pages_from_1(dice: Random, place: Place, number: int) -> Made:
     ]
 
 
-def _long_recurrence(dice: Random, place: Place, number: int) -> Made:
+def _long_recurrence(_dice: Random, place: Place, number: int) -> Made:
     """Past runs without end: 220 pages of the children that have ended, and one that still runs."""
     child = ids(place, number, 700)
     children = [{"id": child, "cancels_after": 0.3}]
-    story = single(dice, place, number, "a long recurrence", children=children)
+    story = single(place, number, "a long recurrence", children=children)
     return _cancel(replace(story, victim=child)), [tell("many past runs", 0)]
 
 
@@ -155,7 +155,7 @@ def _yes_to_the_ended(dice: Random, place: Place, number: int) -> Made:
     if dice.random() < 0.5:
         words = ["cancelled", "succeeded", dice.choice(["succeeded", "failed"])]
         children = [{"id": ids(place, number, 10 + at), "state": word} for at, word in enumerate(words)]
-        story = replace(single(dice, place, number, "had ended", state="finished", children=children), ago=7 * DAY)
+        story = replace(single(place, number, "had ended", state="finished", children=children), ago=7 * DAY)
     return _cancel(story), [tell("a yes to what had ended", 0)]
 
 
@@ -165,8 +165,8 @@ def _error_for_a_yes(dice: Random, place: Place, number: int) -> Made:
     ]
 
 
-def _twins(dice: Random, place: Place, number: int) -> Made:
-    story = single(dice, place, number, "one id in two clusters", cluster="c2", cancels_after=0.2)
+def _twins(_dice: Random, place: Place, number: int) -> Made:
+    story = single(place, number, "one id in two clusters", cluster="c2", cancels_after=0.2)
     return _cancel(story, params=["c1", "c2"]), []
 
 

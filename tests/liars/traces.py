@@ -56,7 +56,7 @@ def shown(told: Told | None) -> str:
     return " ".join([str(told.status), *more, *later, _brief(told)])
 
 
-def told(
+def trace_of_life(
     made: Plan,
     start: float,
     traced: Iterable[Traced],
@@ -66,7 +66,7 @@ def told(
     """Return a life as lines to read: calls with what was true and what was told, and events, by time."""
     lies = [f"{one.lie.name} ({', '.join(sorted(one.on))}; {one.window})" for one in made.tellings]
     head = [
-        f"life {made.number} on {made.place.name}: {made.story.name}; {made.verb} {made.asked}; lies: {lies or 'none'}"
+        f"life {made.number} on {made.place.name}: {made.story.name}; {made.verb} {made.job_id}; lies: {lies or 'none'}"
     ]
     head += [f"  job {dict(made.story.spec)}", f"  commands {[dict(one) for one in made.commands]}"]
     lines: list[tuple[float, str]] = []

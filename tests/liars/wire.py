@@ -222,13 +222,12 @@ class Liar:
         victim = plan.story.victim
         return Occasion(
             place.system,
-            verb,
             true,
             call.raw,
             job_id,
             telling.choice,
             first,
-            plan.asked,
+            plan.job_id,
             victim,
             plan.other,
             again,
@@ -240,13 +239,12 @@ class Liar:
         plan = self.plan
         return Occasion(
             "ess",
-            "probe",
             nothing,
             "",
-            plan.asked,
+            plan.job_id,
             telling.choice,
             None,
-            plan.asked,
+            plan.job_id,
             "",
             plan.other,
             lambda _raw: nothing,
@@ -324,7 +322,7 @@ class Liar:
             no = (False, "false")
             flags = (one.get("isForceCancelAllowed", True), one.get("isAsynchronous", True))
             self._forbids[str(one.get("requestId"))] = any(flag in no and flag is not None for flag in flags)
-            if not honest or str(one.get("requestId")) != self.plan.asked:
+            if not honest or str(one.get("requestId")) != self.plan.job_id:
                 continue
             state, since = one.get("state"), str(one.get("stateChangeTime"))
             moved = state == "CANCELLING" and self._checked_in not in ("", since)

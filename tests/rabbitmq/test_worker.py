@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -9,8 +10,8 @@ from acceptance.cell import Worker
 from celery import Celery
 from rabbitmq.place import Place
 
+from config.celeryconfig import celery_settings
 from config.settings import Settings
-from worker.celery import producer
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -114,15 +115,24 @@ def test_uses_no_exchange_of_celerys_own(place: Place) -> None:
     assert names == {"commands"}
 
 
+@pytest.fixture
+def theirs(place: Place) -> Iterator[Worker]:
+    """A worker of another application at the same virtual host."""
+    env = {**place.cell.env, "NEIGHBOUR_BROKER": place.url, "NEIGHBOUR_REDIS": place.cell.url}
+    one = Worker(env, place.cell.directory / "neighbour.log", "-c", "1", app="tests.acceptance.neighbour")
+    try:
+        one.wait_for("ready.")
+        yield one
+    finally:
+        one.kill()
+
+
 @pytest.mark.parametrize("remote_control", ["", "true"], ids=["by default", "with remote control"])
-def test_a_neighbours_shutdown_ends_none_of_our_workers(place: Place, remote_control: str) -> None:
+def test_a_neighbours_shutdown_ends_none_of_our_workers(place: Place, theirs: Worker, remote_control: str) -> None:
     cell = place.cell
     cell.env["CANCELLER_REMOTE_CONTROL"] = remote_control
-    neighbour_env = {**cell.env, "NEIGHBOUR_BROKER": place.url, "NEIGHBOUR_REDIS": cell.url}
     ours = cell.start_worker()
     ours.wait_for("ready.")
-    theirs = Worker(neighbour_env, cell.directory / "neighbour.log", "-c", "1", app="tests.acceptance.neighbour")
-    theirs.wait_for("ready.")
     with Celery(broker=place.url, set_as_current=False) as neighbour:
         neighbour.control.shutdown()
     place.until(theirs.ended)
@@ -133,19 +143,14 @@ def test_a_neighbours_shutdown_ends_none_of_our_workers(place: Place, remote_con
     assert not ours.ended()
 
 
-def test_our_shutdown_ends_our_workers_alone_where_remote_control_is_on(place: Place) -> None:
+def test_our_shutdown_ends_our_workers_alone_where_remote_control_is_on(place: Place, theirs: Worker) -> None:
     cell = place.cell
     cell.env["CANCELLER_REMOTE_CONTROL"] = "true"
-    neighbour_env = {**cell.env, "NEIGHBOUR_BROKER": place.url, "NEIGHBOUR_REDIS": cell.url}
     ours = cell.start_worker()
     ours.wait_for("ready.")
-    theirs = Worker(neighbour_env, cell.directory / "neighbour.log", "-c", "1", app="tests.acceptance.neighbour")
-    theirs.wait_for("ready.")
-    try:
-        with producer(Settings.load(cell.env)) as sender:
-            sender.control.shutdown()
-        place.until(ours.ended)
+    with Celery(set_as_current=False) as operator:
+        operator.conf.update(celery_settings(Settings.load(cell.env)))
+        operator.control.shutdown()
+    place.until(ours.ended)
 
-        assert not theirs.ended()
-    finally:
-        theirs.kill()
+    assert not theirs.ended()

@@ -1,1 +1,1 @@
-"""The backends: adapters that translate, and the one module that calls."""
+"""The backends: adapters, which translate without IO, and what makes their HTTP calls."""

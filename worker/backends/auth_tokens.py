@@ -33,6 +33,8 @@ DEFAULT_LIFE = 3600.0
 """Seconds that a token is taken to live when its endpoint doesn't say; a 401 corrects it."""
 VERSION_PATH = re.compile(r"(?<=[^:/])/+(?:v3/*)?$")
 """What Keystone's address ends with that is no part of the service's root: slashes, and `/v3` as in OS_AUTH_URL."""
+OML_TOKEN_PATH = "/omlusers/api/oauth2/v1/token"  # noqa: S105 - a path
+"""Where Oracle ML's own token service is, below the base URL."""
 OML_WINDOW = 8 * 3600.0
 """Seconds after its password grant in which an OML token may be refreshed (Oracle, OML REST: Authenticate)."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
@@ -64,7 +64,7 @@ class Reply(Struct, frozen=True):
 
     @property
     def date(self) -> datetime | None:
-        """The backend's clock: the `Date` header, whole seconds; None of a reply that a cache has kept (`Age`)."""
+        """The backend's clock: the `Date` header, whole seconds; None of a reply from a cache, which has an `Age`."""
         return None if "age" in self.headers else http_date(self.headers.get("date", ""))
 
     @property
@@ -73,8 +73,10 @@ class Reply(Struct, frozen=True):
 
         A time counts from the reply's `Date`, or from when it came.
         """
+        if "retry-after" not in self.headers:
+            return None
         since = self.date or self.received
-        wanted = (_seconds(one.strip(), since) for one in SEVERAL.split(self.headers.get("retry-after", "")))
+        wanted = (_seconds(one.strip(), since) for one in SEVERAL.split(self.headers["retry-after"]))
         return max((one for one in wanted if one is not None), default=None)
 
     def excerpt(self, limit: int = 200) -> str:
@@ -83,11 +85,11 @@ class Reply(Struct, frozen=True):
 
 
 SEVERAL = re.compile(r"(?<![a-z]{2}),")
-"""Parts the values of several headers of one name: a comma that does not follow the name of a weekday."""
+"""Splits the values of several headers with one name: a comma, but not the one after a weekday."""
 SECONDS = re.compile(r"(\d+(?:\.\d+)?)\s*s?", re.ASCII)
 """Seconds as `Retry-After` gives them (RFC 9110, 10.2.3), also with decimals or a unit, which some servers write."""
 ZONED = re.compile(r"[^:]*\d:\d\d(?::\d\d)?\s+(?:GMT|UTC|UT|Z|[+-]\d{4})(?: GMT)?")
-"""One time of an HTTP header in a zone that it may name: any other word would be read as UTC."""
+"""An HTTP date in a zone that is known: `parsedate_to_datetime` would take any other for UTC."""
 
 
 def _seconds(wanted: str, since: datetime | None) -> float | None:
@@ -148,6 +150,10 @@ class Adapter(Protocol):
     @property
     def params(self) -> frozenset[str]:
         """The names of `params` that a command may carry."""
+
+    @property
+    def within(self) -> tuple[str, ...]:
+        """What beside the base URL leads to its jobs, in words."""
 
     def problem(self, job: Job) -> str:
         """Say why a command for this job can't be taken, or return an empty text."""
@@ -266,6 +272,20 @@ def tells_error(data: Mapping[str, Any]) -> bool:
     return any(value for key, value in data.items() if key.lower() in ERROR_KEYS)
 
 
+def job_in(
+    reply: Reply, wrappers: Sequence[str], bare: Callable[[Mapping[str, Any]], object]
+) -> Mapping[str, Any] | None:
+    """Return the job in a success's body, in a wrapper or bare; None if there is none, or an error beside it.
+
+    `bare` says whether a body is a job itself.
+    """
+    data = reply.data
+    if data is None or tells_error(data):
+        return None
+    wrapped = (data.get(wrapper) for wrapper in wrappers)
+    return next((one for one in wrapped if isinstance(one, dict)), data if bare(data) else None)
+
+
 def about_another(job: Job, *named: object) -> bool:
     """Whether a reply names a job, and not ours."""
     ours = text(job.id, LONGEST_ID)
@@ -289,16 +309,22 @@ def pages_worth(jobs: Sequence[Job]) -> int:
     return len(jobs) // CALLS_SAVED
 
 
-def items(reply: Reply, name: str, key: str) -> dict[str, Mapping[str, Any]] | None:
-    """Return the objects of the list `name` in a success's body by their `key`.
+def _id(value: object) -> str:
+    return text(value, LONGEST_ID)
 
-    None if it is no such list: an object can't be read, or two go by one key.
+
+def items(
+    reply: Reply, name: str, key: str, read: Callable[[object], str] = _id
+) -> dict[str, Mapping[str, Any]] | None:
+    """Return the objects of the list `name` in a success's body by their `key`, which `read` makes an id of.
+
+    None if it is no such list: an object can't be read, or two go by one id.
     """
     entries = reply.data.get(name) if reply.ok and reply.data else None
-    if not isinstance(entries, list) or not all(isinstance(one, dict) and text(one.get(key)) for one in entries):
+    if not isinstance(entries, list):
         return None
-    found = {text(one[key], LONGEST_ID): one for one in entries}
-    return found if len(found) == len(entries) else None
+    found: dict[str, Mapping[str, Any]] = {read(one.get(key)): one for one in entries if isinstance(one, dict)}
+    return found if len(found) == len(entries) and "" not in found else None
 
 
 def seen_nothing(judged: Answer) -> Answer:
@@ -308,7 +334,7 @@ def seen_nothing(judged: Answer) -> Answer:
 
 
 def unusable(reply: Reply, why: str) -> Answer:
-    """Say that a success of a look is no sight of the job, and why."""
+    """Return why a look's success shows nothing of the job."""
     said = reply.excerpt()
     return answer(reply, AnswerKind.UNANSWERED, Source.NOBODY, detail=f"{why}: {said}" if said else why)
 

@@ -36,7 +36,7 @@ UNKNOWN = "the reply has an unknown content encoding"
 UNTRUE = "the body is not what its content encoding says"
 
 
-class Source:
+class Pieces:
     """Pieces of a stream, none of them empty, of which the next bytes can be seen before they are read."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
@@ -69,14 +69,14 @@ def undone(raw: bytes | bytearray, header: str, limit: int) -> bytes:
     named = [name for part in reversed(header.split(",")) if (name := part.strip().lower()) not in NO_CODING]
     if not raw or not (named or raw.startswith(GZIP_MAGIC)):
         return bytes(raw)
-    source = Source(sliced(raw))
+    source = Pieces(sliced(raw))
     whole = io.BytesIO()  # hands its bytes over without a copy
     try:
         for layer in range(DEEPEST):
             way = way_of(source.peek(), named[layer:])
             if way is None:
                 break
-            source = Source(inflated(source, way, limit))
+            source = Pieces(inflated(source, way, limit))
         if source.peek().startswith(GZIP_MAGIC):
             raise CallUnanswered(UNTRUE)
         while piece := source.read():
@@ -133,7 +133,7 @@ def is_text(start: bytes) -> bool:
     return True
 
 
-def inflated(source: Source, way: int, limit: int) -> Iterator[bytes]:
+def inflated(source: Pieces, way: int, limit: int) -> Iterator[bytes]:
     """Inflate a stream, `limit` bytes at most; in gzip's format member by member (RFC 1952, 2.2).
 
     What follows is ignored, as gzip(1) does; a raw stream has no checksum, so nothing but zeros may follow it.
@@ -153,7 +153,7 @@ def inflated(source: Source, way: int, limit: int) -> Iterator[bytes]:
             raise CallUnanswered(UNTRUE)
 
 
-def member(source: Source, way: int) -> Iterator[bytes]:
+def member(source: Pieces, way: int) -> Iterator[bytes]:
     """Inflate one stream to its end and leave what follows; raises CallUnanswered if it is cut short."""
     inflate = zlib.decompressobj(way)
     data, full = b"", False

@@ -1,8 +1,8 @@
 """The only network IO towards backends: one request, one bounded reply, no repeat but after a 401.
 
-What goes over the wire is a `Wire`'s to do: aiohttp by default, reqwest for `fast`, or any httpx transport. httpx's own
-client is left out: it costs more than all the rest of a call. Nothing here knows a backend's words; what a reply means
-is an adapter's to say.
+What goes over the wire is a `Wire`'s to do: aiohttp by default, or reqwest for `fast`. httpx's own client is left out:
+it costs more than all the rest of a call. Nothing here knows a backend's words; what a reply means is an adapter's to
+say.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import httpx
 from msgspec.structs import replace
 
 from worker.backends.auth import Credential, Token
-from worker.backends.base import Reply, Request
+from worker.backends.base import UNAUTHORIZED, Reply, Request
 from worker.backends.blanking import blanked, parts
 from worker.backends.tls import SYSTEM, Tls, tls_context
 from worker.backends.wire import Call, Proxy, Wire, in_words
@@ -33,7 +33,6 @@ Transport = Literal["aiohttp", "fast"]
 
 NO_PATH = frozenset({"", ".", ".."})
 """Segments that would change the path around them (RFC 3986, 5.2.4)."""
-UNAUTHORIZED = 401
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 JSON_BODY: Mapping[str, str] = MappingProxyType({"Content-Type": "application/json"})
 FRAMING = frozenset({"host", "content-length", "transfer-encoding"})
@@ -54,7 +53,7 @@ class ExtraHeaders:
     to_proxy: tuple[str, ...] = field(default=(), repr=False)
 
 
-NONE = ExtraHeaders()
+NO_EXTRA_HEADERS = ExtraHeaders()
 
 
 class Http:
@@ -64,9 +63,9 @@ class Http:
     lease is measured by it. `max_reply` is bytes of a body, on the wire and decoded. `wire` (of `wire_of`; by default
     aiohttp, against the system's authorities) is this backend's alone; so is `token_wire`, which makes the calls to the
     token endpoint, by default `wire`.
-    `headers` are extra ones of every call to the API: they replace our defaults, and what a request brings along
-    replaces them, but for an `Accept`, which is theirs to say. No reply shows the secret ones, the credential, or what
-    a token endpoint or a proxy was shown.
+    `headers` are extra ones of every call to the API. They replace our defaults, and a request's own headers replace
+    them; only their `Accept` also replaces a request's. No reply shows the secret ones, the credential, or what a token
+    endpoint or a proxy was shown.
     `now` is this host's wall clock: it dates replies.
     Raises ValueError for a `base_url` with credentials, a query or a fragment.
     """
@@ -80,7 +79,7 @@ class Http:
         max_reply: int = 1_000_000,
         wire: Wire | None = None,
         token_wire: Wire | None = None,
-        headers: ExtraHeaders = NONE,
+        headers: ExtraHeaders = NO_EXTRA_HEADERS,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._base_url = checked_base_url(base_url)
@@ -175,9 +174,9 @@ class Http:
                 reply = await wire.exchange(call, self._max_reply, deadline)
                 return replace(blanked(reply, self._secrets), received=self._now())
         except CallUnanswered as error:
-            raise CallUnanswered(f"{error}: {place_of(call, wire.through)}") from error.__cause__
+            raise CallUnanswered(f"{error}: {described(call, wire.through)}") from error.__cause__
         except Exception as error:  # noqa: BLE001 - once a request is under way, none proves that it had no effect
-            raise CallUnanswered(f"{kind_of(error)}: {place_of(call, wire.through)}") from speakable(error)
+            raise CallUnanswered(f"{kind_of(error)}: {described(call, wire.through)}") from speakable(error)
 
     def _deadline(self) -> float:
         return asyncio.get_running_loop().time() + self._timeout
@@ -206,7 +205,7 @@ def with_headers(call: Call, headers: Mapping[str, str]) -> Call:
     return Call(call.method, call.url, {**call.headers, **headers}, call.content)
 
 
-def place_of(call: Call, through: str) -> str:
+def described(call: Call, through: str) -> str:
     """Name a call by its method and host alone, and the proxy on its way."""
     place = f"{call.method} at {httpx.URL(call.url).netloc.decode('ascii')}"
     return f"{place}, through the proxy at {through}" if through else place

@@ -25,6 +25,7 @@ from worker.backends.base import (
     facts,
     gone,
     items,
+    job_in,
     no_force,
     pages_worth,
     seen_nothing,
@@ -136,6 +137,13 @@ class Mrs:
     dialect: str = "v1.1"
     cluster_id: str = ""
 
+    @property
+    def within(self) -> tuple[str, ...]:
+        """Return the project and, with v2, whose jobs are other ones, the dialect and its cluster."""
+        cluster = (f"cluster {self.cluster_id}",) if self.cluster_id else ()
+        newer = ("dialect v2", *cluster) if self._newer else ()
+        return (f"project {self.project_id}", *newer)
+
     def problem(self, job: Job) -> str:
         """Say whether v2 lacks its cluster."""
         cluster_id = self._cluster_id(job)
@@ -153,7 +161,7 @@ class Mrs:
         path = self._v2(job, job.id) if self._newer else self._v11("job-exes", job.id)
         reply = yield Request("GET", path, headers=HEADERS)
         if reply.ok:
-            data = _job(reply, "job_execution", "job_detail")
+            data = job_in(reply, ("job_execution", "job_detail"), _word)
             if data is None or not _word(data):
                 return unusable(reply, "the reply does not say how the job is")
             if about_another(job, self._named_by(data)):
@@ -226,7 +234,7 @@ class Mrs:
         path = self._v11("job-executions", job.id, "cancel")
         reply = yield Request("GET", path, headers={**HEADERS, "Cache-Control": "no-store"})
         if reply.ok:
-            data = _job(reply, "job_execution") or {}
+            data = job_in(reply, ("job_execution",), _word) or {}
             return taken(reply, fits=bool(data) and not about_another(job, self._named_by(data)))
         return _judge(reply, Action.CANCEL)
 
@@ -259,7 +267,7 @@ class Mrs:
 
 def _silent(reply: Reply) -> bool:
     """Whether a success has no body, or one that tells of no error."""
-    return not reply.body.strip() or (reply.data is not None and not tells_error(reply.data))
+    return reply.empty_or_data and not tells_error(reply.data or {})
 
 
 def _judge(reply: Reply, action: Action) -> Answer:
@@ -288,15 +296,6 @@ def _error(reply: Reply) -> tuple[str, str]:
         fields = dict(ERROR_FIELD.findall(reply.body[:4000].decode("utf-8", "replace")))
     code = text(fields.get("error_code"))
     return code.zfill(4) if code.isdecimal() else code, text(fields.get("error_msg"))
-
-
-def _job(reply: Reply, *wrappers: str) -> Mapping[str, Any] | None:
-    """Return the job in a success's body, wrapped or bare, or None if there is none, or an error beside it."""
-    data = reply.data
-    if data is None or tells_error(data):
-        return None
-    wrapped = (data.get(wrapper) for wrapper in wrappers)
-    return next((one for one in wrapped if isinstance(one, dict)), data if _word(data) else None)
 
 
 def _word(data: Mapping[str, Any]) -> str:

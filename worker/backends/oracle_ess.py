@@ -36,6 +36,7 @@ class OracleEss:
 
     steps: ClassVar[Steps] = Steps(look_before_cancel=False, force=True)
     params: ClassVar[frozenset[str]] = frozenset()
+    within: ClassVar[tuple[str, ...]] = ()
 
     def problem(self, job: Job) -> str:
         """Say why this can't be a request id."""
@@ -61,8 +62,8 @@ class OracleEss:
 
     def look_many(self, jobs: Sequence[Job]) -> Survey | None:
         """Read requests by their ids; a parent, of which a list shows too little, is left out."""
-        single = [job for job in jobs if not job.parent]
-        return _survey([job.id for job in single], pages_worth(single)) if pages_worth(single) else None
+        childless = [job for job in jobs if not job.parent]
+        return _survey([job.id for job in childless], pages_worth(childless)) if pages_worth(childless) else None
 
     def cancel(self, job: Job) -> Call:
         """Ask ESS to cancel; for a parent it asks all its children too."""

@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeVar
 
 from msgspec.structs import replace
 
-from worker.backends.base import NoReply, Reply, Request, text
+from worker.backends.base import UNAUTHORIZED, NoReply, Reply, Request, text
 from worker.backends.oracle_ess_words import (
     FIELDS,
     IDS,
@@ -24,13 +24,13 @@ from worker.backends.oracle_ess_words import (
     any_of,
     by_ids,
     count,
-    items,
     may_have_children,
     no_list,
     no_page,
     observation,
     page,
     request_id,
+    requests_in,
     sight,
     single,
     state_word,
@@ -208,7 +208,7 @@ class _Family:
         for number in range(first, first + min(most, self._room())):
             self._left -= 1
             reply = yield page({**query, "fields": FIELDS}, number)
-            shown = {} if number and no_page(reply) else items(reply)
+            shown = {} if number and no_page(reply) else requests_in(reply)
             if shown is None or not all(state_word(item) for item in shown.values()):
                 return Pages(tuple(read), why=no_list(reply), refused=_refuses_query(reply))
             if not all(belongs(item) for item in shown.values()):
@@ -346,5 +346,5 @@ def _refuses_query(reply: Reply) -> bool:
 def _in_trouble(why: Answer) -> bool:
     """Whether the next call of this look would most likely fail as well."""
     status = why.status or 0
-    fails = status == 401 or status >= 500  # noqa: PLR2004 - unauthorised, its own errors
+    fails = status == UNAUTHORIZED or status >= 500  # noqa: PLR2004 - its own errors
     return fails or why.kind is AnswerKind.BUSY or why.retry_after is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Generator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
@@ -16,6 +17,7 @@ from worker.backends.base import (
     common_answer,
     facts,
     gone,
+    items,
     seen_nothing,
     taken,
     text,
@@ -76,7 +78,7 @@ FIELDS = (
 FACTS = ("cause", "errorCode", "errorType", "processPhase")
 FLAGS: Mapping[str, str] = {"asynchronous": "isAsynchronous", "force_allowed": "isForceCancelAllowed"}
 WRITTEN_FLAGS: Mapping[str, bool] = {"true": True, "false": False}
-LINK = ("href", "rel", "links")
+LINK = frozenset({"href", "rel", "links"})
 """What shows that a body is the link that ESS answers a change with; its form differs between releases."""
 PROBLEM = ("errorCode", "error")
 REQUESTS = ("ess", "rest", "scheduler", "v1", "requests")
@@ -119,7 +121,7 @@ def change(reply: Reply, action: Action, job: Job) -> Answer:
     data = reply.data
     if not data:
         return taken(reply, fits=reply.empty_or_data)
-    linked = any(name in data for name in LINK) and not any(data.get(name) for name in PROBLEM)
+    linked = not LINK.isdisjoint(data) and not any(data.get(name) for name in PROBLEM)
     return taken(reply, fits=linked and not names_another(data, job.id))
 
 
@@ -204,15 +206,9 @@ def page(query: Mapping[str, str], number: int) -> Request:
     return Request("GET", (*REQUESTS, "search", str(number)) if number else REQUESTS, query, HEADERS)
 
 
-def items(reply: Reply) -> dict[str, Item] | None:
+def requests_in(reply: Reply) -> dict[str, Item] | None:
     """Return a page's requests by id, or None if any of them can't be read, or two go by one id."""
-    entries = reply.data.get("items") if reply.ok and reply.data else None
-    if not isinstance(entries, list) or not all(
-        isinstance(one, dict) and request_id(one.get("requestId")) for one in entries
-    ):
-        return None
-    found = {request_id(entry["requestId"]): entry for entry in entries}
-    return found if len(found) == len(entries) else None
+    return items(reply, "items", "requestId", request_id)
 
 
 def count(reply: Reply) -> int:
@@ -255,7 +251,7 @@ def by_ids(ids: Sequence[str], pages: int, usable: Callable[[Item], object]) -> 
         while wanted and calls < pages:
             reply = yield page(query, number)
             number, calls = number + 1, calls + 1
-            shown = items(reply)
+            shown = requests_in(reply)
             if shown is None:
                 return Shown(found, calls, no_list(reply, "requests"))
             if wanted.isdisjoint(shown):
@@ -273,6 +269,7 @@ def any_of(field: str, ids: Sequence[str]) -> str:
     return " or ".join(f"{field} eq {one}" for one in ids)
 
 
+@lru_cache(maxsize=1024)
 def is_id(value: str) -> bool:
     """Whether it is a positive int64 in the one way of writing it."""
     return ID.fullmatch(value) is not None and int(value) <= MAX_ID
@@ -318,7 +315,8 @@ def _moment(value: object) -> datetime | None:
     written = text(value)
     try:
         moment = datetime.fromisoformat(written)
-        cut = timedelta(0) if "." in written or "," in written else timedelta(seconds=1)
-        return (moment + cut).astimezone(UTC) if moment.tzinfo else None
+        if "." not in written and "," not in written:
+            moment += timedelta(seconds=1)
+        return moment.astimezone(UTC) if moment.tzinfo else None
     except (ValueError, OverflowError):
         return None

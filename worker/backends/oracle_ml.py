@@ -68,6 +68,11 @@ class OracleMl:
     scripts: str = "r-scripts"
     service: str = ""
 
+    @property
+    def within(self) -> tuple[str, ...]:
+        """Return the kind of scripts, which is part of every path."""
+        return (self.scripts,)
+
     def problem(self, job: Job) -> str:
         """Take any id: they are opaque."""
         del job

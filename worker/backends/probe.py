@@ -10,11 +10,10 @@ import structlog
 
 from worker.backends.http import Http
 from worker.errors import CancellerError, InvalidCommand
+from worker.outage import Seldom
 
 log = structlog.get_logger(__name__)
 
-TOLD_EVERY = 60.0
-"""Seconds from one warning of a source that can't tell to the next."""
 DOTS = frozenset({".", ".."})
 """Segments that lead out of a path, and that no encoding protects (RFC 3986, 5.2.4)."""
 
@@ -39,8 +38,7 @@ class Probe:
         self._http = http
         self._target = target
         self._gone_when = gone_when
-        self._monotonic = monotonic
-        self._told_at = -TOLD_EVERY
+        self._seldom = Seldom(monotonic)
 
     async def status(self, job_id: str) -> int:
         """Return the status that the source answers about a job.
@@ -75,7 +73,5 @@ class Probe:
         await self._http.aclose()
 
     def _tell(self, why: str) -> None:
-        now = self._monotonic()
-        if now - self._told_at >= TOLD_EVERY:
-            self._told_at = now
+        if self._seldom.due():
             log.warning("backend.probe_can_not_tell", backend=self._name, error=why)

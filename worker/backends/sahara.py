@@ -27,13 +27,13 @@ from worker.backends.base import (
     facts,
     gone,
     items,
+    job_in,
     names,
     no_force,
     pages_worth,
     seen_nothing,
     strange,
     taken,
-    tells_error,
     text,
     unusable,
 )
@@ -91,6 +91,11 @@ class Sahara:
 
     project_id: str
     dialect: str = "v1.1"
+
+    @property
+    def within(self) -> tuple[str, ...]:
+        """Return the project; both dialects show the same jobs."""
+        return (f"project {self.project_id}",)
 
     def problem(self, job: Job) -> str:
         """Take any id: they are opaque."""
@@ -226,7 +231,7 @@ def _seen(reply: Reply, job: Job) -> Observation | Answer:
         if judged.kind is AnswerKind.NOT_FOUND:
             return gone(reply, job, judged.code or str(reply.status), judged.source, judged.detail)
         return seen_nothing(judged)
-    data = _job(reply)
+    data = job_in(reply, ("job_execution", "job"), lambda body: "info" in body)
     if data is None or not (_status(data) or _untold(data, job)):
         return unusable(reply, "the reply does not say how the job is")
     if about_another(job, data.get("id")):
@@ -237,15 +242,6 @@ def _seen(reply: Reply, job: Job) -> Observation | Answer:
 def _untold(data: Mapping[str, Any], job: Job) -> bool:
     """Whether a record that names our job has no state, as one may of which the engine has told nothing (SEED S4)."""
     return text(data.get("id"), LONGEST_ID) == job.id and "info" in data and not data["info"]
-
-
-def _job(reply: Reply) -> Mapping[str, Any] | None:
-    """Return the job in a success's body, wrapped or bare, or None if there is none, or an error beside it."""
-    data = reply.data
-    if data is None or tells_error(data):
-        return None
-    wrapped = (data.get(wrapper) for wrapper in ("job_execution", "job"))
-    return next((one for one in wrapped if isinstance(one, dict)), data if "info" in data else None)
 
 
 def _observation(data: Mapping[str, Any], job: Job, clock: datetime | None) -> Observation:

@@ -6,8 +6,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-import httpx
-
 from worker.backends.base import Reply
 from worker.backends.content_coding import undone
 from worker.errors import CallUnanswered
@@ -51,9 +49,9 @@ class Proxy:
 class Wire(Protocol):
     """Sends each call once, over connections that it keeps, and does nothing else on its own.
 
-    No repeats, redirects, cookies, proxies from the environment or undone encodings; HTTP/1.1 alone; any number of
-    connections. A call that is cancelled ends with its connection, at its deadline at the latest. `through` is the
-    host and port of the proxy that it was given, "" for none.
+    No repeats, redirects, cookies or proxies from the environment; HTTP/1.1 alone; any number of connections. It
+    undoes content codings by `Body` alone. A call that is cancelled ends with its connection, at its deadline at the
+    latest. `through` is the host and port of the proxy that it was given, "" for none.
     """
 
     through: str
@@ -110,30 +108,3 @@ def decoded(value: bytes) -> str:
         return value.decode()
     except UnicodeDecodeError:
         return value.decode("latin-1")
-
-
-class HttpxWire:
-    """Any httpx transport as a wire: `httpx.MockTransport` in tests."""
-
-    through = ""
-
-    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
-        self._transport = transport
-
-    async def exchange(self, call: Call, limit: int, deadline: float) -> Reply:  # noqa: ARG002 - cancelled in time
-        """Make a call by the transport; see `Wire`."""
-        request = httpx.Request(call.method, call.url, headers=call.headers, content=call.content or None)
-        response = await self._transport.handle_async_request(request)
-        try:
-            headers = headers_of(response.headers.raw)
-            body = Body(limit)
-            assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101 - tells mypy what httpx declares
-            async for chunk in response.stream:
-                body.add(chunk)
-            return Reply(response.status_code, headers, body.whole(headers))
-        finally:
-            await response.aclose()
-
-    async def aclose(self) -> None:
-        """Close the transport."""
-        await self._transport.aclose()

@@ -26,11 +26,11 @@ LONGEST_HEAD = 4 * MAX_HEADER
 """Bytes of a reply's head that are held until it is whole; a longer one goes to the parser as it comes."""
 HEAD_END = re.compile(rb"\n\r?\n")
 INTERIM = re.compile(rb"HTTP/1\.[01] 1(?!01)")
-"""How the head of a reply begins that is followed by another."""
+"""The start of an interim reply's head (1xx but 101): another head follows it."""
 LENGTH = re.compile(rb"\ncontent-length:([^\n]*)", re.IGNORECASE)
 CODING = re.compile(rb"\ntransfer-encoding:([^\n]*)", re.IGNORECASE)
 FOLDED = re.compile(rb"\n(?:content-length|transfer-encoding)[^\n]*\n[ \t]", re.IGNORECASE)
-"""One of them that goes on in the next line."""
+"""Either of these headers, continued on the next line (RFC 9112, 5.2)."""
 
 
 class Protocol(ResponseHandler):
@@ -57,8 +57,8 @@ class Protocol(ResponseHandler):
             end = HEAD_END.search(self._head, searched)
             if end is None and b"HTTP/".startswith(self._head[:5]) and len(self._head) <= LONGEST_HEAD:
                 return
-            cut = end.end() if end else 0
-            head, data = bytes(self._head[:cut]), bytes(self._head[cut:])
+            cut, held = end.end() if end else 0, bytes(self._head)
+            head, data = held[:cut], held[cut:]
             self._head = bytearray() if INTERIM.match(head) else None
             mended = one_length(head)
             if mended != head:
@@ -75,9 +75,15 @@ def one_length(head: bytes) -> bytes:
     Equal lengths are one (RFC 9110, 8.6), and chunks need none (RFC 9112, 6.3). Different ones stay: nobody knows
     where such a reply ends.
     """
-    lengths = [part.strip(b" \t") for said in values(LENGTH, head) for part in said.split(b",")]
-    chunked = head.startswith(b"HTTP/1.1 ") and values(CODING, head.lower()) == [b"chunked"]
-    if not lengths or (len(lengths) == 1 and not chunked) or FOLDED.search(head):
+    said = values(LENGTH, head)
+    if not said:
+        return head
+    lower = head.lower()
+    if len(said) == 1 and b"," not in said[0] and b"transfer-encoding" not in lower:
+        return head
+    lengths = [part.strip(b" \t") for part in b",".join(said).split(b",")]
+    chunked = head.startswith(b"HTTP/1.1 ") and values(CODING, lower) == [b"chunked"]
+    if (len(lengths) == 1 and not chunked) or FOLDED.search(head):
         return head
     if not all(length.isdigit() for length in lengths) or len({length.lstrip(b"0") for length in lengths}) > 1:
         return head

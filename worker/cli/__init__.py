@@ -75,7 +75,7 @@ for panel, name, command in (
 ):
     app.command(name, rich_help_panel=panel)(command)
 app.add_typer(
-    letters.app, name="dead-letters", rich_help_panel=OPERATORS, help="Show what was refused, and try it again."
+    letters.app, name="dead-letters", rich_help_panel=OPERATORS, help="Show what was rejected, and try it again."
 )
 
 

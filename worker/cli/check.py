@@ -87,7 +87,7 @@ async def _left_behind(settings: Settings, configs: Mapping[str, BackendConfig])
             if count := sum(place not in known for place in places):
                 found.append(left_behind(name, place_of(config), count, len(places)))
     except StoreUnavailable:
-        return []  # which is told already
+        return []  # `redis_look` has reported it
     finally:
         await store.aclose()
     return found
@@ -174,7 +174,8 @@ def judged(said: Observation | Answer, *, shown: bool) -> tuple[Verdict, str]:
         )
         return ("warning" if strange else "ok"), f"{TAKES[shown]}{strange}"
     detail = said.detail or f"HTTP {said.status}"
-    return {
-        AnswerKind.REFUSED: ("wrong", f"it refuses to show jobs: {detail}"),
-        AnswerKind.BUSY: ("warning", f"it answers that it is busy: {detail}"),
-    }.get(said.kind, ("wrong", f"it gives no usable answer: {detail}"))  # type: ignore[return-value]  # mypy joins the literals
+    if said.kind is AnswerKind.BUSY:
+        return "warning", f"it answers that it is busy: {detail}"
+    if said.kind is AnswerKind.REFUSED:
+        return "wrong", f"it refuses to show jobs: {detail}"
+    return "wrong", f"it gives no usable answer: {detail}"

@@ -26,7 +26,7 @@ Limit = Annotated[int, typer.Option(min=1, help="How many to show, oldest first.
 
 @app.command("list")
 def list_(limit: Limit = 100, *, json: Json = False) -> None:
-    """List what was refused, with the reason."""
+    """List what was rejected, with the reason."""
     asyncio.run(_list(limit, Output(as_json=json)))
 
 

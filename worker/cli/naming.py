@@ -76,9 +76,10 @@ async def job_named(session: Session, words: Sequence[str], patience: float) -> 
 
 
 async def _known(session: Session, reference: str) -> bool:
-    with suppress(Rejected, UnreadableRecord, NewerFormat):
-        try:
-            await session.client.get(reference)
-        except UnknownCancellation:
-            return False
+    try:
+        await session.client.get(reference)
+    except UnknownCancellation:
+        return False
+    except (Rejected, UnreadableRecord, NewerFormat):
+        pass
     return True

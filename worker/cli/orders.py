@@ -15,7 +15,7 @@ from worker.cli.naming import cancellation_named
 from worker.cli.options import ORDER_PATIENCE, By, Json, One, OrderTimeout, Why, one_named
 from worker.cli.output import Output
 from worker.cli.session import Session, connected
-from worker.messages import tidied
+from worker.messages import order_texts
 from worker.records import Snapshot
 
 LOOK_EVERY = 0.1
@@ -87,7 +87,7 @@ async def _attest(
 
         def noted(seen: Snapshot) -> bool:
             word = _word(seen, child)
-            return word is not None and word != given and word.by == f"{by[:128]}: {tidied(reason)[:1000]}"
+            return word is not None and word != given and word.by == "{}: {}".format(*order_texts(by, reason))
 
         await session.client.attest(reference, by=by, reason=reason, child=child)
         seen = await _seen(session, reference, seconds, lambda seen: noted(seen) or seen.record.outcome is not None)

@@ -19,8 +19,9 @@ from worker.cli.output import Output, jsonable
 from worker.cli.sending import wait_and_tell
 from worker.cli.session import Session, connected
 from worker.cli.telling import gist
-from worker.cli.waiting import PATIENCE, End, result_of
+from worker.cli.waiting import PATIENCE, End
 from worker.cli.words import clock, span, words
+from worker.ends import result_of
 from worker.errors import UnknownCancellation
 from worker.records import Record, Snapshot
 
@@ -207,7 +208,7 @@ def _whose(job: Snapshot) -> dict[str, dict[str, str]]:
 
 async def _list_open(backend: str, limit: int, output: Output) -> None:
     async with connected() as session:
-        seen = (await session.client.list_open(backend, limit + 1))[: limit + 1]
+        seen = await session.client.list_open(backend, limit + 1)
         there = await attendance(session.settings)
         if not there.workers:
             output.note(str(there))

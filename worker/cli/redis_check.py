@@ -28,8 +28,8 @@ from worker.cli.redis_findings import (
 )
 from worker.connection import connect_to
 from worker.errors import StoreUnavailable
+from worker.retention import LETTERS, UNSIGNED
 from worker.rights import acl_line
-from worker.store import LETTERS, UNSIGNED
 from worker.trial import try_celery, try_queue, try_store
 from worker.wiring import store_of
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from worker.async_client import AsyncCancellation, Rejected, Result
+from worker.async_client import CHUNK, AsyncCancellation, Rejected, Result
 from worker.cli.attendance import attendance, noting_absence
 from worker.cli.exits import Exit, exit_of, gravest
 from worker.cli.options import Json, Seconds, Timeout, Wishes, job_ids, with_wishes
@@ -20,8 +20,6 @@ from worker.cli.waiting import PATIENCE, Doubt, End, Wait, wait_all
 from worker.errors import InvalidCommand, UnknownCancellation
 from worker.messages import parse_command
 
-CHUNK = 500
-"""Commands in one message."""
 SHOWN_MISTAKES = 20
 TAKEN_IN = Seconds(2)
 """Seconds in which a worker that runs has taken a new command in."""
@@ -162,8 +160,8 @@ async def wait_and_tell(
     """Wait for cancellations, tell each end as it comes and what is still open; return the gravest code.
 
     `commands` names what is known of each reference: its verb, backend and job id, or nothing; `digests` are those of
-    `AsyncCancellation` where the commands were just sent: a refusal from before is of an earlier try. What is not known
-    after `patience` seconds goes to `doubt`; without it, it is told and waited for on.
+    `AsyncCancellation` where the commands were just sent: a rejection from before is of an earlier try. What is not
+    known after `patience` seconds goes to `doubt`; without it, it is told and waited for on.
     """
     codes: dict[str, Exit] = {}
     told: list[str] = []

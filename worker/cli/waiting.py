@@ -11,7 +11,7 @@ from math import inf
 from worker.async_client import AsyncClient, Rejected, Result
 from worker.cli.options import Seconds
 from worker.connection import ended
-from worker.ends import GONE
+from worker.ends import GONE, result_of
 from worker.errors import NewerFormat, StoreUnavailable, UnknownCancellation, UnreadableRecord
 from worker.messages import Event
 from worker.outage import Seldom
@@ -69,7 +69,7 @@ class Wait:
 
     `references` has with each the digest of its command's content, or nothing, as `AsyncCancellation` has it; `tell` is
     called with each end as it comes, `doubt` once for each id that is still not known after `patience` seconds.
-    Refusals up to the position `refused_after` do not count. `known` are those that are known.
+    Rejections up to the position `rejected_after` do not count. `known` are those that are known.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Wait:
         tell: Tell,
         doubt: Doubt,
         patience: float,
-        refused_after: str = "",
+        rejected_after: str = "",
     ) -> None:
         self.known: set[str] = set()
         self.done = asyncio.Event()
@@ -91,7 +91,7 @@ class Wait:
         self._doubt = doubt
         self._patience = patience
         self._doubtful: float | None = None
-        self._refused_after = refused_after
+        self._rejected_after = rejected_after
 
     async def look(self) -> None:
         """Look at every record that is waited for, again and again."""
@@ -129,7 +129,7 @@ class Wait:
 
     async def _known(self, reference: str) -> bool:
         try:
-            seen = await self._client.get(reference, self._pending.get(reference, ""), self._refused_after)
+            seen = await self._client.get(reference, self._pending.get(reference, ""), self._rejected_after)
         except UnknownCancellation:
             return False
         except Rejected as rejected:
@@ -159,15 +159,3 @@ class Wait:
         self._tell(reference, end)
         if not self._pending:
             self.done.set()
-
-
-def result_of(event: Event) -> Result:
-    """Read a `finished` event."""
-    return Result(
-        cancellation_id=event.cancellationid or "",
-        outcome=event.outcome or "",
-        evidence=str(event.data.get("evidence", "unknown")),
-        safe_to_rerun=bool(event.data.get("safe_to_rerun", False)),
-        detail=str(event.data.get("detail") or ""),
-        data=event.data,
-    )

@@ -37,7 +37,7 @@ def read(
 
 def _fits(before: Reading, theirs: datetime, asked: datetime, now: datetime, speed: float) -> bool:
     moved, slack = (theirs - before.theirs).total_seconds(), _slack(speed)
-    least, most = ((at - before.ours).total_seconds() * speed for at in (asked, now))
+    least, most = (asked - before.ours).total_seconds() * speed, (now - before.ours).total_seconds() * speed
     return least * (1 - DRIFT) - slack <= moved <= most * (1 + DRIFT) + slack
 
 

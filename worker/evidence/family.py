@@ -33,6 +33,8 @@ def remembered(cancellation: Cancellation, seen: Observation, asked: datetime) -
 def whole(cancellation: Cancellation, seen: Observation) -> Observation:
     """Return an observation that says whose it is and holds every child that was ever seen alive."""
     named = seen if seen.job_id else replace(seen, job_id=cancellation.job_id)
+    if not cancellation.progress.children:
+        return named
     shown = {child.job_id for child in named.children}
     missing = tuple(
         Observation(child.state, child.raw, Source.OWN, job_id, ended_at=child.ended_at)

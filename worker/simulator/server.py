@@ -11,6 +11,7 @@ from aiohttp import web
 
 from worker.simulator import control, spec
 from worker.simulator.clock import Clock, http_date
+from worker.simulator.cross_site import REFUSED, foreign, is_loopback
 from worker.simulator.delivery import deliver, plain
 from worker.simulator.dispatch import answer
 from worker.simulator.faults import Fault, fault_from
@@ -52,6 +53,7 @@ class Simulator:
         self.clock = clock or Clock()
         self.world = World(knobs=knobs if isinstance(knobs, Knobs) else Knobs().changed(knobs or {}))
         self._host, self._port = host, port
+        self._loopback = is_loopback(host)
         self._closing = asyncio.Event()
         self._runner: web.AppRunner | None = None
 
@@ -147,8 +149,10 @@ class Simulator:
         spec.load(self.world, Path(path), self.clock.now())
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
-        body = await request.read()
         headers = {name.lower(): value for name, value in request.headers.items()}
+        if sign := foreign(headers, loopback=self._loopback):
+            return web.Response(status=403, body=REFUSED.format(sign).encode(), content_type="text/plain")
+        body = await request.read()
         origin = f"http://{headers.get('host', f'{self._host}:{self._port}')}"
         call = Call(request.method, request.raw_path, self.clock.now(), headers, body, origin)
         if call.parts[0] == control.PREFIX:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
-from unit.backends.exchanges import play
+from unit.backends.exchanges import give, play
 
 from worker.backends.base import Reply
 from worker.backends.mrs import Mrs
@@ -16,14 +15,8 @@ V11 = Mrs("37ca")
 V2 = Mrs("37ca", "v2", "C1")
 JOB = Job("2de7")
 JOBS_V2 = ("v2", "37ca", "clusters", "C1", "job-executions")
-DATE = "Thu, 25 May 2017 07:28:13 GMT"
-LOGIN = b"<html>Please log in</html>"
 EXECUTION = {"job_execution": {"id": "2de7", "job_id": "", "end_time": None, "info": None}}
 BOTH = pytest.mark.parametrize("mrs", [V11, V2], ids=["v1.1", "v2"])
-
-
-def give(data: object, status: int = 200) -> Reply:
-    return Reply(status, {"date": DATE, "content-type": "application/json"}, json.dumps(data).encode())
 
 
 def fail(code: object, status: int = 500, message: str | None = "no") -> Reply:

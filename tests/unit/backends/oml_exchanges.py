@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-from unit.backends.exchanges import play
+from unit.backends.exchanges import give, play
 
 from worker.backends.base import Reply, Request
 from worker.backends.oracle_ml import OracleMl
@@ -16,15 +15,10 @@ JOB = Job("J1")
 STOPPED = Job("J1", stop_sent=True)
 JOBS = ("oml", "api", "r-scripts", "v2", "jobs")
 DATE = "Tue, 18 Feb 2025 17:02:01 GMT GMT"
-LOGIN = b"<html>Please log in</html>"
 MISSING = {"errorMessage": "job not found with id 'J1'", "errorCode": 1026, "request_id": "OML-7a98"}
 RUNNING = {"createdDate": " Feb 18,2025 17:01", "status": "job is still running", "elapsedTime": "00:00:47"}
 ELSE = {**MISSING, "errorMessage": "bad JSON output"}
 RESULT = "https://internal/oml/api/r-scripts/v2/jobs/J1/result"
-
-
-def give(data: object, status: int = 200) -> Reply:
-    return Reply(status, {"date": DATE, "content-type": "application/json"}, json.dumps(data).encode())
 
 
 def look(*replies: Reply, job: Job = JOB) -> tuple[list[Request], Any]:

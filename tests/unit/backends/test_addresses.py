@@ -1,4 +1,7 @@
-"""What beside its id addresses a job: nothing, but for MRS v2, whose rules are in `test_mrs.py`."""
+"""What beside its id addresses a job, and what beside the base URL leads to a backend's jobs.
+
+The id alone addresses a job, but for MRS v2, whose rules are in `test_mrs.py`.
+"""
 
 from __future__ import annotations
 
@@ -24,3 +27,18 @@ from worker.model import Job
 )
 def test_an_id_alone_addresses_a_job(adapter: Adapter) -> None:
     assert adapter.address(Job("1", {"cluster_id": "c"})) == ""
+
+
+@pytest.mark.parametrize(
+    ("adapter", "within"),
+    [
+        pytest.param(OracleEss(), (), id="ess"),
+        pytest.param(OracleMl("py-scripts"), ("py-scripts",), id="oml"),
+        pytest.param(Mrs("p", cluster_id="c"), ("project p",), id="mrs-v1.1-lists-only"),
+        pytest.param(Mrs("p", "v2"), ("project p", "dialect v2"), id="mrs-v2"),
+        pytest.param(Mrs("p", "v2", "c"), ("project p", "dialect v2", "cluster c"), id="mrs-v2-cluster"),
+        pytest.param(Sahara("p", "v2"), ("project p",), id="sahara"),
+    ],
+)
+def test_what_beside_the_base_url_leads_to_the_jobs(adapter: Adapter, within: tuple[str, ...]) -> None:
+    assert adapter.within == within

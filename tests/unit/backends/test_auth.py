@@ -12,12 +12,12 @@ from email.utils import format_datetime
 
 import httpx
 import pytest
+from unit.backends.httpx_wire import HttpxWire
 
 from worker.backends.auth import Basic, Bearer, Credential, StaticToken
 from worker.backends.auth_tokens import ClientCredentials, Keystone, Oml
 from worker.backends.base import Request
 from worker.backends.http import Http
-from worker.backends.wire import HttpxWire
 from worker.errors import CredentialRefused, CredentialUnavailable
 
 TOKEN_URL = "https://idp.example.com/token"

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 
 import httpx
 import pytest
+from unit.backends.httpx_wire import HttpxWire
 
 from worker.backends.auth import Basic, Bearer, Credential, StaticToken
 from worker.backends.auth_tokens import ClientCredentials, Keystone, Oml
 from worker.backends.base import Request
 from worker.backends.http import Http
-from worker.backends.wire import HttpxWire
 from worker.errors import CallUnanswered, CredentialRefused, CredentialUnavailable
 
 

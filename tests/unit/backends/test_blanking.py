@@ -10,13 +10,13 @@ from urllib.parse import quote, quote_plus
 
 import httpx
 import pytest
+from unit.backends.httpx_wire import HttpxWire
 
 from worker.backends.auth import Basic, Bearer, Credential, StaticToken
 from worker.backends.auth_tokens import ClientCredentials, Keystone, KeystoneApplication, Oml
 from worker.backends.base import Reply, Request
 from worker.backends.blanking import BLANK, blanked, forms, parts
 from worker.backends.http import ExtraHeaders, Http
-from worker.backends.wire import HttpxWire
 
 SECRET = 'p+ä/"<w> %d'
 

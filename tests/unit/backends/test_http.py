@@ -13,11 +13,11 @@ from datetime import UTC, datetime
 
 import httpx
 import pytest
+from unit.backends.httpx_wire import HttpxWire
 
 from worker.backends.base import Reply, Request
 from worker.backends.http import Http, checked_base_url, target
 from worker.backends.tls import Tls, tls_context
-from worker.backends.wire import HttpxWire
 from worker.errors import CallUnanswered, InvalidCommand
 
 Handler = Callable[[httpx.Request], httpx.Response]

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 
 import httpx
 import pytest
+from unit.backends.httpx_wire import HttpxWire
 
 from worker.backends.auth import Bearer, Credential
 from worker.backends.auth_tokens import Oml
 from worker.backends.base import Request
 from worker.backends.http import ExtraHeaders, Http, merged
-from worker.backends.wire import HttpxWire
 
 
 class Tape:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from unit.backends.mrs_exchanges import BOTH, EXECUTION, JOB, JOBS_V2, LOGIN, V2, V11, fail, give, play, v2, v11
+from unit.backends.exchanges import LOGIN, anything, give, play, replies
+from unit.backends.mrs_exchanges import BOTH, EXECUTION, JOB, JOBS_V2, V2, V11, fail, v2, v11
 
 from worker.backends.base import Reply
 from worker.backends.mrs import ERRORS, Mrs
@@ -206,13 +206,8 @@ def test_there_is_no_force(mrs: Mrs) -> None:
 # anything may come back
 
 KEYS = ["job_execution", "job_detail", "job_state", "job_final_status", "job_result", "end_time", "error_code"]
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner),
-    max_leaves=20,
-)
-BODIES = st.binary() | JSON.map(lambda value: json.dumps(value).encode())
-REPLIES = st.builds(Reply, st.sampled_from([200, 202, 204, 302, 400, 404, 500]), st.just({}), BODIES)
+JSON = anything(KEYS)
+REPLIES = replies(JSON)
 
 
 @given(reply=REPLIES, mrs=st.sampled_from([V11, V2]))

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from unit.backends.mrs_exchanges import BOTH, JOBS_V2, LOGIN, V2, V11, fail, give, play
+from unit.backends.exchanges import LOGIN, give, play
+from unit.backends.mrs_exchanges import BOTH, JOBS_V2, V2, V11, fail
 
 from worker.backends.base import Reply
 from worker.backends.mrs import Mrs

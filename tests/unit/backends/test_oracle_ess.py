@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from unit.backends.ess_exchanges import EMPTY, ESS, JOB, LOGIN, REQUESTS, give, look, play, seen
+from unit.backends.ess_exchanges import EMPTY, ESS, JOB, REQUESTS, look, seen
+from unit.backends.exchanges import ANYBODYS, CLOCK, LOGIN, give, play
 
 from worker.backends.base import Reply
 from worker.backends.oracle_ess_words import FIELDS, STATES
@@ -142,7 +143,7 @@ def test_since_is_never_earlier_than_the_true_moment(written: str, since: dateti
 
 
 def test_the_clock_is_the_date_header() -> None:
-    assert seen(state="RUNNING").clock == datetime(2026, 11, 22, 10, 45, tzinfo=UTC)
+    assert seen(state="RUNNING").clock == CLOCK
 
 
 @pytest.mark.parametrize(
@@ -231,26 +232,24 @@ def test_other_requests_need_no_such_word() -> None:
 
 
 @pytest.mark.parametrize(
-    ("reply", "kind"),
+    ("reply", "kind", "source"),
     [
-        pytest.param(Reply(200, {}, LOGIN), AnswerKind.UNANSWERED, id="login-page"),
-        pytest.param(Reply(200), AnswerKind.UNANSWERED, id="empty"),
-        pytest.param(give([1]), AnswerKind.UNANSWERED, id="list"),
-        pytest.param(Reply(302, {"location": "http://evil/"}), AnswerKind.UNANSWERED, id="redirect"),
-        pytest.param(give({}, 400), AnswerKind.UNANSWERED, id="bad-request"),
-        pytest.param(give({}, 401), AnswerKind.REFUSED, id="unauthorised"),
-        pytest.param(give({}, 403), AnswerKind.REFUSED, id="forbidden"),
-        pytest.param(give({}, 409), AnswerKind.BUSY, id="conflict"),
-        pytest.param(give({}, 429), AnswerKind.BUSY, id="throttled"),
-        pytest.param(give({}, 500), AnswerKind.UNANSWERED, id="error"),
-        pytest.param(Reply(502, {}, LOGIN), AnswerKind.UNANSWERED, id="gateway"),
+        *ANYBODYS,
+        pytest.param(Reply(200), AnswerKind.UNANSWERED, Source.NOBODY, id="empty"),
+        pytest.param(give([1]), AnswerKind.UNANSWERED, Source.NOBODY, id="list"),
+        pytest.param(give({}, 409), AnswerKind.BUSY, Source.UNSURE, id="conflict"),
+        pytest.param(give({}, 429), AnswerKind.BUSY, Source.UNSURE, id="throttled"),
+        pytest.param(give({}, 500), AnswerKind.UNANSWERED, Source.UNSURE, id="error"),
+        pytest.param(Reply(502, {}, LOGIN), AnswerKind.UNANSWERED, Source.UNSURE, id="gateway"),
     ],
 )
-def test_a_look_that_shows_no_request_says_why(reply: Reply, kind: AnswerKind) -> None:
+def test_a_look_that_shows_no_request_says_why_and_in_whose_words(
+    reply: Reply, kind: AnswerKind, source: Source
+) -> None:
     requests, result = play(ESS.look(JOB), reply)
 
     assert len(requests) == 1
-    assert (type(result), result.kind) == (Answer, kind)
+    assert (type(result), result.kind, result.source) == (Answer, kind, source)
 
 
 def test_a_404_is_gone() -> None:

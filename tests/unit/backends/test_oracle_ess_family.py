@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from unit.backends.ess_exchanges import EMPTY, ESS, LOGIN, REQUESTS, give, kid, look, page, parent, play, tails, words
+from unit.backends.ess_exchanges import EMPTY, ESS, REQUESTS, kid, look, page, parent, tails, words
+from unit.backends.exchanges import CLOCK, LOGIN, give, play
 
 from worker.backends.base import NoReply, Reply
 from worker.backends.oracle_ess_family import STRANGERS
@@ -98,7 +99,7 @@ def test_a_child_is_shown_as_the_page_that_it_came_with_had_it() -> None:
         True,
         None,
     )
-    assert (child.clock, child.unreadable) == (datetime(2026, 11, 22, 10, 45, tzinfo=UTC), {"force_allowed"})
+    assert (child.clock, child.unreadable) == (CLOCK, {"force_allowed"})
 
 
 # a list that can't be used

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from unit.backends.ess_exchanges import ESS, LOGIN, REQUESTS, give, page, play
+from unit.backends.ess_exchanges import ESS, REQUESTS, page
+from unit.backends.exchanges import LOGIN, give, play
 
 from worker.backends.base import Reply
 from worker.backends.oracle_ess_words import FIELDS, IDS

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from unit.backends.ess_exchanges import EMPTY, ESS, give, kid, page, play, words
+from unit.backends.ess_exchanges import EMPTY, ESS, kid, page, words
+from unit.backends.exchanges import give, play
 
 from worker.backends.base import Reply
 from worker.backends.oracle_ess_family import BROKEN, STRANGERS

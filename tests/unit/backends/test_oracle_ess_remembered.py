@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from unit.backends.ess_exchanges import EMPTY, ESS, LOGIN, give, kid, page, parent, play, tails, words
+from unit.backends.ess_exchanges import EMPTY, ESS, kid, page, parent, tails, words
+from unit.backends.exchanges import LOGIN, give, play
 
 from worker.backends.base import NoReply, Reply
 from worker.backends.oracle_ess_family import STRANGERS

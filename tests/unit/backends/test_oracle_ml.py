@@ -6,22 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from unit.backends.exchanges import play
-from unit.backends.oml_exchanges import (
-    DATE,
-    ELSE,
-    JOB,
-    JOBS,
-    LOGIN,
-    MISSING,
-    OML,
-    RESULT,
-    RUNNING,
-    STOPPED,
-    give,
-    listed,
-    look,
-)
+from unit.backends.exchanges import LOGIN, give, play
+from unit.backends.oml_exchanges import DATE, ELSE, JOB, JOBS, MISSING, OML, RESULT, RUNNING, STOPPED, listed, look
 
 from worker.backends.base import Reply
 from worker.backends.oracle_ml import OracleMl
@@ -54,7 +40,7 @@ def test_a_look_sends_the_service_level_as_the_seed_does() -> None:
 
 
 def test_a_202_is_running() -> None:
-    _, seen = look(give(RUNNING, 202))
+    _, seen = look(give(RUNNING, 202, DATE))
 
     assert (seen.state, seen.raw, seen.source, seen.job_id) == (
         JobState.ACTIVE,

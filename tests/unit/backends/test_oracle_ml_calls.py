@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from unit.backends.exchanges import play
-from unit.backends.oml_exchanges import ELSE, JOB, JOBS, LOGIN, MISSING, OML, RESULT, STOPPED, give, look
+from unit.backends.exchanges import LOGIN, anything, give, play, replies
+from unit.backends.oml_exchanges import ELSE, JOB, JOBS, MISSING, OML, RESULT, STOPPED, look
 
 from worker.backends.base import Reply
 from worker.model import Answer, AnswerKind, Job, Observation, Source
@@ -78,13 +77,8 @@ def test_there_is_no_force() -> None:
 # anything may come back
 
 KEYS = ["status", "result", "job_id", "errorMessage", "errorCode", "request_id"]
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner),
-    max_leaves=20,
-)
-BODIES = st.binary() | JSON.map(lambda value: json.dumps(value).encode())
-REPLIES = st.builds(Reply, st.sampled_from([200, 202, 204, 302, 400, 404, 500]), st.just({}), BODIES)
+JSON = anything(KEYS)
+REPLIES = replies(JSON)
 
 
 @given(replies=st.lists(REPLIES, min_size=1, max_size=3), job=st.sampled_from([JOB, STOPPED]))

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from unit.backends.exchanges import play
+from unit.backends.exchanges import give, play
 
 from worker.backends.base import Reply
 from worker.backends.oracle_ml import OracleMl
 from worker.model import Answer, AnswerKind, Job
 
-DATE = "Tue, 18 Feb 2025 17:02:01 GMT"
 JOBS = [Job(f"J{number}") for number in range(10)]
 PATH = ("oml", "api", "r-scripts", "v2", "jobs")
-
-
-def give(data: object, status: int = 200) -> Reply:
-    return Reply(status, {"date": DATE, "content-type": "application/json"}, json.dumps(data).encode())
 
 
 def listing(*entries: object) -> Reply:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from unit.backends.exchanges import play
-from unit.backends.sahara_exchanges import BOTH, EXECUTIONS, JOB, LOGIN, V2, V11, fail, give, wrapped
+from unit.backends.exchanges import LOGIN, anything, give, play, replies
+from unit.backends.sahara_exchanges import BOTH, EXECUTIONS, JOB, V2, V11, fail, wrapped
 
 from worker.backends.base import Reply
 from worker.backends.sahara import ERRORS, Sahara
@@ -156,13 +155,8 @@ def test_there_is_no_force(sahara: Sahara) -> None:
 
 KILLED = {"info": {"status": "KILLED"}}
 KEYS = ["job_execution", "job", "info", "status", "oozie_job_id", "error_name", "error_message"]
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner),
-    max_leaves=20,
-)
-BODIES = st.binary() | JSON.map(lambda value: json.dumps(value).encode())
-REPLIES = st.builds(Reply, st.sampled_from([200, 202, 204, 302, 400, 404, 500]), st.just({}), BODIES)
+JSON = anything(KEYS)
+REPLIES = replies(JSON)
 
 
 @given(reply=REPLIES, sahara=st.sampled_from([V11, V2]))

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from unit.backends.exchanges import play
+from unit.backends.exchanges import LOGIN, give, play
 
 from worker.backends.base import Reply
 from worker.backends.sahara import HEADERS, Sahara
 from worker.model import Answer, AnswerKind, Job
 
 V2 = Sahara("37ca", "v2")
-DATE = "Thu, 25 May 2017 07:28:13 GMT"
-LOGIN = b"<html>Please log in</html>"
 
 
 def jobs(count: int) -> list[Job]:
     return [Job(f"J{number}") for number in range(count)]
-
-
-def give(data: object, status: int = 200) -> Reply:
-    return Reply(status, {"date": DATE, "content-type": "application/json"}, json.dumps(data).encode())
 
 
 def entry(job_id: object, state: object = "RUNNING", **more: object) -> dict[str, object]:

@@ -1,9 +1,9 @@
 from pathlib import Path
 
 import pytest
+from unit.config.backends_file import ENVIRON, one, problems
 
 from config.backends import (
-    BackendConfig,
     BasicAuth,
     BearerAuth,
     ClientCredentialsAuth,
@@ -17,19 +17,8 @@ from config.backends import (
 from config.errors import ConfigurationError
 from config.secret import Secret
 
-ENVIRON = {"USER_NAME": "u", "ID": "id", "PASS": "hunter2", "TOKEN": "hunter2\n", "EMPTY": ""}
 MRS = 'kind = "mrs"\nbase_url = "https://h"\nproject_id = "p"\n'
 USER = 'username_env = "USER_NAME", password_env = "PASS"'
-
-
-def one(table: str) -> BackendConfig:
-    return parse_backends(f"[backends.x]\n{table}", source="b.toml", environ=ENVIRON)["x"]
-
-
-def problems(text: str) -> tuple[str, ...]:
-    with pytest.raises(ConfigurationError) as caught:
-        parse_backends(text, source="b.toml", environ=ENVIRON)
-    return caught.value.problems
 
 
 @pytest.mark.parametrize(

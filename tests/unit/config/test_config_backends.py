@@ -1,11 +1,10 @@
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from integration.authority import Authority
+from unit.config.backends_file import one, parse, problems
 
 from config.backends import (
-    BackendConfig,
     Breaker,
     Mrs,
     OracleEss,
@@ -14,29 +13,13 @@ from config.backends import (
     RemoteProbe,
     Sahara,
     load_backends,
-    parse_backends,
 )
 from config.errors import ConfigurationError
 
 EXAMPLE = Path(__file__).parents[3] / "config" / "backends.toml"
-ENVIRON = {"USER_NAME": "u", "PASS": "hunter2", "TOKEN": "hunter2\n", "EMPTY": ""}
 ESS = 'kind = "oracle-ess"\nbase_url = "https://h"\nauth = { type = "none" }\n'
 MRS = 'kind = "mrs"\nbase_url = "https://h"\nproject_id = "p"\n'
 USER = 'username_env = "USER_NAME", password_env = "PASS"'
-
-
-def parse(text: str, directory: Path | None = None) -> Mapping[str, BackendConfig]:
-    return parse_backends(text, source="b.toml", environ=ENVIRON, directory=directory)
-
-
-def one(table: str, directory: Path | None = None) -> BackendConfig:
-    return parse(f"[backends.x]\n{table}", directory)["x"]
-
-
-def problems(text: str) -> tuple[str, ...]:
-    with pytest.raises(ConfigurationError) as caught:
-        parse(text)
-    return caught.value.problems
 
 
 def test_the_example_loads_without_any_variable() -> None:
@@ -114,7 +97,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         max_reply = "512KB"
         remote_probe = { url = "https://agent/alive/{job_id}", gone_when = "404, 410" }
         """,
-        tmp_path,
+        directory=tmp_path,
     )
     assert (backend.force, backend.force_after, backend.give_up_after, backend.warn_after) == ("auto", 2700, 7200, 7200)
     assert (backend.poll, backend.breaker) == (Poll(first=0, max=10, factor=3), Breaker(failures=3, pause=60))
@@ -143,7 +126,7 @@ def test_tls_files_that_are_of_no_use_are_mistakes_of_the_file(tmp_path: Path, k
     (tmp_path / "none.pem").write_text("x", encoding="utf-8")
 
     with pytest.raises(ConfigurationError, match=rf"{key}: file .* (holds no certificate|is not the key)"):
-        one(ESS + keys, tmp_path)
+        one(ESS + keys, directory=tmp_path)
 
 
 @pytest.mark.parametrize("key", ["give_up_after", "believe_after", "appears_within"])

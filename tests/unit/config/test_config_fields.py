@@ -1,19 +1,7 @@
 import pytest
-
-from config.backends import BackendConfig, parse_backends
-from config.errors import ConfigurationError
+from unit.config.backends_file import one, problems
 
 ESS = 'kind = "oracle-ess"\nbase_url = "https://h"\nauth = { type = "none" }\n'
-
-
-def one(table: str) -> BackendConfig:
-    return parse_backends(f"[backends.x]\n{table}", source="b.toml", environ={})["x"]
-
-
-def problems(text: str) -> tuple[str, ...]:
-    with pytest.raises(ConfigurationError) as caught:
-        parse_backends(text, source="b.toml", environ={})
-    return caught.value.problems
 
 
 @pytest.mark.parametrize(
@@ -55,62 +43,58 @@ def test_a_base_url_keeps_its_prefix_and_no_last_slash(url: str, expected: str) 
 
 
 @pytest.mark.parametrize(
-    ("keys", "field"),
-    [
-        pytest.param('url = "https://a/x", gone_when = "404"', "url", id="no-placeholder"),
-        pytest.param('url = "https://{job_id}/x", gone_when = "404"', "url", id="placeholder-as-host"),
-        pytest.param('url = "https://a/{job_id}/{other}", gone_when = "404"', "url", id="other-placeholder"),
-        pytest.param('url = "https://a/{job_id}#x", gone_when = "404"', "url", id="fragment"),
-        pytest.param('url = "https://a?id={job_id}", gone_when = "404"', "url", id="no-path"),
-        pytest.param('url = "https://a/alive//{job_id}", gone_when = "404"', "url", id="A7-empty-part"),
-        pytest.param('url = "https://a//{job_id}", gone_when = "404"', "url", id="A7-empty-first-part"),
-        pytest.param('url = "https://a/../{job_id}", gone_when = "404"', "url", id="A7-dots"),
-        pytest.param('url = "https://a/./x/{job_id}", gone_when = "404"', "url", id="A7-a-dot"),
-        pytest.param('url = "https://a/my agent/{job_id}", gone_when = "404"', "url", id="a-space"),
-        pytest.param('url = "https://a/50%/{job_id}", gone_when = "404"', "url", id="a-broken-escape"),
-        pytest.param('url = "https://a/jöb/{job_id}", gone_when = "404"', "url", id="an-unencoded-letter"),
-        pytest.param('url = "https://a/x/{job_id}//", gone_when = "404"', "url", id="A7-empty-last-part"),
-        pytest.param('url = "https://a//?id={job_id}", gone_when = "404"', "url", id="A7-empty-parts-alone"),
-        pytest.param('url = "https://a/{job_id}/..", gone_when = "404"', "url", id="A7-dots-at-the-end"),
-        pytest.param('url = "https://a/x/%2e%2E/{job_id}", gone_when = "404"', "url", id="encoded-dots"),
-        pytest.param('url = "https://a/x/.%2e/{job_id}", gone_when = "404"', "url", id="half-encoded-dots"),
-        pytest.param('url = "https://a/[x]/{job_id}", gone_when = "404"', "url", id="brackets-in-the-path"),
-        pytest.param('url = "https://a/{job_id}?x=[1]", gone_when = "404"', "url", id="brackets-in-the-query"),
-        pytest.param('url = "https://a/{job_id}?", gone_when = "404"', "url", id="empty-query"),
-        pytest.param('url = "https://a/{job_id}\\u0007", gone_when = "404"', "url", id="a-control-character"),
-        pytest.param('url = "https://a%20b/{job_id}", gone_when = "404"', "url", id="an-escape-in-the-host"),
-        pytest.param('url = "https://a..b/{job_id}", gone_when = "404"', "url", id="an-empty-label"),
-        pytest.param(f'url = "https://{"a" * 64}/{{job_id}}", gone_when = "404"', "url", id="a-long-label"),
-        pytest.param('url = "https://256.1.1.1/{job_id}", gone_when = "404"', "url", id="no-address"),
-        pytest.param('url = "https://[v1.x]/{job_id}", gone_when = "404"', "url", id="no-address-in-brackets"),
-        pytest.param('url = "https://xn--a/{job_id}", gone_when = "404"', "url", id="no-encoded-name"),
-        pytest.param('url = "https://a/{job_id}", gone_when = "gone"', "gone_when", id="no-status"),
-        pytest.param('url = "https://a/{job_id}", gone_when = "404,503"', "gone_when", id="server-error"),
-        pytest.param('url = "https://a/{job_id}", gone_when = "401"', "gone_when", id="no-right-is-no-proof"),
-        pytest.param('url = "https://a/{job_id}"', "gone_when", id="no-default"),
-    ],
-)
-def test_a_probe_must_be_able_to_prove_something(keys: str, field: str) -> None:
-    (problem,) = problems(f"[backends.x]\n{ESS}remote_probe = {{ {keys} }}")
-    assert problem.startswith(f"b.toml: [backends.x] remote_probe.{field}: ")
-
-
-@pytest.mark.parametrize(
     ("url", "way_out"),
     [
-        pytest.param("https://a?id={job_id}", "must have a path", id="no-path"),
-        pytest.param("https://a/my agent/{job_id}", "a space as %20", id="space"),
-        pytest.param("https://a/50%/{job_id}", "a percent sign itself as %25", id="broken-escape"),
-        pytest.param("https://a/x%{job_id}", "a percent sign itself as %25", id="broken-escape-before-the-id"),
-        pytest.param("https://münchen.de/{job_id}", "xn--", id="host-in-other-letters"),
-        pytest.param("https://a/x/{job_id}?", "remove the question mark", id="empty-query"),
-        pytest.param("https://a/x/%2e%2e/{job_id}", "remove it", id="encoded-dots"),
-        pytest.param("a/{job_id}", "must be http:// or https://", id="no-scheme"),
+        pytest.param("https://a/x", "must contain {job_id} once", id="no-placeholder"),
+        pytest.param("https://a/{job_id}/{other}", "no other braces", id="other-placeholder"),
         pytest.param("https://{job_id}/x", "hosts come from configuration alone", id="id-as-host"),
+        pytest.param("a/{job_id}", "must be http:// or https://", id="no-scheme"),
+        pytest.param("https://a/{job_id}#x", "must hold no fragment", id="fragment"),
+        pytest.param("https://a?id={job_id}", "must have a path", id="no-path"),
+        pytest.param("https://a/{job_id}?", "remove the question mark", id="empty-query"),
+        pytest.param("https://a/alive//{job_id}", "remove it", id="A7-empty-part"),
+        pytest.param("https://a//{job_id}", "remove it", id="A7-empty-first-part"),
+        pytest.param("https://a/x/{job_id}//", "remove it", id="A7-empty-last-part"),
+        pytest.param("https://a//?id={job_id}", "remove it", id="A7-empty-parts-alone"),
+        pytest.param("https://a/../{job_id}", "remove it", id="A7-dots"),
+        pytest.param("https://a/./x/{job_id}", "remove it", id="A7-a-dot"),
+        pytest.param("https://a/{job_id}/..", "remove it", id="A7-dots-at-the-end"),
+        pytest.param("https://a/x/%2e%2E/{job_id}", "remove it", id="encoded-dots"),
+        pytest.param("https://a/x/.%2e/{job_id}", "remove it", id="half-encoded-dots"),
+        pytest.param("https://a/my agent/{job_id}", "a space as %20", id="a-space"),
+        pytest.param("https://a/jöb/{job_id}", "a space as %20", id="an-unencoded-letter"),
+        pytest.param("https://a/[x]/{job_id}", "a space as %20", id="brackets-in-the-path"),
+        pytest.param("https://a/{job_id}?x=[1]", "a space as %20", id="brackets-in-the-query"),
+        pytest.param("https://a/{job_id}\\u0007", "a space as %20", id="a-control-character"),
+        pytest.param("https://a/50%/{job_id}", "a percent sign itself as %25", id="a-broken-escape"),
+        pytest.param("https://a/x%{job_id}", "a percent sign itself as %25", id="a-broken-escape-before-the-id"),
+        pytest.param("https://münchen.de/{job_id}", "xn--", id="a-host-in-other-letters"),
+        pytest.param("https://a%20b/{job_id}", "must name a host", id="an-escape-in-the-host"),
+        pytest.param("https://a..b/{job_id}", "must name a host", id="an-empty-label"),
+        pytest.param(f"https://{'a' * 64}/{{job_id}}", "must name a host", id="a-long-label"),
+        pytest.param("https://256.1.1.1/{job_id}", "must name a host", id="no-address"),
+        pytest.param("https://[v1.x]/{job_id}", "must name a host", id="no-address-in-brackets"),
+        pytest.param("https://xn--a/{job_id}", "must name a host", id="no-encoded-name"),
     ],
 )
 def test_a_mistake_in_a_probes_url_names_the_way_out(url: str, way_out: str) -> None:
     (problem,) = problems(f'[backends.x]\n{ESS}remote_probe = {{ url = "{url}", gone_when = "404" }}')
+    assert problem.startswith("b.toml: [backends.x] remote_probe.url: ")
+    assert way_out in problem
+
+
+@pytest.mark.parametrize(
+    ("keys", "way_out"),
+    [
+        pytest.param(', gone_when = "gone"', "must be HTTP statuses from 200 to 499", id="no-status"),
+        pytest.param(', gone_when = "404,503"', "must be HTTP statuses from 200 to 499", id="server-error"),
+        pytest.param(', gone_when = "401"', "they do not prove a process gone", id="no-right-is-no-proof"),
+        pytest.param("", "is required and missing", id="no-default"),
+    ],
+)
+def test_a_probe_must_be_able_to_prove_something(keys: str, way_out: str) -> None:
+    (problem,) = problems(f'[backends.x]\n{ESS}remote_probe = {{ url = "https://a/{{job_id}}"{keys} }}')
+    assert problem.startswith("b.toml: [backends.x] remote_probe.gone_when: ")
     assert way_out in problem
 
 

@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 import pytest
+from unit.config.backends_file import ENVIRON, one, problems
 
-from config.backends import BackendConfig, parse_backends
+from config.backends import parse_backends
 from config.errors import ConfigurationError
 from worker.backends.http import ExtraHeaders
 from worker.wiring import headers_of
 
 ESS = 'kind = "oracle-ess"\nbase_url = "https://h"\n'
-NONE = 'auth = { type = "none" }\n'
-BEARER = 'auth = { type = "bearer", token_env = "TOKEN" }\n'
-ENVIRON = {"KEY": "hunter2", "TOKEN": "t", "EMPTY": "", "LINES": "hunter2\r\nX: 1", "UMLAUT": "hünter2", "FILED": "k\n"}
-
-
-def one(keys: str) -> BackendConfig:
-    return parse_backends(f"[backends.x]\n{ESS}{keys}", source="b.toml", environ=ENVIRON)["x"]
-
-
-def problems(keys: str) -> tuple[str, ...]:
-    with pytest.raises(ConfigurationError) as caught:
-        one(keys)
-    return caught.value.problems
+NONE = ESS + 'auth = { type = "none" }\n'
+BEARER = ESS + 'auth = { type = "bearer", token_env = "TOKEN" }\n'
 
 
 def test_headers_are_read_as_written_and_from_variables(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,7 +87,7 @@ def test_a_header_may_be(auth: str, keys: str) -> None:
     ],
 )  # fmt: skip
 def test_a_mistake_in_a_header_is_told_and_no_value_shown(keys: str, place: str, text: str) -> None:
-    (problem,) = problems(BEARER + keys)
+    (problem,) = problems(f"[backends.x]\n{BEARER}{keys}")
 
     assert problem.startswith(f"b.toml: [backends.x] {place}: ")
     assert text in problem
@@ -114,7 +104,7 @@ def test_the_header_of_a_keystone_token_is_auths() -> None:
 def test_all_mistakes_in_headers_are_listed_at_once() -> None:
     keys = 'headers = { Host = "h", "a b" = "1", X = 2 }\nheaders_env = { Y = "ABSENT", Z = "EMPTY" }'
 
-    assert [problem.partition(": ")[2].partition(": ")[0] for problem in problems(NONE + keys)] == [
+    assert [problem.partition(": ")[2].partition(": ")[0] for problem in problems(f"[backends.x]\n{NONE}{keys}")] == [
         "[backends.x] headers.Host",
         "[backends.x] headers.a b",
         "[backends.x] headers.X",

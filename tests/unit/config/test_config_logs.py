@@ -97,6 +97,7 @@ def test_http_requests_are_not_logged_one_by_one(name: str, out: io.StringIO) ->
         pytest.param({"token": "hunter2"}, id="token"),
         pytest.param({"client_secret": "hunter2"}, id="secret"),
         pytest.param({"headers": {"Authorization": "hunter2"}}, id="nested-header"),
+        pytest.param({"answer": {"status": 200, "detail": "redis://:hunter2@host"}}, id="url-in-a-mapping"),
         pytest.param({"headers": [{"X-Auth-Token": ["hunter2"]}]}, id="nested-in-list"),
         pytest.param({"cookie": {"any": "hunter2"}}, id="cookie"),
         pytest.param({"url": "redis://:hunter2@host:6379/0"}, id="url"),

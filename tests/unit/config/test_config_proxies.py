@@ -5,23 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pytest
+from unit.config.backends_file import one, problems
 
-from config.backends import BackendConfig, parse_backends
-from config.errors import ConfigurationError
 from config.proxies import Proxy, proxy_for
 from worker.wiring import proxy_of
 
 ESS = 'kind = "oracle-ess"\nbase_url = "https://h"\nauth = { type = "none" }\n'
-
-
-def one(keys: str, environ: Mapping[str, str]) -> BackendConfig:
-    return parse_backends(f"[backends.x]\n{ESS}{keys}", source="b.toml", environ=environ)["x"]
-
-
-def problems(keys: str, environ: Mapping[str, str]) -> tuple[str, ...]:
-    with pytest.raises(ConfigurationError) as caught:
-        one(keys, environ)
-    return caught.value.problems
 
 
 def used(url: str, environ: Mapping[str, str]) -> str | None:
@@ -52,19 +41,19 @@ def test_a_login_is_not_shown() -> None:
 
 
 def test_without_a_key_the_environment_is_ignored() -> None:
-    backend = one("", {"HTTPS_PROXY": "http://proxy"})
+    backend = one(ESS, {"HTTPS_PROXY": "http://proxy"})
     assert proxy_for("https://h", backend.proxy, backend.proxy_env, {"HTTPS_PROXY": "http://proxy"}) is None
 
 
 def test_a_proxy_is_for_all_urls_of_a_backend() -> None:
-    backend = one('proxy = "http://proxy:3128"', {})
+    backend = one(f'{ESS}proxy = "http://proxy:3128"', {})
     assert [proxy_of(backend, url) and True for url in ("https://h", "http://127.0.0.1", "https://idp")] == [True] * 3
 
 
 def test_a_proxys_login_becomes_its_authorization(monkeypatch: pytest.MonkeyPatch) -> None:
     environ = {"OUT": "http://scott:hunter%202@proxy:3128\n"}
     monkeypatch.setenv("OUT", environ["OUT"])
-    proxy = proxy_of(one('proxy_env = "OUT"', environ), "https://h")
+    proxy = proxy_of(one(f'{ESS}proxy_env = "OUT"', environ), "https://h")
     assert proxy is not None
     assert (proxy.url, proxy.authorization) == ("http://proxy:3128", "Basic c2NvdHQ6aHVudGVyIDI=")
     assert "c2NvdHQ" not in repr(proxy)
@@ -72,7 +61,7 @@ def test_a_proxys_login_becomes_its_authorization(monkeypatch: pytest.MonkeyPatc
 
 def test_a_url_without_a_login_may_be_in_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OUT", "http://proxy:3128")
-    proxy = proxy_of(one('proxy_env = "OUT"', {"OUT": "http://proxy:3128"}), "https://h")
+    proxy = proxy_of(one(f'{ESS}proxy_env = "OUT"', {"OUT": "http://proxy:3128"}), "https://h")
     assert proxy is not None
     assert proxy.authorization == ""
 
@@ -168,7 +157,7 @@ def test_a_mistake_about_a_proxy_is_told_and_no_login_shown(keys: str, place: st
         "COLON": "http://u%3Ahunter2:p@proxy",
         "SOCKS": "socks5://u:hunter2@proxy",
     }
-    (problem,) = problems(keys, environ)
+    (problem,) = problems(f"[backends.x]\n{ESS}{keys}", environ)
 
     assert problem.startswith(f"b.toml: [backends.x] {place}: ")
     assert text in problem
@@ -177,7 +166,7 @@ def test_a_mistake_about_a_proxy_is_told_and_no_login_shown(keys: str, place: st
 
 def test_each_usual_variable_that_is_wrong_is_told() -> None:
     environ = {"https_proxy": "socks5://hunter2@p", "HTTP_PROXY": "http://p:hunter2"}
-    (problem,) = problems('proxy = "environment"', environ)
+    (problem,) = problems(f'[backends.x]\n{ESS}proxy = "environment"', environ)
 
     assert "[backends.x] proxy: environment variable https_proxy must be http:// or https://" in problem
     assert "environment variable HTTP_PROXY is not a URL" in problem
@@ -185,4 +174,4 @@ def test_each_usual_variable_that_is_wrong_is_told() -> None:
 
 
 def test_a_usual_variable_that_is_wrong_is_no_mistake_of_a_backend_that_does_not_use_it() -> None:
-    assert one("", {"HTTPS_PROXY": "socks5://p"}).proxy is None
+    assert one(ESS, {"HTTPS_PROXY": "socks5://p"}).proxy is None

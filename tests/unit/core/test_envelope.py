@@ -45,7 +45,10 @@ def test_a_message_without_wishes_says_nothing(options: dict[str, Any]) -> None:
     ],
 )
 def test_what_would_follow_a_command_is_refused_with_the_way_out(options: dict[str, Any], named: str) -> None:
-    with pytest.raises(InvalidCommand, match=rf"^{named}: .*follow the events, or use Client\.wait"):
+    with pytest.raises(
+        InvalidCommand,
+        match=rf"^{named}: .*wait for its end \(`result\.get\(\)` or `Client\.wait`\) or follow the events",
+    ):
         envelope_of(options)
 
 

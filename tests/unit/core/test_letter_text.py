@@ -1,4 +1,4 @@
-"""What is kept and told of a refused message."""
+"""What is kept and told of a rejected message."""
 
 from __future__ import annotations
 

@@ -1,0 +1,46 @@
+"""Whether a request comes from a web page of somebody else: a page could make jobs, and read of them, otherwise."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+REFUSED: Final = "the simulator refuses requests from web pages: {}\n"
+
+
+def foreign(headers: Mapping[str, str], *, loopback: bool) -> str:
+    """Say what shows that a request comes from another site; nothing if it does not.
+
+    `headers` have names in small letters. `loopback` says that the simulator listens on a loopback address: a name
+    other than the loopback's own then is one that somebody's DNS server points there (DNS rebinding).
+    """
+    host = headers.get("host", "")
+    site = headers.get("sec-fetch-site", "none")
+    if site not in {"none", "same-origin"}:
+        return f"Sec-Fetch-Site is {site[:40]}"
+    origin = headers.get("origin")
+    if origin is not None and origin != f"http://{host}":
+        return "Origin is another than its own"
+    if loopback and host and not is_loopback(_name(host)):
+        return "Host is not a loopback address"
+    return ""
+
+
+def is_loopback(name: str) -> bool:
+    """Whether a host name or an address means this machine alone."""
+    try:
+        return name == "localhost" or ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def _name(host: str) -> str:
+    """Return the name in a `Host` header; nothing if it can't be read."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
