@@ -9,7 +9,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
-from config.durations import Retention
+from config.durations import Retention, Size
 from config.errors import ConfigurationError, texts_of
 from config.paths import expanded, state_directory
 from config.problems import problems_of
@@ -110,6 +110,9 @@ class Settings(BaseSettings):
     keep_events: Retention = Field(default=7 * _DAY, validation_alias="CANCELLER_KEEP_EVENTS")
     keep_records: Retention = Field(default=7 * _DAY, validation_alias="CANCELLER_KEEP_RECORDS")
     keep_dead_letters: Retention = Field(default=30 * _DAY, validation_alias="CANCELLER_KEEP_DEAD_LETTERS")
+    dead_letters_size: Annotated[Size, Field(ge=1_000_000)] = Field(
+        default=64_000_000, validation_alias="CANCELLER_DEAD_LETTERS_SIZE"
+    )
     data_dir_if_any: UserPath | None = Field(
         default_factory=lambda: state_directory({}), validation_alias="CANCELLER_DATA_DIR"
     )

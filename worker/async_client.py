@@ -22,9 +22,10 @@ from worker.errors import InvalidCommand, NewerFormat, UnknownCancellation, Unre
 from worker.message_notes import MessageNotes
 from worker.messages import CommandFields, Event, parse_child, parse_command
 from worker.records import Snapshot
+from worker.retention import Retention
 from worker.sender import Sender
 from worker.signed import signed_all
-from worker.store import Retention, Store
+from worker.store import Store
 
 log = logging.getLogger(__name__)
 

@@ -15,6 +15,7 @@ from redis.asyncio import Redis
 from worker.connection import translated
 from worker.errors import InvalidCommand, UnknownCancellation
 from worker.records import moment
+from worker.retention import LETTERS
 from worker.scripts import Script, on_store
 
 PAGE = 200
@@ -25,7 +26,7 @@ REMEMBERED_DAYS = 40
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """One refused message. `raw` is what came, as JSON where it could be read."""
+    """One rejected message. `raw` is what is kept of it: as JSON where it could be read, and never a token."""
 
     id: str
     at: datetime
@@ -37,6 +38,11 @@ class DeadLetter:
     def command_id(self) -> str:
         """The id of the command that was refused."""
         return self.mark.rpartition(" ")[0]
+
+    @property
+    def place(self) -> tuple[int, ...]:
+        """Where it stands among all."""
+        return tuple(map(int, self.id.split("-")))
 
     def command(self) -> Mapping[str, Any]:
         """Return the command, its verb included, that is to be sent again.
@@ -60,20 +66,32 @@ class DeadLetters:
     def __init__(self, redis: Redis, prefix: str) -> None:
         self._redis = redis
         self._base = f"{{{prefix}}}"
+        self._streams = [f"{self._base}:{name}" for name in LETTERS]
         self._forget = Script(redis, on_store("forget"))
 
     async def list(self, limit: int | None = None) -> AsyncIterator[DeadLetter]:
         """Walk through them, oldest first, `limit` at most."""
-        after, left = "-", inf if limit is None else limit
-        while left > 0:
-            count = int(min(PAGE, left))
+        left = inf if limit is None else limit
+        walks = [self._walk(stream, left) for stream in self._streams]
+        heads = [(letter, walk) for walk in walks if (letter := await anext(walk, None))]
+        while heads and left > 0:
+            head = min(heads, key=lambda one: one[0].place)
+            yield head[0]
+            left -= 1
+            heads.remove(head)
+            if letter := await anext(head[1], None):
+                heads.append((letter, head[1]))
+
+    async def _walk(self, stream: str, limit: float) -> AsyncIterator[DeadLetter]:
+        after, count = "-", int(min(PAGE, limit))
+        while True:
             with translated():
-                page: Any = await self._redis.xrange(f"{self._base}:dead", min=after, count=count)
+                page: Any = await self._redis.xrange(stream, min=after, count=count)
             for entry, fields in page:
                 yield _read(entry, fields)
             if len(page) < count:
                 return
-            after, left = f"({page[-1][0].decode()}", left - count
+            after = f"({page[-1][0].decode()}"
 
     async def get(self, letter_id: str) -> DeadLetter:
         """Return one.
@@ -82,13 +100,12 @@ class DeadLetters:
             UnknownCancellation: there is none with this id.
 
         """
-        found: Any = []
-        if ENTRY.fullmatch(letter_id):
+        for stream in self._streams if ENTRY.fullmatch(letter_id) else ():
             with translated():
-                found = await self._redis.xrange(f"{self._base}:dead", min=letter_id, max=letter_id, count=1)
-        if not found:
-            raise UnknownCancellation(f"no dead letter is known as {letter_id!r}")
-        return _read(*found[0])
+                found: Any = await self._redis.xrange(stream, min=letter_id, max=letter_id, count=1)
+            if found:
+                return _read(*found[0])
+        raise UnknownCancellation(f"no dead letter is known as {letter_id!r}")
 
     async def forget(self, letter: DeadLetter) -> None:
         """Forget that the message was refused, so that it may be tried, and refused, again."""
@@ -98,7 +115,8 @@ class DeadLetters:
     async def drop(self, letter: DeadLetter) -> None:
         """Let go of one."""
         with translated():
-            await self._redis.xdel(f"{self._base}:dead", letter.id)
+            for stream in self._streams:
+                await self._redis.xdel(stream, letter.id)
 
 
 def _read(entry: bytes, fields: Mapping[bytes, bytes]) -> DeadLetter:

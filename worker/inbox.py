@@ -10,11 +10,13 @@ import lzma
 import unicodedata
 import zlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
 from worker.envelope import BARE, Envelope, envelope_of, untagged
 from worker.errors import InvalidCommand
+from worker.letter_text import beginning, nameless, read_as_text
 from worker.messages import SUBMIT_LIMIT, order_texts, parse_child
 
 VERBS: Mapping[str, str] = {"worker.cancel": "cancel", "worker.delete": "delete"}
@@ -24,6 +26,8 @@ MORE: Mapping[str, tuple[str, ...]] = {"attest": ("child",)}
 MESSAGE_LIMIT = 256 * 1024 * 1024
 """Bytes of a message's body after decompression; 1,000 of the largest commands are less, however they are escaped."""
 ID_LIMIT = 128
+UNREAD_LIMIT = 2048
+"""Characters that are kept of a message that can't be read."""
 OWN = -1
 """In place of a number of commands: some of them have ids of their own."""
 
@@ -112,11 +116,12 @@ class Parcel:
     @property
     def raw(self) -> bytes:
         """All of it as one text, without what only this delivery has; two deliveries of a message are the same."""
+        text = read_as_text(self.body)
         whole = {
             "headers": {name: value for name, value in self.headers.items() if not name.startswith("x-")},
             "content-type": self.content_type,
             "content-encoding": self.content_encoding,
-            "body": self.body.decode("utf-8", "backslashreplace"),
+            "body": nameless(self.body) if text is None else text,
         }
         try:
             return json.dumps(whole, default=repr).encode()
@@ -235,7 +240,20 @@ def _loads(text: str) -> Any:
 def unreadable(raw: bytes, why: str, headers: object = None) -> Refusal:
     """Reject a message that can't be read, or not be taken in; its headers may tell its name."""
     name = _named(headers.get("id") if isinstance(headers, Mapping) else None, digest(raw))
-    return Refusal(raw.decode("utf-8", "backslashreplace"), name, f"message: can't be read: {why}")
+    told = _told(raw)
+    content = told if len(told) <= UNREAD_LIMIT else beginning(told, UNREAD_LIMIT, raw)
+    return Refusal(content, name, f"message: can't be read: {why}")
+
+
+def _told(raw: bytes) -> str:
+    """Return a message as a text in which tokens can be found: a body in base64 may be compressed, or anything."""
+    with suppress(Exception):  # whatever a stranger's bytes may raise, then they are told as they are
+        envelope = json.loads(raw)
+        if envelope["properties"]["body_encoding"] == "base64":
+            body = base64.b64decode(envelope.pop("body"))
+            text = read_as_text(body)
+            return json.dumps({**envelope, "body": nameless(body) if text is None else text})
+    return raw.decode("utf-8", "backslashreplace").replace("\0", "")
 
 
 def digest(raw: bytes) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import secrets
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -20,9 +21,10 @@ from worker import facts
 from worker.backends.base import Adapter
 from worker.envelope import BARE, Envelope
 from worker.errors import InvalidCommand
+from worker.letter_text import kept, shown, without_signatures, without_tokens
 from worker.messages import Command, parse_command
 from worker.model import Force, Job, Lane, Policy
-from worker.signing import Refused, Signatures, Signed, without_tokens
+from worker.signing import Refused, Signatures, Signed
 from worker.transitions import Acceptance, Rejection
 
 log = structlog.get_logger(__name__)
@@ -30,7 +32,13 @@ log = structlog.get_logger(__name__)
 EPOCH = datetime.fromtimestamp(0, UTC)
 FARTHEST = timedelta(days=30)
 """How far ahead the earliest time to act may lie."""
-RAW_LIMIT = 1024 * 1024
+LETTER_LIMIT = 256 * 1024
+"""Characters that a dead letter keeps of a message: more than any one command that is taken in."""
+STRANGER_LIMIT = 4096
+"""Characters that it keeps of a stranger's: all of most commands."""
+REASON_LIMIT = 1000
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+"""What no command's id holds."""
 READABLE = ("backend", "job_id", "verb", "reason", "requested_by", "labels", "batch_id")
 
 
@@ -62,6 +70,14 @@ class Intake:
     make_id: Callable[[], str] = field(default=new_id)
     signatures: Signatures = field(default_factory=Signatures)
 
+    def is_stranger(self, signed: Signed | None = None) -> bool:
+        """Say whether a sender is nobody that is known, where it is known who may send."""
+        return self.signatures.on and signed is None
+
+    def rejection(self, content: object, command_id: str, reason: str, signed: Signed | None = None) -> Rejection:
+        """Reject what this sender has sent; `signed` is its signature, where that holds."""
+        return reject(content, command_id, reason, signed_by(signed), stranger=self.is_stranger(signed))
+
     def take(
         self,
         content: object,
@@ -75,14 +91,14 @@ class Intake:
         One that we fail on is rejected by itself: others of its message may be stored already.
         """
         if expired(envelope, now):
-            return outlived(content, command_id, envelope)
+            return outlived(content, command_id, envelope, stranger=self.is_stranger())
         signed: Signed | None = None
         try:
             signed = self.signatures.check(content, now)
             command = parse_command(content)
             if command.backend not in self.doors:
-                rejection = reject(content, command_id, _no_such_backend(command.backend, known or self.doors))
-                return replace(rejection, digest=command.digest)
+                problem = _no_such_backend(command.backend, known or self.doors)
+                return replace(self.rejection(content, command_id, problem, signed), digest=command.digest)
             door = self._door(command)
             not_before = _not_before(command, envelope, now)
             accepted = self._accept(command, door, command.command_id or command_id, envelope, signed)
@@ -90,11 +106,10 @@ class Intake:
         except Refused as refused:
             return refuse(content, command_id, refused)
         except InvalidCommand as error:
-            return reject(content, command_id, str(error), signed_by(signed))
+            return self.rejection(content, command_id, str(error), signed)
         except Exception as error:
             log.exception("intake.command_failed", command_id=command_id)
-            reason = f"{type(error).__name__} while it was taken in"
-            return reject(content, command_id, reason, signed_by(signed))
+            return self.rejection(content, command_id, f"{type(error).__name__} while it was taken in", signed)
 
     def _door(self, command: Command) -> Door:
         door = self.doors[command.backend]
@@ -151,10 +166,10 @@ def expired(envelope: Envelope, now: datetime) -> bool:
     return envelope.expires is not None and now >= envelope.expires
 
 
-def outlived(content: object, command_id: str, envelope: Envelope) -> Rejection:
+def outlived(content: object, command_id: str, envelope: Envelope, *, stranger: bool) -> Rejection:
     """Reject what has come too late."""
     reason = f"expires: it expired at {facts.text(envelope.expires)}, before a worker took it in"
-    return replace(reject(content, command_id, reason), expired=True)
+    return replace(reject(content, command_id, reason, stranger=stranger), expired=True)
 
 
 def _not_before(command: Command, envelope: Envelope, now: datetime) -> datetime | None:
@@ -195,27 +210,33 @@ def _said(command: Command, signed: Signed | None) -> Mapping[str, Any]:
 
 def refuse(content: object, command_id: str, refused: Refused) -> Rejection:
     """Reject what its signature, or its producer's rights, do not cover."""
-    rejection = reject(content, command_id, str(refused), refused.signed_by)
+    rejection = reject(content, command_id, str(refused), refused.signed_by, stranger=not refused.holds)
     return replace(rejection, log_reason=refused.log_reason, expired=refused.expired)
 
 
-def reject(content: object, command_id: str, reason: str, signed_by: str = "") -> Rejection:
-    """Reject what could not be read or may not be: the reason, and the raw message as it came."""
-    raw = _raw(content)
-    readable = content if isinstance(content, Mapping) else {}
-    command_id = _plain(readable.get("command_id"), 128) or command_id
+def reject(content: object, command_id: str, reason: str, signed_by: str = "", *, stranger: bool = False) -> Rejection:
+    """Reject what could not be read or may not be: the reason, and the message as far as it is kept.
+
+    `stranger` is what `Intake.is_stranger` says. Nothing of it holds a signed token, or breaks a line.
+    """
+    raw, bare = _raw(content), without_signatures(content)
+    readable = bare if isinstance(bare, Mapping) else {}
+    own = _plain(readable.get("command_id"), 128)
+    command_id = command_id if not own or CONTROL.search(own) else own
+    reason = shown(reason, REASON_LIMIT)
     return Rejection(
-        mark=f"{command_id} {hashlib.sha256(raw.encode()).hexdigest()}",
+        mark=f"{without_tokens(command_id)} {hashlib.sha256(raw.encode()).hexdigest()}",
         reason=reason,
-        raw=_raw(without_tokens(content))[:RAW_LIMIT],
+        raw=kept(_raw(bare), STRANGER_LIMIT if stranger else LETTER_LIMIT),
         data={
             "error": reason,
-            "command_id": command_id,
+            "command_id": shown(command_id, 128),
             **({"signed_by": signed_by} if signed_by else {}),
             **{name: _readable(readable[name]) for name in READABLE if name in readable},
         },
-        backend=_plain(readable.get("backend"), 64),
-        subject=_plain(readable.get("job_id"), 512),
+        backend=shown(_plain(readable.get("backend"), 64), 64),
+        subject=shown(_plain(readable.get("job_id"), 512), 512),
+        stranger=stranger,
     )
 
 
@@ -225,7 +246,7 @@ UNWRITABLE = (RecursionError, TypeError, ValueError)
 
 def _raw(content: object) -> str:
     try:
-        return json.dumps(content, default=repr)
+        return json.dumps(content, default=repr).replace("\x7f", "\\u007f")
     except UNWRITABLE as error:
         return json.dumps(f"a {type(content).__name__} that can't be written: {type(error).__name__}")
 
@@ -250,5 +271,5 @@ def _readable(value: object) -> object:
     if isinstance(value, bool | None):
         return value
     if isinstance(value, Mapping):
-        return {_text(key)[:64]: _text(one)[:256] for key, one in islice(value.items(), 16)}
-    return _text(value)[:1000]
+        return {shown(_text(key), 64): shown(_text(one), 256) for key, one in islice(value.items(), 16)}
+    return shown(_text(value), 1000)

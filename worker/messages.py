@@ -27,6 +27,8 @@ from worker.errors import InvalidCommand
 
 SUBMIT_LIMIT = 1000
 PROBLEM_LIMIT = 1000
+NAME_LIMIT = 64
+"""Characters of a name that a problem tells: the next problems are to be read as well."""
 RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
 LINES = frozenset("\n\r\t")
 ESCAPES = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[ -/]*[0-~]")
@@ -65,7 +67,7 @@ def tidied(value: str) -> str:
 def order_texts(by: str, reason: str) -> tuple[str, str]:
     """Return who gives an order and why, as both are kept."""
     by, reason = (text.encode("utf-8", "replace").decode() for text in (by, reason))
-    return by[:128], tidied(reason)[:1000]
+    return tidied(by)[:128], tidied(reason)[:1000]
 
 
 def _shown(char: str) -> str:
@@ -255,7 +257,7 @@ def parse_child(value: object) -> str:
 def problems(error: ValidationError, whole: str = "command") -> str:
     """Write a validation error as one line for a person; `whole` names what has no parts."""
     lines = (
-        f"{'.'.join(str(part) for part in detail['loc']) or whole}: {_plain(detail['msg'])}"
+        f"{'.'.join(str(part)[:NAME_LIMIT] for part in detail['loc']) or whole}: {_plain(detail['msg'])}"
         for detail in error.errors(include_input=False, include_url=False)
     )
     return "; ".join(lines)[:PROBLEM_LIMIT]

@@ -44,7 +44,13 @@ _SCRATCH: Final[Mapping[str, Sequence[Call]]] = {
         ("ZREMRANGEBYSCORE", "-inf", "0"),
     ],
     "list": [("LPUSH", "x"), ("LLEN",), ("LRANGE", "0", "-1"), ("LREM", "1", "y")],
-    "stream": [("XADD", "*", "f", "v"), ("XRANGE", "-", "+"), ("XREVRANGE", "+", "-"), ("XTRIM", "MAXLEN", "1")],
+    "stream": [
+        ("XADD", "*", "f", "v"),
+        ("XRANGE", "-", "+"),
+        ("XREVRANGE", "+", "-"),
+        ("XTRIM", "MAXLEN", "1"),
+        ("XDEL", "0-1"),
+    ],
 }
 """What scripts and clients do, each on a scratch key of its own kind; the key comes behind the command."""
 

@@ -24,7 +24,7 @@ from worker.engine import Engine, silent
 from worker.errors import CONFLICT, CommandConflict, StoreUnavailable, UnknownCancellation
 from worker.handover import Arrived, Handover
 from worker.inbox import Bell, Commands, Item, Order, Refusal
-from worker.intake import EPOCH, expired, outlived, refuse, reject, signed_by
+from worker.intake import EPOCH, expired, outlived, refuse, signed_by
 from worker.receiver import Receiver
 from worker.remote import Backend
 from worker.signing import Refused, Signed, out_of_reach, replayed, throttled
@@ -142,7 +142,7 @@ class Runtime:
             if isinstance(item, Order):
                 await self._order(item)
             elif isinstance(item, Refusal):
-                await self._reject(reject(item.content, item.message_id, item.reason))
+                await self._reject(self._intake.rejection(item.content, item.message_id, item.reason))
             elif isinstance(item, Bell):
                 self._engine.wake(item.backend)
 
@@ -181,7 +181,7 @@ class Runtime:
         verdicts = await self._patiently(lambda: self._engine.accept([one for _, one in taken]), until)
         for (arrived, one), accepted in zip(taken, verdicts, strict=True):
             if accepted.verdict == "conflict":
-                left.rejected.append(reject(arrived.content, one.command_id, CONFLICT, signed_by(one.signed)))
+                left.rejected.append(self._intake.rejection(arrived.content, one.command_id, CONFLICT, one.signed))
             elif accepted.verdict == "newer":
                 left.newer.append(arrived)
             elif one.signed is not None and accepted.verdict in SIGNATURE_VERDICTS:
@@ -201,7 +201,7 @@ class Runtime:
 
     async def _known(self, rejection: Rejection) -> bool:
         try:
-            found = self._patiently(lambda: self._store.find_command(rejection.data["command_id"], rejection.digest))
+            found = self._patiently(lambda: self._store.find_command(rejection.command_id, rejection.digest))
             return bool(await found)
         except CommandConflict:
             return False
@@ -219,23 +219,25 @@ class Runtime:
         )
 
     async def _reject_arrived(self, one: Arrived, why: str) -> None:
-        await self._reject(reject(one.content, one.command_id, why))
+        await self._reject(self._intake.rejection(one.content, one.command_id, why))
 
     async def _order(self, item: Order) -> None:
         times = await self._times(needed=item.envelope.expires is not None)
         if all(expired(item.envelope, now) for now in times):
-            await self._reject(outlived(item.content, item.message_id, item.envelope))
+            stranger = self._intake.is_stranger()
+            await self._reject(outlived(item.content, item.message_id, item.envelope, stranger=stranger))
             return
-        signer = ""
+        signed = None
         try:
-            signer = await self._admit(item, times)
+            signed = await self._admit(item, times)
+            signer = signed_by(signed)
             cancellation_id = await self._patiently(lambda: self._store.resolve(item.reference))
             backend = await self._patiently(lambda: self._give(item, cancellation_id, signer))
         except Refused as refused:
             await self._reject(refuse(item.content, item.message_id, refused))
             return
         except UnknownCancellation as error:
-            await self._reject(reject(item.content, item.message_id, str(error), signer))
+            await self._reject(self._intake.rejection(item.content, item.message_id, str(error), signed))
             return
         log.info(
             f"cancellation.{item.order}",
@@ -251,14 +253,14 @@ class Runtime:
             return await self._store.abort(cancellation_id, item.by, item.reason, signer)
         return await self._store.attest(cancellation_id, item.by, item.reason, item.child, item.message_id, signer)
 
-    async def _admit(self, item: Order, times: Sequence[datetime]) -> str:
+    async def _admit(self, item: Order, times: Sequence[datetime]) -> Signed | None:
         """Check an order's signature, its producer's right to the backend, and that it is used once.
 
-        Return who signed it; nothing if nobody did.
+        Return the signature; None where none is needed.
         """
         signed = self._check(item.content, times)
         if signed is None:
-            return ""
+            return None
         if signed.backends is not None:
             found = await self._patiently(lambda: self._store.resolve(item.reference))
             seen = await self._patiently(lambda: self._store.get(found))
@@ -267,7 +269,7 @@ class Runtime:
         verdict = await self._patiently(lambda: self._store.use(signed, item.message_id))
         if verdict in SIGNATURE_VERDICTS:
             raise SIGNATURE_VERDICTS[verdict](signed)
-        return signed.producer
+        return signed
 
     def _check(self, content: object, times: Sequence[datetime]) -> Signed | None:
         try:

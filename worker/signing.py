@@ -38,10 +38,6 @@ JTI_LIMIT: Final = 128
 CLAIMS: Final = ("iss", "exp", "jti", "digest")
 LARGEST: Final = 10**21
 """From here on RFC 8785 writes numbers with an exponent, as no integer is written."""
-LEVELS: Final = 8
-"""How deep a message is searched for signatures: deeper than a command lies in any that Celery could carry."""
-FREE_NAMES: Final = frozenset({"labels", "params"})
-"""Fields in which `token` may be a producer's own word."""
 
 _UNWRITABLE: Final = (RecursionError, TypeError, ValueError)
 _UNREADABLE: Final = (jwt.PyJWTError, *_UNWRITABLE)
@@ -61,6 +57,11 @@ class Refused(InvalidCommand):
         self.log_reason = log_reason
         self.expired = expired
         self.signed_by = signed_by
+
+    @property
+    def holds(self) -> bool:
+        """Whether a known producer has signed it, who may just not do this, or not any more."""
+        return self.expired or self.args == (NOT_ALLOWED,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,18 +331,3 @@ def sign(
         "digest": signed_digest(content),
     }
     return jwt.encode(claims, key, algorithm)
-
-
-def without_tokens(content: object, levels: int = LEVELS) -> object:
-    """Return what came in a message without its signatures, for where it is kept or shown."""
-    if not levels:
-        return content
-    if isinstance(content, list | tuple):
-        return [without_tokens(one, levels - 1) for one in content]
-    if not isinstance(content, Mapping):
-        return content
-    return {
-        name: value if name in FREE_NAMES else without_tokens(value, levels - 1)
-        for name, value in content.items()
-        if name != "token"
-    }

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Self, cast
+from typing import Any, cast
 
 from msgspec.structs import replace
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
-from config.settings import Settings
 from worker import records
 from worker.batches import Batches
 from worker.cancellation import Cancellation
@@ -22,6 +20,7 @@ from worker.messages import Event
 from worker.patterns import literal
 from worker.peers import Peers
 from worker.records import Record, Snapshot, fragment, milliseconds, moment, place_mark
+from worker.retention import DAY, USUAL, Retention
 from worker.scripts import load
 from worker.signing import Signed
 from worker.transitions import (
@@ -42,34 +41,20 @@ from worker.transitions import (
 )
 from worker.witness import Witness
 
-DAY = 86400.0
 GROUP = 100
 """How many records one script call moves at most: it keeps each under a few milliseconds."""
-
-
-@dataclass(frozen=True, slots=True)
-class Retention:
-    """How long what has ended is kept, in seconds."""
-
-    events: float = 7 * DAY
-    records: float = 7 * DAY
-    dead_letters: float = 30 * DAY
-
-    @classmethod
-    def of(cls, settings: Settings) -> Self:
-        """Return what the environment says."""
-        return cls(settings.keep_events, settings.keep_records, settings.keep_dead_letters)
 
 
 class Store:
     """Cancellations, their schedule and their events, in one Redis."""
 
-    def __init__(self, redis: Redis, prefix: str, retention: Retention = Retention(), longest: float = DAY) -> None:
+    def __init__(self, redis: Redis, prefix: str, retention: Retention = USUAL, longest: float = DAY) -> None:
         """`longest` is the longest `give_up_after` of any backend, in seconds: command ids outlive it."""
         self._redis = redis
         self._base = f"{{{prefix}}}"
         self._retention = retention
         self._days = int((retention.records + longest) // DAY) + 1
+        self._memory = 0.0
         self._scripts = load(redis)
         self._witness = Witness("redis")
         self.peers = Peers(redis, self._base)
@@ -89,7 +74,9 @@ class Store:
         """Reject a command with an event and a dead letter; False if this very rejection was made before."""
         whose = (rejection.mark, rejection.backend, rejection.subject)
         data = "{" + fragment(rejection.data) + "}"
-        return bool(await self._run("reject", self._days, *whose, data, rejection.raw, rejection.reason))
+        kept = (rejection.raw, rejection.reason, int(rejection.stranger))
+        limit = self._retention.letters_limit(self._memory, stranger=rejection.stranger)
+        return bool(await self._run("reject", self._days, *whose, data, *kept, limit))
 
     async def count_commands(self, counts: Mapping[str, int]) -> None:
         """Note how many commands messages have, by the messages' ids: whoever waits for all of them asks."""
@@ -139,8 +126,8 @@ class Store:
     async def fullness(self) -> float:
         """Return the share of Redis's memory limit that is used; 0 where there is no limit."""
         memory = await self._call(self._redis.info("memory"))
-        limit = float(memory.get("maxmemory", 0))
-        return float(memory["used_memory"]) / limit if limit else 0.0
+        self._memory = float(memory.get("maxmemory", 0))
+        return float(memory["used_memory"]) / self._memory if self._memory else 0.0
 
     async def leave(self, worker: str) -> None:
         """Say that a worker is gone, so that others take over at once what it still holds."""
@@ -304,7 +291,7 @@ class Store:
 
     async def trim(self, now: datetime) -> None:
         """Let go of events and dead letters that are past their retention."""
-        for stream, keep in (("events", self._retention.events), ("dead", self._retention.dead_letters)):
+        for stream, keep in self._retention.streams.items():
             oldest = milliseconds(now) - int(keep * 1000)
             await self._call(self._redis.xtrim(f"{self._base}:{stream}", minid=oldest, approximate=True))
 

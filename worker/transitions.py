@@ -75,7 +75,7 @@ class Accepted(Struct, frozen=True):
 
 
 class Rejection(Struct, frozen=True):
-    """A command that is refused: why, and the raw message as it came.
+    """A command that is rejected: why, and what is kept of the message; `stranger` is whether nobody known sent it.
 
     One that has a `digest` is sound: it may have been taken in before, and come again.
     """
@@ -89,6 +89,12 @@ class Rejection(Struct, frozen=True):
     log_reason: str = ""
     expired: bool = False
     digest: str = ""
+    stranger: bool = False
+
+    @property
+    def command_id(self) -> str:
+        """The id of the command, as its sender knows it."""
+        return self.mark.rpartition(" ")[0]
 
 
 class Claim(Struct, frozen=True):

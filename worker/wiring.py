@@ -41,9 +41,10 @@ from worker.connection import connect
 from worker.intake import Door, Intake
 from worker.model import Force, Policy, Poll
 from worker.remote import Backend
+from worker.retention import Retention
 from worker.signing import Producer as Signer
 from worker.signing import Signatures
-from worker.store import Retention, Store
+from worker.store import Store
 
 FAST = ("pyreqwest", "uvloop")
 NO_FAST = "CANCELLER_TRANSPORT: fast is not installed here: pip install 'canceller[fast]', or leave it at aiohttp"
@@ -120,10 +121,15 @@ def credential_of(config: BackendConfig) -> Credential | None:
             )
 
 
-def headers_of(config: BackendConfig) -> ExtraHeaders:
+def headers_of(config: BackendConfig, *proxies: Proxy | None) -> ExtraHeaders:
     """Return the extra headers of the calls to a backend's API; those from variables are read here."""
     secret = {name: Secret("env", variable).read() for name, variable in config.headers_env.items()}
-    return ExtraHeaders(config.headers, secret)
+    return ExtraHeaders(config.headers, secret, shown_to(*proxies))
+
+
+def shown_to(*proxies: Proxy | None) -> tuple[str, ...]:
+    """Return what proxies on the way are shown in secret: one may pass it on to the backend."""
+    return tuple(one.authorization for one in proxies if one and one.authorization)
 
 
 def token_url_of(config: BackendConfig) -> str | None:
@@ -148,7 +154,7 @@ def http_of(config: BackendConfig, transport: Transport) -> Http:
         max_reply=config.max_reply,
         wire=wire_of(transport, *api),
         token_wire=wire_of(transport, *token) if token != api else None,
-        headers=headers_of(config),
+        headers=headers_of(config, api[1], token[1]),
     )
 
 
@@ -191,8 +197,10 @@ def probe_of(name: str, config: BackendConfig, transport: Transport) -> Probe | 
         return None
     scheme, _, rest = remote.url.partition("://")
     host, slash, target = rest.partition("/")
-    wire = wire_of(transport, Tls(ca_file=own_tls(config).ca_file), proxy_of(config, remote.url))
-    http = Http(f"{scheme}://{host}", timeout=config.timeout, max_reply=config.max_reply, wire=wire)
+    proxy = proxy_of(config, remote.url)
+    wire = wire_of(transport, Tls(ca_file=own_tls(config).ca_file), proxy)
+    headers = ExtraHeaders(to_proxy=shown_to(proxy))
+    http = Http(f"{scheme}://{host}", timeout=config.timeout, max_reply=config.max_reply, wire=wire, headers=headers)
     return Probe(name, http, slash + target, remote.gone_when)
 
 

@@ -12,6 +12,9 @@ import pytest
 from acceptance.cell import Cell
 from acceptance.guarded import KEY, OTHER, guarded_cell, signed
 from acceptance.rolling import start_without
+from acceptance.shell import run
+
+from worker.retention import LETTERS
 
 
 @pytest.fixture
@@ -23,6 +26,11 @@ def guarded(tmp_path: Path) -> Iterator[Cell]:
 def sent(command: dict[str, Any]) -> dict[str, Any]:
     """Return what a `worker.cancel` carries of it: the task's name says the verb."""
     return {name: value for name, value in command.items() if name != "verb"}
+
+
+def letters(guarded: Cell) -> list[Any]:
+    """Return all dead letters, also those of strangers."""
+    return [letter for name in LETTERS for letter in guarded.redis.xrange(f"{{canceller}}:{name}")]
 
 
 def test_one_valid_command_of_each_kind_passes(guarded: Cell) -> None:
@@ -73,7 +81,7 @@ def test_no_forgery_passes_and_none_learns_why(guarded: Cell) -> None:
     told = {event["data"]["command_id"]: event["data"]["error"] for event in guarded.of("rejected")}
 
     assert {name: told[ids[name]] for name in cases} == {name: reason for name, (_, reason) in cases.items()}
-    assert len(guarded.redis.xrange("{canceller}:dead")) == len(cases)
+    assert len(letters(guarded)) == len(cases)
     assert guarded.simulator.job("ess", 7).log == ()
 
 
@@ -94,7 +102,7 @@ def test_no_token_is_written_anywhere(guarded: Cell) -> None:
     for command in (good, bad):
         guarded.send("cancel", **sent(command))
     guarded.wait_until(lambda: bool(guarded.of("rejected")) and bool(guarded.of("finished")))
-    written = f"{guarded.events} {guarded.logs()} {guarded.redis.xrange('{canceller}:dead')}"
+    written = f"{guarded.events} {guarded.logs()} {letters(guarded)}"
 
     for command in (good, bad):
         assert command["token"] not in written
@@ -116,3 +124,20 @@ def test_a_worker_that_does_not_know_a_backend_leaves_the_judging_of_a_signature
     assert guarded.redis.keys("{canceller}:handover:*") == []
     letters = b"".join(fields[b"raw"] for _, fields in guarded.redis.xrange("{canceller}:dead"))
     assert b"eyJ" not in letters
+
+
+def test_strangers_fill_neither_redis_nor_the_dead_letters(guarded: Cell) -> None:
+    guarded.simulator.add_job("ess", 1)
+    guarded.send("cancel", **sent(signed({**CANCEL, "job_id": "x"})))  # refused, and nobody's fault but ours
+    guarded.redis.config_set("maxmemory", 60_000_000)
+    for number in range(64):
+        guarded.send("cancel", **sent(CANCEL), reason=f"{number:02}" * 450_000)
+        guarded.wait_until(lambda count=number + 2: len(guarded.of("rejected")) == count)  # type: ignore[misc]
+    guarded.send("cancel", **sent(signed({**CANCEL, "job_id": "1"})))
+    guarded.wait_finished(1)
+    told = run(guarded.env, "check").stdout
+
+    assert guarded.redis.xlen("{canceller}:dead") == 1
+    assert guarded.redis.memory_usage("{canceller}:dead:unsigned", samples=0) < 700_000
+    assert "65 dead letters" in told
+    assert "64 of them unsigned" in told

@@ -25,7 +25,8 @@ from worker.backends.base import Reply
 from worker.backends.http import Http
 from worker.engine import Engine
 from worker.errors import CallUnanswered
-from worker.store import Retention, Store
+from worker.retention import Retention
+from worker.store import Store
 from worker.transitions import Acceptance
 from worker.wiring import backend_of, credential_of, intake_of
 

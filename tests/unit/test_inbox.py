@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
+import re
 import zlib
 from datetime import UTC, datetime, timedelta
 from struct import pack
@@ -17,7 +19,9 @@ from kombu.utils.json import dumps
 
 from worker.envelope import Envelope
 from worker.inbox import Commands, Item, Order, Parcel, Refusal, decode, open_parcel, read
+from worker.intake import reject
 from worker.patches import bounded
+from worker.signing import sign
 
 COMMAND = {"backend": "ess", "job_id": "1"}
 BODY = json.dumps([[], COMMAND, {}]).encode()
@@ -214,3 +218,97 @@ def test_properties_that_cannot_be_read_end_nothing() -> None:
     properties, _ = bounded(PROPERTY_CLASSES[Basic.CLASS_ID])(pack(">H", 1 << 13) + pack(">I", len(table)) + table, 0)
 
     assert properties["content_type"].startswith("unreadable headers")
+
+
+KEY = "a-shared-secret-of-at-least-32-bytes"
+TOKEN = sign({"verb": "cancel"}, producer="ops", key=KEY, algorithm="HS256", now=datetime(2026, 11, 22, tzinfo=UTC))
+SIGNED = json.dumps([[], {**COMMAND, "token": TOKEN}, {}])
+REPR = {**HEADERS, "kwargsrepr": repr({"token": TOKEN})}
+UNREADABLE: dict[str, tuple[bytes, dict[str, Any], str | None]] = {
+    "C2-wrong-content-type": (SIGNED.encode(), REPR, "application/x-yaml"),
+    "C2-no-content-type": (SIGNED.encode(), HEADERS, None),
+    "C2-cut": (SIGNED[:-3].encode(), HEADERS, "application/json"),
+    "C2-compressed": (zlib.compress(SIGNED.encode()), HEADERS, "application/json"),
+    "C2-compressed-otherwise": (SIGNED.encode(), {**HEADERS, "compression": "application/x-br"}, "application/json"),
+    "C2-pickled": (b"\x80\x05" + SIGNED.encode(), HEADERS, "application/x-python-serialize"),
+    "C2-utf-16": (SIGNED.encode("utf-16"), HEADERS, "application/json"),
+    "C2-utf-16-without-a-mark": (SIGNED.encode("utf-16-be"), HEADERS, "application/json"),
+    "C2-base64-in-base64": (base64.b64encode(SIGNED.encode()), HEADERS, "application/json"),
+    "C2-long": ((SIGNED + "x" * 500_000).encode(), HEADERS, "application/json"),
+    "C2-token-behind-the-cut": ((" " * 2000 + SIGNED + "x").encode(), HEADERS, "application/json"),
+}  # fmt: skip
+
+
+def letter_of(item: Item) -> str:
+    """Return what is kept of a refused message."""
+    assert isinstance(item, Refusal)
+    return reject(item.content, item.message_id, item.reason).raw
+
+
+@pytest.mark.parametrize(("body", "headers", "kind"), UNREADABLE.values(), ids=UNREADABLE.keys())
+def test_no_token_is_kept_of_a_message_that_can_not_be_read(
+    body: bytes, headers: dict[str, Any], kind: str | None
+) -> None:
+    squeezed = base64.b64encode(zlib.compress(SIGNED.encode())).decode()
+    for item in told_twice(body, headers, kind):
+        letter = letter_of(item)
+        runs = re.findall("[A-Za-z0-9+/]{8,}", letter)
+        decoded = "".join(base64.b64decode(run[: len(run) // 4 * 4]).decode("latin-1") for run in runs)
+
+        assert TOKEN[40:100] not in letter + decoded
+        assert squeezed[20:60] not in letter
+        assert len(letter) < 8192
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        pytest.param(SIGNED.encode(), id="C2-json"),
+        pytest.param(b"\xff" + SIGNED.encode(), id="C2-garbage"),
+        pytest.param(SIGNED.encode("utf-16"), id="C2-utf-16"),
+        pytest.param(base64.b64encode(SIGNED.encode()), id="C2-base64"),
+        pytest.param(json.dumps({"body": SIGNED, "headers": 1, "properties": {}}).encode(), id="C2-envelope"),
+        pytest.param(SIGNED.encode() + b"x" * 900_000, id="C2-long"),
+    ],
+)
+def test_no_token_is_kept_of_what_is_no_message(raw: bytes) -> None:
+    letter = letter_of(decode(raw))
+
+    assert TOKEN.split(".")[2] not in letter
+    assert base64.b64encode(TOKEN.encode()).decode()[60:90] not in letter
+
+
+def test_a_body_in_base64_is_kept_as_its_text() -> None:
+    letter = letter_of(told_twice(b'[[], {"backend": "ess"}', HEADERS, "application/json")[0])
+
+    assert json.loads(json.loads(letter))["body"] == '[[], {"backend": "ess"}'
+
+
+def test_of_a_long_message_that_can_not_be_read_its_beginning_is_kept() -> None:
+    raw = b"garbage " * 100_000
+    kept = json.loads(letter_of(decode(raw)))
+
+    assert (kept["bytes"], kept["sha256"]) == (800_000, hashlib.sha256(raw).hexdigest())
+    assert kept["beginning"] == "garbage " * 256
+
+
+def test_the_headers_of_a_long_message_are_kept() -> None:
+    redis, amqp = told_twice(b"[" * 500_000, HEADERS, "application/json")
+
+    assert "worker.cancel" in letter_of(redis)
+    assert "worker.cancel" in letter_of(amqp)
+
+
+def test_two_bodies_that_are_no_text_are_two_messages() -> None:
+    one, other = (open_parcel(Parcel(body, {}, "application/json")) for body in (b"\xff1", b"\xff2"))
+
+    assert isinstance(one, Refusal)
+    assert isinstance(other, Refusal)
+    assert one.message_id != other.message_id
+
+
+def test_an_orders_words_hold_no_escapes() -> None:
+    order = read("worker.abort", "m-1", [], {"id": "c-1", "by": "a\x1b[2Jnn", "reason": "x\x1b[1my"}, {})
+
+    assert isinstance(order, Order)
+    assert order.word == "ann: xy"

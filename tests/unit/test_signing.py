@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from worker import signing
 from worker.errors import InvalidCommand
+from worker.letter_text import without_signatures
 from worker.signing import NOT_ACCEPTED, NOT_ALLOWED, Producer, Refused, Signatures, Signed, sign, signed_digest
 
 NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
@@ -312,8 +313,8 @@ def test_only_a_content_with_its_verb_and_for_an_hour_at_most_is_signed() -> Non
 
 def test_what_is_kept_or_shown_holds_no_token_and_no_key() -> None:
     assert not [secret for secret in (SECRET, "BEGIN") if secret in repr(DOOR)]
-    assert signing.without_tokens({"a": 1, "token": "t"}) == {"a": 1}
-    assert signing.without_tokens({"commands": [{"token": "t"}, 1]}) == {"commands": [{}, 1]}
+    assert without_signatures({"a": 1, "token": "t"}) == {"a": 1}
+    assert without_signatures({"commands": [{"token": "t"}, 1]}) == {"commands": [{}, 1]}
 
 
 SIGNED = {"backend": "ess", "token": "t"}
@@ -337,10 +338,10 @@ BARE = {"backend": "ess"}
     ],
 )
 def test_no_signature_is_kept_wherever_a_message_has_it(content: object, kept: object) -> None:
-    assert signing.without_tokens(content) == kept
+    assert without_signatures(content) == kept
 
 
 def test_a_label_or_a_parameter_may_be_called_token() -> None:
     command = {**BARE, "labels": {"token": "red"}, "params": {"token": "1"}}
 
-    assert signing.without_tokens({"commands": [{**command, "token": "t"}]}) == {"commands": [command]}
+    assert without_signatures({"commands": [{**command, "token": "t"}]}) == {"commands": [command]}

@@ -14,10 +14,11 @@ from config.errors import ConfigurationError
 from config.settings import Settings
 from worker.backends.http import wire_of
 from worker.backends.tls import Tls
+from worker.backends.wire import Proxy
 from worker.backends.wire_aiohttp import AiohttpWire
 from worker.backends.wire_fast import FastWire
 from worker.connection import LoopThread
-from worker.wiring import backends_of, http_of
+from worker.wiring import backends_of, headers_of, http_of
 
 EXAMPLE = Path(__file__).parents[2] / "config/backends.toml"
 
@@ -85,3 +86,9 @@ def loop_of(thread: LoopThread) -> asyncio.AbstractEventLoop:
         return thread.call(running(), timeout=5)
     finally:
         thread.close()
+
+
+def test_no_reply_may_repeat_what_a_proxy_is_shown() -> None:
+    proxies = (Proxy("http://proxy:3128", "Basic aHVudGVyMg=="), None, Proxy("http://other:3128"))
+
+    assert headers_of(config(), *proxies).to_proxy == ("Basic aHVudGVyMg==",)

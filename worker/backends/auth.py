@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 import httpx
 
 from worker.backends.base import Reply
+from worker.backends.blanking import parts
 from worker.errors import CredentialUnavailable
 
 MARGIN = 60.0
@@ -145,7 +146,7 @@ class Basic(Credential):
 
     def secrets(self, token: Token) -> tuple[str, ...]:
         """Return the pair as it is sent, and the password in it."""
-        return token.value, base64.b64decode(token.value).decode().partition(":")[2]
+        return parts(self.scheme + token.value)
 
 
 def basic(username: str, password: str) -> str:

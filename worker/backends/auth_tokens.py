@@ -22,6 +22,7 @@ import httpx
 
 from worker.backends.auth import Credential, Monotonic, Read, Token, basic, header_text, lasting, secret
 from worker.backends.base import Reply
+from worker.backends.blanking import blanked
 from worker.errors import CallUnanswered, CredentialRefused, CredentialUnavailable
 
 REFUSALS = frozenset({400, 401, 403})
@@ -60,6 +61,20 @@ class TokenEndpoint(Credential):
         super().__init__(monotonic=monotonic)
         self._url = url
         self._refusal: Refusal | None = None
+        self._told: dict[object, Token] = {}
+
+    def secrets(self, token: Token) -> tuple[str, ...]:
+        """Return the token, and what the endpoint was shown for it."""
+        return (*super().secrets(token), *self._shown)
+
+    def _tell(self, read: Read) -> str:
+        """Read a secret for the endpoint, which no reply may repeat; names are none, and tokens may hold them."""
+        self._told[read] = Token(secret(read))
+        return self._told[read].value
+
+    @property
+    def _shown(self) -> tuple[str, ...]:
+        return tuple(one.value for one in self._told.values())
 
     async def _obtain(self, old: Token | None) -> Token:  # noqa: ARG002 - only OML renews from the old one
         return await self._granted()
@@ -90,7 +105,7 @@ class TokenEndpoint(Credential):
             raise CredentialUnavailable(f"the token endpoint gave no answer: {error}") from error
         if not reply.ok and reply.status not in REFUSALS:
             raise CredentialUnavailable(f"{self._place} answered {reply.status}")
-        return reply
+        return blanked(reply, self._shown)  # not of tokens, which it is there to show
 
     def _required(self, value: object) -> str:
         """Return a token as received; raises CredentialUnavailable if it is none."""
@@ -136,12 +151,13 @@ class ClientCredentials(TokenEndpoint):
         self._client_auth = client_auth
 
     def _grant(self) -> httpx.Request:
-        client_id, client_secret = secret(self._client_id), secret(self._client_secret)
+        client_id, client_secret = secret(self._client_id), self._tell(self._client_secret)
         form = {"grant_type": "client_credentials"} | ({"scope": self._scope} if self._scope else {})
         if self._client_auth == "post":
             form |= {"client_id": client_id, "client_secret": client_secret}
             return httpx.Request("POST", self._url, data=form)
         pair = basic(quote_plus(client_id), quote_plus(client_secret))
+        self._told["pair"] = Token(pair)
         return httpx.Request("POST", self._url, headers={"Authorization": f"Basic {pair}"}, data=form)
 
     def _token_of(self, reply: Reply, since: float) -> Token:
@@ -175,7 +191,7 @@ class Oml(TokenEndpoint):
         return token
 
     def _grant(self) -> httpx.Request:
-        names = {"username": secret(self._username), "password": secret(self._password)}
+        names = {"username": secret(self._username), "password": self._tell(self._password)}
         return self._post({"grant_type": "password"} | names)
 
     def _post(self, body: Mapping[str, str]) -> httpx.Request:
@@ -231,7 +247,7 @@ class Keystone(KeystoneTokens):
         self._project_id = project_id
 
     def _auth(self) -> Mapping[str, object]:
-        user = {"name": secret(self._username), "password": secret(self._password)}
+        user = {"name": secret(self._username), "password": self._tell(self._password)}
         identity = {"methods": ["password"], "password": {"user": user | {"domain": {"name": self._user_domain}}}}
         return {"identity": identity, "scope": {"project": {"id": self._project_id}}}
 
@@ -247,7 +263,7 @@ class KeystoneApplication(KeystoneTokens):
         self._secret = credential_secret
 
     def _auth(self) -> Mapping[str, object]:
-        credential = {"id": secret(self._id), "secret": secret(self._secret)}
+        credential = {"id": secret(self._id), "secret": self._tell(self._secret)}
         return {"identity": {"methods": ["application_credential"], "application_credential": credential}}
 
 

@@ -23,7 +23,7 @@ from msgspec.structs import replace
 
 from worker.backends.auth import Credential, Token
 from worker.backends.base import UNAUTHORIZED, Reply, Request
-from worker.backends.blanking import blanked
+from worker.backends.blanking import blanked, parts
 from worker.backends.tls import SYSTEM, Tls, tls_context
 from worker.backends.wire import Call, Proxy, Wire, in_words
 from worker.backends.wire_aiohttp import AiohttpWire
@@ -46,10 +46,11 @@ def utc_now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class ExtraHeaders:
-    """Headers of every call to an API beside our own, and those with secret values."""
+    """Headers of every call to an API beside our own, those with secret values, and what proxies are shown."""
 
     plain: Mapping[str, str] = field(default_factory=dict)
     secret: Mapping[str, str] = field(default_factory=dict, repr=False)
+    to_proxy: tuple[str, ...] = field(default=(), repr=False)
 
 
 NO_EXTRA_HEADERS = ExtraHeaders()
@@ -63,7 +64,8 @@ class Http:
     aiohttp, against the system's authorities) is this backend's alone; so is `token_wire`, which makes the calls to the
     token endpoint, by default `wire`.
     `headers` are extra ones of every call to the API. They replace our defaults, and a request's own headers replace
-    them; only their `Accept` also replaces a request's. No reply shows the secret ones, or the credential.
+    them; only their `Accept` also replaces a request's. No reply shows the secret ones, the credential, or what a token
+    endpoint or a proxy was shown.
     `now` is this host's wall clock: it dates replies.
     Raises ValueError for a `base_url` with credentials, a query or a fragment.
     """
@@ -93,7 +95,8 @@ class Http:
         self._accept = {name: value for name, value in extra.items() if name.lower() == "accept"}
         self._wire = wire or wire_of()
         self._token_wire = token_wire or self._wire
-        self._secrets = tuple(headers.secret.values())
+        shown = (*headers.secret.values(), *headers.to_proxy)
+        self._secrets = tuple(part for value in shown for part in parts(value))
         self._now = now
         self._credential = credential
         if credential:
@@ -125,7 +128,7 @@ class Http:
             headers["traceparent"] = traceparent
         call = Call(request.method, url, headers, content)
         if self._credential is None:
-            return blanked(await self._exchange(call, self._deadline()), self._secrets)
+            return await self._exchange(call, self._deadline())
         return await self._signed(call, self._credential, self._deadline())
 
     async def get(self, target: str) -> Reply:
@@ -153,7 +156,7 @@ class Http:
 
     async def _shown(self, call: Call, credential: Credential, token: Token, deadline: float) -> Reply:
         reply = await self._exchange(with_headers(call, credential.shown(token)), deadline)
-        return blanked(reply, (*self._secrets, *credential.secrets(token)))
+        return blanked(reply, credential.secrets(token))
 
     async def _fetch(self, request: httpx.Request) -> Reply:
         """Make a credential's own call to its token endpoint, under the same limits."""
@@ -169,7 +172,7 @@ class Http:
         try:
             async with asyncio.timeout_at(deadline):
                 reply = await wire.exchange(call, self._max_reply, deadline)
-                return replace(reply, received=self._now())
+                return replace(blanked(reply, self._secrets), received=self._now())
         except CallUnanswered as error:
             raise CallUnanswered(f"{error}: {described(call, wire.through)}") from error.__cause__
         except Exception as error:  # noqa: BLE001 - once a request is under way, none proves that it had no effect

@@ -29,6 +29,7 @@ from worker.cli.redis_findings import (
 )
 from worker.connection import connect_to
 from worker.errors import StoreUnavailable
+from worker.retention import LETTERS, UNSIGNED
 from worker.rights import acl_line
 from worker.trial import try_celery, try_queue, try_store
 from worker.wiring import store_of
@@ -101,12 +102,17 @@ async def _broker_refusals(client: Redis, settings: Settings) -> dict[str, str]:
 
 
 async def _letters(client: Redis, prefix: str) -> Letters:
-    name, size, count = f"{{{prefix}}}:dead", None, 0
-    with suppress(ResponseError):
-        count = await client.xlen(name)
-    with suppress(ResponseError):
-        size = await client.memory_usage(name, samples=SAMPLES) or 0
-    return Letters(count, size)
+    sizes: list[int | None] = []
+    counts = dict.fromkeys(LETTERS, 0)
+    for stream in LETTERS:
+        name, size = f"{{{prefix}}}:{stream}", None
+        with suppress(ResponseError):
+            counts[stream] = await client.xlen(name)
+        with suppress(ResponseError):
+            size = await client.memory_usage(name, samples=SAMPLES) or 0
+        sizes.append(size)
+    size = None if None in sizes else sum(filter(None, sizes))
+    return Letters(sum(counts.values()), size, counts[UNSIGNED])
 
 
 async def _at_work(settings: Settings, configs: Mapping[str, BackendConfig]) -> list[Finding]:

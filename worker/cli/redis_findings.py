@@ -12,8 +12,8 @@ SHOWN = 5
 """Refused calls that are named; the line that gives the rights covers all of them."""
 FULL, NEARLY = 0.9, 0.75
 """Shares of Redis's memory: over the first nothing new is taken in, over the second it is time to look after it."""
-MANY_LETTERS = 0.1
-"""The share of the memory that dead letters may take up without a word."""
+MANY_LETTERS = 0.08
+"""The share of the memory that dead letters may take up without a word: from a tenth on, the oldest are let go."""
 MOST_OPEN = 1000
 """How many open cancellations of a backend are counted."""
 CLUSTER = (
@@ -24,10 +24,14 @@ CLUSTER = (
 
 @dataclass(frozen=True, slots=True)
 class Letters:
-    """The dead letters: how many, and in how many bytes, None where Redis does not tell."""
+    """The dead letters: how many, in how many bytes, None where Redis does not tell, and how many are unsigned.
+
+    Those are counted only where commands are signed.
+    """
 
     count: int
     size: int | None
+    unsigned: int = 0
 
 
 def is_cluster(info: Mapping[str, Any]) -> bool:
@@ -54,7 +58,8 @@ def memory_finding(info: Mapping[str, Any], letters: Letters) -> Finding:
     """Judge how full Redis is, and how much of that are dead letters."""
     used, most = int(info.get("used_memory", 0)), int(info.get("maxmemory", 0))
     size = "" if letters.size is None else f" in {_mib(letters.size)}"
-    told = f"{letters.count} dead letter{'' if letters.count == 1 else 's'}{size}"
+    unsigned = f", {letters.unsigned} of them unsigned" if letters.unsigned else ""
+    told = f"{letters.count} dead letter{'' if letters.count == 1 else 's'}{size}{unsigned}"
     if not most:
         return Finding("ok", "Redis memory", f"{_mib(used)} used, without a limit of its own; {told}")
     text = f"{used / most:.0%} of {_mib(most)} used; {told}"

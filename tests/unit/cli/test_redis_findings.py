@@ -57,6 +57,12 @@ def test_many_refusals_are_counted() -> None:
         pytest.param(30, 100, Letters(64, 20 * MIB), "warning", "`canceller dead-letters list`", id="many-letters"),
         pytest.param(95, 100, Letters(64, 90 * MIB), "wrong", "64 dead letters in 90.0 MiB", id="full-of-letters"),
         pytest.param(10, 100, Letters(3, None), "ok", "3 dead letters", id="size-untold"),
+        pytest.param(
+            10, 100, Letters(99, 9 * MIB), "warning", "99 dead letters in 9.0 MiB", id="C5-nearly-at-their-bound"
+        ),
+        pytest.param(
+            10, 100, Letters(9, MIB, 8), "ok", "9 dead letters in 1.0 MiB, 8 of them unsigned", id="C5-unsigned"
+        ),
     ],
 )
 def test_says_how_full_redis_is(used: int, most: int, letters: Letters, verdict: str, told: str) -> None:

@@ -237,3 +237,14 @@ def test_an_address_that_is_none_is_a_mistake_of_the_configuration(content: byte
 
     with pytest.raises(ConfigurationError, match="REDIS_URL"):
         Settings.load({"CANCELLER_DATA_DIR": str(tmp_path)}).discovered()
+
+
+def test_dead_letters_may_take_64_megabytes_unless_it_is_said() -> None:
+    assert Settings.load({}).dead_letters_size == 64_000_000
+    assert Settings.load({"CANCELLER_DEAD_LETTERS_SIZE": "10MiB"}).dead_letters_size == 10_485_760
+
+
+@pytest.mark.parametrize("size", ["999KB", "0", "-1", "much", "1.5"])
+def test_a_size_for_dead_letters_is_a_megabyte_at_least(size: str) -> None:
+    with pytest.raises(ConfigurationError, match="CANCELLER_DEAD_LETTERS_SIZE"):
+        Settings.load({"CANCELLER_DEAD_LETTERS_SIZE": size})

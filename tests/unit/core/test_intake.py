@@ -8,8 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from worker.inbox import Refusal, read
-from worker.intake import RAW_LIMIT, Door, Intake, new_id, reject
+from worker.intake import Door, Intake, new_id, reject
 from worker.model import Force, Lane
 from worker.records import fragment
 from worker.transitions import Acceptance, Rejection
@@ -235,29 +234,6 @@ def test_a_refusal_never_carries_the_token_into_its_event(intake: Intake, token:
 def test_the_raw_message_is_kept_as_it_came(intake: Intake) -> None:
     content = {**BARE, "force": "x", "reason": "ü"}
     assert json.loads(rejected(intake, content).raw) == content
-
-
-@pytest.mark.parametrize(
-    ("args", "kwargs"),
-    [
-        pytest.param(None, {"token": "secret"}, id="keyword-arguments-beside-no-list"),
-        pytest.param([{"token": "secret"}], None, id="arguments-without-keywords"),
-        pytest.param([{"token": "secret"}], {}, id="positional"),
-        pytest.param([[{"token": "secret"}]], {}, id="a-positional-list"),
-        pytest.param([], {"commands": {"token": "secret"}}, id="one-command-for-a-list"),
-        pytest.param([], {"command": {"token": "secret"}}, id="a-command-in-an-unknown-field"),
-    ],
-)
-def test_a_rejected_message_is_kept_without_its_signature(args: Any, kwargs: Any) -> None:
-    refused = read("worker.submit", "m-1", args, kwargs, {})
-    assert isinstance(refused, Refusal)
-    letter = reject(refused.content, "m-1", refused.reason)
-
-    assert "secret" not in letter.raw
-
-
-def test_a_raw_message_of_any_size_is_kept_up_to_a_limit(intake: Intake) -> None:
-    assert len(rejected(intake, {"reason": "x" * 3 * RAW_LIMIT}).raw) == RAW_LIMIT
 
 
 def test_the_same_refusal_has_the_same_mark_and_no_other_has(intake: Intake) -> None:

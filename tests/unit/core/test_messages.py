@@ -89,7 +89,7 @@ BAD: dict[str, tuple[Any, ...]] = {
 def test_a_bad_value_is_refused_and_its_field_named(name: str, value: object) -> None:
     with pytest.raises(InvalidCommand) as refused:
         command(**{name: value})
-    assert name[:900] in str(refused.value)
+    assert name[:64] in str(refused.value)
     assert len(str(refused.value)) <= 1000
 
 
