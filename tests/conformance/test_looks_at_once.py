@@ -216,7 +216,7 @@ async def test_no_look_starts_that_would_outlast_the_lease(redis: Redis) -> None
     async with whole(redis, ESS) as one:
         prepare(one, "cancel")
         await one.accept("cancel")
-        clock = Clock(await one.store.now())
+        clock = Clock((await one.store.times())[0])
 
         class Slow(Interrupted):
             async def send(self, request: Request, *, traceparent: str | None = None) -> Reply:

@@ -43,9 +43,9 @@ def running(start: datetime) -> Iterator[datetime]:
 async def scheduled(one: Whole, verb: str) -> tuple[str, datetime]:
     """Take in a command for an hour from now, and have it come due at once by an attestation."""
     intake = Intake({"b": Door(one.backend.adapter, one.backend.policy)})
-    at = await one.store.now() + timedelta(hours=1)
+    at = (await one.store.times())[0] + timedelta(hours=1)
     content = {"verb": verb, "backend": "b", "job_id": "1", "not_before": at.isoformat()}
-    taken = intake.take(content, "c-1", await one.store.now())
+    taken = intake.take(content, "c-1", (await one.store.times())[0])
     assert isinstance(taken, Acceptance), taken
     accepted = await one.store.accept(taken)
     await one.store.attest(accepted.cancellation_id, "ann", "it is gone")
