@@ -14,17 +14,19 @@ import tempfile
 import time
 from collections import Counter, defaultdict, deque
 from dataclasses import dataclass, field
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 from tests.bench.chaos_broker import Broker, broker_of
-from tests.bench.chaos_plan import ENV, PLACES, plan, write_backends
+from tests.bench.chaos_plan import BY_NAME, ENV, PLACES, plan, write_backends
 from tests.bench.chaos_recovery import Recovery
 from tests.bench.chaos_report import MUST_BE_ZERO, Run, as_json, judge, show
 from tests.bench.chaos_sender import Sender
 from tests.bench.chaos_sim import Remote
+from tests.bench.chaos_upsets import Deploys, Pipe, Upset, clock_in, upsets
 from tests.bench.chaos_world import Reader, Server, Worker, environment
 from tests.rabbitmq.node import NoRabbitMQ
 
@@ -33,6 +35,8 @@ RETIRE_AFTER = 20.0
 REVOKE_EVERY = 7.0
 BURST = 600
 STALL = 60.0
+UPSET_EVERY = 25.0
+"""Seconds between two steps of Redis's clock, and until the first."""
 OURS = ("pass_failed", "command_failed", "batch_failed", "message_failed")
 """Log events of things that the product did not expect to happen."""
 
@@ -51,6 +55,7 @@ class Chaos:
     reader: Reader
     recovery: Recovery
     workers: list[Worker] = field(default_factory=list)
+    upsets: list[Upset] = field(default_factory=list)
     kills: int = 0
     redis_kills: list[float] = field(default_factory=list)
     cpu: dict[str, float] = field(default_factory=lambda: defaultdict(float))
@@ -86,8 +91,9 @@ class Chaos:
         """Kill a random worker every 4 to 9 s, and Redis every 8 to 15 s."""
         due = time.monotonic() + self.dice.uniform(4, 9)
         redis_due = time.monotonic() + self.dice.uniform(8, 15)
-        end = time.monotonic() + self.options.seconds
-        while self.kills < self.options.kills or time.monotonic() < end:
+        began = time.monotonic()
+        while self.kills < self.options.kills or self.upsets or time.monotonic() < began + self.options.seconds:
+            self._upset(time.monotonic() - began)
             self._keep(min(self._made, len(self.reader.ended) + self.options.max_open))
             now = time.monotonic()
             if self.options.kill_redis and now > redis_due:
@@ -104,6 +110,13 @@ class Chaos:
                 self._kill_one(self.dice.choice(ready))
                 due = time.monotonic() + self.dice.uniform(4, 9)
             time.sleep(0.05)
+
+    def _upset(self, at: float) -> None:
+        while self.upsets and self.upsets[0][0] <= at:
+            _, what, happen = self.upsets.pop(0)
+            happen()
+            sys.stdout.write(f"{what}\n")
+            sys.stdout.flush()
 
     def _kill_intake(self) -> None:
         """Let a burst of commands go out and kill a worker in the midst of taking them in."""
@@ -238,14 +251,16 @@ class Chaos:
 
 def run(options: argparse.Namespace, directory: Path) -> dict[str, Any]:
     """Make a deployment, torment it, and judge it."""
-    server = Server(directory / "redis", "always" if options.kill_redis else "everysec")
+    clock = clock_in(directory / "clock") if options.step_clock else None
+    server = Server(directory / "redis", "always" if options.kill_redis else "everysec", clock)
     try:
         broker = broker_of(options.broker, server, directory)
     except BaseException:
         server.stop()
         raise
     sim = Remote(options.seed, finished=options.intake)
-    env = environment(server, write_backends(directory, sim.roots, options.in_flight), {**ENV, **broker.env})
+    file = write_backends(directory, sim.roots, options.in_flight)
+    env = environment(server, file, {**ENV, **broker.env})
     rate = 0.0 if options.intake else options.rate
     chaos = Chaos(
         options,
@@ -259,7 +274,11 @@ def run(options: argparse.Namespace, directory: Path) -> dict[str, Any]:
         Recovery(server),
     )
     try:
-        chaos.workers = [Worker(f"worker{at}", directory, env) for at in range(options.workers)]
+        names = [f"worker{at}" for at in range(options.workers)]
+        pipes = {name: Pipe(directory / f"{name}.log") for name in names if options.unread_log}
+        deploys = Deploys(file, sorted(BY_NAME), chaos.dice) if options.roll else None
+        chaos.workers = [Worker(name, directory, env, pipes.get(name), deploys) for name in names]
+        chaos.upsets = sorted(upsets(clock, list(pipes.values()), options.unread_log, UPSET_EVERY), key=itemgetter(0))
         notes: dict[str, Any] = {"seed": options.seed, "directory": str(directory), **chaos.torment()}
         notes |= {"kills": chaos.kills, "redis kills": len(chaos.redis_kills), "cpu seconds": chaos.spent()}
         chaos.problems += [("left in Redis", f"{name}: {count}") for name, count in chaos.left().items()]
@@ -295,6 +314,9 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10_000))
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--kill-redis", action="store_true", help="kill Redis too; it runs with appendfsync always")
+    parser.add_argument("--unread-log", type=float, default=0, help="seconds for which nobody reads the workers' logs")
+    parser.add_argument("--step-clock", action="store_true", help="step Redis's clock: +31 min, -1 h, +25 h")
+    parser.add_argument("--roll", action="store_true", help="each start of a worker may add and remove a backend")
     parser.add_argument(
         "--broker",
         choices=("redis", "amqp"),

@@ -16,7 +16,7 @@ from tests.bench.chaos_world import Server
 
 WHERE = """
 local base, out, now = '{canceller}:', {}, redis.call('TIME')
-now = now[1] * 1000 + math.floor(now[2] / 1000)
+now = now[1] * 1000 + math.floor(now[2] / 1000) + (redis.call('HGET', base .. 'clock', 'o') or 0)
 for index = 1, #ARGV, 3 do
   local backend, id, token = ARGV[index], ARGV[index + 1], ARGV[index + 2]
   local held = redis.call('HGET', base .. 'claims:' .. backend, id)

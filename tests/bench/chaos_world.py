@@ -9,12 +9,14 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 import redis
 
+from tests.bench.chaos_upsets import Deploys, Pipe
+from tests.stepping import SteppedClock
 from worker.embedded import Embedded
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,10 +27,9 @@ FINISHED = b"canceller.cancellation.finished.v1"
 class Server:
     """A Redis that can be killed and comes back with the same data at the same address."""
 
-    def __init__(self, directory: Path, fsync: str) -> None:
-        self._directory, self._fsync = directory, fsync
-        self._embedded = Embedded(directory, fsync=fsync)
-        self._embedded.__enter__()
+    def __init__(self, directory: Path, fsync: str, clock: SteppedClock | None = None) -> None:
+        self._directory, self._fsync, self._clock = directory, fsync, clock
+        self._start()
         self.url = self._embedded.url
 
     def kill(self) -> float:
@@ -39,10 +40,14 @@ class Server:
         server.kill()
         server.wait()
         self.stop()
-        self._embedded = Embedded(self._directory, fsync=self._fsync)
-        self._embedded.__enter__()
+        self._start()
         assert self._embedded.url == self.url
         return time.monotonic() - began
+
+    def _start(self) -> None:
+        self._embedded = Embedded(self._directory, fsync=self._fsync)
+        with self._clock.applied() if self._clock else nullcontext():
+            self._embedded.__enter__()
 
     def stop(self) -> None:
         """End it."""
@@ -54,10 +59,21 @@ class Server:
 
 
 class Worker:
-    """One worker process after another; all write to one log."""
+    """One worker process after another; all write to one log, by a `pipe` if there is one.
 
-    def __init__(self, name: str, directory: Path, env: Mapping[str, str]) -> None:
+    `deploys` chooses the backends file of each.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        directory: Path,
+        env: Mapping[str, str],
+        pipe: Pipe | None = None,
+        deploys: Deploys | None = None,
+    ) -> None:
         self._name, self._env = name, env
+        self._pipe, self._deploys = pipe, deploys
         self.log = directory / f"{name}.log"
         self.lives = 0
         self.start()
@@ -70,8 +86,14 @@ class Worker:
         self._at = self.log.stat().st_size if self.log.exists() else 0
         self._called = False
         command = [sys.executable, "-m", "celery", "-A", "worker", "worker", "-n", f"{self._name}-{self.lives}@%h"]
+        env = dict(self._env)
+        if self._deploys is not None:
+            env["CANCELLER_BACKENDS"] = str(self._deploys.file_for(self._name))
+        if self._pipe is not None:
+            self._process = self._pipe.run(command, env, ROOT)
+            return
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(command, env=self._env, cwd=ROOT, stdout=log, stderr=log)
+            self._process = subprocess.Popen(command, env=env, cwd=ROOT, stdout=log, stderr=log)
 
     def read(self) -> None:
         """Read on in the log: who this worker is, and whether it has made a call."""
