@@ -295,7 +295,7 @@ def claim_of(token: bytes, id_: bytes, hot: bytes) -> Claim | None:
 
 def read_times(reply: Sequence[int]) -> list[datetime]:
     """Read what `now.lua` says: the time and, if they differ, Redis's own."""
-    now, by_redis, _ = reply
+    now, by_redis, *_ = reply
     return [moment(now)] if abs(now - by_redis) < STEP else [moment(now), moment(by_redis)]
 
 
