@@ -100,6 +100,7 @@ def test_a_private_api_and_a_public_token_service_are_reached_through_a_tunnel(t
         proxy = stack.enter_context(running(loop, forward_proxy(login=LOGIN)))
         one = stack.enter_context(cell(tmp_path, backends, knobs=KNOBS, more=secrets(proxy) | trusted))
         port = int(one.simulator.url.rpartition(":")[2])
+        one.simulator.hosts = {"api.internal.example", "idp.example.com"}
         for authority, host in ((private, "api.internal.example"), (public, "idp.example.com")):
             proxy.upstream[host] = stack.enter_context(running(loop, tls_front(authority.server(host), port)))
         said = cancelled(one, "aiohttp")

@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 REFUSED: Final = "the simulator refuses requests from web pages: {}\n"
 
 
-def foreign(headers: Mapping[str, str], *, loopback: bool) -> str:
+def foreign(headers: Mapping[str, str], hosts: Collection[str] | None) -> str:
     """Say what shows that a request comes from another site; nothing if it does not.
 
-    `headers` have names in small letters. `loopback` says that the simulator listens on a loopback address: a name
-    other than the loopback's own then is one that somebody's DNS server points there (DNS rebinding).
+    `headers` have names in small letters. `hosts` are the names by which the simulator may be asked beside those of the
+    loopback, None for any: where it listens on that alone, another name is one that somebody's DNS server points there
+    (DNS rebinding).
     """
     host = headers.get("host", "")
     site = headers.get("sec-fetch-site", "none")
@@ -25,7 +26,7 @@ def foreign(headers: Mapping[str, str], *, loopback: bool) -> str:
     origin = headers.get("origin")
     if origin is not None and origin != f"http://{host}":
         return "Origin is another than its own"
-    if loopback and host and not is_loopback(_name(host)):
+    if hosts is not None and host and not is_loopback(_name(host)) and _name(host) not in hosts:
         return "Host is not a loopback address"
     return ""
 

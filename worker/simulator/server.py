@@ -53,7 +53,8 @@ class Simulator:
         self.clock = clock or Clock()
         self.world = World(knobs=knobs if isinstance(knobs, Knobs) else Knobs().changed(knobs or {}))
         self._host, self._port = host, port
-        self._loopback = is_loopback(host)
+        self.hosts: set[str] | None = set() if is_loopback(host) else None
+        """Names by which it may be asked beside those of the loopback, as behind a proxy; None for any."""
         self._closing = asyncio.Event()
         self._runner: web.AppRunner | None = None
 
@@ -150,7 +151,7 @@ class Simulator:
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         headers = {name.lower(): value for name, value in request.headers.items()}
-        if sign := foreign(headers, loopback=self._loopback):
+        if sign := foreign(headers, self.hosts):
             return web.Response(status=403, body=REFUSED.format(sign).encode(), content_type="text/plain")
         body = await request.read()
         origin = f"http://{headers.get('host', f'{self._host}:{self._port}')}"

@@ -26,23 +26,24 @@ JOB = '{"system": "ess", "id": 1}'
     ],
 )
 def test_what_a_page_sends_shows_that_it_is_foreign(headers: dict[str, str], sign: str) -> None:
-    assert foreign(headers, loopback=True).startswith(sign)
+    assert foreign(headers, set()).startswith(sign)
 
 
 @pytest.mark.parametrize(
-    ("headers", "loopback"),
+    ("headers", "hosts"),
     [
-        pytest.param({}, True, id="http-1.0"),
-        pytest.param({"host": "127.0.0.1:8580"}, True, id="address"),
-        pytest.param({"host": "[::1]:8580"}, True, id="ipv6"),
-        pytest.param({"host": "localhost"}, True, id="name"),
-        pytest.param({"host": "localhost:1", "origin": "http://localhost:1"}, True, id="its-own-origin"),
-        pytest.param({"host": "localhost:1", "sec-fetch-site": "none"}, True, id="typed-into-a-browser"),
-        pytest.param({"host": "simulator:8580"}, False, id="open-to-a-network"),
+        pytest.param({}, set(), id="http-1.0"),
+        pytest.param({"host": "127.0.0.1:8580"}, set(), id="address"),
+        pytest.param({"host": "[::1]:8580"}, set(), id="ipv6"),
+        pytest.param({"host": "localhost"}, set(), id="name"),
+        pytest.param({"host": "localhost:1", "origin": "http://localhost:1"}, set(), id="its-own-origin"),
+        pytest.param({"host": "localhost:1", "sec-fetch-site": "none"}, set(), id="typed-into-a-browser"),
+        pytest.param({"host": "api.example:8580"}, {"api.example"}, id="behind-a-proxy"),
+        pytest.param({"host": "simulator:8580"}, None, id="open-to-a-network"),
     ],
 )
-def test_clients_and_pages_of_its_own_are_not_foreign(headers: dict[str, str], *, loopback: bool) -> None:
-    assert foreign(headers, loopback=loopback) == ""
+def test_clients_and_pages_of_its_own_are_not_foreign(headers: dict[str, str], hosts: set[str] | None) -> None:
+    assert foreign(headers, hosts) == ""
 
 
 @pytest.mark.parametrize("header", [{"Host": "evil.example"}, {"Origin": "http://evil.example"}], ids=str)
