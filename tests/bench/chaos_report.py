@@ -46,7 +46,7 @@ class Run:
     """All that a run has left."""
 
     plans: Sequence[Plan]
-    raw: Sequence[bytes]
+    raw: Sequence[tuple[float, bytes]]
     fates: Mapping[str, Mapping[str, Fate]]
     logs: Mapping[str, Mapping[str, Sequence[Asked]]]
     struck: Mapping[str, int]
@@ -61,7 +61,7 @@ def judge(run: Run) -> Findings:
     findings = Findings()
     for name, text in run.problems:
         findings.add(name, text)
-    events: list[Event] = [json.loads(raw) for raw in run.raw]
+    events: list[Event] = [{**json.loads(raw), "arrived": at} for at, raw in run.raw]
     by_cancellation: dict[str, list[Event]] = defaultdict(list)
     by_job: dict[tuple[str, str], list[Event]] = defaultdict(list)
     known: set[str] = set()

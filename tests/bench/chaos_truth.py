@@ -124,7 +124,7 @@ def check_job(findings: Findings, case: Case, lists: Sequence[float]) -> None:
         findings.outcomes[case.plan.backend, end["outcome"]] += 1
     if not ends:
         return
-    if [one for one in case.changes if one.at > _at(ends[-1]) + 0.05]:
+    if [one for one in case.changes if one.at > ends[-1]["arrived"] + 0.05]:  # Redis's clock may have been stepped
         findings.add("changing calls after the end", str(case))
     if case.plan.joined:
         _check_joined(findings, case)

@@ -133,11 +133,11 @@ class Worker:
 
 
 class Reader:
-    """Reads the event stream as it grows, in a thread; keeps the raw events."""
+    """Reads the event stream as it grows, in a thread; keeps the raw events, each with when it came."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
-        self.raw: list[bytes] = []
+        self.raw: list[tuple[float, bytes]] = []
         self.ended: list[tuple[str, str]] = []
         self.errors: list[str] = []
         self.last = time.monotonic()
@@ -169,7 +169,7 @@ class Reader:
                 self._position = entry.decode()
                 self.last = time.monotonic()
                 raw = fields[b"event"]
-                self.raw.append(raw)
+                self.raw.append((time.time(), raw))
                 if FINISHED in raw:
                     event = json.loads(raw)
                     self.ended.append((event["backend"], event["subject"]))
