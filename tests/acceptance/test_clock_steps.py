@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from acceptance.cell import Cell, cell_on
+from acceptance.cell import Cell, Worker, cell_on
 from celery import Celery
 from redis import Redis
 from stepping import POSSIBLE, SteppedClock
@@ -101,25 +101,15 @@ def test_two_workers_go_on_as_one_does(place: Cell, clock: SteppedClock) -> None
     assert abs(datetime.fromisoformat(place.finished("ess", "1")["time"]).timestamp() - time.time()) < 5
 
 
-def test_time_that_passed_while_no_worker_ran_counts(place: Cell, clock: SteppedClock) -> None:
+@pytest.mark.parametrize("end", [Worker.stop, Worker.kill], ids=["stopped", "killed"])
+def test_time_that_passed_while_no_worker_ran_counts(
+    place: Cell, clock: SteppedClock, end: Callable[[Worker], object]
+) -> None:
     place.simulator.add_job("ess", 1, life="stuck")
     worker = place.start_worker()
     place.send("cancel", backend="ess", job_id=1)
     place.wait_until(lambda: calls(place, "look") > 1)
-    worker.stop()
-    clock.set(31 * MINUTE)
-    place.start_worker()
-    place.wait_finished(1)
-
-    assert place.finished("ess", "1")["outcome"] == "force_cancelled"
-
-
-def test_time_that_passed_after_all_workers_were_killed_counts(place: Cell, clock: SteppedClock) -> None:
-    place.simulator.add_job("ess", 1, life="stuck")
-    worker = place.start_worker()
-    place.send("cancel", backend="ess", job_id=1)
-    place.wait_until(lambda: calls(place, "look") > 1)
-    worker.kill()
+    end(worker)
     clock.set(31 * MINUTE)
     place.start_worker()
     place.wait_finished(1)

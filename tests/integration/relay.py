@@ -7,6 +7,8 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
+from integration.wiretap import listening
+
 Connect = Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
 
 
@@ -17,20 +19,16 @@ async def relayed(connect: Connect, context: ssl.SSLContext) -> AsyncIterator[in
     async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         their_reader, their_writer = await connect()
         both = {asyncio.create_task(pump(reader, their_writer)), asyncio.create_task(pump(their_reader, writer))}
-        open_.update(both)
-        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-        for one in (writer, their_writer):
-            one.close()
+        try:
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            their_writer.close()
+            for one in both:
+                one.cancel()
+            await asyncio.gather(*both, return_exceptions=True)
 
-    open_: set[asyncio.Task[None]] = set()
-    server = await asyncio.start_server(pass_on, "127.0.0.1", 0, ssl=context)
-    try:
-        yield server.sockets[0].getsockname()[1]
-    finally:
-        server.close()
-        for task in open_:
-            task.cancel()
-        await asyncio.gather(*open_, return_exceptions=True)
+    async with listening(pass_on, context) as port:
+        yield port
 
 
 async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

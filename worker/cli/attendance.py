@@ -73,7 +73,7 @@ async def attendance(settings: Settings) -> Attendance:
         pipe.smembers(f"{base}:backends")
         pipe.smembers(f"{base}:handovers")
         with translated():
-            workers, served = await _living(redis, base)
+            workers, served = await living(redis, base)
             told, had, left_of = await pipe.execute()
             left = await _sum(redis, [f"{base}:handover:{name.decode()}" for name in left_of])
     finally:
@@ -82,14 +82,8 @@ async def attendance(settings: Settings) -> Attendance:
     return Attendance(workers, await _waiting(settings), backends, settings.queue, served, left)
 
 
-async def alive(redis: Redis, base: str) -> int:
-    """Count the workers that live; `base` is how the keys of this deployment begin."""
-    workers, _ = await _living(redis, base)
-    return workers
-
-
-async def _living(redis: Redis, base: str) -> tuple[int, frozenset[str]]:
-    """Count the workers that live, and name the backends that these serve."""
+async def living(redis: Redis, base: str) -> tuple[int, frozenset[str]]:
+    """Count the workers that live, and name the backends that these serve; the deployment's keys begin with `base`."""
     _, _, workers, *served = await Script(redis, on_store("now"))(keys=[f"{base}:events"], args=[])
     return int(workers), frozenset(name.decode() for name in served)
 
