@@ -16,7 +16,6 @@ from config.problems import problems_of
 from config.redis_files import check_files
 from config.redis_target import REDIS_SCHEMES, RedisTarget, split_url
 
-Transport = Literal["aiohttp", "fast"]
 LogFormat = Literal["auto", "json", "console"]
 LogLevel = Literal["debug", "info", "warning", "error", "critical"]
 
@@ -126,9 +125,6 @@ class Settings(BaseSettings):
     producer: Producer | None = Field(default=None, validation_alias="CANCELLER_PRODUCER")
     key: SecretStr | None = Field(default=None, validation_alias="CANCELLER_KEY")
     key_file: UserPath | None = Field(default=None, validation_alias="CANCELLER_KEY_FILE")
-    transport: Annotated[Transport, BeforeValidator(_lower)] = Field(
-        default="aiohttp", validation_alias="CANCELLER_TRANSPORT"
-    )
     clock_speed: float = Field(default=1.0, gt=0, le=100_000, validation_alias="CANCELLER_CLOCK_SPEED")
     slots: int = Field(default=200, ge=1, le=100_000, validation_alias="CANCELLER_SLOTS")
 

@@ -9,6 +9,8 @@ from config.settings import Settings
 OURS = "CANCELLER_"
 ELSEWHERE = frozenset({"CANCELLER_ENV_FILE", "CANCELLER_HTTP", "CANCELLER_UNKNOWN_KEYS"})
 """Those that newer versions read."""
+REMOVED = {"CANCELLER_TRANSPORT": "is no longer read: all calls are made by aiohttp; remove it"}
+"""Those that older versions read, and what to do about them."""
 
 
 def unread_variables(environ: Mapping[str, str]) -> list[str]:
@@ -24,7 +26,9 @@ def unread_variables(environ: Mapping[str, str]) -> list[str]:
 def _problems(names: Iterable[str], known: set[str], backends: str) -> Iterator[str]:
     endings = [name.removeprefix(OURS) for name in known if name.startswith(OURS)]
     for name in names:
-        if name not in backends:
+        if name in REMOVED:
+            yield f"{name}: {REMOVED[name]}"
+        elif name not in backends:
             # The part that all of them begin with would make any two look alike.
             close = get_close_matches(name.removeprefix(OURS), endings, n=1)
             yield f"{name}: is not read{f'; did you mean {OURS}{close[0]}?' if close else ''}"

@@ -110,13 +110,6 @@ async def unswallowed(call: Awaitable[Result]) -> Result:
     return reply
 
 
-def fast_loop() -> asyncio.AbstractEventLoop:
-    """Return a loop of uvloop, which the extra `fast` installs."""
-    import uvloop  # noqa: PLC0415 - only there where the extra is installed
-
-    return uvloop.new_event_loop()
-
-
 @contextmanager
 def translated() -> Iterator[None]:
     """Turn Redis's own errors into ours; their texts hold no secret.
@@ -151,14 +144,13 @@ def refusal(error: Exception) -> str:
 
 
 class LoopThread:
-    """An asyncio loop in a thread of its own, which the first call starts; with `fast`, uvloop's.
+    """An asyncio loop in a thread of its own, which the first call starts.
 
     A forked child has none of its parent's threads: there the next call starts a loop and a thread anew.
     """
 
-    def __init__(self, name: str, *, fast: bool = False) -> None:
+    def __init__(self, name: str) -> None:
         self._name = name
-        self._fast = fast
         self._started: tuple[asyncio.AbstractEventLoop, threading.Thread] | None = None
         self._selector: selectors.BaseSelector | None = None
         self._closed = False
@@ -227,8 +219,6 @@ class LoopThread:
             return self._started[0]
 
     def _new_loop(self) -> asyncio.AbstractEventLoop:
-        if self._fast:
-            return fast_loop()
         # Neither the policy nor the current loop of this process is ours to ask for or to set.
         self._selector = selectors.DefaultSelector()
         return asyncio.SelectorEventLoop(self._selector)

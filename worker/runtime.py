@@ -61,7 +61,7 @@ class Runtime:
         configs = deployment.backends
         self._settings = settings
         self._intake = intake_of(configs, deployment.producers)
-        self._loop = LoopThread("canceller", fast=settings.transport == "fast")
+        self._loop = LoopThread("canceller")
         self._store, self._engine, self._backends = self._loop.call(self._build(configs))
         self._door: Taker | Receiver | None = None
         self._handover = Handover(self._store, configs.keys(), self._engine.serving, self._take, self._reject_arrived)
@@ -117,8 +117,8 @@ class Runtime:
 
     async def _build(self, configs: Mapping[str, BackendConfig]) -> tuple[Store, Engine, list[Backend]]:
         store = store_of(self._settings, configs)
-        how = (self._settings.transport, self._settings.clock_speed)
-        backends = {name: backend_of(name, config, *how) for name, config in configs.items()}
+        speed = self._settings.clock_speed
+        backends = {name: backend_of(name, config, speed) for name, config in configs.items()}
         engine = Engine(store, backends, self._settings.slots, silent if self._settings.amqp_broker else self._ring)
         return store, engine, list(backends.values())
 

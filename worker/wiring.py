@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib.util import find_spec
 from urllib.parse import urlsplit
 
 from msgspec.structs import replace
@@ -29,7 +28,7 @@ from config.tls_files import TlsFiles
 from worker.backends.auth import Basic, Bearer, Credential, StaticToken, basic
 from worker.backends.auth_tokens import OML_TOKEN_PATH, ClientCredentials, Keystone, KeystoneApplication, Oml
 from worker.backends.base import Adapter
-from worker.backends.http import ExtraHeaders, Http, Transport, wire_of
+from worker.backends.http import ExtraHeaders, Http
 from worker.backends.mrs import Mrs as MrsAdapter
 from worker.backends.oracle_ess import OracleEss as OracleEssAdapter
 from worker.backends.oracle_ml import OracleMl as OracleMlAdapter
@@ -37,6 +36,7 @@ from worker.backends.probe import Probe
 from worker.backends.sahara import Sahara as SaharaAdapter
 from worker.backends.tls import SYSTEM, Tls
 from worker.backends.wire import Proxy
+from worker.backends.wire_aiohttp import AiohttpWire
 from worker.connection import connect
 from worker.intake import Door, Intake
 from worker.model import Force, Policy, Poll
@@ -45,9 +45,6 @@ from worker.retention import Retention
 from worker.signing import Producer as Signer
 from worker.signing import Signatures
 from worker.store import Store
-
-FAST = ("pyreqwest", "uvloop")
-NO_FAST = "CANCELLER_TRANSPORT: fast is not installed here: pip install 'canceller[fast]', or leave it at aiohttp"
 
 
 def policy_of(config: BackendConfig, adapter: Adapter) -> Policy:
@@ -143,7 +140,7 @@ def token_url_of(config: BackendConfig) -> str | None:
             return None
 
 
-def http_of(config: BackendConfig, transport: Transport) -> Http:
+def http_of(config: BackendConfig) -> Http:
     """Return what makes the calls to a backend's API, and to its token service."""
     api = own_tls(config), proxy_of(config, config.base_url)
     token = token_tls(config), proxy_of(config, token_url_of(config) or config.base_url)
@@ -152,8 +149,8 @@ def http_of(config: BackendConfig, transport: Transport) -> Http:
         credential=credential_of(config),
         timeout=config.timeout,
         max_reply=config.max_reply,
-        wire=wire_of(transport, *api),
-        token_wire=wire_of(transport, *token) if token != api else None,
+        wire=AiohttpWire(*api),
+        token_wire=AiohttpWire(*token) if token != api else None,
         headers=headers_of(config, api[1], token[1]),
     )
 
@@ -187,7 +184,7 @@ def origin(url: str) -> tuple[str, str | None, int]:
     return parts.scheme, parts.hostname, parts.port or PORTS[parts.scheme]
 
 
-def probe_of(name: str, config: BackendConfig, transport: Transport) -> Probe | None:
+def probe_of(name: str, config: BackendConfig) -> Probe | None:
     """Return a backend's second source, None where there is none.
 
     It is checked against the backend's authorities, and never shown the client certificate, which is for the API.
@@ -198,16 +195,16 @@ def probe_of(name: str, config: BackendConfig, transport: Transport) -> Probe | 
     scheme, _, rest = remote.url.partition("://")
     host, slash, target = rest.partition("/")
     proxy = proxy_of(config, remote.url)
-    wire = wire_of(transport, Tls(ca_file=own_tls(config).ca_file), proxy)
+    wire = AiohttpWire(Tls(ca_file=own_tls(config).ca_file), proxy)
     headers = ExtraHeaders(to_proxy=shown_to(proxy))
     http = Http(f"{scheme}://{host}", timeout=config.timeout, max_reply=config.max_reply, wire=wire, headers=headers)
     return Probe(name, http, slash + target, remote.gone_when)
 
 
-def backend_of(name: str, config: BackendConfig, transport: Transport = "aiohttp", clock_speed: float = 1.0) -> Backend:
+def backend_of(name: str, config: BackendConfig, clock_speed: float = 1.0) -> Backend:
     """Return a backend that is ready to be worked on; call it in the loop that will work on it."""
-    adapter, probe = adapter_of(config), probe_of(name, config, transport)
-    http = http_of(config, transport)
+    adapter, probe = adapter_of(config), probe_of(name, config)
+    http = http_of(config)
     return Backend(
         name=name,
         adapter=adapter,
@@ -262,12 +259,9 @@ def deployment_of(settings: Settings) -> Deployment:
     """Read the backends file.
 
     Raises:
-        ConfigurationError: it is not named, or holds mistakes; all of them are listed. Or the transport that is
-            asked for is not installed.
+        ConfigurationError: it is not named, or holds mistakes; all of them are listed.
 
     """
-    if settings.transport == "fast" and not all(map(find_spec, FAST)):
-        raise ConfigurationError([NO_FAST])
     if settings.backends is None:
         raise ConfigurationError(["CANCELLER_BACKENDS: is not set: name the file that lists the backends"])
     return load_deployment(settings.backends)

@@ -79,6 +79,7 @@ VARIABLES = {
     "CANCELLER_BACKEND": "CANCELLER_BACKEND: is not read; did you mean CANCELLER_BACKENDS?",
     "CANCELLER_LOGLEVEL": "CANCELLER_LOGLEVEL: is not read; did you mean CANCELLER_LOG_LEVEL?",
     "CANCELLER_XYZZY": "CANCELLER_XYZZY: is not read\n",
+    "CANCELLER_TRANSPORT": "CANCELLER_TRANSPORT: is no longer read: all calls are made by aiohttp; remove it",
 }
 
 

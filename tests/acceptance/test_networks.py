@@ -7,7 +7,6 @@ from contextlib import AbstractAsyncContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-import pytest
 from acceptance.cell import Cell, cell
 from integration.authority import Authority
 from integration.proxy import ForwardProxy, forward_proxy, tls_front
@@ -61,9 +60,8 @@ def secrets(proxy: ForwardProxy) -> dict[str, str]:
     return {name: value.format(port=proxy.port) for name, value in SECRETS.items()}
 
 
-def cancelled(one: Cell, transport: str) -> str:
+def cancelled(one: Cell) -> str:
     """Cancel a job; return all that the deployment says of it."""
-    one.env["CANCELLER_TRANSPORT"] = transport
     one.start_worker()
     one.simulator.add_job("ess", "300100", life="runs")
     one.send("cancel", backend="ess", job_id="300100")
@@ -72,12 +70,11 @@ def cancelled(one: Cell, transport: str) -> str:
     return f"{one.events}{one.logs()}"
 
 
-@pytest.mark.parametrize("transport", ["aiohttp", "fast"])
-def test_a_job_is_cancelled_through_a_proxy_with_a_login_and_an_api_key(tmp_path: Path, transport: str) -> None:
+def test_a_job_is_cancelled_through_a_proxy_with_a_login_and_an_api_key(tmp_path: Path) -> None:
     with servers() as loop, running(loop, forward_proxy(login=LOGIN)) as proxy:
         backends = BACKEND.format(api="{ess}", idp="{ess}", auth=AUTH)
         with cell(tmp_path, backends, knobs=KNOBS, more=secrets(proxy)) as one:
-            said = cancelled(one, transport)
+            said = cancelled(one)
             received = len(one.simulator.log())
 
     heads = [head.lower() for head in proxy.heads]
@@ -103,7 +100,7 @@ def test_a_private_api_and_a_public_token_service_are_reached_through_a_tunnel(t
         one.simulator.hosts = {"api.internal.example", "idp.example.com"}
         for authority, host in ((private, "api.internal.example"), (public, "idp.example.com")):
             proxy.upstream[host] = stack.enter_context(running(loop, tls_front(authority.server(host), port)))
-        said = cancelled(one, "aiohttp")
+        said = cancelled(one)
 
     lines = proxy.lines()
     assert lines[0] == "CONNECT idp.example.com:443 HTTP/1.1"

@@ -5,11 +5,10 @@ Each is a cancel that the backend confirms at the first look: POST, GET, `finish
   singly    the same with `look_many = false`: just the calls that the bare loop makes
   waits     the same with a `poll.first` of 1 s, as long as the peers wait: each look is another pass's
   pair      chunks with two worker processes, one per core, as `canceller up` starts them on this machine
-  fast, fast pair   the same two with CANCELLER_TRANSPORT=fast
   messages  Canceller, fed in one `worker.cancel` message each: prebuilt, and pushed in bulk (see `kit_send`)
   intake    the same, for a backend that may not be called: how fast commands are accepted if that is all there is to do
   bare      an asyncio loop with the same client (`worker.backends.http`) that makes the same calls and keeps nothing
-  bare fast, bare httpx   the bare loop with the fast wire, and with httpx's own client over aiohttp
+  bare httpx   the bare loop with httpx's own client over aiohttp
   retry     the pattern people write: a Celery task with `self.retry(countdown=1)` and sync httpx, `prefork -c 2`
   arq, dbos with `--peers arq,dbos`: see `peers/`; they need packages of their own (`peers/requirements.txt`), in
             this environment or in that of `--peer-python`
@@ -106,8 +105,6 @@ def judged(rounds: Rounds) -> list[Bar]:
     found = [Bar("chunks / bare loop, one process each", ratio(rounds, "chunks", "bare")[0], at_least=0.80)]
     found.append(Bar("chunks / bare loop, a worker per core", ratio(rounds, "pair", "bare")[0], at_least=0.80))
     found.append(Bar("chunks / bare loop with httpx's client", ratio(rounds, "chunks", "bare httpx")[0], at_least=0.80))
-    found.append(Bar("fast / retry pattern", ratio(rounds, "fast", "retry")[0], at_least=25))
-    found.append(Bar("fast, a worker per core / retry pattern", ratio(rounds, "fast pair", "retry")[0], at_least=25))
     found.append(Bar("chunks / retry pattern", ratio(rounds, "chunks", "retry")[0], at_least=8))
     found.append(Bar("chunks / DBOS on SQLite", ratio(rounds, "chunks", "dbos")[0], at_least=15))
     found.append(Bar("messages: accepted per second, while working", cost(accepted, "messages"), at_least=2000))
@@ -132,11 +129,8 @@ def main() -> int:
                 "singly": lambda: bench.variant("singly", "look_many = false"),
                 "waits": lambda: bench.variant("waits", 'poll = { first = "1s" }'),
                 "pair": lambda: bench.variant("pair", workers=2),
-                "fast": lambda: bench.variant("fast", transport="fast"),
-                "fast pair": lambda: bench.variant("fast pair", workers=2, transport="fast"),
                 "messages": bench.single,
                 "bare": bench.bare,
-                "bare fast": lambda: bench.bare("bare fast", "fast"),
                 "bare httpx": lambda: bench.bare("bare httpx", "httpx"),
                 "intake": bench.intake,
                 "retry": bench.retry,

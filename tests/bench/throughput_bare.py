@@ -10,15 +10,50 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Callable, Coroutine, Iterator
-from typing import Any
+from collections.abc import Iterator
 
-import uvloop
+import httpx
 
-from tests.bench.transport import Client
-from worker.backends.base import Request
-from worker.backends.http import Http, wire_of
+from worker.backends.base import Reply, Request
+from worker.backends.http import Http
 from worker.backends.oracle_ess_words import FIELDS, HEADERS, REQUESTS
+from worker.backends.wire import Call
+from worker.backends.wire_aiohttp import AiohttpWire
+
+
+class Below(httpx.AsyncBaseTransport):
+    """Our wire below httpx's client."""
+
+    def __init__(self) -> None:
+        self._wire = AiohttpWire()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Make a call by the wire."""
+        call = Call(request.method, str(request.url), dict(request.headers), request.content)
+        reply = await self._wire.exchange(call, 1_000_000)
+        return httpx.Response(reply.status, headers=dict(reply.headers), content=reply.body)
+
+    async def aclose(self) -> None:
+        """Close the wire."""
+        await self._wire.aclose()
+
+
+class Client:
+    """httpx's client as a wire, and ours below it."""
+
+    through = ""
+
+    def __init__(self) -> None:
+        self._client = httpx.AsyncClient(transport=Below(), trust_env=False)
+
+    async def exchange(self, call: Call, limit: int) -> Reply:  # noqa: ARG002 - the wire's is the same
+        """Make a call by the client."""
+        response = await self._client.request(call.method, call.url, headers=call.headers, content=call.content or None)
+        return Reply(response.status_code, dict(response.headers), response.content)
+
+    async def aclose(self) -> None:
+        """Close it."""
+        await self._client.aclose()
 
 
 async def cancel(http: Http, job_id: str) -> None:
@@ -36,10 +71,8 @@ async def work(http: Http, jobs: Iterator[int]) -> None:
 
 
 async def main(base_url: str, at_once: int, client: str) -> None:
-    """Do what is asked for, line by line, with our client over aiohttp or the fast wire, or with httpx's."""
-    http = Http(
-        base_url, wire=Client(wire_of()) if client == "httpx" else wire_of("fast" if client == "fast" else "aiohttp")
-    )
+    """Do what is asked for, line by line, with our own client or with httpx's."""
+    http = Http(base_url, wire=Client() if client == "httpx" else AiohttpWire())
     loop = asyncio.get_running_loop()
     sys.stdout.write("ready\n")
     sys.stdout.flush()
@@ -54,5 +87,4 @@ async def main(base_url: str, at_once: int, client: str) -> None:
 
 
 if __name__ == "__main__":
-    run: Callable[[Coroutine[Any, Any, None]], None] = uvloop.run if sys.argv[3] == "fast" else asyncio.run
-    run(main(sys.argv[1], int(sys.argv[2]), sys.argv[3]))
+    asyncio.run(main(sys.argv[1], int(sys.argv[2]), sys.argv[3]))

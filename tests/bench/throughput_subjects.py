@@ -6,7 +6,7 @@ import contextlib
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cache
@@ -47,10 +47,10 @@ class Bench:
         """Canceller, in `worker.submit` messages of 500."""
         return self._canceller("chunks", lambda one, _: _submit(one, range(FIRST, FIRST + self.n)))
 
-    def variant(self, name: str, more: str = "", workers: int = 1, transport: str = "aiohttp") -> Run:
+    def variant(self, name: str, more: str = "", workers: int = 1) -> Run:
         """The same with another setting, or with more worker processes."""
         feed: Feed = lambda one, _: _submit(one, range(FIRST, FIRST + self.n))  # noqa: E731
-        return self._canceller(name, feed, more, workers, {"CANCELLER_TRANSPORT": transport})
+        return self._canceller(name, feed, more, workers)
 
     def single(self) -> Run:
         """Canceller, in a `worker.cancel` message each."""
@@ -113,11 +113,9 @@ class Bench:
             program = Program([self.peer_python, str(PEERS / "dbos_workflows.py")], env)
             return self._program("dbos", program, max(50, self.peer_n // 3), 20)
 
-    def _canceller(
-        self, name: str, feed: Feed, more: str = "", workers: int = 1, env: Mapping[str, str] | None = None
-    ) -> Run:
+    def _canceller(self, name: str, feed: Feed, more: str = "", workers: int = 1) -> Run:
         self.remote.reset()
-        with self._cell(more, workers, env) as one, one.client() as client:
+        with self._cell(more, workers) as one, one.client() as client:
             _submit(one, range(1, WARM + 1))
             wait(client, EVENTS_EACH * WARM, PATIENCE)
             before, meter = position(client), self._meter(one)
@@ -147,12 +145,10 @@ class Bench:
         run.more["looks per cancellation"] = (report["looks"] + report["lists"]) / (run.n + warm)
         return run
 
-    def _cell(
-        self, more: str = "", workers: int = 1, env: Mapping[str, str] | None = None
-    ) -> contextlib.AbstractContextManager[Cell]:
+    def _cell(self, more: str = "", workers: int = 1) -> contextlib.AbstractContextManager[Cell]:
         poll = "" if "poll" in more else 'poll = { first = "0s" }\n'
         settings = f"{poll}max_in_flight = {self.in_flight}\n{more}\n"
-        return cell(ess("ess", self.remote.base_url(), settings), workers=workers, env=env)
+        return cell(ess("ess", self.remote.base_url(), settings), workers=workers)
 
     def _meter(self, one: Cell) -> Meter:
         return Meter(worker=one.worker_pids, redis=one.redis_pid, remote=self.remote.pid)

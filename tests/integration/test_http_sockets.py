@@ -8,11 +8,11 @@ import time
 from contextlib import suppress
 
 import pytest
-from integration.wiretap import OK, SOON, Behave, Calling, Wiretap, drops, hang, says, wiretap
+from integration.wiretap import OK, SOON, Behave, Wiretap, calling, drops, hang, says, wiretap
 
 from worker.backends.auth_tokens import Keystone
 from worker.backends.base import Request
-from worker.backends.http import Http, Transport, wire_of
+from worker.backends.http import Http
 from worker.errors import CallUnanswered, CredentialUnavailable
 
 SHORT = 0.3
@@ -28,8 +28,8 @@ async def unanswered(http: Http, method: str = "GET") -> float:
 
 
 @VERBS
-async def test_an_id_reaches_the_socket_as_one_encoded_segment(backend: Calling, method: str) -> None:
-    async with wiretap(says(OK)) as tap, backend(tap) as http:
+async def test_an_id_reaches_the_socket_as_one_encoded_segment(method: str) -> None:
+    async with wiretap(says(OK)) as tap, calling(tap) as http:
         await http.send(Request(method, ("jobs", "a b/../c?x=1#y", "cancel")))
         await http.send(Request(method, ("%2e%2e", "~!$&'()*+,;=:@"), query={"q": "a=b&c d+e", "f": "x,y:z"}))
 
@@ -40,8 +40,8 @@ async def test_an_id_reaches_the_socket_as_one_encoded_segment(backend: Calling,
 
 
 @VERBS
-async def test_a_body_and_its_headers_arrive_once(backend: Calling, method: str) -> None:
-    async with wiretap(says(OK)) as tap, backend(tap) as http:
+async def test_a_body_and_its_headers_arrive_once(method: str) -> None:
+    async with wiretap(says(OK)) as tap, calling(tap) as http:
         await http.send(Request(method, ("job",), json={"a": 1}), traceparent="00-1-2-01")
 
     assert [request.split(b"\r\n\r\n")[1] for request in tap.requests] == [b'{"a":1}']
@@ -54,8 +54,8 @@ async def test_a_body_and_its_headers_arrive_once(backend: Calling, method: str)
 
 
 @VERBS
-async def test_a_request_without_a_body_says_no_content_type(backend: Calling, method: str) -> None:
-    async with wiretap(says(OK)) as tap, backend(tap) as http:
+async def test_a_request_without_a_body_says_no_content_type(method: str) -> None:
+    async with wiretap(says(OK)) as tap, calling(tap) as http:
         await http.send(Request(method, ("job",)))
 
     assert tap.headers(b"content-type") == []
@@ -65,12 +65,11 @@ async def test_a_request_without_a_body_says_no_content_type(backend: Calling, m
 @pytest.mark.parametrize("served", [0, 1, 2], ids=["first request", "after one", "after two"])
 @VERBS
 async def test_a_dropped_connection_makes_exactly_one_request(
-    backend: Calling,
     method: str,
     served: int,
     reset: bool,  # noqa: FBT001
 ) -> None:
-    async with wiretap(drops(served, reset=reset)) as tap, backend(tap) as http:
+    async with wiretap(drops(served, reset=reset)) as tap, calling(tap) as http:
         for _ in range(served):
             await http.send(Request("GET", ("before",)))
         await unanswered(http, method)
@@ -90,12 +89,12 @@ async def test_a_dropped_connection_makes_exactly_one_request(
     ],
 )
 @VERBS
-async def test_half_a_reply_is_no_answer_and_stays_unsaid(backend: Calling, method: str, reply: bytes) -> None:
+async def test_half_a_reply_is_no_answer_and_stays_unsaid(method: str, reply: bytes) -> None:
     async def behave(writer: asyncio.StreamWriter, count: int) -> bool:
         await says(reply)(writer, count)
         return False
 
-    async with wiretap(behave) as tap, backend(tap) as http:
+    async with wiretap(behave) as tap, calling(tap) as http:
         with pytest.raises(CallUnanswered) as caught:
             await http.send(Request(method, ("job",), query={"key": "hunter2"}))
 
@@ -104,8 +103,8 @@ async def test_half_a_reply_is_no_answer_and_stays_unsaid(backend: Calling, meth
 
 
 @VERBS
-async def test_a_server_that_hangs_is_given_up_in_time(backend: Calling, method: str) -> None:
-    async with wiretap(hang) as tap, backend(tap, seconds=SHORT) as http:
+async def test_a_server_that_hangs_is_given_up_in_time(method: str) -> None:
+    async with wiretap(hang) as tap, calling(tap, seconds=SHORT) as http:
         took = await unanswered(http, method)
 
     assert SHORT * 0.9 <= took < SOON
@@ -115,7 +114,7 @@ async def test_a_server_that_hangs_is_given_up_in_time(backend: Calling, method:
 @pytest.mark.parametrize(
     "first", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"], ids=["in the head", "in the body"]
 )
-async def test_a_slow_drip_ends_by_the_timeout(backend: Calling, first: bytes) -> None:
+async def test_a_slow_drip_ends_by_the_timeout(first: bytes) -> None:
     async def drip(writer: asyncio.StreamWriter, _count: int) -> bool:
         writer.write(first)
         never = asyncio.Event()
@@ -126,13 +125,13 @@ async def test_a_slow_drip_ends_by_the_timeout(backend: Calling, first: bytes) -
                 await asyncio.wait_for(never.wait(), 0.02)
         return True
 
-    async with wiretap(drip) as tap, backend(tap, seconds=SHORT) as http:
+    async with wiretap(drip) as tap, calling(tap, seconds=SHORT) as http:
         took = await unanswered(http)
 
     assert SHORT * 0.9 <= took < SOON
 
 
-async def test_a_body_of_ten_megabytes_is_cut_off(backend: Calling) -> None:
+async def test_a_body_of_ten_megabytes_is_cut_off() -> None:
     sent = 0
 
     async def pour(writer: asyncio.StreamWriter, _count: int) -> bool:
@@ -144,51 +143,51 @@ async def test_a_body_of_ten_megabytes_is_cut_off(backend: Calling) -> None:
             sent += 10_000
         return True
 
-    async with wiretap(pour) as tap, backend(tap, max_reply=100_000) as http:
+    async with wiretap(pour) as tap, calling(tap, max_reply=100_000) as http:
         with pytest.raises(CallUnanswered, match="over 100000 bytes"):
             await http.send(Request("GET", ("job",)))
 
     assert sent < 10_000_000
 
 
-async def test_a_small_reply_that_inflates_is_cut_off(backend: Calling) -> None:
+async def test_a_small_reply_that_inflates_is_cut_off() -> None:
     bomb = gzip.compress(bytes(10_000_000))
     reply = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(bomb) + bomb
-    async with wiretap(says(reply)) as tap, backend(tap) as http:
+    async with wiretap(says(reply)) as tap, calling(tap) as http:
         with pytest.raises(CallUnanswered, match="over 1000000 bytes"):
             await http.send(Request("GET", ("job",)))
 
 
-async def test_after_a_cut_off_reply_the_next_call_is_sound(backend: Calling) -> None:
+async def test_after_a_cut_off_reply_the_next_call_is_sound() -> None:
     large = b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n" + b"x" * 5000
-    async with wiretap(says(large, OK)) as tap, backend(tap, max_reply=100) as http:
+    async with wiretap(says(large, OK)) as tap, calling(tap, max_reply=100) as http:
         await unanswered(http)
         assert (await http.send(Request("GET", ("job",)))).body == b"{}"
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-async def test_a_redirect_is_an_answer_and_its_host_is_never_called(backend: Calling, status: int) -> None:
+async def test_a_redirect_is_an_answer_and_its_host_is_never_called(status: int) -> None:
     async with wiretap(says(OK)) as other:
         moved = b"HTTP/1.1 %d Moved\r\nLocation: http://127.0.0.1:%d/x\r\nContent-Length: 0\r\n\r\n" % (
             status,
             other.port,
         )
-        async with wiretap(says(moved)) as tap, backend(tap) as http:
+        async with wiretap(says(moved)) as tap, calling(tap) as http:
             reply = await http.send(Request("GET", ("job",)))
 
     assert (reply.status, len(tap.requests), other.connections) == (status, 1, 0)
 
 
-async def test_cookies_are_never_sent_back(backend: Calling) -> None:
+async def test_cookies_are_never_sent_back() -> None:
     reply = OK.replace(b"OK\r\n", b"OK\r\nSet-Cookie: session=1; Path=/\r\n")
-    async with wiretap(says(reply)) as tap, backend(tap) as http:
+    async with wiretap(says(reply)) as tap, calling(tap) as http:
         await http.send(Request("GET", ("job",)))
         await http.send(Request("GET", ("job",)))
 
     assert (len(tap.requests), tap.headers(b"cookie")) == (2, [])
 
 
-async def test_a_hundred_calls_may_be_under_way_at_once(backend: Calling) -> None:
+async def test_a_hundred_calls_may_be_under_way_at_once() -> None:
     everyone = asyncio.Event()
 
     async def wait_for_all(writer: asyncio.StreamWriter, count: int) -> bool:
@@ -197,44 +196,44 @@ async def test_a_hundred_calls_may_be_under_way_at_once(backend: Calling) -> Non
         await everyone.wait()
         return await says(OK)(writer, count)
 
-    async with wiretap(wait_for_all) as tap, backend(tap, seconds=30) as http:
+    async with wiretap(wait_for_all) as tap, calling(tap, seconds=30) as http:
         replies = await asyncio.gather(*(http.send(Request("GET", ("job",))) for _ in range(100)))
 
     assert [reply.status for reply in replies] == [200] * 100
 
 
-async def test_a_closed_port_is_no_answer(backend: Calling) -> None:
+async def test_a_closed_port_is_no_answer() -> None:
     async with wiretap(says(OK)) as tap:
         pass
-    async with backend(tap) as http:
+    async with calling(tap) as http:
         with pytest.raises(CallUnanswered, match=rf"no connection \(.*\): GET at 127.0.0.1:{tap.port}$") as caught:
             await http.send(Request("GET", ("job",)))
 
     assert isinstance(caught.value.__cause__, OSError)
 
 
-async def test_the_environment_names_no_proxy(backend: Calling, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_environment_names_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     async with wiretap(says(OK)) as proxy, wiretap(says(OK)) as tap:
         for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
             monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
-        async with backend(tap) as http:
+        async with calling(tap) as http:
             await http.send(Request("GET", ("job",)))
 
     assert (len(tap.requests), proxy.connections) == (1, 0)
 
 
-def token_call(tap: Wiretap, transport: Transport, seconds: float = SOON) -> Http:
+def token_call(tap: Wiretap, seconds: float = SOON) -> Http:
     credential = Keystone(
         f"http://127.0.0.1:{tap.port}", lambda: "scott", lambda: "hunter2", user_domain="d", project_id="p"
     )
-    return Http(tap.url, credential=credential, timeout=seconds, wire=wire_of(transport))
+    return Http(tap.url, credential=credential, timeout=seconds)
 
 
-async def test_a_token_of_twenty_kilobytes_is_taken_and_shown(transport: Transport) -> None:
+async def test_a_token_of_twenty_kilobytes_is_taken_and_shown() -> None:
     token = b"M" * 20_000
     granted = b"HTTP/1.1 201 Created\r\nX-Subject-Token: " + token + b"\r\nContent-Length: 2\r\n\r\n{}"
     async with wiretap(says(granted, OK)) as tap:
-        http = token_call(tap, transport)
+        http = token_call(tap)
         await http.send(Request("GET", ("job",)))
         await http.aclose()
 
@@ -242,9 +241,9 @@ async def test_a_token_of_twenty_kilobytes_is_taken_and_shown(transport: Transpo
 
 
 @pytest.mark.parametrize("behave", [hang, drops(0, reset=True)], ids=["hangs", "resets"])
-async def test_without_a_token_the_call_is_not_made(transport: Transport, behave: Behave) -> None:
+async def test_without_a_token_the_call_is_not_made(behave: Behave) -> None:
     async with wiretap(behave) as tap:
-        http = token_call(tap, transport, SHORT)
+        http = token_call(tap, SHORT)
         with pytest.raises(CredentialUnavailable):
             await http.send(Request("GET", ("job",)))
         await http.aclose()
@@ -252,7 +251,7 @@ async def test_without_a_token_the_call_is_not_made(transport: Transport, behave
     assert tap.lines() == ["POST /v3/auth/tokens HTTP/1.1"]
 
 
-async def test_a_reply_that_nobody_asked_for_is_not_the_next_calls(backend: Calling) -> None:
+async def test_a_reply_that_nobody_asked_for_is_not_the_next_calls() -> None:
     """A proxy that sends a reply twice must not have its copy taken for the answer to another call."""
     copied = asyncio.Event()
 
@@ -263,7 +262,7 @@ async def test_a_reply_that_nobody_asked_for_is_not_the_next_calls(backend: Call
             asyncio.get_running_loop().call_later(0.05, lambda: (writer.write(OK), copied.set()))
         return True
 
-    async with wiretap(twice) as tap, backend(tap) as http:
+    async with wiretap(twice) as tap, calling(tap) as http:
         assert (await http.send(Request("POST", ("jobs", "1", "cancel")))).status == 200
         async with asyncio.timeout(SOON):
             await copied.wait()

@@ -7,26 +7,25 @@ import ssl
 
 import pytest
 from integration.authority import Authority
-from integration.wiretap import OK, Calling, says, wiretap
+from integration.wiretap import OK, calling, says, wiretap
 
 from worker.backends.base import Request
-from worker.backends.http import Http, Transport, wire_of
+from worker.backends.http import Http
 from worker.backends.tls import Tls
+from worker.backends.wire_aiohttp import AiohttpWire
 from worker.errors import CallUnanswered
 
 LOOK = Request("GET", ("job",))
 
 
-async def test_what_the_system_trusts_is_called(backend: Calling, system: Authority) -> None:
-    async with wiretap(says(OK), system.server()) as tap, backend(tap) as http:
+async def test_what_the_system_trusts_is_called(system: Authority) -> None:
+    async with wiretap(says(OK), system.server()) as tap, calling(tap) as http:
         assert (await http.send(LOOK)).body == b"{}"
 
 
-async def test_what_the_system_does_not_trust_gets_no_request(
-    backend: Calling, system: Authority, ours: Authority
-) -> None:
+async def test_what_the_system_does_not_trust_gets_no_request(system: Authority, ours: Authority) -> None:
     assert system.file != ours.file
-    async with wiretap(says(OK), ours.server()) as tap, backend(tap) as http:
+    async with wiretap(says(OK), ours.server()) as tap, calling(tap) as http:
         with pytest.raises(CallUnanswered) as caught:
             await http.send(LOOK)
 
@@ -34,19 +33,17 @@ async def test_what_the_system_does_not_trust_gets_no_request(
     assert "certificate" in str(caught.value.__cause__)
 
 
-async def test_another_hosts_certificate_gets_no_request(backend: Calling, system: Authority) -> None:
-    async with wiretap(says(OK), system.server("elsewhere.example.com")) as tap, backend(tap) as http:
+async def test_another_hosts_certificate_gets_no_request(system: Authority) -> None:
+    async with wiretap(says(OK), system.server("elsewhere.example.com")) as tap, calling(tap) as http:
         with pytest.raises(CallUnanswered):
             await http.send(LOOK)
 
     assert tap.requests == []
 
 
-async def test_a_ca_file_replaces_the_systems_authorities(
-    transport: Transport, system: Authority, ours: Authority
-) -> None:
+async def test_a_ca_file_replaces_the_systems_authorities(system: Authority, ours: Authority) -> None:
     async with wiretap(says(OK), system.server()) as foreign, wiretap(says(OK), ours.server()) as known:
-        wire = wire_of(transport, Tls(ca_file=str(ours.file)))
+        wire = AiohttpWire(Tls(ca_file=str(ours.file)))
         try:
             assert (await Http(known.url, wire=wire).send(LOOK)).body == b"{}"
             with pytest.raises(CallUnanswered):
@@ -57,15 +54,15 @@ async def test_a_ca_file_replaces_the_systems_authorities(
     assert foreign.requests == []
 
 
-async def test_a_client_certificate_is_shown(transport: Transport, ours: Authority) -> None:
+async def test_a_client_certificate_is_shown(ours: Authority) -> None:
     own = ours.certificate("canceller")
     async with wiretap(says(OK), ours.server(asks=True)) as tap:
-        http = Http(tap.url, wire=wire_of(transport, Tls(str(ours.file), *own)))
+        http = Http(tap.url, wire=AiohttpWire(Tls(str(ours.file), *own)))
         assert (await http.send(LOOK)).body == b"{}"
         await http.aclose()
 
 
-async def test_it_is_http_1_whatever_else_is_offered(backend: Calling, system: Authority) -> None:
+async def test_it_is_http_1_whatever_else_is_offered(system: Authority) -> None:
     spoken: list[str | None] = []
 
     async def behave(writer: asyncio.StreamWriter, count: int) -> bool:
@@ -73,7 +70,7 @@ async def test_it_is_http_1_whatever_else_is_offered(backend: Calling, system: A
         spoken.append(tls.selected_alpn_protocol())
         return await says(OK)(writer, count)
 
-    async with wiretap(behave, system.server()) as tap, backend(tap) as http:
+    async with wiretap(behave, system.server()) as tap, calling(tap) as http:
         await http.send(LOOK)
 
     assert tap.lines() == ["GET /base/job HTTP/1.1"]
@@ -82,7 +79,7 @@ async def test_it_is_http_1_whatever_else_is_offered(backend: Calling, system: A
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 async def test_a_new_connection_goes_on_with_the_session_of_the_last(
-    backend: Calling, system: Authority, version: ssl.TLSVersion
+    system: Authority, version: ssl.TLSVersion
 ) -> None:
     resumed: list[bool] = []
 
@@ -93,23 +90,28 @@ async def test_a_new_connection_goes_on_with_the_session_of_the_last(
 
     server = system.server()
     server.minimum_version = server.maximum_version = version
-    async with wiretap(behave, server) as tap, backend(tap) as http:
+    async with wiretap(behave, server) as tap, calling(tap) as http:
         for _ in range(3):
             await http.send(LOOK)
 
     assert (tap.connections, resumed) == (3, [False, True, True])
 
 
-async def test_a_dropped_tls_connection_makes_exactly_one_request(backend: Calling, system: Authority) -> None:
+async def test_a_dropped_tls_connection_makes_exactly_one_request(system: Authority) -> None:
     async def behave(writer: asyncio.StreamWriter, count: int) -> bool:
         if count == 2:
             writer.transport.abort()
             return False
         return await says(OK)(writer, count)
 
-    async with wiretap(behave, system.server()) as tap, backend(tap) as http:
+    async with wiretap(behave, system.server()) as tap, calling(tap) as http:
         await http.send(LOOK)
         with pytest.raises(CallUnanswered):
             await http.send(Request("GET", ("job", "cancel")))
 
     assert tap.lines() == ["GET /base/job HTTP/1.1", "GET /base/job/cancel HTTP/1.1"]
+
+
+def test_a_ca_file_that_is_missing_is_reported_at_once() -> None:
+    with pytest.raises(OSError, match="No such file"):
+        AiohttpWire(Tls(ca_file="/missing.pem"))

@@ -1,4 +1,4 @@
-"""What every wire keeps to: how a request is written, how a reply is read, how long a connection lives."""
+"""How a request is written, how a reply is read, how long a connection lives."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import logging
 from urllib.parse import unquote
 
 import pytest
-from integration.wiretap import OK, SOON, Calling, Wiretap, calling, says, wiretap
+from integration.wiretap import OK, SOON, Wiretap, calling, says, wiretap
 
-from worker.backends import wire_aiohttp, wire_fast
+from worker.backends import wire_aiohttp
 from worker.backends.base import Reply, Request
-from worker.backends.http import Http, Transport, wire_of
+from worker.backends.http import Http
 from worker.errors import CallUnanswered
 
 LOOK = Request("GET", ("job",))
@@ -33,8 +33,8 @@ def reply(body: bytes, **headers: str) -> bytes:
     return f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n{''.join(lines)}\r\n".encode() + body
 
 
-async def test_every_character_of_an_id_is_written_as_we_encode_it(backend: Calling) -> None:
-    async with wiretap(says(OK)) as tap, backend(tap) as http:
+async def test_every_character_of_an_id_is_written_as_we_encode_it() -> None:
+    async with wiretap(says(OK)) as tap, calling(tap) as http:
         for job_id in (PRINTABLE, "%2E%2e", "..;", "%2F", "%", "ü"):
             await http.send(Request("GET", (job_id,), query={"q": job_id}))
 
@@ -44,9 +44,9 @@ async def test_every_character_of_an_id_is_written_as_we_encode_it(backend: Call
     assert all(not set(path) & set("/?#;&=+'\"\\|^`{}<>") for path, _ in written)
 
 
-async def test_a_host_alone_is_asked_for_its_root(transport: Transport) -> None:
+async def test_a_host_alone_is_asked_for_its_root() -> None:
     async with wiretap(says(OK)) as tap:
-        http = Http(tap.url, wire=wire_of(transport))
+        http = Http(tap.url)
         await http.send(Request("GET", ()))
         await http.send(Request("GET", (), query={"id": "1"}))
         await http.aclose()
@@ -55,22 +55,22 @@ async def test_a_host_alone_is_asked_for_its_root(transport: Transport) -> None:
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
-async def test_a_call_without_a_body_says_so_once(backend: Calling, method: str) -> None:
-    async with wiretap(says(OK)) as tap, backend(tap) as http:
+async def test_a_call_without_a_body_says_so_once(method: str) -> None:
+    async with wiretap(says(OK)) as tap, calling(tap) as http:
         await http.send(Request(method, ("job",)))
 
     assert tap.headers(b"content-length") == [b"0"]
 
 
-async def test_a_get_says_nothing_of_a_body(backend: Calling) -> None:
-    async with wiretap(says(OK)) as tap, backend(tap) as http:
+async def test_a_get_says_nothing_of_a_body() -> None:
+    async with wiretap(says(OK)) as tap, calling(tap) as http:
         await http.send(LOOK)
 
     assert tap.headers(b"content-length") == tap.headers(b"transfer-encoding") == []
 
 
-async def test_no_header_is_smuggled_in(backend: Calling) -> None:
-    async with wiretap(says(OK)) as tap, backend(tap) as http:
+async def test_no_header_is_smuggled_in() -> None:
+    async with wiretap(says(OK)) as tap, calling(tap) as http:
         with pytest.raises(CallUnanswered) as caught:
             await http.send(LOOK, traceparent="hunter2\r\nX-Evil: 1")
 
@@ -78,9 +78,9 @@ async def test_no_header_is_smuggled_in(backend: Calling) -> None:
     assert "hunter2" not in f"{caught.value!r} {caught.value.__cause__!r}"
 
 
-async def test_headers_are_lower_case_and_those_of_one_name_are_joined(backend: Calling) -> None:
+async def test_headers_are_lower_case_and_those_of_one_name_are_joined() -> None:
     said = b"HTTP/1.1 200 OK\r\nDATE: Sun, 06 Nov 1994 08:49:37 GMT\r\nX-A: 1\r\nx-a: 2\r\nContent-Length: 0\r\n\r\n"
-    async with wiretap(says(said)) as tap, backend(tap) as http:
+    async with wiretap(says(said)) as tap, calling(tap) as http:
         found = await http.send(LOOK)
 
     assert found.headers["x-a"] == "1, 2"
@@ -88,17 +88,17 @@ async def test_headers_are_lower_case_and_those_of_one_name_are_joined(backend: 
     assert found.date.year == 1994
 
 
-async def test_a_header_that_is_not_ascii_hides_no_other(backend: Calling) -> None:
+async def test_a_header_that_is_not_ascii_hides_no_other() -> None:
     said = b"HTTP/1.1 200 OK\r\nServer: caf\xe9\r\nX: \xc3\xbc\r\nRetry-After: 7\r\nContent-Length: 2\r\n\r\n{}"
-    async with wiretap(says(said)) as tap, backend(tap) as http:
+    async with wiretap(says(said)) as tap, calling(tap) as http:
         found = await http.send(LOOK)
 
     assert (found.retry_after, found.body) == (7.0, b"{}")
 
 
 @pytest.mark.parametrize(("size", "taken"), [(65_000, True), (66_000, False)])
-async def test_a_header_may_have_65_kilobytes(backend: Calling, size: int, taken: bool) -> None:  # noqa: FBT001
-    async with wiretap(says(reply(b"{}", X_Token="t" * size))) as tap, backend(tap) as http:
+async def test_a_header_may_have_65_kilobytes(size: int, taken: bool) -> None:  # noqa: FBT001
+    async with wiretap(says(reply(b"{}", X_Token="t" * size))) as tap, calling(tap) as http:
         if taken:
             assert len((await http.send(LOOK)).headers["x-token"]) == size
         else:
@@ -107,36 +107,34 @@ async def test_a_header_may_have_65_kilobytes(backend: Calling, size: int, taken
 
 
 @pytest.mark.parametrize("interim", [b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"])
-async def test_an_interim_reply_is_not_the_answer(backend: Calling, interim: bytes) -> None:
-    async with wiretap(says(interim + OK)) as tap, backend(tap) as http:
+async def test_an_interim_reply_is_not_the_answer(interim: bytes) -> None:
+    async with wiretap(says(interim + OK)) as tap, calling(tap) as http:
         assert (await http.send(LOOK)).status == 200
 
 
-async def test_calls_in_a_row_share_a_connection(backend: Calling) -> None:
-    async with wiretap(says(OK)) as tap, backend(tap) as http:
+async def test_calls_in_a_row_share_a_connection() -> None:
+    async with wiretap(says(OK)) as tap, calling(tap) as http:
         for _ in range(5):
             await http.send(LOOK)
 
     assert (len(tap.requests), tap.connections) == (5, 1)
 
 
-async def test_an_idle_connection_is_closed_by_us(backend: Calling, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (wire_aiohttp, wire_fast):
-        monkeypatch.setattr(module, "KEEP_ALIVE", 0.05)
-    async with wiretap(says(OK)) as tap, backend(tap) as http:
+async def test_an_idle_connection_is_closed_by_us(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire_aiohttp, "KEEP_ALIVE", 0.05)
+    async with wiretap(says(OK)) as tap, calling(tap) as http:
         await http.send(LOOK)
         await over(tap)
 
 
-@pytest.mark.parametrize(("chosen", "seconds"), [("aiohttp", 60.0), ("fast", 0.3)])
-async def test_a_call_that_is_cancelled_ends_now_or_at_its_deadline(chosen: Transport, seconds: float) -> None:
+async def test_a_call_that_is_cancelled_closes_its_connection_at_once() -> None:
     arrived = asyncio.Event()
 
     async def behave(_writer: asyncio.StreamWriter, _count: int) -> bool:
         arrived.set()
         return True
 
-    async with wiretap(behave) as tap, calling(chosen, tap, seconds=seconds) as http:
+    async with wiretap(behave) as tap, calling(tap, seconds=60.0) as http:
         call = asyncio.create_task(http.send(LOOK))
         await asyncio.wait_for(arrived.wait(), SOON)
         call.cancel()
@@ -145,22 +143,22 @@ async def test_a_call_that_is_cancelled_ends_now_or_at_its_deadline(chosen: Tran
         await over(tap)
 
 
-async def test_a_call_without_an_answer_closes_its_connection(backend: Calling) -> None:
-    async with wiretap(silent) as tap, backend(tap, seconds=0.2) as http:
+async def test_a_call_without_an_answer_closes_its_connection() -> None:
+    async with wiretap(silent) as tap, calling(tap, seconds=0.2) as http:
         with pytest.raises(CallUnanswered, match="no reply in time"):
             await http.send(LOOK)
         await over(tap)
 
 
-async def test_closing_ends_all_connections(backend: Calling) -> None:
+async def test_closing_ends_all_connections() -> None:
     async with wiretap(says(OK)) as tap:
-        async with backend(tap) as http:
+        async with calling(tap) as http:
             await http.send(LOOK)
         await over(tap)
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PATCH", "DELETE"])
-async def test_no_call_is_made_twice_whenever_the_server_drops(backend: Calling, method: str) -> None:
+async def test_no_call_is_made_twice_whenever_the_server_drops(method: str) -> None:
     async def moody(writer: asyncio.StreamWriter, count: int) -> bool:
         if count % 5 == 1:
             writer.transport.abort()
@@ -172,7 +170,7 @@ async def test_no_call_is_made_twice_whenever_the_server_drops(backend: Calling,
         await says(OK)(writer, 1)
         return count % 5 != 4  # it closes behind an answer that promised to stay
 
-    async with wiretap(moody) as tap, backend(tap) as http:
+    async with wiretap(moody) as tap, calling(tap) as http:
         for first in range(0, 100, 10):
             calls = [http.send(Request(method, (str(number),))) for number in range(first, first + 10)]
             said = await asyncio.gather(*calls, return_exceptions=True)
@@ -181,19 +179,9 @@ async def test_no_call_is_made_twice_whenever_the_server_drops(backend: Calling,
     assert len(set(tap.lines())) == len(tap.lines())
 
 
-async def test_a_call_leaves_no_url_and_no_token_in_the_log(backend: Calling, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_call_leaves_no_url_and_no_token_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    async with wiretap(says(OK)) as tap, backend(tap) as http:
+    async with wiretap(says(OK)) as tap, calling(tap) as http:
         await http.send(Request("GET", ("hunter2",), query={"key": "hunter2"}, headers={"X-Auth-Token": "hunter2"}))
 
     assert "hunter2" not in caplog.text
-
-
-async def test_a_url_that_the_wire_would_rewrite_is_not_called() -> None:
-    async with wiretap(says(OK)) as tap:
-        http = Http(f"{tap.url}/a/%2e%2e/b", wire=wire_of("fast"))
-        with pytest.raises(CallUnanswered, match="would change the URL"):
-            await http.send(LOOK)
-        await http.aclose()
-
-    assert tap.requests == []

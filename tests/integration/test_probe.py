@@ -1,4 +1,4 @@
-"""A probe's URL as it comes over the wire, by either transport, and what `check` finds there."""
+"""A probe's URL as it comes over the wire, and what `check` finds there."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import pytest
 from integration.wiretap import OK, drops, says, wiretap
 
 from config.backends import BackendConfig, parse_backends
-from worker.backends.http import Transport
 from worker.cli.check import probe_finding
 from worker.wiring import probe_of
 
@@ -33,9 +32,9 @@ def status(line: str) -> bytes:
         pytest.param("/?id={job_id}&y=a+b%27/..", "/?id=a%2Fb%3F%20%25&y=a+b%27/..", id="in-the-query"),
     ],
 )
-async def test_a_probes_url_goes_out_as_it_is_written(transport: Transport, path: str, line: str) -> None:
+async def test_a_probes_url_goes_out_as_it_is_written(path: str, line: str) -> None:
     async with wiretap(says(OK)) as tap:
-        probe = probe_of("b", probed(tap.url + path), transport)
+        probe = probe_of("b", probed(tap.url + path))
         assert probe is not None
         gone = await probe.ask("a/b? %")
         await probe.aclose()
@@ -54,11 +53,9 @@ async def test_a_probes_url_goes_out_as_it_is_written(transport: Transport, path
         pytest.param(b"", "wrong", id="no-answer"),
     ],
 )
-async def test_check_asks_a_probe_about_a_job_that_can_not_exist(
-    transport: Transport, reply: bytes, verdict: str
-) -> None:
+async def test_check_asks_a_probe_about_a_job_that_can_not_exist(reply: bytes, verdict: str) -> None:
     async with wiretap(says(reply) if reply else drops(0, reset=False)) as tap:
-        found = await probe_finding("b", probed(f"{tap.url}/alive/{{job_id}}"), transport)
+        found = await probe_finding("b", probed(f"{tap.url}/alive/{{job_id}}"))
 
     assert (found.verdict, found.what) == (verdict, "probe of backend b"), found.text
     assert tap.lines() == ["GET /alive/canceller-check-no-such-job HTTP/1.1"]

@@ -17,10 +17,10 @@ from integration.proxy import ForwardProxy, forward_proxy
 from integration.wiretap import OK, SOON, drops, says, wiretap
 
 from worker.backends.base import Request
-from worker.backends.http import Http, Transport, wire_of
+from worker.backends.http import Http
 from worker.backends.tls import SYSTEM, Tls
 from worker.backends.wire import Proxy
-from worker.connection import LoopThread
+from worker.backends.wire_aiohttp import AiohttpWire
 from worker.errors import CallUnanswered
 
 LOOK = Request("GET", ("job",))
@@ -35,19 +35,18 @@ async def through(
     *,
     tls: Tls = SYSTEM,
     shown: str = "",
-    transport: Transport = "aiohttp",
     seconds: float = 5.0,
 ) -> AsyncIterator[Http]:
     address = proxy if isinstance(proxy, str) else proxy.url
-    http = Http(f"{url}/base", timeout=seconds, wire=wire_of(transport, tls, Proxy(address, shown)))
+    http = Http(f"{url}/base", timeout=seconds, wire=AiohttpWire(tls, Proxy(address, shown)))
     try:
         yield http
     finally:
         await http.aclose()
 
 
-async def test_http_goes_in_absolute_form(transport: Transport) -> None:
-    async with wiretap(says(OK)) as tap, forward_proxy() as proxy, through(proxy, tap.url, transport=transport) as http:
+async def test_http_goes_in_absolute_form() -> None:
+    async with wiretap(says(OK)) as tap, forward_proxy() as proxy, through(proxy, tap.url) as http:
         assert (await http.send(Request("POST", ("a/b %",), {"q": "1&2"}, json={"x": 1}))).body == b"{}"
 
     assert proxy.lines() == [f"POST {tap.url}/base/a%2Fb%20%25?q=1%262 HTTP/1.1"]
@@ -56,11 +55,11 @@ async def test_http_goes_in_absolute_form(transport: Transport) -> None:
     assert tap.headers(b"host") == [tap.url.partition("://")[2].encode()]
 
 
-async def test_https_goes_through_a_tunnel(transport: Transport, system: Authority) -> None:
+async def test_https_goes_through_a_tunnel(system: Authority) -> None:
     async with (
         wiretap(says(OK), system.server()) as tap,
         forward_proxy() as proxy,
-        through(proxy, tap.url, transport=transport) as http,
+        through(proxy, tap.url) as http,
     ):
         for _ in range(3):
             assert (await http.send(LOOK)).body == b"{}"
@@ -132,21 +131,6 @@ async def test_an_https_proxy_is_trusted_by_the_system_and_never_shown_the_backe
 
     assert proxy.lines() == [f"CONNECT localhost:{tap.port} HTTP/1.1"]
     assert proxy.shown == []
-
-
-def test_an_https_proxy_serves_a_fast_worker_too(ours: Authority, system: Authority) -> None:
-    async def call() -> bytes:
-        tls = Tls(ca_file=str(ours.file))
-        async with (
-            wiretap(says(OK), ours.server()) as tap,
-            forward_proxy(system.server()) as proxy,
-            through(proxy, tap.url, tls=tls, transport="fast") as http,
-        ):
-            return (await http.send(LOOK)).body
-
-    thread = LoopThread("test", fast=True)
-    assert thread.call(call(), timeout=10) == b"{}"
-    thread.close()
 
 
 @pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])

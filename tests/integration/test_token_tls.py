@@ -17,7 +17,6 @@ from integration.wiretap import Behave, Wiretap, says, wiretap
 from config.backends import parse_backends
 from config.errors import ConfigurationError
 from worker.backends.base import Request
-from worker.backends.http import Transport
 from worker.errors import CredentialUnavailable
 from worker.wiring import http_of, probe_of
 
@@ -87,9 +86,9 @@ def oauth2(url: str, extra: str = "") -> str:
     return f'auth = {{ type = "oauth2_client_credentials", token_url = "{url}/token", {pair}{extra} }}'
 
 
-async def called(keys: str, transport: Transport) -> None:
+async def called(keys: str) -> None:
     config = parse_backends(f"[backends.b]\n{keys}", environ=ENVIRON)["b"]
-    http = http_of(config, transport)
+    http = http_of(config)
     try:
         await http.send(LOOK)
     finally:
@@ -102,84 +101,80 @@ def secrets(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
 
 
-async def test_a_private_api_goes_with_a_public_token_service(
-    transport: Transport, files: Files, system: Authority
-) -> None:
+async def test_a_private_api_goes_with_a_public_token_service(files: Files, system: Authority) -> None:
     async with (
         server(files.api, files.api, reply({}), needs=True) as api,
         server(system, files.api, TOKEN) as idp,
     ):
         keys = f'kind = "oracle-ess"\nbase_url = "{api.url}"\n{oauth2(idp.url)}\n{files.tls(files.api, "us")}'
-        await called(keys, transport)
+        await called(keys)
 
     assert (len(api.tap.requests), len(idp.tap.requests)) == (1, 1)
     assert (api.shown, idp.shown) == (["us"], [])
 
 
-async def test_a_public_api_goes_with_a_private_token_service(
-    transport: Transport, files: Files, system: Authority
-) -> None:
+async def test_a_public_api_goes_with_a_private_token_service(files: Files, system: Authority) -> None:
     async with (
         server(system, files.idp, reply({})) as api,
         server(files.idp, files.idp, TOKEN, needs=True) as idp,
     ):
         own = files.tls(files.idp, "us-at-the-idp", ", ")
-        await called(f'kind = "oracle-ess"\nbase_url = "{api.url}"\n{oauth2(idp.url, ", " + own)}', transport)
+        await called(f'kind = "oracle-ess"\nbase_url = "{api.url}"\n{oauth2(idp.url, ", " + own)}')
 
     assert (api.shown, idp.shown) == ([], ["us-at-the-idp"])
 
 
-async def test_each_private_server_is_shown_its_own_certificate(transport: Transport, files: Files) -> None:
+async def test_each_private_server_is_shown_its_own_certificate(files: Files) -> None:
     async with (
         server(files.api, files.api, reply({}), needs=True) as api,
         server(files.idp, files.idp, TOKEN, needs=True) as idp,
     ):
         auth = oauth2(idp.url, ", " + files.tls(files.idp, "us-at-the-idp", ", "))
         keys = f'kind = "oracle-ess"\nbase_url = "{api.url}"\n{auth}\n{files.tls(files.api, "us")}'
-        await called(keys, transport)
+        await called(keys)
 
     assert (api.shown, idp.shown) == (["us"], ["us-at-the-idp"])
 
 
-async def test_the_apis_authorities_are_not_the_token_services(transport: Transport, files: Files) -> None:
+async def test_the_apis_authorities_are_not_the_token_services(files: Files) -> None:
     async with server(files.api, files.api, reply({})) as api, server(files.api, files.api, TOKEN) as idp:
         keys = f'kind = "oracle-ess"\nbase_url = "{api.url}"\n{oauth2(idp.url)}\nca_file = "{files.api.file}"'
         with pytest.raises(CredentialUnavailable, match="the token endpoint gave no answer"):
-            await called(keys, transport)
+            await called(keys)
 
     assert (api.tap.requests, idp.tap.requests) == ([], [])
 
 
 @pytest.mark.parametrize("case", [str, str.upper], ids=["as-written", "another-case"])
 async def test_tokens_from_the_apis_own_server_need_no_files_of_their_own(
-    transport: Transport, files: Files, case: Callable[[str], str]
+    files: Files, case: Callable[[str], str]
 ) -> None:
     async with server(files.api, files.api, TOKEN, needs=True) as api:
         auth = f'auth = {{ type = "oml", username_env = "U", password_env = "P", token_url = "{case(api.url)}/t" }}'
-        await called(f'kind = "oracle-ml"\nbase_url = "{api.url}"\n{auth}\n{files.tls(files.api, "us")}', transport)
+        await called(f'kind = "oracle-ml"\nbase_url = "{api.url}"\n{auth}\n{files.tls(files.api, "us")}')
 
     assert api.tap.lines()[0] == "POST /t HTTP/1.1"
     assert len(api.tap.requests) == 2
     assert api.tap.connections == 1
 
 
-async def test_keystone_has_tls_files_of_its_own(transport: Transport, files: Files) -> None:
+async def test_keystone_has_tls_files_of_its_own(files: Files) -> None:
     async with server(files.api, files.api, reply({})) as api, server(files.idp, files.idp, TOKEN, needs=True) as idp:
         own = files.tls(files.idp, "us", ", ")
         user = 'username_env = "U", password_env = "P"'
         auth = f'auth = {{ type = "keystone", url = "{idp.url}/v3", {user}, {own} }}'
         project = 'kind = "sahara"\nproject_id = "p"'
-        await called(f'{project}\nbase_url = "{api.url}"\n{auth}\nca_file = "{files.api.file}"', transport)
+        await called(f'{project}\nbase_url = "{api.url}"\n{auth}\nca_file = "{files.api.file}"')
 
     assert idp.tap.lines() == ["POST /v3/auth/tokens HTTP/1.1"]
     assert (api.shown, idp.shown) == ([], ["us"])
 
 
-async def test_a_probe_trusts_the_apis_authorities_and_is_shown_nothing(transport: Transport, files: Files) -> None:
+async def test_a_probe_trusts_the_apis_authorities_and_is_shown_nothing(files: Files) -> None:
     async with server(files.api, files.api, reply({})) as agent:
         keys = f'kind = "oracle-ess"\nbase_url = "https://b"\nauth = {{ type = "none" }}\n{files.tls(files.api, "us")}'
         remote = f'remote_probe = {{ url = "{agent.url}/alive/{{job_id}}", gone_when = "404" }}'
-        probe = probe_of("b", parse_backends(f"[backends.b]\n{keys}\n{remote}", environ={})["b"], transport)
+        probe = probe_of("b", parse_backends(f"[backends.b]\n{keys}\n{remote}", environ={})["b"])
         assert probe is not None
         gone = await probe.ask("1")
         await probe.aclose()

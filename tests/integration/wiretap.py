@@ -1,14 +1,14 @@
-"""A raw HTTP server that keeps what came over the wire, and `Http` calling it by either transport."""
+"""A raw HTTP server that keeps what came over the wire, and `Http` calling it."""
 
 from __future__ import annotations
 
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
-from worker.backends.http import Http, Transport, wire_of
+from worker.backends.http import Http
 
 SOON = 5.0
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
@@ -17,8 +17,6 @@ Behave = Callable[[asyncio.StreamWriter, int], Awaitable[bool]]
 """Answers the n-th request, from 1; says whether the connection stays open."""
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 """Serves one connection to its end."""
-Calling = Callable[..., AbstractAsyncContextManager[Http]]
-"""Opens an `Http` that calls a wiretap; the fixture `backend` gives one for each transport."""
 
 
 @asynccontextmanager
@@ -101,10 +99,8 @@ async def wiretap(behave: Behave, tls: ssl.SSLContext | None = None) -> AsyncIte
 
 
 @asynccontextmanager
-async def calling(
-    transport: Transport, tap: Wiretap, *, seconds: float = SOON, max_reply: int = 1_000_000
-) -> AsyncIterator[Http]:
-    http = Http(f"{tap.url}/base", timeout=seconds, max_reply=max_reply, wire=wire_of(transport))
+async def calling(tap: Wiretap, *, seconds: float = SOON, max_reply: int = 1_000_000) -> AsyncIterator[Http]:
+    http = Http(f"{tap.url}/base", timeout=seconds, max_reply=max_reply)
     try:
         yield http
     finally:

@@ -48,7 +48,7 @@ class LiarWire:
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
 
-    async def exchange(self, call: Any, limit: int, deadline: float) -> Reply:  # noqa: ARG002 - `Http` cancels in time
+    async def exchange(self, call: Any, limit: int) -> Reply:  # noqa: ARG002 - no lie is long
         """Make a call; see `worker.backends.wire.Wire`."""
         raw = "/" + call.url.partition("://")[2].partition("/")[2]
         headers = {name.lower(): value for name, value in call.headers.items()}

@@ -1,8 +1,7 @@
 """The only network IO towards backends: one request, one bounded reply, no repeat but after a 401.
 
-What goes over the wire is a `Wire`'s to do: aiohttp by default, or reqwest for `fast`. httpx's own client is left out:
-it costs more than all the rest of a call. Nothing here knows a backend's words; what a reply means is an adapter's to
-say.
+What goes over the wire is a `Wire`'s to do: aiohttp's by default. httpx's own client is left out: it costs more than
+all the rest of a call. Nothing here knows a backend's words; what a reply means is an adapter's to say.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from importlib import metadata
 from types import MappingProxyType
-from typing import Literal
 from urllib.parse import quote
 
 import httpx
@@ -24,12 +22,9 @@ from msgspec.structs import replace
 from worker.backends.auth import Credential, Token
 from worker.backends.base import UNAUTHORIZED, Reply, Request
 from worker.backends.blanking import blanked, parts
-from worker.backends.tls import SYSTEM, Tls, tls_context
-from worker.backends.wire import Call, Proxy, Wire, in_words
+from worker.backends.wire import Call, Wire, in_words
 from worker.backends.wire_aiohttp import AiohttpWire
 from worker.errors import CallUnanswered, InvalidCommand
-
-Transport = Literal["aiohttp", "fast"]
 
 NO_PATH = frozenset({"", ".", ".."})
 """Segments that would change the path around them (RFC 3986, 5.2.4)."""
@@ -60,7 +55,7 @@ class Http:
     """Calls one backend; lives in one asyncio loop, and so does its credential, which is its alone.
 
     `timeout` is seconds for one `send` in total, a renewal after a 401 and the second try included: a caller's
-    lease is measured by it. `max_reply` is bytes of a body, on the wire and decoded. `wire` (of `wire_of`; by default
+    lease is measured by it. `max_reply` is bytes of a body, on the wire and decoded. `wire` (by default
     aiohttp, against the system's authorities) is this backend's alone; so is `token_wire`, which makes the calls to the
     token endpoint, by default `wire`.
     `headers` are extra ones of every call to the API. They replace our defaults, and a request's own headers replace
@@ -93,7 +88,7 @@ class Http:
         extra = {**headers.plain, **headers.secret}
         self._headers = merged(self._defaults, extra)
         self._accept = {name: value for name, value in extra.items() if name.lower() == "accept"}
-        self._wire = wire or wire_of()
+        self._wire = wire or AiohttpWire()
         self._token_wire = token_wire or self._wire
         shown = (*headers.secret.values(), *headers.to_proxy)
         self._secrets = tuple(part for value in shown for part in parts(value))
@@ -171,7 +166,7 @@ class Http:
         wire = wire or self._wire
         try:
             async with asyncio.timeout_at(deadline):
-                reply = await wire.exchange(call, self._max_reply, deadline)
+                reply = await wire.exchange(call, self._max_reply)
                 return replace(blanked(reply, self._secrets), received=self._now())
         except CallUnanswered as error:
             raise CallUnanswered(f"{error}: {described(call, wire.through)}") from error.__cause__
@@ -180,18 +175,6 @@ class Http:
 
     def _deadline(self) -> float:
         return asyncio.get_running_loop().time() + self._timeout
-
-
-def wire_of(transport: Transport = "aiohttp", tls: Tls = SYSTEM, proxy: Proxy | None = None) -> Wire:
-    """Return a wire. One with TLS files or a proxy is aiohttp's: the fast one trusts the system's authorities alone.
-
-    Raises OSError for files that are missing or do not fit.
-    """
-    if transport == "fast" and tls == SYSTEM and proxy is None:
-        from worker.backends.wire_fast import FastWire  # noqa: PLC0415 - only there where the extra is installed
-
-        return FastWire()
-    return AiohttpWire(tls_context(tls), proxy)
 
 
 def merged(*layers: Mapping[str, str]) -> dict[str, str]:

@@ -23,7 +23,6 @@ FAILURES: Mapping[str, str] = {
     "ClientConnectorSSLError": "no TLS that fits is spoken there",
     "ClientOSError": "the connection broke",
     "ServerDisconnectedError": "the connection was closed without a reply",
-    "ConnectError": "no connection",
 }
 """What the failures of connections mean, by the names that their clients give them."""
 
@@ -50,16 +49,16 @@ class Wire(Protocol):
     """Sends each call once, over connections that it keeps, and does nothing else on its own.
 
     No repeats, redirects, cookies or proxies from the environment; HTTP/1.1 alone; any number of connections. It
-    undoes content codings by `Body` alone. A call that is cancelled ends with its connection, at its deadline at the
-    latest. `through` is the host and port of the proxy that it was given, "" for none.
+    undoes content codings by `Body` alone. A call that is cancelled ends at once, with its connection. `through` is the
+    host and port of the proxy that it was given, "" for none.
     """
 
     through: str
 
-    async def exchange(self, call: Call, limit: int, deadline: float) -> Reply:
-        """Make a call and read its reply, `limit` bytes at most, by `deadline` on the loop's clock.
+    async def exchange(self, call: Call, limit: int) -> Reply:
+        """Make a call and read its reply, `limit` bytes at most, without a time limit: `Http` cancels it in time.
 
-        Raises CallUnanswered or whatever it meets. `Http` cancels it at the deadline.
+        Raises CallUnanswered or whatever it meets.
         """
 
     async def aclose(self) -> None:
@@ -93,13 +92,9 @@ def headers_of(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     """Return headers with lower-case names; those of one name are joined (RFC 9110, 5.2)."""
     found: dict[str, str] = {}
     for raw_name, raw_value in pairs:
-        add_header(found, raw_name.decode("latin-1").lower(), decoded(raw_value))
+        name, value = raw_name.decode("latin-1").lower(), decoded(raw_value)
+        found[name] = f"{found[name]}, {value}" if name in found else value
     return found
-
-
-def add_header(found: dict[str, str], name: str, value: str) -> None:
-    """Add a header, behind others of its name."""
-    found[name] = f"{found[name]}, {value}" if name in found else value
 
 
 def decoded(value: bytes) -> str:

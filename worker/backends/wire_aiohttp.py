@@ -1,4 +1,4 @@
-"""The default wire: aiohttp, with everything off that it does on its own."""
+"""The wire of every worker: aiohttp, with everything off that it does on its own."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 
 from worker.backends.base import Reply
-from worker.backends.tls import SYSTEM, tls_context
+from worker.backends.tls import SYSTEM, Tls, tls_context
 from worker.backends.wire import KEEP_ALIVE, MAX_HEADER, Body, Call, Proxy, headers_of, in_words
 from worker.errors import CallUnanswered
 
@@ -127,17 +127,18 @@ class AiohttpWire:
 
     MRS and Sahara cancel by GET. A slow drip outlasts aiohttp's own timeouts, so it has none. By a `proxy` https goes
     through a tunnel (CONNECT) and http in absolute form; the proxy's own failures are no answer.
+    Raises OSError for TLS files that are missing or do not fit.
     """
 
-    def __init__(self, tls: ssl.SSLContext, proxy: Proxy | None = None) -> None:
-        self._tls = tls
+    def __init__(self, tls: Tls = SYSTEM, proxy: Proxy | None = None) -> None:
+        self._tls = tls_context(tls)
         self._proxy = yarl.URL(proxy.url) if proxy else None
         # aiohttp's own `proxy_auth` would show the password in the repr of its errors.
         self._shown = {"Proxy-Authorization": proxy.authorization} if proxy and proxy.authorization else {}
         self.through = proxy.url.partition("://")[2] if proxy else ""
         self._session: aiohttp.ClientSession | None = None
 
-    async def exchange(self, call: Call, limit: int, deadline: float) -> Reply:  # noqa: ARG002 - cancelled in time
+    async def exchange(self, call: Call, limit: int) -> Reply:
         """Make a call; see `Wire`."""
         forwarded = self._proxy is not None and call.url.startswith("http://")
         try:

@@ -13,7 +13,6 @@ from config.backends import BackendConfig
 from config.redis_target import RedisTarget
 from config.settings import Settings
 from worker.backends.base import Adapter, Reply
-from worker.backends.http import Transport
 from worker.cli.configuration import configuration
 from worker.cli.exits import Exit
 from worker.cli.findings import Finding, Verdict, left_behind, probe_judged, stray_findings
@@ -72,8 +71,8 @@ async def _look_around(settings: Settings, configs: Mapping[str, BackendConfig])
     if settings.amqp_broker:
         found += await asyncio.to_thread(rabbit_findings, settings)
     asked = await asyncio.gather(
-        *(_backend(name, config, settings) for name, config in configs.items()),
-        *(probe_finding(name, config, settings.transport) for name, config in configs.items() if config.remote_probe),
+        *(_backend(name, config) for name, config in configs.items()),
+        *(probe_finding(name, config) for name, config in configs.items() if config.remote_probe),
     )
     return found + asked
 
@@ -105,10 +104,10 @@ async def _strays(broker: RedisTarget, queue: str) -> list[Finding]:
         await client.aclose()
 
 
-async def _backend(name: str, config: BackendConfig, settings: Settings) -> Finding:
+async def _backend(name: str, config: BackendConfig) -> Finding:
     what = f"backend {name}"
     try:
-        backend = backend_of(name, config, settings.transport)
+        backend = backend_of(name, config)
     except (OSError, ValueError) as error:
         return Finding("wrong", what, f"it can't be set up: {error}")
     await asyncio.sleep(0)  # all are set up before the first is called: that is no part of their answer times
@@ -123,11 +122,11 @@ async def _backend(name: str, config: BackendConfig, settings: Settings) -> Find
     return Finding(verdict, what, f"{config.base_url}: {text} ({(time.monotonic() - started) * 1000:.0f} ms)")
 
 
-async def probe_finding(name: str, config: BackendConfig, transport: Transport) -> Finding:
+async def probe_finding(name: str, config: BackendConfig) -> Finding:
     """Ask a backend's second source about a process that can't exist, and say what its answer means."""
     what = f"probe of backend {name}"
     try:
-        probe = probe_of(name, config, transport)
+        probe = probe_of(name, config)
     except (OSError, ValueError) as error:
         return Finding("wrong", what, f"it can't be set up: {error}")
     assert probe is not None  # noqa: S101 - it is asked for only where there is one

@@ -16,7 +16,7 @@ class HttpxWire:
     def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
         self._transport = transport
 
-    async def exchange(self, call: Call, limit: int, deadline: float) -> Reply:  # noqa: ARG002 - cancelled in time
+    async def exchange(self, call: Call, limit: int) -> Reply:
         """Make a call by the transport."""
         request = httpx.Request(call.method, call.url, headers=call.headers, content=call.content or None)
         response = await self._transport.handle_async_request(request)

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
+import aiohttp
 import httpx
 import pytest
 from unit.backends.httpx_wire import HttpxWire
@@ -180,10 +181,10 @@ async def test_every_failure_under_way_is_unanswered(error: Exception) -> None:
     assert str(caught) == f"{type(error).__name__}: POST at ess.example.com"
 
 
-async def test_a_connection_that_was_refused_is_told_in_words() -> None:
-    caught = await failing(httpx.ConnectError("refused"), Request("GET", ("x",)))
+async def test_a_connection_that_was_closed_is_told_in_words() -> None:
+    caught = await failing(aiohttp.ServerDisconnectedError(), Request("GET", ("x",)))
 
-    assert str(caught) == "no connection (ConnectError): GET at ess.example.com"
+    assert str(caught) == "the connection was closed without a reply (ServerDisconnectedError): GET at ess.example.com"
 
 
 async def test_a_failure_that_says_nothing_secret_is_chained() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import aiohttp
 import httpx
 import pytest
 from structlog.testing import capture_logs
@@ -22,7 +23,7 @@ class Agent:
     def __call__(self, request: httpx.Request) -> httpx.Response:
         self.asked.append(request)
         if self.status is None:
-            raise httpx.ConnectError("down")
+            raise aiohttp.ServerDisconnectedError
         return httpx.Response(self.status)
 
 
@@ -75,7 +76,7 @@ async def test_the_warning_names_the_backend_and_why(status: int | None) -> None
 
     (line,) = logs
     assert (line["log_level"], line["backend"]) == ("warning", "ess")
-    assert str(status or "no connection") in line["error"]
+    assert str(status or "without a reply") in line["error"]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from unit.config.backends_file import ENVIRON, one, problems
 from config.backends import parse_backends
 from config.errors import ConfigurationError
 from worker.backends.http import ExtraHeaders
+from worker.backends.wire import Proxy
 from worker.wiring import headers_of
 
 ESS = 'kind = "oracle-ess"\nbase_url = "https://h"\n'
@@ -111,3 +112,9 @@ def test_all_mistakes_in_headers_are_listed_at_once() -> None:
         "[backends.x] headers_env.Y",
         "[backends.x] headers_env.Z",
     ]
+
+
+def test_no_reply_may_repeat_what_a_proxy_is_shown() -> None:
+    proxies = (Proxy("http://proxy:3128", "Basic aHVudGVyMg=="), None, Proxy("http://other:3128"))
+
+    assert headers_of(one(NONE), *proxies).to_proxy == ("Basic aHVudGVyMg==",)

@@ -53,7 +53,6 @@ def test_every_variable_is_read() -> None:
             "CANCELLER_DATA_DIR": "/data",
             "CANCELLER_LOG_FORMAT": "JSON",
             "CANCELLER_LOG_LEVEL": "Warning",
-            "CANCELLER_TRANSPORT": "Fast",
             "CANCELLER_LOG_QUEUE": "50",
             "CANCELLER_SLOTS": "7",
             "UNRELATED": "x",
