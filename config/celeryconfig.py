@@ -1,6 +1,6 @@
 """Celery's settings, derived from ours. Names hold in Celery 5.6.3 and 5.7; the reasons are beside them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final
 from urllib.parse import quote, unquote, urlencode
 
@@ -47,13 +47,15 @@ _FIXED: Final[dict[str, object]] = {
     "result_backend": None,
     "task_create_missing_queues": True,
     "worker_pool": "threads",
+    # Which only serve a broker that is neither Redis nor RabbitMQ: each waits until what it took is stored.
+    "worker_concurrency": 8,
     "worker_prefetch_multiplier": 4,
     "worker_disable_rate_limits": True,
     "worker_hijack_root_logger": False,
     "worker_redirect_stdouts": False,
     "worker_send_task_events": False,
     "task_send_sent_event": False,
-    # Threads cannot be terminated, and a repeated command or bell is harmless.
+    # Threads cannot be terminated, and a repeated command is harmless.
     "worker_cancel_long_running_tasks_on_connection_loss": False,
     "broker_connection_retry_on_startup": True,
     # A full Redis, or one that forgot a script, or a channel that RabbitMQ closed, ends Celery's consumer otherwise.
@@ -72,22 +74,16 @@ _QUORUM: Final[dict[str, object]] = {
 }
 
 
-def reconcile_queue(settings: Settings, backend: str) -> str:
-    """Name the queue of one backend's bells. RabbitMQ has none: each would be one more thing that can fail."""
-    return f"{settings.prefix}.reconcile.{backend}"
-
-
 def cell_name(settings: Settings) -> str:
     """Name one deployment among all that share its broker."""
     return f"{settings.prefix}.{settings.queue}"
 
 
-def celery_settings(settings: Settings, backend_names: Sequence[str] = ()) -> dict[str, object]:
+def celery_settings(settings: Settings) -> dict[str, object]:
     """Give all of Celery's settings, for `app.conf.update(...)`.
 
     Args:
         settings: Where the broker is, and the names of prefix and queue.
-        backend_names: The backends a worker serves; a producer needs none.
 
     Raises:
         ConfigurationError: Neither `REDIS_URL` nor `CELERY_BROKER_URL` is set.
@@ -110,25 +106,15 @@ def celery_settings(settings: Settings, backend_names: Sequence[str] = ()) -> di
         "worker_enable_remote_control": settings.remote_control,
         "control_exchange": cell_name(settings),
         "event_exchange": f"{cell_name(settings)}.events",
-        # One idle thread per reconcile slice, and never none left for the intake.
-        "worker_concurrency": 2 * len(backend_names) + 8,
         "task_default_queue": settings.queue,
-        "task_queues": list(_queues(settings, backend_names, quorum=quorum)),
+        "task_queues": [_queue(settings.queue, {"x-queue-type": "quorum"} if quorum else None)],
         "task_routes": {f"worker.{name}": {"queue": settings.queue} for name in COMMAND_TASKS},
         **(_QUORUM if quorum else {}),
     }
 
 
-def _queues(settings: Settings, backend_names: Sequence[str], *, quorum: bool) -> Iterator[Queue]:
+def _queue(name: str, arguments: Mapping[str, object] | None) -> Queue:
     # As a producer's Celery declares a queue it meets by name: RabbitMQ refuses a second shape.
-    if quorum:
-        yield _queue(settings.queue, {"x-queue-type": "quorum"})
-        return
-    for name in (settings.queue, *(reconcile_queue(settings, backend) for backend in backend_names)):
-        yield _queue(name)
-
-
-def _queue(name: str, arguments: Mapping[str, object] | None = None) -> Queue:
     return Queue(name, Exchange(name), routing_key=name, queue_arguments=arguments)
 
 

@@ -1,8 +1,8 @@
-"""Sends to the broker in bounded time, and puts into words what it refuses."""
+"""Bounds on sending to the broker, and words for what it refuses."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,19 +17,6 @@ CONFIRM = 5.0
 AGAIN = {"max_retries": 1, "interval_start": 0, "interval_step": 0.2, "interval_max": 1}
 """A connection that was idle may be dead; a fresh one that fails tells how things are."""
 CHECK = "check CELERY_BROKER_URL or REDIS_URL, and that this server runs"
-
-
-def send(app: Any, queue: str, task: str, arguments: Mapping[str, Any], **options: Any) -> None:
-    """Send a task message with a Celery app; the broker has it when this returns.
-
-    Raises:
-        BrokerUnavailable: it was not confirmed in time.
-        BrokerRefused: the queue or the permissions at the broker are not as they must be.
-
-    """
-    with worded(queue), producer_of(app) as producer:
-        bounds = {"timeout": CONFIRM, "confirm_timeout": CONFIRM, "retry_policy": AGAIN}
-        app.send_task(task, kwargs=dict(arguments), queue=queue, producer=producer, **{**bounds, **options})
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from math import inf
@@ -45,10 +45,6 @@ in this process stay few enough for an interactive one to be soon through betwee
 BLOCKED, LONG_BLOCKED = 0.02, 0.05
 """Seconds until the next try where something is due but may not be claimed yet, and no pass of ours ends before: other
 workers hold the permits. Twice as long after each claim that brought nothing, up to the second."""
-BELL_EVERY = 1.0
-"""Seconds from one bell to the next."""
-
-Ring = Callable[[str], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +79,11 @@ class Reading:
 class Drain:
     """Works off what is due on one backend."""
 
-    def __init__(self, backend: Backend, store: Store, worker: str, slots: int, ring: Ring, outage: Outage) -> None:
+    def __init__(self, backend: Backend, store: Store, worker: str, slots: int, outage: Outage) -> None:
         self._backend = backend
         self._store = store
         self._worker = worker
         self._slots = min(slots, backend.max_in_flight)
-        self._ring = ring
         self._outage = outage
         self._passes: set[asyncio.Task[None]] = set()
         self._riders: set[asyncio.Task[None]] = set()
@@ -98,7 +93,6 @@ class Drain:
         self._surveyor = Surveyor(backend)
         self._bunch = Bunch(self._surveyor, lambda: len(self._passes))
         self._batch = 0
-        self._bell: asyncio.Task[None] | None = None
         self._more = False
         self._held = 0
         self._blocked = BLOCKED
@@ -151,8 +145,6 @@ class Drain:
         await self._bunch.aclose()  # before those who wait for its list give their permits back
         await ended(late)
         await ended(self._surveys)
-        if self._bell is not None:
-            await ended([self._bell])
 
     async def _rest(self) -> None:
         loop = asyncio.get_running_loop()
@@ -255,8 +247,8 @@ class Drain:
         wait = (claims.next_due - claims.now).total_seconds() if claims.next_due else inf
         self._more = self._free <= 0 or wait <= 0
         if self._free <= 0:
-            self._ring_once()
-        elif wait > 0:
+            return  # until a pass ends; other workers see by themselves what is due
+        if wait > 0:
             self.wake_in(wait)
         elif len(claims.claims) < asked.claim.limits.slots:
             self._blocked = BLOCKED if claims.claims else min(2 * self._blocked, LONG_BLOCKED)
@@ -273,18 +265,6 @@ class Drain:
         self._surveys.add(task)
         task.add_done_callback(self._surveys.discard)
         return Reading(task, plan.jobs)
-
-    def _ring_once(self) -> None:
-        """Tell other workers that there is more, without waiting for the broker: one bell on its way at most."""
-        if self._bell is None or self._bell.done():
-            self._bell = asyncio.create_task(self._ring_safely())
-
-    async def _ring_safely(self) -> None:
-        try:
-            await self._ring(self._backend.name)
-        except Exception as error:  # noqa: BLE001 - a bell that is not heard costs a second, no more
-            log.warning("engine.bell_unheard", backend=self._backend.name, error=type(error).__name__)
-        await asyncio.sleep(BELL_EVERY)
 
     def _start(self, one: Coroutine[Any, Any, None], *, rides: bool) -> None:
         task = asyncio.create_task(one)

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 import structlog
 
 from worker.connection import ended
-from worker.drain import Drain, Ring
+from worker.drain import Drain
 from worker.errors import StoreUnavailable
 from worker.outage import Outage
 from worker.remote import Backend
@@ -34,19 +34,15 @@ FEW = 20
 """Up to so many commands for one backend are claimed with the step that takes them in."""
 
 
-async def silent(_backend: str) -> None:
-    """Ring for nobody: one worker alone needs no bell, and others hear of what is due within a beat."""
-
-
 class Engine:
     """All drains of one worker process, and its beat."""
 
-    def __init__(self, store: Store, backends: Mapping[str, Backend], slots: int = 200, ring: Ring = silent) -> None:
+    def __init__(self, store: Store, backends: Mapping[str, Backend], slots: int = 200) -> None:
         self.worker = f"{secrets.token_hex(6)}"
         self._store = store
         self._outage = Outage("engine.store_unavailable", "REDIS_URL")
         self._drains = {
-            name: Drain(backend, store, self.worker, slots, ring, self._outage) for name, backend in backends.items()
+            name: Drain(backend, store, self.worker, slots, self._outage) for name, backend in backends.items()
         }
         self.serving = Serving()
         self._unserved = Unserved(store, self.worker, backends.keys(), self.serving, self._outage)

@@ -86,13 +86,6 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class Bell:
-    """Something is due on a backend."""
-
-    backend: str
-
-
-@dataclass(frozen=True, slots=True)
 class Refusal:
     """A message that asks for nothing we know."""
 
@@ -101,7 +94,7 @@ class Refusal:
     reason: str
 
 
-Item = Commands | Order | Bell | Refusal
+Item = Commands | Order | Refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +126,6 @@ def read(task: str, message_id: str, args: object, kwargs: object, options: Mapp
     """Say what a task message asks for; `options` are Celery's own, by the names that they have in a message."""
     if not isinstance(args, list | tuple) or not isinstance(kwargs, Mapping):
         return Refusal({"args": args, "kwargs": kwargs}, message_id, "command: the message holds no arguments")
-    if task == "worker.reconcile":
-        backend = args[0] if args else kwargs.get("backend")
-        return Bell(str(backend))
     whole = {**kwargs, **({"positional": list(args)} if args else {})}
     if args:
         problem = "command: the fields of a command are keyword arguments, not positional ones"

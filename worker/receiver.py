@@ -19,7 +19,7 @@ import structlog
 
 from worker.connection import ended
 from worker.errors import BrokerRefused, BrokerUnavailable, StoreUnavailable
-from worker.inbox import Bell, Item, Parcel, open_parcel
+from worker.inbox import Item, Parcel, open_parcel
 from worker.settling import BATCH, BATCH_BYTES, Fullness, Handle, Room, settle
 
 log = structlog.get_logger(__name__)
@@ -176,9 +176,8 @@ class Receiver:
             self._acknowledge([delivery])
 
     async def _send_again(self, delivery: Delivery) -> None:
-        if not isinstance(delivery.item, Bell):
-            await delivery.line.send_again(delivery)
-            log.warning("receiver.sent_again", returns=delivery.returns)
+        await delivery.line.send_again(delivery)
+        log.warning("receiver.sent_again", returns=delivery.returns)
 
     def _acknowledge(self, batch: Sequence[Delivery]) -> None:
         for line in {one.line for one in batch}:

@@ -101,12 +101,12 @@ def queue_calls(queue: str, token: str) -> list[Call]:
 def celery_calls(settings: Settings, token: str) -> list[Call]:
     """Give what Celery does by kombu, without any effect."""
     names = _Celery(settings)
-    bell = f"{settings.prefix}.reconcile.{token}"
+    reply = f"{token}.reply.{names.control}.pidbox"
     return [
-        ("BRPOP", bell, "0.01"),
+        ("BRPOP", reply, "0.01"),
         ("SREM", f"{BINDINGS}{settings.queue}", token),
         ("ZREM", names.unacked_index, token),
-        ("DEL", f"{token}.reply.{names.control}.pidbox"),
+        ("DEL", reply),
         ("LLEN", f"{names.event_queues}{token}"),
         ("SCRIPT", "EXISTS", token),
     ]
@@ -141,8 +141,7 @@ def acl_line(settings: Settings) -> str:
     channels: list[str] = []
     if settings.redis_broker is not None:
         names = _Celery(settings)
-        queue, bells = literal(settings.queue), f"{literal(settings.prefix)}.reconcile.*"
-        keys += [f"{queue}*", bells, f"{BINDINGS.rstrip('.')}*"]
+        keys += [f"{literal(settings.queue)}*", f"{BINDINGS.rstrip('.')}*"]
         keys += [f"*.{literal(names.control)}.pidbox*", f"{literal(names.event_queues)}*"]
         keys += [] if names.unacked.startswith(f"{{{settings.prefix}}}:") else [f"{literal(names.unacked)}*"]
         channels = names.channels

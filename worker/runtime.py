@@ -8,22 +8,19 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache, partial
+from functools import cache
 from typing import TypeVar
 
 import structlog
 
 from config.backends import BackendConfig
-from config.celeryconfig import reconcile_queue
 from config.deployment import Deployment
 from config.settings import Settings
-from worker.broker import send
-from worker.celery import app
 from worker.connection import LoopThread, connect_to, ended
-from worker.engine import Engine, silent
+from worker.engine import Engine
 from worker.errors import CONFLICT, CommandConflict, StoreUnavailable, UnknownCancellation
 from worker.handover import Arrived, Handover
-from worker.inbox import Bell, Commands, Item, Order, Refusal
+from worker.inbox import Commands, Item, Order, Refusal
 from worker.intake import EPOCH, expired, outlived, refuse, signed_by
 from worker.receiver import Receiver
 from worker.remote import Backend
@@ -119,18 +116,12 @@ class Runtime:
         store = store_of(self._settings, configs)
         speed = self._settings.clock_speed
         backends = {name: backend_of(name, config, speed) for name, config in configs.items()}
-        engine = Engine(store, backends, self._settings.slots, silent if self._settings.amqp_broker else self._ring)
+        engine = Engine(store, backends, self._settings.slots)
         return store, engine, list(backends.values())
 
     async def _close(self) -> None:
         await asyncio.gather(*(backend.aclose() for backend in self._backends))
         await self._store.aclose()
-
-    async def _ring(self, backend: str) -> None:
-        """Tell other workers that there is more on a backend than this one can take."""
-        queue = reconcile_queue(self._settings, backend)
-        bell = partial(send, expires=5, retry=False)
-        await asyncio.to_thread(bell, app, queue, "worker.reconcile", {"backend": backend})
 
     async def _do(self, items: Sequence[Item]) -> None:
         several = {item.message_id: item.count for item in items if isinstance(item, Commands) and item.message_id}
@@ -143,8 +134,6 @@ class Runtime:
                 await self._order(item)
             elif isinstance(item, Refusal):
                 await self._reject(self._intake.rejection(item.content, item.message_id, item.reason))
-            elif isinstance(item, Bell):
-                self._engine.wake(item.backend)
 
     async def _take(self, arrived: Sequence[Arrived]) -> frozenset[str]:
         """Take in commands slice by slice: while Redis stores one, the next is judged and the first are worked on.

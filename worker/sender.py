@@ -39,7 +39,7 @@ class Sender:
 
         """
         celery: Mapping[str, Any] = celery_settings(settings)
-        (self.queue,) = (queue for queue in celery["task_queues"] if queue.name == settings.queue)
+        (self.queue,) = celery["task_queues"]
         self._url = celery["broker_write_url"]
         self._options = celery["broker_transport_options"]
         self._amqp = settings.amqp_broker

@@ -1,7 +1,7 @@
 """The tasks that producers and operators send; what each asks for is read in `inbox.py`.
 
-With a Redis broker the command queue is emptied by `taker.py` instead, and only bells come through here; with
-RabbitMQ nothing does: what it delivers goes to `receiver.py`. With any other broker all messages do.
+Messages of a Redis broker are taken by `taker.py` instead, and what RabbitMQ delivers goes to `receiver.py`. With any
+other broker they come through here.
 """
 
 from __future__ import annotations
@@ -28,8 +28,6 @@ log = structlog.get_logger(__name__)
 setup_logging.connect(configure_logs)
 
 
-CELERYS, OURS = "celery.worker.strategy:default", "worker.tasks:strategy"
-"""Who hands a message to its task; Celery's drops a bell that has expired."""
 TIMES = ("eta", "expires")
 ASKED = "canceller_asked"
 """The header under which a message's times reach our tasks."""
@@ -66,7 +64,7 @@ def asked(name: str, request: Any, args: Any, kwargs: Any) -> Item:
 def task(name: str) -> Any:
     """Register a task that does what its message asks for."""
 
-    @app.task(name=name, bind=True, Strategy=CELERYS if name == "worker.reconcile" else OURS)
+    @app.task(name=name, bind=True, Strategy="worker.tasks:strategy")
     def run(self: Task[..., None], *args: Any, **kwargs: Any) -> None:
         try:
             runtime().do([asked(name, self.request, args, kwargs)])
@@ -84,6 +82,5 @@ def task(name: str) -> Any:
 cancel = task("worker.cancel")
 delete = task("worker.delete")
 submit = task("worker.submit")
-reconcile = task("worker.reconcile")
 abort = task("worker.abort")
 attest = task("worker.attest")

@@ -21,10 +21,10 @@ from worker.wiring import backends_of
 
 
 def consumer_of(settings: Settings) -> str:
-    """Return which consumer Celery is to run: the queue's own on RabbitMQ, or one for what wakes the engine."""
+    """Return which consumer Celery is to run: the queue's own on RabbitMQ, one that takes nothing on Redis."""
     if settings.amqp_broker:
         return "worker.consumer:CommandConsumer"
-    return "worker.bell_consumer:BellConsumer" if settings.redis_broker else "worker.consumer:LoneConsumer"
+    return "worker.idle_consumer:IdleConsumer" if settings.redis_broker else "worker.consumer:LoneConsumer"
 
 
 @celeryd_init.connect
@@ -33,7 +33,8 @@ def prepare(conf: Any, **_: Any) -> None:
     apply()
     try:
         settings = Settings.load().discovered()
-        conf.update(celery_settings(settings, list(backends_of(settings))))
+        backends_of(settings)
+        conf.update(celery_settings(settings))
         conf.worker_consumer = consumer_of(settings)
     except ConfigurationError as error:
         complain("canceller: the configuration has mistakes:", *error.problems)
@@ -56,7 +57,7 @@ class Timer(bootsteps.StartStopStep):
     """Starts the engine with the worker; drains it when the worker stops."""
 
     def __init__(self, parent: Any, **options: Any) -> None:
-        """Choose the queues that Celery itself consumes, whatever `-Q` says: bells always, commands not from Redis."""
+        """Choose the queues that Celery itself consumes, whatever `-Q` says: commands, but not from Redis."""
         settings = Settings.load().discovered()
         queues = parent.app.amqp.queues
         for queue in parent.app.conf.task_queues:

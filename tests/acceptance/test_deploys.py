@@ -194,3 +194,20 @@ def test_what_was_taken_in_before_its_backend_was_removed_is_not_rejected_when_i
 
     (event,) = removed.of("rejected")
     assert event["data"]["reason"] == "another"
+
+
+def test_what_older_workers_sent_to_wake_others_is_left_alone(deployment: Cell) -> None:
+    for backend in ("ess", "commands"):
+        deployment.sender.send_task(
+            "worker.reconcile", kwargs={"backend": backend}, queue=f"canceller.reconcile.{backend}"
+        )
+    prepare(deployment, [1])
+    deployment.start_worker()
+    cancel(deployment, [1])
+    deployment.wait_finished(1)
+    checked = run(deployment.env, "check", "--json")
+
+    assert [deployment.redis.llen(f"canceller.reconcile.{backend}") for backend in ("ess", "commands")] == [1, 1]
+    assert deployment.of("rejected") == []
+    assert "canceller.reconcile" not in checked.stdout + deployment.logs()
+    assert checked.returncode == Exit.DONE

@@ -71,8 +71,12 @@ def test_check_leaves_nothing_behind(deployment: Cell) -> None:
     assert deployment.redis.keys("*") == []
 
 
-def test_a_worker_needs_no_channels_without_remote_control(deployment: Cell) -> None:
-    start(deployment, as_user(deployment, "~* resetchannels +@all")).wait_for("ready.")
+def test_without_remote_control_a_worker_needs_no_channels_and_no_keys_of_celerys(deployment: Cell) -> None:
+    worker = start(deployment, as_user(deployment, "~{canceller}:* ~commands* resetchannels +@all"))
+    worker.wait_for("ready.")
+    deployment.simulator.add_job("ess", "1")
+    deployment.send("cancel", backend="ess", job_id="1")
+    deployment.wait_finished(1)
 
     assert "refuse" not in deployment.logs()
 

@@ -12,7 +12,7 @@ import psutil
 import pytest
 from acceptance.cell import ROOT, Cell
 
-TASKS = {"worker.cancel", "worker.delete", "worker.submit", "worker.reconcile", "worker.abort", "worker.attest"}
+TASKS = {"worker.cancel", "worker.delete", "worker.submit", "worker.abort", "worker.attest"}
 
 
 def celery(cell: Cell, *arguments: str) -> str:

@@ -11,7 +11,6 @@ from redis.asyncio import Redis
 from worker.backends.base import Reply, Request
 from worker.backends.oracle_ess import OracleEss
 from worker.drain import Drain
-from worker.engine import silent
 from worker.model import Policy
 from worker.outage import Outage
 from worker.remote import Backend
@@ -33,9 +32,7 @@ class Calls:
 def drain(store: Store) -> Drain:
     """A drain that does not claim by itself."""
     adapter = OracleEss()
-    return Drain(
-        Backend("ess", adapter, Policy(adapter.steps), Calls()), store, "w1", 10, silent, Outage("away", "REDIS_URL")
-    )
+    return Drain(Backend("ess", adapter, Policy(adapter.steps), Calls()), store, "w1", 10, Outage("away", "REDIS_URL"))
 
 
 async def test_a_command_is_worked_on_with_the_step_that_takes_it_in(drain: Drain, store: Store, redis: Redis) -> None:

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 from integration.stored import LATER, LIMITS, claim, claim_one, command, commit
 from msgspec.structs import replace
 from redis.asyncio import Redis
 
-from worker.backends.base import Reply, Request
-from worker.backends.oracle_ess import OracleEss
-from worker.engine import Engine
 from worker.errors import StoreUnavailable
-from worker.model import Policy
-from worker.remote import Backend
 from worker.store import Store
 from worker.transitions import Limits
 
@@ -123,38 +116,6 @@ async def test_a_join_of_a_newer_record_is_left_to_newer_workers(store: Store, r
     second = await store.accept(command(command_id="c-2"))
 
     assert (second.verdict, second.cancellation_id) == ("newer", accepted.cancellation_id)
-
-
-class Finished:
-    """Calls of a backend whose every job has ended."""
-
-    async def ready(self) -> None:
-        """Need no credential."""
-
-    async def send(self, request: Request, *, traceparent: str | None = None) -> Reply:  # noqa: ARG002
-        """Answer that there is no such job."""
-        return Reply(404, body=b'{"errorCode": "ESS-00500"}')
-
-
-async def test_a_broker_that_cannot_be_rung_stops_nothing(store: Store) -> None:
-    async def ring(_backend: str) -> None:
-        raise OSError("the broker is away")
-
-    adapter = OracleEss()
-    backend = Backend("ess", adapter, Policy(adapter.steps), Finished(), max_in_flight=2)
-    await store.accept_all([command(str(index + 1), f"c-{index}") for index in range(20)])
-    engine = Engine(store, {"ess": backend}, 2, ring)
-    await engine.start()
-    ended: list[str] = []
-    position = "0-0"
-    async with asyncio.timeout(30):
-        while len(ended) < 20:
-            page = await store.events(position, block=1.0)
-            ended += [event.outcome or "" for _, event in page if event.name == "finished"]
-            position = page[-1][0] if page else position
-    await engine.stop()
-
-    assert set(ended) == {"not_found"}
 
 
 async def test_a_script_that_rejects_its_arguments_is_no_outage(store: Store) -> None:

@@ -13,7 +13,7 @@ from celery import Celery
 from redis.asyncio import Redis
 
 from worker.errors import StoreUnavailable
-from worker.inbox import Bell, Commands, Item, Order, Refusal
+from worker.inbox import Commands, Item, Order, Refusal
 from worker.taker import Taker
 
 COMMAND = {"backend": "ess", "job_id": "1"}
@@ -128,11 +128,10 @@ async def test_reads_every_task(taker: Taker, desk: Desk, sender: Celery) -> Non
     await send(sender, "worker.delete", kwargs=COMMAND)
     await send(sender, "worker.submit", kwargs={"commands": [COMMAND, COMMAND]})
     await send(sender, "worker.abort", kwargs={"id": "c-1", "by": "ops", "reason": "not wanted"})
-    await send(sender, "worker.reconcile", args=["ess"])
     await send(sender, "worker.unheard_of", kwargs={})
     await taker.start()
 
-    assert [type(item) for item in await desk.wait_for(5)] == [Commands, Commands, Order, Bell, Refusal]
+    assert [type(item) for item in await desk.wait_for(4)] == [Commands, Commands, Order, Refusal]
 
 
 def envelope(body: bytes, **headers: str) -> bytes:

@@ -18,8 +18,8 @@ AUTHORITIES = certifi.where()
 NEW_IN_5_7 = {"task_acks_on_failure", "task_acks_on_timeout"}
 
 
-def settings_of(url: str = REDIS, *backends: str, **environ: str) -> dict[str, Any]:
-    return celery_settings(Settings.load({"CELERY_BROKER_URL": url, **environ}), backends)
+def settings_of(url: str = REDIS, **environ: str) -> dict[str, Any]:
+    return celery_settings(Settings.load({"CELERY_BROKER_URL": url, **environ}))
 
 
 def options_of(url: str) -> dict[str, Any]:
@@ -35,10 +35,10 @@ def test_celery_knows_every_name(url: str) -> None:
 
 def test_celery_accepts_the_settings() -> None:
     app = Celery(set_as_current=False)
-    app.conf.update(settings_of(REDIS, "ess"))
+    app.conf.update(settings_of(REDIS))
     assert app.conf.worker_pool == "threads"
     assert app.conf.task_acks_late is True
-    assert set(app.amqp.queues) == {"commands", "canceller.reconcile.ess"}
+    assert set(app.amqp.queues) == {"commands"}
     assert app.amqp.router.route({}, "worker.cancel")["queue"].name == "commands"
 
 
@@ -141,7 +141,7 @@ def test_a_socket_timeout_outlasts_brpop() -> None:
 
 @pytest.mark.parametrize("url", ["amqp://h//", "amqps://h//"])
 def test_rabbitmq_gets_one_quorum_queue_and_confirms(url: str) -> None:
-    made = settings_of(url, "ess")
+    made = settings_of(url)
     assert made["broker_transport_options"] == {"confirm_publish": True}
     (queue,) = made["task_queues"]
     assert (queue.name, queue.queue_arguments) == ("commands", {"x-queue-type": "quorum"})
@@ -158,10 +158,10 @@ def test_a_producer_declares_the_same_command_queue() -> None:
     assert (theirs.durable, theirs.exchange.durable) == (ours.durable, ours.exchange.durable)
 
 
-def test_each_backend_has_its_queue_and_two_threads() -> None:
-    made = settings_of(REDIS, "ess", "oml", CANCELLER_PREFIX="cell", CANCELLER_QUEUE="in")
-    assert [queue.name for queue in made["task_queues"]] == ["in", "cell.reconcile.ess", "cell.reconcile.oml"]
-    assert made["worker_concurrency"] == 12
+@pytest.mark.parametrize("url", [REDIS, "amqp://h//", "memory://"])
+def test_the_command_queue_is_the_only_one(url: str) -> None:
+    made = settings_of(url, CANCELLER_PREFIX="cell", CANCELLER_QUEUE="in")
+    assert [queue.name for queue in made["task_queues"]] == ["in"]
     assert made["task_default_queue"] == "in"
 
 

@@ -1,6 +1,7 @@
-"""Celery's consumer where the broker is a Redis: it takes bells alone, and waits for the rights that it needs.
+"""Celery's consumer where the broker is a Redis: it takes no messages, and serves remote control once Redis lets it.
 
-Celery itself tries a refused call again several times a second, with a traceback each time, or ends.
+Commands are taken by `taker.py`. Celery itself tries a refused call again several times a second, with a traceback each
+time, or ends.
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ from worker.trial import try_celery_now
 log = structlog.get_logger(__name__)
 
 RECHECK = 5.0
-"""Seconds from one connection to the next at least: bells are a help only, and each loss takes Celery many lines."""
+"""Seconds from one connection to the next at least: each loss takes Celery many lines."""
 
 
-class BellConsumer(LoneConsumer):
-    """Consumes once Redis lets it."""
+class IdleConsumer(LoneConsumer):
+    """Connects, and waits for the rights that remote control needs where it is switched on."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -36,7 +37,7 @@ class BellConsumer(LoneConsumer):
         self._connected_at = -inf
 
     def connect(self) -> Any:
-        """Connect, and wait until nothing is refused that Celery does; work goes on without its bells."""
+        """Connect, and wait until nothing is refused that Celery does; commands are worked on meanwhile."""
         while True:
             self._rest()
             self._connected_at = time.monotonic()
@@ -44,7 +45,7 @@ class BellConsumer(LoneConsumer):
             if not refused:
                 return connection
             if self._complaint.due():
-                log.warning("bells.refused", error=refused, hint=StoreRefused.hint)
+                log.warning("celery.refused", error=refused, hint=StoreRefused.hint)
 
     def _rest(self) -> None:
         while time.monotonic() < self._connected_at + RECHECK:
@@ -60,8 +61,11 @@ class BellConsumer(LoneConsumer):
             if not words:
                 raise
             return None, words
+        settings = Settings.load().discovered()
+        if not settings.remote_control:
+            return connection, ""
         try:
-            refused = try_celery_now(connection.default_channel.client, Settings.load().discovered())
+            refused = try_celery_now(connection.default_channel.client, settings)
         except RedisError:
             return connection, ""  # which Celery finds out by itself, and waits for
         if refused:
