@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, settings
 from redis import Redis as SyncRedis
 from redis.asyncio import Redis
 
-from worker.embedded import Embedded
+from worker.local.embedded_redis import Embedded
 
 # No test depends on the machine's speed: neither an example's time nor that of making it is a claim.
 settings.register_profile("any speed", deadline=None, suppress_health_check=[HealthCheck.too_slow])

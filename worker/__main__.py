@@ -1,6 +1,6 @@
 """`python -m worker` is `canceller`."""
 
-from worker.cli import main
+from .cli import main
 
 if __name__ == "__main__":
     main()

@@ -18,12 +18,12 @@ import time
 from collections import Counter
 from typing import Any, cast
 
-from tests.bench import kit_report as report
-from tests.bench.chaos_world import EVENTS
-from tests.bench.kit_cell import Cell, Meter, cell, ess, memory, until
-from tests.bench.kit_remote import Remote
-from tests.bench.kit_report import Run
-from tests.bench.kit_send import FIRST, commands, prebuilt, push, sender, submit
+from tests.bench.kit import report as report
+from tests.bench.kit.cell import Cell, Meter, cell, ess, memory, until
+from tests.bench.kit.remote import Remote
+from tests.bench.kit.report import Run
+from tests.bench.kit.send import FIRST, commands, prebuilt, push, sender, submit
+from tests.chaos.world import EVENTS
 
 BAR = 2.0
 OPEN = "{canceller}:open:"

@@ -16,11 +16,11 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from tests.bench.kit_cell import Meter, cell, ess
-from tests.bench.kit_events import EVENTS_EACH, wait
-from tests.bench.kit_remote import Remote
-from tests.bench.kit_report import parser, table, write
-from tests.bench.kit_send import FIRST, commands, sender, submit
+from tests.bench.kit.cell import Meter, cell, ess
+from tests.bench.kit.events import EVENTS_EACH, wait
+from tests.bench.kit.remote import Remote
+from tests.bench.kit.report import parser, table, write
+from tests.bench.kit.send import FIRST, commands, sender, submit
 
 WARM = 500
 RATE = 200
@@ -28,24 +28,24 @@ PATIENCE = 600.0
 
 PARTS: dict[str, tuple[str, ...]] = {
     "HTTP client, credentials": (
-        "worker/backends/http", "worker/backends/wire", "worker/backends/tls", "worker/backends/auth",
-        "worker/backends/blanking", "worker/backends/content_coding", "worker/backends/probe",
+        "worker/http/client", "worker/http/transport", "worker/http/tls", "worker/http/credentials",
+        "worker/http/blanking", "worker/http/content_coding", "worker/http/probe",
     ),
     "translation: adapters": ("worker/backends/",),
     "deciding: evidence, escalation, gate, evolve, facts": (
-        "worker/evidence/", "worker/escalation", "worker/gate", "worker/evolve", "worker/facts", "worker/outcome",
-        "worker/plan", "worker/tempo", "worker/decision", "worker/cancellation", "worker/model",
+        "worker/evidence/", "worker/domain/escalation", "worker/domain/force_gate", "worker/domain/evolve", "worker/domain/event_drafts", "worker/domain/outcome",
+        "worker/domain/polling", "worker/engine/stop_times", "worker/domain/decision", "worker/domain/cancellation", "worker/domain/model",
     ),
-    "logs": ("config/log", "worker/logged", "worker/log_options", "worker/reconcile.py:_tell"),
-    "packing records and events": ("worker/records", "worker/packing", "worker/transitions"),
-    "Redis client": ("worker/store", "worker/batches", "worker/scripts"),
+    "logs": ("config/log", "worker/observability/log_fields", "worker/celery/worker_logs", "worker/engine/reconcile.py:_tell"),
+    "packing records and events": ("worker/store/codec", "worker/store/compression", "worker/store/transitions"),
+    "Redis client": ("worker/store/store", "worker/aio/coalescer", "worker/store/scripts"),
     "taking in commands": (
-        "worker/taker", "worker/inbox", "worker/intake", "worker/runtime", "worker/message", "worker/envelope",
-        "worker/settling",
+        "worker/intake/redis_consumer", "worker/intake/decoder", "worker/intake/admission", "worker/runtime/process", "worker/message", "worker/protocol/envelope",
+        "worker/intake/delivery",
     ),
     "claims and the window of passes": (
-        "worker/drain", "worker/engine", "worker/survey", "worker/bunch", "worker/reconcile", "worker/clock",
-        "worker/caller", "worker/remote",
+        "worker/engine/dispatcher", "worker/engine/engine", "worker/engine/look_many", "worker/engine/look_groups", "worker/engine/reconcile", "worker/engine/clock",
+        "worker/engine/calls", "worker/engine/backend",
     ),
 }  # fmt: skip
 BELOW = {"redis/": "Redis client", "aiohttp/": "HTTP client, credentials"}
@@ -72,7 +72,7 @@ def parts(lines: Iterable[str]) -> Counter[str]:
 
 
 def _named(frame: str) -> str:
-    """Turn `Pass._tell (worker/reconcile.py:300)` into `worker/reconcile.py:_tell`."""
+    """Turn `Pass._tell (worker/engine/reconcile.py:300)` into `worker/engine/reconcile.py:_tell`."""
     function, _, place = frame.partition(" (")
     return f"{place.partition(':')[0].rstrip(')')}:{function.rpartition('.')[2]}"
 

@@ -17,12 +17,12 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from tests.bench import kit_report as report
-from tests.bench.kit_cell import Cell, Meter, cell, ess, memory
-from tests.bench.kit_events import count, redis_time, told, wait
-from tests.bench.kit_remote import Remote
-from tests.bench.kit_report import Run
-from tests.bench.kit_send import FIRST, commands, prebuilt, push, submit
+from tests.bench.kit import report as report
+from tests.bench.kit.cell import Cell, Meter, cell, ess, memory
+from tests.bench.kit.events import count, redis_time, told, wait
+from tests.bench.kit.remote import Remote
+from tests.bench.kit.report import Run
+from tests.bench.kit.send import FIRST, commands, prebuilt, push, submit
 
 EVENTS_EACH = 3
 """accepted, cancel_sent, finished."""

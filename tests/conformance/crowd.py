@@ -14,18 +14,18 @@ from conformance.whole import BELIEVE_AFTER, CLOCK_SPEED
 from msgspec import structs
 from redis.asyncio import Redis
 
-from worker.backends.auth import StaticToken
-from worker.backends.base import Reply, Request
-from worker.clock import Clock
-from worker.engine import Engine
-from worker.intake import Door, Intake
-from worker.messages import Event
-from worker.model import Force, Policy, Poll
-from worker.reconcile import Pass
-from worker.remote import Backend, Calls
+from worker.backends.adapter import Reply, Request
+from worker.domain.model import Force, Policy, Poll
+from worker.engine.backend import Backend, Calls
+from worker.engine.clock import Clock
+from worker.engine.engine import Engine
+from worker.engine.reconcile import Pass
+from worker.http.credentials import StaticToken
+from worker.intake.admission import Door, Intake
+from worker.protocol.messages import Event
 from worker.simulator import Clock as SimClock
-from worker.store import Store
-from worker.transitions import Acceptance, Limits, ToClaim
+from worker.store.store import Store
+from worker.store.transitions import Acceptance, Limits, ToClaim
 
 PATIENCE = 30.0
 """Real seconds in which an event must come; it takes a fraction of one."""

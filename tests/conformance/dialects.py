@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from worker.backends.base import Adapter
+from worker.backends.adapter import Adapter
 from worker.backends.mrs import Mrs
 from worker.backends.oracle_ess import OracleEss
 from worker.backends.oracle_ml import OracleMl
 from worker.backends.sahara import Sahara
-from worker.model import Action, AnswerKind, JobState
+from worker.domain.model import Action, AnswerKind, JobState
 
 PROJECT = "p1"
 CLUSTER = "c1"

@@ -9,13 +9,13 @@ from typing import Any
 
 from conformance.dialects import CLUSTER, PROJECT, Dialect
 
-from worker.backends.auth import Credential
-from worker.backends.base import NoReply, Reply, Request, call
-from worker.backends.http import Http
-from worker.backends.tls import Tls, tls_context
-from worker.backends.wire_aiohttp import AiohttpWire
+from worker.backends.adapter import NoReply, Reply, Request, call
+from worker.domain.model import Action, Answer, Job, Observation, unanswered
 from worker.errors import CallUnanswered
-from worker.model import Action, Answer, Job, Observation, unanswered
+from worker.http.client import Http
+from worker.http.credentials import Credential
+from worker.http.tls import Tls, tls_context
+from worker.http.transport_aiohttp import AiohttpWire
 from worker.simulator import Clock, Entry, Fault, Simulator
 
 START = 1_763_899_200.0

@@ -9,8 +9,8 @@ from conformance.dialects import DIALECTS, MRS_V2, MRS_V11, Dialect, each_dialec
 from conformance.kit import bench
 
 from worker.backends.oracle_ess import OracleEss
+from worker.domain.model import Action, Answer, AnswerKind, Job, JobState, Observation
 from worker.errors import InvalidCommand
-from worker.model import Action, Answer, AnswerKind, Job, JobState, Observation
 
 STATES = [
     pytest.param(dialect, state, id=f"{dialect.name}-{state}") for dialect in DIALECTS for state in dialect.states

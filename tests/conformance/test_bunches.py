@@ -11,14 +11,14 @@ from conformance.crowd import AT_ONCE, NO_DELAY, PATIENCE, Counting, Crowd, crow
 from conformance.dialects import MRS_V11
 from redis.asyncio import Redis
 
-from worker.backends.base import CALLS_SAVED
-from worker.bunch import ALONE, ENOUGH, LISTS, Bunch, Shown
-from worker.clock import Clock
-from worker.engine import Engine
-from worker.model import Job
-from worker.reconcile import Pass
-from worker.survey import Surveyor
-from worker.transitions import Limits, ToClaim
+from worker.backends.adapter import CALLS_SAVED
+from worker.domain.model import Job
+from worker.engine.clock import Clock
+from worker.engine.engine import Engine
+from worker.engine.look_groups import ALONE, ENOUGH, LISTS, Bunch, Shown
+from worker.engine.look_many import Surveyor
+from worker.engine.reconcile import Pass
+from worker.store.transitions import Limits, ToClaim
 
 
 async def a_list_of(one: Crowd) -> None:

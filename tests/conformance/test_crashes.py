@@ -11,12 +11,12 @@ from conformance.dialects import DIALECTS, Dialect
 from conformance.whole import Whole, prepare, whole
 from redis.asyncio import Redis
 
-from worker.backends.base import Reply, Request
-from worker.model import Action, Poll
-from worker.reconcile import FRESH
-from worker.remote import Calls
-from worker.store import Store
-from worker.transitions import Commit
+from worker.backends.adapter import Reply, Request
+from worker.domain.model import Action, Poll
+from worker.engine.backend import Calls
+from worker.engine.reconcile import FRESH
+from worker.store.store import Store
+from worker.store.transitions import Commit
 
 BEFORE, AFTER = "before", "after"
 MODES = ("intent", "wait", "finish")

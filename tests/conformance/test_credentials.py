@@ -12,13 +12,13 @@ import pytest
 from conformance.dialects import ESS, MRS_V2, MRS_V11, OML, PROJECT, SAHARA_V2, SAHARA_V11, Dialect
 from conformance.kit import TLS, Bench, bench
 
-from worker.backends.auth import Basic, Bearer, Credential, StaticToken
-from worker.backends.auth_tokens import ClientCredentials, Keystone, KeystoneApplication
-from worker.backends.auth_tokens import Oml as OmlCredential
-from worker.backends.http import Http
-from worker.backends.wire_aiohttp import AiohttpWire
+from worker.domain.model import Action, Answer, AnswerKind, Observation
 from worker.errors import CredentialRefused, CredentialUnavailable
-from worker.model import Action, Answer, AnswerKind, Observation
+from worker.http.client import Http
+from worker.http.credentials import Basic, Bearer, Credential, StaticToken
+from worker.http.token_endpoints import ClientCredentials, Keystone, KeystoneApplication
+from worker.http.token_endpoints import Oml as OmlCredential
+from worker.http.transport_aiohttp import AiohttpWire
 from worker.simulator import Clock
 
 HOUR = 3600.0

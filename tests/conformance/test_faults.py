@@ -8,8 +8,8 @@ import pytest
 from conformance.dialects import DIALECTS, Dialect
 from conformance.kit import ENDLESS, MAX_REPLY, Bench, bench, patience_with, spoiled
 
-from worker.backends.auth import StaticToken
-from worker.model import Action, Answer, AnswerKind, Job, JobState, Observation, Source
+from worker.domain.model import Action, Answer, AnswerKind, Job, JobState, Observation, Source
+from worker.http.credentials import StaticToken
 
 UNANSWERED, BUSY, REFUSED = AnswerKind.UNANSWERED, AnswerKind.BUSY, AnswerKind.REFUSED
 NOT_FOUND = AnswerKind.NOT_FOUND

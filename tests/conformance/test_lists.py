@@ -11,7 +11,7 @@ from conformance.dialects import DIALECTS, ESS, MRS_V2, MRS_V11, SAHARA_V2, SAHA
 from conformance.kit import Bench, bench, drive
 from msgspec.structs import replace
 
-from worker.model import Action, Answer, Job, Observation
+from worker.domain.model import Action, Answer, Job, Observation
 
 LISTED = [one for one in DIALECTS if one.adapter.look_many([Job("1", {"cluster_id": "c1"})] * 10)]
 LEFT_OUT: Mapping[str, frozenset[str]] = {

@@ -14,14 +14,14 @@ from conformance.dialects import DIALECTS, ESS, Dialect
 from conformance.whole import LONG, Whole, prepare, whole
 from redis.asyncio import Redis
 
-from worker.backends.base import Reply, Request
-from worker.clock import Clock
+from worker.backends.adapter import Reply, Request
+from worker.domain.model import Action, Job, Poll
+from worker.engine.backend import Calls
+from worker.engine.clock import Clock
+from worker.engine.reconcile import Pass
 from worker.errors import StoreUnavailable
-from worker.model import Action, Job, Poll
-from worker.reconcile import Pass
-from worker.remote import Calls
-from worker.store import Store
-from worker.transitions import Commit, Limits, ToClaim
+from worker.store.store import Store
+from worker.store.transitions import Commit, Limits, ToClaim
 
 each_dialect = pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.name)
 

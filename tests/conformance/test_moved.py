@@ -14,12 +14,12 @@ from conformance.dialects import DIALECTS, ESS, MRS_V11, Dialect
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
-from worker.clock import Clock
-from worker.intake import Door, Intake
-from worker.model import Poll
-from worker.outage import SELDOM, Seldom
-from worker.reconcile import Pass
-from worker.transitions import Acceptance, Limits, ToClaim
+from worker.domain.model import Poll
+from worker.engine.clock import Clock
+from worker.engine.reconcile import Pass
+from worker.intake.admission import Door, Intake
+from worker.observability.outage import SELDOM, Seldom
+from worker.store.transitions import Acceptance, Limits, ToClaim
 
 HERE, THERE = "oracle-ess at https://here.example.com", "oracle-ess at https://there.example.com"
 SOON = timedelta(milliseconds=20)

@@ -11,11 +11,11 @@ from conformance.dialects import DIALECTS, Dialect
 from conformance.whole import Whole, prepare, whole
 from redis.asyncio import Redis
 
-from worker.clock import Clock
-from worker.intake import Door, Intake
-from worker.model import Poll
-from worker.reconcile import Pass
-from worker.transitions import Acceptance
+from worker.domain.model import Poll
+from worker.engine.clock import Clock
+from worker.engine.reconcile import Pass
+from worker.intake.admission import Door, Intake
+from worker.store.transitions import Acceptance
 
 COMMANDS = [
     pytest.param(dialect, command, id=f"{dialect.name}-{command}")

@@ -10,7 +10,7 @@ from conformance.kit import patience_with, spoiled
 from conformance.whole import prepare, whole
 from redis.asyncio import Redis
 
-from worker.model import Action, Poll
+from worker.domain.model import Action, Poll
 from worker.simulator import Clock
 
 FAULTS: dict[str, dict[str, Any]] = {

@@ -12,10 +12,10 @@ from conformance.kit import patience_with, spoiled
 from msgspec import structs
 from redis.asyncio import Redis
 
-from worker.backends.base import Reply, Request, Survey
+from worker.backends.adapter import Reply, Request, Survey
 from worker.backends.oracle_ess import OracleEss
-from worker.model import Job, Observation
-from worker.remote import Calls
+from worker.domain.model import Job, Observation
+from worker.engine.backend import Calls
 
 FAULTS: dict[str, dict[str, Any]] = {
     "error": {},

@@ -13,12 +13,12 @@ from conformance.dialects import DIALECTS, ESS, MRS_V2, MRS_V11, OML, SAHARA_V11
 from redis.asyncio import Redis
 
 from worker.backends.mrs import Mrs
-from worker.clock import Clock
-from worker.model import Force, Job, Poll
-from worker.reconcile import Pass
+from worker.domain.model import Force, Job, Poll
+from worker.engine.clock import Clock
+from worker.engine.look_many import Surveyor
+from worker.engine.reconcile import Pass
 from worker.simulator import Clock as SimClock
-from worker.survey import Surveyor
-from worker.transitions import Claim, Limits, ToClaim
+from worker.store.transitions import Claim, Limits, ToClaim
 
 LISTS_ENDS = [
     one for one in DIALECTS if one.adapter.look_many([Job("1", {"cluster_id": "c1"})] * 10) and one.system != "oml"

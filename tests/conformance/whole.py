@@ -13,17 +13,17 @@ from conformance.dialects import Dialect
 from conformance.kit import PATIENT, Bench, bench
 from redis.asyncio import Redis
 
-from worker.backends.auth import StaticToken
-from worker.clock import Clock
-from worker.intake import Door, Intake
-from worker.messages import Event
-from worker.model import Action, Force, Policy, Poll
-from worker.reconcile import Pass
-from worker.remote import Backend
+from worker.domain.model import Action, Force, Policy, Poll
+from worker.engine.backend import Backend
+from worker.engine.clock import Clock
+from worker.engine.reconcile import Pass
+from worker.http.credentials import StaticToken
+from worker.intake.admission import Door, Intake
+from worker.protocol.messages import Event
 from worker.simulator import Clock as SimClock
 from worker.simulator import Entry
-from worker.store import Store
-from worker.transitions import Acceptance, Claims, Limits, ToClaim
+from worker.store.store import Store
+from worker.store.transitions import Acceptance, Claims, Limits, ToClaim
 
 DELAYS = {
     "ess.cancel_delay": 0.03,

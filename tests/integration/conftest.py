@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from integration.authority import Authority
 from redis.asyncio import Redis
+from support.certificates import Authority
 
-from worker.store import Store
+from worker.store.store import Store
 
 
 @pytest.fixture

@@ -5,16 +5,16 @@ from __future__ import annotations
 from math import inf
 
 import pytest
-from integration.stored import command, names
 from redis.asyncio import Redis
+from support.commands import command, names
 
-from worker.backends.base import Reply, Request
+from worker.backends.adapter import Reply, Request
 from worker.backends.oracle_ess import OracleEss
-from worker.drain import Drain
-from worker.model import Policy
-from worker.outage import Outage
-from worker.remote import Backend
-from worker.store import Store
+from worker.domain.model import Policy
+from worker.engine.backend import Backend
+from worker.engine.dispatcher import Drain
+from worker.observability.outage import Outage
+from worker.store.store import Store
 
 
 class Calls:

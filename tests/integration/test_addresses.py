@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from integration.stored import FINISHED, claim, claim_one, command, commit, names
 from redis.asyncio import Redis
+from support.commands import FINISHED, claim, claim_one, command, commit, names
 
 from worker.errors import SeveralOpen
-from worker.store import Store
+from worker.store.store import Store
 
 HERE, THERE = {"params": {"cluster_id": "a"}}, {"params": {"cluster_id": "b"}}
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
-from integration.stored import FINISHED, LATER, claim, claim_one, command, commit, names
 from redis.asyncio import Redis
+from support.commands import FINISHED, LATER, claim, claim_one, command, commit, names
 
-from worker.cancellation import Intent, Progress
-from worker.model import Action
-from worker.store import Store
-from worker.transitions import Limits
+from worker.domain.cancellation import Intent, Progress
+from worker.domain.model import Action
+from worker.store.store import Store
+from worker.store.transitions import Limits
 
 
 async def test_two_workers_never_claim_the_same_record(store: Store) -> None:

@@ -8,8 +8,8 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
-from worker.scripts import Script, on_store
-from worker.store import Store
+from worker.store.scripts import Script, on_store
+from worker.store.store import Store
 
 LIFE = 4000
 HOUR, DAY = 3_600_000, 86_400_000

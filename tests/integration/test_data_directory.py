@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from worker.data_directory import LOCK, make_private, opened, write_whole
 from worker.errors import EmbeddedError
+from worker.local.data_directory import LOCK, make_private, opened, write_whole
 
 
 def mode(path: Path) -> int:

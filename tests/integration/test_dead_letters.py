@@ -5,16 +5,16 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from integration.stored import INTAKE
 from redis.asyncio import Redis
+from support.commands import INTAKE
 
-from worker.dead_letters import DeadLetter, DeadLetters
 from worker.errors import InvalidCommand, UnknownCancellation
-from worker.intake import Intake, reject
-from worker.retention import LETTERS, Retention
-from worker.signing import Signatures
-from worker.store import Store
-from worker.transitions import Rejection
+from worker.intake.admission import Intake, reject
+from worker.protocol.signing import Signatures
+from worker.store.dead_letters import DeadLetter, DeadLetters
+from worker.store.retention import LETTERS, Retention
+from worker.store.store import Store
+from worker.store.transitions import Rejection
 
 BAD = {"verb": "cancel", "backend": "nowhere", "job_id": "1"}
 

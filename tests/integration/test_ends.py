@@ -6,15 +6,15 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from integration.stored import FINISHED, INTAKE, claim, command, commit
 from redis.asyncio import Redis
+from support.commands import FINISHED, INTAKE, claim, command, commit
 
-from worker.dead_letters import DeadLetters
-from worker.ends import Ends, Rejected, Result, StillOpen
+from worker.client.ends import Ends, Rejected, Result, StillOpen
 from worker.errors import UnknownCancellation, UnreadableRecord
-from worker.message_notes import FORGOTTEN, MessageNotes
-from worker.store import Store
-from worker.transitions import Rejection
+from worker.store.dead_letters import DeadLetters
+from worker.store.message_notes import FORGOTTEN, MessageNotes
+from worker.store.store import Store
+from worker.store.transitions import Rejection
 
 LONG = 30.0
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import msgspec
 import pytest
-from integration.stored import FINISHED, claim_one, command, commit
 from redis.asyncio import Redis
+from support.commands import FINISHED, claim_one, command, commit
 
 from worker.errors import UnreadableRecord
-from worker.store import Store
+from worker.store.store import Store
 
 STREAM = "{canceller}:events"
 

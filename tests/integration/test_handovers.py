@@ -7,16 +7,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from integration.stored import INTAKE, command, names
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
+from support.commands import INTAKE, command, names
 
-from worker.envelope import BARE
 from worker.errors import StoreUnavailable
-from worker.handover import Arrived, Handover
-from worker.serving import GRACE, LIFE, Serving
-from worker.store import Store
-from worker.transitions import Acceptance
+from worker.intake.handover import Arrived, Handover
+from worker.protocol.envelope import BARE
+from worker.store.serving import GRACE, LIFE, Serving
+from worker.store.store import Store
+from worker.store.transitions import Acceptance
 
 
 def cancel(job_id: str = "1", backend: str = "ess", **fields: Any) -> Arrived:

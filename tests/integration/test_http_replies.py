@@ -9,9 +9,9 @@ import math
 import zlib
 
 import pytest
-from integration.wiretap import OK, SOON, calling, says, wiretap
+from support.http_recorder import OK, SOON, calling, says, wiretap
 
-from worker.backends.base import Request, redirect
+from worker.backends.adapter import Request, redirect
 from worker.errors import CallUnanswered
 
 LOOK = Request("GET", ("job",))

@@ -8,12 +8,12 @@ import time
 from contextlib import suppress
 
 import pytest
-from integration.wiretap import OK, SOON, Behave, Wiretap, calling, drops, hang, says, wiretap
+from support.http_recorder import OK, SOON, Behave, Wiretap, calling, drops, hang, says, wiretap
 
-from worker.backends.auth_tokens import Keystone
-from worker.backends.base import Request
-from worker.backends.http import Http
+from worker.backends.adapter import Request
 from worker.errors import CallUnanswered, CredentialUnavailable
+from worker.http.client import Http
+from worker.http.token_endpoints import Keystone
 
 SHORT = 0.3
 VERBS = pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])

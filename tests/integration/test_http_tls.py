@@ -6,14 +6,14 @@ import asyncio
 import ssl
 
 import pytest
-from integration.authority import Authority
-from integration.wiretap import OK, calling, says, wiretap
+from support.certificates import Authority
+from support.http_recorder import OK, calling, says, wiretap
 
-from worker.backends.base import Request
-from worker.backends.http import Http
-from worker.backends.tls import Tls
-from worker.backends.wire_aiohttp import AiohttpWire
+from worker.backends.adapter import Request
 from worker.errors import CallUnanswered
+from worker.http.client import Http
+from worker.http.tls import Tls
+from worker.http.transport_aiohttp import AiohttpWire
 
 LOOK = Request("GET", ("job",))
 

@@ -7,12 +7,11 @@ import logging
 from urllib.parse import unquote
 
 import pytest
-from integration.wiretap import OK, SOON, Wiretap, calling, says, wiretap
+from support.http_recorder import OK, SOON, Wiretap, calling, says, wiretap
 
-from worker.backends import wire_aiohttp
-from worker.backends.base import Reply, Request
-from worker.backends.http import Http
+from worker.backends.adapter import Reply, Request
 from worker.errors import CallUnanswered
+from worker.http.client import Http
 
 LOOK = Request("GET", ("job",))
 PRINTABLE = "".join(map(chr, range(32, 127)))

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from worker.store import Store
+from worker.store.store import Store
 
 
 @pytest.mark.parametrize("steps", range(40))

@@ -6,13 +6,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from integration.stored import INTAKE, LIMITS, claim, claim_one, command, commit
 from redis.asyncio import Redis
+from support.commands import INTAKE, LIMITS, claim, claim_one, command, commit
 
-from worker.cancellation import Progress
-from worker.records import Snapshot
-from worker.store import Store
-from worker.transitions import Acceptance, ToClaim
+from worker.domain.cancellation import Progress
+from worker.store.codec import Snapshot
+from worker.store.store import Store
+from worker.store.transitions import Acceptance, ToClaim
 
 HOUR = timedelta(hours=1)
 

@@ -6,17 +6,17 @@ import asyncio
 from typing import Any, cast
 
 import pytest
-from integration.stored import LATER, LIMITS, Anything, claim, command, commit
 from msgspec.structs import replace
 from redis.asyncio import Redis
+from support.commands import LATER, LIMITS, Anything, claim, command, commit
 
-from worker.backends.base import Adapter, Reply, Request
-from worker.cancellation import Intent
-from worker.engine import Engine
-from worker.model import Action, Policy
-from worker.remote import Backend
-from worker.store import Store
-from worker.transitions import Claims, ToClaim
+from worker.backends.adapter import Adapter, Reply, Request
+from worker.domain.cancellation import Intent
+from worker.domain.model import Action, Policy
+from worker.engine.backend import Backend
+from worker.engine.engine import Engine
+from worker.store.store import Store
+from worker.store.transitions import Claims, ToClaim
 
 
 async def unseen(store: Store, worker: str = "w1", lease: float = 40.0) -> Claims:

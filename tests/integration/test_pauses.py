@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from integration.stored import LATER, LIMITS, claim, claim_one, command, commit
 from msgspec.structs import replace
 from redis.asyncio import Redis
+from support.commands import LATER, LIMITS, claim, claim_one, command, commit
 
 from worker.errors import StoreUnavailable
-from worker.store import Store
-from worker.transitions import Limits
+from worker.store.store import Store
+from worker.store.transitions import Limits
 
 
 async def pause(store: Store, milliseconds: int) -> None:

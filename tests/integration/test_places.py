@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from integration.stored import command
 from msgspec.structs import replace
 from redis.asyncio import Redis
+from support.commands import command
 
-from worker.records import place_mark
-from worker.store import Store
-from worker.transitions import Acceptance
+from worker.store.codec import place_mark
+from worker.store.store import Store
+from worker.store.transitions import Acceptance
 
 HERE, THERE = "oracle-ess at https://here.example.com", "oracle-ess at https://there.example.com"
 BYTES = 40

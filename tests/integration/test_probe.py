@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from integration.wiretap import OK, drops, says, wiretap
+from support.http_recorder import OK, drops, says, wiretap
 
-from config.backends import BackendConfig, parse_backends
-from worker.cli.check import probe_finding
-from worker.wiring import probe_of
+from worker.cli.commands.check import probe_finding
+from worker.runtime.wiring import probe_of
+from worker.settings.backends_file.backends import BackendConfig, parse_backends
 
 SAHARA = 'kind = "sahara"\nbase_url = "http://b"\nproject_id = "p"\nauth = { type = "none" }\n'
 

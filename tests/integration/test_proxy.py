@@ -12,16 +12,16 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from integration.authority import Authority
-from integration.proxy import ForwardProxy, forward_proxy
-from integration.wiretap import OK, SOON, drops, says, wiretap
+from support.certificates import Authority
+from support.http_recorder import OK, SOON, drops, says, wiretap
+from support.proxy import ForwardProxy, forward_proxy
 
-from worker.backends.base import Request
-from worker.backends.http import Http
-from worker.backends.tls import SYSTEM, Tls
-from worker.backends.wire import Proxy
-from worker.backends.wire_aiohttp import AiohttpWire
+from worker.backends.adapter import Request
 from worker.errors import CallUnanswered
+from worker.http.client import Http
+from worker.http.tls import SYSTEM, Tls
+from worker.http.transport import Proxy
+from worker.http.transport_aiohttp import AiohttpWire
 
 LOOK = Request("GET", ("job",))
 LOGIN = "scott:hunter2 %/ü"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Set as AbstractSet
 
 import pytest
-from integration.stored import LATER, LIMITS, claim, command, commit
 from msgspec.structs import replace
 from redis.asyncio import Redis
+from support.commands import LATER, LIMITS, claim, command, commit
 
-from worker.store import Store
-from worker.transitions import Claims, Limits
+from worker.store.store import Store
+from worker.store.transitions import Claims, Limits
 
 LISTS = replace(LIMITS, per_list=10, rate=20.0)
 """A burst of this rate is two calls."""

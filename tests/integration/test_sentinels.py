@@ -12,17 +12,17 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from acceptance.sentinel import HOST, MASTER, Replicated, watched
-from integration.authority import Authority
-from integration.relay import relayed
 from kombu import Connection
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
+from support.certificates import Authority
+from support.relay import relayed
+from support.sentinel import HOST, MASTER, Replicated, watched
 
-from config.celeryconfig import celery_settings
-from config.redis_target import RedisTarget
-from config.settings import Settings
-from worker.connection import connect_to
+from worker.settings.celery import celery_settings
+from worker.settings.environment import Settings
+from worker.settings.redis_url import RedisTarget
+from worker.store.redis_client import connect_to
 
 GUARDED = ("user default off", "user watcher on >secret ~* &* +@all")
 AT_ONCE = 5.0

@@ -6,14 +6,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from integration.stored import FINISHED, INTAKE, LATER, claim_one, command, commit, names, signed
 from redis.asyncio import Redis
+from support.commands import FINISHED, INTAKE, LATER, claim_one, command, commit, names, signed
 
-from worker.cancellation import WHOLE, Progress
+from worker.domain.cancellation import WHOLE, Progress
+from worker.domain.model import Force, Lane, Verb
 from worker.errors import UnknownCancellation
-from worker.model import Force, Lane, Verb
-from worker.store import Store
-from worker.transitions import Rejection
+from worker.store.store import Store
+from worker.store.transitions import Rejection
 
 
 async def test_a_command_opens_a_cancellation_once(store: Store) -> None:

@@ -11,7 +11,7 @@ import pytest
 from celery import Celery
 from redis.asyncio import Redis
 
-from worker.strays import Lookout, Stray
+from worker.intake.strays import Lookout, Stray
 
 COMMAND = {"backend": "ess", "job_id": "1"}
 

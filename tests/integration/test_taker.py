@@ -13,8 +13,8 @@ from celery import Celery
 from redis.asyncio import Redis
 
 from worker.errors import StoreUnavailable
-from worker.inbox import Commands, Item, Order, Refusal
-from worker.taker import Taker
+from worker.intake.decoder import Commands, Item, Order, Refusal
+from worker.intake.redis_consumer import Taker
 
 COMMAND = {"backend": "ess", "job_id": "1"}
 CLOCK = "commands.taken:clock"

@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from integration.authority import Authority, shown_by
-from integration.wiretap import Behave, Wiretap, says, wiretap
+from support.certificates import Authority, shown_by
+from support.http_recorder import Behave, Wiretap, says, wiretap
 
-from config.backends import parse_backends
-from config.errors import ConfigurationError
-from worker.backends.base import Request
+from worker.backends.adapter import Request
 from worker.errors import CredentialUnavailable
-from worker.wiring import http_of, probe_of
+from worker.runtime.wiring import http_of, probe_of
+from worker.settings.backends_file.backends import parse_backends
+from worker.settings.errors import ConfigurationError
 
 LOOK = Request("GET", ("job",))
 ENVIRON = {"U": "u", "P": "p"}

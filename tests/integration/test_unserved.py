@@ -7,19 +7,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from integration.stored import LATER, LIMITS, claim, claim_one, command, commit, names
 from msgspec.structs import replace
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
+from support.commands import LATER, LIMITS, claim, claim_one, command, commit, names
 
-from worker import evolve
-from worker.decision import Send
-from worker.messages import Event
-from worker.model import Action
-from worker.outage import Outage
-from worker.serving import GRACE, LIFE, Serving
-from worker.store import Store
-from worker.unserved import Unserved
+from worker.domain import evolve
+from worker.domain.decision import Send
+from worker.domain.model import Action
+from worker.engine.unserved import Unserved
+from worker.observability.outage import Outage
+from worker.protocol.messages import Event
+from worker.store.serving import GRACE, LIFE, Serving
+from worker.store.store import Store
 
 PATIENCE = 20.0
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 
 import pytest
-from integration.stored import FINISHED, LATER, claim_one, command, commit, names, signed
 from redis.asyncio import Redis
+from support.commands import FINISHED, LATER, claim_one, command, commit, names, signed
 
-from worker.cancellation import WHOLE, Orders
+from worker.domain.cancellation import WHOLE, Orders
 from worker.errors import UnknownCancellation
-from worker.records import milliseconds, moment
-from worker.store import Store
+from worker.store.codec import milliseconds, moment
+from worker.store.store import Store
 
 
 async def opened(store: Store, **fields: object) -> str:

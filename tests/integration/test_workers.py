@@ -6,8 +6,8 @@ import asyncio
 
 from redis.asyncio import Redis
 
-from worker.cli.attendance import living
-from worker.store import Store
+from worker.cli.checks.attendance import living
+from worker.store.store import Store
 
 
 async def alive(redis: Redis) -> int:

@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from tests.acceptance.cell import Cell, cell
+from tests.support.cell import Cell, cell
 
 KINDS = {
     "ess": ("ess", 'kind = "oracle-ess"\nforce = "never"'),

@@ -16,7 +16,7 @@ from tests.liars.plans import Plan, plan
 from tests.liars.product import Product, life_of
 from tests.liars.traces import trace_of_life
 from tests.liars.wire import Liar
-from worker.embedded import Embedded
+from worker.local.embedded_redis import Embedded
 from worker.simulator.clock import Clock
 
 AFTERWARDS = 0.2

@@ -17,18 +17,18 @@ from typing import Any
 import structlog
 from redis.asyncio import Redis
 
-from config.backends import parse_backends
-from config.producers import Producers
 from tests.liars.places import APPEARS_WITHIN, PLACES, Place
 from tests.liars.shapes import Told
-from worker.backends.base import Reply
-from worker.backends.http import Http
-from worker.engine import Engine
+from worker.backends.adapter import Reply
+from worker.engine.engine import Engine
 from worker.errors import CallUnanswered
-from worker.retention import Retention
-from worker.store import Store
-from worker.transitions import Acceptance
-from worker.wiring import backend_of, credential_of, intake_of
+from worker.http.client import Http
+from worker.runtime.wiring import backend_of, credential_of, intake_of
+from worker.settings.backends_file.backends import parse_backends
+from worker.settings.backends_file.producers import Producers
+from worker.store.retention import Retention
+from worker.store.store import Store
+from worker.store.transitions import Acceptance
 
 PREFIX = "canceller"
 GONE = 404
@@ -49,7 +49,7 @@ class LiarWire:
         self._exchange = exchange
 
     async def exchange(self, call: Any, limit: int) -> Reply:  # noqa: ARG002 - no lie is long
-        """Make a call; see `worker.backends.wire.Wire`."""
+        """Make a call; see `worker.http.transport.Wire`."""
         raw = "/" + call.url.partition("://")[2].partition("/")[2]
         headers = {name.lower(): value for name, value in call.headers.items()}
         told = self._exchange(call.method, raw, headers, call.content)

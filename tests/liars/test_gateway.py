@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.acceptance.cell import cell
 from tests.liars.gateway import backends, outage, wrong
+from tests.support.cell import cell
 
 JOBS = 12
 

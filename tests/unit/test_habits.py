@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from worker.model import Outcome
+from worker.domain.model import Outcome
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = sorted(path for folder in ("config", "worker", "tests") for path in (ROOT / folder).rglob("*.py"))
-SCRIPTS = sorted((ROOT / "worker/lua").glob("*.lua"))
+SCRIPTS = sorted((ROOT / "worker/store/lua").glob("*.lua"))
 README = (ROOT / "README.md").read_text()
 
 

@@ -1,4 +1,4 @@
-"""A text reaches a terminal by `worker/cli/output.py`, `config/streams.py` or the logs: all other ways are closed."""
+"""A text reaches a terminal by `worker/cli/output.py`, `worker/observability/streams.py` or the logs: all other ways are closed."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ PRODUCT = sorted(path for folder in ("config", "worker") for path in (ROOT / fol
 
 WAYS = {
     "worker/cli/output.py": "what commands write",
-    "config/streams.py": "errors, and the streams themselves",
-    "config/logs.py": "log lines, which config/log_visible.py and json_for make visible",
-    "config/log_queue.py": "the lines of logs, once they are made",
-    "worker/log_options.py": "chooses where those lines go",
-    "worker/patches.py": "Celery's own words about a signal",
+    "worker/observability/streams.py": "errors, and the streams themselves",
+    "worker/observability/logs.py": "log lines, which worker/observability/log_visible.py and json_for make visible",
+    "worker/observability/log_queue.py": "the lines of logs, once they are made",
+    "worker/celery/worker_logs.py": "chooses where those lines go",
+    "worker/celery/patches.py": "Celery's own words about a signal",
     "worker/simulator/server.py": "one line with its own address; the simulator imports nothing of ours",
 }
 STREAMS = {"stdout", "stderr", "__stdout__", "__stderr__"}

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from worker.backends.base import (
+from ..domain.model import Action, Answer, AnswerKind, Job, JobState, Observation, Source, Steps
+from .adapter import (
     COMMON_KINDS,
     Call,
     Look,
@@ -35,7 +36,6 @@ from worker.backends.base import (
     text,
     unusable,
 )
-from worker.model import Action, Answer, AnswerKind, Job, JobState, Observation, Source, Steps
 
 UNFINISHED_STATES: Mapping[str, JobState] = {
     "-1": JobState.CANCELLED,  # terminated

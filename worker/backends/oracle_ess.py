@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from worker.backends.base import Call, Look, Request, Survey, pages_worth, text
-from worker.backends.oracle_ess_family import with_children, with_known_children
-from worker.backends.oracle_ess_words import (
+from ..domain.model import Action, Answer, Job, JobState, Steps
+from .adapter import Call, Look, Request, Survey, pages_worth, text
+from .oracle_ess_family import with_children, with_known_children
+from .oracle_ess_words import (
     HEADERS,
     MAX_ID,
     REQUESTS,
@@ -27,7 +28,6 @@ from worker.backends.oracle_ess_words import (
     state_word,
     word,
 )
-from worker.model import Action, Answer, Job, JobState, Steps
 
 
 @dataclass(frozen=True, slots=True)

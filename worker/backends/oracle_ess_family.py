@@ -15,8 +15,9 @@ from typing import NamedTuple, TypeVar
 
 from msgspec.structs import replace
 
-from worker.backends.base import UNAUTHORIZED, NoReply, Reply, Request, text
-from worker.backends.oracle_ess_words import (
+from ..domain.model import Answer, AnswerKind, Job, JobState, Observation, Source, unanswered
+from .adapter import UNAUTHORIZED, NoReply, Reply, Request, text
+from .oracle_ess_words import (
     FIELDS,
     IDS,
     STATES,
@@ -35,7 +36,6 @@ from worker.backends.oracle_ess_words import (
     single,
     state_word,
 )
-from worker.model import Answer, AnswerKind, Job, JobState, Observation, Source, unanswered
 
 MOST_CALLS = 12
 """Calls of one look at a family."""

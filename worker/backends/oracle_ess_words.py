@@ -10,20 +10,8 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
-from worker.backends.base import (
-    Reply,
-    Request,
-    answer,
-    common_answer,
-    facts,
-    gone,
-    items,
-    seen_nothing,
-    taken,
-    text,
-    unusable,
-)
-from worker.model import Action, Answer, AnswerKind, Job, JobState, Observation, Source
+from ..domain.model import Action, Answer, AnswerKind, Job, JobState, Observation, Source
+from .adapter import Reply, Request, answer, common_answer, facts, gone, items, seen_nothing, taken, text, unusable
 
 STATES: Mapping[str, JobState] = {
     "UNKNOWN": JobState.UNKNOWN,

@@ -15,7 +15,8 @@ from urllib.parse import unquote
 
 from msgspec.structs import replace
 
-from worker.backends.base import (
+from ..domain.model import Answer, AnswerKind, Job, JobState, Observation, Source, Steps
+from .adapter import (
     Call,
     Look,
     Reply,
@@ -35,7 +36,6 @@ from worker.backends.base import (
     text,
     unusable,
 )
-from worker.model import Answer, AnswerKind, Job, JobState, Observation, Source, Steps
 
 LIST_STATES: Mapping[str, JobState] = {
     "FINISH": JobState.SUCCEEDED,  # the only word that is documented (DOC O3)

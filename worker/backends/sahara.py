@@ -13,7 +13,8 @@ from typing import Any, ClassVar
 
 from msgspec.structs import replace
 
-from worker.backends.base import (
+from ..domain.model import Action, Answer, AnswerKind, Job, JobState, Observation, Source, Steps
+from .adapter import (
     LONGEST_ID,
     Call,
     Look,
@@ -37,7 +38,6 @@ from worker.backends.base import (
     text,
     unusable,
 )
-from worker.model import Action, Answer, AnswerKind, Job, JobState, Observation, Source, Steps
 
 STATES: Mapping[str, JobState] = {
     "PENDING": JobState.ACTIVE,

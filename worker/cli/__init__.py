@@ -11,15 +11,16 @@ import typer
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from config import logs, streams
-from config.errors import ConfigurationError
-from config.settings import Settings, process_environment
-from config.unread import unread_variables
-from worker.cli import check, demo, events, init, letters, orders, reading, sending, simulator, up
-from worker.cli.exits import Exit
-from worker.cli.output import Output
-from worker.cli.usage import Commands
-from worker.errors import CancellerError, InvalidCommand, StoreUnavailable
+from ..errors import CancellerError, InvalidCommand, StoreUnavailable
+from ..observability import logs, streams
+from ..settings.environment import Settings, process_environment
+from ..settings.errors import ConfigurationError
+from ..settings.unread import unread_variables
+from .commands import check, dead_letters, events, init, operate, send, show, simulator, up
+from .demo import play
+from .exits import Exit
+from .output import Output
+from .usage import Commands
 
 app = typer.Typer(
     name="canceller",
@@ -61,23 +62,23 @@ def options(
 
 JOBS, OPERATORS, RUNNING = "Jobs", "Operators", "Running it"
 for panel, name, command in (
-    (JOBS, "cancel", sending.cancel),
-    (JOBS, "delete", sending.delete),
-    (JOBS, "status", reading.status),
-    (JOBS, "wait", reading.wait),
-    (JOBS, "list", reading.list_),
+    (JOBS, "cancel", send.cancel),
+    (JOBS, "delete", send.delete),
+    (JOBS, "status", show.status),
+    (JOBS, "wait", show.wait),
+    (JOBS, "list", show.list_),
     (JOBS, "events", events.events),
-    (OPERATORS, "abort", orders.abort),
-    (OPERATORS, "attest", orders.attest),
+    (OPERATORS, "abort", operate.abort),
+    (OPERATORS, "attest", operate.attest),
     (OPERATORS, "check", check.check),
-    (RUNNING, "demo", demo.demo),
+    (RUNNING, "demo", play.demo),
     (RUNNING, "init", init.init),
     (RUNNING, "up", up.up),
     (RUNNING, "simulator", simulator.simulator),
 ):
     app.command(name, rich_help_panel=panel)(command)
 app.add_typer(
-    letters.app, name="dead-letters", rich_help_panel=OPERATORS, help="Show what was rejected, and try it again."
+    dead_letters.app, name="dead-letters", rich_help_panel=OPERATORS, help="Show what was rejected, and try it again."
 )
 
 

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from config.backends import BackendConfig, backends_file
-from config.deployment import load_deployment
-from config.errors import ConfigurationError
-from config.settings import Settings, process_environment
-from worker.connection import NO_REDIS
+from ..settings.backends_file.backends import BackendConfig, backends_file
+from ..settings.backends_file.load import load_deployment
+from ..settings.environment import Settings, process_environment
+from ..settings.errors import ConfigurationError
+from ..store.redis_client import NO_REDIS
 
 Read = TypeVar("Read")
 

@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 
-from worker.async_client import Rejected
-from worker.cli.options import JOB_WORDS
-from worker.cli.session import Session
-from worker.errors import NewerFormat, UnknownCancellation, UnreadableRecord
-from worker.records import Snapshot
+from ..client.async_client import Rejected
+from ..errors import NewerFormat, UnknownCancellation, UnreadableRecord
+from ..store.codec import Snapshot
+from .options import JOB_WORDS
+from .session import Session
 
 SEARCHED_ENDS = 2000
 """How many ended cancellations are looked through for a job when none is open."""

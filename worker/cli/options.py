@@ -17,9 +17,9 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from config.durations import seconds
-from config.problems import choices, suggestion
-from worker.model import Force, Lane
+from ..domain.model import Force, Lane
+from ..settings.problems import choices, suggestion
+from ..settings.quantities import seconds
 
 MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 POSITION = re.compile(r"\d{1,20}(-\d{1,20})?")

@@ -24,10 +24,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 from rich.text import Text
 
-from config.streams import discard, json_for
-from config.visible import visible
-from worker.errors import StoreUnavailable
-from worker.facts import text as iso
+from ..domain.event_drafts import text as iso
+from ..errors import StoreUnavailable
+from ..observability.streams import discard, json_for
+from ..observability.visible import visible
 
 COLOURS = {
     "cancelled": "green",

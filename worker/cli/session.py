@@ -10,12 +10,12 @@ from pathlib import Path
 
 from redis.exceptions import RedisError
 
-from config.settings import Settings, process_environment
-from config.signing_key import SigningKey, signing_key
-from worker.async_client import AsyncClient
-from worker.connection import connect
-from worker.errors import StoreUnavailable
-from worker.store import Store
+from ..client.async_client import AsyncClient
+from ..errors import StoreUnavailable
+from ..settings.environment import Settings, process_environment
+from ..settings.signing_key import SigningKey, signing_key
+from ..store.redis_client import connect
+from ..store.store import Store
 
 UNSIGNED = "was it signed? --key FILE and --producer NAME sign, or CANCELLER_KEY_FILE and CANCELLER_PRODUCER"
 """Is told where a signature is not accepted, and none was made here."""

@@ -9,7 +9,7 @@ from typing import Any, Final
 import typer
 from typer.core import TyperGroup
 
-from config.visible import visible
+from ..observability.visible import visible
 
 UsageError: Final[type[Any]] = typer.BadParameter.__bases__[0]
 """What all errors of usage are; where Typer has it from depends on its version."""

@@ -8,13 +8,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from math import inf
 
-from worker.async_client import AsyncClient, Rejected, Result
-from worker.cli.options import Seconds
-from worker.connection import ended
-from worker.ends import GONE, result_of
-from worker.errors import NewerFormat, StoreUnavailable, UnknownCancellation, UnreadableRecord
-from worker.messages import Event
-from worker.outage import Seldom
+from ..client.async_client import AsyncClient, Rejected, Result
+from ..client.ends import GONE, result_of
+from ..errors import NewerFormat, StoreUnavailable, UnknownCancellation, UnreadableRecord
+from ..observability.outage import Seldom
+from ..protocol.messages import Event
+from ..store.redis_client import ended
+from .options import Seconds
 
 AGAIN = 0.5
 """Seconds after which Redis is asked again."""

@@ -4,13 +4,13 @@ It speaks their wire formats on one port, follows scripted lives on a clock that
 Nothing here imports the rest of the project.
 """
 
-from worker.simulator.clock import Clock
-from worker.simulator.faults import Fault
-from worker.simulator.job import Job
-from worker.simulator.knobs import Knobs
-from worker.simulator.life import Life
-from worker.simulator.server import Simulator, run, serve
-from worker.simulator.truth import Truth
-from worker.simulator.world import Entry
+from .clock import Clock
+from .faults import Fault
+from .job import Job
+from .knobs import Knobs
+from .life import Life
+from .server import Simulator, run, serve
+from .truth import Truth
+from .world import Entry
 
 __all__ = ["Clock", "Entry", "Fault", "Job", "Knobs", "Life", "Simulator", "Truth", "run", "serve"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from worker.simulator.server import run
+from .server import run
 
 
 def main() -> None:

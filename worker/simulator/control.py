@@ -5,20 +5,20 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from worker.simulator.clock import iso_utc
-from worker.simulator.dispatch import CHANGING
-from worker.simulator.faults import fault_from
-from worker.simulator.spec import add
-from worker.simulator.tokens import ISSUERS
-from worker.simulator.truth import checked_system, shown_entry, shown_job
-from worker.simulator.wire import Reply, json_reply, match
+from .clock import iso_utc
+from .dispatch import CHANGING
+from .faults import fault_from
+from .spec import add
+from .tokens import ISSUERS
+from .truth import checked_system, shown_entry, shown_job
+from .wire import Reply, json_reply, match
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from worker.simulator.clock import Clock
-    from worker.simulator.wire import Call
-    from worker.simulator.world import World
+    from .clock import Clock
+    from .wire import Call
+    from .world import World
 
     Handler = Callable[[World, Clock, Call], Reply]
 

@@ -10,9 +10,9 @@ from aiohttp import web
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from worker.simulator.dispatch import Answer
-    from worker.simulator.faults import Fault
-    from worker.simulator.wire import Reply
+    from .dispatch import Answer
+    from .faults import Fault
+    from .wire import Reply
 
     Spoiler = Callable[[web.Request, Reply, Fault, asyncio.Event], Awaitable[web.StreamResponse]]
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, NamedTuple
 
-from worker.simulator.faults import GATEWAYS, UNANSWERED, Fault
-from worker.simulator.systems import FORBIDDEN, locate
-from worker.simulator.tokens import refusal
-from worker.simulator.wire import Reply, Route, match
-from worker.simulator.world import Entry
+from .faults import GATEWAYS, UNANSWERED, Fault
+from .systems import FORBIDDEN, locate
+from .tokens import refusal
+from .wire import Reply, Route, match
+from .world import Entry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from worker.simulator.wire import Call, System
-    from worker.simulator.world import World
+    from .wire import Call, System
+    from .world import World
 
 CHANGING = frozenset({"cancel", "force", "delete", "hold", "release", "update", "report", "submit", "check_in"})
 """Verbs that ask for a change."""

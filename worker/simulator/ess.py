@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from worker.simulator.ess_state import (
+from .ess_state import (
     CANCELLED,
     CANCELLING,
     COURSE,
@@ -16,16 +16,16 @@ from worker.simulator.ess_state import (
     force_objection,
     moment_of,
 )
-from worker.simulator.ess_view import BASE, Details, Item, chosen, href, narrowed, number
-from worker.simulator.iam import OAUTH2_ROUTE
-from worker.simulator.job import Job, Moment
-from worker.simulator.life import life_from
-from worker.simulator.wire import Reply, Route, System, json_reply
+from .ess_view import BASE, Details, Item, chosen, href, narrowed, number
+from .iam import OAUTH2_ROUTE
+from .job import Job, Moment
+from .life import life_from
+from .wire import Reply, Route, System, json_reply
 
 if TYPE_CHECKING:
-    from worker.simulator.knobs import EssKnobs
-    from worker.simulator.wire import Call
-    from worker.simulator.world import World
+    from .knobs import EssKnobs
+    from .wire import Call
+    from .world import World
 
 _ONE = "application/vnd.oracle.resource+json;type=singular"
 _MANY = "application/vnd.oracle.resource+json;type=collection"

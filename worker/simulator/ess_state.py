@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from worker.simulator.job import Course, Job, Moment, moment, vocabulary
+from .job import Course, Job, Moment, moment, vocabulary
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from worker.simulator.knobs import EssKnobs
-    from worker.simulator.world import World
+    from .knobs import EssKnobs
+    from .world import World
 
 CANCELLED, CANCELLING, REFUSED, UNSURE = "CANCELLED", "CANCELLING", "refused", "unsure"
 

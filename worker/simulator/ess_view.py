@@ -7,22 +7,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from worker.simulator.clock import iso_naive, iso_utc
-from worker.simulator.ess_state import (
-    CANCELLING,
-    REFUSED,
-    TERMINAL,
-    cancel_effect,
-    force_objection,
-    last_check_in,
-    moment_of,
-)
+from .clock import iso_naive, iso_utc
+from .ess_state import CANCELLING, REFUSED, TERMINAL, cancel_effect, force_objection, last_check_in, moment_of
 
 if TYPE_CHECKING:
-    from worker.simulator.job import Job, Moment
-    from worker.simulator.knobs import EssKnobs
-    from worker.simulator.wire import Call
-    from worker.simulator.world import World
+    from .job import Job, Moment
+    from .knobs import EssKnobs
+    from .wire import Call
+    from .world import World
 
 Item = Mapping[str, Any]
 BASE = "ess/rest/scheduler/v1"

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote_plus
 
-from worker.simulator.clock import iso_utc
-from worker.simulator.tokens import credentials, login_fits
-from worker.simulator.wire import Reply, Route, System, json_reply
+from .clock import iso_utc
+from .tokens import credentials, login_fits
+from .wire import Reply, Route, System, json_reply
 
 if TYPE_CHECKING:
-    from worker.simulator.tokens import Token
-    from worker.simulator.wire import Call
-    from worker.simulator.world import World
+    from .tokens import Token
+    from .wire import Call
+    from .world import World
 
 
 def oml_token(world: World, call: Call) -> Reply:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from worker.simulator.life import Life
+    from .life import Life
 
 
 @dataclass(frozen=True, slots=True)

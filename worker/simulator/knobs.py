@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from worker.simulator.life import PRESETS
+from .life import PRESETS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

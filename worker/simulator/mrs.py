@@ -5,16 +5,16 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from worker.simulator.iam import KEYSTONE_ROUTE
-from worker.simulator.mrs_view import COURSE, compatible, moment_of, native, newer
-from worker.simulator.wire import Reply, Route, System, json_reply
+from .iam import KEYSTONE_ROUTE
+from .mrs_view import COURSE, compatible, moment_of, native, newer
+from .wire import Reply, Route, System, json_reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from worker.simulator.job import Job
-    from worker.simulator.wire import Call
-    from worker.simulator.world import World
+    from .job import Job
+    from .wire import Call
+    from .world import World
 
     Handler = Callable[[World, Call], Reply]
 

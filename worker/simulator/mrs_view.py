@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from worker.simulator.clock import iso_seconds, millis
-from worker.simulator.job import Course, Job, Moment, moment, vocabulary
+from .clock import iso_seconds, millis
+from .job import Course, Job, Moment, moment, vocabulary
 
 if TYPE_CHECKING:
-    from worker.simulator.wire import Call
-    from worker.simulator.world import World
+    from .wire import Call
+    from .world import World
 
 V11 = {
     "submitting": (1, 0),

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from worker.simulator.clock import as_datetime
-from worker.simulator.iam import OML_ROUTE
-from worker.simulator.job import Course, Job, Moment, cancel_takes, moment, vocabulary
-from worker.simulator.life import life_from
-from worker.simulator.wire import Reply, Route, System, json_reply
+from .clock import as_datetime
+from .iam import OML_ROUTE
+from .job import Course, Job, Moment, cancel_takes, moment, vocabulary
+from .life import life_from
+from .wire import Reply, Route, System, json_reply
 
 if TYPE_CHECKING:
-    from worker.simulator.wire import Call
-    from worker.simulator.world import World
+    from .wire import Call
+    from .world import World
 
 _STATES = ("waiting", "running", "cancelling", "deleted", "finished", "failed")
 COURSE = Course(

@@ -6,15 +6,15 @@ import math
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from worker.simulator.clock import iso_seconds
-from worker.simulator.iam import KEYSTONE_ROUTE
-from worker.simulator.job import Course, Job, Moment, cancel_takes, moment, vocabulary
-from worker.simulator.wire import Reply, Route, System, json_reply
+from .clock import iso_seconds
+from .iam import KEYSTONE_ROUTE
+from .job import Course, Job, Moment, cancel_takes, moment, vocabulary
+from .wire import Reply, Route, System, json_reply
 
 if TYPE_CHECKING:
-    from worker.simulator.knobs import SaharaKnobs
-    from worker.simulator.wire import Call
-    from worker.simulator.world import World
+    from .knobs import SaharaKnobs
+    from .wire import Call
+    from .world import World
 
 _ALIVE = ("PENDING", "READYTORUN", "PREP", "RUNNING", "TOBEKILLED", "TOBESUSPENDED", "SUSPENDED", "PREPSUSPENDED")
 _ENDED = ("SUCCEEDED", "FAILED", "KILLED", "DONEWITHERROR", "SUSPENDFAILED")

@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING, Any, Self
 
 from aiohttp import web
 
-from worker.simulator import control, spec
-from worker.simulator.clock import Clock, http_date
-from worker.simulator.cross_site import REFUSED, foreign, is_loopback
-from worker.simulator.delivery import deliver, plain
-from worker.simulator.dispatch import answer
-from worker.simulator.faults import Fault, fault_from
-from worker.simulator.knobs import Knobs
-from worker.simulator.systems import MOUNTS
-from worker.simulator.truth import Truth, truth
-from worker.simulator.wire import Call
-from worker.simulator.world import Entry, World
+from . import control, spec
+from .clock import Clock, http_date
+from .cross_site import REFUSED, foreign, is_loopback
+from .delivery import deliver, plain
+from .dispatch import answer
+from .faults import Fault, fault_from
+from .knobs import Knobs
+from .systems import MOUNTS
+from .truth import Truth, truth
+from .wire import Call
+from .world import Entry, World
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
 
-    from worker.simulator.job import Job
+    from .job import Job
 
 _MAX_BODY = 16 * 1024 * 1024
 

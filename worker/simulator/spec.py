@@ -8,16 +8,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from worker.simulator.faults import Fault, fault_from
-from worker.simulator.job import Job, Moment
-from worker.simulator.life import life_from
-from worker.simulator.systems import COURSES
-from worker.simulator.truth import checked_system
+from .faults import Fault, fault_from
+from .job import Job, Moment
+from .life import life_from
+from .systems import COURSES
+from .truth import checked_system
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from worker.simulator.world import World
+    from .world import World
 
 
 def jobs_from(spec: Mapping[str, Any], now: float) -> list[Job]:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from worker.simulator import ess, ess_state, mrs_view, oml, sahara
-from worker.simulator.ess import ESS
-from worker.simulator.iam import IAM
-from worker.simulator.mrs import MRS
-from worker.simulator.oml import OML
-from worker.simulator.sahara import SAHARA
+from . import ess, ess_state, mrs_view, oml, sahara
+from .ess import ESS
+from .iam import IAM
+from .mrs import MRS
+from .oml import OML
+from .sahara import SAHARA
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from worker.simulator.job import Course, Job, Moment
-    from worker.simulator.wire import System
-    from worker.simulator.world import World
+    from .job import Course, Job, Moment
+    from .wire import System
+    from .world import World
 
 COURSES: dict[str, Course] = {
     "ess": ess_state.COURSE,

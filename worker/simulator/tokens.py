@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from worker.simulator.knobs import EssKnobs, Knobs, MrsKnobs, OmlKnobs, SaharaKnobs
-    from worker.simulator.wire import Call
+    from .knobs import EssKnobs, Knobs, MrsKnobs, OmlKnobs, SaharaKnobs
+    from .wire import Call
 
 ISSUERS = {"ess": "oauth2", "oml": "oml", "mrs": "keystone", "sahara": "keystone"}
 """Which token service each system trusts."""

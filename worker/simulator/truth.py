@@ -7,13 +7,13 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from worker.simulator.clock import iso_utc
-from worker.simulator.ess_state import force_due, moment_of
-from worker.simulator.systems import COURSES, MOMENTS, request_handle
+from .clock import iso_utc
+from .ess_state import force_due, moment_of
+from .systems import COURSES, MOMENTS, request_handle
 
 if TYPE_CHECKING:
-    from worker.simulator.job import Job
-    from worker.simulator.world import Entry, World
+    from .job import Job
+    from .world import Entry, World
 
 
 @dataclass(frozen=True, slots=True)

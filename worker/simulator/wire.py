@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, unquote
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from worker.simulator.world import World
+    from .world import World
 
 JSON_TYPE = "application/json"
 

@@ -6,12 +6,12 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from worker.simulator.faults import Faults
-from worker.simulator.knobs import Knobs
-from worker.simulator.tokens import Tokens
+from .faults import Faults
+from .knobs import Knobs
+from .tokens import Tokens
 
 if TYPE_CHECKING:
-    from worker.simulator.job import Job
+    from .job import Job
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ from typing import Any
 
 from unit.backends.exchanges import give, play
 
-from worker.backends.base import Reply, Request
+from worker.backends.adapter import Reply, Request
 from worker.backends.oracle_ess import OracleEss
-from worker.model import Job
+from worker.domain.model import Job
 
 ESS = OracleEss()
 JOB = Job("4711")

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from worker.backends.base import Reply, Request
-from worker.model import AnswerKind, Source
+from worker.backends.adapter import Reply, Request
+from worker.domain.model import AnswerKind, Source
 
 DATE, CLOCK = "Thu, 25 May 2017 07:28:13 GMT", datetime(2017, 5, 25, 7, 28, 13, tzinfo=UTC)
 """The backend's time, as its replies write it and as it is read."""

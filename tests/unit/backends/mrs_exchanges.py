@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from unit.backends.exchanges import give, play
 
-from worker.backends.base import Reply
+from worker.backends.adapter import Reply
 from worker.backends.mrs import Mrs
-from worker.model import Job
+from worker.domain.model import Job
 
 V11 = Mrs("37ca")
 V2 = Mrs("37ca", "v2", "C1")

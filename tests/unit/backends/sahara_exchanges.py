@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from unit.backends.exchanges import give, play
 
-from worker.backends.base import Reply
+from worker.backends.adapter import Reply
 from worker.backends.sahara import Sahara
-from worker.model import Job
+from worker.domain.model import Job
 
 V11 = Sahara("37ca")
 V2 = Sahara("37ca", "v2")

@@ -9,9 +9,9 @@ import pytest
 from unit.backends.exchanges import ANYBODYS, CLOCK, LOGIN, give, play
 from unit.backends.mrs_exchanges import BOTH, JOB, JOBS_V2, V2, V11, fail, v2, v11
 
-from worker.backends.base import Reply
+from worker.backends.adapter import Reply
 from worker.backends.mrs import Mrs
-from worker.model import Answer, AnswerKind, Job, JobState, Source
+from worker.domain.model import Answer, AnswerKind, Job, JobState, Source
 
 # what a command may name
 

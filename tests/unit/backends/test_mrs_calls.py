@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from unit.backends.exchanges import LOGIN, anything, give, play, replies
 from unit.backends.mrs_exchanges import BOTH, EXECUTION, JOB, JOBS_V2, V2, V11, fail, v2, v11
 
-from worker.backends.base import Reply
+from worker.backends.adapter import Reply
 from worker.backends.mrs import ERRORS, Mrs
-from worker.model import Answer, AnswerKind, Observation, Source
+from worker.domain.model import Answer, AnswerKind, Observation, Source
 
 # changing calls
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from unit.backends.exchanges import LOGIN, give, play
 from unit.backends.mrs_exchanges import BOTH, JOBS_V2, V2, V11, fail
 
-from worker.backends.base import Reply
+from worker.backends.adapter import Reply
 from worker.backends.mrs import Mrs
-from worker.model import Answer, AnswerKind, Job, JobState
+from worker.domain.model import Answer, AnswerKind, Job, JobState
 
 V11_IN_C1 = Mrs("37ca", cluster_id="C1")
 LISTS = pytest.mark.parametrize("mrs", [V11_IN_C1, V2], ids=["v1.1", "v2"])

@@ -9,9 +9,9 @@ import pytest
 from unit.backends.ess_exchanges import EMPTY, ESS, JOB, REQUESTS, look, seen
 from unit.backends.exchanges import ANYBODYS, CLOCK, LOGIN, give, play
 
-from worker.backends.base import Reply
+from worker.backends.adapter import Reply
 from worker.backends.oracle_ess_words import FIELDS, STATES
-from worker.model import Answer, AnswerKind, Job, JobState, Source
+from worker.domain.model import Answer, AnswerKind, Job, JobState, Source
 
 # what a command may name
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from unit.backends.ess_exchanges import CALLS, EMPTY, ESS, JOB, REQUESTS, page
 from unit.backends.exchanges import LOGIN, anything, give, play, replies
 
-from worker.backends.base import Reply
+from worker.backends.adapter import Reply
 from worker.backends.oracle_ess_words import FIELDS
-from worker.model import Answer, AnswerKind, Job, Observation, Source
+from worker.domain.model import Answer, AnswerKind, Job, Observation, Source
 
 
 @pytest.mark.parametrize(

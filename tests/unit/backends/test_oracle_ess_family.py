@@ -10,10 +10,10 @@ import pytest
 from unit.backends.ess_exchanges import EMPTY, ESS, REQUESTS, kid, look, page, parent, tails, words
 from unit.backends.exchanges import CLOCK, LOGIN, give, play
 
-from worker.backends.base import NoReply, Reply
+from worker.backends.adapter import NoReply, Reply
 from worker.backends.oracle_ess_family import STRANGERS
 from worker.backends.oracle_ess_words import FIELDS
-from worker.model import AnswerKind, Job, JobState
+from worker.domain.model import AnswerKind, Job, JobState
 
 SELF = kid(4711, requestType="RECUR_PARENT", parentRequestId=None)
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from unit.backends.ess_exchanges import ESS, REQUESTS, page
 from unit.backends.exchanges import LOGIN, give, play
 
-from worker.backends.base import Reply
+from worker.backends.adapter import Reply
 from worker.backends.oracle_ess_words import FIELDS, IDS
-from worker.model import Answer, AnswerKind, Job, JobState
+from worker.domain.model import Answer, AnswerKind, Job, JobState
 
 CANCELLING = {"requestType": "SINGLETON", "state": "CANCELLING", "stateChangeTime": "2026-11-22T10:00:00Z"}
 

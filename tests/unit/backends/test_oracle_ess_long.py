@@ -8,9 +8,9 @@ import pytest
 from unit.backends.ess_exchanges import EMPTY, ESS, kid, page, parent, tails, words
 from unit.backends.exchanges import LOGIN, give, play
 
-from worker.backends.base import Reply, Request
+from worker.backends.adapter import Reply, Request
 from worker.backends.oracle_ess_family import DISORDERED, SHRUNK, STRANGERS
-from worker.model import AnswerKind, Job
+from worker.domain.model import AnswerKind, Job
 
 ALIVE = (
     'absParentRequestId eq 4711 and state ne "EXPIRED" and state ne "CANCELLED" and state ne "ERROR"'

@@ -8,9 +8,9 @@ import pytest
 from unit.backends.ess_exchanges import EMPTY, ESS, kid, page, words
 from unit.backends.exchanges import give, play
 
-from worker.backends.base import Reply
+from worker.backends.adapter import Reply
 from worker.backends.oracle_ess_family import BROKEN, STRANGERS
-from worker.model import Job
+from worker.domain.model import Job
 
 
 def middle(*pages: Reply, **known: Any) -> Any:

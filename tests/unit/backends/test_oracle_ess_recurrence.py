@@ -10,9 +10,9 @@ import pytest
 from msgspec.structs import replace
 from unit.backends.ess_exchanges import ESS
 
-from worker.backends.base import Reply, Request
+from worker.backends.adapter import Reply, Request
 from worker.backends.oracle_ess_family import MOST_CALLS, STRANGERS
-from worker.model import Answer, Job, JobState, Observation
+from worker.domain.model import Answer, Job, JobState, Observation
 from worker.simulator.dispatch import answer
 from worker.simulator.knobs import Knobs
 from worker.simulator.spec import add

@@ -6,9 +6,9 @@ import pytest
 from unit.backends.ess_exchanges import EMPTY, ESS, kid, page, parent, tails, words
 from unit.backends.exchanges import LOGIN, give, play
 
-from worker.backends.base import NoReply, Reply
+from worker.backends.adapter import NoReply, Reply
 from worker.backends.oracle_ess_family import STRANGERS
-from worker.model import Job, JobState
+from worker.domain.model import Job, JobState
 
 
 def test_a_living_child_that_the_list_leaves_out_is_looked_at_alone() -> None:

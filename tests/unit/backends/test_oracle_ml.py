@@ -9,9 +9,9 @@ import pytest
 from unit.backends.exchanges import LOGIN, give, play
 from unit.backends.oml_exchanges import DATE, ELSE, JOB, JOBS, MISSING, OML, RESULT, RUNNING, STOPPED, listed, look
 
-from worker.backends.base import Reply
+from worker.backends.adapter import Reply
 from worker.backends.oracle_ml import OracleMl
-from worker.model import Answer, AnswerKind, Job, JobState, Source
+from worker.domain.model import Answer, AnswerKind, Job, JobState, Source
 
 
 def test_its_only_stop_is_its_delete() -> None:

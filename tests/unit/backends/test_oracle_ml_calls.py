@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from unit.backends.exchanges import LOGIN, anything, give, play, replies
 from unit.backends.oml_exchanges import ELSE, JOB, JOBS, MISSING, OML, RESULT, STOPPED, look
 
-from worker.backends.base import Reply
-from worker.model import Answer, AnswerKind, Job, Observation, Source
+from worker.backends.adapter import Reply
+from worker.domain.model import Answer, AnswerKind, Job, Observation, Source
 
 
 @pytest.mark.parametrize("exchange", [OML.cancel, OML.delete], ids=["cancel", "delete"])

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from unit.backends.exchanges import give, play
 
-from worker.backends.base import Reply
+from worker.backends.adapter import Reply
 from worker.backends.oracle_ml import OracleMl
-from worker.model import Answer, AnswerKind, Job
+from worker.domain.model import Answer, AnswerKind, Job
 
 JOBS = [Job(f"J{number}") for number in range(10)]
 PATH = ("oml", "api", "r-scripts", "v2", "jobs")

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.backends.base import LONGEST_RETRY_AFTER, Reply, facts, text
+from worker.backends.adapter import LONGEST_RETRY_AFTER, Reply, facts, text
 
 DATE = "Tue, 18 Feb 2025 17:01:05 GMT"
 THEN = datetime(2025, 2, 18, 17, 1, 5, tzinfo=UTC)

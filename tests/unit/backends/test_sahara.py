@@ -8,9 +8,9 @@ import pytest
 from unit.backends.exchanges import ANYBODYS, CLOCK, LOGIN, give, play
 from unit.backends.sahara_exchanges import BOTH, EXECUTIONS, JOB, V2, V11, fail, seen, wrapped
 
-from worker.backends.base import NoReply, Reply
+from worker.backends.adapter import NoReply, Reply
 from worker.backends.sahara import STATES, Sahara
-from worker.model import Answer, AnswerKind, Job, JobState, Source
+from worker.domain.model import Answer, AnswerKind, Job, JobState, Source
 
 
 @BOTH

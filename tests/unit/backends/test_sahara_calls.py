@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from unit.backends.exchanges import LOGIN, anything, give, play, replies
 from unit.backends.sahara_exchanges import BOTH, EXECUTIONS, JOB, V2, V11, fail, wrapped
 
-from worker.backends.base import Reply
+from worker.backends.adapter import Reply
 from worker.backends.sahara import ERRORS, Sahara
-from worker.model import Answer, AnswerKind, Observation, Source
+from worker.domain.model import Answer, AnswerKind, Observation, Source
 
 
 def test_v11_cancels_by_a_get_that_no_cache_may_answer() -> None:

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from unit.backends.exchanges import LOGIN, give, play
 
-from worker.backends.base import Reply
+from worker.backends.adapter import Reply
 from worker.backends.sahara import HEADERS, Sahara
-from worker.model import Answer, AnswerKind, Job
+from worker.domain.model import Answer, AnswerKind, Job
 
 V2 = Sahara("37ca", "v2")
 

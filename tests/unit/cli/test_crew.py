@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from worker.cli.up import LONGEST_PAUSE, STEADY, Crew
+from worker.cli.commands.up import LONGEST_PAUSE, STEADY, Crew
 
 
 class Process:

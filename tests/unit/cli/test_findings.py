@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from worker.backends.base import Request
-from worker.cli.check import judged, stranger
-from worker.cli.findings import probe_judged, redis_findings
-from worker.model import Answer, AnswerKind, Job, JobState, Observation, Source
+from worker.backends.adapter import Request
+from worker.cli.checks.findings import probe_judged, redis_findings
+from worker.cli.commands.check import judged, stranger
+from worker.domain.model import Answer, AnswerKind, Job, JobState, Observation, Source
 
 GOOD: dict[str, Any] = {
     "redis_version": "7.2.4",

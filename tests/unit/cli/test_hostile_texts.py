@@ -11,21 +11,22 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 from rich.console import Console
+from support.hostile import LEGITIMATE, corpus, deceptions
 from typer.testing import CliRunner
-from unit.hostile import LEGITIMATE, corpus, deceptions
 
-from worker.async_client import Rejected, Result
-from worker.cancellation import WHOLE, Cancellation, Intent, Orders, Progress, Sent, Word
-from worker.cli import app, check, complain, events, reading, sending
-from worker.cli.attendance import Attendance
-from worker.cli.demo_board import Board
-from worker.cli.findings import Finding
+from worker.cli import app, complain
+from worker.cli.checks.attendance import Attendance
+from worker.cli.checks.findings import Finding
+from worker.cli.commands import check, events, send, show
+from worker.cli.demo.board import Board
 from worker.cli.output import Output
-from worker.cli.words import words
+from worker.client.async_client import Rejected, Result
+from worker.domain.cancellation import WHOLE, Cancellation, Intent, Orders, Progress, Sent, Word
+from worker.domain.model import Action, AnswerKind, Force, JobState, Outcome, Verb
 from worker.errors import UnknownCancellation
-from worker.messages import Event
-from worker.model import Action, AnswerKind, Force, JobState, Outcome, Verb
-from worker.records import Record, Snapshot
+from worker.protocol.messages import Event
+from worker.store.codec import Record, Snapshot
+from worker.views.explain import words
 
 TEXTS = corpus()
 T = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
@@ -157,7 +158,7 @@ def test_a_sheet_on_a_terminal_is_harmless() -> None:
 def test_a_status_in_json_is_a_harmless_line_that_says_all(place: str) -> None:
     written = Written("json")
     for text in TEXTS:
-        written.output.object(reading.described(seen(text, at=place), None, THERE))
+        written.output.object(show.described(seen(text, at=place), None, THERE))
 
     assert not deceptions(written.text)
     assert len([json.loads(line) for line in written.lines]) == len(TEXTS)
@@ -165,7 +166,7 @@ def test_a_status_in_json_is_a_harmless_line_that_says_all(place: str) -> None:
 
 @pytest.mark.parametrize("place", PLACES)
 def test_each_open_cancellation_is_a_harmless_row(place: str) -> None:
-    rows = [reading._open_row(seen(text, at=place), T, THERE) for text in TEXTS]
+    rows = [show._open_row(seen(text, at=place), T, THERE) for text in TEXTS]
     written = Written("pipe")
     written.output.rows((), rows)
 
@@ -205,8 +206,8 @@ def test_each_end_is_a_harmless_line(end: Callable[[str], Any], mode: str, *, kn
             told = end(text)
             if isinstance(told, Result) and not known:
                 told.data["job_id"] = text
-            sending._tell_end(text, command, told, written.output, meter)
-            sending._tell_open(text, command, written.output, known=known)
+            send._tell_end(text, command, told, written.output, meter)
+            send._tell_open(text, command, written.output, known=known)
 
     assert not deceptions(written.text)
     assert len(written.lines) == 2 * len(TEXTS)

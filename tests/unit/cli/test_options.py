@@ -4,9 +4,9 @@ import io
 import pytest
 import typer
 
+from worker.cli.commands.send import commands_of
 from worker.cli.options import Wishes, duration, job_ids, pairs, position
-from worker.cli.sending import commands_of
-from worker.model import Force, Lane
+from worker.domain.model import Force, Lane
 
 
 def stdin(data: bytes, encoding: str = "utf-8") -> io.TextIOWrapper:

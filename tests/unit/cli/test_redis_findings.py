@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from worker.cli.redis_findings import (
+from worker.cli.checks.redis_findings import (
     Letters,
     is_cluster,
     memory_finding,

@@ -1,0 +1,1 @@
+"""What benches share: a cell, a sender, meters, tables."""

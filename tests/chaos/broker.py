@@ -1,0 +1,92 @@
+"""What carries the chaos bench's commands: the Redis that also holds the state, or a RabbitMQ of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import psutil
+
+from tests.chaos.world import Server
+from tests.support.rabbitmq_node import Node
+
+QUEUE = "commands"
+
+
+class Broker(Protocol):
+    """A broker, as the bench needs it."""
+
+    env: Mapping[str, str]
+    """What workers have to know of it."""
+    producer: Mapping[str, Any]
+    """The settings of a bare Celery producer."""
+
+    def waiting(self) -> dict[str, int]:
+        """Return how many messages wait, or are in workers' hands, by place."""
+
+    def spent(self) -> dict[str, float]:
+        """Return CPU seconds."""
+
+    def stop(self) -> None:
+        """End it."""
+
+
+class OverRedis:
+    """The state's own Redis."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self.env: Mapping[str, str] = {}
+        self.producer = {"broker_url": server.url.replace("unix://", "redis+socket://")}
+
+    def waiting(self) -> dict[str, int]:
+        """Return how many messages wait, or are in workers' hands, by place."""
+        found: dict[str, int] = {}
+        with self._server.client() as client:
+            for name in (QUEUE, *client.scan_iter(f"{QUEUE}.taken:*")):
+                text = name.decode() if isinstance(name, bytes) else name
+                length: Any = client.llen(text) if client.type(text) == b"list" else 0
+                found[text] = length
+        return found
+
+    def spent(self) -> dict[str, float]:
+        """Return CPU seconds; they are the server's."""
+        return {}
+
+    def stop(self) -> None:
+        """Leave it to the state."""
+
+
+class OverRabbit:
+    """A RabbitMQ node that lives as long as the run."""
+
+    def __init__(self, directory: Path) -> None:
+        self._node = Node(directory)
+        self._node.__enter__()
+        url = self._node.url("%2F")
+        self.env = {"CELERY_BROKER_URL": url}
+        self.producer = {
+            "broker_url": url,
+            "task_create_missing_queue_type": "quorum",
+            "broker_transport_options": {"confirm_publish": True},
+        }
+
+    def waiting(self) -> dict[str, int]:
+        """Return how many messages wait, or are in workers' hands."""
+        rows = self._node.control("list_queues", "name", "messages")
+        return {f"{name} in RabbitMQ": int(count) for name, count in rows if name == QUEUE}
+
+    def spent(self) -> dict[str, float]:
+        """Return CPU seconds."""
+        times = psutil.Process(self._node.pid).cpu_times()
+        return {"rabbitmq": times.user + times.system}
+
+    def stop(self) -> None:
+        """End it."""
+        self._node.__exit__()
+
+
+def broker_of(kind: str, server: Server, directory: Path) -> Broker:
+    """Return what carries the commands; raises NoRabbitMQ."""
+    return OverRabbit(directory / "rabbitmq") if kind == "amqp" else OverRedis(server)

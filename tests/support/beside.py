@@ -1,0 +1,58 @@
+"""Another application's workers beside ours, and what its tasks have come to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from celery import Celery
+from support import neighbour
+from support.cell import Cell, Worker
+
+APP = "tests.support.neighbour"
+HELD = 20.0
+"""Seconds for which the neighbour holds some messages: longer than the visibility timeout of our own, 15 s."""
+
+
+class Neighbour:
+    """The other application: who sends its tasks, and its workers."""
+
+    def __init__(self, cell: Cell, broker: str) -> None:
+        self.cell = cell
+        self.broker = broker
+        self.env = {**cell.env, "NEIGHBOUR_BROKER": broker, "NEIGHBOUR_REDIS": cell.url}
+        self.sender = Celery(broker=broker, set_as_current=False)
+        self.workers: list[Worker] = []
+
+    def start_worker(self, *options: str) -> Worker:
+        log = self.cell.directory / f"neighbour{len(self.workers)}.log"
+        worker = Worker(self.env, log, *options, app=APP)
+        self.workers.append(worker)
+        worker.wait_for("ready.")
+        return worker
+
+    def send_tasks(self) -> set[str]:
+        """Send twelve tasks which three workers of one process each hold in every way that there is; name them."""
+        late = [f"late {number}" for number in range(2)]
+        reminders = [f"reminder {number}" for number in range(4)]
+        reports = [f"report {number}" for number in range(6)]
+        for name in late:
+            self.sender.send_task("late", args=(name, HELD))
+        for name in reminders:
+            self.sender.send_task("report", args=(name,), countdown=HELD)
+        for name in reports:
+            self.sender.send_task("report", args=(name, HELD / 4))
+        return {*late, *reminders, *reports}
+
+    def runs(self) -> dict[str, int]:
+        counts = self.cell.redis.hgetall(neighbour.COUNTS)
+        return {name.decode(): int(count) for name, count in counts.items()}
+
+
+@contextmanager
+def beside(cell: Cell, broker: str) -> Iterator[Neighbour]:
+    with ExitStack() as stack:
+        one = Neighbour(cell, broker)
+        stack.callback(one.sender.close)
+        stack.callback(lambda: [worker.kill() for worker in one.workers if worker.process.poll() is None])
+        yield one

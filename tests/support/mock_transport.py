@@ -1,0 +1,35 @@
+"""Any httpx transport as a wire, such as `httpx.MockTransport`."""
+
+from __future__ import annotations
+
+import httpx
+
+from worker.backends.adapter import Reply
+from worker.http.transport import Body, Call, headers_of
+
+
+class HttpxWire:
+    """Makes each call by one transport; see `Wire`."""
+
+    through = ""
+
+    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
+        self._transport = transport
+
+    async def exchange(self, call: Call, limit: int) -> Reply:
+        """Make a call by the transport."""
+        request = httpx.Request(call.method, call.url, headers=call.headers, content=call.content or None)
+        response = await self._transport.handle_async_request(request)
+        try:
+            headers = headers_of(response.headers.raw)
+            body = Body(limit)
+            assert isinstance(response.stream, httpx.AsyncByteStream)
+            async for chunk in response.stream:
+                body.add(chunk)
+            return Reply(response.status_code, headers, body.whole(headers))
+        finally:
+            await response.aclose()
+
+    async def aclose(self) -> None:
+        """Close the transport."""
+        await self._transport.aclose()

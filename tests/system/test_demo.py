@@ -1,0 +1,69 @@
+"""`canceller demo`, as a newcomer runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from worker.cli.demo.cases import CASES
+from worker.domain.model import Outcome
+
+ROOT = Path(__file__).resolve().parents[2]
+DEMO = [sys.executable, "-m", "worker", "demo"]
+
+
+def environment(directory: Path) -> dict[str, str]:
+    """Return an environment which would lead the demo astray if it listened to it."""
+    elsewhere = {
+        "REDIS_URL": "redis://127.0.0.1:1",
+        "CELERY_BROKER_URL": "redis://127.0.0.1:1",
+        "CANCELLER_QUEUE": "elsewhere",
+        "CANCELLER_SLOTS": "many",
+    }
+    return {**os.environ, **elsewhere, "TMPDIR": str(directory)}
+
+
+def test_every_outcome_is_the_expected_one(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [*DEMO, "--json"], cwd=ROOT, env=environment(tmp_path), capture_output=True, text=True, timeout=90, check=False
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = json.loads(done.stdout)
+    assert told["ok"]
+    assert 1800 <= told["force_after"] < 3600
+    assert told["seconds"] < 60
+    assert {case["outcome"] for case in told["cases"]} == {*(str(outcome) for outcome in Outcome), "rejected"}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_in_a_pipe_it_writes_plain_lines(tmp_path: Path) -> None:
+    done = subprocess.run(
+        DEMO, cwd=ROOT, env=environment(tmp_path), capture_output=True, text=True, timeout=90, check=False
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "\x1b" not in done.stdout
+    assert f"{len(CASES)} of {len(CASES)} outcomes are as expected" in done.stdout
+
+
+def test_ctrl_c_leaves_nothing_behind(tmp_path: Path) -> None:
+    with subprocess.Popen(DEMO, cwd=ROOT, env=environment(tmp_path), stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout
+            for line in process.stdout:
+                if "accepted" in line:
+                    break
+            started = time.monotonic()
+            process.send_signal(signal.SIGINT)
+            process.stdout.read()
+            assert process.wait(timeout=20) != 0
+            assert time.monotonic() - started < 15
+        finally:
+            process.kill()
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,110 @@
+"""A loop in a thread of its own, and what a forked child may do with it."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import subprocess
+import sys
+import threading
+import traceback
+from pathlib import Path
+from types import FrameType
+
+import pytest
+
+from worker.store.redis_client import LoopThread
+
+ROOT = Path(__file__).resolve().parents[3]
+FORKED = """
+import asyncio, os, socket, sys
+from worker.store.redis_client import LoopThread
+
+ours, theirs = socket.socketpair()
+thread = LoopThread("test")
+
+async def opened():
+    return await asyncio.open_connection(sock=ours)
+
+reader, writer = thread.call(opened())
+
+async def answer():
+    return os.getpid()
+
+child = os.fork()
+if child == 0:
+    writer.write(b"from the child")
+    writer.close()  # as a StreamWriter does that is collected, from Python 3.12 on
+    assert thread.call(answer(), timeout=20) == os.getpid()
+    thread.close()
+    del reader, writer
+    sys.exit(0)
+assert os.waitpid(child, 0)[1] == 0
+theirs.sendall(b"to the parent")
+print(thread.call(asyncio.wait_for(reader.readexactly(13), 20)).decode())
+theirs.settimeout(0)
+try:
+    print(theirs.recv(100))
+except BlockingIOError:
+    print("nothing from the child")
+"""
+
+
+async def nothing() -> None: ...
+
+
+def test_what_a_forked_child_does_to_an_inherited_connection_does_not_reach_the_parents() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FORKED], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+    )
+
+    assert done.stderr == ""
+    assert done.stdout.splitlines() == ["to the parent", "nothing from the child"]
+
+
+class Interrupted(Exception):
+    """Raised by a signal, as Celery's soft time limit is."""
+
+
+def test_what_is_waited_for_ends_with_an_interrupted_wait() -> None:
+    ended = threading.Event()
+
+    async def endless() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    def interrupt(_: int, frame: FrameType | None) -> None:
+        if frame and "result" in {one.name for one in traceback.extract_stack(frame)}:
+            raise Interrupted
+
+    thread, before = LoopThread("test"), signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.01, 0.01)
+    try:
+        with pytest.raises(Interrupted):
+            thread.call(endless())
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        assert ended.wait(20)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+        thread.close()
+
+
+def test_a_closed_one_says_so() -> None:
+    thread = LoopThread("test")
+    thread.call(nothing())
+    thread.close()
+    thread.close()
+
+    with pytest.raises(RuntimeError, match="test is closed"):
+        thread.call(nothing())
+
+
+def test_no_thread_runs_before_the_first_call() -> None:
+    thread = LoopThread("test")
+    assert not thread.running
+    thread.call(asyncio.sleep(0))
+    assert thread.running
+    thread.close()

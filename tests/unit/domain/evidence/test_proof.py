@@ -1,0 +1,296 @@
+"""What proves that a job's remote process is gone: a word that holds, or the second source that says so twice."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from worker.domain.cancellation import WHOLE, Cancellation, Probed, Sight
+from worker.domain.decision import Hold, Send
+from worker.domain.escalation import decide
+from worker.domain.evidence.proof import probed, proven_gone, refuted, said_now, sign_of_life, word_for
+from worker.domain.model import Action, Force, Observation, Poll
+
+
+def given(build: Any, words: dict[str, float], **changes: Any) -> Cancellation:
+    """A cancellation with words of ann's, about these jobs and at these moments."""
+    one: Cancellation = build.cancellation(words={key: build.word(at=at) for key, at in words.items()}, **changes)
+    return one
+
+
+# Whom a word is about
+
+
+@pytest.mark.parametrize(
+    ("about", "job_id", "covers"),
+    [
+        pytest.param(WHOLE, "1", True, id="the-whole-and-the-job-itself"),
+        pytest.param("21", "21", True, id="a-child-and-that-child"),
+        pytest.param("1", "1", True, id="the-job-by-its-own-id"),
+        pytest.param("21", "1", False, id="A8-a-child-and-its-parent"),
+        pytest.param("21", "22", False, id="A8-a-child-and-another-child"),
+        pytest.param("1", "21", False, id="the-job-by-its-own-id-and-a-child"),
+        pytest.param(WHOLE, "23", False, id="the-whole-and-a-child-that-nobody-has-seen"),
+    ],
+)
+def test_a_word_is_about_the_job_that_it_names_or_the_whole_family(
+    build: Any, about: str, job_id: str, *, covers: bool
+) -> None:
+    children = {"21": build.child(), "22": build.child()}
+    one = given(build, {about: 5}, children=children, family_at=build.now)
+
+    assert (word_for(one, job_id) is not None) is covers
+
+
+@pytest.mark.parametrize(
+    ("word_at", "family_at", "first", "covers"),
+    [
+        pytest.param(5, 1, 1, True, id="a-child-that-was-seen-by-then"),
+        pytest.param(5, 1, 5, True, id="at-that-very-moment"),
+        pytest.param(5, 1, 6, False, id="A8-a-child-that-came-later"),
+        pytest.param(0, 3, 3, True, id="the-producers-word-is-about-the-family-as-it-was-first-seen"),
+        pytest.param(0, 3, 4, False, id="and-not-about-a-child-that-came-after-that"),
+        pytest.param(5, None, 5, True, id="a-family-that-was-never-seen-whole"),
+    ],
+)
+def test_a_word_about_the_family_covers_who_was_in_it_when_it_was_given(
+    build: Any, word_at: float, family_at: float | None, first: float, *, covers: bool
+) -> None:
+    seen_at = None if family_at is None else build.at(family_at)
+    one = given(build, {WHOLE: word_at}, children={"21": build.child(first, 9)}, family_at=seen_at)
+
+    assert (word_for(one, "21") is not None) is covers
+
+
+@pytest.mark.parametrize(
+    ("void_at", "holds"),
+    [
+        pytest.param(None, True, id="nothing-has-refuted-it"),
+        pytest.param(4, True, id="an-earlier-word-was-refuted"),
+        pytest.param(5, False, id="at-that-very-moment"),
+        pytest.param(6, False, id="A8-it-was-refuted"),
+    ],
+)
+def test_a_word_holds_until_it_is_refuted_and_a_new_one_holds_again(
+    build: Any, void_at: float | None, *, holds: bool
+) -> None:
+    void = {} if void_at is None else {WHOLE: build.at(void_at)}
+
+    assert (word_for(given(build, {WHOLE: 5}, void=void), "1") is not None) is holds
+
+
+def test_one_word_that_was_refuted_leaves_another_in_force(build: Any) -> None:
+    one = given(build, {WHOLE: 1, "21": 2}, children={"21": build.child()}, void={WHOLE: build.at(3)})
+
+    assert word_for(one, "21") == build.word(at=2)
+
+
+def test_nobodys_word_is_none(build: Any) -> None:
+    assert word_for(build.cancellation(), "1") is None
+
+
+# What is a sign of life
+
+
+def alive(build: Any, member: Observation, **changes: Any) -> str:
+    """What a look at 9 s shows of a job that was in CANCELLING since T1 where `sight` says so."""
+    if changes.pop("sight", False):
+        changes["cancelling"] = {member.job_id: Sight(build.now, "T1")}
+    return sign_of_life(build.cancellation(**changes), member, build.at(9))
+
+
+@pytest.mark.parametrize(
+    ("member", "changes", "why"),
+    [
+        pytest.param({"state": "cancelling", "since_text": "T2"}, {"sight": True}, "checked in", id="A8-a-check-in"),
+        pytest.param({"state": "cancelling", "since_text": "T1"}, {"sight": True}, "", id="nothing-has-moved"),
+        pytest.param({"state": "cancelling", "since_text": ""}, {"sight": True}, "", id="a-look-without-a-time"),
+        pytest.param({"state": "cancelling", "since_text": "T2"}, {}, "", id="the-first-sight-of-cancelling"),
+        pytest.param({"state": "active"}, {"sight": True}, "gone back to ACTIVE", id="A8-the-state-goes-back"),
+        pytest.param({"state": "active"}, {"cancel": "accepted"}, "still in ACTIVE", id="A8-running-after-our-cancel"),
+        pytest.param({"state": "active"}, {"cancel": "unanswered"}, "", id="a-cancel-that-may-never-have-arrived"),
+        pytest.param({"state": "active"}, {"cancel": "accepted", "at": 9}, "", id="a-cancel-as-late-as-the-look"),
+        pytest.param({"state": "active"}, {}, "", id="running-before-anybody-has-asked-it-to-stop"),
+        pytest.param({"state": "active", "parent": True}, {"cancel": "accepted"}, "", id="a-parent-has-no-process"),
+        pytest.param({"state": "active", "children": True}, {"cancel": "accepted"}, "", id="nor-has-one-with-children"),
+        pytest.param({"state": "active", "parent": True}, {"sight": True}, "gone back", id="but-it-may-go-back"),
+        pytest.param({"state": "unknown"}, {"sight": True, "cancel": "accepted"}, "", id="a-word-that-nobody-knows"),
+        pytest.param({"state": "cancelled"}, {"sight": True, "cancel": "accepted"}, "", id="an-end"),
+        pytest.param({"state": "gone"}, {"sight": True, "cancel": "accepted"}, "", id="gone"),
+    ],
+)
+def test_a_sign_of_life_is_what_only_a_running_process_leaves(
+    build: Any, member: dict[str, Any], changes: dict[str, Any], why: str
+) -> None:
+    if last := changes.get("cancel"):
+        sent = {Action.CANCEL: build.sent(last, at=changes.get("at", 5))}
+        changes = {"sent": sent, "sight": changes.get("sight", False)}
+    if member.get("children"):
+        member = {**member, "children": (build.seen("cancelled", job_id="2"),)}
+    said = alive(build, build.seen(**member), **changes)
+
+    assert bool(said) is bool(why)
+    assert why in said
+
+
+def test_a_sight_without_the_backends_time_shows_no_check_in(build: Any) -> None:
+    one = build.cancellation(cancelling={"1": Sight(build.now)})
+
+    assert not sign_of_life(one, build.seen("cancelling", since_text="T1"), build.at(9))
+
+
+# What refutes a word
+
+
+def back(build: Any, job_id: str = "1", **changes: Any) -> Observation:
+    """A job that is active although it was in CANCELLING."""
+    seen: Observation = build.seen("active", job_id=job_id, **changes)
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("word_at", "lost"),
+    [
+        pytest.param(8.9, True, id="a-word-from-before-the-look"),
+        pytest.param(9, False, id="a-word-as-late-as-the-look"),
+        pytest.param(10, False, id="a-word-that-came-while-the-look-was-made"),
+    ],
+)
+def test_a_look_refutes_only_words_that_came_before_it(build: Any, word_at: float, *, lost: bool) -> None:
+    one = given(build, {WHOLE: word_at}, cancelling={"1": Sight(build.now)})
+
+    assert bool(refuted(one, back(build), build.at(9))) is lost
+
+
+def test_who_is_refuted_is_told_with_what_refutes_it(build: Any) -> None:
+    one = given(build, {WHOLE: 1}, cancelling={"1": Sight(build.now)})
+
+    assert refuted(one, back(build), build.at(9)) == {WHOLE: (build.word(at=1), WHOLE, "job 1 has gone back to ACTIVE")}
+
+
+def test_a_word_that_no_longer_holds_is_not_refuted_again(build: Any) -> None:
+    one = given(build, {WHOLE: 1}, cancelling={"1": Sight(build.now)}, void={WHOLE: build.at(5)})
+
+    assert refuted(one, back(build), build.at(9)) == {}
+
+
+@pytest.mark.parametrize(
+    ("alive", "lost"),
+    [
+        pytest.param("21", {WHOLE, "21"}, id="about-it-and-about-the-family"),
+        pytest.param("22", {WHOLE}, id="about-the-family-alone"),
+        pytest.param("23", set(), id="a-child-that-no-word-covers"),
+    ],
+)
+def test_a_childs_sign_of_life_refutes_the_words_that_cover_it(build: Any, alive: str, lost: set[str]) -> None:
+    children = {"21": build.child(), "22": build.child(), "23": build.child(8, 8)}
+    sights = {job_id: Sight(build.now) for job_id in children}
+    one = given(build, {WHOLE: 1, "21": 1}, children=children, cancelling=sights, family_at=build.now)
+    family = tuple(build.seen("active" if job_id == alive else "cancelled", job_id=job_id) for job_id in children)
+
+    assert set(refuted(one, build.seen("cancelling", children=family), build.at(9))) == lost
+
+
+def test_a8_a_word_is_void_once_the_job_has_checked_in_after_it(build: Any) -> None:
+    """Attested while the job is stuck; it checks in later; the force step is held, not taken."""
+    one = build.cancellation(sent=build.cancelled(), words={WHOLE: build.word(at=1)}, force=Force.ATTESTED)
+    for at, since in ((2, "T1"), (8, "T2"), (9999, "T2")):
+        seen = build.stuck(None, since_text=since)
+        one = build.looked(one, seen, at)
+    hold = decide(one, seen, build.policy(), build.at(9999))
+
+    assert isinstance(hold, Hold)
+    assert hold.gate.shut == ("remote_stopped",)
+
+
+def test_a_word_that_nothing_refutes_opens_the_gate(build: Any) -> None:
+    one = build.cancellation(sent=build.cancelled(), words={WHOLE: build.word(at=1)}, force=Force.ATTESTED)
+    for at in (2, 9999):
+        seen = build.stuck(None, since_text="T1")
+        one = build.looked(one, seen, at)
+
+    assert decide(one, seen, build.policy(), build.at(9999)) == Send(Action.FORCE, "1")
+
+
+def test_a8_a_word_about_one_child_forces_no_other(build: Any) -> None:
+    one = build.cancellation(sent=build.cancelled(), words={"21": build.word(at=1)}, force=Force.ATTESTED)
+    for at in (2, 9999):
+        stuck = tuple(build.stuck(None, job_id=job_id, since_text="T1") for job_id in ("22", "21"))
+        seen = build.stuck(None, children=stuck)
+        one = build.looked(one, seen, at)
+
+    assert decide(one, seen, build.policy(), build.at(9999)) == Send(Action.FORCE, "21")
+
+
+# The second source
+
+
+def said(build: Any, since: float, last: float, times: int, *, gone: bool = True) -> Probed:
+    return Probed(gone, build.at(since), build.at(last), times)
+
+
+@pytest.mark.parametrize(
+    ("before", "gone", "after"),
+    [
+        pytest.param(None, True, (True, 9, 9, 1), id="the-first"),
+        pytest.param((True, 0, 4, 2), True, (True, 0, 9, 3), id="the-same-again"),
+        pytest.param((True, 0, 4, 2), False, (False, 9, 9, 1), id="A7-alive-again"),
+        pytest.param((False, 0, 4, 2), True, (True, 9, 9, 1), id="A7-the-gateway-says-404-once"),
+        pytest.param((True, 0, 4, 2), None, (True, 0, 4, 2), id="it-can-not-tell"),
+    ],
+)
+def test_what_the_second_source_says_is_a_row_of_equal_answers(
+    build: Any, before: tuple[Any, ...] | None, after: tuple[Any, ...], *, gone: bool | None
+) -> None:
+    known = {"1": said(build, *before[1:], gone=before[0])} if before else {}
+
+    assert probed(known, "1", gone, build.at(9)) == {"1": said(build, *after[1:], gone=after[0])}
+
+
+def test_it_speaks_of_each_job_by_itself(build: Any) -> None:
+    before = {"2": said(build, 0, 4, 2)}
+
+    assert probed(before, "1", True, build.at(9)) == {**before, "1": said(build, 9, 9, 1)}
+
+
+@pytest.mark.parametrize(("last", "now"), [(9, True), (8, False)], ids=["in-the-latest-look", "before-it"])
+def test_only_what_it_said_in_the_latest_look_counts(build: Any, last: float, *, now: bool) -> None:
+    one = build.cancellation(probes={"1": said(build, 0, last, 2)}, looked_at=build.at(9))
+
+    assert (said_now(one, "1") is not None) is now
+
+
+def test_of_a_job_that_it_was_not_asked_about_it_says_nothing(build: Any) -> None:
+    assert said_now(build.cancellation(looked_at=build.at(9)), "1") is None
+
+
+@pytest.mark.parametrize(
+    ("row", "proven"),
+    [
+        pytest.param((7, 9, 2), True, id="twice-a-poll-apart"),
+        pytest.param((0, 9, 3), True, id="three-times"),
+        pytest.param((9, 9, 1), False, id="A7-once"),
+        pytest.param((7.1, 9, 2), False, id="A7-twice-in-a-blink"),
+        pytest.param((0, 8, 2), False, id="A7-not-in-the-latest-look"),
+        pytest.param(None, False, id="never"),
+    ],
+)
+def test_it_proves_that_a_process_is_gone_if_it_says_so_twice_a_poll_apart_and_now(
+    build: Any, row: tuple[Any, ...] | None, *, proven: bool
+) -> None:
+    probes = {"1": said(build, *row)} if row else {}
+
+    assert proven_gone(build.cancellation(probes=probes, looked_at=build.at(9)), "1", build.policy()) is proven
+
+
+def test_that_a_process_runs_proves_nothing_gone(build: Any) -> None:
+    one = build.cancellation(probes={"1": said(build, 0, 9, 5, gone=False)}, looked_at=build.at(9))
+
+    assert not proven_gone(one, "1", build.policy())
+
+
+def test_a7_two_answers_in_a_blink_are_no_proof_where_looks_may_come_at_once(build: Any) -> None:
+    one = build.cancellation(probes={"1": said(build, 8.95, 9, 2)}, looked_at=build.at(9))
+
+    assert not proven_gone(one, "1", build.policy(poll=Poll(0.0, 60.0)))

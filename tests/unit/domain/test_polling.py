@@ -1,0 +1,110 @@
+"""When to look again: the plain plan, and what is learned."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker.domain import polling
+from worker.domain.model import AnswerKind, Policy, Poll
+from worker.engine.stop_times import Tempo
+
+USUAL = (20.0, 30.0)
+LEARNER = next(str(n) for n in range(99) if not polling.is_plain(str(n)))
+TEACHER = next(str(n) for n in range(99) if polling.is_plain(str(n)))
+
+
+def asked(build: Any, id_: str = LEARNER, **changes: Any) -> Any:
+    return build.cancellation(id=id_, sent=build.cancelled(), **changes)
+
+
+def wait(build: Any, after: float, policy: Policy, id_: str = LEARNER, waits: int = 1) -> float:
+    return polling.next_look(asked(build, id_, waits=waits), policy, build.at(after)).total_seconds()
+
+
+@pytest.mark.parametrize(
+    ("after", "expected"),
+    [
+        pytest.param(2, 20, id="until-half-have-stopped"),
+        pytest.param(20.5, 30, id="then-until-nearly-all-have"),
+        pytest.param(19.5, 30, id="no-look-within-a-breath-of-the-last"),
+    ],
+)
+def test_a_job_is_looked_at_when_jobs_here_usually_have_stopped(build: Any, after: float, expected: float) -> None:
+    policy = build.policy(usual=USUAL)
+    assert expected - after <= wait(build, after, policy) <= (expected - after) * 1.1
+
+
+def test_the_rare_late_one_is_looked_at_by_the_plain_plan(build: Any) -> None:
+    assert wait(build, 31, build.policy(usual=USUAL), waits=3) == wait(build, 31, build.policy(), waits=3)
+
+
+def test_one_in_four_keeps_to_the_plain_plan() -> None:
+    assert 200 < sum(polling.is_plain(str(n)) for n in range(1000)) < 300
+
+
+def test_the_plain_one_looks_as_if_nothing_were_known(build: Any) -> None:
+    learned, plain = build.policy(usual=USUAL), build.policy()
+    assert wait(build, 2, learned, TEACHER) == wait(build, 2, plain, TEACHER)
+
+
+def test_the_first_look_comes_around_then(build: Any) -> None:
+    policy = build.policy(usual=USUAL)
+    assert 20 <= polling.first_look(asked(build), policy, build.now).total_seconds() <= 22
+
+
+@pytest.mark.parametrize("usual", [(), (0.5, 1.0)], ids=["nothing-learned", "sooner-than-poll-first"])
+def test_the_first_look_is_never_before_poll_first(build: Any, usual: tuple[float, ...]) -> None:
+    assert polling.first_look(asked(build), build.policy(usual=usual), build.now) == polling.first(build.policy())
+
+
+def test_a_call_that_was_not_taken_is_looked_at_poll_first_later(build: Any) -> None:
+    cancellation = build.cancellation(id=LEARNER, sent=build.cancelled("unanswered"))
+    policy = build.policy(usual=USUAL)
+    assert polling.first_look(cancellation, policy, build.now) == polling.first(policy)
+
+
+def test_what_was_learned_never_waits_past_poll_max(build: Any) -> None:
+    assert wait(build, 2, build.policy(usual=(3000.0, 4000.0))) == 60
+
+
+def test_looks_at_once_after_the_answer_grow_all_the_same(build: Any) -> None:
+    policy = build.policy(poll=Poll(first=0, max=10, factor=2))
+    waits = [wait(build, 0, policy, TEACHER, n) for n in range(9)]
+    assert waits[0] == 0
+    assert waits[1:5] == sorted(waits[1:5])
+    assert 8 <= waits[-1] <= 10
+
+
+def test_the_largest_factor_ends_at_poll_max(build: Any) -> None:
+    assert wait(build, 0, build.policy(poll=Poll(first=1, max=60, factor=1e300)), TEACHER, 9) == pytest.approx(60, 0.2)
+
+
+@given(st.lists(st.floats(0, 1e5), min_size=polling.ENOUGH, max_size=200))
+def test_what_is_usual_lies_within_what_was_seen(stops: list[float]) -> None:
+    half, most = polling.usual(stops)
+    assert min(stops) <= half <= most <= max(stops)
+
+
+def test_few_stops_teach_nothing() -> None:
+    assert polling.usual([20.0] * (polling.ENOUGH - 1)) == ()
+
+
+def test_only_plain_ones_that_were_taken_teach(build: Any) -> None:
+    tempo = Tempo()
+    untaken = build.cancellation(id=TEACHER, sent=build.cancelled(AnswerKind.UNANSWERED))
+    for _ in range(polling.ENOUGH):
+        for one in (asked(build), untaken, build.cancellation(id=TEACHER)):
+            tempo.learn(one, build.at(20))
+    assert tempo.usual == ()
+
+
+def test_a_backend_that_has_become_faster_is_learned_anew(build: Any) -> None:
+    tempo = Tempo()
+    for seconds in (20, 5):
+        for _ in range(64):
+            tempo.learn(asked(build, TEACHER), build.at(seconds))
+        assert tempo.usual == (seconds, seconds)

@@ -1,0 +1,188 @@
+"""One pass's calls: what they show, how they are counted, and what of them speaks against the backend as a whole."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from worker.backends.adapter import Adapter, Reply, Request
+from worker.backends.mrs import Mrs
+from worker.backends.oracle_ml import OracleMl
+from worker.backends.sahara import Sahara
+from worker.domain.model import AnswerKind, Job, JobState, Observation, Policy, Source
+from worker.engine.backend import Backend
+from worker.engine.calls import TOO_SLOW, Caller
+from worker.engine.clock import Clock
+from worker.errors import CallUnanswered, CredentialRefused, CredentialUnavailable
+
+JOB = Job("2de7")
+MRS, OML, SAHARA = Mrs("37ca", "v2", "C1"), OracleMl(), Sahara("37ca", "v2")
+SAHARA_V11 = Sahara("37ca")
+BAD = "bad:10:15000"
+
+
+def give(data: object, status: int = 200) -> Reply:
+    return Reply(status, {"content-type": "application/json"}, json.dumps(data).encode())
+
+
+def oozie(message: str = "no 2de7") -> Reply:
+    return give({"error_name": "OOZIE_EXCEPTION", "error_message": message}, 400)
+
+
+RUNNING = give({"job": {"id": "2de7", "info": {"status": "RUNNING"}}})
+
+
+class Scripted:
+    """Answers calls in turn: with a reply, or by raising an error."""
+
+    def __init__(self, *script: Reply | Exception) -> None:
+        self.script = list(script)
+        self.asked: list[tuple[Request, str | None]] = []
+
+    async def ready(self) -> None:
+        """There is no credential."""
+
+    async def send(self, request: Request, *, traceparent: str | None = None) -> Reply:
+        self.asked.append((request, traceparent))
+        said = self.script.pop(0)
+        if isinstance(said, Exception):
+            raise said
+        return said
+
+
+def caller(adapter: Adapter, calls: Scripted, *, elapsed: float = 0, paid: int = 0) -> Caller:
+    """A caller whose pass has lasted for so many seconds."""
+    clock = Clock(datetime(2026, 11, 22, 10, tzinfo=UTC), started=time.monotonic() - elapsed)
+    return Caller(Backend("b", adapter, Policy(adapter.steps), calls), clock, "00-1-2-01", paid)
+
+
+async def verdict(adapter: Adapter, *script: Reply | Exception, look: bool) -> str:
+    """What a pass reports of the backend after one exchange."""
+    one = caller(adapter, Scripted(*script))
+    await one.drive(adapter.look(JOB) if look else adapter.cancel(JOB), look=look)
+    return one.verdict(listed=False)
+
+
+@pytest.mark.parametrize(
+    ("adapter", "look", "script"),
+    [
+        pytest.param(SAHARA_V11, True, (oozie(), oozie()), id="R3-sahara-whose-engine-has-forgotten-the-job"),
+        pytest.param(SAHARA, True, (oozie(),), id="R3-sahara-v2"),
+        pytest.param(SAHARA, False, (oozie(),), id="R3-sahara-to-a-cancel"),
+        pytest.param(MRS, True, (give({"error_code": "9999", "error_msg": "no"}, 400),), id="R3-mrs"),
+        pytest.param(MRS, False, (give({"error_code": "0175", "error_msg": "no"}, 500),), id="R3-mrs-a-500-of-its-own"),
+        pytest.param(OML, True, (give({"errorCode": 1026, "errorMessage": "bad JSON"}, 400),), id="R3-oracle-ml"),
+    ],
+)
+async def test_answers_about_single_jobs_are_no_outage_however_many(
+    adapter: Adapter, script: tuple[Reply, ...], *, look: bool
+) -> None:
+    assert {await verdict(adapter, *script, look=look) for _ in range(11)} == {"ok"}
+
+
+@pytest.mark.parametrize("look", [True, False], ids=["look", "cancel"])
+@pytest.mark.parametrize(
+    "said",
+    [
+        pytest.param(Reply(500), id="500"),
+        pytest.param(Reply(503, {}, b"<html>"), id="503-page"),
+        pytest.param(Reply(429), id="429"),
+        pytest.param(Reply(404), id="a-404-of-anybody"),
+        pytest.param(Reply(403, {}, b"<html>"), id="a-403-of-anybody"),
+        pytest.param(Reply(302, {"location": "https://sso.example.com"}), id="redirect"),
+        pytest.param(Reply(200, {}, b"<html>"), id="login-page"),
+        pytest.param(Reply(401), id="401"),
+        pytest.param(CallUnanswered("no reply in time"), id="no-answer"),
+        pytest.param(CredentialUnavailable("no token now"), id="no-credential"),
+        pytest.param(CredentialRefused("invalid_client"), id="credential-refused"),
+    ],
+)
+async def test_what_may_not_be_the_apis_own_speaks_against_the_backend(said: Reply | Exception, *, look: bool) -> None:
+    assert await verdict(SAHARA, said, look=look) == BAD
+
+
+@pytest.mark.parametrize("look", [True, False], ids=["look", "cancel"])
+async def test_a_sight_of_the_job_speaks_for_it(*, look: bool) -> None:
+    assert await verdict(SAHARA, RUNNING, look=look) == "ok"
+
+
+async def test_one_bad_call_of_a_pass_is_enough() -> None:
+    one = caller(SAHARA, Scripted(Reply(503), RUNNING))
+    await one.drive(SAHARA.look(JOB), look=True)
+    await one.drive(SAHARA.cancel(JOB))
+
+    assert one.verdict(listed=False) == BAD
+
+
+@pytest.mark.parametrize(("listed", "told"), [(True, "ok"), (False, "")], ids=["a-list-has-shown-it", "nothing-has"])
+def test_a_pass_without_a_call_reports_only_what_a_list_has_shown(told: str, *, listed: bool) -> None:
+    assert caller(SAHARA, Scripted()).verdict(listed=listed) == told
+
+
+async def test_r4_an_exchange_that_knows_another_way_goes_on_without_a_reply() -> None:
+    record = give({"job_execution": {"id": "2de7", "info": {"status": "KILLED"}}})
+    one = caller(SAHARA_V11, Scripted(CallUnanswered("no reply in time"), record))
+    seen = await one.drive(SAHARA_V11.look(JOB), look=True)
+
+    assert isinstance(seen, Observation)
+    assert (seen.state, one.made, one.verdict(listed=False)) == (JobState.CANCELLED, 2, "ok")
+
+
+async def test_one_that_knows_none_ends_as_unanswered_with_what_went_wrong() -> None:
+    said: Any = await caller(SAHARA, Scripted(CallUnanswered("no reply"))).drive(SAHARA.look(JOB), look=True)
+
+    assert (said.kind, said.source, said.detail) == (AnswerKind.UNANSWERED, Source.NOBODY, "no reply")
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "source"),
+    [
+        pytest.param(CredentialUnavailable("why"), AnswerKind.BUSY, Source.NOBODY, id="not-to-be-had-now"),
+        pytest.param(CredentialRefused("why"), AnswerKind.REFUSED, Source.CREDENTIAL, id="F3-refused"),
+    ],
+)
+async def test_without_a_credential_nothing_happened(error: Exception, kind: AnswerKind, source: Source) -> None:
+    said: Any = await caller(SAHARA, Scripted(error)).drive(SAHARA.cancel(JOB))
+
+    assert (said.kind, said.source, said.detail) == (kind, source, "why")
+
+
+async def test_a_look_ends_with_the_lease_and_a_changing_call_does_not() -> None:
+    one = caller(SAHARA, Scripted(RUNNING), elapsed=9999)
+    taken: Any = await one.drive(SAHARA.cancel(JOB))
+
+    assert taken.kind is AnswerKind.ACCEPTED
+    assert await one.drive(SAHARA.look(JOB), look=True) == TOO_SLOW
+
+
+async def test_a_look_that_our_lease_ends_says_nothing_against_the_backend() -> None:
+    one = caller(SAHARA, Scripted(RUNNING), elapsed=9999)
+    await one.drive(SAHARA.cancel(JOB))
+    await one.drive(SAHARA.look(JOB), look=True)
+
+    assert one.verdict(listed=False) == "ok"
+
+
+@pytest.mark.parametrize(("elapsed", "lasts"), [(0, True), (9999, False)])
+def test_a_lease_lasts_for_so_many_calls_at_their_slowest(elapsed: float, *, lasts: bool) -> None:
+    assert caller(SAHARA, Scripted(), elapsed=elapsed).lease_lasts(3) is lasts
+
+
+async def test_each_call_carries_the_trace() -> None:
+    calls = Scripted(oozie(), RUNNING)
+    await caller(SAHARA_V11, calls).drive(SAHARA_V11.look(JOB), look=True)
+
+    assert [trace for _, trace in calls.asked] == ["00-1-2-01"] * 2
+
+
+@pytest.mark.parametrize(("paid", "charged"), [(0, [3, 0]), (1, [2, 0]), (5, [0, 0])])
+async def test_a_call_is_charged_for_once_and_not_if_the_claim_has_paid_for_it(paid: int, charged: list[int]) -> None:
+    one = caller(SAHARA_V11, Scripted(oozie(), RUNNING, RUNNING), paid=paid)
+    await one.drive(SAHARA_V11.look(JOB), look=True)
+    await one.drive(SAHARA_V11.cancel(JOB))
+
+    assert [one.charge(), one.charge()] == charged

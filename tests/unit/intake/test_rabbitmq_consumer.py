@@ -1,0 +1,159 @@
+"""What becomes of the messages that RabbitMQ delivers; the connection here only notes what it is told."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Sequence
+
+import pytest
+
+from worker.errors import BrokerUnavailable, StoreUnavailable
+from worker.intake.decoder import Commands, Item, Parcel, Refusal
+from worker.intake.rabbitmq_consumer import HOLD, RETURNS, Delivery, Receiver
+
+
+class Notes:
+    """A connection, and a desk behind the receiver, that note what comes; the desk fails where it is told to."""
+
+    def __init__(self) -> None:
+        self.items: list[Item] = []
+        self.acknowledged: list[str] = []
+        self.again: list[str] = []
+        self.wanted = True
+        self.fail: list[Exception] = []
+        self.lost = False
+        self.fullness = 0.0
+        self._changed = asyncio.Event()
+
+    def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
+        self.acknowledged += [one.tag for one in deliveries]
+        self._changed.set()
+
+    def consume(self, *, wanted: bool) -> None:
+        self.wanted = wanted
+        self._changed.set()
+
+    async def send_again(self, delivery: Delivery) -> None:
+        if self.lost:
+            raise BrokerUnavailable("gone")
+        self.again.append(delivery.tag)
+
+    async def handle(self, items: Sequence[Item]) -> None:
+        if self.fail:
+            raise self.fail.pop(0)
+        self.items += items
+
+    async def used(self) -> float:
+        if self.fullness < 0:
+            raise StoreUnavailable("away")
+        return self.fullness
+
+    async def until(self, done: Callable[[], bool]) -> None:
+        async with asyncio.timeout(20):
+            while not done():
+                self._changed.clear()
+                await self._changed.wait()
+
+    def delivery(self, tag: str, returns: int = 0) -> Delivery:
+        body = json.dumps([[], {"backend": "ess", "job_id": tag}, {}]).encode()
+        parcel = Parcel(body, {"task": "worker.cancel", "id": tag}, "application/json", "utf-8")
+        return Delivery(self, tag, parcel, returns)
+
+
+@pytest.fixture
+def notes() -> Notes:
+    return Notes()
+
+
+@pytest.fixture
+async def receiver(notes: Notes) -> AsyncIterator[Receiver]:
+    one = Receiver(notes.handle, notes.used)
+    await one.start()
+    one.connect(notes)
+    yield one
+    await one.stop()
+
+
+async def test_acknowledges_what_is_stored(receiver: Receiver, notes: Notes) -> None:
+    tags = [str(number) for number in range(500)]
+    for tag in tags:
+        receiver.put(notes.delivery(tag))
+    await notes.until(lambda: len(notes.acknowledged) == 500)
+
+    assert notes.acknowledged == tags
+    assert len(notes.items) == 500
+
+
+async def test_keeps_in_hand_what_the_store_does_not_take(receiver: Receiver, notes: Notes) -> None:
+    notes.fail = [StoreUnavailable("away"), StoreUnavailable("away")]
+    receiver.put(notes.delivery("1"))
+    await notes.until(lambda: notes.acknowledged == ["1"])
+
+    assert len(notes.items) == 1
+    assert not notes.again
+
+
+@pytest.mark.parametrize("fullness", [0.95, -1.0], ids=["full", "away"])
+async def test_takes_nothing_while_the_store_has_no_room(receiver: Receiver, notes: Notes, fullness: float) -> None:
+    notes.fullness = fullness
+    await notes.until(lambda: not notes.wanted)
+    receiver.put(notes.delivery("1"))
+    notes.fullness = 0.5
+    await notes.until(lambda: notes.acknowledged == ["1"])
+
+    assert notes.wanted
+
+
+async def test_refuses_what_fails_by_itself(receiver: Receiver, notes: Notes) -> None:
+    notes.fail = [RuntimeError("a bug"), RuntimeError("a bug")]
+    receiver.put(notes.delivery("1"))
+    await notes.until(lambda: notes.acknowledged == ["1"])
+    (refused,) = notes.items
+
+    assert isinstance(refused, Refusal)
+    assert "RuntimeError" in refused.reason
+
+
+async def test_sends_again_what_came_back_too_often(receiver: Receiver, notes: Notes) -> None:
+    receiver.put(notes.delivery("1", returns=RETURNS))
+    receiver.put(notes.delivery("2", returns=RETURNS - 1))
+    await notes.until(lambda: sorted(notes.acknowledged) == ["1", "2"])
+
+    assert notes.again == ["1"]
+    assert len(notes.items) == 1
+
+
+async def test_does_what_it_cannot_send_again(receiver: Receiver, notes: Notes) -> None:
+    notes.lost = True
+    receiver.put(notes.delivery("1", returns=RETURNS))
+    await notes.until(lambda: notes.acknowledged == ["1"])
+
+    assert isinstance(notes.items[0], Commands)
+
+
+async def test_sends_again_what_it_has_held_for_too_long(receiver: Receiver, notes: Notes) -> None:
+    notes.fullness = -1.0
+    await notes.until(lambda: not notes.wanted)
+    delivery = notes.delivery("1")
+    receiver._put(delivery)
+    delivery.at -= HOLD + 1
+    await notes.until(lambda: notes.acknowledged == ["1"])
+
+    assert (notes.again, notes.items) == (["1"], [])
+
+
+async def test_a_new_connection_empties_the_hand(receiver: Receiver, notes: Notes) -> None:
+    notes.fullness = -1.0
+    await notes.until(lambda: not notes.wanted)
+    receiver._put(notes.delivery("old"))
+    other = Notes()
+    receiver._connect(other)
+    receiver._put(notes.delivery("late"))
+    receiver._put(other.delivery("new"))
+    assert not other.wanted
+    notes.fullness = 0.0
+    await other.until(lambda: other.acknowledged == ["new"])
+
+    assert len(notes.items) == 1
+    assert not notes.acknowledged

@@ -1,0 +1,221 @@
+"""What is kept and told of a rejected message, and whose it is."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import unicodedata
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from worker.intake.admission import LETTER_LIMIT, Intake, reject
+from worker.intake.decoder import Commands, Order, Refusal, read
+from worker.protocol.envelope import BARE as BARE_ENVELOPE
+from worker.protocol.envelope import Envelope
+from worker.protocol.signing import NOT_ALLOWED, Producer, Signatures, sign
+from worker.store.codec import fragment
+from worker.store.transitions import Rejection
+
+BARE = {"verb": "cancel", "backend": "ess", "job_id": "1"}
+NOBODYS = Intake({})
+"""Rejects each command, for want of backends."""
+
+
+def rejected(content: Any) -> Rejection:
+    one = NOBODYS.take(content, "task-1")
+    assert isinstance(one, Rejection)
+    return one
+
+
+def written(one: Rejection) -> dict[str, Any]:
+    """Return the data of the event, as a JSON reader takes it."""
+    return dict(json.loads("{" + fragment(one.data) + "}"))
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs"),
+    [
+        pytest.param(None, {"token": "secret"}, id="keyword-arguments-beside-no-list"),
+        pytest.param([{"token": "secret"}], None, id="arguments-without-keywords"),
+        pytest.param([{"token": "secret"}], {}, id="positional"),
+        pytest.param([[{"token": "secret"}]], {}, id="a-positional-list"),
+        pytest.param([], {"commands": {"token": "secret"}}, id="one-command-for-a-list"),
+        pytest.param([], {"command": {"token": "secret"}}, id="a-command-in-an-unknown-field"),
+    ],
+)
+def test_a_rejected_message_is_kept_without_its_signature(args: Any, kwargs: Any) -> None:
+    refused = read("worker.submit", "m-1", args, kwargs, {})
+    assert isinstance(refused, Refusal)
+    letter = reject(refused.content, "m-1", refused.reason)
+
+    assert "secret" not in letter.raw
+
+
+def test_of_a_large_message_the_beginning_is_kept() -> None:
+    content = {"reason": "x" * 3 * LETTER_LIMIT}
+    one = rejected(content)
+    whole = json.dumps(content)
+
+    assert json.loads(one.raw) == {
+        "bytes": len(whole),
+        "sha256": hashlib.sha256(whole.encode()).hexdigest(),
+        "beginning": whole[:LETTER_LIMIT],
+    }
+
+
+OPS = Producer("ops", "HS256", ("a-shared-secret-of-at-least-32-bytes",))
+GUARDED = Signatures({"ops": OPS}, required=True)
+NOW = datetime(2026, 11, 22, tzinfo=UTC)
+TOKEN = sign(BARE, producer="ops", key=OPS.keys[0], algorithm="HS256", now=NOW)
+FORGED = sign(BARE, producer="ops", key="another-secret-of-at-least-32-bytes!", algorithm="HS256", now=NOW)
+ENVELOPE = Envelope(expires=datetime(2020, 1, 1, tzinfo=UTC))
+
+
+@pytest.mark.parametrize(
+    ("content", "now", "around", "stranger"),
+    [
+        pytest.param(BARE, NOW, BARE_ENVELOPE, True, id="C5-unsigned"),
+        pytest.param({**BARE, "token": FORGED}, NOW, BARE_ENVELOPE, True, id="C5-forged"),
+        pytest.param({**BARE, "token": TOKEN, "job_id": "2"}, NOW, BARE_ENVELOPE, True, id="C5-changed"),
+        pytest.param({**BARE, "token": TOKEN}, NOW, ENVELOPE, True, id="C5-late-and-not-looked-at"),
+        pytest.param({**BARE, "token": TOKEN}, NOW + timedelta(days=1), BARE_ENVELOPE, False, id="C5-signed-too-early"),
+        pytest.param({**BARE, "token": TOKEN}, NOW, BARE_ENVELOPE, False, id="C5-signed-and-wrong"),
+    ],
+)
+def test_a_stranger_is_who_has_signed_nothing_that_holds(
+    content: Any, now: datetime, around: Envelope, stranger: bool,  # noqa: FBT001
+) -> None:  # fmt: skip
+    one = Intake({}, signatures=GUARDED).take(content, "task-1", now, around)
+
+    assert isinstance(one, Rejection)
+    assert one.stranger is stranger
+
+
+def test_a_producer_without_the_right_is_no_stranger() -> None:
+    bounded = Signatures({"ops": replace(OPS, verbs=frozenset({"delete"}))}, required=True)
+    one = Intake({}, signatures=bounded).take({**BARE, "token": TOKEN}, "task-1", NOW)
+
+    assert isinstance(one, Rejection)
+    assert (one.reason, one.stranger) == (NOT_ALLOWED, False)
+
+
+def test_nobody_is_a_stranger_where_nobody_signs() -> None:
+    assert not rejected({}).stranger
+
+
+def test_of_a_strangers_message_little_is_kept() -> None:
+    one = Intake({}, signatures=GUARDED).take({**BARE, "reason": "x" * 900_000}, "task-1", NOW)
+
+    assert isinstance(one, Rejection)
+    assert len(one.raw) < 8192
+    assert json.loads(one.raw)["bytes"] > 900_000
+    assert json.loads(one.raw)["beginning"].startswith('{"verb": "cancel"')
+
+
+def test_most_of_a_strangers_commands_are_kept_whole() -> None:
+    content = {**BARE, "reason": "budget", "labels": {"team": "pay"}}
+    one = Intake({}, signatures=GUARDED).take(content, "task-1", NOW)
+
+    assert isinstance(one, Rejection)
+    assert json.loads(one.raw) == content
+
+
+PLACES: dict[str, tuple[Any, Any]] = {
+    "C2-token": ([], {"token": TOKEN}),
+    "C2-another-spelling": ([], {"Token": TOKEN, "jwt": TOKEN}),
+    "C2-positional": ([{"token": TOKEN}], {}),
+    "C2-positional-text": ([TOKEN, f"Bearer {TOKEN}"], {}),
+    "C2-command": ([], {"command": {"token": TOKEN}}),
+    "C2-commands": ([], {"cmds": [{"Token": TOKEN}], "commands": {"token": TOKEN}}),
+    "C2-deep": ([[[[[[[[[[[[{"token": TOKEN}]]]]]]]]]]]], {}),
+    "C2-json-in-a-text": ([], {"body": json.dumps({"token": TOKEN})}),
+    "C2-base64-in-a-text": ([], {"body": base64.b64encode(json.dumps({"token": TOKEN}).encode()).decode()}),
+    "C2-a-name": ([], {TOKEN: 1}),
+    "C2-readable-fields": ([], dict.fromkeys(("backend", "job_id", "reason", "requested_by", "command_id"), TOKEN)),
+    "C2-labels": ([], {"labels": {"token": TOKEN, TOKEN: "x"}, "params": {"a": TOKEN}}),
+    "C2-an-object-for-a-text": ([], {"reason": {"token": "a.plain.word", "b": TOKEN}, "job_id": [TOKEN]}),
+    "C2-no-arguments": (None, {"token": TOKEN}),
+    "C2-no-keywords": ([], [{"token": TOKEN}]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("args", "kwargs"), PLACES.values(), ids=PLACES.keys())
+@pytest.mark.parametrize("task", ["worker.cancel", "worker.submit", "worker.abort", TOKEN])
+def test_no_token_is_kept_or_told_wherever_a_message_has_it(task: str, args: Any, kwargs: Any) -> None:
+    item = read(task, "m-1", args, kwargs, {})
+    if isinstance(item, Refusal):
+        letter = reject(item.content, "m-1", item.reason)
+    elif isinstance(item, Order):
+        letter = reject(item.content, "m-1", f"no cancellation or command is known as {item.reference!r}")
+    else:
+        assert isinstance(item, Commands)
+        taken = Intake({}).take(*item.contents[0])
+        assert isinstance(taken, Rejection)
+        letter = taken
+    said = f"{letter.raw} {letter.mark} {letter.reason} {letter.backend} {letter.subject} {written(letter)}"
+
+    for secret in (TOKEN.split(".")[2], base64.b64encode(TOKEN.encode()).decode()[-40:], "a.plain.word"):
+        assert secret not in said
+    json.loads(letter.raw)
+
+
+def test_a_dotted_word_is_no_token() -> None:
+    content = {**BARE, "backend": "ess.eu.example", "job_id": "a.b.c", "reason": "see a.b.c.d"}
+    one = rejected(content)
+
+    assert json.loads(one.raw) == content
+    assert (one.backend, one.subject, one.data["reason"]) == ("ess.eu.example", "a.b.c", "see a.b.c.d")
+
+
+HOSTILE_TEXT = "a\x1b[2J\x1b]0;t\x07b\nfinished\tcancelled\r\x00\x7f\x85\x9b1m\u2028\u2029\u202e\u2066\ud800"
+
+
+@pytest.mark.parametrize("name", ["backend", "job_id", "reason", "requested_by", "command_id", "batch_id", "verb", "x"])
+@pytest.mark.parametrize("shape", [lambda text: text, lambda text: {text: text}, lambda text: [text]], ids=range(3))
+def test_what_is_told_of_a_hostile_text_is_one_line_of_plain_characters(name: str, shape: Callable[[str], Any]) -> None:
+    one = rejected({**BARE, "force": "x", name: shape(HOSTILE_TEXT), f"x{HOSTILE_TEXT}": 1})
+    data = written(one)
+    texts = [one.reason, one.raw, one.backend, one.subject, data["error"], data["command_id"], *values(data)]
+
+    for text in texts:
+        assert not [char for char in text if unicodedata.category(char) in {"Cc", "Cf", "Cs", "Zl", "Zp"}]
+
+
+def values(data: Any) -> Iterator[str]:
+    """Yield all texts of an event's data, names included."""
+    for name, value in data.items():
+        yield name
+        yield from values(value) if isinstance(value, dict) else [str(value)]
+
+
+def test_an_id_with_a_control_character_is_none() -> None:
+    one = rejected({**BARE, "command_id": "a\nb"})
+
+    assert (one.command_id, one.data["command_id"]) == ("task-1", "task-1")
+
+
+def test_a_refusal_is_found_by_the_id_that_its_sender_knows() -> None:
+    """Some turn the direction of writing, and are told as what they are."""
+    one = rejected({**BARE, "command_id": "a\u202eb", "force": "x"})
+
+    assert (one.command_id, one.data["command_id"]) == ("a\u202eb", r"a\u202eb")
+
+
+def test_what_is_told_is_short() -> None:
+    long = dict.fromkeys(("backend", "job_id", "reason", "requested_by", "batch_id", "verb"), "x" * 10000)
+    labels = {f"{number}{'x' * 1000}": "x" * 1000 for number in range(100)}
+    names = {f"{number}{'x' * 1000}": 1 for number in range(100)}
+    one = rejected({**long, **names, "labels": labels})
+
+    assert len(one.reason) <= 1000
+    assert one.reason.count(";") > 8  # a long name hides no other problem
+    assert len(json.dumps(written(one))) < 13_000
+
+
+def test_the_reason_of_a_refusal_is_short() -> None:
+    assert len(reject({}, "m-1", "x" * 100_000).reason) == 1000

@@ -1,0 +1,51 @@
+"""The policy that a backend's table and its kind make together."""
+
+from __future__ import annotations
+
+import pytest
+
+from worker.domain.model import Policy
+from worker.runtime.wiring import adapter_of, policy_of
+from worker.settings.backends_file.backends import parse_backends
+
+COMMON = 'base_url = "https://h"\nauth = { type = "none" }\n'
+TABLES = {
+    "oracle-ess": f'kind = "oracle-ess"\n{COMMON}',
+    "oracle-ml": f'kind = "oracle-ml"\n{COMMON}',
+    "mrs": f'kind = "mrs"\nproject_id = "p"\n{COMMON}',
+    "mrs-v2": f'kind = "mrs"\nproject_id = "p"\ndialect = "v2"\ncluster_id = "c"\n{COMMON}',
+    "sahara": f'kind = "sahara"\nproject_id = "p"\n{COMMON}',
+    "sahara-v2": f'kind = "sahara"\nproject_id = "p"\ndialect = "v2"\n{COMMON}',
+}
+
+
+def policy(kind: str, keys: str = "") -> Policy:
+    config = parse_backends(f"[backends.b]\n{TABLES[kind]}{keys}", environ={})["b"]
+    return policy_of(config, adapter_of(config))
+
+
+@pytest.mark.parametrize(
+    ("kind", "stopped"),
+    [
+        pytest.param("oracle-ess", True, id="ess-deletes-ended-requests-only"),
+        pytest.param("oracle-ml", True, id="oml-aborts-what-it-deletes"),
+        pytest.param("mrs", True, id="mrs-deletes-no-running-job"),
+        pytest.param("mrs-v2", True, id="mrs-v2-deletes-no-running-job"),
+        pytest.param("sahara", False, id="R1-sahara-deletes-whatever-the-job-does"),
+        pytest.param("sahara-v2", False, id="R1-sahara-v2-does-too"),
+    ],
+)
+def test_whether_gone_means_stopped_is_the_kinds_own_to_say(kind: str, *, stopped: bool) -> None:
+    assert policy(kind).gone_means_stopped is stopped
+
+
+@pytest.mark.parametrize("kind", TABLES)
+@pytest.mark.parametrize("stopped", [True, False])
+def test_the_table_overrules_the_kind_on_what_gone_means(kind: str, *, stopped: bool) -> None:
+    assert policy(kind, f"gone_means_stopped = {str(stopped).lower()}").gone_means_stopped is stopped
+
+
+def test_the_waits_before_something_is_believed_reach_the_policy() -> None:
+    assert (policy("sahara").believe_after, policy("sahara").appears_within) == (120.0, 0.0)
+    waits = policy("sahara", 'believe_after = "30s"\nappears_within = "5m"')
+    assert (waits.believe_after, waits.appears_within) == (30.0, 300.0)

@@ -1,0 +1,350 @@
+"""What an adapter is: the pure translation between our words and one backend's wire format.
+
+An adapter never does IO. Each of its calls is an exchange: a generator that yields a `Request`,
+is sent the `Reply`, may yield more, and returns what it all means. Whoever drives it does the IO
+(`worker.http.client`); a reply that never came ends the exchange outside, as unanswered.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Generator, Mapping, Sequence
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import lru_cache
+from typing import Any, Protocol
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from ..domain.model import Action, Answer, AnswerKind, Job, JobState, Observation, Source, Steps
+from .json_text import parsed
+
+LONGEST_RETRY_AFTER = 86400.0
+"""Seconds; a backend that asks for more is asked again after a day."""
+
+
+class Request(Struct, frozen=True):
+    """One HTTP request below a backend's `base_url`.
+
+    `path` holds raw segments: each is percent-encoded as a whole, so an id stays one segment.
+    """
+
+    method: str
+    path: tuple[str, ...]
+    query: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    json: object | None = None
+
+
+class Reply(Struct, frozen=True):
+    """One HTTP reply, whole. Header names are lower case; `received` is when it came, on this host's clock."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    received: datetime | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether the status is a 2xx."""
+        return 200 <= self.status < 300  # noqa: PLR2004 - what 2xx means
+
+    @property
+    def data(self) -> Mapping[str, Any] | None:
+        """The JSON object in the body, or None if there is none (HTML, truncated, a bare list)."""
+        value = parsed(self.body, self.headers.get("content-type", ""))
+        return value if isinstance(value, dict) else None
+
+    @property
+    def empty_or_data(self) -> bool:
+        """Whether the body is what an API gives where it has nothing to say: nothing, or a JSON object."""
+        return not self.body.strip() or self.data is not None
+
+    @property
+    def date(self) -> datetime | None:
+        """The backend's clock: the `Date` header, whole seconds; None of a reply from a cache, which has an `Age`."""
+        return None if "age" in self.headers else http_date(self.headers.get("date", ""))
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds to wait that the backend asks for, rounded up; the longest of several.
+
+        A time counts from the reply's `Date`, or from when it came.
+        """
+        if "retry-after" not in self.headers:
+            return None
+        since = self.date or self.received
+        wanted = (_seconds(one.strip(), since) for one in SEVERAL.split(self.headers["retry-after"]))
+        return max((one for one in wanted if one is not None), default=None)
+
+    def excerpt(self, limit: int = 200) -> str:
+        """Return the start of the body as one printable line, for a `detail`."""
+        return text(self.body[: limit * 4].decode("utf-8", "replace"), limit)
+
+
+SEVERAL = re.compile(r"(?<![a-z]{2}),")
+"""Splits the values of several headers with one name: a comma, but not the one after a weekday."""
+SECONDS = re.compile(r"(\d+(?:\.\d+)?)\s*s?", re.ASCII)
+"""Seconds as `Retry-After` gives them (RFC 9110, 10.2.3), also with decimals or a unit, which some servers write."""
+ZONED = re.compile(r"[^:]*\d:\d\d(?::\d\d)?\s+(?:GMT|UTC|UT|Z|[+-]\d{4})(?: GMT)?")
+"""An HTTP date in a zone that is known: `parsedate_to_datetime` would take any other for UTC."""
+
+
+def _seconds(wanted: str, since: datetime | None) -> float | None:
+    """Return the seconds that a value of `Retry-After` names, a day at most, None if it names none."""
+    if number := SECONDS.fullmatch(wanted):
+        return float(math.ceil(min(float(number[1]), LONGEST_RETRY_AFTER)))
+    until = http_date(wanted)
+    return min(max(0.0, (until - since).total_seconds()), LONGEST_RETRY_AFTER) if until and since else None
+
+
+@lru_cache(maxsize=64)
+def http_date(written: str) -> datetime | None:
+    """Read a time of an HTTP header, None if it is none or names no zone; replies of one second share theirs."""
+    try:
+        if ZONED.fullmatch(written.strip()):
+            moment = parsedate_to_datetime(written)
+            return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        moment = datetime.fromisoformat(written)
+    except (ValueError, OverflowError):
+        return None
+    return moment if moment.tzinfo else None
+
+
+TEXTS = (str, int)
+
+
+def text(value: object, limit: int = 200) -> str:
+    """Return a text or whole number of a reply as one printable line, and anything else as an empty text."""
+    if not isinstance(value, TEXTS) or isinstance(value, bool):
+        return ""
+    written = str(value)
+    if not written.isprintable():
+        written = "".join(char if char.isprintable() else " " for char in written)
+    return written[:limit].strip()
+
+
+def facts(data: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, str]:
+    """Pick the listed fields that a reply gives a value."""
+    return {name: value for name in names if (value := text(data.get(name)))}
+
+
+class NoReply(Exception):
+    """Thrown into an exchange whose call got no reply; one that knows another way may go on."""
+
+
+Look = Generator[Request, Reply, Observation | Answer]
+Survey = Generator[Request, Reply, Mapping[str, Observation] | Answer]
+Call = Generator[Request, Reply, Answer]
+
+
+class Adapter(Protocol):
+    """The translation for one kind of backend."""
+
+    @property
+    def steps(self) -> Steps:
+        """The backend's escalation."""
+
+    @property
+    def params(self) -> frozenset[str]:
+        """The names of `params` that a command may carry."""
+
+    @property
+    def within(self) -> tuple[str, ...]:
+        """What beside the base URL leads to its jobs, in words."""
+
+    def problem(self, job: Job) -> str:
+        """Say why a command for this job can't be taken, or return an empty text."""
+
+    def address(self, job: Job) -> str:
+        """Return what beside the id addresses the job, empty where the id alone does."""
+
+    def look(self, job: Job) -> Look:
+        """Observe the job and change nothing; an `Answer` says why nothing was seen."""
+
+    def look_many(self, jobs: Sequence[Job]) -> Survey | None:
+        """Observe many jobs with a tenth as many calls, or fewer; None where the backend's lists don't allow that.
+
+        The result is by job id. It holds only what a look at the job alone would show as well: a job that
+        is missing in a list, or that a list tells too little of, is left out and looked at alone. An
+        `Answer` says why the list can't be used.
+        """
+
+    def cancel(self, job: Job) -> Call:
+        """Ask the backend to stop the job."""
+
+    def force(self, job: Job) -> Call:
+        """Take the backend's last resort; only called where `steps.force` holds."""
+
+    def delete(self, job: Job) -> Call:
+        """Remove the job's record."""
+
+
+def call(adapter: Adapter, action: Action, job: Job) -> Call:
+    """Return the exchange of a changing call."""
+    return {Action.CANCEL: adapter.cancel, Action.FORCE: adapter.force, Action.DELETE: adapter.delete}[action](job)
+
+
+COMMON_KINDS: Mapping[int, AnswerKind] = {
+    401: AnswerKind.REFUSED,
+    403: AnswerKind.REFUSED,
+    404: AnswerKind.NOT_FOUND,
+    408: AnswerKind.UNANSWERED,
+    409: AnswerKind.BUSY,
+    410: AnswerKind.NOT_FOUND,
+    429: AnswerKind.BUSY,
+}
+"""What a status means where a backend gives it no meaning of its own.
+
+A 408 leaves open whether the call had an effect.
+"""
+UNAUTHORIZED = 401
+"""Reaches an adapter only after the credential was renewed and the call made again."""
+
+ERROR_KEYS = frozenset(
+    {"error", "errors", "errorcode", "error_code", "errormessage", "error_message", "error_msg", "error_name", "fault"}
+)
+"""Keys, in lower case, of bodies that tell of an error whatever the status says."""
+
+
+def answer(reply: Reply, kind: AnswerKind, source: Source, *, code: str = "", detail: str = "") -> Answer:
+    """Build an answer of the given kind from a reply; one that was taken needs no excerpt to explain it.
+
+    A refusal by a 401 is about our credential, in whatever words.
+    """
+    told = detail or ("" if kind is AnswerKind.ACCEPTED else reply.excerpt())
+    if kind is AnswerKind.REFUSED and reply.status == UNAUTHORIZED:
+        source = Source.CREDENTIAL
+    return Answer(kind, source, reply.status, code, told, reply.retry_after, clock=reply.date)
+
+
+ADDRESS = re.compile(r"(?:[a-z][a-z0-9+.-]*:[/\\]*|[/\\]{2,})([^/\\?#]*)([^?#]*)", re.IGNORECASE)
+"""A `Location` with a host, as browsers read it: its authority and its path."""
+HOST = re.compile(r"(?:[\w.-]+|\[[0-9a-f:.]+\])(?::\d+)?", re.IGNORECASE)
+PRIVATE = re.compile(r"[?#;\s]|%(?:23|3b|3f)|(@|%40)", re.IGNORECASE)
+"""Ends the part of a path that is shown: behind it may be a session, and before an `@` a user and a password."""
+
+
+def redirect(reply: Reply) -> str:
+    """Say where a 3xx points, for a `detail`: by host and path alone, since the rest of an address may be secret."""
+    location = reply.headers.get("location", "").strip()
+    found = ADDRESS.match(location)
+    host, path = (found[1].rpartition("@")[2], found[2]) if found else ("", location)
+    if found and not HOST.fullmatch(host):
+        return f"HTTP {reply.status} to an address that can't be read"
+    if end := PRIVATE.search(path):
+        path = path[: end.start()]
+        path = path[: path.rfind("/") + 1] if end[1] else path
+    return text(f"HTTP {reply.status} to {host}{path}".removesuffix(" to "), 199)
+
+
+def common_answer(reply: Reply, otherwise: AnswerKind, source: Source, *, code: str = "", detail: str = "") -> Answer:
+    """Judge a reply by its status alone; `source` is whose words its body holds.
+
+    A 5xx, or a 3xx that nobody asked for, tells nothing; the `detail` of a 3xx says where it points.
+    """
+    if 300 <= reply.status < 400:  # noqa: PLR2004 - what 3xx means
+        detail = f"{redirect(reply)}; {detail}" if detail else redirect(reply)
+    if reply.status >= 500 or 300 <= reply.status < 400:  # noqa: PLR2004 - the classes of HTTP statuses
+        kind = AnswerKind.UNANSWERED
+    else:
+        kind = COMMON_KINDS.get(reply.status, otherwise)
+    return answer(reply, kind, source, code=code, detail=detail)
+
+
+def strange(judged: Answer) -> Answer:
+    """Return the judgement of a reply with a code that is not known: a refusal in such words may be anybody's."""
+    own = judged.source is Source.OWN and judged.kind is AnswerKind.REFUSED
+    return replace(judged, source=Source.UNSURE) if own else judged
+
+
+def taken(reply: Reply, *, fits: bool) -> Answer:
+    """Judge a success of a changing call: it was taken if the body is what the API gives."""
+    if fits:
+        return answer(reply, AnswerKind.ACCEPTED, Source.OWN)
+    return answer(reply, AnswerKind.UNANSWERED, Source.NOBODY)
+
+
+def tells_error(data: Mapping[str, Any]) -> bool:
+    """Whether a body tells of an error, also beside a status that does not; a key without a value tells of none."""
+    return any(value for key, value in data.items() if key.lower() in ERROR_KEYS)
+
+
+def job_in(
+    reply: Reply, wrappers: Sequence[str], bare: Callable[[Mapping[str, Any]], object]
+) -> Mapping[str, Any] | None:
+    """Return the job in a success's body, in a wrapper or bare; None if there is none, or an error beside it.
+
+    `bare` says whether a body is a job itself.
+    """
+    data = reply.data
+    if data is None or tells_error(data):
+        return None
+    wrapped = (data.get(wrapper) for wrapper in wrappers)
+    return next((one for one in wrapped if isinstance(one, dict)), data if bare(data) else None)
+
+
+def about_another(job: Job, *named: object) -> bool:
+    """Whether a reply names a job, and not ours."""
+    ours = text(job.id, LONGEST_ID)
+    return any(found != ours for found in (text(one, LONGEST_ID + 1) for one in named) if found)
+
+
+def names(job: Job, written: str) -> bool:
+    """Whether a text names our job, as a word of its own."""
+    return re.search(rf"(?<![\w-]){re.escape(job.id)}(?![\w-])", written) is not None
+
+
+LONGEST_ID = 512
+"""Characters of a job's id."""
+
+CALLS_SAVED = 10
+"""A list is worth reading where it takes one call for so many looks."""
+
+
+def pages_worth(jobs: Sequence[Job]) -> int:
+    """Return how many pages of a list are cheaper than looks at the jobs one by one."""
+    return len(jobs) // CALLS_SAVED
+
+
+def _id(value: object) -> str:
+    return text(value, LONGEST_ID)
+
+
+def items(
+    reply: Reply, name: str, key: str, read: Callable[[object], str] = _id
+) -> dict[str, Mapping[str, Any]] | None:
+    """Return the objects of the list `name` in a success's body by their `key`, which `read` makes an id of.
+
+    None if it is no such list: an object can't be read, or two go by one id.
+    """
+    entries = reply.data.get(name) if reply.ok and reply.data else None
+    if not isinstance(entries, list):
+        return None
+    found: dict[str, Mapping[str, Any]] = {read(one.get(key)): one for one in entries if isinstance(one, dict)}
+    return found if len(found) == len(entries) and "" not in found else None
+
+
+def seen_nothing(judged: Answer) -> Answer:
+    """Turn the judgement of a look's reply into why nothing was seen: busy, refused, or no usable answer."""
+    usable = judged.kind in {AnswerKind.BUSY, AnswerKind.REFUSED}
+    return judged if usable else replace(judged, kind=AnswerKind.UNANSWERED)
+
+
+def unusable(reply: Reply, why: str) -> Answer:
+    """Return why a look's success shows nothing of the job."""
+    said = reply.excerpt()
+    return answer(reply, AnswerKind.UNANSWERED, Source.NOBODY, detail=f"{why}: {said}" if said else why)
+
+
+def gone(reply: Reply, job: Job, raw: str, source: Source, detail: str = "") -> Observation:
+    """Say that there is no such job, in words of the API's own or not."""
+    return Observation(JobState.GONE, raw, source, job.id, clock=reply.date, detail=detail or reply.excerpt())
+
+
+def no_force(job: Job) -> Call:
+    """Refuse the force step of a backend that has none, without a call."""
+    yield from ()
+    return Answer(AnswerKind.REFUSED, Source.OWN, detail=f"this backend has no force step for job {job.id}")

@@ -1,0 +1,63 @@
+"""Bounds on sending to the broker, and words for what it refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from amqp.exceptions import AMQPError, ChannelError, MessageNacked, NotAllowed
+from kombu.exceptions import KombuError
+from redis.exceptions import RedisError
+
+from ..errors import BrokerRefused, BrokerUnavailable
+
+CONFIRM = 5.0
+"""Seconds that RabbitMQ may take to confirm a message; while it is short of memory or disk it never does."""
+AGAIN = {"max_retries": 1, "interval_start": 0, "interval_step": 0.2, "interval_max": 1}
+"""A connection that was idle may be dead; a fresh one that fails tells how things are."""
+CHECK = "check CELERY_BROKER_URL or REDIS_URL, and that this server runs"
+
+
+@contextmanager
+def producer_of(app: Any) -> Iterator[Any]:
+    """Lend a producer of the pool's; one that failed lets go of its connection without a word.
+
+    A broker that takes nothing does not answer a polite goodbye either, for which kombu would wait.
+    """
+    with app.producer_pool.acquire(block=True) as producer:
+        try:
+            yield producer
+        except BaseException:
+            producer.connection.collect()
+            raise
+
+
+@contextmanager
+def worded(queue: str) -> Iterator[None]:
+    """Translate what a broker's client raises about a queue."""
+    try:
+        yield
+    except MessageNacked:
+        raise BrokerUnavailable(f"the broker did not take the message: {queue} is full or has lost its nodes") from None
+    except (ChannelError, NotAllowed) as error:
+        raise BrokerRefused(refusal(queue, error)) from error
+    except (KombuError, AMQPError, RedisError, OSError) as error:
+        if isinstance(error.__cause__, ChannelError | NotAllowed):
+            raise BrokerRefused(refusal(queue, error.__cause__)) from error
+        reason = str(error) or type(error).__name__
+        raise BrokerUnavailable(f"the broker can't be reached or gave no answer: {reason}; {CHECK}") from error
+
+
+def refusal(queue: str, error: AMQPError) -> str:
+    """Say what RabbitMQ has against a queue as we declare it, and the way out."""
+    text = str(getattr(error, "reply_text", "") or error)
+    if "inequivalent arg 'x-queue-type'" in text:
+        return (
+            f"{queue} is a classic queue at the broker, and must be a quorum queue: whoever sent first declared it so. "
+            'Set task_create_missing_queue_type = "quorum" in every producer, move its messages elsewhere if it has '
+            f"any, and delete it: rabbitmqctl delete_queue {queue} --if-empty. The next worker makes it anew"
+        )
+    if "inequivalent arg" in text:
+        return f"{queue} exists at the broker in another shape: {text}; delete it once it is empty"
+    return f"the broker refuses {queue}: {text}"

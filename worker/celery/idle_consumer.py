@@ -1,0 +1,73 @@
+"""Celery's consumer where the broker is a Redis: it takes no messages, and serves remote control once Redis lets it.
+
+Commands are taken by `taker.py`. Celery itself tries a refused call again several times a second, with a traceback each
+time, or ends.
+"""
+
+from __future__ import annotations
+
+import time
+from math import inf
+from typing import Any
+
+import structlog
+from celery.worker.state import maybe_shutdown
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError, ResponseError
+
+from ..errors import StoreRefused
+from ..observability.outage import Seldom
+from ..settings.environment import Settings
+from ..store.redis_client import refusal
+from ..store.trial import try_celery_now
+from .rabbitmq_bridge import LoneConsumer
+
+log = structlog.get_logger(__name__)
+
+RECHECK = 5.0
+"""Seconds from one connection to the next at least: each loss takes Celery many lines."""
+
+
+class IdleConsumer(LoneConsumer):
+    """Connects, and waits for the rights that remote control needs where it is switched on."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._complaint = Seldom()
+        self._connected_at = -inf
+
+    def connect(self) -> Any:
+        """Connect, and wait until nothing is refused that Celery does; commands are worked on meanwhile."""
+        while True:
+            self._rest()
+            self._connected_at = time.monotonic()
+            connection, refused = self._tried()
+            if not refused:
+                return connection
+            if self._complaint.due():
+                log.warning("celery.refused", error=refused, hint=StoreRefused.hint)
+
+    def _rest(self) -> None:
+        while time.monotonic() < self._connected_at + RECHECK:
+            maybe_shutdown()
+            time.sleep(RECHECK / 20)
+
+    def _tried(self) -> tuple[Any, str]:
+        """Connect; say what Redis refuses."""
+        try:
+            connection: Any = super().connect()
+        except (ResponseError, OperationalError) as error:
+            words = refusal(error) or (refusal(error.__cause__) if isinstance(error.__cause__, Exception) else "")
+            if not words:
+                raise
+            return None, words
+        settings = Settings.load().discovered()
+        if not settings.remote_control:
+            return connection, ""
+        try:
+            refused = try_celery_now(connection.default_channel.client, settings)
+        except RedisError:
+            return connection, ""  # which Celery finds out by itself, and waits for
+        if refused:
+            connection.collect()
+        return connection, ", ".join(f"{call}: {words}" for call, words in sorted(refused.items()))

@@ -1,0 +1,1 @@
+"""What `check` looks at, and the words for what it finds."""

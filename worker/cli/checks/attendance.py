@@ -1,0 +1,138 @@
+"""Who is there: workers that live, the backends that they serve, commands that wait for one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from ...errors import StoreUnavailable
+from ...intake.strays import SPELLINGS
+from ...settings.environment import Settings
+from ...store.redis_client import connect, connect_to, ended, translated
+from ...store.scripts import Script, on_store
+from ..output import Output
+
+PATIENCE = 2.0
+"""Seconds that the broker has to say how many commands wait, which is said beside the point."""
+SOON = 1.0
+"""Seconds between two looks, and for a worker that is just being started to show its first sign of life."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attendance:
+    """`waiting` is None where the broker is none that can be asked.
+
+    `backends` are all that workers have told of, `served` those that living ones serve; `left` is how many commands
+    wait for a worker that serves their backend.
+    """
+
+    workers: int
+    waiting: int | None
+    backends: tuple[str, ...]
+    queue: str
+    served: frozenset[str] = frozenset()
+    left: int = 0
+
+    @property
+    def idle(self) -> bool:
+        """Whether no command waits, and a worker would take one in at once."""
+        return self.workers > 0 and not self.waiting and not self.left
+
+    def unserved(self, backend: str) -> bool:
+        """Whether workers live, and none of them serves a backend."""
+        return self.workers > 0 and backend not in self.served
+
+    def __str__(self) -> str:
+        """Say so, as a part of a sentence."""
+        waiting = f"{_counted(self.waiting, 'command')} in {self.queue!r}" if self.waiting else ""
+        if not self.workers:
+            wait = f" ({waiting} waiting)" if waiting else ""
+            return f"no worker runs{wait}: start one with `canceller up` or `celery -A worker worker`"
+        there = f"{_counted(self.workers, 'worker')} {'runs' if self.workers == 1 else 'run'}"
+        left = f"{_counted(self.left, 'command')} for a worker with another backends file" if self.left else ""
+        waits = " and ".join(filter(None, (waiting, left)))
+        return f"{there}, {waits} waiting" if waits else there
+
+
+async def attendance(settings: Settings) -> Attendance:
+    """Count workers and waiting commands.
+
+    Raises:
+        StoreUnavailable: Redis can't be reached.
+
+    """
+    redis, base = connect(settings), f"{{{settings.prefix}}}"
+    try:
+        pipe = redis.pipeline(transaction=False)
+        pipe.hkeys(f"{base}:at")
+        pipe.smembers(f"{base}:backends")
+        pipe.smembers(f"{base}:handovers")
+        with translated():
+            workers, served = await living(redis, base)
+            told, had, left_of = await pipe.execute()
+            left = await _sum(redis, [f"{base}:handover:{name.decode()}" for name in left_of])
+    finally:
+        await redis.aclose()
+    backends = tuple(sorted(name.decode() for name in {*told, *had}))
+    return Attendance(workers, await _waiting(settings), backends, settings.queue, served, left)
+
+
+async def living(redis: Redis, base: str) -> tuple[int, frozenset[str]]:
+    """Count the workers that live, and name the backends that these serve; the deployment's keys begin with `base`."""
+    _, _, workers, *served = await Script(redis, on_store("now"))(keys=[f"{base}:events"], args=[])
+    return int(workers), frozenset(name.decode() for name in served)
+
+
+async def _sum(redis: Redis, hashes: Sequence[str]) -> int:
+    pipe = redis.pipeline(transaction=False)
+    for name in hashes:
+        pipe.hlen(name)
+    return sum(await pipe.execute())
+
+
+@asynccontextmanager
+async def noting_absence(settings: Settings, output: Output) -> AsyncIterator[None]:
+    """Say once, while something is waited for, that no worker lives, or lives any more."""
+
+    async def note() -> None:
+        while True:
+            await asyncio.sleep(SOON)
+            with suppress(StoreUnavailable):
+                there = await attendance(settings)
+                if not there.workers:
+                    return output.note(str(there))
+
+    task = asyncio.create_task(note())
+    try:
+        yield
+    finally:
+        await ended({task})
+
+
+async def _waiting(settings: Settings) -> int | None:
+    if settings.redis_broker is None:
+        return None
+    broker = connect_to(settings.redis_broker)
+    try:
+        async with asyncio.timeout(PATIENCE):
+            return await _length(broker, settings.queue)
+    except (RedisError, OSError, TimeoutError):
+        return None
+    finally:
+        await broker.aclose()
+
+
+async def _length(broker: Redis, queue: str) -> int:
+    pipe = broker.pipeline(transaction=False)
+    for suffix in SPELLINGS:
+        pipe.llen(f"{queue}{suffix}")
+    return sum(await pipe.execute())
+
+
+def _counted(number: int | None, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

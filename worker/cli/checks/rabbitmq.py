@@ -1,0 +1,63 @@
+"""What `check` finds about a RabbitMQ; it makes no queue."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from amqp.exceptions import NotFound
+from kombu import Queue
+
+from ...broker.bounds import worded
+from ...broker.sender import Sender
+from ...errors import CancellerError
+from ...settings.environment import Settings
+from .findings import Finding
+
+SECONDS = 5
+SAFE = "what RabbitMQ has confirmed survives its restart, and in a cluster the loss of a node"
+DELIVERIES = (
+    "a message that comes back 20 times is dropped here by default: workers send one again after 10, so it happens "
+    "only to one that ends 20 workers in a row; `delivery-limit` and a dead-letter exchange are a policy's to set"
+)
+
+
+def rabbit_findings(settings: Settings) -> list[Finding]:
+    """Look at the RabbitMQ that the settings name."""
+    found: list[Finding] = []
+    sender = Sender(settings)
+    try:
+        with worded(settings.queue), sender.connection(SECONDS) as connection:
+            started = time.monotonic()
+            connection.ensure_connection(max_retries=1, timeout=SECONDS)
+            found += _server(connection, time.monotonic() - started)
+            found.append(_queue(connection, sender.queue))
+    except CancellerError as error:
+        found.append(Finding("wrong", f"queue {settings.queue}" if found else "RabbitMQ", str(error)))
+    return found
+
+
+def _server(connection: Any, seconds: float) -> Iterator[Finding]:
+    about = connection.connection.server_properties
+    version = str(about.get("version", "unknown"))
+    yield Finding("ok", "RabbitMQ", f"{about.get('product')} {version} answers in {seconds * 1000:.0f} ms")
+    parts = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+    if parts < (3, 10):
+        yield Finding("wrong", "RabbitMQ version", f"{version} is too old: 3.10 or later is needed")
+    elif parts >= (4, 0):
+        yield Finding("ok", "RabbitMQ returns", DELIVERIES)
+
+
+def _queue(connection: Any, queue: Queue) -> Finding:
+    what = f"queue {queue.name}"
+    with connection.channel() as channel:
+        try:
+            channel.queue_declare(queue.name, passive=True)
+        except NotFound:
+            return Finding("ok", what, "it is not there yet: whoever sends or works first makes it")
+    with connection.channel() as channel:
+        # Declared as ours over one that is there: RabbitMQ refuses where they differ.
+        queue.bind(channel).queue_declare()
+        count = channel.queue_declare(queue.name, passive=True).message_count
+    return Finding("ok", what, f"{queue.name} is a quorum queue with {count} messages: {SAFE}")

@@ -1,0 +1,181 @@
+"""`check`: whether all that a worker needs is there, and what a crash would lose."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+
+import typer
+from redis.exceptions import RedisError
+
+from ...backends.adapter import Adapter, Reply
+from ...domain.model import Answer, AnswerKind, Job, JobState, Observation, Source
+from ...engine.backend import Backend
+from ...errors import CallUnanswered, CancellerError, StoreUnavailable
+from ...intake.strays import Lookout
+from ...runtime.wiring import adapter_of, backend_of, place_of, probe_of, store_of
+from ...settings.backends_file.backends import BackendConfig
+from ...settings.environment import Settings
+from ...settings.redis_url import RedisTarget
+from ...store.codec import place_mark
+from ...store.redis_client import connect_to
+from ..checks.findings import Finding, Verdict, left_behind, probe_judged, stray_findings
+from ..checks.rabbitmq import rabbit_findings
+from ..checks.redis import redis_look
+from ..checks.redis_findings import MOST_OPEN
+from ..configuration import configuration
+from ..exits import Exit
+from ..options import BackendsFile, Json
+from ..output import Output
+
+MOST_PAGES = 1000
+"""Thousands of keys that are looked at for commands beside the queue: half a second of Redis's time at most."""
+STRANGERS = ("canceller-check-no-such-job", "0")
+"""Job ids that no backend has; some backends only know numbers."""
+
+
+def check(*, backends: BackendsFile = None, json: Json = False) -> None:
+    """Check settings, backends file, Redis, RabbitMQ and every backend, and say what a crash would lose.
+
+    Each backend is asked about a job that can't exist, which changes nothing. Exit 0 when nothing is wrong, 1 when
+    something is, 2 when the configuration has mistakes.
+    """
+    output = Output(as_json=json)
+    settings, configs = configuration(backends, needs_redis=True)
+    findings = [Finding("ok", "settings", f"{len(configs)} backends in {settings.backends}")]
+    findings += asyncio.run(_look_around(settings, configs))
+    _tell(findings, output)
+    raise typer.Exit(Exit.ERROR if any(finding.verdict == "wrong" for finding in findings) else Exit.DONE)
+
+
+def _tell(findings: Sequence[Finding], output: Output) -> None:
+    if output.json:
+        output.object({"ok": all(finding.verdict != "wrong" for finding in findings), "findings": findings})
+        return
+    if not output.on_terminal:
+        output.rows((), [(one.verdict, one.what, ": ".join(filter(None, (one.text, one.to_copy)))) for one in findings])
+        return
+    output.rows(("", "what", ""), [(finding.verdict, finding.what, finding.text) for finding in findings])
+    for one in findings:
+        if one.to_copy:  # a table would fold it
+            for line in ("", f"{one.what}:", one.to_copy):
+                output.line(line)
+
+
+async def _look_around(settings: Settings, configs: Mapping[str, BackendConfig]) -> list[Finding]:
+    """Look at Redis and RabbitMQ, then at all backends at once."""
+    found = [*await redis_look(settings, configs), *await _left_behind(settings, configs)]
+    if settings.redis_broker is not None:
+        found += await _strays(settings.redis_broker, settings.queue)
+    if settings.amqp_broker:
+        found += await asyncio.to_thread(rabbit_findings, settings)
+    asked = await asyncio.gather(
+        *(_backend(name, config) for name, config in configs.items()),
+        *(probe_finding(name, config) for name, config in configs.items() if config.remote_probe),
+    )
+    return found + asked
+
+
+async def _left_behind(settings: Settings, configs: Mapping[str, BackendConfig]) -> list[Finding]:
+    """Count the open cancellations that the backends file left behind when it came to point elsewhere."""
+    store, found = store_of(settings, configs), []
+    try:
+        for name, config in configs.items():
+            known = ("", place_mark(place_of(config)))
+            places = await store.open_places(name, MOST_OPEN)
+            if count := sum(place not in known for place in places):
+                found.append(left_behind(name, place_of(config), count, len(places)))
+    except StoreUnavailable:
+        return []  # `redis_look` has reported it
+    finally:
+        await store.aclose()
+    return found
+
+
+async def _strays(broker: RedisTarget, queue: str) -> list[Finding]:
+    """Look for commands beside the queue; a broker that can't be reached is no news here if it is REDIS_URL's."""
+    client = connect_to(broker)
+    try:
+        return list(stray_findings(await Lookout(client, queue).look(MOST_PAGES), queue))
+    except (RedisError, OSError) as error:
+        return [Finding("warning", f"queue {queue}", f"nobody knows whether commands lie beside it: {error}")]
+    finally:
+        await client.aclose()
+
+
+async def _backend(name: str, config: BackendConfig) -> Finding:
+    what = f"backend {name}"
+    try:
+        backend = backend_of(name, config)
+    except (OSError, ValueError) as error:
+        return Finding("wrong", what, f"it can't be set up: {error}")
+    await asyncio.sleep(0)  # all are set up before the first is called: that is no part of their answer times
+    started = time.monotonic()
+    try:
+        said = await _ask(backend, stranger(adapter_of(config)))
+    except CancellerError as error:
+        return Finding("wrong", what, f"{config.base_url}: {error}")
+    finally:
+        await backend.aclose()
+    verdict, text = judged(said, shown=config.auth.type != "none")
+    return Finding(verdict, what, f"{config.base_url}: {text} ({(time.monotonic() - started) * 1000:.0f} ms)")
+
+
+async def probe_finding(name: str, config: BackendConfig) -> Finding:
+    """Ask a backend's second source about a process that can't exist, and say what its answer means."""
+    what = f"probe of backend {name}"
+    try:
+        probe = probe_of(name, config)
+    except (OSError, ValueError) as error:
+        return Finding("wrong", what, f"it can't be set up: {error}")
+    assert probe is not None  # noqa: S101 - it is asked for only where there is one
+    try:
+        status = await probe.status(stranger(adapter_of(config)).id)
+    except CallUnanswered as error:
+        return Finding("wrong", what, f"it gives no answer, so it proves nothing: {error}")
+    finally:
+        await probe.aclose()
+    verdict, text = probe_judged(status, gone=probe.meaning(status))
+    return Finding(verdict, what, text)
+
+
+def stranger(adapter: Adapter) -> Job:
+    """Return a job that the backend can't have."""
+    params = dict.fromkeys(adapter.params, STRANGERS[0])
+    jobs = [Job(job_id, own) for job_id in STRANGERS for own in ({}, params)]
+    return next((job for job in jobs if not adapter.problem(job)), jobs[0])
+
+
+async def _ask(backend: Backend, job: Job) -> Observation | Answer:
+    await backend.calls.ready()
+    exchange = backend.adapter.look(job)
+    request = next(exchange)
+    while True:
+        reply: Reply = await backend.calls.send(request)
+        try:
+            request = exchange.send(reply)
+        except StopIteration as stop:
+            said: Observation | Answer = stop.value
+            return said
+
+
+TAKES = {True: "it answers and takes the credential", False: "it answers, and wants no credential"}
+"""What a backend does that answers, by whether it was shown a credential."""
+
+
+def judged(said: Observation | Answer, *, shown: bool) -> tuple[Verdict, str]:
+    """Judge what a backend says about a job that it can't have; `shown` is whether it was shown a credential."""
+    if isinstance(said, Observation) and said.source is not Source.OWN:
+        return "warning", f"it answers {said.raw}, in words that are not its own: is the path of base_url right?"
+    if isinstance(said, Observation):
+        strange = (
+            "" if said.state is JobState.GONE else f", though it claims to know a job that can't exist ({said.raw})"
+        )
+        return ("warning" if strange else "ok"), f"{TAKES[shown]}{strange}"
+    detail = said.detail or f"HTTP {said.status}"
+    if said.kind is AnswerKind.BUSY:
+        return "warning", f"it answers that it is busy: {detail}"
+    if said.kind is AnswerKind.REFUSED:
+        return "wrong", f"it refuses to show jobs: {detail}"
+    return "wrong", f"it gives no usable answer: {detail}"

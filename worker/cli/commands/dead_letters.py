@@ -1,0 +1,148 @@
+"""`dead-letters`: what could not be taken in, and how to try it again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Annotated, Any
+
+import typer
+
+from ...domain.event_drafts import text
+from ...errors import InvalidCommand
+from ...protocol.signing import DENIALS
+from ...settings.signing_key import SigningKey
+from ...store.dead_letters import DeadLetter
+from ..exits import Exit
+from ..options import Json, KeyFile, Producer
+from ..output import Output
+from ..session import Session, connected, signer
+
+app = typer.Typer(no_args_is_help=True)
+
+Id = Annotated[str, typer.Argument(metavar="ID", help="The id of a dead letter, as `list` shows it.")]
+Ids = Annotated[list[str] | None, typer.Argument(metavar="ID", help="The ids of dead letters, as `list` shows them.")]
+All = Annotated[bool, typer.Option("--all", help="All of them.")]
+Limit = Annotated[int, typer.Option(min=1, help="How many to show, oldest first.")]
+
+
+@app.command("list")
+def list_(limit: Limit = 100, *, json: Json = False) -> None:
+    """List what was rejected, with the reason."""
+    asyncio.run(_list(limit, Output(as_json=json)))
+
+
+@app.command()
+def show(letter: Id, *, json: Json = False) -> None:
+    """Show one dead letter with its raw message."""
+    asyncio.run(_show(letter, Output(as_json=json)))
+
+
+@app.command()
+def replay(
+    letters: Ids = None,
+    *,
+    every: All = False,
+    key: KeyFile = None,
+    producer: Producer = None,
+    json: Json = False,
+) -> None:
+    """Send commands again, each under its own command id; what can't be read stays where it is.
+
+    With a key you vouch for what they ask for by signing it: with --all those stay whose own signature, or their
+    producer's rights, were not enough.
+
+    Exit 0 when all were sent, 1 when some could not be.
+    """
+    signing = signer(key, producer)
+    raise typer.Exit(asyncio.run(_each(letters, "sent again", _replay, Output(as_json=json), every=every, key=signing)))
+
+
+@app.command()
+def drop(letters: Ids = None, *, every: All = False, json: Json = False) -> None:
+    """Let go of dead letters for good."""
+    raise typer.Exit(asyncio.run(_each(letters, "dropped", _drop, Output(as_json=json), every=every)))
+
+
+async def _list(limit: int, output: Output) -> None:
+    async with connected() as session:
+        found = [letter async for letter in session.client.letters.list(limit)]
+    if output.json:
+        for letter in found:
+            output.object(letter)
+    elif found:
+        rows = [(letter.id, text(letter.at) or "", letter.command_id, letter.reason) for letter in found]
+        output.rows(("id", "at", "command", "reason"), rows)
+    else:
+        output.note("there are no dead letters")
+
+
+async def _show(letter_id: str, output: Output) -> None:
+    async with connected() as session:
+        letter = await session.client.letters.get(letter_id)
+    if output.json:
+        output.object(letter)
+        return
+    told = {"id": letter.id, "at": text(letter.at) or "", "command": letter.command_id, "reason": letter.reason}
+    output.sheet([*told.items(), ("message", letter.raw)])
+
+
+async def _each(
+    ids: list[str] | None,
+    done: str,
+    act: Callable[[Session, DeadLetter], Awaitable[Any]],
+    output: Output,
+    *,
+    every: bool,
+    key: SigningKey | None = None,
+) -> Exit:
+    if bool(ids) is every:
+        raise typer.BadParameter("name dead letters, or give --all", param_hint="[ID]...")
+    result = Exit.DONE
+    async with connected(key=key) as session:
+        letters = session.client.letters
+        chosen = [one async for one in letters.list()] if every else [await letters.get(one) for one in ids or ()]
+        if every and session.signs:
+            chosen = _not_denied(chosen, output)
+        with output.meter(done, len(chosen)) as meter:
+            for letter in chosen:
+                if not await _one(session, letter, done, act, output):
+                    result = Exit.ERROR
+                meter.advance()
+    return result
+
+
+def _not_denied(letters: Sequence[DeadLetter], output: Output) -> list[DeadLetter]:
+    """Leave out what was denied to whoever sent it: nobody vouches for that unseen."""
+    kept = [one for one in letters if one.reason not in DENIALS]
+    if len(kept) < len(letters):
+        denied = len(letters) - len(kept)
+        output.note(f"{denied} stay, denied for their signature or lack of a right: name those that you vouch for")
+    return kept
+
+
+async def _one(
+    session: Session,
+    letter: DeadLetter,
+    done: str,
+    act: Callable[[Session, DeadLetter], Awaitable[Any]],
+    output: Output,
+) -> bool:
+    try:
+        await act(session, letter)
+    except InvalidCommand as error:
+        output.note(str(error))
+        return False
+    if output.json:
+        output.object({"id": letter.id, "command_id": letter.command_id, "done": done})
+    else:
+        output.line(f"{done}: {letter.id} (command {letter.command_id})")
+    return True
+
+
+async def _replay(session: Session, letter: DeadLetter) -> None:
+    await session.client.replay(letter)
+
+
+async def _drop(session: Session, letter: DeadLetter) -> None:
+    await session.client.letters.drop(letter)

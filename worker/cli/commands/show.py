@@ -1,0 +1,301 @@
+"""`status`, `wait` and `list`: what is known of cancellations."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from ...client.async_client import Result
+from ...client.ends import result_of
+from ...errors import UnknownCancellation
+from ...settings.problems import choices, suggestion
+from ...store.codec import Record, Snapshot
+from ...views.explain import clock, span, words
+from ...views.summary import gist
+from ..checks.attendance import Attendance, attendance
+from ..exits import Exit
+from ..naming import cancellation_named, job_named
+from ..options import JOB_WORDS, Json, One, OnlyBackend, Timeout, duration, one_named
+from ..output import Output, jsonable
+from ..session import Session, connected
+from ..waiting import PATIENCE, End
+from .send import wait_and_tell
+
+Several = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="ID | BACKEND JOB_ID",
+        help="Ids of cancellations or of commands; or a backend and its job's id, whose last cancellation is meant.",
+    ),
+]
+Patience = Annotated[
+    float,
+    typer.Option(
+        "--patience",
+        parser=duration,
+        metavar="DURATION",
+        help="How long an id may be unknown, as that of a new command is until a worker takes it in; then exit 1.",
+    ),
+]
+UNANSWERED = "not known: Redis gave no answer in time; check REDIS_URL, and that this server runs"
+
+
+UNSERVED = "no living worker knows its backend"
+SEARCHED_EVENTS = 5000
+"""How many events are looked through for why a backend is not called."""
+SHARED = ("cancellation", "backend", "job", "verb")
+"""The columns that both lists begin with."""
+
+
+def status(named: One, *, json: Json = False) -> None:
+    """Tell in words what was done, what is seen, what comes next, and what stands in the way.
+
+    Exit 1 when nothing is known of it.
+    """
+    one_named(named)
+    asyncio.run(_status(named, Output(as_json=json)))
+
+
+def wait(named: Several, *, timeout: Timeout = None, patience: Patience = PATIENCE, json: Json = False) -> None:
+    """Wait until cancellations have ended.
+
+    Exit 0 when each outcome is what its command asked for, 3 when one is not, 4 when one was refused, 2 when a command
+    was rejected, 1 when an id is not known after --patience, 6 when one is still open after --timeout.
+    """
+    raise typer.Exit(asyncio.run(_wait(named, timeout, patience, Output(as_json=json))))
+
+
+def list_(
+    *,
+    backend: OnlyBackend = "",
+    finished: Annotated[bool, typer.Option("--finished/--open", help="Those that have ended, newest first.")] = False,
+    limit: Annotated[int, typer.Option(min=1, help="So many at most.")] = 100,
+    json: Json = False,
+) -> None:
+    """List the cancellations that are open, or those that have ended."""
+    output = Output(as_json=json)
+    asyncio.run(_list_finished(backend, limit, output) if finished else _list_open(backend, limit, output))
+
+
+async def _status(named: Sequence[str], output: Output) -> None:
+    async with connected() as session:
+        seen = await cancellation_named(session, named)
+        result = None
+        if seen.record.outcome is not None:
+            result = await session.client.wait(seen.record.cancellation.id)
+        there = await attendance(session.settings)
+        obstacles = [_unserved(there, seen), await _moved(session, seen), await _pause(session, seen)]
+        told = words(seen, datetime.now(UTC), result, obstacles)
+    if output.json:
+        output.object({**described(seen, result, there), "words": _grouped(told)})
+    else:
+        output.sheet(told)
+
+
+def _unserved(there: Attendance, seen: Snapshot) -> str:
+    """Say so where no living worker serves the backend; that no worker lives at all is another thing."""
+    backend = seen.record.cancellation.backend
+    if seen.record.outcome is not None or not there.unserved(backend):
+        return ""
+    return f"{UNSERVED}, so nothing is called: put {backend} back into the workers' backends file, or abort this"
+
+
+async def _moved(session: Session, seen: Snapshot) -> str:
+    """Say so where the backends file points elsewhere now than when the cancellation was accepted."""
+    cancellation = seen.record.cancellation
+    if seen.record.outcome is not None or not cancellation.place:
+        return ""
+    before, now = await session.store.places(cancellation)
+    if not now or before == now:
+        return ""
+    return f"it was accepted for {before or 'another place'}, and {cancellation.backend} is {now} now"
+
+
+async def _pause(session: Session, seen: Snapshot) -> str:
+    """Say why the backend is not called now, if it is paused; only asked where looks fail."""
+    cancellation = seen.record.cancellation
+    if seen.record.outcome is not None or not cancellation.progress.failed_looks:
+        return ""
+    searched = 0
+    async for event in session.store.newest_events(500):
+        searched += 1
+        if event.backend == cancellation.backend and event.name in {"paused", "resumed"}:
+            return f"{cancellation.backend} is paused: {gist(event)}" if event.name == "paused" else ""
+        if searched >= SEARCHED_EVENTS:
+            break
+    return ""
+
+
+def described(seen: Snapshot, result: Result | None, there: Attendance) -> dict[str, Any]:
+    """Return what is known of a cancellation as plain values."""
+    record = seen.record
+    cancellation = record.cancellation
+    return {
+        "cancellation_id": cancellation.id,
+        "command_ids": seen.command_ids,
+        "backend": cancellation.backend,
+        "job_id": cancellation.job_id,
+        "verb": cancellation.orders.verb,
+        "open": record.outcome is None,
+        "outcome": record.outcome,
+        "accepted_at": cancellation.accepted_at,
+        "ended_at": record.ended_at,
+        "due_at": seen.due_at,
+        "claimed": seen.claimed,
+        "backend_served": cancellation.backend in there.served,
+        "command": seen.command,
+        "orders": cancellation.orders,
+        "progress": _progress(record),
+        "result": result and result.data,
+    }
+
+
+def _progress(record: Record) -> dict[str, Any]:
+    progress: dict[str, Any] = jsonable(record.cancellation.progress)
+    if record.outcome is not None:
+        del progress["next"]  # it is what was to come before the end came
+    return progress
+
+
+def _grouped(told: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
+    grouped: dict[str, list[str]] = {}
+    for label, text in told:
+        grouped.setdefault(label.replace(" ", "_"), []).append(text)
+    return grouped
+
+
+async def _wait(named: Sequence[str], seconds: float | None, patience: float, output: Output) -> Exit:
+    loop = asyncio.get_running_loop()
+    async with connected() as session:
+
+        async def doubt(_reference: str) -> End:
+            job = f"; no cancellation of {' '.join(named)} is known" if len(named) == JOB_WORDS else ""
+            there = await attendance(session.settings)
+            late = "" if there.idle else ", or its command is not taken in yet"
+            return UnknownCancellation(f"no cancellation or command has this id{late} ({there}){job}")
+
+        started = loop.time()
+        try:
+            async with asyncio.timeout(seconds):
+                after = await session.position()
+                job = await job_named(session, named, patience if seconds is None else min(seconds, patience))
+        except TimeoutError:
+            return _unanswered(named, output)
+        if job is not None and job.record.outcome is not None:
+            output.note(f"no cancellation of {' '.join(named)} is open; the last one has ended")
+        spent = loop.time() - started
+        return await wait_and_tell(
+            session,
+            _whose(job) if job else {reference: {} for reference in named},
+            after,
+            None if seconds is None else max(0.0, seconds - spent),
+            output,
+            doubt=doubt,
+            patience=max(0.0, patience - spent),
+        )
+
+
+def _unanswered(named: Sequence[str], output: Output) -> Exit:
+    """Tell that Redis has not answered in time, so that nothing is known."""
+    references = [" ".join(named)] if len(named) == JOB_WORDS else named
+    for reference in references:
+        if output.json:
+            output.object({"id": reference, "outcome": None, "known": False})
+        else:
+            output.line(f"{reference}  {UNANSWERED}")
+    if output.json:
+        output.note(UNANSWERED)
+    return Exit.STILL_OPEN
+
+
+def _whose(job: Snapshot) -> dict[str, dict[str, str]]:
+    cancellation = job.record.cancellation
+    return {cancellation.id: {"backend": cancellation.backend, "job_id": cancellation.job_id}}
+
+
+async def _list_open(backend: str, limit: int, output: Output) -> None:
+    async with connected() as session:
+        seen = await session.client.list_open(backend, limit + 1)
+        there = await attendance(session.settings)
+        if not there.workers:
+            output.note(str(there))
+        waiting = "" if seen else _said_of_nothing(there, backend)
+    if output.json:
+        for one in seen[:limit]:
+            output.object(described(one, None, there))
+        return
+    now = datetime.now(UTC)
+    output.rows((*SHARED, "state", "open for", "next"), [_open_row(one, now, there) for one in seen[:limit]])
+    _tell_rest(len(seen), limit, f"no cancellation{_of(backend)} is open{waiting}", output)
+
+
+def _open_row(seen: Snapshot, now: datetime, there: Attendance) -> tuple[str, ...]:
+    cancellation = seen.record.cancellation
+    progress = cancellation.progress
+    return (
+        cancellation.id,
+        cancellation.backend,
+        cancellation.job_id,
+        str(cancellation.orders.verb),
+        progress.raw or "not seen yet",
+        span((now - cancellation.accepted_at).total_seconds()),
+        _next(seen, there),
+    )
+
+
+def _next(seen: Snapshot, there: Attendance) -> str:
+    cancellation = seen.record.cancellation
+    if there.unserved(cancellation.backend):
+        return f"{UNSERVED}; timed_out at {cancellation.orders.give_up_at:%Y-%m-%d %H:%M:%S} UTC"
+    return cancellation.progress.next or "the first pass"
+
+
+async def _list_finished(backend: str, limit: int, output: Output) -> None:
+    async with connected() as session:
+        events = await session.client.list_finished(backend, limit + 1)
+        if not events:
+            _said_of_nothing(await attendance(session.settings), backend)
+    if output.json:
+        for event in events[:limit]:
+            output.object(event.model_dump(exclude_none=True))
+        return
+    now = datetime.now(UTC)
+    rows = [
+        (
+            result.cancellation_id,
+            event.backend or "",
+            event.subject or "",
+            str(event.data.get("verb", "")),
+            result.outcome,
+            clock(datetime.fromisoformat(event.time), now),
+            result.evidence,
+            result.detail,
+        )
+        for event in events[:limit]
+        for result in (result_of(event),)
+    ]
+    output.rows((*SHARED, "outcome", "ended", "evidence", "detail"), rows)
+    _tell_rest(len(events), limit, f"no cancellation{_of(backend)} has ended", output)
+
+
+def _said_of_nothing(there: Attendance, backend: str) -> str:
+    """Say what may be the reason that nothing is found: a mistyped name, or commands that are not taken in yet."""
+    if backend and there.backends and backend not in there.backends:
+        close = suggestion(backend, there.backends)
+        raise typer.BadParameter(f"no backend is called {backend!r}{close}; there are {choices(there.backends)}")
+    return f"; {there}" if there.workers and there.waiting else ""
+
+
+def _of(backend: str) -> str:
+    return f" of {backend}" if backend else ""
+
+
+def _tell_rest(found: int, limit: int, none: str, output: Output) -> None:
+    if found > limit:
+        output.note(f"there are more than these {limit}: --limit shows them")
+    elif not found:
+        output.note(none)

@@ -1,0 +1,172 @@
+"""`up`: everything on one machine, in the foreground."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Annotated
+
+import typer
+
+from ...local.child_process import start_worker, stop_all
+from ...local.embedded_redis import Embedded
+from ...settings.celery import broker_url
+from ...settings.environment import Settings, process_environment
+from ..configuration import configuration
+from ..exits import Exit
+from ..options import BackendsFile, Json
+from ..output import Output
+
+LOOK_EVERY = 0.2
+LONGEST_PAUSE = 30.0
+STEADY = 60.0
+"""Seconds that a worker has to live for its earlier deaths to be forgotten."""
+
+
+def up(
+    *,
+    backends: BackendsFile = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=256, help="Worker processes. [default: one for each core]")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Run workers in the foreground, and an embedded Redis where REDIS_URL is not set.
+
+    A worker that dies is started again. SIGTERM, Ctrl-C and a closed terminal end the workers, then Redis. With --json
+    all logs are JSON.
+    Exit 2 when the configuration has mistakes.
+    """
+    output = Output(as_json=json)
+    settings, _ = configuration(backends, embeds_redis=True)
+    with stop_signals() as stopped, redis_of(settings, output) as redis:
+        env = environment(settings, redis, as_json=json)
+        count = workers or os.cpu_count() or 1
+        crew = Crew(lambda number: start_worker(number, env), count, lambda text: tell(output, text))
+        raise typer.Exit(run(crew, redis, stopped, output))
+
+
+def tell(output: Output, text: str) -> None:
+    """Say what happens, beside the workers' logs; a terminal that is gone keeps nothing from being ended in order."""
+    try:
+        if output.json:
+            output.object({"event": "up", "text": text})
+        else:
+            output.note(f"canceller: {text}")
+    except OSError:
+        output.silence()
+
+
+@contextmanager
+def stop_signals() -> Iterator[threading.Event]:
+    """Turn SIGTERM, SIGINT and SIGHUP into an event; who is started by `nohup` goes on when the terminal closes."""
+    stopped = threading.Event()
+    numbers = [signal.SIGTERM, signal.SIGINT]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.signal(number, lambda *_: stopped.set()) for number in numbers}
+    try:
+        yield stopped
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def redis_of(settings: Settings, output: Output) -> Iterator[Embedded | None]:
+    """Start the embedded Redis, unless the settings name one."""
+    if settings.redis_url is not None:
+        tell(output, "Redis is what REDIS_URL names")
+        yield None
+        return
+    with Embedded(settings.data_dir) as redis:
+        tell(output, f"embedded Redis at {redis.url}; its data is in {redis.data_dir}")
+        if settings.celery_broker_url is None:
+            tell(output, f"the broker for producers with Celery alone: {broker_url(redis.url)}")
+        try:
+            yield redis
+        finally:
+            tell(output, "ending the embedded Redis")
+
+
+def environment(settings: Settings, redis: Embedded | None, *, as_json: bool) -> dict[str, str]:
+    """Return the environment of the workers."""
+    env = dict(process_environment())
+    if settings.backends is not None:
+        env["CANCELLER_BACKENDS"] = str(settings.backends.absolute())
+    if redis is not None:
+        env["REDIS_URL"] = redis.url
+    if as_json:
+        env["CANCELLER_LOG_FORMAT"] = "json"
+    return env
+
+
+@dataclass(slots=True)
+class Place:
+    """One worker's place: the process in it, or when the next one may start."""
+
+    process: subprocess.Popen[bytes] | None = None
+    started_at: float = 0.0
+    deaths: int = 0
+    due_at: float = 0.0
+
+
+@dataclass(slots=True)
+class Crew:
+    """The worker processes; each place is filled again when its process dies."""
+
+    start: Callable[[int], subprocess.Popen[bytes]]
+    count: int
+    tell: Callable[[str], None]
+    clock: Callable[[], float] = time.monotonic
+    places: Mapping[int, Place] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.places = {number: Place() for number in range(1, self.count + 1)}
+
+    def tend(self) -> int | None:
+        """Start what is missing; return the exit code of a worker that can't be helped, else None."""
+        for number, place in self.places.items():
+            if place.process is not None and place.process.poll() is not None:
+                code = place.process.returncode
+                if code == Exit.USAGE:
+                    return code
+                self._bury(number, place, code)
+            if place.process is None and self.clock() >= place.due_at:
+                place.process, place.started_at = self.start(number), self.clock()
+        return None
+
+    def _bury(self, number: int, place: Place, code: int) -> None:
+        now = self.clock()
+        place.deaths = 1 if now - place.started_at >= STEADY else place.deaths + 1
+        pause = min(LONGEST_PAUSE, 2.0 ** (place.deaths - 1))
+        how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
+        self.tell(f"worker {number} has died {how}; the next one starts in {pause:g} s")
+        place.process, place.due_at = None, now + pause
+
+    def stop(self) -> None:
+        """End all workers."""
+        stop_all([place.process for place in self.places.values() if place.process is not None])
+
+
+def run(crew: Crew, redis: Embedded | None, stopped: threading.Event, output: Output) -> Exit:
+    """Keep the workers running until told to stop, or until it makes no sense."""
+    tell(output, f"{crew.count} worker{'s' if crew.count > 1 else ''} in the foreground; Ctrl-C ends all")
+    try:
+        while not stopped.wait(LOOK_EVERY):
+            if redis is not None and not redis.running:
+                tell(output, f"the embedded Redis has died, its log is {redis.data_dir / 'redis.log'}")
+                return Exit.ERROR
+            if crew.tend() is not None:
+                tell(output, "a worker says that its configuration is wrong, see above")
+                return Exit.USAGE
+    finally:
+        tell(output, "ending the workers")
+        crew.stop()
+    return Exit.DONE

@@ -1,0 +1,1 @@
+"""`demo`: real Redis, real workers, simulated backends, every outcome, on this machine."""

@@ -1,0 +1,137 @@
+"""How far the cases of `demo` are, and how that looks. No IO: the caller draws it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ...protocol.messages import Event
+from ...views.summary import gist
+from ..output import COLOURS, Cell, Drawing
+from .cases import CASES, Case
+from .stage import SPEED
+
+CHROME = 4
+"""Lines of the live table that are no rows."""
+WIDE = 100
+"""Columns of a terminal on which all fits."""
+
+
+@dataclass(slots=True)
+class Row:
+    """One case: what has come of it so far."""
+
+    case: Case
+    command_id: str
+    now: str = "sent"
+    seen: list[str] = field(default_factory=list)
+    outcome: str = ""
+    evidence: str = ""
+    cancel_sent_at: float | None = None
+    ended_at: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """The job, as people name it."""
+        return f"{self.case.backend} {self.case.job_id}"
+
+    @property
+    def right(self) -> bool:
+        """Whether all is as expected."""
+        proof = self.case.evidence in {"", self.evidence}
+        return self.outcome == self.case.expected and proof and set(self.case.needs) <= set(self.seen)
+
+    def take(self, event: Event) -> None:
+        """Take in an event."""
+        self.seen.append(event.name)
+        self.now = f"{event.name}: {gist(event)}"
+        if event.name == "cancel_sent":
+            self.cancel_sent_at = time.monotonic()
+        if event.name in {"finished", "rejected"}:
+            self.outcome, self.evidence = event.outcome or event.name, str(event.data.get("evidence", ""))
+            self.ended_at = time.monotonic()
+
+    @property
+    def state(self) -> str:
+        """What happens now, in a few words."""
+        if self.outcome:
+            return self.outcome
+        if self.seen[-1:] == ["cancel_sent"] and self.case.stuck and self.cancel_sent_at is not None:
+            minutes = (time.monotonic() - self.cancel_sent_at) * SPEED / 60
+            return f"in CANCELLING for {minutes:.0f} min on ESS's clock"
+        return self.now
+
+
+class Board:
+    """All cases."""
+
+    def __init__(self) -> None:
+        self.rows = [Row(case, f"demo-{number}") for number, case in enumerate(CASES, 1)]
+        self.started = time.monotonic()
+
+    @property
+    def done(self) -> bool:
+        """Whether every case has ended."""
+        return all(row.outcome for row in self.rows)
+
+    @property
+    def right(self) -> bool:
+        """Whether every case is as expected."""
+        return all(row.right for row in self.rows)
+
+    def row_of(self, event: Event) -> Row | None:
+        """Find the case that an event is about."""
+        ids = set(event.command_ids)
+        return next((row for row in self.rows if row.command_id in ids), None)
+
+    def now(self, height: int) -> Drawing:
+        """Return how far the cases are, as many as fit into so many lines."""
+        ended = sum(bool(row.outcome) for row in self.rows)
+        seconds = time.monotonic() - self.started
+        title = f"{ended} of {len(self.rows)} ended, {seconds:.0f} s; 30 minutes of the backends last 3 s"
+        rows = [_live(row) for row in self._shown(height)]
+        return Drawing(("backend, job", "what it shows", "now"), rows, title)
+
+    def _shown(self, height: int) -> Sequence[Row]:
+        """Choose the rows that fit: what is open first, then what ended last; in the order of the cases."""
+        newest = sorted(self.rows, key=lambda row: (bool(row.outcome), -row.ended_at))
+        chosen = {id(row) for row in newest[: max(3, height - CHROME)]}
+        return [row for row in self.rows if id(row) in chosen]
+
+    def result(self, width: int) -> Drawing:
+        """Return the table of what was expected and what came; the evidence where there is room."""
+        columns = ["", "what it shows", "backend, job", "expected", "outcome", *(["evidence"] if width >= WIDE else [])]
+        return Drawing(columns, [_final(row)[: len(columns)] for row in self.rows])
+
+    def as_plain(self) -> list[dict[str, Any]]:
+        """Return the same as plain values."""
+        return [
+            {
+                "shows": row.case.shows,
+                "backend": row.case.backend,
+                "verb": row.case.verb,
+                "job_id": row.case.job_id,
+                "expected": row.case.expected,
+                "outcome": row.outcome or None,
+                "evidence": row.evidence or None,
+                "events": row.seen,
+                "right": row.right,
+            }
+            for row in self.rows
+        ]
+
+
+def _word(text: str) -> Cell:
+    return Cell(text, COLOURS.get(text, ""))
+
+
+def _live(row: Row) -> Sequence[Cell]:
+    return Cell(row.name), Cell(row.case.shows), _word(row.state)
+
+
+def _final(row: Row) -> Sequence[Cell]:
+    mark = Cell("✓", "green") if row.right else Cell("✗", "bold red")
+    outcome = _word(row.outcome or "none")
+    return mark, Cell(row.case.shows), Cell(row.name), Cell(row.case.expected), outcome, Cell(row.evidence)

@@ -1,0 +1,188 @@
+"""`demo`: the whole thing on this machine: real Redis, real workers, simulated backends, every outcome."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+from ...backends.adapter import Request
+from ...errors import CancellerError
+from ...http.client import Http
+from ...protocol.messages import Event
+from ...store.redis_client import ended
+from ...views.explain import span
+from ...views.summary import gist
+from ..options import Json
+from ..output import Output
+from ..session import Session, connected
+from .board import Board, Row
+from .cases import FORCED_JOB, Case
+from .stage import DemoError, Stage, forget_the_shell, stage
+
+PATIENCE = 50.0
+"""Seconds for everything to end."""
+RULE = 1800.0
+"""Seconds that ESS wants a job to be in CANCELLING before it may be forced."""
+
+
+def demo(*, json: Json = False) -> None:
+    """Show everything: embedded Redis, simulated backends, real workers, every outcome; 30 minutes last 3 seconds.
+
+    Exit 0 only when every outcome is the expected one. Nothing is left behind, unless something fails: then the logs.
+    """
+    output = Output(as_json=json)
+    board = Board()
+    forget_the_shell()
+    with _sigterm_as_interrupt():
+        _play(board, output)
+
+
+@contextmanager
+def _sigterm_as_interrupt() -> Iterator[None]:
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _play(board: Board, output: Output) -> None:
+    """Run all cases and tell what came of them.
+
+    Raises:
+        DemoError: something did not go as it must; the text names the logs.
+
+    """
+    _say(output, "starting an embedded Redis, the simulated backends and 2 worker processes")
+    with stage() as started:
+        waited, problem = 0.0, ""
+        try:
+            with output.live(board.now):
+                asyncio.run(Play(board, started, output).run())
+            waited = asyncio.run(_waited(started.simulator_url))
+        except CancellerError as error:
+            problem = str(error)
+        _tell(board, waited, output)
+        if problem or not _right(board, waited):
+            raise DemoError(f"{problem or 'not every outcome is the expected one'}; logs: {started.directory}")
+
+
+def _right(board: Board, waited: float) -> bool:
+    return board.right and waited >= RULE
+
+
+def _say(output: Output, text: str) -> None:
+    if not output.json:
+        output.line(text)
+
+
+class Play:
+    """Sends the commands, follows the events, takes the next steps that cases want."""
+
+    def __init__(self, board: Board, started: Stage, output: Output) -> None:
+        self._board = board
+        self._stage = started
+        self._output = output
+        self._plain = not (output.json or output.on_terminal)
+
+    async def run(self) -> None:
+        """Play all cases to their ends, or until the patience ends.
+
+        Raises:
+            DemoError: a worker has died, or a case has not ended in time.
+
+        """
+        async with connected(self._stage.settings) as session:
+            watch = asyncio.create_task(self._watch())
+            follow = asyncio.create_task(self._follow(session))
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    await asyncio.wait({watch, follow}, return_when=asyncio.FIRST_COMPLETED)
+                (watch if watch.done() else follow).result()
+            except TimeoutError:
+                open_ = [row.name for row in self._board.rows if not row.outcome]
+                raise DemoError(f"still open after {PATIENCE:g} s: {', '.join(open_)}") from None
+            finally:
+                await ended({watch, follow})
+
+    async def _watch(self) -> None:
+        while True:
+            self._stage.check()
+            await asyncio.sleep(0.2)
+
+    async def _follow(self, session: Session) -> None:
+        after = await session.position()
+        commands = [command_of(row.case, row.command_id) for row in self._board.rows]
+        await session.client.submit_many(commands)
+        async for event in session.client.events(after):
+            row = self._board.row_of(event)
+            if row is not None:
+                await self._take(session, row, event)
+            if self._board.done:
+                return
+
+    async def _take(self, session: Session, row: Row, event: Event) -> None:
+        row.take(event)
+        if self._plain:
+            seconds = time.monotonic() - self._board.started
+            self._output.line(f"{seconds:5.1f} s  {row.name}  {event.name}  {gist(event)}")
+        if row.case.then is not None and row.case.then[0] == event.name and row.seen.count(event.name) == 1:
+            await STEPS[row.case.then[1]](session, row)
+
+
+def command_of(case: Case, command_id: str) -> Mapping[str, Any]:
+    """Return the command of a case."""
+    return {
+        "verb": case.verb,
+        "backend": case.backend,
+        "job_id": case.job_id,
+        "command_id": command_id,
+        "reason": case.shows,
+        **case.fields,
+    }
+
+
+async def _attest(session: Session, row: Row) -> None:
+    await session.client.attest(row.command_id, by="demo", reason="looked at the remote host: the process is gone")
+
+
+async def _abort(session: Session, row: Row) -> None:
+    await session.client.abort(row.command_id, by="demo", reason="it may run on")
+
+
+async def _delete(session: Session, row: Row) -> None:
+    await session.client.delete(row.case.backend, row.case.job_id, reason="the record too")
+
+
+STEPS: Mapping[str, Callable[[Session, Row], Any]] = {"attest": _attest, "abort": _abort, "delete": _delete}
+
+
+async def _waited(simulator_url: str) -> float:
+    """Ask the simulator's own log how long after the cancel the force call came, on the simulated clock."""
+    http = Http(simulator_url)
+    try:
+        reply = await http.send(Request("GET", ("_sim", "jobs", "ess", FORCED_JOB)))
+    finally:
+        await http.aclose()
+    log = (reply.data or {}).get("log", ())
+    at = {entry["verb"]: datetime.fromisoformat(entry["at"]) for entry in reversed(log)}
+    return (at["force"] - at["cancel"]).total_seconds() if {"force", "cancel"} <= at.keys() else 0.0
+
+
+def _tell(board: Board, waited: float, output: Output) -> None:
+    seconds = time.monotonic() - board.started
+    if output.json:
+        output.object(
+            {"ok": _right(board, waited), "seconds": seconds, "force_after": waited, "cases": board.as_plain()}
+        )
+        return
+    output.draw(board.result(output.width))
+    right = sum(row.right for row in board.rows)
+    rule = f"was forced {span(waited)} after its cancel" if waited else "was never forced"
+    output.line(f"30-minute rule: ESS job {FORCED_JOB} {rule} (the backend's own log)")
+    output.line(f"{right} of {len(board.rows)} outcomes are as expected; {seconds:.0f} s")

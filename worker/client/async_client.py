@@ -1,0 +1,345 @@
+"""For producers with asyncio: send commands, wait for their end, read events."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import uuid
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self, TypeAlias, Unpack
+
+from ..broker.sender import Sender
+from ..errors import InvalidCommand, NewerFormat, UnknownCancellation, UnreadableRecord
+from ..protocol.envelope import plain
+from ..protocol.messages import CommandFields, Event, parse_child, parse_command
+from ..protocol.signer import signed_all
+from ..settings.environment import Settings
+from ..settings.errors import ConfigurationError
+from ..settings.quantities import LONGEST
+from ..settings.signing_key import SigningKey, signing_key
+from ..store.codec import Snapshot
+from ..store.dead_letters import DeadLetter, DeadLetters
+from ..store.message_notes import MessageNotes
+from ..store.redis_client import NO_REDIS, connect, leave_to_parent
+from ..store.retention import Retention
+from ..store.store import Store
+from .ends import Ends, Rejected, Result, StillOpen
+
+log = logging.getLogger(__name__)
+
+__all__ = ["AsyncCancellation", "AsyncClient", "JobId", "Rejected", "Result", "StillOpen"]
+
+JobId: TypeAlias = str | int | uuid.UUID
+"""A backend's own id of a job; a number or a UUID is as good as its text."""
+
+CHUNK = 500
+"""Commands in one message of `submit_many`."""
+AS_READ = ("job_id", "reason", "labels")
+"""Fields that are sent as workers read them: of what else they may hold, not all can be signed."""
+BLOCK = 1.0
+"""Seconds that a reader of events waits for the next ones before it asks again."""
+
+
+@dataclass(frozen=True, slots=True)
+class AsyncCancellation:
+    """A command that was sent; `after` is the events' position before it was.
+
+    `digest` names its content where its id is the producer's own, and so may have been another command's before.
+    """
+
+    client: AsyncClient
+    command_id: str
+    after: str
+    digest: str
+
+    async def wait(self, timeout: float | None = None) -> Result:  # noqa: ASYNC109 - as `Client` has it
+        """Wait for the end, `timeout` seconds at most.
+
+        Raises:
+            StillOpen: it has not ended in time.
+            Rejected: the command was.
+
+        """
+        return await self.client.wait(self.command_id, timeout, after=self.after, digest=self.digest)
+
+    async def get(self) -> Snapshot:
+        """Return what is known of it now; raises UnknownCancellation while no worker has taken the command in."""
+        return await self.client.get(self.command_id, self.digest, self.after)
+
+
+@dataclass(frozen=True, slots=True)
+class Connections:
+    """What a client holds open, and where: connections belong to the loop and the process that opened them."""
+
+    loop: asyncio.AbstractEventLoop
+    process: int
+    store: Store
+    ends: Ends
+    letters: DeadLetters
+    sender: Sender
+
+
+class AsyncClient:
+    """Sends commands and reads what became of them, in one asyncio loop at a time.
+
+    It opens its connections when it first needs them, and anew in the next loop or in a forked child.
+    """
+
+    def __init__(self, settings: Settings, key: SigningKey | None = None) -> None:
+        """`settings` name a Redis; with a `key` all that is sent is signed, whatever they say of keys."""
+        self._settings = settings
+        self._key = key
+        self._connections: Connections | None = None
+
+    @classmethod
+    def from_env(cls, settings: Settings | None = None) -> Self:
+        """Prepare to connect, and to sign, as the environment says.
+
+        Raises:
+            ConfigurationError: the environment has mistakes, or names no Redis, or a key that can't be used.
+
+        """
+        settings = (settings or Settings.load()).discovered()
+        if settings.redis is None:
+            raise ConfigurationError([NO_REDIS])
+        return cls(settings, signing_key(settings))
+
+    @property
+    def letters(self) -> DeadLetters:
+        """The dead letters."""
+        return self._open.letters
+
+    @property
+    def ends(self) -> Ends:
+        """What has become of commands."""
+        return self._open.ends
+
+    @property
+    def _store(self) -> Store:
+        return self._open.store
+
+    @property
+    def _open(self) -> Connections:
+        loop, process = asyncio.get_running_loop(), os.getpid()
+        held = self._connections
+        if held is not None and (held.loop, held.process) == (loop, process):
+            return held
+        if held is not None and held.process != process:
+            leave_to_parent(held)
+        elif held is not None and not held.loop.is_closed():
+            raise RuntimeError("this AsyncClient is in use in another event loop: make one in each, or use Client")
+        self._connections = self._opened(loop, process)
+        return self._connections
+
+    def _opened(self, loop: asyncio.AbstractEventLoop, process: int) -> Connections:
+        settings = self._settings
+        redis = connect(settings)
+        store = Store(redis, settings.prefix, Retention.of(settings), LONGEST)
+        ends = Ends(store, MessageNotes(redis, settings.prefix))
+        return Connections(loop, process, store, ends, DeadLetters(redis, settings.prefix), Sender(settings))
+
+    async def cancel(self, backend: str, job_id: JobId, **fields: Unpack[CommandFields]) -> AsyncCancellation:
+        """Ask for a job to be stopped; the fields are those of a command.
+
+        Raises:
+            InvalidCommand: nothing was sent.
+
+        """
+        return await self._send("cancel", {"backend": backend, "job_id": job_id, **fields})
+
+    async def delete(self, backend: str, job_id: JobId, **fields: Unpack[CommandFields]) -> AsyncCancellation:
+        """Ask for a job to be stopped and its record to be removed; the fields are those of a command.
+
+        Raises:
+            InvalidCommand: nothing was sent.
+
+        """
+        return await self._send("delete", {"backend": backend, "job_id": job_id, **fields})
+
+    async def submit_many(self, commands: Sequence[Mapping[str, Any]]) -> list[AsyncCancellation]:
+        """Send many commands, hundreds in one message; each is a command with its `verb`.
+
+        Raises:
+            InvalidCommand: nothing was sent; the text names the first wrong command by its index.
+
+        """
+        named = [_identified(content, f"commands.{index}") for index, content in enumerate(commands)]
+        after = await self._store.last_event_id()
+        whole = await self._signed([one.fields for one in named])
+        for start in range(0, len(whole), CHUNK):
+            await self._task("worker.submit", {"commands": whole[start : start + CHUNK]})
+        return [one.sent(self, after) for one in named]
+
+    async def abort(self, reference: str, *, by: str, reason: str) -> str:
+        """Withdraw a cancellation, named by its id or a command's.
+
+        Return the id of this order, by which `get` raises Rejected if it was refused.
+        """
+        return await self._order({"verb": "abort", "id": reference, "by": by, "reason": reason})
+
+    async def attest(self, reference: str, *, by: str, reason: str, child: str | int | None = None) -> str:
+        """Give one's word that the remote process of a cancellation's job, or of one child of it alone, has stopped.
+
+        Return the id of this order, as `abort` does.
+
+        Raises:
+            InvalidCommand: `child` is no job's id, and nothing was sent.
+
+        """
+        about = {} if child is None else {"child": parse_child(child)}
+        return await self._order({"verb": "attest", "id": reference, "by": by, "reason": reason, **about})
+
+    async def replay(self, letter: DeadLetter) -> None:
+        """Send a dead letter's command again, with the same command id, and let go of the letter.
+
+        Where this client signs, it vouches for the command by that.
+
+        Raises:
+            InvalidCommand: its message could not be read, so there is nothing to send.
+
+        """
+        (whole,) = await self._signed([letter.command()])
+        await self.letters.forget(letter)
+        await self._single(whole)
+        await self.letters.drop(letter)
+
+    async def get(self, reference: str, digest: str = "", after: str = "") -> Snapshot:
+        """Return what is known of a cancellation, named by its id or a command's.
+
+        With a `digest`, a command with the same id and other content does not count; with a position `after`, neither
+        do rejections up to it.
+
+        Raises:
+            UnknownCancellation: there is none yet, or no more.
+            Rejected: the command was, or will be, since another one has its id.
+
+        """
+        return await self._open.ends.get(reference, digest, after)
+
+    async def open_of(self, backend: str, job_id: str) -> Snapshot:
+        """Return the open cancellation of a job; raises UnknownCancellation if there is none."""
+        found = await self._store.open_id(backend, job_id)
+        if not found:
+            raise UnknownCancellation(f"no cancellation of {backend} {job_id} is open")
+        return await self._store.get(found)
+
+    async def list_open(self, backend: str = "", limit: int = 100) -> list[Snapshot]:
+        """Return up to `limit` open cancellations, of one backend or of all."""
+        found: list[Snapshot] = []
+        for name in [backend] if backend else await self._store.backends():
+            if len(found) >= limit:
+                break
+            for cancellation_id in await self._store.open_ids(name, limit - len(found)):
+                try:
+                    found.append(await self._store.get(cancellation_id))
+                except UnknownCancellation:
+                    continue  # it may end while we read
+                except (NewerFormat, UnreadableRecord) as error:
+                    log.warning("%s; it is left out", error)
+        return found
+
+    async def list_finished(self, backend: str = "", limit: int = 100) -> list[Event]:
+        """Return up to `limit` newest `finished` events, of one backend or of all."""
+        found: list[Event] = []
+        async for event in self._store.newest_events(500):
+            if len(found) >= limit:
+                break
+            if event.name == "finished" and backend in {"", event.backend}:
+                found.append(event)
+        return found
+
+    async def wait(
+        self,
+        reference: str,
+        timeout: float | None = None,  # noqa: ASYNC109 - as `Client` has it
+        *,
+        after: str = "",
+        digest: str = "",
+    ) -> Result:
+        """Wait for a cancellation's end, named by its id or a command's; `timeout` in seconds.
+
+        With a `digest`, a command with the same id and other content does not count; with a position `after`, neither
+        do rejections up to it. Waits share one reader of the events.
+
+        Raises:
+            StillOpen: it has not ended in time.
+            Rejected: the command was.
+            UnknownCancellation: it was known and is gone, as after a loss of Redis's data.
+
+        """
+        return await self._open.ends.wait(reference, timeout, digest, after)
+
+    async def events(self, after: str = "", *, follow: bool = True) -> AsyncIterator[Event]:
+        """Yield events behind a position in the stream (all that are kept, if none is given)."""
+        async for _, event in self.entries(after, follow=follow):
+            yield event
+
+    async def entries(self, after: str = "", *, follow: bool = True) -> AsyncIterator[tuple[str, Event]]:
+        """Yield events with their positions, from which a reader may go on later."""
+        position = after or "0-0"
+        while True:
+            page = await self._store.events(position, block=BLOCK if follow else None)
+            for position, event in page:
+                yield position, event
+            if not page and not follow:
+                return
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        held = self._connections
+        if held is None or (held.loop, held.process) != (asyncio.get_running_loop(), os.getpid()):
+            return  # Nothing is open here; what is open elsewhere is closed there.
+        self._connections = None
+        await held.ends.watch.aclose()
+        await held.store.aclose()
+        await asyncio.to_thread(held.sender.close)
+
+    async def _send(self, verb: str, content: Mapping[str, Any]) -> AsyncCancellation:
+        one = _identified({"verb": verb, **content}, "command")
+        after = await self._store.last_event_id()
+        (whole,) = await self._signed([one.fields])
+        await self._single(whole)
+        return one.sent(self, after)
+
+    async def _order(self, content: Mapping[str, Any]) -> str:
+        (whole,) = await self._signed([content])
+        return await self._single(whole)
+
+    async def _signed(self, contents: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+        """Sign what is sent, if this client has a key; by the time that workers check it by."""
+        if self._key is None:
+            return contents
+        return await asyncio.to_thread(signed_all, self._key, contents, (await self._store.times())[0])
+
+    async def _single(self, whole: Mapping[str, Any]) -> str:
+        """Send a command or an order: the task's name says its verb."""
+        fields = {name: value for name, value in whole.items() if name != "verb"}
+        return await self._task(f"worker.{whole['verb']}", fields)
+
+    async def _task(self, name: str, kwargs: Mapping[str, Any]) -> str:
+        return await asyncio.to_thread(self._open.sender.send, name, kwargs)
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """A command with its id."""
+
+    fields: Mapping[str, Any]
+    digest: str
+
+    def sent(self, client: AsyncClient, after: str) -> AsyncCancellation:
+        return AsyncCancellation(client, self.fields["command_id"], after, self.digest)
+
+
+def _identified(content: Mapping[str, Any], place: str) -> _Named:
+    """Check a command and give it an id if it has none."""
+    own = content.get("command_id") is not None
+    fields = plain(content if own else {**content, "command_id": uuid.uuid4()})
+    try:
+        command = parse_command(fields)
+    except InvalidCommand as error:
+        raise InvalidCommand(f"{place}: {error}") from None
+    texts = {name: getattr(command, name) for name in AS_READ if fields.get(name) is not None}
+    return _Named({**fields, **texts}, command.digest if own else "")

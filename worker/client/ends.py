@@ -1,0 +1,190 @@
+"""How cancellations end, for those who wait for it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from math import inf
+from typing import Any, TypeAlias, TypeVar
+
+from ..errors import CommandConflict, Permanent, Temporary, UnknownCancellation
+from ..protocol.messages import Event
+from ..store.codec import Snapshot
+from ..store.message_notes import MessageNotes
+from ..store.store import Store
+from .watch import Watch
+
+LOOK_AGAIN = 10.0
+"""Seconds after which a record is looked at again though no event was about it: events can get lost with a Redis."""
+ANSWER = 1.0
+"""Seconds that Redis has for its answers, however short a wait is: no wait outlasts that and its own timeout."""
+LOOKS = 16
+"""Records that one process looks at at once, each over a connection of its own."""
+
+
+GONE = "its record was there and is gone: Redis has lost it, or it ended and was not kept for longer"
+UNKNOWN_STILL = "is not known after {:g} s: no worker has taken it in yet (does one run?), or nothing has this id"
+
+
+class StillOpen(Temporary, TimeoutError):
+    """The wait ended before the cancellation did; it goes on."""
+
+
+class Rejected(Permanent):
+    """The command was rejected; the text is the `rejected` event's reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a cancellation ended; `data` is that of its `finished` event."""
+
+    cancellation_id: str
+    outcome: str
+    evidence: str
+    safe_to_rerun: bool
+    detail: str
+    data: Mapping[str, Any]
+
+
+MessageEnd: TypeAlias = Result | list[Result | Rejected]
+"""The end of a message's command, or the ends of all its commands in their order."""
+Found = TypeVar("Found", bound=Result | int)
+
+
+class Ends:
+    """Looks at what has become of commands, and waits for their ends."""
+
+    def __init__(self, store: Store, notes: MessageNotes) -> None:
+        self.notes = notes
+        self.watch = Watch(store)
+        self._store = store
+        self._looks = asyncio.Semaphore(LOOKS)
+
+    async def get(self, reference: str, digest: str = "", after: str = "") -> Snapshot:
+        """Return what is known of a cancellation, as `AsyncClient.get` does."""
+        try:
+            return await self._store.get(await self._store.resolve(reference, digest))
+        except CommandConflict as conflict:
+            raise Rejected(str(conflict)) from None
+        except UnknownCancellation:
+            reason = await self.notes.rejection(reference, after)
+            if not reason:
+                raise
+        raise Rejected(reason)
+
+    async def look(self, reference: str, digest: str = "", after: str = "") -> Snapshot | Result:
+        """Return the end of a cancellation, or what is known of it while it is open; raises as `get` does."""
+        async with self._looks:
+            seen = await self.get(reference, digest, after)
+            if seen.record.outcome is None:
+                return seen
+            event = await self._store.event(seen.record.last_event)
+            return _result(seen.record.cancellation.id, str(seen.record.outcome), event.data if event else {})
+
+    async def wait(self, reference: str, timeout: float | None, digest: str = "", after: str = "") -> Result:  # noqa: ASYNC109 - as `Client` has it
+        """Wait for an end, as `AsyncClient.wait` does."""
+
+        async def look() -> Snapshot | Result | None:
+            with suppress(UnknownCancellation):  # No worker has taken it in yet.
+                return await self.look(reference, digest, after)
+            return None
+
+        return await self._awaited(reference, look, timeout)
+
+    async def look_at_message(self, message_id: str) -> Snapshot | MessageEnd | int | None:
+        """Return what is known of a message's command: its end, its cancellation, or nothing.
+
+        Of a message of several: their ends in order, or how many they are while some are open.
+
+        Raises:
+            Rejected: the message was.
+            UnknownCancellation: its commands have ids of their own.
+
+        """
+        known = await self._known(message_id)
+        if not isinstance(known, int):
+            return known
+        looks = (self.look(f"{message_id}:{index}") for index in range(known))
+        found = await asyncio.gather(*looks, return_exceptions=True)
+        ends = [one for one in found if isinstance(one, Result | Rejected)]
+        for one in found:
+            if isinstance(one, BaseException) and not isinstance(one, Rejected | UnknownCancellation):
+                raise one
+        return ends if len(ends) == known else known
+
+    async def end_of_message(self, message_id: str) -> MessageEnd:
+        """Wait for the end of a message's command, or for those of all its commands; raises as `look_at_message`."""
+        known = await self._awaited(message_id, lambda: self._known(message_id))
+        if not isinstance(known, int):
+            return known
+        return list(await asyncio.gather(*(self._end_of_one(f"{message_id}:{index}") for index in range(known))))
+
+    async def _end_of_one(self, command_id: str) -> Result | Rejected:
+        try:
+            return await self.wait(command_id, None)
+        except Rejected as rejected:
+            return rejected
+
+    async def _known(self, message_id: str) -> Snapshot | Result | int | None:
+        with suppress(UnknownCancellation):
+            return await self.look(message_id)
+        count = await self.notes.counted(message_id)
+        if count is not None and count < 0:
+            raise UnknownCancellation(f"the commands of {message_id} have ids of their own: ask for each by its id")
+        return count
+
+    async def _awaited(
+        self,
+        reference: str,
+        look: Callable[[], Awaitable[Snapshot | Found | None]],
+        timeout: float | None = None,  # noqa: ASYNC109 - as `Client` has it
+    ) -> Found:
+        """Look whenever an event is about a name, until there is something else than an open cancellation.
+
+        Raises:
+            StillOpen: there was nothing else in time.
+            UnknownCancellation: it was known and is no more.
+
+        """
+        loop = asyncio.get_running_loop()
+        deadline = inf if timeout is None else loop.time() + timeout
+        known = False
+        with suppress(TimeoutError):
+            async with (
+                asyncio.timeout(None if timeout is None else max(timeout, ANSWER)),
+                self.watch.waiter(reference) as waiter,
+            ):
+                left = inf
+                while left > 0:
+                    await waiter.listen()
+                    found = await look()
+                    if isinstance(found, Snapshot):
+                        known = True
+                        waiter.also_for(found.record.cancellation.id)  # events of many commands do not name all of them
+                    elif found is not None:
+                        return found
+                    elif known:
+                        raise UnknownCancellation(f"{reference}: {GONE}")
+                    left = deadline - loop.time()
+                    await waiter.wait(min(LOOK_AGAIN, left))
+        what = "is still open after {:g} s; it goes on" if known else UNKNOWN_STILL
+        raise StillOpen(f"{reference} {what.format(timeout)}")
+
+
+def result_of(event: Event) -> Result:
+    """Read a `finished` event."""
+    return _result(event.cancellationid or "", event.outcome or "", event.data)
+
+
+def _result(cancellation_id: str, outcome: str, data: Mapping[str, Any]) -> Result:
+    """Read the end of a cancellation; `data` is empty once its event is past its retention."""
+    return Result(
+        cancellation_id=cancellation_id,
+        outcome=outcome,
+        evidence=str(data.get("evidence", "unknown")),
+        safe_to_rerun=bool(data.get("safe_to_rerun", False)),
+        detail=str(data.get("detail") or ""),
+        data=data,
+    )

@@ -1,0 +1,120 @@
+"""Follows the events once for all that wait in one loop, and wakes those whom an event is about."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+
+from ..protocol.messages import Event
+from ..store.redis_client import ended
+from ..store.store import Store
+
+BLOCK = 2.0
+"""Seconds that Redis may keep a reader waiting for an event; so long after the last waiter the reader stops at the
+latest."""
+
+
+class Waiter:
+    """Waits for events about any of its names."""
+
+    def __init__(self, watch: Watch, name: str) -> None:
+        self.names = {name}
+        self._watch = watch
+        self._woken = asyncio.Event()
+
+    async def listen(self) -> None:
+        """Begin to listen: whatever happens from now on ends the next `wait`."""
+        self._woken.clear()
+        await self._watch.follow()
+
+    async def wait(self, seconds: float) -> None:
+        """Wait until an event is about one of the names, `seconds` at most."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._woken.wait()
+
+    def also_for(self, name: str) -> None:
+        """Wait for events about this name, too."""
+        self._watch.add(name, self)
+        self.names.add(name)
+
+    def wake(self) -> None:
+        """End the wait."""
+        self._woken.set()
+
+
+class Watch:
+    """The one reader of the events in a loop. It runs while somebody waits."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._waiting: dict[str, set[Waiter]] = defaultdict(set)
+        self._reader: asyncio.Task[None] | None = None
+        self._position = ""
+        self._starting = asyncio.Lock()
+
+    @asynccontextmanager
+    async def waiter(self, name: str) -> AsyncIterator[Waiter]:
+        """Wait for what is called so: a command, a cancellation, or a message of several commands."""
+        waiter = Waiter(self, name)
+        self.add(name, waiter)
+        try:
+            yield waiter
+        finally:
+            for one in waiter.names:
+                self._waiting[one].discard(waiter)
+                if not self._waiting[one]:
+                    del self._waiting[one]
+
+    def add(self, name: str, waiter: Waiter) -> None:
+        """Wake a waiter by a name."""
+        self._waiting[name].add(waiter)
+
+    async def follow(self) -> None:
+        """Make sure that events are read from this moment on.
+
+        Raises:
+            StoreUnavailable: Redis can't be reached.
+
+        """
+        async with self._starting:
+            if self._reader is None or self._reader.done():
+                self._position = await self._store.last_event_id()
+                self._reader = asyncio.create_task(self._read())
+
+    async def aclose(self) -> None:
+        """Stop reading."""
+        if self._reader is not None:
+            await ended([self._reader])
+
+    async def _read(self) -> None:
+        try:
+            while self._waiting:
+                page = await self._store.events(self._position, block=BLOCK)
+                for self._position, event in page:
+                    for name in about(event):
+                        for waiter in self._waiting.get(name, ()):
+                            waiter.wake()
+        except Exception:  # noqa: BLE001 - whoever waits looks, and meets the same trouble where it can be told
+            for waiters in self._waiting.values():
+                for waiter in waiters:
+                    waiter.wake()
+
+
+def about(event: Event) -> set[str]:
+    """Return the names under which somebody may wait for this event.
+
+    They are those of commands, of the cancellation, and of their messages (`MESSAGE:INDEX`).
+    """
+    if event.name == "joined":
+        joined = event.data.get("joined")
+        names = {str(joined.get("command_id"))} if isinstance(joined, Mapping) else set()
+    elif event.name in {"accepted", "rejected"}:
+        names = set(event.command_ids)
+    elif event.name == "finished":
+        names = {event.cancellationid or "", *event.command_ids}
+    else:
+        return set()
+    return names | {name.rpartition(":")[0] for name in names}

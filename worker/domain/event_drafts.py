@@ -1,0 +1,166 @@
+"""PURE: what the events of a cancellation say. The store adds the command's own fields, ids and times."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from msgspec import Struct, field, to_builtins
+
+from .cancellation import Cancellation, Word
+from .decision import Finish, Gate, Send
+from .evidence.effect import ended_before
+from .evidence.proof import Refuted, word_for
+from .evolve import actions
+from .model import Action, Answer, AnswerKind, JobState, Observation, Outcome, Policy
+
+CHILDREN_LIMIT = 1000
+WHOLE_SECONDS = len("2026-11-22T10:00:00")
+
+CHILD_OUTCOMES: Mapping[JobState, str] = {
+    JobState.CANCELLED: "cancelled",
+    JobState.SUCCEEDED: "completed_anyway",
+    JobState.FAILED: "completed_anyway",
+    JobState.GONE: "cancelled",
+}
+
+
+class Fact(Struct, frozen=True):
+    """One event to be: its type's middle word and what its `data` holds beside the command's own fields."""
+
+    name: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+def sent(send: Send, answer: Answer) -> Fact:
+    """Tell that a changing call was answered, or went unanswered."""
+    said: object = "unanswered"
+    if answer.kind is not AnswerKind.UNANSWERED:
+        said = {"status": answer.status, "code": answer.code or None, "meaning": str(answer.kind)}
+    return Fact(f"{send.action}_sent", {"answer": said, "target_job_id": send.job_id, "detail": said_why(answer)})
+
+
+def said_why(answer: Answer) -> str | None:
+    """Return what the backend said beside yes."""
+    return None if answer.kind is AnswerKind.ACCEPTED else answer.detail or None
+
+
+def held(gate: Gate, now: datetime) -> Fact:
+    """Tell that the force step is due and which of its preconditions does not hold.
+
+    The time is over, so the step may be taken as soon as the conditions hold: `earliest_at` is now.
+    """
+    conditions: dict[str, object] = {
+        condition.name: {"met": "unknown" if condition.met is None else condition.met, "evidence": condition.evidence}
+        for condition in gate.conditions
+    }
+    conditions["earliest_at"] = text(now)
+    return Fact("force_held", {"gate": conditions, "target_job_id": gate.job_id})
+
+
+def overdue(cancellation: Cancellation, policy: Policy) -> Fact:
+    """Tell that the job is not confirmed stopped after `warn_after`."""
+    progress = cancellation.progress
+    return Fact(
+        "overdue",
+        {
+            "warn_after": policy.warn_after,
+            "job_state": progress.state,
+            "raw_state": progress.raw or None,
+            "detail": progress.note or None,
+            "calls": actions(cancellation),
+        },
+    )
+
+
+def void(one: Refuted) -> Fact:
+    """Tell that somebody's word no longer counts, and why."""
+    return Fact("attestation_void", {**_attestation(one.word), "child": one.child or None, "detail": one.why})
+
+
+def finished(cancellation: Cancellation, finish: Finish, seen: Observation | None, policy: Policy) -> Fact:
+    """Tell the end, with all that stands behind it."""
+    progress = cancellation.progress
+    return Fact(
+        "finished",
+        {
+            "outcome": finish.outcome,
+            "evidence": finish.evidence,
+            "safe_to_rerun": finish.safe_to_rerun,
+            "job_state": progress.state or JobState.UNKNOWN,
+            "raw_state": progress.end.raw if progress.end and progress.state is JobState.GONE else progress.raw or None,
+            "detail": finish.detail,
+            "calls": actions(cancellation),
+            "backend_facts": dict(progress.facts),
+            "children": _children(cancellation, finish, seen, policy),
+            **_attestation(_word_that_holds(cancellation)),
+            **_action(cancellation, finish),
+            "accepted_at": text(cancellation.accepted_at),
+            **_first_sent(cancellation),
+        },
+    )
+
+
+def effective(force: str, force_after_seconds: float, give_up_after: float) -> Mapping[str, Any]:
+    """Tell what holds for a command, after the backend's policy and the command's own wishes."""
+    return {"effective": {"force": force, "force_after": force_after_seconds, "give_up_after": give_up_after}}
+
+
+CHANGING = (Action.CANCEL, Action.FORCE, Action.DELETE)
+
+
+def text(moment: datetime | None) -> str | None:
+    """Write a moment as the events do: UTC, milliseconds, `Z`."""
+    if moment is None:
+        return None
+    there = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return f"{to_builtins(there)[:WHOLE_SECONDS]}.{there.microsecond // 1000:03d}Z"
+
+
+def _first_sent(cancellation: Cancellation) -> Mapping[str, str | None]:
+    """Tell when each kind of call was first made."""
+    first: dict[str, datetime] = {}
+    for key, one in cancellation.progress.sent.items():
+        action = key.partition(":")[0]
+        first[action] = min(first.get(action, one.first_at), one.first_at)
+    return {f"{action}_sent_at": text(first.get(action)) for action in CHANGING}
+
+
+def _word_that_holds(cancellation: Cancellation) -> Word | None:
+    """Return the word that holds about the job itself, or else about a child of it."""
+    about = (cancellation.job_id, *cancellation.orders.words)
+    return next((word for job_id in about if (word := word_for(cancellation, job_id))), None)
+
+
+def _attestation(word: Word | None) -> Mapping[str, str | None]:
+    """Tell whose word it is, and which producer is verified to have given it."""
+    if word is None:
+        return {"attested_by": None}
+    verified = {"attestation_signed_by": word.signed_by} if word.signed_by else {}
+    return {"attested_by": word.whose, **verified}
+
+
+def _action(cancellation: Cancellation, finish: Finish) -> Mapping[str, object]:
+    """Tell which operator's action has ended a cancellation, where one has."""
+    withdrawal = cancellation.orders.withdrawal
+    return {"action": {"name": "abort", **withdrawal}} if withdrawal and finish.outcome is Outcome.ABORTED else {}
+
+
+def _children(
+    cancellation: Cancellation, finish: Finish, seen: Observation | None, policy: Policy
+) -> list[dict[str, object]]:
+    if seen is None:
+        return []
+    return [_child(cancellation, finish, child, policy) for child in seen.children[:CHILDREN_LIMIT]]
+
+
+def _child(cancellation: Cancellation, finish: Finish, child: Observation, policy: Policy) -> dict[str, object]:
+    before = finish.outcome is Outcome.ALREADY_FINISHED or ended_before(cancellation, child, policy)
+    if before and child.final:
+        return {"job_id": child.job_id, "outcome": str(Outcome.ALREADY_FINISHED), "raw_state": child.raw}
+    by_force = cancellation.progress.sent.get(f"{Action.FORCE}:{child.job_id}")
+    outcome = CHILD_OUTCOMES.get(child.state, "open")
+    if outcome == "cancelled" and by_force is not None and by_force.effective:
+        outcome = "force_cancelled"
+    return {"job_id": child.job_id, "outcome": outcome, "raw_state": child.raw}

@@ -1,0 +1,64 @@
+"""PURE: answers that may not be the backend's own are believed once they have lasted.
+
+Gateways, proxies, web firewalls and token services answer 401, 403 and 404 in a backend's place for seconds to minutes:
+while routes are loaded, a node is replaced or a secret is changed.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from msgspec.structs import replace
+
+from ..cancellation import Claim, Doubt
+from ..model import Answer, AnswerKind, JobState, Observation, Policy, Source
+
+ENOUGH = 3
+"""So many answers in a row must make the claim, the last one `believe_after` behind the first."""
+PARTS = 4
+"""Looks come at least so many times in `believe_after` while an answer is in doubt."""
+
+
+def claim_of(said: Observation | Answer) -> Claim | None:
+    """Return what is claimed that can't be believed at once, None if there is no such claim."""
+    if isinstance(said, Observation):
+        return Claim.GONE if said.state is JobState.GONE and said.source is not Source.OWN else None
+    if said.kind is not AnswerKind.REFUSED:
+        return None
+    if said.source is Source.CREDENTIAL:
+        return Claim.CREDENTIAL
+    passing = said.source is not Source.OWN or said.retry_after is not None
+    return Claim.REFUSED if passing else None
+
+
+def continued(before: Doubt | None, said: Observation | Answer, at: datetime) -> Doubt | None:
+    """Return the row of doubtful answers as it stands with this one, None where it has ended.
+
+    A reply that shows nothing neither continues nor ends it.
+    """
+    claim = claim_of(said)
+    if claim is None:
+        silent = isinstance(said, Answer) and said.kind in {AnswerKind.UNANSWERED, AnswerKind.BUSY}
+        return before if silent else None
+    if before is None or before.claim is not claim:
+        return Doubt(claim, at, at)
+    return replace(before, last=at, times=before.times + 1)
+
+
+def lasting(doubt: Doubt | None, policy: Policy) -> bool:
+    """Whether a doubtful claim was made so often, and for so long, that it is believed."""
+    if doubt is None or doubt.times < ENOUGH:
+        return False
+    return (doubt.last - doubt.since).total_seconds() >= policy.believe_after
+
+
+def refuses(said: Answer, doubt: Doubt | None, policy: Policy) -> bool:
+    """Whether an answer means that the backend will not, for good: in its own words, or lasting."""
+    return said.kind is AnswerKind.REFUSED and (claim_of(said) is None or lasting(doubt, policy))
+
+
+def ask_again(doubt: Doubt, policy: Policy, now: datetime, pause: timedelta) -> datetime:
+    """Return when to ask again: after `pause`, but often enough, and when the claim would have lasted."""
+    soon = now + min(pause, max(timedelta(seconds=policy.poll.first), timedelta(seconds=policy.believe_after / PARTS)))
+    lasted = doubt.since + timedelta(seconds=policy.believe_after)
+    return lasted if now < lasted < soon else soon

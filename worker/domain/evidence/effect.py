@@ -1,0 +1,68 @@
+"""PURE: whether an end may be our doing, and which of our calls may have had an effect."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from ..cancellation import Cancellation, Reading, Sent
+from ..model import Action, Observation, Policy
+from .clock import SLACK, on_theirs
+
+APART = 86400.0
+"""Seconds by which a time without a zone, or a clock that nobody has set, may differ from our own time."""
+
+
+def forced(cancellation: Cancellation) -> dict[str, Sent]:
+    """Return the force calls that may have had an effect, by the job that was forced."""
+    calls = cancellation.progress.sent.items()
+    prefix = f"{Action.FORCE}:"
+    return {key.removeprefix(prefix): sent for key, sent in calls if key.startswith(prefix) and sent.effective}
+
+
+def stop(cancellation: Cancellation) -> Sent | None:
+    """Return the call that may have stopped the job, or None if nothing was sent that could have."""
+    return effective(cancellation, Action.CANCEL) or effective(cancellation, Action.DELETE)
+
+
+def effective(cancellation: Cancellation, action: Action) -> Sent | None:
+    """Return the history of a changing call that may have had an effect."""
+    sent = cancellation.progress.sent.get(action)
+    return sent if sent is not None and sent.effective else None
+
+
+def ended_before(cancellation: Cancellation, member: Observation, policy: Policy) -> bool:
+    """Whether the backend's own times prove that a job ended before our first call that could have stopped it.
+
+    They prove nothing where we saw it alive after the moment that they name. Where two replies have not shown the
+    backend's clock, ours counts too, for ends that are longer ago than clocks and time zones differ.
+    """
+    call, reading = stop(cancellation), cancellation.progress.clock
+    if call is None:
+        return False
+    if reading is not None and not _dated_before(cancellation, member, policy, reading):
+        return False
+    if reading is not None and reading.steady:
+        return True
+    return _dated_before(cancellation, member, policy, Reading(call.first_at, call.first_at), APART)
+
+
+def undated(cancellation: Cancellation, seen: Observation, policy: Policy) -> bool:
+    """Whether only a second reading of the backend's clock, which this look shows, tells if the job ended before us."""
+    reading = cancellation.progress.clock
+    if reading is None or reading.steady or reading.anew or seen.clock is None:
+        return False
+    return _dated_before(cancellation, seen, policy, reading)
+
+
+def _dated_before(
+    cancellation: Cancellation, member: Observation, policy: Policy, reading: Reading, slack: float = SLACK
+) -> bool:
+    call, progress = stop(cancellation), cancellation.progress
+    if call is None or member.ended_at is None:
+        return False
+    latest = member.ended_at + timedelta(seconds=slack)
+    if latest >= on_theirs(reading, call.first_at, policy.clock_speed):
+        return False
+    child = progress.children.get(member.job_id)
+    alive_at = progress.alive_at if member.job_id == cancellation.job_id else child.alive_at if child else None
+    return alive_at is None or on_theirs(reading, alive_at, policy.clock_speed) <= latest

@@ -1,0 +1,65 @@
+"""PURE: when an end that is seen is proven."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from .. import polling
+from ..cancellation import Cancellation, Claim, Doubt
+from ..model import JobState, Observation, Policy, Source
+from .doubt import ask_again, lasting
+from .effect import stop, undated
+
+
+class Unproven(NamedTuple):
+    """Why an end can't be believed yet, and when to look again."""
+
+    why: str
+    until: datetime
+
+
+def unproven(cancellation: Cancellation, seen: Observation, policy: Policy, now: datetime) -> Unproven | None:
+    """Say what an end that is seen lacks, None if it is proven.
+
+    A job is gone at once only in the API's own words. A family has ended when two looks, a poll apart, show so.
+    """
+    if seen.state is JobState.GONE:
+        return (
+            _doubtful(cancellation, policy, now) if seen.source is not Source.OWN else _late(cancellation, policy, now)
+        )
+    if now < cancellation.orders.give_up_at and undated(cancellation, seen, policy):
+        return Unproven("look again: only a second reading of its clock shows when the job ended", now + apart(policy))
+    if not cancellation.progress.parent:
+        return None
+    closed_at, looked_at = cancellation.progress.closed_at, cancellation.progress.looked_at
+    if closed_at is not None and looked_at is not None and looked_at - closed_at >= apart(policy):
+        return None
+    return Unproven("look again: only a second look proves that the whole family has ended", now + apart(policy))
+
+
+def apart(policy: Policy) -> timedelta:
+    """Return what lies at least between two looks, or two questions to the second source, that confirm each other."""
+    return timedelta(seconds=max(policy.poll.first, polling.SOONEST))
+
+
+def _doubtful(cancellation: Cancellation, policy: Policy, now: datetime) -> Unproven | None:
+    """A gateway may have said that the job is gone; once that has lasted, it may still be a job to come."""
+    doubt = cancellation.progress.doubt or Doubt(Claim.GONE, now, now)
+    if lasting(doubt, policy):
+        return _late(cancellation, policy, now)
+    again = ask_again(doubt, policy, now, polling.back_off(cancellation, policy, doubt.times))
+    return Unproven("look again: that the job is gone was not said in the backend's own words", again)
+
+
+def _late(cancellation: Cancellation, policy: Policy, now: datetime) -> Unproven | None:
+    """A job that was never known may appear yet, within `appears_within`."""
+    called = stop(cancellation)
+    if cancellation.progress.seen_alive or cancellation.progress.end is not None or (called and called.accepted):
+        return None
+    latest = cancellation.accepted_at + timedelta(seconds=policy.appears_within)
+    latest = min(latest, cancellation.orders.give_up_at)
+    if now >= latest:
+        return None
+    again = now + polling.back_off(cancellation, policy, cancellation.progress.waits)
+    return Unproven("look again: the job may still appear", min(again, latest))

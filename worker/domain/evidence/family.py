@@ -1,0 +1,49 @@
+"""PURE: what is remembered of a job's children. One that was seen alive stays alive until it is seen to end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from msgspec.structs import replace
+
+from ..cancellation import Cancellation, Child, sent_key
+from ..model import Action, JobState, Observation, Source
+
+
+def remembered(cancellation: Cancellation, seen: Observation, asked: datetime) -> Mapping[str, Child]:
+    """Return the children to remember after a look; those that it did not show are in front, to be asked about first.
+
+    The end of one is kept only where it was forced, or where the history is too long for later looks to show it again.
+    """
+    before = cancellation.progress.children
+    if not before and not seen.children:
+        return before
+    shown = {child.job_id: child for child in seen.children if not not_shown(child)}
+    kept = {job_id: child for job_id, child in before.items() if job_id not in shown}
+    for job_id, child in shown.items():
+        known = before.get(job_id)
+        if not child.ended:
+            kept[job_id] = Child(known.first_at if known else asked, asked)
+        elif known is not None and (seen.long or sent_key(Action.FORCE, job_id) in cancellation.progress.sent):
+            kept[job_id] = replace(known, state=child.state, raw=child.raw, ended_at=child.ended_at)
+    return kept
+
+
+def whole(cancellation: Cancellation, seen: Observation) -> Observation:
+    """Return an observation that says whose it is and holds every child that was ever seen alive."""
+    named = seen if seen.job_id else replace(seen, job_id=cancellation.job_id)
+    if not cancellation.progress.children:
+        return named
+    shown = {child.job_id for child in named.children}
+    missing = tuple(
+        Observation(child.state, child.raw, Source.OWN, job_id, ended_at=child.ended_at)
+        for job_id, child in cancellation.progress.children.items()
+        if job_id not in shown
+    )
+    return replace(named, children=(*named.children, *missing)) if missing else named
+
+
+def not_shown(child: Observation) -> bool:
+    """Whether an adapter lists a child that it knows of from us alone."""
+    return child.state is JobState.UNKNOWN and not child.raw

@@ -1,0 +1,214 @@
+"""PURE: how a cancellation's progress changes with each fact; decides nothing.
+
+Every function takes a `Cancellation` and returns the next one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from .cancellation import Cancellation, End, Intent, Probed, Sent, Sight, sent_key
+from .decision import Send
+from .evidence import clock, doubt, family, proof
+from .model import Action, Answer, AnswerKind, Job, JobState, Observation, Policy, Source, unanswered
+
+ALIVE = frozenset({JobState.ACTIVE, JobState.CANCELLING})
+"""The states that show a job alive: a word that we do not know shows neither that it runs nor that it has ended."""
+NOTE_LIMIT = 300
+FACTS_LIMIT = 512
+UNANSWERED = unanswered("the worker stopped between the intent and the answer")
+
+
+def progress(cancellation: Cancellation, **changes: Any) -> Cancellation:
+    """Return the cancellation with some of its progress replaced."""
+    return replace(cancellation, progress=replace(cancellation.progress, **changes))
+
+
+def intended(cancellation: Cancellation, send: Send, now: datetime) -> Cancellation:
+    """Note a changing call before it is made."""
+    return progress(cancellation, intent=Intent(send.action, send.job_id, now))
+
+
+def answered(cancellation: Cancellation, send: Send, answer: Answer, policy: Policy, now: datetime) -> Cancellation:
+    """Take in the answer to the intended call, or that there was none.
+
+    A snapshot that shows the job ended before the call proves that the call changed nothing.
+    """
+    key = sent_key(send.action, send.job_id)
+    kind = AnswerKind.REJECTED if answer.before is not None and answer.before.final else answer.kind
+    earlier = cancellation.progress.sent.get(key)
+    intent = cancellation.progress.intent
+    begun = intent.at if intent else now
+    sent = Sent(
+        first_at=earlier.first_at if earlier else begun,
+        last_at=now,
+        last=kind,
+        count=earlier.count + 1 if earlier else 1,
+        accepted=kind is AnswerKind.ACCEPTED or bool(earlier and earlier.accepted),
+        unanswered=kind is AnswerKind.UNANSWERED or bool(earlier and earlier.unanswered),
+        allowed=send.allowed,
+        probed=send.action is Action.FORCE and proof.proven_gone(cancellation, send.job_id, policy),
+        detail=answer.detail[:NOTE_LIMIT] if kind is not AnswerKind.ACCEPTED else "",
+        retry_after=answer.retry_after,
+        doubt=doubt.continued(earlier.doubt if earlier else None, answer, now),
+    )
+    return progress(
+        cancellation,
+        intent=None,
+        sent={**cancellation.progress.sent, key: sent},
+        waits=0,
+        clock=clock.read(cancellation.progress.clock, answer.clock, begun, now, policy.clock_speed),
+    )
+
+
+def recovered(cancellation: Cancellation, policy: Policy) -> tuple[Cancellation, Send] | None:
+    """Turn an intent that a dead worker left open into an unanswered call, or return None if there is none."""
+    intent = cancellation.progress.intent
+    if intent is None:
+        return None
+    send = Send(intent.action, intent.job_id)
+    return answered(cancellation, send, UNANSWERED, policy, intent.at), send
+
+
+def observed(
+    cancellation: Cancellation,
+    seen: Observation,
+    policy: Policy,
+    now: datetime,
+    looks: int = 0,
+    asked: datetime | None = None,
+) -> Cancellation:
+    """Take in what so many looks, or a snapshot in an answer, has shown; `asked` is when the look began."""
+    asked = asked or now
+    seen = family.whole(cancellation, seen)
+    before = cancellation.progress
+    raw = seen.raw[:NOTE_LIMIT]
+    alive, gone = any(member.state in ALIVE for member in seen.family), seen.state is JobState.GONE
+    has_children = before.parent or seen.parent or bool(seen.children)
+    refuted = proof.refuted(cancellation, seen, asked)
+    return progress(
+        cancellation,
+        looks=before.looks + looks,
+        looked_at=asked,
+        failed_looks=0,
+        waits=before.waits if raw == before.raw else 0,
+        state=seen.state,
+        raw=raw,
+        seen_alive=before.seen_alive or alive,
+        alive_at=asked if alive else before.alive_at,
+        parent=has_children,
+        end=End(seen.state, seen.raw) if seen.final and not gone else before.end,
+        cancelling=_sights(cancellation, seen, now),
+        facts=_facts(before.facts, seen.facts),
+        note=_note(seen)[:NOTE_LIMIT],
+        doubt=doubt.continued(before.doubt, seen, asked),
+        closed_at=(before.closed_at or asked) if has_children and seen.final and not gone else None,
+        family_at=before.family_at or (asked if has_children and seen.unlisted is None else None),
+        children=family.remembered(cancellation, seen, asked),
+        clock=clock.read(before.clock, seen.clock, asked, now, policy.clock_speed),
+        probes=_still_gone(cancellation, seen, asked),
+        void={**before.void, **dict.fromkeys(refuted, asked)} if refuted else before.void,
+        pages=seen.pages,
+        long=seen.long,
+    )
+
+
+def _note(seen: Observation) -> str:
+    unlisted = seen.unlisted.detail if seen.unlisted is not None else ""
+    return "; ".join(part for part in (seen.detail, unlisted) if part)
+
+
+def probed(cancellation: Cancellation, job_id: str, gone: bool | None) -> Cancellation:  # noqa: FBT001 - the source's own answer
+    """Take in what the second source says of a job's process in the latest look, None where it can't tell."""
+    at = cancellation.progress.looked_at
+    if at is None:
+        return cancellation
+    return progress(cancellation, probes=proof.probed(cancellation.progress.probes, job_id, gone, at))
+
+
+def child_job(parent: Job, job_id: str) -> Job:
+    """Return a child of a job, as an adapter needs it."""
+    return replace(parent, id=job_id)
+
+
+def looked(cancellation: Cancellation) -> Cancellation:
+    """Count one look."""
+    return progress(cancellation, looks=cancellation.progress.looks + 1)
+
+
+def look_failed(cancellation: Cancellation, answer: Answer, now: datetime) -> Cancellation:
+    """Take in that a look showed nothing."""
+    before = cancellation.progress
+    detail = f"the last look failed: {answer.detail or answer.kind}"[:NOTE_LIMIT]
+    return progress(
+        cancellation,
+        failed_looks=before.failed_looks + 1,
+        note=detail,
+        doubt=doubt.continued(before.doubt, answer, now),
+    )
+
+
+def waiting(cancellation: Cancellation, why: str) -> Cancellation:
+    """Count one wait and say what it is for."""
+    return progress(cancellation, waits=cancellation.progress.waits + 1, next=why)
+
+
+def _sights(cancellation: Cancellation, seen: Observation, now: datetime) -> Mapping[str, Sight]:
+    """Keep the first sight of each job in CANCELLING; a moved backend time starts it again.
+
+    What may not be the backend's own words shows none of them anew.
+    """
+    before = cancellation.progress.cancelling
+    if seen.source is not Source.OWN:
+        return before
+    return {
+        member.job_id: _sight(cancellation, member, now)
+        for member in seen.family
+        if member.state is JobState.CANCELLING
+    } | {
+        member.job_id: before[member.job_id]
+        for member in seen.children
+        if member.job_id in before and family.not_shown(member)
+    }
+
+
+def _sight(cancellation: Cancellation, member: Observation, now: datetime) -> Sight:
+    before = cancellation.progress.cancelling.get(member.job_id)
+    if before is not None and before.since_text == member.since_text:
+        return before
+    return Sight(now, member.since_text, clock.not_before(cancellation, member.job_id))
+
+
+def _still_gone(cancellation: Cancellation, seen: Observation, asked: datetime) -> Mapping[str, Probed]:
+    """Forget what the second source said of jobs that show a sign of life."""
+    probes = cancellation.progress.probes
+    if not probes:
+        return probes
+    alive = {member.job_id for member in seen.family if proof.sign_of_life(cancellation, member, asked)}
+    return {job_id: said for job_id, said in probes.items() if job_id not in alive}
+
+
+def _facts(before: Mapping[str, str], new: Mapping[str, str]) -> Mapping[str, str]:
+    """Merge the facts that support asks for, within the contract's 512 bytes."""
+    merged = {**before, **new}
+    if len(msgspec.json.encode(merged)) <= FACTS_LIMIT:
+        return merged
+    kept: dict[str, str] = {}
+    for name, value in merged.items():
+        if len(msgspec.json.encode({**kept, name: value})) <= FACTS_LIMIT:
+            kept[name] = value
+    return kept
+
+
+def actions(cancellation: Cancellation) -> Mapping[str, int]:
+    """Count the calls that were made, by action, leaving out what never was."""
+    counts = {str(Action.LOOK): cancellation.progress.looks}
+    for key, sent in cancellation.progress.sent.items():
+        name = key.partition(":")[0]
+        counts[name] = counts.get(name, 0) + sent.count
+    return {name: count for name, count in counts.items() if count}

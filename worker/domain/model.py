@@ -1,0 +1,267 @@
+"""Inner values: the field's words, a job, what was seen of it, what was answered, what a backend allows.
+
+Only frozen values live here: no IO, no clock, no vendor's word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+
+from msgspec import Struct, field
+
+
+class Verb(StrEnum):
+    """What a producer asks for."""
+
+    CANCEL = "cancel"
+    DELETE = "delete"
+
+
+class Action(StrEnum):
+    """A call to a backend; all but `LOOK` change something there."""
+
+    LOOK = "look"
+    CANCEL = "cancel"
+    FORCE = "force"
+    DELETE = "delete"
+
+
+class Lane(StrEnum):
+    """How urgent a command is; `BATCH` never delays `INTERACTIVE`."""
+
+    INTERACTIVE = "interactive"
+    BATCH = "batch"
+
+
+class Force(StrEnum):
+    """When the force step may be taken; later members are stricter."""
+
+    AUTO = "auto"
+    ATTESTED = "attested"
+    NEVER = "never"
+
+    @property
+    def strictness(self) -> int:
+        """Order of the policies: a higher number allows less."""
+        return STRICTNESS[self]
+
+    def stricter(self, other: Force) -> Force:
+        """Return whichever of the two allows less."""
+        return max(self, other, key=lambda force: force.strictness)
+
+
+STRICTNESS = {Force.AUTO: 0, Force.ATTESTED: 1, Force.NEVER: 2}
+
+
+class JobState(StrEnum):
+    """A job's state in our words; the backend's own word is kept beside it."""
+
+    ACTIVE = "active"
+    CANCELLING = "cancelling"
+    CANCELLED = "cancelled"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    GONE = "gone"
+    UNKNOWN = "unknown"
+
+    @property
+    def final(self) -> bool:
+        """Whether the job can run no more; a word that we do not know never is."""
+        return self in FINAL
+
+
+FINAL = frozenset({JobState.CANCELLED, JobState.SUCCEEDED, JobState.FAILED, JobState.GONE})
+
+
+class Outcome(StrEnum):
+    """How a cancellation ended; the contract gives each its meaning."""
+
+    CANCELLED = "cancelled"
+    FORCE_CANCELLED = "force_cancelled"
+    DELETED = "deleted"
+    ALREADY_FINISHED = "already_finished"
+    COMPLETED_ANYWAY = "completed_anyway"
+    NOT_FOUND = "not_found"
+    REFUSED = "refused"
+    TIMED_OUT = "timed_out"
+    ABORTED = "aborted"
+
+
+class Evidence(StrEnum):
+    """What stands behind the claim that the job has stopped."""
+
+    REPORTED = "reported"
+    PROBED = "probed"
+    ATTESTED = "attested"
+    UNVERIFIED = "unverified"
+    NONE = "none"
+
+
+class AnswerKind(StrEnum):
+    """What an answer says about the effect of a call."""
+
+    ACCEPTED = "accepted"
+    UNANSWERED = "unanswered"
+    """Nobody knows whether it had an effect: a look must tell."""
+    REJECTED = "rejected"
+    """Nothing happened, the job's state forbids it: look, then decide."""
+    BUSY = "busy"
+    """Nothing happened, come back later."""
+    NOT_FOUND = "not_found"
+    REFUSED = "refused"
+    """The backend will not: no right, not supported, protected."""
+
+
+class Source(StrEnum):
+    """Whose words a reply holds, as far as it shows. An adapter states it, `worker.domain.evidence` weighs it."""
+
+    OWN = "own"
+    """The API's own words, about this very job."""
+    UNSURE = "unsure"
+    """A gateway, a proxy or a stale replica could have said the same."""
+    CREDENTIAL = "credential"
+    """It is about our credential and says nothing of the job."""
+    NOBODY = "nobody"
+    """There was no reply, or none that can be used."""
+
+
+class Job(Struct, frozen=True):
+    """The remote thing, as far as a call needs it.
+
+    `stop_sent` says whether a call of ours may have removed the job's record. The rest is what earlier looks have
+    shown: `parent`, that it may have children; `living`, the children that have not been seen to end, those to be asked
+    about first in front; `pages` and `long`, see `Observation`.
+    """
+
+    id: str
+    params: Mapping[str, str] = field(default_factory=dict)
+    stop_sent: bool = False
+    parent: bool = False
+    living: tuple[str, ...] = ()
+    pages: int = 0
+    long: bool = False
+
+
+class Observation(Struct, frozen=True):
+    """A backend's answer about a job, normalised, with the raw word kept: facts; what to believe is decided elsewhere.
+
+    `source` says whose words they are. `since` and `ended_at` are the backend's own times and `clock` its `Date`:
+    they may be compared with each other, never with a clock of ours. A time without a zone is None here.
+    `since_text` is the backend's text for `since`, which also shows when a naive time moved.
+    `asynchronous` and `force_allowed` are what the backend says about a force, None when silent; `unreadable` names
+    those of the two that hold something else than yes or no.
+    `provisional` is true of an end that the backend itself may take back. `undeletable` says why the record can't be
+    deleted, empty when it can.
+    Of a family: `parent` says that the job may have children, also where none was found; `unlisted` why the children
+    could not all be seen. `pages` is how many leading pages of their list need not be read again, `long` that their
+    history is too long to be read whole: the next look gets both back.
+    """
+
+    state: JobState
+    raw: str
+    source: Source
+    job_id: str = ""
+    since: datetime | None = None
+    since_text: str = ""
+    clock: datetime | None = None
+    ended_at: datetime | None = None
+    asynchronous: bool | None = None
+    force_allowed: bool | None = None
+    unreadable: frozenset[str] = frozenset()
+    provisional: bool = False
+    undeletable: str = ""
+    detail: str = ""
+    facts: Mapping[str, str] = field(default_factory=dict)
+    parent: bool = False
+    children: tuple[Observation, ...] = ()
+    unlisted: Answer | None = None
+    pages: int = 0
+    long: bool = False
+
+    @property
+    def ended(self) -> bool:
+        """Whether the job itself, whatever its children do, can run no more."""
+        return self.state.final and not self.provisional
+
+    @property
+    def final(self) -> bool:
+        """Whether the job and every child of it can run no more."""
+        return self.ended and self.unlisted is None and all(child.final for child in self.children)
+
+    @property
+    def family(self) -> tuple[Observation, ...]:
+        """The job itself, then its children."""
+        return (self, *self.children)
+
+
+class Answer(Struct, frozen=True):
+    """What a backend said to a changing call, or why a look showed nothing.
+
+    `source` says whose words they are. `before` is a snapshot of the job from before the call, where the backend's
+    answer holds one. `retry_after` is in seconds, `clock` is the reply's `Date`.
+    """
+
+    kind: AnswerKind
+    source: Source
+    status: int | None = None
+    code: str = ""
+    detail: str = ""
+    retry_after: float | None = None
+    before: Observation | None = None
+    clock: datetime | None = None
+
+
+def unanswered(detail: str, status: int | None = None) -> Answer:
+    """Return the answer of a call of which nobody knows what it has done."""
+    return Answer(AnswerKind.UNANSWERED, Source.NOBODY, status, detail=detail)
+
+
+class Poll(Struct, frozen=True):
+    """How the waits between two looks grow, in seconds."""
+
+    first: float = 2.0
+    max: float = 60.0
+    factor: float = 2.0
+
+
+class Steps(Struct, frozen=True):
+    """A backend's escalation as data.
+
+    `look_before_cancel`: its cancel must not be sent blindly.
+    `cancel_removes`: its only stop takes the record away too, so a vanished job is a cancelled one.
+    `delete_stops`: its delete may be sent to a running job, and stops it.
+    `force`: it has a force step.
+    `gone_means_stopped`: its own delete never takes the record of a job that runs.
+    """
+
+    look_before_cancel: bool
+    cancel_removes: bool = False
+    delete_stops: bool = False
+    force: bool = False
+    gone_means_stopped: bool = True
+
+
+class Policy(Struct, frozen=True):
+    """What a backend's configuration allows; all times in seconds.
+
+    `believe_after` is how long an answer that may not be the backend's own must last until it is believed,
+    `appears_within` how long after its command a job that the backend does not know may still appear.
+    `clock_speed` is how many seconds the backend's clock moves in one of ours: 1 but for a simulator.
+    `usual` is what was learned of when its jobs stop, see `worker.domain.polling`.
+    """
+
+    steps: Steps
+    force: Force = Force.ATTESTED
+    force_after: float = 1800.0
+    give_up_after: float = 86400.0
+    warn_after: float = 3600.0
+    poll: Poll = Poll()
+    timeout: float = 10.0
+    gone_means_stopped: bool = True
+    believe_after: float = 120.0
+    appears_within: float = 0.0
+    probes: bool = False
+    clock_speed: float = 1.0
+    usual: tuple[float, ...] = ()

@@ -1,0 +1,69 @@
+"""One remote job system as the engine knows it: its adapter, its policy, its limits, and what makes its calls."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from ..backends.adapter import Adapter, Reply, Request
+from ..domain.cancellation import Cancellation
+from ..domain.model import Policy
+from ..observability.outage import Seldom
+from ..store.codec import place_mark
+from .stop_times import Tempo
+
+
+class Calls(Protocol):
+    """What makes the HTTP calls of one backend; see `worker.http.client`."""
+
+    async def ready(self) -> None:
+        """Make sure that a usable credential is at hand."""
+
+    async def send(self, request: Request, *, traceparent: str | None = None) -> Reply:
+        """Make one call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """One remote job system, ready to be worked on.
+
+    `probe` asks the second source whether a job's process is gone, None when it can't tell. `lease`, `rate` (calls
+    per second, 0 for no limit) and `breaker_pause` are in seconds. `look_many` allows lists in place of looks.
+    `place` says in words what is called where; `moved` bounds how often it is told that this has changed. `closes`
+    are what ends its connections.
+    """
+
+    name: str
+    adapter: Adapter
+    policy: Policy
+    calls: Calls
+    probe: Callable[[str], Awaitable[bool | None]] | None = None
+    max_in_flight: int = 64
+    rate: float = 0.0
+    breaker_failures: int = 10
+    breaker_pause: float = 15.0
+    look_many: bool = True
+    place: str = ""
+    tempo: Tempo = field(default_factory=Tempo)
+    moved: Seldom = field(default_factory=Seldom)
+    closes: tuple[Callable[[], Awaitable[None]], ...] = ()
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await asyncio.gather(*(close() for close in self.closes))
+
+    @property
+    def lease(self) -> float:
+        """How long a worker may hold a record: longer than its calls can take."""
+        return 3 * self.policy.timeout + 10
+
+    @property
+    def batch_slots(self) -> int:
+        """How many calls the batch lane may have in flight: a quarter stays free for the interactive one."""
+        return max(1, self.max_in_flight * 3 // 4)
+
+    def elsewhere(self, cancellation: Cancellation) -> bool:
+        """Whether a cancellation was accepted for another place: nothing that this backend says is about its job."""
+        return bool(self.place and cancellation.place) and cancellation.place != place_mark(self.place)

@@ -1,0 +1,78 @@
+"""Makes the calls of one pass, one after the other, within its lease; counts them and how they went."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from functools import partial
+from typing import TypeVar
+
+from ..backends.adapter import NoReply, Reply, Request
+from ..domain.evidence.breaker import outage
+from ..domain.model import Answer, AnswerKind, Observation, Source, unanswered
+from ..errors import CallUnanswered, CredentialRefused, CredentialUnavailable
+from .backend import Backend
+from .clock import Clock
+
+TOO_SLOW = unanswered("the look took longer than this worker may hold the record")
+
+Said = TypeVar("Said", bound=Observation | Answer)
+
+
+class Caller:
+    """Makes one pass's calls; `paid` is how many of them the claim has paid for."""
+
+    def __init__(self, backend: Backend, clock: Clock, traceparent: str | None, paid: int) -> None:
+        self.made = 0
+        """Calls that were not charged for yet."""
+        self.failed = False
+        """Whether any went so that it speaks against the backend as a whole."""
+        self._backend = backend
+        self._clock = clock
+        self._traceparent = traceparent
+        self._paid = paid
+
+    def lease_lasts(self, calls: int = 1) -> bool:
+        """Whether so many calls, one after the other from now on, end within the lease, whatever happens to them."""
+        return self._backend.lease - self._clock.elapsed() > calls * self._backend.policy.timeout
+
+    async def drive(self, exchange: Generator[Request, Reply, Said], *, look: bool = False) -> Said | Answer:
+        """Make the calls of an exchange; those of a `look` end with the lease."""
+        said = await self._said(exchange, look=look)
+        self.failed |= said is not TOO_SLOW and outage(said)
+        return said
+
+    async def _said(self, exchange: Generator[Request, Reply, Said], *, look: bool) -> Said | Answer:
+        request = next(exchange)
+        while True:
+            if look and not self.lease_lasts():
+                return TOO_SLOW
+            self.made += 1
+            try:
+                reply = await self._backend.calls.send(request, traceparent=self._traceparent)
+                step = partial(exchange.send, reply)
+            except CallUnanswered as error:
+                step = partial(exchange.throw, NoReply(str(error)))
+            except CredentialUnavailable as error:
+                return Answer(AnswerKind.BUSY, Source.NOBODY, detail=str(error))
+            except CredentialRefused as error:
+                return Answer(AnswerKind.REFUSED, Source.CREDENTIAL, detail=str(error))
+            try:
+                request = step()
+            except StopIteration as stop:
+                said: Said = stop.value
+                return said
+            except NoReply as error:
+                return unanswered(str(error))
+
+    def verdict(self, *, listed: bool) -> str:
+        """Say how the backend does, in the words of `commit.lua`; `listed` is whether a list has shown the job."""
+        if self.failed:
+            return f"bad:{self._backend.breaker_failures}:{int(self._backend.breaker_pause * 1000)}"
+        return "ok" if self.made or listed else ""
+
+    def charge(self) -> int:
+        """Return how many calls are to be charged for, which begins anew; the claim has paid for the first ones."""
+        unpaid = max(0, self.made - self._paid)
+        self._paid = max(0, self._paid - self.made)
+        self.made = 0
+        return unpaid

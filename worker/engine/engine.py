@@ -1,0 +1,126 @@
+"""All drains of one worker process, and its beat.
+
+One engine runs in each worker process, in one asyncio loop; no engine leads. Each backend has a
+drain of its own, so a slow backend costs the others nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import secrets
+from collections.abc import Mapping, Sequence
+
+import structlog
+
+from ..errors import StoreUnavailable
+from ..observability.outage import Outage
+from ..store.redis_client import ended
+from ..store.serving import Serving
+from ..store.store import Store
+from ..store.transitions import Acceptance, Accepted
+from .backend import Backend
+from .dispatcher import Drain
+from .unserved import Unserved
+
+log = structlog.get_logger(__name__)
+
+BEAT = 1.0
+BEAT_LIFE = 4.0
+TRIM_EVERY = 60.0
+FAREWELL = 1.0
+"""Seconds to say goodbye: with Redis away it goes without."""
+FEW = 20
+"""Up to so many commands for one backend are claimed with the step that takes them in."""
+
+
+class Engine:
+    """All drains of one worker process, and its beat."""
+
+    def __init__(self, store: Store, backends: Mapping[str, Backend], slots: int = 200) -> None:
+        self.worker = f"{secrets.token_hex(6)}"
+        self._store = store
+        self._outage = Outage("engine.store_unavailable", "REDIS_URL")
+        self._drains = {
+            name: Drain(backend, store, self.worker, slots, self._outage) for name, backend in backends.items()
+        }
+        self.serving = Serving()
+        self._unserved = Unserved(store, self.worker, backends.keys(), self.serving, self._outage)
+        self._places = {name: backend.place for name, backend in backends.items() if backend.place}
+        self._tasks: Sequence[asyncio.Task[None]] = ()
+        self._stopping = False
+
+    def wake(self, backend: str) -> None:
+        """Claim on one backend at once; one that is not ours is somebody else's, or nobody's."""
+        if backend in self._drains:
+            self._drains[backend].wake()
+        elif backend:
+            self._unserved.wake()
+
+    async def accept(self, acceptances: Sequence[Acceptance]) -> list[Accepted]:
+        """Take in commands and begin to work on them.
+
+        Raises:
+            StoreUnavailable: nobody knows what was stored; to take them in again is harmless.
+
+        """
+        names = {one.backend for one in acceptances}
+        if len(names) == 1 and len(acceptances) <= FEW and names <= self._drains.keys():
+            return await self._drains[names.pop()].accept(acceptances)
+        accepted = await self._store.accept_all(acceptances)
+        for name in names:
+            self.wake(name)
+        return accepted
+
+    async def start(self) -> None:
+        """Start beating and draining."""
+        await self._beat()
+        loops = [drain.run() for drain in self._drains.values()]
+        loops += [self._unserved.run(), self._keep_beating(), self._keep_trimming()]
+        self._tasks = [asyncio.create_task(loop) for loop in loops]
+        log.info("engine.started", worker=self.worker, backends=sorted(self._drains))
+
+    async def stop(self, grace: float = 5.0) -> None:
+        """Take nothing new, let open calls end for `grace` seconds, and say that this worker is gone."""
+        await asyncio.gather(*(drain.settle(grace) for drain in self._drains.values()))
+        self._stopping = True
+        self._unserved.stop()
+        await ended(self._tasks)
+        try:
+            async with asyncio.timeout(FAREWELL):
+                await self._store.leave(self.worker)
+        except (StoreUnavailable, TimeoutError) as error:
+            self._outage.goes_on(str(error))
+        log.info("engine.stopped", worker=self.worker)
+
+    async def _keep_beating(self) -> None:
+        while not self._stopping:
+            await asyncio.sleep(BEAT * random.uniform(0.9, 1.1))  # noqa: S311 - spreads the workers' beats
+            await self._beat()
+
+    async def _beat(self) -> None:
+        names = list(self._drains)
+        try:
+            now, due = await self._store.beat(self.worker, BEAT_LIFE, names)
+        except StoreUnavailable as error:
+            self._outage.goes_on(str(error), error.hint)
+            return
+        except Exception:
+            log.exception("engine.beat_failed")
+            return
+        self._outage.is_over()
+        for name, at in zip(names, due, strict=True):
+            if at is not None:
+                self._drains[name].wake_in((at - now).total_seconds())
+
+    async def _keep_trimming(self) -> None:
+        while not self._stopping:
+            try:
+                now, _ = await self._store.beat(self.worker, BEAT_LIFE, ())
+                await self._store.trim(now)
+                await self._store.note_places(self._places)
+            except StoreUnavailable as error:
+                self._outage.goes_on(str(error), error.hint)
+            except Exception:
+                log.exception("engine.trim_failed")
+            await asyncio.sleep(TRIM_EVERY)

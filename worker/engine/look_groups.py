@@ -1,0 +1,56 @@
+"""Gathers looks that several passes of one process want at once, so that one list shows the jobs of all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from ..aio.coalescer import Batches
+from ..backends.adapter import CALLS_SAVED
+from ..domain.model import Job, Observation
+from .look_many import Surveyor
+
+GATHER, ENOUGH = 0.002, 16
+"""Seconds in which looks come together before a list is read, and how many need not wait for more: as many
+as a small claim brings. While a list is read, the next ones come together."""
+MOST = 1000
+LISTS = 2
+"""How many lists one look may wait for, in the time of a look each: the one that is being read, and its own."""
+
+
+class Shown(NamedTuple):
+    """What a list shows of a job, None where that has to be looked at alone; and how many calls its pass pays for."""
+
+    observation: Observation | None
+    calls: int = 0
+
+
+ALONE = Shown(None)
+
+
+class Bunch:
+    """Lets passes share lists."""
+
+    def __init__(self, surveyor: Surveyor, company: Callable[[], int]) -> None:
+        """`company` tells how many passes are under way: where they are few no list is worth a wait."""
+        self._surveyor = surveyor
+        self._company = company
+        self._looks: Batches[Job, Shown] = Batches(self._read, MOST, gather=GATHER, enough=ENOUGH)
+
+    async def see(self, job: Job) -> Shown:
+        """Look at a job together with others; it takes no longer than `LISTS` looks may."""
+        if not self._surveyor.ready or self._company() < CALLS_SAVED:
+            return ALONE
+        return await self._looks.add(job)
+
+    async def aclose(self) -> None:
+        """Give up a list that is being read."""
+        await self._looks.aclose()
+
+    async def _read(self, jobs: Sequence[Job]) -> Sequence[Shown]:
+        plan = self._surveyor.plan_for(jobs) if self._surveyor.ready else None
+        if plan is None:
+            return [ALONE] * len(jobs)
+        sights = await self._surveyor.read(plan)
+        # A list takes no more calls than one for every so many jobs.
+        return [Shown(sights.get(job.id), int(place % CALLS_SAVED == 0)) for place, job in enumerate(jobs)]

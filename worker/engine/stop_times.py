@@ -1,0 +1,28 @@
+"""What a worker process has learned of how long one backend's jobs take to stop."""
+
+from __future__ import annotations
+
+from collections import deque
+from datetime import datetime
+
+from ..domain import polling
+from ..domain.cancellation import Cancellation
+from ..domain.model import Action
+
+REMEMBERED = 64
+"""The latest stops count: a backend's habits change."""
+
+
+class Tempo:
+    """Learns from stops that were seen; `usual` goes into the policy of the passes that follow."""
+
+    def __init__(self) -> None:
+        self.usual: tuple[float, ...] = ()
+        self._stops: deque[float] = deque(maxlen=REMEMBERED)
+
+    def learn(self, cancellation: Cancellation, now: datetime) -> None:
+        """Take in that a job was seen stopped."""
+        asked = cancellation.progress.sent.get(Action.CANCEL)
+        if asked is not None and asked.accepted and polling.is_plain(cancellation.id):
+            self._stops.append((now - asked.last_at).total_seconds())
+            self.usual = polling.usual(list(self._stops))

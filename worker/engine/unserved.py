@@ -1,0 +1,123 @@
+"""Ends what is open on backends that no living worker serves: a deadline and an abort need no call."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from contextlib import suppress
+from datetime import datetime
+
+import structlog
+from msgspec.structs import replace
+
+from ..domain import event_drafts, evolve
+from ..domain.decision import Finish
+from ..domain.escalation import decide, matters, overdue
+from ..domain.model import Policy, Steps, unanswered
+from ..errors import StoreUnavailable
+from ..observability.log_fields import context, loggable
+from ..observability.outage import Outage, Seldom
+from ..store.serving import GRACE, LIFE, Serving
+from ..store.store import Store
+from ..store.transitions import Claim, Commit, Limits, Silence, ToClaim
+
+log = structlog.get_logger(__name__)
+
+EVERY = 1.0
+LIMITS = Limits(slots=100, lease=40.0, max_in_flight=100, rate=0.0, batch_slots=100)
+UNCALLED = "it was ended without a call: no living worker knows its backend"
+NOBODY = unanswered("no living worker knows this backend")
+POLICY = Policy(Steps(look_before_cancel=True))
+"""What holds where the backend's own is not known; nothing that is called or believed depends on it."""
+
+
+def without_backend(claim: Claim, now: datetime) -> Commit:
+    """Decide what becomes of a claimed cancellation whose backend can't be called."""
+    cancellation, new = claim.record.cancellation, []
+    warn_after = (claim.record.matters_at - cancellation.begins_at).total_seconds()
+    policy = replace(POLICY, warn_after=warn_after)
+    left_open = evolve.recovered(cancellation, policy)
+    if left_open is not None:
+        cancellation, send = left_open
+        new.append(event_drafts.sent(send, evolve.UNANSWERED))
+    decision = decide(cancellation, NOBODY, policy, now)
+    if isinstance(decision, Finish):
+        decision = replace(decision, detail=f"{decision.detail}; {UNCALLED}")
+        new.append(event_drafts.finished(cancellation, decision, None, policy))
+        return Commit(claim.token, claim.record, "finish", cancellation.progress, new)
+    if overdue(cancellation, policy, now):
+        cancellation = evolve.progress(cancellation, overdue=True)
+        new.append(event_drafts.overdue(cancellation, policy))
+    due = max(now, cancellation.begins_at)  # once a worker serves the backend again, nothing waits for its deadline
+    return Commit(claim.token, claim.record, "wait", cancellation.progress, new, due, matters(cancellation, policy))
+
+
+class Unserved:
+    """Looks every second for what is to be ended on backends that nobody serves; this worker serves `mine`."""
+
+    def __init__(self, store: Store, worker: str, mine: Collection[str], serving: Serving, outage: Outage) -> None:
+        self._store = store
+        self._worker = worker
+        self._mine = mine
+        self._serving = serving
+        self._outage = outage
+        self._told: dict[str, Seldom] = {}
+        self._stopping = False
+        self._woken = asyncio.Event()
+
+    def wake(self) -> None:
+        """Look at once."""
+        self._woken.set()
+
+    def stop(self) -> None:
+        """End after the round under way."""
+        self._stopping = True
+        self.wake()
+
+    async def run(self) -> None:
+        """Look until stopped."""
+        while not self._stopping:  # redis-py may swallow a cancellation
+            self._woken.clear()
+            try:
+                await self.look()
+            except StoreUnavailable as error:
+                self._outage.goes_on(str(error), error.hint)
+            except Exception:
+                log.exception("engine.unserved_failed")
+            with suppress(TimeoutError):
+                async with asyncio.timeout(EVERY):
+                    await self._woken.wait()
+
+    async def look(self) -> None:
+        """Make one round over all backends with open cancellations."""
+        open_, announced = await self._store.backends(), await self._store.peers.announced()
+        self._serving.see({**dict.fromkeys(open_, 0.0), **announced})
+        for name in open_:
+            if name not in self._mine and self._serving.silence(name) >= LIFE:
+                self._tell(name)
+                await self._end(name)
+
+    def _tell(self, backend: str) -> None:
+        if self._told.setdefault(backend, Seldom()).due():
+            hint = "put it back into the backends file, or abort its open cancellations: they wait for their deadline"
+            log.warning("backend.unserved", backend=backend, hint=hint)
+
+    async def _end(self, backend: str) -> None:
+        """End what has come to its end, and only what is withdrawn while a worker may be on its way back."""
+        withdrawn = self._serving.silence(backend) < GRACE
+        silence = Silence(self._serving.announcement(backend), withdrawn_only=withdrawn)
+        while not self._stopping:
+            claims = await self._store.claim(ToClaim(backend, self._worker, LIMITS, silence=silence))
+            await asyncio.gather(*(self._settle(one, claims.now) for one in claims.claims))
+            if not claims.claims and (claims.next_due is None or claims.next_due > claims.now):
+                return
+
+    async def _settle(self, claim: Claim, now: datetime) -> None:
+        try:
+            commit = without_backend(claim, now)
+        except Exception:
+            log.exception("cancellation.pass_failed", **context(claim.record.cancellation))
+            return
+        if await self._store.commit(commit) == 1:
+            for fact in commit.facts:
+                log.info(f"cancellation.{fact.name}", **context(claim.record.cancellation), **loggable(fact))

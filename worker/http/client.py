@@ -1,0 +1,249 @@
+"""The only network IO towards backends: one request, one bounded reply, no repeat but after a 401.
+
+What goes over the wire is a `Wire`'s to do: aiohttp's by default. httpx's own client is left out: it costs more than
+all the rest of a call. Nothing here knows a backend's words; what a reply means is an adapter's to say.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import lru_cache
+from importlib import metadata
+from types import MappingProxyType
+from urllib.parse import quote
+
+import httpx
+from msgspec.structs import replace
+
+from ..backends.adapter import UNAUTHORIZED, Reply, Request
+from ..errors import CallUnanswered, InvalidCommand
+from .blanking import blanked, parts
+from .credentials import Credential, Token
+from .transport import Call, Wire, in_words
+from .transport_aiohttp import AiohttpWire
+
+NO_PATH = frozenset({"", ".", ".."})
+"""Segments that would change the path around them (RFC 3986, 5.2.4)."""
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+JSON_BODY: Mapping[str, str] = MappingProxyType({"Content-Type": "application/json"})
+FRAMING = frozenset({"host", "content-length", "transfer-encoding"})
+"""Headers that a wire writes itself."""
+
+
+def utc_now() -> datetime:
+    """Return the time on this host's wall clock."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class ExtraHeaders:
+    """Headers of every call to an API beside our own, those with secret values, and what proxies are shown."""
+
+    plain: Mapping[str, str] = field(default_factory=dict)
+    secret: Mapping[str, str] = field(default_factory=dict, repr=False)
+    to_proxy: tuple[str, ...] = field(default=(), repr=False)
+
+
+NO_EXTRA_HEADERS = ExtraHeaders()
+
+
+class Http:
+    """Calls one backend; lives in one asyncio loop, and so does its credential, which is its alone.
+
+    `timeout` is seconds for one `send` in total, a renewal after a 401 and the second try included: a caller's
+    lease is measured by it. `max_reply` is bytes of a body, on the wire and decoded. `wire` (by default
+    aiohttp, against the system's authorities) is this backend's alone; so is `token_wire`, which makes the calls to the
+    token endpoint, by default `wire`.
+    `headers` are extra ones of every call to the API. They replace our defaults, and a request's own headers replace
+    them; only their `Accept` also replaces a request's. No reply shows the secret ones, the credential, or what a token
+    endpoint or a proxy was shown.
+    `now` is this host's wall clock: it dates replies.
+    Raises ValueError for a `base_url` with credentials, a query or a fragment.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        credential: Credential | None = None,
+        timeout: float = 10.0,
+        max_reply: int = 1_000_000,
+        wire: Wire | None = None,
+        token_wire: Wire | None = None,
+        headers: ExtraHeaders = NO_EXTRA_HEADERS,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._base_url = checked_base_url(base_url)
+        self._timeout = timeout
+        self._max_reply = max_reply
+        self._defaults = {
+            "Accept": "application/json",
+            "Accept-Encoding": "gzip, deflate",
+            "User-Agent": f"canceller/{version()}",
+        }
+        extra = {**headers.plain, **headers.secret}
+        self._headers = merged(self._defaults, extra)
+        self._accept = {name: value for name, value in extra.items() if name.lower() == "accept"}
+        self._wire = wire or AiohttpWire()
+        self._token_wire = token_wire or self._wire
+        shown = (*headers.secret.values(), *headers.to_proxy)
+        self._secrets = tuple(part for value in shown for part in parts(value))
+        self._now = now
+        self._credential = credential
+        if credential:
+            credential.connect(self._fetch)
+
+    async def ready(self) -> None:
+        """Make sure that a usable credential is at hand, before an intent is noted; `timeout` seconds at most.
+
+        Raises CredentialUnavailable and CredentialRefused.
+        """
+        if self._credential:
+            await self._credential.token(self._deadline())
+
+    async def send(self, request: Request, *, traceparent: str | None = None) -> Reply:
+        """Make one call; redirects and errors are answers, and a 401 is one after the credential was renewed.
+
+        Raises CallUnanswered when nobody knows what the call did (no reply, half a reply, one over `max_reply`),
+        CredentialUnavailable and CredentialRefused when it had no effect for want of a credential,
+        InvalidCommand for a path segment that is no name.
+        """
+        url = self._base_url + target(request.path, request.query)
+        if not request.path:
+            url = written(httpx.URL(url))  # a host alone is asked for "/"
+        content = b""
+        if request.json is not None:
+            content = json.dumps(request.json, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+        headers = merged(self._headers, JSON_BODY if content else NO_HEADERS, request.headers, self._accept)
+        if traceparent:
+            headers["traceparent"] = traceparent
+        call = Call(request.method, url, headers, content)
+        if self._credential is None:
+            return await self._exchange(call, self._deadline())
+        return await self._signed(call, self._credential, self._deadline())
+
+    async def get(self, target: str) -> Reply:
+        """Make a GET, without a credential, of an encoded path and query that are used as they are written.
+
+        Raises CallUnanswered.
+        """
+        return await self._exchange(Call("GET", self._base_url + target, dict(self._defaults)), self._deadline())
+
+    async def aclose(self) -> None:
+        """Close all connections and give up a running renewal."""
+        if self._credential:
+            await self._credential.aclose()
+        for wire in {self._wire, self._token_wire}:
+            await wire.aclose()
+
+    async def _signed(self, call: Call, credential: Credential, deadline: float) -> Reply:
+        """Make a call with a credential, and once more with a renewed one after a 401; a second 401 is the answer."""
+        token = await credential.token(deadline)
+        reply = await self._shown(call, credential, token, deadline)
+        if reply.status != UNAUTHORIZED:
+            return reply
+        credential.refused(token)
+        return await self._shown(call, credential, await credential.token(deadline), deadline)
+
+    async def _shown(self, call: Call, credential: Credential, token: Token, deadline: float) -> Reply:
+        reply = await self._exchange(with_headers(call, credential.shown(token)), deadline)
+        return blanked(reply, credential.secrets(token))
+
+    async def _fetch(self, request: httpx.Request) -> Reply:
+        """Make a credential's own call to its token endpoint, under the same limits."""
+        for name, value in self._defaults.items():
+            request.headers.setdefault(name, value)
+        headers = {name: value for name, value in request.headers.items() if name not in FRAMING}
+        call = Call(request.method, written(request.url), headers, request.content)
+        return await self._exchange(call, self._deadline(), self._token_wire)
+
+    async def _exchange(self, call: Call, deadline: float, wire: Wire | None = None) -> Reply:
+        """Make a call within its deadline; raises CallUnanswered and nothing else."""
+        wire = wire or self._wire
+        try:
+            async with asyncio.timeout_at(deadline):
+                reply = await wire.exchange(call, self._max_reply)
+                return replace(blanked(reply, self._secrets), received=self._now())
+        except CallUnanswered as error:
+            raise CallUnanswered(f"{error}: {described(call, wire.through)}") from error.__cause__
+        except Exception as error:  # noqa: BLE001 - once a request is under way, none proves that it had no effect
+            raise CallUnanswered(f"{kind_of(error)}: {described(call, wire.through)}") from speakable(error)
+
+    def _deadline(self) -> float:
+        return asyncio.get_running_loop().time() + self._timeout
+
+
+def merged(*layers: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers of all layers; of those with one name, in whatever case, the last layer's."""
+    found = {name.lower(): (name, value) for layer in layers for name, value in layer.items()}
+    return dict(found.values())
+
+
+def with_headers(call: Call, headers: Mapping[str, str]) -> Call:
+    """Return a call that says more."""
+    return Call(call.method, call.url, {**call.headers, **headers}, call.content)
+
+
+def described(call: Call, through: str) -> str:
+    """Name a call by its method and host alone, and the proxy on its way."""
+    place = f"{call.method} at {httpx.URL(call.url).netloc.decode('ascii')}"
+    return f"{place}, through the proxy at {through}" if through else place
+
+
+def target(path: tuple[str, ...], query: Mapping[str, str]) -> str:
+    """Encode what follows the base URL: each segment as a whole, so an id can neither add nor leave a folder.
+
+    Raises InvalidCommand for "", "." and "..", which no encoding protects.
+    """
+    if not NO_PATH.isdisjoint(path):
+        raise InvalidCommand("a path segment may not be empty, '.' or '..'")
+    encoded = "".join("/" + encode(segment) for segment in path)
+    return (
+        f"{encoded}?{'&'.join(f'{encode(name)}={encode(value)}' for name, value in query.items())}"
+        if query
+        else encoded
+    )
+
+
+@lru_cache(maxsize=1024)
+def encode(text: str) -> str:
+    """Percent-encode all but letters, digits and `_.-~`; the parts of a path and the fields asked for come again."""
+    return quote(text, safe="")
+
+
+def checked_base_url(text: str) -> str:
+    """Return the URL, encoded, without its last slash; raises ValueError, without quoting it, if it can't be a base."""
+    try:
+        url = httpx.URL(text)
+    except httpx.InvalidURL:
+        raise ValueError("a base URL can't be read as one") from None
+    if url.scheme not in {"http", "https"} or not url.host or url.userinfo or url.query or url.fragment:
+        raise ValueError("a base URL is http(s), a host, an optional port and prefix, nothing else")
+    return written(url).rstrip("/")
+
+
+def written(url: httpx.URL) -> str:
+    """Write a URL as a wire takes it: encoded, with a path, without a user or a fragment."""
+    return f"{url.scheme}://{url.netloc.decode('ascii')}{url.raw_path.decode('ascii')}"
+
+
+def kind_of(error: Exception) -> str:
+    """Name a failure without its text, which may quote a URL or a token."""
+    return "no reply in time" if isinstance(error, TimeoutError) else in_words(type(error).__name__)
+
+
+def speakable(error: Exception) -> Exception | None:
+    """Return the error if its text may be shown: aiohttp's protocol errors quote headers and whole URLs."""
+    return error if isinstance(error, OSError | httpx.HTTPError) else None
+
+
+def version() -> str:
+    """Return the installed version, or "0" in a tree that was never installed."""
+    try:
+        return metadata.version("canceller")
+    except metadata.PackageNotFoundError:
+        return "0"

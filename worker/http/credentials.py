@@ -1,0 +1,173 @@
+"""Credentials: what makes a request ours, fetched lazily, by one flight at a time, renewed once on a 401.
+
+Here are the common life of a credential and the kinds that are merely read; those that ask a token endpoint are in
+`auth_tokens`. No secret shows in a repr, a log or an exception. There is no wall clock here, only a monotonic one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import math
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+import httpx
+
+from ..backends.adapter import Reply
+from ..errors import CredentialUnavailable
+from .blanking import parts
+
+MARGIN = 60.0
+"""Seconds before its end at which a token is renewed (as dbt-oracle does for OML); a quarter of a shorter life."""
+
+Read = Callable[[], str]
+"""Returns a secret as it is now; called again after a refusal, since files rotate."""
+Fetch = Callable[[httpx.Request], Awaitable[Reply]]
+"""Makes one bounded call without a credential; raises CallUnanswered."""
+Monotonic = Callable[[], float]
+"""A clock in seconds that never goes back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A secret in use. `ends` and `due` (for renewal) are seconds on the credential's monotonic clock."""
+
+    value: str = field(repr=False)
+    ends: float = math.inf
+    due: float = math.inf
+
+
+def lasting(value: str, since: float, seconds: float) -> Token:
+    """Return a token that lives for `seconds` from `since`."""
+    return Token(value, since + seconds, since + seconds - min(MARGIN, seconds / 4))
+
+
+class Credential(ABC):
+    """Serves one `Http`, in its loop.
+
+    Concurrent callers share one flight, its failure too: fifty of them must not try a wrong password fifty times.
+    The flight outlives a caller that gives up.
+    """
+
+    header = "Authorization"
+    scheme = "Bearer "
+
+    def __init__(self, *, monotonic: Monotonic = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._token: Token | None = None
+        self._flight: asyncio.Task[Token] | None = None
+
+    def connect(self, fetch: Fetch) -> None:
+        """Take the way to the token endpoint; `Http` gives its own."""
+        self._fetch = fetch
+
+    async def token(self, deadline: float) -> Token:
+        """Return a token that needs no renewal, by `deadline` on the loop's clock.
+
+        Raises CredentialUnavailable and CredentialRefused.
+        """
+        if self._token and self._monotonic() < self._token.due:
+            return self._token
+        if not self._flight or self._flight.done():
+            self._flight = asyncio.create_task(self._renew())
+            self._flight.add_done_callback(lambda flight: flight.cancelled() or flight.exception())  # all may have left
+        return await landed(self._flight, deadline)
+
+    def shown(self, token: Token) -> dict[str, str]:
+        """Return the header that signs a request."""
+        return {self.header: self.scheme + token.value}
+
+    def secrets(self, token: Token) -> tuple[str, ...]:
+        """Return what `shown` shows and no reply may repeat."""
+        return (token.value,)
+
+    def refused(self, token: Token) -> None:
+        """Forget a token after a 401, unless a younger one has taken its place."""
+        if self._token is token:
+            self._token = None
+
+    async def aclose(self) -> None:
+        """Give up a running flight."""
+        if self._flight and self._flight.cancel():
+            await asyncio.wait({self._flight})
+
+    async def _renew(self) -> Token:
+        self._token = await self._obtain(self._token)
+        return self._token
+
+    @abstractmethod
+    async def _obtain(self, old: Token | None) -> Token:
+        """Get a new token; `old` is due for renewal, and None if there was none or it was refused."""
+
+
+async def landed(flight: asyncio.Task[Token], deadline: float) -> Token:
+    """Wait for a flight without taking it down; raises CredentialUnavailable if it is not over in time."""
+    await asyncio.wait({flight}, timeout=max(0.0, deadline - asyncio.get_running_loop().time()))
+    if not flight.done():
+        raise CredentialUnavailable("no credential in time")
+    if flight.cancelled():
+        raise CredentialUnavailable("the credential was closed")
+    return flight.result()
+
+
+class Bearer(Credential):
+    """A given token, sent as `Authorization: Bearer`; read again on a 401."""
+
+    def __init__(self, read: Read) -> None:
+        super().__init__()
+        self._read = read
+
+    async def _obtain(self, old: Token | None) -> Token:  # noqa: ARG002 - nothing to renew it from
+        return Token(header_text(secret(self._read)))
+
+
+class StaticToken(Bearer):
+    """A given token, sent as `X-Auth-Token`; read again on a 401."""
+
+    header = "X-Auth-Token"
+    scheme = ""
+
+
+class Basic(Credential):
+    """A user name and a password (RFC 7617, UTF-8); both read again on a 401."""
+
+    scheme = "Basic "
+
+    def __init__(self, username: Read, password: Read) -> None:
+        super().__init__()
+        self._username = username
+        self._password = password
+
+    async def _obtain(self, old: Token | None) -> Token:  # noqa: ARG002 - nothing to renew it from
+        return Token(basic(secret(self._username), secret(self._password)))
+
+    def secrets(self, token: Token) -> tuple[str, ...]:
+        """Return the pair as it is sent, and the password in it."""
+        return parts(self.scheme + token.value)
+
+
+def basic(username: str, password: str) -> str:
+    """Encode the pair for an `Authorization: Basic` header."""
+    return base64.b64encode(f"{username}:{password}".encode()).decode("ascii")
+
+
+def secret(read: Read) -> str:
+    """Read a secret without its line end; raises CredentialUnavailable if there is none."""
+    try:
+        text = read().rstrip("\r\n")
+    except Exception as error:  # noqa: BLE001 - whatever a reader meets, there is no secret now
+        cause = error if isinstance(error, OSError | LookupError) else None  # a decoding error carries the secret along
+        raise CredentialUnavailable(f"a secret can't be read: {type(error).__name__}") from cause
+    if not text:
+        raise CredentialUnavailable("a secret is empty")
+    return text
+
+
+def header_text(text: str) -> str:
+    """Return the text; raises CredentialUnavailable, without quoting it, if no header can carry it."""
+    if not text or not text.isascii() or not text.isprintable():
+        raise CredentialUnavailable("a token is empty or has characters that no HTTP header can carry")
+    return text

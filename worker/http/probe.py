@@ -1,0 +1,77 @@
+"""The second source: asks whether a job's remote process is gone, at a URL that is used as it is written."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection
+from urllib.parse import quote
+
+import structlog
+
+from ..errors import CancellerError, InvalidCommand
+from ..observability.outage import Seldom
+from .client import Http
+
+log = structlog.get_logger(__name__)
+
+DOTS = frozenset({".", ".."})
+"""Segments that lead out of a path, and that no encoding protects (RFC 3986, 5.2.4)."""
+
+
+class Probe:
+    """Asks the second source of the backend `name`.
+
+    `http` makes the calls to its host, without a credential. `target` is what follows the host, encoded, with
+    `{job_id}` in its path or query; `gone_when` holds the statuses that say that a process is gone.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        http: Http,
+        target: str,
+        gone_when: Collection[int],
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._name = name
+        self._http = http
+        self._target = target
+        self._gone_when = gone_when
+        self._seldom = Seldom(monotonic)
+
+    async def status(self, job_id: str) -> int:
+        """Return the status that the source answers about a job.
+
+        Raises CallUnanswered if it gives none, InvalidCommand for an id that would ask about something else.
+        """
+        target = self._target.replace("{job_id}", quote(job_id, safe=""))
+        if not job_id or not DOTS.isdisjoint(target.partition("?")[0].split("/")):
+            raise InvalidCommand("the job's id leads out of the path of the probe's URL")
+        return (await self._http.get(target)).status
+
+    async def ask(self, job_id: str) -> bool | None:
+        """Say whether a job's process is gone; None where the source can't tell."""
+        try:
+            status = await self.status(job_id)
+        except CancellerError as error:
+            self._tell(str(error))
+            return None
+        found = self.meaning(status)
+        if found is None:
+            self._tell(f"it answered {status}")
+        return found
+
+    def meaning(self, status: int) -> bool | None:
+        """Say what a status means: gone, or there if it is another 2xx; all else tells nothing of a process."""
+        if status in self._gone_when:
+            return True
+        return False if 200 <= status < 300 else None  # noqa: PLR2004 - what 2xx means
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._http.aclose()
+
+    def _tell(self, why: str) -> None:
+        if self._seldom.due():
+            log.warning("backend.probe_can_not_tell", backend=self._name, error=why)

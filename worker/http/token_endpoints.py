@@ -1,0 +1,287 @@
+"""Credentials that ask a token endpoint, at the configured URL alone.
+
+An endpoint that can't be reached, is overloaded (429, 5xx) or makes no sense is unavailable; one that answers 400, 401
+or 403 is asked once more with the secrets read again, and has then refused. That answers for the same secrets for a
+moment, so that a thousand cancellations in a row do not try a wrong password two thousand times.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+import time
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+from urllib.parse import quote_plus
+
+import httpx
+
+from ..backends.adapter import Reply
+from ..errors import CallUnanswered, CredentialRefused, CredentialUnavailable
+from .blanking import blanked
+from .credentials import Credential, Monotonic, Read, Token, basic, header_text, lasting, secret
+
+REFUSALS = frozenset({400, 401, 403})
+"""Statuses by which a token endpoint says that the secret is wrong (RFC 6749, 5.2: 400 and 401)."""
+REFUSAL_HOLDS = 2.0
+"""Seconds for which a refusal is remembered: longer would refuse jobs after the account was mended."""
+DEFAULT_LIFE = 3600.0
+"""Seconds that a token is taken to live when its endpoint doesn't say; a 401 corrects it."""
+VERSION_PATH = re.compile(r"(?<=[^:/])/+(?:v3/*)?$")
+"""What Keystone's address ends with that is no part of the service's root: slashes, and `/v3` as in OS_AUTH_URL."""
+OML_TOKEN_PATH = "/omlusers/api/oauth2/v1/token"  # noqa: S105 - a path
+"""Where Oracle ML's own token service is, below the base URL."""
+OML_WINDOW = 8 * 3600.0
+"""Seconds after its password grant in which an OML token may be refreshed (Oracle, OML REST: Authenticate)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What a token endpoint would not take, known by its digest, and how long nobody asks again."""
+
+    digest: bytes
+    status: int
+    until: float
+
+
+def digest(request: httpx.Request) -> bytes:
+    """Tell requests with other secrets apart, and keep none of them."""
+    shown = request.headers.get("authorization", "").encode()
+    return hashlib.sha256(shown + b"\n" + request.content).digest()
+
+
+class TokenEndpoint(Credential):
+    """Gets its tokens from a URL; `monotonic` measures their lives."""
+
+    def __init__(self, url: str, *, monotonic: Monotonic = time.monotonic) -> None:
+        super().__init__(monotonic=monotonic)
+        self._url = url
+        self._refusal: Refusal | None = None
+        self._told: dict[object, Token] = {}
+
+    def secrets(self, token: Token) -> tuple[str, ...]:
+        """Return the token, and what the endpoint was shown for it."""
+        return (*super().secrets(token), *self._shown)
+
+    def _tell(self, read: Read) -> str:
+        """Read a secret for the endpoint, which no reply may repeat; names are none, and tokens may hold them."""
+        self._told[read] = Token(secret(read))
+        return self._told[read].value
+
+    @property
+    def _shown(self) -> tuple[str, ...]:
+        return tuple(one.value for one in self._told.values())
+
+    async def _obtain(self, old: Token | None) -> Token:  # noqa: ARG002 - only OML renews from the old one
+        return await self._granted()
+
+    async def _granted(self) -> Token:
+        """Show the secrets, and once more, read anew, if they are refused; not those that were refused just now."""
+        if self._refusal and self._holds(self._refusal):
+            raise self._refused(self._refusal.status)
+        for _ in range(2):
+            since, grant = self._monotonic(), self._grant()
+            reply = await self._ask(grant)
+            if reply.ok:
+                return self._token_of(reply, since)
+        self._refusal = Refusal(digest(grant), reply.status, self._monotonic() + REFUSAL_HOLDS)
+        raise self._refused(reply.status)
+
+    def _holds(self, refusal: Refusal) -> bool:
+        return self._monotonic() < refusal.until and digest(self._grant()) == refusal.digest
+
+    def _refused(self, status: int) -> CredentialRefused:
+        return CredentialRefused(f"{self._place} refuses the credential: {status}")
+
+    async def _ask(self, request: httpx.Request) -> Reply:
+        """Return a success or a refusal; raises CredentialUnavailable for anything else."""
+        try:
+            reply = await self._fetch(request)
+        except CallUnanswered as error:
+            raise CredentialUnavailable(f"the token endpoint gave no answer: {error}") from error
+        if not reply.ok and reply.status not in REFUSALS:
+            raise CredentialUnavailable(f"{self._place} answered {reply.status}")
+        return blanked(reply, self._shown)  # not of tokens, which it is there to show
+
+    def _required(self, value: object) -> str:
+        """Return a token as received; raises CredentialUnavailable if it is none."""
+        if not isinstance(value, str):
+            raise CredentialUnavailable(f"{self._place} answered without a token")
+        return header_text(value)
+
+    @property
+    def _place(self) -> str:
+        return f"the token endpoint at {httpx.URL(self._url).netloc.decode('ascii')}"
+
+    @abstractmethod
+    def _grant(self) -> httpx.Request:
+        """Build the request for a new token, with the secrets as they are now."""
+
+    @abstractmethod
+    def _token_of(self, reply: Reply, since: float) -> Token:
+        """Read the token from a success; `since` is when it was asked for."""
+
+
+class ClientCredentials(TokenEndpoint):
+    """OAuth2 client credentials (RFC 6749, 4.4).
+
+    The client shows itself by HTTP Basic or, with `client_auth = "post"`, in the form (2.3.1): some services take the
+    pair of Basic literally, though it is form-encoded, and refuse a secret with `+`, `/` or `%` there.
+    Oracle Fusion's identity domain: `/oauth2/v1/token`, scope `urn:opc:resource:fusion:<pod>:<product>/`.
+    """
+
+    def __init__(
+        self,
+        token_url: str,
+        client_id: Read,
+        client_secret: Read,
+        *,
+        scope: str | None = None,
+        client_auth: Literal["basic", "post"] = "basic",
+        monotonic: Monotonic = time.monotonic,
+    ) -> None:
+        super().__init__(token_url, monotonic=monotonic)
+        self._client_id = client_id
+        self._client_secret = client_secret
+        self._scope = scope
+        self._client_auth = client_auth
+
+    def _grant(self) -> httpx.Request:
+        client_id, client_secret = secret(self._client_id), self._tell(self._client_secret)
+        form = {"grant_type": "client_credentials"} | ({"scope": self._scope} if self._scope else {})
+        if self._client_auth == "post":
+            form |= {"client_id": client_id, "client_secret": client_secret}
+            return httpx.Request("POST", self._url, data=form)
+        pair = basic(quote_plus(client_id), quote_plus(client_secret))
+        self._told["pair"] = Token(pair)
+        return httpx.Request("POST", self._url, headers={"Authorization": f"Basic {pair}"}, data=form)
+
+    def _token_of(self, reply: Reply, since: float) -> Token:
+        data = reply.data or {}
+        return lasting(self._required(data.get("access_token")), since, seconds(data.get("expires_in")))
+
+
+class Oml(TokenEndpoint):
+    """Oracle Machine Learning: a password grant, then refreshes that show the old access token.
+
+    There is no separate refresh token (backends.md 2.4, SRC O8). A refused token is not refreshed: a revoked one
+    can't be, so a 401 leads to the password grant at once.
+    """
+
+    def __init__(
+        self, token_url: str, username: Read, password: Read, *, monotonic: Monotonic = time.monotonic
+    ) -> None:
+        super().__init__(token_url, monotonic=monotonic)
+        self._username = username
+        self._password = password
+        self._window_ends = -math.inf
+
+    async def _obtain(self, old: Token | None) -> Token:
+        now = self._monotonic()
+        if old and now < min(old.ends, self._window_ends):
+            reply = await self._ask(self._post({"grant_type": "refresh_token", "token": old.value}))
+            if reply.ok:
+                return self._token_of(reply, now)
+        token = await self._granted()
+        self._window_ends = now + OML_WINDOW
+        return token
+
+    def _grant(self) -> httpx.Request:
+        names = {"username": secret(self._username), "password": self._tell(self._password)}
+        return self._post({"grant_type": "password"} | names)
+
+    def _post(self, body: Mapping[str, str]) -> httpx.Request:
+        return httpx.Request("POST", self._url, json=body)
+
+    def _token_of(self, reply: Reply, since: float) -> Token:
+        data = reply.data or {}
+        return lasting(self._required(data.get("accessToken")), since, seconds(data.get("expiresIn")))
+
+
+class KeystoneTokens(TokenEndpoint):
+    """Keystone v3, and the IAM of MRS's clouds: tokens that are sent as `X-Auth-Token`.
+
+    `url` is the service's address, with or without `/v3`; `/v3/auth/tokens` is asked. The token comes in the header
+    `X-Subject-Token`, its end as a time of the server's clock, which is held against the same reply's `Date`
+    (OpenStack Identity API v3).
+    """
+
+    header = "X-Auth-Token"
+    scheme = ""
+
+    def __init__(self, url: str, *, monotonic: Monotonic = time.monotonic) -> None:
+        super().__init__(VERSION_PATH.sub("", url) + "/v3/auth/tokens", monotonic=monotonic)
+
+    @abstractmethod
+    def _auth(self) -> Mapping[str, object]:
+        """Say who asks and for which scope, with the secrets as they are now."""
+
+    def _grant(self) -> httpx.Request:
+        return httpx.Request("POST", self._url, json={"auth": self._auth()})
+
+    def _token_of(self, reply: Reply, since: float) -> Token:
+        return lasting(self._required(reply.headers.get("x-subject-token")), since, keystone_life(reply))
+
+
+class Keystone(KeystoneTokens):
+    """A project-scoped token by a user's password."""
+
+    def __init__(
+        self,
+        url: str,
+        username: Read,
+        password: Read,
+        *,
+        user_domain: str,
+        project_id: str,
+        monotonic: Monotonic = time.monotonic,
+    ) -> None:
+        super().__init__(url, monotonic=monotonic)
+        self._username = username
+        self._password = password
+        self._user_domain = user_domain
+        self._project_id = project_id
+
+    def _auth(self) -> Mapping[str, object]:
+        user = {"name": secret(self._username), "password": self._tell(self._password)}
+        identity = {"methods": ["password"], "password": {"user": user | {"domain": {"name": self._user_domain}}}}
+        return {"identity": identity, "scope": {"project": {"id": self._project_id}}}
+
+
+class KeystoneApplication(KeystoneTokens):
+    """A token by an application credential, whose project is its scope: Keystone refuses a request that names one."""
+
+    def __init__(
+        self, url: str, credential_id: Read, credential_secret: Read, *, monotonic: Monotonic = time.monotonic
+    ) -> None:
+        super().__init__(url, monotonic=monotonic)
+        self._id = credential_id
+        self._secret = credential_secret
+
+    def _auth(self) -> Mapping[str, object]:
+        credential = {"id": secret(self._id), "secret": self._tell(self._secret)}
+        return {"identity": {"methods": ["application_credential"], "application_credential": credential}}
+
+
+def keystone_life(reply: Reply) -> float:
+    """Return how many seconds a token lives, by the server's clock alone."""
+    token: Any = (reply.data or {}).get("token")
+    try:
+        ends = datetime.fromisoformat(token["expires_at"])
+    except (TypeError, KeyError, ValueError):
+        return DEFAULT_LIFE
+    ends = ends if ends.tzinfo else ends.replace(tzinfo=UTC)
+    return seconds((ends - reply.date).total_seconds() if reply.date else None)
+
+
+def seconds(value: object) -> float:
+    """Read a token's life; anything but a positive number, as such or as text, is the default."""
+    try:
+        life = float(value) if isinstance(value, int | float | str) else 0.0
+    except (ValueError, OverflowError):
+        return DEFAULT_LIFE
+    return life if 0.0 < life < math.inf else DEFAULT_LIFE

@@ -1,0 +1,105 @@
+"""One call as it goes out and its bounded reply as it comes in: what a wire is, and what all of them share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from ..backends.adapter import Reply
+from ..errors import CallUnanswered
+from .content_coding import undone
+
+KEEP_ALIVE = 4.0
+"""Seconds that an idle connection is kept: less than servers do (Apache and uvicorn: 5), for a request that meets
+their closing goes unanswered."""
+MAX_HEADER = 65_536
+"""Bytes of one header: tokens in `X-Subject-Token` outgrow the usual 8,190."""
+FAILURES: Mapping[str, str] = {
+    "ClientConnectorError": "no connection",
+    "ClientProxyConnectionError": "no connection",
+    "ClientConnectorDNSError": "no such host",
+    "ClientConnectorCertificateError": "its certificate is not trusted",
+    "ClientConnectorSSLError": "no TLS that fits is spoken there",
+    "ClientOSError": "the connection broke",
+    "ServerDisconnectedError": "the connection was closed without a reply",
+}
+"""What the failures of connections mean, by the names that their clients give them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request in full, but for `Host` and `Content-Length`; `url` is encoded and goes out as it is."""
+
+    method: str
+    url: str = field(repr=False)
+    headers: dict[str, str] = field(repr=False)
+    content: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """A proxy on the way to a backend: `url` is its scheme, host and port, `authorization` what it is shown, if any."""
+
+    url: str
+    authorization: str = field(default="", repr=False)
+
+
+class Wire(Protocol):
+    """Sends each call once, over connections that it keeps, and does nothing else on its own.
+
+    No repeats, redirects, cookies or proxies from the environment; HTTP/1.1 alone; any number of connections. It
+    undoes content codings by `Body` alone. A call that is cancelled ends at once, with its connection. `through` is the
+    host and port of the proxy that it was given, "" for none.
+    """
+
+    through: str
+
+    async def exchange(self, call: Call, limit: int) -> Reply:
+        """Make a call and read its reply, `limit` bytes at most, without a time limit: `Http` cancels it in time.
+
+        Raises CallUnanswered or whatever it meets.
+        """
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+
+
+class Body:
+    """A reply's body while it comes in, on the wire and decoded never larger than its limit."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._raw = bytearray()
+
+    def add(self, chunk: bytes | memoryview) -> None:
+        """Take what came in; raises CallUnanswered when it is too much."""
+        self._raw += chunk
+        if len(self._raw) > self._limit:
+            raise CallUnanswered(f"the reply is over {self._limit} bytes")
+
+    def whole(self, headers: Mapping[str, str]) -> bytes:
+        """Return the body with its content codings undone; raises CallUnanswered if that can't be done."""
+        return undone(self._raw, headers.get("content-encoding", ""), self._limit)
+
+
+def in_words(name: str) -> str:
+    """Say what a failure of a connection means, with its name; others go by their names alone."""
+    return f"{FAILURES[name]} ({name})" if name in FAILURES else name
+
+
+def headers_of(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Return headers with lower-case names; those of one name are joined (RFC 9110, 5.2)."""
+    found: dict[str, str] = {}
+    for raw_name, raw_value in pairs:
+        name, value = raw_name.decode("latin-1").lower(), decoded(raw_value)
+        found[name] = f"{found[name]}, {value}" if name in found else value
+    return found
+
+
+def decoded(value: bytes) -> str:
+    """Read a header as UTF-8, else as what HTTP once took it for."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")

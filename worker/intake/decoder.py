@@ -1,0 +1,289 @@
+"""PURE: what a Celery message asks for, whichever door it came through."""
+
+from __future__ import annotations
+
+import base64
+import bz2
+import hashlib
+import json
+import lzma
+import unicodedata
+import zlib
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+
+from ..errors import InvalidCommand
+from ..protocol.envelope import BARE, Envelope, envelope_of, untagged
+from ..protocol.letter_text import beginning, nameless, read_as_text
+from ..protocol.messages import SUBMIT_LIMIT, order_texts, parse_child
+
+VERBS: Mapping[str, str] = {"worker.cancel": "cancel", "worker.delete": "delete"}
+ORDERS: Mapping[str, str] = {"worker.abort": "abort", "worker.attest": "attest"}
+MORE: Mapping[str, tuple[str, ...]] = {"attest": ("child",)}
+"""What an order may have beside what each one has."""
+MESSAGE_LIMIT = 256 * 1024 * 1024
+"""Bytes of a message's body after decompression; 1,000 of the largest commands are less, however they are escaped."""
+ID_LIMIT = 128
+UNREAD_LIMIT = 2048
+"""Characters that are kept of a message that can't be read."""
+OWN = -1
+"""In place of a number of commands: some of them have ids of their own."""
+
+
+class Decompressor(Protocol):
+    """What the standard library's decompressors have in common."""
+
+    def decompress(self, data: bytes, max_length: int = ...) -> bytes:
+        """Return at most `max_length` bytes."""
+
+
+DECOMPRESSORS: Mapping[str, Callable[[], Decompressor]] = {
+    "application/x-gzip": lambda: cast("Decompressor", zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)),
+    "application/x-bz2": bz2.BZ2Decompressor,
+    "application/x-lzma": lzma.LZMADecompressor,
+}
+"""By kombu's names. Each stops at a bound: a small message must not become a large one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Commands:
+    """Commands, each with the id that it has if it brings none."""
+
+    contents: tuple[tuple[object, str], ...]
+    envelope: Envelope = BARE
+    message_id: str = ""
+    """That of a message which may hold several."""
+
+    @property
+    def count(self) -> int:
+        """How many there are, or `OWN` if some have ids of their own, by which alone they can be found."""
+        own = any(isinstance(content, Mapping) and content.get("command_id") for content, _ in self.contents)
+        return OWN if own else len(self.contents)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An operator's word about a cancellation, which its own id or a command's names.
+
+    `child` is the job id of the child that an attestation is about, empty for the whole family.
+    """
+
+    order: str
+    reference: str
+    by: str
+    reason: str
+    content: object
+    message_id: str
+    child: str = ""
+    envelope: Envelope = BARE
+
+    @property
+    def word(self) -> str:
+        """Who says so and why, as one text."""
+        return f"{self.by}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A message that asks for nothing we know."""
+
+    content: object
+    message_id: str
+    reason: str
+
+
+Item = Commands | Order | Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """A message as AMQP brings it: its body as bytes, all else beside it."""
+
+    body: bytes
+    headers: Mapping[str, Any]
+    content_type: str | None = None
+    content_encoding: str | None = None
+
+    @property
+    def raw(self) -> bytes:
+        """All of it as one text, without what only this delivery has; two deliveries of a message are the same."""
+        text = read_as_text(self.body)
+        whole = {
+            "headers": {name: value for name, value in self.headers.items() if not name.startswith("x-")},
+            "content-type": self.content_type,
+            "content-encoding": self.content_encoding,
+            "body": nameless(self.body) if text is None else text,
+        }
+        try:
+            return json.dumps(whole, default=repr).encode()
+        except (ValueError, TypeError, RecursionError) as error:
+            return json.dumps({**whole, "headers": f"unreadable: {type(error).__name__}"}).encode()
+
+
+def read(task: str, message_id: str, args: object, kwargs: object, options: Mapping[str, Any]) -> Item:
+    """Say what a task message asks for; `options` are Celery's own, by the names that they have in a message."""
+    if not isinstance(args, list | tuple) or not isinstance(kwargs, Mapping):
+        return Refusal({"args": args, "kwargs": kwargs}, message_id, "command: the message holds no arguments")
+    whole = {**kwargs, **({"positional": list(args)} if args else {})}
+    if args:
+        problem = "command: the fields of a command are keyword arguments, not positional ones"
+        return Refusal(whole, message_id, problem)
+    try:
+        envelope = envelope_of(options)
+    except InvalidCommand as error:
+        return Refusal(kwargs, message_id, str(error))
+    if task in VERBS:
+        return _command(VERBS[task], message_id, kwargs, envelope)
+    if task == "worker.submit":
+        return _submit(message_id, kwargs, envelope)
+    if task in ORDERS:
+        return _order(ORDERS[task], message_id, kwargs, envelope)
+    return Refusal(whole, message_id, f"command: no task is called {task!r:.100}")
+
+
+def _command(verb: str, message_id: str, kwargs: Mapping[str, Any], envelope: Envelope) -> Item:
+    if kwargs.get("verb", verb) != verb:
+        return Refusal(kwargs, message_id, f"verb: is {kwargs['verb']!r:.40} in a worker.{verb}")
+    return Commands((({**kwargs, "verb": verb}, message_id),), envelope)
+
+
+def _submit(message_id: str, kwargs: Mapping[str, Any], envelope: Envelope) -> Item:
+    commands = kwargs.get("commands")
+    if set(kwargs) != {"commands"} or not isinstance(commands, list):
+        problem = "commands: a worker.submit has one keyword argument, `commands`, a list"
+        return Refusal(kwargs, message_id, problem)
+    if len(commands) > SUBMIT_LIMIT:
+        problem = f"commands: {len(commands)} of them, and one message holds {SUBMIT_LIMIT} at most"
+        return Refusal(kwargs, message_id, problem)
+    contents = tuple((content, f"{message_id}:{index}") for index, content in enumerate(commands))
+    return Commands(contents, envelope, message_id=message_id)
+
+
+def _order(order: str, message_id: str, kwargs: Mapping[str, Any], envelope: Envelope) -> Item:
+    texts = [kwargs.get(name) for name in ("id", "by", "reason")]
+    known = {"id", "by", "reason", "token", *MORE.get(order, ())}
+    if kwargs.keys() - known or not all(isinstance(text, str) and text for text in texts):
+        more = "".join(f", and may have {name}" for name in MORE.get(order, ()))
+        problem = f"{order}: needs the keyword arguments id, by and reason, each a text{more}"
+        return Refusal(kwargs, message_id, problem)
+    if envelope.eta is not None:
+        return Refusal(kwargs, message_id, f"eta: {order} holds at once, so eta and countdown are not taken")
+    try:
+        child = "" if kwargs.get("child") is None else parse_child(kwargs["child"])
+    except InvalidCommand as error:
+        return Refusal(kwargs, message_id, f"{order}: {error}")
+    reference = str(texts[0]).encode("utf-8", "replace").decode()
+    by, reason = order_texts(str(texts[1]), str(texts[2]))
+    return Order(order, reference, by, reason, {**kwargs, "verb": order}, message_id, child, envelope)
+
+
+def decode(raw: bytes) -> Item:
+    """Read a message as kombu's Redis transport wrote it (a JSON envelope, the task in protocol 2 or 1).
+
+    What can't be read is rejected, named by the id in its headers, or else by the digest of its bytes.
+    """
+    headers: Mapping[str, Any] = {}
+    try:
+        envelope = _loads(raw.decode())
+        headers = envelope["headers"]
+        body = _bytes(envelope["body"], envelope["properties"])
+        parcel = Parcel(body, headers, envelope.get("content-type"), envelope.get("content-encoding"))
+        return _opened(parcel, raw)
+    except Exception as error:  # noqa: BLE001 - whatever a stranger's bytes may raise, they are rejected
+        return unreadable(raw, f"{type(error).__name__}: {error!s:.200}", headers)
+
+
+def task_of(raw: bytes) -> str:
+    """Name the task that a message asks for, as kombu's Redis transport wrote it; empty if it can't be read."""
+    try:
+        envelope = json.loads(raw)
+        return str(
+            envelope["headers"].get("task") or json.loads(_bytes(envelope["body"], envelope["properties"]))["task"]
+        )
+    except Exception:  # noqa: BLE001 - whatever a stranger's bytes may raise, they name no task
+        return ""
+
+
+def open_parcel(parcel: Parcel) -> Item:
+    """Read a message as kombu's AMQP transport wrote it; what can't be read is rejected, as in `decode`."""
+    raw = parcel.raw
+    try:
+        return _opened(parcel, raw)
+    except Exception as error:  # noqa: BLE001 - whatever a stranger's bytes may raise, they are rejected
+        return unreadable(raw, f"{type(error).__name__}: {error!s:.200}", parcel.headers)
+
+
+def _opened(parcel: Parcel, raw: bytes) -> Item:
+    if parcel.content_type != "application/json":
+        why = f"its content type is {parcel.content_type!r:.60}, and only JSON is taken"
+        return unreadable(raw, why, parcel.headers)
+    text = _text(parcel.body, parcel.headers.get("compression"), parcel.content_encoding)
+    return _task(parcel.headers, _loads(text), digest(raw))
+
+
+def _loads(text: str) -> Any:
+    return json.loads(text, object_hook=untagged) if '"__type__"' in text else json.loads(text)
+
+
+def unreadable(raw: bytes, why: str, headers: object = None) -> Refusal:
+    """Reject a message that can't be read, or not be taken in; its headers may tell its name."""
+    name = _named(headers.get("id") if isinstance(headers, Mapping) else None, digest(raw))
+    told = _told(raw)
+    content = told if len(told) <= UNREAD_LIMIT else beginning(told, UNREAD_LIMIT, raw)
+    return Refusal(content, name, f"message: can't be read: {why}")
+
+
+def _told(raw: bytes) -> str:
+    """Return a message as a text in which tokens can be found: a body in base64 may be compressed, or anything."""
+    with suppress(Exception):  # whatever a stranger's bytes may raise, then they are told as they are
+        envelope = json.loads(raw)
+        if envelope["properties"]["body_encoding"] == "base64":
+            body = base64.b64decode(envelope.pop("body"))
+            text = read_as_text(body)
+            return json.dumps({**envelope, "body": nameless(body) if text is None else text})
+    return raw.decode("utf-8", "backslashreplace").replace("\0", "")
+
+
+def digest(raw: bytes) -> str:
+    """Name a message that has no name."""
+    return hashlib.sha256(raw).hexdigest()[:32]
+
+
+def _bytes(body: str, properties: Mapping[str, Any]) -> bytes:
+    return base64.b64decode(body) if properties.get("body_encoding") == "base64" else body.encode()
+
+
+def _text(data: bytes, compression: str | None, encoding: str | None) -> str:
+    if compression:
+        data = _decompressed(data, compression)
+    return data.decode(encoding if encoding in {"utf-8", "ascii", "us-ascii"} else "utf-8")
+
+
+def _decompressed(data: bytes, compression: str) -> bytes:
+    if compression not in DECOMPRESSORS:
+        raise ValueError(f"its compression is {compression!r:.60}; known: {', '.join(DECOMPRESSORS)}")
+    found = DECOMPRESSORS[compression]().decompress(data, MESSAGE_LIMIT + 1)
+    if len(found) > MESSAGE_LIMIT:
+        raise ValueError(f"its body is over {MESSAGE_LIMIT} bytes")
+    return found
+
+
+def _named(message_id: object, unnamed: str) -> str:
+    """Return a message's own id if it can be a command's id, else the one that its bytes have."""
+    usable = isinstance(message_id, str) and 0 < len(message_id) <= ID_LIMIT
+    if usable and not any(unicodedata.category(char) in {"Cc", "Cs"} for char in str(message_id)):
+        return str(message_id)
+    return unnamed
+
+
+def _task(headers: Mapping[str, Any], content: Any, unnamed: str) -> Item:
+    if "task" in headers:
+        args, kwargs, *more = content
+        embedded = more[0] if more and isinstance(more[0], Mapping) else {}
+        options = {**headers, **embedded}
+        return read(str(headers["task"]), _named(headers.get("id"), unnamed), args, kwargs, options)
+    task, message_id = str(content["task"]), _named(content.get("id"), unnamed)
+    options = {**headers, **content}
+    return read(task, message_id, content.get("args") or [], content.get("kwargs") or {}, options)

@@ -1,0 +1,207 @@
+"""Leaves commands to workers that can take them in, as in a rolling deploy, and takes in what others have left.
+
+Another worker may serve a backend that this one does not, or know a newer format of records. A command that is left
+lies in Redis until what became of it is stored. Taking it in again is harmless: a command id is taken in once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import time
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+
+from ..errors import StoreUnavailable
+from ..observability.outage import Seldom
+from ..protocol.envelope import Envelope
+from ..store.serving import GRACE, Serving
+from ..store.store import Store
+from .delivery import FULL
+
+log = structlog.get_logger(__name__)
+
+EVERY = 1.0
+LONGEST = 60.0
+"""Seconds to the next try, at most, of a command that only a newer worker can take in: twice as long each time."""
+LIMIT = 256 * 1024
+"""Bytes of a command that may be left; no sound one is nearly as long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """One command as it came: its id is `command_id` where it brings none."""
+
+    content: object
+    command_id: str
+    envelope: Envelope
+
+    @property
+    def backend(self) -> str:
+        """The backend that it names, empty if it names none."""
+        found = self.content.get("backend") if isinstance(self.content, Mapping) else None
+        return found if isinstance(found, str) else ""
+
+    @property
+    def timed(self) -> bool:
+        """Whether what becomes of it depends on the time."""
+        by_envelope = self.envelope.eta is not None or self.envelope.expires is not None
+        return by_envelope or (isinstance(self.content, Mapping) and self.content.get("not_before") is not None)
+
+
+def written(one: Arrived) -> bytes | None:
+    """Write a command as it is left; None for one that can't be, which is no sound command."""
+    times = (at.isoformat() if at else None for at in (one.envelope.eta, one.envelope.expires))
+    try:
+        text = json.dumps([one.content, one.command_id, *times, one.envelope.traceparent]).encode()
+    except (RecursionError, TypeError, ValueError):
+        return None
+    return text if len(text) <= LIMIT else None
+
+
+def read(text: bytes) -> Arrived:
+    """Read what `written` has written."""
+    content, command_id, eta, expires, traceparent = json.loads(text)
+    eta, expires = (datetime.fromisoformat(at) if at else None for at in (eta, expires))
+    return Arrived(content, command_id, Envelope(eta, expires, traceparent))
+
+
+def digest(text: bytes) -> str:
+    """Name a command that is left: the same one, left again, has the same name."""
+    return hashlib.sha256(text).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """When a command is tried again, by the monotonic clock, and how many seconds that is after the last try."""
+
+    at: float
+    pause: float
+
+
+Take = Callable[[Sequence[Arrived]], Awaitable[frozenset[str]]]
+"""Takes in commands; returns the digests of those that were left."""
+Reject = Callable[[Arrived, str], Awaitable[None]]
+
+
+class Handover:
+    """One worker's part in it; `mine` are the backends that it serves."""
+
+    def __init__(self, store: Store, mine: Collection[str], serving: Serving, take: Take, reject: Reject) -> None:
+        self._store = store
+        self._mine = mine
+        self._serving = serving
+        self._take = take
+        self._reject = reject
+        self._later: dict[str, Later] = {}
+        self._told = Seldom()
+
+    @property
+    def known(self) -> frozenset[str]:
+        """The backends that this worker serves, and those that others do, as far as it knows."""
+        return self._serving.known | frozenset(self._mine)
+
+    async def sort(self, arrived: Sequence[Arrived]) -> tuple[Sequence[Arrived], frozenset[str]]:
+        """Leave what names a backend that only other workers serve; return the rest, and the digests of what was left.
+
+        Raises:
+            StoreUnavailable: nobody knows what was left; to do it again is harmless.
+
+        """
+        if all(not one.backend or one.backend in self._mine for one in arrived):
+            return arrived, frozenset()
+        self._serving.see(await self._store.peers.announced())
+        here: list[Arrived] = []
+        elsewhere: list[Arrived] = []
+        for one in arrived:
+            (elsewhere if self._served_elsewhere(one.backend) and written(one) is not None else here).append(one)
+        return here, await self.leave(elsewhere)
+
+    def _served_elsewhere(self, backend: str) -> bool:
+        return backend not in self._mine and self._serving.silence(backend) < GRACE
+
+    async def leave(self, some: Sequence[Arrived]) -> frozenset[str]:
+        """Leave commands that can be written to other workers; return their digests.
+
+        Raises:
+            StoreUnavailable: nobody knows what was left; to do it again is harmless.
+
+        """
+        texts = [(one.backend, written(one) or b"") for one in some]
+        left: dict[str, dict[str, bytes]] = defaultdict(dict)
+        for backend, text in texts:
+            left[backend][digest(text)] = text
+        if left:
+            await self._store.peers.hand_over(left)
+            if self._told.due():
+                log.info("commands.left_to_other_workers", backends=sorted(left), commands=len(some))
+        return frozenset(digest(text) for _, text in texts)
+
+    async def run(self) -> None:
+        """Take in every second what others have left, until cancelled."""
+        while True:
+            try:
+                await self.look()
+            except StoreUnavailable as error:
+                log.debug("handover.unavailable", error=str(error))  # the engine says so
+            except Exception:
+                log.exception("handover.failed")
+            await asyncio.sleep(EVERY)
+
+    async def look(self) -> None:
+        """Take in what is left on our backends; reject what is left on those that nobody serves any more."""
+        later: dict[str, Later] = {}
+        backends = await self._store.peers.handovers()
+        if backends and await self._store.fullness() > FULL:
+            return
+        for backend in backends:
+            if not self._served_elsewhere(backend):
+                async for page in self._store.peers.handed_over(backend):
+                    later |= await self._take_page(backend, page)
+        self._later = later
+
+    async def _take_page(self, backend: str, page: Mapping[str, bytes]) -> dict[str, Later]:
+        """Take in what is due of one page; return when the rest is tried again."""
+        now = time.monotonic()
+        later = {name: self._later[name] for name in page if name in self._later and self._later[name].at > now}
+        due = {name: text for name, text in page.items() if name not in later}
+        left = await self._take_each(list(due.values()))
+        if done := due.keys() - left:
+            await self._store.peers.taken_over(backend, sorted(done))
+        for name in due.keys() & left:
+            pause = min(2 * self._later[name].pause, LONGEST) if name in self._later else EVERY
+            later[name] = Later(now + pause, pause)
+        return later
+
+    async def _take_each(self, texts: Sequence[bytes]) -> frozenset[str]:
+        some: list[Arrived] = []
+        for text in texts:
+            try:
+                some.append(read(text))
+            except (ValueError, TypeError):
+                log.warning("handover.unreadable", bytes=len(text))
+        try:
+            return await self._take(some)
+        except StoreUnavailable:
+            raise
+        except Exception:
+            log.exception("handover.page_failed", commands=len(some))
+        left: frozenset[str] = frozenset()
+        for one in some:  # no command may stop those behind it
+            left |= await self._take_alone(one)
+        return left
+
+    async def _take_alone(self, one: Arrived) -> frozenset[str]:
+        try:
+            return await self._take([one])
+        except StoreUnavailable:
+            raise
+        except Exception as error:
+            log.exception("handover.command_failed", command_id=one.command_id)
+            await self._reject(one, f"message: {type(error).__name__} while it was taken in")
+            return frozenset()

@@ -1,0 +1,1 @@
+"""A deployment on one machine: the embedded Redis, its data directory, child processes."""

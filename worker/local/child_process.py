@@ -1,0 +1,61 @@
+"""Child processes of `up` and `demo`: real worker processes, all ended with their owner."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+import worker
+
+from .embedded_redis import tied
+
+ROOT = Path(worker.__file__).parents[1]
+"""Where our packages lie. Children start there: Celery imports from the working directory first."""
+STOP_SECONDS = 9.0
+QUIET_ROOT = "ignore:You're running the worker with superuser privileges"
+"""Celery says so once in each worker, and its advice, `--uid`, is not for processes that belong to another one."""
+
+
+def start_worker(number: int, env: Mapping[str, str], log: IO[bytes] | None = None) -> subprocess.Popen[bytes]:
+    """Start one Celery worker process; it logs to `log`, else where this process does."""
+    arguments = ["-m", "celery", "--quiet", "-A", "worker", "worker", "--hostname", f"canceller{number}@%h"]
+    return start(arguments, quiet(env), log, log)
+
+
+def quiet(env: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment without Celery's warning about root, and with all others as they were."""
+    own = env.get("PYTHONWARNINGS")
+    return {**env, "PYTHONWARNINGS": f"{own},{QUIET_ROOT}" if own else QUIET_ROOT}
+
+
+def start(
+    arguments: Sequence[str], env: Mapping[str, str], out: IO[bytes] | int | None, err: IO[bytes] | int | None
+) -> subprocess.Popen[bytes]:
+    """Start a Python process which ends when this one is killed."""
+    # A session of its own: Ctrl-C reaches this process alone, which ends its children in order.
+    return subprocess.Popen(  # noqa: S603 - our own interpreter and packages
+        tied([sys.executable, *arguments]),
+        env=dict(env),
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=out,
+        stderr=err,
+        start_new_session=True,
+    )
+
+
+def stop_all(processes: Sequence[subprocess.Popen[bytes]], seconds: float = STOP_SECONDS) -> None:
+    """End processes with SIGTERM together, and what is left after so many seconds with SIGKILL."""
+    deadline = time.monotonic() + seconds
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        try:
+            process.wait(timeout=max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

@@ -1,0 +1,1 @@
+"""What a process reports about itself: log lines, and texts from outside made safe to show."""

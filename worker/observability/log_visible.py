@@ -1,0 +1,39 @@
+"""Log events as a terminal may show them: one line each, and below it a traceback, indented."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from .visible import visible
+
+_OF_SEVERAL_LINES: Final = ("exception", "stack")
+
+
+def visible_event(event: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an event with nothing in it that a terminal acts on or hides."""
+    return {visible(key): _shown(key, value) for key, value in event.items()}
+
+
+def _shown(key: str, value: Any) -> Any:
+    if isinstance(value, str):
+        if key in _OF_SEVERAL_LINES:
+            return _indented(value)
+        if visible(value) == value:
+            return value
+        if key == "event":
+            return visible(value)
+    return _Written(visible(repr(value)))
+
+
+def _indented(traceback: str) -> str:
+    """Indent each line: an exception's text of several lines can't pass for an event of its own."""
+    return "\n".join(f"  {visible(line)}" for line in traceback.split("\n"))
+
+
+class _Written:
+    """A value that says itself how it is written: another `repr` would double the backslashes."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        return self._text

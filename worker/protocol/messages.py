@@ -1,0 +1,269 @@
+"""Wire shapes: the `Command` that comes in and the `Event` that goes out. The contract names every field."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import unicodedata
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from math import isfinite
+from typing import Annotated, Any, Literal, TypedDict
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+)
+
+from ..errors import InvalidCommand
+
+SUBMIT_LIMIT = 1000
+PROBLEM_LIMIT = 1000
+NAME_LIMIT = 64
+"""Characters of a name that a problem tells: the next problems are to be read as well."""
+RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
+LINES = frozenset("\n\r\t")
+ESCAPES = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[ -/]*[0-~]")
+"""What terminals act on in place of showing it: colours, titles, links."""
+
+
+def _job_id(value: object) -> object:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _printable(value: str) -> str:
+    if not value.isprintable():
+        raise ValueError("holds a character that can't be printed")
+    return value
+
+
+def _no_dots(value: str) -> str:
+    if value in {".", ".."}:
+        raise ValueError("'.' and '..' are no job ids: a URL would lose them")
+    return value
+
+
+def _no_control(value: str) -> str:
+    if not value.isprintable() and any(unicodedata.category(char) in {"Cc", "Cs"} for char in value):
+        raise ValueError("holds a control character or half of a surrogate pair")
+    return value
+
+
+def tidied(value: str) -> str:
+    """Leave out of a comment what can't be shown, such as a terminal's colours: no job runs on for its sake."""
+    if value.isprintable():
+        return value
+    return "".join(map(_shown, ESCAPES.sub("", value)))
+
+
+def order_texts(by: str, reason: str) -> tuple[str, str]:
+    """Return who gives an order and why, as both are kept."""
+    by, reason = (text.encode("utf-8", "replace").decode() for text in (by, reason))
+    return tidied(by)[:128], tidied(reason)[:1000]
+
+
+def _shown(char: str) -> str:
+    category = unicodedata.category(char)
+    if category == "Cs":
+        return "\ufffd"
+    return "" if category == "Cc" and char not in LINES else char
+
+
+def _comment(value: object) -> object:
+    return tidied(value) if isinstance(value, str) else value
+
+
+def _label(value: object) -> object:
+    """Take a number or a boolean for its text, as JSON writes it."""
+    if isinstance(value, bool | int) or (isinstance(value, float) and isfinite(value)):
+        return json.dumps(value)
+    return _comment(value)
+
+
+def _header(value: str) -> str:
+    if not all("!" <= char <= "~" for char in value):
+        raise ValueError("holds a character that no HTTP header may carry")
+    return value
+
+
+def _number(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("is not a number of seconds")  # noqa: TRY004 - pydantic wants a ValueError
+    return value
+
+
+def _moment(value: object) -> object:
+    try:
+        found = value
+        if isinstance(value, str) and RFC_3339.fullmatch(value):
+            found = datetime.fromisoformat(value.upper())
+        if isinstance(found, datetime) and found.tzinfo is not None:
+            return found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise ValueError("is no RFC 3339 time with a zone, such as 2026-11-22T10:00:00Z")
+
+
+def _readable_time(value: str) -> str:
+    datetime.fromisoformat(value)
+    return value
+
+
+def _clean(limit: int, at_least: int = 0) -> tuple[Any, Any]:
+    return StringConstraints(min_length=at_least, max_length=limit), AfterValidator(_no_control)
+
+
+Name = Annotated[str, *_clean(64, 1)]
+Id = Annotated[str, *_clean(128, 1)]
+Short = Annotated[str, *_clean(128)]
+Label = Annotated[str, BeforeValidator(_label), StringConstraints(max_length=256)]
+Param = Annotated[str, *_clean(512)]
+Reason = Annotated[str, BeforeValidator(_comment), StringConstraints(max_length=1000)]
+Token = Annotated[str, *_clean(8192)]
+Trace = Annotated[str, *_clean(128), AfterValidator(_header)]
+JobId = Annotated[
+    str,
+    BeforeValidator(_job_id),
+    StringConstraints(min_length=1, max_length=512),
+    AfterValidator(_printable),
+    AfterValidator(_no_dots),
+]
+CHILD: TypeAdapter[str] = TypeAdapter(JobId, config=ConfigDict(hide_input_in_errors=True))
+Wait = Annotated[float, BeforeValidator(_number), Field(ge=0, le=10 * 365 * 86400, allow_inf_nan=False)]
+Limit = Annotated[float, BeforeValidator(_number), Field(gt=0, allow_inf_nan=False)]
+Moment = Annotated[datetime, BeforeValidator(_moment)]
+
+
+SORTED = json.JSONEncoder(sort_keys=True, default=str)
+
+
+class Command(BaseModel):
+    """One producer's wish that a job be stopped, or stopped and its record removed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    verb: Literal["cancel", "delete"]
+    backend: Name
+    job_id: JobId
+    command_id: Id | None = None
+    reason: Reason | None = None
+    requested_by: Short | None = None
+    force: Literal["auto", "attested", "never"] | None = None
+    force_after: Wait | None = None
+    give_up_after: Limit | None = None
+    remote_stopped: StrictBool = False
+    lane: Literal["interactive", "batch"] = "interactive"
+    batch_id: Short | None = None
+    labels: Annotated[dict[Name, Label], Field(max_length=16, default_factory=dict)]
+    params: Annotated[dict[Name, Param], Field(max_length=32, default_factory=dict)]
+    not_before: Moment | None = None
+    traceparent: Trace | None = None
+    token: Token | None = Field(default=None, repr=False)
+
+    @property
+    def digest(self) -> str:
+        """Name the content: the same command id with another digest is another command."""
+        content = self.model_dump(exclude={"command_id", "traceparent", "token"}, exclude_none=True)
+        return hashlib.sha256(SORTED.encode(content).encode()).hexdigest()[:16]
+
+
+class CommandFields(TypedDict, total=False):
+    """The fields of a command beside its verb, backend and job id, for type checkers; None is as good as absent."""
+
+    command_id: str | None
+    reason: str | None
+    requested_by: str | None
+    force: Literal["auto", "attested", "never"] | None
+    force_after: float | None
+    give_up_after: float | None
+    remote_stopped: bool | None
+    lane: Literal["interactive", "batch"] | None
+    not_before: datetime | str | None
+    batch_id: str | None
+    labels: Mapping[str, str] | None
+    params: Mapping[str, str] | None
+    traceparent: str | None
+    token: str | None
+
+
+class Event(BaseModel):
+    """One CloudEvents 1.0 event, as a consumer reads it. Unknown attributes are kept."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    id: str
+    source: str
+    type: Annotated[str, StringConstraints(pattern=r"^[^.]+(\.[^.]+)*\.[^.]+\.v[0-9]+$")]
+    time: Annotated[str, AfterValidator(_readable_time)]
+    subject: str | None = None
+    backend: str | None = None
+    cancellationid: str | None = None
+    outcome: str | None = None
+    sequence: str | None = None
+    sequencetype: str | None = None
+    traceparent: str | None = None
+    data: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The middle word of the type, e.g. `finished`."""
+        return self.type.split(".")[-2]
+
+    @property
+    def command_ids(self) -> list[str]:
+        """The ids of the commands that this event is about."""
+        ids = self.data.get("command_ids") or [self.data.get("command_id") or ""]
+        return [str(one) for one in ids] if isinstance(ids, list) else []
+
+
+def parse_command(content: object) -> Command:
+    """Read one command; a field that is null is none.
+
+    Raises:
+        InvalidCommand: the text names every field that is wrong, never a value.
+
+    """
+    if not isinstance(content, Mapping):
+        raise InvalidCommand(f"a command is a JSON object, this is a {type(content).__name__}")
+    try:
+        return Command.model_validate({name: value for name, value in content.items() if value is not None})
+    except ValidationError as error:
+        raise InvalidCommand(problems(error)) from None
+    except RecursionError:
+        raise InvalidCommand("the command is nested too deep") from None
+
+
+def parse_child(value: object) -> str:
+    """Read the id of a child, which is a job's.
+
+    Raises:
+        InvalidCommand: it is none, and why.
+
+    """
+    try:
+        return CHILD.validate_python(value)
+    except ValidationError as error:
+        raise InvalidCommand(problems(error, "child")) from None
+
+
+def problems(error: ValidationError, whole: str = "command") -> str:
+    """Write a validation error as one line for a person; `whole` names what has no parts."""
+    lines = (
+        f"{'.'.join(str(part)[:NAME_LIMIT] for part in detail['loc']) or whole}: {_plain(detail['msg'])}"
+        for detail in error.errors(include_input=False, include_url=False)
+    )
+    return "; ".join(lines)[:PROBLEM_LIMIT]
+
+
+def _plain(message: str) -> str:
+    return {"Extra inputs are not permitted": "is no field of a command"}.get(
+        message, message.removeprefix("Value error, ")
+    )

@@ -1,0 +1,272 @@
+"""The composition root: from settings to store, backends and intake."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from msgspec.structs import replace
+
+from ..backends.adapter import Adapter
+from ..backends.mrs import Mrs as MrsAdapter
+from ..backends.oracle_ess import OracleEss as OracleEssAdapter
+from ..backends.oracle_ml import OracleMl as OracleMlAdapter
+from ..backends.sahara import Sahara as SaharaAdapter
+from ..domain.model import Force, Policy, Poll
+from ..engine.backend import Backend
+from ..http.client import ExtraHeaders, Http
+from ..http.credentials import Basic, Bearer, Credential, StaticToken, basic
+from ..http.probe import Probe
+from ..http.tls import SYSTEM, Tls
+from ..http.token_endpoints import OML_TOKEN_PATH, ClientCredentials, Keystone, KeystoneApplication, Oml
+from ..http.transport import Proxy
+from ..http.transport_aiohttp import AiohttpWire
+from ..intake.admission import Door, Intake
+from ..protocol.signing import Producer as Signer
+from ..protocol.signing import Signatures
+from ..settings.backends_file.auth import (
+    BasicAuth,
+    BearerAuth,
+    ClientCredentialsAuth,
+    KeystoneAuth,
+    NoAuth,
+    OmlAuth,
+    TokenAuth,
+)
+from ..settings.backends_file.backends import BackendConfig, Mrs, OracleEss, OracleMl, Sahara
+from ..settings.backends_file.load import Deployment, load_deployment
+from ..settings.backends_file.producers import Producer as ProducerConfig
+from ..settings.backends_file.producers import Producers
+from ..settings.backends_file.proxies import PORTS, proxy_for
+from ..settings.backends_file.tls_files import TlsFiles
+from ..settings.environment import Settings
+from ..settings.errors import ConfigurationError
+from ..settings.secret import Secret
+from ..store.redis_client import connect
+from ..store.retention import Retention
+from ..store.store import Store
+
+
+def policy_of(config: BackendConfig, adapter: Adapter) -> Policy:
+    """Return what a backend's configuration allows."""
+    stopped = config.gone_means_stopped
+    return Policy(
+        steps=adapter.steps,
+        force=Force(config.force),
+        force_after=config.force_after,
+        give_up_after=config.give_up_after,
+        warn_after=config.warn_after,
+        poll=Poll(config.poll.first, config.poll.max, config.poll.factor),
+        timeout=config.timeout,
+        gone_means_stopped=adapter.steps.gone_means_stopped if stopped is None else stopped,
+        believe_after=config.believe_after,
+        appears_within=config.appears_within,
+        probes=config.remote_probe is not None,
+    )
+
+
+def adapter_of(config: BackendConfig) -> Adapter:
+    """Return the translation for a configured backend."""
+    if isinstance(config, OracleEss):
+        return OracleEssAdapter()
+    if isinstance(config, OracleMl):
+        return OracleMlAdapter(config.scripts, config.service or "")
+    if isinstance(config, Mrs):
+        return MrsAdapter(config.project_id, config.dialect, config.cluster_id or "")
+    return SaharaAdapter(config.project_id, config.dialect)
+
+
+def place_of(config: BackendConfig) -> str:
+    """Say what is called where, without any secret: a cancellation keeps it, and concludes nothing anywhere else."""
+    parts = urlsplit(config.base_url)
+    host = parts.netloc.lower().removesuffix(":443" if parts.scheme == "https" else ":80")
+    return ", ".join((f"{config.kind} at {parts.scheme}://{host}{parts.path}", *adapter_of(config).within))
+
+
+def credential_of(config: BackendConfig) -> Credential | None:
+    """Return the authentication of a configured backend; secrets are read when they are first needed."""
+    auth = config.auth
+    match auth:
+        case NoAuth():
+            return None
+        case BearerAuth():
+            return Bearer(auth.token.read)
+        case TokenAuth():
+            return StaticToken(auth.token.read)
+        case BasicAuth():
+            return Basic(auth.username.read, auth.password.read)
+        case ClientCredentialsAuth():
+            return ClientCredentials(
+                auth.token_url,
+                client_id=auth.client_id.read,
+                client_secret=auth.client_secret.read,
+                scope=auth.scope,
+                client_auth=auth.client_auth,
+            )
+        case OmlAuth():
+            return Oml(token_url_of(config) or "", auth.username.read, auth.password.read)
+        case KeystoneAuth():
+            if auth.application_credential:
+                return KeystoneApplication(auth.url, *(one.read for one in auth.application_credential))
+            project_id = config.project_id if isinstance(config, Mrs | Sahara) else ""
+            return Keystone(
+                auth.url,
+                auth.username.read,
+                auth.password.read,
+                user_domain=auth.user_domain,
+                project_id=project_id,
+            )
+
+
+def headers_of(config: BackendConfig, *proxies: Proxy | None) -> ExtraHeaders:
+    """Return the extra headers of the calls to a backend's API; those from variables are read here."""
+    secret = {name: Secret("env", variable).read() for name, variable in config.headers_env.items()}
+    return ExtraHeaders(config.headers, secret, shown_to(*proxies))
+
+
+def shown_to(*proxies: Proxy | None) -> tuple[str, ...]:
+    """Return what proxies on the way are shown in secret: one may pass it on to the backend."""
+    return tuple(one.authorization for one in proxies if one and one.authorization)
+
+
+def token_url_of(config: BackendConfig) -> str | None:
+    """Return where a backend's tokens come from; None if they are given."""
+    match config.auth:
+        case ClientCredentialsAuth(token_url=url) | KeystoneAuth(url=url):
+            return url
+        case OmlAuth(token_url=url):
+            return url or config.base_url + OML_TOKEN_PATH
+        case _:
+            return None
+
+
+def http_of(config: BackendConfig) -> Http:
+    """Return what makes the calls to a backend's API, and to its token service."""
+    api = own_tls(config), proxy_of(config, config.base_url)
+    token = token_tls(config), proxy_of(config, token_url_of(config) or config.base_url)
+    return Http(
+        config.base_url,
+        credential=credential_of(config),
+        timeout=config.timeout,
+        max_reply=config.max_reply,
+        wire=AiohttpWire(*api),
+        token_wire=AiohttpWire(*token) if token != api else None,
+        headers=headers_of(config, api[1], token[1]),
+    )
+
+
+def proxy_of(config: BackendConfig, url: str) -> Proxy | None:
+    """Return the proxy for a backend's calls to a URL, be it the API's, the token service's or the probe's."""
+    proxy = proxy_for(url, config.proxy, config.proxy_env)
+    if proxy is None:
+        return None
+    named = proxy.username or proxy.password
+    return Proxy(proxy.url, f"Basic {basic(proxy.username, proxy.password)}" if named else "")
+
+
+def own_tls(files: TlsFiles) -> Tls:
+    """Return the TLS files that a table names."""
+    return Tls(*(str(file) if file else None for file in (files.ca_file, files.client_cert, files.client_key)))
+
+
+def token_tls(config: BackendConfig) -> Tls:
+    """Return the TLS files for a token service: its own, else the API's if the API's server is asked for tokens."""
+    own = own_tls(config.auth) if isinstance(config.auth, TlsFiles) else SYSTEM
+    url = token_url_of(config)
+    if url is None or (own == SYSTEM and origin(url) == origin(config.base_url)):
+        return own_tls(config)
+    return own
+
+
+def origin(url: str) -> tuple[str, str | None, int]:
+    """Return what tells one server from another."""
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or PORTS[parts.scheme]
+
+
+def probe_of(name: str, config: BackendConfig) -> Probe | None:
+    """Return a backend's second source, None where there is none.
+
+    It is checked against the backend's authorities, and never shown the client certificate, which is for the API.
+    """
+    remote = config.remote_probe
+    if remote is None:
+        return None
+    scheme, _, rest = remote.url.partition("://")
+    host, slash, target = rest.partition("/")
+    proxy = proxy_of(config, remote.url)
+    wire = AiohttpWire(Tls(ca_file=own_tls(config).ca_file), proxy)
+    headers = ExtraHeaders(to_proxy=shown_to(proxy))
+    http = Http(f"{scheme}://{host}", timeout=config.timeout, max_reply=config.max_reply, wire=wire, headers=headers)
+    return Probe(name, http, slash + target, remote.gone_when)
+
+
+def backend_of(name: str, config: BackendConfig, clock_speed: float = 1.0) -> Backend:
+    """Return a backend that is ready to be worked on; call it in the loop that will work on it."""
+    adapter, probe = adapter_of(config), probe_of(name, config)
+    http = http_of(config)
+    return Backend(
+        name=name,
+        adapter=adapter,
+        policy=replace(policy_of(config, adapter), clock_speed=clock_speed),
+        calls=http,
+        probe=probe.ask if probe else None,
+        max_in_flight=config.max_in_flight,
+        rate=config.rate or 0.0,
+        breaker_failures=config.breaker.failures,
+        breaker_pause=config.breaker.pause,
+        look_many=config.look_many,
+        place=place_of(config),
+        closes=(http.aclose, probe.aclose) if probe else (http.aclose,),
+    )
+
+
+def signatures_of(config: Producers) -> Signatures:
+    """Return who may sign commands; their keys are read here, once."""
+    return Signatures({name: signer_of(name, one) for name, one in config.producers.items()}, config.require_signed)
+
+
+def signer_of(name: str, config: ProducerConfig) -> Signer:
+    """Return one who may sign commands."""
+    return Signer(
+        name=name,
+        algorithm=config.algorithm,
+        keys=tuple(key.read() for key in config.keys),
+        backends=config.backends,
+        verbs=frozenset(config.verbs),
+        force=config.force,
+        per_minute=config.per_minute,
+        operator=config.operator,
+    )
+
+
+def intake_of(configs: Mapping[str, BackendConfig], producers: Producers) -> Intake:
+    """Return the judge of commands for the configured backends."""
+    doors = {}
+    for name, config in configs.items():
+        adapter = adapter_of(config)
+        doors[name] = Door(adapter, policy_of(config, adapter), config.require, place_of(config))
+    return Intake(doors, signatures=signatures_of(producers))
+
+
+def store_of(settings: Settings, configs: Mapping[str, BackendConfig]) -> Store:
+    """Return the store of this deployment."""
+    longest = max((config.give_up_after for config in configs.values()), default=0.0)
+    return Store(connect(settings), settings.prefix, Retention.of(settings), longest)
+
+
+def deployment_of(settings: Settings) -> Deployment:
+    """Read the backends file.
+
+    Raises:
+        ConfigurationError: it is not named, or holds mistakes; all of them are listed.
+
+    """
+    if settings.backends is None:
+        raise ConfigurationError(["CANCELLER_BACKENDS: is not set: name the file that lists the backends"])
+    return load_deployment(settings.backends)
+
+
+def backends_of(settings: Settings) -> Mapping[str, BackendConfig]:
+    """Read the backends of the backends file; raises ConfigurationError as `deployment_of` does."""
+    return deployment_of(settings).backends

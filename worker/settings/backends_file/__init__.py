@@ -1,0 +1,1 @@
+"""The backends file: its tables, validated whole, every mistake listed at once."""

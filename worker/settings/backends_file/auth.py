@@ -1,0 +1,208 @@
+"""How a backend wants to be spoken to: the tables under `auth`.
+
+Every secret is a pair of keys, `*_env` and `*_file`, of which one at most is given. A token service has TLS files of
+its own.
+"""
+
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+from pydantic import Field, StrictStr, ValidationInfo, field_validator
+
+from ..secret import Secret
+from .fields import KeystoneUrl, Surroundings, Table, WebUrl, content_of, located
+from .tls_files import TlsFiles
+
+EnvName = StrictStr | None
+SecretFile = Path | None
+_PAIR = Field(default=None, validate_default=True, repr=False)
+
+
+class _Secrets(Table):
+    """Checks every `*_env` / `*_file` pair of a subclass."""
+
+    @field_validator("*")
+    @classmethod
+    def _usable(cls, value: object, info: ValidationInfo) -> object:
+        stem, _, source = (info.field_name or "").rpartition("_")
+        if f"{stem}_env" not in cls.model_fields:
+            return value
+        if source == "env" and isinstance(value, str):
+            content_of(Secret("env", value), info)
+        elif source == "file":
+            if f"{stem}_env" in info.data:  # else that key's own mistake is already listed
+                given = (info.data[f"{stem}_env"] is not None) + (value is not None)
+                _refuse(cls._pair_problem(stem, given, info))
+            return _check_file(value, info)
+        return value
+
+    @classmethod
+    def _pair_problem(cls, stem: str, given: int, info: ValidationInfo) -> str | None:  # noqa: ARG003 - for subclasses
+        """Say what is wrong with how many keys of a pair are given; None for nothing."""
+        if given == 1:
+            return None
+        wrong = "both are given" if given else "neither is given"
+        return f"{wrong}: use exactly one of {stem}_env and {stem}_file"
+
+    def secret(self, stem: str) -> Secret:
+        """Give the secret of a pair of keys, e.g. `token` for `token_env` or `token_file`."""
+        name = getattr(self, f"{stem}_env")
+        if name is not None:
+            return Secret("env", name)
+        return Secret("file", str(getattr(self, f"{stem}_file")))
+
+
+def _check_file(value: object, info: ValidationInfo) -> object:
+    around = Surroundings.of(info)
+    if not isinstance(value, Path) or around is None:
+        return value
+    path = located(value, info)
+    _refuse(Secret("file", str(path)).problem())
+    return path
+
+
+def _refuse(problem: str | None) -> None:
+    if problem is not None:
+        raise ValueError(problem)
+
+
+class _Token(_Secrets):
+    token_env: EnvName = _PAIR
+    token_file: SecretFile = _PAIR
+
+    @property
+    def token(self) -> Secret:
+        """The token."""
+        return self.secret("token")
+
+
+class _User(_Secrets):
+    username_env: EnvName = _PAIR
+    username_file: SecretFile = _PAIR
+    password_env: EnvName = _PAIR
+    password_file: SecretFile = _PAIR
+
+    @property
+    def username(self) -> Secret:
+        """The user's name."""
+        return self.secret("username")
+
+    @property
+    def password(self) -> Secret:
+        """The user's password."""
+        return self.secret("password")
+
+
+class NoAuth(Table):
+    """Nothing is sent."""
+
+    type: Literal["none"]
+
+
+class BearerAuth(_Token):
+    """`Authorization: Bearer ...`; the token is read again on a 401, since files rotate."""
+
+    type: Literal["bearer"]
+
+
+class TokenAuth(_Token):
+    """`X-Auth-Token: ...`; the token is read again on a 401, since files rotate."""
+
+    type: Literal["token"]
+
+
+class BasicAuth(_User):
+    """HTTP Basic."""
+
+    type: Literal["basic"]
+
+
+class ClientCredentialsAuth(_Secrets, TlsFiles):
+    """OAuth 2.0 client credentials from `token_url`; `client_auth` is where the client shows its secret."""
+
+    type: Literal["oauth2_client_credentials"]
+    token_url: WebUrl
+    client_id_env: EnvName = _PAIR
+    client_id_file: SecretFile = _PAIR
+    client_secret_env: EnvName = _PAIR
+    client_secret_file: SecretFile = _PAIR
+    scope: StrictStr | None = None
+    client_auth: Literal["basic", "post"] = "basic"
+
+    @property
+    def client_id(self) -> Secret:
+        """The client's id."""
+        return self.secret("client_id")
+
+    @property
+    def client_secret(self) -> Secret:
+        """The client's secret."""
+        return self.secret("client_secret")
+
+
+class OmlAuth(_User, TlsFiles):
+    """Oracle ML's own token service; without `token_url` the one of `base_url`."""
+
+    type: Literal["oml"]
+    token_url: WebUrl | None = None
+
+
+_APPLICATION: Final = ("application_credential_id", "application_credential_secret")
+
+
+class _ApplicationCredential(_Secrets):
+    application_credential_id_env: EnvName = _PAIR
+    application_credential_id_file: SecretFile = _PAIR
+    application_credential_secret_env: EnvName = _PAIR
+    application_credential_secret_file: SecretFile = _PAIR
+
+
+class KeystoneAuth(_User, _ApplicationCredential, TlsFiles):
+    """A Keystone token: of a user, scoped to the backend's `project_id`, or of an application credential.
+
+    An application credential belongs to one project, which is its scope. `url` is Keystone's address, with or without
+    `/v3`.
+    """
+
+    type: Literal["keystone"]
+    url: KeystoneUrl
+    user_domain: Annotated[StrictStr, Field(min_length=1)] = "Default"
+
+    @classmethod
+    def _pair_problem(cls, stem: str, given: int, info: ValidationInfo) -> str | None:
+        """Check that a user or an application credential is given, and only one of them.
+
+        The keys of the application credential are validated first.
+        """
+        if given > 1:
+            return super()._pair_problem(stem, given, info)
+        if stem in _APPLICATION:
+            id_stem, secret_stem = _APPLICATION
+            if stem == secret_stem and bool(given) != _given(id_stem, info):
+                return f"{id_stem}_* and {secret_stem}_* belong together: give both or neither"
+            return None
+        if any(_given(one, info) for one in _APPLICATION):
+            return f"an application credential replaces the user: remove {stem}_env and {stem}_file" if given else None
+        if given:
+            return None
+        return f"neither is given: use exactly one of {stem}_env and {stem}_file, or an application credential"
+
+    @property
+    def application_credential(self) -> tuple[Secret, Secret] | None:
+        """The id and the secret of an application credential; None if a user is given."""
+        if self.application_credential_id_env is None and self.application_credential_id_file is None:
+            return None
+        id_stem, secret_stem = _APPLICATION
+        return self.secret(id_stem), self.secret(secret_stem)
+
+
+def _given(stem: str, info: ValidationInfo) -> bool:
+    """Whether a pair is given; one that is wrong counts, as its own mistake is already listed."""
+    return any(info.data.get(f"{stem}_{source}", "") is not None for source in ("env", "file"))
+
+
+Auth = Annotated[
+    NoAuth | BearerAuth | BasicAuth | ClientCredentialsAuth | OmlAuth | TokenAuth | KeystoneAuth,
+    Field(discriminator="type"),
+]
+"""Any of the above, told apart by `type`."""

@@ -1,0 +1,234 @@
+"""The backends file: read once, validated whole, every mistake listed at once.
+
+The shapes are in `worker.settings.backends_file.kinds` and `worker.settings.backends_file.auth`; both are named here for those who use them.
+"""
+
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final, cast, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from ..environment import process_environment
+from ..errors import ConfigurationError
+from ..paths import expanded
+from ..problems import choices, problems_of, suggestion
+from ..secret import Secret
+from .auth import Auth, BasicAuth, BearerAuth, ClientCredentialsAuth, KeystoneAuth, NoAuth, OmlAuth, TokenAuth
+from .fields import Surroundings
+from .kinds import KINDS, Backend, BackendConfig, Breaker, Mrs, OracleEss, OracleMl, Poll, RemoteProbe, Sahara
+
+__all__ = [
+    "Auth",
+    "BackendConfig",
+    "BasicAuth",
+    "BearerAuth",
+    "Breaker",
+    "ClientCredentialsAuth",
+    "KeystoneAuth",
+    "Mrs",
+    "NoAuth",
+    "OmlAuth",
+    "OracleEss",
+    "OracleMl",
+    "Poll",
+    "RemoteProbe",
+    "Sahara",
+    "Secret",
+    "TokenAuth",
+    "load_backends",
+    "parse_backends",
+    "read_backends_file",
+]
+
+Location = tuple[int | str, ...]
+
+TOP_LEVEL: Final = ("backends", "producers", "require_signed")
+"""What a backends file may hold; the last two are read in `worker.settings.backends_file.producers`."""
+
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}", re.IGNORECASE)
+_AUTHS: Final[dict[str, type[BaseModel]]] = {
+    get_args(model.model_fields["type"].annotation)[0]: model
+    for model in (NoAuth, BearerAuth, BasicAuth, ClientCredentialsAuth, OmlAuth, TokenAuth, KeystoneAuth)
+}
+_TABLES: Final[dict[str, type[BaseModel]]] = {"poll": Poll, "breaker": Breaker, "remote_probe": RemoteProbe}
+
+
+def load_backends(path: str | Path, environ: Mapping[str, str] | None = None) -> Mapping[str, BackendConfig]:
+    """Read and validate a backends file.
+
+    Args:
+        path: The file; relative paths inside it are relative to its directory.
+        environ: Where `*_env` keys look, instead of this process's environment.
+
+    Raises:
+        ConfigurationError: Lists every mistake; or the file is missing or unreadable.
+
+    """
+    place = backends_file(path)
+    return parse_backends(read_backends_file(place), source=str(place), environ=environ, directory=place.parent)
+
+
+def backends_file(path: str | Path) -> Path:
+    """Return where a backends file lies, whoever's home its path begins with.
+
+    Raises:
+        ConfigurationError: That home is not known.
+
+    """
+    try:
+        return expanded(path)
+    except ValueError as error:
+        problem = f"CANCELLER_BACKENDS: {error}"
+    raise ConfigurationError([problem])
+
+
+def read_backends_file(place: Path) -> str:
+    """Read the text of a backends file.
+
+    Raises:
+        ConfigurationError: It is missing or unreadable.
+
+    """
+    try:
+        return place.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        problem = f"{place}: no such file: set CANCELLER_BACKENDS or --backends to your backends file"
+    except OSError as error:
+        problem = f"{place}: cannot be read ({error.strerror}): it must be a file this user may read"
+    except ValueError:
+        problem = f"{place}: is not UTF-8 text: save it as UTF-8"
+    raise ConfigurationError([problem])
+
+
+def parse_backends(
+    text: str,
+    *,
+    source: str = "backends file",
+    environ: Mapping[str, str] | None = None,
+    directory: Path | None = None,
+) -> Mapping[str, BackendConfig]:
+    """Validate the text of a backends file.
+
+    Args:
+        text: TOML.
+        source: What the problems call the file.
+        environ: Where `*_env` keys look, instead of this process's environment.
+        directory: What relative paths are relative to; None: the working directory.
+
+    Raises:
+        ConfigurationError: Lists every mistake with file, table and field.
+
+    """
+    tables, problems = _tables(text)
+    around = Surroundings(process_environment() if environ is None else environ, directory or Path())
+    backends: dict[str, BackendConfig] = {}
+    for name, table in tables.items():
+        backend, wrong = _backend(name, table, around)
+        problems += wrong
+        if backend is not None:
+            backends[name] = backend
+    if problems:
+        raise ConfigurationError(f"{source}: {problem}" for problem in problems)
+    return MappingProxyType(backends)
+
+
+def _tables(text: str) -> tuple[dict[str, Any], list[str]]:
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        return {}, [f"is not TOML: {error}"]
+    problems = [
+        f"{key}: no such key or table here{suggestion(key, TOP_LEVEL)}" for key in document.keys() - set(TOP_LEVEL)
+    ]
+    tables = document.get("backends", {})
+    if not isinstance(tables, dict) or not tables:
+        problems.append("backends: there is none: add a table such as [backends.ess] with kind, base_url and auth")
+        return {}, problems
+    return tables, problems
+
+
+def _backend(name: str, table: object, around: Surroundings) -> tuple[BackendConfig | None, list[str]]:
+    header = f"[backends.{name}]"
+    problems = [] if _NAME.fullmatch(name) else [f"{header}: the name must match {_NAME.pattern}"]
+    if not isinstance(table, dict):
+        return None, [*problems, f"{header}: must be a table with kind, base_url and auth"]
+    kind = table.get("kind")
+    model = KINDS.get(kind) if isinstance(kind, str) else None
+    if model is None:
+        return None, [*problems, f"{header} kind: {_no_kind(kind)}", *_common_problems(header, table, around)]
+    try:
+        return model.model_validate(table, context=around), problems
+    except ValidationError as error:
+        return None, problems + _explained(header, table, model, error)
+
+
+def _no_kind(kind: object) -> str:
+    wrong = "is required and missing: add" if kind is None else "must be"
+    close = suggestion(kind, KINDS) if isinstance(kind, str) else ""
+    return f"{wrong} {choices(map(_quoted, KINDS))}{close}"
+
+
+def _common_problems(header: str, table: dict[str, Any], around: Surroundings) -> list[str]:
+    """List what is wrong whatever the kind was meant to be, so that nothing waits for a second run."""
+    own = {key for model in KINDS.values() for key in model.model_fields.keys() - Backend.model_fields.keys()}
+    common = {key: value for key, value in table.items() if key not in own}
+    try:
+        Backend.model_validate(common, context=around)
+    except ValidationError as error:
+        return _explained(header, table, Backend, error)
+    return []
+
+
+def _explained(header: str, table: dict[str, Any], model: type[BaseModel], error: ValidationError) -> list[str]:
+    auth = table.get("auth")
+    auth_type = auth.get("type") if isinstance(auth, dict) else None
+
+    def place(location: Location) -> str:
+        return f"{header} {_field(_written(location, auth_type))}"
+
+    def unknown_key(location: Location) -> str:
+        return _unknown(_written(location, auth_type), model, auth_type)
+
+    return problems_of(error, place, unknown_key)
+
+
+def _written(location: Location, auth_type: object) -> Location:
+    """Leave out what pydantic adds and nobody wrote: the union's tag after `auth`, the mark of a key."""
+    if location[-1] == "[key]":
+        location = location[:-1]
+    if location[:2] == ("auth", auth_type):
+        return ("auth", *location[2:])
+    return location
+
+
+def _field(location: Location) -> str:
+    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+    return "".join(parts).removeprefix(".")
+
+
+def _unknown(location: Location, model: type[BaseModel], auth_type: object) -> str:
+    key = str(location[-1])
+    known = _known_keys(location, model, auth_type)
+    if f"{key}_env" in known:
+        return f"a secret is never written here: use {key}_env or {key}_file"
+    return f"no such key{suggestion(key, known) or f'; known are {_listed(known)}'}"
+
+
+def _known_keys(location: Location, model: type[BaseModel], auth_type: object) -> list[str]:
+    if len(location) == 1:
+        return list(model.model_fields)
+    if location[0] == "auth":
+        return list(_AUTHS[cast("str", auth_type)].model_fields)
+    return list(_TABLES[str(location[0])].model_fields)
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))
+
+
+def _quoted(name: str) -> str:
+    return f'"{name}"'

@@ -1,0 +1,147 @@
+"""The shape of one backend's table: what all share, and what each kind adds."""
+
+from typing import Annotated, Literal
+
+from pydantic import (
+    AfterValidator,
+    Field,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    ValidationInfo,
+    field_validator,
+)
+
+from ..quantities import LONGEST, Duration, PositiveDuration, Size
+from .auth import Auth, KeystoneAuth
+from .fields import BaseUrl, ProbeUrl, Segment, Statuses, Table
+from .headers import Headers, HeadersFromEnv
+from .proxies import ProxyEnv, ProxyUrl
+from .tls_files import TlsFiles
+
+Force = Literal["auto", "attested", "never"]
+Requirement = Literal["reason", "requested_by"]
+Number = Annotated[StrictFloat, Field(allow_inf_nan=False)]
+Count = Annotated[StrictInt, Field(ge=1)]
+
+
+class Poll(Table):
+    """How often a job is looked at: from `first` by `factor` up to `max`; seconds."""
+
+    first: Duration = 2.0
+    max: Annotated[PositiveDuration, Field(validate_default=True)] = 60.0
+    factor: Annotated[Number, Field(ge=1)] = 2.0
+
+    @field_validator("max")
+    @classmethod
+    def _at_least_first(cls, value: float, info: ValidationInfo) -> float:
+        if value < info.data.get("first", 0.0):
+            raise ValueError("must not be shorter than poll.first: change one of them")
+        return value
+
+
+def _not_for_ever(value: float) -> float:
+    if value > LONGEST:
+        raise ValueError(f"must be {LONGEST / 86400:g} days at most")
+    return value
+
+
+class Breaker(Table):
+    """After `failures` in a row no call for `pause` seconds."""
+
+    failures: Count = 10
+    pause: PositiveDuration = 15.0
+
+
+class RemoteProbe(Table):
+    """A second source: the remote process is gone when a GET answers one of `gone_when`, and there when a 2xx else.
+
+    `gone_when` has no default: a mistyped URL answers 404 as well, and here that is a proof.
+    """
+
+    url: ProbeUrl
+    gone_when: Statuses
+
+
+class Backend(TlsFiles):
+    """What every kind has. Times are seconds, sizes bytes, `rate` calls per second."""
+
+    base_url: BaseUrl
+    auth: Auth
+    force: Force = "attested"
+    force_after: PositiveDuration = 1800.0
+    give_up_after: Annotated[PositiveDuration, AfterValidator(_not_for_ever)] = 86400.0
+    warn_after: PositiveDuration = 3600.0
+    poll: Poll = Poll()
+    timeout: PositiveDuration = 10.0
+    max_in_flight: Count = 64
+    rate: Annotated[Number, Field(gt=0)] | None = None
+    breaker: Breaker = Breaker()
+    look_many: StrictBool = True
+    require: frozenset[Requirement] = frozenset()
+    gone_means_stopped: StrictBool | None = None
+    """None: what the kind's own delete guarantees."""
+    believe_after: Annotated[Duration, AfterValidator(_not_for_ever)] = 120.0
+    appears_within: Annotated[Duration, AfterValidator(_not_for_ever)] = 0.0
+    max_reply: Size = 1_000_000
+    remote_probe: RemoteProbe | None = None
+    headers: Headers = Field(default_factory=dict, repr=False)
+    headers_env: HeadersFromEnv = Field(default_factory=dict, repr=False)
+    proxy: ProxyUrl | None = None
+    proxy_env: ProxyEnv | None = Field(default=None, repr=False)
+
+
+class _WithoutProject(Backend):
+    @field_validator("auth")
+    @classmethod
+    def _is_not_keystone(cls, value: Auth) -> Auth:
+        if isinstance(value, KeystoneAuth):
+            raise ValueError("keystone is scoped to a project_id, which this kind does not have: use another type")  # noqa: TRY004
+        return value
+
+
+class OracleEss(_WithoutProject):
+    """Oracle Enterprise Scheduler, at `{base_url}/ess/rest/scheduler/v1`."""
+
+    kind: Literal["oracle-ess"]
+
+
+class OracleMl(_WithoutProject):
+    """Oracle Machine Learning jobs, at `{base_url}/oml/api/{scripts}/v2`."""
+
+    kind: Literal["oracle-ml"]
+    scripts: Literal["r-scripts", "py-scripts"] = "r-scripts"
+    service: Annotated[StrictStr, Field(min_length=1, max_length=128)] | None = None
+
+
+class Mrs(Backend):
+    """MapReduce Service, at `{base_url}/{dialect}/{project_id}`.
+
+    Dialect v2 needs a `cluster_id`, here or in a command's `params`.
+    """
+
+    kind: Literal["mrs"]
+    project_id: Segment
+    dialect: Literal["v1.1", "v2"] = "v1.1"
+    cluster_id: Segment | None = None
+
+
+class Sahara(Backend):
+    """OpenStack Sahara, at `{base_url}/v1.1/{project_id}` or `{base_url}/v2`."""
+
+    kind: Literal["sahara"]
+    project_id: Segment
+    dialect: Literal["v1.1", "v2"] = "v1.1"
+
+
+BackendConfig = Annotated[OracleEss | OracleMl | Mrs | Sahara, Field(discriminator="kind")]
+"""One backend, told apart by `kind`."""
+
+KINDS: dict[str, type[OracleEss | OracleMl | Mrs | Sahara]] = {
+    "oracle-ess": OracleEss,
+    "oracle-ml": OracleMl,
+    "mrs": Mrs,
+    "sahara": Sahara,
+}
+"""Every kind's shape."""

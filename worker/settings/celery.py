@@ -1,0 +1,179 @@
+"""Celery's settings, derived from ours. Names hold in Celery 5.6.3 and 5.7; the reasons are beside them."""
+
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import quote, unquote, urlencode
+
+from kombu import Exchange, Queue
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from .environment import AMQP_SCHEMES, Settings, scheme_of
+from .errors import ConfigurationError
+from .redis_url import REDIS_SCHEMES, RedisTarget, split_url
+
+COMMAND_TASKS: Final = ("cancel", "delete", "submit", "abort", "attest")
+"""The tasks (`worker.<name>`) which arrive on the command queue."""
+
+_REDIS_OPTIONS: Final[dict[str, object]] = {
+    # No task runs long, so what a dead worker held may come back after seconds. The restore
+    # cadence is kombu's from 5.7 on; 5.6 does not know it and sweeps every 100 s.
+    "visibility_timeout": 15,
+    "unacked_restore_interval": 2,
+    "unacked_restore_throttle": 1,
+    # Without a timeout a publish waits forever on a dead peer; it must outlast BRPOP's 1 s.
+    # `retry_on_timeout` stays unset: it switches kombu's batch publishing off.
+    "socket_timeout": 10,
+    "socket_connect_timeout": 5,
+    "socket_keepalive": True,
+    "health_check_interval": 10,
+}
+
+_FIXED: Final[dict[str, object]] = {
+    "accept_content": ["json"],
+    "result_accept_content": ["json"],
+    "task_serializer": "json",
+    "result_serializer": "json",
+    "event_serializer": "json",
+    "enable_utc": True,
+    "timezone": "UTC",
+    "task_acks_late": True,
+    "task_reject_on_worker_lost": True,
+    # A handler keeps every mistake itself; a raise that is not acked would be dropped all the same.
+    # 5.6.3 knows neither name, ignores both, and behaves so by default.
+    "task_acks_on_failure": True,
+    "task_acks_on_timeout": True,
+    "task_ignore_result": True,
+    "result_backend": None,
+    "task_create_missing_queues": True,
+    "worker_pool": "threads",
+    # Which only serve a broker that is neither Redis nor RabbitMQ: each waits until what it took is stored.
+    "worker_concurrency": 8,
+    "worker_prefetch_multiplier": 4,
+    "worker_disable_rate_limits": True,
+    "worker_hijack_root_logger": False,
+    "worker_redirect_stdouts": False,
+    "worker_send_task_events": False,
+    "task_send_sent_event": False,
+    # Threads cannot be terminated, and a repeated command is harmless.
+    "worker_cancel_long_running_tasks_on_connection_loss": False,
+    "broker_connection_retry_on_startup": True,
+    # A full Redis, or one that forgot a script, or a channel that RabbitMQ closed, ends Celery's consumer otherwise.
+    "broker_channel_error_retry": True,
+    # However long Redis is away, the workers are there when it is back.
+    "broker_connection_max_retries": None,
+}
+
+
+_QUORUM: Final[dict[str, object]] = {
+    "task_default_queue_type": "quorum",
+    "task_create_missing_queue_type": "quorum",
+    # What a worker has in hand is the receiver's: Celery runs none of it, and must not count it.
+    "worker_enable_prefetch_count_reduction": False,
+    "worker_cancel_long_running_tasks_on_connection_loss": True,
+}
+
+
+def cell_name(settings: Settings) -> str:
+    """Name one deployment among all that share its broker."""
+    return f"{settings.prefix}.{settings.queue}"
+
+
+def celery_settings(settings: Settings) -> dict[str, object]:
+    """Give all of Celery's settings, for `app.conf.update(...)`.
+
+    Args:
+        settings: Where the broker is, and the names of prefix and queue.
+
+    Raises:
+        ConfigurationError: Neither `REDIS_URL` nor `CELERY_BROKER_URL` is set.
+
+    """
+    if settings.broker_url is None:
+        raise ConfigurationError(
+            ["REDIS_URL: is required and missing: set it, or start an embedded Redis with `canceller up`"]
+        )
+    url = settings.broker_url.get_secret_value()
+    quorum = scheme_of(url) in AMQP_SCHEMES
+    return {
+        **_FIXED,
+        "broker_url": broker_url(url),
+        # Celery itself prefers CELERY_BROKER_URL to `broker_url`, in redis-py's words that kombu does not know.
+        "broker_read_url": broker_url(url),
+        "broker_write_url": broker_url(url),
+        "broker_transport_options": _transport_options(url, settings),
+        # Other applications of the broker broadcast under Celery's own names: a `celery control shutdown` of theirs.
+        "worker_enable_remote_control": settings.remote_control,
+        "control_exchange": cell_name(settings),
+        "event_exchange": f"{cell_name(settings)}.events",
+        "task_default_queue": settings.queue,
+        "task_queues": [_queue(settings.queue, {"x-queue-type": "quorum"} if quorum else None)],
+        "task_routes": {f"worker.{name}": {"queue": settings.queue} for name in COMMAND_TASKS},
+        **(_QUORUM if quorum else {}),
+    }
+
+
+def _queue(name: str, arguments: Mapping[str, object] | None) -> Queue:
+    # As a producer's Celery declares a queue it meets by name: RabbitMQ refuses a second shape.
+    return Queue(name, Exchange(name), routing_key=name, queue_arguments=arguments)
+
+
+def _transport_options(url: str, settings: Settings) -> dict[str, object]:
+    scheme = scheme_of(url)
+    if scheme in AMQP_SCHEMES:
+        return {"confirm_publish": True}
+    if scheme == "redis+socket":
+        return _REDIS_OPTIONS | _own_keys(settings)
+    if scheme not in REDIS_SCHEMES:
+        return {}
+    target = RedisTarget.parse(url)
+    own = _own_keys(settings)
+    return _REDIS_OPTIONS | target.options | own | (_sentinel_options(target) if target.kind == "sentinel" else {})
+
+
+def _own_keys(settings: Settings) -> dict[str, object]:
+    """Keep what our workers hold apart from what others hold.
+
+    kombu's own names are the same for all applications of a database, and whoever finds a message there that is older
+    than its own visibility timeout sends it again.
+    """
+    base = f"{{{settings.prefix}}}:broker:{settings.queue}"
+    return {f"{name}_key": f"{base}:{name}" for name in ("unacked", "unacked_index", "unacked_mutex")}
+
+
+def _sentinel_options(target: RedisTarget) -> dict[str, object]:
+    once = Retry(NoBackoff(), 0)
+    return {"master_name": target.master, "sentinel_kwargs": {**target.sentinel_arguments(), "retry": once}}
+
+
+def broker_url(url: str) -> str:
+    """Say in kombu's words what redis-py's URL means: their schemes and queries differ."""
+    if scheme_of(url) not in REDIS_SCHEMES:
+        return url
+    target = RedisTarget.parse(url)
+    if target.kind == "sentinel":
+        hosts = (f"{_userinfo(target)}{_bracketed(host)}:{port}" for host, port in target.sentinels)
+        return ";".join(f"sentinel://{host}/{target.db}{_tls(target)}" for host in hosts)
+    parts = split_url(url)
+    if parts.scheme == "unix":
+        path = quote(unquote(parts.path))
+        return f"redis+socket://{_userinfo(target)}{path}?virtual_host={target.db}"
+    host = parts.netloc.rpartition("@")[2] or "localhost"
+    return f"{parts.scheme}://{_userinfo(target)}{host}/{target.db}{_tls(target)}"
+
+
+def _tls(target: RedisTarget) -> str:
+    if not target.tls:
+        return ""
+    # kombu verifies nothing unless told to; redis-py verifies by default.
+    return f"?{urlencode({'ssl_cert_reqs': 'required', **target.tls_options})}"
+
+
+def _userinfo(target: RedisTarget) -> str:
+    if target.username is None and target.password is None:
+        return ""
+    return f"{quote(target.username or '', safe='')}:{quote(target.password or '', safe='')}@"
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

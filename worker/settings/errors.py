@@ -1,0 +1,46 @@
+"""The exceptions of this package."""
+
+from collections.abc import Iterable, Iterator
+
+from .quantities import EXPLANATIONS
+
+
+class ConfigurationError(Exception):
+    """The configuration is wrong; all that is known to be wrong is listed at once.
+
+    Attributes:
+        problems: One text per mistake: the place (variable, or file, table and field), what is
+            wrong, and the way out. Never a secret's content.
+
+    """
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        """Keep every problem, in the order of the file; what explains many of them is said once."""
+        self.problems: tuple[str, ...] = tuple(_explained_once(problems))
+        super().__init__(self.problems)
+
+    def __str__(self) -> str:
+        """One problem per line."""
+        return "\n".join(self.problems)
+
+
+class Mistakes(ValueError):
+    """Several things are wrong with one value; each text stands by itself behind the value's place."""
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        """Keep every text."""
+        self.texts = tuple(texts)
+        super().__init__("; ".join(self.texts))
+
+
+def texts_of(error: ValueError) -> tuple[str, ...]:
+    """Give one text for each thing that is wrong with a value."""
+    return error.texts if isinstance(error, Mistakes) else (str(error),)
+
+
+def _explained_once(problems: Iterable[str]) -> Iterator[str]:
+    told: set[str] = set()
+    for problem in problems:
+        explanation = next((text for text in EXPLANATIONS if problem.endswith(text)), "")
+        yield problem.removesuffix(explanation) if explanation in told else problem
+        told.add(explanation)

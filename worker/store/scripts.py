@@ -1,0 +1,70 @@
+"""Loads the Lua scripts: each file under `lua/` is one transition and starts with its own contract."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from importlib.resources import files
+from typing import Any, cast
+
+from redis.asyncio import Redis
+from redis.asyncio.client import Pipeline
+from redis.exceptions import NoScriptError
+
+
+class Script:
+    """One script; Redis gets its text when it does not know it, in the very call that needs it."""
+
+    def __init__(self, redis: Redis, text: str) -> None:
+        self._redis = redis
+        self._text = text
+        self._digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+    async def __call__(self, keys: Sequence[Any], args: Sequence[Any]) -> Any:
+        """Run the script."""
+        parts = (len(keys), *keys, *args)
+        try:
+            return await cast("Any", self._redis.evalsha(self._digest, *parts))
+        except NoScriptError:
+            return await cast("Any", self._redis.eval(self._text, *parts))
+
+    def put_into(self, pipe: Pipeline, keys: Sequence[Any], args: Sequence[Any]) -> None:
+        """Run the script with a pipeline; where Redis does not know it, its result is a NoScriptError."""
+        pipe.evalsha(self._digest, len(keys), *keys, *args)
+
+
+@dataclass(frozen=True, slots=True)
+class Scripts:
+    """Every transition, ready to be called with keys and arguments."""
+
+    accept: Script
+    claim: Script
+    commit: Script
+    beat: Script
+    abort: Script
+    attest: Script
+    reject: Script
+    recall: Script
+    use: Script
+    now: Script
+
+
+def load(redis: Redis) -> Scripts:
+    """Register the scripts of the store with a client; Redis gets a text only when it does not have it yet."""
+    return Scripts(**{field.name: Script(redis, on_store(field.name)) for field in fields(Scripts)})
+
+
+def on_store(name: str) -> str:
+    """Return the text of a script of the store, behind what these share."""
+    return timed(source("lib") + source(name))
+
+
+def timed(text: str) -> str:
+    """Return the text of a script behind the clock that it counts on."""
+    return source("clock") + text
+
+
+def source(name: str) -> str:
+    """Return the text of a file under `lua/`."""
+    return files("worker.store.lua").joinpath(f"{name}.lua").read_text(encoding="utf-8") + "\n"

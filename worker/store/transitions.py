@@ -1,0 +1,293 @@
+"""What goes into a transition of the store and what comes out; how each is written for its script."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import structlog
+from msgspec import Struct, field
+
+from ..domain.cancellation import Progress
+from ..domain.event_drafts import Fact
+from ..domain.model import Lane
+from ..protocol.signing import Signed
+from .codec import JSON_WRITER, LANES, WRITER, Record, fragment, milliseconds, moment, pack_progress, place_mark, unpack
+
+log = structlog.get_logger(__name__)
+
+ACCEPTED_AT_ONCE = 50
+"""How many commands one script call takes at most: it keeps each under a few milliseconds."""
+GROUP_BYTES = 256 * 1024
+STEP = 1000
+"""Milliseconds between the time and Redis's own that no drift makes."""
+
+
+class Acceptance(Struct, frozen=True):
+    """A validated command with what holds for it once the backend's policy is taken into account.
+
+    `said` are the fields in the producer's own words, as events carry them; `address` is what beside its id
+    addresses the job, `place` the backend's place in words. `binding` says whether its stricter wishes about the force
+    step hold against those of others.
+    """
+
+    cancellation_id: str
+    command_id: str
+    digest: str
+    backend: str
+    job_id: str
+    verb: str
+    force: str
+    force_after: float
+    give_up_after: float
+    warn_after: float
+    lane: Lane
+    remote_stopped: str
+    said: Mapping[str, Any]
+    effective: Mapping[str, Any]
+    params: Mapping[str, str] = field(default_factory=dict)
+    traceparent: str | None = None
+    signed: Signed | None = None
+    address: str = ""
+    place: str = ""
+    not_before: datetime | None = None
+    binding: bool = True
+
+
+class Accepted(Struct, frozen=True):
+    """What became of a command: accepted, joined, same, or conflict; and the cancellation it belongs to."""
+
+    verdict: str
+    cancellation_id: str
+
+
+class Rejection(Struct, frozen=True):
+    """A command that is rejected: why, and what is kept of the message; `stranger` is whether nobody known sent it.
+
+    One that has a `digest` is sound: it may have been taken in before, and come again.
+    """
+
+    mark: str
+    reason: str
+    raw: str
+    data: Mapping[str, Any]
+    backend: str = ""
+    subject: str = ""
+    log_reason: str = ""
+    expired: bool = False
+    digest: str = ""
+    stranger: bool = False
+
+    @property
+    def command_id(self) -> str:
+        """The id of the command, as its sender knows it."""
+        return self.mark.rpartition(" ")[0]
+
+
+class Claim(Struct, frozen=True):
+    """A record that this worker may work on until its lease ends.
+
+    `noted` means that the intent of its first cancel is noted already; the record is as it was before. `rides` means
+    that it is one of many polls for which others hold the permits: it may make no call of its own.
+    """
+
+    token: str
+    record: Record
+    noted: bool = False
+    rides: bool = False
+
+
+class Claims(Struct, frozen=True):
+    """What one claim brought. `next_due` is None when nothing waits; `blind` means that the backend is paused."""
+
+    now: datetime
+    suspect: datetime | None
+    next_due: datetime | None
+    blind: bool
+    claims: tuple[Claim, ...]
+
+
+class Limits(Struct, frozen=True):
+    """How much one claim may take. `rate` is in calls per second, 0 for no limit; `lease` in seconds.
+
+    `batch_slots` bounds what the batch lane has in flight over all workers, `own_batch_slots` what it gets more here.
+    `per_list` is how many polls one call of a list may show, 1 where there are no lists.
+    """
+
+    slots: int
+    lease: float
+    max_in_flight: int
+    rate: float
+    batch_slots: int
+    own_batch_slots: int = 1_000_000
+    per_list: int = 1
+
+
+class Silence(Struct, frozen=True):
+    """What a worker knows of a backend that nobody serves: what it was announced with last, 0 where it never was.
+
+    `withdrawn_only` means that a worker may be back soon, for which all waits but what an operator has withdrawn.
+    """
+
+    announcement: float
+    withdrawn_only: bool
+
+
+class ToClaim(Struct, frozen=True):
+    """What a worker asks for: records that are due on a backend.
+
+    `unseen` says that a first cancel there goes out without a look, so that its intent is noted with the claim.
+    Where there is a `silence`, nobody serves the backend: what matters without a call is claimed, and nothing else.
+    """
+
+    backend: str
+    worker: str
+    limits: Limits
+    unseen: bool = False
+    silence: Silence | None = None
+
+
+class Commit(Struct, frozen=True):
+    """What a pass hands in, in a mode of `commit.lua`'s.
+
+    `verdict` is on the backend: ok, bad:FAILURES:PAUSE_MS, or nothing.
+    """
+
+    token: str
+    record: Record
+    mode: str
+    progress: Progress
+    facts: Sequence[Fact] = ()
+    due: datetime | None = None
+    matters: datetime | None = None
+    calls: int = 0
+    verdict: str = ""
+
+
+def accept_argument(one: Acceptance) -> bytes:
+    """Write a command for `accept.lua`."""
+    values: dict[str, Any] = {
+        "id": one.cancellation_id,
+        "c": one.command_id,
+        "h": one.digest,
+        "b": one.backend,
+        "j": one.job_id,
+        "v": one.verb,
+        "p": one.force,
+        "fa": one.force_after,
+        "ga": int(one.give_up_after * 1000),
+        "wa": int(one.warn_after * 1000),
+        "l": LANES[one.lane],
+        "s": one.remote_stopped,
+        "said": fragment(one.said),
+        "effective": fragment(one.effective),
+    }
+    if one.traceparent is not None:
+        values["w"] = one.traceparent
+    if one.not_before is not None:
+        values["nb"] = milliseconds(one.not_before)
+    if one.params:
+        values["k"] = one.params
+    if one.address:
+        values["ad"] = one.address
+    if one.place:
+        values["d"] = place_mark(one.place)
+    if not one.binding:
+        values["lo"] = 1
+    if one.signed is not None:
+        values |= {"sg": one.signed.mark, "sp": one.signed.producer, "sm": one.signed.per_minute or 0}
+    return JSON_WRITER.encode(values)
+
+
+def places_argument(many: Sequence[Acceptance]) -> bytes:
+    """Write the places of many commands for `accept.lua`: few, so apart from the commands."""
+    return JSON_WRITER.encode({place_mark(one.place): one.place for one in many if one.place})
+
+
+def grouped(arguments: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+    """Cut many commands into groups that one script call may take: by number, and by size."""
+    group: list[bytes] = []
+    size = 0
+    for one in arguments:
+        if group and (len(group) == ACCEPTED_AT_ONCE or size + len(one) > GROUP_BYTES):
+            yield group
+            group, size = [], 0
+        group.append(one)
+        size += len(one)
+    if group:
+        yield group
+
+
+def claim_arguments(one: ToClaim) -> list[Any]:
+    """Write what is to be claimed for `claim.lua`."""
+    limits = one.limits
+    return [
+        one.backend,
+        one.worker,
+        limits.slots,
+        int(limits.lease * 1000),
+        limits.max_in_flight,
+        limits.rate,
+        limits.batch_slots,
+        limits.own_batch_slots,
+        limits.per_list,
+        int(one.unseen),
+        *([one.silence.announcement, int(one.silence.withdrawn_only)] if one.silence else []),
+    ]
+
+
+def commit_arguments(one: Commit, keep: int) -> tuple[bytes, bytes]:
+    """Write a pass for `commit.lua`; `keep` is a finished record's life in seconds."""
+    events = [(fact.name, fragment(fact.data), fact.data.get("outcome", "")) for fact in one.facts]
+    cancellation = one.record.cancellation
+    whole = WRITER.encode(
+        (
+            cancellation.id,
+            one.token,
+            cancellation.orders.revision,
+            one.mode,
+            milliseconds(one.due) if one.due else 0,
+            milliseconds(one.matters) if one.matters else 0,
+            one.calls,
+            one.verdict,
+            keep,
+            events,
+        )
+    )
+    return whole, pack_progress(one.progress)  # apart: Redis reads no binary in MessagePack
+
+
+def read_claims(reply: Sequence[Any]) -> Claims:
+    """Read what `claim.lua` has claimed."""
+    now, suspect, due, blind = (int(part) for part in reply[:4])
+    found = (claim_of(*parts) for parts in zip(*(iter(reply[4:]),) * 3, strict=True))
+    return Claims(
+        now=moment(now),
+        suspect=moment(suspect) if suspect else None,
+        next_due=moment(due) if due >= 0 else None,
+        blind=bool(blind),
+        claims=tuple(claim for claim in found if claim is not None),
+    )
+
+
+def claim_of(token: bytes, id_: bytes, hot: bytes) -> Claim | None:
+    """Read one claimed record; one that can't be read stops no other, and comes back when its lease is over."""
+    try:
+        record = unpack(id_.decode(), hot)
+        return Claim(token.decode(), record, token.endswith(b"/noted"), token.endswith(b"/rides"))
+    except (ValueError, OverflowError, zlib.error):
+        log.exception("record.unreadable", cancellation_id=id_.decode())
+        return None
+
+
+def read_times(reply: Sequence[int]) -> list[datetime]:
+    """Read what `now.lua` says: the time and, if they differ, Redis's own."""
+    now, by_redis, *_ = reply
+    return [moment(now)] if abs(now - by_redis) < STEP else [moment(now), moment(by_redis)]
+
+
+def verdict(entry: bytes) -> Accepted:
+    """Read what `accept.lua` says of one command."""
+    return Accepted(*entry.decode().split(" ", 1))

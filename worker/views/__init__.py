@@ -1,0 +1,1 @@
+"""Words for people, without a terminal: a cancellation explained, an event in one line."""

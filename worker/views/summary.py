@@ -1,0 +1,107 @@
+"""PURE: events and ends as one line for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..client.async_client import Rejected, Result
+from ..domain.cancellation import attributed
+from ..errors import UnknownCancellation
+from ..protocol.messages import Event
+
+Data = Mapping[str, Any]
+
+
+def gist(event: Event) -> str:
+    """Say what an event tells, without who and when."""
+    tell = GISTS.get(event.name)
+    return tell(event.data) if tell else ""
+
+
+def _joined(parts: list[str]) -> str:
+    return "; ".join(part for part in parts if part)
+
+
+def _mapping(value: object) -> Data:
+    return value if isinstance(value, Mapping) else {}
+
+
+def by_whom(said: Data, name: str = "requested_by") -> str:
+    """Say who asks, the verified producer before what they call themselves; empty if nothing says so."""
+    who = attributed(str(said.get(name) or ""), str(said.get("signed_by") or ""))
+    return f"by {who}" if who else ""
+
+
+def _accepted(data: Data) -> str:
+    return _joined([str(data.get("verb", "")), by_whom(data), str(data.get("reason") or "")])
+
+
+def _joined_in(data: Data) -> str:
+    joined = _mapping(data.get("joined"))
+    return _joined([f"command {joined.get('command_id', '?')}", by_whom(joined), f"the verb is {data.get('verb')}"])
+
+
+def _sent(data: Data) -> str:
+    answer = data.get("answer")
+    if not isinstance(answer, Mapping):
+        return _joined(["went unanswered", str(data.get("detail") or "")])
+    code = " ".join(str(part) for part in (answer.get("status"), answer.get("code")) if part)
+    meaning = str(answer.get("meaning", "answered"))
+    refusal = "" if meaning == "accepted" else str(data.get("detail") or "")
+    return _joined([f"{meaning} ({code})" if code else meaning, refusal])
+
+
+def _held(data: Data) -> str:
+    gate = _mapping(data.get("gate"))
+    shut = [
+        f"{name}: {condition.get('evidence', '')}"
+        for name, condition in gate.items()
+        if isinstance(condition, Mapping) and condition.get("met") is False
+    ]
+    return _joined(shut)
+
+
+def _attested(data: Data) -> str:
+    action = _mapping(data.get("action"))
+    about = f"job {data['child']} alone" if data.get("child") else ""
+    return _joined([by_whom(action, "by"), str(action.get("reason") or ""), about])
+
+
+def _overdue(data: Data) -> str:
+    return _joined(
+        [f"not confirmed stopped, last seen {data.get('raw_state') or 'never'}", str(data.get("detail") or "")]
+    )
+
+
+def _finished(data: Data) -> str:
+    children = data.get("children")
+    family = f"{len(children)} children" if children and isinstance(children, list) else ""
+    return _joined([str(data.get("outcome")), str(data.get("evidence")), family, str(data.get("detail") or "")])
+
+
+GISTS: dict[str, Callable[[Data], str]] = {
+    "accepted": _accepted,
+    "joined": _joined_in,
+    "rejected": lambda data: _joined([str(data.get("error", "")), by_whom(data) if data.get("signed_by") else ""]),
+    "cancel_sent": _sent,
+    "delete_sent": _sent,
+    "force_sent": _sent,
+    "force_held": _held,
+    "attested": _attested,
+    "overdue": _overdue,
+    "finished": _finished,
+    "paused": lambda data: f"no calls until {data.get('until')} after {data.get('failures')} failures in a row",
+    "resumed": lambda _: "it answers again",
+}
+
+
+def end_line(end: Result | Rejected | UnknownCancellation) -> str:
+    """Say how a cancellation ended, or why it is not waited for."""
+    if isinstance(end, UnknownCancellation):
+        return f"not known; {end}"
+    if isinstance(end, Rejected):
+        return f"rejected; {end}"
+    rerun = "safe to run again" if end.safe_to_rerun else "not known to be safe to run again"
+    evidence = "no evidence" if end.evidence == "none" else end.evidence
+    return _joined([end.outcome, evidence, rerun, end.detail])
