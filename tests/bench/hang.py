@@ -18,7 +18,7 @@ import time
 from collections import Counter
 from typing import Any, cast
 
-from tests.bench.kit import report as report
+from tests.bench.kit import report
 from tests.bench.kit.cell import Cell, Meter, cell, ess, memory, until
 from tests.bench.kit.remote import Remote
 from tests.bench.kit.report import Run

@@ -33,18 +33,22 @@ PARTS: dict[str, tuple[str, ...]] = {
     ),
     "translation: adapters": ("worker/backends/",),
     "deciding: evidence, escalation, gate, evolve, facts": (
-        "worker/evidence/", "worker/domain/escalation", "worker/domain/force_gate", "worker/domain/evolve", "worker/domain/event_drafts", "worker/domain/outcome",
-        "worker/domain/polling", "worker/engine/stop_times", "worker/domain/decision", "worker/domain/cancellation", "worker/domain/model",
+        "worker/domain/escalation", "worker/domain/force_gate", "worker/domain/evolve",
+        "worker/domain/event_drafts", "worker/domain/outcome",
+        "worker/domain/polling", "worker/engine/stop_times", "worker/domain/decision",
+        "worker/domain/cancellation", "worker/domain/model",
     ),
-    "logs": ("config/log", "worker/observability/log_fields", "worker/celery/worker_logs", "worker/engine/reconcile.py:_tell"),
+    "logs": ("worker/observability/log", "worker/celery/worker_logs", "worker/engine/reconcile.py:_tell"),
     "packing records and events": ("worker/store/codec", "worker/store/compression", "worker/store/transitions"),
     "Redis client": ("worker/store/store", "worker/aio/coalescer", "worker/store/scripts"),
     "taking in commands": (
-        "worker/intake/redis_consumer", "worker/intake/decoder", "worker/intake/admission", "worker/runtime/process", "worker/message", "worker/protocol/envelope",
+        "worker/intake/redis_consumer", "worker/intake/decoder", "worker/intake/admission",
+        "worker/runtime/process", "worker/protocol/envelope",
         "worker/intake/delivery",
     ),
     "claims and the window of passes": (
-        "worker/engine/dispatcher", "worker/engine/engine", "worker/engine/look_many", "worker/engine/look_groups", "worker/engine/reconcile", "worker/engine/clock",
+        "worker/engine/dispatcher", "worker/engine/engine", "worker/engine/look_many",
+        "worker/engine/look_groups", "worker/engine/reconcile", "worker/engine/clock",
         "worker/engine/calls", "worker/engine/backend",
     ),
 }  # fmt: skip

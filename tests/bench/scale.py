@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from tests.bench.kit import report as report
+from tests.bench.kit import report
 from tests.bench.kit.cell import Cell, Meter, cell, ess, memory
 from tests.bench.kit.events import count, redis_time, told, wait
 from tests.bench.kit.remote import Remote

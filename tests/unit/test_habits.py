@@ -14,7 +14,7 @@ import pytest
 from worker.domain.model import Outcome
 
 ROOT = Path(__file__).resolve().parents[2]
-PYTHON = sorted(path for folder in ("config", "worker", "tests") for path in (ROOT / folder).rglob("*.py"))
+PYTHON = sorted(path for folder in ("worker", "tests") for path in (ROOT / folder).rglob("*.py"))
 SCRIPTS = sorted((ROOT / "worker/store/lua").glob("*.lua"))
 README = (ROOT / "README.md").read_text()
 
@@ -60,11 +60,10 @@ FILES = {"open", "fdopen"}
 
 def test_every_package_is_installed() -> None:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    packages = {str(path.parent.relative_to(ROOT)).replace("/", ".") for path in PYTHON if path.name == "__init__.py"}
+    folders = {path.parent.relative_to(ROOT / "worker") for path in PRODUCT if path.name == "__init__.py"}
+    packages = {".".join(["canceller", *folder.parts]) for folder in folders}
 
-    assert {name for name in packages if not name.startswith("tests")} == set(
-        settings["tool"]["setuptools"]["packages"]
-    )
+    assert packages | {"canceller.config"} == set(settings["tool"]["setuptools"]["packages"])
 
 
 def test_every_dependency_is_in_the_lock() -> None:

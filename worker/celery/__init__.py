@@ -35,5 +35,5 @@ class FromEnvironment(Mapping[str, Any]):
         return len(self._values)
 
 
-app = Celery("canceller", include=["worker.celery.tasks", "worker.celery.bootstep"])
+app = Celery("canceller", include=[f"{__name__}.tasks", f"{__name__}.bootstep"])
 app.config_from_object(FromEnvironment())

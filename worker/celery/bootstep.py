@@ -23,11 +23,11 @@ from .worker_logs import USAGE, drain_logs
 def consumer_of(settings: Settings) -> str:
     """Return which consumer Celery is to run: the queue's own on RabbitMQ, one that takes nothing on Redis."""
     if settings.amqp_broker:
-        return "worker.celery.rabbitmq_bridge:CommandConsumer"
+        return f"{__package__}.rabbitmq_bridge:CommandConsumer"
     return (
         "worker.celery.idle_consumer:IdleConsumer"
         if settings.redis_broker
-        else "worker.celery.rabbitmq_bridge:LoneConsumer"
+        else f"{__package__}.rabbitmq_bridge:LoneConsumer"
     )
 
 

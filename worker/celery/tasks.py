@@ -64,7 +64,7 @@ def asked(name: str, request: Any, args: Any, kwargs: Any) -> Item:
 def task(name: str) -> Any:
     """Register a task that does what its message asks for."""
 
-    @app.task(name=name, bind=True, Strategy="worker.celery.tasks:strategy")
+    @app.task(name=name, bind=True, Strategy=f"{__name__}:strategy")
     def run(self: Task[..., None], *args: Any, **kwargs: Any) -> None:
         try:
             runtime().do([asked(name, self.request, args, kwargs)])

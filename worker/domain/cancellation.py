@@ -173,7 +173,8 @@ class Progress(Struct, frozen=True, omit_defaults=True):
     is that of the latest one that showed the job alive.
     `sent` is keyed by `sent_key`. `waits` counts the waits since something last changed.
     `held` keeps which reasons of a shut force gate were told. `next` says in words what comes next.
-    `worker.domain.evidence` weighs the rest: `doubt`, answers of looks that may not be the backend's own; `closed_at`, when
+    `worker.domain.evidence` weighs the rest: `doubt`, answers of looks that may not be the backend's own; `closed_at`,
+    when
     the first of the looks in a row began that found a whole family ended; `family_at`, when its children were first
     seen; `children`, those seen alive, the ones to be asked about first in front; `clock`; `probes`, by job id;
     `void`, when a word was refuted, by its key in `Orders.words`. `pages` and `long` are for the next look, see

@@ -168,7 +168,7 @@ def expired(envelope: Envelope, now: datetime) -> bool:
 
 def outlived(content: object, command_id: str, envelope: Envelope, *, stranger: bool) -> Rejection:
     """Reject what has come too late."""
-    reason = f"expires: it expired at {facts.text(envelope.expires)}, before a worker took it in"
+    reason = f"expires: it expired at {event_drafts.text(envelope.expires)}, before a worker took it in"
     return replace(reject(content, command_id, reason, stranger=stranger), expired=True)
 
 

@@ -6,15 +6,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import IO
 
-import worker
-
+from ..settings.place import FOLDER, PACKAGE
 from .embedded_redis import tied
 
-ROOT = Path(worker.__file__).parents[1]
-"""Where our packages lie. Children start there: Celery imports from the working directory first."""
 STOP_SECONDS = 9.0
 QUIET_ROOT = "ignore:You're running the worker with superuser privileges"
 """Celery says so once in each worker, and its advice, `--uid`, is not for processes that belong to another one."""
@@ -22,7 +18,7 @@ QUIET_ROOT = "ignore:You're running the worker with superuser privileges"
 
 def start_worker(number: int, env: Mapping[str, str], log: IO[bytes] | None = None) -> subprocess.Popen[bytes]:
     """Start one Celery worker process; it logs to `log`, else where this process does."""
-    arguments = ["-m", "celery", "--quiet", "-A", "worker", "worker", "--hostname", f"canceller{number}@%h"]
+    arguments = ["-m", "celery", "--quiet", "-A", PACKAGE, "worker", "--hostname", f"canceller{number}@%h"]
     return start(arguments, quiet(env), log, log)
 
 
@@ -40,7 +36,7 @@ def start(
     return subprocess.Popen(  # noqa: S603 - our own interpreter and packages
         tied([sys.executable, *arguments]),
         env=dict(env),
-        cwd=ROOT,
+        cwd=FOLDER,
         stdin=subprocess.DEVNULL,
         stdout=out,
         stderr=err,

@@ -12,6 +12,8 @@ from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
 from redis.exceptions import NoScriptError
 
+from . import lua
+
 
 class Script:
     """One script; Redis gets its text when it does not know it, in the very call that needs it."""
@@ -67,4 +69,4 @@ def timed(text: str) -> str:
 
 def source(name: str) -> str:
     """Return the text of a file under `lua/`."""
-    return files("worker.store.lua").joinpath(f"{name}.lua").read_text(encoding="utf-8") + "\n"
+    return files(lua).joinpath(f"{name}.lua").read_text(encoding="utf-8") + "\n"

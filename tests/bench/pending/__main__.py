@@ -28,7 +28,7 @@ import math
 import sys
 from typing import Any
 
-from tests.bench.kit import report as report
+from tests.bench.kit import report
 from tests.bench.kit.report import Bar
 from tests.bench.pending.celery import measure as measure_celery
 from tests.bench.pending.cell import Pending, pending

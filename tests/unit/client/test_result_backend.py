@@ -6,11 +6,10 @@ import logging
 from typing import Any
 
 import pytest
+from canceller.client.result_backend import CancellerBackend
+from canceller.settings.redis_url import RedisTarget
 from celery import Celery, chord
 from celery.exceptions import ImproperlyConfigured
-
-from worker.client.result_backend import CancellerBackend
-from worker.settings.redis_url import RedisTarget
 
 URLS = {
     "redis": ("canceller+redis://:pw@h:6380/2", "canceller+redis://h:6380/2"),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ...errors import CancellerError
+from ...settings.place import shipped
 from ..options import Json
 from ..output import Output
 
@@ -22,7 +22,7 @@ class InitError(CancellerError):
 def init(file: File = Path("backends.toml"), *, json: Json = False) -> None:
     """Write a commented backends file, whose backends are those of `canceller simulator`."""
     output = Output(as_json=json)
-    example = files("config").joinpath("backends.toml").read_text(encoding="utf-8")
+    example = shipped("backends.toml").read_text(encoding="utf-8")
     try:
         with file.open("x", encoding="utf-8") as new:
             new.write(example)

@@ -14,12 +14,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import config
-
 from ...errors import CancellerError
 from ...local.child_process import start, start_worker, stop_all
 from ...local.embedded_redis import Embedded
 from ...settings.environment import Settings, process_environment
+from ...settings.place import PACKAGE, shipped
 from .cases import jobs_file
 
 SPEED = 600.0
@@ -84,7 +83,7 @@ def _started(directory: Path, stack: ExitStack) -> Stage:
     redis = stack.enter_context(Embedded(directory / "redis"))
     simulator_url = stack.enter_context(_simulator(directory))
     backends = directory / "backends.toml"
-    example = (Path(config.__file__).parent / "backends.toml").read_text(encoding="utf-8")
+    example = shipped("backends.toml").read_text(encoding="utf-8")
     example = example.replace(*EXAMPLE_POLL).replace(EXAMPLE_ADDRESS, simulator_url.removeprefix("http://"))
     backends.write_text(example, encoding="utf-8")
     own = {
@@ -105,7 +104,7 @@ def _started(directory: Path, stack: ExitStack) -> Stage:
 def _simulator(directory: Path) -> Iterator[str]:
     jobs, log = directory / "jobs.json", directory / "simulator.log"
     jobs.write_text(json.dumps(jobs_file()), encoding="utf-8")
-    arguments = ["-m", "worker.simulator", "--speed", str(SPEED), "--jobs", str(jobs)]
+    arguments = ["-m", f"{PACKAGE}.simulator", "--speed", str(SPEED), "--jobs", str(jobs)]
     with log.open("ab") as errors:
         process = start(arguments, process_environment(), subprocess.PIPE, errors)
     try:

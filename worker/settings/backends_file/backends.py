@@ -1,6 +1,6 @@
 """The backends file: read once, validated whole, every mistake listed at once.
 
-The shapes are in `worker.settings.backends_file.kinds` and `worker.settings.backends_file.auth`; both are named here for those who use them.
+The shapes are in `kinds.py` and `auth.py`; both are named here for those who use them.
 """
 
 import re
