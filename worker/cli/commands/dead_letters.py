@@ -18,7 +18,7 @@ from ..options import Json, KeyFile, Producer
 from ..output import Output
 from ..session import Session, connected, signer
 
-app = typer.Typer(no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True, help="Show what was rejected, and try it again.")
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="The id of a dead letter, as `list` shows it.")]
 Ids = Annotated[list[str] | None, typer.Argument(metavar="ID", help="The ids of dead letters, as `list` shows them.")]

@@ -1,0 +1,152 @@
+"""All commands, and the words for what ends one early."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
+from ..errors import CancellerError, InvalidCommand, StoreUnavailable
+from ..observability import logs, streams
+from ..settings.environment import Settings, process_environment
+from ..settings.errors import ConfigurationError
+from ..settings.unread import unread_variables
+from .exits import Exit
+from .output import Output
+from .usage import Commands
+
+app = typer.Typer(
+    name="canceller",
+    cls=Commands,
+    help="Makes sure that jobs on remote systems really stop, and proves what it saw.",
+    epilog="Exit codes: 0 done, 1 error, 2 usage or configuration, 3 the outcome is not what was asked for, "
+    "4 not allowed, 6 still open when the wait ended.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def show_version(asked: bool) -> None:  # noqa: FBT001 - typer calls it so
+    """Write which version this is, and end."""
+    if asked:
+        Output().line(f"canceller {version('canceller')}")
+        raise typer.Exit
+
+
+def misplaced(asked: bool) -> None:  # noqa: FBT001 - typer calls it so
+    """Say where an option of the commands belongs."""
+    if asked:
+        raise typer.BadParameter("it stands behind the command: canceller list --json")
+
+
+@app.callback()
+def options(
+    *,
+    _version: Annotated[
+        bool, typer.Option("--version", "-V", callback=show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+    _json: Annotated[bool, typer.Option("--json", callback=misplaced, hidden=True)] = False,
+) -> None:
+    """Take the options that stand before any command; what this is says the app's own help."""
+
+
+JOBS, OPERATORS, RUNNING = "Jobs", "Operators", "Running it"
+COMMANDS = (
+    (JOBS, "cancel", "commands.send", "cancel"),
+    (JOBS, "delete", "commands.send", "delete"),
+    (JOBS, "status", "commands.show", "status"),
+    (JOBS, "wait", "commands.show", "wait"),
+    (JOBS, "list", "commands.show", "list_"),
+    (JOBS, "events", "commands.events", "events"),
+    (OPERATORS, "abort", "commands.operate", "abort"),
+    (OPERATORS, "attest", "commands.operate", "attest"),
+    (OPERATORS, "check", "commands.check", "check"),
+    (OPERATORS, "dead-letters", "commands.dead_letters", "app"),
+    (RUNNING, "demo", "demo.play", "demo"),
+    (RUNNING, "init", "commands.init", "init"),
+    (RUNNING, "up", "commands.up", "up"),
+    (RUNNING, "simulator", "commands.simulator", "simulator"),
+)
+"""Each command's panel in the help, its name, its module here, and what runs it there."""
+
+
+def load_commands(words: Sequence[str]) -> None:
+    """Load the command that was typed, or all commands if the help or an error needs them: loading takes a while."""
+    typed = [row for row in COMMANDS if row[1] == next(iter(words), "")]
+    for panel, name, module, member in typed or COMMANDS:
+        command = getattr(import_module(f".{module}", __package__), member)
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name, rich_help_panel=panel)
+        else:
+            app.command(name, rich_help_panel=panel)(command)
+
+
+def run() -> None:
+    """Run one command; an expected error is a line on standard error, never a traceback."""
+    streams.escape_what_cannot_be_shown()
+    logs.configure("auto", "warning")
+    words = understood(sys.argv[1:])
+    for problem in unread_variables(process_environment()):
+        complain(problem)
+    try:
+        load_commands(words)
+        app(words, prog_name="canceller")
+    except ConfigurationError as error:
+        complain("the configuration has mistakes:", *error.problems)
+        if "--json" in words:
+            Output(as_json=True).object({"ok": False, "problems": list(error.problems)})
+        sys.exit(Exit.USAGE)
+    except InvalidCommand as error:
+        complain(str(error))
+        sys.exit(Exit.USAGE)
+    except (StoreUnavailable, RedisError) as error:
+        complain(f"{error}; {way_to_redis()}")
+        sys.exit(Exit.ERROR)
+    except OperationalError as error:
+        complain(f"the broker can't be reached: {error}; check CELERY_BROKER_URL or REDIS_URL")
+        sys.exit(Exit.ERROR)
+    except CancellerError as error:
+        complain(str(error))
+        sys.exit(Exit.ERROR)
+    except Exception:  # noqa: BLE001 - an error of ours, which may quote anything
+        complain(*traceback.format_exc().rstrip().split("\n"))
+        sys.exit(Exit.ERROR)
+
+
+def understood(words: list[str]) -> list[str]:
+    """Take `version` and `-o json` as other tools say them. Of a batch, `-o` names a file."""
+    if words == ["version"]:
+        return ["--version"]
+    if words[:1] == ["batch"]:
+        return words
+    found: list[str] = []
+    for word in words:
+        if word == "json" and found[-1:] in (["-o"], ["--output"]):
+            found[-1] = "--json"
+        else:
+            found.append("--json" if word in {"-ojson", "--output=json"} else word)
+    return found
+
+
+def complain(*lines: str) -> None:
+    """Write an error."""
+    first, *more = lines
+    streams.complain(f"canceller: {first}", *more)
+
+
+def way_to_redis() -> str:
+    """Say what to do about a Redis that can't be reached."""
+    settings = Settings.load()
+    if settings.redis_url is not None:
+        return "check REDIS_URL, and that this server runs"
+    return f"the embedded server of {settings.data_dir} no longer runs: start it with `canceller up`, or set REDIS_URL"
