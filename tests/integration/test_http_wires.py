@@ -11,6 +11,7 @@ from support.http_recorder import OK, SOON, Wiretap, calling, says, wiretap
 
 from worker.backends.adapter import Reply, Request
 from worker.errors import CallUnanswered
+from worker.http import transport_aiohttp
 from worker.http.client import Http
 
 LOOK = Request("GET", ("job",))
@@ -120,7 +121,7 @@ async def test_calls_in_a_row_share_a_connection() -> None:
 
 
 async def test_an_idle_connection_is_closed_by_us(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wire_aiohttp, "KEEP_ALIVE", 0.05)
+    monkeypatch.setattr(transport_aiohttp, "KEEP_ALIVE", 0.05)
     async with wiretap(says(OK)) as tap, calling(tap) as http:
         await http.send(LOOK)
         await over(tap)

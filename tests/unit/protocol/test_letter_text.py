@@ -15,7 +15,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.protocol.letter_text import BLANK, kept, nameless, one_line, read_as_text, shown, without_tokens
+from worker.protocol.letter_text import (
+    BLANK,
+    kept,
+    nameless,
+    one_line,
+    read_as_text,
+    shown,
+    without_signatures,
+    without_tokens,
+)
 from worker.protocol.signing import sign
 
 KEY = "a-shared-secret-of-at-least-32-bytes"
@@ -187,3 +196,35 @@ def test_what_is_no_text_goes_by_its_length_and_digest() -> None:
     digest = hashlib.sha256(b"\xff\x00").hexdigest()
 
     assert nameless(b"\xff\x00") == f"[2 bytes that are no text, sha256 {digest}]"
+
+
+SIGNED = {"backend": "ess", "token": "t"}
+BARE = {"backend": "ess"}
+
+
+@pytest.mark.parametrize(
+    ("content", "kept"),
+    [
+        pytest.param({"a": 1, "token": "t"}, {"a": 1}, id="a-command"),
+        pytest.param({"commands": [SIGNED, 1]}, {"commands": [BARE, 1]}, id="commands"),
+        pytest.param({"args": [1], "kwargs": SIGNED}, {"args": [1], "kwargs": BARE}, id="keyword-arguments"),
+        pytest.param({"args": 1, "kwargs": [SIGNED]}, {"args": 1, "kwargs": [BARE]}, id="a-list-of-them"),
+        pytest.param({"args": [SIGNED], "kwargs": 1}, {"args": [BARE], "kwargs": 1}, id="arguments"),
+        pytest.param({"args": (SIGNED,), "kwargs": {}}, {"args": [BARE], "kwargs": {}}, id="a-tuple-of-them"),
+        pytest.param({"positional": [SIGNED]}, {"positional": [BARE]}, id="positional"),
+        pytest.param({"positional": [[SIGNED]]}, {"positional": [[BARE]]}, id="a-positional-list"),
+        pytest.param({"positional": [[[], SIGNED, {}]]}, {"positional": [[[], BARE, {}]]}, id="a-body-in-a-body"),
+        pytest.param({"args": [{"commands": [SIGNED]}]}, {"args": [{"commands": [BARE]}]}, id="positional-commands"),
+        pytest.param({"commands": SIGNED}, {"commands": BARE}, id="one-command-for-a-list"),
+        pytest.param({"command": SIGNED}, {"command": BARE}, id="an-unknown-field"),
+        pytest.param([SIGNED], [BARE], id="a-list"),
+    ],
+)
+def test_no_signature_is_kept_wherever_a_message_has_it(content: object, kept: object) -> None:
+    assert without_signatures(content) == kept
+
+
+def test_a_label_or_a_parameter_may_be_called_token() -> None:
+    command = {**BARE, "labels": {"token": "red"}, "params": {"token": "1"}}
+
+    assert without_signatures({"commands": [{**command, "token": "t"}]}) == {"commands": [command]}

@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 
 from worker.errors import InvalidCommand
 from worker.protocol import signing
-from worker.protocol.letter_text import without_signatures
 from worker.protocol.signing import (
     NOT_ACCEPTED,
     NOT_ALLOWED,
@@ -320,37 +319,5 @@ def test_only_a_content_with_its_verb_and_for_an_hour_at_most_is_signed() -> Non
         sign(COMMAND, producer="ops", key=SECRET, algorithm="HS256", now=NOW, lifetime=3601)
 
 
-def test_what_is_kept_or_shown_holds_no_token_and_no_key() -> None:
+def test_what_is_shown_holds_no_key() -> None:
     assert not [secret for secret in (SECRET, "BEGIN") if secret in repr(DOOR)]
-    assert without_signatures({"a": 1, "token": "t"}) == {"a": 1}
-    assert without_signatures({"commands": [{"token": "t"}, 1]}) == {"commands": [{}, 1]}
-
-
-SIGNED = {"backend": "ess", "token": "t"}
-BARE = {"backend": "ess"}
-
-
-@pytest.mark.parametrize(
-    ("content", "kept"),
-    [
-        pytest.param({"args": [1], "kwargs": SIGNED}, {"args": [1], "kwargs": BARE}, id="keyword-arguments"),
-        pytest.param({"args": 1, "kwargs": [SIGNED]}, {"args": 1, "kwargs": [BARE]}, id="a-list-of-them"),
-        pytest.param({"args": [SIGNED], "kwargs": 1}, {"args": [BARE], "kwargs": 1}, id="arguments"),
-        pytest.param({"args": (SIGNED,), "kwargs": {}}, {"args": [BARE], "kwargs": {}}, id="a-tuple-of-them"),
-        pytest.param({"positional": [SIGNED]}, {"positional": [BARE]}, id="positional"),
-        pytest.param({"positional": [[SIGNED]]}, {"positional": [[BARE]]}, id="a-positional-list"),
-        pytest.param({"positional": [[[], SIGNED, {}]]}, {"positional": [[[], BARE, {}]]}, id="a-body-in-a-body"),
-        pytest.param({"args": [{"commands": [SIGNED]}]}, {"args": [{"commands": [BARE]}]}, id="positional-commands"),
-        pytest.param({"commands": SIGNED}, {"commands": BARE}, id="one-command-for-a-list"),
-        pytest.param({"command": SIGNED}, {"command": BARE}, id="an-unknown-field"),
-        pytest.param([SIGNED], [BARE], id="a-list"),
-    ],
-)
-def test_no_signature_is_kept_wherever_a_message_has_it(content: object, kept: object) -> None:
-    assert without_signatures(content) == kept
-
-
-def test_a_label_or_a_parameter_may_be_called_token() -> None:
-    command = {**BARE, "labels": {"token": "red"}, "params": {"token": "1"}}
-
-    assert without_signatures({"commands": [{**command, "token": "t"}]}) == {"commands": [command]}
