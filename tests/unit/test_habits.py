@@ -66,6 +66,10 @@ def test_every_package_is_installed() -> None:
     assert packages | {"canceller.config"} == set(settings["tool"]["setuptools"]["packages"])
 
 
+def test_config_holds_an_operators_files_and_no_code() -> None:
+    assert not [path.name for path in (ROOT / "config").rglob("*") if path.suffix == ".py"]
+
+
 def test_every_dependency_is_in_the_lock() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     wanted = [*project["dependencies"], *chain(*project["optional-dependencies"].values())]

@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PRODUCT = sorted(path for folder in ("worker",) for path in (ROOT / folder).rglob("*.py"))
 
 WAYS = {
+    "worker/cli/__init__.py": "its own version, before anything else is loaded",
     "worker/cli/output.py": "what commands write",
     "worker/observability/streams.py": "errors, and the streams themselves",
     "worker/observability/logs.py": "log lines, which worker/observability/log_visible.py and json_for make visible",

@@ -22,19 +22,6 @@ from .exits import Exit
 from .output import Output
 from .usage import Commands
 
-app = typer.Typer(
-    name="canceller",
-    cls=Commands,
-    help="Makes sure that jobs on remote systems really stop, and proves what it saw.",
-    epilog="Exit codes: 0 done, 1 error, 2 usage or configuration, 3 the outcome is not what was asked for, "
-    "4 not allowed, 6 still open when the wait ended.",
-    no_args_is_help=True,
-    rich_markup_mode="markdown",
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
 
 def show_version(asked: bool) -> None:  # noqa: FBT001 - typer calls it so
     """Write which version this is, and end."""
@@ -49,7 +36,6 @@ def misplaced(asked: bool) -> None:  # noqa: FBT001 - typer calls it so
         raise typer.BadParameter("it stands behind the command: canceller list --json")
 
 
-@app.callback()
 def options(
     *,
     _version: Annotated[
@@ -80,8 +66,21 @@ COMMANDS = (
 """Each command's panel in the help, its name, its module here, and what runs it there."""
 
 
-def load_commands(words: Sequence[str]) -> None:
-    """Load the command that was typed, or all commands if the help or an error needs them: loading takes a while."""
+def command_line(words: Sequence[str] = ()) -> typer.Typer:
+    """Return the command that was typed, or all if the help or an error needs them: each takes a while to load."""
+    app = typer.Typer(
+        name="canceller",
+        cls=Commands,
+        help="Makes sure that jobs on remote systems really stop, and proves what it saw.",
+        epilog="Exit codes: 0 done, 1 error, 2 usage or configuration, 3 the outcome is not what was asked for, "
+        "4 not allowed, 6 still open when the wait ended.",
+        no_args_is_help=True,
+        rich_markup_mode="markdown",
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(options)
     typed = [row for row in COMMANDS if row[1] == next(iter(words), "")]
     for panel, name, module, member in typed or COMMANDS:
         command = getattr(import_module(f".{module}", __package__), member)
@@ -89,6 +88,7 @@ def load_commands(words: Sequence[str]) -> None:
             app.add_typer(command, name=name, rich_help_panel=panel)
         else:
             app.command(name, rich_help_panel=panel)(command)
+    return app
 
 
 def run() -> None:
@@ -99,8 +99,7 @@ def run() -> None:
     for problem in unread_variables(process_environment()):
         complain(problem)
     try:
-        load_commands(words)
-        app(words, prog_name="canceller")
+        command_line(words)(words, prog_name="canceller")
     except ConfigurationError as error:
         complain("the configuration has mistakes:", *error.problems)
         if "--json" in words:

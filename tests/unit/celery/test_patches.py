@@ -13,7 +13,7 @@ from redis.exceptions import ConnectionError as ConnectionLost
 
 stock = Channel._connparams, PROPERTY_CLASSES[Basic.CLASS_ID]
 import worker.celery, worker.celery.tasks, worker.celery.bootstep
-from worker import patches
+from worker.celery import patches
 assert (Channel._connparams, PROPERTY_CLASSES[Basic.CLASS_ID]) == stock, "patched by an import"
 
 patches.apply()

@@ -14,7 +14,7 @@ from rich.console import Console
 from support.hostile import LEGITIMATE, corpus, deceptions
 from typer.testing import CliRunner
 
-from worker.cli import app, complain
+from worker.cli.app import command_line, complain
 from worker.cli.checks.attendance import Attendance
 from worker.cli.checks.findings import Finding
 from worker.cli.commands import check, events, send, show
@@ -272,7 +272,7 @@ USAGE: dict[str, Callable[[str], list[str]]] = {
 def test_an_error_of_usage_quotes_nothing_harmful(typed: Callable[[str], list[str]]) -> None:
     run = CliRunner(env={"TERM": "dumb", "COLUMNS": "100"})
     for text in TEXTS[::7]:
-        told = run.invoke(app, typed(text), prog_name="canceller")
+        told = run.invoke(command_line(), typed(text), prog_name="canceller")
 
         assert told.exit_code == 2
         assert not deceptions(told.output)

@@ -1,5 +1,4 @@
 import ssl
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -176,8 +175,3 @@ def test_remote_control_is_off_unless_switched_on_and_never_under_celerys_names(
 def test_without_a_broker_it_says_what_to_set() -> None:
     with pytest.raises(ConfigurationError, match="REDIS_URL"):
         celery_settings(Settings.load({}))
-
-
-def test_config_never_imports_the_worker() -> None:
-    sources = (Path(__file__).parents[3] / "config").glob("*.py")
-    assert not [path for path in sources if "import worker" in (text := path.read_text()) or "from worker" in text]
