@@ -20,9 +20,9 @@ from typing import Any
 import redis
 from celery import Celery
 
+from worker.aio.loop_thread import LoopThread
 from worker.local.embedded_redis import Embedded
 from worker.simulator import Clock, Simulator
-from worker.store.redis_client import LoopThread
 
 ROOT = Path(__file__).resolve().parents[2]
 READY = "engine.started"

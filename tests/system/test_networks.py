@@ -11,7 +11,7 @@ from support.cell import Cell, cell
 from support.certificates import Authority
 from support.proxy import ForwardProxy, forward_proxy, tls_front
 
-from worker.store.redis_client import LoopThread
+from worker.aio.loop_thread import LoopThread
 
 LOGIN = "scott:hunter2 %/x"
 SECRETS = {

@@ -8,12 +8,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from math import inf
 
+from ..aio.tasks import cancel_all
 from ..client.async_client import AsyncClient, Rejected, Result
 from ..client.ends import GONE, result_of
 from ..errors import NewerFormat, StoreUnavailable, UnknownCancellation, UnreadableRecord
 from ..observability.outage import Seldom
 from ..protocol.messages import Event
-from ..store.redis_client import ended
 from .options import Seconds
 
 AGAIN = 0.5
@@ -61,7 +61,7 @@ async def _both(wait: Wait, after: str, troubled: Troubled) -> None:
         for task in over:
             task.result()
     finally:
-        await ended({done, *tasks})
+        await cancel_all({done, *tasks})
 
 
 class Wait:

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self, TypeAlias, Unpack
 
+from ..aio.loop_thread import leave_to_parent
 from ..broker.sender import Sender
 from ..errors import InvalidCommand, NewerFormat, UnknownCancellation, UnreadableRecord
 from ..protocol.envelope import plain
@@ -22,7 +23,7 @@ from ..settings.signing_key import SigningKey, signing_key
 from ..store.codec import Snapshot
 from ..store.dead_letters import DeadLetter, DeadLetters
 from ..store.message_notes import MessageNotes
-from ..store.redis_client import NO_REDIS, connect, leave_to_parent
+from ..store.redis_client import NO_REDIS, connect
 from ..store.retention import Retention
 from ..store.store import Store
 from .ends import Ends, Rejected, Result, StillOpen

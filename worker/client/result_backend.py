@@ -17,11 +17,11 @@ from celery.backends.base import BaseBackend
 from celery.exceptions import ImproperlyConfigured
 from celery.exceptions import TimeoutError as CeleryTimeout
 
+from ..aio.loop_thread import LoopThread
 from ..errors import CancellerError, UnknownCancellation
 from ..settings.environment import Settings, process_environment
 from ..settings.errors import ConfigurationError
 from ..store.codec import Snapshot
-from ..store.redis_client import LoopThread
 from .async_client import AsyncClient
 from .ends import MessageEnd, Rejected, Result
 

@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequenc
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar, Unpack
 
+from ..aio.loop_thread import LoopThread
 from ..protocol.messages import CommandFields, Event
 from ..settings.environment import Settings
 from ..store.codec import Snapshot
-from ..store.redis_client import LoopThread
 from .async_client import AsyncCancellation, AsyncClient, JobId, Result
 
 Returned = TypeVar("Returned")

@@ -7,8 +7,8 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 
+from ..aio.tasks import cancel_all
 from ..protocol.messages import Event
-from ..store.redis_client import ended
 from ..store.store import Store
 
 BLOCK = 2.0
@@ -87,7 +87,7 @@ class Watch:
     async def aclose(self) -> None:
         """Stop reading."""
         if self._reader is not None:
-            await ended([self._reader])
+            await cancel_all([self._reader])
 
     async def _read(self) -> None:
         try:

@@ -12,13 +12,13 @@ from typing import Any
 
 import structlog
 
+from ..aio.tasks import cancel_all
 from ..backends.adapter import CALLS_SAVED
 from ..domain.escalation import matters
 from ..domain.model import Job, Lane, Observation
 from ..errors import StoreUnavailable
 from ..observability.log_fields import context
 from ..observability.outage import Outage
-from ..store.redis_client import ended
 from ..store.store import Store
 from ..store.transitions import Acceptance, Accepted, Claim, Claims, Commit, Limits, ToClaim
 from .backend import Backend
@@ -143,8 +143,8 @@ class Drain:
         if passes := self._passes | self._riders:
             _, late = await asyncio.wait(passes, timeout=max(0.0, until - asyncio.get_running_loop().time()))
         await self._bunch.aclose()  # before those who wait for its list give their permits back
-        await ended(late)
-        await ended(self._surveys)
+        await cancel_all(late)
+        await cancel_all(self._surveys)
 
     async def _rest(self) -> None:
         loop = asyncio.get_running_loop()

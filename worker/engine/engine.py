@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 
+from ..aio.tasks import cancel_all
 from ..errors import StoreUnavailable
 from ..observability.outage import Outage
-from ..store.redis_client import ended
 from ..store.serving import Serving
 from ..store.store import Store
 from ..store.transitions import Acceptance, Accepted
@@ -85,7 +85,7 @@ class Engine:
         await asyncio.gather(*(drain.settle(grace) for drain in self._drains.values()))
         self._stopping = True
         self._unserved.stop()
-        await ended(self._tasks)
+        await cancel_all(self._tasks)
         try:
             async with asyncio.timeout(FAREWELL):
                 await self._store.leave(self.worker)

@@ -17,8 +17,8 @@ from typing import Any, Protocol
 
 import structlog
 
+from ..aio.tasks import cancel_all
 from ..errors import BrokerRefused, BrokerUnavailable, StoreUnavailable
-from ..store.redis_client import ended
 from .decoder import Item, Parcel, open_parcel
 from .delivery import BATCH, BATCH_BYTES, Fullness, Handle, Room, settle
 
@@ -100,7 +100,7 @@ class Receiver:
         with suppress(TimeoutError):
             async with asyncio.timeout(FAREWELL):
                 await self._tasks[0]
-        await ended(self._tasks)
+        await cancel_all(self._tasks)
 
     def connect(self, line: Line) -> None:
         """Take from a new connection: what older ones brought will come again. For other threads."""

@@ -18,10 +18,11 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from ..aio.tasks import cancel_all
 from ..errors import StoreUnavailable
 from ..observability.outage import Outage
 from ..store.clock_witness import Witness
-from ..store.redis_client import ended, unavailable
+from ..store.redis_client import unavailable
 from ..store.scripts import Script, source, timed
 from .decoder import Item, decode
 from .delivery import BATCH, BATCH_BYTES, Fullness, Handle, Room, settle
@@ -85,7 +86,7 @@ class Taker:
         with suppress(TimeoutError):
             async with asyncio.timeout(2 * BLOCK + RETRY):
                 await self._tasks[0]
-        await ended(self._tasks)
+        await cancel_all(self._tasks)
         with suppress(RedisError, OSError, TimeoutError):
             async with asyncio.timeout(FAREWELL):
                 await self._let_go()

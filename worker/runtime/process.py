@@ -13,6 +13,8 @@ from typing import TypeVar
 
 import structlog
 
+from ..aio.loop_thread import LoopThread
+from ..aio.tasks import cancel_all
 from ..engine.backend import Backend
 from ..engine.engine import Engine
 from ..errors import CONFLICT, CommandConflict, StoreUnavailable, UnknownCancellation
@@ -25,7 +27,7 @@ from ..protocol.signing import Refused, Signed, out_of_reach, replayed, throttle
 from ..settings.backends_file.backends import BackendConfig
 from ..settings.backends_file.load import Deployment
 from ..settings.environment import Settings
-from ..store.redis_client import LoopThread, connect_to, ended
+from ..store.redis_client import connect_to
 from ..store.store import Store
 from ..store.transitions import Acceptance, Rejection
 from .wiring import backend_of, deployment_of, intake_of, store_of
@@ -109,7 +111,7 @@ class Runtime:
         if self._door is not None:
             await self._door.stop()
         if self._taking_over is not None:
-            await ended({self._taking_over})
+            await cancel_all({self._taking_over})
         await self._engine.stop(grace)
 
     async def _build(self, configs: Mapping[str, BackendConfig]) -> tuple[Store, Engine, list[Backend]]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from redis.asyncio import Redis
 
+from ..aio.tasks import unswallowed
 from ..protocol.messages import Event
 from .dead_letters import REMEMBERED_DAYS
-from .redis_client import translated, unswallowed
+from .redis_client import translated
 from .scripts import Script, on_store
 
 FORGOTTEN = "it was rejected; the event that says why is past its retention"

@@ -7,7 +7,8 @@ from typing import Any, cast
 
 from redis.asyncio import Redis
 
-from .redis_client import translated, unswallowed
+from ..aio.tasks import unswallowed
+from .redis_client import translated
 
 
 class Peers:

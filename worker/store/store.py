@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
 from ..aio.coalescer import Batches
+from ..aio.tasks import unswallowed
 from ..domain.cancellation import Cancellation
 from ..errors import CONFLICT, CommandConflict, SeveralOpen, UnknownCancellation
 from ..protocol.messages import Event
@@ -21,7 +22,7 @@ from .codec import Record, Snapshot, fragment, milliseconds, moment, place_mark
 from .event_entries import readable
 from .patterns import literal
 from .peers import Peers
-from .redis_client import translated, unswallowed
+from .redis_client import translated
 from .retention import DAY, USUAL, Retention
 from .scripts import load
 from .transitions import (

@@ -13,12 +13,12 @@ from types import FrameType
 
 import pytest
 
-from worker.store.redis_client import LoopThread
+from worker.aio.loop_thread import LoopThread
 
 ROOT = Path(__file__).resolve().parents[3]
 FORKED = """
 import asyncio, os, socket, sys
-from worker.store.redis_client import LoopThread
+from worker.aio.loop_thread import LoopThread
 
 ours, theirs = socket.socketpair()
 thread = LoopThread("test")

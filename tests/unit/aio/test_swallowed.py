@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from worker.store.redis_client import unswallowed
+from worker.aio.tasks import unswallowed
 
 
 async def deaf() -> str:

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from ...aio.tasks import cancel_all
 from ...errors import StoreUnavailable
 from ...intake.strays import SPELLINGS
 from ...settings.environment import Settings
-from ...store.redis_client import connect, connect_to, ended, translated
+from ...store.redis_client import connect, connect_to, translated
 from ...store.scripts import Script, on_store
 from ..output import Output
 
@@ -111,7 +112,7 @@ async def noting_absence(settings: Settings, output: Output) -> AsyncIterator[No
     try:
         yield
     finally:
-        await ended({task})
+        await cancel_all({task})
 
 
 async def _waiting(settings: Settings) -> int | None:

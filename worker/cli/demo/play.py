@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
+from ...aio.tasks import cancel_all
 from ...backends.adapter import Request
 from ...errors import CancellerError
 from ...http.client import Http
 from ...protocol.messages import Event
-from ...store.redis_client import ended
 from ...views.explain import span
 from ...views.summary import gist
 from ..options import Json
@@ -108,7 +108,7 @@ class Play:
                 open_ = [row.name for row in self._board.rows if not row.outcome]
                 raise DemoError(f"still open after {PATIENCE:g} s: {', '.join(open_)}") from None
             finally:
-                await ended({watch, follow})
+                await cancel_all({watch, follow})
 
     async def _watch(self) -> None:
         while True:
