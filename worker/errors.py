@@ -46,7 +46,7 @@ class CredentialRefused(Permanent):
 
 
 class InvalidCommand(Permanent):
-    """A command breaks the contract; the text says where."""
+    """A command is not valid; the text says where."""
 
 
 class CommandConflict(Permanent):

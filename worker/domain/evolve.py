@@ -194,7 +194,7 @@ def _still_gone(cancellation: Cancellation, seen: Observation, asked: datetime) 
 
 
 def _facts(before: Mapping[str, str], new: Mapping[str, str]) -> Mapping[str, str]:
-    """Merge the facts that support asks for, within the contract's 512 bytes."""
+    """Merge the facts that support asks for, within 512 bytes."""
     merged = {**before, **new}
     if len(msgspec.json.encode(merged)) <= FACTS_LIMIT:
         return merged

@@ -76,7 +76,7 @@ FINAL = frozenset({JobState.CANCELLED, JobState.SUCCEEDED, JobState.FAILED, JobS
 
 
 class Outcome(StrEnum):
-    """How a cancellation ended; the contract gives each its meaning."""
+    """How a cancellation ended; the guide's page `events` says what each means."""
 
     CANCELLED = "cancelled"
     FORCE_CANCELLED = "force_cancelled"

@@ -168,7 +168,7 @@ class ClientCredentials(TokenEndpoint):
 class Oml(TokenEndpoint):
     """Oracle Machine Learning: a password grant, then refreshes that show the old access token.
 
-    There is no separate refresh token (backends.md 2.4, SRC O8). A refused token is not refreshed: a revoked one
+    There is no separate refresh token (SRC O8). A refused token is not refreshed: a revoked one
     can't be, so a 401 leads to the password grant at once.
     """
 

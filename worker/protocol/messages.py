@@ -1,4 +1,4 @@
-"""Wire shapes: the `Command` that comes in and the `Event` that goes out. The contract names every field."""
+"""Wire shapes: the `Command` that comes in and the `Event` that goes out. `canceller guide` names every field."""
 
 from __future__ import annotations
 

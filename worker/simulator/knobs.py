@@ -1,4 +1,4 @@
-"""The switches: every point that the vendors' pages leave open (INFERRED in backends.md) is one of these."""
+"""The switches: each point that the vendors leave open (INFERRED, see `backends/SOURCES.md`) is one of these."""
 
 from __future__ import annotations
 

@@ -125,7 +125,7 @@ def show_many(world: World, call: Call) -> Reply:
 
 
 def _markers(ids: list[str], start: int, limit: int, *, first: bool) -> dict[str, str | None]:
-    """Name where the pages around begin: the first page's `next` is its own last job (SRC, sqlalchemy/api.py)."""
+    """Name where the pages around begin: the first page's `next` is its own last job (SRC H7)."""
     after = start + limit - first
     following = ids[after] if limit and start + limit < len(ids) else None
     return {"prev": ids[start - limit] if limit and start >= limit else None, "next": following}
