@@ -68,6 +68,12 @@ def _attested(data: Data) -> str:
     return _joined([by_whom(action, "by"), str(action.get("reason") or ""), about])
 
 
+def _void(data: Data) -> str:
+    about = f"job {data['child']} alone" if data.get("child") else ""
+    whose = f"the word of {data['attested_by']} no longer counts" if data.get("attested_by") else ""
+    return _joined([whose, about, str(data.get("detail") or "")])
+
+
 def _overdue(data: Data) -> str:
     return _joined(
         [f"not confirmed stopped, last seen {data.get('raw_state') or 'never'}", str(data.get("detail") or "")]
@@ -89,6 +95,7 @@ GISTS: dict[str, Callable[[Data], str]] = {
     "force_sent": _sent,
     "force_held": _held,
     "attested": _attested,
+    "attestation_void": _void,
     "overdue": _overdue,
     "finished": _finished,
     "paused": lambda data: f"no calls until {data.get('until')} after {data.get('failures')} failures in a row",

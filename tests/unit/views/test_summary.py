@@ -29,6 +29,10 @@ def event(name: str, **data: Any) -> Event:
             "remote_stopped: nobody",
         ),
         (event("attested", action={"name": "attest", "by": "ann", "reason": "dead"}), "by ann; dead"),
+        (
+            event("attestation_void", attested_by="ann", child=None, detail="it checked in"),
+            "the word of ann no longer counts; it checked in",
+        ),
         (event("overdue", raw_state="RUNNING"), "not confirmed stopped, last seen RUNNING"),
         (event("finished", outcome="cancelled", evidence="reported", detail=""), "cancelled; reported"),
         (event("paused", until="t", failures=10), "no calls until t after 10 failures in a row"),
