@@ -42,14 +42,22 @@ def test_every_outcome_is_the_expected_one(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_in_a_pipe_it_writes_plain_lines(tmp_path: Path) -> None:
+def test_in_a_pipe_it_writes_plain_lines_and_a_picture_where_one_is_asked_for(tmp_path: Path) -> None:
+    svg = tmp_path / "demo.svg"
     done = subprocess.run(
-        DEMO, cwd=ROOT, env=environment(tmp_path), capture_output=True, text=True, timeout=90, check=False
+        [*DEMO, "--svg", str(svg)],
+        cwd=ROOT,
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
     )
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert "\x1b" not in done.stdout
     assert f"{len(CASES)} of {len(CASES)} outcomes are as expected" in done.stdout
+    assert svg.read_text(encoding="utf-8").count("force_cancelled") == 6
 
 
 def test_ctrl_c_leaves_nothing_behind(tmp_path: Path) -> None:

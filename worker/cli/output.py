@@ -6,6 +6,7 @@ The only way from a command to a terminal: whatever goes through here is made `v
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import re
 import sys
@@ -20,6 +21,7 @@ import msgspec
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
+from rich.markdown import Markdown
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
@@ -89,6 +91,17 @@ class Drawing:
         for row in self.rows:
             table.add_row(*(Text(visible(cell.text), cell.style) for cell in row))
         yield table
+
+
+FONTS = re.compile(r"\s*@font-face \{.*?\}", re.DOTALL)
+"""What rich's SVG would have a reader fetch from elsewhere."""
+
+
+def picture(drawing: Drawing, title: str, width: int) -> str:
+    """Return a drawing as an SVG of a terminal of this width."""
+    console = Console(file=io.StringIO(), record=True, force_terminal=True, width=width)
+    console.print(drawing)
+    return FONTS.sub("", console.export_svg(title=title))
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +204,13 @@ class Output:
         for (label, text), before in zip(pairs, [("", ""), *pairs], strict=False):
             grid.add_row("" if label == before[0] else Text(visible(label)), _coloured(text))
         self._out.print(grid)
+
+    def markdown(self, text: str) -> None:
+        """Write a text of ours: formatted on a terminal, as it is in a pipe."""
+        if self.on_terminal:
+            self._out.print(Markdown(text, hyperlinks=False))
+        else:
+            self._out.file.write(text)
 
     def draw(self, drawing: Drawing) -> None:
         """Draw once."""

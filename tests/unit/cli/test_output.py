@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from worker.cli.output import Output
+from worker.cli.output import Cell, Drawing, Output, picture
 
 ID = "01a2104300337f1c9a5dad3c3c0e1f77"
 ROW = (ID, "ess", "300100", "already_finished", "it had ended, and that is quite a long story to tell in one column")
@@ -22,3 +22,10 @@ def test_no_id_is_cut_in_a_narrow_window(width: int) -> None:
     assert written.getvalue().count(ID) == 2
     assert written.getvalue().count("already_finished") == 2
     assert "…" not in written.getvalue()
+
+
+def test_a_picture_shows_every_cell_and_fetches_nothing() -> None:
+    shown = picture(Drawing(("outcome",), [[Cell("timed_out", "red")]], "1 of 1"), "demo", 80)
+
+    assert all(word in shown for word in ("timed_out", "outcome", "demo"))
+    assert "url(" not in shown.replace("url(#", "")

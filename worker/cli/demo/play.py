@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
 
 from ...aio.tasks import cancel_all
 from ...backends.adapter import Request
@@ -18,9 +22,9 @@ from ...protocol.messages import Event
 from ...views.explain import span
 from ...views.summary import gist
 from ..options import Json
-from ..output import Output
+from ..output import Output, picture
 from ..session import Session, connected
-from .board import Board, Row
+from .board import WIDE, Board, Row
 from .cases import FORCED_JOB, Case
 from .stage import DemoError, Stage, forget_the_shell, stage
 
@@ -30,7 +34,13 @@ RULE = 1800.0
 """Seconds that ESS wants a job to be in CANCELLING before it may be forced."""
 
 
-def demo(*, json: Json = False) -> None:
+def demo(
+    *,
+    svg: Annotated[
+        Path | None, typer.Option("--svg", metavar="FILE", help="Write a picture of the result too.", dir_okay=False)
+    ] = None,
+    json: Json = False,
+) -> None:
     """Show everything: embedded Redis, simulated backends, real workers, every outcome; 30 minutes last 3 seconds.
 
     Exit 0 only when every outcome is the expected one. Nothing is left behind, unless something fails: then the logs.
@@ -40,6 +50,8 @@ def demo(*, json: Json = False) -> None:
     forget_the_shell()
     with _sigterm_as_interrupt():
         _play(board, output)
+    if svg is not None:
+        _draw(board, svg)
 
 
 @contextmanager
@@ -174,6 +186,24 @@ async def _waited(simulator_url: str) -> float:
     return (at["force"] - at["cancel"]).total_seconds() if {"force", "cancel"} <= at.keys() else 0.0
 
 
+def _draw(board: Board, svg: Path) -> None:
+    """Write the result as a picture.
+
+    Raises:
+        DemoError: the file can't be written.
+
+    """
+    drawing = dataclasses.replace(board.result(WIDE), title=_summary(board))
+    try:
+        svg.write_text(picture(drawing, "canceller demo", WIDE), encoding="utf-8")
+    except OSError as error:
+        raise DemoError(f"{svg} can't be written ({error.strerror}): name another file") from None
+
+
+def _summary(board: Board) -> str:
+    return f"{sum(row.right for row in board.rows)} of {len(board.rows)} outcomes are as expected"
+
+
 def _tell(board: Board, waited: float, output: Output) -> None:
     seconds = time.monotonic() - board.started
     if output.json:
@@ -182,7 +212,6 @@ def _tell(board: Board, waited: float, output: Output) -> None:
         )
         return
     output.draw(board.result(output.width))
-    right = sum(row.right for row in board.rows)
     rule = f"was forced {span(waited)} after its cancel" if waited else "was never forced"
     output.line(f"30-minute rule: ESS job {FORCED_JOB} {rule} (the backend's own log)")
-    output.line(f"{right} of {len(board.rows)} outcomes are as expected; {seconds:.0f} s")
+    output.line(f"{_summary(board)}; {seconds:.0f} s")
