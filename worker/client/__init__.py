@@ -14,6 +14,7 @@ from ..errors import (
     UnreadableRecord,
 )
 from ..protocol.messages import CommandFields, Event
+from ..protocol.signing import sign
 from ..settings.environment import Settings
 from ..settings.errors import ConfigurationError
 from ..store.codec import Snapshot
@@ -41,4 +42,5 @@ __all__ = [
     "StoreUnavailable",
     "UnknownCancellation",
     "UnreadableRecord",
+    "sign",
 ]
