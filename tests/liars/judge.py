@@ -1,6 +1,6 @@
 """PURE: holds what the product claims and does in one life against the simulator's truth.
 
-Only what the README promises under "What is believed, and when" and on repeated calls is judged, and the limits of
+Only what the guide promises on the pages `evidence` and `escalation` is judged, and the limits of
 time. A lie that no client can tell from the truth is no test of one, so `lies.py` leaves those out; its docstring draws
 the boundary.
 """

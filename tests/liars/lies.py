@@ -3,7 +3,7 @@
 A row names itself, says which faults (`faults.py`) it stands for, which calls it spoils, and how. When and for how long
 is a plan's to say (`plans.py`).
 
-What is not here, since no client can tell it from the truth and the README does not promise that one does:
+What is not here, since no client can tell it from the truth and the guide does not promise that one does:
 - a body of this very job, in the API's form, with a final state and fresh times, while the job runs;
 - an old sight of the job as running where that alone decides: Oracle ML's 202, which names no job, before its DELETE;
 - an old sight of CANCELLING of a job that has checked in or gone on since;

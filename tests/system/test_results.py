@@ -188,12 +188,12 @@ def test_results_are_found_in_forked_children_and_go_on_in_the_parent(deployment
     assert [json.loads(line) for line in done.stdout.splitlines()] == [alone, pair, pair, alone]
 
 
-def test_the_readmes_example_does_what_it_says(deployment: Cell) -> None:
+def test_the_guides_example_does_what_it_says(deployment: Cell) -> None:
     for job in (300100, 300101, 300102):
         deployment.simulator.add_job("ess", job)
     deployment.start_worker()
-    readme = (ROOT / "README.md").read_text()
-    (example,) = re.findall(r"<!-- results-example -->\n```python\n(.*?)```", readme, re.DOTALL)
+    page = (ROOT / "worker/guide/sending.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"<!-- results-example -->\n```python\n(.*?)```", page, re.DOTALL)
     example = example.replace("canceller+redis://localhost:6379/0", f"canceller+{deployment.url}")
     example = example.replace("redis://localhost:6379/0", deployment.url.replace("unix://", "redis+socket://"))
     told: dict[str, Any] = {}

@@ -6,17 +6,21 @@ import ast
 import re
 import subprocess
 import tomllib
+from fnmatch import fnmatch
 from itertools import chain
 from pathlib import Path
 
 import pytest
 
-from worker.domain.model import Outcome
-
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = sorted(path for folder in ("worker", "tests") for path in (ROOT / folder).rglob("*.py"))
+DATA = sorted(
+    path
+    for folder in ("config", "worker")
+    for path in (ROOT / folder).rglob("*")
+    if path.is_file() and path.suffix not in {".py", ".pyc"}
+)
 SCRIPTS = sorted((ROOT / "worker/store/lua").glob("*.lua"))
-README = (ROOT / "README.md").read_text()
 
 
 @pytest.mark.parametrize("path", [*PYTHON, *SCRIPTS], ids=lambda path: str(path.relative_to(ROOT)))
@@ -70,26 +74,20 @@ def test_config_holds_an_operators_files_and_no_code() -> None:
     assert not [path.name for path in (ROOT / "config").rglob("*") if path.suffix == ".py"]
 
 
+@pytest.mark.parametrize("path", DATA, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_data_file_is_installed(path: Path) -> None:
+    data = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
+    package = ".".join(["canceller", *path.parent.relative_to(ROOT / "worker").parts])
+
+    assert any(fnmatch(path.name, pattern) for pattern in data[package])
+
+
 def test_every_dependency_is_in_the_lock() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     wanted = [*project["dependencies"], *chain(*project["optional-dependencies"].values())]
     locked = {line.split("==")[0] for line in (ROOT / "requirements.lock").read_text().splitlines()}
 
     assert {re.split(r"[\[<>=~!; ]", line)[0].lower() for line in wanted} <= locked
-
-
-def test_the_readme_names_every_outcome() -> None:
-    assert all(f"| `{outcome}` |" in README for outcome in Outcome)
-
-
-def test_the_readmes_links_lead_somewhere() -> None:
-    for target in re.findall(r"\]\(([^)#]+)\)", README):
-        assert (ROOT / target).exists(), target
-
-
-def test_the_procfile_starts_a_worker_as_the_readme_does() -> None:
-    assert "celery -A worker worker" in (ROOT / "Procfile").read_text()
-    assert "`celery -A worker worker`" in README
 
 
 def test_no_registry_is_named() -> None:

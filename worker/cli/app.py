@@ -62,6 +62,7 @@ COMMANDS = (
     (RUNNING, "init", "commands.init", "init"),
     (RUNNING, "up", "commands.up", "up"),
     (RUNNING, "simulator", "commands.simulator", "simulator"),
+    (RUNNING, "guide", "commands.guide", "guide"),
 )
 """Each command's panel in the help, its name, its module here, and what runs it there."""
 

@@ -38,7 +38,7 @@ def commands(ids: Iterable[int], backend: str = "ess", **more: Any) -> list[dict
 
 
 def sender(broker: str) -> Celery:
-    """Return a producer's Celery, as README has it."""
+    """Return a producer's Celery, as the guide has it."""
     return Celery(broker=broker, set_as_current=False)
 
 

@@ -7,7 +7,7 @@ from worker.cli.app import command_line
 
 JOBS = ["cancel", "delete", "status", "wait", "list", "events"]
 APP = command_line()
-COMMANDS = [*JOBS, "abort", "attest", "check", "demo", "init", "up", "simulator"]
+COMMANDS = [*JOBS, "abort", "attest", "check", "demo", "init", "up", "simulator", "guide"]
 
 
 @pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)], ids=" ".join)

@@ -9,7 +9,7 @@ import pytest
 
 from worker.protocol.signing import signed_digest
 
-README = Path(__file__).resolve().parents[3] / "README.md"
+PAGE = Path(__file__).resolve().parents[3] / "worker/guide/security.md"
 
 
 @pytest.mark.parametrize(
@@ -38,8 +38,8 @@ def test_the_digest_is_that_of_rfc_8785(value: object, text: str) -> None:
     assert signed_digest(content) == hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def test_the_readme_shows_a_command_with_its_digest() -> None:
-    shown = re.search(r"^({.*\"verb\":\"cancel\"})\n([0-9a-f]{64})$", README.read_text(encoding="utf-8"), re.MULTILINE)
+def test_the_guide_shows_a_command_with_its_digest() -> None:
+    shown = re.search(r"^({.*\"verb\":\"cancel\"})\n([0-9a-f]{64})$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
     assert shown is not None
     assert signed_digest(json.loads(shown[1])) == shown[2] == hashlib.sha256(shown[1].encode()).hexdigest()
 

@@ -242,9 +242,9 @@ def test_a_file_of_another_shape_is_a_mistake_in_words(name: str, text: str, pro
         load(World(), tmp_path / name, 0)
 
 
-def test_the_readmes_file_is_read(tmp_path: Path) -> None:
-    readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
-    (example,) = re.findall(r"```toml\n(# jobs\.toml.*?)```", readme, re.DOTALL)
+def test_the_guides_file_is_read(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[3] / "worker/guide/simulator.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```toml\n(# jobs\.toml.*?)```", page, re.DOTALL)
     path = tmp_path / "jobs.toml"
     path.write_text(example, encoding="utf-8")
     world = World()

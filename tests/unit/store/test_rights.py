@@ -85,7 +85,7 @@ def test_with_rabbitmq_only_the_prefix_is_needed() -> None:
     assert [word for word in line.split() if word[0] in "~&"] == ["~{canceller}:*"]
 
 
-def test_the_readme_has_the_line() -> None:
-    readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+def test_the_guide_has_the_line() -> None:
+    page = (Path(__file__).parents[3] / "worker/guide/brokers.md").read_text(encoding="utf-8")
 
-    assert f"<!-- acl-line -->\n```\n{acl_line(Settings.load({'REDIS_URL': 'redis://h'}))}\n```\n" in readme
+    assert f"<!-- acl-line -->\n```\n{acl_line(Settings.load({'REDIS_URL': 'redis://h'}))}\n```\n" in page

@@ -1,0 +1,85 @@
+"""`guide`: the pages about Canceller, on any machine where it is installed."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Annotated
+
+import typer
+
+from ... import guide as pages
+from ...settings.problems import choices, suggestion
+from ..options import Json
+from ..output import Output
+
+TOPICS = (
+    "sending",
+    "events",
+    "concepts",
+    "escalation",
+    "evidence",
+    "backends",
+    "brokers",
+    "operating",
+    "security",
+    "simulator",
+    "speed",
+    "troubleshooting",
+    "glossary",
+)
+"""The pages, in the order in which they are read."""
+OPENING = re.compile(r"# (?P<title>.+)\n\n(?P<summary>.+)\n")
+"""How each page begins: its title, and one line that says what it is about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of the guide."""
+
+    topic: str
+    text: str
+
+    @property
+    def summary(self) -> str:
+        """The line that says what the page is about."""
+        opening = OPENING.match(self.text)
+        assert opening is not None, self.topic  # noqa: S101 - a test reads every page
+        return opening["summary"]
+
+
+def page(topic: str) -> Page:
+    """Read a page."""
+    return Page(topic, files(pages).joinpath(f"{topic}.md").read_text(encoding="utf-8"))
+
+
+def guide(
+    topic: Annotated[str | None, typer.Argument(metavar="TOPIC", help="A page; without it, the list of pages.")] = None,
+    *,
+    json: Json = False,
+) -> None:
+    """Show a page of the guide, or list the pages.
+
+    On a terminal a page is formatted; in a pipe it is the Markdown file as it is.
+    """
+    output = Output(as_json=json)
+    if topic is None:
+        _list(output)
+        return
+    if topic not in TOPICS:
+        raise typer.BadParameter(f"{topic!r} is not {choices(TOPICS)}{suggestion(topic, TOPICS)}", param_hint="TOPIC")
+    shown = page(topic)
+    if output.json:
+        output.object({"topic": topic, "text": shown.text})
+    else:
+        output.markdown(shown.text)
+
+
+def _list(output: Output) -> None:
+    pages = [page(topic) for topic in TOPICS]
+    if output.json:
+        for one in pages:
+            output.object({"topic": one.topic, "summary": one.summary})
+        return
+    output.rows(("topic", "about"), [(one.topic, one.summary) for one in pages])
