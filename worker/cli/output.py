@@ -206,11 +206,12 @@ class Output:
         self._out.print(grid)
 
     def markdown(self, text: str) -> None:
-        """Write a text of ours: formatted on a terminal, as it is in a pipe."""
-        if self.on_terminal:
-            self._out.print(Markdown(text, hyperlinks=False))
-        else:
-            self._out.file.write(text)
+        """Write a text of ours, formatted."""
+        self._out.print(Markdown(text, hyperlinks=False))
+
+    def verbatim(self, text: str) -> None:
+        """Write a text of ours as it is."""
+        self._out.file.write(text)
 
     def draw(self, drawing: Drawing) -> None:
         """Draw once."""

@@ -62,6 +62,13 @@ def test_on_a_terminal_a_page_is_formatted(topic: str) -> None:
     assert not [line for line in lines if line.startswith(("# ", "| --- ", "```", "<!--"))]
 
 
+def test_on_a_terminal_a_link_is_the_command_that_shows_the_other_page() -> None:
+    shown = page("concepts").for_terminal
+
+    assert "`canceller guide escalation` for the steps" in shown
+    assert ".md)" not in shown
+
+
 def test_a_page_is_one_json_object() -> None:
     code, written = asked("events", "--json")
 

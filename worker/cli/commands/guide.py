@@ -33,6 +33,9 @@ TOPICS = (
 OPENING = re.compile(r"# (?P<title>.+)\n\n(?P<summary>.+)\n")
 """How each page begins: its title, and one line that says what it is about."""
 
+LINK = re.compile(r"\[(?P<topic>\w+)\]\((?P=topic)\.md\)")
+"""A link to another page."""
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -40,6 +43,11 @@ class Page:
 
     topic: str
     text: str
+
+    @property
+    def for_terminal(self) -> str:
+        """The page with the command that shows another page in place of each link to it."""
+        return LINK.sub(r"`canceller guide \g<topic>`", self.text)
 
     @property
     def summary(self) -> str:
@@ -72,8 +80,10 @@ def guide(
     shown = page(topic)
     if output.json:
         output.object({"topic": topic, "text": shown.text})
+    elif output.on_terminal:
+        output.markdown(shown.for_terminal)
     else:
-        output.markdown(shown.text)
+        output.verbatim(shown.text)
 
 
 def _list(output: Output) -> None:
