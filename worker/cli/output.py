@@ -21,7 +21,6 @@ import msgspec
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
-from rich.markdown import Markdown
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
@@ -207,6 +206,8 @@ class Output:
 
     def markdown(self, text: str) -> None:
         """Write a text of ours, formatted."""
+        from rich.markdown import Markdown  # noqa: PLC0415 - no other command needs what this takes to load
+
         self._out.print(Markdown(text, hyperlinks=False))
 
     def verbatim(self, text: str) -> None:
