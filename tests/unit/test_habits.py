@@ -14,12 +14,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = sorted(path for folder in ("worker", "tests") for path in (ROOT / folder).rglob("*.py"))
-DATA = sorted(
-    path
-    for folder in ("config", "worker")
-    for path in (ROOT / folder).rglob("*")
-    if path.is_file() and path.suffix not in {".py", ".pyc"}
-)
+DATA = sorted(path for path in (ROOT / "worker").rglob("*") if path.is_file() and path.suffix not in {".py", ".pyc"})
 SCRIPTS = sorted((ROOT / "worker/store/lua").glob("*.lua"))
 
 

@@ -11,14 +11,14 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from worker import guide
-from worker.cli import app
+from worker.cli.app import command_line
 from worker.cli.commands.guide import TOPICS, page
 from worker.cli.exits import Exit
 from worker.cli.output import Output
 
 
 def asked(*words: str) -> tuple[int, str]:
-    done = CliRunner().invoke(app, ["guide", *words], env={"COLUMNS": "200"})
+    done = CliRunner().invoke(command_line(), ["guide", *words], env={"COLUMNS": "200"})
     return done.exit_code, done.output
 
 
