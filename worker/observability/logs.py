@@ -2,32 +2,20 @@
 
 import json
 import logging
-import re
 import sys
-from contextlib import suppress
 from datetime import UTC, datetime
-from functools import lru_cache
-from typing import Any, Final, Literal, TextIO
+from typing import Final, Literal, TextIO
 
 import msgspec
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from .log_line import ShortWay, direct
 from .log_queue import LogQueue
-from .log_values import plain
+from .log_secrets import redact, without_secrets
 from .log_visible import visible_event
 from .streams import json_for
 
-_HIDDEN: Final = "***"
-_SECRET_KEY: Final = re.compile(
-    r"token|passw|secret|authorization|cookie|api[_-]?key|private[_-]?key|credential", re.IGNORECASE
-)
-_SECRET_TEXT: Final = (
-    (re.compile(r"\b([a-z][a-z0-9+.-]*://)[^\s/?#\"']*@", re.IGNORECASE), rf"\1{_HIDDEN}@"),
-    (re.compile(r"([?&][^=&\s]*(?:token|passw|secret)[^=&\s]*=)[^&\s\"']+", re.IGNORECASE), rf"\1{_HIDDEN}"),
-    (re.compile(r"\b(bearer\s+)[A-Za-z0-9._~+/=-]{16,}", re.IGNORECASE), rf"\1{_HIDDEN}"),
-)
-_WITHOUT_TEXT: Final = frozenset({bool, int, type(None)})
 # Each logs every request at INFO, with its whole URL.
 _CHATTY: Final = ("httpx", "httpcore", "aiohttp.access")
 
@@ -50,9 +38,11 @@ def configure(
     threshold = level if isinstance(level, int) else logging.getLevelNamesMapping()[level.upper()]
     console = out.isatty() if fmt == "auto" else fmt == "console"
     renderer = _renderer(out, console=console)
+    filtering = structlog.make_filtering_bound_logger(threshold)
+    processors = [*_STAMPS, *_last(renderer)]
     structlog.configure(
-        processors=[*_STAMPS, *_last(renderer)],
-        wrapper_class=structlog.make_filtering_bound_logger(threshold),
+        processors=processors if console else [ShortWay(out, processors)],
+        wrapper_class=filtering if console else direct(filtering),
         logger_factory=lambda name="": Lines(name, out),
         cache_logger_on_first_use=True,
     )
@@ -74,9 +64,11 @@ class Lines:
 
     def msg(self, line: str) -> None:
         """Write one line; like the standard library's handler it lets no closed stream stop the work."""
-        with suppress(OSError, ValueError):
+        try:
             self._stream.write(line + "\n")
             self._stream.flush()
+        except (OSError, ValueError):  # not `suppress`, which takes longer than both calls
+            return
 
     debug = info = warning = error = critical = exception = msg
 
@@ -84,61 +76,6 @@ class Lines:
 def _add_time(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     event["timestamp"] = msgspec.to_builtins(datetime.now(UTC))
     return event
-
-
-def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Blank what looks like a secret: values by their key, userinfo in URLs, at any depth."""
-    return event if _is_harmless(event) else {key: _clean(value, key) for key, value in event.items()}
-
-
-def _is_harmless(event: EventDict) -> bool:
-    """Whether it plainly holds nothing secret, as nearly each line does: a copy takes half a line's time."""
-    texts = []
-    for key, value in event.items():
-        kind = type(value)
-        if kind is str:
-            texts.append(value)
-        elif kind not in _WITHOUT_TEXT and not (kind is dict and _is_harmless(value)):
-            return False
-        if type(key) is not str:
-            return False
-    return not _name_a_secret(tuple(event)) and not _may_hold_a_secret("\n".join(texts))
-
-
-def _clean(value: Any, key: object = "") -> Any:
-    if isinstance(key, str) and _names_a_secret(key) and value is not None:
-        return _HIDDEN
-    shown = value if type(value) is str else plain(value)
-    if isinstance(shown, str):
-        return _without_secrets(shown)
-    if isinstance(shown, dict):
-        return {inner: _clean(item, inner) for inner, item in shown.items()}
-    if isinstance(shown, list):
-        return [_clean(item) for item in shown]
-    return shown
-
-
-@lru_cache(maxsize=1024)
-def _names_a_secret(key: str) -> bool:
-    return _SECRET_KEY.search(key) is not None
-
-
-@lru_cache(maxsize=1024)
-def _name_a_secret(keys: tuple[str, ...]) -> bool:
-    return any(map(_names_a_secret, keys))
-
-
-def _may_hold_a_secret(text: str) -> bool:
-    """Whether the text has what any of the patterns needs."""
-    return "@" in text or "=" in text or "bearer" in text.lower()
-
-
-def _without_secrets(text: str) -> str:
-    if not _may_hold_a_secret(text):
-        return text
-    for pattern, replacement in _SECRET_TEXT:
-        text = pattern.sub(replacement, text)
-    return text
 
 
 def _formatter(renderer: Processor) -> logging.Formatter:
@@ -173,7 +110,7 @@ def _json(event: EventDict) -> str:
 
 
 def _written(value: object) -> str:
-    return _without_secrets(str(value))
+    return without_secrets(str(value))
 
 
 _STAMPS: Final[tuple[Processor, ...]] = (
