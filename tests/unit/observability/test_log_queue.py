@@ -101,6 +101,24 @@ def test_what_waits_is_written_when_it_is_drained(pipe: Pipe) -> None:
     assert os.read(pipe.reader, 100) == b"last\n"
 
 
+def test_many_lines_are_written_in_few_goes() -> None:
+    class Counting(io.StringIO):
+        goes = 0
+
+        def write(self, text: str) -> int:
+            self.goes += 1
+            return super().write(text)
+
+    sink = Counting()
+    lines = LogQueue(sink, 1000)
+    for _ in range(1000):
+        lines.write("x\n")
+    lines.drain(30)
+
+    assert 2000 == len(sink.getvalue())
+    assert sink.goes < 50
+
+
 def test_nobody_waits_for_a_reader(pipe: Pipe) -> None:
     pipe.fill()
     lines = pipe.queue(10)
