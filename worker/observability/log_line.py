@@ -5,19 +5,17 @@ chain otherwise than as it is takes the chain: its values need translating, it h
 what a secret may look like. That is judged on the finished line, all texts at once.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
 from structlog import DropEvent
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from .log_secrets import may_hold_a_secret, names_a_secret
+from .log_secrets import is_plain, may_hold_a_secret
 from .streams import Encoded, json_for
 
-_AS_THEY_ARE: Final = frozenset({str, int, bool, type(None)})
 _ENCODE: Final = msgspec.json.Encoder().encode
 
 
@@ -47,7 +45,7 @@ class ShortWay:
 
     def __call__(self, logger: WrappedLogger, method: str, event: EventDict) -> Any:
         """Return the line."""
-        if _is_plain(event) and "exc_info" not in event and "_record" not in event:
+        if is_plain(event) and "exc_info" not in event and "_record" not in event:
             line = self._line(logger, method, event)
             if line is not None:
                 return line
@@ -69,19 +67,3 @@ class ShortWay:
             return None
         # Of what a terminal acts on, the encoder leaves only this in ASCII.
         return line if line.isascii() and "\x7f" not in line else json_for(self._stream, line)
-
-
-def _is_plain(values: Mapping[str, Any]) -> bool:
-    """Whether JSON has all the values as they are, and no key is called like a secret."""
-    if not _keys_are_harmless(tuple(values)):
-        return False
-    for value in values.values():  # a generator takes twice as long
-        kind = type(value)
-        if kind not in _AS_THEY_ARE and not (kind is dict and _is_plain(value)):
-            return False
-    return True
-
-
-@lru_cache(maxsize=1024)
-def _keys_are_harmless(keys: tuple[object, ...]) -> bool:
-    return all(type(key) is str and not names_a_secret(key) for key in keys)

@@ -1,6 +1,7 @@
 """What log lines never show: values of keys that are called like secrets, and texts that look like one."""
 
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final
 
@@ -17,11 +18,30 @@ _SECRET_TEXT: Final = (
     (re.compile(r"([?&][^=&\s]*(?:token|passw|secret)[^=&\s]*=)[^&\s\"']+", re.IGNORECASE), rf"\1{_HIDDEN}"),
     (re.compile(r"\b(bearer\s+)[A-Za-z0-9._~+/=-]{16,}", re.IGNORECASE), rf"\1{_HIDDEN}"),
 )
+_AS_THEY_ARE: Final = frozenset({str, int, bool, type(None)})
 
 
 def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Blank what looks like a secret: values by their key, userinfo in URLs, at any depth."""
+    if is_plain(event) and not may_hold_a_secret(repr(event)):
+        return event
     return {key: _clean(value, key) for key, value in event.items()}
+
+
+def is_plain(values: Mapping[str, Any]) -> bool:
+    """Whether JSON has all the values as they are, and no key is called like a secret."""
+    if not _keys_are_harmless(tuple(values)):
+        return False
+    for value in values.values():  # a generator takes twice as long
+        kind = type(value)
+        if kind not in _AS_THEY_ARE and not (kind is dict and is_plain(value)):
+            return False
+    return True
+
+
+@lru_cache(maxsize=1024)
+def _keys_are_harmless(keys: tuple[object, ...]) -> bool:
+    return all(type(key) is str and not names_a_secret(key) for key in keys)
 
 
 def _clean(value: Any, key: object = "") -> Any:
