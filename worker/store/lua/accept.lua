@@ -43,12 +43,12 @@ local function open_cancellation(command)
     l = command.l, s = command.s, sa = command.s ~= '' and now or nil, ss = signature(command), lo = command.lo, x = '', r = 0, a = now, q = 0, m = from + math.min(command.ga, command.wa), o = '',
     w = command.w, k = command.k, ad = command.ad, d = command.d, nb = later,
   }
-  redis.call('SET', key('cold', command.id), quote(command.c) .. '\n1\n' .. fixed(command.b, command.j) .. ',' .. command.said)
+  local cold = quote(command.c) .. '\n1\n' .. fixed(command.b, command.j) .. ',' .. command.said
   note_backend(command.b, command.d)
   redis.call('HSET', key('open', command.b), open_field(command), command.id)
   redis.call('ZADD', due_key(guard), from, command.id)
-  emit(command.id, guard, 'accepted', command.effective, '', now)
-  save(command.id, guard, '')
+  emit(command.id, guard, 'accepted', command.effective, '', now, cold)
+  redis.call('MSET', key('cold', command.id), cold, key('hot', command.id), cjson.encode(guard) .. '\n')
 end
 
 local function append_id(id, command_id)

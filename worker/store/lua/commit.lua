@@ -62,6 +62,17 @@ local function emit_all(id, guard, cold, events)
   return last
 end
 
+local ended = {} -- jobs whose cancellations end here, and the ids of these, by the hash of what is open
+
+-- A job may have been given to another cancellation meanwhile, which stays open.
+local function close_ended()
+  for name, one in pairs(ended) do
+    for index, id in ipairs(redis.call('HMGET', name, unpack(one.jobs))) do
+      if id == one.ids[index] then later('HDEL', name, one.jobs[index]) end
+    end
+  end
+end
+
 local function finish(id, guard, cold, events, progress, keep)
   guard.o = events[#events][3]
   guard.i, guard.e = nil, now
@@ -69,8 +80,10 @@ local function finish(id, guard, cold, events, progress, keep)
   last[2] = last[2] .. ',"finished_at":"' .. iso(now) .. '"'
   guard.z = emit_all(id, guard, cold, events)
   save(id, guard, progress, keep)
-  local open, job = key('open', guard.b), open_field(guard)
-  if redis.call('HGET', open, job) == id then later('HDEL', open, job) end
+  local name = key('open', guard.b)
+  ended[name] = ended[name] or {jobs = {}, ids = {}}
+  table.insert(ended[name].jobs, open_field(guard))
+  table.insert(ended[name].ids, id)
   redis.call('EXPIRE', key('cold', id), keep)
 end
 
@@ -100,10 +113,29 @@ local function end_leases()
   end
 end
 
-local function commit(one, id, guard, before, progress, cold)
+-- Return the tokens of the claims on many records, in their order.
+local function claim_tokens(ids, guards)
+  local tokens, wanted = {}, {}
+  for index, id in ipairs(ids) do
+    local backend = guards[index] and guards[index].b
+    if backend then
+      wanted[backend] = wanted[backend] or {ids = {}, places = {}}
+      table.insert(wanted[backend].ids, id)
+      table.insert(wanted[backend].places, index)
+    end
+  end
+  for backend, one in pairs(wanted) do
+    for place, token in ipairs(redis.call('HMGET', key('claims', backend), unpack(one.ids))) do
+      tokens[one.places[place]] = token
+    end
+  end
+  return tokens
+end
+
+local function commit(one, id, guard, before, progress, cold, held)
   local token, revision, mode, due, matters = one[2], one[3], one[4], one[5], one[6]
   local verdict, keep, events = one[8], one[9], one[10]
-  if not guard or redis.call('HGET', key('claims', guard.b), id) ~= token then return -1 end
+  if not guard or held ~= token then return -1 end
   judge(guard.b, verdict)
   if (mode == 'intent' or mode == 'finish') and guard.r ~= revision then
     let_go(id, guard, token)
@@ -153,11 +185,13 @@ end
 -- All is read before anything is written: what can't be read must not leave others half written.
 local guards, before, cold = {}, {}, stored('cold', ids)
 for index, value in ipairs(stored('hot', ids)) do guards[index], before[index] = read(value) end
+local held = claim_tokens(ids, guards)
 for index, one in ipairs(passes) do
   local guard = guards[index]
-  results[index] = commit(one, ids[index], guard, before[index], ARGV[2 * index], cold[index])
+  results[index] = commit(one, ids[index], guard, before[index], ARGV[2 * index], cold[index], held[index])
   if guard and one[7] > 0 then charge(guard.b, one[7]) end
 end
+close_ended()
 settle()
 end_leases()
 return results

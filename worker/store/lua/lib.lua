@@ -98,6 +98,11 @@ local function call_many(command, name, values)
   return sum
 end
 
+-- Write many values: key, value, …
+local function write_many(values)
+  for first = 1, #values, SLICE do redis.call('MSET', unpack(values, first, math.min(first + SLICE - 1, #values))) end
+end
+
 -- Return what is stored of many ids, by kind (hot, cold), in their order; false for none.
 local function stored(kind, ids)
   local found = {}
@@ -214,7 +219,7 @@ local function free_dead_claims(backend)
 end
 
 local function append_event(event)
-  return redis.call('XADD', key('events'), '*', 'event', event)
+  return redis.call('XADD', KEYS[1], '*', 'event', event)
 end
 
 local function quote(text)
@@ -260,9 +265,14 @@ end
 local WEEK = 7 * 86400000
 local FARTHEST = 31 -- days for which a command may have to wait for its time, and one more
 
+local placed, place_shard, place_field -- the command id that was asked for last
+
 local function command_slot(command_id)
-  local digest = redis.sha1hex(command_id)
-  return string.sub(digest, 1, 4), string.sub(digest, 5, 28)
+  if command_id ~= placed then
+    local digest = redis.sha1hex(command_id)
+    placed, place_shard, place_field = command_id, string.sub(digest, 1, 4), string.sub(digest, 5, 28)
+  end
+  return place_shard, place_field
 end
 
 local function recall(command_id, now, days)
