@@ -198,7 +198,7 @@ def accept_argument(one: Acceptance) -> bytes:
         values["lo"] = 1
     if one.signed is not None:
         values |= {"sg": one.signed.mark, "sp": one.signed.producer, "sm": one.signed.per_minute or 0}
-    return JSON_WRITER.encode(values)
+    return WRITER.encode(values)
 
 
 def places_argument(many: Sequence[Acceptance]) -> bytes:

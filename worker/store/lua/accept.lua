@@ -3,7 +3,7 @@
 -- KEYS[1]  the events stream
 -- ARGV[1]  for how many days a command id is remembered
 -- ARGV[2]  a JSON object, mark of a place -> the place in words
--- ARGV[3…] one JSON object per command:
+-- ARGV[3…] one MessagePack map per command:
 --   id (for a new cancellation) c(ommand id) h (digest of its content, 16 characters) b j v p fa l s w k ad d as in the guard
 --   nb (absent, or as in the guard) ga (give up after, ms) wa (warn after, ms) said, effective (insides of JSON objects for the events)
 --   lo (1: its wishes about the force step bind nobody else)
@@ -137,5 +137,5 @@ local function take(command)
 end
 
 local verdicts = {}
-for index = 3, #ARGV do verdicts[#verdicts + 1] = take(cjson.decode(ARGV[index])) end
+for index = 3, #ARGV do verdicts[#verdicts + 1] = take(cmsgpack.unpack(ARGV[index])) end
 return verdicts
