@@ -59,7 +59,7 @@ local function note_intent(id, guard, progress, value)
   if not unseen or guard.v ~= 'cancel' or guard.x ~= '' or progress ~= '' or guard.n or guard.i then return false end
   if guard.nb and guard.nb > now then return false end
   if guard.g <= now or (out[2] > 0 and guard.a <= out[2]) then return false end
-  -- The guard has no `i` and nothing follows it: to write it anew would cost more than all else here.
+  -- The guard has no `i` and nothing follows it, so that is spliced in: cheaper than to encode all of it again.
   notes[#notes + 1], notes[#notes + 2] = key('hot', id), string.sub(value, 1, -3) .. ',"i":' .. now .. '}\n'
   return true
 end

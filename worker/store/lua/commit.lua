@@ -132,10 +132,10 @@ local function claim_tokens(ids, guards)
   return tokens
 end
 
-local function commit(one, id, guard, before, progress, cold, held)
+local function commit(one, id, guard, before, progress, cold, current)
   local token, revision, mode, due, matters = one[2], one[3], one[4], one[5], one[6]
   local verdict, keep, events = one[8], one[9], one[10]
-  if not guard or held ~= token then return -1 end
+  if not guard or current ~= token then return -1 end
   judge(guard.b, verdict)
   if (mode == 'intent' or mode == 'finish') and guard.r ~= revision then
     let_go(id, guard, token)
@@ -185,10 +185,10 @@ end
 -- All is read before anything is written: what can't be read must not leave others half written.
 local guards, before, cold = {}, {}, stored('cold', ids)
 for index, value in ipairs(stored('hot', ids)) do guards[index], before[index] = read(value) end
-local held = claim_tokens(ids, guards)
+local current = claim_tokens(ids, guards)
 for index, one in ipairs(passes) do
   local guard = guards[index]
-  results[index] = commit(one, ids[index], guard, before[index], ARGV[2 * index], cold[index], held[index])
+  results[index] = commit(one, ids[index], guard, before[index], ARGV[2 * index], cold[index], current[index])
   if guard and one[7] > 0 then charge(guard.b, one[7]) end
 end
 close_ended()

@@ -11,7 +11,8 @@ local left, room = tonumber(ARGV[2]), tonumber(ARGV[3])
 for index = 5, #ARGV do redis.call('LREM', KEYS[1], -1, ARGV[index]) end
 redis.call('ZADD', KEYS[2], math.floor(time_of_clock(ARGV[4]) / 1000), ARGV[1])
 for index = 3, #KEYS do
-  if index == 4 and redis.call('EXISTS', unpack(KEYS, 4)) == 0 then break end
+  -- One look at all other spellings, which are rarely in use.
+  if index == 4 and left > 0 and redis.call('EXISTS', unpack(KEYS, 4)) == 0 then break end
   -- Under another spelling of the queue's name there may be something of a stranger's that is no list.
   local move = index == 3 and redis.call or redis.pcall
   while left > 0 and room > 0 do
