@@ -24,6 +24,8 @@ from ..backends.adapter import Reply
 BLANK = "[secret]"
 SHORTEST = 7
 """Characters: a shorter secret is also a word that a reply may hold for other reasons, and stays."""
+LONG = 1_000
+"""Bytes from which searching a text once for each form takes less time than one regular expression for all."""
 LAYERS = 3
 """How many escapes around each other are undone, such as a JSON text in a JSON text in a URL."""
 ESCAPE = re.compile(
@@ -33,8 +35,6 @@ ESCAPE = re.compile(
     rb"|(?:\\u[0-9A-Fa-f]{4})+|\\x[0-9A-Fa-f]{2}|\\[\"'\\/bfnrt]"
 )
 """Percent-encoding, HTML, the halves of UTF-16 that are empty, and the backslashes of JSON and of programs."""
-MARKS = (b"%", b"&", b"\\", b"\0")
-"""What an escape begins with."""
 NO_BACKSLASH = re.compile(ESCAPE.pattern.rpartition(rb"|(?:\\u")[0])
 CONTROLS = {b"\\b": b"\b", b"\\f": b"\f", b"\\n": b"\n", b"\\r": b"\r", b"\\t": b"\t"}
 PARTS_OF_BASIC = re.compile(r"basic +([A-Za-z0-9+/]+={0,2})", re.IGNORECASE)
@@ -42,9 +42,10 @@ PARTS_OF_BASIC = re.compile(r"basic +([A-Za-z0-9+/]+={0,2})", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Searched:
-    """What is searched for in a text: all `forms` of some secrets, and how any of them begins."""
+    """What is searched for in a text: all `forms` of some secrets, those that hold no other, and how any begins."""
 
     forms: tuple[bytes, ...]
+    innermost: tuple[bytes, ...]
     hint: re.Pattern[bytes]
 
     @classmethod
@@ -52,7 +53,14 @@ class Searched:
     def of(cls, secrets: tuple[str, ...]) -> Searched:
         """Return what is searched for where these secrets were shown."""
         found = tuple(dict.fromkeys(form for secret in secrets for form in forms(secret)))
-        return cls(found, re.compile(b"|".join(sorted({re.escape(form[:SHORTEST]) for form in found}))))
+        innermost = tuple(form for form in found if not any(other in form for other in found if other != form))
+        return cls(found, innermost, re.compile(b"|".join(sorted({re.escape(form[:SHORTEST]) for form in found}))))
+
+    def may_be_in(self, view: bytes) -> bool:
+        """Whether a view may hold any form; a long one is searched whole for each, which takes a third of the time."""
+        if len(view) < LONG:
+            return self.hint.search(view) is not None
+        return any(form in view for form in self.innermost)
 
 
 def blanked(reply: Reply, secrets: Iterable[str]) -> Reply:
@@ -60,10 +68,13 @@ def blanked(reply: Reply, secrets: Iterable[str]) -> Reply:
     searched = Searched.of(tuple(secrets))
     if not searched.forms:
         return reply
+    together = "\n".join(reply.headers.values()).encode()
+    whole = b"\n".join((reply.body, together))
+    if not (may_hold_escapes(whole) or searched.may_be_in(whole)):
+        return reply  # nearly every reply: one search is half the cost of two
     body = without(reply.body, searched)
     if body is not reply.body:
         reply = replace(reply, body=body)
-    together = "\n".join(reply.headers.values()).encode()
     if without(together, searched) is not together:
         told = {
             name: without(value.encode(), searched).decode("utf-8", "replace") for name, value in reply.headers.items()
@@ -86,12 +97,17 @@ def without(text: bytes, searched: Searched) -> bytes:
     """Return a text with blanks for what is searched, the same one if nothing of it is there."""
     view, layers, spans = text, list[Layer](), list[tuple[int, int]]()
     while True:
-        if searched.hint.search(view):
+        if searched.may_be_in(view):
             spans += [inside(layers, *span) for form in searched.forms for span in places(form, view)]
-        if len(layers) == LAYERS or not any(mark in view for mark in MARKS) or not ESCAPE.search(view):
+        if len(layers) == LAYERS or not may_hold_escapes(view) or not ESCAPE.search(view):
             return cut(text, spans) if spans else text
         view, layer = undone(view)
         layers.append(layer)
+
+
+def may_hold_escapes(view: bytes) -> bool:
+    """Whether anything is in a view that an escape begins with."""
+    return b"%" in view or b"&" in view or b"\\" in view or b"\0" in view
 
 
 def places(form: bytes, view: bytes) -> Iterator[tuple[int, int]]:
