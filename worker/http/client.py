@@ -28,7 +28,6 @@ from .transport_aiohttp import AiohttpWire
 
 NO_PATH = frozenset({"", ".", ".."})
 """Segments that would change the path around them (RFC 3986, 5.2.4)."""
-NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 JSON_BODY: Mapping[str, str] = MappingProxyType({"Content-Type": "application/json"})
 FRAMING = frozenset({"host", "content-length", "transfer-encoding"})
 """Headers that a wire writes itself."""
@@ -87,6 +86,7 @@ class Http:
         }
         extra = {**headers.plain, **headers.secret}
         self._headers = merged(self._defaults, extra)
+        self._json_headers = merged(self._headers, JSON_BODY)
         self._accept = {name: value for name, value in extra.items() if name.lower() == "accept"}
         self._wire = wire or AiohttpWire()
         self._token_wire = token_wire or self._wire
@@ -118,7 +118,8 @@ class Http:
         content = b""
         if request.json is not None:
             content = json.dumps(request.json, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
-        headers = merged(self._headers, JSON_BODY if content else NO_HEADERS, request.headers, self._accept)
+        given = self._json_headers if content else self._headers
+        headers = merged(given, request.headers, self._accept) if request.headers else dict(given)
         if traceparent:
             headers["traceparent"] = traceparent
         call = Call(request.method, url, headers, content)
