@@ -25,7 +25,7 @@ BLANK = "[secret]"
 SHORTEST = 7
 """Characters: a shorter secret is also a word that a reply may hold for other reasons, and stays."""
 LONG = 1_000
-"""Bytes from which searching a text once for each form takes less time than one regular expression for all."""
+"""Bytes of a text that is searched once for each form; a shorter one is searched by one regular expression for all."""
 LAYERS = 3
 """How many escapes around each other are undone, such as a JSON text in a JSON text in a URL."""
 ESCAPE = re.compile(
@@ -57,7 +57,7 @@ class Searched:
         return cls(found, innermost, re.compile(b"|".join(sorted({re.escape(form[:SHORTEST]) for form in found}))))
 
     def may_be_in(self, view: bytes) -> bool:
-        """Whether a view may hold any form; a long one is searched whole for each, which takes a third of the time."""
+        """Whether a view may hold any form; a long one is searched for each, which takes a third of the time."""
         if len(view) < LONG:
             return self.hint.search(view) is not None
         return any(form in view for form in self.innermost)
