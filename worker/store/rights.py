@@ -20,7 +20,7 @@ BINDINGS: Final = "_kombu.binding."
 """How the keys begin under which kombu notes its queues."""
 
 _SCRATCH: Final[Mapping[str, Sequence[Call]]] = {
-    "string": [("SET", "1"), ("GET",), ("MGET",), ("EXPIRE", "60"), ("EXISTS",)],
+    "string": [("MSET", "1"), ("SET", "1"), ("GET",), ("MGET",), ("EXPIRE", "60"), ("EXISTS",)],
     "hash": [
         ("HSET", "f", "1"),
         ("HGET", "f"),
