@@ -136,36 +136,20 @@ FIGURES = (
     "sends behind schedule",
     "worker MiB",
 )
+ROLES = ("worker", "redis")
 
 
 def show(rounds: report.Rounds, ways: dict[str, list[float]]) -> list[report.Bar]:
     """Print the tables; return the bars."""
     subjects = list(rounds[0])
-    rows = [
-        (
-            name,
-            *(
-                report.spread(report.over(rounds, lambda one, s=s, name=name: one[s].more[name]), ".1f")
-                for s in subjects
-            ),
-        )
-        for name in FIGURES
-    ]
-    rows += [
-        (
-            f"{role}: share of a core",
-            *(report.spread(report.over(rounds, lambda one, s=s, r=role: one[s].share(r))) for s in subjects),
-        )
-        for role in ("worker", "redis")
-    ]
+    rows = [(name, *(_figure(rounds, one, name) for one in subjects)) for name in FIGURES]
+    rows += [(f"{role}: share of a core", *(_share(rounds, one, role) for one in subjects)) for role in ROLES]
     report.table("From send_task to the first call, median of the rounds (least-most)", ("", *subjects), rows)
     if len(subjects) == 1:
         return []
     found = []
     for name, share in (("p50", 0.50), ("p99", 0.99)):
-        within = report.over(
-            rounds, lambda one, name=name: one["beside"].more[f"{name} ms"] / one["alone"].more[f"{name} ms"]
-        )
+        within = _ratio(rounds, f"{name} ms")
         whole = report.quantile(ways["beside"], share) / report.quantile(ways["alone"], share)
         text = f"{name} beside / alone: {report.spread(within)} by rounds, {whole:.2f} over all calls"
         sys.stdout.write(text + "\n")
@@ -175,6 +159,18 @@ def show(rounds: report.Rounds, ways: dict[str, list[float]]) -> list[report.Bar
                 report.Bar("p99 beside / alone, all calls", whole, at_most=BAR),
             ]
     return found
+
+
+def _figure(rounds: report.Rounds, subject: str, name: str) -> str:
+    return report.spread(report.of(rounds, subject, lambda run: run.more[name]), ".1f")
+
+
+def _share(rounds: report.Rounds, subject: str, role: str) -> str:
+    return report.spread(report.of(rounds, subject, lambda run: run.share(role)))
+
+
+def _ratio(rounds: report.Rounds, name: str) -> tuple[float, float, float]:
+    return report.over(rounds, lambda one: one["beside"].more[name] / one["alone"].more[name])
 
 
 def main() -> int:

@@ -95,7 +95,7 @@ def show(rounds: report.Rounds) -> None:
         each = "/".join(f"{middle.share(role):.2f}" for role in middle.cpu if role.startswith("worker "))
         cpu = [f"{middle.each(role):.2f}" for role in ("workers", "redis", "remote")]
         shares = [f"{middle.share(role):.2f}" for role in ("redis", "remote", "bench")]
-        rate = report.spread(report.over(rounds, lambda one, name=name: one[name].rate), ".0f")
+        rate = report.spread(report.of(rounds, name, lambda run: run.rate), ".0f")
         times = report.spread(report.ratio(rounds, name, first))
         rows.append((name, rate, times, *cpu, each, *shares, stopper(middle)))
     columns = (

@@ -17,10 +17,13 @@ QUEUE = "commands"
 class Broker(Protocol):
     """A broker, as the bench needs it."""
 
-    env: Mapping[str, str]
-    """What workers have to know of it."""
-    producer: Mapping[str, Any]
-    """The settings of a bare Celery producer."""
+    @property
+    def env(self) -> Mapping[str, str]:
+        """What workers have to know of it."""
+
+    @property
+    def producer(self) -> Mapping[str, Any]:
+        """The settings of a bare Celery producer."""
 
     def waiting(self) -> dict[str, int]:
         """Return how many messages wait, or are in workers' hands, by place."""

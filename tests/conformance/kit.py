@@ -14,13 +14,9 @@ from worker.domain.model import Action, Answer, Job, Observation, unanswered
 from worker.errors import CallUnanswered
 from worker.http.client import Http
 from worker.http.credentials import Credential
-from worker.http.tls import Tls, tls_context
-from worker.http.transport_aiohttp import AiohttpWire
 from worker.simulator import Clock, Entry, Fault, Simulator
 
 START = 1_763_899_200.0
-TLS = tls_context(Tls())
-"""Made once: it reads all of the system's authorities."""
 MAX_REPLY = 100_000
 PATIENT = 5.0
 HASTY = 0.1
@@ -85,7 +81,6 @@ async def bench(
             credential=credential,
             timeout=patience,
             max_reply=MAX_REPLY,
-            wire=AiohttpWire(TLS),
         )
         try:
             yield Bench(dialect, sim, http)

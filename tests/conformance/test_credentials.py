@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from conformance.dialects import ESS, MRS_V2, MRS_V11, OML, PROJECT, SAHARA_V2, SAHARA_V11, Dialect
-from conformance.kit import TLS, Bench, bench
+from conformance.kit import Bench, bench
 
 from worker.domain.model import Action, Answer, AnswerKind, Observation
 from worker.errors import CredentialRefused, CredentialUnavailable
@@ -18,7 +18,6 @@ from worker.http.client import Http
 from worker.http.credentials import Basic, Bearer, Credential, StaticToken
 from worker.http.token_endpoints import ClientCredentials, Keystone, KeystoneApplication
 from worker.http.token_endpoints import Oml as OmlCredential
-from worker.http.transport_aiohttp import AiohttpWire
 from worker.simulator import Clock
 
 HOUR = 3600.0
@@ -153,7 +152,7 @@ async def signed_in(way: Way, *, life: float = HOUR, **knobs: Any) -> AsyncItera
     async with bench(way.dialect.with_knobs("signed", **changes)) as plain:
         secrets = Secrets(NAME, PASSWORD, clock=plain.sim.clock)
         credential = way.make(plain, secrets)
-        http = Http(plain.sim.base_url(plain.dialect.system), credential=credential, timeout=5.0, wire=AiohttpWire(TLS))
+        http = Http(plain.sim.base_url(plain.dialect.system), credential=credential, timeout=5.0)
         try:
             yield Signed(replace(plain, http=http), secrets)
         finally:
@@ -321,7 +320,7 @@ async def test_a_token_of_another_project_opens_nothing(dialect: Dialect) -> Non
     async with bench(dialect.with_knobs("iam", **{f"{dialect.system}.auth": "token"})) as one:
         url = one.sim.base_url(dialect.system)
         other = Keystone(url, lambda: "u", lambda: "p", user_domain="Default", project_id="p2")
-        http = Http(url, credential=other, wire=AiohttpWire(TLS))
+        http = Http(url, credential=other)
         answer = await Bench(dialect, one.sim, http).call(Action.CANCEL, one.add())
         await http.aclose()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 from celery import Celery
 from support import neighbour
@@ -31,6 +32,12 @@ class Neighbour:
         worker.wait_for("ready.")
         return worker
 
+    def kill(self) -> None:
+        """End the workers that still run."""
+        for worker in self.workers:
+            if worker.process.poll() is None:
+                worker.kill()
+
     def send_tasks(self) -> set[str]:
         """Send twelve tasks which three workers of one process each hold in every way that there is; name them."""
         late = [f"late {number}" for number in range(2)]
@@ -45,7 +52,7 @@ class Neighbour:
         return {*late, *reminders, *reports}
 
     def runs(self) -> dict[str, int]:
-        counts = self.cell.redis.hgetall(neighbour.COUNTS)
+        counts: Any = self.cell.redis.hgetall(neighbour.COUNTS)
         return {name.decode(): int(count) for name, count in counts.items()}
 
 
@@ -54,5 +61,5 @@ def beside(cell: Cell, broker: str) -> Iterator[Neighbour]:
     with ExitStack() as stack:
         one = Neighbour(cell, broker)
         stack.callback(one.sender.close)
-        stack.callback(lambda: [worker.kill() for worker in one.workers if worker.process.poll() is None])
+        stack.callback(one.kill)
         yield one

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import redis
 from redis.backoff import NoBackoff
@@ -54,7 +55,7 @@ class Replicated:
 
     def client(self) -> redis.Redis:
         """Return a client of whichever server is the master."""
-        watch = Sentinel([(HOST, port) for port in self.sentinels], socket_timeout=5)
+        watch: Any = Sentinel([(HOST, port) for port in self.sentinels], socket_timeout=5)  # type: ignore[no-untyped-call]
         found: redis.Redis = watch.master_for(MASTER, redis.Redis)
         return found
 

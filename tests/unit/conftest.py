@@ -61,7 +61,7 @@ class Build:
         """
         if by := changes.pop("remote_stopped", ""):
             changes["words"] = {WHOLE: Word(by, T)}
-        orders = {
+        orders: dict[str, Any] = {
             "verb": Verb.CANCEL,
             "force": Force.AUTO,
             "force_after": 0.0,

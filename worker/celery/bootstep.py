@@ -25,7 +25,7 @@ def consumer_of(settings: Settings) -> str:
     if settings.amqp_broker:
         return f"{__package__}.rabbitmq_bridge:CommandConsumer"
     return (
-        "worker.celery.idle_consumer:IdleConsumer"
+        f"{__package__}.idle_consumer:IdleConsumer"
         if settings.redis_broker
         else f"{__package__}.rabbitmq_bridge:LoneConsumer"
     )

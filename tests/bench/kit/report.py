@@ -75,6 +75,11 @@ def over(rounds: Rounds, figure: Callable[[Mapping[str, Run]], float]) -> tuple[
     return (statistics.median(values), min(values), max(values)) if values else (math.nan,) * 3
 
 
+def of(rounds: Rounds, name: str, figure: Callable[[Run], float]) -> tuple[float, float, float]:
+    """Return a figure of one subject as `over` does."""
+    return over(rounds, lambda one: figure(one[name]))
+
+
 def ratio(rounds: Rounds, name: str, base: str) -> tuple[float, float, float]:
     """Return the rate of one subject over another's, taken round by round."""
     if not rounds or name not in rounds[0] or base not in rounds[0]:

@@ -8,7 +8,7 @@ what a killed one held comes back after the visibility timeout, which must be lo
 from __future__ import annotations
 
 import time
-from typing import Any, cast
+from typing import Any
 
 import psutil
 import redis
@@ -74,7 +74,7 @@ def _take_in(
 
 def _waiting(client: redis.Redis) -> int:
     """Return how many tasks the worker holds, once none is left on the queue."""
-    return 0 if client.llen("peer") else cast("int", client.hlen("unacked"))
+    return 0 if client.llen("peer") else client.hlen("unacked")
 
 
 def _restart(server: Server, remote: Remote) -> dict[str, float]:

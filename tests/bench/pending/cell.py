@@ -9,7 +9,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 import redis
 
@@ -69,9 +69,9 @@ class Pending:
         meter, began = self.meter(), time.monotonic()
         with Scripts(self.cell.server.url) as scripts:
             for some in chunks(messages, AHEAD // 2):
-                self._until(lambda: cast("int", self.client.llen(QUEUE)) <= AHEAD // 2, "room on the queue")
+                self._until(lambda: self.client.llen(QUEUE) <= AHEAD // 2, "room on the queue")
                 push(self.client, some)
-            self._until(lambda: cast("int", self.client.hlen(OPEN)) >= size, "taken in")
+            self._until(lambda: self.client.hlen(OPEN) >= size, "taken in")
             taken_in = time.monotonic() - began
             self.open = size
             self._until(self.settled, "all asked and seen")
@@ -97,7 +97,7 @@ class Pending:
 
     def settled(self) -> bool:
         """Whether nothing is due soon, and nothing in work."""
-        far = cast("int", self.client.zcount(DUE, (time.time() + FAR) * 1000, "+inf"))
+        far = self.client.zcount(DUE, (time.time() + FAR) * 1000, "+inf")
         return far == self.open and not self.client.zcard(FIRSTS) and not self.client.hlen(CLAIMS)
 
     def weigh(self) -> dict[str, Any]:
@@ -178,17 +178,17 @@ class Pending:
 
     def cost(self, number: int) -> dict[str, float]:
         """Take further cancellations to their end; return CPU milliseconds each."""
-        before, keys = store.used(self.client), cast("int", self.client.dbsize())
+        before, keys = store.used(self.client), self.client.dbsize()
         ids = range(ENDING + self.ended, ENDING + self.ended + number)
         messages = prebuilt(lambda app: submit(app, orders(ids), CHUNK))
         meter, began = self.meter(), time.monotonic()
         push(self.client, messages)
-        self._until(lambda: cast("int", self.client.zcard(FIRSTS)) + cast("int", self.client.hlen(CLAIMS)) > 0, "begun")
-        self._until(lambda: cast("int", self.client.hlen(OPEN)) == self.open and self.settled(), "all ended")
+        self._until(lambda: self.client.zcard(FIRSTS) + self.client.hlen(CLAIMS) > 0, "begun")
+        self._until(lambda: self.client.hlen(OPEN) == self.open and self.settled(), "all ended")
         seconds, cpu = time.monotonic() - began, meter.spent()
         self.ended += number
         # Their command ids stay, at most one new key per shard of those; the records go after KEEP_FINISHED seconds.
-        self._until(lambda: cast("int", self.client.dbsize()) < keys + min(number, 2 * 4096), "let go")
+        self._until(lambda: self.client.dbsize() < keys + min(number, 2 * 4096), "let go")
         self.left += store.used(self.client) - before
         each = {f"{role} ms": used / number * 1000 for role, used in cpu.items()}
         return {**each, "worker and Redis ms": each["worker ms"] + each["redis ms"], "per s": number / seconds}

@@ -28,7 +28,7 @@ def copy(client: redis.Redis, jobs: Sequence[int]) -> None:
     texts: dict[str, Any] = {kind: client.get(f"{BASE}{kind}:{id_.decode()}") for kind in ("hot", "cold")}
     start = time.time() + SOONEST
     for some in chunks(jobs, CHUNK):
-        ids = {str(one): uuid.uuid4().hex for one in some}
+        ids: dict[Any, str] = {str(one): uuid.uuid4().hex for one in some}
         pipe = client.pipeline(transaction=False)
         for one, new in ids.items():
             for kind, text in texts.items():

@@ -9,7 +9,7 @@ import time
 from collections import defaultdict
 from importlib.resources import files
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, Self
 
 import redis
 
@@ -40,7 +40,7 @@ def used(client: redis.Redis) -> float:
 
 def stream_bytes(client: redis.Redis) -> int:
     """Return the bytes of the stream of events, each node counted."""
-    return int(cast("int | None", client.memory_usage(EVENTS, samples=0)) or 0)
+    return client.memory_usage(EVENTS, samples=0) or 0
 
 
 def resident(client: redis.Redis) -> float:
@@ -51,12 +51,12 @@ def resident(client: redis.Redis) -> float:
 
 def by_kind(client: redis.Redis) -> dict[str, float]:
     """Return the bytes of all keys of each kind, the key itself and its entry counted; the large ones by sample."""
-    number = cast("int", client.hlen(OPEN))
+    number = client.hlen(OPEN)
     fields: Any = client.hrandfield(OPEN, SAMPLE, withvalues=True)
     ids = [one.decode() for one in (fields or [])[1::2]]
     found = {kind: _mean(client, [f"{BASE}{kind}:{id_}" for id_ in ids]) * number for kind in ("hot", "cold")}
     for name, key in (("open (job to id)", OPEN), ("due", DUE), ("claims", CLAIMS)):
-        found[name] = float(cast("int | None", client.memory_usage(key, samples=1000)) or 0)
+        found[name] = float(client.memory_usage(key, samples=1000) or 0)
     shards = [f"{BASE}cmd:{week()}:{shard:04x}" for shard in range(0x10000)]
     found["cmd (command ids)"] = sum(_usages(client, shards))
     return found

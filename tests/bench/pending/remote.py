@@ -79,7 +79,7 @@ class Jobs:
 
     def _reset(self) -> None:
         self._recording = False
-        self._counts = {"cancels": 0, "looks": 0, "lists": 0, "listed": 0}
+        self._counts: dict[str, int] = {"cancels": 0, "looks": 0, "lists": 0, "listed": 0}
         self._seconds: Counter[int] = Counter()
         self._asked: list[tuple[float, str]] = []
 

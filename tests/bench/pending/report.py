@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Callable, Sequence
+from functools import partial
+from operator import itemgetter
 from typing import Any
 
 from tests.bench.kit.report import Bar, table
@@ -19,17 +21,21 @@ ENOUGH = 30
 
 def of(part: str, *names: str) -> list[Row]:
     """Return rows for some figures of a part."""
-    return [(f"{part}: {name}", lambda one, name=name: one.get(part, {}).get(name, math.nan)) for name in names]
+    return [(f"{part}: {name}", partial(_figure, part, name)) for name in names]
+
+
+def _figure(part: str, name: str, one: Figures) -> Any:
+    return one.get(part, {}).get(name, math.nan)
 
 
 def ratio(one: Figures) -> float:
     """Return what further ones cost here over what they cost at the first size, the median of the rounds."""
     name = "worker and Redis ms"
-    return statistics.median(pair["here"][name] / pair["base"][name] for pair in one["cost"])
+    return statistics.median(float(pair["here"][name] / pair["base"][name]) for pair in one["cost"])
 
 
 def _cost(one: Figures, where: str, name: str) -> float:
-    return statistics.median(pair[where][name] for pair in one["cost"])
+    return statistics.median(float(pair[where][name]) for pair in one["cost"])
 
 
 ROWS: list[Row] = [
@@ -57,7 +63,7 @@ def show(sizes: Sequence[Figures]) -> None:
     columns = ("open", *(f"{one['open']:,}" for one in sizes))
     table("Pending: what open cancellations cost", columns, [_row(name, of_one, sizes) for name, of_one in ROWS])
     kinds = list(sizes[0]["memory"]["by kind"])
-    rows = [_row(kind, lambda one, kind=kind: one["memory"]["by kind"][kind], sizes) for kind in kinds]
+    rows = [_row(kind, partial(_kind, kind), sizes) for kind in kinds]
     rows.append(("kept as", *(" ".join(f"{k}:{v}" for k, v in one["memory"]["encodings"].items()) for one in sizes)))
     table("Redis bytes of each open one, by kind of key", columns, rows)
     for part in ("take in", "due"):
@@ -72,7 +78,7 @@ def show_celery(sizes: Sequence[Figures]) -> None:
     """Print the same for Celery's countdowns."""
     columns = ("waiting", *(f"{one['open']:,}" for one in sizes))
     names = [name for name in sizes[0] if name != "open"]
-    rows = [_row(name, lambda one, name=name: one[name], sizes) for name in names]
+    rows = [_row(name, itemgetter(name), sizes) for name in names]
     table("Celery with countdowns, prefork -c 2", columns, rows)
 
 
@@ -96,8 +102,12 @@ def bars(sizes: Sequence[Figures]) -> list[Bar]:
     ]
 
 
+def _kind(kind: str, one: Figures) -> Any:
+    return one["memory"]["by kind"][kind]
+
+
 def _last_called(restart: Figures) -> float:
-    return next(value for name, value in restart.items() if name.startswith("s to call "))
+    return next(float(value) for name, value in restart.items() if name.startswith("s to call "))
 
 
 def _row(name: str, figure: Callable[[Figures], Any], sizes: Sequence[Figures]) -> tuple[str, ...]:

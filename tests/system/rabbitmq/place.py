@@ -41,7 +41,8 @@ class Place:
     def waiting(self) -> int:
         """Count the messages in the command queue that no worker has in hand."""
         with self.channel() as channel:
-            return int(channel.queue_declare("commands", passive=True).message_count)
+            declared: Any = channel.queue_declare("commands", passive=True)
+            return int(declared.message_count)
 
     @contextmanager
     def channel(self) -> Iterator[amqp.Channel]:

@@ -118,7 +118,7 @@ class World:
 
     def spent(self, member: Member, at: float) -> float:
         """How long a job has been in its state, on the backend's own clock."""
-        return (at - member.since) * self.script.rate
+        return float((at - member.since) * self.script.rate)
 
     def look(self, at: float) -> Observation | Answer:
         if self.maybe("look fails", 0.4):
@@ -180,8 +180,11 @@ class World:
         if self.maybe("lost after"):
             return unanswered("")
         clock = self.vendor(at).replace(microsecond=0) if self.script.times == "full" else None
-        shown = isinstance(before, Observation) and before.state is not JobState.GONE
-        if shown and answer.kind is not AnswerKind.NOT_FOUND:
+        if (
+            isinstance(before, Observation)
+            and before.state is not JobState.GONE
+            and answer.kind is not AnswerKind.NOT_FOUND
+        ):
             return Answer(AnswerKind.ACCEPTED, Source.OWN, 200, before=before, clock=clock)
         return replace(answer, clock=clock)
 
