@@ -6,10 +6,11 @@ the same name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from ..errors import ActionRejected, UnknownCancellation
 from .messages import parse_child, parse_hold_time
 
 
@@ -90,5 +91,30 @@ ACTIONS: Final[Mapping[str, OperatorAction]] = {
 }
 """By their names."""
 
+WRONG: Final[Mapping[str, str]] = {
+    "ended": "it has ended already: {outcome}",
+    "not_held": "it is not held",
+    "requester": 'attest = "another": {by} has asked for this cancellation, so somebody else must attest',
+    "unsigned": 'attest = "another": where commands are signed, an attestation counts only with a signature',
+}
+"""What scripts have against an action, in words."""
+
 TASKS: Final[Mapping[str, OperatorAction]] = {action.task: action for action in ACTIONS.values()}
 """By their tasks."""
+
+
+def backend_acted_on(reply: Sequence[bytes] | None, cancellation_id: str, by: str) -> str:
+    """Read what the script of an action replies; return the cancellation's backend.
+
+    Raises:
+        UnknownCancellation: there is none.
+        ActionRejected: the script has something against it.
+
+    """
+    if reply is None:
+        raise UnknownCancellation(f"no cancellation is known as {cancellation_id!r}")
+    backend, wrong = (part.decode() for part in reply)
+    code, _, outcome = wrong.partition(" ")
+    if code:
+        raise ActionRejected(WRONG[code].format(by=by, outcome=outcome))
+    return backend

@@ -14,8 +14,9 @@ from redis.exceptions import NoScriptError
 from ..aio.coalescer import Batches
 from ..aio.tasks import unswallowed
 from ..domain.cancellation import Cancellation
-from ..errors import CONFLICT, ActionRejected, CommandConflict, SeveralOpen, UnknownCancellation
+from ..errors import CONFLICT, CommandConflict, SeveralOpen, UnknownCancellation
 from ..protocol.messages import Event
+from ..protocol.operator_actions import backend_acted_on
 from ..protocol.signing import Signed
 from . import codec
 from .clock_witness import Witness
@@ -44,13 +45,6 @@ from .transitions import (
 )
 
 NOTHING: Mapping[str, Any] = {}
-WRONG: Mapping[str, str] = {
-    "ended": "it has ended already: {outcome}",
-    "not_held": "it is not held",
-    "requester": 'attest = "another": {by} has asked for this cancellation, so somebody else must attest',
-    "unsigned": 'attest = "another": where commands are signed, an attestation counts only with a signature',
-}
-"""What scripts say against an operator's action, in words."""
 GROUP = 100
 """How many records one script call moves at most: it keeps each under a few milliseconds."""
 
@@ -164,13 +158,7 @@ class Store:
         whose = (by, reason, signed_by, message_id, self._days, json.dumps(more))
         script = self._scripts.actions[action]
         reply = await self._call(script(keys=[f"{self._base}:events"], args=(cancellation_id, *whose)))
-        if reply is None:
-            raise UnknownCancellation(f"no cancellation is known as {cancellation_id!r}")
-        backend, wrong = (part.decode() for part in reply)
-        if wrong:
-            code, _, outcome = wrong.partition(" ")
-            raise ActionRejected(WRONG[code].format(by=signed_by or by, outcome=outcome))
-        return str(backend)
+        return backend_acted_on(reply, cancellation_id, signed_by or by)
 
     async def use(self, signed: Signed, message_id: str) -> str:
         """Use up an order's signature: ok, replayed, or throttled."""

@@ -1,5 +1,5 @@
 -- Withdraw a cancellation on an operator's word: it finishes as aborted at its next pass, which is at once.
--- Called as orders.lua has it.
+-- KEYS[1], ARGV and Returns as orders.lua has them.
 
 return on_open(function(guard, now)
   guard.x, guard.m = by .. ': ' .. why, now

@@ -1,7 +1,6 @@
 -- Note somebody's word that a remote process has stopped; it counts for the force gate at once.
--- Called as orders.lua has it, with `child` (job id of the child that it is about, "" for the job itself and its family)
--- and `signing` (1 where it is known who may sign, else 0).
---
+-- KEYS[1], ARGV and Returns as orders.lua has them, with `child` (job id of the child that it is about, "" for the job
+-- itself and its family) and `signing` (1 where it is known who may sign, else 0).
 -- What is wrong: requester (only another may attest, and this one has asked for the cancellation), unsigned (where
 -- signing is on, only a signature tells one from another)
 -- Events   attested

@@ -1,6 +1,5 @@
 -- Hold a cancellation: no changing call begins after its `held` event. A second hold replaces the first.
--- Called as orders.lua has it, with `for` (ms until it ends by itself, absent for never).
---
+-- KEYS[1], ARGV and Returns as orders.lua has them, with `for` (ms until it ends by itself, absent for never).
 -- Events   held: at once, or with the end of the pass whose call may be in flight
 
 return on_open(function(guard, now)

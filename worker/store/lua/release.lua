@@ -1,6 +1,5 @@
 -- Release a cancellation that is held: it goes on at once, with all the time that it had left.
--- Called as orders.lua has it.
---
+-- KEYS[1], ARGV and Returns as orders.lua has them.
 -- What is wrong: not_held
 -- Events   released
 
