@@ -184,7 +184,7 @@ def _on_hold(cancellation: Cancellation, now: datetime) -> Iterator[str]:
     pending = "" if hold.announced else "; a call may still be in flight"
     yield f"held by {hold.whose} since {clock(hold.since, now)}{until}: {hold.reason}{pending}"
     left = span((cancellation.gives_up_at(now) - now).total_seconds())
-    yield f"once it is released it is given up after {left}: canceller release {cancellation.id} --by NAME --reason TEXT"
+    yield f"it has {left} left once it goes on: canceller release {cancellation.id} --by NAME --reason TEXT"
 
 
 def _wanted(cancellation: Cancellation) -> Iterator[str]:
@@ -245,10 +245,9 @@ def _plan(result: Result) -> Pairs:
     if not plan:
         return []
     shown = f"{plan['job_state']} ({plan['raw_state']})"
-    children = [
-        ("child", f"{child['job_id']} {child['job_state']} ({child['raw_state']})") for child in plan["children"]
-    ]
-    return [("would send", f"{plan['would']}: {plan['because']}"), ("it shows", shown), *children]
+    children = (f"{child['job_id']} {child['job_state']} ({child['raw_state']})" for child in plan["children"])
+    seen = [("child", text) for text in children]
+    return [("would send", f"{plan['would']}: {plan['because']}"), ("it shows", shown), *seen]
 
 
 def _children(result: Result) -> list[Mapping[str, str]]:

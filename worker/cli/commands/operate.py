@@ -146,11 +146,12 @@ async def _give(session: Session, before: Snapshot, given: Given, output: Output
     def done(seen: Snapshot) -> bool:
         return sign.done(before, seen, given)
 
+    def over(seen: Snapshot) -> bool:
+        return done(seen) or seen.record.outcome is not None
+
     order_id = await sign.send(session.client, reference, given)
     try:
-        seen = await _seen(
-            session, reference, order_id, given, lambda seen: done(seen) or seen.record.outcome is not None
-        )
+        seen = await _seen(session, reference, order_id, given, over)
     except Rejected as rejected:
         return _rejected(session, reference, rejected, output)
     if seen is None:

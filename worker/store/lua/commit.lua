@@ -78,6 +78,7 @@ local function finish(id, guard, cold, events, progress, keep)
   guard.i, guard.e = nil, now
   local last = events[#events]
   last[2] = last[2] .. ',"finished_at":"' .. iso(now) .. '"'
+  hold_ran_out(id, guard, now)
   guard.z = emit_all(id, guard, cold, events)
   save(id, guard, progress, keep)
   local name = key('open', guard.b)

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from worker.backends.mrs import Mrs
 from worker.backends.oracle_ess import OracleEss
@@ -44,6 +45,9 @@ BLINK = 0.002
 SLOWEST = 9.0
 """Seconds that a call of the model takes at most."""
 STOPPED = {Outcome.CANCELLED, Outcome.FORCE_CANCELLED, Outcome.COMPLETED_ANYWAY}
+NOTHING_PROVEN = {
+    *(Outcome.TIMED_OUT, Outcome.NOT_FOUND, Outcome.REFUSED, Outcome.ABORTED, Outcome.PLANNED, Outcome.CHANGED)
+}
 STEPS = {"ess": OracleEss.steps, "oml": OracleMl.steps, "mrs": Mrs.steps, "sahara": Sahara.steps}
 BELIEVE_AFTER = 30.0
 LIVES = [
@@ -73,7 +77,7 @@ FAULTS = [
         "ignored",
         "gateway",
     ),
-    *("crash early", "crash before call", "crash after call", "fenced", "abort", "join", "attest", "suspect"),
+    *("crash early", "crash before call", "crash after call", "fenced", "abort", "join", "attest", "suspect", "hold"),
 ]
 
 
@@ -95,6 +99,8 @@ class Script:
     times: str
     says_allowed: bool
     asynchronous: bool | None
+    dry_run: bool
+    expect: str
     faults: frozenset[str]
 
 
@@ -115,6 +121,8 @@ def scripts(kind: str) -> st.SearchStrategy[Script]:
         times=st.sampled_from(["full", "naive", "no date", "none"]),
         says_allowed=st.booleans(),
         asynchronous=st.sampled_from([None, True, False]),
+        dry_run=st.sampled_from([False, False, False, True]),
+        expect=st.sampled_from(["", "", "", "ACTIVE", "CANCELLING", "SUCCEEDED"]),
         faults=st.frozensets(st.sampled_from(FAULTS), max_size=6),
     )
 
@@ -145,8 +153,22 @@ class Watch:
     life_at: float = -1.0
     vague: tuple[float, ...] = ()
     new_vague: tuple[float, ...] = ()
+    hold: tuple[float, float] | None = None
+    holds: tuple[tuple[float, float], ...] = ()
 
     # What happens
+
+    def held(self, at: float, until: float | None) -> None:
+        self.hold = (at, until if until is not None else 1e9)
+
+    def released(self, at: float) -> None:
+        assert self.hold is not None
+        self.holds = (*self.holds, (self.hold[0], at))
+        self.hold = None
+
+    def stood(self, since: float) -> float:
+        """How long the time has stood still since then."""
+        return sum(max(0.0, end - max(start, since)) for start, end in self.holds)
 
     def asked(self, walk: Any, seen: Observation | Answer) -> None:
         """Remember since when, in a row, a gateway says that the job is gone."""
@@ -214,6 +236,11 @@ class Watch:
         assert seen is not None or (send.action is Action.CANCEL and not self.intents), (
             "only the first cancel goes unseen"
         )
+        assert self.hold is None, "a changing call was decided while held"
+        assert not self.script.dry_run, "a dry run sent"
+        if one.orders.expect and not self.intents:
+            assert isinstance(seen, Observation)
+            assert seen.raw in one.orders.expect, "touched in another state than the expected one"
         assert not tries.accepted, "an accepted call was repeated"
         assert walk.now >= tries.not_before - BLINK, "sent before the backend asked for it"
         assert walk.now < (one.orders.give_up_at - T).total_seconds() + BLINK, "sent after the end of the time"
@@ -263,10 +290,12 @@ class Watch:
         truth = next(each for each in walk.world.family if each.id == send.job_id)
         on_theirs = self.script.times == "full" and self.script.rate == 1
         spent = walk.world.spent(truth, walk.now) if on_theirs else 0.0
-        on_ours = walk.now - self.new_sights[send.job_id][0]
+        seen_at = self.new_sights[send.job_id][0]
+        on_ours = walk.now - seen_at - self.stood(seen_at)
         assert max(spent, on_ours) >= needed - BLINK, "forced too early"
         if tries.refused_at is not None and not (member.force_allowed and tries.allowed is not True):
-            assert walk.now >= tries.refused_at + needed - BLINK, "a second refused force in one window"
+            stood = self.stood(tries.refused_at)
+            assert walk.now >= tries.refused_at + needed + stood - BLINK, "a second refused force in one window"
 
     # The end
 
@@ -277,9 +306,13 @@ class Watch:
         json.loads("{" + fragment(told.data) + "}")
         self._counts_match(walk, told.data["calls"])
         give_up_at = (one.orders.give_up_at - T).total_seconds()
-        assert walk.now <= max(give_up_at, walk.resumed) + POLL.max + 3 * SLOWEST + BLINK, "ended too late"
+        late = walk.now > max(give_up_at, walk.resumed) + POLL.max + 3 * SLOWEST + BLINK
+        assert self.hold is not None or not late, "ended too late"
         if finish.outcome is Outcome.TIMED_OUT:
             assert walk.now >= give_up_at
+            holds = self.hold is not None and self.hold[0] < give_up_at and walk.now < self.hold[1]
+            assert not holds, "given up while held"
+        self._only_looked(walk, one, finish)
         ended = finish.outcome not in {Outcome.TIMED_OUT, Outcome.ABORTED}
         if ended and isinstance(seen, Observation) and seen.source is Source.UNSURE:
             assert len(self.new_vague) > 2, "gone by too few words of a gateway"
@@ -288,6 +321,15 @@ class Watch:
             return
         self._tells_the_truth(walk.world, one, finish)
         self._proves_what_it_says(walk.world, finish)
+
+    def _only_looked(self, walk: Any, one: Cancellation, finish: Finish) -> None:
+        """A dry run, and what is not as expected, end without any call that changes something."""
+        unseen = {Outcome.TIMED_OUT, Outcome.REFUSED, Outcome.ABORTED}
+        assert (finish.outcome is Outcome.PLANNED) == (self.script.dry_run and finish.outcome not in unseen)
+        assert finish.outcome is not Outcome.CHANGED or one.orders.expect
+        if finish.outcome in {Outcome.PLANNED, Outcome.CHANGED}:
+            assert walk.world.log == [], "said to have sent nothing"
+            assert self.intents == 0
 
     def _counts_match(self, walk: Any, calls: dict[str, int]) -> None:
         told = sum(count for name, count in calls.items() if name != "look")
@@ -318,7 +360,7 @@ class Watch:
             assert not any(member.running for member in world.family), "said to have stopped, and still runs"
         if finish.safe_to_rerun:
             assert finish.evidence in {Evidence.REPORTED, Evidence.PROBED, Evidence.ATTESTED}
-        if finish.outcome in {Outcome.TIMED_OUT, Outcome.NOT_FOUND, Outcome.REFUSED, Outcome.ABORTED}:
+        if finish.outcome in NOTHING_PROVEN:
             assert (finish.evidence, finish.safe_to_rerun) == (Evidence.NONE, False)
 
 
@@ -340,7 +382,9 @@ def test_every_walk_keeps_every_rule(walk: Callable[..., None], kind: str, examp
             believe_after=BELIEVE_AFTER,
             probes=probes,
         )
-        orders = Orders(script.verb, script.force, script.force_after, T + timedelta(seconds=script.give_up))
+        give_up_at = T + timedelta(seconds=script.give_up)
+        orders = Orders(script.verb, script.force, script.force_after, give_up_at, dry_run=script.dry_run)
+        orders = structs.replace(orders, expect=(script.expect,) if script.expect else ())
         walk(script, policy, orders, Watch(script))
 
     holds()
