@@ -329,10 +329,10 @@ def _wait(cancellation: Cancellation, policy: Policy, now: datetime, until: date
 def _capped(cancellation: Cancellation, policy: Policy, now: datetime, until: datetime) -> datetime:
     """Never wait past the next thing that matters; a last look follows at once when the time ran out in a call."""
     give_up_at = cancellation.gives_up_at(now)
-    matters = [give_up_at if give_up_at > now else now + polling.first(policy), _hold_ends(cancellation, now)]
+    matters = [give_up_at if give_up_at > now else now + polling.first(policy)]
     if not cancellation.progress.overdue:
         matters.append(_warn_at(cancellation, policy))
-    return max(now, min([until, *(moment for moment in matters if moment > now)]))
+    return max(now, min([until, _hold_ends(cancellation, now), *(moment for moment in matters if moment > now)]))
 
 
 def _hold_ends(cancellation: Cancellation, now: datetime) -> datetime:

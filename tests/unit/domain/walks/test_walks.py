@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from msgspec import structs
+from unit.domain.walks.scripts import LIVES, Script, scripts
 
 from worker.backends.mrs import Mrs
 from worker.backends.oracle_ess import OracleEss
@@ -50,81 +50,6 @@ NOTHING_PROVEN = {
 }
 STEPS = {"ess": OracleEss.steps, "oml": OracleMl.steps, "mrs": Mrs.steps, "sahara": Sahara.steps}
 BELIEVE_AFTER = 30.0
-LIVES = [
-    "stops",
-    "stuck",
-    "checks in",
-    "falls back",
-    "succeeds",
-    "fails",
-    "closes first",
-    "had succeeded",
-    "was cancelled",
-    "absent",
-]
-FAULTS = [
-    *(
-        "lost before",
-        "lost after",
-        "busy",
-        "refused",
-        "look fails",
-        "unknown",
-        "vanish",
-        "dies",
-        "probe",
-        "paused",
-        "ignored",
-        "gateway",
-    ),
-    *("crash early", "crash before call", "crash after call", "fenced", "abort", "join", "attest", "suspect", "hold"),
-]
-
-
-@dataclass(frozen=True)
-class Script:
-    """All that a walk depends on; `rate` and `offset` are the backend's clock against Redis's."""
-
-    seed: int
-    kind: str
-    life: str
-    children: int
-    verb: Verb
-    force: Force
-    force_after: float
-    give_up: float
-    window: float
-    rate: float
-    offset: float
-    times: str
-    says_allowed: bool
-    asynchronous: bool | None
-    dry_run: bool
-    expect: str
-    faults: frozenset[str]
-
-
-def scripts(kind: str) -> st.SearchStrategy[Script]:
-    return st.builds(
-        Script,
-        seed=st.integers(0, 2**32),
-        kind=st.just(kind),
-        life=st.sampled_from(LIVES),
-        children=st.integers(0, 3) if kind == "ess" else st.just(0),
-        verb=st.sampled_from(Verb),
-        force=st.sampled_from([Force.AUTO, Force.ATTESTED, Force.AUTO, Force.NEVER]),
-        force_after=st.sampled_from([5.0, 30.0, 60.0]),
-        give_up=st.sampled_from([400.0, 120.0, 20.0, 400.0]),
-        window=st.sampled_from([0.0, 30.0, 90.0]),
-        rate=st.sampled_from([1.0, 0.25, 4.0, 60.0]),
-        offset=st.sampled_from([0.0, -1500.0, 1500.0, 3e7]),
-        times=st.sampled_from(["full", "naive", "no date", "none"]),
-        says_allowed=st.booleans(),
-        asynchronous=st.sampled_from([None, True, False]),
-        dry_run=st.sampled_from([False, False, False, True]),
-        expect=st.sampled_from(["", "", "", "ACTIVE", "CANCELLING", "SUCCEEDED"]),
-        faults=st.frozensets(st.sampled_from(FAULTS), max_size=6),
-    )
 
 
 @dataclass(frozen=True)
@@ -364,10 +289,25 @@ class Watch:
             assert (finish.evidence, finish.safe_to_rerun) == (Evidence.NONE, False)
 
 
-@pytest.mark.parametrize(("kind", "examples"), [("ess", 1000), ("oml", 300), ("mrs", 300), ("sahara", 300)])
-def test_every_walk_keeps_every_rule(walk: Callable[..., None], kind: str, examples: int) -> None:
+ANY: frozenset[str] = frozenset()
+HELD = frozenset({"hold"})
+
+
+@pytest.mark.parametrize(
+    ("kind", "examples", "lives", "always"),
+    [
+        pytest.param("ess", 1000, LIVES, ANY, id="ess"),
+        pytest.param("oml", 300, LIVES, ANY, id="oml"),
+        pytest.param("mrs", 300, LIVES, ANY, id="mrs"),
+        pytest.param("sahara", 300, LIVES, ANY, id="sahara"),
+        pytest.param("ess", 500, ["stuck", "checks in"], HELD, id="ess-stuck-and-held"),
+    ],
+)
+def test_every_walk_keeps_every_rule(
+    walk: Callable[..., None], kind: str, examples: int, lives: list[str], always: frozenset[str]
+) -> None:
     @settings(max_examples=examples, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-    @given(scripts(kind))
+    @given(scripts(kind, lives, always))
     def holds(script: Script) -> None:
         probes = "probe" in script.faults
         steps = STEPS[kind]
