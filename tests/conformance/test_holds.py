@@ -19,7 +19,7 @@ from worker.errors import ActionRejected
 
 LEASE = 0.5
 """Seconds: what a killed pass held comes back soon, and no pass takes nearly as long."""
-AROUND = 0.05
+AROUND = 0.025
 """Seconds from the begin of a pass within which a hold comes: most passes are over by then."""
 MOMENTS = range(25)
 LONG = 20.0
