@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field, replace
 from random import Random
+from typing import Any
 
 import pytest
 from conformance.dialects import DIALECTS, ESS, Dialect
@@ -13,8 +14,10 @@ from redis.asyncio import Redis
 
 from worker.backends.adapter import Reply, Request
 from worker.domain.cancellation import OperatorHold
-from worker.domain.model import Action
+from worker.domain.model import Action, JobState, Observation, Source
 from worker.engine.backend import Calls
+from worker.engine.clock import Clock
+from worker.engine.reconcile import Pass
 from worker.errors import ActionRejected
 
 LEASE = 0.5
@@ -178,3 +181,31 @@ async def test_a_held_job_is_looked_at_and_cancelled_once_it_is_released(redis: 
         assert (untouched, looks) == ([], 3)
         assert ended.outcome == "cancelled"
         assert Action.CANCEL in one.one.dialect.verbs
+
+
+STALE = Observation(JobState.ACTIVE, "BLOCKED", Source.OWN, "1")
+"""What a list that lags behind may show of a job that runs."""
+
+
+@pytest.mark.parametrize(
+    ("fields", "calls"),
+    [
+        pytest.param({"expect": {"raw_state": "RUNNING"}}, ["cancel"], id="an-expectation"),
+        pytest.param({"dry_run": True}, [], id="a-dry-run"),
+    ],
+)
+async def test_what_a_list_shows_is_looked_at_alone_before_it_ends_anything(
+    redis: Redis, fields: dict[str, Any], calls: list[str]
+) -> None:
+    async with whole(redis, ESS) as one:
+        prepare(one, "cancel")
+        found = await one.accept("cancel", **fields)
+        claims = await one.claim("w1")
+        (claim,) = claims.claims
+        await Pass(claim, one.backend, one.store, Clock(claims.now)).run(claims.suspect, blind=False, listed=STALE)
+        seen = (await one.store.get(found)).record
+
+        assert seen.outcome != "changed"
+        assert changing(one) == calls
+        assert [entry.verb for entry in one.journal][0] == "look"
+        assert seen.cancellation.progress.raw != "BLOCKED"

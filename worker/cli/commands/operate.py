@@ -155,7 +155,7 @@ async def _give(session: Session, before: Snapshot, given: Given, output: Output
     except Rejected as rejected:
         return _rejected(session, reference, rejected, output)
     if seen is None:
-        return await _not_taken(session, given.action, reference, output)
+        return await _not_yet(session, given.action, reference, output)
     if not done(seen):
         return _too_late(seen, output)
     about = f"job {given.child} in {_whose(seen)}" if given.child else _whose(seen)
@@ -263,9 +263,13 @@ def _rejected(session: Session, reference: str, rejected: Rejected, output: Outp
     return Exit.NOT_ALLOWED
 
 
-async def _not_taken(session: Session, order: str, reference: str, output: Output) -> Exit:
+async def _not_yet(session: Session, order: str, reference: str, output: Output) -> Exit:
+    """Tell why an action has not taken effect yet."""
+    hold = (await session.client.get(reference)).record.cancellation.orders.hold
     if output.json:
         output.object({"order": "sent", "id": reference})
+    elif order == "hold" and hold is not None and not hold.announced:
+        output.line("not held yet: a call is in flight, and the hold takes effect when that has ended")
     else:
         there = await attendance(session.settings)
         output.line(f"sent: no worker has taken the {order} in yet; it waits in the queue ({there})")
