@@ -207,5 +207,5 @@ async def test_what_a_list_shows_is_looked_at_alone_before_it_ends_anything(
 
         assert seen.outcome != "changed"
         assert changing(one) == calls
-        assert [entry.verb for entry in one.journal][0] == "look"
+        assert one.journal[0].verb == "look"
         assert seen.cancellation.progress.raw != "BLOCKED"

@@ -106,6 +106,28 @@ async def test_nothing_ends_while_a_worker_may_serve_it(
     assert await names(store) == ["accepted"]
 
 
+async def test_what_is_held_is_given_up_once_it_is_released(store: Store, witness: Witness) -> None:
+    found = await accept(store, give_up_after=0.1)
+    await store.act("hold", found, "ann", "audit")
+    await over(store, found)
+    await witness.look_for(GRACE)
+    held = await names(store)
+    await store.act("release", found, "ann", "go on")
+    await over(store, found)
+    await witness.look_for(GRACE)
+
+    assert held == ["accepted", "held"]
+    assert (await the_end(store)).outcome == "timed_out"
+
+
+async def test_a_hold_ends_by_itself_where_nobody_serves_it(store: Store, witness: Witness) -> None:
+    found = await accept(store)
+    await store.act("hold", found, "ann", "audit", more={"for": 1})
+    await witness.look_for(GRACE)
+
+    assert await names(store) == ["accepted", "held", "released"]
+
+
 @pytest.mark.parametrize("serves", [("ess",), ("oml",)], ids=["this-worker", "another"])
 async def test_nothing_ends_while_a_worker_serves_it(store: Store, serves: tuple[str, ...]) -> None:
     witness = Witness(store, serves=serves)

@@ -156,6 +156,28 @@ def test_a_hold_that_can_not_be_is_an_error_of_usage(deployment: Cell, words: li
     assert (done.returncode, problem in " ".join(done.stderr.split())) == (Exit.USAGE, True), done.stderr
 
 
+def test_where_another_must_attest_a_requester_may_not(tmp_path: Path) -> None:
+    strict = FORCES.replace('force = "auto"', 'attest = "another"')
+    with cell(tmp_path, strict, knobs={"ess": {"force_window": 0.5, "cancel_delay": 0.1}}) as one:
+        one.start_worker()
+        one.simulator.add_job("ess", "9", "stuck")
+        nameless = run(one.env, "cancel", "ess", "9", "--wait")
+        words = ("cancel", "ess", "9", "--by", "ann", "--remote-stopped", "--command-id", "k-1")
+        run(one.env, *words)
+        one.wait_until(lambda: bool(one.of("force_held")))
+        own = run(one.env, "attest", "k-1", "--by", "ann", "--reason", "seen dead")
+        others = run(one.env, "attest", "k-1", "--by", "bob", "--reason", "seen dead")
+        one.wait_finished(1)
+
+        assert (nameless.returncode, "requested_by: this backend requires it" in nameless.stdout) == (Exit.USAGE, True)
+        assert (own.returncode, "ann has asked for this cancellation" in own.stdout) == (Exit.NOT_ALLOWED, True)
+        assert others.returncode == Exit.DONE
+        (accepted,) = one.of("accepted")
+        assert accepted["data"]["effective"]["attest"] == "another"
+        ended = one.finished("ess", "9")
+        assert (ended["outcome"], ended["data"]["attested_by"]) == ("force_cancelled", "bob: seen dead")
+
+
 JOBS = 12
 
 

@@ -22,9 +22,10 @@ end
 
 -- Lift a hold: what stood still goes on from there, but for a time that was over before it.
 local function lift_hold(guard, at)
-  local hold = guard.h
+  local hold, deadline = guard.h, guard.g
   local stood = math.max(0, at - math.max(hold.at, guard.nb or 0))
-  if hold.at < guard.g then guard.g = guard.g + stood end
+  if hold.at < deadline then guard.g = deadline + stood end
+  if guard.m >= deadline then guard.m = guard.g end
   guard.hs = (guard.hs or 0) + stood
   guard.h, guard.r = nil, guard.r + 1
 end
