@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..cli.exits import PLANNED
 from ..client.async_client import Rejected, Result
 from ..domain.cancellation import attributed
+from ..domain.model import Outcome
 from ..errors import UnknownCancellation
 from ..protocol.messages import Event
 
@@ -118,7 +118,7 @@ def end_line(end: Result | Rejected | UnknownCancellation) -> str:
         return f"not known; {end}"
     if isinstance(end, Rejected):
         return f"rejected; {end}"
-    if end.outcome == PLANNED:
+    if end.outcome == Outcome.PLANNED:
         return _joined([end.outcome, end.detail])
     rerun = "safe to run again" if end.safe_to_rerun else "not known to be safe to run again"
     evidence = "no evidence" if end.evidence == "none" else end.evidence
