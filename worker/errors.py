@@ -53,6 +53,10 @@ class CommandConflict(Permanent):
     """A command has the id of another one with another content: whenever it is taken in, it is rejected."""
 
 
+class ActionRejected(Permanent):
+    """An operator's action can't be taken on this cancellation; the text says why."""
+
+
 class UnknownCancellation(Permanent):
     """No cancellation or command has this id, or its record is past its retention."""
 

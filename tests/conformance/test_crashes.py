@@ -204,7 +204,7 @@ async def test_an_intent_that_was_noted_with_the_claim_holds_for_a_moment(
         prepare(one, command)
         await one.accept(command)
         claims = await one.claim("w1", unseen=True)
-        await one.store.abort(claims.claims[0].record.cancellation.id, "ops", "not that one")
+        await one.store.act("abort", claims.claims[0].record.cancellation.id, "ops", "not that one")
         await one.run(claims, late=2 * FRESH)
 
         changing = {one.one.dialect.verbs[step] for step in steps(dialect, command)}

@@ -205,7 +205,7 @@ async def test_an_abort_in_between_is_obeyed_and_the_answer_kept(redis: Redis) -
         cancellation_id = await one.accept("cancel")
 
         async def abort() -> None:
-            await one.store.abort(cancellation_id, "ops", "not that one")
+            await one.store.act("abort", cancellation_id, "ops", "not that one")
 
         await one_pass(one, abort)
         assert await names(one) == ["accepted", "cancel_sent"]

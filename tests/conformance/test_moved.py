@@ -86,7 +86,7 @@ async def test_a_file_that_points_back_goes_on_with_it(redis: Redis) -> None:
 
 
 async def abort(one: Crowd, found: str) -> None:
-    await one.store.abort(found, "ops", "it moved")
+    await one.store.act("abort", found, "ops", "it moved")
 
 
 async def wait(_one: Crowd, _found: str) -> None:

@@ -48,7 +48,7 @@ async def scheduled(one: Whole, verb: str) -> tuple[str, datetime]:
     taken = intake.take(content, "c-1", (await one.store.times())[0])
     assert isinstance(taken, Acceptance), taken
     accepted = await one.store.accept(taken)
-    await one.store.attest(accepted.cancellation_id, "ann", "it is gone")
+    await one.store.act("attest", accepted.cancellation_id, "ann", "it is gone")
     return accepted.cancellation_id, at
 
 
@@ -77,7 +77,7 @@ async def test_an_abort_ends_it_before_its_time_without_a_call(redis: Redis, dia
     async with whole(redis, dialect, poll=Poll()) as one:
         prepare(one, "cancel")
         id_, _ = await scheduled(one, "cancel")
-        await one.store.abort(id_, "ann", "a mistake")
+        await one.store.act("abort", id_, "ann", "a mistake")
         await one.step()
         (*_, finished) = await one.events()
 

@@ -55,7 +55,7 @@ async def test_a_time_that_has_passed_is_due_at_once(store: Store) -> None:
 
 async def test_no_intent_is_noted_with_a_claim_that_comes_too_early(store: Store) -> None:
     seen = await opened(store)
-    await store.attest(seen.record.cancellation.id, "ann", "it is gone")
+    await store.act("attest", seen.record.cancellation.id, "ann", "it is gone")
     (one,) = (await store.claim(ToClaim("ess", "w1", LIMITS, unseen=True))).claims
 
     assert not one.noted
@@ -64,7 +64,7 @@ async def test_no_intent_is_noted_with_a_claim_that_comes_too_early(store: Store
 
 async def test_a_pass_that_came_too_early_leaves_the_first_one_ahead(store: Store) -> None:
     seen = await opened(store)
-    await store.attest(seen.record.cancellation.id, "ann", "it is gone")
+    await store.act("attest", seen.record.cancellation.id, "ann", "it is gone")
     early = await claim_one(store)
     at = seen.record.cancellation.orders.not_before
     await store.commit(commit(early, "wait", due=at, progress=Progress(next="begin")))

@@ -49,7 +49,7 @@ async def test_none_is_where_no_cancel_comes(store: Store, fields: dict[str, Any
 
 async def test_none_is_for_an_aborted_one(store: Store) -> None:
     taken = await store.accept(command())
-    await store.abort(taken.cancellation_id, "ops", "not that one")
+    await store.act("abort", taken.cancellation_id, "ops", "not that one")
 
     assert not await noted(store)
 

@@ -188,7 +188,7 @@ async def test_an_order_never_makes_a_pass_come_later(store: Store, redis: Redis
     await polls(store, 1)
     (cancellation_id,) = [one.decode() for one in await redis.zrange("{canceller}:due:ess:ip", 0, 0)]
     await redis.zadd("{canceller}:due:ess:ip", {cancellation_id: 1.0})
-    await store.abort(cancellation_id, "ops", "not that one")
+    await store.act("abort", cancellation_id, "ops", "not that one")
 
     assert await redis.zscore("{canceller}:due:ess:ip", cancellation_id) == 1.0
 

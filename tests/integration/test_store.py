@@ -134,7 +134,7 @@ async def test_a_signed_join_names_its_producer_beside_the_first_ones(store: Sto
 
 async def test_a_signed_abort_is_kept_with_its_producer(store: Store) -> None:
     accepted = await store.accept(command())
-    await store.abort(accepted.cancellation_id, "the boss", "not wanted", "ops")
+    await store.act("abort", accepted.cancellation_id, "the boss", "not wanted", signed_by="ops")
     orders = (await store.get(accepted.cancellation_id)).record.cancellation.orders
 
     assert "ops (signed) as the boss: not wanted" == orders.aborted
@@ -199,14 +199,14 @@ async def test_an_abort_makes_the_next_pass_due_at_once(store: Store) -> None:
     one = await claim_one(store)
     await store.commit(commit(one, "wait", due=LATER, matters=LATER))
 
-    assert "ess" == await store.abort(accepted.cancellation_id, "ops", "not wanted")
+    assert "ess" == await store.act("abort", accepted.cancellation_id, "ops", "not wanted")
     assert "ops: not wanted" == (await claim_one(store)).record.cancellation.orders.aborted
 
 
 async def test_an_attestation_reaches_a_pass_that_is_running(store: Store) -> None:
     accepted = await store.accept(command())
     one = await claim_one(store)
-    await store.attest(accepted.cancellation_id, "ops", "it is gone")
+    await store.act("attest", accepted.cancellation_id, "ops", "it is gone")
     await store.commit(commit(one, "wait", due=LATER, matters=LATER))
 
     assert "ops: it is gone" == (await claim_one(store)).record.cancellation.orders.words[WHOLE].by

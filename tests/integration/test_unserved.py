@@ -67,7 +67,7 @@ async def the_end(store: Store) -> Event:
 
 
 async def test_what_is_withdrawn_ends_without_a_call(store: Store, witness: Witness) -> None:
-    await store.abort(await accept(store), "ops", "gone")
+    await store.act("abort", await accept(store), "ops", "gone")
     await witness.look_for(LIFE)
     ended = await the_end(store)
 
@@ -98,7 +98,7 @@ async def test_nothing_ends_while_a_worker_may_serve_it(
 ) -> None:
     found = await accept(store, give_up_after=0.001)
     if withdrawn:
-        await store.abort(found, "ops", "gone")
+        await store.act("abort", found, "ops", "gone")
     else:
         await over(store, found)
     await witness.look_for(silence)
@@ -106,10 +106,32 @@ async def test_nothing_ends_while_a_worker_may_serve_it(
     assert await names(store) == ["accepted"]
 
 
+async def test_what_is_held_is_given_up_once_it_is_released(store: Store, witness: Witness) -> None:
+    found = await accept(store, give_up_after=0.1)
+    await store.act("hold", found, "ann", "audit")
+    await over(store, found)
+    await witness.look_for(GRACE)
+    held = await names(store)
+    await store.act("release", found, "ann", "go on")
+    await over(store, found)
+    await witness.look_for(GRACE)
+
+    assert held == ["accepted", "held"]
+    assert (await the_end(store)).outcome == "timed_out"
+
+
+async def test_a_hold_ends_by_itself_where_nobody_serves_it(store: Store, witness: Witness) -> None:
+    found = await accept(store)
+    await store.act("hold", found, "ann", "audit", more={"for": 1})
+    await witness.look_for(GRACE)
+
+    assert await names(store) == ["accepted", "held", "released"]
+
+
 @pytest.mark.parametrize("serves", [("ess",), ("oml",)], ids=["this-worker", "another"])
 async def test_nothing_ends_while_a_worker_serves_it(store: Store, serves: tuple[str, ...]) -> None:
     witness = Witness(store, serves=serves)
-    await store.abort(await accept(store), "ops", "gone")
+    await store.act("abort", await accept(store), "ops", "gone")
     for _ in range(3):
         await store.beat("w1", 60.0, ["ess"])
         await witness.look_for(LIFE - 2)
@@ -118,7 +140,7 @@ async def test_nothing_ends_while_a_worker_serves_it(store: Store, serves: tuple
 
 
 async def test_a_beat_that_this_worker_has_not_seen_keeps_it(store: Store, witness: Witness) -> None:
-    await store.abort(await accept(store), "ops", "gone")
+    await store.act("abort", await accept(store), "ops", "gone")
     await witness.look_for(LIFE - 2)
     witness.unserved._serving.see({"ess": 0.0})
     witness.now += GRACE
@@ -130,7 +152,7 @@ async def test_a_beat_that_this_worker_has_not_seen_keeps_it(store: Store, witne
 
 async def test_only_what_is_withdrawn_ends_before_the_grace_is_over(store: Store, witness: Witness) -> None:
     await over(store, await accept(store, give_up_after=0.001))
-    await store.abort(await accept(store, job_id="2", command_id="c-2"), "ops", "gone")
+    await store.act("abort", await accept(store, job_id="2", command_id="c-2"), "ops", "gone")
     await witness.look_for(LIFE)
 
     assert [(event.subject, event.outcome) for _, event in await store.events("0-0") if event.outcome] == [
@@ -151,7 +173,7 @@ async def test_what_must_not_begin_yet_ends_on_a_word_alone(store: Store, witnes
     found = (await store.accept(replace(command(), not_before=LATER))).cancellation_id
     await witness.look_for(GRACE)
     before = await names(store)
-    await store.abort(found, "ops", "gone")
+    await store.act("abort", found, "ops", "gone")
     await witness.look_for(1)
 
     assert (before, (await the_end(store)).outcome) == (["accepted"], "aborted")
@@ -168,7 +190,7 @@ async def test_it_is_due_at_once_when_a_worker_serves_it_again(store: Store, wit
 async def test_what_a_dead_worker_held_ends_too(store: Store, witness: Witness) -> None:
     found = await accept(store)
     await claim_one(store)
-    await store.abort(found, "ops", "gone")
+    await store.act("abort", found, "ops", "gone")
     await witness.look_for(LIFE)
 
     assert (await the_end(store)).outcome == "aborted"
@@ -179,7 +201,7 @@ async def test_a_call_that_a_dead_worker_left_open_is_told_as_unanswered(store: 
     one = (await claim(store, limits=replace(LIMITS, lease=0.001))).claims[0]
     cancellation = evolve.intended(one.record.cancellation, Send(Action.CANCEL, "1"), (await store.times())[0])
     await store.commit(commit(one, "intent", progress=cancellation.progress))
-    await store.abort(found, "ops", "gone")
+    await store.act("abort", found, "ops", "gone")
     await witness.look_for(LIFE)
 
     assert await names(store) == ["accepted", "cancel_sent", "finished"]
@@ -189,7 +211,7 @@ async def test_a_call_that_a_dead_worker_left_open_is_told_as_unanswered(store: 
 async def test_more_than_one_claim_takes_ends_in_one_look(store: Store, witness: Witness) -> None:
     await store.accept_all([command(str(number), f"c-{number}") for number in range(250)])
     for number in range(250):
-        await store.abort(await store.open_id("ess", str(number)), "ops", "gone")
+        await store.act("abort", await store.open_id("ess", str(number)), "ops", "gone")
     await witness.look_for(LIFE)
 
     assert (await names(store)).count("finished") == 250
@@ -198,7 +220,7 @@ async def test_more_than_one_claim_takes_ends_in_one_look(store: Store, witness:
 async def test_records_that_cannot_be_read_stop_no_other(store: Store, witness: Witness, redis: Redis) -> None:
     for name, value in {"newer": b'{"f": 99, "b": "ess", "l": "i"}\n', "strange": b"{"}.items():
         await redis.set(f"{{canceller}}:hot:{await accept(store, job_id=name, command_id=name)}", value)
-    await store.abort(await accept(store), "ops", "gone")
+    await store.act("abort", await accept(store), "ops", "gone")
     await witness.look_for(LIFE)
 
     assert (await the_end(store)).subject == "1"

@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 from support.commands import FINISHED, LATER, claim_one, command, commit, names, signed
 
 from worker.domain.cancellation import WHOLE, Orders
-from worker.errors import UnknownCancellation
+from worker.errors import ActionRejected, UnknownCancellation
 from worker.store.codec import milliseconds, moment
 from worker.store.store import Store
 
@@ -20,6 +20,13 @@ async def opened(store: Store, **fields: object) -> str:
 
 async def orders(store: Store, cancellation_id: str) -> Orders:
     return (await store.get(cancellation_id)).record.cancellation.orders
+
+
+async def attest(
+    store: Store, found: str, by: str, why: str, child: str, message_id: str = "", signed_by: str = ""
+) -> None:
+    more = {"child": child} if child else {}
+    await store.act("attest", found, by, why, signed_by=signed_by, message_id=message_id, more=more)
 
 
 async def later(redis: Redis, than: datetime) -> None:
@@ -58,10 +65,10 @@ async def test_a_join_without_a_word_leaves_the_one_that_was_given(store: Store)
 
 async def test_an_attestation_renews_the_word(store: Store, redis: Redis) -> None:
     found = await opened(store)
-    await store.attest(found, "ann", "it is gone")
+    await store.act("attest", found, "ann", "it is gone")
     first = (await orders(store, found)).words[WHOLE]
     await later(redis, first.at)
-    await store.attest(found, "ann", "it is gone")
+    await store.act("attest", found, "ann", "it is gone")
 
     assert (await orders(store, found)).words[WHOLE].at > first.at
     assert 2 == (await orders(store, found)).revision
@@ -70,7 +77,7 @@ async def test_an_attestation_renews_the_word(store: Store, redis: Redis) -> Non
 async def test_a_word_about_a_child_is_kept_beside_the_familys(store: Store) -> None:
     found = await opened(store, remote_stopped=True, requested_by="ann")
     for child in ("21", "22", "21"):
-        await store.attest(found, "bob", f"{child} is gone", child)
+        await attest(store, found, "bob", f"{child} is gone", child)
 
     words = (await orders(store, found)).words
     assert {"": "ann (command c-1)", "21": "bob: 21 is gone", "22": "bob: 22 is gone"} == {
@@ -81,7 +88,7 @@ async def test_a_word_about_a_child_is_kept_beside_the_familys(store: Store) -> 
 @pytest.mark.parametrize("child", ["", "300101", 'a"b/\\ü'])
 async def test_an_attestation_is_an_event_with_who_and_why(store: Store, child: str) -> None:
     found = await opened(store, reason="budget")
-    await store.attest(found, 'ann "a"', "gone / Übung\n", child)
+    await attest(store, found, 'ann "a"', "gone / Übung\n", child)
     (_, accepted), (_, event) = await store.events("0-0")
 
     assert {"name": "attest", "by": 'ann "a"', "reason": "gone / Übung\n"} == event.data["action"]
@@ -96,7 +103,7 @@ async def test_an_attestation_is_an_event_with_who_and_why(store: Store, child: 
 @pytest.mark.parametrize("child", ["", "300101"], ids=["family", "child"])
 async def test_a_signed_attestation_names_the_producer_beside_the_attester(store: Store, child: str) -> None:
     found = await opened(store)
-    await store.attest(found, "the boss", "gone", child, "m-1", "ops")
+    await attest(store, found, "the boss", "gone", child, "m-1", "ops")
     (_, event) = (await store.events("0-0"))[-1]
     word = (await orders(store, found)).words[child or WHOLE]
 
@@ -107,8 +114,8 @@ async def test_a_signed_attestation_names_the_producer_beside_the_attester(store
 @pytest.mark.parametrize("child", ["", "300101"], ids=["family", "child"])
 async def test_an_unsigned_word_takes_no_signature_from_the_one_before(store: Store, child: str) -> None:
     found = await opened(store)
-    await store.attest(found, "ann", "gone", child, "m-1", "ops")
-    await store.attest(found, "bob", "gone", child, "m-2")
+    await attest(store, found, "ann", "gone", child, "m-1", "ops")
+    await attest(store, found, "bob", "gone", child, "m-2")
 
     assert "" == (await orders(store, found)).words[child or WHOLE].signed_by
 
@@ -123,7 +130,7 @@ async def test_a_word_in_a_signed_command_is_its_producers(store: Store) -> None
 async def test_the_events_of_a_pass_follow_an_attestation_that_came_in_between(store: Store) -> None:
     found = await opened(store)
     one = await claim_one(store)
-    await store.attest(found, "ann", "it is gone")
+    await store.act("attest", found, "ann", "it is gone")
     assert 0 == await store.commit(commit(one, "finish", facts=FINISHED))
     await store.commit(commit(await claim_one(store), "finish", facts=FINISHED))
 
@@ -133,10 +140,10 @@ async def test_the_events_of_a_pass_follow_an_attestation_that_came_in_between(s
 
 async def test_a_message_that_comes_again_renews_nothing(store: Store, redis: Redis) -> None:
     found = await opened(store)
-    assert "ess" == await store.attest(found, "ann", "it is gone", message_id="m-1")
+    assert "ess" == await store.act("attest", found, "ann", "it is gone", message_id="m-1")
     first = await orders(store, found)
     await later(redis, first.words[WHOLE].at)
-    assert "ess" == await store.attest(found, "ann", "it is gone", message_id="m-1")
+    assert "ess" == await store.act("attest", found, "ann", "it is gone", message_id="m-1")
 
     assert first == await orders(store, found)
     assert ["accepted", "attested"] == await names(store)
@@ -145,7 +152,7 @@ async def test_a_message_that_comes_again_renews_nothing(store: Store, redis: Re
 async def test_a_word_makes_the_next_pass_due_at_once(store: Store) -> None:
     found = await opened(store)
     await store.commit(commit(await claim_one(store), "wait", due=LATER, matters=LATER))
-    await store.attest(found, "ann", "it is gone", "21")
+    await attest(store, found, "ann", "it is gone", "21")
 
     assert "21" in (await claim_one(store)).record.cancellation.orders.words
 
@@ -154,7 +161,8 @@ async def test_a_word_on_what_has_ended_is_none(store: Store) -> None:
     found = await opened(store)
     await store.commit(commit(await claim_one(store), "finish", facts=FINISHED))
 
-    assert "" == await store.attest(found, "ann", "it is gone")
+    with pytest.raises(ActionRejected, match="it has ended already: cancelled"):
+        await store.act("attest", found, "ann", "it is gone")
     assert ["accepted", "finished"] == await names(store)
     with pytest.raises(UnknownCancellation):
-        await store.attest("nobody", "ann", "it is gone")
+        await store.act("attest", "nobody", "ann", "it is gone")

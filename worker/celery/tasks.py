@@ -18,6 +18,7 @@ from celery.worker.strategy import default
 from ..errors import StoreUnavailable
 from ..intake.decoder import Item, Refusal, read
 from ..protocol.envelope import CANVAS, plain
+from ..protocol.operator_actions import TASKS
 from ..runtime.process import runtime
 from . import app
 from .worker_logs import configure_logs
@@ -82,5 +83,4 @@ def task(name: str) -> Any:
 cancel = task("worker.cancel")
 delete = task("worker.delete")
 submit = task("worker.submit")
-abort = task("worker.abort")
-attest = task("worker.attest")
+operator_actions = [task(name) for name in TASKS]

@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Sequence
 from importlib import import_module
 from importlib.metadata import version
+from inspect import cleandoc
 from typing import Annotated
 
 import typer
@@ -15,6 +16,7 @@ from redis.exceptions import RedisError
 
 from ..errors import CancellerError, InvalidCommand, StoreUnavailable
 from ..observability import logs, streams
+from ..protocol.operator_actions import ACTIONS
 from ..settings.environment import Settings, process_environment
 from ..settings.errors import ConfigurationError
 from ..settings.unread import unread_variables
@@ -54,8 +56,7 @@ COMMANDS = (
     (JOBS, "wait", "commands.show", "wait"),
     (JOBS, "list", "commands.show", "list_"),
     (JOBS, "events", "commands.events", "events"),
-    (OPERATORS, "abort", "commands.operate", "abort"),
-    (OPERATORS, "attest", "commands.operate", "attest"),
+    *((OPERATORS, name, "commands.operate", name) for name in ACTIONS),
     (OPERATORS, "check", "commands.check", "check"),
     (OPERATORS, "dead-letters", "commands.dead_letters", "app"),
     (RUNNING, "demo", "demo.play", "demo"),
@@ -88,7 +89,8 @@ def command_line(words: Sequence[str] = ()) -> typer.Typer:
         if isinstance(command, typer.Typer):
             app.add_typer(command, name=name, rich_help_panel=panel)
         else:
-            app.command(name, rich_help_panel=panel)(command)
+            text = cleandoc(ACTIONS[name].help) if name in ACTIONS else None
+            app.command(name, rich_help_panel=panel, help=text)(command)
     return app
 
 

@@ -20,6 +20,9 @@ class Exit(IntEnum):
 ENDED = frozenset({"cancelled", "force_cancelled", "deleted", "already_finished", "completed_anyway"})
 """The outcomes after which the job runs no more: all that a cancel asks for."""
 
+PLANNED = "planned"
+"""The outcome of a dry run, which asks for nothing else."""
+
 WANTED = {"cancel": ENDED, "delete": frozenset({"deleted"})}
 
 GRAVITY = (Exit.ERROR, Exit.USAGE, Exit.NOT_ALLOWED, Exit.NOT_AS_ASKED, Exit.STILL_OPEN, Exit.DONE)
@@ -28,7 +31,7 @@ GRAVITY = (Exit.ERROR, Exit.USAGE, Exit.NOT_ALLOWED, Exit.NOT_AS_ASKED, Exit.STI
 
 def exit_of(verb: str, outcome: str) -> Exit:
     """Judge an outcome by what was asked for."""
-    if outcome in WANTED.get(verb, ENDED):
+    if outcome == PLANNED or outcome in WANTED.get(verb, ENDED):
         return Exit.DONE
     return Exit.NOT_ALLOWED if outcome == "refused" else Exit.NOT_AS_ASKED
 

@@ -27,6 +27,18 @@ async def cancellation_named(session: Session, words: Sequence[str]) -> Snapshot
     return await (_of_id(session, words[0]) if len(words) == 1 else of_job(session, *words))
 
 
+async def cancellations_named(session: Session, words: Sequence[str]) -> list[Snapshot]:
+    """Find the cancellations that ids name, or that of a backend and its job's id.
+
+    Raises:
+        UnknownCancellation: there is none, as in `cancellation_named`.
+
+    """
+    if len(words) == JOB_WORDS and not await _known(session, words[0]):
+        return [await of_job(session, *words)]
+    return [await _of_id(session, word) for word in words]
+
+
 async def _of_id(session: Session, reference: str) -> Snapshot:
     try:
         return await session.client.get(reference)
@@ -35,7 +47,7 @@ async def _of_id(session: Session, reference: str) -> Snapshot:
 
 
 async def of_job(session: Session, backend: str, job_id: str) -> Snapshot:
-    """Find the open cancellation of a job, else the last one that ended.
+    """Find the open cancellation of a job, else the last one that ended; no dry run.
 
     Raises:
         UnknownCancellation: there is none, or it ended too long ago.
@@ -45,7 +57,7 @@ async def of_job(session: Session, backend: str, job_id: str) -> Snapshot:
         return await session.client.open_of(backend, job_id)
     except UnknownCancellation:
         for event in await session.client.list_finished(backend, SEARCHED_ENDS):
-            if event.subject == job_id and event.cancellationid:
+            if event.subject == job_id and event.cancellationid and event.outcome != "planned":
                 return await session.client.get(event.cancellationid)
     raise UnknownCancellation(
         f"no cancellation of {backend} {job_id} is open, and none is among the last {SEARCHED_ENDS} that ended"

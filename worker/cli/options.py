@@ -112,6 +112,13 @@ One = Annotated[
         metavar="ID | BACKEND JOB_ID", help="The id of a cancellation or of a command; or a backend and its job's id."
     ),
 ]
+SeveralOpen = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="ID... | BACKEND JOB_ID",
+        help="Ids of cancellations or of commands; or a backend and its job's id.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Write JSON: one object on each line.")]
 BackendsFile = Annotated[
     Path | None, typer.Option("--backends", metavar="FILE", help="The backends file, instead of CANCELLER_BACKENDS.")
@@ -182,6 +189,16 @@ class Wishes:
         str | None,
         typer.Option(metavar="TIME", help="No call is made before it; RFC 3339, e.g. 2026-11-22T10:00:00Z."),
     ] = None
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Send nothing: look, and tell what would be sent and why; implies --wait.")
+    ] = False
+    expect: Annotated[
+        str | None,
+        typer.Option(metavar="raw_state=TEXT", help="Send nothing unless the backend shows this state, in its words."),
+    ] = None
+    expect_state: Annotated[str | None, typer.Option(metavar="TEXT", help="The same as --expect raw_state=TEXT.")] = (
+        None
+    )
     traceparent: Annotated[str | None, typer.Option(metavar="TEXT", help="W3C trace context.")] = None
 
     def command(self) -> dict[str, Any]:
@@ -199,9 +216,18 @@ class Wishes:
             "labels": pairs(self.label or (), "--label") or None,
             "params": pairs(self.param or (), "--param") or None,
             "not_before": self.not_before,
+            "dry_run": self.dry_run or None,
+            "expect": self._expected(),
             "traceparent": self.traceparent,
         }
         return {name: value for name, value in values.items() if value is not None}
+
+    def _expected(self) -> dict[str, str] | None:
+        if self.expect is None:
+            return None if self.expect_state is None else {"raw_state": self.expect_state}
+        if self.expect_state is not None:
+            raise typer.BadParameter("it says the same as --expect: give one of them", param_hint="--expect-state")
+        return pairs([self.expect], "--expect")
 
 
 def with_wishes(command: Callable[..., None]) -> Callable[..., None]:

@@ -38,6 +38,8 @@ COLOURS = {
     "completed_anyway": "green",
     "not_found": "yellow",
     "aborted": "yellow",
+    "planned": "green",
+    "changed": "yellow",
     "timed_out": "red",
     "refused": "red",
     "rejected": "red",

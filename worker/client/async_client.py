@@ -12,9 +12,8 @@ from typing import Any, Self, TypeAlias, Unpack
 
 from ..aio.loop_thread import leave_to_parent
 from ..broker.sender import Sender
-from ..errors import InvalidCommand, NewerFormat, UnknownCancellation, UnreadableRecord
-from ..protocol.envelope import plain
-from ..protocol.messages import CommandFields, Event, parse_child, parse_command
+from ..errors import NewerFormat, UnknownCancellation, UnreadableRecord
+from ..protocol.messages import CommandFields, Event, parse_child, parse_hold_time
 from ..protocol.signer import signed_all
 from ..settings.environment import Settings
 from ..settings.errors import ConfigurationError
@@ -27,6 +26,7 @@ from ..store.redis_client import NO_REDIS, connect
 from ..store.retention import Retention
 from ..store.store import Store
 from .ends import Ends, Rejected, Result, StillOpen
+from .identified import identified
 
 log = logging.getLogger(__name__)
 
@@ -37,8 +37,6 @@ JobId: TypeAlias = str | int | uuid.UUID
 
 CHUNK = 500
 """Commands in one message of `submit_many`."""
-AS_READ = ("job_id", "reason", "labels")
-"""Fields that are sent as workers read them: of what else they may hold, not all can be signed."""
 BLOCK = 1.0
 """Seconds that a reader of events waits for the next ones before it asks again."""
 
@@ -166,19 +164,19 @@ class AsyncClient:
             InvalidCommand: nothing was sent; the text names the first wrong command by its index.
 
         """
-        named = [_identified(content, f"commands.{index}") for index, content in enumerate(commands)]
+        named = [identified(content, f"commands.{index}") for index, content in enumerate(commands)]
         after = await self._store.last_event_id()
         whole = await self._signed([one.fields for one in named])
         for start in range(0, len(whole), CHUNK):
             await self._task("worker.submit", {"commands": whole[start : start + CHUNK]})
-        return [one.sent(self, after) for one in named]
+        return [AsyncCancellation(self, one.command_id, after, one.digest) for one in named]
 
     async def abort(self, reference: str, *, by: str, reason: str) -> str:
         """Withdraw a cancellation, named by its id or a command's.
 
         Return the id of this order, by which `get` raises Rejected if it was refused.
         """
-        return await self._order({"verb": "abort", "id": reference, "by": by, "reason": reason})
+        return await self._order("abort", reference, by, reason)
 
     async def attest(self, reference: str, *, by: str, reason: str, child: str | int | None = None) -> str:
         """Give one's word that the remote process of a cancellation's job, or of one child of it alone, has stopped.
@@ -190,7 +188,23 @@ class AsyncClient:
 
         """
         about = {} if child is None else {"child": parse_child(child)}
-        return await self._order({"verb": "attest", "id": reference, "by": by, "reason": reason, **about})
+        return await self._order("attest", reference, by, reason, **about)
+
+    async def hold(self, reference: str, *, by: str, reason: str, seconds: float | None = None) -> str:
+        """Hold a cancellation: once its `held` event is emitted no changing call begins until it is released.
+
+        With `seconds` it is released by itself after them. Return the id of this order, as `abort` does.
+
+        Raises:
+            InvalidCommand: `seconds` is no time to hold for, and nothing was sent.
+
+        """
+        limit = {} if seconds is None else {"for": parse_hold_time(seconds)}
+        return await self._order("hold", reference, by, reason, **limit)
+
+    async def release(self, reference: str, *, by: str, reason: str) -> str:
+        """Release a cancellation that is held; return the id of this order, as `abort` does."""
+        return await self._order("release", reference, by, reason)
 
     async def replay(self, letter: DeadLetter) -> None:
         """Send a dead letter's command again, with the same command id, and let go of the letter.
@@ -298,14 +312,15 @@ class AsyncClient:
         await asyncio.to_thread(held.sender.close)
 
     async def _send(self, verb: str, content: Mapping[str, Any]) -> AsyncCancellation:
-        one = _identified({"verb": verb, **content}, "command")
+        one = identified({"verb": verb, **content}, "command")
         after = await self._store.last_event_id()
         (whole,) = await self._signed([one.fields])
         await self._single(whole)
-        return one.sent(self, after)
+        return AsyncCancellation(self, one.command_id, after, one.digest)
 
-    async def _order(self, content: Mapping[str, Any]) -> str:
-        (whole,) = await self._signed([content])
+    async def _order(self, action: str, reference: str, by: str, reason: str, **more: Any) -> str:
+        """Send an operator's action."""
+        (whole,) = await self._signed([{"verb": action, "id": reference, "by": by, "reason": reason, **more}])
         return await self._single(whole)
 
     async def _signed(self, contents: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
@@ -321,26 +336,3 @@ class AsyncClient:
 
     async def _task(self, name: str, kwargs: Mapping[str, Any]) -> str:
         return await asyncio.to_thread(self._open.sender.send, name, kwargs)
-
-
-@dataclass(frozen=True, slots=True)
-class _Named:
-    """A command with its id."""
-
-    fields: Mapping[str, Any]
-    digest: str
-
-    def sent(self, client: AsyncClient, after: str) -> AsyncCancellation:
-        return AsyncCancellation(client, self.fields["command_id"], after, self.digest)
-
-
-def _identified(content: Mapping[str, Any], place: str) -> _Named:
-    """Check a command and give it an id if it has none."""
-    own = content.get("command_id") is not None
-    fields = plain(content if own else {**content, "command_id": uuid.uuid4()})
-    try:
-        command = parse_command(fields)
-    except InvalidCommand as error:
-        raise InvalidCommand(f"{place}: {error}") from None
-    texts = {name: getattr(command, name) for name in AS_READ if fields.get(name) is not None}
-    return _Named({**fields, **texts}, command.digest if own else "")

@@ -76,6 +76,14 @@ class Client:
         """Give one's word that the remote process, or that of one child alone, has stopped; return as `abort` does."""
         return self.call(self._client.attest(reference, by=by, reason=reason, child=child))
 
+    def hold(self, reference: str, *, by: str, reason: str, seconds: float | None = None) -> str:
+        """Hold a cancellation, for some seconds or until it is released; return as `abort` does."""
+        return self.call(self._client.hold(reference, by=by, reason=reason, seconds=seconds))
+
+    def release(self, reference: str, *, by: str, reason: str) -> str:
+        """Release a cancellation that is held; return as `abort` does."""
+        return self.call(self._client.release(reference, by=by, reason=reason))
+
     def get(self, reference: str) -> Snapshot:
         """Return what is known of a cancellation, named by its id or a command's."""
         return self.call(self._client.get(reference))

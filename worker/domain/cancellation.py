@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from msgspec import Struct, field
@@ -12,6 +12,9 @@ from .model import Action, AnswerKind, Force, Job, JobState, Lane, Verb
 
 WHOLE = ""
 """The key in `Orders.words` of a word about the job itself and its family."""
+
+FAR = datetime(2900, 1, 1, tzinfo=UTC)
+"""Later than anything that is planned."""
 
 REMOVING = (str(Action.CANCEL), str(Action.DELETE))
 """The calls that may remove a job's record; see `sent_key`."""
@@ -38,6 +41,25 @@ class Word(Struct, frozen=True):
         return attributed(self.by, self.signed_by)
 
 
+class OperatorHold(Struct, frozen=True):
+    """An operator's order that no changing call is made: since when, and until when if it has an end of its own.
+
+    `announced` is whether its `held` event was emitted, which a call in flight puts off.
+    """
+
+    by: str
+    reason: str
+    since: datetime
+    until: datetime | None = None
+    signed_by: str = ""
+    announced: bool = True
+
+    @property
+    def whose(self) -> str:
+        """Who holds it, the verified producer first."""
+        return attributed(self.by, self.signed_by)
+
+
 class Orders(Struct, frozen=True):
     """What the commands of a cancellation demand together; joins and operators change it.
 
@@ -58,6 +80,13 @@ class Orders(Struct, frozen=True):
     revision: int = 0
     not_before: datetime | None = None
     """No call is made before it; None where the first may be made at once."""
+    hold: OperatorHold | None = None
+    held_for: float = 0.0
+    """Seconds that earlier holds have lasted; `give_up_at` has moved by them."""
+    dry_run: bool = False
+    """Only look, and say what would be done."""
+    expect: tuple[str, ...] = ()
+    """The backend's words for the states in which the job may be touched first; any if there is none."""
 
 
 class Intent(Struct, frozen=True, omit_defaults=True):
@@ -91,7 +120,7 @@ class Sent(Struct, frozen=True, omit_defaults=True):
     `accepted` and `unanswered` say whether any try ended so; `last` is how the latest one did, and `last_at` when.
     `doubt` is the row of refusals, up to the latest try, that may not be the backend's own.
     Of a force, `allowed` is what the backend said when it was sent, `probed` whether the second source had just said
-    that the job's process is gone. `retry_after` is in seconds.
+    that the job's process is gone. `retry_after` is in seconds, `held` how many holds had lasted by `last_at`.
     """
 
     first_at: datetime
@@ -105,6 +134,7 @@ class Sent(Struct, frozen=True, omit_defaults=True):
     detail: str = ""
     retry_after: float | None = None
     doubt: Doubt | None = None
+    held: float = 0.0
 
     @property
     def effective(self) -> bool:
@@ -115,12 +145,14 @@ class Sent(Struct, frozen=True, omit_defaults=True):
 class Sight(Struct, frozen=True, omit_defaults=True):
     """When we first saw a job in CANCELLING, and the backend's text for its time then.
 
-    `not_before` is when it was certainly not there yet, None if that is not known.
+    `not_before` is when it was certainly not there yet, None if that is not known. `held` is how many seconds holds
+    had lasted by then.
     """
 
     at: datetime
     since_text: str = ""
     not_before: datetime | None = None
+    held: float = 0.0
 
 
 class Reading(Struct, frozen=True, omit_defaults=True):
@@ -236,6 +268,25 @@ class Cancellation(Struct, frozen=True):
         """When the first call may be made: the waits that end a cancellation, or warn of it, run from then."""
         not_before = self.orders.not_before
         return self.accepted_at if not_before is None else max(self.accepted_at, not_before)
+
+    def stood_still(self, now: datetime) -> float:
+        """Return for how many seconds holds have lasted until now."""
+        return self.orders.held_for + self._holding(now)
+
+    def gives_up_at(self, now: datetime) -> datetime:
+        """Return when it is given up, as far as it is known now: that time stands still while it is held."""
+        give_up_at, hold = self.orders.give_up_at, self.orders.hold
+        if hold is None or hold.since >= give_up_at:
+            return give_up_at
+        return give_up_at + timedelta(seconds=self._holding(now))
+
+    def _holding(self, now: datetime) -> float:
+        """Return for how many seconds the hold in force has lasted; before the first call may be made none count."""
+        hold = self.orders.hold
+        if hold is None:
+            return 0.0
+        end = now if hold.until is None else min(now, hold.until)
+        return max(0.0, (end - max(hold.since, self.begins_at)).total_seconds())
 
     def seen_at(self, now: datetime) -> datetime:
         """Return the moment up to which the latest look may have seen what happened."""

@@ -57,12 +57,20 @@ class Hold(Struct, frozen=True):
     gate: Gate
 
 
+class Plan(Struct, frozen=True):
+    """What a dry run has found: what would be sent (`cancel`, `delete` or `nothing`), and why."""
+
+    would: str
+    because: str
+
+
 class Finish(Struct, frozen=True):
     """Decision: the cancellation has ended."""
 
     outcome: Outcome
     evidence: Evidence
     detail: str = ""
+    plan: Plan | None = None
 
     @property
     def safe_to_rerun(self) -> bool:

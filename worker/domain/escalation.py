@@ -11,11 +11,13 @@ from datetime import datetime, timedelta
 from msgspec.structs import replace
 
 from . import polling
-from .cancellation import Cancellation, Sent, sent_key
+from .cancellation import FAR, Cancellation, Sent, sent_key
 from .decision import Decision, Finish, Hold, Send, Wait
+from .dry_run import planned
 from .evidence.doubt import ask_again, refuses
 from .evidence.effect import forced
 from .evidence.ending import unproven
+from .evolve import NOTE_LIMIT
 from .force_gate import candidates, gate
 from .model import Action, Answer, AnswerKind, Evidence, JobState, Observation, Outcome, Policy, Verb
 from .outcome import ended
@@ -31,11 +33,14 @@ FORCE_DUE = "the force step is due at "
 def needs_look(cancellation: Cancellation, policy: Policy, suspect: datetime | None = None) -> bool:
     """Say whether a pass must look before it may decide.
 
-    Only a first cancel may go out unseen, and only where the backend's answer or the next look tells
-    what was (Oracle ESS, Sahara). `suspect` is when Redis may have forgotten what we did last: what was
-    accepted before it looks first.
+    Only a first cancel may go out unseen, and only where the backend's answer or the next look tells what was (Oracle
+    ESS, Sahara), and where nobody asks for a look or holds it. `suspect` is when Redis may have forgotten what we did
+    last: what was accepted before it looks first.
     """
-    if cancellation.orders.verb is Verb.DELETE or policy.steps.look_before_cancel:
+    orders = cancellation.orders
+    if orders.verb is Verb.DELETE or policy.steps.look_before_cancel:
+        return True
+    if orders.dry_run or orders.expect or orders.hold is not None:
         return True
     if suspect is not None and cancellation.accepted_at <= suspect:
         return True
@@ -46,18 +51,52 @@ def decide(cancellation: Cancellation, seen: Observation | Answer | None, policy
     """Decide the next step.
 
     `seen` is what a look in this pass has shown, why it showed nothing, or None where none was needed.
+    While it is held all goes on but changing calls.
     """
+    decision = _decided(cancellation, seen, policy, now)
+    hold = cancellation.orders.hold
+    if hold is None or not isinstance(decision, Send):
+        return decision
+    again = now + polling.next_look(cancellation, policy, now)
+    return _wait(cancellation, policy, now, again, f"look again; held by {hold.whose}: no {decision.action} is sent")
+
+
+def _decided(cancellation: Cancellation, seen: Observation | Answer | None, policy: Policy, now: datetime) -> Decision:
     if cancellation.orders.aborted:
         return Finish(Outcome.ABORTED, Evidence.NONE, f"withdrawn by {cancellation.orders.aborted}")
     if too_early(cancellation, now):
-        return Wait(cancellation.begins_at, "begin: the command asked for no call before then")
+        why = "begin: the command asked for no call before then"
+        return Wait(min(cancellation.begins_at, _hold_ends(cancellation, now)), why)
     if isinstance(seen, Answer):
         return _unseen(cancellation, seen, policy, now)
     if seen is not None:
-        return _seen(cancellation, seen, policy, now)
-    if now >= cancellation.orders.give_up_at:
+        look = _planned if cancellation.orders.dry_run else _seen
+        return look(cancellation, seen, policy, now)
+    if now >= cancellation.gives_up_at(now):
         return _given_up(cancellation, None, policy)
     return Send(Action.CANCEL, cancellation.job_id)
+
+
+def _planned(cancellation: Cancellation, seen: Observation, policy: Policy, now: datetime) -> Decision:
+    """End a dry run with what would be decided now, once that is proven."""
+    if seen.final and unproven(cancellation, seen, policy, now) is not None:
+        return _seen(cancellation, seen, policy, now)
+    patient = replace(cancellation, orders=replace(cancellation.orders, give_up_at=FAR))
+    now_or_never = replace(seen, unlisted=replace(seen.unlisted, retry_after=None)) if seen.unlisted else seen
+    return planned(cancellation, seen, _seen(patient, now_or_never, policy, now))
+
+
+def _as_expected(cancellation: Cancellation, seen: Observation) -> bool:
+    """Say whether the job may be touched: it was before, or is in a state that the commands expect."""
+    expect = cancellation.orders.expect
+    return not expect or bool(cancellation.progress.sent) or seen.raw[:NOTE_LIMIT] in expect
+
+
+def _changed(cancellation: Cancellation, seen: Observation) -> Finish:
+    """End what is not in the expected state."""
+    expected = " or ".join(map(repr, cancellation.orders.expect))
+    detail = f"expected {expected}, and the job is in {seen.raw[:NOTE_LIMIT]!r}"
+    return Finish(Outcome.CHANGED, Evidence.NONE, detail)
 
 
 def _seen(cancellation: Cancellation, seen: Observation, policy: Policy, now: datetime) -> Decision:
@@ -65,7 +104,9 @@ def _seen(cancellation: Cancellation, seen: Observation, policy: Policy, now: da
     lacks = unproven(cancellation, seen, policy, now) if seen.final else None
     if seen.final and lacks is None:
         return _after_the_end(cancellation, seen, policy, now)
-    if now >= cancellation.orders.give_up_at:
+    if lacks is None and not _as_expected(cancellation, seen):
+        return _changed(cancellation, seen)
+    if now >= cancellation.gives_up_at(now):
         return _given_up(cancellation, seen, policy)
     decision: Decision
     if lacks is not None:
@@ -155,9 +196,9 @@ def to_probe(cancellation: Cancellation, seen: Observation, policy: Policy, now:
     While a job is stuck: the first one whose force gate only that keeps shut. At the end: those that were forced, and
     a job of a kind without a force step, whose end nothing else confirms.
     """
-    if not policy.probes:
+    if not policy.probes or cancellation.orders.dry_run:
         return ()
-    if seen.final or (seen.provisional and now >= cancellation.orders.give_up_at):
+    if seen.final or (seen.provisional and now >= cancellation.gives_up_at(now)):
         stopped = tuple(forced(cancellation)) or (() if policy.steps.force else (cancellation.job_id,))
         return stopped[:MOST_PROBED]
     gates = (gate(cancellation, member, policy, now) for member in candidates(cancellation, seen, policy))
@@ -169,7 +210,7 @@ def _unseen(cancellation: Cancellation, answer: Answer, policy: Policy, now: dat
     doubt = cancellation.progress.doubt
     if refuses(answer, doubt, policy) and not any(sent.accepted for sent in cancellation.progress.sent.values()):
         return refused(answer.detail)
-    if now >= cancellation.orders.give_up_at:
+    if now >= cancellation.gives_up_at(now):
         return _given_up(cancellation, None, policy)
     again = now + polling.back_off(cancellation, policy, max(0, cancellation.progress.failed_looks - 1))
     if doubt is not None and answer.kind is AnswerKind.REFUSED:
@@ -180,9 +221,9 @@ def _unseen(cancellation: Cancellation, answer: Answer, policy: Policy, now: dat
 
 def _after_the_end(cancellation: Cancellation, seen: Observation, policy: Policy, now: datetime) -> Decision:
     """The job can run no more; a delete still has to remove its record."""
-    if cancellation.orders.verb is Verb.CANCEL or seen.state is JobState.GONE:
+    if cancellation.orders.verb is Verb.CANCEL or seen.state is JobState.GONE or not _as_expected(cancellation, seen):
         return ended(cancellation, seen, policy)
-    if now >= cancellation.orders.give_up_at:
+    if now >= cancellation.gives_up_at(now):
         return _given_up(cancellation, seen, policy)
     if seen.undeletable:
         return refused(seen.undeletable)
@@ -273,8 +314,11 @@ def _given_up(cancellation: Cancellation, seen: Observation | None, policy: Poli
 
 
 def matters(cancellation: Cancellation, policy: Policy) -> datetime:
-    """Return the next moment at which something must happen even if the backend can't be called."""
-    give_up_at = cancellation.orders.give_up_at
+    """Return the next moment at which something must happen even if the backend can't be called.
+
+    Of the end of a hold the scripts know by themselves.
+    """
+    give_up_at = cancellation.gives_up_at(FAR)
     return give_up_at if cancellation.progress.overdue else min(give_up_at, _warn_at(cancellation, policy))
 
 
@@ -284,11 +328,17 @@ def _wait(cancellation: Cancellation, policy: Policy, now: datetime, until: date
 
 def _capped(cancellation: Cancellation, policy: Policy, now: datetime, until: datetime) -> datetime:
     """Never wait past the next thing that matters; a last look follows at once when the time ran out in a call."""
-    give_up_at = cancellation.orders.give_up_at
+    give_up_at = cancellation.gives_up_at(now)
     matters = [give_up_at if give_up_at > now else now + polling.first(policy)]
     if not cancellation.progress.overdue:
         matters.append(_warn_at(cancellation, policy))
-    return max(now, min([until, *(moment for moment in matters if moment > now)]))
+    return max(now, min([until, _hold_ends(cancellation, now), *(moment for moment in matters if moment > now)]))
+
+
+def _hold_ends(cancellation: Cancellation, now: datetime) -> datetime:
+    """Return when the hold in force ends by itself, at once if it should have; far away if there is none."""
+    hold = cancellation.orders.hold
+    return FAR if hold is None or hold.until is None else max(now, hold.until)
 
 
 def _warn_at(cancellation: Cancellation, policy: Policy) -> datetime:

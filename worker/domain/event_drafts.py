@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import Struct, field, to_builtins
 
 from .cancellation import Cancellation, Word
-from .decision import Finish, Gate, Send
+from .decision import Finish, Gate, Plan, Send
 from .evidence.effect import ended_before
 from .evidence.proof import Refuted, word_for
 from .evolve import actions
@@ -24,6 +24,10 @@ CHILD_OUTCOMES: Mapping[JobState, str] = {
     JobState.FAILED: "completed_anyway",
     JobState.GONE: "cancelled",
 }
+
+
+UNTOUCHED = frozenset({Outcome.ALREADY_FINISHED, Outcome.PLANNED, Outcome.CHANGED})
+"""The outcomes before which nothing was sent: a child that has ended has done so by itself."""
 
 
 class Fact(Struct, frozen=True):
@@ -96,15 +100,32 @@ def finished(cancellation: Cancellation, finish: Finish, seen: Observation | Non
             "children": _children(cancellation, finish, seen, policy),
             **_attestation(_word_that_holds(cancellation)),
             **_action(cancellation, finish),
+            **(_plan(finish.plan, seen) if finish.plan is not None and seen is not None else {}),
             "accepted_at": text(cancellation.accepted_at),
             **_first_sent(cancellation),
         },
     )
 
 
-def effective(force: str, force_after_seconds: float, give_up_after: float) -> Mapping[str, Any]:
-    """Tell what holds for a command, after the backend's policy and the command's own wishes."""
-    return {"effective": {"force": force, "force_after": force_after_seconds, "give_up_after": give_up_after}}
+def _plan(plan: Plan, seen: Observation) -> Mapping[str, object]:
+    """Tell what a dry run has found."""
+    children = [
+        {"job_id": child.job_id, "job_state": child.state, "raw_state": child.raw}
+        for child in seen.children[:CHILDREN_LIMIT]
+    ]
+    found = {"job_state": seen.state, "raw_state": seen.raw or None, "children": children}
+    return {"plan": {"would": plan.would, "because": plan.because, **found}}
+
+
+def effective(
+    force: str, force_after_seconds: float, give_up_after: float, *, another: bool = False
+) -> Mapping[str, Any]:
+    """Tell what holds for a command, after the backend's policy and the command's own wishes.
+
+    `another` is whether only somebody else than the requesters may attest.
+    """
+    waits = {"force": force, "force_after": force_after_seconds, "give_up_after": give_up_after}
+    return {"effective": waits | ({"attest": "another"} if another else {})}
 
 
 CHANGING = (Action.CANCEL, Action.FORCE, Action.DELETE)
@@ -156,7 +177,7 @@ def _children(
 
 
 def _child(cancellation: Cancellation, finish: Finish, child: Observation, policy: Policy) -> dict[str, object]:
-    before = finish.outcome is Outcome.ALREADY_FINISHED or ended_before(cancellation, child, policy)
+    before = finish.outcome in UNTOUCHED or ended_before(cancellation, child, policy)
     if before and child.final:
         return {"job_id": child.job_id, "outcome": str(Outcome.ALREADY_FINISHED), "raw_state": child.raw}
     by_force = cancellation.progress.sent.get(f"{Action.FORCE}:{child.job_id}")

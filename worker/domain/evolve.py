@@ -56,6 +56,7 @@ def answered(cancellation: Cancellation, send: Send, answer: Answer, policy: Pol
         detail=answer.detail[:NOTE_LIMIT] if kind is not AnswerKind.ACCEPTED else "",
         retry_after=answer.retry_after,
         doubt=doubt.continued(earlier.doubt if earlier else None, answer, now),
+        held=cancellation.stood_still(now),
     )
     return progress(
         cancellation,
@@ -181,7 +182,8 @@ def _sight(cancellation: Cancellation, member: Observation, now: datetime) -> Si
     before = cancellation.progress.cancelling.get(member.job_id)
     if before is not None and before.since_text == member.since_text:
         return before
-    return Sight(now, member.since_text, clock.not_before(cancellation, member.job_id))
+    not_before = clock.not_before(cancellation, member.job_id)
+    return Sight(now, member.since_text, not_before, cancellation.stood_still(now))
 
 
 def _still_gone(cancellation: Cancellation, seen: Observation, asked: datetime) -> Mapping[str, Probed]:

@@ -63,7 +63,8 @@ def waited(cancellation: Cancellation, member: Observation, policy: Policy, now:
 def refused_wait(cancellation: Cancellation, member: Observation, policy: Policy, now: datetime) -> float:
     """Return how many seconds an earlier try of the force step still keeps us from the next.
 
-    A refusal holds for `force_after`, or until a backend that did not say so says that it allows it now.
+    A refusal holds for `force_after`, to which a hold does not count, or until a backend that did not say so says that
+    it allows it now.
     """
     sent = cancellation.progress.sent.get(sent_key(Action.FORCE, member.job_id))
     if sent is None:
@@ -73,7 +74,7 @@ def refused_wait(cancellation: Cancellation, member: Observation, policy: Policy
     elif member.force_allowed and sent.allowed is not True:
         pause = 0.0
     else:
-        pause = force_after(cancellation, policy)
+        pause = force_after(cancellation, policy) + cancellation.stood_still(now) - sent.held
     at = cancellation.seen_at(now) if sent.last is AnswerKind.UNANSWERED else now
     return (sent.last_at + timedelta(seconds=pause) - at).total_seconds()
 

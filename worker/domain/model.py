@@ -87,6 +87,8 @@ class Outcome(StrEnum):
     REFUSED = "refused"
     TIMED_OUT = "timed_out"
     ABORTED = "aborted"
+    PLANNED = "planned"
+    CHANGED = "changed"
 
 
 class Evidence(StrEnum):

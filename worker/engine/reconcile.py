@@ -32,6 +32,8 @@ MOVED = unanswered(
     "the backends file points elsewhere now, and this cancellation was accepted for another place: "
     "point the file back to it, or abort this cancellation"
 )
+LEFT = frozenset({Outcome.TIMED_OUT, Outcome.PLANNED, Outcome.CHANGED})
+"""The outcomes that rest on a sight of a job that has not ended."""
 RETRY = 0.2
 """Seconds between two tries to hand in a pass."""
 SOON = 0.05
@@ -112,10 +114,10 @@ class Pass:
             await self._wait(decision)
 
     def _acts(self, decision: Decision) -> bool:
-        """Whether it makes a call, tells something new, or gives up: a list may lag behind the jobs."""
+        """Whether it makes a call, tells something new, or ends without an end of the job: a list may lag behind."""
         untold = isinstance(decision, Hold) and decision.gate.reason not in self._cancellation.progress.held
-        gives_up = isinstance(decision, Finish) and decision.outcome is Outcome.TIMED_OUT
-        return untold or gives_up or isinstance(decision, Send)
+        leaves = isinstance(decision, Finish) and decision.outcome in LEFT
+        return untold or leaves or isinstance(decision, Send)
 
     def _decide(self, seen: Observation | Answer | None) -> Decision:
         return decide(self._cancellation, seen, self._policy, self._clock.now())

@@ -11,6 +11,7 @@ import structlog
 from msgspec.structs import replace
 
 from ..domain import event_drafts, evolve
+from ..domain.cancellation import FAR
 from ..domain.decision import Finish
 from ..domain.escalation import decide, matters, overdue
 from ..domain.model import Policy, Steps, unanswered
@@ -34,8 +35,10 @@ POLICY = Policy(Steps(look_before_cancel=True))
 def without_backend(claim: Claim, now: datetime) -> Commit:
     """Decide what becomes of a claimed cancellation whose backend can't be called."""
     cancellation, new = claim.record.cancellation, []
-    warn_after = (claim.record.matters_at - cancellation.begins_at).total_seconds()
-    policy = replace(POLICY, warn_after=warn_after)
+    # What matters before the deadline is the warning; if the deadline comes first, the warning's time is not known.
+    matters_at = claim.record.matters_at
+    warn_at = matters_at if matters_at < cancellation.orders.give_up_at else FAR
+    policy = replace(POLICY, warn_after=(warn_at - cancellation.begins_at).total_seconds())
     left_open = evolve.recovered(cancellation, policy)
     if left_open is not None:
         cancellation, send = left_open

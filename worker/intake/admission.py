@@ -44,12 +44,16 @@ READABLE = ("backend", "job_id", "verb", "reason", "requested_by", "labels", "ba
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """What intake must know of one backend; `place` says in words what is called where."""
+    """What intake must know of one backend.
+
+    `place` says in words what is called where, `another_attests` that no requester may attest.
+    """
 
     adapter: Adapter
     policy: Policy
     require: frozenset[str] = frozenset()
     place: str = ""
+    another_attests: bool = False
 
 
 def new_id() -> str:
@@ -99,7 +103,7 @@ class Intake:
             if command.backend not in self.doors:
                 problem = _no_such_backend(command.backend, known or self.doors)
                 return replace(self.rejection(content, command_id, problem, signed), digest=command.digest)
-            door = self._door(command)
+            door = self._door(command, signed)
             not_before = _not_before(command, envelope, now)
             accepted = self._accept(command, door, command.command_id or command_id, envelope, signed)
             return accepted if not_before is None else _scheduled(accepted, not_before)
@@ -111,8 +115,10 @@ class Intake:
             log.exception("intake.command_failed", command_id=command_id)
             return self.rejection(content, command_id, f"{type(error).__name__} while it was taken in", signed)
 
-    def _door(self, command: Command) -> Door:
+    def _door(self, command: Command, signed: Signed | None) -> Door:
         door = self.doors[command.backend]
+        if door.another_attests and not (signed or command.requested_by):
+            raise InvalidCommand('requested_by: this backend requires it (attest = "another")')
         missing = [name for name in sorted(door.require) if not getattr(command, name)]
         if missing:
             raise InvalidCommand(f"{', '.join(missing)}: this backend requires it")
@@ -128,7 +134,7 @@ class Intake:
     def _accept(
         self, command: Command, door: Door, command_id: str, envelope: Envelope, signed: Signed | None
     ) -> Acceptance:
-        policy = door.policy
+        policy, another = door.policy, door.another_attests
         force = Force(command.force or policy.force).stricter(policy.force)
         force_after = max(command.force_after or 0.0, policy.force_after)
         give_up_after = min(command.give_up_after or policy.give_up_after, policy.give_up_after)
@@ -144,15 +150,18 @@ class Intake:
             give_up_after=give_up_after,
             warn_after=policy.warn_after,
             lane=Lane(command.lane),
-            remote_stopped=_giver(command, command_id) if command.remote_stopped else "",
+            remote_stopped=_giver(command, command_id) if command.remote_stopped and not another else "",
             said=_said(command, signed),
-            effective=event_drafts.effective(force, force_after, give_up_after),
+            effective={**event_drafts.effective(force, force_after, give_up_after, another=another), **_asks(command)},
             params=command.params,
             traceparent=command.traceparent or envelope.traceparent,
             signed=signed,
             binding=self.signatures.binding(signed),
             address=door.adapter.address(Job(command.job_id, command.params)),
             place=door.place,
+            dry_run=command.dry_run,
+            expect=command.expect.raw_state if command.expect else "",
+            another_attests=another,
         )
 
 
@@ -178,6 +187,12 @@ def _not_before(command: Command, envelope: Envelope, now: datetime) -> datetime
     if not_before is not None and not_before > now + FARTHEST:
         raise InvalidCommand(f"not_before: is more than {FARTHEST.days} days ahead")
     return not_before
+
+
+def _asks(command: Command) -> Mapping[str, Any]:
+    """Tell what a command asks for that changes how it is carried out."""
+    dry_run = {"dry_run": True} if command.dry_run else {}
+    return dry_run | ({"expect": command.expect.model_dump()} if command.expect else {})
 
 
 def _scheduled(accepted: Acceptance, not_before: datetime) -> Acceptance:

@@ -11,18 +11,16 @@ import unicodedata
 import zlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 
 from ..errors import InvalidCommand
 from ..protocol.envelope import BARE, Envelope, envelope_of, untagged
 from ..protocol.letter_text import beginning, nameless, read_as_text
-from ..protocol.messages import SUBMIT_LIMIT, order_texts, parse_child
+from ..protocol.messages import SUBMIT_LIMIT, order_texts
+from ..protocol.operator_actions import TASKS, OperatorAction
 
 VERBS: Mapping[str, str] = {"worker.cancel": "cancel", "worker.delete": "delete"}
-ORDERS: Mapping[str, str] = {"worker.abort": "abort", "worker.attest": "attest"}
-MORE: Mapping[str, tuple[str, ...]] = {"attest": ("child",)}
-"""What an order may have beside what each one has."""
 MESSAGE_LIMIT = 256 * 1024 * 1024
 """Bytes of a message's body after decompression; 1,000 of the largest commands are less, however they are escaped."""
 ID_LIMIT = 128
@@ -67,7 +65,7 @@ class Commands:
 class Order:
     """An operator's word about a cancellation, which its own id or a command's names.
 
-    `child` is the job id of the child that an attestation is about, empty for the whole family.
+    `more` is what its action says beside who and why, as its script reads it.
     """
 
     order: str
@@ -76,7 +74,7 @@ class Order:
     reason: str
     content: object
     message_id: str
-    child: str = ""
+    more: Mapping[str, Any] = field(default_factory=dict)
     envelope: Envelope = BARE
 
     @property
@@ -138,8 +136,8 @@ def read(task: str, message_id: str, args: object, kwargs: object, options: Mapp
         return _command(VERBS[task], message_id, kwargs, envelope)
     if task == "worker.submit":
         return _submit(message_id, kwargs, envelope)
-    if task in ORDERS:
-        return _order(ORDERS[task], message_id, kwargs, envelope)
+    if task in TASKS:
+        return _order(TASKS[task], message_id, kwargs, envelope)
     return Refusal(whole, message_id, f"command: no task is called {task!r:.100}")
 
 
@@ -161,22 +159,23 @@ def _submit(message_id: str, kwargs: Mapping[str, Any], envelope: Envelope) -> I
     return Commands(contents, envelope, message_id=message_id)
 
 
-def _order(order: str, message_id: str, kwargs: Mapping[str, Any], envelope: Envelope) -> Item:
+def _order(action: OperatorAction, message_id: str, kwargs: Mapping[str, Any], envelope: Envelope) -> Item:
+    order = action.name
     texts = [kwargs.get(name) for name in ("id", "by", "reason")]
-    known = {"id", "by", "reason", "token", *MORE.get(order, ())}
+    known = {"id", "by", "reason", "token", *action.fields}
     if kwargs.keys() - known or not all(isinstance(text, str) and text for text in texts):
-        more = "".join(f", and may have {name}" for name in MORE.get(order, ()))
-        problem = f"{order}: needs the keyword arguments id, by and reason, each a text{more}"
+        known_more = "".join(f", and may have {name}" for name in action.fields)
+        problem = f"{order}: needs the keyword arguments id, by and reason, each a text{known_more}"
         return Refusal(kwargs, message_id, problem)
     if envelope.eta is not None:
         return Refusal(kwargs, message_id, f"eta: {order} holds at once, so eta and countdown are not taken")
     try:
-        child = "" if kwargs.get("child") is None else parse_child(kwargs["child"])
+        more = {name: parse(kwargs[name]) for name, parse in action.fields.items() if kwargs.get(name) is not None}
     except InvalidCommand as error:
         return Refusal(kwargs, message_id, f"{order}: {error}")
     reference = str(texts[0]).encode("utf-8", "replace").decode()
     by, reason = order_texts(str(texts[1]), str(texts[2]))
-    return Order(order, reference, by, reason, {**kwargs, "verb": order}, message_id, child, envelope)
+    return Order(order, reference, by, reason, {**kwargs, "verb": order}, message_id, more, envelope)
 
 
 def decode(raw: bytes) -> Item:

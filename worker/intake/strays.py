@@ -13,11 +13,11 @@ from typing import Any, cast
 
 from redis.asyncio import Redis
 
-from ..settings.celery import COMMAND_TASKS
+from ..protocol.operator_actions import TASKS
 from ..store.patterns import literal
-from .decoder import task_of
+from .decoder import VERBS, task_of
 
-OURS = frozenset(f"worker.{name}" for name in COMMAND_TASKS)
+OURS = frozenset({*VERBS, "worker.submit", *TASKS})
 DEFAULT_QUEUE = b"celery"
 """Where Celery puts a message for which no queue is named."""
 PAGE = 1000

@@ -140,9 +140,22 @@ CHILD: TypeAdapter[str] = TypeAdapter(JobId, config=ConfigDict(hide_input_in_err
 Wait = Annotated[float, BeforeValidator(_number), Field(ge=0, le=10 * 365 * 86400, allow_inf_nan=False)]
 Limit = Annotated[float, BeforeValidator(_number), Field(gt=0, allow_inf_nan=False)]
 Moment = Annotated[datetime, BeforeValidator(_moment)]
+State = Annotated[str, *_clean(300, 1)]
+HOLD_TIME: TypeAdapter[float] = TypeAdapter(
+    Annotated[float, BeforeValidator(_number), Field(gt=0, le=10 * 365 * 86400, allow_inf_nan=False)],
+    config=ConfigDict(hide_input_in_errors=True),
+)
 
 
 SORTED = json.JSONEncoder(sort_keys=True, default=str)
+
+
+class Expectation(BaseModel):
+    """In which state a job must be to be touched, in the backend's own words."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    raw_state: State
 
 
 class Command(BaseModel):
@@ -165,14 +178,26 @@ class Command(BaseModel):
     labels: Annotated[dict[Name, Label], Field(max_length=16, default_factory=dict)]
     params: Annotated[dict[Name, Param], Field(max_length=32, default_factory=dict)]
     not_before: Moment | None = None
+    dry_run: StrictBool = False
+    expect: Expectation | None = None
     traceparent: Trace | None = None
     token: Token | None = Field(default=None, repr=False)
 
     @property
     def digest(self) -> str:
-        """Name the content: the same command id with another digest is another command."""
-        content = self.model_dump(exclude={"command_id", "traceparent", "token"}, exclude_none=True)
+        """Name the content: the same command id with another digest is another command.
+
+        That of a command without newer fields is the one that older versions give it.
+        """
+        left_out = {"command_id", "traceparent", "token"} | (set() if self.dry_run else {"dry_run"})
+        content = self.model_dump(exclude=left_out, exclude_none=True)
         return hashlib.sha256(SORTED.encode(content).encode()).hexdigest()[:16]
+
+
+class ExpectedState(TypedDict):
+    """The state in which a job must be to be touched, for type checkers."""
+
+    raw_state: str
 
 
 class CommandFields(TypedDict, total=False):
@@ -187,6 +212,8 @@ class CommandFields(TypedDict, total=False):
     remote_stopped: bool | None
     lane: Literal["interactive", "batch"] | None
     not_before: datetime | str | None
+    dry_run: bool | None
+    expect: ExpectedState | None
     batch_id: str | None
     labels: Mapping[str, str] | None
     params: Mapping[str, str] | None
@@ -239,6 +266,19 @@ def parse_command(content: object) -> Command:
         raise InvalidCommand(problems(error)) from None
     except RecursionError:
         raise InvalidCommand("the command is nested too deep") from None
+
+
+def parse_hold_time(value: object) -> float:
+    """Read for how many seconds a hold lasts.
+
+    Raises:
+        InvalidCommand: it is no such number, and why.
+
+    """
+    try:
+        return HOLD_TIME.validate_python(value)
+    except ValidationError as error:
+        raise InvalidCommand(problems(error, "for")) from None
 
 
 def parse_child(value: object) -> str:

@@ -19,6 +19,7 @@ import jwt
 import rfc8785
 
 from ..errors import InvalidCommand
+from .operator_actions import ACTIONS
 
 Algorithm = Literal["EdDSA", "HS256"]
 
@@ -26,7 +27,6 @@ NOT_ACCEPTED: Final = "the signature is not accepted"
 NOT_ALLOWED: Final = "this producer may not do this"
 DENIALS: Final = frozenset({NOT_ACCEPTED, NOT_ALLOWED})
 """All that a command is told whose signature or rights do not do."""
-ORDERS: Final = frozenset({"abort", "attest"})
 UNSIGNED: Final = frozenset({"token", "traceparent"})
 """What a signature does not cover: itself, and what tracing puts in on the way."""
 
@@ -226,8 +226,9 @@ def _over_reach(producer: Producer, content: Mapping[str, Any]) -> str:
     verb, backend = content.get("verb"), content.get("backend")
     if not isinstance(verb, str):
         return "names no verb"
-    if verb in ORDERS:
-        return "" if producer.operator else f"{verb} needs operator = true"
+    if verb in ACTIONS:
+        right = ACTIONS[verb].right
+        return "" if getattr(producer, right) else f"{verb} needs {right} = true"
     if verb not in producer.verbs:
         return "this verb is not among its verbs"
     if producer.backends is not None and not (isinstance(backend, str) and backend in producer.backends):
@@ -307,8 +308,8 @@ def sign(
     """Sign a command or an order for a producer; the result goes into its `token`.
 
     Args:
-        content: The command as it will be sent, and its `verb` (cancel, delete, abort, attest), which a message
-            to `worker.cancel` does not repeat. Any later change breaks the signature.
+        content: The command as it will be sent, and its `verb` (cancel, delete, or an operator's action), which a
+            message to `worker.cancel` does not repeat. Any later change breaks the signature.
         producer: The producer's name in the backends file.
         key: A PEM private key for EdDSA, the shared secret for HS256.
         algorithm: As in the backends file.
@@ -321,7 +322,7 @@ def sign(
 
     """
     if "verb" not in content:
-        raise ValueError("verb: is missing, and a signature covers it: cancel, delete, abort or attest")
+        raise ValueError(f"verb: is missing, and a signature covers it: cancel, delete, {' or '.join(ACTIONS)}")
     if not 1 <= lifetime <= LONGEST_LIFE:
         raise ValueError(f"lifetime: must be 1 to {LONGEST_LIFE:.0f} seconds")
     claims = {

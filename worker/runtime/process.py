@@ -17,7 +17,7 @@ from ..aio.loop_thread import LoopThread
 from ..aio.tasks import cancel_all
 from ..engine.backend import Backend
 from ..engine.engine import Engine
-from ..errors import CONFLICT, CommandConflict, StoreUnavailable, UnknownCancellation
+from ..errors import CONFLICT, ActionRejected, CommandConflict, StoreUnavailable, UnknownCancellation
 from ..intake.admission import EPOCH, expired, outlived, refuse, signed_by
 from ..intake.decoder import Commands, Item, Order, Refusal
 from ..intake.handover import Arrived, Handover
@@ -227,7 +227,7 @@ class Runtime:
         except Refused as refused:
             await self._reject(refuse(item.content, item.message_id, refused))
             return
-        except UnknownCancellation as error:
+        except (UnknownCancellation, ActionRejected) as error:
             await self._reject(self._intake.rejection(item.content, item.message_id, str(error), signed))
             return
         log.info(
@@ -235,14 +235,13 @@ class Runtime:
             cancellation_id=cancellation_id,
             by=item.word,
             **verified(signer),
-            open=bool(backend),
         )
         self._engine.wake(backend)
 
     async def _give(self, item: Order, cancellation_id: str, signer: str) -> str:
-        if item.order == "abort":
-            return await self._store.abort(cancellation_id, item.by, item.reason, signer)
-        return await self._store.attest(cancellation_id, item.by, item.reason, item.child, item.message_id, signer)
+        more = {**item.more, "signing": int(self._intake.signatures.on)}
+        whose = (cancellation_id, item.by, item.reason)
+        return await self._store.act(item.order, *whose, signed_by=signer, message_id=item.message_id, more=more)
 
     async def _admit(self, item: Order, times: Sequence[datetime]) -> Signed | None:
         """Check an order's signature, its producer's right to the backend, and that it is used once.

@@ -245,7 +245,8 @@ def intake_of(configs: Mapping[str, BackendConfig], producers: Producers) -> Int
     doors = {}
     for name, config in configs.items():
         adapter = adapter_of(config)
-        doors[name] = Door(adapter, policy_of(config, adapter), config.require, place_of(config))
+        policy, another = policy_of(config, adapter), config.attest == "another"
+        doors[name] = Door(adapter, policy, config.require, place_of(config), another)
     return Intake(doors, signatures=signatures_of(producers))
 
 

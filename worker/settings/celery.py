@@ -12,9 +12,6 @@ from .environment import AMQP_SCHEMES, Settings, scheme_of
 from .errors import ConfigurationError
 from .redis_url import REDIS_SCHEMES, RedisTarget, split_url
 
-COMMAND_TASKS: Final = ("cancel", "delete", "submit", "abort", "attest")
-"""The tasks (`worker.<name>`) which arrive on the command queue."""
-
 _REDIS_OPTIONS: Final[dict[str, object]] = {
     # No task runs long, so what a dead worker held may come back after seconds. The restore
     # cadence is kombu's from 5.7 on; 5.6 does not know it and sweeps every 100 s.
@@ -108,7 +105,7 @@ def celery_settings(settings: Settings) -> dict[str, object]:
         "event_exchange": f"{cell_name(settings)}.events",
         "task_default_queue": settings.queue,
         "task_queues": [_queue(settings.queue, {"x-queue-type": "quorum"} if quorum else None)],
-        "task_routes": {f"worker.{name}": {"queue": settings.queue} for name in COMMAND_TASKS},
+        "task_routes": {"worker.*": {"queue": settings.queue}},
         **(_QUORUM if quorum else {}),
     }
 

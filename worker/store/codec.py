@@ -17,13 +17,13 @@ import msgspec
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from ..domain.cancellation import WHOLE, Cancellation, Intent, Orders, Progress, Word, attributed
+from ..domain.cancellation import WHOLE, Cancellation, Intent, OperatorHold, Orders, Progress, Word, attributed
 from ..domain.model import Action, Force, Lane, Outcome, Verb
 from ..errors import NewerFormat, UnreadableRecord
 from . import compression
 
-FORMAT = 1
-"""What records are written in; a newer version raises it where an older one could not read them."""
+FORMAT = 2
+"""The newest format of records that this version reads; `lua/lib.lua` says which records are written in it."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LANES = {Lane.INTERACTIVE: "i", Lane.BATCH: "b"}
 LANE_OF = {letter: lane for lane, letter in LANES.items()}
@@ -33,6 +33,17 @@ JSON_WRITER = msgspec.json.Encoder(enc_hook=str)
 NOTHING = Progress()
 POLL = 1
 """What `lua/lib.lua` calls so, in the guard's `n`."""
+
+
+class HoldPart(Struct, frozen=True):
+    """A hold as the guard has it."""
+
+    by: str
+    reason: str
+    at: float
+    u: float | None = None
+    sg: str = ""
+    p: int = 0
 
 
 class Guard(Struct, frozen=True):
@@ -65,6 +76,10 @@ class Guard(Struct, frozen=True):
     scs: dict[str, tuple[str, int]] = {}
     xa: dict[str, str] = {}
     m: float = 0
+    h: HoldPart | None = None
+    hs: float = 0
+    y: int = 0
+    ex: tuple[str, ...] = ()
 
 
 class Placed(Struct, frozen=True):
@@ -179,7 +194,16 @@ def _orders(guard: Guard) -> Orders:
         withdrawal=guard.xa,
         revision=guard.r,
         not_before=not_before,
+        hold=None if guard.h is None else _hold(guard.h),
+        held_for=guard.hs / 1000,
+        dry_run=bool(guard.y),
+        expect=guard.ex,
     )
+
+
+def _hold(part: HoldPart) -> OperatorHold:
+    until = None if part.u is None else moment(part.u)
+    return OperatorHold(part.by, part.reason, moment(part.at), until, part.sg, announced=not part.p)
 
 
 def _word(by: str, at: int, signature: tuple[str, int] | None) -> Word:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from importlib.resources import files
 from typing import Any, cast
@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
 from redis.exceptions import NoScriptError
 
+from ..protocol.operator_actions import ACTIONS
 from . import lua
 
 
@@ -44,22 +45,28 @@ class Scripts:
     claim: Script
     commit: Script
     beat: Script
-    abort: Script
-    attest: Script
     reject: Script
     recall: Script
     use: Script
     now: Script
+    actions: Mapping[str, Script]
+    """Those of operators' actions, by their names."""
+
+
+INCLUDES = {"claim": ("holds",), "commit": ("holds",), **dict.fromkeys(ACTIONS, ("holds", "orders"))}
+"""What a script shares with some others only."""
 
 
 def load(redis: Redis) -> Scripts:
     """Register the scripts of the store with a client; Redis gets a text only when it does not have it yet."""
-    return Scripts(**{field.name: Script(redis, on_store(field.name)) for field in fields(Scripts)})
+    names = [field.name for field in fields(Scripts) if field.name != "actions"]
+    one_by_one = {name: Script(redis, on_store(name)) for name in names}
+    return Scripts(**one_by_one, actions={name: Script(redis, on_store(name)) for name in ACTIONS})
 
 
 def on_store(name: str) -> str:
     """Return the text of a script of the store, behind what these share."""
-    return timed(source("lib") + source(name))
+    return timed("".join(map(source, ("lib", *INCLUDES.get(name, ()), name))))
 
 
 def timed(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
@@ -15,6 +16,7 @@ from ..aio.tasks import unswallowed
 from ..domain.cancellation import Cancellation
 from ..errors import CONFLICT, CommandConflict, SeveralOpen, UnknownCancellation
 from ..protocol.messages import Event
+from ..protocol.operator_actions import backend_acted_on
 from ..protocol.signing import Signed
 from . import codec
 from .clock_witness import Witness
@@ -42,6 +44,7 @@ from .transitions import (
     verdict,
 )
 
+NOTHING: Mapping[str, Any] = {}
 GROUP = 100
 """How many records one script call moves at most: it keeps each under a few milliseconds."""
 
@@ -134,9 +137,28 @@ class Store:
         """Say that a worker is gone, so that others take over at once what it still holds."""
         await self._call(self._redis.zrem(f"{self._base}:workers", worker))
 
-    async def abort(self, cancellation_id: str, by: str, reason: str, signed_by: str = "") -> str:
-        """Withdraw a cancellation; return its backend, or nothing if it had ended."""
-        return await self._order("abort", cancellation_id, by, reason, signed_by)
+    async def act(
+        self,
+        action: str,
+        cancellation_id: str,
+        by: str,
+        reason: str,
+        *,
+        signed_by: str = "",
+        message_id: str = "",
+        more: Mapping[str, Any] = NOTHING,
+    ) -> str:
+        """Carry out an operator's action; return the backend. A message that comes again changes nothing.
+
+        Raises:
+            UnknownCancellation: there is none.
+            ActionRejected: it has ended, or can't be acted on so.
+
+        """
+        whose = (by, reason, signed_by, message_id, self._days, json.dumps(more))
+        script = self._scripts.actions[action]
+        reply = await self._call(script(keys=[f"{self._base}:events"], args=(cancellation_id, *whose)))
+        return backend_acted_on(reply, cancellation_id, signed_by or by)
 
     async def use(self, signed: Signed, message_id: str) -> str:
         """Use up an order's signature: ok, replayed, or throttled."""
@@ -146,15 +168,6 @@ class Store:
     async def times(self) -> list[datetime]:
         """Return the time, and behind it Redis's own if a step of its clock lies between them."""
         return read_times(await self._run("now"))
-
-    async def attest(
-        self, cancellation_id: str, by: str, reason: str, child: str = "", message_id: str = "", signed_by: str = ""
-    ) -> str:
-        """Note somebody's word that the remote process has stopped; return the backend, or nothing if it had ended.
-
-        A word about a `child` is about no other job; a message that comes again changes nothing.
-        """
-        return await self._order("attest", cancellation_id, by, reason, child, message_id, self._days, signed_by)
 
     async def resolve(self, reference: str, digest: str = "") -> str:
         """Return the id of the cancellation that a cancellation id or a command id names, as `find_command` does.
@@ -308,12 +321,6 @@ class Store:
         keep = int(self._retention.records)
         reply = await self._run("commit", *(part for one in commits for part in commit_arguments(one, keep)))
         return [int(result) for result in reply]
-
-    async def _order(self, script: str, cancellation_id: str, *args: Any) -> str:
-        reply = await self._run(script, cancellation_id, *args)
-        if reply is None:
-            raise UnknownCancellation(f"no cancellation is known as {cancellation_id!r}")
-        return str(reply.decode())
 
     async def _due(self, record: Record) -> tuple[float | None, bool]:
         cancellation = record.cancellation

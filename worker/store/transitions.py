@@ -30,7 +30,8 @@ class Acceptance(Struct, frozen=True):
 
     `said` are the fields in the producer's own words, as events carry them; `address` is what beside its id
     addresses the job, `place` the backend's place in words. `binding` says whether its stricter wishes about the force
-    step hold against those of others.
+    step hold against those of others. `expect` is the state in which the job must be, in the backend's own words, empty
+    for any; `another_attests` that no requester may attest.
     """
 
     cancellation_id: str
@@ -54,6 +55,9 @@ class Acceptance(Struct, frozen=True):
     place: str = ""
     not_before: datetime | None = None
     binding: bool = True
+    dry_run: bool = False
+    expect: str = ""
+    another_attests: bool = False
 
 
 class Accepted(Struct, frozen=True):
@@ -194,6 +198,8 @@ def accept_argument(one: Acceptance) -> bytes:
         values["ad"] = one.address
     if one.place:
         values["d"] = place_mark(one.place)
+    newer = {"y": int(one.dry_run), "ex": one.expect, "at": int(one.another_attests)}
+    values |= {name: value for name, value in newer.items() if value}
     if not one.binding:
         values["lo"] = 1
     if one.signed is not None:

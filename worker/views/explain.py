@@ -44,6 +44,8 @@ OUTCOMES: Mapping[str, str] = {
     "refused": "the backend will not",
     "timed_out": "it is not confirmed stopped, and the time is over",
     "aborted": "an operator withdrew the cancellation",
+    "planned": "a dry run: nothing was sent",
+    "changed": "the job was not in the expected state: nothing was sent",
 }
 
 EVIDENCE: Mapping[str, str] = {
@@ -67,7 +69,7 @@ def words(seen: Snapshot, now: datetime, result: Result | None = None, obstacles
     told.append(("seen", _seen(cancellation, now)))
     if seen.record.outcome is None:
         told.append(("next", _next(seen, now)))
-        told += [("in the way", text) for text in _in_the_way(cancellation, obstacles)]
+        told += [("in the way", text) for text in _in_the_way(cancellation, obstacles, now)]
     else:
         told += _end(seen, now, result)
     return told
@@ -105,6 +107,10 @@ def _asked(seen: Snapshot, now: datetime) -> Iterator[str]:
         void = cancellation.progress.void.get(job_id)
         lost = f"; no longer counts since {clock(void, now)}" if void is not None and word.at <= void else ""
         yield f"the remote process{of} is gone: the word of {word.whose}{lost}"
+    if cancellation.orders.dry_run:
+        yield "a dry run: look, and send nothing"
+    if cancellation.orders.expect:
+        yield f"nothing is sent unless the job is in {' or '.join(map(repr, cancellation.orders.expect))}"
     if cancellation.orders.aborted:
         yield f"withdrawn by {cancellation.orders.aborted}"
 
@@ -149,7 +155,7 @@ def _next(seen: Snapshot, now: datetime) -> str:
     return f"in {span(-late.total_seconds())} ({clock(seen.due_at, now)}): {what}"
 
 
-def _in_the_way(cancellation: Cancellation, obstacles: Sequence[str]) -> Iterator[str]:
+def _in_the_way(cancellation: Cancellation, obstacles: Sequence[str], now: datetime) -> Iterator[str]:
     progress, orders = cancellation.progress, cancellation.orders
     yield from filter(None, obstacles)
     if progress.failed_looks and progress.note:
@@ -163,9 +169,22 @@ def _in_the_way(cancellation: Cancellation, obstacles: Sequence[str]) -> Iterato
         if "remote_stopped" in names:
             yield f"once it is gone: {_attest(cancellation, child)}"
     yield from _wanted(cancellation)
+    yield from _on_hold(cancellation, now)
     if progress.overdue:
         yield "it is overdue: warn_after has passed and the job is not confirmed stopped"
-    yield f"without an end by {orders.give_up_at:%Y-%m-%d %H:%M:%S} UTC it is given up as timed_out"
+    if orders.hold is None:
+        yield f"without an end by {orders.give_up_at:%Y-%m-%d %H:%M:%S} UTC it is given up as timed_out"
+
+
+def _on_hold(cancellation: Cancellation, now: datetime) -> Iterator[str]:
+    hold = cancellation.orders.hold
+    if hold is None:
+        return
+    until = f" until {clock(hold.until, now)}" if hold.until else ""
+    pending = "" if hold.announced else "; a call may still be in flight"
+    yield f"held by {hold.whose} since {clock(hold.since, now)}{until}: {hold.reason}{pending}"
+    left = span((cancellation.gives_up_at(now) - now).total_seconds())
+    yield f"it has {left} left once it goes on: canceller release {cancellation.id} --by NAME --reason TEXT"
 
 
 def _wanted(cancellation: Cancellation) -> Iterator[str]:
@@ -214,10 +233,21 @@ def _end(seen: Snapshot, now: datetime, result: Result | None) -> Pairs:
     told.append(("evidence", f"{result.evidence}: {EVIDENCE.get(result.evidence, '')}"))
     safe = "yes" if result.safe_to_rerun else "no: it is not known that the job runs no more"
     told.append(("safe to rerun", safe))
+    told += _plan(result)
     told += [("child", f"{child['job_id']} {child['outcome']} ({child['raw_state']})") for child in _children(result)]
     if result.detail:
         told.append(("detail", result.detail))
     return told
+
+
+def _plan(result: Result) -> Pairs:
+    plan = result.data.get("plan")
+    if not plan:
+        return []
+    shown = f"{plan['job_state']} ({plan['raw_state']})"
+    children = (f"{child['job_id']} {child['job_state']} ({child['raw_state']})" for child in plan["children"])
+    seen = [("child", text) for text in children]
+    return [("would send", f"{plan['would']}: {plan['because']}"), ("it shows", shown), *seen]
 
 
 def _children(result: Result) -> list[Mapping[str, str]]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..client.async_client import Rejected, Result
 from ..domain.cancellation import attributed
+from ..domain.model import Outcome
 from ..errors import UnknownCancellation
 from ..protocol.messages import Event
 
@@ -68,6 +69,12 @@ def _attested(data: Data) -> str:
     return _joined([by_whom(action, "by"), str(action.get("reason") or ""), about])
 
 
+def _operated(data: Data) -> str:
+    action = _mapping(data.get("action"))
+    until = f"until {data['until']}" if data.get("until") else ""
+    return _joined([by_whom(action, "by"), str(action.get("reason") or ""), until])
+
+
 def _void(data: Data) -> str:
     about = f"job {data['child']} alone" if data.get("child") else ""
     whose = f"the word of {data['attested_by']} no longer counts" if data.get("attested_by") else ""
@@ -96,6 +103,8 @@ GISTS: dict[str, Callable[[Data], str]] = {
     "force_held": _held,
     "attested": _attested,
     "attestation_void": _void,
+    "held": _operated,
+    "released": _operated,
     "overdue": _overdue,
     "finished": _finished,
     "paused": lambda data: f"no calls until {data.get('until')} after {data.get('failures')} failures in a row",
@@ -109,6 +118,8 @@ def end_line(end: Result | Rejected | UnknownCancellation) -> str:
         return f"not known; {end}"
     if isinstance(end, Rejected):
         return f"rejected; {end}"
+    if end.outcome == Outcome.PLANNED:
+        return _joined([end.outcome, end.detail])
     rerun = "safe to run again" if end.safe_to_rerun else "not known to be safe to run again"
     evidence = "no evidence" if end.evidence == "none" else end.evidence
     return _joined([end.outcome, evidence, rerun, end.detail])

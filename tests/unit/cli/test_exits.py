@@ -11,6 +11,8 @@ TABLE = [
     ("not_found", Exit.NOT_AS_ASKED, Exit.NOT_AS_ASKED),
     ("timed_out", Exit.NOT_AS_ASKED, Exit.NOT_AS_ASKED),
     ("aborted", Exit.NOT_AS_ASKED, Exit.NOT_AS_ASKED),
+    ("planned", Exit.DONE, Exit.DONE),
+    ("changed", Exit.NOT_AS_ASKED, Exit.NOT_AS_ASKED),
     ("refused", Exit.NOT_ALLOWED, Exit.NOT_ALLOWED),
 ]
 

@@ -4,10 +4,11 @@ import pytest
 from typer.testing import CliRunner
 
 from worker.cli.app import command_line
+from worker.protocol.operator_actions import ACTIONS
 
 JOBS = ["cancel", "delete", "status", "wait", "list", "events"]
 APP = command_line()
-COMMANDS = [*JOBS, "abort", "attest", "check", "demo", "init", "up", "simulator", "guide"]
+COMMANDS = [*JOBS, *ACTIONS, "check", "demo", "init", "up", "simulator", "guide"]
 
 
 @pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)], ids=" ".join)

@@ -73,20 +73,26 @@ ORDER = {"id": "c-1", "by": "ann", "reason": "dead"}
 
 
 @pytest.mark.parametrize(
-    ("task", "more", "child"),
+    ("task", "more", "read_as"),
     [
-        pytest.param("worker.attest", {}, "", id="the-family"),
-        pytest.param("worker.attest", {"child": None}, "", id="null-is-none"),
-        pytest.param("worker.attest", {"child": "300101"}, "300101", id="a-child"),
-        pytest.param("worker.attest", {"child": 300101}, "300101", id="a-number"),
-        pytest.param("worker.abort", {"token": "t"}, "", id="abort"),
+        pytest.param("worker.attest", {}, {}, id="the-family"),
+        pytest.param("worker.attest", {"child": None}, {}, id="null-is-none"),
+        pytest.param("worker.attest", {"child": "300101"}, {"child": "300101"}, id="a-child"),
+        pytest.param("worker.attest", {"child": 300101}, {"child": "300101"}, id="a-number"),
+        pytest.param("worker.abort", {"token": "t"}, {}, id="abort"),
+        pytest.param("worker.hold", {}, {}, id="hold"),
+        pytest.param("worker.hold", {"for": 90}, {"for": 90_000}, id="hold-for-some-seconds"),
+        pytest.param("worker.hold", {"for": 0.0001}, {"for": 1}, id="hold-for-a-moment"),
+        pytest.param("worker.release", {}, {}, id="release"),
     ],
 )
-def test_an_order_says_who_why_and_about_which_child(task: str, more: dict[str, Any], child: str) -> None:
+def test_an_order_says_who_and_why_and_what_its_action_takes(
+    task: str, more: dict[str, Any], read_as: dict[str, Any]
+) -> None:
     item = read(task, "m-1", [], {**ORDER, **more}, {})
 
     assert isinstance(item, Order)
-    assert (item.reference, item.by, item.reason, item.child, item.word) == ("c-1", "ann", "dead", child, "ann: dead")
+    assert (item.reference, item.by, item.reason, item.more, item.word) == ("c-1", "ann", "dead", read_as, "ann: dead")
     assert item.content == {**ORDER, **more, "verb": task.partition(".")[2]}
 
 
@@ -99,6 +105,12 @@ def test_an_order_says_who_why_and_about_which_child(task: str, more: dict[str, 
         pytest.param("worker.attest", {"child": "x" * 513}, "attest: child: ", id="too-long"),
         pytest.param("worker.attest", {"child": True}, "attest: child: ", id="a-flag"),
         pytest.param("worker.attest", {"child": ["1"]}, "attest: child: ", id="a-list"),
+        pytest.param("worker.hold", {"for": 0}, "hold: for: ", id="no-time"),
+        pytest.param("worker.hold", {"for": "2h"}, "hold: for: is not a number of seconds", id="a-text"),
+        pytest.param("worker.hold", {"for": True}, "hold: for: is not a number of seconds", id="a-yes"),
+        pytest.param("worker.hold", {"for": float("nan")}, "hold: for: ", id="nan"),
+        pytest.param("worker.hold", {"for": 1e12}, "hold: for: ", id="for-ever"),
+        pytest.param("worker.release", {"for": 1}, "release: needs", id="release-has-no-time"),
         pytest.param("worker.attest", {"by": ""}, "attest: needs the keyword arguments", id="nobody"),
         pytest.param("worker.attest", {"x": 1}, "and may have child", id="unknown-field"),
         pytest.param("worker.abort", {"child": "1"}, "abort: needs the keyword arguments", id="abort-has-no-child"),

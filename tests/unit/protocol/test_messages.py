@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from worker.errors import InvalidCommand
 from worker.protocol.envelope import plain
-from worker.protocol.messages import Command, CommandFields, Event, parse_command
+from worker.protocol.messages import Command, CommandFields, Event, ExpectedState, parse_command
 
 BARE = {"verb": "cancel", "backend": "ess", "job_id": "1"}
 DEEP: list[Any] = []
@@ -262,6 +262,7 @@ def told(type_: Any) -> Any:
 def test_the_typed_fields_are_those_of_a_command() -> None:
     fields = get_type_hints(Command, include_extras=True)
     own = {name: told(fields[name]) for name in Command.model_fields.keys() - BARE.keys()}
+    own["expect"] = ExpectedState  # which is read as an `Expectation`
     own["not_before"] = frozenset({own["not_before"], str})  # which reads the text of a time
 
     assert {name: told(type_) for name, type_ in get_type_hints(CommandFields).items()} == own

@@ -6,8 +6,9 @@ from typing import Any
 import jwt
 import pytest
 
-from worker.client.async_client import _identified
+from worker.client.identified import identified
 from worker.errors import InvalidCommand
+from worker.protocol.operator_actions import ACTIONS
 from worker.protocol.signer import LIFETIME, signed, signed_all
 from worker.protocol.signing import Producer, Signatures
 from worker.settings.signing_key import SigningKey
@@ -19,7 +20,7 @@ DOOR = Signatures({"ops": Producer("ops", "HS256", (SECRET,), operator=True)}, r
 COMMAND = {"verb": "cancel", "backend": "ess", "job_id": "1"}
 
 
-@pytest.mark.parametrize("verb", ["cancel", "delete", "abort", "attest"])
+@pytest.mark.parametrize("verb", ["cancel", "delete", *ACTIONS])
 def test_what_was_signed_is_accepted(verb: str) -> None:
     assert DOOR.check(signed(KEY, {**COMMAND, "verb": verb}, NOW), NOW) is not None
 
@@ -51,7 +52,7 @@ def test_a_token_that_was_brought_is_kept() -> None:
     ],
 )
 def test_a_client_can_sign_whatever_a_command_may_hold(fields: dict[str, Any]) -> None:
-    one = _identified({**COMMAND, **fields}, "command")
+    one = identified({**COMMAND, **fields}, "command")
     assert DOOR.check(signed(KEY, one.fields, NOW), NOW) is not None
 
 

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from worker.errors import InvalidCommand
 from worker.protocol import signing
+from worker.protocol.operator_actions import ACTIONS
 from worker.protocol.signing import (
     NOT_ACCEPTED,
     NOT_ALLOWED,
@@ -100,6 +101,7 @@ def altered(**fields: Any) -> dict[str, Any]:
 DELETE = {**COMMAND, "verb": "delete"}
 ABORT = {"verb": "abort", "id": "c-1", "by": "ann", "reason": "mistake"}
 ATTEST = {**ABORT, "verb": "attest"}
+HOLD = {**ABORT, "verb": "hold"}
 
 FORGERIES: dict[str, tuple[Mapping[str, Any], Callable[[], object]]] = {
     "unsigned": (COMMAND, lambda: None),
@@ -126,6 +128,7 @@ FORGERIES: dict[str, tuple[Mapping[str, Any], Callable[[], object]]] = {
     "added-field": (altered(remote_stopped=True), by_billing),
     "added-child": ({**ATTEST, "child": "300101"}, lambda: by_ops(ATTEST)),
     "altered-child": ({**ATTEST, "child": "300102"}, lambda: by_ops({**ATTEST, "child": "300101"})),
+    "altered-hold-time": ({**HOLD, "for": 7200}, lambda: by_ops({**HOLD, "for": 60})),
     "removed-child": (ATTEST, lambda: by_ops({**ATTEST, "child": "300101"})),
     "nan-in-the-command": (altered(force_after=float("nan")), by_billing),
     "digest-of-another-command": (COMMAND, lambda: by_billing(altered(job_id="1"))),
@@ -152,8 +155,7 @@ OVER_REACHES: dict[str, tuple[Mapping[str, Any], Callable[[Mapping[str, Any]], s
     "remote-stopped": (altered(remote_stopped=True), by_billing),
     "remote-stopped-as-a-number": (altered(remote_stopped=1), by_billing),
     "looser-force": (altered(force="auto"), by_billing),
-    "abort": (ABORT, by_billing),
-    "attest": (ATTEST, by_billing),
+    **{name: ({**ABORT, "verb": name}, by_billing) for name in ACTIONS},
 }
 VALID: dict[str, tuple[Mapping[str, Any], Callable[[Mapping[str, Any]], str]]] = {
     "cancel": (COMMAND, by_billing),
@@ -161,8 +163,8 @@ VALID: dict[str, tuple[Mapping[str, Any], Callable[[Mapping[str, Any]], str]]] =
     "no-force": (altered(force=None), by_billing),
     "delete": (DELETE, by_ops),
     "proof": (altered(backend="mrs", remote_stopped=True, force="auto"), by_ops),
-    "abort": (ABORT, by_ops),
-    "attest": (ATTEST, by_ops),
+    **{name: ({**ABORT, "verb": name}, by_ops) for name in ACTIONS},
+    "hold-for-a-while": ({**ABORT, "verb": "hold", "for": 90.5}, by_ops),
     "attest-a-child": ({**ATTEST, "child": 300101}, by_ops),
 }
 VALUES = st.recursive(

@@ -45,6 +45,7 @@ def test_the_defaults_are_the_contracts() -> None:
     assert isinstance(backend, OracleEss)
     assert backend.model_dump(exclude={"kind", "base_url", "auth"}) == {
         "force": "attested",
+        "attest": "anyone",
         "force_after": 1800.0,
         "give_up_after": 86400.0,
         "warn_after": 3600.0,

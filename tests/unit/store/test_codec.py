@@ -10,7 +10,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from worker.domain.cancellation import WHOLE, Child, Claim, Doubt, End, Intent, Probed, Progress, Reading, Sight, Word
+from worker.domain.cancellation import (
+    WHOLE,
+    Child,
+    Claim,
+    Doubt,
+    End,
+    Intent,
+    OperatorHold,
+    Probed,
+    Progress,
+    Reading,
+    Sight,
+    Word,
+)
 from worker.domain.model import Action, AnswerKind, Force, JobState, Lane, Outcome, Verb
 from worker.store.codec import WRITER, fragment, milliseconds, moment, pack_progress, snapshot, unpack
 from worker.store.compression import pack
@@ -43,7 +56,7 @@ def full(build: Any) -> Progress:
     return Progress(
         intent=Intent(Action.FORCE, "2", now),
         sent={
-            "cancel": build.sent("unanswered", at=0.001, count=2, retry_after=1.5),
+            "cancel": build.sent("unanswered", at=0.001, count=2, retry_after=1.5, held=2.5),
             "force:2": build.sent("rejected"),
         },
         looks=9,
@@ -54,7 +67,7 @@ def full(build: Any) -> Progress:
         state=JobState.CANCELLING,
         raw="CANCELLING",
         end=End(JobState.FAILED, "ERROR"),
-        cancelling={"1": Sight(now, "2026-11-22T02:00:00", now), "2": Sight(now)},
+        cancelling={"1": Sight(now, "2026-11-22T02:00:00", now, 5.5), "2": Sight(now)},
         alive_at=now,
         doubt=Doubt(Claim.GONE, now, now, 2),
         closed_at=now,
@@ -148,6 +161,28 @@ def test_a_withdrawal_keeps_who_signed_it() -> None:
 def test_a_withdrawal_of_an_older_version_is_a_text_alone() -> None:
     orders = record(x="ann: no").cancellation.orders
     assert (orders.aborted, orders.withdrawal) == ("ann: no", {})
+
+
+@pytest.mark.parametrize(
+    ("part", "hold"),
+    [
+        pytest.param({}, OperatorHold("ann", "audit", moment(1795341600000)), id="without-an-end"),
+        pytest.param(
+            {"u": 1795341660000, "sg": "ops", "p": 1},
+            OperatorHold("ann", "audit", moment(1795341600000), moment(1795341660000), "ops", announced=False),
+            id="for-a-while-signed-and-not-acknowledged",
+        ),
+    ],
+)
+def test_a_hold_is_read_from_the_guard(part: dict[str, Any], hold: OperatorHold) -> None:
+    orders = record(h={"by": "ann", "reason": "audit", "at": 1795341600000, **part}, hs=1500).cancellation.orders
+    assert (orders.hold, orders.held_for) == (hold, 1.5)
+
+
+def test_what_is_asked_for_beside_a_call_is_read_from_the_guard() -> None:
+    orders = record(y=1, ex=["RUNNING", "WAIT"]).cancellation.orders
+    assert (orders.dry_run, orders.expect) == (True, ("RUNNING", "WAIT"))
+    assert (record().cancellation.orders.dry_run, record().cancellation.orders.expect) == (False, ())
 
 
 def test_a_record_without_a_place_is_of_no_place() -> None:

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from worker.client.async_client import Result
-from worker.domain.cancellation import WHOLE, Cancellation, Intent, Orders, Progress, Sent, Word
+from worker.domain.cancellation import WHOLE, Cancellation, Intent, OperatorHold, Orders, Progress, Sent, Word
 from worker.domain.escalation import FORCE_DUE
 from worker.domain.model import Action, AnswerKind, Force, JobState, Outcome, Verb
 from worker.store.codec import Record, Snapshot
@@ -234,3 +234,42 @@ def test_an_end_whose_event_is_gone_says_so() -> None:
 )
 def test_writes_spans_in_two_units(seconds: float, text: str) -> None:
     assert span(seconds) == text
+
+
+# Dry runs, expectations, holds
+
+
+def test_says_what_a_dry_run_and_an_expectation_ask_for() -> None:
+    orders = replace(ORDERS, dry_run=True, expect=("RUNNING", "WAIT"))
+    asked = told(snapshot(Progress(), orders), "asked").splitlines()
+
+    assert "a dry run: look, and send nothing" in asked
+    assert "nothing is sent unless the job is in 'RUNNING' or 'WAIT'" in asked
+
+
+def test_says_what_a_dry_run_has_found() -> None:
+    child = {"job_id": "7", "job_state": "active", "raw_state": "RUNNING"}
+    plan = {"would": "cancel", "because": "it runs", "job_state": "active", "raw_state": "WAIT", "children": [child]}
+    result = Result("c1", "planned", "none", safe_to_rerun=False, detail="", data={"plan": plan})
+    seen = snapshot(Progress(), outcome=Outcome.PLANNED)
+
+    assert told(seen, "would send", result) == "cancel: it runs"
+    assert told(seen, "it shows", result) == "active (WAIT)"
+    assert told(seen, "child", result) == "7 active (RUNNING)"
+
+
+@pytest.mark.parametrize(
+    ("changes", "texts"),
+    [
+        pytest.param({}, ["held by ann since 10:00:00 UTC: audit"], id="without-an-end"),
+        pytest.param({"until": NOW}, ["held by ann since 10:00:00 UTC until 10:31:00 UTC: audit"], id="for-a-while"),
+        pytest.param({"announced": False}, [": audit; a call may still be in flight"], id="a-call-in-flight"),
+        pytest.param({}, ["it has 1 d left once it goes on: canceller release c1"], id="the-way-on"),
+    ],
+)
+def test_says_that_it_is_held_and_how_it_goes_on(changes: dict[str, object], texts: list[str]) -> None:
+    hold = replace(OperatorHold("ann", "audit", T), **changes)
+    way = told(snapshot(WAITING, replace(ORDERS, hold=hold)), "in the way")
+
+    assert all(text in way for text in texts)
+    assert "it is given up" not in way

@@ -29,6 +29,8 @@ def event(name: str, **data: Any) -> Event:
             "remote_stopped: nobody",
         ),
         (event("attested", action={"name": "attest", "by": "ann", "reason": "dead"}), "by ann; dead"),
+        (event("held", action={"name": "hold", "by": "ann", "reason": "audit"}, until="t"), "by ann; audit; until t"),
+        (event("released", action={"name": "release", "by": "canceller", "reason": "over"}), "by canceller; over"),
         (
             event("attestation_void", attested_by="ann", child=None, detail="it checked in"),
             "the word of ann no longer counts; it checked in",
@@ -79,6 +81,9 @@ def test_an_end_says_whether_the_job_may_run_again() -> None:
 
     unseen = Result("c", "not_found", "none", safe_to_rerun=False, detail="no 7", data={})
 
+    planned = Result("c", "planned", "none", safe_to_rerun=False, detail="would send nothing: gone", data={})
+
+    assert end_line(planned) == "planned; would send nothing: gone"
     assert end_line(safe) == "cancelled; reported; safe to run again"
     assert end_line(unseen) == "not_found; no evidence; not known to be safe to run again; no 7"
     assert end_line(Rejected("backend: no")) == "rejected; backend: no"

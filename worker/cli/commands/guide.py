@@ -19,6 +19,7 @@ TOPICS = (
     "events",
     "concepts",
     "escalation",
+    "holds",
     "evidence",
     "backends",
     "brokers",
@@ -33,7 +34,7 @@ TOPICS = (
 OPENING = re.compile(r"# (?P<title>.+)\n\n(?P<summary>.+)\n")
 """How each page begins: its title, and one line that says what it is about."""
 
-LINK = re.compile(r"\[(?P<topic>\w+)\]\((?P=topic)\.md\)")
+LINK = re.compile(r"\[(?P<topic>[\w-]+)\]\((?P=topic)\.md\)")
 """A link to another page."""
 
 

@@ -1,24 +1,36 @@
-"""`abort` and `attest`: an operator's word on an open cancellation."""
+"""An operator's word on open cancellations: `abort`, `attest`, `hold` and `release`."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
-from ...client.async_client import Rejected
+from ...client.async_client import AsyncClient, Rejected
 from ...domain.cancellation import WHOLE, Word
 from ...protocol.messages import order_texts
 from ...protocol.signing import NOT_ACCEPTED
 from ...settings.signing_key import SigningKey
 from ...store.codec import Snapshot
 from ..checks.attendance import attendance
-from ..exits import Exit
-from ..naming import cancellation_named
-from ..options import ORDER_PATIENCE, By, Json, KeyFile, One, OrderTimeout, Producer, Why, one_named
+from ..exits import Exit, gravest
+from ..naming import cancellation_named, cancellations_named
+from ..options import (
+    ORDER_PATIENCE,
+    By,
+    Json,
+    KeyFile,
+    One,
+    OrderTimeout,
+    Producer,
+    SeveralOpen,
+    Why,
+    duration,
+    one_named,
+)
 from ..output import Output
 from ..session import UNSIGNED, Session, connected, signer
 
@@ -27,17 +39,27 @@ LOOK_EVERY = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """An order as it is given: by whom and why, for how long to wait for it, and with what to sign it."""
+    """An action as it is given: by whom and why, for how long to wait for it, and with what to sign it.
 
+    `child` and `seconds` are what an attestation and a hold may say beside that.
+    """
+
+    action: str
     by: str
     reason: str
     timeout: float
     key: SigningKey | None
+    child: str | None = None
+    seconds: float | None = None
 
 
 Child = Annotated[
     str | None,
     typer.Option("--child", metavar="JOB_ID", help="The word is about this child of the job alone."),
+]
+For = Annotated[
+    float | None,
+    typer.Option("--for", parser=duration, metavar="DURATION", help="Release it by itself after so long."),
 ]
 
 
@@ -51,14 +73,9 @@ def abort(
     producer: Producer = None,
     json: Json = False,
 ) -> None:
-    """Withdraw a cancellation: nothing more is sent, and its outcome is aborted.
-
-    Exit 0 when it has ended as aborted, 3 when it has ended otherwise, 4 when the order is rejected, 6 when no worker
-    has taken it in yet.
-    """
-    _checked(named, by, reason)
-    given = Given(by, reason, timeout, signer(key, producer))
-    raise typer.Exit(asyncio.run(_abort(named, given, Output(as_json=json))))
+    """Withdraw a cancellation."""
+    one_named(named)
+    _run(named, Given("abort", by, reason, timeout, signer(key, producer)), json=json)
 
 
 def attest(
@@ -72,75 +89,135 @@ def attest(
     producer: Producer = None,
     json: Json = False,
 ) -> None:
-    """Give your word that the remote process of a job has stopped, which opens a force gate that waits for it.
-
-    For a parent it is about its whole family, or with --child about that child alone.
-
-    Exit 0 when the word is noted, 3 when the cancellation had ended, 4 when the order is rejected, 6 when no worker has
-    taken it in yet.
-    """
-    _checked(named, by, reason)
-    given = Given(by, reason, timeout, signer(key, producer))
-    raise typer.Exit(asyncio.run(_attest(named, given, child, Output(as_json=json))))
-
-
-def _checked(named: Sequence[str], by: str, reason: str) -> None:
+    """Give one's word that the remote process of a job has stopped."""
     one_named(named)
-    for option, text in (("--by", by), ("--reason", reason)):
+    _run(named, Given("attest", by, reason, timeout, signer(key, producer), child=child), json=json)
+
+
+def hold(
+    named: SeveralOpen,
+    *,
+    by: By,
+    reason: Why,
+    for_: For = None,
+    timeout: OrderTimeout = ORDER_PATIENCE,
+    key: KeyFile = None,
+    producer: Producer = None,
+    json: Json = False,
+) -> None:
+    """Hold cancellations."""
+    _run(named, Given("hold", by, reason, timeout, signer(key, producer), seconds=for_), json=json)
+
+
+def release(
+    named: SeveralOpen,
+    *,
+    by: By,
+    reason: Why,
+    timeout: OrderTimeout = ORDER_PATIENCE,
+    key: KeyFile = None,
+    producer: Producer = None,
+    json: Json = False,
+) -> None:
+    """Release cancellations that are held."""
+    _run(named, Given("release", by, reason, timeout, signer(key, producer)), json=json)
+
+
+def _run(named: Sequence[str], given: Given, *, json: bool) -> None:
+    for option, text in (("--by", given.by), ("--reason", given.reason)):
         if not text.strip():
             raise typer.BadParameter("it is kept with the order and can't be empty", param_hint=option)
+    raise typer.Exit(asyncio.run(_give_all(named, given, Output(as_json=json))))
 
 
-async def _abort(named: Sequence[str], given: Given, output: Output) -> Exit:
+async def _give_all(named: Sequence[str], given: Given, output: Output) -> Exit:
     async with connected(key=given.key) as session:
-        before = await cancellation_named(session, named)
-        if before.record.outcome is not None:
-            return _too_late(before, output)
-        reference = before.record.cancellation.id
-        order_id = await session.client.abort(reference, by=given.by, reason=given.reason)
-        try:
-            seen = await _seen(session, reference, order_id, given, lambda seen: seen.record.outcome is not None)
-        except Rejected as rejected:
-            return _rejected(session, reference, rejected, output)
-        if seen is None:
-            return await _not_taken(session, "abort", reference, output)
-    if seen.record.outcome != "aborted":
+        several = given.action in {"hold", "release"}
+        found = await cancellations_named(session, named) if several else [await cancellation_named(session, named)]
+        return gravest([await _give(session, before, given, output) for before in found])
+
+
+async def _give(session: Session, before: Snapshot, given: Given, output: Output) -> Exit:
+    """Give an action to one cancellation and wait until it has taken effect."""
+    sign, reference = SIGNS[given.action], before.record.cancellation.id
+    if before.record.outcome is not None:
+        return _too_late(before, output)
+
+    def done(seen: Snapshot) -> bool:
+        return sign.done(before, seen, given)
+
+    def over(seen: Snapshot) -> bool:
+        return done(seen) or seen.record.outcome is not None
+
+    order_id = await sign.send(session.client, reference, given)
+    try:
+        seen = await _seen(session, reference, order_id, given, over)
+    except Rejected as rejected:
+        return _rejected(session, reference, rejected, output)
+    if seen is None:
+        return await _not_yet(session, given.action, reference, output)
+    if not done(seen):
         return _too_late(seen, output)
-    return _tell(seen, "aborted", f"aborted: {_whose(seen)} is withdrawn; the job itself is left as it is", output)
+    about = f"job {given.child} in {_whose(seen)}" if given.child else _whose(seen)
+    return _tell(seen, sign.name, f"{sign.name}: {sign.text.format(about)}", output)
 
 
-async def _attest(named: Sequence[str], given: Given, child: str | None, output: Output) -> Exit:
-    async with connected(key=given.key) as session:
-        before = await cancellation_named(session, named)
-        if before.record.outcome is not None:
-            return _too_late(before, output)
-        reference, earlier = before.record.cancellation.id, _word(before, child)
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """How an action is sent, by what it is seen to have taken effect, and what is told then."""
 
-        def noted(seen: Snapshot) -> bool:
-            word = _word(seen, child)
-            return (
-                word is not None
-                and word != earlier
-                and word.by == "{}: {}".format(*order_texts(given.by, given.reason))
-            )
+    send: Callable[[AsyncClient, str, Given], Awaitable[str]]
+    done: Callable[[Snapshot, Snapshot, Given], bool]
+    name: str
+    text: str
 
-        order_id = await session.client.attest(reference, by=given.by, reason=given.reason, child=child)
-        try:
-            seen = await _seen(
-                session, reference, order_id, given, lambda seen: noted(seen) or seen.record.outcome is not None
-            )
-        except Rejected as rejected:
-            return _rejected(session, reference, rejected, output)
-        if seen is None:
-            return await _not_taken(session, "attest", reference, output)
-    if not noted(seen):
-        return _too_late(seen, output)
-    about = f"job {child} in {_whose(seen)}" if child else _whose(seen)
-    return _tell(seen, "attested", f"attested: the word on {about} is noted", output)
+
+def _attested(before: Snapshot, seen: Snapshot, given: Given) -> bool:
+    word = _word(seen, given.child)
+    text = "{}: {}".format(*order_texts(given.by, given.reason))
+    return word is not None and word != _word(before, given.child) and word.by == text
 
 
 def _word(seen: Snapshot, child: str | None) -> Word | None:
     return seen.record.cancellation.orders.words.get(child or WHOLE)
+
+
+def _held(before: Snapshot, seen: Snapshot, _given: Given) -> bool:
+    """Whether it is held anew and acknowledged, or was and is over already."""
+    earlier, orders = before.record.cancellation.orders, seen.record.cancellation.orders
+    if orders.hold is None:
+        return orders.held_for > earlier.held_for
+    return orders.hold.announced and orders.hold != earlier.hold
+
+
+SIGNS: Final[Mapping[str, Sign]] = {
+    "abort": Sign(
+        lambda client, reference, given: client.abort(reference, by=given.by, reason=given.reason),
+        lambda _before, seen, _given: seen.record.outcome == "aborted",
+        "aborted",
+        "{} is withdrawn; the job itself is left as it is",
+    ),
+    "attest": Sign(
+        lambda client, reference, given: client.attest(reference, by=given.by, reason=given.reason, child=given.child),
+        _attested,
+        "attested",
+        "the word on {} is noted",
+    ),
+    "hold": Sign(
+        lambda client, reference, given: client.hold(
+            reference, by=given.by, reason=given.reason, seconds=given.seconds
+        ),
+        _held,
+        "held",
+        "{} sends nothing that changes the job until it is released",
+    ),
+    "release": Sign(
+        lambda client, reference, given: client.release(reference, by=given.by, reason=given.reason),
+        lambda _before, seen, _given: seen.record.cancellation.orders.hold is None,
+        "released",
+        "{} goes on",
+    ),
+}
 
 
 async def _seen(
@@ -186,9 +263,13 @@ def _rejected(session: Session, reference: str, rejected: Rejected, output: Outp
     return Exit.NOT_ALLOWED
 
 
-async def _not_taken(session: Session, order: str, reference: str, output: Output) -> Exit:
+async def _not_yet(session: Session, order: str, reference: str, output: Output) -> Exit:
+    """Tell why an action has not taken effect yet."""
+    hold = (await session.client.get(reference)).record.cancellation.orders.hold
     if output.json:
         output.object({"order": "sent", "id": reference})
+    elif order == "hold" and hold is not None and not hold.announced:
+        output.line("not held yet: a call is in flight, and the hold takes effect when that has ended")
     else:
         there = await attendance(session.settings)
         output.line(f"sent: no worker has taken the {order} in yet; it waits in the queue ({there})")

@@ -50,13 +50,15 @@ def cancel(
 ) -> None:
     """Stop jobs.
 
-    With --wait, exit 0 when every job has ended, however it did; 3 for not_found, timed_out and aborted, 4 for refused,
-    6 when one is still open after --timeout; 2 when a command is rejected, 4 when for its signature or lack of a right.
+    With --dry-run nothing is sent: it tells what would be sent, and why.
+
+    With --wait, exit 0 when every job has ended, however it did; 3 for not_found, timed_out, aborted and changed, 4 for
+    refused, 6 when one is still open after --timeout; 2 when a command is rejected, 4 when for its signature or lack
+    of a right.
     """
     commands = commands_of("cancel", backend, job_ids(job_id), wishes.command())
-    sending = _send(
-        commands, signer(key, producer), Output(as_json=json), wait=wait or timeout is not None, seconds=timeout
-    )
+    wait = wait or wishes.dry_run or timeout is not None
+    sending = _send(commands, signer(key, producer), Output(as_json=json), wait=wait, seconds=timeout)
     raise typer.Exit(asyncio.run(sending))
 
 
@@ -74,13 +76,14 @@ def delete(
 ) -> None:
     """Stop jobs and remove their records.
 
+    With --dry-run nothing is sent: it tells what would be sent, and why.
+
     With --wait, exit 0 when every record is seen gone (deleted); 4 for refused, 3 for any other outcome,
     6 when one is still open after --timeout; 2 when a command is rejected, 4 when for its signature or lack of a right.
     """
     commands = commands_of("delete", backend, job_ids(job_id), wishes.command())
-    sending = _send(
-        commands, signer(key, producer), Output(as_json=json), wait=wait or timeout is not None, seconds=timeout
-    )
+    wait = wait or wishes.dry_run or timeout is not None
+    sending = _send(commands, signer(key, producer), Output(as_json=json), wait=wait, seconds=timeout)
     raise typer.Exit(asyncio.run(sending))
 
 

@@ -251,6 +251,9 @@ def _next(seen: Snapshot, there: Attendance) -> str:
     cancellation = seen.record.cancellation
     if there.unserved(cancellation.backend):
         return f"{UNSERVED}; timed_out at {cancellation.orders.give_up_at:%Y-%m-%d %H:%M:%S} UTC"
+    hold = cancellation.orders.hold
+    if hold is not None:
+        return f"held by {hold.whose}: {hold.reason}"
     return cancellation.progress.next or "the first pass"
 
 

@@ -167,11 +167,20 @@ async def _abort(session: Session, row: Row) -> None:
     await session.client.abort(row.command_id, by="demo", reason="it may run on")
 
 
+async def _hold(session: Session, row: Row) -> None:
+    await session.client.hold(row.command_id, by="demo", reason="let somebody look first", seconds=4)
+
+
 async def _delete(session: Session, row: Row) -> None:
     await session.client.delete(row.case.backend, row.case.job_id, reason="the record too")
 
 
-STEPS: Mapping[str, Callable[[Session, Row], Any]] = {"attest": _attest, "abort": _abort, "delete": _delete}
+STEPS: Mapping[str, Callable[[Session, Row], Any]] = {
+    "attest": _attest,
+    "abort": _abort,
+    "hold": _hold,
+    "delete": _delete,
+}
 
 
 async def _waited(simulator_url: str) -> float:

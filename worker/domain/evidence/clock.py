@@ -50,11 +50,11 @@ def cancelling_for(
 ) -> tuple[float, bool]:
     """Return for how many seconds a job has been in CANCELLING, and whether the backend's own clock says so.
 
-    Otherwise they count from our first sight of it there, which is later than the truth.
+    Otherwise they count from our first sight of it there, which is later than the truth, and stand still in a hold.
     """
     progress, speed = cancellation.progress, policy.clock_speed
     sight = progress.cancelling.get(member.job_id)
-    ours = (now - sight.at).total_seconds() if sight else 0.0
+    ours = (now - sight.at).total_seconds() - (cancellation.stood_still(now) - sight.held) if sight else 0.0
     reading, asked = progress.clock, progress.looked_at or now
     if reading is None or not reading.steady or member.since is None or member.clock is None:
         return ours, False

@@ -28,7 +28,7 @@ def unproven(cancellation: Cancellation, seen: Observation, policy: Policy, now:
         return (
             _doubtful(cancellation, policy, now) if seen.source is not Source.OWN else _late(cancellation, policy, now)
         )
-    if now < cancellation.orders.give_up_at and undated(cancellation, seen, policy):
+    if now < cancellation.gives_up_at(now) and undated(cancellation, seen, policy):
         return Unproven("look again: only a second reading of its clock shows when the job ended", now + apart(policy))
     if not cancellation.progress.parent:
         return None
@@ -58,7 +58,7 @@ def _late(cancellation: Cancellation, policy: Policy, now: datetime) -> Unproven
     if cancellation.progress.seen_alive or cancellation.progress.end is not None or (called and called.accepted):
         return None
     latest = cancellation.accepted_at + timedelta(seconds=policy.appears_within)
-    latest = min(latest, cancellation.orders.give_up_at)
+    latest = min(latest, cancellation.gives_up_at(now))
     if now >= latest:
         return None
     again = now + polling.back_off(cancellation, policy, cancellation.progress.waits)

@@ -70,6 +70,7 @@ class Backend(TlsFiles):
     base_url: BaseUrl
     auth: Auth
     force: Force = "attested"
+    attest: Literal["anyone", "another"] = "anyone"
     force_after: PositiveDuration = 1800.0
     give_up_after: Annotated[PositiveDuration, AfterValidator(_not_for_ever)] = 86400.0
     warn_after: PositiveDuration = 3600.0

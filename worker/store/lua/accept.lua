@@ -5,16 +5,19 @@
 -- ARGV[2]  a JSON object, mark of a place -> the place in words
 -- ARGV[3…] one MessagePack map per command:
 --   id (for a new cancellation) c(ommand id) h (digest of its content, 16 characters) b j v p fa l s w k ad d as in the guard
+--   y (1: a dry run) ex (absent, or the state that it expects) at (1: only another may attest)
 --   nb (absent, or as in the guard) ga (give up after, ms) wa (warn after, ms) said, effective (insides of JSON objects for the events)
 --   lo (1: its wishes about the force step bind nobody else)
 --   sg sp sm (of a signed command: mark of its signature, producer, commands per minute or 0)
 -- Returns one "VERDICT ID" per command: accepted, joined, same (nothing happened), conflict (its id is another command's),
 --   newer (it would join a record of a newer format, so a newer worker must take it),
 --   replayed (its signature was used by another), or throttled (too many of its producer); the last two have no ID
--- Events: accepted, joined
+-- Events: accepted, joined, attestation_void
 
 local STRICTNESS = {auto = 0, attested = 1, never = 2}
 local now, days, places = clock(), tonumber(ARGV[1]), cjson.decode(ARGV[2])
+
+local MOST_EXPECTED = 20 -- states that commands of one cancellation may expect: with more it is as if none were
 
 local noted = {}
 
@@ -23,6 +26,13 @@ local function note_backend(name, place)
   redis.call('SADD', key('backends'), name)
   if place then redis.call('HSET', key('places'), place, places[place]) end
   noted[name] = true
+end
+
+-- Who asks, by the inside of the JSON object that tells it: the verified producer, else what they call themselves.
+local function requester(said)
+  local one = cjson.decode('{' .. said .. '}')
+  local name = one.signed_by or one.requested_by
+  return type(name) == 'string' and name or ''
 end
 
 -- When a command may be acted on, if not at once: what is given up, or warned of, is so from then on.
@@ -39,13 +49,14 @@ local function open_cancellation(command)
   local later = begins(command)
   local from = later or now
   local guard = {
-    f = FORMAT, b = command.b, j = command.j, v = command.v, p = command.p, fa = command.fa, g = from + command.ga,
+    f = FORMAT, y = command.y, ex = command.ex and {command.ex}, aa = command.at and {requester(command.said)},
+    b = command.b, j = command.j, v = command.v, p = command.p, fa = command.fa, g = from + command.ga,
     l = command.l, s = command.s, sa = command.s ~= '' and now or nil, ss = signature(command), lo = command.lo, x = '', r = 0, a = now, q = 0, m = from + math.min(command.ga, command.wa), o = '',
     w = command.w, k = command.k, ad = command.ad, d = command.d, nb = later,
   }
   local cold = quote(command.c) .. '\n1\n' .. fixed(command.b, command.j) .. ',' .. command.said
   note_backend(command.b, command.d)
-  redis.call('HSET', key('open', command.b), open_field(command), command.id)
+  redis.call('HSET', key('open', command.b), open_field(command, command.id), command.id)
   redis.call('ZADD', due_key(guard), from, command.id)
   emit(command.id, guard, 'accepted', command.effective, '', now, cold)
   redis.call('MSET', key('cold', command.id), cold, key('hot', command.id), cjson.encode(guard) .. '\n')
@@ -72,6 +83,20 @@ local function merge_force(guard, command, set)
   end
 end
 
+-- What any of the commands expects will do; one that expects nothing lifts the condition.
+local function merge_expected(guard, command)
+  if not guard.ex then return false end
+  for _, one in ipairs(guard.ex) do
+    if one == command.ex then return false end
+  end
+  if command.ex and #guard.ex < MOST_EXPECTED then
+    table.insert(guard.ex, command.ex)
+  else
+    guard.ex = nil
+  end
+  return true
+end
+
 -- Merge a command's wishes into the orders; return whether a decision could depend on the change.
 local function merge(guard, command)
   local changed = false
@@ -80,7 +105,7 @@ local function merge(guard, command)
   end
   set('v', 'delete', command.v == 'delete' and guard.v ~= 'delete')
   merge_force(guard, command, set)
-  local patience = guard.g - (guard.nb or guard.a)
+  local patience = guard.g - (guard.nb or guard.a) - (guard.hs or 0)
   if guard.nb and guard.nb > now then
     -- Not begun yet: the earliest wish holds, and a command without one wants it at once.
     local from = math.min(guard.nb, begins(command) or now)
@@ -88,11 +113,49 @@ local function merge(guard, command)
     guard.nb, patience = from, math.max(patience, command.ga)
     guard.g, guard.m = from + patience, from + math.min(patience, command.wa)
   end
-  set('g', now + command.ga, command.ga > patience)
-  set('s', command.s, command.s ~= '')
-  set('sa', now, command.s ~= '') -- a later word may hold where an earlier one was refuted
-  set('ss', signature(command), command.s ~= '')
+  -- What stands still in a hold is moved once that is lifted.
+  local counted = guard.h and math.max(guard.h.at, guard.nb or 0) or now
+  set('g', counted + command.ga, command.ga > patience)
+  changed = merge_expected(guard, command) or changed
+  local says = command.s ~= '' and not guard.aa
+  set('s', command.s, says)
+  set('sa', now, says) -- a later word may hold where an earlier one was refuted
+  set('ss', signature(command), says)
   return changed
+end
+
+-- Forget the word of an attester who asks for the cancellation too; return the inside of its event.
+local function void(guard, about)
+  local word, signature = guard.s, guard.ss
+  if about == '' then
+    guard.s, guard.sa, guard.ss = '', nil, nil
+  else
+    word, signature = guard.sc[about][1], guard.scs[about]
+    guard.sc[about], guard.scs[about] = nil, nil
+  end
+  local signed_by = signature and signature[1]
+  local whose = signed_by and signed_by .. ' (signed) as ' .. word or word
+  return '"attested_by":' .. quote(whose) .. (signed_by and ',"attestation_signed_by":' .. quote(signed_by) or '')
+    .. ',"child":' .. (about ~= '' and quote(about) or 'null')
+    .. ',"detail":"only another than those who ask for the cancellation may attest, and this one now does"'
+end
+
+-- Where only another may attest, note who joins; return the events of the words that this makes void.
+local function note_requester(id, guard, command)
+  if not guard.aa and not command.at then return {} end
+  if not guard.aa then guard.aa = {requester(string.match(redis.call('GET', key('cold', id)), '^[^\n]*\n[^\n]*\n(.*)$'))} end
+  local name, events = requester(command.said), {}
+  for _, one in ipairs(guard.aa) do
+    if one == name then return {} end
+  end
+  table.insert(guard.aa, name)
+  for about, who in pairs(guard.an or {}) do
+    if who == name then
+      events[#events + 1] = void(guard, about)
+      guard.an[about] = nil
+    end
+  end
+  return events
 end
 
 local function join(id, guard, progress, command)
@@ -108,9 +171,15 @@ local function join(id, guard, progress, command)
     guard.r = guard.r + 1
     hurry(id, guard, now)
   end
+  local lost = note_requester(id, guard, command)
+  if next(lost) and not changed then
+    guard.r = guard.r + 1
+    hurry(id, guard, now)
+  end
   local joined = '"joined":{"command_id":' .. quote(command.c) .. ',"verb":"' .. command.v .. '",' .. command.said .. '}'
   if guard.nb ~= not_before then joined = joined .. ',"not_before":"' .. iso(guard.nb) .. '"' end
   emit(id, guard, 'joined', joined, '', now)
+  for _, event in ipairs(lost) do emit(id, guard, 'attestation_void', event, '', now) end
   save(id, guard, progress)
 end
 
@@ -120,7 +189,7 @@ local function take(command)
   if command.sg and used_by(command.sg, now) then return 'replayed ' end
   if command.sg and not within(command.sp, command.sm, now) then return 'throttled ' end
   local verdict = 'accepted'
-  local id = redis.call('HGET', key('open', command.b), open_field(command))
+  local id = not command.y and redis.call('HGET', key('open', command.b), open_field(command))
   local guard, progress
   if id then guard, progress = load(id) end
   if not guard and progress then return 'newer ' .. id end

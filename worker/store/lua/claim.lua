@@ -9,6 +9,7 @@
 --          none), and whether only what is withdrawn is claimed (1 or 0)
 -- Returns  {now (ms), suspect (ms, before which Redis may have forgotten something, or 0), next due (ms, or -1),
 --          blind (1: the backend is paused, no calls), then token, id, hot value as it was of each claimed record}
+-- Events   released, where the time of a hold is over
 -- Riders   of many polls only one for each call of a list holds a permit, and pays for the call; the others ride along:
 --          they may make no call of their own
 -- Interactive records go first, batch ones take what is left; within a lane polls and first passes alternate.
@@ -57,7 +58,7 @@ local notes = {} -- the records with an intent noted here: key, value, …
 -- Note the intent of a first cancel that needs no look: nothing was done or seen yet, and nothing is forgotten.
 local function note_intent(id, guard, progress, value)
   if not unseen or guard.v ~= 'cancel' or guard.x ~= '' or progress ~= '' or guard.n or guard.i then return false end
-  if guard.nb and guard.nb > now then return false end
+  if guard.nb and guard.nb > now or guard.h or guard.y or guard.ex then return false end
   if guard.g <= now or (out[2] > 0 and guard.a <= out[2]) then return false end
   -- The guard has no `i` and nothing follows it, so that is spliced in: cheaper than to encode all of it again.
   notes[#notes + 1], notes[#notes + 2] = key('hot', id), string.sub(value, 1, -3) .. ',"i":' .. now .. '}\n'
@@ -71,6 +72,7 @@ local function claim(id, value, due, may_ride, permit)
   local readable, guard, progress = pcall(read, value)
   if not readable or (not guard and progress) then later('ZADD', due, now + 60000, id) end
   if not readable or not guard or guard.o ~= '' then return nil end
+  if hold_ran_out(id, guard, now) then value = save(id, guard, progress) end
   local rides = may_ride and guard.n == POLL
   if not rides and not permit then return 'short' end
   local noted = out[4] == 0 and note_intent(id, guard, progress, value)
@@ -143,7 +145,7 @@ local function park_due()
       if not readable or (not guard and newer) then
         redis.call('ZADD', due, now + 60000, id)
       elseif guard and guard.o == '' then
-        redis.call('ZADD', key('park', backend, guard.l), guard.m, id)
+        redis.call('ZADD', key('park', backend, guard.l), math.min(guard.m, guard.h and guard.h.u or guard.m), id)
       end
     end
   end

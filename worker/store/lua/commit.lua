@@ -7,9 +7,9 @@
 --          events, each an array: name, extra (inside of a JSON object), outcome
 -- Modes    intent: note a changing call and keep the claim; answer: note what was said to it and keep the claim; wait: give the record back, due later; alone: it is due
 --          at once, for a poll that rides along with none; finish: the end
--- Returns  per record: 1 done; 0 refused, since the orders changed since the claim (an intent or a finish only; the
---          record is due at once); -1 fenced, the claim is no longer ours and nothing was written
--- Events   those given; canceller.backend.paused.v1 and .resumed.v1 where a verdict turns the breaker
+-- Returns  per record: 1 done; 0 refused, since the orders changed since the claim, or forbid any call (an intent or a
+--          finish only; the record is due at once); -1 fenced, the claim is no longer ours and nothing was written
+-- Events   those given; held, once no call can be in flight; canceller.backend.paused.v1 and .resumed.v1 where a verdict turns the breaker
 
 local now = clock()
 
@@ -78,11 +78,12 @@ local function finish(id, guard, cold, events, progress, keep)
   guard.i, guard.e = nil, now
   local last = events[#events]
   last[2] = last[2] .. ',"finished_at":"' .. iso(now) .. '"'
+  hold_ran_out(id, guard, now)
   guard.z = emit_all(id, guard, cold, events)
   save(id, guard, progress, keep)
   local name = key('open', guard.b)
   ended[name] = ended[name] or {jobs = {}, ids = {}}
-  table.insert(ended[name].jobs, open_field(guard))
+  table.insert(ended[name].jobs, open_field(guard, id))
   table.insert(ended[name].ids, id)
   redis.call('EXPIRE', key('cold', id), keep)
 end
@@ -137,7 +138,8 @@ local function commit(one, id, guard, before, progress, cold, current)
   local verdict, keep, events = one[8], one[9], one[10]
   if not guard or current ~= token then return -1 end
   judge(guard.b, verdict)
-  if (mode == 'intent' or mode == 'finish') and guard.r ~= revision then
+  local barred = mode == 'intent' and (guard.h or guard.y)
+  if barred or ((mode == 'intent' or mode == 'finish') and guard.r ~= revision) then
     let_go(id, guard, token)
     give_back(id, guard, now)
     if mode == 'finish' then
@@ -148,6 +150,7 @@ local function commit(one, id, guard, before, progress, cold, current)
     end
     -- An intent that a dead worker left open stays open: its call may have been made.
     if mode == 'finish' or string.sub(token, -6) == '/noted' then guard.i = nil end
+    acknowledge_hold(id, guard, now, cold)
     save(id, guard, before)
     return 0
   end
@@ -160,6 +163,7 @@ local function commit(one, id, guard, before, progress, cold, current)
   end
   emit_all(id, guard, cold, events)
   guard.i = mode == 'intent' and 1 or nil
+  acknowledge_hold(id, guard, now, cold)
   if not keeps then
     guard.m = guard.x ~= '' and now or matters
     give_back(id, guard, (mode == 'alone' or guard.r ~= revision) and now or due, mode)

@@ -6,7 +6,8 @@
 --   :hot:ID            "guard JSON \n progress" of a cancellation; scripts own the guard, passes own the progress
 --   :cold:ID           "command ids \n their number \n fixed fields", JSON fragments for its events
 --   :backends          set of the names of all backends that ever had one
---   :open:BACKEND      hash, job id, and its address behind "\31" if it has one -> id of its open cancellation
+--   :open:BACKEND      hash, job id, and its address behind "\31" if it has one -> id of its open cancellation; a dry run
+--                      is there under its own id, behind "\30"
 --   :due:BACKEND:LP    zset, id -> due time (ms); L = i(nteractive) or b(atch), P = f(irst pass) or p(oll)
 --   :park:BACKEND:L    zset, id -> time of the next thing that matters, while the backend is paused
 --   :lease:BACKEND:L   zset, id -> end of its lease (ms); L also r and x, which hold no permit: polls that ride along,
@@ -40,9 +41,13 @@
 --   w (traceparent) k (params) ad (address: what beside the id addresses the job, if anything does)
 --   d (mark of the backend's place when this was accepted)
 --   nb (no call before it, ms; absent if the first may be made at once)
+--   h (a hold, see holds.lua) hs (for how long earlier holds have lasted, ms)
+--   y (1: a dry run) ex (states in which the job may be touched first, in the backend's words; absent if in any)
+--   aa (who has asked for it; present where only another may attest) an (who has attested then: "" or child -> name)
+-- Format 2 is that of records with h, hs, y, ex or aa, which older workers must leave alone; all others have format 1.
 
 local base = string.match(KEYS[1], '^({.-})')
-local FORMAT = 1
+local FORMAT = 2
 local CLASSES = {'ip', 'if', 'bp', 'bf'}
 local LANES = {'i', 'b'}
 local POLL, ALONE = 1, 2 -- what the next pass is after the first: a poll that may ride along, one that may not
@@ -131,14 +136,17 @@ local function settle()
   for _, slot in ipairs(shared_order) do call_many(shared[slot].command, shared[slot].name, shared[slot].values) end
 end
 
--- Write a record; `keep` is the seconds after which it is forgotten.
+-- Write a record and return it; `keep` is the seconds after which it is forgotten.
 local function save(id, guard, progress, keep)
+  guard.f = (guard.h or guard.hs or guard.y or guard.ex or guard.aa) and 2 or 1
   local value = cjson.encode(guard) .. '\n' .. progress
   if keep then redis.call('SET', key('hot', id), value, 'EX', keep) else redis.call('SET', key('hot', id), value) end
+  return value
 end
 
--- Name a job in the hash of what is open; `one` is a guard, or a command with the same fields.
-local function open_field(one)
+-- Name a job in the hash of what is open; `one` is a guard, or a command with the same fields. A dry run stands for itself.
+local function open_field(one, id)
+  if one.y then return '\30' .. id end
   return one.ad and one.j .. '\31' .. one.ad or one.j
 end
 

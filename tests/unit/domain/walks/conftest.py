@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from unit.domain.walks.model import LEASE, T, World
 
 from worker.domain import evolve
-from worker.domain.cancellation import WHOLE, Cancellation, Orders, Word
+from worker.domain.cancellation import WHOLE, Cancellation, OperatorHold, Orders, Word
 from worker.domain.decision import Finish, Hold, Send, Wait
 from worker.domain.escalation import after_answer, decide, needs_look, overdue, to_probe
 from worker.domain.evidence.family import whole
@@ -43,6 +43,7 @@ class Walk:
             assert self.now < 9999, "the walk does not end"
             self._operate()
             self.now = max(self.now, self.due)
+            self._end_hold()
             self.world.advance(self.now, known=self.record.progress.seen_alive)
             try:
                 self._pass()
@@ -63,8 +64,12 @@ class Walk:
 
     def _operate(self) -> None:
         """Let producers and operators change the orders at a moment before the record comes due."""
-        world, orders, chance = self.world, self.record.orders, self.world.chance
+        world, chance = self.world, self.world.chance
         changes: dict[str, Any] = {}
+        if world.maybe("hold", 0.3):
+            self._hold(chance.choice((None, 0.5, 30.0, 200.0)))
+            changes["hold"] = self.record.orders.hold
+        orders = self.record.orders
         if world.maybe("abort", 0.05):
             changes["aborted"] = "ann"
         if world.maybe("attest", 0.2):
@@ -75,11 +80,53 @@ class Walk:
                 "verb": chance.choice((orders.verb, Verb.DELETE)),
                 "force": orders.force.stricter(chance.choice(list(Force))),
                 "force_after": max(orders.force_after, chance.choice((0.0, 45.0))),
+                "expect": (),
                 "give_up_at": max(orders.give_up_at, min(until, T + timedelta(seconds=500))),
             }
         if changes:
             self.record = replace(self.record, orders=replace(orders, **changes, revision=orders.revision + 1))
             self.due = chance.uniform(self.now, max(self.now, self.due))
+
+    def _hold(self, seconds: float | None) -> None:
+        """Hold it as `hold.lua` does; one that is held is mostly released first."""
+        if self.record.orders.hold is not None:
+            self._lift(self._time())
+            if self.world.chance.random() < 0.6:
+                return
+        now = self._time()
+        until = None if seconds is None else now + timedelta(seconds=seconds)
+        self.watch.held(self.now, None if seconds is None else self.now + seconds)
+        orders = self.record.orders
+        self.record = replace(self.record, orders=replace(orders, hold=OperatorHold("ann", "wait", now, until)))
+
+    def _lift(self, at: datetime) -> None:
+        """Lift the hold as `holds.lua` does."""
+        orders = self.record.orders
+        assert orders.hold is not None
+        stood = max(0.0, (at - orders.hold.since).total_seconds())
+        moved = stood if orders.hold.since < orders.give_up_at else 0.0
+        self.watch.released((at - T).total_seconds())
+        self.resumed = max(self.resumed, self.now)
+        self.record = replace(
+            self.record,
+            orders=replace(
+                orders,
+                hold=None,
+                held_for=orders.held_for + stood,
+                give_up_at=orders.give_up_at + timedelta(seconds=moved),
+                revision=orders.revision + 1,
+            ),
+        )
+
+    def _end_hold(self) -> None:
+        """End a hold whose time is over, as a claim does; one without a time is released some day."""
+        hold = self.record.orders.hold
+        if hold is None:
+            return
+        if hold.until is not None and self._time() >= hold.until:
+            self._lift(hold.until)
+        elif hold.until is None and self.world.chance.random() < 0.1:
+            self._lift(self._time())
 
     def _pass(self) -> None:
         one, left_open = self.record, evolve.recovered(self.record, self.policy)

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from msgspec import structs
+from unit.domain.walks.scripts import LIVES, Script, scripts
 
 from worker.backends.mrs import Mrs
 from worker.backends.oracle_ess import OracleEss
@@ -44,79 +45,11 @@ BLINK = 0.002
 SLOWEST = 9.0
 """Seconds that a call of the model takes at most."""
 STOPPED = {Outcome.CANCELLED, Outcome.FORCE_CANCELLED, Outcome.COMPLETED_ANYWAY}
+NOTHING_PROVEN = {
+    *(Outcome.TIMED_OUT, Outcome.NOT_FOUND, Outcome.REFUSED, Outcome.ABORTED, Outcome.PLANNED, Outcome.CHANGED)
+}
 STEPS = {"ess": OracleEss.steps, "oml": OracleMl.steps, "mrs": Mrs.steps, "sahara": Sahara.steps}
 BELIEVE_AFTER = 30.0
-LIVES = [
-    "stops",
-    "stuck",
-    "checks in",
-    "falls back",
-    "succeeds",
-    "fails",
-    "closes first",
-    "had succeeded",
-    "was cancelled",
-    "absent",
-]
-FAULTS = [
-    *(
-        "lost before",
-        "lost after",
-        "busy",
-        "refused",
-        "look fails",
-        "unknown",
-        "vanish",
-        "dies",
-        "probe",
-        "paused",
-        "ignored",
-        "gateway",
-    ),
-    *("crash early", "crash before call", "crash after call", "fenced", "abort", "join", "attest", "suspect"),
-]
-
-
-@dataclass(frozen=True)
-class Script:
-    """All that a walk depends on; `rate` and `offset` are the backend's clock against Redis's."""
-
-    seed: int
-    kind: str
-    life: str
-    children: int
-    verb: Verb
-    force: Force
-    force_after: float
-    give_up: float
-    window: float
-    rate: float
-    offset: float
-    times: str
-    says_allowed: bool
-    asynchronous: bool | None
-    faults: frozenset[str]
-
-
-def scripts(kind: str) -> st.SearchStrategy[Script]:
-    return st.builds(
-        Script,
-        seed=st.integers(0, 2**32),
-        kind=st.just(kind),
-        life=st.sampled_from(LIVES),
-        children=st.integers(0, 3) if kind == "ess" else st.just(0),
-        verb=st.sampled_from(Verb),
-        force=st.sampled_from([Force.AUTO, Force.ATTESTED, Force.AUTO, Force.NEVER]),
-        force_after=st.sampled_from([5.0, 30.0, 60.0]),
-        give_up=st.sampled_from([400.0, 120.0, 20.0, 400.0]),
-        window=st.sampled_from([0.0, 30.0, 90.0]),
-        rate=st.sampled_from([1.0, 0.25, 4.0, 60.0]),
-        offset=st.sampled_from([0.0, -1500.0, 1500.0, 3e7]),
-        times=st.sampled_from(["full", "naive", "no date", "none"]),
-        says_allowed=st.booleans(),
-        asynchronous=st.sampled_from([None, True, False]),
-        faults=st.frozensets(st.sampled_from(FAULTS), max_size=6),
-    )
 
 
 @dataclass(frozen=True)
@@ -145,8 +78,22 @@ class Watch:
     life_at: float = -1.0
     vague: tuple[float, ...] = ()
     new_vague: tuple[float, ...] = ()
+    hold: tuple[float, float] | None = None
+    holds: tuple[tuple[float, float], ...] = ()
 
     # What happens
+
+    def held(self, at: float, until: float | None) -> None:
+        self.hold = (at, until if until is not None else 1e9)
+
+    def released(self, at: float) -> None:
+        assert self.hold is not None
+        self.holds = (*self.holds, (self.hold[0], at))
+        self.hold = None
+
+    def stood(self, since: float) -> float:
+        """How long the time has stood still since then."""
+        return sum(max(0.0, end - max(start, since)) for start, end in self.holds)
 
     def asked(self, walk: Any, seen: Observation | Answer) -> None:
         """Remember since when, in a row, a gateway says that the job is gone."""
@@ -214,6 +161,11 @@ class Watch:
         assert seen is not None or (send.action is Action.CANCEL and not self.intents), (
             "only the first cancel goes unseen"
         )
+        assert self.hold is None, "a changing call was decided while held"
+        assert not self.script.dry_run, "a dry run sent"
+        if one.orders.expect and not self.intents:
+            assert isinstance(seen, Observation)
+            assert seen.raw in one.orders.expect, "touched in another state than the expected one"
         assert not tries.accepted, "an accepted call was repeated"
         assert walk.now >= tries.not_before - BLINK, "sent before the backend asked for it"
         assert walk.now < (one.orders.give_up_at - T).total_seconds() + BLINK, "sent after the end of the time"
@@ -263,10 +215,12 @@ class Watch:
         truth = next(each for each in walk.world.family if each.id == send.job_id)
         on_theirs = self.script.times == "full" and self.script.rate == 1
         spent = walk.world.spent(truth, walk.now) if on_theirs else 0.0
-        on_ours = walk.now - self.new_sights[send.job_id][0]
+        seen_at = self.new_sights[send.job_id][0]
+        on_ours = walk.now - seen_at - self.stood(seen_at)
         assert max(spent, on_ours) >= needed - BLINK, "forced too early"
         if tries.refused_at is not None and not (member.force_allowed and tries.allowed is not True):
-            assert walk.now >= tries.refused_at + needed - BLINK, "a second refused force in one window"
+            stood = self.stood(tries.refused_at)
+            assert walk.now >= tries.refused_at + needed + stood - BLINK, "a second refused force in one window"
 
     # The end
 
@@ -277,9 +231,13 @@ class Watch:
         json.loads("{" + fragment(told.data) + "}")
         self._counts_match(walk, told.data["calls"])
         give_up_at = (one.orders.give_up_at - T).total_seconds()
-        assert walk.now <= max(give_up_at, walk.resumed) + POLL.max + 3 * SLOWEST + BLINK, "ended too late"
+        late = walk.now > max(give_up_at, walk.resumed) + POLL.max + 3 * SLOWEST + BLINK
+        assert self.hold is not None or not late, "ended too late"
         if finish.outcome is Outcome.TIMED_OUT:
             assert walk.now >= give_up_at
+            holds = self.hold is not None and self.hold[0] < give_up_at and walk.now < self.hold[1]
+            assert not holds, "given up while held"
+        self._only_looked(walk, one, finish)
         ended = finish.outcome not in {Outcome.TIMED_OUT, Outcome.ABORTED}
         if ended and isinstance(seen, Observation) and seen.source is Source.UNSURE:
             assert len(self.new_vague) > 2, "gone by too few words of a gateway"
@@ -288,6 +246,15 @@ class Watch:
             return
         self._tells_the_truth(walk.world, one, finish)
         self._proves_what_it_says(walk.world, finish)
+
+    def _only_looked(self, walk: Any, one: Cancellation, finish: Finish) -> None:
+        """A dry run, and what is not as expected, end without any call that changes something."""
+        unseen = {Outcome.TIMED_OUT, Outcome.REFUSED, Outcome.ABORTED}
+        assert (finish.outcome is Outcome.PLANNED) == (self.script.dry_run and finish.outcome not in unseen)
+        assert finish.outcome is not Outcome.CHANGED or one.orders.expect
+        if finish.outcome in {Outcome.PLANNED, Outcome.CHANGED}:
+            assert walk.world.log == [], "said to have sent nothing"
+            assert self.intents == 0
 
     def _counts_match(self, walk: Any, calls: dict[str, int]) -> None:
         told = sum(count for name, count in calls.items() if name != "look")
@@ -318,14 +285,29 @@ class Watch:
             assert not any(member.running for member in world.family), "said to have stopped, and still runs"
         if finish.safe_to_rerun:
             assert finish.evidence in {Evidence.REPORTED, Evidence.PROBED, Evidence.ATTESTED}
-        if finish.outcome in {Outcome.TIMED_OUT, Outcome.NOT_FOUND, Outcome.REFUSED, Outcome.ABORTED}:
+        if finish.outcome in NOTHING_PROVEN:
             assert (finish.evidence, finish.safe_to_rerun) == (Evidence.NONE, False)
 
 
-@pytest.mark.parametrize(("kind", "examples"), [("ess", 1000), ("oml", 300), ("mrs", 300), ("sahara", 300)])
-def test_every_walk_keeps_every_rule(walk: Callable[..., None], kind: str, examples: int) -> None:
+ANY: frozenset[str] = frozenset()
+HELD = frozenset({"hold"})
+
+
+@pytest.mark.parametrize(
+    ("kind", "examples", "lives", "always"),
+    [
+        pytest.param("ess", 1000, LIVES, ANY, id="ess"),
+        pytest.param("oml", 300, LIVES, ANY, id="oml"),
+        pytest.param("mrs", 300, LIVES, ANY, id="mrs"),
+        pytest.param("sahara", 300, LIVES, ANY, id="sahara"),
+        pytest.param("ess", 500, ["stuck", "checks in"], HELD, id="ess-stuck-and-held"),
+    ],
+)
+def test_every_walk_keeps_every_rule(
+    walk: Callable[..., None], kind: str, examples: int, lives: list[str], always: frozenset[str]
+) -> None:
     @settings(max_examples=examples, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-    @given(scripts(kind))
+    @given(scripts(kind, lives, always))
     def holds(script: Script) -> None:
         probes = "probe" in script.faults
         steps = STEPS[kind]
@@ -340,7 +322,9 @@ def test_every_walk_keeps_every_rule(walk: Callable[..., None], kind: str, examp
             believe_after=BELIEVE_AFTER,
             probes=probes,
         )
-        orders = Orders(script.verb, script.force, script.force_after, T + timedelta(seconds=script.give_up))
+        give_up_at = T + timedelta(seconds=script.give_up)
+        orders = Orders(script.verb, script.force, script.force_after, give_up_at, dry_run=script.dry_run)
+        orders = structs.replace(orders, expect=(script.expect,) if script.expect else ())
         walk(script, policy, orders, Watch(script))
 
     holds()

@@ -1,0 +1,139 @@
+"""`attest = "another"`: whose word counts where nobody may vouch for what they ask for themselves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+from support.commands import Anything, claim_one, command, names, signed
+
+from worker.domain.cancellation import WHOLE, Orders
+from worker.domain.model import Policy
+from worker.errors import ActionRejected
+from worker.intake.admission import Door, Intake
+from worker.store.store import Store
+from worker.store.transitions import Acceptance
+
+STRICT = Intake({"ess": Door(Anything(), Policy(Anything.steps), another_attests=True)})  # type: ignore[arg-type]
+
+
+def strictly(command_id: str = "c-1", **fields: Any) -> Acceptance:
+    taken = STRICT.take({"verb": "cancel", "backend": "ess", "job_id": "1", **fields}, command_id)
+    assert isinstance(taken, Acceptance), taken
+    return taken
+
+
+def strictly_signed(producer: str, command_id: str = "c-1", **fields: Any) -> Acceptance:
+    return replace(signed(producer, command_id, **fields), another_attests=True)
+
+
+async def attest(store: Store, found: str, by: str, signed_by: str = "", **more: Any) -> None:
+    await store.act("attest", found, by, "seen dead", signed_by=signed_by, more=more)
+
+
+async def orders(store: Store, found: str) -> Orders:
+    return (await store.get(found)).record.cancellation.orders
+
+
+async def test_another_may_attest(store: Store) -> None:
+    found = (await store.accept(strictly(requested_by="ann"))).cancellation_id
+    await attest(store, found, "bob")
+
+    assert (await orders(store, found)).words[WHOLE].by == "bob: seen dead"
+
+
+@pytest.mark.parametrize("requester", ["ann", "bob"], ids=["first", "joined"])
+async def test_a_requester_may_not(store: Store, requester: str) -> None:
+    found = (await store.accept(strictly(requested_by="ann"))).cancellation_id
+    await store.accept(strictly("c-2", requested_by="bob"))
+    with pytest.raises(ActionRejected, match=f"{requester} has asked for this cancellation"):
+        await attest(store, found, requester)
+
+    assert (await orders(store, found)).words == {}
+    assert await names(store) == ["accepted", "joined"]
+
+
+async def test_names_are_compared_as_they_are_written(store: Store) -> None:
+    found = (await store.accept(strictly(requested_by="ann"))).cancellation_id
+    await attest(store, found, "Ann")
+
+    assert WHOLE in (await orders(store, found)).words
+
+
+async def test_the_verified_producer_is_the_name_of_what_is_signed(store: Store) -> None:
+    found = (await store.accept(strictly_signed("billing", requested_by="ann"))).cancellation_id
+    with pytest.raises(ActionRejected, match="billing has asked"):
+        await attest(store, found, "bob", "billing")
+    await attest(store, found, "ann", "ops")
+
+    assert (await orders(store, found)).words[WHOLE].signed_by == "ops"
+
+
+async def test_an_unsigned_word_does_not_count_where_signing_is_on(store: Store) -> None:
+    found = (await store.accept(strictly(requested_by="ann"))).cancellation_id
+    with pytest.raises(ActionRejected, match="only with a signature"):
+        await attest(store, found, "bob", signing=1)
+
+
+async def test_signing_asks_for_no_signature_elsewhere(store: Store) -> None:
+    found = (await store.accept(command())).cancellation_id
+    await attest(store, found, "bob", signing=1)
+
+    assert WHOLE in (await orders(store, found)).words
+
+
+@pytest.mark.parametrize(
+    ("child", "signed_by", "whose"),
+    [
+        pytest.param("", "", "bob: seen dead", id="the-family"),
+        pytest.param("21", "", "bob: seen dead", id="a-child"),
+        pytest.param("", "ops", "ops (signed) as bob: seen dead", id="the-family-signed"),
+        pytest.param("21", "ops", "ops (signed) as bob: seen dead", id="a-child-signed"),
+    ],
+)
+async def test_an_attester_who_joins_makes_the_word_void(store: Store, child: str, signed_by: str, whose: str) -> None:
+    found = (await store.accept(strictly(requested_by="ann"))).cancellation_id
+    await attest(store, found, "bob", signed_by, child=child)
+    await attest(store, found, "eve", child="22")
+    one = await claim_one(store)
+    await store.accept(strictly_signed("ops", "c-2") if signed_by else strictly("c-2", requested_by="bob"))
+    (*_, (_, event)) = await store.events("0-0")
+    after = await orders(store, found)
+
+    assert event.name == "attestation_void"
+    assert (event.data["attested_by"], event.data["child"]) == (whose, child or None)
+    assert event.data.get("attestation_signed_by") == (signed_by or None)
+    assert "this one now does" in event.data["detail"]
+    assert list(after.words) == ["22"]
+    assert after.revision == one.record.cancellation.orders.revision + 1
+    with pytest.raises(ActionRejected):
+        await attest(store, found, "bob", signed_by)
+
+
+async def test_a_join_of_somebody_else_leaves_the_word(store: Store) -> None:
+    found = (await store.accept(strictly(requested_by="ann"))).cancellation_id
+    await attest(store, found, "bob")
+    for number, name in enumerate(("ann", "eve", "eve")):
+        await store.accept(strictly(f"j-{number}", requested_by=name))
+
+    assert WHOLE in (await orders(store, found)).words
+    assert "attestation_void" not in await names(store)
+
+
+async def test_a_producers_word_does_not_count_whichever_worker_takes_it_in(store: Store) -> None:
+    found = (await store.accept(strictly(requested_by="ann", remote_stopped=True))).cancellation_id
+    await store.accept(command(command_id="c-2", requested_by="bob", remote_stopped=True))
+
+    assert (await orders(store, found)).words == {}
+    with pytest.raises(ActionRejected, match="bob has asked"):
+        await attest(store, found, "bob")
+
+
+@pytest.mark.parametrize("requested_by", ["ann", None], ids=["named", "nameless"])
+async def test_a_rule_that_came_later_counts_the_first_requester_too(store: Store, requested_by: str | None) -> None:
+    found = (await store.accept(command(requested_by=requested_by))).cancellation_id
+    await store.accept(strictly("c-2", requested_by="bob"))
+    for name in filter(None, (requested_by, "bob")):
+        with pytest.raises(ActionRejected, match=f"{name} has asked"):
+            await attest(store, found, name)

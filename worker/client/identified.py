@@ -1,0 +1,45 @@
+"""PURE: commands as a client sends them: checked, and each with an id."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import InvalidCommand
+from ..protocol.envelope import plain
+from ..protocol.messages import parse_command
+
+AS_READ = ("job_id", "reason", "labels")
+"""Fields that are sent as workers read them: of what else they may hold, not all can be signed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identified:
+    """A command with its id; `digest` names its content if the id is the producer's own, else it is empty."""
+
+    fields: Mapping[str, Any]
+    digest: str
+
+    @property
+    def command_id(self) -> str:
+        """The id of the command."""
+        return str(self.fields["command_id"])
+
+
+def identified(content: Mapping[str, Any], place: str) -> Identified:
+    """Check a command and give it an id if it has none.
+
+    Raises:
+        InvalidCommand: the text says what is wrong, and at which place.
+
+    """
+    own = content.get("command_id") is not None
+    fields = plain(content if own else {**content, "command_id": uuid.uuid4()})
+    try:
+        command = parse_command(fields)
+    except InvalidCommand as error:
+        raise InvalidCommand(f"{place}: {error}") from None
+    texts = {name: getattr(command, name) for name in AS_READ if fields.get(name) is not None}
+    return Identified({**fields, **texts}, command.digest if own else "")

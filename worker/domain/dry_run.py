@@ -1,0 +1,41 @@
+"""PURE: what a dry run tells: from what would be decided to its outcome `planned`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from .cancellation import Cancellation
+from .decision import Decision, Finish, Hold, Plan, Send
+from .model import Action, Evidence, JobState, Observation, Outcome, Verb
+
+NOTHING = "nothing"
+NO_NEED: Mapping[Outcome, str] = {
+    Outcome.NOT_FOUND: "there is no such job",
+    Outcome.ALREADY_FINISHED: "the job has ended",
+}
+"""Why nothing is sent, by the outcome that a cancellation would have."""
+
+
+def planned(cancellation: Cancellation, seen: Observation, decision: Decision) -> Finish:
+    """End a dry run, given what a cancellation without it would do now."""
+    plan = _plan(cancellation, seen, decision)
+    return Finish(Outcome.PLANNED, Evidence.NONE, f"would send {plan.would}: {plan.because}", plan)
+
+
+def _plan(cancellation: Cancellation, seen: Observation, decision: Decision) -> Plan:
+    if seen.state is JobState.CANCELLING and not isinstance(decision, Finish):
+        return Plan(NOTHING, "the job is being cancelled already")
+    if isinstance(decision, Send):
+        return Plan(str(cancellation.orders.verb), _because(cancellation, seen, decision))
+    if isinstance(decision, Finish):
+        return Plan(NOTHING, NO_NEED.get(decision.outcome, decision.detail))
+    assert not isinstance(decision, Hold)  # noqa: S101 - nothing was sent that a force could follow
+    return Plan(NOTHING, decision.why)
+
+
+def _because(cancellation: Cancellation, seen: Observation, send: Send) -> str:
+    deleting = cancellation.orders.verb is Verb.DELETE
+    found = "the job has ended and its record is there" if seen.final else "the job is not seen to have ended"
+    steps = "; a cancel goes first" if deleting and send.action is Action.CANCEL else ""
+    unlisted = f"; its children could not all be seen: {seen.unlisted.detail}" if seen.unlisted is not None else ""
+    return found + steps + unlisted

@@ -1,0 +1,30 @@
+-- What the scripts of operators' actions share; the loader puts it behind holds.lua for those.
+--
+-- KEYS[1]  the events stream
+-- ARGV     id, by whom, why, who signed it ("" for nobody), id of the message that brought it ("" for none), for how many
+--          days that is remembered, what else the action says (a JSON object)
+-- Returns  {its backend, "" or what is wrong: `ended OUTCOME`, or what the script says}; nil if there is none. A message
+--          that comes again changes nothing, and nothing is wrong with it.
+
+local id, by, why = ARGV[1], ARGV[2], ARGV[3]
+local signed_by = ARGV[4] ~= '' and ARGV[4] or nil
+local message, days, more = ARGV[5], tonumber(ARGV[6]), cjson.decode(ARGV[7])
+
+-- Act on an open cancellation: `act` gets its guard and the time, and may return what is wrong, before it has changed
+-- anything.
+local function on_open(act)
+  go_on_without_memory()
+  local guard, progress = load(id)
+  if not guard then return nil end
+  local now, mark = clock(), 'order ' .. message
+  if message ~= '' and recall(mark, now, days) then return {guard.b, ''} end
+  if guard.o ~= '' then return {guard.b, 'ended ' .. guard.o} end
+  if hold_ran_out(id, guard, now) then save(id, guard, progress) end
+  local wrong = act(guard, now)
+  if wrong then return {guard.b, wrong} end
+  if message ~= '' then remember(mark, '0000000000000000', id, now, days) end
+  guard.r = guard.r + 1
+  hurry(id, guard, now)
+  save(id, guard, progress)
+  return {guard.b, ''}
+end
