@@ -16,8 +16,8 @@ from .decision import Decision, Finish, Hold, Send, Wait
 from .dry_run import planned
 from .evidence.doubt import ask_again, refuses
 from .evidence.effect import forced
-from .evidence.ending import unproven
-from .evolve import NOTE_LIMIT
+from .evidence.ending import Unproven, unproven
+from .expectation import as_expected, changed
 from .force_gate import candidates, gate
 from .model import Action, Answer, AnswerKind, Evidence, JobState, Observation, Outcome, Policy, Verb
 from .outcome import ended
@@ -79,33 +79,27 @@ def _decided(cancellation: Cancellation, seen: Observation | Answer | None, poli
 
 def _planned(cancellation: Cancellation, seen: Observation, policy: Policy, now: datetime) -> Decision:
     """End a dry run with what would be decided now, once that is proven."""
-    if seen.final and unproven(cancellation, seen, policy, now) is not None:
+    if _lacks(cancellation, seen, policy, now) is not None:
         return _seen(cancellation, seen, policy, now)
     patient = replace(cancellation, orders=replace(cancellation.orders, give_up_at=FAR))
     now_or_never = replace(seen, unlisted=replace(seen.unlisted, retry_after=None)) if seen.unlisted else seen
     return planned(cancellation, seen, _seen(patient, now_or_never, policy, now))
 
 
-def _as_expected(cancellation: Cancellation, seen: Observation) -> bool:
-    """Say whether the job may be touched: it was before, or is in a state that the commands expect."""
-    expect = cancellation.orders.expect
-    return not expect or bool(cancellation.progress.sent) or seen.raw[:NOTE_LIMIT] in expect
-
-
-def _changed(cancellation: Cancellation, seen: Observation) -> Finish:
-    """End what is not in the expected state."""
-    expected = " or ".join(map(repr, cancellation.orders.expect))
-    detail = f"expected {expected}, and the job is in {seen.raw[:NOTE_LIMIT]!r}"
-    return Finish(Outcome.CHANGED, Evidence.NONE, detail)
+def _lacks(cancellation: Cancellation, seen: Observation, policy: Policy, now: datetime) -> Unproven | None:
+    """Say what a sight lacks to end a cancellation; one that was not touched may end whatever the children do."""
+    untouched = cancellation.orders.dry_run or not as_expected(cancellation, seen)
+    ends = seen.final or (untouched and seen.state is JobState.GONE)
+    return unproven(cancellation, seen, policy, now) if ends else None
 
 
 def _seen(cancellation: Cancellation, seen: Observation, policy: Policy, now: datetime) -> Decision:
     """Decide by a sight of the job: an end counts once it is proven, and a family that was seen whole."""
-    lacks = unproven(cancellation, seen, policy, now) if seen.final else None
+    lacks = _lacks(cancellation, seen, policy, now)
     if seen.final and lacks is None:
         return _after_the_end(cancellation, seen, policy, now)
-    if lacks is None and not _as_expected(cancellation, seen):
-        return _changed(cancellation, seen)
+    if lacks is None and not as_expected(cancellation, seen):
+        return changed(cancellation, seen)
     if now >= cancellation.gives_up_at(now):
         return _given_up(cancellation, seen, policy)
     decision: Decision
@@ -221,7 +215,7 @@ def _unseen(cancellation: Cancellation, answer: Answer, policy: Policy, now: dat
 
 def _after_the_end(cancellation: Cancellation, seen: Observation, policy: Policy, now: datetime) -> Decision:
     """The job can run no more; a delete still has to remove its record."""
-    if cancellation.orders.verb is Verb.CANCEL or seen.state is JobState.GONE or not _as_expected(cancellation, seen):
+    if cancellation.orders.verb is Verb.CANCEL or seen.state is JobState.GONE or not as_expected(cancellation, seen):
         return ended(cancellation, seen, policy)
     if now >= cancellation.gives_up_at(now):
         return _given_up(cancellation, seen, policy)

@@ -7,11 +7,12 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec import structs
 
 from worker.domain import event_drafts
 from worker.domain.decision import Finish, Send, Wait
 from worker.domain.escalation import decide, needs_look, to_probe
-from worker.domain.model import Answer, Evidence, JobState, Outcome, Policy, Verb
+from worker.domain.model import Answer, Evidence, JobState, Outcome, Policy, Source, Verb
 from worker.errors import InvalidCommand
 from worker.intake.admission import Door, Intake
 from worker.protocol.messages import parse_command
@@ -177,6 +178,18 @@ def test_a_word_is_compared_as_far_as_it_is_kept(build: Any) -> None:
 
 def test_an_end_that_is_not_proven_is_no_change(build: Any) -> None:
     assert isinstance(expecting(build, build.seen("gone", source="unsure")), Wait)
+
+
+@pytest.mark.parametrize("fields", [{"expect": ("RUNNING",)}, {"dry_run": True}], ids=["an-expectation", "a-dry-run"])
+def test_that_a_parent_is_gone_counts_in_the_backends_own_words_alone_while_a_child_lives(
+    build: Any, fields: dict[str, Any]
+) -> None:
+    gone = build.seen("gone", source="unsure", children=(build.seen("active", "RUNNING", job_id="2"),))
+    one = build.looked(build.cancellation(**fields), gone, 0)
+    own = structs.replace(gone, source=Source.OWN)
+
+    assert isinstance(decide(one, gone, build.policy(), build.at(1)), Wait)
+    assert isinstance(decide(build.cancellation(**fields), own, build.policy(), build.at(1)), Finish)
 
 
 def test_what_is_expected_is_looked_at_first(build: Any) -> None:
