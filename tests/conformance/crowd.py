@@ -19,9 +19,9 @@ from worker.domain.model import Force, Policy, Poll
 from worker.engine.backend import Backend, Calls
 from worker.engine.clock import Clock
 from worker.engine.engine import Engine
-from worker.engine.reconcile import Pass
+from worker.engine.reconcile import Reconciliation
 from worker.http.credentials import StaticToken
-from worker.intake.admission import Door, Intake
+from worker.intake.admission import Admission, BackendRules
 from worker.protocol.messages import Event
 from worker.simulator import Clock as SimClock
 from worker.store.store import Store
@@ -57,7 +57,7 @@ class Crowd:
 
     async def accept(self, job_ids: Iterable[str], life: str = "runs", **fields: Any) -> None:
         """Create jobs and take in a command to cancel each."""
-        intake = Intake({"b": Door(self.backend.adapter, self.backend.policy, place=self.backend.place)})
+        intake = Admission({"b": BackendRules(self.backend.adapter, self.backend.policy, place=self.backend.place)})
         params = params_of(self.dialect)
         for job_id in job_ids:
             self.one.add(life, job_id)
@@ -72,7 +72,7 @@ class Crowd:
         claims = await self.store.claim(ToClaim("b", "w0", Limits(1000, 60.0, 1000, 0.0, 1000)))
         for claim in claims.claims:
             backend = replace(self.backend, policy=structs.replace(self.backend.policy, poll=Poll(0.001, 0.001)))
-            await Pass(claim, backend, self.store, Clock(claims.now)).run(claims.suspect, blind=False)
+            await Reconciliation(claim, backend, self.store, Clock(claims.now)).run(claims.suspect, blind=False)
         self.one.sim.world.journal.clear()
 
     def stop_all(self) -> None:

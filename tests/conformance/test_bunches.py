@@ -15,9 +15,9 @@ from worker.backends.adapter import CALLS_SAVED
 from worker.domain.model import Job
 from worker.engine.clock import Clock
 from worker.engine.engine import Engine
-from worker.engine.look_groups import ALONE, ENOUGH, LISTS, Bunch, Shown
-from worker.engine.look_many import Surveyor
-from worker.engine.reconcile import Pass
+from worker.engine.look_groups import ALONE, ENOUGH, LISTS, ListedObservation, LookGroup
+from worker.engine.look_many import ListReader
+from worker.engine.reconcile import Reconciliation
 from worker.store.transitions import Limits, ToClaim
 
 
@@ -30,7 +30,7 @@ async def a_list_of(one: Crowd) -> None:
 
 async def see(one: Crowd, count: int, company: int) -> tuple[int, int]:
     """Look at so many jobs at once; return how many a list showed, and how many calls their passes pay for."""
-    bunch = Bunch(Surveyor(one.backend), lambda: company)
+    bunch = LookGroup(ListReader(one.backend), lambda: company)
     for job_id in numbers(count):
         one.one.add("runs", job_id)
     shown = await asyncio.gather(*(bunch.see(Job(job_id)) for job_id in numbers(count)))
@@ -63,19 +63,19 @@ async def test_where_no_list_can_be_read_each_looks_alone(redis: Redis) -> None:
 async def test_a_list_that_hangs_is_waited_for_once(redis: Redis) -> None:
     async with crowd(redis, patience=0.3) as one:
         one.one.sim.add_fault("hang", verb="list", times=1000)
-        bunch = Bunch(Surveyor(one.backend), lambda: 100)
+        bunch = LookGroup(ListReader(one.backend), lambda: 100)
         first = asyncio.gather(*(bunch.see(Job(job_id)) for job_id in numbers(ENOUGH)))
         await a_list_of(one)
         second = asyncio.gather(*(bunch.see(Job(job_id)) for job_id in numbers(ENOUGH)))
 
-        assert {*await first, *await second} == {ALONE, Shown(None, 1)}
+        assert {*await first, *await second} == {ALONE, ListedObservation(None, 1)}
         assert one.lists == 1
 
 
 async def test_jobs_that_no_list_fits_do_not_turn_lists_off(redis: Redis) -> None:
     async with crowd(redis, MRS_V11) as one:
-        surveyor = Surveyor(one.backend)
-        bunch = Bunch(surveyor, lambda: 100)
+        surveyor = ListReader(one.backend)
+        bunch = LookGroup(surveyor, lambda: 100)
         shown = await asyncio.gather(*(bunch.see(Job(job_id)) for job_id in numbers(ENOUGH)))
 
         assert set(shown) == {ALONE}
@@ -86,7 +86,7 @@ async def test_who_waits_for_a_bunch_that_closes_is_cancelled_after_its_list_has
     async with crowd(redis) as one:
         one.one.sim.add_fault("hang", verb="list", times=1000)
         calls = Counting(one.backend.calls)
-        bunch = Bunch(Surveyor(replace(one.backend, calls=calls)), lambda: 100)
+        bunch = LookGroup(ListReader(replace(one.backend, calls=calls)), lambda: 100)
         waiters = [asyncio.create_task(bunch.see(Job(job_id))) for job_id in numbers(ENOUGH)]
         left: list[int] = []
         for waiter in waiters:
@@ -136,8 +136,10 @@ async def test_looks_at_once_are_paid_for(redis: Redis) -> None:
     async with crowd(redis, rate=rate, poll=AT_ONCE, knobs=NO_DELAY) as one:
         await one.accept(numbers(count))
         claims = await one.store.claim(ToClaim("b", "w1", Limits(count, 60.0, 100, rate, 100)))
-        bunch = Bunch(Surveyor(one.backend), lambda: count)
-        passes = [Pass(claim, one.backend, one.store, Clock(claims.now), bunch=bunch) for claim in claims.claims]
+        bunch = LookGroup(ListReader(one.backend), lambda: count)
+        passes = [
+            Reconciliation(claim, one.backend, one.store, Clock(claims.now), bunch=bunch) for claim in claims.claims
+        ]
         await asyncio.gather(*(each.run(None, blind=False) for each in passes))
 
         left: Any = await redis.hget("{canceller}:limit:b", "tokens")  # type: ignore[misc]
@@ -152,8 +154,8 @@ async def test_no_list_is_waited_for_that_would_outlast_the_lease(redis: Redis, 
         claims = await one.store.claim(ToClaim("b", "w1", Limits(ENOUGH, 60.0, 100, 0.0, 100)))
         clock = Clock(claims.now)
         clock.started -= one.backend.lease - left * one.backend.policy.timeout
-        bunch = Bunch(Surveyor(one.backend), lambda: ENOUGH)
-        passes = [Pass(claim, one.backend, one.store, clock, bunch=bunch) for claim in claims.claims]
+        bunch = LookGroup(ListReader(one.backend), lambda: ENOUGH)
+        passes = [Reconciliation(claim, one.backend, one.store, clock, bunch=bunch) for claim in claims.claims]
         await asyncio.gather(*(each.run(None, blind=False) for each in passes))
 
         assert (one.lists > 0) is lists

@@ -17,7 +17,7 @@ from worker.domain.cancellation import OperatorHold
 from worker.domain.model import Action, JobState, Observation, Source
 from worker.engine.backend import Calls
 from worker.engine.clock import Clock
-from worker.engine.reconcile import Pass
+from worker.engine.reconcile import Reconciliation
 from worker.errors import ActionRejected
 
 LEASE = 0.5
@@ -54,7 +54,7 @@ async def passes(one: Whole, found: str, least: int = 0) -> OperatorHold | None:
     async with asyncio.timeout(LONG):
         while True:
             seen = (await one.store.get(found)).record
-            hold = seen.cancellation.orders.hold
+            hold = seen.cancellation.spec.hold
             if seen.outcome is not None or ((hold is None or hold.announced) and least <= 0):
                 return hold if seen.outcome is None else None
             least -= await one.step(lease=LEASE)
@@ -202,7 +202,9 @@ async def test_what_a_list_shows_is_looked_at_alone_before_it_ends_anything(
         found = await one.accept("cancel", **fields)
         claims = await one.claim("w1")
         (claim,) = claims.claims
-        await Pass(claim, one.backend, one.store, Clock(claims.now)).run(claims.suspect, blind=False, listed=STALE)
+        await Reconciliation(claim, one.backend, one.store, Clock(claims.now)).run(
+            claims.suspect, blind=False, listed=STALE
+        )
         seen = (await one.store.get(found)).record
 
         assert seen.outcome != "changed"

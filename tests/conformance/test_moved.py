@@ -16,8 +16,8 @@ from structlog.testing import capture_logs
 
 from worker.domain.model import Poll
 from worker.engine.clock import Clock
-from worker.engine.reconcile import Pass
-from worker.intake.admission import Door, Intake
+from worker.engine.reconcile import Reconciliation
+from worker.intake.admission import Admission, BackendRules
 from worker.observability.outage import SELDOM, Seldom
 from worker.store.transitions import Acceptance, Limits, ToClaim
 
@@ -29,10 +29,10 @@ each_dialect = pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: 
 async def accept(one: Crowd, place: str = HERE, **fields: Any) -> str:
     """Create a job and take in a command to cancel it, for a backend at this place; return the cancellation's id."""
     one.one.add("runs", "1")
-    door = Door(one.backend.adapter, one.backend.policy, place=place)
+    door = BackendRules(one.backend.adapter, one.backend.policy, place=place)
     params = {"cluster_id": "c1"} if one.backend.adapter.params else {}
     command = {"verb": "cancel", "backend": "b", "job_id": "1", "params": params, **fields}
-    taken = Intake({"b": door}).take(command, "c-1")
+    taken = Admission({"b": door}).take(command, "c-1")
     assert isinstance(taken, Acceptance), taken
     return (await one.store.accept(taken)).cancellation_id
 
@@ -44,7 +44,9 @@ async def step(one: Crowd, place: str = THERE, *, unseen: bool = False) -> None:
     while not claims.claims and claims.next_due is not None and claims.next_due <= claims.now + SOON:
         claims = await one.store.claim(wanted)
     for claim in claims.claims:
-        await Pass(claim, replace(one.backend, place=place), one.store, Clock(claims.now)).run(None, blind=False)
+        await Reconciliation(claim, replace(one.backend, place=place), one.store, Clock(claims.now)).run(
+            None, blind=False
+        )
 
 
 async def names(one: Crowd) -> list[str]:

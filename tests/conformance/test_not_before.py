@@ -13,8 +13,8 @@ from redis.asyncio import Redis
 
 from worker.domain.model import Poll
 from worker.engine.clock import Clock
-from worker.engine.reconcile import Pass
-from worker.intake.admission import Door, Intake
+from worker.engine.reconcile import Reconciliation
+from worker.intake.admission import Admission, BackendRules
 from worker.store.transitions import Acceptance
 
 COMMANDS = [
@@ -42,7 +42,7 @@ def running(start: datetime) -> Iterator[datetime]:
 
 async def scheduled(one: Whole, verb: str) -> tuple[str, datetime]:
     """Take in a command for an hour from now, and have it come due at once by an attestation."""
-    intake = Intake({"b": Door(one.backend.adapter, one.backend.policy)})
+    intake = Admission({"b": BackendRules(one.backend.adapter, one.backend.policy)})
     at = (await one.store.times())[0] + timedelta(hours=1)
     content = {"verb": verb, "backend": "b", "job_id": "1", "not_before": at.isoformat()}
     taken = intake.take(content, "c-1", (await one.store.times())[0])
@@ -63,7 +63,7 @@ async def test_a_pass_that_begins_too_early_ends_without_a_call(
         claims = await one.claim("w1", unseen=True)
         (claim,) = claims.claims
         clock = Running(claims.now, moments=running(at - timedelta(seconds=before)))
-        await Pass(claim, one.backend, one.store, clock).run(claims.suspect, blind=False)
+        await Reconciliation(claim, one.backend, one.store, clock).run(claims.suspect, blind=False)
         seen = await one.store.get(id_)
 
         assert one.journal == []

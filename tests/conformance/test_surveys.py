@@ -15,8 +15,8 @@ from redis.asyncio import Redis
 from worker.backends.mrs import Mrs
 from worker.domain.model import Force, Job, Poll
 from worker.engine.clock import Clock
-from worker.engine.look_many import Surveyor
-from worker.engine.reconcile import Pass
+from worker.engine.look_many import ListReader
+from worker.engine.reconcile import Reconciliation
 from worker.simulator import Clock as SimClock
 from worker.store.transitions import Claim, Limits, ToClaim
 
@@ -147,7 +147,7 @@ async def test_a_cluster_that_only_the_commands_name_has_a_list_too(redis: Redis
 async def test_jobs_that_share_an_id_in_two_clusters_are_looked_at_alone(redis: Redis) -> None:
     async with crowd(redis, MRS_V2) as one:
         jobs = [Job(job_id) for job_id in numbers(20)]
-        plan = Surveyor(one.backend).plan_for([*jobs, Job("7", {"cluster_id": "another"})])
+        plan = ListReader(one.backend).plan_for([*jobs, Job("7", {"cluster_id": "another"})])
 
         assert plan is not None
         assert sorted(set(numbers(20)) - {"7"}) == sorted(plan.jobs)
@@ -235,7 +235,7 @@ async def test_a_held_force_is_told_after_a_look_and_then_costs_no_more_looks(re
                 exchange.send(await one.one.http.send(request))
             for claim in claims:
                 listed = end.value.value[claim.record.cancellation.job_id]
-                await Pass(claim, one.backend, one.store, clock, 0).run(None, blind=False, listed=listed)
+                await Reconciliation(claim, one.backend, one.store, clock, 0).run(None, blind=False, listed=listed)
 
         assert sorted(one.looks, key=int) == numbers(12)
         assert len(await one.wait_for("force_held", 12)) == 12

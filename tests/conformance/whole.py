@@ -16,9 +16,9 @@ from redis.asyncio import Redis
 from worker.domain.model import Action, Force, Policy, Poll
 from worker.engine.backend import Backend
 from worker.engine.clock import Clock
-from worker.engine.reconcile import Pass
+from worker.engine.reconcile import Reconciliation
 from worker.http.credentials import StaticToken
-from worker.intake.admission import Door, Intake
+from worker.intake.admission import Admission, BackendRules
 from worker.protocol.messages import Event
 from worker.simulator import Clock as SimClock
 from worker.simulator import Entry
@@ -56,7 +56,7 @@ class Whole:
 
     async def accept(self, command: str, job_id: str = "1", **fields: Any) -> str:
         """Take in one command as a worker would; return the cancellation's id."""
-        intake = Intake({"b": Door(self.backend.adapter, self.backend.policy)})
+        intake = Admission({"b": BackendRules(self.backend.adapter, self.backend.policy)})
         verb = "cancel" if command == "force" else command
         taken = intake.take({"verb": verb, "backend": "b", "job_id": job_id, **fields}, "c-1")
         assert isinstance(taken, Acceptance), taken
@@ -95,7 +95,7 @@ class Whole:
         """Make one pass over each claimed record, `late` seconds after they were claimed."""
         for claim in claims.claims:
             clock = Clock(claims.now, time.monotonic() - late)
-            one = Pass(claim, backend or self.backend, store or self.store, clock)
+            one = Reconciliation(claim, backend or self.backend, store or self.store, clock)
             await one.run(claims.suspect, blind=claims.blind)
 
     async def finish(self, worker: str = "w1") -> Event:

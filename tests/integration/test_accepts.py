@@ -12,7 +12,7 @@ from worker.backends.adapter import Reply, Request
 from worker.backends.oracle_ess import OracleEss
 from worker.domain.model import Policy
 from worker.engine.backend import Backend
-from worker.engine.dispatcher import Drain
+from worker.engine.dispatcher import Dispatcher
 from worker.observability.outage import Outage
 from worker.store.store import Store
 
@@ -29,13 +29,17 @@ class Calls:
 
 
 @pytest.fixture
-def drain(store: Store) -> Drain:
+def drain(store: Store) -> Dispatcher:
     """A drain that does not claim by itself."""
     adapter = OracleEss()
-    return Drain(Backend("ess", adapter, Policy(adapter.steps), Calls()), store, "w1", 10, Outage("away", "REDIS_URL"))
+    return Dispatcher(
+        Backend("ess", adapter, Policy(adapter.steps), Calls()), store, "w1", 10, Outage("away", "REDIS_URL")
+    )
 
 
-async def test_a_command_is_worked_on_with_the_step_that_takes_it_in(drain: Drain, store: Store, redis: Redis) -> None:
+async def test_a_command_is_worked_on_with_the_step_that_takes_it_in(
+    drain: Dispatcher, store: Store, redis: Redis
+) -> None:
     for name in ("accept", "claim"):
         await redis.script_load(getattr(store._scripts, name)._text)
     drain._wake_at = inf
@@ -48,7 +52,7 @@ async def test_a_command_is_worked_on_with_the_step_that_takes_it_in(drain: Drai
 
 @pytest.mark.parametrize("known", [[], ["accept"], ["claim"]], ids=["none", "only-accept", "only-claim"])
 async def test_a_command_whose_scripts_redis_has_forgotten_is_claimed_next(
-    drain: Drain, store: Store, redis: Redis, known: list[str]
+    drain: Dispatcher, store: Store, redis: Redis, known: list[str]
 ) -> None:
     await redis.script_flush()
     for name in known:
@@ -61,7 +65,7 @@ async def test_a_command_whose_scripts_redis_has_forgotten_is_claimed_next(
     await drain.settle(30)
 
 
-async def test_the_same_command_again_is_the_same(drain: Drain) -> None:
+async def test_the_same_command_again_is_the_same(drain: Dispatcher) -> None:
     first = await drain.accept([command()])
     again = await drain.accept([command()])
     await drain.settle(30)

@@ -8,14 +8,14 @@ import pytest
 from msgspec.structs import replace
 from support.commands import Anything, claim_one, command, names, signed
 
-from worker.domain.cancellation import WHOLE, Orders
+from worker.domain.cancellation import WHOLE, Spec
 from worker.domain.model import Policy
 from worker.errors import ActionRejected
-from worker.intake.admission import Door, Intake
+from worker.intake.admission import Admission, BackendRules
 from worker.store.store import Store
 from worker.store.transitions import Acceptance
 
-STRICT = Intake({"ess": Door(Anything(), Policy(Anything.steps), another_attests=True)})  # type: ignore[arg-type]
+STRICT = Admission({"ess": BackendRules(Anything(), Policy(Anything.steps), another_attests=True)})  # type: ignore[arg-type]
 
 
 def strictly(command_id: str = "c-1", **fields: Any) -> Acceptance:
@@ -32,15 +32,15 @@ async def attest(store: Store, found: str, by: str, signed_by: str = "", **more:
     await store.act("attest", found, by, "seen dead", signed_by=signed_by, more=more)
 
 
-async def orders(store: Store, found: str) -> Orders:
-    return (await store.get(found)).record.cancellation.orders
+async def spec(store: Store, found: str) -> Spec:
+    return (await store.get(found)).record.cancellation.spec
 
 
 async def test_another_may_attest(store: Store) -> None:
     found = (await store.accept(strictly(requested_by="ann"))).cancellation_id
     await attest(store, found, "bob")
 
-    assert (await orders(store, found)).words[WHOLE].by == "bob: seen dead"
+    assert (await spec(store, found)).attestations[WHOLE].by == "bob: seen dead"
 
 
 @pytest.mark.parametrize("requester", ["ann", "bob"], ids=["first", "joined"])
@@ -50,7 +50,7 @@ async def test_a_requester_may_not(store: Store, requester: str) -> None:
     with pytest.raises(ActionRejected, match=f"{requester} has asked for this cancellation"):
         await attest(store, found, requester)
 
-    assert (await orders(store, found)).words == {}
+    assert (await spec(store, found)).attestations == {}
     assert await names(store) == ["accepted", "joined"]
 
 
@@ -58,7 +58,7 @@ async def test_names_are_compared_as_they_are_written(store: Store) -> None:
     found = (await store.accept(strictly(requested_by="ann"))).cancellation_id
     await attest(store, found, "Ann")
 
-    assert WHOLE in (await orders(store, found)).words
+    assert WHOLE in (await spec(store, found)).attestations
 
 
 async def test_the_verified_producer_is_the_name_of_what_is_signed(store: Store) -> None:
@@ -67,7 +67,7 @@ async def test_the_verified_producer_is_the_name_of_what_is_signed(store: Store)
         await attest(store, found, "bob", "billing")
     await attest(store, found, "ann", "ops")
 
-    assert (await orders(store, found)).words[WHOLE].signed_by == "ops"
+    assert (await spec(store, found)).attestations[WHOLE].signed_by == "ops"
 
 
 async def test_an_unsigned_word_does_not_count_where_signing_is_on(store: Store) -> None:
@@ -80,7 +80,7 @@ async def test_signing_asks_for_no_signature_elsewhere(store: Store) -> None:
     found = (await store.accept(command())).cancellation_id
     await attest(store, found, "bob", signing=1)
 
-    assert WHOLE in (await orders(store, found)).words
+    assert WHOLE in (await spec(store, found)).attestations
 
 
 @pytest.mark.parametrize(
@@ -99,14 +99,14 @@ async def test_an_attester_who_joins_makes_the_word_void(store: Store, child: st
     one = await claim_one(store)
     await store.accept(strictly_signed("ops", "c-2") if signed_by else strictly("c-2", requested_by="bob"))
     (*_, (_, event)) = await store.events("0-0")
-    after = await orders(store, found)
+    after = await spec(store, found)
 
     assert event.name == "attestation_void"
     assert (event.data["attested_by"], event.data["child"]) == (whose, child or None)
     assert event.data.get("attestation_signed_by") == (signed_by or None)
     assert "this one now does" in event.data["detail"]
-    assert list(after.words) == ["22"]
-    assert after.revision == one.record.cancellation.orders.revision + 1
+    assert list(after.attestations) == ["22"]
+    assert after.revision == one.record.cancellation.spec.revision + 1
     with pytest.raises(ActionRejected):
         await attest(store, found, "bob", signed_by)
 
@@ -117,7 +117,7 @@ async def test_a_join_of_somebody_else_leaves_the_word(store: Store) -> None:
     for number, name in enumerate(("ann", "eve", "eve")):
         await store.accept(strictly(f"j-{number}", requested_by=name))
 
-    assert WHOLE in (await orders(store, found)).words
+    assert WHOLE in (await spec(store, found)).attestations
     assert "attestation_void" not in await names(store)
 
 
@@ -125,7 +125,7 @@ async def test_a_producers_word_does_not_count_whichever_worker_takes_it_in(stor
     found = (await store.accept(strictly(requested_by="ann", remote_stopped=True))).cancellation_id
     await store.accept(command(command_id="c-2", requested_by="bob", remote_stopped=True))
 
-    assert (await orders(store, found)).words == {}
+    assert (await spec(store, found)).attestations == {}
     with pytest.raises(ActionRejected, match="bob has asked"):
         await attest(store, found, "bob")
 

@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 from support.commands import INTAKE
 
 from worker.errors import InvalidCommand, UnknownCancellation
-from worker.intake.admission import Intake, reject
+from worker.intake.admission import Admission, reject
 from worker.protocol.signing import Signatures
 from worker.store.dead_letters import DeadLetter, DeadLetters
 from worker.store.retention import LETTERS, Retention
@@ -134,7 +134,7 @@ async def test_strangers_push_out_nobody_elses_letters(small: Store, letters: De
     """C5: 64 unsigned messages of 0.9 MB filled Redis, and all else with it."""
     await small.reject(letter(0))
     for number in range(1, 200):
-        unsigned = Intake({}, signatures=GUARDED).take({**BAD, "reason": "x" * 900_000}, f"c-{number}")
+        unsigned = Admission({}, signatures=GUARDED).take({**BAD, "reason": "x" * 900_000}, f"c-{number}")
         assert isinstance(unsigned, Rejection)
         await small.reject(unsigned)
     left = [one.command_id for one in await kept(letters)]
@@ -211,7 +211,7 @@ async def test_letters_of_strangers_are_kept_as_long_as_others(redis: Redis, let
 
 
 async def test_a_letter_that_holds_a_cut_message_is_not_sent_again(store: Store, letters: DeadLetters) -> None:
-    unsigned = Intake({}, signatures=GUARDED).take({**BAD, "reason": "x" * 900_000}, "c-1")
+    unsigned = Admission({}, signatures=GUARDED).take({**BAD, "reason": "x" * 900_000}, "c-1")
     assert isinstance(unsigned, Rejection)
     await store.reject(unsigned)
     (one,) = await kept(letters)

@@ -6,7 +6,7 @@ import pytest
 from redis.asyncio import Redis
 from support.commands import FINISHED, LIMITS, claim, claim_one, command, commit, names
 
-from worker.domain.cancellation import Orders
+from worker.domain.cancellation import Spec
 from worker.errors import UnknownCancellation
 from worker.store.store import Store
 from worker.store.transitions import ToClaim
@@ -16,8 +16,8 @@ def expecting(state: str, command_id: str = "c-1") -> dict[str, object]:
     return {"command_id": command_id, "expect": {"raw_state": state}}
 
 
-async def orders(store: Store, found: str) -> Orders:
-    return (await store.get(found)).record.cancellation.orders
+async def spec(store: Store, found: str) -> Spec:
+    return (await store.get(found)).record.cancellation.spec
 
 
 async def test_dry_runs_and_a_cancellation_of_one_job_go_side_by_side(store: Store) -> None:
@@ -33,7 +33,7 @@ async def test_dry_runs_and_a_cancellation_of_one_job_go_side_by_side(store: Sto
     assert taken[3].cancellation_id == taken[1].cancellation_id
     assert await store.open_id("ess", "1") == taken[1].cancellation_id
     assert set(await store.open_ids("ess", 9)) == {one.cancellation_id for one in taken}
-    assert [(await orders(store, one.cancellation_id)).dry_run for one in taken[:3]] == [True, False, True]
+    assert [(await spec(store, one.cancellation_id)).dry_run for one in taken[:3]] == [True, False, True]
 
 
 async def test_a_dry_run_alone_is_no_cancellation_of_its_job(store: Store) -> None:
@@ -55,7 +55,7 @@ async def test_a_dry_run_that_ended_leaves_the_cancellation_open(store: Store, r
     real = await store.accept(command(command_id="c-2"))
     await store.accept(command(command_id="c-3", dry_run=True))
     for one in (await claim(store)).claims:
-        if one.record.cancellation.orders.dry_run:
+        if one.record.cancellation.spec.dry_run:
             await store.commit(commit(one, "finish", facts=FINISHED))
 
     assert await store.open_ids("ess", 9) == [real.cancellation_id]
@@ -79,11 +79,11 @@ async def test_no_intent_of_a_dry_run_is_ever_noted(store: Store) -> None:
 
 async def test_a_join_that_expects_nothing_lifts_the_condition(store: Store, redis: Redis) -> None:
     found = (await store.accept(command(**expecting("RUNNING")))).cancellation_id  # type: ignore[arg-type]
-    assert (await orders(store, found)).expect == ("RUNNING",)
+    assert (await spec(store, found)).expect == ("RUNNING",)
     await store.accept(command(command_id="c-2"))
     hot = await redis.get(f"{{canceller}}:hot:{found}")
 
-    assert ((await orders(store, found)).expect, (await orders(store, found)).revision) == ((), 1)
+    assert ((await spec(store, found)).expect, (await spec(store, found)).revision) == ((), 1)
     assert hot is not None
     assert b'"f":1' in hot
 
@@ -93,7 +93,7 @@ async def test_a_join_that_expects_another_state_adds_it_once(store: Store) -> N
     for number, state in enumerate(("WAIT", "RUNNING", "WAIT")):
         await store.accept(command(**expecting(state, f"j-{number}")))  # type: ignore[arg-type]
 
-    assert ((await orders(store, found)).expect, (await orders(store, found)).revision) == (("RUNNING", "WAIT"), 1)
+    assert ((await spec(store, found)).expect, (await spec(store, found)).revision) == (("RUNNING", "WAIT"), 1)
 
 
 async def test_with_too_many_states_any_will_do(store: Store) -> None:
@@ -101,14 +101,14 @@ async def test_with_too_many_states_any_will_do(store: Store) -> None:
     for number in range(20):
         await store.accept(command(**expecting(f"S{number}", f"j-{number}")))  # type: ignore[arg-type]
 
-    assert (await orders(store, found)).expect == ()
+    assert (await spec(store, found)).expect == ()
 
 
 async def test_a_join_expects_nothing_of_an_open_cancellation(store: Store) -> None:
     found = (await store.accept(command())).cancellation_id
     await store.accept(command(**expecting("RUNNING", "c-2")))  # type: ignore[arg-type]
 
-    assert (await orders(store, found)).expect == ()
+    assert (await spec(store, found)).expect == ()
 
 
 async def test_a_record_of_neither_is_of_the_first_format(store: Store, redis: Redis) -> None:

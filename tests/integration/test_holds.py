@@ -11,8 +11,8 @@ from msgspec.structs import replace
 from redis.asyncio import Redis
 from support.commands import FINISHED, LATER, LIMITS, claim, claim_one, command, commit, names
 
-from worker.domain.cancellation import Intent, Orders, Progress
-from worker.domain.event_drafts import Fact
+from worker.domain.cancellation import Intent, Progress, Spec
+from worker.domain.event_drafts import EventDraft
 from worker.domain.model import Action
 from worker.errors import ActionRejected, UnknownCancellation
 from worker.store.codec import Snapshot
@@ -27,8 +27,8 @@ async def opened(store: Store, **fields: Any) -> str:
     return (await store.accept(command(**fields))).cancellation_id
 
 
-async def orders(store: Store, found: str) -> Orders:
-    return (await store.get(found)).record.cancellation.orders
+async def spec(store: Store, found: str) -> Spec:
+    return (await store.get(found)).record.cancellation.spec
 
 
 async def hold(store: Store, found: str, by: str = "ann", seconds: float = 0, message_id: str = "") -> None:
@@ -72,7 +72,7 @@ async def test_a_hold_is_an_event_with_who_and_why(store: Store) -> None:
     found = await opened(store, reason="budget")
     await store.act("hold", found, 'ann "a"', "wait / ü\n", signed_by="ops", more={"for": 60_000})
     held = await event(store)
-    kept = (await orders(store, found)).hold
+    kept = (await spec(store, found)).hold
 
     action = {"name": "hold", "by": 'ann "a"', "signed_by": "ops", "reason": "wait / ü\n"}
     assert (held.name, held.data["action"], held.data["reason"]) == ("held", action, "budget")
@@ -94,7 +94,7 @@ async def test_a_call_in_flight_is_waited_for(store: Store, mode: str) -> None:
     one = await sending(store)
     await hold(store, found)
     before = await names(store)
-    told = (Fact("cancel_sent"), *(FINISHED if mode == "finish" else ()))
+    told = (EventDraft("cancel_sent"), *(FINISHED if mode == "finish" else ()))
     await store.commit(commit(one, mode, facts=told, due=LATER, matters=LATER))
 
     assert before == ["accepted"]
@@ -120,7 +120,7 @@ async def test_an_intent_that_a_dead_worker_left_is_waited_for(store: Store) -> 
     await hold(store, found)
     again = await claim_one(store, "w2")
     assert again.record.cancellation.progress.intent is not None
-    await store.commit(commit(again, "wait", facts=(Fact("cancel_sent"),), due=LATER, matters=LATER))
+    await store.commit(commit(again, "wait", facts=(EventDraft("cancel_sent"),), due=LATER, matters=LATER))
 
     assert await names(store) == ["accepted", "cancel_sent", "held"]
 
@@ -143,7 +143,7 @@ async def test_no_intent_is_noted_that_was_decided_before_the_hold(store: Store)
     await hold(store, found)
 
     assert await store.commit(commit(one, "intent")) == 0
-    assert (await claim_one(store)).record.cancellation.orders.hold is not None
+    assert (await claim_one(store)).record.cancellation.spec.hold is not None
 
 
 async def test_no_intent_is_noted_while_it_is_held_whatever_was_seen(store: Store) -> None:
@@ -190,17 +190,17 @@ async def test_a_release_is_an_event_and_makes_it_due_at_once(store: Store) -> N
     released = await event(store)
 
     assert (released.name, released.data["action"]) == ("released", {"name": "release", "by": "bob", "reason": "go on"})
-    assert (await claim_one(store)).record.cancellation.orders.hold is None
+    assert (await claim_one(store)).record.cancellation.spec.hold is None
 
 
 async def test_the_time_to_give_up_moves_by_what_was_held(store: Store) -> None:
     found = await opened(store)
-    before = await orders(store, found)
+    before = await spec(store, found)
     await hold(store, found)
-    since = (await orders(store, found)).hold
+    since = (await spec(store, found)).hold
     await asyncio.sleep(BREATH)
     await release(store, found)
-    after = await orders(store, found)
+    after = await spec(store, found)
 
     assert since is not None
     assert after.held_for >= BREATH - 0.002
@@ -210,10 +210,10 @@ async def test_the_time_to_give_up_moves_by_what_was_held(store: Store) -> None:
 
 async def test_its_time_ends_it_in_an_event_of_our_own(store: Store) -> None:
     found = await opened(store)
-    before = await orders(store, found)
+    before = await spec(store, found)
     await hold(store, found, seconds=BREATH)
     await store.commit(commit(await claim_one(store), "wait", due=LATER, matters=LATER))
-    kept = (await orders(store, found)).hold
+    kept = (await spec(store, found)).hold
     assert kept is not None
     await store.act("attest", found, "ann", "gone")  # so that it is due
     one = await claim_one(store)
@@ -226,7 +226,7 @@ async def test_its_time_ends_it_in_an_event_of_our_own(store: Store) -> None:
         "release",
         "canceller",
     )
-    after = one.record.cancellation.orders
+    after = one.record.cancellation.spec
     assert (after.hold, after.held_for) == (None, BREATH)
     assert after.give_up_at - before.give_up_at == timedelta(seconds=BREATH)
     assert await store.commit(commit(one, "intent")) == 1
@@ -239,7 +239,7 @@ async def test_its_time_ends_it_while_the_backend_is_paused(store: Store) -> Non
     await store.commit(bad)
     one = await claimed_later(store)
 
-    assert one.record.cancellation.orders.hold is None
+    assert one.record.cancellation.spec.hold is None
     assert (await names(store))[-1] == "released"
 
 
@@ -259,7 +259,7 @@ async def test_a_second_hold_replaces_the_first(store: Store) -> None:
     await hold(store, found, "bob")
     seen: Snapshot = await store.get(found)
 
-    kept = seen.record.cancellation.orders.hold
+    kept = seen.record.cancellation.spec.hold
     assert kept is not None
     assert (kept.by, kept.until) == ("bob", None)
     assert await names(store) == ["accepted", "held", "held"]
@@ -270,11 +270,11 @@ async def test_a_message_that_comes_again_holds_and_releases_nothing(store: Stor
     await hold(store, found, message_id="m-1")
     await release(store, found, message_id="m-2")
     await hold(store, found, message_id="m-1")
-    assert (await orders(store, found)).hold is None
+    assert (await spec(store, found)).hold is None
     await hold(store, found, message_id="m-3")
     await release(store, found, message_id="m-2")
 
-    assert (await orders(store, found)).hold is not None
+    assert (await spec(store, found)).hold is not None
     assert await names(store) == ["accepted", "held", "released", "held"]
 
 
@@ -291,7 +291,7 @@ async def test_a_hold_that_ran_out_is_not_released_again(store: Store) -> None:
         await release(store, found)
 
     assert await names(store) == ["accepted", "held", "released"]
-    assert (await orders(store, found)).hold is None
+    assert (await spec(store, found)).hold is None
 
 
 @pytest.mark.parametrize("action", ["abort", "attest", "hold", "release"])
@@ -312,9 +312,9 @@ async def test_no_action_is_taken_on_what_has_ended_or_is_unknown(store: Store, 
 async def test_a_join_waits_longer_from_the_hold_on(store: Store) -> None:
     found = await opened(store, give_up_after=60)
     await hold(store, found)
-    kept = (await orders(store, found)).hold
+    kept = (await spec(store, found)).hold
     await store.accept(command(command_id="c-2", give_up_after=600))
-    joined = await orders(store, found)
+    joined = await spec(store, found)
 
     assert kept is not None
     assert joined.hold == kept
@@ -326,7 +326,7 @@ async def test_a_join_with_a_shorter_wait_is_not_fooled_by_an_earlier_hold(store
     await hold(store, found)
     await asyncio.sleep(BREATH)
     await release(store, found)
-    before = await orders(store, found)
+    before = await spec(store, found)
     await store.accept(command(command_id="c-2", give_up_after=0.52))
 
-    assert (await orders(store, found)).give_up_at > before.give_up_at
+    assert (await spec(store, found)).give_up_at > before.give_up_at

@@ -13,7 +13,7 @@ from worker.backends.adapter import Request
 from worker.errors import CallUnanswered
 from worker.http.client import Http
 from worker.http.tls import Tls
-from worker.http.transport_aiohttp import AiohttpWire
+from worker.http.transport_aiohttp import AiohttpTransport
 
 LOOK = Request("GET", ("job",))
 
@@ -43,7 +43,7 @@ async def test_another_hosts_certificate_gets_no_request(system: Authority) -> N
 
 async def test_a_ca_file_replaces_the_systems_authorities(system: Authority, ours: Authority) -> None:
     async with wiretap(says(OK), system.server()) as foreign, wiretap(says(OK), ours.server()) as known:
-        wire = AiohttpWire(Tls(ca_file=str(ours.file)))
+        wire = AiohttpTransport(Tls(ca_file=str(ours.file)))
         try:
             assert (await Http(known.url, wire=wire).send(LOOK)).body == b"{}"
             with pytest.raises(CallUnanswered):
@@ -57,7 +57,7 @@ async def test_a_ca_file_replaces_the_systems_authorities(system: Authority, our
 async def test_a_client_certificate_is_shown(ours: Authority) -> None:
     own = ours.certificate("canceller")
     async with wiretap(says(OK), ours.server(asks=True)) as tap:
-        http = Http(tap.url, wire=AiohttpWire(Tls(str(ours.file), *own)))
+        http = Http(tap.url, wire=AiohttpTransport(Tls(str(ours.file), *own)))
         assert (await http.send(LOOK)).body == b"{}"
         await http.aclose()
 
@@ -114,4 +114,4 @@ async def test_a_dropped_tls_connection_makes_exactly_one_request(system: Author
 
 def test_a_ca_file_that_is_missing_is_reported_at_once() -> None:
     with pytest.raises(OSError, match="No such file"):
-        AiohttpWire(Tls(ca_file="/missing.pem"))
+        AiohttpTransport(Tls(ca_file="/missing.pem"))

@@ -33,16 +33,16 @@ async def opened(store: Store, **fields: Any) -> Snapshot:
 
 def patience(seen: Snapshot) -> timedelta:
     """How long it takes from its time until it is given up."""
-    orders = seen.record.cancellation.orders
-    assert orders.not_before
-    return orders.give_up_at - orders.not_before
+    spec = seen.record.cancellation.spec
+    assert spec.not_before
+    return spec.give_up_at - spec.not_before
 
 
 async def test_it_comes_due_at_its_time_and_is_given_up_after_that(store: Store) -> None:
     seen = await opened(store, give_up_after=60)
     ((_, event),) = await store.events("0-0")
 
-    assert seen.due_at == seen.record.cancellation.orders.not_before
+    assert seen.due_at == seen.record.cancellation.spec.not_before
     assert patience(seen) == timedelta(seconds=60)
     assert not (await claim(store)).claims
     assert event.data["not_before"]
@@ -50,7 +50,7 @@ async def test_it_comes_due_at_its_time_and_is_given_up_after_that(store: Store)
 
 async def test_a_time_that_has_passed_is_due_at_once(store: Store) -> None:
     await store.accept(await scheduled(store, hours=-1))
-    assert (await claim_one(store)).record.cancellation.orders.not_before is None
+    assert (await claim_one(store)).record.cancellation.spec.not_before is None
 
 
 async def test_no_intent_is_noted_with_a_claim_that_comes_too_early(store: Store) -> None:
@@ -66,7 +66,7 @@ async def test_a_pass_that_came_too_early_leaves_the_first_one_ahead(store: Stor
     seen = await opened(store)
     await store.act("attest", seen.record.cancellation.id, "ann", "it is gone")
     early = await claim_one(store)
-    at = seen.record.cancellation.orders.not_before
+    at = seen.record.cancellation.spec.not_before
     await store.commit(commit(early, "wait", due=at, progress=Progress(next="begin")))
     after = await store.get(seen.record.cancellation.id)
 
@@ -81,22 +81,22 @@ async def test_a_later_command_without_a_time_makes_it_due_at_once(store: Store)
     (*_, (_, joined)) = await store.events("0-0")
 
     assert (await claim(store)).claims
-    assert seen.record.cancellation.orders.revision == 1
-    assert seen.record.cancellation.orders.not_before <= (await store.times())[0]
+    assert seen.record.cancellation.spec.revision == 1
+    assert seen.record.cancellation.spec.not_before <= (await store.times())[0]
     assert patience(seen) == timedelta(seconds=60)
     assert joined.name == "joined"
-    assert joined.data["not_before"] < first.record.cancellation.orders.not_before.isoformat()
+    assert joined.data["not_before"] < first.record.cancellation.spec.not_before.isoformat()
 
 
 @pytest.mark.parametrize(("first", "second"), [(2.0, 1.0), (1.0, 2.0)], ids=["an earlier one", "a later one"])
 async def test_of_two_times_the_earlier_one_holds(store: Store, first: float, second: float) -> None:
     one = await opened(store, hours=first)
     await store.accept(await scheduled(store, hours=second, command_id="c-2"))
-    orders = (await store.get(one.record.cancellation.id)).record.cancellation.orders
-    left = orders.not_before - (await store.times())[0]
+    spec = (await store.get(one.record.cancellation.id)).record.cancellation.spec
+    left = spec.not_before - (await store.times())[0]
 
     assert HOUR - timedelta(minutes=5) < left <= HOUR
-    assert orders.revision == int(second < first)
+    assert spec.revision == int(second < first)
 
 
 async def test_a_longer_wait_for_the_end_counts_from_the_time(store: Store) -> None:
@@ -110,8 +110,8 @@ async def test_one_that_has_begun_is_not_put_off(store: Store) -> None:
     first = await store.accept(command())
     await store.accept(await scheduled(store, command_id="c-2"))
 
-    assert (await claim_one(store)).record.cancellation.orders.not_before is None
-    assert (await store.get(first.cancellation_id)).record.cancellation.orders.revision == 0
+    assert (await claim_one(store)).record.cancellation.spec.not_before is None
+    assert (await store.get(first.cancellation_id)).record.cancellation.spec.revision == 0
 
 
 async def test_its_command_id_is_known_until_its_time_and_longer(store: Store, redis: Redis) -> None:

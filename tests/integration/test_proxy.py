@@ -21,7 +21,7 @@ from worker.errors import CallUnanswered
 from worker.http.client import Http
 from worker.http.tls import SYSTEM, Tls
 from worker.http.transport import Proxy
-from worker.http.transport_aiohttp import AiohttpWire
+from worker.http.transport_aiohttp import AiohttpTransport
 
 LOOK = Request("GET", ("job",))
 LOGIN = "scott:hunter2 %/ü"
@@ -38,7 +38,7 @@ async def through(
     seconds: float = 5.0,
 ) -> AsyncIterator[Http]:
     address = proxy if isinstance(proxy, str) else proxy.url
-    http = Http(f"{url}/base", timeout=seconds, wire=AiohttpWire(tls, Proxy(address, shown)))
+    http = Http(f"{url}/base", timeout=seconds, wire=AiohttpTransport(tls, Proxy(address, shown)))
     try:
         yield http
     finally:

@@ -65,12 +65,12 @@ async def test_ids_beyond_a_hundred_are_counted(store: Store) -> None:
 
 
 JOINS = {
-    "delete wins over cancel": ({"verb": "delete"}, lambda orders: orders.verb is Verb.DELETE),
-    "the stricter force wins": ({"force": "never"}, lambda orders: orders.force is Force.NEVER),
-    "the longer wait wins": ({"force_after": 7200}, lambda orders: orders.force_after == 7200),
+    "delete wins over cancel": ({"verb": "delete"}, lambda spec: spec.verb is Verb.DELETE),
+    "the stricter force wins": ({"force": "never"}, lambda spec: spec.force is Force.NEVER),
+    "the longer wait wins": ({"force_after": 7200}, lambda spec: spec.force_after == 7200),
     "the word that it stopped counts from anyone": (
         {"remote_stopped": True, "requested_by": "ops"},
-        lambda orders: orders.words[WHOLE].by == "ops (command c-2)",
+        lambda spec: spec.attestations[WHOLE].by == "ops (command c-2)",
     ),
 }
 
@@ -79,10 +79,10 @@ JOINS = {
 async def test_a_join_changes_the_orders(store: Store, fields: dict[str, Any], holds: Any) -> None:
     first = await store.accept(command())
     await store.accept(command(command_id="c-2", **fields))
-    orders = (await store.get(first.cancellation_id)).record.cancellation.orders
+    spec = (await store.get(first.cancellation_id)).record.cancellation.spec
 
-    assert holds(orders)
-    assert 1 == orders.revision
+    assert holds(spec)
+    assert 1 == spec.revision
 
 
 @pytest.mark.parametrize("fields", [{}, {"force": "auto"}, {"force_after": 1}, {"give_up_after": 60}], ids=str)
@@ -90,7 +90,7 @@ async def test_a_join_that_asks_for_less_changes_nothing(store: Store, fields: d
     first = await store.accept(command())
     await store.accept(command(command_id="c-2", **fields))
 
-    assert 0 == (await store.get(first.cancellation_id)).record.cancellation.orders.revision
+    assert 0 == (await store.get(first.cancellation_id)).record.cancellation.spec.revision
 
 
 NEVER: dict[str, Any] = {"force": "never", "force_after": 7200}
@@ -112,9 +112,9 @@ UNBOUND = {
 @pytest.mark.parametrize(("commands", "holds"), UNBOUND.values(), ids=UNBOUND.keys())
 async def test_stricter_wishes_bind_others_only_with_the_right_to_it(store: Store, commands: Any, holds: str) -> None:
     first, *_ = [await store.accept(one) for one in commands]
-    orders = (await store.get(first.cancellation_id)).record.cancellation.orders
+    spec = (await store.get(first.cancellation_id)).record.cancellation.spec
 
-    assert HOLDS[holds] == (orders.force, orders.force_after)
+    assert HOLDS[holds] == (spec.force, spec.force_after)
 
 
 async def test_a_signed_join_names_its_producer_beside_the_first_ones(store: Store) -> None:
@@ -135,17 +135,17 @@ async def test_a_signed_join_names_its_producer_beside_the_first_ones(store: Sto
 async def test_a_signed_abort_is_kept_with_its_producer(store: Store) -> None:
     accepted = await store.accept(command())
     await store.act("abort", accepted.cancellation_id, "the boss", "not wanted", signed_by="ops")
-    orders = (await store.get(accepted.cancellation_id)).record.cancellation.orders
+    spec = (await store.get(accepted.cancellation_id)).record.cancellation.spec
 
-    assert "ops (signed) as the boss: not wanted" == orders.aborted
-    assert {"by": "the boss", "reason": "not wanted", "signed_by": "ops"} == orders.withdrawal
+    assert "ops (signed) as the boss: not wanted" == spec.aborted
+    assert {"by": "the boss", "reason": "not wanted", "signed_by": "ops"} == spec.withdrawal
 
 
 async def test_an_interactive_join_lifts_a_batch_cancellation(store: Store) -> None:
     first = await store.accept(command(lane="batch"))
     await store.accept(command(command_id="c-2"))
 
-    assert Lane.INTERACTIVE is (await store.get(first.cancellation_id)).record.cancellation.orders.lane
+    assert Lane.INTERACTIVE is (await store.get(first.cancellation_id)).record.cancellation.spec.lane
 
 
 async def test_a_finish_is_announced_and_leaves_the_schedule(store: Store, redis: Redis) -> None:
@@ -200,7 +200,7 @@ async def test_an_abort_makes_the_next_pass_due_at_once(store: Store) -> None:
     await store.commit(commit(one, "wait", due=LATER, matters=LATER))
 
     assert "ess" == await store.act("abort", accepted.cancellation_id, "ops", "not wanted")
-    assert "ops: not wanted" == (await claim_one(store)).record.cancellation.orders.aborted
+    assert "ops: not wanted" == (await claim_one(store)).record.cancellation.spec.aborted
 
 
 async def test_an_attestation_reaches_a_pass_that_is_running(store: Store) -> None:
@@ -209,7 +209,7 @@ async def test_an_attestation_reaches_a_pass_that_is_running(store: Store) -> No
     await store.act("attest", accepted.cancellation_id, "ops", "it is gone")
     await store.commit(commit(one, "wait", due=LATER, matters=LATER))
 
-    assert "ops: it is gone" == (await claim_one(store)).record.cancellation.orders.words[WHOLE].by
+    assert "ops: it is gone" == (await claim_one(store)).record.cancellation.spec.attestations[WHOLE].by
 
 
 async def test_a_plain_join_does_not_fence_a_running_pass(store: Store) -> None:

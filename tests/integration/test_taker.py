@@ -13,7 +13,7 @@ from celery import Celery
 from redis.asyncio import Redis
 
 from worker.errors import StoreUnavailable
-from worker.intake.decoder import Commands, Item, Order, Refusal
+from worker.intake.decoder import ActionRequest, Commands, Item, Malformed
 from worker.intake.redis_consumer import Taker
 
 COMMAND = {"backend": "ess", "job_id": "1"}
@@ -131,7 +131,7 @@ async def test_reads_every_task(taker: Taker, desk: Desk, sender: Celery) -> Non
     await send(sender, "worker.unheard_of", kwargs={})
     await taker.start()
 
-    assert [type(item) for item in await desk.wait_for(4)] == [Commands, Commands, Order, Refusal]
+    assert [type(item) for item in await desk.wait_for(4)] == [Commands, Commands, ActionRequest, Malformed]
 
 
 def envelope(body: bytes, **headers: str) -> bytes:
@@ -164,7 +164,7 @@ async def test_garbage_is_refused_and_stops_nothing(
     await send(sender, "worker.cancel", kwargs=COMMAND)
     await taker.start()
 
-    assert [type(item) for item in await desk.wait_for(2)] == [Refusal, Commands]
+    assert [type(item) for item in await desk.wait_for(2)] == [Malformed, Commands]
 
 
 async def test_what_was_settled_is_gone(taker: Taker, desk: Desk, sender: Celery, redis: Redis) -> None:
@@ -193,7 +193,7 @@ async def test_a_message_that_breaks_something_is_refused_and_those_beside_it_ar
     await send(sender, "worker.delete", kwargs=COMMAND)
     await taker.start()
 
-    assert [type(item) for item in await desk.wait_for(2)] == [Refusal, Commands]
+    assert [type(item) for item in await desk.wait_for(2)] == [Malformed, Commands]
 
 
 async def test_what_a_dead_taker_held_goes_back_to_the_queue(

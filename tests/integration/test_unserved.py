@@ -51,7 +51,7 @@ def witness(store: Store) -> Witness:
 
 async def over(store: Store, cancellation_id: str) -> None:
     """Return once a deadline has passed."""
-    at = (await store.get(cancellation_id)).record.cancellation.orders.give_up_at
+    at = (await store.get(cancellation_id)).record.cancellation.spec.give_up_at
     async with asyncio.timeout(PATIENCE):
         while (await store.times())[0] <= at:
             pass

@@ -8,16 +8,16 @@ from typing import Any
 from msgspec.structs import replace
 
 from worker.domain.cancellation import Progress
-from worker.domain.event_drafts import Fact
+from worker.domain.event_drafts import EventDraft
 from worker.domain.model import Job, Policy, Steps
-from worker.intake.admission import Door, Intake
+from worker.intake.admission import Admission, BackendRules
 from worker.protocol.signing import Signed
 from worker.store.store import Store
 from worker.store.transitions import Acceptance, Claim, Claims, Commit, Limits, ToClaim
 
 LATER = datetime.fromisoformat("2099-01-01T00:00:00+00:00")
 LIMITS = Limits(slots=100, lease=40.0, max_in_flight=100, rate=0.0, batch_slots=75)
-FINISHED = (Fact("finished", {"outcome": "cancelled"}),)
+FINISHED = (EventDraft("finished", {"outcome": "cancelled"}),)
 
 
 class Anything:
@@ -33,7 +33,8 @@ class Anything:
         return job.params.get("cluster_id", "")
 
 
-INTAKE = Intake({"ess": Door(Anything(), Policy(Anything.steps)), "oml": Door(Anything(), Policy(Anything.steps))})  # type: ignore[arg-type]
+RULES = BackendRules(Anything(), Policy(Anything.steps))  # type: ignore[arg-type]
+INTAKE = Admission({"ess": RULES, "oml": RULES})
 
 
 def command(job_id: str = "1", command_id: str = "c-1", **fields: Any) -> Acceptance:

@@ -8,8 +8,8 @@ from worker.backends.adapter import Reply
 from worker.http.transport import Body, Call, headers_of
 
 
-class HttpxWire:
-    """Makes each call by one transport; see `Wire`."""
+class HttpxTransport:
+    """Makes each call by one transport; see `Transport`."""
 
     through = ""
 

@@ -16,16 +16,16 @@ from worker.backends.sahara import Sahara
 from worker.domain import evolve
 from worker.domain.cancellation import (
     WHOLE,
+    Attestation,
     Cancellation,
     Child,
-    Claim,
+    ClockReading,
     Doubt,
-    Orders,
+    Doubted,
     Probed,
     Progress,
-    Reading,
     Sent,
-    Word,
+    Spec,
 )
 from worker.domain.evidence.family import whole
 from worker.domain.model import Action, Answer, AnswerKind, Force, JobState, Observation, Policy, Poll, Source, Verb
@@ -33,7 +33,7 @@ from worker.domain.model import Action, Answer, AnswerKind, Force, JobState, Obs
 T = datetime(2026, 11, 22, 10, tzinfo=UTC)
 STEPS = {"ess": OracleEss.steps, "oml": OracleMl.steps, "mrs": Mrs.steps, "sahara": Sahara.steps}
 PROGRESS = frozenset(one.name for one in fields(Progress))
-ORDERS = frozenset(one.name for one in fields(Orders))
+SPEC = frozenset(one.name for one in fields(Spec))
 A_YEAR = timedelta(days=365)
 EFFECT = {AnswerKind.ACCEPTED: {"accepted": True}, AnswerKind.UNANSWERED: {"unanswered": True}}
 
@@ -60,17 +60,17 @@ class Build:
         `remote_stopped` is who gave the word about the whole family with the command.
         """
         if by := changes.pop("remote_stopped", ""):
-            changes["words"] = {WHOLE: Word(by, T)}
-        orders: dict[str, Any] = {
+            changes["attestations"] = {WHOLE: Attestation(by, T)}
+        spec: dict[str, Any] = {
             "verb": Verb.CANCEL,
             "force": Force.AUTO,
             "force_after": 0.0,
             "give_up_at": self.at(changes.pop("give_up", 86400)),
         }
-        orders |= {name: changes.pop(name) for name in tuple(changes) if name in ORDERS}
+        spec |= {name: changes.pop(name) for name in tuple(changes) if name in SPEC}
         progress = {name: changes.pop(name) for name in tuple(changes) if name in PROGRESS}
         whole = {"id": "c1", "backend": "ess", "job_id": "1", "accepted_at": T, **changes}
-        return Cancellation(**whole, orders=Orders(**orders), progress=Progress(**progress))
+        return Cancellation(**whole, spec=Spec(**spec), progress=Progress(**progress))
 
     def sent(self, last: str = "accepted", at: float = 0, **changes: Any) -> Sent:
         """The history of a call whose only try ended so."""
@@ -97,25 +97,25 @@ class Build:
         return self.seen(**{"state": "cancelling", **clock, **changes})
 
     @staticmethod
-    def steady(now: float = 0, theirs: datetime = T + A_YEAR) -> Reading:
+    def steady(now: float = 0, theirs: datetime = T + A_YEAR) -> ClockReading:
         """A backend's clock that counts, watched for a minute: it shows `theirs` when ours shows `now`."""
         minute = timedelta(seconds=60)
-        return Reading(theirs - minute, T + timedelta(seconds=now) - minute, steady=True)
+        return ClockReading(theirs - minute, T + timedelta(seconds=now) - minute, steady=True)
 
     @staticmethod
-    def reading(theirs: datetime, ours: datetime = T, **changes: Any) -> Reading:
+    def reading(theirs: datetime, ours: datetime = T, **changes: Any) -> ClockReading:
         """A backend's clock, read at `ours`."""
-        return Reading(theirs, ours, **changes)
+        return ClockReading(theirs, ours, **changes)
 
     @staticmethod
     def doubt(claim: str, since: float, last: float, times: int) -> Doubt:
         """Answers in a row that may not be the backend's own."""
-        return Doubt(Claim(claim), T + timedelta(seconds=since), T + timedelta(seconds=last), times)
+        return Doubt(Doubted(claim), T + timedelta(seconds=since), T + timedelta(seconds=last), times)
 
     @staticmethod
-    def word(by: str = "ann", at: float = 0) -> Word:
+    def word(by: str = "ann", at: float = 0) -> Attestation:
         """Somebody's word, given so many seconds after the acceptance."""
-        return Word(by, T + timedelta(seconds=at))
+        return Attestation(by, T + timedelta(seconds=at))
 
     @staticmethod
     def child(first: float = 0, alive: float = 0, **changes: Any) -> Child:

@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 
 from worker.client import AsyncClient, Client
 from worker.errors import ActionRejected, UnknownCancellation
-from worker.intake.decoder import Order, read
+from worker.intake.decoder import ActionRequest, read
 from worker.intake.strays import OURS
 from worker.protocol.operator_actions import ACTIONS, OperatorAction, backend_acted_on
 from worker.settings.celery import celery_settings
@@ -23,7 +23,7 @@ EACH = pytest.mark.parametrize("action", ACTIONS.values(), ids=ACTIONS.keys())
 @EACH
 def test_each_is_read_from_its_task(action: OperatorAction) -> None:
     item = read(action.task, "m-1", [], ORDER, {})
-    assert isinstance(item, Order)
+    assert isinstance(item, ActionRequest)
     assert item.order == action.name
 
 

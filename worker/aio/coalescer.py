@@ -10,7 +10,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-class Batches(Generic[Item, Result]):
+class Coalescer(Generic[Item, Result]):
     """Turns many `add` calls into few `flush` calls of `limit` items at most.
 
     An item on an idle system goes out at once: nothing waits for a clock, unless a group is told to `gather`

@@ -219,7 +219,7 @@ def no_list(reply: Reply, what: str = "children") -> Answer:
     return seen_nothing(replace(judged, detail=f"the list of {what} can't be read: {judged.detail}"))
 
 
-class Shown(NamedTuple):
+class ListedRequest(NamedTuple):
     """What a list of requests by their ids has shown."""
 
     seen: Mapping[str, Observation]
@@ -228,7 +228,9 @@ class Shown(NamedTuple):
     """Why it could not be read on."""
 
 
-def by_ids(ids: Sequence[str], pages: int, usable: Callable[[Item], object]) -> Generator[Request, Reply, Shown]:
+def by_ids(
+    ids: Sequence[str], pages: int, usable: Callable[[Item], object]
+) -> Generator[Request, Reply, ListedRequest]:
     """Ask for requests by id, in at most so many pages (`q` takes a SCIM filter, DOC E2; `or` in it is INFERRED)."""
     found: dict[str, Observation] = {}
     calls = 0
@@ -241,7 +243,7 @@ def by_ids(ids: Sequence[str], pages: int, usable: Callable[[Item], object]) -> 
             number, calls = number + 1, calls + 1
             shown = requests_in(reply)
             if shown is None:
-                return Shown(found, calls, no_list(reply, "requests"))
+                return ListedRequest(found, calls, no_list(reply, "requests"))
             if wanted.isdisjoint(shown):
                 break
             known = {item_id: item for item_id, item in shown.items() if item_id in wanted}
@@ -249,7 +251,7 @@ def by_ids(ids: Sequence[str], pages: int, usable: Callable[[Item], object]) -> 
             found |= {
                 item_id: observation(item, item_id, reply.date) for item_id, item in known.items() if usable(item)
             }
-    return Shown(found, calls)
+    return ListedRequest(found, calls)
 
 
 def any_of(field: str, ids: Sequence[str]) -> str:

@@ -57,7 +57,7 @@ def spare_the_collector() -> None:
     gc.set_threshold(*COLLECT_AFTER)
 
 
-class Timer(bootsteps.StartStopStep):
+class EngineStep(bootsteps.StartStopStep):
     """Starts the engine with the worker; drains it when the worker stops."""
 
     def __init__(self, parent: Any, **options: Any) -> None:
@@ -83,7 +83,7 @@ class Timer(bootsteps.StartStopStep):
         drain_logs()  # before Celery removes its pid file, which tells that all is over
 
 
-app.steps["worker"].add(Timer)
+app.steps["worker"].add(EngineStep)
 
 
 @worker_shutdown.connect

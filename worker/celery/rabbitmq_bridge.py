@@ -1,7 +1,8 @@
 """Celery's consumers: one that keeps to itself, and one for RabbitMQ that hands what is delivered to the receiver.
 
 Celery's stock consumer drops what it can't read, ends on some of it, and holds messages that have an ETA; the receiver
-reports all of it. Everything here runs in Celery's own thread, whose socket it is, but for what `Line` is asked.
+reports all of it. Everything here runs in Celery's own thread, whose socket it is, except what `BrokerConnection` is
+asked.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from celery.worker.state import maybe_shutdown
 from kombu.transport import pyamqp
 
 from ..broker.bounds import CONFIRM, producer_of, refusal, worded
-from ..intake.decoder import Parcel
+from ..intake.decoder import RawMessage
 from ..intake.rabbitmq_consumer import Delivery
 from ..runtime.process import runtime
 from ..settings.environment import Settings
@@ -53,16 +54,16 @@ class Sealed(pyamqp.Message):
         count: Any = self.headers.get(COUNT)
         return count if isinstance(count, int) else 0
 
-    def parcel(self) -> Parcel:
+    def received(self) -> RawMessage:
         """Return the message as the inbox reads it."""
         headers = {**self.headers, **({"compression": self.compression} if self.compression else {})}
-        return Parcel(self.bytes, headers, self.content_type, self.content_encoding)
+        return RawMessage(self.bytes, headers, self.content_type, self.content_encoding)
 
     def copy(self) -> Any:
         """Return it as new."""
-        parcel = self.parcel()
-        headers = {name: value for name, value in parcel.headers.items() if name != COUNT}
-        return amqp.Message(parcel.body, **{**self.properties, "application_headers": headers})
+        received = self.received()
+        headers = {name: value for name, value in received.headers.items() if name != COUNT}
+        return amqp.Message(received.body, **{**self.properties, "application_headers": headers})
 
 
 class LoneConsumer(Consumer):
@@ -134,12 +135,12 @@ class CommandConsumer(LoneConsumer):
         channel = self.task_consumer.channel
         channel.Message, channel.auto_decode = Sealed, False
         self._settled.clear()
-        line = ChannelLine(self)
+        line = ChannelConnection(self)
         receiver = runtime().receiver
         receiver.connect(line)
 
         def received(message: Sealed) -> None:
-            receiver.put(Delivery(line, message, message.parcel(), message.returns))
+            receiver.put(Delivery(line, message, message.received(), message.returns))
 
         return received
 
@@ -182,7 +183,7 @@ class CommandConsumer(LoneConsumer):
         return connection, ""
 
 
-class ChannelLine:
+class ChannelConnection:
     """One connection's way back from the receiver."""
 
     def __init__(self, consumer: CommandConsumer) -> None:

@@ -16,7 +16,7 @@ from celery.signals import setup_logging
 from celery.worker.strategy import default
 
 from ..errors import StoreUnavailable
-from ..intake.decoder import Item, Refusal, read
+from ..intake.decoder import Item, Malformed, read
 from ..protocol.envelope import CANVAS, plain
 from ..protocol.operator_actions import TASKS
 from ..runtime.process import runtime
@@ -75,7 +75,7 @@ def task(name: str) -> Any:
         except Exception as error:
             log.exception("task.failed", task=name, message_id=self.request.id)
             reason = f"message: {type(error).__name__} while it was taken in"
-            runtime().do([Refusal({"args": list(args), "kwargs": kwargs}, str(self.request.id), reason)])
+            runtime().do([Malformed({"args": list(args), "kwargs": kwargs}, str(self.request.id), reason)])
 
     return run
 

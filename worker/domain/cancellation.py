@@ -11,7 +11,7 @@ from msgspec import Struct, field
 from .model import Action, AnswerKind, Force, Job, JobState, Lane, Verb
 
 WHOLE = ""
-"""The key in `Orders.words` of a word about the job itself and its family."""
+"""The key in `Spec.attestations` of a word about the job itself and its family."""
 
 FAR = datetime(2900, 1, 1, tzinfo=UTC)
 """Later than anything that is planned."""
@@ -25,7 +25,7 @@ def attributed(by: str, signed_by: str) -> str:
     return " as ".join(part for part in (signed_by and f"{signed_by} (signed)", by) if part)
 
 
-class Word(Struct, frozen=True):
+class Attestation(Struct, frozen=True):
     """Somebody's word that a job's remote process has stopped: whose, and when it was given.
 
     `by` is what they call themselves, and why; `signed_by` is the verified producer, empty where nobody signed.
@@ -60,7 +60,7 @@ class OperatorHold(Struct, frozen=True):
         return attributed(self.by, self.signed_by)
 
 
-class Orders(Struct, frozen=True):
+class Spec(Struct, frozen=True):
     """What the commands of a cancellation demand together; joins and operators change it.
 
     `revision` moves with every change that a decision could depend on.
@@ -71,7 +71,7 @@ class Orders(Struct, frozen=True):
     force_after: float
     give_up_at: datetime
     lane: Lane = Lane.INTERACTIVE
-    words: Mapping[str, Word] = field(default_factory=dict)
+    attestations: Mapping[str, Attestation] = field(default_factory=dict)
     """Who gave their word that a remote process has stopped: by a child's job id, or `WHOLE` for the whole family."""
     aborted: str = ""
     """Who withdrew the cancellation and why; empty when nobody did."""
@@ -97,7 +97,7 @@ class Intent(Struct, frozen=True, omit_defaults=True):
     at: datetime
 
 
-class Claim(StrEnum):
+class Doubted(StrEnum):
     """What an answer that may not be the backend's own says of a job, and of our right to it."""
 
     GONE = "gone"
@@ -108,7 +108,7 @@ class Claim(StrEnum):
 class Doubt(Struct, frozen=True, omit_defaults=True):
     """Answers in a row that all made one claim and may not be the backend's own: since when, until when, how many."""
 
-    claim: Claim
+    claim: Doubted
     since: datetime
     last: datetime
     times: int = 1
@@ -142,7 +142,7 @@ class Sent(Struct, frozen=True, omit_defaults=True):
         return self.accepted or self.unanswered
 
 
-class Sight(Struct, frozen=True, omit_defaults=True):
+class Sighting(Struct, frozen=True, omit_defaults=True):
     """When we first saw a job in CANCELLING, and the backend's text for its time then.
 
     `not_before` is when it was certainly not there yet, None if that is not known. `held` is how many seconds holds
@@ -155,7 +155,7 @@ class Sight(Struct, frozen=True, omit_defaults=True):
     held: float = 0.0
 
 
-class Reading(Struct, frozen=True, omit_defaults=True):
+class ClockReading(Struct, frozen=True, omit_defaults=True):
     """A backend's clock beside ours at one moment.
 
     `steady` says that a later reading has moved as our time did, `anew` that an earlier one did not fit this one.
@@ -209,7 +209,7 @@ class Progress(Struct, frozen=True, omit_defaults=True):
     when
     the first of the looks in a row began that found a whole family ended; `family_at`, when its children were first
     seen; `children`, those seen alive, the ones to be asked about first in front; `clock`; `probes`, by job id;
-    `void`, when a word was refuted, by its key in `Orders.words`. `pages` and `long` are for the next look, see
+    `void`, when a word was refuted, by its key in `Spec.attestations`. `pages` and `long` are for the next look, see
     `model.Job`.
     """
 
@@ -225,7 +225,7 @@ class Progress(Struct, frozen=True, omit_defaults=True):
     raw: str = ""
     end: End | None = None
     parent: bool = False
-    cancelling: Mapping[str, Sight] = field(default_factory=dict)
+    cancelling: Mapping[str, Sighting] = field(default_factory=dict)
     overdue: bool = False
     held: tuple[str, ...] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
@@ -235,7 +235,7 @@ class Progress(Struct, frozen=True, omit_defaults=True):
     closed_at: datetime | None = None
     family_at: datetime | None = None
     children: Mapping[str, Child] = field(default_factory=dict)
-    clock: Reading | None = None
+    clock: ClockReading | None = None
     probes: Mapping[str, Probed] = field(default_factory=dict)
     void: Mapping[str, datetime] = field(default_factory=dict)
     pages: int = 0
@@ -257,7 +257,7 @@ class Cancellation(Struct, frozen=True):
     backend: str
     job_id: str
     accepted_at: datetime
-    orders: Orders
+    spec: Spec
     progress: Progress = field(default_factory=Progress)
     params: Mapping[str, str] = field(default_factory=dict)
     traceparent: str | None = None
@@ -266,23 +266,23 @@ class Cancellation(Struct, frozen=True):
     @property
     def begins_at(self) -> datetime:
         """When the first call may be made: the waits that end a cancellation, or warn of it, run from then."""
-        not_before = self.orders.not_before
+        not_before = self.spec.not_before
         return self.accepted_at if not_before is None else max(self.accepted_at, not_before)
 
     def stood_still(self, now: datetime) -> float:
         """Return for how many seconds holds have lasted until now."""
-        return self.orders.held_for + self._holding(now)
+        return self.spec.held_for + self._holding(now)
 
     def gives_up_at(self, now: datetime) -> datetime:
         """Return when it is given up, as far as it is known now: that time stands still while it is held."""
-        give_up_at, hold = self.orders.give_up_at, self.orders.hold
+        give_up_at, hold = self.spec.give_up_at, self.spec.hold
         if hold is None or hold.since >= give_up_at:
             return give_up_at
         return give_up_at + timedelta(seconds=self._holding(now))
 
     def _holding(self, now: datetime) -> float:
         """Return for how many seconds the hold in force has lasted; before the first call may be made none count."""
-        hold = self.orders.hold
+        hold = self.spec.hold
         if hold is None:
             return 0.0
         end = now if hold.until is None else min(now, hold.until)

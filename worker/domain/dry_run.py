@@ -26,7 +26,7 @@ def _plan(cancellation: Cancellation, seen: Observation, decision: Decision) -> 
     if seen.state is JobState.CANCELLING and not isinstance(decision, Finish):
         return Plan(NOTHING, "the job is being cancelled already")
     if isinstance(decision, Send):
-        return Plan(str(cancellation.orders.verb), _because(cancellation, seen, decision))
+        return Plan(str(cancellation.spec.verb), _because(cancellation, seen, decision))
     if isinstance(decision, Finish):
         return Plan(NOTHING, NO_NEED.get(decision.outcome, decision.detail))
     assert not isinstance(decision, Hold)  # noqa: S101 - nothing was sent that a force could follow
@@ -34,7 +34,7 @@ def _plan(cancellation: Cancellation, seen: Observation, decision: Decision) -> 
 
 
 def _because(cancellation: Cancellation, seen: Observation, send: Send) -> str:
-    deleting = cancellation.orders.verb is Verb.DELETE
+    deleting = cancellation.spec.verb is Verb.DELETE
     found = "the job has ended and its record is there" if seen.final else "the job is not seen to have ended"
     steps = "; a cancel goes first" if deleting and send.action is Action.CANCEL else ""
     unlisted = f"; its children could not all be seen: {seen.unlisted.detail}" if seen.unlisted is not None else ""

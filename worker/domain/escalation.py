@@ -37,10 +37,10 @@ def needs_look(cancellation: Cancellation, policy: Policy, suspect: datetime | N
     ESS, Sahara), and where nobody asks for a look or holds it. `suspect` is when Redis may have forgotten what we did
     last: what was accepted before it looks first.
     """
-    orders = cancellation.orders
-    if orders.verb is Verb.DELETE or policy.steps.look_before_cancel:
+    spec = cancellation.spec
+    if spec.verb is Verb.DELETE or policy.steps.look_before_cancel:
         return True
-    if orders.dry_run or orders.expect or orders.hold is not None:
+    if spec.dry_run or spec.expect or spec.hold is not None:
         return True
     if suspect is not None and cancellation.accepted_at <= suspect:
         return True
@@ -54,7 +54,7 @@ def decide(cancellation: Cancellation, seen: Observation | Answer | None, policy
     While it is held all goes on but changing calls.
     """
     decision = _decided(cancellation, seen, policy, now)
-    hold = cancellation.orders.hold
+    hold = cancellation.spec.hold
     if hold is None or not isinstance(decision, Send):
         return decision
     again = now + polling.next_look(cancellation, policy, now)
@@ -62,15 +62,15 @@ def decide(cancellation: Cancellation, seen: Observation | Answer | None, policy
 
 
 def _decided(cancellation: Cancellation, seen: Observation | Answer | None, policy: Policy, now: datetime) -> Decision:
-    if cancellation.orders.aborted:
-        return Finish(Outcome.ABORTED, Evidence.NONE, f"withdrawn by {cancellation.orders.aborted}")
+    if cancellation.spec.aborted:
+        return Finish(Outcome.ABORTED, Evidence.NONE, f"withdrawn by {cancellation.spec.aborted}")
     if too_early(cancellation, now):
         why = "begin: the command asked for no call before then"
         return Wait(min(cancellation.begins_at, _hold_ends(cancellation, now)), why)
     if isinstance(seen, Answer):
         return _unseen(cancellation, seen, policy, now)
     if seen is not None:
-        look = _planned if cancellation.orders.dry_run else _seen
+        look = _planned if cancellation.spec.dry_run else _seen
         return look(cancellation, seen, policy, now)
     if now >= cancellation.gives_up_at(now):
         return _given_up(cancellation, None, policy)
@@ -81,14 +81,14 @@ def _planned(cancellation: Cancellation, seen: Observation, policy: Policy, now:
     """End a dry run with what would be decided now, once that is proven."""
     if _lacks(cancellation, seen, policy, now) is not None:
         return _seen(cancellation, seen, policy, now)
-    patient = replace(cancellation, orders=replace(cancellation.orders, give_up_at=FAR))
+    patient = replace(cancellation, spec=replace(cancellation.spec, give_up_at=FAR))
     now_or_never = replace(seen, unlisted=replace(seen.unlisted, retry_after=None)) if seen.unlisted else seen
     return planned(cancellation, seen, _seen(patient, now_or_never, policy, now))
 
 
 def _lacks(cancellation: Cancellation, seen: Observation, policy: Policy, now: datetime) -> Unproven | None:
     """Say what a sight lacks to end a cancellation; one that was not touched may end whatever the children do."""
-    untouched = cancellation.orders.dry_run or not as_expected(cancellation, seen)
+    untouched = cancellation.spec.dry_run or not as_expected(cancellation, seen)
     ends = seen.final or (untouched and seen.state is JobState.GONE)
     return unproven(cancellation, seen, policy, now) if ends else None
 
@@ -126,7 +126,7 @@ def _not_before(
 
 def too_early(cancellation: Cancellation, now: datetime) -> bool:
     """Say whether no call may be made yet, not even a look. Nothing but an abort ends a cancellation then."""
-    not_before = cancellation.orders.not_before
+    not_before = cancellation.spec.not_before
     return not_before is not None and now < not_before
 
 
@@ -141,7 +141,7 @@ def after_answer(
     sent = cancellation.progress.sent[sent_key(send.action, send.job_id)]
     if refuses(answer, sent.doubt, policy):
         return refused(answer.detail)
-    if answer.before is not None and answer.before.final and cancellation.orders.verb is Verb.CANCEL:
+    if answer.before is not None and answer.before.final and cancellation.spec.verb is Verb.CANCEL:
         return ended(_unsent(cancellation, send), answer.before, policy)
     asked_for = now + _asked_for(answer, policy)
     if answer.kind in {AnswerKind.REJECTED, AnswerKind.NOT_FOUND}:
@@ -190,7 +190,7 @@ def to_probe(cancellation: Cancellation, seen: Observation, policy: Policy, now:
     While a job is stuck: the first one whose force gate only that keeps shut. At the end: those that were forced, and
     a job of a kind without a force step, whose end nothing else confirms.
     """
-    if not policy.probes or cancellation.orders.dry_run:
+    if not policy.probes or cancellation.spec.dry_run:
         return ()
     if seen.final or (seen.provisional and now >= cancellation.gives_up_at(now)):
         stopped = tuple(forced(cancellation)) or (() if policy.steps.force else (cancellation.job_id,))
@@ -215,7 +215,7 @@ def _unseen(cancellation: Cancellation, answer: Answer, policy: Policy, now: dat
 
 def _after_the_end(cancellation: Cancellation, seen: Observation, policy: Policy, now: datetime) -> Decision:
     """The job can run no more; a delete still has to remove its record."""
-    if cancellation.orders.verb is Verb.CANCEL or seen.state is JobState.GONE or not as_expected(cancellation, seen):
+    if cancellation.spec.verb is Verb.CANCEL or seen.state is JobState.GONE or not as_expected(cancellation, seen):
         return ended(cancellation, seen, policy)
     if now >= cancellation.gives_up_at(now):
         return _given_up(cancellation, seen, policy)
@@ -226,7 +226,7 @@ def _after_the_end(cancellation: Cancellation, seen: Observation, policy: Policy
 
 def _alive(cancellation: Cancellation, seen: Observation, policy: Policy, now: datetime) -> Decision:
     """The job may still run: stop it, or wait, or force."""
-    deleting = cancellation.orders.verb is Verb.DELETE
+    deleting = cancellation.spec.verb is Verb.DELETE
     if deleting and seen.undeletable:
         return refused(seen.undeletable)
     if policy.steps.cancel_removes and seen.state is not JobState.ACTIVE:
@@ -296,7 +296,7 @@ def _given_up(cancellation: Cancellation, seen: Observation | None, policy: Poli
 
     An end that the backend may take back is all that is left to tell of a job that shows one.
     """
-    if seen is not None and seen.provisional and cancellation.orders.verb is Verb.CANCEL:
+    if seen is not None and seen.provisional and cancellation.spec.verb is Verb.CANCEL:
         return ended(cancellation, seen, policy)
     progress = cancellation.progress
     last = f"last seen {progress.raw!r}" if progress.raw else "the job was never seen"
@@ -331,7 +331,7 @@ def _capped(cancellation: Cancellation, policy: Policy, now: datetime, until: da
 
 def _hold_ends(cancellation: Cancellation, now: datetime) -> datetime:
     """Return when the hold in force ends by itself, at once if it should have; far away if there is none."""
-    hold = cancellation.orders.hold
+    hold = cancellation.spec.hold
     return FAR if hold is None or hold.until is None else max(now, hold.until)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import Struct, field, to_builtins
 
-from .cancellation import Cancellation, Word
+from .cancellation import Attestation, Cancellation
 from .decision import Finish, Gate, Plan, Send
 from .evidence.effect import ended_before
 from .evidence.proof import Refuted, word_for
@@ -30,19 +30,19 @@ UNTOUCHED = frozenset({Outcome.ALREADY_FINISHED, Outcome.PLANNED, Outcome.CHANGE
 """The outcomes before which nothing was sent: a child that has ended has done so by itself."""
 
 
-class Fact(Struct, frozen=True):
+class EventDraft(Struct, frozen=True):
     """One event to be: its type's middle word and what its `data` holds beside the command's own fields."""
 
     name: str
     data: Mapping[str, Any] = field(default_factory=dict)
 
 
-def sent(send: Send, answer: Answer) -> Fact:
+def sent(send: Send, answer: Answer) -> EventDraft:
     """Tell that a changing call was answered, or went unanswered."""
     said: object = "unanswered"
     if answer.kind is not AnswerKind.UNANSWERED:
         said = {"status": answer.status, "code": answer.code or None, "meaning": str(answer.kind)}
-    return Fact(f"{send.action}_sent", {"answer": said, "target_job_id": send.job_id, "detail": said_why(answer)})
+    return EventDraft(f"{send.action}_sent", {"answer": said, "target_job_id": send.job_id, "detail": said_why(answer)})
 
 
 def said_why(answer: Answer) -> str | None:
@@ -50,7 +50,7 @@ def said_why(answer: Answer) -> str | None:
     return None if answer.kind is AnswerKind.ACCEPTED else answer.detail or None
 
 
-def held(gate: Gate, now: datetime) -> Fact:
+def held(gate: Gate, now: datetime) -> EventDraft:
     """Tell that the force step is due and which of its preconditions does not hold.
 
     The time is over, so the step may be taken as soon as the conditions hold: `earliest_at` is now.
@@ -60,13 +60,13 @@ def held(gate: Gate, now: datetime) -> Fact:
         for condition in gate.conditions
     }
     conditions["earliest_at"] = text(now)
-    return Fact("force_held", {"gate": conditions, "target_job_id": gate.job_id})
+    return EventDraft("force_held", {"gate": conditions, "target_job_id": gate.job_id})
 
 
-def overdue(cancellation: Cancellation, policy: Policy) -> Fact:
+def overdue(cancellation: Cancellation, policy: Policy) -> EventDraft:
     """Tell that the job is not confirmed stopped after `warn_after`."""
     progress = cancellation.progress
-    return Fact(
+    return EventDraft(
         "overdue",
         {
             "warn_after": policy.warn_after,
@@ -78,15 +78,15 @@ def overdue(cancellation: Cancellation, policy: Policy) -> Fact:
     )
 
 
-def void(one: Refuted) -> Fact:
+def void(one: Refuted) -> EventDraft:
     """Tell that somebody's word no longer counts, and why."""
-    return Fact("attestation_void", {**_attestation(one.word), "child": one.child or None, "detail": one.why})
+    return EventDraft("attestation_void", {**_attestation(one.word), "child": one.child or None, "detail": one.why})
 
 
-def finished(cancellation: Cancellation, finish: Finish, seen: Observation | None, policy: Policy) -> Fact:
+def finished(cancellation: Cancellation, finish: Finish, seen: Observation | None, policy: Policy) -> EventDraft:
     """Tell the end, with all that stands behind it."""
     progress = cancellation.progress
-    return Fact(
+    return EventDraft(
         "finished",
         {
             "outcome": finish.outcome,
@@ -148,13 +148,13 @@ def _first_sent(cancellation: Cancellation) -> Mapping[str, str | None]:
     return {f"{action}_sent_at": text(first.get(action)) for action in CHANGING}
 
 
-def _word_that_holds(cancellation: Cancellation) -> Word | None:
+def _word_that_holds(cancellation: Cancellation) -> Attestation | None:
     """Return the word that holds about the job itself, or else about a child of it."""
-    about = (cancellation.job_id, *cancellation.orders.words)
+    about = (cancellation.job_id, *cancellation.spec.attestations)
     return next((word for job_id in about if (word := word_for(cancellation, job_id))), None)
 
 
-def _attestation(word: Word | None) -> Mapping[str, str | None]:
+def _attestation(word: Attestation | None) -> Mapping[str, str | None]:
     """Tell whose word it is, and which producer is verified to have given it."""
     if word is None:
         return {"attested_by": None}
@@ -164,7 +164,7 @@ def _attestation(word: Word | None) -> Mapping[str, str | None]:
 
 def _action(cancellation: Cancellation, finish: Finish) -> Mapping[str, object]:
     """Tell which operator's action has ended a cancellation, where one has."""
-    withdrawal = cancellation.orders.withdrawal
+    withdrawal = cancellation.spec.withdrawal
     return {"action": {"name": "abort", **withdrawal}} if withdrawal and finish.outcome is Outcome.ABORTED else {}
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from .cancellation import Cancellation, End, Intent, Probed, Sent, Sight, sent_key
+from .cancellation import Cancellation, End, Intent, Probed, Sent, Sighting, sent_key
 from .decision import Send
 from .evidence import clock, doubt, family, proof
 from .model import Action, Answer, AnswerKind, Job, JobState, Observation, Policy, Source, unanswered
@@ -159,7 +159,7 @@ def waiting(cancellation: Cancellation, why: str) -> Cancellation:
     return progress(cancellation, waits=cancellation.progress.waits + 1, next=why)
 
 
-def _sights(cancellation: Cancellation, seen: Observation, now: datetime) -> Mapping[str, Sight]:
+def _sights(cancellation: Cancellation, seen: Observation, now: datetime) -> Mapping[str, Sighting]:
     """Keep the first sight of each job in CANCELLING; a moved backend time starts it again.
 
     What may not be the backend's own words shows none of them anew.
@@ -178,12 +178,12 @@ def _sights(cancellation: Cancellation, seen: Observation, now: datetime) -> Map
     }
 
 
-def _sight(cancellation: Cancellation, member: Observation, now: datetime) -> Sight:
+def _sight(cancellation: Cancellation, member: Observation, now: datetime) -> Sighting:
     before = cancellation.progress.cancelling.get(member.job_id)
     if before is not None and before.since_text == member.since_text:
         return before
     not_before = clock.not_before(cancellation, member.job_id)
-    return Sight(now, member.since_text, not_before, cancellation.stood_still(now))
+    return Sighting(now, member.since_text, not_before, cancellation.stood_still(now))
 
 
 def _still_gone(cancellation: Cancellation, seen: Observation, asked: datetime) -> Mapping[str, Probed]:

@@ -10,12 +10,12 @@ from .model import Evidence, Observation, Outcome
 
 def as_expected(cancellation: Cancellation, seen: Observation) -> bool:
     """Say whether the job may be touched: it was before, or is in a state that the commands expect."""
-    expect = cancellation.orders.expect
+    expect = cancellation.spec.expect
     return not expect or bool(cancellation.progress.sent) or seen.raw[:NOTE_LIMIT] in expect
 
 
 def changed(cancellation: Cancellation, seen: Observation) -> Finish:
     """End what is not in the expected state."""
-    expected = " or ".join(map(repr, cancellation.orders.expect))
+    expected = " or ".join(map(repr, cancellation.spec.expect))
     detail = f"expected {expected}, and the job is in {seen.raw[:NOTE_LIMIT]!r}"
     return Finish(Outcome.CHANGED, Evidence.NONE, detail)

@@ -36,7 +36,7 @@ def candidates(cancellation: Cancellation, seen: Observation, policy: Policy) ->
 def gate(cancellation: Cancellation, member: Observation, policy: Policy, now: datetime) -> Gate:
     """Judge every precondition for one job in CANCELLING."""
     wait = max(waited(cancellation, member, policy, now), refused_wait(cancellation, member, policy, now))
-    force = cancellation.orders.force.stricter(policy.force)
+    force = cancellation.spec.force.stricter(policy.force)
     return Gate(
         job_id=member.job_id,
         wait=max(0.0, wait),
@@ -81,7 +81,7 @@ def refused_wait(cancellation: Cancellation, member: Observation, policy: Policy
 
 def force_after(cancellation: Cancellation, policy: Policy) -> float:
     """Return the seconds to wait in CANCELLING: a command can only lengthen what the backend is given."""
-    return max(cancellation.orders.force_after, policy.force_after)
+    return max(cancellation.spec.force_after, policy.force_after)
 
 
 def _forced(cancellation: Cancellation, member: Observation) -> bool:
@@ -102,7 +102,9 @@ def _proof(cancellation: Cancellation, member: Observation, force: Force, policy
 
 
 def _no_proof(cancellation: Cancellation, policy: Policy) -> str:
-    given = cancellation.orders.words and "the word that was given does not hold: it is not about this job, or refuted"
+    given = (
+        cancellation.spec.attestations and "the word that was given does not hold: it is not about this job, or refuted"
+    )
     probe = ", and the remote probe does not say so" if policy.probes else ""
     return (given or "nobody has given their word") + probe
 

@@ -27,7 +27,7 @@ def ended(cancellation: Cancellation, seen: Observation, policy: Policy) -> Fini
 def _gone(cancellation: Cancellation, policy: Policy) -> tuple[Outcome, str]:
     """Judge a record that is not there (any more)."""
     called, delete, known = stop(cancellation), effective(cancellation, Action.DELETE), _known(cancellation)
-    if cancellation.orders.verb is Verb.DELETE and (delete or (called and known)):
+    if cancellation.spec.verb is Verb.DELETE and (delete or (called and known)):
         doubt = _doubt(delete) if cancellation.progress.end is None else ""
         return Outcome.DELETED, doubt if delete else "somebody else removed the record after our stop"
     if called and (known or called.accepted):

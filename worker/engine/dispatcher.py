@@ -23,9 +23,9 @@ from ..store.store import Store
 from ..store.transitions import Acceptance, Accepted, Claim, Claims, Commit, Limits, ToClaim
 from .backend import Backend
 from .clock import Clock
-from .look_groups import ENOUGH, Bunch
-from .look_many import Sights, Surveyor, is_poll
-from .reconcile import Pass
+from .look_groups import ENOUGH, LookGroup
+from .look_many import ListReader, Sights, is_poll
+from .reconcile import Reconciliation
 
 log = structlog.get_logger(__name__)
 
@@ -48,7 +48,7 @@ workers hold the permits. Twice as long after each claim that brought nothing, u
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ClaimRequest:
     """What was asked of a claim, when by the monotonic clock, and whether lists may be read for it."""
 
     claim: ToClaim
@@ -57,7 +57,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class SharedList:
     """A list on its way, and the jobs whose passes wait for it, by their ids."""
 
     sights: asyncio.Task[Sights]
@@ -76,7 +76,7 @@ class Reading:
         return sights.get(job.id) if asked_for else None
 
 
-class Drain:
+class Dispatcher:
     """Works off what is due on one backend."""
 
     def __init__(self, backend: Backend, store: Store, worker: str, slots: int, outage: Outage) -> None:
@@ -90,8 +90,8 @@ class Drain:
         self._surveys: set[asyncio.Task[Sights]] = set()
         self._wake_at = 0.0
         self._claimed_at = 0.0
-        self._surveyor = Surveyor(backend)
-        self._bunch = Bunch(self._surveyor, lambda: len(self._passes))
+        self._surveyor = ListReader(backend)
+        self._bunch = LookGroup(self._surveyor, lambda: len(self._passes))
         self._batch = 0
         self._more = False
         self._held = 0
@@ -194,7 +194,7 @@ class Drain:
         with self._claiming():
             await self._begin(asked, await self._store.claim(asked.claim))
 
-    def _ask(self, free: int) -> Asked:
+    def _ask(self, free: int) -> ClaimRequest:
         backend, lists = self._backend, self._surveyor.ready
         self._claimed_at = asyncio.get_running_loop().time()
         limits = Limits(
@@ -206,7 +206,7 @@ class Drain:
             max(1, self._slots * 3 // 4) - self._batch,
             CALLS_SAVED if lists else 1,
         )
-        return Asked(
+        return ClaimRequest(
             ToClaim(backend.name, self._worker, limits, not backend.policy.steps.look_before_cancel),
             time.monotonic(),
             lists,
@@ -232,7 +232,7 @@ class Drain:
         ]
         await asyncio.gather(*map(self._store.commit, commits))
 
-    async def _begin(self, asked: Asked, claims: Claims) -> None:
+    async def _begin(self, asked: ClaimRequest, claims: Claims) -> None:
         """Start a pass over each claimed record, and plan the next claim."""
         if self._stopping:
             await self._give_back(claims)
@@ -256,7 +256,7 @@ class Drain:
         else:
             self.wake()
 
-    def _survey(self, claims: Claims) -> Reading | None:
+    def _survey(self, claims: Claims) -> SharedList | None:
         """Look at the claimed jobs together where that is worth it; their passes wait for what it shows."""
         plan = None if claims.blind else self._surveyor.plan(claims.claims, claims.suspect)
         if plan is None:
@@ -264,7 +264,7 @@ class Drain:
         task = asyncio.create_task(self._surveyor.read(plan))
         self._surveys.add(task)
         task.add_done_callback(self._surveys.discard)
-        return Reading(task, plan.jobs)
+        return SharedList(task, plan.jobs)
 
     def _start(self, one: Coroutine[Any, Any, None], *, rides: bool) -> None:
         task = asyncio.create_task(one)
@@ -278,13 +278,13 @@ class Drain:
             enough = self._busy <= self._held * 3 // 4
             self._wake_at_latest(asyncio.get_running_loop().time() + (0.0 if enough else GATHER))
 
-    async def _pass(self, claim: Claim, claims: Claims, clock: Clock, reading: Reading | None, paid: int) -> None:
+    async def _pass(self, claim: Claim, claims: Claims, clock: Clock, reading: SharedList | None, paid: int) -> None:
         cancellation = claim.record.cancellation
-        in_batch = cancellation.orders.lane is Lane.BATCH and not claim.rides
+        in_batch = cancellation.spec.lane is Lane.BATCH and not claim.rides
         self._batch += in_batch
         try:
             listed = await reading.of(claim) if reading else None
-            one = Pass(claim, self._backend, self._store, clock, paid, self._bunch)
+            one = Reconciliation(claim, self._backend, self._store, clock, paid, self._bunch)
             due = await one.run(claims.suspect, blind=claims.blind, listed=listed)
         except StoreUnavailable as error:
             log.warning("cancellation.dropped", **context(cancellation), error=str(error))

@@ -20,7 +20,7 @@ from ..store.serving import Serving
 from ..store.store import Store
 from ..store.transitions import Acceptance, Accepted
 from .backend import Backend
-from .dispatcher import Drain
+from .dispatcher import Dispatcher
 from .unserved import Unserved
 
 log = structlog.get_logger(__name__)
@@ -42,7 +42,7 @@ class Engine:
         self._store = store
         self._outage = Outage("engine.store_unavailable", "REDIS_URL")
         self._drains = {
-            name: Drain(backend, store, self.worker, slots, self._outage) for name, backend in backends.items()
+            name: Dispatcher(backend, store, self.worker, slots, self._outage) for name, backend in backends.items()
         }
         self.serving = Serving()
         self._unserved = Unserved(store, self.worker, backends.keys(), self.serving, self._outage)

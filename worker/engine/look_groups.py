@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from ..aio.coalescer import Batches
+from ..aio.coalescer import Coalescer
 from ..backends.adapter import CALLS_SAVED
 from ..domain.model import Job, Observation
-from .look_many import Surveyor
+from .look_many import ListReader
 
 GATHER, ENOUGH = 0.002, 16
 """Seconds in which looks come together before a list is read, and how many need not wait for more: as many
@@ -18,26 +18,26 @@ LISTS = 2
 """How many lists one look may wait for, in the time of a look each: the one that is being read, and its own."""
 
 
-class Shown(NamedTuple):
+class ListedObservation(NamedTuple):
     """What a list shows of a job, None where that has to be looked at alone; and how many calls its pass pays for."""
 
     observation: Observation | None
     calls: int = 0
 
 
-ALONE = Shown(None)
+ALONE = ListedObservation(None)
 
 
-class Bunch:
+class LookGroup:
     """Lets passes share lists."""
 
-    def __init__(self, surveyor: Surveyor, company: Callable[[], int]) -> None:
+    def __init__(self, surveyor: ListReader, company: Callable[[], int]) -> None:
         """`company` tells how many passes are under way: where they are few no list is worth a wait."""
         self._surveyor = surveyor
         self._company = company
-        self._looks: Batches[Job, Shown] = Batches(self._read, MOST, gather=GATHER, enough=ENOUGH)
+        self._looks: Coalescer[Job, ListedObservation] = Coalescer(self._read, MOST, gather=GATHER, enough=ENOUGH)
 
-    async def see(self, job: Job) -> Shown:
+    async def see(self, job: Job) -> ListedObservation:
         """Look at a job together with others; it takes no longer than `LISTS` looks may."""
         if not self._surveyor.ready or self._company() < CALLS_SAVED:
             return ALONE
@@ -47,10 +47,10 @@ class Bunch:
         """Give up a list that is being read."""
         await self._looks.aclose()
 
-    async def _read(self, jobs: Sequence[Job]) -> Sequence[Shown]:
+    async def _read(self, jobs: Sequence[Job]) -> Sequence[ListedObservation]:
         plan = self._surveyor.plan_for(jobs) if self._surveyor.ready else None
         if plan is None:
             return [ALONE] * len(jobs)
         sights = await self._surveyor.read(plan)
         # A list takes no more calls than one for every so many jobs.
-        return [Shown(sights.get(job.id), int(place % CALLS_SAVED == 0)) for place, job in enumerate(jobs)]
+        return [ListedObservation(sights.get(job.id), int(place % CALLS_SAVED == 0)) for place, job in enumerate(jobs)]

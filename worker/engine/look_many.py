@@ -29,14 +29,14 @@ Sights = Mapping[str, Observation]
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ListRequest:
     """Lists to be read, and the jobs whose looks they may spare, by their ids."""
 
     survey: Survey
     jobs: Mapping[str, Job]
 
 
-class Surveyor:
+class ListReader:
     """Judges when a list is worth reading, and reads it.
 
     A list only spares calls: what it does not show is looked at alone, and so is everything while the
@@ -52,14 +52,14 @@ class Surveyor:
         """Whether lists may be read now."""
         return self._backend.look_many and asyncio.get_running_loop().time() >= self._not_before
 
-    def plan(self, claims: Sequence[Claim], suspect: datetime | None) -> Plan | None:
+    def plan(self, claims: Sequence[Claim], suspect: datetime | None) -> ListRequest | None:
         """Choose the jobs that are due for a look and say how to see them together; None if each is looked at alone."""
         cancellations = (claim.record.cancellation for claim in claims if is_poll(claim))
         jobs = [
             one.job
             for one in cancellations
             if needs_look(one, self._backend.policy, suspect)
-            and not one.orders.aborted
+            and not one.spec.aborted
             and not self._backend.elsewhere(one)
         ]
         plan = self.plan_for(jobs)
@@ -67,7 +67,7 @@ class Surveyor:
             self._leave_alone()  # else polls would go on to be claimed as riders
         return plan
 
-    def plan_for(self, jobs: Sequence[Job]) -> Plan | None:
+    def plan_for(self, jobs: Sequence[Job]) -> ListRequest | None:
         """Say how to see these jobs together, None if each is looked at alone.
 
         Jobs that share an id, at different addresses, are looked at alone: what a list shows goes by the id.
@@ -84,9 +84,9 @@ class Surveyor:
             return None
         if survey is None:
             return None
-        return Plan(survey, chosen)
+        return ListRequest(survey, chosen)
 
-    async def read(self, plan: Plan) -> Sights:
+    async def read(self, plan: ListRequest) -> Sights:
         """Make the calls, in the time of one look at most; return what was seen, by job id.
 
         The passes that wait for it hold their leases, which last for a look, a credential and a call.

@@ -13,7 +13,7 @@ from ..domain import event_drafts, evolve
 from ..domain.cancellation import Cancellation
 from ..domain.decision import Decision, Finish, Hold, Send, Wait
 from ..domain.escalation import after_answer, decide, matters, needs_look, overdue, to_probe, too_early
-from ..domain.event_drafts import Fact
+from ..domain.event_drafts import EventDraft
 from ..domain.evidence.family import whole
 from ..domain.evidence.proof import refuted
 from ..domain.model import Action, Answer, AnswerKind, Observation, Outcome, Source, unanswered
@@ -24,7 +24,7 @@ from ..store.transitions import Claim, Commit
 from .backend import Backend
 from .calls import Caller
 from .clock import Clock
-from .look_groups import ALONE, LISTS, Bunch
+from .look_groups import ALONE, LISTS, LookGroup
 
 log = structlog.get_logger(__name__)
 PAUSED = unanswered("the backend is paused after repeated failures")
@@ -42,11 +42,11 @@ FRESH = 0.25
 """Seconds for which an intent that was noted with the claim may be acted on: later, the orders are looked at again."""
 
 
-class Pass:
+class Reconciliation:
     """One pass. It ends with a commit, or without one where the claim was lost."""
 
     def __init__(
-        self, claim: Claim, backend: Backend, store: Store, clock: Clock, paid: int = 1, bunch: Bunch | None = None
+        self, claim: Claim, backend: Backend, store: Store, clock: Clock, paid: int = 1, bunch: LookGroup | None = None
     ) -> None:
         """`paid` is how many calls the claim has paid for; looks that are due at once may be shared in a `bunch`."""
         self._claim = claim
@@ -55,7 +55,7 @@ class Pass:
         self._clock = clock
         self._policy = replace(backend.policy, usual=backend.tempo.usual) if backend.tempo.usual else backend.policy
         self._cancellation = claim.record.cancellation
-        self._facts: list[Fact] = []
+        self._facts: list[EventDraft] = []
         self._caller = Caller(backend, clock, claim.record.cancellation.traceparent, paid)
         self._bunch = bunch
         self._listed = False
@@ -130,11 +130,11 @@ class Pass:
             self._facts.append(event_drafts.sent(send, evolve.UNANSWERED))
 
     def _looks(self, suspect: datetime | None) -> bool:
-        aborted = self._cancellation.orders.aborted
+        aborted = self._cancellation.spec.aborted
         return not aborted and needs_look(self._cancellation, self._policy, suspect)
 
     async def _see(self, suspect: datetime | None, *, blind: bool) -> Observation | Answer | None:
-        if blind and not self._cancellation.orders.aborted:
+        if blind and not self._cancellation.spec.aborted:
             return PAUSED
         if not self._looks(suspect):
             return None
@@ -342,7 +342,7 @@ class Pass:
                     raise
             await asyncio.sleep(RETRY)
 
-    def _tell(self, new: tuple[Fact, ...]) -> None:
+    def _tell(self, new: tuple[EventDraft, ...]) -> None:
         whose = context(self._cancellation) if new else {}
         for fact in new:
             log.info(f"cancellation.{fact.name}", **whose, **loggable(fact))

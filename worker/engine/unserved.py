@@ -37,7 +37,7 @@ def without_backend(claim: Claim, now: datetime) -> Commit:
     cancellation, new = claim.record.cancellation, []
     # What matters before the deadline is the warning; if the deadline comes first, the warning's time is not known.
     matters_at = claim.record.matters_at
-    warn_at = matters_at if matters_at < cancellation.orders.give_up_at else FAR
+    warn_at = matters_at if matters_at < cancellation.spec.give_up_at else FAR
     policy = replace(POLICY, warn_after=(warn_at - cancellation.begins_at).total_seconds())
     left_open = evolve.recovered(cancellation, policy)
     if left_open is not None:

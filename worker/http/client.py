@@ -1,7 +1,7 @@
 """The only network IO towards backends: one request, one bounded reply, no repeat but after a 401.
 
-What goes over the wire is a `Wire`'s to do: aiohttp's by default. httpx's own client is left out: it costs more than
-all the rest of a call. Nothing here knows a backend's words; what a reply means is an adapter's to say.
+A `Transport` does the IO: aiohttp's by default. httpx's own client is left out: it costs more than all the rest of a
+call. Nothing here knows a backend's words; what a reply means is an adapter's to say.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from ..backends.adapter import UNAUTHORIZED, Reply, Request
 from ..errors import CallUnanswered, InvalidCommand
 from .blanking import blanked, parts
 from .credentials import Credential, Token
-from .transport import Call, Wire, in_words
-from .transport_aiohttp import AiohttpWire
+from .transport import Call, Transport, in_words
+from .transport_aiohttp import AiohttpTransport
 
 NO_PATH = frozenset({"", ".", ".."})
 """Segments that would change the path around them (RFC 3986, 5.2.4)."""
@@ -71,8 +71,8 @@ class Http:
         credential: Credential | None = None,
         timeout: float = 10.0,
         max_reply: int = 1_000_000,
-        wire: Wire | None = None,
-        token_wire: Wire | None = None,
+        wire: Transport | None = None,
+        token_wire: Transport | None = None,
         headers: ExtraHeaders = NO_EXTRA_HEADERS,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
@@ -88,7 +88,7 @@ class Http:
         self._headers = merged(self._defaults, extra)
         self._json_headers = merged(self._headers, JSON_BODY)
         self._accept = {name: value for name, value in extra.items() if name.lower() == "accept"}
-        self._wire = wire or AiohttpWire()
+        self._wire = wire or AiohttpTransport()
         self._token_wire = token_wire or self._wire
         shown = (*headers.secret.values(), *headers.to_proxy)
         self._secrets = tuple(part for value in shown for part in parts(value))
@@ -162,7 +162,7 @@ class Http:
         call = Call(request.method, written(request.url), headers, request.content)
         return await self._exchange(call, self._deadline(), self._token_wire)
 
-    async def _exchange(self, call: Call, deadline: float, wire: Wire | None = None) -> Reply:
+    async def _exchange(self, call: Call, deadline: float, wire: Transport | None = None) -> Reply:
         """Make a call within its deadline; raises CallUnanswered and nothing else."""
         wire = wire or self._wire
         try:

@@ -40,7 +40,7 @@ OML_WINDOW = 8 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class Malformed:
     """What a token endpoint would not take, known by its digest, and how long nobody asks again."""
 
     digest: bytes
@@ -60,7 +60,7 @@ class TokenEndpoint(Credential):
     def __init__(self, url: str, *, monotonic: Monotonic = time.monotonic) -> None:
         super().__init__(monotonic=monotonic)
         self._url = url
-        self._refusal: Refusal | None = None
+        self._refusal: Malformed | None = None
         self._told: dict[object, Token] = {}
 
     def secrets(self, token: Token) -> tuple[str, ...]:
@@ -88,10 +88,10 @@ class TokenEndpoint(Credential):
             reply = await self._ask(grant)
             if reply.ok:
                 return self._token_of(reply, since)
-        self._refusal = Refusal(digest(grant), reply.status, self._monotonic() + REFUSAL_HOLDS)
+        self._refusal = Malformed(digest(grant), reply.status, self._monotonic() + REFUSAL_HOLDS)
         raise self._refused(reply.status)
 
-    def _holds(self, refusal: Refusal) -> bool:
+    def _holds(self, refusal: Malformed) -> bool:
         return self._monotonic() < refusal.until and digest(self._grant()) == refusal.digest
 
     def _refused(self, status: int) -> CredentialRefused:

@@ -45,7 +45,7 @@ class Proxy:
     authorization: str = field(default="", repr=False)
 
 
-class Wire(Protocol):
+class Transport(Protocol):
     """Sends each call once, over connections that it keeps, and does nothing else on its own.
 
     No repeats, redirects, cookies or proxies from the environment; HTTP/1.1 alone; any number of connections. It

@@ -122,7 +122,7 @@ class Connector(aiohttp.TCPConnector):
         return to_proxy
 
 
-class AiohttpWire:
+class AiohttpTransport:
     """HTTP/1.1 by aiohttp, which would send a GET or DELETE again when a kept-alive connection drops.
 
     MRS and Sahara cancel by GET. A slow drip outlasts aiohttp's own timeouts, so it has none. By a `proxy` https goes
@@ -139,7 +139,7 @@ class AiohttpWire:
         self._session: aiohttp.ClientSession | None = None
 
     async def exchange(self, call: Call, limit: int) -> Reply:
-        """Make a call; see `Wire`."""
+        """Make a call; see `Transport`."""
         forwarded = self._proxy is not None and call.url.startswith("http://")
         try:
             reply = await self._open().request(

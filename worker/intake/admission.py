@@ -23,7 +23,7 @@ from ..errors import InvalidCommand
 from ..protocol.envelope import BARE, Envelope
 from ..protocol.letter_text import kept, shown, without_signatures, without_tokens
 from ..protocol.messages import Command, parse_command
-from ..protocol.signing import Refused, Signatures, Signed
+from ..protocol.signing import SignatureRejected, Signatures, Signed
 from ..settings.problems import suggestion
 from ..store.transitions import Acceptance, Rejection
 
@@ -43,7 +43,7 @@ READABLE = ("backend", "job_id", "verb", "reason", "requested_by", "labels", "ba
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class BackendRules:
     """What intake must know of one backend.
 
     `place` says in words what is called where, `another_attests` that no requester may attest.
@@ -67,10 +67,10 @@ def new_id() -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Intake:
+class Admission:
     """Turns commands into acceptances or rejections for the backends of this deployment."""
 
-    doors: Mapping[str, Door]
+    rules: Mapping[str, BackendRules]
     make_id: Callable[[], str] = field(default=new_id)
     signatures: Signatures = field(default_factory=Signatures)
 
@@ -100,23 +100,23 @@ class Intake:
         try:
             signed = self.signatures.check(content, now)
             command = parse_command(content)
-            if command.backend not in self.doors:
-                problem = _no_such_backend(command.backend, known or self.doors)
+            if command.backend not in self.rules:
+                problem = _no_such_backend(command.backend, known or self.rules)
                 return replace(self.rejection(content, command_id, problem, signed), digest=command.digest)
             door = self._door(command, signed)
             not_before = _not_before(command, envelope, now)
             accepted = self._accept(command, door, command.command_id or command_id, envelope, signed)
             return accepted if not_before is None else _scheduled(accepted, not_before)
-        except Refused as refused:
-            return refuse(content, command_id, refused)
+        except SignatureRejected as refused:
+            return reject_signed(content, command_id, refused)
         except InvalidCommand as error:
             return self.rejection(content, command_id, str(error), signed)
         except Exception as error:
             log.exception("intake.command_failed", command_id=command_id)
             return self.rejection(content, command_id, f"{type(error).__name__} while it was taken in", signed)
 
-    def _door(self, command: Command, signed: Signed | None) -> Door:
-        door = self.doors[command.backend]
+    def _door(self, command: Command, signed: Signed | None) -> BackendRules:
+        door = self.rules[command.backend]
         if door.another_attests and not (signed or command.requested_by):
             raise InvalidCommand('requested_by: this backend requires it (attest = "another")')
         missing = [name for name in sorted(door.require) if not getattr(command, name)]
@@ -132,7 +132,7 @@ class Intake:
         return door
 
     def _accept(
-        self, command: Command, door: Door, command_id: str, envelope: Envelope, signed: Signed | None
+        self, command: Command, door: BackendRules, command_id: str, envelope: Envelope, signed: Signed | None
     ) -> Acceptance:
         policy, another = door.policy, door.another_attests
         force = Force(command.force or policy.force).stricter(policy.force)
@@ -223,7 +223,7 @@ def _said(command: Command, signed: Signed | None) -> Mapping[str, Any]:
     }
 
 
-def refuse(content: object, command_id: str, refused: Refused) -> Rejection:
+def reject_signed(content: object, command_id: str, refused: SignatureRejected) -> Rejection:
     """Reject what its signature, or its producer's rights, do not cover."""
     rejection = reject(content, command_id, str(refused), refused.signed_by, stranger=not refused.holds)
     return replace(rejection, log_reason=refused.log_reason, expired=refused.expired)
@@ -232,7 +232,7 @@ def refuse(content: object, command_id: str, refused: Refused) -> Rejection:
 def reject(content: object, command_id: str, reason: str, signed_by: str = "", *, stranger: bool = False) -> Rejection:
     """Reject what could not be read or may not be: the reason, and the message as far as it is kept.
 
-    `stranger` is what `Intake.is_stranger` says. Nothing of it holds a signed token, or breaks a line.
+    `stranger` is what `Admission.is_stranger` says. Nothing of it holds a signed token, or breaks a line.
     """
     raw, bare = _raw(content), without_signatures(content)
     readable = bare if isinstance(bare, Mapping) else {}

@@ -62,7 +62,7 @@ class Commands:
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class ActionRequest:
     """An operator's word about a cancellation, which its own id or a command's names.
 
     `more` is what its action says beside who and why, as its script reads it.
@@ -84,7 +84,7 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class Malformed:
     """A message that asks for nothing we know."""
 
     content: object
@@ -92,11 +92,11 @@ class Refusal:
     reason: str
 
 
-Item = Commands | Order | Refusal
+Item = Commands | ActionRequest | Malformed
 
 
 @dataclass(frozen=True, slots=True)
-class Parcel:
+class RawMessage:
     """A message as AMQP brings it: its body as bytes, all else beside it."""
 
     body: bytes
@@ -123,27 +123,27 @@ class Parcel:
 def read(task: str, message_id: str, args: object, kwargs: object, options: Mapping[str, Any]) -> Item:
     """Say what a task message asks for; `options` are Celery's own, by the names that they have in a message."""
     if not isinstance(args, list | tuple) or not isinstance(kwargs, Mapping):
-        return Refusal({"args": args, "kwargs": kwargs}, message_id, "command: the message holds no arguments")
+        return Malformed({"args": args, "kwargs": kwargs}, message_id, "command: the message holds no arguments")
     whole = {**kwargs, **({"positional": list(args)} if args else {})}
     if args:
         problem = "command: the fields of a command are keyword arguments, not positional ones"
-        return Refusal(whole, message_id, problem)
+        return Malformed(whole, message_id, problem)
     try:
         envelope = envelope_of(options)
     except InvalidCommand as error:
-        return Refusal(kwargs, message_id, str(error))
+        return Malformed(kwargs, message_id, str(error))
     if task in VERBS:
         return _command(VERBS[task], message_id, kwargs, envelope)
     if task == "worker.submit":
         return _submit(message_id, kwargs, envelope)
     if task in TASKS:
         return _order(TASKS[task], message_id, kwargs, envelope)
-    return Refusal(whole, message_id, f"command: no task is called {task!r:.100}")
+    return Malformed(whole, message_id, f"command: no task is called {task!r:.100}")
 
 
 def _command(verb: str, message_id: str, kwargs: Mapping[str, Any], envelope: Envelope) -> Item:
     if kwargs.get("verb", verb) != verb:
-        return Refusal(kwargs, message_id, f"verb: is {kwargs['verb']!r:.40} in a worker.{verb}")
+        return Malformed(kwargs, message_id, f"verb: is {kwargs['verb']!r:.40} in a worker.{verb}")
     return Commands((({**kwargs, "verb": verb}, message_id),), envelope)
 
 
@@ -151,10 +151,10 @@ def _submit(message_id: str, kwargs: Mapping[str, Any], envelope: Envelope) -> I
     commands = kwargs.get("commands")
     if set(kwargs) != {"commands"} or not isinstance(commands, list):
         problem = "commands: a worker.submit has one keyword argument, `commands`, a list"
-        return Refusal(kwargs, message_id, problem)
+        return Malformed(kwargs, message_id, problem)
     if len(commands) > SUBMIT_LIMIT:
         problem = f"commands: {len(commands)} of them, and one message holds {SUBMIT_LIMIT} at most"
-        return Refusal(kwargs, message_id, problem)
+        return Malformed(kwargs, message_id, problem)
     contents = tuple((content, f"{message_id}:{index}") for index, content in enumerate(commands))
     return Commands(contents, envelope, message_id=message_id)
 
@@ -166,16 +166,16 @@ def _order(action: OperatorAction, message_id: str, kwargs: Mapping[str, Any], e
     if kwargs.keys() - known or not all(isinstance(text, str) and text for text in texts):
         known_more = "".join(f", and may have {name}" for name in action.fields)
         problem = f"{order}: needs the keyword arguments id, by and reason, each a text{known_more}"
-        return Refusal(kwargs, message_id, problem)
+        return Malformed(kwargs, message_id, problem)
     if envelope.eta is not None:
-        return Refusal(kwargs, message_id, f"eta: {order} holds at once, so eta and countdown are not taken")
+        return Malformed(kwargs, message_id, f"eta: {order} holds at once, so eta and countdown are not taken")
     try:
         more = {name: parse(kwargs[name]) for name, parse in action.fields.items() if kwargs.get(name) is not None}
     except InvalidCommand as error:
-        return Refusal(kwargs, message_id, f"{order}: {error}")
+        return Malformed(kwargs, message_id, f"{order}: {error}")
     reference = str(texts[0]).encode("utf-8", "replace").decode()
     by, reason = order_texts(str(texts[1]), str(texts[2]))
-    return Order(order, reference, by, reason, {**kwargs, "verb": order}, message_id, more, envelope)
+    return ActionRequest(order, reference, by, reason, {**kwargs, "verb": order}, message_id, more, envelope)
 
 
 def decode(raw: bytes) -> Item:
@@ -188,8 +188,8 @@ def decode(raw: bytes) -> Item:
         envelope = _loads(raw.decode())
         headers = envelope["headers"]
         body = _bytes(envelope["body"], envelope["properties"])
-        parcel = Parcel(body, headers, envelope.get("content-type"), envelope.get("content-encoding"))
-        return _opened(parcel, raw)
+        received = RawMessage(body, headers, envelope.get("content-type"), envelope.get("content-encoding"))
+        return _opened(received, raw)
     except Exception as error:  # noqa: BLE001 - whatever a stranger's bytes may raise, they are rejected
         return unreadable(raw, f"{type(error).__name__}: {error!s:.200}", headers)
 
@@ -205,33 +205,33 @@ def task_of(raw: bytes) -> str:
         return ""
 
 
-def open_parcel(parcel: Parcel) -> Item:
+def read_raw(received: RawMessage) -> Item:
     """Read a message as kombu's AMQP transport wrote it; what can't be read is rejected, as in `decode`."""
-    raw = parcel.raw
+    raw = received.raw
     try:
-        return _opened(parcel, raw)
+        return _opened(received, raw)
     except Exception as error:  # noqa: BLE001 - whatever a stranger's bytes may raise, they are rejected
-        return unreadable(raw, f"{type(error).__name__}: {error!s:.200}", parcel.headers)
+        return unreadable(raw, f"{type(error).__name__}: {error!s:.200}", received.headers)
 
 
-def _opened(parcel: Parcel, raw: bytes) -> Item:
-    if parcel.content_type != "application/json":
-        why = f"its content type is {parcel.content_type!r:.60}, and only JSON is taken"
-        return unreadable(raw, why, parcel.headers)
-    text = _text(parcel.body, parcel.headers.get("compression"), parcel.content_encoding)
-    return _task(parcel.headers, _loads(text), digest(raw))
+def _opened(received: RawMessage, raw: bytes) -> Item:
+    if received.content_type != "application/json":
+        why = f"its content type is {received.content_type!r:.60}, and only JSON is taken"
+        return unreadable(raw, why, received.headers)
+    text = _text(received.body, received.headers.get("compression"), received.content_encoding)
+    return _task(received.headers, _loads(text), digest(raw))
 
 
 def _loads(text: str) -> Any:
     return json.loads(text, object_hook=untagged) if '"__type__"' in text else json.loads(text)
 
 
-def unreadable(raw: bytes, why: str, headers: object = None) -> Refusal:
+def unreadable(raw: bytes, why: str, headers: object = None) -> Malformed:
     """Reject a message that can't be read, or not be taken in; its headers may tell its name."""
     name = _named(headers.get("id") if isinstance(headers, Mapping) else None, digest(raw))
     told = _told(raw)
     content = told if len(told) <= UNREAD_LIMIT else beginning(told, UNREAD_LIMIT, raw)
-    return Refusal(content, name, f"message: can't be read: {why}")
+    return Malformed(content, name, f"message: can't be read: {why}")
 
 
 def _told(raw: bytes) -> str:

@@ -22,7 +22,7 @@ FULL = 0.9
 """The share of the store's memory over which nothing new is taken in, so that open work can still be written."""
 
 
-class Room:
+class Backpressure:
     """Whether the store has room for anything new."""
 
     def __init__(self, fullness: Fullness) -> None:

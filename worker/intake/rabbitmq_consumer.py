@@ -19,8 +19,8 @@ import structlog
 
 from ..aio.tasks import cancel_all
 from ..errors import BrokerRefused, BrokerUnavailable, StoreUnavailable
-from .decoder import Item, Parcel, open_parcel
-from .delivery import BATCH, BATCH_BYTES, Fullness, Handle, Room, settle
+from .decoder import Item, RawMessage, read_raw
+from .delivery import BATCH, BATCH_BYTES, Backpressure, Fullness, Handle, settle
 
 log = structlog.get_logger(__name__)
 
@@ -35,7 +35,7 @@ FAREWELL = 2.0
 """Seconds that a stop waits for the batch in hand."""
 
 
-class Line(Protocol):
+class BrokerConnection(Protocol):
     """One connection to RabbitMQ, as long as it lasts. Its calls come from the worker's loop."""
 
     def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
@@ -57,21 +57,21 @@ class Line(Protocol):
 class Delivery:
     """One message in hand; `tag` is the line's own."""
 
-    line: Line
+    line: BrokerConnection
     tag: Any
-    parcel: Parcel
+    received: RawMessage
     returns: int = 0
     at: float = field(default=0.0)
 
     @cached_property
     def item(self) -> Item:
         """What the message asks for."""
-        return open_parcel(self.parcel)
+        return read_raw(self.received)
 
     @property
     def raw(self) -> bytes:
         """What came."""
-        return self.parcel.raw
+        return self.received.raw
 
 
 class Receiver:
@@ -79,12 +79,12 @@ class Receiver:
 
     def __init__(self, handle: Handle, fullness: Fullness) -> None:
         self._handle = handle
-        self._room = Room(fullness)
+        self._room = Backpressure(fullness)
         self._hand: deque[Delivery] = deque()
         self._came = asyncio.Event()
         self._open = True
         self._stopping = False
-        self._line: Line | None = None
+        self._line: BrokerConnection | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -102,7 +102,7 @@ class Receiver:
                 await self._tasks[0]
         await cancel_all(self._tasks)
 
-    def connect(self, line: Line) -> None:
+    def connect(self, line: BrokerConnection) -> None:
         """Take from a new connection: what older ones brought will come again. For other threads."""
         self._loop.call_soon_threadsafe(self._connect, line)
 
@@ -110,7 +110,7 @@ class Receiver:
         """Take a message into hand. For other threads."""
         self._loop.call_soon_threadsafe(self._put, delivery)
 
-    def _connect(self, line: Line) -> None:
+    def _connect(self, line: BrokerConnection) -> None:
         self._line = line
         self._hand = deque(one for one in self._hand if one.line is line)
         if not self._open:
@@ -152,7 +152,7 @@ class Receiver:
         size = 0
         while self._open and self._hand and len(batch) < BATCH and size < BATCH_BYTES:
             batch.append(self._hand.popleft())
-            size += len(batch[-1].parcel.body)
+            size += len(batch[-1].received.body)
         return batch
 
     async def _keep(self, batch: Sequence[Delivery]) -> None:

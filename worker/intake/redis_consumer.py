@@ -25,7 +25,7 @@ from ..store.clock_witness import Witness
 from ..store.redis_client import unavailable
 from ..store.scripts import Script, source, timed
 from .decoder import Item, decode
-from .delivery import BATCH, BATCH_BYTES, Fullness, Handle, Room, settle
+from .delivery import BATCH, BATCH_BYTES, Backpressure, Fullness, Handle, settle
 from .strays import SPELLINGS, Lookout
 
 log = structlog.get_logger(__name__)
@@ -62,7 +62,7 @@ class Taker:
         self._name = name
         self._list = f"{self._prefix}:{name}"
         self._handle = handle
-        self._room = Room(fullness)
+        self._room = Backpressure(fullness)
         self._take = Script(redis, timed(source("take")))
         self._return = Script(redis, timed(source("return")))
         self._tasks: list[asyncio.Task[None]] = []

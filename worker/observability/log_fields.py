@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..domain.cancellation import Cancellation
-from ..domain.event_drafts import Fact
+from ..domain.event_drafts import EventDraft
 
 
 def context(cancellation: Cancellation) -> dict[str, Any]:
@@ -21,7 +21,7 @@ def context(cancellation: Cancellation) -> dict[str, Any]:
 LOGGED = ("outcome", "evidence", "raw_state", "answer", "detail", "gate", "target_job_id")
 
 
-def loggable(fact: Fact) -> dict[str, Any]:
+def loggable(fact: EventDraft) -> dict[str, Any]:
     """Return the parts of a fact that a log line shows; plain texts, which are most of them, are written fastest."""
     return {
         name: str(value) if isinstance(value, str) else value

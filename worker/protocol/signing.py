@@ -44,7 +44,7 @@ _UNREADABLE: Final = (jwt.PyJWTError, *_UNWRITABLE)
 """What the library may raise for hostile bytes; no text of these goes any further, only the class's name."""
 
 
-class Refused(InvalidCommand):
+class SignatureRejected(InvalidCommand):
     """A command's signature does not hold, or its producer may not do what it asks.
 
     The text is for everybody and tells an attacker nothing; `log_reason` is the true cause, for the operator.
@@ -106,21 +106,21 @@ class Signed:
         return self.backends is None or backend in self.backends
 
 
-def replayed(signed: Signed) -> Refused:
+def replayed(signed: Signed) -> SignatureRejected:
     """Return the refusal of a signature that was used before."""
-    return Refused(NOT_ACCEPTED, f"{signed.producer}: its jti was used before")
+    return SignatureRejected(NOT_ACCEPTED, f"{signed.producer}: its jti was used before")
 
 
-def throttled(signed: Signed) -> Refused:
+def throttled(signed: Signed) -> SignatureRejected:
     """Return the refusal of one command too many."""
     why = f"{signed.producer}: over {signed.per_minute} commands per minute"
-    return Refused(NOT_ALLOWED, why, signed_by=signed.producer)
+    return SignatureRejected(NOT_ALLOWED, why, signed_by=signed.producer)
 
 
-def out_of_reach(signed: Signed) -> Refused:
+def out_of_reach(signed: Signed) -> SignatureRejected:
     """Return the refusal of an order about a cancellation on somebody else's backend."""
     why = f"{signed.producer}: has no right to the backend of this cancellation"
-    return Refused(NOT_ALLOWED, why, signed_by=signed.producer)
+    return SignatureRejected(NOT_ALLOWED, why, signed_by=signed.producer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,12 +160,12 @@ class Signatures:
 
     def _verified(self, token: object) -> tuple[Producer, Mapping[str, Any]]:
         if token is None:
-            raise Refused(NOT_ACCEPTED, "unsigned, and require_signed is true")
+            raise SignatureRejected(NOT_ACCEPTED, "unsigned, and require_signed is true")
         if not isinstance(token, str) or not token.isascii() or len(token) > TOKEN_LIMIT:
-            raise Refused(NOT_ACCEPTED, "the token is no ASCII text of a sensible length")
+            raise SignatureRejected(NOT_ACCEPTED, "the token is no ASCII text of a sensible length")
         producer = self.producers.get(_claimed_issuer(token))
         if producer is None:
-            raise Refused(NOT_ACCEPTED, "its iss is no producer of the configuration")
+            raise SignatureRejected(NOT_ACCEPTED, "its iss is no producer of the configuration")
         return producer, _claims(producer, token)
 
 
@@ -174,7 +174,7 @@ def _claimed_issuer(token: str) -> str:
     try:
         issuer = jwt.decode(token, options={"verify_signature": False}).get("iss")
     except _UNREADABLE as error:
-        raise Refused(NOT_ACCEPTED, f"the token can't be read: {type(error).__name__}") from None
+        raise SignatureRejected(NOT_ACCEPTED, f"the token can't be read: {type(error).__name__}") from None
     return issuer if isinstance(issuer, str) else ""
 
 
@@ -185,8 +185,8 @@ def _claims(producer: Producer, token: str) -> Mapping[str, Any]:
         except (jwt.InvalidSignatureError, jwt.InvalidKeyError):
             continue
         except _UNREADABLE as error:
-            raise Refused(NOT_ACCEPTED, f"{producer.name}: {type(error).__name__}") from None
-    raise Refused(NOT_ACCEPTED, f"{producer.name}: signed with none of its keys")
+            raise SignatureRejected(NOT_ACCEPTED, f"{producer.name}: {type(error).__name__}") from None
+    raise SignatureRejected(NOT_ACCEPTED, f"{producer.name}: signed with none of its keys")
 
 
 def _decode(producer: Producer, token: str, key: str) -> Mapping[str, Any]:
@@ -203,9 +203,11 @@ def _decode(producer: Producer, token: str, key: str) -> Mapping[str, Any]:
 def _check_content(producer: Producer, claims: Mapping[str, Any], content: Mapping[str, Any]) -> None:
     jti = claims["jti"]
     if not (0 < len(jti) <= JTI_LIMIT and jti.isascii() and jti.isprintable()):
-        raise Refused(NOT_ACCEPTED, f"{producer.name}: its jti is not 1 to {JTI_LIMIT} printable ASCII characters")
+        raise SignatureRejected(
+            NOT_ACCEPTED, f"{producer.name}: its jti is not 1 to {JTI_LIMIT} printable ASCII characters"
+        )
     if not any(_has_digest(content, claims["digest"], digest) for digest in (signed_digest, _old_digest)):
-        raise Refused(NOT_ACCEPTED, f"{producer.name}: signed another content than this")
+        raise SignatureRejected(NOT_ACCEPTED, f"{producer.name}: signed another content than this")
 
 
 def _has_digest(content: Mapping[str, Any], signed: object, digest: Callable[[Mapping[str, Any]], str]) -> bool:
@@ -218,7 +220,7 @@ def _has_digest(content: Mapping[str, Any], signed: object, digest: Callable[[Ma
 def _check_rights(producer: Producer, content: Mapping[str, Any]) -> None:
     problem = _over_reach(producer, content)
     if problem:
-        raise Refused(NOT_ALLOWED, f"{producer.name}: {problem}", signed_by=producer.name)
+        raise SignatureRejected(NOT_ALLOWED, f"{producer.name}: {problem}", signed_by=producer.name)
 
 
 def _over_reach(producer: Producer, content: Mapping[str, Any]) -> str:
@@ -243,14 +245,14 @@ def _over_reach(producer: Producer, content: Mapping[str, Any]) -> str:
 def _check_times(producer: Producer, claims: Mapping[str, Any], now: float) -> None:
     times = {name: claims[name] for name in ("exp", "iat", "nbf") if name in claims}
     if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in times.values()):
-        raise Refused(NOT_ACCEPTED, f"{producer.name}: exp, iat or nbf is no number")
+        raise SignatureRejected(NOT_ACCEPTED, f"{producer.name}: exp, iat or nbf is no number")
     for name in times.keys() - {"exp"}:
         if not times[name] <= now + LEEWAY:
-            raise Refused(NOT_ACCEPTED, f"{producer.name}: its {name} is in the future")
+            raise SignatureRejected(NOT_ACCEPTED, f"{producer.name}: its {name} is in the future")
     if not times["exp"] <= now + LONGEST_LIFE:
-        raise Refused(NOT_ACCEPTED, f"{producer.name}: its exp is more than {LONGEST_LIFE:.0f} s ahead")
+        raise SignatureRejected(NOT_ACCEPTED, f"{producer.name}: its exp is more than {LONGEST_LIFE:.0f} s ahead")
     if not now < times["exp"]:
-        raise Refused(NOT_ACCEPTED, f"{producer.name}: expired", expired=True)
+        raise SignatureRejected(NOT_ACCEPTED, f"{producer.name}: expired", expired=True)
 
 
 def signed_digest(content: Mapping[str, Any]) -> str:

@@ -18,12 +18,12 @@ from ..aio.tasks import cancel_all
 from ..engine.backend import Backend
 from ..engine.engine import Engine
 from ..errors import CONFLICT, ActionRejected, CommandConflict, StoreUnavailable, UnknownCancellation
-from ..intake.admission import EPOCH, expired, outlived, refuse, signed_by
-from ..intake.decoder import Commands, Item, Order, Refusal
+from ..intake.admission import EPOCH, expired, outlived, reject_signed, signed_by
+from ..intake.decoder import ActionRequest, Commands, Item, Malformed
 from ..intake.handover import Arrived, Handover
 from ..intake.rabbitmq_consumer import Receiver
 from ..intake.redis_consumer import Taker
-from ..protocol.signing import Refused, Signed, out_of_reach, replayed, throttled
+from ..protocol.signing import SignatureRejected, Signed, out_of_reach, replayed, throttled
 from ..settings.backends_file.backends import BackendConfig
 from ..settings.backends_file.load import Deployment
 from ..settings.environment import Settings
@@ -46,7 +46,7 @@ STOP_LIMIT = 9.0
 
 
 @dataclass(slots=True)
-class Left:
+class Leftovers:
     """What is left to do once commands are stored: those to reject, and those that only a newer worker may take."""
 
     rejected: list[Rejection] = field(default_factory=list)
@@ -132,9 +132,9 @@ class Runtime:
         commands = [item for item in items if isinstance(item, Commands)]
         await self._take([Arrived(*content, item.envelope) for item in commands for content in item.contents])
         for item in items:
-            if isinstance(item, Order):
+            if isinstance(item, ActionRequest):
                 await self._order(item)
-            elif isinstance(item, Refusal):
+            elif isinstance(item, Malformed):
                 await self._reject(self._intake.rejection(item.content, item.message_id, item.reason))
 
     async def _take(self, arrived: Sequence[Arrived]) -> frozenset[str]:
@@ -145,7 +145,7 @@ class Runtime:
         until = asyncio.get_running_loop().time() + STORE_PATIENCE
         here, elsewhere = await self._patiently(lambda: self._handover.sort(arrived), until)
         times, known = await self._times(needed=any(one.timed for one in here)), self._handover.known
-        left = Left()
+        left = Leftovers()
         storing: asyncio.Task[None] | None = None
         try:
             for start in range(0, len(here), SLICE):
@@ -165,7 +165,9 @@ class Runtime:
             await self._reject(rejection)
         return elsewhere | await self._patiently(lambda: self._handover.leave(left.newer))
 
-    async def _keep(self, judged: Sequence[tuple[Arrived, Acceptance | Rejection]], until: float, left: Left) -> None:
+    async def _keep(
+        self, judged: Sequence[tuple[Arrived, Acceptance | Rejection]], until: float, left: Leftovers
+    ) -> None:
         """Store what was accepted, and note what of it is `left` to be done."""
         taken = [(arrived, one) for arrived, one in judged if isinstance(one, Acceptance)]
         left.rejected += [one for _, one in judged if isinstance(one, Rejection)]
@@ -177,7 +179,7 @@ class Runtime:
                 left.newer.append(arrived)
             elif one.signed is not None and accepted.verdict in SIGNATURE_VERDICTS:
                 refused = SIGNATURE_VERDICTS[accepted.verdict](one.signed)
-                left.rejected.append(refuse(arrived.content, one.command_id, refused))
+                left.rejected.append(reject_signed(arrived.content, one.command_id, refused))
 
     def _judge(self, one: Arrived, times: Sequence[datetime], known: frozenset[str]) -> Acceptance | Rejection:
         """Judge a command: if Redis's clock was stepped nobody knows whose time is right, so either may let it in."""
@@ -212,7 +214,7 @@ class Runtime:
     async def _reject_arrived(self, one: Arrived, why: str) -> None:
         await self._reject(self._intake.rejection(one.content, one.command_id, why))
 
-    async def _order(self, item: Order) -> None:
+    async def _order(self, item: ActionRequest) -> None:
         times = await self._times(needed=item.envelope.expires is not None)
         if all(expired(item.envelope, now) for now in times):
             stranger = self._intake.is_stranger()
@@ -224,8 +226,8 @@ class Runtime:
             signer = signed_by(signed)
             cancellation_id = await self._patiently(lambda: self._store.resolve(item.reference))
             backend = await self._patiently(lambda: self._give(item, cancellation_id, signer))
-        except Refused as refused:
-            await self._reject(refuse(item.content, item.message_id, refused))
+        except SignatureRejected as refused:
+            await self._reject(reject_signed(item.content, item.message_id, refused))
             return
         except (UnknownCancellation, ActionRejected) as error:
             await self._reject(self._intake.rejection(item.content, item.message_id, str(error), signed))
@@ -238,12 +240,12 @@ class Runtime:
         )
         self._engine.wake(backend)
 
-    async def _give(self, item: Order, cancellation_id: str, signer: str) -> str:
+    async def _give(self, item: ActionRequest, cancellation_id: str, signer: str) -> str:
         more = {**item.more, "signing": int(self._intake.signatures.on)}
         whose = (cancellation_id, item.by, item.reason)
         return await self._store.act(item.order, *whose, signed_by=signer, message_id=item.message_id, more=more)
 
-    async def _admit(self, item: Order, times: Sequence[datetime]) -> Signed | None:
+    async def _admit(self, item: ActionRequest, times: Sequence[datetime]) -> Signed | None:
         """Check an order's signature, its producer's right to the backend, and that it is used once.
 
         Return the signature; None where none is needed.
@@ -264,7 +266,7 @@ class Runtime:
     def _check(self, content: object, times: Sequence[datetime]) -> Signed | None:
         try:
             return self._intake.signatures.check(content, times[0])
-        except Refused:
+        except SignatureRejected:
             if len(times) == 1:
                 raise
             return self._check(content, times[1:])

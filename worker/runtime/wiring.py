@@ -20,8 +20,8 @@ from ..http.probe import Probe
 from ..http.tls import SYSTEM, Tls
 from ..http.token_endpoints import OML_TOKEN_PATH, ClientCredentials, Keystone, KeystoneApplication, Oml
 from ..http.transport import Proxy
-from ..http.transport_aiohttp import AiohttpWire
-from ..intake.admission import Door, Intake
+from ..http.transport_aiohttp import AiohttpTransport
+from ..intake.admission import Admission, BackendRules
 from ..protocol.signing import Producer as Signer
 from ..protocol.signing import Signatures
 from ..settings.backends_file.auth import (
@@ -149,8 +149,8 @@ def http_of(config: BackendConfig) -> Http:
         credential=credential_of(config),
         timeout=config.timeout,
         max_reply=config.max_reply,
-        wire=AiohttpWire(*api),
-        token_wire=AiohttpWire(*token) if token != api else None,
+        wire=AiohttpTransport(*api),
+        token_wire=AiohttpTransport(*token) if token != api else None,
         headers=headers_of(config, api[1], token[1]),
     )
 
@@ -195,7 +195,7 @@ def probe_of(name: str, config: BackendConfig) -> Probe | None:
     scheme, _, rest = remote.url.partition("://")
     host, slash, target = rest.partition("/")
     proxy = proxy_of(config, remote.url)
-    wire = AiohttpWire(Tls(ca_file=own_tls(config).ca_file), proxy)
+    wire = AiohttpTransport(Tls(ca_file=own_tls(config).ca_file), proxy)
     headers = ExtraHeaders(to_proxy=shown_to(proxy))
     http = Http(f"{scheme}://{host}", timeout=config.timeout, max_reply=config.max_reply, wire=wire, headers=headers)
     return Probe(name, http, slash + target, remote.gone_when)
@@ -240,14 +240,14 @@ def signer_of(name: str, config: ProducerConfig) -> Signer:
     )
 
 
-def intake_of(configs: Mapping[str, BackendConfig], producers: Producers) -> Intake:
+def intake_of(configs: Mapping[str, BackendConfig], producers: Producers) -> Admission:
     """Return the judge of commands for the configured backends."""
-    doors = {}
+    rules = {}
     for name, config in configs.items():
         adapter = adapter_of(config)
         policy, another = policy_of(config, adapter), config.attest == "another"
-        doors[name] = Door(adapter, policy, config.require, place_of(config), another)
-    return Intake(doors, signatures=signatures_of(producers))
+        rules[name] = BackendRules(adapter, policy, config.require, place_of(config), another)
+    return Admission(rules, signatures=signatures_of(producers))
 
 
 def store_of(settings: Settings, configs: Mapping[str, BackendConfig]) -> Store:

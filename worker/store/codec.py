@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from ..domain.cancellation import WHOLE, Cancellation, Intent, OperatorHold, Orders, Progress, Word, attributed
+from ..domain.cancellation import WHOLE, Attestation, Cancellation, Intent, OperatorHold, Progress, Spec, attributed
 from ..domain.model import Action, Force, Lane, Outcome, Verb
 from ..errors import NewerFormat, UnreadableRecord
 from . import compression
@@ -141,7 +141,7 @@ def unpack(cancellation_id: str, hot: bytes) -> Record:
     if guard.i > 1:
         progress = replace(progress, intent=Intent(Action.CANCEL, guard.j, moment(guard.i)))
     cancellation = Cancellation(
-        cancellation_id, guard.b, guard.j, moment(guard.a), _orders(guard), progress, guard.k, guard.w, guard.d
+        cancellation_id, guard.b, guard.j, moment(guard.a), _spec(guard), progress, guard.k, guard.w, guard.d
     )
     ended_at = None if guard.e is None else moment(guard.e)
     outcome = Outcome(guard.o) if guard.o else None
@@ -178,18 +178,18 @@ def place_mark(place: str) -> str:
     return hashlib.sha256(place.encode()).hexdigest()[:12] if place else ""
 
 
-def _orders(guard: Guard) -> Orders:
+def _spec(guard: Guard) -> Spec:
     give_up_at = moment(guard.g)
-    words = {WHOLE: _word(guard.s, guard.sa or guard.a, guard.ss)} if guard.s else {}
-    words |= {child: _word(by, at, guard.scs.get(child)) for child, (by, at) in guard.sc.items()}
+    attestations = {WHOLE: _word(guard.s, guard.sa or guard.a, guard.ss)} if guard.s else {}
+    attestations |= {child: _word(by, at, guard.scs.get(child)) for child, (by, at) in guard.sc.items()}
     not_before = None if guard.nb is None else moment(guard.nb)
-    return Orders(
+    return Spec(
         verb=guard.v,
         force=guard.p,
         force_after=guard.fa,
         give_up_at=give_up_at,
         lane=LANE_OF[guard.l],
-        words=words,
+        attestations=attestations,
         aborted=guard.x and attributed(guard.x, guard.xa.get("signed_by", "")),
         withdrawal=guard.xa,
         revision=guard.r,
@@ -206,10 +206,10 @@ def _hold(part: HoldPart) -> OperatorHold:
     return OperatorHold(part.by, part.reason, moment(part.at), until, part.sg, announced=not part.p)
 
 
-def _word(by: str, at: int, signature: tuple[str, int] | None) -> Word:
+def _word(by: str, at: int, signature: tuple[str, int] | None) -> Attestation:
     """Read a word; an older version may have renewed it without a word of the signature."""
     signed_by = signature[0] if signature is not None and signature[1] == at else ""
-    return Word(by, moment(at), signed_by)
+    return Attestation(by, moment(at), signed_by)
 
 
 def pack_progress(progress: Progress) -> bytes:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
-from ..aio.coalescer import Batches
+from ..aio.coalescer import Coalescer
 from ..aio.tasks import unswallowed
 from ..domain.cancellation import Cancellation
 from ..errors import CONFLICT, CommandConflict, SeveralOpen, UnknownCancellation
@@ -62,7 +62,7 @@ class Store:
         self._scripts = load(redis)
         self._witness = Witness("redis")
         self.peers = Peers(redis, self._base)
-        self.commits: Batches[Commit, int] = Batches(self._commit, GROUP)
+        self.commits: Coalescer[Commit, int] = Coalescer(self._commit, GROUP)
 
     async def accept(self, acceptance: Acceptance) -> Accepted:
         """Take in one command."""

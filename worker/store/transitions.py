@@ -11,7 +11,7 @@ import structlog
 from msgspec import Struct, field
 
 from ..domain.cancellation import Progress
-from ..domain.event_drafts import Fact
+from ..domain.event_drafts import EventDraft
 from ..domain.model import Lane
 from ..protocol.signing import Signed
 from .codec import JSON_WRITER, LANES, WRITER, Record, fragment, milliseconds, moment, pack_progress, place_mark, unpack
@@ -163,7 +163,7 @@ class Commit(Struct, frozen=True):
     record: Record
     mode: str
     progress: Progress
-    facts: Sequence[Fact] = ()
+    facts: Sequence[EventDraft] = ()
     due: datetime | None = None
     matters: datetime | None = None
     calls: int = 0
@@ -252,7 +252,7 @@ def commit_arguments(one: Commit, keep: int) -> tuple[bytes, bytes]:
         (
             cancellation.id,
             one.token,
-            cancellation.orders.revision,
+            cancellation.spec.revision,
             one.mode,
             milliseconds(one.due) if one.due else 0,
             milliseconds(one.matters) if one.matters else 0,

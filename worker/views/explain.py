@@ -97,22 +97,22 @@ def _asked(seen: Snapshot, now: datetime) -> Iterator[str]:
     who = by_whom(command)
     why = f": {' '.join(str(command['reason']).split())}" if command.get("reason") else ""
     at = clock(cancellation.accepted_at, now)
-    yield f"{cancellation.orders.verb} {cancellation.backend} {cancellation.job_id}, at {at}{who and f' {who}'}{why}"
+    yield f"{cancellation.spec.verb} {cancellation.backend} {cancellation.job_id}, at {at}{who and f' {who}'}{why}"
     ids = seen.command_ids
     yield f"by {len(ids)} command{'s' if len(ids) != 1 else ''}: {', '.join(ids[:3])}{', ...' if len(ids) > 3 else ''}"  # noqa: PLR2004 - as many as a line takes
     if cancellation.begins_at > now:
         yield f"no call before {clock(cancellation.begins_at, now)}"
-    for job_id, word in cancellation.orders.words.items():
+    for job_id, word in cancellation.spec.attestations.items():
         of = f" of job {job_id}" if job_id else ""
         void = cancellation.progress.void.get(job_id)
         lost = f"; no longer counts since {clock(void, now)}" if void is not None and word.at <= void else ""
         yield f"the remote process{of} is gone: the word of {word.whose}{lost}"
-    if cancellation.orders.dry_run:
+    if cancellation.spec.dry_run:
         yield "a dry run: look, and send nothing"
-    if cancellation.orders.expect:
-        yield f"nothing is sent unless the job is in {' or '.join(map(repr, cancellation.orders.expect))}"
-    if cancellation.orders.aborted:
-        yield f"withdrawn by {cancellation.orders.aborted}"
+    if cancellation.spec.expect:
+        yield f"nothing is sent unless the job is in {' or '.join(map(repr, cancellation.spec.expect))}"
+    if cancellation.spec.aborted:
+        yield f"withdrawn by {cancellation.spec.aborted}"
 
 
 def _done(cancellation: Cancellation, now: datetime) -> Iterator[str]:
@@ -156,7 +156,7 @@ def _next(seen: Snapshot, now: datetime) -> str:
 
 
 def _in_the_way(cancellation: Cancellation, obstacles: Sequence[str], now: datetime) -> Iterator[str]:
-    progress, orders = cancellation.progress, cancellation.orders
+    progress, spec = cancellation.progress, cancellation.spec
     yield from filter(None, obstacles)
     if progress.failed_looks and progress.note:
         yield f"{progress.note} ({progress.failed_looks} in a row)"
@@ -172,12 +172,12 @@ def _in_the_way(cancellation: Cancellation, obstacles: Sequence[str], now: datet
     yield from _on_hold(cancellation, now)
     if progress.overdue:
         yield "it is overdue: warn_after has passed and the job is not confirmed stopped"
-    if orders.hold is None:
-        yield f"without an end by {orders.give_up_at:%Y-%m-%d %H:%M:%S} UTC it is given up as timed_out"
+    if spec.hold is None:
+        yield f"without an end by {spec.give_up_at:%Y-%m-%d %H:%M:%S} UTC it is given up as timed_out"
 
 
 def _on_hold(cancellation: Cancellation, now: datetime) -> Iterator[str]:
-    hold = cancellation.orders.hold
+    hold = cancellation.spec.hold
     if hold is None:
         return
     until = f" until {clock(hold.until, now)}" if hold.until else ""
@@ -190,7 +190,7 @@ def _on_hold(cancellation: Cancellation, now: datetime) -> Iterator[str]:
 def _wanted(cancellation: Cancellation) -> Iterator[str]:
     """Say what a force step that is still ahead wants: at its time it is late to begin looking for a proof."""
     due = cancellation.progress.next.partition(FORCE_DUE)[2]
-    force, proven = cancellation.orders.force, word_for(cancellation, cancellation.job_id)
+    force, proven = cancellation.spec.force, word_for(cancellation, cancellation.job_id)
     if due and force is Force.NEVER:
         yield f'the force step comes due at {due}, and force = "never" forbids it'
     elif due and force is Force.ATTESTED and not proven:

@@ -171,7 +171,7 @@ class Answering(Protocol):
         """Return the reply to a request, and after how many seconds it goes out."""
 
 
-class Wire(asyncio.Protocol):
+class Transport(asyncio.Protocol):
     """One kept-alive connection."""
 
     def __init__(self, world: Answering) -> None:
@@ -206,7 +206,7 @@ class Wire(asyncio.Protocol):
 async def serve(world: Answering) -> None:
     """Serve until the process is ended."""
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Wire(world), "127.0.0.1", 0, backlog=LISTEN)
+    server = await loop.create_server(lambda: Transport(world), "127.0.0.1", 0, backlog=LISTEN)
     sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
     sys.stdout.flush()
     await server.serve_forever()

@@ -18,14 +18,14 @@ from worker.backends.adapter import Reply, Request
 from worker.backends.oracle_ess_words import FIELDS, HEADERS, REQUESTS
 from worker.http.client import Http
 from worker.http.transport import Call
-from worker.http.transport_aiohttp import AiohttpWire
+from worker.http.transport_aiohttp import AiohttpTransport
 
 
 class Below(httpx.AsyncBaseTransport):
     """Our wire below httpx's client."""
 
     def __init__(self) -> None:
-        self._wire = AiohttpWire()
+        self._wire = AiohttpTransport()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Make a call by the wire."""
@@ -72,7 +72,7 @@ async def work(http: Http, jobs: Iterator[int]) -> None:
 
 async def main(base_url: str, at_once: int, client: str) -> None:
     """Do what is asked for, line by line, with our own client or with httpx's."""
-    http = Http(base_url, wire=Client() if client == "httpx" else AiohttpWire())
+    http = Http(base_url, wire=Client() if client == "httpx" else AiohttpTransport())
     loop = asyncio.get_running_loop()
     sys.stdout.write("ready\n")
     sys.stdout.flush()

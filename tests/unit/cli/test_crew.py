@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from worker.cli.commands.up import LONGEST_PAUSE, STEADY, Crew
+from worker.cli.commands.up import LONGEST_PAUSE, STEADY, Supervisor
 
 
 class Process:
@@ -22,7 +22,7 @@ class Bench:
         self.started: list[int] = []
         self.processes: dict[int, Process] = {}
         self.said: list[str] = []
-        self.crew = Crew(self.start, count, self.said.append, lambda: self.now)
+        self.crew = Supervisor(self.start, count, self.said.append, lambda: self.now)
         self.crew.tend()
 
     def start(self, number: int) -> Any:

@@ -21,7 +21,7 @@ from worker.cli.commands import check, events, send, show
 from worker.cli.demo.board import Board
 from worker.cli.output import Output
 from worker.client.async_client import Rejected, Result
-from worker.domain.cancellation import WHOLE, Cancellation, Intent, Orders, Progress, Sent, Word
+from worker.domain.cancellation import WHOLE, Attestation, Cancellation, Intent, Progress, Sent, Spec
 from worker.domain.model import Action, AnswerKind, Force, JobState, Outcome, Verb
 from worker.errors import UnknownCancellation
 from worker.protocol.messages import Event
@@ -103,8 +103,8 @@ def seen(text: str, *, at: str) -> Snapshot:
     """Return a cancellation which has one text at one place."""
     sent = {f"cancel:{text}": Sent(T, T, AnswerKind.BUSY, detail=text)} if at == "an answer" else {}
     progress = Progress(sent=sent, looks=1, looked_at=T, state=JobState.UNKNOWN, next="look again")
-    orders = Orders(Verb.CANCEL, Force.ATTESTED, 1800.0, T + timedelta(days=1))
-    one = Cancellation("c1", "ess", "300100", T, orders, progress)
+    spec = Spec(Verb.CANCEL, Force.ATTESTED, 1800.0, T + timedelta(days=1))
+    one = Cancellation("c1", "ess", "300100", T, spec, progress)
     changes: dict[str, Callable[[], Cancellation]] = {
         "backend": lambda: replace(one, backend=text),
         "job_id": lambda: replace(one, job_id=text),
@@ -112,8 +112,10 @@ def seen(text: str, *, at: str) -> Snapshot:
         "a failure": lambda: replace(one, progress=replace(progress, note=text, failed_looks=1)),
         "an intent": lambda: replace(one, progress=replace(progress, intent=Intent(Action.CANCEL, text, T))),
         "a held step": lambda: replace(one, progress=replace(progress, held=(f"{text}+remote_stopped",))),
-        "a word": lambda: replace(one, orders=replace(orders, words={WHOLE: Word(text, T), text: Word(text, T)})),
-        "an abort": lambda: replace(one, orders=replace(orders, aborted=text)),
+        "a word": lambda: replace(
+            one, spec=replace(spec, attestations={WHOLE: Attestation(text, T), text: Attestation(text, T)})
+        ),
+        "an abort": lambda: replace(one, spec=replace(spec, aborted=text)),
     }
     command = {"requested_by": text, "reason": text, "labels": {text: text}} if at == "a comment" else {}
     ids = (text,) if at == "command_id" else ("k-1",)

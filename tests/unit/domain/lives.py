@@ -13,7 +13,7 @@ from worker.backends.oracle_ess import OracleEss
 from worker.backends.oracle_ml import OracleMl
 from worker.backends.sahara import Sahara
 from worker.domain import evolve
-from worker.domain.cancellation import WHOLE, Cancellation, Orders, Word
+from worker.domain.cancellation import WHOLE, Attestation, Cancellation, Spec
 from worker.domain.decision import Finish, Hold, Send
 from worker.domain.escalation import after_answer, decide, needs_look
 from worker.domain.model import Action, Answer, AnswerKind, Force, JobState, Observation, Policy, Source, Verb
@@ -50,8 +50,8 @@ def moves() -> set[Move]:
         for verb in Verb:
             for force in (Force.AUTO, Force.ATTESTED):
                 policy = Policy(steps, force, gone_means_stopped=steps.gone_means_stopped)
-                orders = Orders(verb, force, policy.force_after, T + timedelta(days=1))
-                found |= _reached(Point(Cancellation("c1", "b", "1", T, orders), 0, T), policy)
+                spec = Spec(verb, force, policy.force_after, T + timedelta(days=1))
+                found |= _reached(Point(Cancellation("c1", "b", "1", T, spec), 0, T), policy)
     return {move for move in found if move.source != move.target}
 
 
@@ -85,13 +85,13 @@ def _mark(point: Point) -> object:
     """Name all of a point that a decision depends on, except when it is."""
     record = point.record
     calls = tuple((key, sent.last, sent.accepted) for key, sent in sorted(record.progress.sent.items()))
-    return calls, record.progress.held, record.progress.state, point.job, bool(record.orders.words)
+    return calls, record.progress.held, record.progress.state, point.job, bool(record.spec.attestations)
 
 
 def _looks(point: Point, policy: Policy) -> Iterator[tuple[Point, Observation | None]]:
     """Yield what the next pass may see, and when; an operator may have attested before it."""
-    for words in (point.record.orders.words, {WHOLE: Word("ann", point.now)}):
-        record = replace(point.record, orders=replace(point.record.orders, words=words))
+    for words in (point.record.spec.attestations, {WHOLE: Attestation("ann", point.now)}):
+        record = replace(point.record, spec=replace(point.record.spec, attestations=words))
         for now in (point.now + wait for wait in WAITS):
             if not needs_look(record, policy):
                 yield Point(record, point.job, now), None

@@ -14,7 +14,7 @@ from worker.domain.decision import Finish, Send, Wait
 from worker.domain.escalation import decide, needs_look, to_probe
 from worker.domain.model import Answer, Evidence, JobState, Outcome, Policy, Source, Verb
 from worker.errors import InvalidCommand
-from worker.intake.admission import Door, Intake
+from worker.intake.admission import Admission, BackendRules
 from worker.protocol.messages import parse_command
 from worker.store.transitions import Acceptance, Rejection, accept_argument
 
@@ -206,26 +206,28 @@ def test_a_dry_run_of_what_is_not_as_expected_would_send_nothing(build: Any) -> 
 
 
 @pytest.fixture(scope="module")
-def intake(build: Any) -> Intake:
+def intake(build: Any) -> Admission:
     adapter: Any = SimpleNamespace(params=frozenset(), problem=lambda _: "", address=lambda _: "")
-    doors = {name: Door(adapter, build.policy(), another_attests=name == "strict") for name in ("ess", "strict")}
-    return Intake(doors, make_id=lambda: "new")
+    rules = {
+        name: BackendRules(adapter, build.policy(), another_attests=name == "strict") for name in ("ess", "strict")
+    }
+    return Admission(rules, make_id=lambda: "new")
 
 
-def taken(intake: Intake, **fields: Any) -> Acceptance:
+def taken(intake: Admission, **fields: Any) -> Acceptance:
     one = intake.take({**BARE, **fields}, "c")
     assert isinstance(one, Acceptance), one
     return one
 
 
-def test_both_are_stored_and_told(intake: Intake) -> None:
+def test_both_are_stored_and_told(intake: Admission) -> None:
     one = taken(intake, dry_run=True, expect={"raw_state": "RUNNING"})
     assert (one.dry_run, one.expect) == (True, "RUNNING")
     assert (one.effective["dry_run"], one.effective["expect"]) == (True, {"raw_state": "RUNNING"})
     assert {"y": 1, "ex": "RUNNING"}.items() <= unpacked(one).items()
 
 
-def test_a_plain_command_tells_neither_and_has_the_digest_of_older_versions(intake: Intake) -> None:
+def test_a_plain_command_tells_neither_and_has_the_digest_of_older_versions(intake: Admission) -> None:
     assert list(taken(intake).effective) == ["effective"]
     assert parse_command(BARE).digest == parse_command({**BARE, "dry_run": False}).digest == "93481da1cfd8ab07"
     digests = {parse_command({**BARE, **one}).digest for one in ({}, {"dry_run": True}, {"expect": {"raw_state": "R"}})}
@@ -251,7 +253,7 @@ def test_what_is_neither_is_refused(fields: dict[str, Any], problem: str) -> Non
 # Attestations by another
 
 
-def test_a_producers_word_does_not_count_where_another_must_attest(intake: Intake) -> None:
+def test_a_producers_word_does_not_count_where_another_must_attest(intake: Admission) -> None:
     fields = {"remote_stopped": True, "requested_by": "ann"}
     assert taken(intake, **fields).remote_stopped
     strict = taken(intake, backend="strict", **fields)
@@ -259,7 +261,7 @@ def test_a_producers_word_does_not_count_where_another_must_attest(intake: Intak
     assert unpacked(strict)["at"] == 1
 
 
-def test_who_asks_must_be_known_where_another_must_attest(intake: Intake) -> None:
+def test_who_asks_must_be_known_where_another_must_attest(intake: Admission) -> None:
     one = intake.take({**BARE, "backend": "strict"}, "c")
     assert isinstance(one, Rejection)
     assert one.reason == 'requested_by: this backend requires it (attest = "another")'

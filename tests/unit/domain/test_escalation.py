@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from worker.domain.cancellation import End, Sight
+from worker.domain.cancellation import End, Sighting
 from worker.domain.decision import Finish, Hold, Send, Wait
 from worker.domain.escalation import decide, matters, needs_look, overdue, refused
 from worker.domain.model import Action, AnswerKind, Evidence, JobState, Outcome, Poll, Verb
@@ -268,5 +268,5 @@ def test_is_overdue_from_warn_after_on_and_once(build: Any) -> None:
 
 
 def test_sight_without_a_force_step_is_only_waited_for(build: Any) -> None:
-    cancellation = build.cancellation(sent=build.cancelled(), cancelling={"1": Sight(build.now)})
+    cancellation = build.cancellation(sent=build.cancelled(), cancelling={"1": Sighting(build.now)})
     assert isinstance(decide(cancellation, build.stuck(99999), build.policy("sahara"), build.at(9999)), Wait)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from worker.domain.cancellation import Sight
+from worker.domain.cancellation import Sighting
 from worker.domain.decision import Finish, Hold, Send, Wait
 from worker.domain.escalation import decide, to_probe
 from worker.domain.model import Action, Force, Outcome, Verb
@@ -62,7 +62,7 @@ def test_gives_up_rather_than_force_when_the_time_is_over(build: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("policy", "orders", "changes", "shut"),
+    ("policy", "spec", "changes", "shut"),
     [
         pytest.param("attested", {}, {}, ("remote_stopped",), id="nobody-gave-their-word"),
         pytest.param("auto", {"force": Force.ATTESTED}, {}, ("remote_stopped",), id="a-command-is-stricter"),
@@ -82,22 +82,22 @@ def test_gives_up_rather_than_force_when_the_time_is_over(build: Any) -> None:
     ],
 )
 def test_holds_what_is_due_and_says_which_preconditions_do_not_hold(
-    build: Any, policy: str, orders: dict[str, Any], changes: dict[str, Any], shut: tuple[str, ...]
+    build: Any, policy: str, spec: dict[str, Any], changes: dict[str, Any], shut: tuple[str, ...]
 ) -> None:
-    hold = decided(build, build.stuck(**changes), policy=build.policy(force=Force(policy)), **orders)
+    hold = decided(build, build.stuck(**changes), policy=build.policy(force=Force(policy)), **spec)
     assert isinstance(hold, Hold)
     assert hold.gate.shut == shut
 
 
 @pytest.mark.parametrize(
-    "orders",
+    "spec",
     [
         pytest.param({"remote_stopped": "billing (command c-1)"}, id="the-producers-word"),
         pytest.param({"probed": True}, id="a-probe"),
     ],
 )
-def test_the_attested_policy_forces_on_a_proof(build: Any, orders: dict[str, Any]) -> None:
-    proof = build.gone_by_probe(9) if orders.get("probed") else orders
+def test_the_attested_policy_forces_on_a_proof(build: Any, spec: dict[str, Any]) -> None:
+    proof = build.gone_by_probe(9) if spec.get("probed") else spec
     assert decided(build, build.stuck(), policy=build.policy(probes=True), **proof) == FORCE
 
 
@@ -296,6 +296,6 @@ def test_asks_no_second_source_under_the_auto_policy(build: Any) -> None:
 
 
 def test_without_the_backends_clock_the_wait_counts_from_our_first_sight(build: Any) -> None:
-    sight = {"1": Sight(build.at(100))}
+    sight = {"1": Sighting(build.at(100))}
     assert isinstance(decided(build, build.stuck(None), cancelling=sight, now=1899), Wait)
     assert decided(build, build.stuck(None), cancelling=sight, now=1900) == FORCE

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from worker.domain import event_drafts
-from worker.domain.cancellation import End, Word
+from worker.domain.cancellation import Attestation, End
 from worker.domain.decision import Finish, Send
 from worker.domain.evidence.proof import Refuted
 from worker.domain.force_gate import gate
@@ -116,12 +116,12 @@ def test_the_end_tells_when_each_call_was_first_made(build: Any) -> None:
 
 def test_the_end_tells_who_gave_their_word(build: Any) -> None:
     assert finished(build, remote_stopped="ann")["attested_by"] == "ann"
-    assert finished(build, words={"2": Word("bob", build.now)})["attested_by"] == "bob"
+    assert finished(build, attestations={"2": Attestation("bob", build.now)})["attested_by"] == "bob"
     assert finished(build)["attested_by"] is None
 
 
 def test_the_end_tells_which_producer_has_signed_the_word(build: Any) -> None:
-    data = finished(build, words={"": Word("ann: gone", build.now, "ops")})
+    data = finished(build, attestations={"": Attestation("ann: gone", build.now, "ops")})
     assert (data["attested_by"], data["attestation_signed_by"]) == ("ops (signed) as ann: gone", "ops")
     assert "attestation_signed_by" not in finished(build, remote_stopped="ann")
 
@@ -178,12 +178,12 @@ def test_a_child_that_had_ended_before_our_call_is_none_of_ours(build: Any) -> N
 
 
 def test_a_word_that_no_longer_counts_is_told_with_what_refuted_it() -> None:
-    told = event_drafts.void(Refuted(Word("ann", datetime.now(UTC)), "7", "job 7 runs"))
+    told = event_drafts.void(Refuted(Attestation("ann", datetime.now(UTC)), "7", "job 7 runs"))
     assert (told.name, told.data) == ("attestation_void", {"attested_by": "ann", "child": "7", "detail": "job 7 runs"})
 
 
 def test_a_word_that_no_longer_counts_is_told_with_who_signed_it() -> None:
-    told = event_drafts.void(Refuted(Word("ann: gone", datetime.now(UTC), "ops"), "", "job 7 runs"))
+    told = event_drafts.void(Refuted(Attestation("ann: gone", datetime.now(UTC), "ops"), "", "job 7 runs"))
     assert (told.data["attested_by"], told.data["attestation_signed_by"]) == ("ops (signed) as ann: gone", "ops")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from worker.domain import evolve
-from worker.domain.cancellation import WHOLE, Cancellation, Probed, Reading, Sight
+from worker.domain.cancellation import WHOLE, Cancellation, ClockReading, Probed, Sighting
 from worker.domain.decision import Send
 from worker.domain.model import Action, Answer, AnswerKind, JobState, Observation, Source
 
@@ -64,10 +64,10 @@ def test_an_answer_that_is_no_refusal_ends_the_row_of_its_call(build: Any) -> No
 
 
 def test_what_anybody_may_have_said_shows_no_cancelling_and_forgets_none(build: Any) -> None:
-    one = build.cancellation(cancelling={"1": Sight(build.now, "T1")})
+    one = build.cancellation(cancelling={"1": Sighting(build.now, "T1")})
 
     assert build.looked(one, build.seen("gone", source="unsure"), 9).progress.cancelling == {
-        "1": Sight(build.now, "T1")
+        "1": Sighting(build.now, "T1")
     }
 
 
@@ -88,7 +88,7 @@ def test_a_first_sight_of_cancelling_knows_when_the_job_was_certainly_not_there_
     one = build.looked(build.cancellation(), build.seen("active"), 4)
 
     assert build.looked(one, build.stuck(None, since_text="T1"), 9).progress.cancelling == {
-        "1": Sight(build.at(9), "T1", build.at(4))
+        "1": Sighting(build.at(9), "T1", build.at(4))
     }
 
 
@@ -97,7 +97,7 @@ def test_a_check_in_was_after_the_look_before(build: Any) -> None:
     for at, since in ((2, "T1"), (4, "T1"), (9, "T2")):
         one = build.looked(one, build.stuck(None, since_text=since), at)
 
-    assert one.progress.cancelling == {"1": Sight(build.at(9), "T2", build.at(4))}
+    assert one.progress.cancelling == {"1": Sighting(build.at(9), "T2", build.at(4))}
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_the_sight_of_a_stuck_child_is_kept_where_a_list_does_not_show_it(build:
 
 
 def test_a_word_is_void_from_the_look_on_that_refutes_it(build: Any) -> None:
-    one = build.cancellation(words={WHOLE: build.word(at=1)}, cancelling={"1": Sight(build.now)})
+    one = build.cancellation(attestations={WHOLE: build.word(at=1)}, cancelling={"1": Sighting(build.now)})
     seen = build.seen("active")
     void = evolve.observed(one, seen, build.policy(), build.at(9), asked=build.at(5)).progress.void
 
@@ -124,14 +124,14 @@ def test_a_word_is_void_from_the_look_on_that_refutes_it(build: Any) -> None:
 
 def test_what_was_refuted_before_stays_so(build: Any) -> None:
     one = build.cancellation(
-        words={WHOLE: build.word(at=1)}, cancelling={"1": Sight(build.now)}, void={"2": build.at(3)}
+        attestations={WHOLE: build.word(at=1)}, cancelling={"1": Sighting(build.now)}, void={"2": build.at(3)}
     )
 
     assert build.looked(one, build.seen("active"), 9).progress.void == {"2": build.at(3), WHOLE: build.at(9)}
 
 
 def test_a_look_that_refutes_nothing_leaves_words_alone(build: Any) -> None:
-    one = build.cancellation(words={WHOLE: build.word(at=1)})
+    one = build.cancellation(attestations={WHOLE: build.word(at=1)})
 
     assert build.looked(one, build.seen("active"), 9).progress.void == {}
 
@@ -166,7 +166,7 @@ def test_it_says_nothing_about_a_job_that_was_never_looked_at(build: Any) -> Non
 )
 def test_a_sign_of_life_forgets_what_it_said_of_that_job(build: Any, seen: dict[str, Any], kept: set[str]) -> None:
     probes = {job_id: said(build, 1) for job_id in ("1", "2")}
-    one = build.cancellation(cancelling={"1": Sight(build.now, "T1")}, probes=probes)
+    one = build.cancellation(cancelling={"1": Sighting(build.now, "T1")}, probes=probes)
 
     assert set(build.looked(one, build.seen(**seen), 9).progress.probes) == kept
 
@@ -273,20 +273,20 @@ def test_why_children_could_not_be_seen_is_noted_beside_what_the_backend_says(bu
 def test_a_look_reads_the_backends_clock(build: Any) -> None:
     one = build.looked(build.cancellation(), build.seen(clock=build.at(500)), 9)
 
-    assert one.progress.clock == Reading(build.at(500), build.at(9))
+    assert one.progress.clock == ClockReading(build.at(500), build.at(9))
 
 
 def test_an_answer_reads_it_too_and_a_look_after_it_makes_it_steady(build: Any) -> None:
     one = answered(build, build.answer("accepted", 200, clock=build.at(500)), 1, 2)
     one = build.looked(one, build.seen(clock=build.at(507)), 9)
 
-    assert one.progress.clock == Reading(build.at(500), build.at(2), steady=True)
+    assert one.progress.clock == ClockReading(build.at(500), build.at(2), steady=True)
 
 
 def test_a10_a_date_that_has_not_moved_as_time_did_begins_the_reading_anew(build: Any) -> None:
     one = build.looked(build.cancellation(clock=build.steady()), build.seen(clock=build.at(0)), 9)
 
-    assert one.progress.clock == Reading(build.now, build.at(9), anew=True)
+    assert one.progress.clock == ClockReading(build.now, build.at(9), anew=True)
 
 
 @pytest.mark.parametrize("kind", [AnswerKind.UNANSWERED, AnswerKind.BUSY])

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from worker.domain.cancellation import WHOLE, Sight, Word
+from worker.domain.cancellation import WHOLE, Attestation, Sighting
 from worker.domain.evidence.effect import forced
 from worker.domain.force_gate import candidates, force_after, gate, refused_wait, waited
 from worker.domain.model import Force, Observation
 
-SIGNED = Word("bob", datetime(2026, 11, 22, 10, tzinfo=UTC), "ops")
-BOB = Word("bob", datetime(2026, 11, 22, 10, tzinfo=UTC))
+SIGNED = Attestation("bob", datetime(2026, 11, 22, 10, tzinfo=UTC), "ops")
+BOB = Attestation("bob", datetime(2026, 11, 22, 10, tzinfo=UTC))
 NAMES = ("in_cancelling", "time_over", "asynchronous", "backend_allows", "policy_allows", "remote_stopped")
 
 
@@ -28,7 +28,7 @@ def test_lists_every_precondition_met_or_not(build: Any) -> None:
 
 
 def test_the_backends_clock_decides_where_it_shows_one(build: Any) -> None:
-    sight = {"1": Sight(build.at(-99999))}
+    sight = {"1": Sighting(build.at(-99999))}
     cancellation = build.cancellation(cancelling=sight, clock=build.steady())
     assert waited(cancellation, build.stuck(600), build.policy(), build.now) == 1200
 
@@ -54,12 +54,12 @@ def test_our_clock_against_the_backends_changes_nothing(build: Any, offset: floa
 def test_without_both_of_the_backends_times_the_wait_counts_from_our_first_sight(
     build: Any, changes: dict[str, Any]
 ) -> None:
-    cancellation = build.cancellation(cancelling={"1": Sight(build.at(-600))}, clock=build.steady())
+    cancellation = build.cancellation(cancelling={"1": Sighting(build.at(-600))}, clock=build.steady())
     assert waited(cancellation, build.stuck(9999, **changes), build.policy(), build.now) == 1200
 
 
 def test_a_job_not_seen_before_has_the_whole_wait_ahead(build: Any) -> None:
-    other = {"2": Sight(build.at(-9999))}
+    other = {"2": Sighting(build.at(-9999))}
     assert waited(build.cancellation(cancelling=other), build.stuck(None), build.policy(), build.now) == 1800
 
 
@@ -149,10 +149,20 @@ def test_a_wait_that_is_over_is_nought(build: Any) -> None:
         ),
         pytest.param("remote_stopped", {}, {}, {"void": True}, False, "does not hold", id="a-word-that-was-refuted"),
         pytest.param(
-            "remote_stopped", {}, {}, {"words": {"1": SIGNED}}, True, "by ops (signed) as bob", id="a-signed-word"
+            "remote_stopped",
+            {},
+            {},
+            {"attestations": {"1": SIGNED}},
+            True,
+            "by ops (signed) as bob",
+            id="a-signed-word",
         ),
-        pytest.param("remote_stopped", {}, {}, {"words": {"1": BOB}}, True, "attested by bob", id="a-word-of-its-own"),
-        pytest.param("remote_stopped", {}, {}, {"words": {"2": BOB}}, False, "does not hold", id="anothers-word"),
+        pytest.param(
+            "remote_stopped", {}, {}, {"attestations": {"1": BOB}}, True, "attested by bob", id="a-word-of-its-own"
+        ),
+        pytest.param(
+            "remote_stopped", {}, {}, {"attestations": {"2": BOB}}, False, "does not hold", id="anothers-word"
+        ),
         pytest.param("remote_stopped", {}, {"force": Force.AUTO}, {}, None, "not asked for", id="auto-asks-for-none"),
         pytest.param(
             "remote_stopped",

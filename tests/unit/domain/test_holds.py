@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from worker.domain import evolve
-from worker.domain.cancellation import OperatorHold, Sight
+from worker.domain.cancellation import OperatorHold, Sighting
 from worker.domain.decision import Finish, Hold, Send, Wait
 from worker.domain.escalation import decide, matters, needs_look, overdue
 from worker.domain.force_gate import refused_wait
@@ -35,7 +35,7 @@ def test_what_would_be_sent_is_not_while_it_is_held(build: Any, changes: dict[st
         changes = {"sent": build.cancelled("unanswered", at=-60)}
     one = build.cancellation(**changes)
     seen = build.seen(state)
-    held = replace(one, orders=replace(one.orders, hold=hold(build)))
+    held = replace(one, spec=replace(one.spec, hold=hold(build)))
     free, kept = (decide(each, seen, build.policy(), build.now) for each in (one, held))
 
     assert isinstance(free, Send)
@@ -138,7 +138,7 @@ def test_the_next_deadline_is_the_moved_one(build: Any, until: float | None, sec
 
 def test_our_wait_for_the_force_stands_still(build: Any) -> None:
     one = build.cancellation(
-        sent=build.cancelled(), cancelling={"1": Sight(build.now, "")}, force_after=1800.0, held_for=600.0
+        sent=build.cancelled(), cancelling={"1": Sighting(build.now, "")}, force_after=1800.0, held_for=600.0
     )
     seen = build.seen("cancelling")
     policy = build.policy(force=Force.AUTO)
@@ -150,7 +150,7 @@ def test_our_wait_for_the_force_stands_still(build: Any) -> None:
 
 def test_what_was_held_before_the_sight_does_not_count(build: Any) -> None:
     one = build.cancellation(
-        sent=build.cancelled(), cancelling={"1": Sight(build.now, held=600.0)}, force_after=1800.0, held_for=600.0
+        sent=build.cancelled(), cancelling={"1": Sighting(build.now, held=600.0)}, force_after=1800.0, held_for=600.0
     )
     assert isinstance(decide(one, build.seen("cancelling"), build.policy(force=Force.AUTO), build.at(1800)), Send)
 

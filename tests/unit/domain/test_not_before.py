@@ -12,7 +12,7 @@ from worker.domain.decision import Finish, Send, Wait
 from worker.domain.escalation import decide, matters, overdue, too_early
 from worker.domain.model import Action, Answer, AnswerKind, Outcome, Source
 from worker.errors import InvalidCommand
-from worker.intake.admission import Door, Intake
+from worker.intake.admission import Admission, BackendRules
 from worker.protocol.envelope import Envelope
 from worker.protocol.messages import parse_command
 from worker.store.transitions import Acceptance, Rejection
@@ -23,9 +23,9 @@ TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 @pytest.fixture(scope="module")
-def intake(build: Any) -> Intake:
+def intake(build: Any) -> Admission:
     adapter: Any = SimpleNamespace(params=frozenset(), problem=lambda _: "", address=lambda _: "")
-    return Intake({"ess": Door(adapter, build.policy())}, make_id=lambda: "new")
+    return Admission({"ess": BackendRules(adapter, build.policy())}, make_id=lambda: "new")
 
 
 # The field
@@ -81,7 +81,7 @@ def test_the_same_time_in_two_zones_is_the_same_content() -> None:
     ],
 )
 def test_the_earliest_time_to_act_is_stored_and_told(
-    intake: Intake, fields: dict[str, Any], envelope: Envelope, hours: int
+    intake: Admission, fields: dict[str, Any], envelope: Envelope, hours: int
 ) -> None:
     one = intake.take({**BARE, **fields}, "c", NOON, envelope)
     assert isinstance(one, Acceptance)
@@ -89,7 +89,7 @@ def test_the_earliest_time_to_act_is_stored_and_told(
     assert one.effective["not_before"] == one.not_before.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def test_a_command_for_now_tells_no_time(intake: Intake) -> None:
+def test_a_command_for_now_tells_no_time(intake: Admission) -> None:
     one = intake.take(BARE, "c", NOON)
     assert isinstance(one, Acceptance)
     assert (one.not_before, list(one.effective)) == (None, ["effective"])
@@ -102,13 +102,13 @@ def test_a_command_for_now_tells_no_time(intake: Intake) -> None:
         pytest.param({}, Envelope(eta=NOON + timedelta(days=31)), id="celerys-eta"),
     ],
 )
-def test_more_than_thirty_days_ahead_is_refused(intake: Intake, fields: dict[str, Any], envelope: Envelope) -> None:
+def test_more_than_thirty_days_ahead_is_refused(intake: Admission, fields: dict[str, Any], envelope: Envelope) -> None:
     one = intake.take({**BARE, **fields}, "c", NOON, envelope)
     assert isinstance(one, Rejection)
     assert one.reason == "not_before: is more than 30 days ahead"
 
 
-def test_celerys_eta_is_no_part_of_the_content(intake: Intake) -> None:
+def test_celerys_eta_is_no_part_of_the_content(intake: Admission) -> None:
     first, again = (intake.take(BARE, "c", NOON, Envelope(eta=NOON + timedelta(hours=hours))) for hours in (1, 2))
     assert isinstance(first, Acceptance)
     assert isinstance(again, Acceptance)
@@ -116,7 +116,7 @@ def test_celerys_eta_is_no_part_of_the_content(intake: Intake) -> None:
 
 
 @pytest.mark.parametrize("late", [0, 1, 86400])
-def test_a_message_that_came_too_late_is_refused(intake: Intake, late: int) -> None:
+def test_a_message_that_came_too_late_is_refused(intake: Admission, late: int) -> None:
     one = intake.take(BARE, "c", NOON + timedelta(seconds=late), Envelope(expires=NOON))
     assert isinstance(one, Rejection)
     assert (one.reason, one.expired) == (
@@ -125,7 +125,7 @@ def test_a_message_that_came_too_late_is_refused(intake: Intake, late: int) -> N
     )
 
 
-def test_a_message_that_comes_in_time_is_taken(intake: Intake) -> None:
+def test_a_message_that_comes_in_time_is_taken(intake: Admission) -> None:
     one = intake.take(BARE, "c", NOON, Envelope(expires=NOON + timedelta(seconds=1)))
     assert isinstance(one, Acceptance)
 
@@ -134,7 +134,9 @@ def test_a_message_that_comes_in_time_is_taken(intake: Intake) -> None:
     ("own", "taken"),
     [pytest.param(None, TRACE, id="none"), pytest.param("00-own", "00-own", id="its-own")],
 )
-def test_a_trace_context_of_the_message_stands_in_for_the_commands(intake: Intake, own: str | None, taken: str) -> None:
+def test_a_trace_context_of_the_message_stands_in_for_the_commands(
+    intake: Admission, own: str | None, taken: str
+) -> None:
     one = intake.take({**BARE, "traceparent": own}, "c", NOON, Envelope(traceparent=TRACE))
     assert isinstance(one, Acceptance)
     assert one.traceparent == taken

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 from unit.domain.endings import asked, finish
 
-from worker.domain.cancellation import WHOLE, Child, End, Word
+from worker.domain.cancellation import WHOLE, Attestation, Child, End
 from worker.domain.decision import Finish
 from worker.domain.model import Evidence, JobState, Outcome, Source, Verb
 from worker.domain.outcome import BY_UNANSWERED
@@ -249,9 +249,9 @@ def test_what_stands_behind_the_claim_that_it_stopped(
 def test_a_word_about_one_child_proves_nothing_of_another(build: Any, about: tuple[str, ...], evidence: str) -> None:
     children = tuple(build.seen("cancelled", job_id=job_id) for job_id in "234")
     sent = {"cancel": build.sent(), "force:2": build.sent(), "force:3": build.sent(), "force:4": build.sent("rejected")}
-    words = {job_id: Word("ann", build.now) for job_id in about}
+    words = {job_id: Attestation("ann", build.now) for job_id in about}
     known = {job_id: Child(build.now, build.now, JobState.CANCELLED) for job_id in "23"}
-    changes = {"sent": sent, "words": words, "children": known}
+    changes = {"sent": sent, "attestations": words, "children": known}
 
     assert finish(build, build.seen("cancelled", children=children), **changes).evidence == evidence
 

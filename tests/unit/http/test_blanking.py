@@ -10,7 +10,7 @@ from urllib.parse import quote, quote_plus
 
 import httpx
 import pytest
-from support.mock_transport import HttpxWire
+from support.mock_transport import HttpxTransport
 
 from worker.backends.adapter import Reply, Request
 from worker.http.blanking import BLANK, blanked, forms, parts
@@ -30,7 +30,7 @@ def echo(request: httpx.Request) -> httpx.Response:
 
 
 async def echoed(credential: Credential | None = None, **headers: str) -> str:
-    wire = HttpxWire(httpx.MockTransport(echo))
+    wire = HttpxTransport(httpx.MockTransport(echo))
     given = {name.replace("_", "-"): value for name, value in headers.items()}
     http = Http("https://b", credential=credential, wire=wire, headers=ExtraHeaders(secret=given))
     reply = await http.send(Request("GET", ("x",)))
@@ -61,7 +61,7 @@ async def test_a_reply_does_not_repeat_a_header_from_a_variable() -> None:
 
 
 async def test_a_reply_does_not_repeat_the_token_in_a_header_from_a_variable() -> None:
-    wire = HttpxWire(httpx.MockTransport(lambda one: httpx.Response(403, text=one.headers["x-auth"].split()[1])))
+    wire = HttpxTransport(httpx.MockTransport(lambda one: httpx.Response(403, text=one.headers["x-auth"].split()[1])))
     http = Http("https://b", wire=wire, headers=ExtraHeaders(secret={"X-Auth": "Bearer hunter2-key"}))
 
     assert (await http.send(Request("GET", ("x",)))).body == b"[secret]"
@@ -90,7 +90,7 @@ async def test_a_reply_repeats_nothing_that_the_token_endpoint_was_shown(credent
             return httpx.Response(200, headers=headers, json={"access_token": token, "accessToken": token})
         return httpx.Response(403, content=seen[0])
 
-    http = Http("https://b", credential=credential, wire=HttpxWire(httpx.MockTransport(both)))
+    http = Http("https://b", credential=credential, wire=HttpxTransport(httpx.MockTransport(both)))
     body = (await http.send(Request("GET", ("x",)))).body
 
     assert BLANK.encode() in body
@@ -100,7 +100,7 @@ async def test_a_reply_repeats_nothing_that_the_token_endpoint_was_shown(credent
 async def test_a_token_that_holds_the_clients_name_is_taken_whole() -> None:
     """Many tokens name their client, in base64."""
     token = "eyJhbGciOiJub25lIn0." + base64_of('{"client_id":"a-client-of-ours"}', pad=False) + "."
-    wire = HttpxWire(
+    wire = HttpxTransport(
         httpx.MockTransport(lambda one: httpx.Response(200, json={"access_token": token, "a": str(one.headers)}))
     )
     credential = ClientCredentials("https://b/token", lambda: "a-client-of-ours", lambda: "hunter2-secret")
@@ -111,7 +111,9 @@ async def test_a_token_that_holds_the_clients_name_is_taken_whole() -> None:
 
 
 async def test_a_reply_does_not_repeat_a_proxys_password() -> None:
-    wire = HttpxWire(httpx.MockTransport(lambda _: httpx.Response(403, text="c2NvdHQ6aHVudGVyMg== is scott:hunter2")))
+    wire = HttpxTransport(
+        httpx.MockTransport(lambda _: httpx.Response(403, text="c2NvdHQ6aHVudGVyMg== is scott:hunter2"))
+    )
     http = Http("https://b", wire=wire, headers=ExtraHeaders(to_proxy=("Basic c2NvdHQ6aHVudGVyMg==",)))
 
     assert (await http.send(Request("GET", ("x",)))).body == b"[secret] is scott:[secret]"
@@ -119,7 +121,7 @@ async def test_a_reply_does_not_repeat_a_proxys_password() -> None:
 
 
 async def test_a_reply_does_not_repeat_the_password_of_basic() -> None:
-    wire = HttpxWire(httpx.MockTransport(lambda _: httpx.Response(403, text="scott's hunter2 is wrong")))
+    wire = HttpxTransport(httpx.MockTransport(lambda _: httpx.Response(403, text="scott's hunter2 is wrong")))
     http = Http("https://b", credential=Basic(lambda: "scott", lambda: "hunter2"), wire=wire)
 
     assert (await http.send(Request("GET", ("x",)))).body == b"scott's [secret] is wrong"
@@ -127,7 +129,7 @@ async def test_a_reply_does_not_repeat_the_password_of_basic() -> None:
 
 async def test_the_answer_to_a_renewed_credential_is_blanked_as_well() -> None:
     tokens = iter(["first-token", "second-token"])
-    wire = HttpxWire(httpx.MockTransport(lambda one: httpx.Response(401, text=one.headers["authorization"])))
+    wire = HttpxTransport(httpx.MockTransport(lambda one: httpx.Response(401, text=one.headers["authorization"])))
     http = Http("https://b", credential=Bearer(lambda: next(tokens)), wire=wire)
 
     assert (await http.send(Request("GET", ("x",)))).body == b"Bearer [secret]"

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 import aiohttp
 import httpx
 import pytest
-from support.mock_transport import HttpxWire
+from support.mock_transport import HttpxTransport
 
 from worker.backends.adapter import Reply, Request
 from worker.errors import CallUnanswered, InvalidCommand
@@ -26,7 +26,9 @@ Handler = Callable[[httpx.Request], httpx.Response]
 
 @asynccontextmanager
 async def backend(handler: Handler, *, max_reply: int = 1000) -> AsyncIterator[Http]:
-    http = Http("https://ess.example.com/prefix/", max_reply=max_reply, wire=HttpxWire(httpx.MockTransport(handler)))
+    http = Http(
+        "https://ess.example.com/prefix/", max_reply=max_reply, wire=HttpxTransport(httpx.MockTransport(handler))
+    )
     try:
         yield http
     finally:
@@ -73,7 +75,7 @@ async def test_refuses_a_segment_that_changes_the_path(segment: str) -> None:
 
 async def test_a_reply_says_when_it_came_on_this_hosts_clock() -> None:
     came = datetime(2025, 2, 18, 17, 1, 5, tzinfo=UTC)
-    wire = HttpxWire(httpx.MockTransport(lambda _: httpx.Response(204)))
+    wire = HttpxTransport(httpx.MockTransport(lambda _: httpx.Response(204)))
     http = Http("https://ess.example.com", wire=wire, now=lambda: came)
 
     assert (await http.send(Request("GET", ("x",)))).received == came

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import httpx
 import pytest
-from support.mock_transport import HttpxWire
+from support.mock_transport import HttpxTransport
 
 from worker.backends.adapter import Request
 from worker.http.client import ExtraHeaders, Http, merged
@@ -26,7 +26,7 @@ class Tape:
 
 
 def http(tape: Tape, headers: Mapping[str, str], credential: Credential | None = None) -> Http:
-    wire = HttpxWire(httpx.MockTransport(tape))
+    wire = HttpxTransport(httpx.MockTransport(tape))
     return Http("https://b.example.com", credential=credential, wire=wire, headers=ExtraHeaders(headers))
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import httpx
 import pytest
-from support.mock_transport import HttpxWire
+from support.mock_transport import HttpxTransport
 
 from worker.backends.adapter import Request
 from worker.errors import CallUnanswered, CredentialRefused, CredentialUnavailable
@@ -44,7 +44,7 @@ def world() -> World:
 
 @asynccontextmanager
 async def backend(world: World, credential: Credential, seconds_each: float = 5.0) -> AsyncIterator[Http]:
-    wire = HttpxWire(httpx.MockTransport(world))
+    wire = HttpxTransport(httpx.MockTransport(world))
     http = Http("https://b.example.com", credential=credential, timeout=seconds_each, max_reply=1000, wire=wire)
     try:
         yield http

@@ -12,7 +12,7 @@ from email.utils import format_datetime
 
 import httpx
 import pytest
-from support.mock_transport import HttpxWire
+from support.mock_transport import HttpxTransport
 
 from worker.backends.adapter import Request
 from worker.errors import CredentialRefused, CredentialUnavailable
@@ -71,7 +71,7 @@ def world() -> World:
 
 @asynccontextmanager
 async def backend(world: World, credential: Credential, seconds_each: float = 5.0) -> AsyncIterator[Http]:
-    wire = HttpxWire(httpx.MockTransport(world))
+    wire = HttpxTransport(httpx.MockTransport(world))
     http = Http("https://b.example.com", credential=credential, timeout=seconds_each, max_reply=1000, wire=wire)
     try:
         yield http
@@ -198,7 +198,7 @@ async def test_a_late_401_uses_the_token_that_another_caller_got(world: World) -
         return await world(request)
 
     world.valid = lambda shown: shown != "Bearer t1"
-    http = Http("https://b.example.com", credential=oauth(world), wire=HttpxWire(httpx.MockTransport(answer)))
+    http = Http("https://b.example.com", credential=oauth(world), wire=HttpxTransport(httpx.MockTransport(answer)))
     await http.ready()
     late = asyncio.create_task(http.send(Request("GET", ("slow",))))
     await call(http)

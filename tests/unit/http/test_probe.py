@@ -6,7 +6,7 @@ import aiohttp
 import httpx
 import pytest
 from structlog.testing import capture_logs
-from support.mock_transport import HttpxWire
+from support.mock_transport import HttpxTransport
 
 from worker.http.client import Http
 from worker.http.probe import Probe
@@ -28,7 +28,7 @@ class Agent:
 
 
 def probe(agent: Agent, target: str = "/alive/{job_id}", **options: object) -> Probe:
-    http = Http("https://agent.example.com", wire=HttpxWire(httpx.MockTransport(agent)))
+    http = Http("https://agent.example.com", wire=HttpxTransport(httpx.MockTransport(agent)))
     return Probe("ess", http, target, (404, 410), **options)  # type: ignore[arg-type]
 
 

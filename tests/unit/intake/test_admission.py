@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from worker.domain.model import Force, Lane
-from worker.intake.admission import Door, Intake, new_id, reject
+from worker.intake.admission import Admission, BackendRules, new_id, reject
 from worker.store.codec import fragment
 from worker.store.transitions import Acceptance, Rejection
 
@@ -20,7 +20,7 @@ for _ in range(20_000):
 
 
 @pytest.fixture(scope="module")
-def intake(build: Any) -> Intake:
+def intake(build: Any) -> Admission:
     """A backend that takes everything, one that requires who and why, and one that takes digits and a cluster id."""
 
     def adapter(params: frozenset[str] = frozenset(), problem: str = "") -> Any:
@@ -30,11 +30,11 @@ def intake(build: Any) -> Intake:
             address=lambda job: job.params.get("cluster_id", ""),
         )
 
-    return Intake(
+    return Admission(
         {
-            "ess": Door(adapter(), build.policy()),
-            "strict": Door(adapter(), build.policy(), frozenset({"reason", "requested_by"})),
-            "mrs": Door(
+            "ess": BackendRules(adapter(), build.policy()),
+            "strict": BackendRules(adapter(), build.policy(), frozenset({"reason", "requested_by"})),
+            "mrs": BackendRules(
                 adapter(frozenset({"cluster_id"}), "job_id: is no number"), build.policy("mrs", force=Force.NEVER)
             ),
         },
@@ -42,13 +42,13 @@ def intake(build: Any) -> Intake:
     )
 
 
-def accepted(intake: Intake, **fields: Any) -> Acceptance:
+def accepted(intake: Admission, **fields: Any) -> Acceptance:
     one = intake.take({**BARE, **fields}, "task-1")
     assert isinstance(one, Acceptance)
     return one
 
 
-def rejected(intake: Intake, content: Any) -> Rejection:
+def rejected(intake: Admission, content: Any) -> Rejection:
     one = intake.take(content, "task-1")
     assert isinstance(one, Rejection)
     return one
@@ -57,22 +57,22 @@ def rejected(intake: Intake, content: Any) -> Rejection:
 def written(one: Rejection) -> dict[str, Any]:
     """The data of the event, as any strict JSON reader takes it."""
 
-    def refuse(constant: str) -> None:
+    def reject_signed(constant: str) -> None:
         raise AssertionError(constant)
 
     text = ("{" + fragment(one.data) + "}").encode()
-    return dict(json.loads(text, parse_constant=refuse))
+    return dict(json.loads(text, parse_constant=reject_signed))
 
 
-def test_a_command_without_an_id_has_the_tasks(intake: Intake) -> None:
+def test_a_command_without_an_id_has_the_tasks(intake: Admission) -> None:
     assert accepted(intake).command_id == "task-1"
 
 
-def test_a_commands_own_id_counts(intake: Intake) -> None:
+def test_a_commands_own_id_counts(intake: Admission) -> None:
     assert accepted(intake, command_id="mine").command_id == "mine"
 
 
-def test_an_int_and_a_text_are_one_job(intake: Intake) -> None:
+def test_an_int_and_a_text_are_one_job(intake: Admission) -> None:
     one, other = accepted(intake, job_id=1), accepted(intake, job_id="1")
     assert (one.job_id, one.digest) == (other.job_id, other.digest)
 
@@ -91,7 +91,7 @@ def test_an_int_and_a_text_are_one_job(intake: Intake) -> None:
     ],
 )
 def test_wishes_are_only_ever_stricter_and_what_holds_is_told(
-    intake: Intake, wish: dict[str, Any], force: str, force_after: float, give_up_after: float
+    intake: Admission, wish: dict[str, Any], force: str, force_after: float, give_up_after: float
 ) -> None:
     one = accepted(intake, **wish)
     assert (one.force, one.force_after, one.give_up_after) == (force, force_after, give_up_after)
@@ -99,7 +99,7 @@ def test_wishes_are_only_ever_stricter_and_what_holds_is_told(
     assert one.effective == {"effective": effective}
 
 
-def test_what_the_producer_said_is_kept_for_the_events(intake: Intake) -> None:
+def test_what_the_producer_said_is_kept_for_the_events(intake: Admission) -> None:
     one = accepted(intake, reason="budget", requested_by="billing", labels={"a": "b"}, batch_id="b1")
     assert one.said == {"reason": "budget", "requested_by": "billing", "labels": {"a": "b"}, "batch_id": "b1"}
 
@@ -113,12 +113,12 @@ def test_what_the_producer_said_is_kept_for_the_events(intake: Intake) -> None:
     ],
 )
 def test_the_word_that_the_remote_process_stopped_is_attributed(
-    intake: Intake, fields: dict[str, Any], word: str
+    intake: Admission, fields: dict[str, Any], word: str
 ) -> None:
     assert accepted(intake, **fields).remote_stopped == word
 
 
-def test_the_rest_is_handed_on(intake: Intake) -> None:
+def test_the_rest_is_handed_on(intake: Admission) -> None:
     one = accepted(intake, backend="mrs", lane="batch", params={"cluster_id": "c"}, traceparent="00-ab")
     assert (one.lane, one.params, one.traceparent, one.cancellation_id) == (
         Lane.BATCH,
@@ -128,11 +128,11 @@ def test_the_rest_is_handed_on(intake: Intake) -> None:
     )
 
 
-def test_what_beside_the_id_addresses_a_job_is_the_adapters_word(intake: Intake) -> None:
+def test_what_beside_the_id_addresses_a_job_is_the_adapters_word(intake: Admission) -> None:
     assert accepted(intake, backend="mrs", params={"cluster_id": "c"}).address == "c"
 
 
-def test_a_token_goes_no_further(intake: Intake) -> None:
+def test_a_token_goes_no_further(intake: Admission) -> None:
     assert "s3cr3t" not in repr(accepted(intake, token="s3cr3t"))
 
 
@@ -152,26 +152,26 @@ def test_a_token_goes_no_further(intake: Intake) -> None:
         pytest.param({"jobid": "x"}, "jobid: is no field of a command", id="an-unknown-field"),
     ],
 )
-def test_a_bad_command_is_refused_with_what_and_why(intake: Intake, fields: dict[str, Any], reason: str) -> None:
+def test_a_bad_command_is_refused_with_what_and_why(intake: Admission, fields: dict[str, Any], reason: str) -> None:
     one = rejected(intake, {**BARE, **fields})
     assert reason in one.reason
     assert written(one)["error"] == one.reason
 
 
-def test_a_backend_that_nobody_knows_is_refused_with_those_that_any_worker_knows(intake: Intake) -> None:
+def test_a_backend_that_nobody_knows_is_refused_with_those_that_any_worker_knows(intake: Admission) -> None:
     one = intake.take({**BARE, "backend": "rigid"}, "task-1", known={"ess", "strict", "rigit"})
     assert isinstance(one, Rejection)
     assert one.reason == "backend: no backend has this name; known: ess, rigit, strict; did you mean rigit?"
 
 
-def test_a_sound_command_for_a_backend_that_nobody_knows_may_have_been_taken_in_before(intake: Intake) -> None:
+def test_a_sound_command_for_a_backend_that_nobody_knows_may_have_been_taken_in_before(intake: Admission) -> None:
     digest = accepted(intake).digest
     assert digest
-    assert (rejected(Intake({}), BARE).digest, rejected(Intake({}), {**BARE, "x": 1}).digest) == (digest, "")
+    assert (rejected(Admission({}), BARE).digest, rejected(Admission({}), {**BARE, "x": 1}).digest) == (digest, "")
 
 
 def test_no_backend_at_all_is_said_so() -> None:
-    assert "known: none" in rejected(Intake({}), BARE).reason
+    assert "known: none" in rejected(Admission({}), BARE).reason
 
 
 HOSTILE: list[Any] = [
@@ -185,7 +185,7 @@ HOSTILE: list[Any] = [
 
 
 @pytest.mark.parametrize("content", HOSTILE, ids=range(len(HOSTILE)))
-def test_whatever_came_is_refused_with_an_event_that_any_reader_takes(intake: Intake, content: Any) -> None:
+def test_whatever_came_is_refused_with_an_event_that_any_reader_takes(intake: Admission, content: Any) -> None:
     one = rejected(intake, content)
     data = written(one)
     assert data["error"]
@@ -210,40 +210,42 @@ def test_a_command_that_we_fail_on_is_refused_by_itself(build: Any) -> None:
     def fails(_: Any) -> str:
         raise LookupError("a bug")
 
-    intake = Intake({"ess": Door(cast("Any", SimpleNamespace(params=frozenset(), problem=fails)), build.policy())})
+    intake = Admission(
+        {"ess": BackendRules(cast("Any", SimpleNamespace(params=frozenset(), problem=fails)), build.policy())}
+    )
 
     assert rejected(intake, BARE).reason == "LookupError while it was taken in"
 
 
-def test_a_refusal_echoes_what_could_be_read(intake: Intake) -> None:
+def test_a_refusal_echoes_what_could_be_read(intake: Admission) -> None:
     data = written(rejected(intake, {**BARE, "job_id": 7, "reason": "budget", "command_id": "mine", "force": "x"}))
     assert (data["command_id"], data["job_id"], data["backend"], data["reason"]) == ("mine", "7", "ess", "budget")
 
 
-def test_a_refusal_is_addressed_to_its_backend_and_job(intake: Intake) -> None:
+def test_a_refusal_is_addressed_to_its_backend_and_job(intake: Admission) -> None:
     one = rejected(intake, {**BARE, "job_id": 7, "force": "x"})
     assert (one.backend, one.subject) == ("ess", "7")
 
 
 @pytest.mark.parametrize("token", ["s3cr3t", "s3cr3t\x00", ["s3cr3t"], {"s3cr3t": "s3cr3t"}], ids=repr)
-def test_a_refusal_never_carries_the_token_into_its_event(intake: Intake, token: Any) -> None:
+def test_a_refusal_never_carries_the_token_into_its_event(intake: Admission, token: Any) -> None:
     one = rejected(intake, {**BARE, "token": token, "force": "x"})
     assert "s3cr3t" not in json.dumps(written(one)) + one.reason
 
 
-def test_the_raw_message_is_kept_as_it_came(intake: Intake) -> None:
+def test_the_raw_message_is_kept_as_it_came(intake: Admission) -> None:
     content = {**BARE, "force": "x", "reason": "ü"}
     assert json.loads(rejected(intake, content).raw) == content
 
 
-def test_the_same_refusal_has_the_same_mark_and_no_other_has(intake: Intake) -> None:
+def test_the_same_refusal_has_the_same_mark_and_no_other_has(intake: Admission) -> None:
     contents = [{"a": 1}, {"a": 2}, {"a": 1, "command_id": "b"}]
     marks = [rejected(intake, content).mark for content in contents]
     assert len(set(marks)) == 3
     assert marks == [rejected(intake, content).mark for content in contents]
 
 
-def test_the_same_bad_content_of_two_tasks_is_refused_twice(intake: Intake) -> None:
+def test_the_same_bad_content_of_two_tasks_is_refused_twice(intake: Admission) -> None:
     assert {intake.take({}, name).mark for name in ("t1", "t2")} == {reject({}, name, "").mark for name in ("t1", "t2")}
     assert reject({}, "t1", "").mark != reject({}, "t2", "").mark
 
@@ -263,7 +265,7 @@ def test_an_id_is_a_uuid_of_version_7() -> None:
     int(one, 16)
 
 
-def test_what_could_be_read_of_the_labels_stays_an_object(intake: Intake) -> None:
+def test_what_could_be_read_of_the_labels_stays_an_object(intake: Admission) -> None:
     content = {"verb": "cancel", "backend": "ess", "job_id": "1", "labels": {"team": "pay", "n": 1}, "foo": 1}
     refused = intake.take(content, "task-1")
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from worker.intake.admission import Door, Intake
+from worker.intake.admission import Admission, BackendRules
 from worker.protocol.signing import NOT_ACCEPTED, NOT_ALLOWED, Producer, Signatures, sign
 from worker.store.transitions import Acceptance, Rejection
 
@@ -18,11 +18,11 @@ HIGH = Producer("high", "HS256", (HIGH_KEY,), force=True)
 
 
 @pytest.fixture(scope="module")
-def intake(build: Any) -> Intake:
+def intake(build: Any) -> Admission:
     """Two backends that take everything, where signing is on and not required."""
     adapter: Any = SimpleNamespace(params=frozenset(), problem=lambda _: "", address=lambda _: "")
-    door = Door(adapter, build.policy())
-    return Intake({"ess": door, "mrs": door}, signatures=Signatures({"low": LOW, "high": HIGH}))
+    door = BackendRules(adapter, build.policy())
+    return Admission({"ess": door, "mrs": door}, signatures=Signatures({"low": LOW, "high": HIGH}))
 
 
 def signed(producer: str = "low", key: str = LOW_KEY, **fields: Any) -> dict[str, Any]:
@@ -30,13 +30,13 @@ def signed(producer: str = "low", key: str = LOW_KEY, **fields: Any) -> dict[str
     return {**content, "token": sign(content, producer=producer, key=key, algorithm="HS256", now=NOW)}
 
 
-def test_a_signed_command_names_its_producer_beside_what_it_calls_itself(intake: Intake) -> None:
+def test_a_signed_command_names_its_producer_beside_what_it_calls_itself(intake: Admission) -> None:
     one = intake.take(signed(requested_by="the boss"), "task-1", NOW)
     assert isinstance(one, Acceptance)
     assert (one.said["requested_by"], one.said["signed_by"]) == ("the boss", "low")
 
 
-def test_an_unsigned_command_names_no_producer(intake: Intake) -> None:
+def test_an_unsigned_command_names_no_producer(intake: Admission) -> None:
     one = intake.take({**BARE, "requested_by": "the boss"}, "task-1", NOW)
     assert isinstance(one, Acceptance)
     assert "signed_by" not in one.said
@@ -53,7 +53,7 @@ REFUSED_SIGNED: dict[str, tuple[dict[str, Any], str, str | None]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED_SIGNED)
-def test_a_refusal_names_the_producer_only_where_the_signature_holds(intake: Intake, name: str) -> None:
+def test_a_refusal_names_the_producer_only_where_the_signature_holds(intake: Admission, name: str) -> None:
     content, reason, producer = REFUSED_SIGNED[name]
     one = intake.take(content, "task-1", NOW)
     assert isinstance(one, Rejection)
@@ -70,14 +70,14 @@ def test_a_refusal_names_the_producer_only_where_the_signature_holds(intake: Int
     ],
 )
 def test_where_signing_is_on_only_wishes_with_the_right_to_force_bind_others(
-    intake: Intake, content: dict[str, Any], *, binding: bool
+    intake: Admission, content: dict[str, Any], *, binding: bool
 ) -> None:
     one = intake.take(content, "task-1", NOW)
     assert isinstance(one, Acceptance)
     assert one.binding is binding
 
 
-def test_where_signing_is_off_everybodys_wishes_bind(intake: Intake) -> None:
-    one = Intake(intake.doors).take(BARE, "task-1")
+def test_where_signing_is_off_everybodys_wishes_bind(intake: Admission) -> None:
+    one = Admission(intake.rules).take(BARE, "task-1")
     assert isinstance(one, Acceptance)
     assert one.binding

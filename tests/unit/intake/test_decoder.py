@@ -19,7 +19,7 @@ from kombu.utils.json import dumps
 
 from worker.celery.patches import bounded
 from worker.intake.admission import reject
-from worker.intake.decoder import Commands, Item, Order, Parcel, Refusal, decode, open_parcel, read
+from worker.intake.decoder import ActionRequest, Commands, Item, Malformed, RawMessage, decode, read, read_raw
 from worker.protocol.envelope import Envelope
 from worker.protocol.signing import sign
 
@@ -54,7 +54,7 @@ def told_twice(body: bytes, headers: dict[str, Any], kind: str | None) -> tuple[
         "content-encoding": "utf-8",
         "properties": {"body_encoding": "base64"},
     }
-    return decode(json.dumps(envelope).encode()), open_parcel(Parcel(body, headers, kind, "utf-8"))
+    return decode(json.dumps(envelope).encode()), read_raw(RawMessage(body, headers, kind, "utf-8"))
 
 
 @pytest.mark.parametrize(("body", "headers", "kind", "meant"), SHAPES.values(), ids=SHAPES.keys())
@@ -63,7 +63,7 @@ def test_both_transports_say_the_same(
 ) -> None:
     for item in told_twice(body, headers, kind):
         if isinstance(meant, str):
-            assert isinstance(item, Refusal)
+            assert isinstance(item, Malformed)
             assert meant in item.reason
         else:
             assert item == meant
@@ -91,7 +91,7 @@ def test_an_order_says_who_and_why_and_what_its_action_takes(
 ) -> None:
     item = read(task, "m-1", [], {**ORDER, **more}, {})
 
-    assert isinstance(item, Order)
+    assert isinstance(item, ActionRequest)
     assert (item.reference, item.by, item.reason, item.more, item.word) == ("c-1", "ann", "dead", read_as, "ann: dead")
     assert item.content == {**ORDER, **more, "verb": task.partition(".")[2]}
 
@@ -119,21 +119,21 @@ def test_an_order_says_who_and_why_and_what_its_action_takes(
 def test_an_order_that_is_wrong_is_refused_with_what_and_why(task: str, more: dict[str, Any], problem: str) -> None:
     item = read(task, "m-1", [], {**ORDER, **more}, {})
 
-    assert isinstance(item, Refusal)
+    assert isinstance(item, Malformed)
     assert problem in item.reason
 
 
 def test_an_orders_reason_is_kept_without_what_can_not_be_shown() -> None:
     item = read("worker.abort", "m-1", [], {**ORDER, "reason": "\x1b[31mover\x1b[0m \x00budget"}, {})
 
-    assert isinstance(item, Order)
+    assert isinstance(item, ActionRequest)
     assert "over budget" == item.reason
 
 
 def test_half_a_surrogate_pair_in_an_order_can_be_stored() -> None:
     item = read("worker.attest", "m-1", [], {**ORDER, "by": "\ud800", "id": "\udfff"}, {})
 
-    assert isinstance(item, Order)
+    assert isinstance(item, ActionRequest)
     assert (item.by, item.reference) == ("?", "?")
 
 
@@ -154,7 +154,7 @@ def test_what_cannot_be_read_is_told_by_the_id_in_its_headers(
     body: bytes, headers: dict[str, Any], kind: str, name: str
 ) -> None:
     for item in told_twice(body, headers, kind):
-        assert isinstance(item, Refusal)
+        assert isinstance(item, Malformed)
         assert item.message_id == name or (not name and len(item.message_id) == 32)
 
 
@@ -162,7 +162,7 @@ def test_what_cannot_be_read_is_told_by_the_id_in_its_headers(
 def test_headers_that_are_none_stop_nothing(headers: Any) -> None:
     refused = decode(json.dumps({"body": "x", "headers": headers, "properties": {}}).encode())
 
-    assert isinstance(refused, Refusal)
+    assert isinstance(refused, Malformed)
     assert len(refused.message_id) == 32
 
 
@@ -176,7 +176,7 @@ FOLLOWED = {
 @pytest.mark.parametrize(("content", "headers"), FOLLOWED.values(), ids=FOLLOWED.keys())
 def test_a_message_that_something_shall_follow_is_refused(content: object, headers: dict[str, Any]) -> None:
     for item in told_twice(json.dumps(content).encode(), headers, "application/json"):
-        assert isinstance(item, Refusal)
+        assert isinstance(item, Malformed)
         assert (item.message_id, "follow the events" in item.reason) == ("m-1", True)
 
 
@@ -197,7 +197,7 @@ def test_an_order_that_should_wait_is_refused() -> None:
     order = {"id": "c-1", "by": "ann", "reason": "x"}
     body = json.dumps([[], order, {}]).encode()
     for item in told_twice(body, {"task": "worker.abort", "id": "m-1", **TIMES}, "application/json"):
-        assert isinstance(item, Refusal)
+        assert isinstance(item, Malformed)
         assert item.reason.startswith("eta: abort holds at once")
 
 
@@ -209,19 +209,19 @@ def test_an_uuid_is_read_as_its_text() -> None:
 
 
 def test_a_message_that_comes_back_has_the_same_name() -> None:
-    first = open_parcel(Parcel(b"garbage", {}))
-    again = open_parcel(Parcel(b"garbage", {"x-delivery-count": 3}))
+    first = read_raw(RawMessage(b"garbage", {}))
+    again = read_raw(RawMessage(b"garbage", {"x-delivery-count": 3}))
 
-    assert isinstance(first, Refusal)
+    assert isinstance(first, Malformed)
     assert first == again
 
 
 def test_headers_that_no_json_can_hold_are_told_as_such() -> None:
     table: dict[str, Any] = {}
     table["itself"] = table
-    refused = open_parcel(Parcel(b"garbage", table))
+    refused = read_raw(RawMessage(b"garbage", table))
 
-    assert isinstance(refused, Refusal)
+    assert isinstance(refused, Malformed)
     assert json.loads(str(refused.content))["headers"] == "unreadable: ValueError"
 
 
@@ -253,7 +253,7 @@ UNREADABLE: dict[str, tuple[bytes, dict[str, Any], str | None]] = {
 
 def letter_of(item: Item) -> str:
     """Return what is kept of a refused message."""
-    assert isinstance(item, Refusal)
+    assert isinstance(item, Malformed)
     return reject(item.content, item.message_id, item.reason).raw
 
 
@@ -312,15 +312,15 @@ def test_the_headers_of_a_long_message_are_kept() -> None:
 
 
 def test_two_bodies_that_are_no_text_are_two_messages() -> None:
-    one, other = (open_parcel(Parcel(body, {}, "application/json")) for body in (b"\xff1", b"\xff2"))
+    one, other = (read_raw(RawMessage(body, {}, "application/json")) for body in (b"\xff1", b"\xff2"))
 
-    assert isinstance(one, Refusal)
-    assert isinstance(other, Refusal)
+    assert isinstance(one, Malformed)
+    assert isinstance(other, Malformed)
     assert one.message_id != other.message_id
 
 
 def test_an_orders_words_hold_no_escapes() -> None:
     order = read("worker.abort", "m-1", [], {"id": "c-1", "by": "a\x1b[2Jnn", "reason": "x\x1b[1my"}, {})
 
-    assert isinstance(order, Order)
+    assert isinstance(order, ActionRequest)
     assert order.word == "ann: xy"

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 import pytest
 
 from worker.errors import BrokerUnavailable, StoreUnavailable
-from worker.intake.decoder import Commands, Item, Parcel, Refusal
+from worker.intake.decoder import Commands, Item, Malformed, RawMessage
 from worker.intake.rabbitmq_consumer import HOLD, RETURNS, Delivery, Receiver
 
 
@@ -57,8 +57,8 @@ class Notes:
 
     def delivery(self, tag: str, returns: int = 0) -> Delivery:
         body = json.dumps([[], {"backend": "ess", "job_id": tag}, {}]).encode()
-        parcel = Parcel(body, {"task": "worker.cancel", "id": tag}, "application/json", "utf-8")
-        return Delivery(self, tag, parcel, returns)
+        received = RawMessage(body, {"task": "worker.cancel", "id": tag}, "application/json", "utf-8")
+        return Delivery(self, tag, received, returns)
 
 
 @pytest.fixture
@@ -111,7 +111,7 @@ async def test_refuses_what_fails_by_itself(receiver: Receiver, notes: Notes) ->
     await notes.until(lambda: notes.acknowledged == ["1"])
     (refused,) = notes.items
 
-    assert isinstance(refused, Refusal)
+    assert isinstance(refused, Malformed)
     assert "RuntimeError" in refused.reason
 
 

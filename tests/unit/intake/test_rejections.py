@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from worker.intake.admission import LETTER_LIMIT, Intake, reject
-from worker.intake.decoder import Commands, Order, Refusal, read
+from worker.intake.admission import LETTER_LIMIT, Admission, reject
+from worker.intake.decoder import ActionRequest, Commands, Malformed, read
 from worker.protocol.envelope import BARE as BARE_ENVELOPE
 from worker.protocol.envelope import Envelope
 from worker.protocol.signing import NOT_ALLOWED, Producer, Signatures, sign
@@ -22,7 +22,7 @@ from worker.store.codec import fragment
 from worker.store.transitions import Rejection
 
 BARE = {"verb": "cancel", "backend": "ess", "job_id": "1"}
-NOBODYS = Intake({})
+NOBODYS = Admission({})
 """Rejects each command, for want of backends."""
 
 
@@ -50,7 +50,7 @@ def written(one: Rejection) -> dict[str, Any]:
 )
 def test_a_rejected_message_is_kept_without_its_signature(args: Any, kwargs: Any) -> None:
     refused = read("worker.submit", "m-1", args, kwargs, {})
-    assert isinstance(refused, Refusal)
+    assert isinstance(refused, Malformed)
     letter = reject(refused.content, "m-1", refused.reason)
 
     assert "secret" not in letter.raw
@@ -90,7 +90,7 @@ ENVELOPE = Envelope(expires=datetime(2020, 1, 1, tzinfo=UTC))
 def test_a_stranger_is_who_has_signed_nothing_that_holds(
     content: Any, now: datetime, around: Envelope, stranger: bool,  # noqa: FBT001
 ) -> None:  # fmt: skip
-    one = Intake({}, signatures=GUARDED).take(content, "task-1", now, around)
+    one = Admission({}, signatures=GUARDED).take(content, "task-1", now, around)
 
     assert isinstance(one, Rejection)
     assert one.stranger is stranger
@@ -98,7 +98,7 @@ def test_a_stranger_is_who_has_signed_nothing_that_holds(
 
 def test_a_producer_without_the_right_is_no_stranger() -> None:
     bounded = Signatures({"ops": replace(OPS, verbs=frozenset({"delete"}))}, required=True)
-    one = Intake({}, signatures=bounded).take({**BARE, "token": TOKEN}, "task-1", NOW)
+    one = Admission({}, signatures=bounded).take({**BARE, "token": TOKEN}, "task-1", NOW)
 
     assert isinstance(one, Rejection)
     assert (one.reason, one.stranger) == (NOT_ALLOWED, False)
@@ -109,7 +109,7 @@ def test_nobody_is_a_stranger_where_nobody_signs() -> None:
 
 
 def test_of_a_strangers_message_little_is_kept() -> None:
-    one = Intake({}, signatures=GUARDED).take({**BARE, "reason": "x" * 900_000}, "task-1", NOW)
+    one = Admission({}, signatures=GUARDED).take({**BARE, "reason": "x" * 900_000}, "task-1", NOW)
 
     assert isinstance(one, Rejection)
     assert len(one.raw) < 8192
@@ -119,7 +119,7 @@ def test_of_a_strangers_message_little_is_kept() -> None:
 
 def test_most_of_a_strangers_commands_are_kept_whole() -> None:
     content = {**BARE, "reason": "budget", "labels": {"team": "pay"}}
-    one = Intake({}, signatures=GUARDED).take(content, "task-1", NOW)
+    one = Admission({}, signatures=GUARDED).take(content, "task-1", NOW)
 
     assert isinstance(one, Rejection)
     assert json.loads(one.raw) == content
@@ -148,13 +148,13 @@ PLACES: dict[str, tuple[Any, Any]] = {
 @pytest.mark.parametrize("task", ["worker.cancel", "worker.submit", "worker.abort", TOKEN])
 def test_no_token_is_kept_or_told_wherever_a_message_has_it(task: str, args: Any, kwargs: Any) -> None:
     item = read(task, "m-1", args, kwargs, {})
-    if isinstance(item, Refusal):
+    if isinstance(item, Malformed):
         letter = reject(item.content, "m-1", item.reason)
-    elif isinstance(item, Order):
+    elif isinstance(item, ActionRequest):
         letter = reject(item.content, "m-1", f"no cancellation or command is known as {item.reference!r}")
     else:
         assert isinstance(item, Commands)
-        taken = Intake({}).take(*item.contents[0])
+        taken = Admission({}).take(*item.contents[0])
         assert isinstance(taken, Rejection)
         letter = taken
     said = f"{letter.raw} {letter.mark} {letter.reason} {letter.backend} {letter.subject} {written(letter)}"

@@ -22,7 +22,7 @@ from worker.protocol.signing import (
     NOT_ACCEPTED,
     NOT_ALLOWED,
     Producer,
-    Refused,
+    SignatureRejected,
     Signatures,
     Signed,
     sign,
@@ -89,7 +89,7 @@ def by_hand(header: object, claims: object, secret: bytes = b"") -> str:
 def refusal_of(content: object) -> str:
     try:
         DOOR.check(content, NOW)
-    except Refused as refused:
+    except SignatureRejected as refused:
         return str(refused)
     return ""
 
@@ -182,7 +182,7 @@ VALUES = st.recursive(
 def test_a_forgery_is_refused_without_a_hint(name: str) -> None:
     content, make = FORGERIES[name]
     token = make()
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(SignatureRejected) as caught:
         check(content, token)
     assert str(caught.value) == NOT_ACCEPTED
     assert_no_secret(caught.value, token)
@@ -193,14 +193,14 @@ def test_a_forgery_is_refused_without_a_hint(name: str) -> None:
 def test_nobody_reaches_further_than_their_rights(name: str) -> None:
     content, make = OVER_REACHES[name]
     token = make(content)
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(SignatureRejected) as caught:
         check(content, token)
     assert str(caught.value) == NOT_ALLOWED
     assert caught.value.log_reason.startswith(("billing: ", "ops: "))
     assert_no_secret(caught.value, token)
 
 
-def assert_no_secret(refused: Refused, token: object) -> None:
+def assert_no_secret(refused: SignatureRejected, token: object) -> None:
     shown = f"{refused!r} {refused} {refused.log_reason} {refused.__cause__!r}"
     secrets = [OLD, OLD_PUBLIC, SECRET, *str(token).split(".")]
     assert not [secret for secret in secrets if len(secret) > 8 and secret in shown]
@@ -230,7 +230,9 @@ REFUSALS = [(signing.replayed, NOT_ACCEPTED), (signing.throttled, NOT_ALLOWED), 
 
 
 @pytest.mark.parametrize(("refusal", "reason"), REFUSALS)
-def test_what_the_store_finds_is_refused_in_the_same_words(refusal: Callable[[Signed], Refused], reason: str) -> None:
+def test_what_the_store_finds_is_refused_in_the_same_words(
+    refusal: Callable[[Signed], SignatureRejected], reason: str
+) -> None:
     refused = refusal(Signed("billing", "j-1", NOW, per_minute=9))
     assert isinstance(refused, InvalidCommand)
     assert (str(refused), refused.log_reason[:9]) == (reason, "billing: ")
@@ -266,7 +268,7 @@ def test_what_needs_memory_is_handed_on() -> None:
 @pytest.mark.parametrize("key", [OLD, NEW], ids=["old", "new"])
 def test_both_keys_hold_while_they_change(key: str) -> None:
     assert check(COMMAND, by_billing(key=key)) is not None
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(SignatureRejected) as caught:
         check(COMMAND, claiming(key=key, jti=None))
     assert caught.value.log_reason == "billing: MissingRequiredClaimError"
 
@@ -275,7 +277,7 @@ def test_where_signing_is_optional_a_signature_is_still_checked() -> None:
     door = Signatures(PRODUCERS)
     assert check(COMMAND, None, door) is None
     assert check(COMMAND, by_billing(), door) is not None
-    with pytest.raises(Refused, match=NOT_ACCEPTED):
+    with pytest.raises(SignatureRejected, match=NOT_ACCEPTED):
         check(altered(job_id="2"), by_billing(), door)
 
 

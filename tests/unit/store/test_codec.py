@@ -12,17 +12,17 @@ from msgspec.structs import replace
 
 from worker.domain.cancellation import (
     WHOLE,
+    Attestation,
     Child,
-    Claim,
+    Doubted,
+    ClockReading,
     Doubt,
     End,
     Intent,
     OperatorHold,
     Probed,
     Progress,
-    Reading,
-    Sight,
-    Word,
+    Sighting,
 )
 from worker.domain.model import Action, AnswerKind, Force, JobState, Lane, Outcome, Verb
 from worker.store.codec import WRITER, fragment, milliseconds, moment, pack_progress, snapshot, unpack
@@ -67,13 +67,13 @@ def full(build: Any) -> Progress:
         state=JobState.CANCELLING,
         raw="CANCELLING",
         end=End(JobState.FAILED, "ERROR"),
-        cancelling={"1": Sight(now, "2026-11-22T02:00:00", now, 5.5), "2": Sight(now)},
+        cancelling={"1": Sighting(now, "2026-11-22T02:00:00", now, 5.5), "2": Sighting(now)},
         alive_at=now,
-        doubt=Doubt(Claim.GONE, now, now, 2),
+        doubt=Doubt(Doubted.GONE, now, now, 2),
         closed_at=now,
         family_at=now,
         children={"2": Child(now, now, JobState.FAILED, "ERROR", now), "3": Child(now, now)},
-        clock=Reading(now, now, steady=True),
+        clock=ClockReading(now, now, steady=True),
         probes={"2": Probed(gone=True, since=now, last=now)},
         void={"": now},
         pages=7,
@@ -104,27 +104,27 @@ def test_the_progress_of_a_stuck_job_takes_half_of_its_bytes_at_most(build: Any)
     assert len(pack_progress(progress)) < len(WRITER.encode(progress)) / 2
 
 
-def test_the_orders_are_read_from_the_guard(build: Any) -> None:
+def test_the_spec_is_read_from_the_guard(build: Any) -> None:
     cancellation = record().cancellation
-    orders = cancellation.orders
-    assert (orders.verb, orders.force, orders.lane) == (Verb.DELETE, Force.ATTESTED, Lane.BATCH)
-    assert (orders.force_after, orders.give_up_at) == (1800.5, build.at(86400))
-    assert (orders.aborted, orders.revision) == ("", 3)
+    spec = cancellation.spec
+    assert (spec.verb, spec.force, spec.lane) == (Verb.DELETE, Force.ATTESTED, Lane.BATCH)
+    assert (spec.force_after, spec.give_up_at) == (1800.5, build.at(86400))
+    assert (spec.aborted, spec.revision) == ("", 3)
     assert (cancellation.backend, cancellation.job_id, cancellation.accepted_at) == ("ess", "300100", build.now)
 
 
 def test_a_word_has_its_time() -> None:
-    assert record(sa=1795341660000).cancellation.orders.words == {WHOLE: Word("ann", moment(1795341660000))}
+    assert record(sa=1795341660000).cancellation.spec.attestations == {WHOLE: Attestation("ann", moment(1795341660000))}
 
 
 def test_a_word_of_an_older_version_was_given_with_the_command(build: Any) -> None:
-    assert record().cancellation.orders.words == {WHOLE: Word("ann", build.now)}
+    assert record().cancellation.spec.attestations == {WHOLE: Attestation("ann", build.now)}
 
 
 def test_a_childs_word_is_kept_beside_the_familys() -> None:
     words = {"300101": ["bob", 1795341660001]}
-    assert record(sc=words).cancellation.orders.words["300101"] == Word("bob", moment(1795341660001))
-    assert list(record(sc=words, s="").cancellation.orders.words) == ["300101"]
+    assert record(sc=words).cancellation.spec.attestations["300101"] == Attestation("bob", moment(1795341660001))
+    assert list(record(sc=words, s="").cancellation.spec.attestations) == ["300101"]
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_a_childs_word_is_kept_beside_the_familys() -> None:
     ],
 )
 def test_a_word_keeps_who_signed_it(guard: dict[str, Any], about: str) -> None:
-    assert record(**guard).cancellation.orders.words[about].signed_by == "billing"
+    assert record(**guard).cancellation.spec.attestations[about].signed_by == "billing"
 
 
 @pytest.mark.parametrize(
@@ -149,18 +149,18 @@ def test_a_word_keeps_who_signed_it(guard: dict[str, Any], about: str) -> None:
     ],
 )
 def test_a_signature_holds_for_its_own_word_alone(guard: dict[str, Any], about: str) -> None:
-    assert record(**guard).cancellation.orders.words[about].signed_by == ""
+    assert record(**guard).cancellation.spec.attestations[about].signed_by == ""
 
 
 def test_a_withdrawal_keeps_who_signed_it() -> None:
     action = {"by": "ann", "reason": "no", "signed_by": "ops"}
-    orders = record(x="ann: no", xa=action).cancellation.orders
-    assert (orders.aborted, orders.withdrawal) == ("ops (signed) as ann: no", action)
+    spec = record(x="ann: no", xa=action).cancellation.spec
+    assert (spec.aborted, spec.withdrawal) == ("ops (signed) as ann: no", action)
 
 
 def test_a_withdrawal_of_an_older_version_is_a_text_alone() -> None:
-    orders = record(x="ann: no").cancellation.orders
-    assert (orders.aborted, orders.withdrawal) == ("ann: no", {})
+    spec = record(x="ann: no").cancellation.spec
+    assert (spec.aborted, spec.withdrawal) == ("ann: no", {})
 
 
 @pytest.mark.parametrize(
@@ -175,14 +175,14 @@ def test_a_withdrawal_of_an_older_version_is_a_text_alone() -> None:
     ],
 )
 def test_a_hold_is_read_from_the_guard(part: dict[str, Any], hold: OperatorHold) -> None:
-    orders = record(h={"by": "ann", "reason": "audit", "at": 1795341600000, **part}, hs=1500).cancellation.orders
-    assert (orders.hold, orders.held_for) == (hold, 1.5)
+    spec = record(h={"by": "ann", "reason": "audit", "at": 1795341600000, **part}, hs=1500).cancellation.spec
+    assert (spec.hold, spec.held_for) == (hold, 1.5)
 
 
 def test_what_is_asked_for_beside_a_call_is_read_from_the_guard() -> None:
-    orders = record(y=1, ex=["RUNNING", "WAIT"]).cancellation.orders
-    assert (orders.dry_run, orders.expect) == (True, ("RUNNING", "WAIT"))
-    assert (record().cancellation.orders.dry_run, record().cancellation.orders.expect) == (False, ())
+    spec = record(y=1, ex=["RUNNING", "WAIT"]).cancellation.spec
+    assert (spec.dry_run, spec.expect) == (True, ("RUNNING", "WAIT"))
+    assert (record().cancellation.spec.dry_run, record().cancellation.spec.expect) == (False, ())
 
 
 def test_a_record_without_a_place_is_of_no_place() -> None:

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from worker.client.async_client import Result
-from worker.domain.cancellation import WHOLE, Cancellation, Intent, OperatorHold, Orders, Progress, Sent, Word
+from worker.domain.cancellation import WHOLE, Attestation, Cancellation, Intent, OperatorHold, Progress, Sent, Spec
 from worker.domain.escalation import FORCE_DUE
 from worker.domain.model import Action, AnswerKind, Force, JobState, Outcome, Verb
 from worker.store.codec import Record, Snapshot
@@ -14,8 +14,8 @@ from worker.views.explain import held, span, words
 
 T = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 NOW = T + timedelta(minutes=31)
-ORDERS = Orders(Verb.CANCEL, Force.ATTESTED, 1800.0, T + timedelta(days=1))
-ATTESTED = replace(ORDERS, words={WHOLE: Word("ops: seen dead", T)})
+SPEC = Spec(Verb.CANCEL, Force.ATTESTED, 1800.0, T + timedelta(days=1))
+ATTESTED = replace(SPEC, attestations={WHOLE: Attestation("ops: seen dead", T)})
 SENT = Sent(T, T, AnswerKind.ACCEPTED, accepted=True)
 WAITING = Progress(
     sent={"cancel": SENT},
@@ -27,8 +27,8 @@ WAITING = Progress(
 )
 
 
-def snapshot(progress: Progress, orders: Orders = ORDERS, outcome: Outcome | None = None) -> Snapshot:
-    record = Record(Cancellation("c1", "ess", "300100", T, orders, progress), outcome, NOW if outcome else None)
+def snapshot(progress: Progress, spec: Spec = SPEC, outcome: Outcome | None = None) -> Snapshot:
+    record = Record(Cancellation("c1", "ess", "300100", T, spec, progress), outcome, NOW if outcome else None)
     command = {"requested_by": "billing", "reason": "budget"}
     return Snapshot(record, ("k-1",), command, NOW + timedelta(seconds=45))
 
@@ -43,7 +43,7 @@ def test_says_who_asked_for_what_and_why() -> None:
 
 def test_says_which_producer_has_signed_before_what_it_calls_itself() -> None:
     signed = replace(snapshot(WAITING), command={"requested_by": "the boss", "signed_by": "billing"})
-    attested = replace(ORDERS, words={WHOLE: Word("the boss: seen dead", T, "ops")})
+    attested = replace(SPEC, attestations={WHOLE: Attestation("the boss: seen dead", T, "ops")})
 
     assert "at 10:00:00 UTC by billing (signed) as the boss" in told(signed, "asked")
     assert "the word of ops (signed) as the boss: seen dead" in told(snapshot(WAITING, attested), "asked")
@@ -51,8 +51,8 @@ def test_says_which_producer_has_signed_before_what_it_calls_itself() -> None:
 
 @pytest.mark.parametrize(("hours", "ahead"), [(2, ["no call before 12:00:00 UTC"]), (0.5, [])], ids=["ahead", "past"])
 def test_says_until_when_no_call_is_made(hours: float, ahead: list[str]) -> None:
-    orders = replace(ORDERS, not_before=T + timedelta(hours=hours))
-    asked = told(snapshot(Progress(), orders), "asked").splitlines()
+    spec = replace(SPEC, not_before=T + timedelta(hours=hours))
+    asked = told(snapshot(Progress(), spec), "asked").splitlines()
 
     assert [line for line in asked if line.startswith("no call")] == ahead
 
@@ -119,35 +119,35 @@ def test_says_what_proof_a_force_step_needs_before_it_is_due() -> None:
 
 
 def test_says_that_a_force_step_is_forbidden_before_it_is_due() -> None:
-    way = told(snapshot(AHEAD, replace(ORDERS, force=Force.NEVER)), "in the way")
+    way = told(snapshot(AHEAD, replace(SPEC, force=Force.NEVER)), "in the way")
 
     assert 'the force step comes due at 10:35:00 UTC, and force = "never" forbids it' in way
 
 
 @pytest.mark.parametrize(
-    ("progress", "orders"),
+    ("progress", "spec"),
     [
         (AHEAD, ATTESTED),
-        (AHEAD, replace(ORDERS, force=Force.AUTO)),
-        (WAITING, ORDERS),
+        (AHEAD, replace(SPEC, force=Force.AUTO)),
+        (WAITING, SPEC),
     ],
     ids=["attested", "auto", "no force step"],
 )
-def test_a_force_step_that_wants_nothing_is_not_in_the_way(progress: Progress, orders: Orders) -> None:
-    assert "force step" not in told(snapshot(progress, orders), "in the way")
+def test_a_force_step_that_wants_nothing_is_not_in_the_way(progress: Progress, spec: Spec) -> None:
+    assert "force step" not in told(snapshot(progress, spec), "in the way")
 
 
 @pytest.mark.parametrize(
     ("words_given", "void"),
     [
-        pytest.param({WHOLE: Word("ann", T)}, {WHOLE: NOW}, id="a word that was refuted"),
-        pytest.param({"300101": Word("ann", T)}, {}, id="a word about a child"),
+        pytest.param({WHOLE: Attestation("ann", T)}, {WHOLE: NOW}, id="a word that was refuted"),
+        pytest.param({"300101": Attestation("ann", T)}, {}, id="a word about a child"),
     ],
 )
 def test_a_word_that_does_not_hold_leaves_the_force_step_in_want_of_proof(
-    words_given: dict[str, Word], void: dict[str, datetime]
+    words_given: dict[str, Attestation], void: dict[str, datetime]
 ) -> None:
-    seen = snapshot(replace(AHEAD, void=void), replace(ORDERS, words=words_given))
+    seen = snapshot(replace(AHEAD, void=void), replace(SPEC, attestations=words_given))
 
     assert "needs proof that the remote process is gone" in told(seen, "in the way")
 
@@ -164,7 +164,7 @@ def test_a_word_that_does_not_hold_leaves_the_force_step_in_want_of_proof(
 def test_says_who_gave_their_word_about_what_and_whether_it_counts(
     about: str, void: dict[str, datetime], sentence: str
 ) -> None:
-    seen = snapshot(replace(WAITING, void=void), replace(ORDERS, words={about: Word("ann", T)}))
+    seen = snapshot(replace(WAITING, void=void), replace(SPEC, attestations={about: Attestation("ann", T)}))
 
     assert told(seen, "asked").endswith(sentence)
 
@@ -176,8 +176,8 @@ def test_a_gate_that_an_attestation_opened_is_not_in_the_way() -> None:
 
 
 def test_a_word_about_one_child_leaves_the_gate_of_another_in_the_way() -> None:
-    orders = replace(ORDERS, words={"22": Word("ops: seen dead", T)})
-    seen = snapshot(replace(WAITING, held=("22+remote_stopped", "23+remote_stopped")), orders)
+    spec = replace(SPEC, attestations={"22": Attestation("ops: seen dead", T)})
+    seen = snapshot(replace(WAITING, held=("22+remote_stopped", "23+remote_stopped")), spec)
 
     assert "the remote process of job 22 is gone: the word of ops: seen dead" in told(seen, "asked")
     assert "canceller attest c1 --child 23 --by NAME --reason TEXT" in told(seen, "in the way")
@@ -240,8 +240,8 @@ def test_writes_spans_in_two_units(seconds: float, text: str) -> None:
 
 
 def test_says_what_a_dry_run_and_an_expectation_ask_for() -> None:
-    orders = replace(ORDERS, dry_run=True, expect=("RUNNING", "WAIT"))
-    asked = told(snapshot(Progress(), orders), "asked").splitlines()
+    spec = replace(SPEC, dry_run=True, expect=("RUNNING", "WAIT"))
+    asked = told(snapshot(Progress(), spec), "asked").splitlines()
 
     assert "a dry run: look, and send nothing" in asked
     assert "nothing is sent unless the job is in 'RUNNING' or 'WAIT'" in asked
@@ -269,7 +269,7 @@ def test_says_what_a_dry_run_has_found() -> None:
 )
 def test_says_that_it_is_held_and_how_it_goes_on(changes: dict[str, object], texts: list[str]) -> None:
     hold = replace(OperatorHold("ann", "audit", T), **changes)
-    way = told(snapshot(WAITING, replace(ORDERS, hold=hold)), "in the way")
+    way = told(snapshot(WAITING, replace(SPEC, hold=hold)), "in the way")
 
     assert all(text in way for text in texts)
     assert "it is given up" not in way

@@ -10,7 +10,7 @@ from typing import Annotated, Final
 import typer
 
 from ...client.async_client import AsyncClient, Rejected
-from ...domain.cancellation import WHOLE, Word
+from ...domain.cancellation import WHOLE, Attestation
 from ...protocol.messages import order_texts
 from ...protocol.signing import NOT_ACCEPTED
 from ...settings.signing_key import SigningKey
@@ -178,16 +178,16 @@ def _attested(before: Snapshot, seen: Snapshot, given: Given) -> bool:
     return word is not None and word != _word(before, given.child) and word.by == text
 
 
-def _word(seen: Snapshot, child: str | None) -> Word | None:
-    return seen.record.cancellation.orders.words.get(child or WHOLE)
+def _word(seen: Snapshot, child: str | None) -> Attestation | None:
+    return seen.record.cancellation.spec.attestations.get(child or WHOLE)
 
 
 def _held(before: Snapshot, seen: Snapshot, _given: Given) -> bool:
     """Whether it is held anew and acknowledged, or was and is over already."""
-    earlier, orders = before.record.cancellation.orders, seen.record.cancellation.orders
-    if orders.hold is None:
-        return orders.held_for > earlier.held_for
-    return orders.hold.announced and orders.hold != earlier.hold
+    earlier, spec = before.record.cancellation.spec, seen.record.cancellation.spec
+    if spec.hold is None:
+        return spec.held_for > earlier.held_for
+    return spec.hold.announced and spec.hold != earlier.hold
 
 
 SIGNS: Final[Mapping[str, Sign]] = {
@@ -213,7 +213,7 @@ SIGNS: Final[Mapping[str, Sign]] = {
     ),
     "release": Sign(
         lambda client, reference, given: client.release(reference, by=given.by, reason=given.reason),
-        lambda _before, seen, _given: seen.record.cancellation.orders.hold is None,
+        lambda _before, seen, _given: seen.record.cancellation.spec.hold is None,
         "released",
         "{} goes on",
     ),
@@ -244,7 +244,7 @@ async def _seen(
 
 def _whose(seen: Snapshot) -> str:
     cancellation = seen.record.cancellation
-    return f"the {cancellation.orders.verb} of {cancellation.backend} {cancellation.job_id}"
+    return f"the {cancellation.spec.verb} of {cancellation.backend} {cancellation.job_id}"
 
 
 def _too_late(seen: Snapshot, output: Output) -> Exit:
@@ -265,7 +265,7 @@ def _rejected(session: Session, reference: str, rejected: Rejected, output: Outp
 
 async def _not_yet(session: Session, order: str, reference: str, output: Output) -> Exit:
     """Tell why an action has not taken effect yet."""
-    hold = (await session.client.get(reference)).record.cancellation.orders.hold
+    hold = (await session.client.get(reference)).record.cancellation.spec.hold
     if output.json:
         output.object({"order": "sent", "id": reference})
     elif order == "hold" and hold is not None and not hold.announced:

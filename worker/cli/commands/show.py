@@ -139,7 +139,7 @@ def described(seen: Snapshot, result: Result | None, there: Attendance) -> dict[
         "command_ids": seen.command_ids,
         "backend": cancellation.backend,
         "job_id": cancellation.job_id,
-        "verb": cancellation.orders.verb,
+        "verb": cancellation.spec.verb,
         "open": record.outcome is None,
         "outcome": record.outcome,
         "accepted_at": cancellation.accepted_at,
@@ -148,7 +148,7 @@ def described(seen: Snapshot, result: Result | None, there: Attendance) -> dict[
         "claimed": seen.claimed,
         "backend_served": cancellation.backend in there.served,
         "command": seen.command,
-        "orders": cancellation.orders,
+        "orders": cancellation.spec,
         "progress": _progress(record),
         "result": result and result.data,
     }
@@ -240,7 +240,7 @@ def _open_row(seen: Snapshot, now: datetime, there: Attendance) -> tuple[str, ..
         cancellation.id,
         cancellation.backend,
         cancellation.job_id,
-        str(cancellation.orders.verb),
+        str(cancellation.spec.verb),
         progress.raw or "not seen yet",
         span((now - cancellation.accepted_at).total_seconds()),
         _next(seen, there),
@@ -250,8 +250,8 @@ def _open_row(seen: Snapshot, now: datetime, there: Attendance) -> tuple[str, ..
 def _next(seen: Snapshot, there: Attendance) -> str:
     cancellation = seen.record.cancellation
     if there.unserved(cancellation.backend):
-        return f"{UNSERVED}; timed_out at {cancellation.orders.give_up_at:%Y-%m-%d %H:%M:%S} UTC"
-    hold = cancellation.orders.hold
+        return f"{UNSERVED}; timed_out at {cancellation.spec.give_up_at:%Y-%m-%d %H:%M:%S} UTC"
+    hold = cancellation.spec.hold
     if hold is not None:
         return f"held by {hold.whose}: {hold.reason}"
     return cancellation.progress.next or "the first pass"

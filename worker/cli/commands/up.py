@@ -48,7 +48,7 @@ def up(
     with stop_signals() as stopped, redis_of(settings, output) as redis:
         env = environment(settings, redis, as_json=json)
         count = workers or os.cpu_count() or 1
-        crew = Crew(lambda number: start_worker(number, env), count, lambda text: tell(output, text))
+        crew = Supervisor(lambda number: start_worker(number, env), count, lambda text: tell(output, text))
         raise typer.Exit(run(crew, redis, stopped, output))
 
 
@@ -118,7 +118,7 @@ class Place:
 
 
 @dataclass(slots=True)
-class Crew:
+class Supervisor:
     """The worker processes; each place is filled again when its process dies."""
 
     start: Callable[[int], subprocess.Popen[bytes]]
@@ -155,7 +155,7 @@ class Crew:
         stop_all([place.process for place in self.places.values() if place.process is not None])
 
 
-def run(crew: Crew, redis: Embedded | None, stopped: threading.Event, output: Output) -> Exit:
+def run(crew: Supervisor, redis: Embedded | None, stopped: threading.Event, output: Output) -> Exit:
     """Keep the workers running until told to stop, or until it makes no sense."""
     tell(output, f"{crew.count} worker{'s' if crew.count > 1 else ''} in the foreground; Ctrl-C ends all")
     try:

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from ..cancellation import Cancellation, Reading, Sight
+from ..cancellation import Cancellation, ClockReading, Sighting
 from ..model import Action, Observation, Policy
 
 SLACK = 2.0
@@ -22,8 +22,8 @@ DRIFT = 0.01
 
 
 def read(
-    before: Reading | None, theirs: datetime | None, asked: datetime, now: datetime, speed: float
-) -> Reading | None:
+    before: ClockReading | None, theirs: datetime | None, asked: datetime, now: datetime, speed: float
+) -> ClockReading | None:
     """Take in the `Date` of a reply that was asked for at `asked` and had come by `now`.
 
     One that does not fit the earlier reading starts anew: nobody knows which of the two was wrong.
@@ -31,11 +31,11 @@ def read(
     if theirs is None:
         return before
     if before is None or not _fits(before, theirs, asked, now, speed):
-        return Reading(theirs, now, anew=before is not None)
+        return ClockReading(theirs, now, anew=before is not None)
     return before if before.steady else replace(before, steady=True)
 
 
-def _fits(before: Reading, theirs: datetime, asked: datetime, now: datetime, speed: float) -> bool:
+def _fits(before: ClockReading, theirs: datetime, asked: datetime, now: datetime, speed: float) -> bool:
     moved, slack = (theirs - before.theirs).total_seconds(), _slack(speed)
     least, most = (asked - before.ours).total_seconds() * speed, (now - before.ours).total_seconds() * speed
     return least * (1 - DRIFT) - slack <= moved <= most * (1 + DRIFT) + slack
@@ -65,7 +65,7 @@ def cancelling_for(
     return (theirs, True) if sound else (ours, False)
 
 
-def _longest(sight: Sight | None, now: datetime, speed: float) -> float:
+def _longest(sight: Sighting | None, now: datetime, speed: float) -> float:
     """Return the most seconds on the backend's clock that what we saw and did leaves for its CANCELLING."""
     if sight is None or sight.not_before is None:
         return float("inf")
@@ -87,6 +87,6 @@ def not_before(cancellation: Cancellation, job_id: str) -> datetime | None:
     return max((at for at in (alive_at, taken_at) if at is not None), default=None)
 
 
-def on_theirs(reading: Reading, at: datetime, speed: float) -> datetime:
+def on_theirs(reading: ClockReading, at: datetime, speed: float) -> datetime:
     """Return a moment of ours on the backend's clock, at the latest."""
     return reading.theirs + (at - reading.ours) * speed

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
-from ..cancellation import Claim, Doubt
+from ..cancellation import Doubt, Doubted
 from ..model import Answer, AnswerKind, JobState, Observation, Policy, Source
 
 ENOUGH = 3
@@ -19,16 +19,16 @@ PARTS = 4
 """Looks come at least so many times in `believe_after` while an answer is in doubt."""
 
 
-def claim_of(said: Observation | Answer) -> Claim | None:
+def claim_of(said: Observation | Answer) -> Doubted | None:
     """Return what is claimed that can't be believed at once, None if there is no such claim."""
     if isinstance(said, Observation):
-        return Claim.GONE if said.state is JobState.GONE and said.source is not Source.OWN else None
+        return Doubted.GONE if said.state is JobState.GONE and said.source is not Source.OWN else None
     if said.kind is not AnswerKind.REFUSED:
         return None
     if said.source is Source.CREDENTIAL:
-        return Claim.CREDENTIAL
+        return Doubted.CREDENTIAL
     passing = said.source is not Source.OWN or said.retry_after is not None
-    return Claim.REFUSED if passing else None
+    return Doubted.REFUSED if passing else None
 
 
 def continued(before: Doubt | None, said: Observation | Answer, at: datetime) -> Doubt | None:

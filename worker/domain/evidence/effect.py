@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from ..cancellation import Cancellation, Reading, Sent
+from ..cancellation import Cancellation, ClockReading, Sent
 from ..model import Action, Observation, Policy
 from .clock import SLACK, on_theirs
 
@@ -43,7 +43,7 @@ def ended_before(cancellation: Cancellation, member: Observation, policy: Policy
         return False
     if reading is not None and reading.steady:
         return True
-    return _dated_before(cancellation, member, policy, Reading(call.first_at, call.first_at), APART)
+    return _dated_before(cancellation, member, policy, ClockReading(call.first_at, call.first_at), APART)
 
 
 def undated(cancellation: Cancellation, seen: Observation, policy: Policy) -> bool:
@@ -55,7 +55,7 @@ def undated(cancellation: Cancellation, seen: Observation, policy: Policy) -> bo
 
 
 def _dated_before(
-    cancellation: Cancellation, member: Observation, policy: Policy, reading: Reading, slack: float = SLACK
+    cancellation: Cancellation, member: Observation, policy: Policy, reading: ClockReading, slack: float = SLACK
 ) -> bool:
     call, progress = stop(cancellation), cancellation.progress
     if call is None or member.ended_at is None:

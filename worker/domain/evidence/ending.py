@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from .. import polling
-from ..cancellation import Cancellation, Claim, Doubt
+from ..cancellation import Cancellation, Doubt, Doubted
 from ..model import JobState, Observation, Policy, Source
 from .doubt import ask_again, lasting
 from .effect import stop, undated
@@ -45,7 +45,7 @@ def apart(policy: Policy) -> timedelta:
 
 def _doubtful(cancellation: Cancellation, policy: Policy, now: datetime) -> Unproven | None:
     """A gateway may have said that the job is gone; once that has lasted, it may still be a job to come."""
-    doubt = cancellation.progress.doubt or Doubt(Claim.GONE, now, now)
+    doubt = cancellation.progress.doubt or Doubt(Doubted.GONE, now, now)
     if lasting(doubt, policy):
         return _late(cancellation, policy, now)
     again = ask_again(doubt, policy, now, polling.back_off(cancellation, policy, doubt.times))

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from ..cancellation import WHOLE, Cancellation, Probed, Word
+from ..cancellation import WHOLE, Attestation, Cancellation, Probed
 from ..model import Action, JobState, Observation, Policy
 from .ending import apart
 
@@ -22,24 +22,26 @@ TWICE = 2
 class Refuted(NamedTuple):
     """A word that no longer holds: whose, about which child (empty: the whole family), and what has refuted it."""
 
-    word: Word
+    word: Attestation
     child: str
     why: str
 
 
-def word_for(cancellation: Cancellation, job_id: str) -> Word | None:
+def word_for(cancellation: Cancellation, job_id: str) -> Attestation | None:
     """Return the word that holds for a job: its own, or one about the family that covers it."""
-    return next((word for key, word in cancellation.orders.words.items() if _holds(cancellation, key, job_id)), None)
+    return next(
+        (word for key, word in cancellation.spec.attestations.items() if _holds(cancellation, key, job_id)), None
+    )
 
 
 def _holds(cancellation: Cancellation, key: str, job_id: str) -> bool:
-    word, void_at = cancellation.orders.words[key], cancellation.progress.void.get(key)
+    word, void_at = cancellation.spec.attestations[key], cancellation.progress.void.get(key)
     if void_at is not None and word.at <= void_at:
         return False
     return key == job_id or (key == WHOLE and _covers(cancellation, word, job_id))
 
 
-def _covers(cancellation: Cancellation, word: Word, job_id: str) -> bool:
+def _covers(cancellation: Cancellation, word: Attestation, job_id: str) -> bool:
     """Whether a word about the whole family is about this member: the job itself, or a child that was seen by then.
 
     A word that came before the family was first seen is about the family as it was seen first.
@@ -53,7 +55,7 @@ def _covers(cancellation: Cancellation, word: Word, job_id: str) -> bool:
 def refuted(cancellation: Cancellation, seen: Observation, asked: datetime) -> Mapping[str, Refuted]:
     """Return the words that a look, begun at `asked`, refutes: they held, came before it, and a job of theirs lives."""
     lost: dict[str, Refuted] = {}
-    for key, word in cancellation.orders.words.items():
+    for key, word in cancellation.spec.attestations.items():
         if word.at >= asked:
             continue
         for member in seen.family:

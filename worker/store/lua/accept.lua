@@ -49,7 +49,7 @@ local function open_cancellation(command)
   local later = begins(command)
   local from = later or now
   local guard = {
-    f = FORMAT, y = command.y, ex = command.ex and {command.ex}, aa = command.at and {requester(command.said)},
+    y = command.y, ex = command.ex and {command.ex}, aa = command.at and {requester(command.said)},
     b = command.b, j = command.j, v = command.v, p = command.p, fa = command.fa, g = from + command.ga,
     l = command.l, s = command.s, sa = command.s ~= '' and now or nil, ss = signature(command), lo = command.lo, x = '', r = 0, a = now, q = 0, m = from + math.min(command.ga, command.wa), o = '',
     w = command.w, k = command.k, ad = command.ad, d = command.d, nb = later,
@@ -59,7 +59,7 @@ local function open_cancellation(command)
   redis.call('HSET', key('open', command.b), open_field(command, command.id), command.id)
   redis.call('ZADD', due_key(guard), from, command.id)
   emit(command.id, guard, 'accepted', command.effective, '', now, cold)
-  redis.call('MSET', key('cold', command.id), cold, key('hot', command.id), cjson.encode(guard) .. '\n')
+  redis.call('MSET', key('cold', command.id), cold, key('hot', command.id), packed(guard, ''))
 end
 
 local function append_id(id, command_id)

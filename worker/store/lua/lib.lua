@@ -136,10 +136,15 @@ local function settle()
   for _, slot in ipairs(shared_order) do call_many(shared[slot].command, shared[slot].name, shared[slot].values) end
 end
 
+-- Return a record as it is stored, in the lowest format that has all that it holds.
+local function packed(guard, progress)
+  guard.f = (guard.h or guard.hs or guard.y or guard.ex or guard.aa) and 2 or 1
+  return cjson.encode(guard) .. '\n' .. progress
+end
+
 -- Write a record and return it; `keep` is the seconds after which it is forgotten.
 local function save(id, guard, progress, keep)
-  guard.f = (guard.h or guard.hs or guard.y or guard.ex or guard.aa) and 2 or 1
-  local value = cjson.encode(guard) .. '\n' .. progress
+  local value = packed(guard, progress)
   if keep then redis.call('SET', key('hot', id), value, 'EX', keep) else redis.call('SET', key('hot', id), value) end
   return value
 end

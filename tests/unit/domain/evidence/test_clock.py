@@ -7,21 +7,21 @@ from typing import Any
 
 import pytest
 
-from worker.domain.cancellation import Reading, Sight
+from worker.domain.cancellation import ClockReading, Sighting
 from worker.domain.evidence.clock import cancelling_for, not_before, on_theirs, read
 from worker.domain.model import Action, Observation
 
 A_DAY = 86400.0
 
 
-def reading(build: Any, theirs: float, ours: float = 0, **changes: Any) -> Reading:
-    one: Reading = build.reading(build.at(theirs), build.at(ours), **changes)
+def reading(build: Any, theirs: float, ours: float = 0, **changes: Any) -> ClockReading:
+    one: ClockReading = build.reading(build.at(theirs), build.at(ours), **changes)
     return one
 
 
 def taken(
-    build: Any, before: Reading | None, theirs: float | None, asked: float, came: float, speed: float = 1
-) -> Reading | None:
+    build: Any, before: ClockReading | None, theirs: float | None, asked: float, came: float, speed: float = 1
+) -> ClockReading | None:
     """The reading after a reply with this `Date`."""
     date: datetime | None = None if theirs is None else build.at(theirs)
     return read(before, date, build.at(asked), build.at(came), speed)
@@ -121,7 +121,7 @@ def stuck(build: Any, spent: float | None, now: float, **changes: Any) -> Observ
 
 def spent(build: Any, seen: Observation, now: float = 100, *, speed: float = 1, **changes: Any) -> tuple[float, bool]:
     """For how long it is said to have been there, where the clock was watched for a minute and seen first 10 s ago."""
-    sight = Sight(build.at(now - 10))
+    sight = Sighting(build.at(now - 10))
     known = {"clock": build.steady(now, build.at(now)), "looked_at": build.at(now), "cancelling": {"1": sight}}
     return cancelling_for(
         build.cancellation(**{**known, **changes}), seen, build.policy(clock_speed=speed), build.at(now)
@@ -156,7 +156,7 @@ def test_it_counts_from_our_first_sight_where_that_clock_does_not_count(
     if since := changes.get("watched"):
         known["clock"] = reading(build, 100 - since, 100 - since, steady=True)
     if before := changes.get("not_before"):
-        known["cancelling"] = {"1": Sight(build.at(90), not_before=build.at(before))}
+        known["cancelling"] = {"1": Sighting(build.at(90), not_before=build.at(before))}
     changed: dict[str, Any] = {"clock": None} if "clock" in seen else {}
     if ahead := seen.get("ahead"):
         changed = {"clock": build.at(100 + ahead)}
@@ -195,7 +195,7 @@ def test_a_look_that_was_not_noted_began_now(build: Any) -> None:
 def test_a_time_counts_unless_it_began_before_we_saw_or_did_something_else(
     build: Any, there: float, *, counts: bool
 ) -> None:
-    sight = {"1": Sight(build.at(90), not_before=build.at(60))}
+    sight = {"1": Sighting(build.at(90), not_before=build.at(60))}
 
     assert spent(build, stuck(build, there, 100), cancelling=sight)[1] is counts
 
@@ -204,7 +204,7 @@ def test_at_another_speed_it_may_have_been_there_for_longer(build: Any) -> None:
     seen = build.seen("cancelling", since=build.at(600), clock=build.at(3000))
     known = {
         "clock": reading(build, 0, 50, steady=True),
-        "cancelling": {"1": Sight(build.at(90), not_before=build.at(60))},
+        "cancelling": {"1": Sighting(build.at(90), not_before=build.at(60))},
     }
 
     assert spent(build, seen, speed=60, **known) == (2400, True)
@@ -241,7 +241,7 @@ def test_a_job_was_certainly_not_in_cancelling_when_something_else_was_seen_or_d
     if "child" in changes:
         known["children"] = {"2": build.child(0, changes["child"])}
     if "sight" in changes:
-        known["cancelling"] = {"1": Sight(build.at(changes["sight"]))}
+        known["cancelling"] = {"1": Sighting(build.at(changes["sight"]))}
     moment = not_before(build.cancellation(**known), job_id)
 
     assert moment == (None if expected is None else build.at(expected))

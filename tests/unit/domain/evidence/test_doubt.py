@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from worker.domain.cancellation import Claim
+from worker.domain.cancellation import Doubted
 from worker.domain.evidence.doubt import ask_again, claim_of, continued, lasting, refuses
 from worker.domain.model import Observation, Poll
 
@@ -21,22 +21,22 @@ def said(build: Any, what: str, source: str, **changes: Any) -> Any:
 @pytest.mark.parametrize(
     ("what", "source", "changes", "claim"),
     [
-        pytest.param("gone", "unsure", {}, Claim.GONE, id="A3-F2-a-gateways-404"),
+        pytest.param("gone", "unsure", {}, Doubted.GONE, id="A3-F2-a-gateways-404"),
         pytest.param("gone", "own", {}, None, id="gone-in-the-apis-own-words"),
         pytest.param("active", "own", {}, None, id="a-sight-of-the-job"),
         pytest.param("active", "unsure", {}, None, id="a-sight-in-whatever-words"),
         pytest.param("cancelled", "own", {}, None, id="an-end-that-is-reported"),
-        pytest.param("refused", "unsure", {}, Claim.REFUSED, id="F3-403-html"),
-        pytest.param("refused", "own", {"retry_after": 2.0}, Claim.REFUSED, id="F3-403-json-and-retry-after"),
-        pytest.param("refused", "own", {"retry_after": 0.0}, Claim.REFUSED, id="403-and-retry-after-now"),
+        pytest.param("refused", "unsure", {}, Doubted.REFUSED, id="F3-403-html"),
+        pytest.param("refused", "own", {"retry_after": 2.0}, Doubted.REFUSED, id="F3-403-json-and-retry-after"),
+        pytest.param("refused", "own", {"retry_after": 0.0}, Doubted.REFUSED, id="403-and-retry-after-now"),
         pytest.param("refused", "own", {}, None, id="refused-in-the-apis-own-words"),
-        pytest.param("refused", "credential", {}, Claim.CREDENTIAL, id="F3-401"),
+        pytest.param("refused", "credential", {}, Doubted.CREDENTIAL, id="F3-401"),
         pytest.param("not_found", "unsure", {}, None, id="a-call-that-a-look-explains"),
         *(pytest.param(kind, "unsure", {}, None, id=kind) for kind in ("accepted", "rejected", "busy", "unanswered")),
     ],
 )
 def test_in_doubt_is_an_absence_or_a_refusal_that_others_may_have_told(
-    build: Any, what: str, source: str, changes: dict[str, Any], claim: Claim | None
+    build: Any, what: str, source: str, changes: dict[str, Any], claim: Doubted | None
 ) -> None:
     assert claim_of(said(build, what, source, **changes)) is claim
 

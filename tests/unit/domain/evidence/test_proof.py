@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from worker.domain.cancellation import WHOLE, Cancellation, Probed, Sight
+from worker.domain.cancellation import WHOLE, Cancellation, Probed, Sighting
 from worker.domain.decision import Hold, Send
 from worker.domain.escalation import decide
 from worker.domain.evidence.proof import probed, proven_gone, refuted, said_now, sign_of_life, word_for
@@ -15,7 +15,9 @@ from worker.domain.model import Action, Force, Observation, Poll
 
 def given(build: Any, words: dict[str, float], **changes: Any) -> Cancellation:
     """A cancellation with words of ann's, about these jobs and at these moments."""
-    one: Cancellation = build.cancellation(words={key: build.word(at=at) for key, at in words.items()}, **changes)
+    one: Cancellation = build.cancellation(
+        attestations={key: build.word(at=at) for key, at in words.items()}, **changes
+    )
     return one
 
 
@@ -96,7 +98,7 @@ def test_nobodys_word_is_none(build: Any) -> None:
 def alive(build: Any, member: Observation, **changes: Any) -> str:
     """What a look at 9 s shows of a job that was in CANCELLING since T1 where `sight` says so."""
     if changes.pop("sight", False):
-        changes["cancelling"] = {member.job_id: Sight(build.now, "T1")}
+        changes["cancelling"] = {member.job_id: Sighting(build.now, "T1")}
     return sign_of_life(build.cancellation(**changes), member, build.at(9))
 
 
@@ -135,7 +137,7 @@ def test_a_sign_of_life_is_what_only_a_running_process_leaves(
 
 
 def test_a_sight_without_the_backends_time_shows_no_check_in(build: Any) -> None:
-    one = build.cancellation(cancelling={"1": Sight(build.now)})
+    one = build.cancellation(cancelling={"1": Sighting(build.now)})
 
     assert not sign_of_life(one, build.seen("cancelling", since_text="T1"), build.at(9))
 
@@ -158,19 +160,19 @@ def back(build: Any, job_id: str = "1", **changes: Any) -> Observation:
     ],
 )
 def test_a_look_refutes_only_words_that_came_before_it(build: Any, word_at: float, *, lost: bool) -> None:
-    one = given(build, {WHOLE: word_at}, cancelling={"1": Sight(build.now)})
+    one = given(build, {WHOLE: word_at}, cancelling={"1": Sighting(build.now)})
 
     assert bool(refuted(one, back(build), build.at(9))) is lost
 
 
 def test_who_is_refuted_is_told_with_what_refutes_it(build: Any) -> None:
-    one = given(build, {WHOLE: 1}, cancelling={"1": Sight(build.now)})
+    one = given(build, {WHOLE: 1}, cancelling={"1": Sighting(build.now)})
 
     assert refuted(one, back(build), build.at(9)) == {WHOLE: (build.word(at=1), WHOLE, "job 1 has gone back to ACTIVE")}
 
 
 def test_a_word_that_no_longer_holds_is_not_refuted_again(build: Any) -> None:
-    one = given(build, {WHOLE: 1}, cancelling={"1": Sight(build.now)}, void={WHOLE: build.at(5)})
+    one = given(build, {WHOLE: 1}, cancelling={"1": Sighting(build.now)}, void={WHOLE: build.at(5)})
 
     assert refuted(one, back(build), build.at(9)) == {}
 
@@ -185,7 +187,7 @@ def test_a_word_that_no_longer_holds_is_not_refuted_again(build: Any) -> None:
 )
 def test_a_childs_sign_of_life_refutes_the_words_that_cover_it(build: Any, alive: str, lost: set[str]) -> None:
     children = {"21": build.child(), "22": build.child(), "23": build.child(8, 8)}
-    sights = {job_id: Sight(build.now) for job_id in children}
+    sights = {job_id: Sighting(build.now) for job_id in children}
     one = given(build, {WHOLE: 1, "21": 1}, children=children, cancelling=sights, family_at=build.now)
     family = tuple(build.seen("active" if job_id == alive else "cancelled", job_id=job_id) for job_id in children)
 
@@ -194,7 +196,7 @@ def test_a_childs_sign_of_life_refutes_the_words_that_cover_it(build: Any, alive
 
 def test_a8_a_word_is_void_once_the_job_has_checked_in_after_it(build: Any) -> None:
     """Attested while the job is stuck; it checks in later; the force step is held, not taken."""
-    one = build.cancellation(sent=build.cancelled(), words={WHOLE: build.word(at=1)}, force=Force.ATTESTED)
+    one = build.cancellation(sent=build.cancelled(), attestations={WHOLE: build.word(at=1)}, force=Force.ATTESTED)
     for at, since in ((2, "T1"), (8, "T2"), (9999, "T2")):
         seen = build.stuck(None, since_text=since)
         one = build.looked(one, seen, at)
@@ -205,7 +207,7 @@ def test_a8_a_word_is_void_once_the_job_has_checked_in_after_it(build: Any) -> N
 
 
 def test_a_word_that_nothing_refutes_opens_the_gate(build: Any) -> None:
-    one = build.cancellation(sent=build.cancelled(), words={WHOLE: build.word(at=1)}, force=Force.ATTESTED)
+    one = build.cancellation(sent=build.cancelled(), attestations={WHOLE: build.word(at=1)}, force=Force.ATTESTED)
     for at in (2, 9999):
         seen = build.stuck(None, since_text="T1")
         one = build.looked(one, seen, at)
@@ -214,7 +216,7 @@ def test_a_word_that_nothing_refutes_opens_the_gate(build: Any) -> None:
 
 
 def test_a8_a_word_about_one_child_forces_no_other(build: Any) -> None:
-    one = build.cancellation(sent=build.cancelled(), words={"21": build.word(at=1)}, force=Force.ATTESTED)
+    one = build.cancellation(sent=build.cancelled(), attestations={"21": build.word(at=1)}, force=Force.ATTESTED)
     for at in (2, 9999):
         stuck = tuple(build.stuck(None, job_id=job_id, since_text="T1") for job_id in ("22", "21"))
         seen = build.stuck(None, children=stuck)

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from unit.domain.walks.model import LEASE, T, World
 
 from worker.domain import evolve
-from worker.domain.cancellation import WHOLE, Cancellation, OperatorHold, Orders, Word
+from worker.domain.cancellation import WHOLE, Attestation, Cancellation, OperatorHold, Spec
 from worker.domain.decision import Finish, Hold, Send, Wait
 from worker.domain.escalation import after_answer, decide, needs_look, overdue, to_probe
 from worker.domain.evidence.family import whole
@@ -68,59 +68,59 @@ class Walk:
         changes: dict[str, Any] = {}
         if world.maybe("hold", 0.3):
             self._hold(chance.choice((None, 0.5, 30.0, 200.0)))
-            changes["hold"] = self.record.orders.hold
-        orders = self.record.orders
+            changes["hold"] = self.record.spec.hold
+        spec = self.record.spec
         if world.maybe("abort", 0.05):
             changes["aborted"] = "ann"
         if world.maybe("attest", 0.2):
-            changes["words"] = {WHOLE: Word("ann", self._time())}
+            changes["attestations"] = {WHOLE: Attestation("ann", self._time())}
         if world.maybe("join", 0.2):
             until = T + timedelta(seconds=self.now + chance.choice((0.0, 100.0)))
             changes |= {
-                "verb": chance.choice((orders.verb, Verb.DELETE)),
-                "force": orders.force.stricter(chance.choice(list(Force))),
-                "force_after": max(orders.force_after, chance.choice((0.0, 45.0))),
+                "verb": chance.choice((spec.verb, Verb.DELETE)),
+                "force": spec.force.stricter(chance.choice(list(Force))),
+                "force_after": max(spec.force_after, chance.choice((0.0, 45.0))),
                 "expect": (),
-                "give_up_at": max(orders.give_up_at, min(until, T + timedelta(seconds=500))),
+                "give_up_at": max(spec.give_up_at, min(until, T + timedelta(seconds=500))),
             }
         if changes:
-            self.record = replace(self.record, orders=replace(orders, **changes, revision=orders.revision + 1))
+            self.record = replace(self.record, spec=replace(spec, **changes, revision=spec.revision + 1))
             self.due = chance.uniform(self.now, max(self.now, self.due))
 
     def _hold(self, seconds: float | None) -> None:
         """Hold it as `hold.lua` does; one that is held is mostly released first."""
-        if self.record.orders.hold is not None:
+        if self.record.spec.hold is not None:
             self._lift(self._time())
             if self.world.chance.random() < 0.6:
                 return
         now = self._time()
         until = None if seconds is None else now + timedelta(seconds=seconds)
         self.watch.held(self.now, None if seconds is None else self.now + seconds)
-        orders = self.record.orders
-        self.record = replace(self.record, orders=replace(orders, hold=OperatorHold("ann", "wait", now, until)))
+        spec = self.record.spec
+        self.record = replace(self.record, spec=replace(spec, hold=OperatorHold("ann", "wait", now, until)))
 
     def _lift(self, at: datetime) -> None:
         """Lift the hold as `holds.lua` does."""
-        orders = self.record.orders
-        assert orders.hold is not None
-        stood = max(0.0, (at - orders.hold.since).total_seconds())
-        moved = stood if orders.hold.since < orders.give_up_at else 0.0
+        spec = self.record.spec
+        assert spec.hold is not None
+        stood = max(0.0, (at - spec.hold.since).total_seconds())
+        moved = stood if spec.hold.since < spec.give_up_at else 0.0
         self.watch.released((at - T).total_seconds())
         self.resumed = max(self.resumed, self.now)
         self.record = replace(
             self.record,
-            orders=replace(
-                orders,
+            spec=replace(
+                spec,
                 hold=None,
-                held_for=orders.held_for + stood,
-                give_up_at=orders.give_up_at + timedelta(seconds=moved),
-                revision=orders.revision + 1,
+                held_for=spec.held_for + stood,
+                give_up_at=spec.give_up_at + timedelta(seconds=moved),
+                revision=spec.revision + 1,
             ),
         )
 
     def _end_hold(self) -> None:
         """End a hold whose time is over, as a claim does; one without a time is released some day."""
-        hold = self.record.orders.hold
+        hold = self.record.spec.hold
         if hold is None:
             return
         if hold.until is not None and self._time() >= hold.until:
@@ -146,7 +146,7 @@ class Walk:
             self._wait(one, decision)
 
     def _look(self, one: Cancellation) -> tuple[Cancellation, Observation | Answer | None]:
-        if one.orders.aborted:
+        if one.spec.aborted:
             return one, None
         if self.world.maybe("paused", 0.2):
             return one, unanswered("paused")
@@ -205,8 +205,8 @@ class Walk:
 
 @pytest.fixture(scope="session")
 def walk() -> Callable[..., None]:
-    def run(script: Any, policy: Policy, orders: Orders, watch: Any) -> None:
+    def run(script: Any, policy: Policy, spec: Spec, watch: Any) -> None:
         world = World(script, Random(script.seed))  # noqa: S311 - chance, not secrets
-        Walk(world, Cancellation("c1", script.kind, "1", T, orders), policy, watch).run()
+        Walk(world, Cancellation("c1", script.kind, "1", T, spec), policy, watch).run()
 
     return run

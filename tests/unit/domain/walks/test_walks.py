@@ -21,7 +21,7 @@ from worker.backends.oracle_ess import OracleEss
 from worker.backends.oracle_ml import OracleMl
 from worker.backends.sahara import Sahara
 from worker.domain import event_drafts
-from worker.domain.cancellation import Cancellation, Orders
+from worker.domain.cancellation import Cancellation, Spec
 from worker.domain.decision import Finish, Hold, Send, Wait
 from worker.domain.model import (
     Action,
@@ -163,12 +163,12 @@ class Watch:
         )
         assert self.hold is None, "a changing call was decided while held"
         assert not self.script.dry_run, "a dry run sent"
-        if one.orders.expect and not self.intents:
+        if one.spec.expect and not self.intents:
             assert isinstance(seen, Observation)
-            assert seen.raw in one.orders.expect, "touched in another state than the expected one"
+            assert seen.raw in one.spec.expect, "touched in another state than the expected one"
         assert not tries.accepted, "an accepted call was repeated"
         assert walk.now >= tries.not_before - BLINK, "sent before the backend asked for it"
-        assert walk.now < (one.orders.give_up_at - T).total_seconds() + BLINK, "sent after the end of the time"
+        assert walk.now < (one.spec.give_up_at - T).total_seconds() + BLINK, "sent after the end of the time"
         self._goal_is_ahead(one, send, seen)
         self._repeats_by_the_rule(walk, send, seen)
         if send.action is Action.FORCE and seen is not None:
@@ -177,7 +177,7 @@ class Watch:
     def _goal_is_ahead(self, one: Cancellation, send: Send, seen: Observation | None) -> None:
         if seen is None or not seen.final:
             return
-        assert one.orders.verb is Verb.DELETE, "a changing call after the goal was seen"
+        assert one.spec.verb is Verb.DELETE, "a changing call after the goal was seen"
         assert send.action is Action.DELETE
         assert seen.state is not JobState.GONE
 
@@ -201,16 +201,16 @@ class Watch:
     def _may_force(self, walk: Any, one: Cancellation, send: Send, seen: Observation) -> None:
         member = next(each for each in seen.family if each.job_id == send.job_id)
         alive = [child for child in seen.children if not child.final]
-        needed = max(one.orders.force_after, self.script.force_after)
+        needed = max(one.spec.force_after, self.script.force_after)
         tries = self.tries.get((send.action, send.job_id), Tries())
         assert member.state is JobState.CANCELLING
         assert not alive or member in alive, "a parent was forced over a living child"
         assert member.asynchronous is not False
         assert member.force_allowed is not False
-        assert Force.NEVER not in {one.orders.force, self.script.force}
-        if Force.ATTESTED in {one.orders.force, self.script.force}:
+        assert Force.NEVER not in {one.spec.force, self.script.force}
+        if Force.ATTESTED in {one.spec.force, self.script.force}:
             gone = "probe" in self.script.faults and not any(each.running for each in walk.world.family)
-            given_at = max(((word.at - T).total_seconds() for word in one.orders.words.values()), default=-99.0)
+            given_at = max(((word.at - T).total_seconds() for word in one.spec.attestations.values()), default=-99.0)
             assert given_at >= self.life_at - SLOWEST or gone, "forced without a proof that holds"
         truth = next(each for each in walk.world.family if each.id == send.job_id)
         on_theirs = self.script.times == "full" and self.script.rate == 1
@@ -230,7 +230,7 @@ class Watch:
         told = event_drafts.finished(one, finish, seen if isinstance(seen, Observation) else None, walk.policy)
         json.loads("{" + fragment(told.data) + "}")
         self._counts_match(walk, told.data["calls"])
-        give_up_at = (one.orders.give_up_at - T).total_seconds()
+        give_up_at = (one.spec.give_up_at - T).total_seconds()
         late = walk.now > max(give_up_at, walk.resumed) + POLL.max + 3 * SLOWEST + BLINK
         assert self.hold is not None or not late, "ended too late"
         if finish.outcome is Outcome.TIMED_OUT:
@@ -251,7 +251,7 @@ class Watch:
         """A dry run, and what is not as expected, end without any call that changes something."""
         unseen = {Outcome.TIMED_OUT, Outcome.REFUSED, Outcome.ABORTED}
         assert (finish.outcome is Outcome.PLANNED) == (self.script.dry_run and finish.outcome not in unseen)
-        assert finish.outcome is not Outcome.CHANGED or one.orders.expect
+        assert finish.outcome is not Outcome.CHANGED or one.spec.expect
         if finish.outcome in {Outcome.PLANNED, Outcome.CHANGED}:
             assert walk.world.log == [], "said to have sent nothing"
             assert self.intents == 0
@@ -274,11 +274,11 @@ class Watch:
         if outcome is Outcome.FORCE_CANCELLED:
             assert Action.FORCE in sent or self.intents > len(world.log)
         if outcome is Outcome.DELETED:
-            assert one.orders.verb is Verb.DELETE
+            assert one.spec.verb is Verb.DELETE
             assert root.state is JobState.GONE
         assert (outcome is Outcome.NOT_FOUND) <= (self.script.life == "absent")
         assert (outcome is Outcome.REFUSED) <= (world.refused or "gateway" in self.script.faults)
-        assert (outcome is Outcome.ABORTED) <= bool(one.orders.aborted)
+        assert (outcome is Outcome.ABORTED) <= bool(one.spec.aborted)
 
     def _proves_what_it_says(self, world: Any, finish: Finish) -> None:
         if finish.evidence in {Evidence.REPORTED, Evidence.PROBED}:
@@ -323,8 +323,8 @@ def test_every_walk_keeps_every_rule(
             probes=probes,
         )
         give_up_at = T + timedelta(seconds=script.give_up)
-        orders = Orders(script.verb, script.force, script.force_after, give_up_at, dry_run=script.dry_run)
-        orders = structs.replace(orders, expect=(script.expect,) if script.expect else ())
-        walk(script, policy, orders, Watch(script))
+        spec = Spec(script.verb, script.force, script.force_after, give_up_at, dry_run=script.dry_run)
+        spec = structs.replace(spec, expect=(script.expect,) if script.expect else ())
+        walk(script, policy, spec, Watch(script))
 
     holds()
