@@ -31,6 +31,8 @@ log = structlog.get_logger(__name__)
 PREFETCH = 200
 """Messages on their way to this worker or in its hands: two batches."""
 RECHECK = 5.0
+WAKE_EVERY = 0.5
+"""Seconds for which Celery's loop sleeps at most: only once it is awake does it see that a signal has stopped it."""
 GOODBYE = 1.0
 """Seconds that RabbitMQ may take for each answer once the worker stops."""
 REMIND = 60.0
@@ -83,6 +85,7 @@ class CommandConsumer(LoneConsumer):
     """Consumes for the receiver."""
 
     app: Any
+    hub: Any
     connection: Any
     event_dispatcher: Any
     task_consumer: Any
@@ -94,6 +97,7 @@ class CommandConsumer(LoneConsumer):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **{**options, "initial_prefetch_count": PREFETCH})
+        self.hub.call_repeatedly(WAKE_EVERY, lambda: None)
         self._settled: deque[Any] = deque()
 
     def connect(self) -> Any:
