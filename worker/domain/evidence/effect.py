@@ -21,13 +21,9 @@ def forced(cancellation: Cancellation) -> dict[str, Sent]:
 
 def stop(cancellation: Cancellation) -> Sent | None:
     """Return the call that may have stopped the job, or None if nothing was sent that could have."""
-    return effective(cancellation, Action.CANCEL) or effective(cancellation, Action.DELETE)
-
-
-def effective(cancellation: Cancellation, action: Action) -> Sent | None:
-    """Return the history of a changing call that may have had an effect."""
-    sent = cancellation.progress.sent.get(action)
-    return sent if sent is not None and sent.effective else None
+    sent = cancellation.progress.sent
+    calls = (sent[action] for action in (Action.CANCEL, Action.DELETE) if action in sent)
+    return next((call for call in calls if call.effective), None)
 
 
 def ended_before(cancellation: Cancellation, member: Observation, policy: Policy) -> bool:

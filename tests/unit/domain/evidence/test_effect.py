@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from worker.domain.evidence.effect import effective, ended_before, forced, stop, undated
+from worker.domain.evidence.effect import ended_before, forced, stop, undated
 from worker.domain.model import Action, AnswerKind
 
 A_WEEK, A_DAY = 604800.0, 86400.0
@@ -17,11 +17,11 @@ MAY_HAVE = {AnswerKind.ACCEPTED, AnswerKind.UNANSWERED}
 def test_a_call_may_have_had_an_effect_if_it_was_accepted_or_went_unanswered(build: Any, last: AnswerKind) -> None:
     cancellation = build.cancellation(sent=build.cancelled(last))
 
-    assert (effective(cancellation, Action.CANCEL) is not None) is (last in MAY_HAVE)
+    assert (stop(cancellation) is not None) is (last in MAY_HAVE)
 
 
 def test_a_call_that_was_never_made_had_none(build: Any) -> None:
-    assert effective(build.cancellation(), Action.DELETE) is None
+    assert stop(build.cancellation()) is None
 
 
 @pytest.mark.parametrize("last", list(AnswerKind))
