@@ -42,14 +42,9 @@ class Force(StrEnum):
     ATTESTED = "attested"
     NEVER = "never"
 
-    @property
-    def strictness(self) -> int:
-        """Order of the policies: a higher number allows less."""
-        return STRICTNESS[self]
-
     def stricter(self, other: Force) -> Force:
         """Return whichever of the two allows less."""
-        return max(self, other, key=lambda force: force.strictness)
+        return max(self, other, key=STRICTNESS.__getitem__)
 
 
 STRICTNESS = {Force.AUTO: 0, Force.ATTESTED: 1, Force.NEVER: 2}

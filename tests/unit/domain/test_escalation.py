@@ -7,7 +7,7 @@ import pytest
 
 from worker.domain.cancellation import End, Sighting
 from worker.domain.decision import Finish, Hold, Send, Wait
-from worker.domain.escalation import decide, matters, needs_look, overdue, refused
+from worker.domain.escalation import decide, matters, needs_look, overdue
 from worker.domain.model import Action, AnswerKind, Evidence, JobState, Outcome, Poll, Verb
 
 CANCEL = Send(Action.CANCEL, "1")
@@ -185,7 +185,7 @@ def test_a_delete_waits_for_the_stop_before_it_removes_the_record(build: Any) ->
 def test_a_record_that_can_not_be_deleted_is_refused_before_anything_is_sent(build: Any, state: str) -> None:
     seen = build.seen(state, undeletable="only a top request can be deleted")
     end = decide(build.cancellation(verb=Verb.DELETE), seen, build.policy(), build.now)
-    assert end == refused("only a top request can be deleted")
+    assert end == Finish(Outcome.REFUSED, Evidence.NONE, "only a top request can be deleted")
 
 
 @pytest.mark.parametrize("seen", ["gone"])

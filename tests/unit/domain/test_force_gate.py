@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from worker.domain.cancellation import WHOLE, Attestation, Sighting
+from worker.domain.decision import CONDITIONS
 from worker.domain.evidence.effect import forced
-from worker.domain.force_gate import candidates, force_after, gate, refused_wait, waited
+from worker.domain.force_gate import candidates, force_after, gate, refused_wait
 from worker.domain.model import Force, Observation
 
 SIGNED = Attestation("bob", datetime(2026, 11, 22, 10, tzinfo=UTC), "ops")
 BOB = Attestation("bob", datetime(2026, 11, 22, 10, tzinfo=UTC))
-NAMES = ("in_cancelling", "time_over", "asynchronous", "backend_allows", "policy_allows", "remote_stopped")
 
 
 def condition(build: Any, name: str, seen: Observation, *, policy: dict[str, Any], **changes: Any) -> Any:
@@ -22,7 +22,7 @@ def condition(build: Any, name: str, seen: Observation, *, policy: dict[str, Any
 
 def test_lists_every_precondition_met_or_not(build: Any) -> None:
     one = gate(build.cancellation(), build.stuck(), build.policy(), build.now)
-    assert tuple(each.name for each in one.conditions) == NAMES
+    assert tuple(each.name for each in one.conditions) == CONDITIONS
     assert all(each.evidence for each in one.conditions)
     assert one.job_id == "1"
 
@@ -30,7 +30,7 @@ def test_lists_every_precondition_met_or_not(build: Any) -> None:
 def test_the_backends_clock_decides_where_it_shows_one(build: Any) -> None:
     sight = {"1": Sighting(build.at(-99999))}
     cancellation = build.cancellation(cancelling=sight, clock=build.steady())
-    assert waited(cancellation, build.stuck(600), build.policy(), build.now) == 1200
+    assert gate(cancellation, build.stuck(600), build.policy(), build.now).wait == 1200
 
 
 @pytest.mark.parametrize("offset", [-90 * 60, -25 * 60, 25 * 60, 365 * 86400])
@@ -40,7 +40,7 @@ def test_our_clock_against_the_backends_changes_nothing(build: Any, offset: floa
     clock = since + timedelta(seconds=1000)
     cancellation = build.cancellation(clock=build.steady(ours, clock), looked_at=build.at(ours))
     seen = build.seen("cancelling", since=since, clock=clock)
-    assert waited(cancellation, seen, build.policy(), build.at(ours)) == 800
+    assert gate(cancellation, seen, build.policy(), build.at(ours)).wait == 800
 
 
 @pytest.mark.parametrize(
@@ -55,16 +55,16 @@ def test_without_both_of_the_backends_times_the_wait_counts_from_our_first_sight
     build: Any, changes: dict[str, Any]
 ) -> None:
     cancellation = build.cancellation(cancelling={"1": Sighting(build.at(-600))}, clock=build.steady())
-    assert waited(cancellation, build.stuck(9999, **changes), build.policy(), build.now) == 1200
+    assert gate(cancellation, build.stuck(9999, **changes), build.policy(), build.now).wait == 1200
 
 
 def test_a_job_not_seen_before_has_the_whole_wait_ahead(build: Any) -> None:
     other = {"2": Sighting(build.at(-9999))}
-    assert waited(build.cancellation(cancelling=other), build.stuck(None), build.policy(), build.now) == 1800
+    assert gate(build.cancellation(cancelling=other), build.stuck(None), build.policy(), build.now).wait == 1800
 
 
 def test_a_state_change_ahead_of_the_backends_own_date_only_lengthens_the_wait(build: Any) -> None:
-    assert waited(build.cancellation(clock=build.steady()), build.stuck(-60), build.policy(), build.now) == 1860
+    assert gate(build.cancellation(clock=build.steady()), build.stuck(-60), build.policy(), build.now).wait == 1860
 
 
 @pytest.mark.parametrize(("command", "backend", "expected"), [(0, 1800, 1800), (3600, 1800, 3600), (60, 60, 60)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -58,13 +59,15 @@ def test_the_first_look_comes_around_then(build: Any) -> None:
 
 @pytest.mark.parametrize("usual", [(), (0.5, 1.0)], ids=["nothing-learned", "sooner-than-poll-first"])
 def test_the_first_look_is_never_before_poll_first(build: Any, usual: tuple[float, ...]) -> None:
-    assert polling.first_look(asked(build), build.policy(usual=usual), build.now) == polling.first(build.policy())
+    assert polling.first_look(asked(build), build.policy(usual=usual), build.now) == timedelta(
+        seconds=build.policy().poll.first
+    )
 
 
 def test_a_call_that_was_not_taken_is_looked_at_poll_first_later(build: Any) -> None:
     cancellation = build.cancellation(id=LEARNER, sent=build.cancelled("unanswered"))
     policy = build.policy(usual=USUAL)
-    assert polling.first_look(cancellation, policy, build.now) == polling.first(policy)
+    assert polling.first_look(cancellation, policy, build.now) == timedelta(seconds=policy.poll.first)
 
 
 def test_what_was_learned_never_waits_past_poll_max(build: Any) -> None:

@@ -1,7 +1,7 @@
-"""PURE: what proves that a job's remote process is gone: somebody's word, or the second source.
+"""PURE: what proves that a job's remote process is gone: somebody's word (an attestation), or the second source.
 
-A word holds from its time on until the job shows a later sign of life. The second source (`remote_probe`) must say so
-twice, a poll apart, and again at the end.
+A word holds until the job shows a later sign of life. The second source (`remote_probe`) must say so twice, a poll
+apart, and again at the end.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ TWICE = 2
 
 
 class Refuted(NamedTuple):
-    """A word that no longer holds: whose, about which child (empty: the whole family), and what has refuted it."""
+    """A word that no longer holds, the child it is about (empty: the whole family), and what has refuted it."""
 
     word: Attestation
     child: str
@@ -53,7 +53,7 @@ def _covers(cancellation: Cancellation, word: Attestation, job_id: str) -> bool:
 
 
 def refuted(cancellation: Cancellation, seen: Observation, asked: datetime) -> Mapping[str, Refuted]:
-    """Return the words that a look, begun at `asked`, refutes: they held, came before it, and a job of theirs lives."""
+    """Return the words that a look begun at `asked` refutes: given before it, they held, and a job of theirs lives."""
     lost: dict[str, Refuted] = {}
     for key, word in cancellation.spec.attestations.items():
         if word.at >= asked:
@@ -69,7 +69,7 @@ def refuted(cancellation: Cancellation, seen: Observation, asked: datetime) -> M
 def sign_of_life(cancellation: Cancellation, member: Observation, asked: datetime) -> str:
     """Say what shows that a job's process runs, empty if nothing does.
 
-    That a scheduler calls a job running before anybody has asked it to stop is none: it may wait for a process that
+    A scheduler that calls a job running before it was asked to stop shows nothing: it may be waiting for a process that
     is gone. A parent follows its children and has no process of its own.
     """
     sight = cancellation.progress.cancelling.get(member.job_id)
@@ -87,7 +87,7 @@ def sign_of_life(cancellation: Cancellation, member: Observation, asked: datetim
 
 
 def probed(before: Mapping[str, Probed], job_id: str, gone: bool | None, at: datetime) -> Mapping[str, Probed]:  # noqa: FBT001 - the source's own answer
-    """Take in what the second source says of a job's process; None where it can't tell, which leaves what it said."""
+    """Record what the second source says of a job's process; None means that it can't say, and changes nothing."""
     if gone is None:
         return before
     known = before.get(job_id)
@@ -99,12 +99,12 @@ def probed(before: Mapping[str, Probed], job_id: str, gone: bool | None, at: dat
 
 
 def proven_gone(cancellation: Cancellation, job_id: str, policy: Policy) -> bool:
-    """Whether the second source says, in the latest look too, that a job's process is gone, and has for a poll."""
+    """Whether the second source said, twice, a poll apart, and in the latest look, that a job's process is gone."""
     said = said_now(cancellation, job_id)
     return said is not None and said.gone and said.times >= TWICE and said.last - said.since >= apart(policy)
 
 
 def said_now(cancellation: Cancellation, job_id: str) -> Probed | None:
-    """Return what the second source has said of a job in the latest look, None if it was not asked or can't tell."""
+    """Return what the second source said of a job in the latest look, None if it was not asked or could not say."""
     said = cancellation.progress.probes.get(job_id)
     return said if said is not None and said.last == cancellation.progress.looked_at else None
