@@ -11,7 +11,7 @@ from msgspec import Struct, field, to_builtins
 from .cancellation import Attestation, Cancellation
 from .decision import Finish, Gate, Plan, Send
 from .evidence.effect import ended_before
-from .evidence.proof import Refuted, word_for
+from .evidence.proof import Refuted, attestation_for
 from .evolve import actions
 from .model import Action, Answer, AnswerKind, JobState, Observation, Outcome, Policy
 
@@ -76,14 +76,17 @@ def overdue(cancellation: Cancellation, policy: Policy) -> EventDraft:
 
 def void(one: Refuted) -> EventDraft:
     """Report that an attestation no longer counts, and why."""
-    return EventDraft("attestation_void", {**_attestation(one.word), "child": one.child or None, "detail": one.why})
+    return EventDraft(
+        "attestation_void", {**_attestation(one.attestation), "child": one.child or None, "detail": one.why}
+    )
 
 
 def finished(cancellation: Cancellation, finish: Finish, seen: Observation | None, policy: Policy) -> EventDraft:
     """Report the end, with everything it rests on."""
     progress, spec = cancellation.progress, cancellation.spec
     about = (cancellation.job_id, *spec.attestations)
-    word = next((word for job_id in about if (word := word_for(cancellation, job_id))), None)
+    attestations = (attestation_for(cancellation, job_id) for job_id in about)
+    attestation = next((one for one in attestations if one is not None), None)
     children = seen.children[:CHILDREN_LIMIT] if seen is not None else ()
     withdrawn = spec.withdrawal if finish.outcome is Outcome.ABORTED else {}
     return EventDraft(
@@ -98,7 +101,7 @@ def finished(cancellation: Cancellation, finish: Finish, seen: Observation | Non
             "calls": actions(cancellation),
             "backend_facts": dict(progress.facts),
             "children": [_child(cancellation, finish, child, policy) for child in children],
-            **_attestation(word),
+            **_attestation(attestation),
             **({"action": {"name": "abort", **withdrawn}} if withdrawn else {}),
             **(_plan(finish.plan, seen) if finish.plan is not None and seen is not None else {}),
             "accepted_at": text(cancellation.accepted_at),
@@ -148,12 +151,12 @@ def _first_sent(cancellation: Cancellation) -> Mapping[str, str | None]:
     return {f"{action}_sent_at": text(first.get(action)) for action in CHANGING}
 
 
-def _attestation(word: Attestation | None) -> Mapping[str, str | None]:
-    """Return who gave their word, and the verified producer if it was signed."""
-    if word is None:
+def _attestation(attestation: Attestation | None) -> Mapping[str, str | None]:
+    """Return who gave an attestation, and the verified producer if it was signed."""
+    if attestation is None:
         return {"attested_by": None}
-    verified = {"attestation_signed_by": word.signed_by} if word.signed_by else {}
-    return {"attested_by": word.whose, **verified}
+    verified = {"attestation_signed_by": attestation.signed_by} if attestation.signed_by else {}
+    return {"attested_by": attestation.whose, **verified}
 
 
 def _child(cancellation: Cancellation, finish: Finish, child: Observation, policy: Policy) -> dict[str, object]:

@@ -105,7 +105,7 @@ def observed(
         alive_at=asked if alive else before.alive_at,
         parent=has_children,
         end=End(seen.state, seen.raw) if seen.final and not gone else before.end,
-        cancelling=_sights(cancellation, seen, now),
+        cancelling=_sightings(cancellation, seen, now),
         facts=_facts(before.facts, seen.facts),
         note="; ".join(part for part in (seen.detail, unlisted) if part)[:NOTE_LIMIT],
         doubt=doubt.continued(before.doubt, seen, asked),
@@ -155,7 +155,7 @@ def waiting(cancellation: Cancellation, why: str) -> Cancellation:
     return progress(cancellation, waits=cancellation.progress.waits + 1, next=why)
 
 
-def _sights(cancellation: Cancellation, seen: Observation, now: datetime) -> Mapping[str, Sighting]:
+def _sightings(cancellation: Cancellation, seen: Observation, now: datetime) -> Mapping[str, Sighting]:
     """Return the first sighting of each job in CANCELLING; a new backend time starts a new one.
 
     An observation that may not be in the backend's own words starts none.
@@ -164,7 +164,7 @@ def _sights(cancellation: Cancellation, seen: Observation, now: datetime) -> Map
     if seen.source is not Source.OWN:
         return before
     return {
-        member.job_id: _sight(cancellation, member, now)
+        member.job_id: _sighting(cancellation, member, now)
         for member in seen.family
         if member.state is JobState.CANCELLING
     } | {
@@ -174,7 +174,7 @@ def _sights(cancellation: Cancellation, seen: Observation, now: datetime) -> Map
     }
 
 
-def _sight(cancellation: Cancellation, member: Observation, now: datetime) -> Sighting:
+def _sighting(cancellation: Cancellation, member: Observation, now: datetime) -> Sighting:
     before = cancellation.progress.cancelling.get(member.job_id)
     if before is not None and before.since_text == member.since_text:
         return before

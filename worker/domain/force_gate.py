@@ -14,7 +14,7 @@ from . import polling
 from .cancellation import Cancellation, sent_key
 from .decision import Condition, Gate
 from .evidence.clock import cancelling_for
-from .evidence.proof import proven_gone, word_for
+from .evidence.proof import attestation_for, proven_gone
 from .model import Action, AnswerKind, Force, JobState, Observation, Policy
 
 
@@ -93,9 +93,9 @@ def _proof(cancellation: Cancellation, member: Observation, force: Force, policy
     """Judge whether somebody knows that the remote process is gone, unless the policy does not ask for that."""
     if policy.probes and proven_gone(cancellation, member.job_id, policy):
         return Condition("remote_stopped", met=True, evidence="the remote probe says that it is gone")
-    word = word_for(cancellation, member.job_id)
-    if word is not None:
-        return Condition("remote_stopped", met=True, evidence=f"attested by {word.whose}")
+    attestation = attestation_for(cancellation, member.job_id)
+    if attestation is not None:
+        return Condition("remote_stopped", met=True, evidence=f"attested by {attestation.whose}")
     if force is Force.AUTO:
         return Condition("remote_stopped", met=None, evidence='not asked for by force = "auto"')
     missing = "nobody has given their word"

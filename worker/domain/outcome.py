@@ -8,7 +8,7 @@ from enum import StrEnum
 from .cancellation import Cancellation
 from .decision import Finish
 from .evidence.effect import ended_before, forced, stop
-from .evidence.proof import TWICE, said_now, word_for
+from .evidence.proof import TWICE, attestation_for, said_now
 from .model import Action, Evidence, JobState, Observation, Outcome, Policy, Source, Verb
 
 CLOSED = frozenset({JobState.CANCELLED, JobState.GONE})
@@ -140,6 +140,6 @@ def _proof(cancellation: Cancellation, job_ids: tuple[str, ...], policy: Policy,
         enough = TWICE if otherwise is Evidence.UNVERIFIED else 1
         if all(one is not None and one.times >= enough for one in said):
             return Evidence.PROBED
-    if otherwise is Evidence.UNVERIFIED and all(word_for(cancellation, job_id) for job_id in job_ids):
+    if otherwise is Evidence.UNVERIFIED and all(attestation_for(cancellation, job_id) for job_id in job_ids):
         return Evidence.ATTESTED
     return otherwise

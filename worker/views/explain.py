@@ -9,7 +9,7 @@ from ..client.async_client import Result
 from ..domain.cancellation import Cancellation, Sent, sent_key
 from ..domain.decision import read_reason
 from ..domain.escalation import FORCE_DUE
-from ..domain.evidence.proof import word_for
+from ..domain.evidence.proof import attestation_for
 from ..domain.model import Action, AnswerKind, Force
 from ..store.codec import Snapshot
 from .summary import by_whom
@@ -191,7 +191,7 @@ def _on_hold(cancellation: Cancellation, now: datetime) -> Iterator[str]:
 def _needed_to_force(cancellation: Cancellation) -> Iterator[str]:
     """Say what a force step that is still ahead will need: once it is due it is late to start looking for proof."""
     due = cancellation.progress.next.partition(FORCE_DUE)[2]
-    force, proven = cancellation.spec.force, word_for(cancellation, cancellation.job_id)
+    force, proven = cancellation.spec.force, attestation_for(cancellation, cancellation.job_id)
     if due and force is Force.NEVER:
         yield f'the force step comes due at {due}, and force = "never" forbids it'
     elif due and force is Force.ATTESTED and not proven:
@@ -211,7 +211,7 @@ def held(cancellation: Cancellation) -> Iterator[tuple[str, list[str]]]:
         job_id, names = read_reason(reason)
         if sent_key(Action.FORCE, job_id) in progress.sent:
             continue
-        left = [name for name in names if name != "remote_stopped" or not word_for(cancellation, job_id)]
+        left = [name for name in names if name != "remote_stopped" or not attestation_for(cancellation, job_id)]
         if left:
             yield job_id, left
 

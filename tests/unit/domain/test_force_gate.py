@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from worker.domain.cancellation import WHOLE, Attestation, Sighting
-from worker.domain.decision import CONDITIONS
+from worker.domain.decision import CONDITIONS, read_reason
 from worker.domain.evidence.effect import forced
 from worker.domain.force_gate import candidates, force_after, gate, refused_wait
 from worker.domain.model import Force, Observation
@@ -240,3 +240,26 @@ def test_forced_are_the_force_calls_that_may_have_had_an_effect(build: Any) -> N
         "0": "accepted",
         "1": "unanswered",
     }
+
+
+@pytest.mark.parametrize(
+    ("reason", "job_id", "conditions"),
+    [
+        pytest.param("1", "1", (), id="no-condition"),
+        pytest.param("1+remote_stopped", "1", ("remote_stopped",), id="one"),
+        pytest.param("1+asynchronous+policy_allows", "1", ("asynchronous", "policy_allows"), id="two-in-order"),
+        pytest.param("a+b+remote_stopped", "a+b", ("remote_stopped",), id="a-plus-in-the-job-id"),
+        pytest.param(
+            "a+remote_stopped+b+asynchronous", "a+remote_stopped+b", ("asynchronous",), id="a-condition-in-it"
+        ),
+    ],
+)
+def test_a_reason_names_its_job_and_its_conditions(reason: str, job_id: str, conditions: tuple[str, ...]) -> None:
+    assert read_reason(reason) == (job_id, conditions)
+
+
+def test_the_reason_of_a_shut_gate_can_be_read_back(build: Any) -> None:
+    one = gate(build.cancellation(), build.stuck(0), build.policy(), build.now)
+
+    assert one.shut
+    assert read_reason(one.reason) == (one.job_id, one.shut)

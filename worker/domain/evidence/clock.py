@@ -50,8 +50,8 @@ def cancelling_for(
     backend's clock does not count if it claims more seconds than our own sightings and calls leave room for.
     """
     progress, speed = cancellation.progress, policy.clock_speed
-    sight = progress.cancelling.get(member.job_id)
-    ours = (now - sight.at).total_seconds() - (cancellation.stood_still(now) - sight.held) if sight else 0.0
+    sighting = progress.cancelling.get(member.job_id)
+    ours = (now - sighting.at).total_seconds() - (cancellation.stood_still(now) - sighting.held) if sighting else 0.0
     reading, asked = progress.clock, progress.looked_at or now
     if reading is None or not reading.steady or member.since is None or member.clock is None:
         return ours, False
@@ -59,8 +59,8 @@ def cancelling_for(
         return ours, False
     theirs = (member.clock - member.since).total_seconds()
     longest = float("inf")
-    if sight is not None and sight.not_before is not None:
-        longest = (now - sight.not_before).total_seconds() * speed + SLACK * max(1.0, speed)
+    if sighting is not None and sighting.not_before is not None:
+        longest = (now - sighting.not_before).total_seconds() * speed + SLACK * max(1.0, speed)
     sound = _fits(reading, member.clock, asked, now, speed) and theirs <= longest
     return (theirs, True) if sound else (ours, False)
 
@@ -82,5 +82,5 @@ def not_before(cancellation: Cancellation, job_id: str) -> datetime | None:
 
 
 def on_theirs(reading: ClockReading, at: datetime, speed: float) -> datetime:
-    """Return the latest reading that the backend's clock can have had at a moment of ours."""
+    """Convert a moment on our clock to the backend's clock."""
     return reading.theirs + (at - reading.ours) * speed

@@ -1,7 +1,7 @@
-"""PURE: what proves that a job's remote process is gone: somebody's word (an attestation), or the second source.
+"""PURE: what proves that a job's remote process is gone: an attestation, or the second source.
 
-A word holds until the job shows a later sign of life. The second source (`remote_probe`) must say so twice, a poll
-apart, and again at the end.
+An attestation holds until the job shows a later sign of life. The second source (`remote_probe`) must say so twice, a
+poll apart, and again at the end.
 """
 
 from __future__ import annotations
@@ -20,48 +20,47 @@ TWICE = 2
 
 
 class Refuted(NamedTuple):
-    """A word that no longer holds, the child it is about (empty: the whole family), and what has refuted it."""
+    """An attestation that no longer holds, the child it is about (empty: the whole family), and what has refuted it."""
 
-    word: Attestation
+    attestation: Attestation
     child: str
     why: str
 
 
-def word_for(cancellation: Cancellation, job_id: str) -> Attestation | None:
-    """Return the word that holds for a job: its own, or one about the family that covers it."""
-    return next(
-        (word for key, word in cancellation.spec.attestations.items() if _holds(cancellation, key, job_id)), None
-    )
+def attestation_for(cancellation: Cancellation, job_id: str) -> Attestation | None:
+    """Return the attestation that holds for a job: its own, or one about the family that covers it."""
+    attestations = cancellation.spec.attestations.items()
+    return next((one for key, one in attestations if _holds(cancellation, key, job_id)), None)
 
 
 def _holds(cancellation: Cancellation, key: str, job_id: str) -> bool:
-    word, void_at = cancellation.spec.attestations[key], cancellation.progress.void.get(key)
-    if void_at is not None and word.at <= void_at:
+    attestation, void_at = cancellation.spec.attestations[key], cancellation.progress.void.get(key)
+    if void_at is not None and attestation.at <= void_at:
         return False
-    return key == job_id or (key == WHOLE and _covers(cancellation, word, job_id))
+    return key == job_id or (key == WHOLE and _covers(cancellation, attestation, job_id))
 
 
-def _covers(cancellation: Cancellation, word: Attestation, job_id: str) -> bool:
-    """Whether a word about the whole family is about this member: the job itself, or a child that was seen by then.
+def _covers(cancellation: Cancellation, attestation: Attestation, job_id: str) -> bool:
+    """Whether an attestation about the family covers this member: the job itself, or a child that was seen by then.
 
-    A word that came before the family was first seen is about the family as it was seen first.
+    One given before the family was first seen covers the family as it was first seen.
     """
     if job_id == cancellation.job_id:
         return True
     child, family_at = cancellation.progress.children.get(job_id), cancellation.progress.family_at
-    return child is not None and child.first_at <= max(word.at, family_at or word.at)
+    return child is not None and child.first_at <= max(attestation.at, family_at or attestation.at)
 
 
 def refuted(cancellation: Cancellation, seen: Observation, asked: datetime) -> Mapping[str, Refuted]:
-    """Return the words that a look begun at `asked` refutes: given before it, they held, and a job of theirs lives."""
+    """Return the attestations that a look, begun at `asked`, refutes: one of their jobs shows a sign of life."""
     lost: dict[str, Refuted] = {}
-    for key, word in cancellation.spec.attestations.items():
-        if word.at >= asked:
+    for key, attestation in cancellation.spec.attestations.items():
+        if attestation.at >= asked:
             continue
         for member in seen.family:
             why = sign_of_life(cancellation, member, asked)
             if why and _holds(cancellation, key, member.job_id):
-                lost[key] = Refuted(word, key, why)
+                lost[key] = Refuted(attestation, key, why)
                 break
     return lost
 
@@ -72,13 +71,14 @@ def sign_of_life(cancellation: Cancellation, member: Observation, asked: datetim
     A scheduler that calls a job running before it was asked to stop shows nothing: it may be waiting for a process that
     is gone. A parent follows its children and has no process of its own.
     """
-    sight = cancellation.progress.cancelling.get(member.job_id)
+    sighting = cancellation.progress.cancelling.get(member.job_id)
     if member.state is JobState.CANCELLING:
-        moved = sight is not None and member.since_text and sight.since_text and member.since_text != sight.since_text
+        before, since = sighting.since_text if sighting is not None else "", member.since_text
+        moved = before and since and before != since
         return f"job {member.job_id} has checked in: its time is now {member.since_text}" if moved else ""
     if member.state is not JobState.ACTIVE:
         return ""
-    if sight is not None:
+    if sighting is not None:
         return f"job {member.job_id} has gone back to {member.raw}"
     cancel = cancellation.progress.sent.get(Action.CANCEL)
     asked_to_stop = cancel is not None and cancel.accepted and cancel.last_at < asked

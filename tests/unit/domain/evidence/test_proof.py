@@ -9,7 +9,7 @@ import pytest
 from worker.domain.cancellation import WHOLE, Cancellation, Probed, Sighting
 from worker.domain.decision import Hold, Send
 from worker.domain.escalation import decide
-from worker.domain.evidence.proof import probed, proven_gone, refuted, said_now, sign_of_life, word_for
+from worker.domain.evidence.proof import attestation_for, probed, proven_gone, refuted, said_now, sign_of_life
 from worker.domain.model import Action, Force, Observation, Poll
 
 
@@ -42,7 +42,7 @@ def test_a_word_is_about_the_job_that_it_names_or_the_whole_family(
     children = {"21": build.child(), "22": build.child()}
     one = given(build, {about: 5}, children=children, family_at=build.now)
 
-    assert (word_for(one, job_id) is not None) is covers
+    assert (attestation_for(one, job_id) is not None) is covers
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_a_word_about_the_family_covers_who_was_in_it_when_it_was_given(
     seen_at = None if family_at is None else build.at(family_at)
     one = given(build, {WHOLE: word_at}, children={"21": build.child(first, 9)}, family_at=seen_at)
 
-    assert (word_for(one, "21") is not None) is covers
+    assert (attestation_for(one, "21") is not None) is covers
 
 
 @pytest.mark.parametrize(
@@ -79,17 +79,17 @@ def test_a_word_holds_until_it_is_refuted_and_a_new_one_holds_again(
 ) -> None:
     void = {} if void_at is None else {WHOLE: build.at(void_at)}
 
-    assert (word_for(given(build, {WHOLE: 5}, void=void), "1") is not None) is holds
+    assert (attestation_for(given(build, {WHOLE: 5}, void=void), "1") is not None) is holds
 
 
 def test_one_word_that_was_refuted_leaves_another_in_force(build: Any) -> None:
     one = given(build, {WHOLE: 1, "21": 2}, children={"21": build.child()}, void={WHOLE: build.at(3)})
 
-    assert word_for(one, "21") == build.word(at=2)
+    assert attestation_for(one, "21") == build.word(at=2)
 
 
 def test_nobodys_word_is_none(build: Any) -> None:
-    assert word_for(build.cancellation(), "1") is None
+    assert attestation_for(build.cancellation(), "1") is None
 
 
 # What is a sign of life
