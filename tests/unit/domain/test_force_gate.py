@@ -108,13 +108,13 @@ def test_a_lengthened_force_after_lengthens_the_wait_after_a_refusal(build: Any)
     assert refused_wait(cancellation, build.stuck(), build.policy(), build.now) == 7200
 
 
-def test_the_gate_waits_for_the_longer_of_the_two(build: Any) -> None:
+def test_the_gate_waits_for_the_longer_of_force_after_and_the_pause_after_a_refusal(build: Any) -> None:
     cancellation = build.cancellation(sent={"force:1": build.sent("rejected", at=-800)}, clock=build.steady())
     assert gate(cancellation, build.stuck(1790), build.policy(), build.now).wait == 1000
     assert gate(cancellation, build.stuck(10), build.policy(), build.now).wait == 1790
 
 
-def test_a_wait_that_is_over_is_nought(build: Any) -> None:
+def test_a_wait_that_is_over_is_zero(build: Any) -> None:
     assert gate(build.cancellation(clock=build.steady()), build.stuck(99999), build.policy(), build.now).wait == 0
 
 
@@ -187,7 +187,7 @@ def test_each_precondition_says_what_it_rests_on(
     assert evidence in one.evidence
 
 
-def test_what_nobody_can_tell_does_not_shut_the_gate(build: Any) -> None:
+def test_an_unknown_condition_does_not_shut_the_gate(build: Any) -> None:
     cancellation = build.cancellation(clock=build.steady())
     one = gate(cancellation, build.stuck(), build.policy(force=Force.AUTO), build.now)
     assert None in {each.met for each in one.conditions}
@@ -227,7 +227,7 @@ def test_a_parent_whose_children_could_not_all_be_seen_is_no_candidate(build: An
 
 
 @pytest.mark.parametrize(("last", "left"), [("accepted", 0), ("unanswered", 1), ("rejected", 1), ("busy", 1)])
-def test_who_was_forced_with_an_accepted_answer_is_no_candidate_any_more(build: Any, last: str, left: int) -> None:
+def test_a_job_whose_force_was_accepted_is_no_candidate_any_more(build: Any, last: str, left: int) -> None:
     cancellation = build.cancellation(sent={"force:1": build.sent(last)})
     assert len(candidates(cancellation, build.stuck(), build.policy())) == left
 

@@ -47,12 +47,12 @@ def test_one_in_four_keeps_to_the_plain_plan() -> None:
     assert 200 < sum(polling.is_plain(str(n)) for n in range(1000)) < 300
 
 
-def test_the_plain_one_looks_as_if_nothing_were_known(build: Any) -> None:
+def test_a_plain_cancellation_is_looked_at_as_if_nothing_were_known(build: Any) -> None:
     learned, plain = build.policy(usual=USUAL), build.policy()
     assert wait(build, 2, learned, TEACHER) == wait(build, 2, plain, TEACHER)
 
 
-def test_the_first_look_comes_around_then(build: Any) -> None:
+def test_the_first_look_comes_when_jobs_here_usually_have_stopped(build: Any) -> None:
     policy = build.policy(usual=USUAL)
     assert 20 <= polling.first_look(asked(build), policy, build.now).total_seconds() <= 22
 
@@ -92,11 +92,11 @@ def test_what_is_usual_lies_within_what_was_seen(stops: list[float]) -> None:
     assert min(stops) <= half <= most <= max(stops)
 
 
-def test_few_stops_teach_nothing() -> None:
+def test_nothing_is_learned_from_too_few_stops() -> None:
     assert polling.usual([20.0] * (polling.ENOUGH - 1)) == ()
 
 
-def test_only_plain_ones_that_were_taken_teach(build: Any) -> None:
+def test_only_plain_cancellations_with_an_accepted_cancel_are_learned_from(build: Any) -> None:
     tempo = Tempo()
     untaken = build.cancellation(id=TEACHER, sent=build.cancelled(AnswerKind.UNANSWERED))
     for _ in range(polling.ENOUGH):

@@ -68,7 +68,7 @@ def known(build: Any, **changes: Any) -> dict[str, Any]:
         pytest.param(101, False, id="after-our-call"),
     ],
 )
-def test_an_end_is_none_of_ours_if_the_backend_dates_it_before_our_call(
+def test_an_end_is_not_our_doing_if_the_backend_dates_it_before_our_call(
     build: Any, ended: float, *, before: bool
 ) -> None:
     seen = build.seen("cancelled", ended_at=build.at(ended))

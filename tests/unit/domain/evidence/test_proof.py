@@ -88,7 +88,7 @@ def test_one_word_that_was_refuted_leaves_another_in_force(build: Any) -> None:
     assert attestation_for(one, "21") == build.word(at=2)
 
 
-def test_nobodys_word_is_none(build: Any) -> None:
+def test_without_an_attestation_none_holds(build: Any) -> None:
     assert attestation_for(build.cancellation(), "1") is None
 
 
@@ -165,7 +165,7 @@ def test_a_look_refutes_only_words_that_came_before_it(build: Any, word_at: floa
     assert bool(refuted(one, back(build), build.at(9))) is lost
 
 
-def test_who_is_refuted_is_told_with_what_refutes_it(build: Any) -> None:
+def test_a_refuted_attestation_is_reported_with_what_refutes_it(build: Any) -> None:
     one = given(build, {WHOLE: 1}, cancelling={"1": Sighting(build.now)})
 
     assert refuted(one, back(build), build.at(9)) == {WHOLE: (build.word(at=1), WHOLE, "job 1 has gone back to ACTIVE")}
@@ -250,20 +250,20 @@ def test_what_the_second_source_says_is_a_row_of_equal_answers(
     assert probed(known, "1", gone, build.at(9)) == {"1": said(build, *after[1:], gone=after[0])}
 
 
-def test_it_speaks_of_each_job_by_itself(build: Any) -> None:
+def test_the_second_source_speaks_of_each_job_by_itself(build: Any) -> None:
     before = {"2": said(build, 0, 4, 2)}
 
     assert probed(before, "1", True, build.at(9)) == {**before, "1": said(build, 9, 9, 1)}
 
 
 @pytest.mark.parametrize(("last", "now"), [(9, True), (8, False)], ids=["in-the-latest-look", "before-it"])
-def test_only_what_it_said_in_the_latest_look_counts(build: Any, last: float, *, now: bool) -> None:
+def test_only_what_the_second_source_said_in_the_latest_look_counts(build: Any, last: float, *, now: bool) -> None:
     one = build.cancellation(probes={"1": said(build, 0, last, 2)}, looked_at=build.at(9))
 
     assert (said_now(one, "1") is not None) is now
 
 
-def test_of_a_job_that_it_was_not_asked_about_it_says_nothing(build: Any) -> None:
+def test_the_second_source_says_nothing_of_a_job_that_it_was_not_asked_about(build: Any) -> None:
     assert said_now(build.cancellation(looked_at=build.at(9)), "1") is None
 
 
@@ -278,7 +278,7 @@ def test_of_a_job_that_it_was_not_asked_about_it_says_nothing(build: Any) -> Non
         pytest.param(None, False, id="never"),
     ],
 )
-def test_it_proves_that_a_process_is_gone_if_it_says_so_twice_a_poll_apart_and_now(
+def test_the_second_source_proves_a_process_gone_if_it_says_so_twice_a_poll_apart_and_now(
     build: Any, row: tuple[Any, ...] | None, *, proven: bool
 ) -> None:
     probes = {"1": said(build, *row)} if row else {}
