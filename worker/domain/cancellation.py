@@ -1,4 +1,4 @@
-"""Inner values: our durable record of one job that has to stop. Only frozen values, no rule."""
+"""Inner values: our durable record of one job that has to stop. Frozen values only, no rules."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from msgspec import Struct, field
 from .model import Action, AnswerKind, Force, Job, JobState, Lane, Verb
 
 WHOLE = ""
-"""The key in `Spec.attestations` of a word about the job itself and its family."""
+"""The key in `Spec.attestations` of an attestation about the job itself and its family."""
 
 FAR = datetime(2900, 1, 1, tzinfo=UTC)
-"""Later than anything that is planned."""
+"""Later than any planned moment."""
 
 REMOVING = (str(Action.CANCEL), str(Action.DELETE))
-"""The calls that may remove a job's record; see `sent_key`."""
+"""The calls that may remove a job's record, by their keys in `Progress.sent`."""
 
 
 def attributed(by: str, signed_by: str) -> str:
-    """Say who did something: what they call themselves, behind the verified producer if there is one."""
+    """Name who did something: the verified producer, if there is one, then what they call themselves."""
     return " as ".join(part for part in (signed_by and f"{signed_by} (signed)", by) if part)
 
 
 class Attestation(Struct, frozen=True):
-    """Somebody's word that a job's remote process has stopped: whose, and when it was given.
+    """Somebody's word that a job's remote process has stopped, and when it was given.
 
-    `by` is what they call themselves, and why; `signed_by` is the verified producer, empty where nobody signed.
+    `by` is what they call themselves, and their reason; `signed_by` is the verified producer, empty if unsigned.
     """
 
     by: str
@@ -37,14 +37,14 @@ class Attestation(Struct, frozen=True):
 
     @property
     def whose(self) -> str:
-        """Whose word it is, the verified producer first."""
+        """Who gave their word, the verified producer first."""
         return attributed(self.by, self.signed_by)
 
 
 class OperatorHold(Struct, frozen=True):
-    """An operator's order that no changing call is made: since when, and until when if it has an end of its own.
+    """An operator's order to make no changing call: from `since`, to `until` if it ends by itself.
 
-    `announced` is whether its `held` event was emitted, which a call in flight puts off.
+    `announced` says whether its `held` event was emitted; a call in flight delays that.
     """
 
     by: str
@@ -61,9 +61,9 @@ class OperatorHold(Struct, frozen=True):
 
 
 class Spec(Struct, frozen=True):
-    """What the commands of a cancellation demand together; joins and operators change it.
+    """What all commands of a cancellation ask for together; joins and operators change it.
 
-    `revision` moves with every change that a decision could depend on.
+    `revision` grows with every change that a decision could depend on.
     """
 
     verb: Verb
@@ -72,25 +72,25 @@ class Spec(Struct, frozen=True):
     give_up_at: datetime
     lane: Lane = Lane.INTERACTIVE
     attestations: Mapping[str, Attestation] = field(default_factory=dict)
-    """Who gave their word that a remote process has stopped: by a child's job id, or `WHOLE` for the whole family."""
+    """Who gave their word that a remote process has stopped, by a child's job id, or `WHOLE` for the whole family."""
     aborted: str = ""
-    """Who withdrew the cancellation and why; empty when nobody did."""
+    """Who withdrew the cancellation and why; empty if nobody did."""
     withdrawal: Mapping[str, str] = field(default_factory=dict)
-    """The same as events tell an operator's action: by, reason, signed_by. Empty in records of older versions."""
+    """The same, in the fields of an event's `action`: by, reason, signed_by. Empty in records of older versions."""
     revision: int = 0
     not_before: datetime | None = None
-    """No call is made before it; None where the first may be made at once."""
+    """No call is made before this time; None if the first may be made at once."""
     hold: OperatorHold | None = None
     held_for: float = 0.0
     """Seconds that earlier holds have lasted; `give_up_at` has moved by them."""
     dry_run: bool = False
-    """Only look, and say what would be done."""
+    """Only look, and report what would be done."""
     expect: tuple[str, ...] = ()
-    """The backend's words for the states in which the job may be touched first; any if there is none."""
+    """The backend's words for the states in which the job may first be touched; empty allows any."""
 
 
 class Intent(Struct, frozen=True, omit_defaults=True):
-    """A changing call that is about to be made, noted before it is."""
+    """A changing call that is about to be made, recorded before it is."""
 
     action: Action
     job_id: str
@@ -98,7 +98,7 @@ class Intent(Struct, frozen=True, omit_defaults=True):
 
 
 class Doubted(StrEnum):
-    """What an answer that may not be the backend's own says of a job, and of our right to it."""
+    """The claims of an answer that may not be the backend's own."""
 
     GONE = "gone"
     REFUSED = "refused"
@@ -106,7 +106,7 @@ class Doubted(StrEnum):
 
 
 class Doubt(Struct, frozen=True, omit_defaults=True):
-    """Answers in a row that all made one claim and may not be the backend's own: since when, until when, how many."""
+    """A run of answers that make the same claim and may not be the backend's own: first, last, and how many."""
 
     claim: Doubted
     since: datetime
@@ -118,9 +118,10 @@ class Sent(Struct, frozen=True, omit_defaults=True):
     """The history of one changing call to one job.
 
     `accepted` and `unanswered` say whether any try ended so; `last` is how the latest one did, and `last_at` when.
-    `doubt` is the row of refusals, up to the latest try, that may not be the backend's own.
-    Of a force, `allowed` is what the backend said when it was sent, `probed` whether the second source had just said
-    that the job's process is gone. `retry_after` is in seconds, `held` how many holds had lasted by `last_at`.
+    `doubt` is the run of refusals, up to the latest try, that may not be the backend's own.
+    For a force, `allowed` is what the backend said of it when it was sent, and `probed` whether the second source had
+    just said that the job's process is gone. `retry_after` is in seconds; `held` is for how many seconds holds had
+    lasted by `last_at`.
     """
 
     first_at: datetime
@@ -145,8 +146,8 @@ class Sent(Struct, frozen=True, omit_defaults=True):
 class Sighting(Struct, frozen=True, omit_defaults=True):
     """When we first saw a job in CANCELLING, and the backend's text for its time then.
 
-    `not_before` is when it was certainly not there yet, None if that is not known. `held` is how many seconds holds
-    had lasted by then.
+    `not_before` is when it was certainly not there yet, None if unknown. `held` is for how many seconds holds had
+    lasted by then.
     """
 
     at: datetime
@@ -158,7 +159,7 @@ class Sighting(Struct, frozen=True, omit_defaults=True):
 class ClockReading(Struct, frozen=True, omit_defaults=True):
     """A backend's clock beside ours at one moment.
 
-    `steady` says that a later reading has moved as our time did, `anew` that an earlier one did not fit this one.
+    `steady` says that a later reading moved as our time did, `anew` that this one did not fit an earlier one.
     """
 
     theirs: datetime
@@ -176,14 +177,9 @@ class Child(Struct, frozen=True, omit_defaults=True):
     raw: str = ""
     ended_at: datetime | None = None
 
-    @property
-    def living(self) -> bool:
-        """Whether it has not been seen to end."""
-        return not self.state.final
-
 
 class Probed(Struct, frozen=True, omit_defaults=True):
-    """What the second source says of a job's process, in a row of equal answers."""
+    """A run of equal answers from the second source about a job's process."""
 
     gone: bool
     since: datetime
@@ -201,16 +197,15 @@ class End(Struct, frozen=True, omit_defaults=True):
 class Progress(Struct, frozen=True, omit_defaults=True):
     """What a cancellation has done and seen so far; only a pass writes it.
 
-    `looked_at` is when the latest look that showed something began: what came later it may not have seen; `alive_at`
-    is that of the latest one that showed the job alive.
-    `sent` is keyed by `sent_key`. `waits` counts the waits since something last changed.
-    `held` keeps which reasons of a shut force gate were told. `next` says in words what comes next.
-    `worker.domain.evidence` weighs the rest: `doubt`, answers of looks that may not be the backend's own; `closed_at`,
-    when
-    the first of the looks in a row began that found a whole family ended; `family_at`, when its children were first
-    seen; `children`, those seen alive, the ones to be asked about first in front; `clock`; `probes`, by job id;
-    `void`, when a word was refuted, by its key in `Spec.attestations`. `pages` and `long` are for the next look, see
-    `model.Job`.
+    `looked_at`: start of the latest successful look; what happened later it may have missed. `alive_at`: start of the
+    latest look that showed the job alive.
+    `sent`: by `sent_key`. `waits`: the waits since something last changed. `held`: the reported reasons of a shut force
+    gate, see `Gate.reason`. `next`: what comes next, in words.
+    `worker.domain.evidence` weighs the rest. `doubt`: the current run of looks whose answers may not be the backend's
+    own. `closed_at`: start of the current run of looks that found the whole family ended. `family_at`: when the
+    children were first seen. `children`: those seen alive, in the order in which to ask about them. `probes`: by job
+    id. `void`: when an attestation was refuted, by its key in `Spec.attestations`. `pages` and `long`: for the next
+    look, see `model.Job`.
     """
 
     intent: Intent | None = None
@@ -243,14 +238,14 @@ class Progress(Struct, frozen=True, omit_defaults=True):
 
 
 def sent_key(action: Action, job_id: str) -> str:
-    """Name a changing call in `Progress.sent`; a force counts for each job by itself."""
+    """Return the key of a changing call in `Progress.sent`; a force has one for each job."""
     return f"{action}:{job_id}" if action is Action.FORCE else str(action)
 
 
 class Cancellation(Struct, frozen=True):
     """Our durable record of one job that has to stop.
 
-    `place` is the mark of the backend's place when this was accepted; empty in records of older versions.
+    `place` is the mark of the backend's place at the time this was accepted; empty in records of older versions.
     """
 
     id: str
@@ -265,38 +260,43 @@ class Cancellation(Struct, frozen=True):
 
     @property
     def begins_at(self) -> datetime:
-        """When the first call may be made: the waits that end a cancellation, or warn of it, run from then."""
+        """When the first call may be made; `warn_after` and `give_up_after` count from then."""
         not_before = self.spec.not_before
         return self.accepted_at if not_before is None else max(self.accepted_at, not_before)
 
     def stood_still(self, now: datetime) -> float:
-        """Return for how many seconds holds have lasted until now."""
+        """Return for how many seconds holds have lasted so far."""
         return self.spec.held_for + self._holding(now)
 
     def gives_up_at(self, now: datetime) -> datetime:
-        """Return when it is given up, as far as it is known now: that time stands still while it is held."""
+        """Return when it is given up, as far as is known now: a hold stops that clock."""
         give_up_at, hold = self.spec.give_up_at, self.spec.hold
         if hold is None or hold.since >= give_up_at:
             return give_up_at
         return give_up_at + timedelta(seconds=self._holding(now))
 
     def _holding(self, now: datetime) -> float:
-        """Return for how many seconds the hold in force has lasted; before the first call may be made none count."""
+        """Return for how many seconds the current hold has lasted, not counting the time before `begins_at`."""
         hold = self.spec.hold
         if hold is None:
             return 0.0
         end = now if hold.until is None else min(now, hold.until)
         return max(0.0, (end - max(hold.since, self.begins_at)).total_seconds())
 
-    def seen_at(self, now: datetime) -> datetime:
-        """Return the moment up to which the latest look may have seen what happened."""
+    def known_until(self, sent: Sent, now: datetime) -> datetime:
+        """Return the moment up to which we know what the latest try of a call has done.
+
+        Only a look shows the effect of an unanswered one, and it may miss what happened after it began.
+        """
         looked_at = self.progress.looked_at
-        return now if looked_at is None else min(now, looked_at)
+        if sent.last is not AnswerKind.UNANSWERED or looked_at is None:
+            return now
+        return min(now, looked_at)
 
     @property
     def job(self) -> Job:
         """The job as an adapter needs it."""
-        one = self.progress
-        removed = any(one.sent[key].effective for key in REMOVING if key in one.sent)
-        living = tuple([child_id for child_id, child in one.children.items() if child.living])
-        return Job(self.job_id, self.params, removed, one.parent, living, one.pages, one.long)
+        progress = self.progress
+        removed = any(progress.sent[key].effective for key in REMOVING if key in progress.sent)
+        living = tuple([child_id for child_id, child in progress.children.items() if not child.state.final])
+        return Job(self.job_id, self.params, removed, progress.parent, living, progress.pages, progress.long)

@@ -1,4 +1,4 @@
-"""Inner values: what a pass may decide, and the force gate that stands behind two of them."""
+"""Inner values: what a pass may decide, and the force gate on which two of the decisions rest."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from msgspec import Struct
 
 from .model import Action, Evidence, Outcome
 
+CONDITIONS = ("in_cancelling", "time_over", "asynchronous", "backend_allows", "policy_allows", "remote_stopped")
+"""The names of the preconditions of the force step."""
+
 
 class Condition(Struct, frozen=True):
-    """One precondition of the force step; `met` is None where nobody can tell."""
+    """One precondition of the force step; `met` is None if nobody can say."""
 
     name: str
     met: bool | None
@@ -18,7 +21,7 @@ class Condition(Struct, frozen=True):
 
 
 class Gate(Struct, frozen=True):
-    """All preconditions of the force step for one job; `wait` is how many seconds the time needs yet."""
+    """All preconditions of the force step for one job; `wait` is how many seconds are left until its time."""
 
     job_id: str
     conditions: tuple[Condition, ...]
@@ -26,13 +29,24 @@ class Gate(Struct, frozen=True):
 
     @property
     def shut(self) -> tuple[str, ...]:
-        """The names of the conditions that do not hold; what nobody can tell does not shut the gate."""
+        """The names of the conditions that are not met; an unknown one does not shut the gate."""
         return tuple(condition.name for condition in self.conditions if condition.met is False)
 
     @property
     def reason(self) -> str:
-        """What is told once: which job is held, and by what."""
+        """Which job is held, and by which conditions; each reason is reported once. `read_reason` is the inverse."""
         return "+".join((self.job_id, *self.shut))
+
+
+def read_reason(reason: str) -> tuple[str, tuple[str, ...]]:
+    """Return the job and the conditions of a `Gate.reason`; a job id may contain a plus itself."""
+    job_id, conditions = reason, list[str]()
+    while True:
+        rest, plus, last = job_id.rpartition("+")
+        if not plus or last not in CONDITIONS:
+            return job_id, tuple(conditions)
+        job_id = rest
+        conditions.insert(0, last)
 
 
 class Send(Struct, frozen=True):
@@ -44,21 +58,21 @@ class Send(Struct, frozen=True):
 
 
 class Wait(Struct, frozen=True):
-    """Decision: nothing to do until then; `why` is for people."""
+    """Decision: nothing to do before `until`; `why` is for people."""
 
     until: datetime
     why: str
 
 
 class Hold(Struct, frozen=True):
-    """Decision: the force step is due and its gate is shut; look again at `until`."""
+    """Decision: the force step is due but its gate is shut; look again at `until`."""
 
     until: datetime
     gate: Gate
 
 
 class Plan(Struct, frozen=True):
-    """What a dry run has found: what would be sent (`cancel`, `delete` or `nothing`), and why."""
+    """The result of a dry run: what would be sent (`cancel`, `delete` or `nothing`), and why."""
 
     would: str
     because: str
@@ -74,7 +88,7 @@ class Finish(Struct, frozen=True):
 
     @property
     def safe_to_rerun(self) -> bool:
-        """Whether the job is known to run no more, so that its work may be started again."""
+        """Whether the job is known to have stopped, so that its work may be started again."""
         return self.outcome in ENDED and self.evidence in PROVEN
 
 

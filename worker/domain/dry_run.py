@@ -1,4 +1,4 @@
-"""PURE: what a dry run tells: from what would be decided to its outcome `planned`."""
+"""PURE: the end of a dry run: turns what would be decided into the outcome `planned`."""
 
 from __future__ import annotations
 
@@ -17,20 +17,17 @@ NO_NEED: Mapping[Outcome, str] = {
 
 
 def planned(cancellation: Cancellation, seen: Observation, decision: Decision) -> Finish:
-    """End a dry run, given what a cancellation without it would do now."""
-    plan = _plan(cancellation, seen, decision)
-    return Finish(Outcome.PLANNED, Evidence.NONE, f"would send {plan.would}: {plan.because}", plan)
-
-
-def _plan(cancellation: Cancellation, seen: Observation, decision: Decision) -> Plan:
-    if seen.state is JobState.CANCELLING and not isinstance(decision, Finish):
-        return Plan(NOTHING, "the job is being cancelled already")
-    if isinstance(decision, Send):
-        return Plan(str(cancellation.spec.verb), _because(cancellation, seen, decision))
+    """End a dry run, given what would be decided now without it."""
     if isinstance(decision, Finish):
-        return Plan(NOTHING, NO_NEED.get(decision.outcome, decision.detail))
-    assert not isinstance(decision, Hold)  # noqa: S101 - nothing was sent that a force could follow
-    return Plan(NOTHING, decision.why)
+        plan = Plan(NOTHING, NO_NEED.get(decision.outcome, decision.detail))
+    elif seen.state is JobState.CANCELLING:
+        plan = Plan(NOTHING, "the job is being cancelled already")
+    elif isinstance(decision, Send):
+        plan = Plan(str(cancellation.spec.verb), _because(cancellation, seen, decision))
+    else:
+        assert not isinstance(decision, Hold)  # noqa: S101 - nothing was sent that a force could follow
+        plan = Plan(NOTHING, decision.why)
+    return Finish(Outcome.PLANNED, Evidence.NONE, f"would send {plan.would}: {plan.because}", plan)
 
 
 def _because(cancellation: Cancellation, seen: Observation, send: Send) -> str:

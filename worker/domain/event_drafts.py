@@ -11,7 +11,7 @@ from msgspec import Struct, field, to_builtins
 from .cancellation import Attestation, Cancellation
 from .decision import Finish, Gate, Plan, Send
 from .evidence.effect import ended_before
-from .evidence.proof import Refuted, word_for
+from .evidence.proof import Refuted, attestation_for
 from .evolve import actions
 from .model import Action, Answer, AnswerKind, JobState, Observation, Outcome, Policy
 
@@ -27,33 +27,29 @@ CHILD_OUTCOMES: Mapping[JobState, str] = {
 
 
 UNTOUCHED = frozenset({Outcome.ALREADY_FINISHED, Outcome.PLANNED, Outcome.CHANGED})
-"""The outcomes before which nothing was sent: a child that has ended has done so by itself."""
+"""The outcomes before which nothing was sent: a child that has ended did so by itself."""
 
 
 class EventDraft(Struct, frozen=True):
-    """One event to be: its type's middle word and what its `data` holds beside the command's own fields."""
+    """An event not yet numbered: the middle word of its type, and its `data` beside the command's own fields."""
 
     name: str
     data: Mapping[str, Any] = field(default_factory=dict)
 
 
 def sent(send: Send, answer: Answer) -> EventDraft:
-    """Tell that a changing call was answered, or went unanswered."""
+    """Report that a changing call was answered, or went unanswered."""
     said: object = "unanswered"
     if answer.kind is not AnswerKind.UNANSWERED:
         said = {"status": answer.status, "code": answer.code or None, "meaning": str(answer.kind)}
-    return EventDraft(f"{send.action}_sent", {"answer": said, "target_job_id": send.job_id, "detail": said_why(answer)})
-
-
-def said_why(answer: Answer) -> str | None:
-    """Return what the backend said beside yes."""
-    return None if answer.kind is AnswerKind.ACCEPTED else answer.detail or None
+    detail = None if answer.kind is AnswerKind.ACCEPTED else answer.detail or None
+    return EventDraft(f"{send.action}_sent", {"answer": said, "target_job_id": send.job_id, "detail": detail})
 
 
 def held(gate: Gate, now: datetime) -> EventDraft:
-    """Tell that the force step is due and which of its preconditions does not hold.
+    """Report that the force step is due and which of its preconditions are not met.
 
-    The time is over, so the step may be taken as soon as the conditions hold: `earliest_at` is now.
+    The waiting time is over, so the step may be taken as soon as they are: `earliest_at` is now.
     """
     conditions: dict[str, object] = {
         condition.name: {"met": "unknown" if condition.met is None else condition.met, "evidence": condition.evidence}
@@ -64,7 +60,7 @@ def held(gate: Gate, now: datetime) -> EventDraft:
 
 
 def overdue(cancellation: Cancellation, policy: Policy) -> EventDraft:
-    """Tell that the job is not confirmed stopped after `warn_after`."""
+    """Report that the job is not confirmed stopped after `warn_after`."""
     progress = cancellation.progress
     return EventDraft(
         "overdue",
@@ -79,13 +75,20 @@ def overdue(cancellation: Cancellation, policy: Policy) -> EventDraft:
 
 
 def void(one: Refuted) -> EventDraft:
-    """Tell that somebody's word no longer counts, and why."""
-    return EventDraft("attestation_void", {**_attestation(one.word), "child": one.child or None, "detail": one.why})
+    """Report that an attestation no longer counts, and why."""
+    return EventDraft(
+        "attestation_void", {**_attestation(one.attestation), "child": one.child or None, "detail": one.why}
+    )
 
 
 def finished(cancellation: Cancellation, finish: Finish, seen: Observation | None, policy: Policy) -> EventDraft:
-    """Tell the end, with all that stands behind it."""
-    progress = cancellation.progress
+    """Report the end, with everything it rests on."""
+    progress, spec = cancellation.progress, cancellation.spec
+    about = (cancellation.job_id, *spec.attestations)
+    attestations = (attestation_for(cancellation, job_id) for job_id in about)
+    attestation = next((one for one in attestations if one is not None), None)
+    children = seen.children[:CHILDREN_LIMIT] if seen is not None else ()
+    withdrawn = spec.withdrawal if finish.outcome is Outcome.ABORTED else {}
     return EventDraft(
         "finished",
         {
@@ -97,9 +100,9 @@ def finished(cancellation: Cancellation, finish: Finish, seen: Observation | Non
             "detail": finish.detail,
             "calls": actions(cancellation),
             "backend_facts": dict(progress.facts),
-            "children": _children(cancellation, finish, seen, policy),
-            **_attestation(_word_that_holds(cancellation)),
-            **_action(cancellation, finish),
+            "children": [_child(cancellation, finish, child, policy) for child in children],
+            **_attestation(attestation),
+            **({"action": {"name": "abort", **withdrawn}} if withdrawn else {}),
             **(_plan(finish.plan, seen) if finish.plan is not None and seen is not None else {}),
             "accepted_at": text(cancellation.accepted_at),
             **_first_sent(cancellation),
@@ -108,7 +111,7 @@ def finished(cancellation: Cancellation, finish: Finish, seen: Observation | Non
 
 
 def _plan(plan: Plan, seen: Observation) -> Mapping[str, object]:
-    """Tell what a dry run has found."""
+    """Return the result of a dry run."""
     children = [
         {"job_id": child.job_id, "job_state": child.state, "raw_state": child.raw}
         for child in seen.children[:CHILDREN_LIMIT]
@@ -120,9 +123,9 @@ def _plan(plan: Plan, seen: Observation) -> Mapping[str, object]:
 def effective(
     force: str, force_after_seconds: float, give_up_after: float, *, another: bool = False
 ) -> Mapping[str, Any]:
-    """Tell what holds for a command, after the backend's policy and the command's own wishes.
+    """Return what holds for a command, given the backend's policy and the command's own wishes.
 
-    `another` is whether only somebody else than the requesters may attest.
+    `another` says that only somebody other than the requesters may attest.
     """
     waits = {"force": force, "force_after": force_after_seconds, "give_up_after": give_up_after}
     return {"effective": waits | ({"attest": "another"} if another else {})}
@@ -140,7 +143,7 @@ def text(moment: datetime | None) -> str | None:
 
 
 def _first_sent(cancellation: Cancellation) -> Mapping[str, str | None]:
-    """Tell when each kind of call was first made."""
+    """Return when each kind of call was first made."""
     first: dict[str, datetime] = {}
     for key, one in cancellation.progress.sent.items():
         action = key.partition(":")[0]
@@ -148,32 +151,12 @@ def _first_sent(cancellation: Cancellation) -> Mapping[str, str | None]:
     return {f"{action}_sent_at": text(first.get(action)) for action in CHANGING}
 
 
-def _word_that_holds(cancellation: Cancellation) -> Attestation | None:
-    """Return the word that holds about the job itself, or else about a child of it."""
-    about = (cancellation.job_id, *cancellation.spec.attestations)
-    return next((word for job_id in about if (word := word_for(cancellation, job_id))), None)
-
-
-def _attestation(word: Attestation | None) -> Mapping[str, str | None]:
-    """Tell whose word it is, and which producer is verified to have given it."""
-    if word is None:
+def _attestation(attestation: Attestation | None) -> Mapping[str, str | None]:
+    """Return who gave an attestation, and the verified producer if it was signed."""
+    if attestation is None:
         return {"attested_by": None}
-    verified = {"attestation_signed_by": word.signed_by} if word.signed_by else {}
-    return {"attested_by": word.whose, **verified}
-
-
-def _action(cancellation: Cancellation, finish: Finish) -> Mapping[str, object]:
-    """Tell which operator's action has ended a cancellation, where one has."""
-    withdrawal = cancellation.spec.withdrawal
-    return {"action": {"name": "abort", **withdrawal}} if withdrawal and finish.outcome is Outcome.ABORTED else {}
-
-
-def _children(
-    cancellation: Cancellation, finish: Finish, seen: Observation | None, policy: Policy
-) -> list[dict[str, object]]:
-    if seen is None:
-        return []
-    return [_child(cancellation, finish, child, policy) for child in seen.children[:CHILDREN_LIMIT]]
+    verified = {"attestation_signed_by": attestation.signed_by} if attestation.signed_by else {}
+    return {"attested_by": attestation.whose, **verified}
 
 
 def _child(cancellation: Cancellation, finish: Finish, child: Observation, policy: Policy) -> dict[str, object]:

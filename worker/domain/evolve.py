@@ -1,4 +1,4 @@
-"""PURE: how a cancellation's progress changes with each fact; decides nothing.
+"""PURE: how a cancellation's progress changes with each new fact; decides nothing.
 
 Every function takes a `Cancellation` and returns the next one.
 """
@@ -18,7 +18,7 @@ from .evidence import clock, doubt, family, proof
 from .model import Action, Answer, AnswerKind, Job, JobState, Observation, Policy, Source, unanswered
 
 ALIVE = frozenset({JobState.ACTIVE, JobState.CANCELLING})
-"""The states that show a job alive: a word that we do not know shows neither that it runs nor that it has ended."""
+"""The states that show a job alive: an unknown word shows neither that it runs nor that it has ended."""
 NOTE_LIMIT = 300
 FACTS_LIMIT = 512
 UNANSWERED = unanswered("the worker stopped between the intent and the answer")
@@ -30,14 +30,14 @@ def progress(cancellation: Cancellation, **changes: Any) -> Cancellation:
 
 
 def intended(cancellation: Cancellation, send: Send, now: datetime) -> Cancellation:
-    """Note a changing call before it is made."""
+    """Record a changing call before it is made."""
     return progress(cancellation, intent=Intent(send.action, send.job_id, now))
 
 
 def answered(cancellation: Cancellation, send: Send, answer: Answer, policy: Policy, now: datetime) -> Cancellation:
-    """Take in the answer to the intended call, or that there was none.
+    """Record the answer to the intended call, or that there was none.
 
-    A snapshot that shows the job ended before the call proves that the call changed nothing.
+    If the answer's snapshot shows that the job had ended before the call, the call has changed nothing.
     """
     key = sent_key(send.action, send.job_id)
     kind = AnswerKind.REJECTED if answer.before is not None and answer.before.final else answer.kind
@@ -84,13 +84,14 @@ def observed(
     looks: int = 0,
     asked: datetime | None = None,
 ) -> Cancellation:
-    """Take in what so many looks, or a snapshot in an answer, has shown; `asked` is when the look began."""
+    """Record what a look, or a snapshot in an answer, has shown; `asked` is when the look began."""
     asked = asked or now
     seen = family.whole(cancellation, seen)
     before = cancellation.progress
     raw = seen.raw[:NOTE_LIMIT]
     alive, gone = any(member.state in ALIVE for member in seen.family), seen.state is JobState.GONE
     has_children = before.parent or seen.parent or bool(seen.children)
+    unlisted = seen.unlisted.detail if seen.unlisted is not None else ""
     refuted = proof.refuted(cancellation, seen, asked)
     return progress(
         cancellation,
@@ -104,9 +105,9 @@ def observed(
         alive_at=asked if alive else before.alive_at,
         parent=has_children,
         end=End(seen.state, seen.raw) if seen.final and not gone else before.end,
-        cancelling=_sights(cancellation, seen, now),
+        cancelling=_sightings(cancellation, seen, now),
         facts=_facts(before.facts, seen.facts),
-        note=_note(seen)[:NOTE_LIMIT],
+        note="; ".join(part for part in (seen.detail, unlisted) if part)[:NOTE_LIMIT],
         doubt=doubt.continued(before.doubt, seen, asked),
         closed_at=(before.closed_at or asked) if has_children and seen.final and not gone else None,
         family_at=before.family_at or (asked if has_children and seen.unlisted is None else None),
@@ -119,13 +120,8 @@ def observed(
     )
 
 
-def _note(seen: Observation) -> str:
-    unlisted = seen.unlisted.detail if seen.unlisted is not None else ""
-    return "; ".join(part for part in (seen.detail, unlisted) if part)
-
-
 def probed(cancellation: Cancellation, job_id: str, gone: bool | None) -> Cancellation:  # noqa: FBT001 - the source's own answer
-    """Take in what the second source says of a job's process in the latest look, None where it can't tell."""
+    """Record what the second source says of a job's process in the latest look, None if it can't say."""
     at = cancellation.progress.looked_at
     if at is None:
         return cancellation
@@ -133,7 +129,7 @@ def probed(cancellation: Cancellation, job_id: str, gone: bool | None) -> Cancel
 
 
 def child_job(parent: Job, job_id: str) -> Job:
-    """Return a child of a job, as an adapter needs it."""
+    """Return a child of a job as an adapter needs it."""
     return replace(parent, id=job_id)
 
 
@@ -143,7 +139,7 @@ def looked(cancellation: Cancellation) -> Cancellation:
 
 
 def look_failed(cancellation: Cancellation, answer: Answer, now: datetime) -> Cancellation:
-    """Take in that a look showed nothing."""
+    """Record that a look showed nothing."""
     before = cancellation.progress
     detail = f"the last look failed: {answer.detail or answer.kind}"[:NOTE_LIMIT]
     return progress(
@@ -155,20 +151,20 @@ def look_failed(cancellation: Cancellation, answer: Answer, now: datetime) -> Ca
 
 
 def waiting(cancellation: Cancellation, why: str) -> Cancellation:
-    """Count one wait and say what it is for."""
+    """Count one wait and record what it is for."""
     return progress(cancellation, waits=cancellation.progress.waits + 1, next=why)
 
 
-def _sights(cancellation: Cancellation, seen: Observation, now: datetime) -> Mapping[str, Sighting]:
-    """Keep the first sight of each job in CANCELLING; a moved backend time starts it again.
+def _sightings(cancellation: Cancellation, seen: Observation, now: datetime) -> Mapping[str, Sighting]:
+    """Return the first sighting of each job in CANCELLING; a new backend time starts a new one.
 
-    What may not be the backend's own words shows none of them anew.
+    An observation that may not be in the backend's own words starts none.
     """
     before = cancellation.progress.cancelling
     if seen.source is not Source.OWN:
         return before
     return {
-        member.job_id: _sight(cancellation, member, now)
+        member.job_id: _sighting(cancellation, member, now)
         for member in seen.family
         if member.state is JobState.CANCELLING
     } | {
@@ -178,7 +174,7 @@ def _sights(cancellation: Cancellation, seen: Observation, now: datetime) -> Map
     }
 
 
-def _sight(cancellation: Cancellation, member: Observation, now: datetime) -> Sighting:
+def _sighting(cancellation: Cancellation, member: Observation, now: datetime) -> Sighting:
     before = cancellation.progress.cancelling.get(member.job_id)
     if before is not None and before.since_text == member.since_text:
         return before
@@ -187,7 +183,7 @@ def _sight(cancellation: Cancellation, member: Observation, now: datetime) -> Si
 
 
 def _still_gone(cancellation: Cancellation, seen: Observation, asked: datetime) -> Mapping[str, Probed]:
-    """Forget what the second source said of jobs that show a sign of life."""
+    """Drop what the second source said of jobs that now show a sign of life."""
     probes = cancellation.progress.probes
     if not probes:
         return probes
@@ -196,7 +192,7 @@ def _still_gone(cancellation: Cancellation, seen: Observation, asked: datetime) 
 
 
 def _facts(before: Mapping[str, str], new: Mapping[str, str]) -> Mapping[str, str]:
-    """Merge the facts that support asks for, within 512 bytes."""
+    """Merge the facts that support needs, within 512 bytes."""
     merged = {**before, **new}
     if len(msgspec.json.encode(merged)) <= FACTS_LIMIT:
         return merged
@@ -208,7 +204,7 @@ def _facts(before: Mapping[str, str], new: Mapping[str, str]) -> Mapping[str, st
 
 
 def actions(cancellation: Cancellation) -> Mapping[str, int]:
-    """Count the calls that were made, by action, leaving out what never was."""
+    """Count the calls that were made, by action, without those that never were."""
     counts = {str(Action.LOOK): cancellation.progress.looks}
     for key, sent in cancellation.progress.sent.items():
         name = key.partition(":")[0]

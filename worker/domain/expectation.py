@@ -1,4 +1,4 @@
-"""PURE: whether a job is in the state that a command expects, and the end of one that is not."""
+"""PURE: whether a job is in a state that the commands expect, and how a cancellation ends if it is not."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from .model import Evidence, Observation, Outcome
 
 
 def as_expected(cancellation: Cancellation, seen: Observation) -> bool:
-    """Say whether the job may be touched: it was before, or is in a state that the commands expect."""
+    """Whether the job may be touched: it was before, or it is in a state that the commands expect."""
     expect = cancellation.spec.expect
     return not expect or bool(cancellation.progress.sent) or seen.raw[:NOTE_LIMIT] in expect
 
 
 def changed(cancellation: Cancellation, seen: Observation) -> Finish:
-    """End what is not in the expected state."""
+    """End a cancellation whose job is not in the expected state."""
     expected = " or ".join(map(repr, cancellation.spec.expect))
     detail = f"expected {expected}, and the job is in {seen.raw[:NOTE_LIMIT]!r}"
     return Finish(Outcome.CHANGED, Evidence.NONE, detail)

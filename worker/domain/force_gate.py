@@ -1,9 +1,8 @@
 """PURE: the force gate, with every precondition of the force step.
 
-Oracle ESS (`POST …/forceCancel`) names three: the caller makes sure that the remote job no longer
-runs; the request waits for an asynchronous response in CANCELLING; at least 30 minutes have passed
-since it went there or since the job last checked in. `force_after` is that time, and a shorter one
-in the configuration changes nothing about what the backend itself will allow.
+Oracle ESS (`POST …/forceCancel`) names three: the caller makes sure that the remote job no longer runs; the request
+waits for an asynchronous response in CANCELLING; at least 30 minutes have passed since it went there or since the job
+last checked in. `force_after` is that time; a shorter one in the configuration does not change what the backend allows.
 """
 
 from __future__ import annotations
@@ -15,34 +14,49 @@ from . import polling
 from .cancellation import Cancellation, sent_key
 from .decision import Condition, Gate
 from .evidence.clock import cancelling_for
-from .evidence.proof import proven_gone, word_for
+from .evidence.proof import attestation_for, proven_gone
 from .model import Action, AnswerKind, Force, JobState, Observation, Policy
 
 
 def candidates(cancellation: Cancellation, seen: Observation, policy: Policy) -> tuple[Observation, ...]:
     """Return the jobs whose force step is still ahead: stuck children first, else the job itself.
 
-    A parent follows its children, so it is none while a child lives, or may live unseen. What was forced with an
-    accepted answer is never forced again.
+    A parent follows its children, so it is not forced while a child lives, or may live unseen. An accepted force is
+    never repeated.
     """
     if not policy.steps.force:
         return ()
     alive = tuple(child for child in seen.children if not child.final)
     members = alive if alive or seen.unlisted is not None else (seen,)
-    stuck = (member for member in members if member.state is JobState.CANCELLING)
-    return tuple(member for member in stuck if not _forced(cancellation, member))
+    calls = cancellation.progress.sent.items()
+    accepted = {key for key, sent in calls if sent.accepted}
+    return tuple(
+        member
+        for member in members
+        if member.state is JobState.CANCELLING and sent_key(Action.FORCE, member.job_id) not in accepted
+    )
 
 
 def gate(cancellation: Cancellation, member: Observation, policy: Policy, now: datetime) -> Gate:
-    """Judge every precondition for one job in CANCELLING."""
-    wait = max(waited(cancellation, member, policy, now), refused_wait(cancellation, member, policy, now))
+    """Judge every precondition for one job in CANCELLING.
+
+    The time counts on the backend's own clock if it shows one that can be relied on: its state change time is compared
+    with its own `Date`, never with another host's clock. Otherwise it counts on Redis's clock from our first sight of
+    CANCELLING.
+    """
+    spent, on_its_clock = cancelling_for(cancellation, member, policy, now)
+    needed = force_after(cancellation, policy)
+    wait = max(needed - spent, refused_wait(cancellation, member, policy, now))
+    time_evidence = f"{needed:g} s since our first sight of {member.raw}, on Redis's clock"
+    if on_its_clock:
+        time_evidence = f"{spent:g} s of {needed:g} s since {member.since_text} on the backend's own clock"
     force = cancellation.spec.force.stricter(policy.force)
     return Gate(
         job_id=member.job_id,
         wait=max(0.0, wait),
         conditions=(
             Condition("in_cancelling", met=True, evidence=f"seen in {member.raw}"),
-            Condition("time_over", wait <= 0, _time_evidence(cancellation, member, policy, now)),
+            Condition("time_over", wait <= 0, time_evidence),
             _said(member, "asynchronous", "that it is asynchronous"),
             _said(member, "force_allowed", "that a force is allowed"),
             Condition("policy_allows", force is not Force.NEVER, f'force = "{force}"'),
@@ -51,20 +65,11 @@ def gate(cancellation: Cancellation, member: Observation, policy: Policy, now: d
     )
 
 
-def waited(cancellation: Cancellation, member: Observation, policy: Policy, now: datetime) -> float:
-    """Return how many seconds of `force_after` are left, on the backend's own clock where it shows one that counts.
-
-    Two hosts' wall clocks are never compared: the backend's state change time is set against its own `Date`. Else
-    the wait counts on Redis's clock from our first sight of CANCELLING.
-    """
-    return force_after(cancellation, policy) - cancelling_for(cancellation, member, policy, now)[0]
-
-
 def refused_wait(cancellation: Cancellation, member: Observation, policy: Policy, now: datetime) -> float:
-    """Return how many seconds an earlier try of the force step still keeps us from the next.
+    """Return for how many seconds an earlier try of the force step still forbids the next.
 
-    A refusal holds for `force_after`, to which a hold does not count, or until a backend that did not say so says that
-    it allows it now.
+    A refusal holds for `force_after`, not counting time on hold, or until the backend says that it allows a force, if
+    it did not say so when it refused.
     """
     sent = cancellation.progress.sent.get(sent_key(Action.FORCE, member.job_id))
     if sent is None:
@@ -75,54 +80,37 @@ def refused_wait(cancellation: Cancellation, member: Observation, policy: Policy
         pause = 0.0
     else:
         pause = force_after(cancellation, policy) + cancellation.stood_still(now) - sent.held
-    at = cancellation.seen_at(now) if sent.last is AnswerKind.UNANSWERED else now
-    return (sent.last_at + timedelta(seconds=pause) - at).total_seconds()
+    again = sent.last_at + timedelta(seconds=pause)
+    return (again - cancellation.known_until(sent, now)).total_seconds()
 
 
 def force_after(cancellation: Cancellation, policy: Policy) -> float:
-    """Return the seconds to wait in CANCELLING: a command can only lengthen what the backend is given."""
+    """Return the seconds to wait in CANCELLING: a command can only lengthen the backend's `force_after`."""
     return max(cancellation.spec.force_after, policy.force_after)
 
 
-def _forced(cancellation: Cancellation, member: Observation) -> bool:
-    sent = cancellation.progress.sent.get(sent_key(Action.FORCE, member.job_id))
-    return sent is not None and sent.accepted
-
-
 def _proof(cancellation: Cancellation, member: Observation, force: Force, policy: Policy) -> Condition:
-    """Somebody must know that the remote process is gone, unless the policy does not ask for it."""
+    """Judge whether somebody knows that the remote process is gone, unless the policy does not ask for that."""
     if policy.probes and proven_gone(cancellation, member.job_id, policy):
         return Condition("remote_stopped", met=True, evidence="the remote probe says that it is gone")
-    word = word_for(cancellation, member.job_id)
-    if word is not None:
-        return Condition("remote_stopped", met=True, evidence=f"attested by {word.whose}")
+    attestation = attestation_for(cancellation, member.job_id)
+    if attestation is not None:
+        return Condition("remote_stopped", met=True, evidence=f"attested by {attestation.whose}")
     if force is Force.AUTO:
         return Condition("remote_stopped", met=None, evidence='not asked for by force = "auto"')
-    return Condition("remote_stopped", met=False, evidence=_no_proof(cancellation, policy))
-
-
-def _no_proof(cancellation: Cancellation, policy: Policy) -> str:
-    given = (
-        cancellation.spec.attestations and "the word that was given does not hold: it is not about this job, or refuted"
-    )
+    missing = "nobody has given their word"
+    if cancellation.spec.attestations:
+        missing = "the word that was given does not hold: it is not about this job, or refuted"
     probe = ", and the remote probe does not say so" if policy.probes else ""
-    return (given or "nobody has given their word") + probe
-
-
-def _time_evidence(cancellation: Cancellation, member: Observation, policy: Policy, now: datetime) -> str:
-    spent, on_its_clock = cancelling_for(cancellation, member, policy, now)
-    needed = f"{force_after(cancellation, policy):g} s"
-    if on_its_clock:
-        return f"{spent:g} s of {needed} since {member.since_text} on the backend's own clock"
-    return f"{needed} since our first sight of {member.raw}, on Redis's clock"
+    return Condition("remote_stopped", met=False, evidence=missing + probe)
 
 
 NAMES: Mapping[str, str] = {"asynchronous": "asynchronous", "force_allowed": "backend_allows"}
-"""The conditions that a backend's own words decide, by the field of an observation."""
+"""The conditions that the backend itself decides, by the field of an observation."""
 
 
 def _said(member: Observation, field: str, what: str) -> Condition:
-    """Judge what the backend says: silence shuts no gate, what can't be read does."""
+    """Judge by what the backend says: silence does not shut the gate, an unreadable value does."""
     if field in member.unreadable:
         return Condition(NAMES[field], met=False, evidence=f"what the backend says of it can't be read: {what}")
     said: bool | None = getattr(member, field)

@@ -1,6 +1,6 @@
-"""Inner values: the field's words, a job, what was seen of it, what was answered, what a backend allows.
+"""Inner values: the vocabulary, a job, what was seen of it, how calls were answered, what a backend allows.
 
-Only frozen values live here: no IO, no clock, no vendor's word.
+Frozen values only: no IO, no clock, no vendor's vocabulary.
 """
 
 from __future__ import annotations
@@ -36,27 +36,22 @@ class Lane(StrEnum):
 
 
 class Force(StrEnum):
-    """When the force step may be taken; later members are stricter."""
+    """When the force step may be taken; later members allow less."""
 
     AUTO = "auto"
     ATTESTED = "attested"
     NEVER = "never"
 
-    @property
-    def strictness(self) -> int:
-        """Order of the policies: a higher number allows less."""
-        return STRICTNESS[self]
-
     def stricter(self, other: Force) -> Force:
         """Return whichever of the two allows less."""
-        return max(self, other, key=lambda force: force.strictness)
+        return max(self, other, key=STRICTNESS.__getitem__)
 
 
 STRICTNESS = {Force.AUTO: 0, Force.ATTESTED: 1, Force.NEVER: 2}
 
 
 class JobState(StrEnum):
-    """A job's state in our words; the backend's own word is kept beside it."""
+    """A job's state in our vocabulary; the backend's own word is kept beside it."""
 
     ACTIVE = "active"
     CANCELLING = "cancelling"
@@ -68,7 +63,7 @@ class JobState(StrEnum):
 
     @property
     def final(self) -> bool:
-        """Whether the job can run no more; a word that we do not know never is."""
+        """Whether the job has stopped for good; an unknown word never means that."""
         return self in FINAL
 
 
@@ -106,35 +101,35 @@ class AnswerKind(StrEnum):
 
     ACCEPTED = "accepted"
     UNANSWERED = "unanswered"
-    """Nobody knows whether it had an effect: a look must tell."""
+    """It may have had an effect: only a look can show."""
     REJECTED = "rejected"
-    """Nothing happened, the job's state forbids it: look, then decide."""
+    """Nothing happened, as the job's state forbids it: look, then decide."""
     BUSY = "busy"
-    """Nothing happened, come back later."""
+    """Nothing happened: try again later."""
     NOT_FOUND = "not_found"
     REFUSED = "refused"
-    """The backend will not: no right, not supported, protected."""
+    """The backend will not do it: no permission, not supported, or protected."""
 
 
 class Source(StrEnum):
-    """Whose words a reply holds, as far as it shows. An adapter states it, `worker.domain.evidence` weighs it."""
+    """Who speaks in a reply, as far as it shows. Adapters state it, `worker.domain.evidence` weighs it."""
 
     OWN = "own"
     """The API's own words, about this very job."""
     UNSURE = "unsure"
     """A gateway, a proxy or a stale replica could have said the same."""
     CREDENTIAL = "credential"
-    """It is about our credential and says nothing of the job."""
+    """It is about our credential and says nothing about the job."""
     NOBODY = "nobody"
-    """There was no reply, or none that can be used."""
+    """There was no reply, or no usable one."""
 
 
 class Job(Struct, frozen=True):
-    """The remote thing, as far as a call needs it.
+    """The remote job, as far as a call needs it.
 
-    `stop_sent` says whether a call of ours may have removed the job's record. The rest is what earlier looks have
-    shown: `parent`, that it may have children; `living`, the children that have not been seen to end, those to be asked
-    about first in front; `pages` and `long`, see `Observation`.
+    `stop_sent` says whether one of our calls may have removed the job's record. The rest is from earlier looks:
+    `parent`, that it may have children; `living`, the children not seen to end, in the order in which to ask about
+    them; `pages` and `long`, see `Observation`.
     """
 
     id: str
@@ -147,18 +142,18 @@ class Job(Struct, frozen=True):
 
 
 class Observation(Struct, frozen=True):
-    """A backend's answer about a job, normalised, with the raw word kept: facts; what to believe is decided elsewhere.
+    """A backend's answer about a job, normalised, with its raw word. What to believe of it is decided elsewhere.
 
-    `source` says whose words they are. `since` and `ended_at` are the backend's own times and `clock` its `Date`:
-    they may be compared with each other, never with a clock of ours. A time without a zone is None here.
-    `since_text` is the backend's text for `since`, which also shows when a naive time moved.
-    `asynchronous` and `force_allowed` are what the backend says about a force, None when silent; `unreadable` names
-    those of the two that hold something else than yes or no.
-    `provisional` is true of an end that the backend itself may take back. `undeletable` says why the record can't be
-    deleted, empty when it can.
-    Of a family: `parent` says that the job may have children, also where none was found; `unlisted` why the children
-    could not all be seen. `pages` is how many leading pages of their list need not be read again, `long` that their
-    history is too long to be read whole: the next look gets both back.
+    `source`: who says so. `since` and `ended_at` are the backend's own times and `clock` is its `Date`: compare them
+    with each other, never with our clocks. A time without a zone is None. `since_text` is the backend's text for
+    `since`, which also shows that a naive time has moved.
+    `asynchronous` and `force_allowed`: what the backend says about a force, None if it says nothing. `unreadable`:
+    which of the two hold something other than yes or no.
+    `provisional`: the backend itself may take this end back. `undeletable`: why the record can't be deleted, empty if
+    it can.
+    Families: `parent` says that the job may have children, even if none was found; `unlisted` why not all children
+    could be seen. `pages` is how many leading pages of their list need not be read again, `long` that their history is
+    too long to read whole; both are handed to the next look.
     """
 
     state: JobState
@@ -184,12 +179,12 @@ class Observation(Struct, frozen=True):
 
     @property
     def ended(self) -> bool:
-        """Whether the job itself, whatever its children do, can run no more."""
+        """Whether the job itself has stopped for good, whatever its children do."""
         return self.state.final and not self.provisional
 
     @property
     def final(self) -> bool:
-        """Whether the job and every child of it can run no more."""
+        """Whether the job and all its children have stopped for good."""
         return self.ended and self.unlisted is None and all(child.final for child in self.children)
 
     @property
@@ -199,10 +194,10 @@ class Observation(Struct, frozen=True):
 
 
 class Answer(Struct, frozen=True):
-    """What a backend said to a changing call, or why a look showed nothing.
+    """A backend's answer to a changing call, or why a look showed nothing.
 
-    `source` says whose words they are. `before` is a snapshot of the job from before the call, where the backend's
-    answer holds one. `retry_after` is in seconds, `clock` is the reply's `Date`.
+    `source`: who says so. `before`: a snapshot of the job from before the call, if the answer holds one. `retry_after`
+    is in seconds; `clock` is the reply's `Date`.
     """
 
     kind: AnswerKind
@@ -216,12 +211,12 @@ class Answer(Struct, frozen=True):
 
 
 def unanswered(detail: str, status: int | None = None) -> Answer:
-    """Return the answer of a call of which nobody knows what it has done."""
+    """Return the answer of a call that may or may not have had an effect."""
     return Answer(AnswerKind.UNANSWERED, Source.NOBODY, status, detail=detail)
 
 
 class Poll(Struct, frozen=True):
-    """How the waits between two looks grow, in seconds."""
+    """How the waits between looks grow, in seconds."""
 
     first: float = 2.0
     max: float = 60.0
@@ -231,11 +226,11 @@ class Poll(Struct, frozen=True):
 class Steps(Struct, frozen=True):
     """A backend's escalation as data.
 
-    `look_before_cancel`: its cancel must not be sent blindly.
-    `cancel_removes`: its only stop takes the record away too, so a vanished job is a cancelled one.
+    `look_before_cancel`: its cancel must not be sent without a look.
+    `cancel_removes`: its only stop also removes the record, so a vanished job is a cancelled one.
     `delete_stops`: its delete may be sent to a running job, and stops it.
     `force`: it has a force step.
-    `gone_means_stopped`: its own delete never takes the record of a job that runs.
+    `gone_means_stopped`: its own delete never removes the record of a running job.
     """
 
     look_before_cancel: bool
@@ -248,10 +243,10 @@ class Steps(Struct, frozen=True):
 class Policy(Struct, frozen=True):
     """What a backend's configuration allows; all times in seconds.
 
-    `believe_after` is how long an answer that may not be the backend's own must last until it is believed,
-    `appears_within` how long after its command a job that the backend does not know may still appear.
-    `clock_speed` is how many seconds the backend's clock moves in one of ours: 1 but for a simulator.
-    `usual` is what was learned of when its jobs stop, see `worker.domain.polling`.
+    `believe_after`: how long an answer that may not be the backend's own must last before it is believed.
+    `appears_within`: how long after its command a job that the backend does not know may still appear.
+    `clock_speed`: how many seconds the backend's clock moves per second of ours, 1 except for a simulator.
+    `usual`: how soon its jobs usually stop, as learned; see `worker.domain.polling`.
     """
 
     steps: Steps

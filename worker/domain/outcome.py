@@ -2,76 +2,119 @@
 
 from __future__ import annotations
 
-from .cancellation import Cancellation, Sent
+from collections.abc import Mapping
+from enum import StrEnum
+
+from .cancellation import Cancellation
 from .decision import Finish
-from .evidence.effect import effective, ended_before, forced, stop
-from .evidence.proof import TWICE, said_now, word_for
+from .evidence.effect import ended_before, forced, stop
+from .evidence.proof import TWICE, attestation_for, said_now
 from .model import Action, Evidence, JobState, Observation, Outcome, Policy, Source, Verb
 
 CLOSED = frozenset({JobState.CANCELLED, JobState.GONE})
-"""The states that a force leaves behind: they speak of the record, not of the remote process."""
+"""The states that a force leaves behind: they describe the record, not the remote process."""
 
 BY_UNANSWERED = "our call went unanswered and the job has ended since: the end counts as after it"
+VANISHED = "the record vanished after our stop"
+VANISHED_BEFORE = "the record vanished before we changed anything"
+REMOVED_BY_OTHERS = "somebody else removed the record after our stop"
+NEVER_SEEN = "our call went unanswered, and no such job was ever seen"
+
+
+class Effect(StrEnum):
+    """The strongest of our calls that may have had an effect on a job whose record is gone."""
+
+    NONE = "none"
+    STOP_UNANSWERED = "stop unanswered"
+    STOP = "stop accepted"
+    DELETE_UNANSWERED = "delete unanswered"
+    DELETE = "delete accepted, or made after the end was seen"
+
+
+Seen = bool
+"""Whether the job was ever seen, alive or ended."""
+
+GONE: Mapping[tuple[Verb, Effect, Seen], tuple[Outcome, tuple[str, ...]]] = {
+    (Verb.CANCEL, Effect.NONE, False): (Outcome.NOT_FOUND, ()),
+    (Verb.CANCEL, Effect.NONE, True): (Outcome.ALREADY_FINISHED, (VANISHED_BEFORE,)),
+    (Verb.CANCEL, Effect.STOP_UNANSWERED, False): (Outcome.NOT_FOUND, (NEVER_SEEN,)),
+    (Verb.CANCEL, Effect.STOP_UNANSWERED, True): (Outcome.CANCELLED, (VANISHED, BY_UNANSWERED)),
+    (Verb.CANCEL, Effect.STOP, False): (Outcome.CANCELLED, (VANISHED,)),
+    (Verb.CANCEL, Effect.STOP, True): (Outcome.CANCELLED, (VANISHED,)),
+    (Verb.DELETE, Effect.NONE, False): (Outcome.NOT_FOUND, ()),
+    (Verb.DELETE, Effect.NONE, True): (Outcome.ALREADY_FINISHED, (VANISHED_BEFORE,)),
+    (Verb.DELETE, Effect.STOP_UNANSWERED, False): (Outcome.NOT_FOUND, (NEVER_SEEN,)),
+    (Verb.DELETE, Effect.STOP_UNANSWERED, True): (Outcome.DELETED, (REMOVED_BY_OTHERS,)),
+    (Verb.DELETE, Effect.STOP, False): (Outcome.CANCELLED, (VANISHED,)),
+    (Verb.DELETE, Effect.STOP, True): (Outcome.DELETED, (REMOVED_BY_OTHERS,)),
+    (Verb.DELETE, Effect.DELETE_UNANSWERED, False): (Outcome.DELETED, (BY_UNANSWERED,)),
+    (Verb.DELETE, Effect.DELETE_UNANSWERED, True): (Outcome.DELETED, (BY_UNANSWERED,)),
+    (Verb.DELETE, Effect.DELETE, False): (Outcome.DELETED, ()),
+    (Verb.DELETE, Effect.DELETE, True): (Outcome.DELETED, ()),
+}
+"""What became of a job whose record is not there (any more), and what the event says about it."""
 
 
 def ended(cancellation: Cancellation, seen: Observation, policy: Policy) -> Finish:
     """Name the outcome of a cancellation whose job is seen to have ended, or to be gone."""
     if seen.state is JobState.GONE:
-        outcome, detail = _gone(cancellation, policy)
+        outcome, details = _gone(cancellation, policy)
     else:
-        outcome, detail = _final(cancellation, seen, policy)
+        outcome, details = _final(cancellation, seen, policy)
     evidence = Evidence.NONE if outcome is Outcome.NOT_FOUND else _evidence(cancellation, seen, policy)
-    return Finish(outcome, evidence, "; ".join(part for part in (detail, seen.detail) if part))
+    return Finish(outcome, evidence, "; ".join(part for part in (*details, seen.detail) if part))
 
 
-def _gone(cancellation: Cancellation, policy: Policy) -> tuple[Outcome, str]:
-    """Judge a record that is not there (any more)."""
-    called, delete, known = stop(cancellation), effective(cancellation, Action.DELETE), _known(cancellation)
-    if cancellation.spec.verb is Verb.DELETE and (delete or (called and known)):
-        doubt = _doubt(delete) if cancellation.progress.end is None else ""
-        return Outcome.DELETED, doubt if delete else "somebody else removed the record after our stop"
-    if called and (known or called.accepted):
-        vanished = "" if policy.steps.cancel_removes else "the record vanished after our stop"
-        return Outcome.CANCELLED, "; ".join(part for part in (vanished, _doubt(called)) if part)
-    if known:
-        return Outcome.ALREADY_FINISHED, "the record vanished before we changed anything"
-    return Outcome.NOT_FOUND, "our call went unanswered, and no such job was ever seen" if called else ""
+def _gone(cancellation: Cancellation, policy: Policy) -> tuple[Outcome, tuple[str, ...]]:
+    """Judge a job whose record is gone by the table above."""
+    verb, progress = cancellation.spec.verb, cancellation.progress
+    called, delete = stop(cancellation), progress.sent.get(Action.DELETE)
+    if verb is Verb.DELETE and delete is not None and delete.effective:
+        certain = delete.accepted or progress.end is not None
+        effect = Effect.DELETE if certain else Effect.DELETE_UNANSWERED
+    elif called is not None:
+        effect = Effect.STOP if called.accepted else Effect.STOP_UNANSWERED
+    else:
+        effect = Effect.NONE
+    outcome, details = GONE[verb, effect, progress.seen_alive or progress.end is not None]
+    if policy.steps.cancel_removes:
+        details = tuple(detail for detail in details if detail != VANISHED)
+    return outcome, details
 
 
-def _final(cancellation: Cancellation, seen: Observation, policy: Policy) -> tuple[Outcome, str]:
-    """Judge a job that has ended and still has its record."""
-    if not _after_us(cancellation, seen, policy):
-        return Outcome.ALREADY_FINISHED, ""
-    called, forces = stop(cancellation), forced(cancellation).values()
+def _final(cancellation: Cancellation, seen: Observation, policy: Policy) -> tuple[Outcome, tuple[str, ...]]:
+    """Judge a job that has ended and still has its record.
+
+    The end counts as after our call unless the backend's own times prove otherwise. If no call can have had an effect,
+    it counts as after the first one that was tried while the job was alive.
+    """
+    called, progress = stop(cancellation), cancellation.progress
+    if called is None:
+        after_us = progress.seen_alive and bool(progress.sent)
+    else:
+        after_us = not ended_before(cancellation, seen, policy)
+    if not after_us:
+        return Outcome.ALREADY_FINISHED, ()
+    calls, outcome = [called] if called else [], Outcome.CANCELLED
+    forces = list(forced(cancellation).values())
     if not _stopped(cancellation, seen, policy):
-        return Outcome.COMPLETED_ANYWAY, _doubt(called)
-    return (Outcome.FORCE_CANCELLED, _doubt(*forces)) if forces else (Outcome.CANCELLED, _doubt(called))
+        outcome = Outcome.COMPLETED_ANYWAY
+    elif forces:
+        calls, outcome = forces, Outcome.FORCE_CANCELLED
+    doubtful = calls and not any(call.accepted for call in calls)
+    return outcome, (BY_UNANSWERED,) if doubtful else ()
 
 
 def _stopped(cancellation: Cancellation, seen: Observation, policy: Policy) -> bool:
-    """A job in the cancelled state; a parent that merely closed counts if a child was cancelled after our call."""
+    """Whether the job was cancelled; a parent that merely closed counts if a child was cancelled after our call."""
     if seen.state is not JobState.SUCCEEDED:
         return seen.state is JobState.CANCELLED
     cancelled = (child for child in seen.children if child.state is JobState.CANCELLED)
     return any(not ended_before(cancellation, child, policy) for child in cancelled)
 
 
-def _after_us(cancellation: Cancellation, seen: Observation, policy: Policy) -> bool:
-    """Whether the end counts as after our asking: unless the backend's own times prove otherwise."""
-    called = stop(cancellation)
-    if called is None:
-        return cancellation.progress.seen_alive and bool(cancellation.progress.sent)
-    return not ended_before(cancellation, seen, policy)
-
-
-def _doubt(*calls: Sent | None) -> str:
-    """Say so where the outcome rests on calls that all went unanswered."""
-    made = [call for call in calls if call is not None]
-    return BY_UNANSWERED if made and not any(call.accepted for call in made) else ""
-
-
 def _evidence(cancellation: Cancellation, seen: Observation, policy: Policy) -> Evidence:
-    """Say what stands behind the claim that the job has stopped."""
+    """Return what stands behind the claim that the job has stopped."""
     if cancellation.progress.end is None and seen.state is JobState.GONE and seen.source is not Source.OWN:
         return Evidence.UNVERIFIED
     forces = forced(cancellation)
@@ -86,9 +129,9 @@ def _evidence(cancellation: Cancellation, seen: Observation, policy: Policy) -> 
 
 
 def _proof(cancellation: Cancellation, job_ids: tuple[str, ...], policy: Policy, otherwise: Evidence) -> Evidence:
-    """Say what the second source, asked at the end, and somebody's word prove of these jobs' processes.
+    """Return what the second source, asked at the end, and attestations prove about these jobs' processes.
 
-    The second source has the last word: one that contradicts leaves nothing proven.
+    The second source has the last word: if it contradicts, nothing is proven.
     """
     if policy.probes:
         said = [said_now(cancellation, job_id) for job_id in job_ids]
@@ -97,10 +140,6 @@ def _proof(cancellation: Cancellation, job_ids: tuple[str, ...], policy: Policy,
         enough = TWICE if otherwise is Evidence.UNVERIFIED else 1
         if all(one is not None and one.times >= enough for one in said):
             return Evidence.PROBED
-    if otherwise is Evidence.UNVERIFIED and all(word_for(cancellation, job_id) for job_id in job_ids):
+    if otherwise is Evidence.UNVERIFIED and all(attestation_for(cancellation, job_id) for job_id in job_ids):
         return Evidence.ATTESTED
     return otherwise
-
-
-def _known(cancellation: Cancellation) -> bool:
-    return cancellation.progress.seen_alive or cancellation.progress.end is not None

@@ -1,9 +1,8 @@
 """PURE: when to look at a job again.
 
-Looks back off from `poll.first` by `poll.factor` to `poll.max`. Where it is known how long a backend's
-jobs take to stop, three in four cancellations are looked at around then instead. The fourth keeps to
-the plain plan, and only such teach: a look made late finds every job late, and nobody would see that
-they have become faster.
+Polling backs off from `poll.first` by `poll.factor` to `poll.max`. Once it is known how long a backend's jobs take to
+stop, three in four cancellations are polled around that time instead. The fourth keeps to the plain back-off, and only
+these are learned from: a poll that comes late finds every job late, so it would never show that jobs stop sooner now.
 """
 
 from __future__ import annotations
@@ -19,74 +18,71 @@ from .model import Action, AnswerKind, Policy, Poll
 JITTER = 0.2
 """The share of a wait that varies from record to record, so that they do not all come due at once."""
 SOONEST = 0.1
-"""Seconds from which waits grow where `poll.first` is shorter: nothing grows from zero."""
+"""Seconds from which waits grow if `poll.first` is shorter: nothing grows from zero."""
 TURNED_DOWN = frozenset({AnswerKind.REJECTED, AnswerKind.REFUSED})
 LONGER = 10
-"""So many times `poll.max` is the longest pause of a call that the backend keeps turning down."""
+"""A call that the backend keeps turning down pauses for up to this many times `poll.max`."""
 PLAIN = 4
-"""One in so many cancellations keeps to the plain plan."""
+"""One in this many cancellations keeps to the plain back-off."""
 ENOUGH = 16
-"""Stops that must have been seen before their times are believed."""
+"""The fewest observed stops from which typical times are derived."""
 QUANTILES = (0.5, 0.9)
-"""When looks are worth most: when half the jobs have stopped, and when nearly all have."""
+"""The most useful times to poll: when half the jobs have stopped, and when nearly all have."""
 
 
-def first(policy: Policy) -> timedelta:
-    """Return `poll.first`."""
-    return timedelta(seconds=policy.poll.first)
-
-
-def back_off(cancellation: Cancellation, policy: Policy, waits: int) -> timedelta:
-    """Grow from `poll.first` to `poll.max`, spread by a jitter that is the record's own, not chance."""
-    return _spread_out(cancellation, policy.poll, waits)
-
-
-def _spread_out(cancellation: Cancellation, poll: Poll, waits: int) -> timedelta:
-    return timedelta(seconds=_grown(poll, waits) * (1 - JITTER * _spread(cancellation, waits)))
+def back_off(cancellation: Cancellation, poll: Poll, waits: int) -> timedelta:
+    """Return the next wait, which grows from `poll.first` to `poll.max`; its jitter is fixed by the record."""
+    start = max(poll.first, SOONEST) if waits else poll.first
+    try:
+        seconds = min(poll.max, start * poll.factor**waits)
+    except OverflowError:
+        seconds = poll.max
+    return timedelta(seconds=seconds * (1 - JITTER * _spread(cancellation, waits)))
 
 
 def pause(cancellation: Cancellation, policy: Policy, sent: Sent) -> timedelta:
-    """Return how long a changing call that had no effect, or went unanswered, is not made again: longer each time.
+    """Return how long to wait before repeating a changing call that was turned down or unanswered: longer each time.
 
-    One that is turned down again and again waits longer than looks ever do. A backend's `Retry-After` only lengthens
-    a pause: one that says 0 would be called without end.
+    One that is turned down again and again waits longer than polls ever do. A backend's `Retry-After` only lengthens
+    the pause, as a `Retry-After: 0` would make us repeat the call without end.
     """
     poll = policy.poll
     if sent.last in TURNED_DOWN:
         poll = replace(poll, max=max(poll.max * LONGER, poll.first))
-    grown = max(first(policy), _spread_out(cancellation, poll, sent.count - 1))
-    return max(grown, timedelta(seconds=sent.retry_after or 0.0))
+    shortest = timedelta(seconds=max(poll.first, sent.retry_after or 0.0))
+    return max(shortest, back_off(cancellation, poll, sent.count - 1))
 
 
 def next_look(cancellation: Cancellation, policy: Policy, now: datetime) -> timedelta:
-    """Return the wait until a job that is asked to stop is looked at again."""
+    """Return the wait until the next look at a job that was asked to stop."""
     waits = cancellation.progress.waits
     asked = cancellation.progress.sent.get(Action.CANCEL)
     if asked is None or is_plain(cancellation.id):
-        return back_off(cancellation, policy, waits)
+        return back_off(cancellation, policy.poll, waits)
     elapsed = (now - asked.last_at).total_seconds()
     least = max(SOONEST, policy.poll.first / 2)
     left = next((one - elapsed for one in policy.usual if one - elapsed >= least), None)
     if left is None:
-        return back_off(cancellation, policy, waits)
+        return back_off(cancellation, policy.poll, waits)
     return timedelta(seconds=min(policy.poll.max, left * (1 + JITTER / 2 * _spread(cancellation, waits))))
 
 
 def first_look(cancellation: Cancellation, policy: Policy, now: datetime) -> timedelta:
-    """Return the wait from a call's answer to the first look at what it has done."""
-    taken = cancellation.progress.sent.get(Action.CANCEL)
-    if not policy.usual or taken is None or not taken.accepted:
-        return first(policy)
-    return max(first(policy), next_look(cancellation, policy, now))
+    """Return the wait from a call's answer to the first look at its effect."""
+    first = timedelta(seconds=policy.poll.first)
+    cancel = cancellation.progress.sent.get(Action.CANCEL)
+    if not policy.usual or cancel is None or not cancel.accepted:
+        return first
+    return max(first, next_look(cancellation, policy, now))
 
 
 def is_plain(cancellation_id: str) -> bool:
-    """Whether this one keeps to the plain plan, and teaches."""
+    """Whether this one keeps to the plain back-off and is learned from."""
     return crc32(cancellation_id.encode()) % PLAIN == 0
 
 
 def usual(stops: list[float]) -> tuple[float, ...]:
-    """Return after how many seconds half, and nearly all, of the jobs have stopped; nothing from too few."""
+    """Return after how many seconds half of the jobs, and nearly all, have stopped; empty if there are too few."""
     if len(stops) < ENOUGH:
         return ()
     ordered = sorted(stops)
@@ -95,11 +91,3 @@ def usual(stops: list[float]) -> tuple[float, ...]:
 
 def _spread(cancellation: Cancellation, waits: int) -> float:
     return crc32(f"{cancellation.id}:{waits}".encode()) / 0xFFFFFFFF
-
-
-def _grown(poll: Poll, waits: int) -> float:
-    start = max(poll.first, SOONEST) if waits else poll.first
-    try:
-        return min(poll.max, start * poll.factor**waits)
-    except OverflowError:
-        return poll.max

@@ -1,4 +1,4 @@
-"""PURE: a cancellation in words: what was asked, done and seen, what comes next, what stands in the way."""
+"""PURE: a cancellation in words: what was asked, done and seen, what comes next, and what is in the way."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from ..client.async_client import Result
-from ..domain.cancellation import Cancellation, Sent
+from ..domain.cancellation import Cancellation, Sent, sent_key
+from ..domain.decision import read_reason
 from ..domain.escalation import FORCE_DUE
-from ..domain.evidence.proof import word_for
+from ..domain.evidence.proof import attestation_for
 from ..domain.model import Action, AnswerKind, Force
 from ..store.codec import Snapshot
 from .summary import by_whom
@@ -32,7 +33,7 @@ SHUT: Mapping[str, str] = {
     "policy_allows": 'force = "never" forbids it',
     "remote_stopped": "nobody has given their word that the remote process is gone",
 }
-"""What each condition of a shut force gate means."""
+"""What it means that a condition of the force gate is not met."""
 
 OUTCOMES: Mapping[str, str] = {
     "cancelled": "seen stopped after our cancel",
@@ -63,20 +64,20 @@ def words(seen: Snapshot, now: datetime, result: Result | None = None, obstacles
     `result` is that of a finished one; `obstacles` say why its backend is not called now.
     """
     cancellation = seen.record.cancellation
-    told: Pairs = [("cancellation", cancellation.id)]
-    told += [("asked", text) for text in _asked(seen, now)]
-    told += [("done", text) for text in _done(cancellation, now)]
-    told.append(("seen", _seen(cancellation, now)))
+    pairs: Pairs = [("cancellation", cancellation.id)]
+    pairs += [("asked", text) for text in _asked(seen, now)]
+    pairs += [("done", text) for text in _done(cancellation, now)]
+    pairs.append(("seen", _seen(cancellation, now)))
     if seen.record.outcome is None:
-        told.append(("next", _next(seen, now)))
-        told += [("in the way", text) for text in _in_the_way(cancellation, obstacles, now)]
+        pairs.append(("next", _next(seen, now)))
+        pairs += [("in the way", text) for text in _in_the_way(cancellation, obstacles, now)]
     else:
-        told += _end(seen, now, result)
-    return told
+        pairs += _end(seen, now, result)
+    return pairs
 
 
 def clock(at: datetime, now: datetime) -> str:
-    """Write a moment as its time of day, with the date where that is another day."""
+    """Write a moment as its time of day, with the date if that is not today."""
     return f"{at:%H:%M:%S} UTC" if at.date() == now.date() else f"{at:%Y-%m-%d %H:%M:%S} UTC"
 
 
@@ -168,7 +169,7 @@ def _in_the_way(cancellation: Cancellation, obstacles: Sequence[str], now: datet
         yield f"the force step{whose} is held: {'; '.join(SHUT[name] for name in names)}"
         if "remote_stopped" in names:
             yield f"once it is gone: {_attest(cancellation, child)}"
-    yield from _wanted(cancellation)
+    yield from _needed_to_force(cancellation)
     yield from _on_hold(cancellation, now)
     if progress.overdue:
         yield "it is overdue: warn_after has passed and the job is not confirmed stopped"
@@ -187,10 +188,10 @@ def _on_hold(cancellation: Cancellation, now: datetime) -> Iterator[str]:
     yield f"it has {left} left once it goes on: canceller release {cancellation.id} --by NAME --reason TEXT"
 
 
-def _wanted(cancellation: Cancellation) -> Iterator[str]:
-    """Say what a force step that is still ahead wants: at its time it is late to begin looking for a proof."""
+def _needed_to_force(cancellation: Cancellation) -> Iterator[str]:
+    """Say what a force step that is still ahead will need: once it is due it is late to start looking for proof."""
     due = cancellation.progress.next.partition(FORCE_DUE)[2]
-    force, proven = cancellation.spec.force, word_for(cancellation, cancellation.job_id)
+    force, proven = cancellation.spec.force, attestation_for(cancellation, cancellation.job_id)
     if due and force is Force.NEVER:
         yield f'the force step comes due at {due}, and force = "never" forbids it'
     elif due and force is Force.ATTESTED and not proven:
@@ -204,40 +205,32 @@ def _attest(cancellation: Cancellation, child: str = "") -> str:
 
 
 def held(cancellation: Cancellation) -> Iterator[tuple[str, list[str]]]:
-    """Return the jobs whose force step is held, with the names of the conditions that keep it so."""
+    """Return the jobs whose force step is held, with the names of the conditions that are still not met."""
     progress = cancellation.progress
     for reason in progress.held:
-        job_id, names = _split(reason)
-        if f"{Action.FORCE}:{job_id}" in progress.sent:
+        job_id, names = read_reason(reason)
+        if sent_key(Action.FORCE, job_id) in progress.sent:
             continue
-        left = [name for name in names if name != "remote_stopped" or not word_for(cancellation, job_id)]
+        left = [name for name in names if name != "remote_stopped" or not attestation_for(cancellation, job_id)]
         if left:
             yield job_id, left
-
-
-def _split(reason: str) -> tuple[str, list[str]]:
-    """Read `JOB_ID+CONDITION+CONDITION`; a job id may hold a plus itself."""
-    names: list[str] = []
-    while (parts := reason.rpartition("+"))[2] in SHUT and parts[1]:
-        names.insert(0, parts[2])
-        reason = parts[0]
-    return reason, names
 
 
 def _end(seen: Snapshot, now: datetime, result: Result | None) -> Pairs:
     outcome = str(seen.record.outcome)
     at = f", at {clock(seen.record.ended_at, now)}" if seen.record.ended_at else ""
-    told = [("outcome", f"{outcome}: {OUTCOMES[outcome]}{at}")]
+    pairs = [("outcome", f"{outcome}: {OUTCOMES[outcome]}{at}")]
     if result is None or not result.data:
-        return [*told, ("evidence", "its finished event is past its retention")]
-    told.append(("evidence", f"{result.evidence}: {EVIDENCE.get(result.evidence, '')}"))
+        return [*pairs, ("evidence", "its finished event is past its retention")]
+    pairs.append(("evidence", f"{result.evidence}: {EVIDENCE.get(result.evidence, '')}"))
     safe = "yes" if result.safe_to_rerun else "no: it is not known that the job runs no more"
-    told.append(("safe to rerun", safe))
-    told += _plan(result)
-    told += [("child", f"{child['job_id']} {child['outcome']} ({child['raw_state']})") for child in _children(result)]
+    pairs.append(("safe to rerun", safe))
+    pairs += _plan(result)
+    children = result.data.get("children") or ()
+    pairs += [("child", f"{child['job_id']} {child['outcome']} ({child['raw_state']})") for child in children]
     if result.detail:
-        told.append(("detail", result.detail))
-    return told
+        pairs.append(("detail", result.detail))
+    return pairs
 
 
 def _plan(result: Result) -> Pairs:
@@ -248,8 +241,3 @@ def _plan(result: Result) -> Pairs:
     children = (f"{child['job_id']} {child['job_state']} ({child['raw_state']})" for child in plan["children"])
     seen = [("child", text) for text in children]
     return [("would send", f"{plan['would']}: {plan['because']}"), ("it shows", shown), *seen]
-
-
-def _children(result: Result) -> list[Mapping[str, str]]:
-    children: list[Mapping[str, str]] = list(result.data.get("children") or ())
-    return children

@@ -1,4 +1,4 @@
-"""PURE: events and ends as one line for a person."""
+"""PURE: an event, or the end of a cancellation, in one line."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ Data = Mapping[str, Any]
 
 
 def gist(event: Event) -> str:
-    """Say what an event tells, without who and when."""
-    tell = GISTS.get(event.name)
-    return tell(event.data) if tell else ""
+    """Describe an event in a few words; empty if its name is not known."""
+    describe = GISTS.get(event.name)
+    return describe(event.data) if describe else ""
 
 
 def _joined(parts: list[str]) -> str:
@@ -29,7 +29,7 @@ def _mapping(value: object) -> Data:
 
 
 def by_whom(said: Data, name: str = "requested_by") -> str:
-    """Say who asks, the verified producer before what they call themselves; empty if nothing says so."""
+    """Name who asked: the verified producer, then what they call themselves; empty if neither is known."""
     who = attributed(str(said.get(name) or ""), str(said.get("signed_by") or ""))
     return f"by {who}" if who else ""
 
@@ -63,16 +63,11 @@ def _held(data: Data) -> str:
     return _joined(shut)
 
 
-def _attested(data: Data) -> str:
-    action = _mapping(data.get("action"))
-    about = f"job {data['child']} alone" if data.get("child") else ""
-    return _joined([by_whom(action, "by"), str(action.get("reason") or ""), about])
-
-
 def _operated(data: Data) -> str:
     action = _mapping(data.get("action"))
+    about = f"job {data['child']} alone" if data.get("child") else ""
     until = f"until {data['until']}" if data.get("until") else ""
-    return _joined([by_whom(action, "by"), str(action.get("reason") or ""), until])
+    return _joined([by_whom(action, "by"), str(action.get("reason") or ""), about, until])
 
 
 def _void(data: Data) -> str:
@@ -101,7 +96,7 @@ GISTS: dict[str, Callable[[Data], str]] = {
     "delete_sent": _sent,
     "force_sent": _sent,
     "force_held": _held,
-    "attested": _attested,
+    "attested": _operated,
     "attestation_void": _void,
     "held": _operated,
     "released": _operated,
@@ -113,7 +108,7 @@ GISTS: dict[str, Callable[[Data], str]] = {
 
 
 def end_line(end: Result | Rejected | UnknownCancellation) -> str:
-    """Say how a cancellation ended, or why it is not waited for."""
+    """Say how a cancellation ended, or why there is no end to wait for."""
     if isinstance(end, UnknownCancellation):
         return f"not known; {end}"
     if isinstance(end, Rejected):

@@ -93,7 +93,7 @@ def refused_for(build: Any, source: str, row: tuple[Any, ...], at: float, **chan
     ids=["of-the-job", "of-the-credential"],
 )
 @pytest.mark.parametrize(("at", "ends"), [(119.9, False), (120, True)], ids=["a-moment-too-short", "long-enough"])
-def test_it_ends_the_cancellation_once_it_has_lasted(
+def test_a_doubtful_refusal_ends_the_cancellation_once_it_has_lasted(
     build: Any, source: str, row: tuple[Any, ...], at: float, *, ends: bool
 ) -> None:
     end = refused_for(build, source, row, at)
@@ -105,7 +105,7 @@ def test_a_refusal_of_the_job_after_refusals_of_the_credential_begins_anew(build
     assert isinstance(refused_for(build, "unsure", ("credential", 0, 600, 9), 600), Wait)
 
 
-def test_it_is_tried_often_enough_to_last(build: Any) -> None:
+def test_a_doubtful_refusal_is_tried_again_often_enough_to_be_believed(build: Any) -> None:
     wait = refused_for(build, "unsure", ("refused", 0, 40, 8), 41)
     assert wait.until == build.at(71)
 
@@ -131,12 +131,12 @@ def test_f10_a_backend_that_says_when_to_come_back_is_not_asked_before(
 
 
 @pytest.mark.parametrize("kind", ["accepted", "unanswered", "rejected", "not_found"])
-def test_but_no_retry_after_keeps_us_from_looking_for_longer_than_five_minutes(build: Any, kind: str) -> None:
+def test_a_retry_after_delays_a_look_by_five_minutes_at_most(build: Any, kind: str) -> None:
     assert after(build, build.answer(kind, 503, retry_after=86400)).until == build.at(300)
 
 
 @pytest.mark.parametrize("kind", ["accepted", "unanswered"])
-def test_f10_after_a_childs_force_too(build: Any, kind: str) -> None:
+def test_f10_a_retry_after_delays_the_look_after_a_childs_force(build: Any, kind: str) -> None:
     assert after(build, build.answer(kind, 503, retry_after=40), Send(Action.FORCE, "7")).until == build.at(40)
 
 
@@ -154,7 +154,7 @@ def test_a_snapshot_of_an_ended_job_ends_a_cancel_as_already_finished(build: Any
 
 
 @pytest.mark.parametrize("state", ["succeeded", "cancelled"])
-def test_it_is_already_finished_also_when_an_earlier_look_saw_it_alive(build: Any, state: str) -> None:
+def test_a_snapshot_of_an_ended_job_counts_even_if_an_earlier_look_saw_it_alive(build: Any, state: str) -> None:
     end = after(build, snapshot(build, state), kind="sahara", seen_alive=True)
     assert end.outcome is Outcome.ALREADY_FINISHED
 

@@ -90,7 +90,7 @@ def test_an_end_that_is_not_proven_is_looked_at_again(build: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", ["unanswered", "busy"])
-def test_it_times_out_where_looks_fail(build: Any, kind: str) -> None:
+def test_a_dry_run_times_out_while_looks_fail(build: Any, kind: str) -> None:
     one, failed = build.cancellation(dry_run=True, give_up=60), build.answer(kind)
     assert isinstance(decide(one, failed, build.policy(), build.at(59)), Wait)
     decision = decide(one, failed, build.policy(), build.at(60))
@@ -98,7 +98,7 @@ def test_it_times_out_where_looks_fail(build: Any, kind: str) -> None:
     assert decision.outcome is Outcome.TIMED_OUT
 
 
-def test_it_looks_first_and_asks_nobody_else(build: Any) -> None:
+def test_a_dry_run_looks_first_and_asks_no_second_source(build: Any) -> None:
     one = build.cancellation(dry_run=True)
     policy = build.policy("mrs", probes=True)
     assert needs_look(one, build.policy())
@@ -220,14 +220,14 @@ def taken(intake: Admission, **fields: Any) -> Acceptance:
     return one
 
 
-def test_both_are_stored_and_told(intake: Admission) -> None:
+def test_a_dry_run_and_an_expectation_are_stored_and_reported(intake: Admission) -> None:
     one = taken(intake, dry_run=True, expect={"raw_state": "RUNNING"})
     assert (one.dry_run, one.expect) == (True, "RUNNING")
     assert (one.effective["dry_run"], one.effective["expect"]) == (True, {"raw_state": "RUNNING"})
     assert {"y": 1, "ex": "RUNNING"}.items() <= unpacked(one).items()
 
 
-def test_a_plain_command_tells_neither_and_has_the_digest_of_older_versions(intake: Admission) -> None:
+def test_a_command_without_dry_run_or_expectation_has_the_digest_of_older_versions(intake: Admission) -> None:
     assert list(taken(intake).effective) == ["effective"]
     assert parse_command(BARE).digest == parse_command({**BARE, "dry_run": False}).digest == "93481da1cfd8ab07"
     digests = {parse_command({**BARE, **one}).digest for one in ({}, {"dry_run": True}, {"expect": {"raw_state": "R"}})}
@@ -245,7 +245,7 @@ def test_a_plain_command_tells_neither_and_has_the_digest_of_older_versions(inta
         pytest.param({"expect": {"raw_state": "R", "x": 1}}, "expect.x: is no field", id="something-else"),
     ],
 )
-def test_what_is_neither_is_refused(fields: dict[str, Any], problem: str) -> None:
+def test_an_invalid_dry_run_or_expectation_is_rejected(fields: dict[str, Any], problem: str) -> None:
     with pytest.raises(InvalidCommand, match=problem):
         parse_command({**BARE, **fields})
 

@@ -7,7 +7,7 @@ import pytest
 
 from worker.domain.cancellation import End, Sighting
 from worker.domain.decision import Finish, Hold, Send, Wait
-from worker.domain.escalation import decide, matters, needs_look, overdue, refused
+from worker.domain.escalation import decide, matters, needs_look, overdue
 from worker.domain.model import Action, AnswerKind, Evidence, JobState, Outcome, Poll, Verb
 
 CANCEL = Send(Action.CANCEL, "1")
@@ -40,11 +40,11 @@ def test_a_first_call_goes_out_unseen_only_where_its_answer_tells(
 
 
 @pytest.mark.parametrize("last", list(AnswerKind))
-def test_whoever_was_called_before_is_looked_at_first(build: Any, last: AnswerKind) -> None:
+def test_a_job_that_was_called_before_is_looked_at_first(build: Any, last: AnswerKind) -> None:
     assert needs_look(build.cancellation(sent=build.cancelled(last)), build.policy())
 
 
-def test_who_was_looked_at_before_is_looked_at_again(build: Any) -> None:
+def test_a_job_that_was_looked_at_before_is_looked_at_again(build: Any) -> None:
     assert needs_look(build.cancellation(looked_at=build.now), build.policy())
 
 
@@ -185,7 +185,7 @@ def test_a_delete_waits_for_the_stop_before_it_removes_the_record(build: Any) ->
 def test_a_record_that_can_not_be_deleted_is_refused_before_anything_is_sent(build: Any, state: str) -> None:
     seen = build.seen(state, undeletable="only a top request can be deleted")
     end = decide(build.cancellation(verb=Verb.DELETE), seen, build.policy(), build.now)
-    assert end == refused("only a top request can be deleted")
+    assert end == Finish(Outcome.REFUSED, Evidence.NONE, "only a top request can be deleted")
 
 
 @pytest.mark.parametrize("seen", ["gone"])
@@ -267,6 +267,6 @@ def test_is_overdue_from_warn_after_on_and_once(build: Any) -> None:
     assert not overdue(build.cancellation(overdue=True), build.policy(), build.at(9999))
 
 
-def test_sight_without_a_force_step_is_only_waited_for(build: Any) -> None:
+def test_a_stuck_job_is_only_waited_for_without_a_force_step(build: Any) -> None:
     cancellation = build.cancellation(sent=build.cancelled(), cancelling={"1": Sighting(build.now)})
     assert isinstance(decide(cancellation, build.stuck(99999), build.policy("sahara"), build.at(9999)), Wait)

@@ -26,7 +26,7 @@ def test_never_forces_before_force_after_on_the_backends_clock(build: Any, spent
 
 
 @pytest.mark.parametrize("spent", [1800, 1800.001, 99999])
-def test_forces_at_the_first_look_after_it(build: Any, spent: float) -> None:
+def test_forces_at_the_first_look_after_force_after(build: Any, spent: float) -> None:
     assert decided(build, build.stuck(spent), now=0) == FORCE
 
 

@@ -79,7 +79,9 @@ def test_a_look_that_is_refused_in_doubt_ends_nothing_yet(
     ("source", "claim"), [("unsure", "refused"), ("credential", "credential")], ids=["of-the-job", "of-the-credential"]
 )
 @pytest.mark.parametrize("sent", ["", "unanswered", "rejected", "refused"])
-def test_it_does_once_that_has_lasted_and_no_call_was_accepted(build: Any, source: str, claim: str, sent: str) -> None:
+def test_a_doubtful_refusal_of_looks_ends_it_once_it_has_lasted_and_no_call_was_accepted(
+    build: Any, source: str, claim: str, sent: str
+) -> None:
     calls = build.cancelled(sent) if sent else {}
     cancellation = build.cancellation(doubt=build.doubt(claim, 0, 120, 3), sent=calls)
     end = decide(cancellation, build.answer("refused", 403, source, detail="no"), build.policy(), build.at(120))
@@ -102,7 +104,7 @@ def test_a_doubtful_refusal_is_asked_about_often_enough_to_last(
     assert 0.8 * longest <= wait <= longest
 
 
-def test_but_never_before_the_backend_asked_for_it(build: Any) -> None:
+def test_a_doubtful_refusal_is_not_asked_about_before_the_backends_retry_after(build: Any) -> None:
     no = build.answer("refused", 403, "unsure", retry_after=45)
     cancellation = build.cancellation(failed_looks=1, doubt=build.doubt("refused", 0, 0, 1))
     assert until(build, decide(cancellation, no, build.policy(), build.now)) == 45
@@ -137,7 +139,7 @@ def test_f10_a_list_of_children_that_asks_to_come_back_later_is_obeyed(
         pytest.param("cancelled", {}, id="the-end"),
     ],
 )
-def test_f10_nor_is_anything_sent_before_that_time(build: Any, state: str, changes: dict[str, Any]) -> None:
+def test_f10_nothing_is_sent_before_a_lists_retry_after(build: Any, state: str, changes: dict[str, Any]) -> None:
     why = build.answer("busy", 403, retry_after=40)
     seen = build.seen(state, parent=True, unlisted=why)
     cancellation = build.cancellation(**{"sent": build.cancelled(), "looked_at": build.now, **changes})

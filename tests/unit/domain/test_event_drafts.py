@@ -169,7 +169,7 @@ def test_the_children_of_what_had_ended_before_had_ended_before_too(build: Any, 
     assert child == {"job_id": "2", "outcome": "already_finished", "raw_state": "RAW"}
 
 
-def test_a_child_that_had_ended_before_our_call_is_none_of_ours(build: Any) -> None:
+def test_a_child_that_ended_before_our_call_is_already_finished(build: Any) -> None:
     child = build.seen("succeeded", "RAW", job_id="2", ended_at=build.at(-604800))
     changes = {"sent": build.cancelled(), "clock": build.steady(0, build.now)}
     (told,) = finished(build, build.seen("cancelled", children=(child,)), **changes)["children"]

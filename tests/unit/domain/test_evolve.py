@@ -114,7 +114,7 @@ def test_only_a_word_that_shows_life_counts_as_a_sight_of_it(build: Any, state: 
     assert progress.seen_alive is (state in {"active", "cancelling"})
 
 
-def test_who_was_seen_alive_stays_so(build: Any) -> None:
+def test_a_job_that_was_seen_alive_counts_as_seen_alive_from_then_on(build: Any) -> None:
     assert evolve.observed(
         build.cancellation(seen_alive=True), build.seen("gone"), build.policy(), build.now
     ).progress.seen_alive

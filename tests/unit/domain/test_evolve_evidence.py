@@ -149,7 +149,7 @@ def test_what_the_second_source_says_counts_from_the_look_that_asked_for_it(buil
     assert one.progress.probes == {"1": said(build, 9)}
 
 
-def test_it_says_nothing_about_a_job_that_was_never_looked_at(build: Any) -> None:
+def test_the_second_source_says_nothing_about_a_job_that_was_never_looked_at(build: Any) -> None:
     one = build.cancellation()
 
     assert evolve.probed(one, "1", gone=True) is one
@@ -164,7 +164,9 @@ def test_it_says_nothing_about_a_job_that_was_never_looked_at(build: Any) -> Non
         pytest.param({"state": "cancelled"}, {"1", "2"}, id="it-has-ended"),
     ],
 )
-def test_a_sign_of_life_forgets_what_it_said_of_that_job(build: Any, seen: dict[str, Any], kept: set[str]) -> None:
+def test_a_sign_of_life_drops_what_the_second_source_said_of_that_job(
+    build: Any, seen: dict[str, Any], kept: set[str]
+) -> None:
     probes = {job_id: said(build, 1) for job_id in ("1", "2")}
     one = build.cancellation(cancelling={"1": Sighting(build.now, "T1")}, probes=probes)
 
@@ -276,7 +278,7 @@ def test_a_look_reads_the_backends_clock(build: Any) -> None:
     assert one.progress.clock == ClockReading(build.at(500), build.at(9))
 
 
-def test_an_answer_reads_it_too_and_a_look_after_it_makes_it_steady(build: Any) -> None:
+def test_an_answer_reads_the_backends_clock_and_a_look_after_it_makes_it_steady(build: Any) -> None:
     one = answered(build, build.answer("accepted", 200, clock=build.at(500)), 1, 2)
     one = build.looked(one, build.seen(clock=build.at(507)), 9)
 

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from worker.domain.cancellation import WHOLE, Attestation, Sighting
+from worker.domain.decision import CONDITIONS, read_reason
 from worker.domain.evidence.effect import forced
-from worker.domain.force_gate import candidates, force_after, gate, refused_wait, waited
+from worker.domain.force_gate import candidates, force_after, gate, refused_wait
 from worker.domain.model import Force, Observation
 
 SIGNED = Attestation("bob", datetime(2026, 11, 22, 10, tzinfo=UTC), "ops")
 BOB = Attestation("bob", datetime(2026, 11, 22, 10, tzinfo=UTC))
-NAMES = ("in_cancelling", "time_over", "asynchronous", "backend_allows", "policy_allows", "remote_stopped")
 
 
 def condition(build: Any, name: str, seen: Observation, *, policy: dict[str, Any], **changes: Any) -> Any:
@@ -22,7 +22,7 @@ def condition(build: Any, name: str, seen: Observation, *, policy: dict[str, Any
 
 def test_lists_every_precondition_met_or_not(build: Any) -> None:
     one = gate(build.cancellation(), build.stuck(), build.policy(), build.now)
-    assert tuple(each.name for each in one.conditions) == NAMES
+    assert tuple(each.name for each in one.conditions) == CONDITIONS
     assert all(each.evidence for each in one.conditions)
     assert one.job_id == "1"
 
@@ -30,7 +30,7 @@ def test_lists_every_precondition_met_or_not(build: Any) -> None:
 def test_the_backends_clock_decides_where_it_shows_one(build: Any) -> None:
     sight = {"1": Sighting(build.at(-99999))}
     cancellation = build.cancellation(cancelling=sight, clock=build.steady())
-    assert waited(cancellation, build.stuck(600), build.policy(), build.now) == 1200
+    assert gate(cancellation, build.stuck(600), build.policy(), build.now).wait == 1200
 
 
 @pytest.mark.parametrize("offset", [-90 * 60, -25 * 60, 25 * 60, 365 * 86400])
@@ -40,7 +40,7 @@ def test_our_clock_against_the_backends_changes_nothing(build: Any, offset: floa
     clock = since + timedelta(seconds=1000)
     cancellation = build.cancellation(clock=build.steady(ours, clock), looked_at=build.at(ours))
     seen = build.seen("cancelling", since=since, clock=clock)
-    assert waited(cancellation, seen, build.policy(), build.at(ours)) == 800
+    assert gate(cancellation, seen, build.policy(), build.at(ours)).wait == 800
 
 
 @pytest.mark.parametrize(
@@ -55,16 +55,16 @@ def test_without_both_of_the_backends_times_the_wait_counts_from_our_first_sight
     build: Any, changes: dict[str, Any]
 ) -> None:
     cancellation = build.cancellation(cancelling={"1": Sighting(build.at(-600))}, clock=build.steady())
-    assert waited(cancellation, build.stuck(9999, **changes), build.policy(), build.now) == 1200
+    assert gate(cancellation, build.stuck(9999, **changes), build.policy(), build.now).wait == 1200
 
 
 def test_a_job_not_seen_before_has_the_whole_wait_ahead(build: Any) -> None:
     other = {"2": Sighting(build.at(-9999))}
-    assert waited(build.cancellation(cancelling=other), build.stuck(None), build.policy(), build.now) == 1800
+    assert gate(build.cancellation(cancelling=other), build.stuck(None), build.policy(), build.now).wait == 1800
 
 
 def test_a_state_change_ahead_of_the_backends_own_date_only_lengthens_the_wait(build: Any) -> None:
-    assert waited(build.cancellation(clock=build.steady()), build.stuck(-60), build.policy(), build.now) == 1860
+    assert gate(build.cancellation(clock=build.steady()), build.stuck(-60), build.policy(), build.now).wait == 1860
 
 
 @pytest.mark.parametrize(("command", "backend", "expected"), [(0, 1800, 1800), (3600, 1800, 3600), (60, 60, 60)])
@@ -108,13 +108,13 @@ def test_a_lengthened_force_after_lengthens_the_wait_after_a_refusal(build: Any)
     assert refused_wait(cancellation, build.stuck(), build.policy(), build.now) == 7200
 
 
-def test_the_gate_waits_for_the_longer_of_the_two(build: Any) -> None:
+def test_the_gate_waits_for_the_longer_of_force_after_and_the_pause_after_a_refusal(build: Any) -> None:
     cancellation = build.cancellation(sent={"force:1": build.sent("rejected", at=-800)}, clock=build.steady())
     assert gate(cancellation, build.stuck(1790), build.policy(), build.now).wait == 1000
     assert gate(cancellation, build.stuck(10), build.policy(), build.now).wait == 1790
 
 
-def test_a_wait_that_is_over_is_nought(build: Any) -> None:
+def test_a_wait_that_is_over_is_zero(build: Any) -> None:
     assert gate(build.cancellation(clock=build.steady()), build.stuck(99999), build.policy(), build.now).wait == 0
 
 
@@ -187,7 +187,7 @@ def test_each_precondition_says_what_it_rests_on(
     assert evidence in one.evidence
 
 
-def test_what_nobody_can_tell_does_not_shut_the_gate(build: Any) -> None:
+def test_an_unknown_condition_does_not_shut_the_gate(build: Any) -> None:
     cancellation = build.cancellation(clock=build.steady())
     one = gate(cancellation, build.stuck(), build.policy(force=Force.AUTO), build.now)
     assert None in {each.met for each in one.conditions}
@@ -227,7 +227,7 @@ def test_a_parent_whose_children_could_not_all_be_seen_is_no_candidate(build: An
 
 
 @pytest.mark.parametrize(("last", "left"), [("accepted", 0), ("unanswered", 1), ("rejected", 1), ("busy", 1)])
-def test_who_was_forced_with_an_accepted_answer_is_no_candidate_any_more(build: Any, last: str, left: int) -> None:
+def test_a_job_whose_force_was_accepted_is_no_candidate_any_more(build: Any, last: str, left: int) -> None:
     cancellation = build.cancellation(sent={"force:1": build.sent(last)})
     assert len(candidates(cancellation, build.stuck(), build.policy())) == left
 
@@ -240,3 +240,26 @@ def test_forced_are_the_force_calls_that_may_have_had_an_effect(build: Any) -> N
         "0": "accepted",
         "1": "unanswered",
     }
+
+
+@pytest.mark.parametrize(
+    ("reason", "job_id", "conditions"),
+    [
+        pytest.param("1", "1", (), id="no-condition"),
+        pytest.param("1+remote_stopped", "1", ("remote_stopped",), id="one"),
+        pytest.param("1+asynchronous+policy_allows", "1", ("asynchronous", "policy_allows"), id="two-in-order"),
+        pytest.param("a+b+remote_stopped", "a+b", ("remote_stopped",), id="a-plus-in-the-job-id"),
+        pytest.param(
+            "a+remote_stopped+b+asynchronous", "a+remote_stopped+b", ("asynchronous",), id="a-condition-in-it"
+        ),
+    ],
+)
+def test_a_reason_names_its_job_and_its_conditions(reason: str, job_id: str, conditions: tuple[str, ...]) -> None:
+    assert read_reason(reason) == (job_id, conditions)
+
+
+def test_the_reason_of_a_shut_gate_can_be_read_back(build: Any) -> None:
+    one = gate(build.cancellation(), build.stuck(0), build.policy(), build.now)
+
+    assert one.shut
+    assert read_reason(one.reason) == (one.job_id, one.shut)

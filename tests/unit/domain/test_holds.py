@@ -30,7 +30,7 @@ def hold(build: Any, since: float = 0, until: float | None = None, **changes: An
         pytest.param({"sent": "unanswered"}, "active", id="a-repeat"),
     ],
 )
-def test_what_would_be_sent_is_not_while_it_is_held(build: Any, changes: dict[str, Any], state: str) -> None:
+def test_a_hold_keeps_back_each_changing_call(build: Any, changes: dict[str, Any], state: str) -> None:
     if "sent" in changes:
         changes = {"sent": build.cancelled("unanswered", at=-60)}
     one = build.cancellation(**changes)
@@ -54,18 +54,18 @@ def test_a_shut_force_gate_is_told_in_a_hold_too(build: Any) -> None:
     assert isinstance(decide(one, build.stuck(), build.policy(), build.now), Hold)
 
 
-def test_it_is_looked_at_before_anything_is_decided(build: Any) -> None:
+def test_a_held_job_is_looked_at_before_anything_is_decided(build: Any) -> None:
     assert not needs_look(build.cancellation(), build.policy())
     assert needs_look(build.cancellation(hold=hold(build)), build.policy())
 
 
 @pytest.mark.parametrize("state", ["cancelled", "succeeded", "gone"])
-def test_an_end_that_is_seen_ends_it(build: Any, state: str) -> None:
+def test_an_observed_end_ends_a_held_cancellation(build: Any, state: str) -> None:
     one = build.cancellation(hold=hold(build), seen_alive=True)
     assert isinstance(decide(one, build.seen(state), build.policy(), build.now), Finish)
 
 
-def test_an_abort_ends_it(build: Any) -> None:
+def test_an_abort_ends_a_held_cancellation(build: Any) -> None:
     decision = decide(build.cancellation(hold=hold(build), aborted="bob: no"), None, build.policy(), build.now)
     assert isinstance(decision, Finish)
     assert decision.outcome is Outcome.ABORTED
@@ -74,7 +74,7 @@ def test_an_abort_ends_it(build: Any) -> None:
 # Time
 
 
-def test_it_is_not_given_up_while_it_is_held(build: Any) -> None:
+def test_a_held_cancellation_is_not_given_up(build: Any) -> None:
     one = build.cancellation(give_up=60, hold=hold(build, 30))
     assert isinstance(decide(one, build.seen(), build.policy(), build.at(10_000)), Wait)
     assert isinstance(decide(one, build.answer("unanswered"), build.policy(), build.at(10_000)), Wait)
@@ -117,14 +117,14 @@ def test_a_hold_that_should_be_over_is_not_waited_for(build: Any) -> None:
     assert decision.until == build.at(1.5)
 
 
-def test_before_its_time_it_waits_for_the_end_of_the_hold(build: Any) -> None:
+def test_a_wait_for_not_before_ends_with_the_hold(build: Any) -> None:
     one = build.cancellation(not_before=build.at(60), hold=hold(build, 0, 20))
     decision = decide(one, None, build.policy(), build.at(1))
     assert isinstance(decision, Wait)
     assert decision.until == build.at(20)
 
 
-def test_it_is_overdue_all_the_same(build: Any) -> None:
+def test_a_held_cancellation_becomes_overdue_all_the_same(build: Any) -> None:
     assert overdue(build.cancellation(hold=hold(build)), build.policy(warn_after=60), build.at(60))
 
 
@@ -178,5 +178,5 @@ def test_sights_and_calls_remember_how_long_it_was_held(build: Any) -> None:
 
 
 @pytest.mark.parametrize(("signed_by", "whose"), [("", "ann"), ("ops", "ops (signed) as ann")], ids=["plain", "signed"])
-def test_a_hold_says_whose_it_is(build: Any, signed_by: str, whose: str) -> None:
+def test_a_hold_names_who_ordered_it(build: Any, signed_by: str, whose: str) -> None:
     assert hold(build, signed_by=signed_by).whose == whose

@@ -176,7 +176,7 @@ def test_an_abort_does_not_wait_for_the_time(build: Any) -> None:
     assert decision.outcome is Outcome.ABORTED
 
 
-def test_it_is_overdue_counted_from_its_time(build: Any) -> None:
+def test_warn_after_counts_from_not_before(build: Any) -> None:
     cancellation, policy = build.cancellation(not_before=build.at(7200)), build.policy(warn_after=3600)
 
     assert not overdue(cancellation, policy, build.at(10799))

@@ -96,7 +96,7 @@ def test_the_backends_own_times_prove_an_end_before_an_unanswered_call(
 
 @pytest.mark.parametrize("state", ["cancelled", "succeeded", "failed"])
 @pytest.mark.parametrize("sent", ["accepted", "unanswered"])
-def test_an_end_that_the_backend_dates_before_our_call_is_none_of_ours(build: Any, state: str, sent: str) -> None:
+def test_an_end_that_the_backend_dates_before_our_call_is_already_finished(build: Any, state: str, sent: str) -> None:
     seen = build.seen(state, clock=build.now, ended_at=build.at(-604800))
     end = finish(build, seen, sent=build.cancelled(sent), clock=build.steady(0, build.now))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -46,25 +47,27 @@ def test_one_in_four_keeps_to_the_plain_plan() -> None:
     assert 200 < sum(polling.is_plain(str(n)) for n in range(1000)) < 300
 
 
-def test_the_plain_one_looks_as_if_nothing_were_known(build: Any) -> None:
+def test_a_plain_cancellation_is_looked_at_as_if_nothing_were_known(build: Any) -> None:
     learned, plain = build.policy(usual=USUAL), build.policy()
     assert wait(build, 2, learned, TEACHER) == wait(build, 2, plain, TEACHER)
 
 
-def test_the_first_look_comes_around_then(build: Any) -> None:
+def test_the_first_look_comes_when_jobs_here_usually_have_stopped(build: Any) -> None:
     policy = build.policy(usual=USUAL)
     assert 20 <= polling.first_look(asked(build), policy, build.now).total_seconds() <= 22
 
 
 @pytest.mark.parametrize("usual", [(), (0.5, 1.0)], ids=["nothing-learned", "sooner-than-poll-first"])
 def test_the_first_look_is_never_before_poll_first(build: Any, usual: tuple[float, ...]) -> None:
-    assert polling.first_look(asked(build), build.policy(usual=usual), build.now) == polling.first(build.policy())
+    assert polling.first_look(asked(build), build.policy(usual=usual), build.now) == timedelta(
+        seconds=build.policy().poll.first
+    )
 
 
 def test_a_call_that_was_not_taken_is_looked_at_poll_first_later(build: Any) -> None:
     cancellation = build.cancellation(id=LEARNER, sent=build.cancelled("unanswered"))
     policy = build.policy(usual=USUAL)
-    assert polling.first_look(cancellation, policy, build.now) == polling.first(policy)
+    assert polling.first_look(cancellation, policy, build.now) == timedelta(seconds=policy.poll.first)
 
 
 def test_what_was_learned_never_waits_past_poll_max(build: Any) -> None:
@@ -89,11 +92,11 @@ def test_what_is_usual_lies_within_what_was_seen(stops: list[float]) -> None:
     assert min(stops) <= half <= most <= max(stops)
 
 
-def test_few_stops_teach_nothing() -> None:
+def test_nothing_is_learned_from_too_few_stops() -> None:
     assert polling.usual([20.0] * (polling.ENOUGH - 1)) == ()
 
 
-def test_only_plain_ones_that_were_taken_teach(build: Any) -> None:
+def test_only_plain_cancellations_with_an_accepted_cancel_are_learned_from(build: Any) -> None:
     tempo = Tempo()
     untaken = build.cancellation(id=TEACHER, sent=build.cancelled(AnswerKind.UNANSWERED))
     for _ in range(polling.ENOUGH):

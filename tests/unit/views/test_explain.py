@@ -7,10 +7,11 @@ from msgspec.structs import replace
 
 from worker.client.async_client import Result
 from worker.domain.cancellation import WHOLE, Attestation, Cancellation, Intent, OperatorHold, Progress, Sent, Spec
+from worker.domain.decision import CONDITIONS
 from worker.domain.escalation import FORCE_DUE
 from worker.domain.model import Action, AnswerKind, Force, JobState, Outcome, Verb
 from worker.store.codec import Record, Snapshot
-from worker.views.explain import held, span, words
+from worker.views.explain import SHUT, held, span, words
 
 T = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 NOW = T + timedelta(minutes=31)
@@ -188,6 +189,10 @@ def test_a_gate_that_was_passed_is_not_in_the_way() -> None:
     progress = replace(WAITING, held=("300100+remote_stopped",), sent={"cancel": SENT, "force:300100": SENT})
 
     assert list(held(snapshot(progress).record.cancellation)) == []
+
+
+def test_every_condition_of_the_force_gate_has_its_words() -> None:
+    assert set(SHUT) == set(CONDITIONS)
 
 
 def test_a_job_id_may_hold_a_plus() -> None:

@@ -1,4 +1,4 @@
-"""PURE: what speaks against a backend as a whole, and so counts for its breaker."""
+"""PURE: which replies speak against a backend as a whole and count for its circuit breaker."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ SERVER_ERROR = 500
 
 
 def outage(said: Observation | Answer) -> bool:
-    """Whether it is no answer, a server's error, a call to slow down, or a reply that may not be the API's.
+    """Whether this is no answer, a server error, a request to slow down, or a reply that may not be the API's own.
 
-    What the API says in its own words about one job is no outage, however it refuses.
+    Whatever the API says in its own words about one job is no outage, refusals included.
     """
     if isinstance(said, Observation):
         return said.source is not Source.OWN or (said.unlisted is not None and outage(said.unlisted))

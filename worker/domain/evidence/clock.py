@@ -1,6 +1,6 @@
 """PURE: when a backend's clock counts.
 
-A reply's `Date` is often written by a front server, not by the scheduler whose times stand in the body. It counts if it
+A reply's `Date` is often written by a front server, not by the scheduler whose times are in the body. It counts if it
 moves as our monotonic time does and does not contradict the times of our own calls and looks.
 """
 
@@ -10,23 +10,23 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from ..cancellation import Cancellation, ClockReading, Sighting
+from ..cancellation import Cancellation, ClockReading
 from ..model import Action, Observation, Policy
 
 SLACK = 2.0
-"""Seconds by which a `Date` (whole seconds) and a call's way may mislead about a moment."""
+"""Seconds by which a moment may be wrong, as a `Date` has whole seconds and a call takes time."""
 MEASURED = 5.0
-"""Seconds for which a clock must have been watched before a force may rest on it: in less no wrong speed shows."""
+"""Seconds for which a clock must be watched before a force may rely on it: a wrong speed does not show in less."""
 DRIFT = 0.01
-"""The share by which two sound clocks may run apart."""
+"""The relative drift allowed between two sound clocks."""
 
 
 def read(
     before: ClockReading | None, theirs: datetime | None, asked: datetime, now: datetime, speed: float
 ) -> ClockReading | None:
-    """Take in the `Date` of a reply that was asked for at `asked` and had come by `now`.
+    """Record the `Date` of a reply that was requested at `asked` and had arrived by `now`.
 
-    One that does not fit the earlier reading starts anew: nobody knows which of the two was wrong.
+    If it does not fit the earlier reading it starts a new one, since either of the two may be wrong.
     """
     if theirs is None:
         return before
@@ -36,13 +36,9 @@ def read(
 
 
 def _fits(before: ClockReading, theirs: datetime, asked: datetime, now: datetime, speed: float) -> bool:
-    moved, slack = (theirs - before.theirs).total_seconds(), _slack(speed)
+    moved, slack = (theirs - before.theirs).total_seconds(), SLACK * max(1.0, speed)
     least, most = (asked - before.ours).total_seconds() * speed, (now - before.ours).total_seconds() * speed
     return least * (1 - DRIFT) - slack <= moved <= most * (1 + DRIFT) + slack
-
-
-def _slack(speed: float) -> float:
-    return SLACK * max(1.0, speed)
 
 
 def cancelling_for(
@@ -50,32 +46,30 @@ def cancelling_for(
 ) -> tuple[float, bool]:
     """Return for how many seconds a job has been in CANCELLING, and whether the backend's own clock says so.
 
-    Otherwise they count from our first sight of it there, which is later than the truth, and stand still in a hold.
+    Otherwise they count from our first sight of it there, which is later than the truth, and not while on hold. The
+    backend's clock does not count if it claims more seconds than our own sightings and calls leave room for.
     """
     progress, speed = cancellation.progress, policy.clock_speed
-    sight = progress.cancelling.get(member.job_id)
-    ours = (now - sight.at).total_seconds() - (cancellation.stood_still(now) - sight.held) if sight else 0.0
+    sighting = progress.cancelling.get(member.job_id)
+    ours = (now - sighting.at).total_seconds() - (cancellation.stood_still(now) - sighting.held) if sighting else 0.0
     reading, asked = progress.clock, progress.looked_at or now
     if reading is None or not reading.steady or member.since is None or member.clock is None:
         return ours, False
     if (asked - reading.ours).total_seconds() * speed < MEASURED:
         return ours, False
     theirs = (member.clock - member.since).total_seconds()
-    sound = _fits(reading, member.clock, asked, now, speed) and theirs <= _longest(sight, now, speed)
+    longest = float("inf")
+    if sighting is not None and sighting.not_before is not None:
+        longest = (now - sighting.not_before).total_seconds() * speed + SLACK * max(1.0, speed)
+    sound = _fits(reading, member.clock, asked, now, speed) and theirs <= longest
     return (theirs, True) if sound else (ours, False)
 
 
-def _longest(sight: Sighting | None, now: datetime, speed: float) -> float:
-    """Return the most seconds on the backend's clock that what we saw and did leaves for its CANCELLING."""
-    if sight is None or sight.not_before is None:
-        return float("inf")
-    return (now - sight.not_before).total_seconds() * speed + _slack(speed)
-
-
 def not_before(cancellation: Cancellation, job_id: str) -> datetime | None:
-    """Return when a job that is seen in CANCELLING anew was certainly not there yet, None if that is not known.
+    """Return when a job with a new sighting in CANCELLING was certainly not there yet, None if unknown.
 
-    Its time has moved since the look before, or that look has shown it alive, or our cancel has put it there.
+    That is the previous look if the job's backend time has moved since, or else the later of the last look that showed
+    it alive and our accepted cancel.
     """
     progress = cancellation.progress
     if job_id in progress.cancelling:
@@ -83,10 +77,10 @@ def not_before(cancellation: Cancellation, job_id: str) -> datetime | None:
     child = progress.children.get(job_id)
     alive_at = progress.alive_at if job_id == cancellation.job_id else child.alive_at if child else None
     cancel = progress.sent.get(Action.CANCEL)
-    taken_at = cancel.first_at if cancel is not None and cancel.accepted else None
-    return max((at for at in (alive_at, taken_at) if at is not None), default=None)
+    cancelled_at = cancel.first_at if cancel is not None and cancel.accepted else None
+    return max((at for at in (alive_at, cancelled_at) if at is not None), default=None)
 
 
 def on_theirs(reading: ClockReading, at: datetime, speed: float) -> datetime:
-    """Return a moment of ours on the backend's clock, at the latest."""
+    """Convert a moment on our clock to the backend's clock."""
     return reading.theirs + (at - reading.ours) * speed

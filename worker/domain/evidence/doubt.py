@@ -1,6 +1,6 @@
-"""PURE: answers that may not be the backend's own are believed once they have lasted.
+"""PURE: answers that may not be the backend's own are believed only after they have lasted.
 
-Gateways, proxies, web firewalls and token services answer 401, 403 and 404 in a backend's place for seconds to minutes:
+Gateways, proxies, web firewalls and token services answer 401, 403 and 404 in a backend's place for seconds to minutes,
 while routes are loaded, a node is replaced or a secret is changed.
 """
 
@@ -14,13 +14,13 @@ from ..cancellation import Doubt, Doubted
 from ..model import Answer, AnswerKind, JobState, Observation, Policy, Source
 
 ENOUGH = 3
-"""So many answers in a row must make the claim, the last one `believe_after` behind the first."""
+"""The fewest answers in a row that must make a claim, the last one `believe_after` seconds after the first."""
 PARTS = 4
-"""Looks come at least so many times in `believe_after` while an answer is in doubt."""
+"""The fewest looks within `believe_after` while an answer is in doubt."""
 
 
 def claim_of(said: Observation | Answer) -> Doubted | None:
-    """Return what is claimed that can't be believed at once, None if there is no such claim."""
+    """Return the claim that can't be believed at once, None if there is no such claim."""
     if isinstance(said, Observation):
         return Doubted.GONE if said.state is JobState.GONE and said.source is not Source.OWN else None
     if said.kind is not AnswerKind.REFUSED:
@@ -32,7 +32,7 @@ def claim_of(said: Observation | Answer) -> Doubted | None:
 
 
 def continued(before: Doubt | None, said: Observation | Answer, at: datetime) -> Doubt | None:
-    """Return the row of doubtful answers as it stands with this one, None where it has ended.
+    """Return the run of doubtful answers after this one, None if it has ended.
 
     A reply that shows nothing neither continues nor ends it.
     """
@@ -46,19 +46,19 @@ def continued(before: Doubt | None, said: Observation | Answer, at: datetime) ->
 
 
 def lasting(doubt: Doubt | None, policy: Policy) -> bool:
-    """Whether a doubtful claim was made so often, and for so long, that it is believed."""
+    """Whether a doubtful claim was made often enough, and for long enough, to be believed."""
     if doubt is None or doubt.times < ENOUGH:
         return False
     return (doubt.last - doubt.since).total_seconds() >= policy.believe_after
 
 
 def refuses(said: Answer, doubt: Doubt | None, policy: Policy) -> bool:
-    """Whether an answer means that the backend will not, for good: in its own words, or lasting."""
+    """Whether an answer is a final refusal: in the backend's own words, or one that has lasted."""
     return said.kind is AnswerKind.REFUSED and (claim_of(said) is None or lasting(doubt, policy))
 
 
 def ask_again(doubt: Doubt, policy: Policy, now: datetime, pause: timedelta) -> datetime:
-    """Return when to ask again: after `pause`, but often enough, and when the claim would have lasted."""
+    """Return when to ask again: after `pause`, or sooner to see the claim often enough and once it has lasted."""
     soon = now + min(pause, max(timedelta(seconds=policy.poll.first), timedelta(seconds=policy.believe_after / PARTS)))
     lasted = doubt.since + timedelta(seconds=policy.believe_after)
     return lasted if now < lasted < soon else soon

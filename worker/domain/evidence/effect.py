@@ -9,7 +9,7 @@ from ..model import Action, Observation, Policy
 from .clock import SLACK, on_theirs
 
 APART = 86400.0
-"""Seconds by which a time without a zone, or a clock that nobody has set, may differ from our own time."""
+"""Seconds by which a time without a zone, or an unset clock, may differ from our own time."""
 
 
 def forced(cancellation: Cancellation) -> dict[str, Sent]:
@@ -21,20 +21,16 @@ def forced(cancellation: Cancellation) -> dict[str, Sent]:
 
 def stop(cancellation: Cancellation) -> Sent | None:
     """Return the call that may have stopped the job, or None if nothing was sent that could have."""
-    return effective(cancellation, Action.CANCEL) or effective(cancellation, Action.DELETE)
-
-
-def effective(cancellation: Cancellation, action: Action) -> Sent | None:
-    """Return the history of a changing call that may have had an effect."""
-    sent = cancellation.progress.sent.get(action)
-    return sent if sent is not None and sent.effective else None
+    sent = cancellation.progress.sent
+    calls = (sent[action] for action in (Action.CANCEL, Action.DELETE) if action in sent)
+    return next((call for call in calls if call.effective), None)
 
 
 def ended_before(cancellation: Cancellation, member: Observation, policy: Policy) -> bool:
     """Whether the backend's own times prove that a job ended before our first call that could have stopped it.
 
-    They prove nothing where we saw it alive after the moment that they name. Where two replies have not shown the
-    backend's clock, ours counts too, for ends that are longer ago than clocks and time zones differ.
+    They prove nothing if we saw it alive later than the end that they give. Until two replies have shown the backend's
+    clock, our own counts too, for ends further back than clocks and time zones can differ.
     """
     call, reading = stop(cancellation), cancellation.progress.clock
     if call is None:
@@ -47,7 +43,7 @@ def ended_before(cancellation: Cancellation, member: Observation, policy: Policy
 
 
 def undated(cancellation: Cancellation, seen: Observation, policy: Policy) -> bool:
-    """Whether only a second reading of the backend's clock, which this look shows, tells if the job ended before us."""
+    """Whether only a second reading of the backend's clock can show if the job ended before our call."""
     reading = cancellation.progress.clock
     if reading is None or reading.steady or reading.anew or seen.clock is None:
         return False

@@ -1,4 +1,4 @@
-"""PURE: when an end that is seen is proven."""
+"""PURE: when an observed end is proven."""
 
 from __future__ import annotations
 
@@ -20,14 +20,18 @@ class Unproven(NamedTuple):
 
 
 def unproven(cancellation: Cancellation, seen: Observation, policy: Policy, now: datetime) -> Unproven | None:
-    """Say what an end that is seen lacks, None if it is proven.
+    """Return what an observed end lacks, None if it is proven.
 
-    A job is gone at once only in the API's own words. A family has ended when two looks, a poll apart, show so.
+    Only the API's own words prove at once that a job is gone. A family has ended when two looks, a poll apart, say so.
     """
     if seen.state is JobState.GONE:
-        return (
-            _doubtful(cancellation, policy, now) if seen.source is not Source.OWN else _late(cancellation, policy, now)
-        )
+        if seen.source is Source.OWN:
+            return _may_appear(cancellation, policy, now)
+        doubt = cancellation.progress.doubt or Doubt(Doubted.GONE, now, now)
+        if lasting(doubt, policy):
+            return _may_appear(cancellation, policy, now)
+        again = ask_again(doubt, policy, now, polling.back_off(cancellation, policy.poll, doubt.times))
+        return Unproven("look again: that the job is gone was not said in the backend's own words", again)
     if now < cancellation.gives_up_at(now) and undated(cancellation, seen, policy):
         return Unproven("look again: only a second reading of its clock shows when the job ended", now + apart(policy))
     if not cancellation.progress.parent:
@@ -39,21 +43,12 @@ def unproven(cancellation: Cancellation, seen: Observation, policy: Policy, now:
 
 
 def apart(policy: Policy) -> timedelta:
-    """Return what lies at least between two looks, or two questions to the second source, that confirm each other."""
+    """Return the least time between two looks, or two probes of the second source, that confirm each other."""
     return timedelta(seconds=max(policy.poll.first, polling.SOONEST))
 
 
-def _doubtful(cancellation: Cancellation, policy: Policy, now: datetime) -> Unproven | None:
-    """A gateway may have said that the job is gone; once that has lasted, it may still be a job to come."""
-    doubt = cancellation.progress.doubt or Doubt(Doubted.GONE, now, now)
-    if lasting(doubt, policy):
-        return _late(cancellation, policy, now)
-    again = ask_again(doubt, policy, now, polling.back_off(cancellation, policy, doubt.times))
-    return Unproven("look again: that the job is gone was not said in the backend's own words", again)
-
-
-def _late(cancellation: Cancellation, policy: Policy, now: datetime) -> Unproven | None:
-    """A job that was never known may appear yet, within `appears_within`."""
+def _may_appear(cancellation: Cancellation, policy: Policy, now: datetime) -> Unproven | None:
+    """Wait for a job that was never known, which may still appear within `appears_within`."""
     called = stop(cancellation)
     if cancellation.progress.seen_alive or cancellation.progress.end is not None or (called and called.accepted):
         return None
@@ -61,5 +56,5 @@ def _late(cancellation: Cancellation, policy: Policy, now: datetime) -> Unproven
     latest = min(latest, cancellation.gives_up_at(now))
     if now >= latest:
         return None
-    again = now + polling.back_off(cancellation, policy, cancellation.progress.waits)
+    again = now + polling.back_off(cancellation, policy.poll, cancellation.progress.waits)
     return Unproven("look again: the job may still appear", min(again, latest))

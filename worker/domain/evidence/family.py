@@ -1,4 +1,4 @@
-"""PURE: what is remembered of a job's children. One that was seen alive stays alive until it is seen to end."""
+"""PURE: what is remembered of a job's children. A child seen alive counts as alive until it is seen to end."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from ..model import Action, JobState, Observation, Source
 
 
 def remembered(cancellation: Cancellation, seen: Observation, asked: datetime) -> Mapping[str, Child]:
-    """Return the children to remember after a look; those that it did not show are in front, to be asked about first.
+    """Return the children to remember after a look; those that it did not show come first, to be asked about next.
 
-    The end of one is kept only where it was forced, or where the history is too long for later looks to show it again.
+    A child's end is kept only if it was forced, or if the history is too long for later looks to show it again.
     """
     before = cancellation.progress.children
     if not before and not seen.children:
@@ -31,7 +31,7 @@ def remembered(cancellation: Cancellation, seen: Observation, asked: datetime) -
 
 
 def whole(cancellation: Cancellation, seen: Observation) -> Observation:
-    """Return an observation that says whose it is and holds every child that was ever seen alive."""
+    """Return the observation with its job id and with every child that was ever seen alive."""
     named = seen if seen.job_id else replace(seen, job_id=cancellation.job_id)
     if not cancellation.progress.children:
         return named
@@ -45,5 +45,5 @@ def whole(cancellation: Cancellation, seen: Observation) -> Observation:
 
 
 def not_shown(child: Observation) -> bool:
-    """Whether an adapter lists a child that it knows of from us alone."""
+    """Whether an adapter lists a child only because we asked about it: the backend did not show it."""
     return child.state is JobState.UNKNOWN and not child.raw

@@ -1,7 +1,7 @@
-"""PURE: what proves that a job's remote process is gone: somebody's word, or the second source.
+"""PURE: what proves that a job's remote process is gone: an attestation, or the second source.
 
-A word holds from its time on until the job shows a later sign of life. The second source (`remote_probe`) must say so
-twice, a poll apart, and again at the end.
+An attestation holds until the job shows a later sign of life. The second source (`remote_probe`) must say so twice, a
+poll apart, and again at the end.
 """
 
 from __future__ import annotations
@@ -20,48 +20,47 @@ TWICE = 2
 
 
 class Refuted(NamedTuple):
-    """A word that no longer holds: whose, about which child (empty: the whole family), and what has refuted it."""
+    """An attestation that no longer holds, the child it is about (empty: the whole family), and what has refuted it."""
 
-    word: Attestation
+    attestation: Attestation
     child: str
     why: str
 
 
-def word_for(cancellation: Cancellation, job_id: str) -> Attestation | None:
-    """Return the word that holds for a job: its own, or one about the family that covers it."""
-    return next(
-        (word for key, word in cancellation.spec.attestations.items() if _holds(cancellation, key, job_id)), None
-    )
+def attestation_for(cancellation: Cancellation, job_id: str) -> Attestation | None:
+    """Return the attestation that holds for a job: its own, or one about the family that covers it."""
+    attestations = cancellation.spec.attestations.items()
+    return next((one for key, one in attestations if _holds(cancellation, key, job_id)), None)
 
 
 def _holds(cancellation: Cancellation, key: str, job_id: str) -> bool:
-    word, void_at = cancellation.spec.attestations[key], cancellation.progress.void.get(key)
-    if void_at is not None and word.at <= void_at:
+    attestation, void_at = cancellation.spec.attestations[key], cancellation.progress.void.get(key)
+    if void_at is not None and attestation.at <= void_at:
         return False
-    return key == job_id or (key == WHOLE and _covers(cancellation, word, job_id))
+    return key == job_id or (key == WHOLE and _covers(cancellation, attestation, job_id))
 
 
-def _covers(cancellation: Cancellation, word: Attestation, job_id: str) -> bool:
-    """Whether a word about the whole family is about this member: the job itself, or a child that was seen by then.
+def _covers(cancellation: Cancellation, attestation: Attestation, job_id: str) -> bool:
+    """Whether an attestation about the family covers this member: the job itself, or a child that was seen by then.
 
-    A word that came before the family was first seen is about the family as it was seen first.
+    One given before the family was first seen covers the family as it was first seen.
     """
     if job_id == cancellation.job_id:
         return True
     child, family_at = cancellation.progress.children.get(job_id), cancellation.progress.family_at
-    return child is not None and child.first_at <= max(word.at, family_at or word.at)
+    return child is not None and child.first_at <= max(attestation.at, family_at or attestation.at)
 
 
 def refuted(cancellation: Cancellation, seen: Observation, asked: datetime) -> Mapping[str, Refuted]:
-    """Return the words that a look, begun at `asked`, refutes: they held, came before it, and a job of theirs lives."""
+    """Return the attestations that a look, begun at `asked`, refutes: one of their jobs shows a sign of life."""
     lost: dict[str, Refuted] = {}
-    for key, word in cancellation.spec.attestations.items():
-        if word.at >= asked:
+    for key, attestation in cancellation.spec.attestations.items():
+        if attestation.at >= asked:
             continue
         for member in seen.family:
             why = sign_of_life(cancellation, member, asked)
             if why and _holds(cancellation, key, member.job_id):
-                lost[key] = Refuted(word, key, why)
+                lost[key] = Refuted(attestation, key, why)
                 break
     return lost
 
@@ -69,16 +68,17 @@ def refuted(cancellation: Cancellation, seen: Observation, asked: datetime) -> M
 def sign_of_life(cancellation: Cancellation, member: Observation, asked: datetime) -> str:
     """Say what shows that a job's process runs, empty if nothing does.
 
-    That a scheduler calls a job running before anybody has asked it to stop is none: it may wait for a process that
+    A scheduler that calls a job running before it was asked to stop shows nothing: it may be waiting for a process that
     is gone. A parent follows its children and has no process of its own.
     """
-    sight = cancellation.progress.cancelling.get(member.job_id)
+    sighting = cancellation.progress.cancelling.get(member.job_id)
     if member.state is JobState.CANCELLING:
-        moved = sight is not None and member.since_text and sight.since_text and member.since_text != sight.since_text
+        before, since = sighting.since_text if sighting is not None else "", member.since_text
+        moved = before and since and before != since
         return f"job {member.job_id} has checked in: its time is now {member.since_text}" if moved else ""
     if member.state is not JobState.ACTIVE:
         return ""
-    if sight is not None:
+    if sighting is not None:
         return f"job {member.job_id} has gone back to {member.raw}"
     cancel = cancellation.progress.sent.get(Action.CANCEL)
     asked_to_stop = cancel is not None and cancel.accepted and cancel.last_at < asked
@@ -87,7 +87,7 @@ def sign_of_life(cancellation: Cancellation, member: Observation, asked: datetim
 
 
 def probed(before: Mapping[str, Probed], job_id: str, gone: bool | None, at: datetime) -> Mapping[str, Probed]:  # noqa: FBT001 - the source's own answer
-    """Take in what the second source says of a job's process; None where it can't tell, which leaves what it said."""
+    """Record what the second source says of a job's process; None means that it can't say, and changes nothing."""
     if gone is None:
         return before
     known = before.get(job_id)
@@ -99,12 +99,12 @@ def probed(before: Mapping[str, Probed], job_id: str, gone: bool | None, at: dat
 
 
 def proven_gone(cancellation: Cancellation, job_id: str, policy: Policy) -> bool:
-    """Whether the second source says, in the latest look too, that a job's process is gone, and has for a poll."""
+    """Whether the second source said, twice, a poll apart, and in the latest look, that a job's process is gone."""
     said = said_now(cancellation, job_id)
     return said is not None and said.gone and said.times >= TWICE and said.last - said.since >= apart(policy)
 
 
 def said_now(cancellation: Cancellation, job_id: str) -> Probed | None:
-    """Return what the second source has said of a job in the latest look, None if it was not asked or can't tell."""
+    """Return what the second source said of a job in the latest look, None if it was not asked or could not say."""
     said = cancellation.progress.probes.get(job_id)
     return said if said is not None and said.last == cancellation.progress.looked_at else None

@@ -66,7 +66,9 @@ def test_a_date_that_has_moved_as_our_time_did_makes_it_steady(
         pytest.param(512.3, id="ahead-by-more"),
     ],
 )
-def test_a_date_that_has_not_begins_anew(build: Any, theirs: float, *, steady: bool) -> None:
+def test_a_date_that_has_not_moved_as_our_time_did_begins_a_new_reading(
+    build: Any, theirs: float, *, steady: bool
+) -> None:
     before = reading(build, 500, steady=steady)
 
     assert taken(build, before, theirs, 10, 10) == reading(build, theirs, 10, anew=True)
@@ -78,7 +80,7 @@ def test_a_steady_clock_stays_measured_from_its_first_reading(build: Any) -> Non
     assert taken(build, before, 560, 60, 60) is before
 
 
-def test_a_reading_anew_may_become_steady(build: Any) -> None:
+def test_a_new_reading_may_become_steady(build: Any) -> None:
     before = reading(build, 900, 10, anew=True)
 
     assert taken(build, before, 910, 20, 20) == reading(build, 900, 10, steady=True, anew=True)
@@ -145,7 +147,7 @@ def test_the_backends_clock_says_how_long_a_job_has_been_stuck(build: Any) -> No
         pytest.param({"spent": 2700}, {"not_before": 60}, id="F12-a-date-45-minutes-ahead-of-the-scheduler"),
     ],
 )
-def test_it_counts_from_our_first_sight_where_that_clock_does_not_count(
+def test_the_wait_counts_from_our_first_sight_if_the_backends_clock_does_not_count(
     build: Any, seen: dict[str, Any], changes: dict[str, Any]
 ) -> None:
     known: dict[str, Any] = {}
@@ -164,7 +166,7 @@ def test_it_counts_from_our_first_sight_where_that_clock_does_not_count(
     assert spent(build, stuck(build, seen.get("spent", 1800), 100, **changed), **known) == (10, False)
 
 
-def test_without_a_sight_none_of_it_has_passed_on_our_clock(build: Any) -> None:
+def test_without_a_sighting_no_time_has_passed_on_our_clock(build: Any) -> None:
     assert spent(build, stuck(build, None, 100), cancelling={}) == (0, False)
 
 

@@ -87,7 +87,7 @@ def test_a_claim_is_believed_once_three_answers_span_believe_after(
     assert lasting(build.doubt("gone", 0, last, times), build.policy(believe_after=believe_after)) is believed
 
 
-def test_no_doubt_does_not_last(build: Any) -> None:
+def test_without_a_doubtful_answer_nothing_has_lasted(build: Any) -> None:
     assert not lasting(None, build.policy(believe_after=0))
 
 

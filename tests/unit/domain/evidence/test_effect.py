@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from worker.domain.evidence.effect import effective, ended_before, forced, stop, undated
+from worker.domain.evidence.effect import ended_before, forced, stop, undated
 from worker.domain.model import Action, AnswerKind
 
 A_WEEK, A_DAY = 604800.0, 86400.0
@@ -17,11 +17,11 @@ MAY_HAVE = {AnswerKind.ACCEPTED, AnswerKind.UNANSWERED}
 def test_a_call_may_have_had_an_effect_if_it_was_accepted_or_went_unanswered(build: Any, last: AnswerKind) -> None:
     cancellation = build.cancellation(sent=build.cancelled(last))
 
-    assert (effective(cancellation, Action.CANCEL) is not None) is (last in MAY_HAVE)
+    assert (stop(cancellation) is not None) is (last in MAY_HAVE)
 
 
 def test_a_call_that_was_never_made_had_none(build: Any) -> None:
-    assert effective(build.cancellation(), Action.DELETE) is None
+    assert stop(build.cancellation()) is None
 
 
 @pytest.mark.parametrize("last", list(AnswerKind))
@@ -68,7 +68,7 @@ def known(build: Any, **changes: Any) -> dict[str, Any]:
         pytest.param(101, False, id="after-our-call"),
     ],
 )
-def test_an_end_is_none_of_ours_if_the_backend_dates_it_before_our_call(
+def test_an_end_is_not_our_doing_if_the_backend_dates_it_before_our_call(
     build: Any, ended: float, *, before: bool
 ) -> None:
     seen = build.seen("cancelled", ended_at=build.at(ended))

@@ -56,7 +56,7 @@ def test_a_job_that_anybody_may_have_called_gone_is_not_gone_yet(build: Any, tim
     assert "not said in the backend's own words" in lacks.why
 
 
-def test_it_is_once_that_has_lasted(build: Any) -> None:
+def test_a_job_that_anybody_may_have_called_gone_is_gone_once_that_has_lasted(build: Any) -> None:
     assert judged(build, *((at, build.seen("gone", source="unsure")) for at in (0, 60, 120))) is None
 
 
@@ -131,7 +131,7 @@ def test_g7_a_call_that_was_not_accepted_shows_no_job(build: Any, last: str) -> 
         pytest.param(5, 5, 0, None, id="the-deadline-is-there"),
     ],
 )
-def test_g7_it_is_looked_for_until_its_time_is_over(
+def test_g7_a_job_that_may_appear_is_looked_for_until_its_time_is_over(
     build: Any, now: float, give_up: float, waits: int, due: float | None
 ) -> None:
     changes = {"give_up": give_up, "waits": waits, "raw": "GONE"}
@@ -182,7 +182,7 @@ def test_an_end_that_one_reading_dates_before_our_call_waits_for_a_second(
     assert lacks is None or lacks.until == build.at(103)
 
 
-def test_at_the_deadline_it_has_ended_all_the_same(build: Any) -> None:
+def test_at_the_deadline_an_end_with_one_reading_counts_as_ended(build: Any) -> None:
     cancellation = build.cancellation(give_up=101, **dated(build))
     seen = build.seen("cancelled", clock=build.at(101), ended_at=build.at(50))
     end = decide(cancellation, seen, build.policy(), build.at(101))

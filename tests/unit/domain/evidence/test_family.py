@@ -27,7 +27,7 @@ def test_a_child_is_remembered_from_its_first_sight_on(build: Any) -> None:
     assert kept(build, {}, parent(build, build.seen(job_id="2"))) == {"2": build.child(9, 9)}
 
 
-def test_its_first_sight_is_kept_and_its_last_moves(build: Any) -> None:
+def test_a_childs_first_sighting_is_kept_and_its_last_one_moves(build: Any) -> None:
     assert kept(build, {"2": build.child(1, 5)}, parent(build, build.seen(job_id="2"))) == {"2": build.child(1, 9)}
 
 
@@ -73,7 +73,7 @@ def test_a_child_that_is_seen_to_end_is_forgotten(build: Any, state: str) -> Non
         pytest.param({}, {"force:2": "unanswered"}, id="where-a-force-of-it-went-unanswered"),
     ],
 )
-def test_its_end_is_kept_where_later_looks_or_the_outcome_need_it(
+def test_a_childs_end_is_kept_if_later_looks_or_the_outcome_need_it(
     build: Any, changes: dict[str, Any], sent: dict[str, str]
 ) -> None:
     seen = parent(build, build.seen("cancelled", "CANCELLED", job_id="2", ended_at=build.at(7)), **changes)
@@ -154,7 +154,7 @@ def test_a5_a_parent_has_not_ended_while_a_child_that_was_seen_alive_is_in_no_li
     assert isinstance(decide(cancellation, seen, build.policy(), build.at(600)), Wait)
 
 
-def test_a5_it_has_once_that_child_is_seen_to_end(build: Any) -> None:
+def test_a5_a_parent_has_ended_once_its_last_child_is_seen_to_end(build: Any) -> None:
     both = parent(build, build.seen(job_id="21"), build.seen(job_id="22"))
     ended = parent(build, build.seen("cancelled", job_id="21"), build.seen("cancelled", job_id="22"), state="cancelled")
     cancellation, seen = walked(build, (0, both), (2, ended), (4, ended))

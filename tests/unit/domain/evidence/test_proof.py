@@ -9,7 +9,7 @@ import pytest
 from worker.domain.cancellation import WHOLE, Cancellation, Probed, Sighting
 from worker.domain.decision import Hold, Send
 from worker.domain.escalation import decide
-from worker.domain.evidence.proof import probed, proven_gone, refuted, said_now, sign_of_life, word_for
+from worker.domain.evidence.proof import attestation_for, probed, proven_gone, refuted, said_now, sign_of_life
 from worker.domain.model import Action, Force, Observation, Poll
 
 
@@ -42,7 +42,7 @@ def test_a_word_is_about_the_job_that_it_names_or_the_whole_family(
     children = {"21": build.child(), "22": build.child()}
     one = given(build, {about: 5}, children=children, family_at=build.now)
 
-    assert (word_for(one, job_id) is not None) is covers
+    assert (attestation_for(one, job_id) is not None) is covers
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_a_word_about_the_family_covers_who_was_in_it_when_it_was_given(
     seen_at = None if family_at is None else build.at(family_at)
     one = given(build, {WHOLE: word_at}, children={"21": build.child(first, 9)}, family_at=seen_at)
 
-    assert (word_for(one, "21") is not None) is covers
+    assert (attestation_for(one, "21") is not None) is covers
 
 
 @pytest.mark.parametrize(
@@ -79,17 +79,17 @@ def test_a_word_holds_until_it_is_refuted_and_a_new_one_holds_again(
 ) -> None:
     void = {} if void_at is None else {WHOLE: build.at(void_at)}
 
-    assert (word_for(given(build, {WHOLE: 5}, void=void), "1") is not None) is holds
+    assert (attestation_for(given(build, {WHOLE: 5}, void=void), "1") is not None) is holds
 
 
 def test_one_word_that_was_refuted_leaves_another_in_force(build: Any) -> None:
     one = given(build, {WHOLE: 1, "21": 2}, children={"21": build.child()}, void={WHOLE: build.at(3)})
 
-    assert word_for(one, "21") == build.word(at=2)
+    assert attestation_for(one, "21") == build.word(at=2)
 
 
-def test_nobodys_word_is_none(build: Any) -> None:
-    assert word_for(build.cancellation(), "1") is None
+def test_without_an_attestation_none_holds(build: Any) -> None:
+    assert attestation_for(build.cancellation(), "1") is None
 
 
 # What is a sign of life
@@ -165,7 +165,7 @@ def test_a_look_refutes_only_words_that_came_before_it(build: Any, word_at: floa
     assert bool(refuted(one, back(build), build.at(9))) is lost
 
 
-def test_who_is_refuted_is_told_with_what_refutes_it(build: Any) -> None:
+def test_a_refuted_attestation_is_reported_with_what_refutes_it(build: Any) -> None:
     one = given(build, {WHOLE: 1}, cancelling={"1": Sighting(build.now)})
 
     assert refuted(one, back(build), build.at(9)) == {WHOLE: (build.word(at=1), WHOLE, "job 1 has gone back to ACTIVE")}
@@ -250,20 +250,20 @@ def test_what_the_second_source_says_is_a_row_of_equal_answers(
     assert probed(known, "1", gone, build.at(9)) == {"1": said(build, *after[1:], gone=after[0])}
 
 
-def test_it_speaks_of_each_job_by_itself(build: Any) -> None:
+def test_the_second_source_speaks_of_each_job_by_itself(build: Any) -> None:
     before = {"2": said(build, 0, 4, 2)}
 
     assert probed(before, "1", True, build.at(9)) == {**before, "1": said(build, 9, 9, 1)}
 
 
 @pytest.mark.parametrize(("last", "now"), [(9, True), (8, False)], ids=["in-the-latest-look", "before-it"])
-def test_only_what_it_said_in_the_latest_look_counts(build: Any, last: float, *, now: bool) -> None:
+def test_only_what_the_second_source_said_in_the_latest_look_counts(build: Any, last: float, *, now: bool) -> None:
     one = build.cancellation(probes={"1": said(build, 0, last, 2)}, looked_at=build.at(9))
 
     assert (said_now(one, "1") is not None) is now
 
 
-def test_of_a_job_that_it_was_not_asked_about_it_says_nothing(build: Any) -> None:
+def test_the_second_source_says_nothing_of_a_job_that_it_was_not_asked_about(build: Any) -> None:
     assert said_now(build.cancellation(looked_at=build.at(9)), "1") is None
 
 
@@ -278,7 +278,7 @@ def test_of_a_job_that_it_was_not_asked_about_it_says_nothing(build: Any) -> Non
         pytest.param(None, False, id="never"),
     ],
 )
-def test_it_proves_that_a_process_is_gone_if_it_says_so_twice_a_poll_apart_and_now(
+def test_the_second_source_proves_a_process_gone_if_it_says_so_twice_a_poll_apart_and_now(
     build: Any, row: tuple[Any, ...] | None, *, proven: bool
 ) -> None:
     probes = {"1": said(build, *row)} if row else {}
