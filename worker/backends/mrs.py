@@ -10,9 +10,11 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from ..domain.model import Action, Answer, AnswerKind, Job, JobState, Observation, Source, Steps
+from ..settings.backends_file.backend_table import WithProject
+from ..settings.backends_file.fields import Segment
 from .adapter import (
     COMMON_KINDS,
     Call,
@@ -124,6 +126,13 @@ HEADERS: Mapping[str, str] = {
 FIRST_13_DIGITS = 10**12
 PAGE = "100"
 """Jobs on a page: the most that v1.1 allows (DOC M2)."""
+
+
+class MrsOptions(WithProject):
+    """MapReduce Service, at `{base_url}/{dialect}/{project_id}`."""
+
+    dialect: Literal["v1.1", "v2"] = "v1.1"
+    cluster_id: Segment | None = None
 
 
 @dataclass(frozen=True, slots=True)

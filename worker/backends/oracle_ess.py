@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ..domain.model import Action, Answer, Job, JobState, Steps
+from ..settings.backends_file.backend_table import WithoutProject
 from .adapter import Call, Look, Request, Survey, pages_worth, text
 from .oracle_ess_family import with_children, with_known_children
 from .oracle_ess_words import (
@@ -28,6 +29,10 @@ from .oracle_ess_words import (
     state_word,
     word,
 )
+
+
+class OracleEssOptions(WithoutProject):
+    """Oracle Enterprise Scheduler, at `{base_url}/ess/rest/scheduler/v1`."""
 
 
 @dataclass(frozen=True, slots=True)

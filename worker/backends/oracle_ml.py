@@ -10,12 +10,14 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import unquote
 
 from msgspec.structs import replace
+from pydantic import Field, StrictStr
 
 from ..domain.model import Answer, AnswerKind, Job, JobState, Observation, Source, Steps
+from ..settings.backends_file.backend_table import WithoutProject
 from .adapter import (
     Call,
     Look,
@@ -56,6 +58,13 @@ RESULT = re.compile(r"/jobs/([^/]+)/result/?\Z")
 FINISHED_DETAIL = "finished; Oracle ML does not say here whether with success, its result does"
 FACTS = ("request_id",)
 HEADERS: Mapping[str, str] = {"Accept": "application/json"}
+
+
+class OracleMlOptions(WithoutProject):
+    """Oracle Machine Learning jobs, at `{base_url}/oml/api/{scripts}/v2`; `service` is a service level."""
+
+    scripts: Literal["r-scripts", "py-scripts"] = "r-scripts"
+    service: Annotated[StrictStr, Field(min_length=1, max_length=128)] | None = None
 
 
 @dataclass(frozen=True, slots=True)

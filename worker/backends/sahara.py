@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from msgspec.structs import replace
 
 from ..domain.model import Action, Answer, AnswerKind, Job, JobState, Observation, Source, Steps
+from ..settings.backends_file.backend_table import WithProject
 from .adapter import (
     LONGEST_ID,
     Call,
@@ -80,6 +81,12 @@ HEADERS: Mapping[str, Mapping[str, str]] = {
     "v1.1": {"Accept": "application/json"},
     "v2": {"Accept": "application/json", "OpenStack-API-Version": "data-processing 2.0"},
 }
+
+
+class SaharaOptions(WithProject):
+    """OpenStack Sahara, at `{base_url}/v1.1/{project_id}` or `{base_url}/v2`."""
+
+    dialect: Literal["v1.1", "v2"] = "v1.1"
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 from unit.settings.backends_file import ENVIRON, one, problems
 
-from worker.settings.backends_file.backends import (
+from worker.backends.registry import TABLES
+from worker.settings.backends_file.auth import (
     BasicAuth,
     BearerAuth,
     ClientCredentialsAuth,
@@ -11,9 +12,9 @@ from worker.settings.backends_file.backends import (
     NoAuth,
     OmlAuth,
     TokenAuth,
-    load_backends,
-    parse_backends,
 )
+from worker.settings.backends_file.backends import parse_backends
+from worker.settings.backends_file.load import load_deployment
 from worker.settings.errors import ConfigurationError
 from worker.settings.secret import Secret
 
@@ -54,7 +55,7 @@ def test_a_secret_file_is_found_beside_the_backends_file(tmp_path: Path) -> None
     (tmp_path / "b.toml").write_text(
         f'[backends.x]\n{MRS}auth = {{ type = "token", token_file = "token" }}', encoding="utf-8"
     )
-    auth = load_backends(tmp_path / "b.toml", environ={})["x"].auth
+    auth = load_deployment(tmp_path / "b.toml", TABLES, environ={}).backends["x"].auth
     assert isinstance(auth, TokenAuth)
     assert auth.token.read({}) == "t-1"
 
@@ -157,7 +158,7 @@ def test_an_application_credential_may_come_from_files(tmp_path: Path) -> None:
     (tmp_path / "s").write_text("hunter2", encoding="utf-8")
     keys = 'application_credential_id_env = "ID", application_credential_secret_file = "s"'
     text = f"[backends.x]\n{MRS}auth = {{ {KEYSTONE}, {keys} }}"
-    auth = parse_backends(text, environ=ENVIRON, directory=tmp_path)["x"].auth
+    auth = parse_backends(text, TABLES, environ=ENVIRON, directory=tmp_path)["x"].auth
     assert isinstance(auth, KeystoneAuth)
     assert auth.application_credential is not None
     assert auth.application_credential[1].read() == "hunter2"
