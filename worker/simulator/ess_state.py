@@ -62,17 +62,13 @@ COURSE = Course(
 )
 
 
-def own_moment(job: Job, now: float, knobs: EssKnobs) -> Moment:
-    """Tell the state of a request that has no children."""
-    race = "" if knobs.race_outcome == CANCELLED else knobs.race_outcome
-    return moment(job, now, COURSE, knobs.cancel_delay, race)
-
-
 def moment_of(world: World, job: Job, now: float) -> Moment:
     """Tell the state of a request; a parent follows its children."""
-    own = own_moment(job, now, world.knobs.ess)
+    knobs = world.knobs.ess
+    race = "" if knobs.race_outcome == CANCELLED else knobs.race_outcome
+    own = moment(job, now, COURSE, knobs.cancel_delay, race)
     children = [moment_of(world, child, now) for child in world.children("ess", job.id)]
-    return parent_moment(job, own, children, world.knobs.ess.parent_end)
+    return parent_moment(job, own, children, knobs.parent_end)
 
 
 def parent_moment(job: Job, own: Moment, children: Sequence[Moment], rule: str) -> Moment:
@@ -94,11 +90,6 @@ def cancel_effect(state: str, knobs: EssKnobs, *, is_parent: bool) -> str:
     if effect == UNSURE:
         effect = CANCELLED if knobs.cancel_unsure == CANCELLED else REFUSED
     return CANCELLING if is_parent and effect == CANCELLED else effect
-
-
-def cancel_refusal(state: str, knobs: EssKnobs) -> int:
-    """Tell the HTTP status for a cancel that cannot be: 400 or 409 (SEED S2), or 200 as a no-op (INFERRED)."""
-    return knobs.cancel_in_cancelling if state == CANCELLING else knobs.cancel_terminal
 
 
 def last_check_in(job: Job, since: float, now: float, knobs: EssKnobs) -> float:

@@ -53,7 +53,7 @@ def moment_of(world: World, job: Job, now: float) -> Moment:
     return moment(job, now, COURSE, world.knobs.mrs.cancel_delay)
 
 
-def compatible(job: Job, call: Call) -> dict[str, Any]:
+def compatible(_world: World, job: Job, call: Call) -> dict[str, Any]:
     """Show a job the Sahara way; info, end_time and the like stay null whatever happens (SEED S4)."""
     nulls = (
         "end_time",
@@ -98,9 +98,9 @@ def native(world: World, job: Job, call: Call) -> dict[str, Any]:
     }
 
 
-def newer(world: World, job: Job, now: float) -> dict[str, Any]:
+def newer(world: World, job: Job, call: Call) -> dict[str, Any]:
     """Show a job the v2 way (DOC M3)."""
-    here = moment_of(world, job, now)
+    here = moment_of(world, job, call.now)
     state, result = V2[here.state]
     ended = millis(here.since) if here.state in COURSE.terminal else 0
     return {
@@ -111,5 +111,5 @@ def newer(world: World, job: Job, now: float) -> dict[str, Any]:
         "submitted_time": millis(job.created_at),
         "started_time": millis(job.created_at),
         "finished_time": ended,
-        "elapsed_time": (ended or millis(now)) - millis(job.created_at),
+        "elapsed_time": (ended or millis(call.now)) - millis(job.created_at),
     }

@@ -55,15 +55,11 @@ def show(world: World, call: Call) -> Reply:
         path = call.raw.partition("?")[0]
         return Reply(302, headers={"Content-Location": f"{call.origin}{path}/result"})
     body = {
-        "createdDate": _created(job),
+        "createdDate": as_datetime(job.created_at).strftime(" %b %d,%Y %H:%M"),
         "status": "job is still running",
         "elapsedTime": _elapsed(call.now - job.created_at),
     }
     return json_reply(202, body)
-
-
-def _created(job: Job) -> str:
-    return as_datetime(job.created_at).strftime(" %b %d,%Y %H:%M")
 
 
 def _elapsed(seconds: float) -> str:

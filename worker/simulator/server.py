@@ -16,7 +16,7 @@ from .delivery import deliver, plain
 from .dispatch import answer
 from .faults import Fault, fault_from
 from .knobs import Knobs
-from .systems import MOUNTS
+from .systems import SYSTEMS
 from .truth import Truth, truth
 from .wire import Call
 from .world import Entry, World
@@ -93,7 +93,8 @@ class Simulator:
 
     def base_url(self, system: str) -> str:
         """Tell the base address of one system (`ess`, `oml`, `mrs`, `sahara`)."""
-        return self.url + MOUNTS[system]
+        prefix = SYSTEMS[system].prefix
+        return f"{self.url}/{prefix}" if prefix else self.url
 
     @property
     def knobs(self) -> Knobs:
