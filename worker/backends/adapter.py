@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import math
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, ClassVar
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -140,30 +141,35 @@ Survey = Generator[Request, Reply, Mapping[str, Observation] | Answer]
 Call = Generator[Request, Reply, Answer]
 
 
-class Adapter(Protocol):
-    """The translation for one kind of backend."""
+class Adapter(ABC):
+    """The translation for one kind of backend.
 
-    @property
-    def steps(self) -> Steps:
-        """The backend's escalation."""
+    By default ids are opaque and address a job alone, the base URL alone leads to the jobs, and there is no force step.
+    """
 
-    @property
-    def params(self) -> frozenset[str]:
-        """The names of `params` that a command may carry."""
+    steps: ClassVar[Steps]
+    """The backend's escalation."""
+    params: ClassVar[frozenset[str]] = frozenset()
+    """The names of `params` that a command may carry."""
 
     @property
     def within(self) -> tuple[str, ...]:
         """What beside the base URL leads to its jobs, in words."""
+        return ()
 
-    def problem(self, job: Job) -> str:
+    def problem(self, job: Job) -> str:  # noqa: ARG002 - by default it takes any
         """Say why a command for this job can't be taken, or return an empty text."""
+        return ""
 
-    def address(self, job: Job) -> str:
-        """Return what beside the id addresses the job, empty where the id alone does."""
+    def address(self, job: Job) -> str:  # noqa: ARG002 - by default nothing
+        """Return what beside the id addresses the job, empty if the id alone does."""
+        return ""
 
+    @abstractmethod
     def look(self, job: Job) -> Look:
         """Observe the job and change nothing; an `Answer` says why nothing was seen."""
 
+    @abstractmethod
     def look_many(self, jobs: Sequence[Job]) -> Survey | None:
         """Observe many jobs with a tenth as many calls, or fewer; None where the backend's lists don't allow that.
 
@@ -172,12 +178,16 @@ class Adapter(Protocol):
         `Answer` says why the list can't be used.
         """
 
+    @abstractmethod
     def cancel(self, job: Job) -> Call:
         """Ask the backend to stop the job."""
 
     def force(self, job: Job) -> Call:
-        """Take the backend's last resort; only called where `steps.force` holds."""
+        """Take the backend's last resort; by default refuse without a call: `steps.force` says that there is none."""
+        yield from ()
+        return Answer(AnswerKind.REFUSED, Source.OWN, detail=f"this backend has no force step for job {job.id}")
 
+    @abstractmethod
     def delete(self, job: Job) -> Call:
         """Remove the job's record."""
 
@@ -309,12 +319,8 @@ def pages_worth(jobs: Sequence[Job]) -> int:
     return len(jobs) // CALLS_SAVED
 
 
-def _id(value: object) -> str:
-    return text(value, LONGEST_ID)
-
-
 def items(
-    reply: Reply, name: str, key: str, read: Callable[[object], str] = _id
+    reply: Reply, name: str, key: str, read: Callable[[object], str] = lambda value: text(value, LONGEST_ID)
 ) -> dict[str, Mapping[str, Any]] | None:
     """Return the objects of the list `name` in a success's body by their `key`, which `read` makes an id of.
 
@@ -342,9 +348,3 @@ def unusable(reply: Reply, why: str) -> Answer:
 def gone(reply: Reply, job: Job, raw: str, source: Source, detail: str = "") -> Observation:
     """Say that there is no such job, in words of the API's own or not."""
     return Observation(JobState.GONE, raw, source, job.id, clock=reply.date, detail=detail or reply.excerpt())
-
-
-def no_force(job: Job) -> Call:
-    """Refuse the force step of a backend that has none, without a call."""
-    yield from ()
-    return Answer(AnswerKind.REFUSED, Source.OWN, detail=f"this backend has no force step for job {job.id}")

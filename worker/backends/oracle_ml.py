@@ -19,6 +19,7 @@ from pydantic import Field, StrictStr
 from ..domain.model import Answer, AnswerKind, Job, JobState, Observation, Source, Steps
 from ..settings.backends_file.backend_table import WithoutProject
 from .adapter import (
+    Adapter,
     Call,
     Look,
     Reply,
@@ -30,7 +31,6 @@ from .adapter import (
     gone,
     items,
     names,
-    no_force,
     pages_worth,
     seen_nothing,
     taken,
@@ -68,11 +68,10 @@ class OracleMlOptions(WithoutProject):
 
 
 @dataclass(frozen=True, slots=True)
-class OracleMl:
+class OracleMl(Adapter):
     """The adapter of kind `oracle-ml`; `scripts` is `r-scripts` or `py-scripts`, `service` a service level."""
 
     steps: ClassVar[Steps] = Steps(look_before_cancel=True, cancel_removes=True, delete_stops=True)
-    params: ClassVar[frozenset[str]] = frozenset()
 
     scripts: str = "r-scripts"
     service: str = ""
@@ -81,16 +80,6 @@ class OracleMl:
     def within(self) -> tuple[str, ...]:
         """Return the kind of scripts, which is part of every path."""
         return (self.scripts,)
-
-    def problem(self, job: Job) -> str:
-        """Take any id: they are opaque."""
-        del job
-        return ""
-
-    def address(self, job: Job) -> str:
-        """Return nothing: the id alone addresses a job."""
-        del job
-        return ""
 
     def look(self, job: Job) -> Look:
         """Ask for the job's state; where that fails after a stop of ours, ask the list of jobs."""
@@ -124,10 +113,6 @@ class OracleMl:
     def cancel(self, job: Job) -> Call:
         """Abort the job, which removes its record."""
         return self.delete(job)
-
-    def force(self, job: Job) -> Call:
-        """Refuse: there is none."""
-        return no_force(job)
 
     def delete(self, job: Job) -> Call:
         """Remove the job's record, which aborts it."""

@@ -17,6 +17,7 @@ from ..domain.model import Action, Answer, AnswerKind, Job, JobState, Observatio
 from ..settings.backends_file.backend_table import WithProject
 from .adapter import (
     LONGEST_ID,
+    Adapter,
     Call,
     Look,
     NoReply,
@@ -31,7 +32,6 @@ from .adapter import (
     items,
     job_in,
     names,
-    no_force,
     pages_worth,
     seen_nothing,
     strange,
@@ -90,11 +90,10 @@ class SaharaOptions(WithProject):
 
 
 @dataclass(frozen=True, slots=True)
-class Sahara:
+class Sahara(Adapter):
     """The adapter of kind `sahara`."""
 
     steps: ClassVar[Steps] = Steps(look_before_cancel=False, gone_means_stopped=False)
-    params: ClassVar[frozenset[str]] = frozenset()
 
     project_id: str
     dialect: str = "v1.1"
@@ -103,16 +102,6 @@ class Sahara:
     def within(self) -> tuple[str, ...]:
         """Return the project; both dialects show the same jobs."""
         return (f"project {self.project_id}",)
-
-    def problem(self, job: Job) -> str:
-        """Take any id: they are opaque."""
-        del job
-        return ""
-
-    def address(self, job: Job) -> str:
-        """Return nothing: the id alone addresses a job."""
-        del job
-        return ""
 
     def look(self, job: Job) -> Look:
         """Read the job; v1.1 lets Sahara ask its engine first, v2 knows what Sahara has asked lately.
@@ -157,10 +146,6 @@ class Sahara:
         return replace(
             answer(reply, AnswerKind.REJECTED if ignored else AnswerKind.ACCEPTED, Source.OWN), before=before
         )
-
-    def force(self, job: Job) -> Call:
-        """Refuse: there is none."""
-        return no_force(job)
 
     def delete(self, job: Job) -> Call:
         """Remove the job's record; Sahara does it later, and over a job that still runs too."""

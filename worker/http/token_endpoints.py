@@ -40,7 +40,7 @@ OML_WINDOW = 8 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Malformed:
+class RememberedRefusal:
     """What a token endpoint would not take, known by its digest, and how long nobody asks again."""
 
     digest: bytes
@@ -60,7 +60,7 @@ class TokenEndpoint(Credential):
     def __init__(self, url: str, *, monotonic: Monotonic = time.monotonic) -> None:
         super().__init__(monotonic=monotonic)
         self._url = url
-        self._refusal: Malformed | None = None
+        self._refusal: RememberedRefusal | None = None
         self._told: dict[object, Token] = {}
 
     def secrets(self, token: Token) -> tuple[str, ...]:
@@ -77,22 +77,17 @@ class TokenEndpoint(Credential):
         return tuple(one.value for one in self._told.values())
 
     async def _obtain(self, old: Token | None) -> Token:  # noqa: ARG002 - only OML renews from the old one
-        return await self._granted()
-
-    async def _granted(self) -> Token:
         """Show the secrets, and once more, read anew, if they are refused; not those that were refused just now."""
-        if self._refusal and self._holds(self._refusal):
-            raise self._refused(self._refusal.status)
+        refusal = self._refusal
+        if refusal and self._monotonic() < refusal.until and digest(self._grant()) == refusal.digest:
+            raise self._refused(refusal.status)
         for _ in range(2):
             since, grant = self._monotonic(), self._grant()
             reply = await self._ask(grant)
             if reply.ok:
                 return self._token_of(reply, since)
-        self._refusal = Malformed(digest(grant), reply.status, self._monotonic() + REFUSAL_HOLDS)
+        self._refusal = RememberedRefusal(digest(grant), reply.status, self._monotonic() + REFUSAL_HOLDS)
         raise self._refused(reply.status)
-
-    def _holds(self, refusal: Malformed) -> bool:
-        return self._monotonic() < refusal.until and digest(self._grant()) == refusal.digest
 
     def _refused(self, status: int) -> CredentialRefused:
         return CredentialRefused(f"{self._place} refuses the credential: {status}")
@@ -186,7 +181,7 @@ class Oml(TokenEndpoint):
             reply = await self._ask(self._post({"grant_type": "refresh_token", "token": old.value}))
             if reply.ok:
                 return self._token_of(reply, now)
-        token = await self._granted()
+        token = await super()._obtain(None)
         self._window_ends = now + OML_WINDOW
         return token
 

@@ -139,7 +139,7 @@ class Signatures:
         """Judge a command or an order as it came, with its `verb`; None if it is unsigned and may be.
 
         Raises:
-            Refused: it is unsigned and may not be, the signature does not hold, or its producer may not do this.
+            SignatureRejected: it is unsigned and may not be, its signature fails, or its producer lacks the right.
 
         """
         if not self.on or not isinstance(content, Mapping):

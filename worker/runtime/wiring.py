@@ -81,29 +81,29 @@ def credential_of(config: BackendConfig) -> Credential | None:
         case NoAuth():
             return None
         case BearerAuth():
-            return Bearer(auth.token.read)
+            return Bearer(auth.secret("token").read)
         case TokenAuth():
-            return StaticToken(auth.token.read)
+            return StaticToken(auth.secret("token").read)
         case BasicAuth():
-            return Basic(auth.username.read, auth.password.read)
+            return Basic(auth.secret("username").read, auth.secret("password").read)
         case ClientCredentialsAuth():
             return ClientCredentials(
                 auth.token_url,
-                client_id=auth.client_id.read,
-                client_secret=auth.client_secret.read,
+                client_id=auth.secret("client_id").read,
+                client_secret=auth.secret("client_secret").read,
                 scope=auth.scope,
                 client_auth=auth.client_auth,
             )
         case OmlAuth():
-            return Oml(token_url_of(config) or "", auth.username.read, auth.password.read)
+            return Oml(token_url_of(config) or "", auth.secret("username").read, auth.secret("password").read)
         case KeystoneAuth():
             if auth.application_credential:
                 return KeystoneApplication(auth.url, *(one.read for one in auth.application_credential))
             project_id = config.project_id if isinstance(config, WithProject) else ""
             return Keystone(
                 auth.url,
-                auth.username.read,
-                auth.password.read,
+                auth.secret("username").read,
+                auth.secret("password").read,
                 user_domain=auth.user_domain,
                 project_id=project_id,
             )

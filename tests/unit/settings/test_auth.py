@@ -46,7 +46,7 @@ def test_each_auth_is_told_apart_by_its_type(keys: str, model: type) -> None:
 def test_an_auths_secrets_are_places() -> None:
     auth = one(f'{MRS}auth = {{ type = "basic", {USER} }}').auth
     assert isinstance(auth, BasicAuth)
-    assert (auth.username, auth.password) == (Secret("env", "USER_NAME"), Secret("env", "PASS"))
+    assert (auth.secret("username"), auth.secret("password")) == (Secret("env", "USER_NAME"), Secret("env", "PASS"))
     assert "hunter2" not in repr(auth)
 
 
@@ -57,7 +57,7 @@ def test_a_secret_file_is_found_beside_the_backends_file(tmp_path: Path) -> None
     )
     auth = load_deployment(tmp_path / "b.toml", TABLES, environ={}).backends["x"].auth
     assert isinstance(auth, TokenAuth)
-    assert auth.token.read({}) == "t-1"
+    assert auth.secret("token").read({}) == "t-1"
 
 
 def test_a_secret_is_read_anew_each_time(tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_a_mistaken_secret_is_told_and_never_shown(keys: str, field: str, text: 
 
 def test_a_secret_is_not_looked_for_when_a_shape_is_built_by_hand() -> None:
     auth = BearerAuth(type="bearer", token_env="ELSEWHERE")
-    assert auth.token == Secret("env", "ELSEWHERE")
+    assert auth.secret("token") == Secret("env", "ELSEWHERE")
 
 
 def test_the_clients_secrets_are_places() -> None:
@@ -126,7 +126,7 @@ def test_the_clients_secrets_are_places() -> None:
         client_id_env="ID",
         client_secret_file=Path("/s"),
     )
-    assert (auth.client_id, auth.client_secret) == (Secret("env", "ID"), Secret("file", "/s"))
+    assert (auth.secret("client_id"), auth.secret("client_secret")) == (Secret("env", "ID"), Secret("file", "/s"))
 
 
 OAUTH2 = 'type = "oauth2_client_credentials", token_url = "https://t", client_id_env = "ID", client_secret_env = "PASS"'
