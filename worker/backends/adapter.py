@@ -60,7 +60,7 @@ class Reply(Struct, frozen=True):
 
     @property
     def empty_or_data(self) -> bool:
-        """Whether the body is what an API gives where it has nothing to say: nothing, or a JSON object."""
+        """Whether the body is empty or a JSON object, as an API's is when there is nothing to report."""
         return not self.body.strip() or self.data is not None
 
     @property
@@ -171,10 +171,10 @@ class Adapter(ABC):
 
     @abstractmethod
     def look_many(self, jobs: Sequence[Job]) -> Survey | None:
-        """Observe many jobs with a tenth as many calls, or fewer; None where the backend's lists don't allow that.
+        """Observe many jobs with a tenth as many calls, or fewer; None if the backend's lists don't allow that.
 
         The result is by job id. It holds only what a look at the job alone would show as well: a job that
-        is missing in a list, or that a list tells too little of, is left out and looked at alone. An
+        is missing in a list, or of which it shows too little, is left out and looked at alone. An
         `Answer` says why the list can't be used.
         """
 
@@ -206,7 +206,7 @@ COMMON_KINDS: Mapping[int, AnswerKind] = {
     410: AnswerKind.NOT_FOUND,
     429: AnswerKind.BUSY,
 }
-"""What a status means where a backend gives it no meaning of its own.
+"""What a status means if a backend gives it no meaning of its own.
 
 A 408 leaves open whether the call had an effect.
 """
@@ -216,7 +216,7 @@ UNAUTHORIZED = 401
 ERROR_KEYS = frozenset(
     {"error", "errors", "errorcode", "error_code", "errormessage", "error_message", "error_msg", "error_name", "fault"}
 )
-"""Keys, in lower case, of bodies that tell of an error whatever the status says."""
+"""Keys, in lower case, of bodies that report an error whatever the status says."""
 
 
 def answer(reply: Reply, kind: AnswerKind, source: Source, *, code: str = "", detail: str = "") -> Answer:
@@ -253,7 +253,7 @@ def redirect(reply: Reply) -> str:
 def common_answer(reply: Reply, otherwise: AnswerKind, source: Source, *, code: str = "", detail: str = "") -> Answer:
     """Judge a reply by its status alone; `source` is whose words its body holds.
 
-    A 5xx, or a 3xx that nobody asked for, tells nothing; the `detail` of a 3xx says where it points.
+    A 5xx or an unexpected 3xx proves nothing; the `detail` of a 3xx says where it points.
     """
     if 300 <= reply.status < 400:  # noqa: PLR2004 - what 3xx means
         detail = f"{redirect(reply)}; {detail}" if detail else redirect(reply)
@@ -278,7 +278,7 @@ def taken(reply: Reply, *, fits: bool) -> Answer:
 
 
 def tells_error(data: Mapping[str, Any]) -> bool:
-    """Whether a body tells of an error, also beside a status that does not; a key without a value tells of none."""
+    """Whether a body reports an error, whatever the status says; a key without a value reports none."""
     return any(value for key, value in data.items() if key.lower() in ERROR_KEYS)
 
 
@@ -311,7 +311,7 @@ LONGEST_ID = 512
 """Characters of a job's id."""
 
 CALLS_SAVED = 10
-"""A list is worth reading where it takes one call for so many looks."""
+"""A list is worth reading if one call saves this many looks."""
 
 
 def pages_worth(jobs: Sequence[Job]) -> int:

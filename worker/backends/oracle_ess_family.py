@@ -40,13 +40,13 @@ from .oracle_ess_words import (
 MOST_CALLS = 12
 """Calls of one look at a family."""
 PLAIN_PAGES = 4
-"""A list that ends within so many pages is short."""
+"""A list is short if it ends within this many pages."""
 SCAN_PAGES = 5
 """Pages that a look reads of a long list where the server can't filter by state."""
 KEPT = 3
 """Calls that are kept for children that no list shows."""
 SINGLY = 2
-"""Up to so many missing children are looked at one by one; more are asked for together."""
+"""Up to this many missing children are looked at one by one; more are asked for together."""
 OK = 200
 REFUSED_QUERY = frozenset({400, 422, 501})
 """The statuses by which a server may say that it does not support a query."""

@@ -117,7 +117,8 @@ class Sahara(Adapter):
             seen = _seen(reply, job)
         except NoReply:
             seen = None
-        if seen is not None and not _asks_for_another_way(seen):
+        unanswered = isinstance(seen, Answer) and seen.kind is AnswerKind.UNANSWERED and seen.retry_after is None
+        if seen is not None and not unanswered:
             return seen
         reply = yield Request("GET", self._path(job), headers=headers)
         return _seen(reply, job)
@@ -156,11 +157,6 @@ class Sahara(Adapter):
         if self.dialect == "v2":
             return ("v2", "jobs", job.id, *rest)
         return ("v1.1", self.project_id, "job-executions", job.id, *rest)
-
-
-def _asks_for_another_way(seen: Observation | Answer) -> bool:
-    """Whether a look has shown nothing, and the backend does not ask to be left alone."""
-    return isinstance(seen, Answer) and seen.kind is AnswerKind.UNANSWERED and seen.retry_after is None
 
 
 def _listed(jobs: Sequence[Job]) -> Survey:

@@ -41,7 +41,7 @@ OML_WINDOW = 8 * 3600.0
 
 @dataclass(frozen=True, slots=True)
 class RememberedRefusal:
-    """What a token endpoint would not take, known by its digest, and how long nobody asks again."""
+    """A refusal by a token endpoint: a digest of the request, and until when that is not sent again."""
 
     digest: bytes
     status: int
@@ -49,7 +49,7 @@ class RememberedRefusal:
 
 
 def digest(request: httpx.Request) -> bytes:
-    """Tell requests with other secrets apart, and keep none of them."""
+    """Identify a request by its secrets, without keeping them."""
     shown = request.headers.get("authorization", "").encode()
     return hashlib.sha256(shown + b"\n" + request.content).digest()
 
@@ -67,8 +67,8 @@ class TokenEndpoint(Credential):
         """Return the token, and what the endpoint was shown for it."""
         return (*super().secrets(token), *self._shown)
 
-    def _tell(self, read: Read) -> str:
-        """Read a secret for the endpoint, which no reply may repeat; names are none, and tokens may hold them."""
+    def _revealed(self, read: Read) -> str:
+        """Read a secret to send to the endpoint; no reply may repeat it. User names may be repeated."""
         self._told[read] = Token(secret(read))
         return self._told[read].value
 
@@ -103,7 +103,7 @@ class TokenEndpoint(Credential):
         return blanked(reply, self._shown)  # not of tokens, which it is there to show
 
     def _required(self, value: object) -> str:
-        """Return a token as received; raises CredentialUnavailable if it is none."""
+        """Return a token as received; raises CredentialUnavailable for anything else."""
         if not isinstance(value, str):
             raise CredentialUnavailable(f"{self._place} answered without a token")
         return header_text(value)
@@ -146,7 +146,7 @@ class ClientCredentials(TokenEndpoint):
         self._client_auth = client_auth
 
     def _grant(self) -> httpx.Request:
-        client_id, client_secret = secret(self._client_id), self._tell(self._client_secret)
+        client_id, client_secret = secret(self._client_id), self._revealed(self._client_secret)
         form = {"grant_type": "client_credentials"} | ({"scope": self._scope} if self._scope else {})
         if self._client_auth == "post":
             form |= {"client_id": client_id, "client_secret": client_secret}
@@ -186,7 +186,7 @@ class Oml(TokenEndpoint):
         return token
 
     def _grant(self) -> httpx.Request:
-        names = {"username": secret(self._username), "password": self._tell(self._password)}
+        names = {"username": secret(self._username), "password": self._revealed(self._password)}
         return self._post({"grant_type": "password"} | names)
 
     def _post(self, body: Mapping[str, str]) -> httpx.Request:
@@ -242,7 +242,7 @@ class Keystone(KeystoneTokens):
         self._project_id = project_id
 
     def _auth(self) -> Mapping[str, object]:
-        user = {"name": secret(self._username), "password": self._tell(self._password)}
+        user = {"name": secret(self._username), "password": self._revealed(self._password)}
         identity = {"methods": ["password"], "password": {"user": user | {"domain": {"name": self._user_domain}}}}
         return {"identity": identity, "scope": {"project": {"id": self._project_id}}}
 
@@ -258,7 +258,7 @@ class KeystoneApplication(KeystoneTokens):
         self._secret = credential_secret
 
     def _auth(self) -> Mapping[str, object]:
-        credential = {"id": secret(self._id), "secret": self._tell(self._secret)}
+        credential = {"id": secret(self._id), "secret": self._revealed(self._secret)}
         return {"identity": {"methods": ["application_credential"], "application_credential": credential}}
 
 

@@ -76,7 +76,7 @@ def cell_name(settings: Settings) -> str:
 
 
 def celery_settings(settings: Settings) -> dict[str, object]:
-    """Give all of Celery's settings, for `app.conf.update(...)`.
+    """Return all of Celery's settings, for `app.conf.update(...)`.
 
     Args:
         settings: Where the broker is, and the names of prefix and queue.

@@ -130,16 +130,16 @@ class Given:
     values: Mapping[str, object]
 
     def text(self, name: str) -> str | None:
-        """Give an option that is a text."""
+        """Return an option that is a text."""
         value = self.values.get(name)
         return None if value is None else str(value)
 
     def connection(self) -> dict[str, object]:
-        """Give what is said about connections, by redis-py's names."""
+        """Return what is said about connections, by redis-py's names."""
         return {name: value for name, value in self.values.items() if name in _OF_CONNECTIONS}
 
     def tls(self) -> dict[str, object]:
-        """Give what is said about TLS, by redis-py's names."""
+        """Return what is said about TLS, by redis-py's names."""
         return {name: value for name, value in self.values.items() if name in TLS_OPTIONS}
 
 

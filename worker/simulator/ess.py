@@ -181,7 +181,7 @@ def report(world: World, call: Call) -> Reply:
 
 
 def handle(job: Job) -> str:
-    """Tell the handle that the job itself would know."""
+    """Return the handle that the job itself would know."""
     return f"handle-{job.id}"
 
 

@@ -49,7 +49,7 @@ _CLUSTER = "ef7b54f2-3d92-49b2-a6d7-94607e1ea7df"
 
 
 def moment_of(world: World, job: Job, now: float) -> Moment:
-    """Tell the true state of a job."""
+    """Return the true state of a job."""
     return moment(job, now, COURSE, world.knobs.mrs.cancel_delay)
 
 

@@ -55,12 +55,12 @@ def _missing(call: Call) -> Reply:
 
 
 def moment_of(world: World, job: Job, now: float) -> Moment:
-    """Tell the true state of a job: what the engine would say."""
+    """Return the true state of a job: what the engine would say."""
     return moment(job, now, COURSE, world.knobs.sahara.engine_delay)
 
 
 def seen_moment(world: World, job: Job, now: float) -> Moment:
-    """Tell the state that a plain read shows: the last one written to the database (SRC H5: every 45 s)."""
+    """Return the state that a plain read shows: the last one written to the database (SRC H5: every 45 s)."""
     knobs = world.knobs.sahara
     if knobs.stale_reads:  # what wrote last: the periodic task, a refresh, or a call that changed the job
         tick = math.floor(now / knobs.refresh_every) * knobs.refresh_every

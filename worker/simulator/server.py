@@ -92,7 +92,7 @@ class Simulator:
         return f"http://{f'[{self._host}]' if ':' in self._host else self._host}:{self._port}"
 
     def base_url(self, system: str) -> str:
-        """Tell the base address of one system (`ess`, `oml`, `mrs`, `sahara`)."""
+        """Return the base address of one system (`ess`, `oml`, `mrs`, `sahara`)."""
         prefix = SYSTEMS[system].prefix
         return f"{self.url}/{prefix}" if prefix else self.url
 
@@ -134,7 +134,7 @@ class Simulator:
         return control.revoke(self.world, system)
 
     def job(self, system: str, job_id: str | int) -> Truth:
-        """Tell the truth about a job, whatever its system answers."""
+        """Return the truth about a job, whatever its system answers."""
         return truth(self.world, system, str(job_id), self.clock.now())
 
     def log(self, system: str = "", job_id: str | int | None = None, verb: str = "") -> list[Entry]:

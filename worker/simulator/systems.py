@@ -55,5 +55,5 @@ def locate(parts: Sequence[str]) -> tuple[System, Sequence[str]]:
 
 
 def request_handle(job: Job) -> str | None:
-    """Tell the handle for executionStatus, for systems that have one."""
+    """Return the handle for executionStatus, for systems that have one."""
     return ess.handle(job) if job.system == "ess" else None

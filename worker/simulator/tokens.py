@@ -25,7 +25,7 @@ class Token:
     revoked: bool = False
 
     def valid(self, issuer: str, now: float) -> bool:
-        """Tell whether the token opens a door of this issuer at `now`."""
+        """Return whether the token opens a door of this issuer at `now`."""
         return self.issuer == issuer and not self.revoked and now < self.expires_at
 
 
@@ -108,5 +108,5 @@ def credentials(call: Call) -> tuple[str, str] | None:
 
 
 def login_fits(username: str, password: str, wanted_username: str, wanted_password: str) -> bool:
-    """Tell whether a login is right; an empty wanted value lets anything in."""
+    """Return whether a login is right; an empty wanted value lets anything in."""
     return wanted_username in ("", username) and wanted_password in ("", password)

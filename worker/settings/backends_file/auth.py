@@ -1,4 +1,4 @@
-"""How a backend wants to be spoken to: the tables under `auth`.
+"""How we authenticate to a backend: the tables under `auth`.
 
 Every secret is a pair of keys, `*_env` and `*_file`, of which one at most is given. A token service has TLS files of
 its own.
@@ -45,7 +45,7 @@ class _Secrets(Table):
         return f"{wrong}: use exactly one of {stem}_env and {stem}_file"
 
     def secret(self, stem: str) -> Secret:
-        """Give the secret of a pair of keys, e.g. `token` for `token_env` or `token_file`."""
+        """Return the secret of a pair of keys, e.g. `token` for `token_env` or `token_file`."""
         name = getattr(self, f"{stem}_env")
         if name is not None:
             return Secret("env", name)
