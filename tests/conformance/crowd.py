@@ -8,8 +8,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from conformance.dialects import CLUSTER, ESS, MRS_V11, Dialect
+from conformance.dialect import CLUSTER, Dialect
 from conformance.kit import PATIENT, Bench, bench
+from conformance.replies.mrs import MRS_V11
+from conformance.replies.oracle_ess import ESS
 from conformance.whole import BELIEVE_AFTER, CLOCK_SPEED
 from msgspec import structs
 from redis.asyncio import Redis

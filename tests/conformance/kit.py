@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from conformance.dialects import CLUSTER, PROJECT, Dialect
+from conformance.dialect import CLUSTER, PROJECT, Dialect
 
 from worker.backends.adapter import NoReply, Reply, Request, call
 from worker.domain.model import Action, Answer, Job, Observation, unanswered

@@ -5,8 +5,10 @@ from __future__ import annotations
 from urllib.parse import quote
 
 import pytest
-from conformance.dialects import DIALECTS, MRS_V2, MRS_V11, Dialect, each_dialect, each_text_dialect
+from conformance.dialect import Dialect
+from conformance.dialects import DIALECTS, each_dialect, each_text_dialect
 from conformance.kit import bench
+from conformance.replies.mrs import MRS_V2, MRS_V11
 
 from worker.backends.oracle_ess import OracleEss
 from worker.domain.model import Action, Answer, AnswerKind, Job, JobState, Observation

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from conformance.crowd import AT_ONCE, NO_DELAY, PATIENCE, Counting, Crowd, crowd, numbers
-from conformance.dialects import MRS_V11
+from conformance.replies.mrs import MRS_V11
 from redis.asyncio import Redis
 
 from worker.backends.adapter import CALLS_SAVED

@@ -9,8 +9,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
-from conformance.dialects import ESS, MRS_V2, MRS_V11, OML, PROJECT, SAHARA_V2, SAHARA_V11, Dialect
+from conformance.dialect import PROJECT, Dialect
 from conformance.kit import Bench, bench
+from conformance.replies.mrs import MRS_V2, MRS_V11
+from conformance.replies.oracle_ess import ESS
+from conformance.replies.oracle_ml import OML
+from conformance.replies.sahara import SAHARA_V2, SAHARA_V11
 
 from worker.domain.model import Action, Answer, AnswerKind, Observation
 from worker.errors import CredentialRefused, CredentialUnavailable

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from conformance.dialects import DIALECTS, Dialect
+from conformance.dialect import Dialect
+from conformance.dialects import DIALECTS
 from conformance.kit import ENDLESS, MAX_REPLY, Bench, bench, patience_with, spoiled
 
 from worker.domain.model import Action, Answer, AnswerKind, Job, JobState, Observation, Source

@@ -8,7 +8,9 @@ from random import Random
 from typing import Any
 
 import pytest
-from conformance.dialects import DIALECTS, ESS, Dialect
+from conformance.dialect import Dialect
+from conformance.dialects import DIALECTS
+from conformance.replies.oracle_ess import ESS
 from conformance.whole import FORCE_AFTER, Whole, prepare, whole
 from redis.asyncio import Redis
 

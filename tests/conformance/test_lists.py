@@ -7,8 +7,12 @@ from typing import Any
 
 import pytest
 from conformance.crowd import params_of
-from conformance.dialects import DIALECTS, ESS, MRS_V2, MRS_V11, SAHARA_V2, SAHARA_V11, Dialect, habitual
+from conformance.dialect import Dialect
+from conformance.dialects import DIALECTS, habitual
 from conformance.kit import Bench, bench, drive
+from conformance.replies.mrs import MRS_V2, MRS_V11
+from conformance.replies.oracle_ess import ESS
+from conformance.replies.sahara import SAHARA_V2, SAHARA_V11
 from msgspec.structs import replace
 
 from worker.domain.model import Action, Answer, Job, Observation

@@ -10,7 +10,9 @@ from typing import cast
 
 import pytest
 from conformance.crowd import AT_ONCE, NO_DELAY, crowd
-from conformance.dialects import DIALECTS, ESS, Dialect
+from conformance.dialect import Dialect
+from conformance.dialects import DIALECTS
+from conformance.replies.oracle_ess import ESS
 from conformance.whole import LONG, Whole, prepare, whole
 from redis.asyncio import Redis
 

@@ -10,7 +10,10 @@ from typing import Any
 
 import pytest
 from conformance.crowd import PATIENCE, Crowd, crowd, numbers
-from conformance.dialects import DIALECTS, ESS, MRS_V11, Dialect
+from conformance.dialect import Dialect
+from conformance.dialects import DIALECTS
+from conformance.replies.mrs import MRS_V11
+from conformance.replies.oracle_ess import ESS
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
 

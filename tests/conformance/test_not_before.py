@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import pytest
-from conformance.dialects import DIALECTS, Dialect
+from conformance.dialect import Dialect
+from conformance.dialects import DIALECTS
 from conformance.whole import Whole, prepare, whole
 from redis.asyncio import Redis
 

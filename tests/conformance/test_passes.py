@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from conformance.dialects import DIALECTS, Dialect, each_dialect, habitual
+from conformance.dialect import Dialect
+from conformance.dialects import DIALECTS, each_dialect, habitual
 from conformance.kit import patience_with, spoiled
 from conformance.whole import prepare, whole
 from redis.asyncio import Redis

@@ -9,7 +9,12 @@ from typing import Any
 
 import pytest
 from conformance.crowd import PATIENCE, Counting, Crowd, crowd, numbers
-from conformance.dialects import DIALECTS, ESS, MRS_V2, MRS_V11, OML, SAHARA_V11, Dialect
+from conformance.dialect import Dialect
+from conformance.dialects import DIALECTS
+from conformance.replies.mrs import MRS_V2, MRS_V11
+from conformance.replies.oracle_ess import ESS
+from conformance.replies.oracle_ml import OML
+from conformance.replies.sahara import SAHARA_V11
 from redis.asyncio import Redis
 
 from worker.backends.mrs import Mrs

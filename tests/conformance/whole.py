@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from conformance.dialects import Dialect
+from conformance.dialect import Dialect
 from conformance.kit import PATIENT, Bench, bench
 from redis.asyncio import Redis
 

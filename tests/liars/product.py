@@ -20,6 +20,7 @@ from redis.asyncio import Redis
 from tests.liars.places import APPEARS_WITHIN, PLACES, Place
 from tests.liars.shapes import Told
 from worker.backends.adapter import Reply
+from worker.backends.registry import TABLES
 from worker.engine.engine import Engine
 from worker.errors import CallUnanswered
 from worker.http.client import Http
@@ -132,7 +133,7 @@ class Product:
         os.environ.update(SECRETS)
         self._redis = Redis.from_url(self._redis_url, max_connections=10_000)
         self._events = Redis.from_url(self._redis_url)
-        self._configs = parse_backends(backends_file())
+        self._configs = parse_backends(backends_file(), TABLES)
         self._intake = intake_of(self._configs, Producers())
         backends = {
             name: dataclasses.replace(

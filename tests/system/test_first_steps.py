@@ -10,8 +10,9 @@ import pytest
 from support.cell import Cell
 from support.shell import lines, read_until, run, running
 
+from worker.backends.registry import TABLES
 from worker.cli.exits import Exit
-from worker.settings.backends_file.backends import load_backends
+from worker.settings.backends_file.load import load_deployment
 
 
 @pytest.fixture
@@ -121,7 +122,7 @@ def test_init_writes_a_backends_file_that_is_right(env: dict[str, str], tmp_path
     done = run(env, "init", str(tmp_path / "b.toml"))
 
     assert Exit.DONE == done.returncode
-    assert "ess" in load_backends(tmp_path / "b.toml", environ={})
+    assert "ess" in load_deployment(tmp_path / "b.toml", TABLES, environ={}).backends
 
 
 def test_init_leaves_a_file_as_it_is(env: dict[str, str], tmp_path: Path) -> None:

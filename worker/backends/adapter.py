@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import math
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, ClassVar
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -59,7 +60,7 @@ class Reply(Struct, frozen=True):
 
     @property
     def empty_or_data(self) -> bool:
-        """Whether the body is what an API gives where it has nothing to say: nothing, or a JSON object."""
+        """Whether the body is empty or a JSON object, as an API's is when there is nothing to report."""
         return not self.body.strip() or self.data is not None
 
     @property
@@ -140,44 +141,53 @@ Survey = Generator[Request, Reply, Mapping[str, Observation] | Answer]
 Call = Generator[Request, Reply, Answer]
 
 
-class Adapter(Protocol):
-    """The translation for one kind of backend."""
+class Adapter(ABC):
+    """The translation for one kind of backend.
 
-    @property
-    def steps(self) -> Steps:
-        """The backend's escalation."""
+    By default ids are opaque and address a job alone, the base URL alone leads to the jobs, and there is no force step.
+    """
 
-    @property
-    def params(self) -> frozenset[str]:
-        """The names of `params` that a command may carry."""
+    steps: ClassVar[Steps]
+    """The backend's escalation."""
+    params: ClassVar[frozenset[str]] = frozenset()
+    """The names of `params` that a command may carry."""
 
     @property
     def within(self) -> tuple[str, ...]:
         """What beside the base URL leads to its jobs, in words."""
+        return ()
 
-    def problem(self, job: Job) -> str:
+    def problem(self, job: Job) -> str:  # noqa: ARG002 - by default it takes any
         """Say why a command for this job can't be taken, or return an empty text."""
+        return ""
 
-    def address(self, job: Job) -> str:
-        """Return what beside the id addresses the job, empty where the id alone does."""
+    def address(self, job: Job) -> str:  # noqa: ARG002 - by default nothing
+        """Return what beside the id addresses the job, empty if the id alone does."""
+        return ""
 
+    @abstractmethod
     def look(self, job: Job) -> Look:
         """Observe the job and change nothing; an `Answer` says why nothing was seen."""
 
+    @abstractmethod
     def look_many(self, jobs: Sequence[Job]) -> Survey | None:
-        """Observe many jobs with a tenth as many calls, or fewer; None where the backend's lists don't allow that.
+        """Observe many jobs with a tenth as many calls, or fewer; None if the backend's lists don't allow that.
 
         The result is by job id. It holds only what a look at the job alone would show as well: a job that
-        is missing in a list, or that a list tells too little of, is left out and looked at alone. An
+        is missing in a list, or of which it shows too little, is left out and looked at alone. An
         `Answer` says why the list can't be used.
         """
 
+    @abstractmethod
     def cancel(self, job: Job) -> Call:
         """Ask the backend to stop the job."""
 
     def force(self, job: Job) -> Call:
-        """Take the backend's last resort; only called where `steps.force` holds."""
+        """Take the backend's last resort; by default refuse without a call: `steps.force` says that there is none."""
+        yield from ()
+        return Answer(AnswerKind.REFUSED, Source.OWN, detail=f"this backend has no force step for job {job.id}")
 
+    @abstractmethod
     def delete(self, job: Job) -> Call:
         """Remove the job's record."""
 
@@ -196,7 +206,7 @@ COMMON_KINDS: Mapping[int, AnswerKind] = {
     410: AnswerKind.NOT_FOUND,
     429: AnswerKind.BUSY,
 }
-"""What a status means where a backend gives it no meaning of its own.
+"""What a status means if a backend gives it no meaning of its own.
 
 A 408 leaves open whether the call had an effect.
 """
@@ -206,7 +216,7 @@ UNAUTHORIZED = 401
 ERROR_KEYS = frozenset(
     {"error", "errors", "errorcode", "error_code", "errormessage", "error_message", "error_msg", "error_name", "fault"}
 )
-"""Keys, in lower case, of bodies that tell of an error whatever the status says."""
+"""Keys, in lower case, of bodies that report an error whatever the status says."""
 
 
 def answer(reply: Reply, kind: AnswerKind, source: Source, *, code: str = "", detail: str = "") -> Answer:
@@ -243,7 +253,7 @@ def redirect(reply: Reply) -> str:
 def common_answer(reply: Reply, otherwise: AnswerKind, source: Source, *, code: str = "", detail: str = "") -> Answer:
     """Judge a reply by its status alone; `source` is whose words its body holds.
 
-    A 5xx, or a 3xx that nobody asked for, tells nothing; the `detail` of a 3xx says where it points.
+    A 5xx or an unexpected 3xx proves nothing; the `detail` of a 3xx says where it points.
     """
     if 300 <= reply.status < 400:  # noqa: PLR2004 - what 3xx means
         detail = f"{redirect(reply)}; {detail}" if detail else redirect(reply)
@@ -268,7 +278,7 @@ def taken(reply: Reply, *, fits: bool) -> Answer:
 
 
 def tells_error(data: Mapping[str, Any]) -> bool:
-    """Whether a body tells of an error, also beside a status that does not; a key without a value tells of none."""
+    """Whether a body reports an error, whatever the status says; a key without a value reports none."""
     return any(value for key, value in data.items() if key.lower() in ERROR_KEYS)
 
 
@@ -301,7 +311,7 @@ LONGEST_ID = 512
 """Characters of a job's id."""
 
 CALLS_SAVED = 10
-"""A list is worth reading where it takes one call for so many looks."""
+"""A list is worth reading if one call saves this many looks."""
 
 
 def pages_worth(jobs: Sequence[Job]) -> int:
@@ -309,12 +319,8 @@ def pages_worth(jobs: Sequence[Job]) -> int:
     return len(jobs) // CALLS_SAVED
 
 
-def _id(value: object) -> str:
-    return text(value, LONGEST_ID)
-
-
 def items(
-    reply: Reply, name: str, key: str, read: Callable[[object], str] = _id
+    reply: Reply, name: str, key: str, read: Callable[[object], str] = lambda value: text(value, LONGEST_ID)
 ) -> dict[str, Mapping[str, Any]] | None:
     """Return the objects of the list `name` in a success's body by their `key`, which `read` makes an id of.
 
@@ -342,9 +348,3 @@ def unusable(reply: Reply, why: str) -> Answer:
 def gone(reply: Reply, job: Job, raw: str, source: Source, detail: str = "") -> Observation:
     """Say that there is no such job, in words of the API's own or not."""
     return Observation(JobState.GONE, raw, source, job.id, clock=reply.date, detail=detail or reply.excerpt())
-
-
-def no_force(job: Job) -> Call:
-    """Refuse the force step of a backend that has none, without a call."""
-    yield from ()
-    return Answer(AnswerKind.REFUSED, Source.OWN, detail=f"this backend has no force step for job {job.id}")

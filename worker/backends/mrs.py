@@ -10,11 +10,14 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from ..domain.model import Action, Answer, AnswerKind, Job, JobState, Observation, Source, Steps
+from ..settings.backends_file.backend_table import WithProject
+from ..settings.backends_file.fields import Segment
 from .adapter import (
     COMMON_KINDS,
+    Adapter,
     Call,
     Look,
     Reply,
@@ -27,7 +30,6 @@ from .adapter import (
     gone,
     items,
     job_in,
-    no_force,
     pages_worth,
     seen_nothing,
     strange,
@@ -126,8 +128,15 @@ PAGE = "100"
 """Jobs on a page: the most that v1.1 allows (DOC M2)."""
 
 
+class MrsOptions(WithProject):
+    """MapReduce Service, at `{base_url}/{dialect}/{project_id}`."""
+
+    dialect: Literal["v1.1", "v2"] = "v1.1"
+    cluster_id: Segment | None = None
+
+
 @dataclass(frozen=True, slots=True)
-class Mrs:
+class Mrs(Adapter):
     """The adapter of kind `mrs`; v2 needs a `cluster_id`, here or in a command's `params`."""
 
     steps: ClassVar[Steps] = Steps(look_before_cancel=True)
@@ -237,10 +246,6 @@ class Mrs:
             data = job_in(reply, ("job_execution",), _word) or {}
             return taken(reply, fits=bool(data) and not about_another(job, self._named_by(data)))
         return _judge(reply, Action.CANCEL)
-
-    def force(self, job: Job) -> Call:
-        """Refuse: there is none."""
-        return no_force(job)
 
     def delete(self, job: Job) -> Call:
         """Remove the job's record; v2's batch call does not tell its effect, the next look does."""

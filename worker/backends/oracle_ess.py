@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ..domain.model import Action, Answer, Job, JobState, Steps
-from .adapter import Call, Look, Request, Survey, pages_worth, text
+from ..settings.backends_file.backend_table import WithoutProject
+from .adapter import Adapter, Call, Look, Request, Survey, pages_worth, text
 from .oracle_ess_family import with_children, with_known_children
 from .oracle_ess_words import (
     HEADERS,
@@ -30,22 +31,19 @@ from .oracle_ess_words import (
 )
 
 
+class OracleEssOptions(WithoutProject):
+    """Oracle Enterprise Scheduler, at `{base_url}/ess/rest/scheduler/v1`."""
+
+
 @dataclass(frozen=True, slots=True)
-class OracleEss:
+class OracleEss(Adapter):
     """The adapter of kind `oracle-ess`."""
 
     steps: ClassVar[Steps] = Steps(look_before_cancel=False, force=True)
-    params: ClassVar[frozenset[str]] = frozenset()
-    within: ClassVar[tuple[str, ...]] = ()
 
     def problem(self, job: Job) -> str:
         """Say why this can't be a request id."""
         return "" if is_id(job.id) else f"job_id: {job.id!r} is not a request id: a whole number from 1 to {MAX_ID}"
-
-    def address(self, job: Job) -> str:
-        """Return nothing: the id alone addresses a job."""
-        del job
-        return ""
 
     def look(self, job: Job) -> Look:
         """Read the request, then its children where it can have any, or could when it was looked at before."""

@@ -40,13 +40,13 @@ from .oracle_ess_words import (
 MOST_CALLS = 12
 """Calls of one look at a family."""
 PLAIN_PAGES = 4
-"""A list that ends within so many pages is short."""
+"""A list is short if it ends within this many pages."""
 SCAN_PAGES = 5
 """Pages that a look reads of a long list where the server can't filter by state."""
 KEPT = 3
 """Calls that are kept for children that no list shows."""
 SINGLY = 2
-"""Up to so many missing children are looked at one by one; more are asked for together."""
+"""Up to this many missing children are looked at one by one; more are asked for together."""
 OK = 200
 REFUSED_QUERY = frozenset({400, 422, 501})
 """The statuses by which a server may say that it does not support a query."""
@@ -93,7 +93,9 @@ class Pages(NamedTuple):
 
 def with_children(job: Job, data: Item, seen: Observation) -> Exchange[Observation]:
     """Read the children of a request that was just seen; its own observation stays whatever becomes of that."""
-    family = _Family(job, _top(data, job.id))
+    # All descendants name the request that was submitted; it is ours if ours names no parent.
+    top, parent = request_id(data.get("absParentRequestId")), request_id(data.get("parentRequestId"))
+    family = _Family(job, top or (job.id if parent in {"", job.id} else ""))
     try:
         unlisted = yield from family.read_list()
     except NoReply as error:
@@ -118,6 +120,7 @@ class _Family:
         """`top` is the request that was submitted, empty if nothing says which."""
         self._job = job
         self._top = top
+        self._filter = f"absParentRequestId eq {top}"
         self._left = MOST_CALLS - 1
         self._children: dict[str, Observation] = {}
         self._long = job.long
@@ -138,7 +141,7 @@ class _Family:
         if not self._top:
             return (yield from self._by_level())
         if not self._long:
-            pages = yield from self._read({"q": self._filter()}, self._in_family, PLAIN_PAGES, only_short=True)
+            pages = yield from self._read({"q": self._filter}, self._in_family, PLAIN_PAGES, only_short=True)
             incomplete = self._keep(pages)
             if pages.why is not None or pages.whole:
                 return pages.why or incomplete
@@ -175,15 +178,8 @@ class _Family:
     def _missing(self) -> list[str]:
         return [child for child in self._job.living if child not in self._children]
 
-    def _filter(self) -> str:
-        return f"absParentRequestId eq {self._top}"
-
     def _in_family(self, item: Item) -> bool:
         return self._top in (request_id(item.get("absParentRequestId")), request_id(item.get("requestId")))
-
-    def _room(self) -> int:
-        """Return how many calls lists may take."""
-        return max(0, self._left - min(KEPT, len(self._job.living)))
 
     def _read(
         self,
@@ -205,12 +201,15 @@ class _Family:
         seen: set[str] = set()
         before: set[str] | None = None
         total = 0
-        for number in range(first, first + min(most, self._room())):
+        room = max(0, self._left - min(KEPT, len(self._job.living)))  # the rest is for looks at single children
+        for number in range(first, first + min(most, room)):
             self._left -= 1
             reply = yield page({**query, "fields": FIELDS}, number)
             shown = {} if number and no_page(reply) else requests_in(reply)
             if shown is None or not all(state_word(item) for item in shown.values()):
-                return Pages(tuple(read), why=no_list(reply), refused=_refuses_query(reply))
+                # A proxy's page says nothing about the query.
+                refused = reply.status in REFUSED_QUERY and reply.data is not None
+                return Pages(tuple(read), why=no_list(reply), refused=refused)
             if not all(belongs(item) for item in shown.values()):
                 return Pages(tuple(read), why=_unread(STRANGERS))
             total = max(total, count(reply))
@@ -277,11 +276,11 @@ class _Family:
 
         An empty list is believed only if a filter of the same form does show the children that have ended.
         """
-        query = {"q": _excluding(self._filter(), FINAL_STATES)}
+        query = {"q": _excluding(self._filter, FINAL_STATES)}
         pages = yield from self._read(query, self._in_family, MOST_CALLS, only_living=True)
         if pages.read or pages.refused or pages.why is not None:
             return pages
-        others = yield from self._read({"q": _excluding(self._filter(), LIVING_STATES)}, self._in_family, 1)
+        others = yield from self._read({"q": _excluding(self._filter, LIVING_STATES)}, self._in_family, 1)
         shows = others.why is not None or any(member.seen.state.final for member in others.members.values())
         return others._replace(read=(), whole=True) if shows else Pages((), refused=True)
 
@@ -289,7 +288,7 @@ class _Family:
         """Read a few more pages of the whole list, oldest children first, from the first page that may change."""
         missing = len(self._job.living)
         most = SCAN_PAGES - (missing if missing <= SINGLY else 1)
-        query = {"q": self._filter(), "orderBy": "requestId:asc"}
+        query = {"q": self._filter, "orderBy": "requestId:asc"}
         pages = yield from self._read(query, self._in_family, most, self._pages)
         order = [int(member_id) for member_id in pages.members]
         if order != sorted(order):
@@ -313,12 +312,6 @@ class _Family:
         return known or member.seen.state.final or member.seen.state in {JobState.ACTIVE, JobState.CANCELLING}
 
 
-def _top(data: Item, job_id: str) -> str:
-    """Return the id of the request that was submitted, which all its descendants name; empty if it is not told."""
-    top, parent = request_id(data.get("absParentRequestId")), request_id(data.get("parentRequestId"))
-    return top or (job_id if parent in {"", job_id} else "")
-
-
 def _member(item: Item, item_id: str, reply: Reply) -> Member:
     branches = may_have_children(item) or not text(item.get("requestType"))
     return Member(request_id(item.get("parentRequestId")), branches, observation(item, item_id, reply.date))
@@ -336,11 +329,6 @@ def _excluding(query: str, states: tuple[str, ...]) -> str:
 def _unread(why: str) -> Answer:
     """Say why the API's own lists, which it gave, do not show the whole family."""
     return Answer(AnswerKind.UNANSWERED, Source.OWN, OK, detail=why)
-
-
-def _refuses_query(reply: Reply) -> bool:
-    """Whether the API refuses the query as such; a proxy's page says nothing about it."""
-    return reply.status in REFUSED_QUERY and reply.data is not None
 
 
 def _in_trouble(why: Answer) -> bool:

@@ -200,7 +200,7 @@ def requests_in(reply: Reply) -> dict[str, Item] | None:
 
 
 def count(reply: Reply) -> int:
-    """Return how many requests the list says that there are; whether in all or on this page is nowhere told."""
+    """Return how many requests the list says that there are; whether in all or on this page is not documented."""
     told = (reply.data or {}).get("count")
     return told if isinstance(told, int) else 0
 
@@ -231,7 +231,7 @@ class ListedRequest(NamedTuple):
 def by_ids(
     ids: Sequence[str], pages: int, usable: Callable[[Item], object]
 ) -> Generator[Request, Reply, ListedRequest]:
-    """Ask for requests by id, in at most so many pages (`q` takes a SCIM filter, DOC E2; `or` in it is INFERRED)."""
+    """Ask for requests by id, in at most `pages` pages (`q` takes a SCIM filter, DOC E2; `or` in it is INFERRED)."""
     found: dict[str, Observation] = {}
     calls = 0
     for start in range(0, len(ids), IDS):
@@ -297,7 +297,7 @@ def _flag(value: object) -> bool | None:
 
 
 def _moment(value: object) -> datetime | None:
-    """Return the latest moment that a time text can mean, None if its zone is not told.
+    """Return the latest moment that a time text can mean, None if it names no zone.
 
     A text in whole seconds was cut off: the true moment lies up to 1 s later. A wait counted from
     it must not be short.

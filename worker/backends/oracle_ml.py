@@ -10,13 +10,16 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import unquote
 
 from msgspec.structs import replace
+from pydantic import Field, StrictStr
 
 from ..domain.model import Answer, AnswerKind, Job, JobState, Observation, Source, Steps
+from ..settings.backends_file.backend_table import WithoutProject
 from .adapter import (
+    Adapter,
     Call,
     Look,
     Reply,
@@ -28,7 +31,6 @@ from .adapter import (
     gone,
     items,
     names,
-    no_force,
     pages_worth,
     seen_nothing,
     taken,
@@ -58,12 +60,18 @@ FACTS = ("request_id",)
 HEADERS: Mapping[str, str] = {"Accept": "application/json"}
 
 
+class OracleMlOptions(WithoutProject):
+    """Oracle Machine Learning jobs, at `{base_url}/oml/api/{scripts}/v2`; `service` is a service level."""
+
+    scripts: Literal["r-scripts", "py-scripts"] = "r-scripts"
+    service: Annotated[StrictStr, Field(min_length=1, max_length=128)] | None = None
+
+
 @dataclass(frozen=True, slots=True)
-class OracleMl:
+class OracleMl(Adapter):
     """The adapter of kind `oracle-ml`; `scripts` is `r-scripts` or `py-scripts`, `service` a service level."""
 
     steps: ClassVar[Steps] = Steps(look_before_cancel=True, cancel_removes=True, delete_stops=True)
-    params: ClassVar[frozenset[str]] = frozenset()
 
     scripts: str = "r-scripts"
     service: str = ""
@@ -72,16 +80,6 @@ class OracleMl:
     def within(self) -> tuple[str, ...]:
         """Return the kind of scripts, which is part of every path."""
         return (self.scripts,)
-
-    def problem(self, job: Job) -> str:
-        """Take any id: they are opaque."""
-        del job
-        return ""
-
-    def address(self, job: Job) -> str:
-        """Return nothing: the id alone addresses a job."""
-        del job
-        return ""
 
     def look(self, job: Job) -> Look:
         """Ask for the job's state; where that fails after a stop of ours, ask the list of jobs."""
@@ -115,10 +113,6 @@ class OracleMl:
     def cancel(self, job: Job) -> Call:
         """Abort the job, which removes its record."""
         return self.delete(job)
-
-    def force(self, job: Job) -> Call:
-        """Refuse: there is none."""
-        return no_force(job)
 
     def delete(self, job: Job) -> Call:
         """Remove the job's record, which aborts it."""

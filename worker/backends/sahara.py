@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from msgspec.structs import replace
 
 from ..domain.model import Action, Answer, AnswerKind, Job, JobState, Observation, Source, Steps
+from ..settings.backends_file.backend_table import WithProject
 from .adapter import (
     LONGEST_ID,
+    Adapter,
     Call,
     Look,
     NoReply,
@@ -30,7 +32,6 @@ from .adapter import (
     items,
     job_in,
     names,
-    no_force,
     pages_worth,
     seen_nothing,
     strange,
@@ -82,12 +83,17 @@ HEADERS: Mapping[str, Mapping[str, str]] = {
 }
 
 
+class SaharaOptions(WithProject):
+    """OpenStack Sahara, at `{base_url}/v1.1/{project_id}` or `{base_url}/v2`."""
+
+    dialect: Literal["v1.1", "v2"] = "v1.1"
+
+
 @dataclass(frozen=True, slots=True)
-class Sahara:
+class Sahara(Adapter):
     """The adapter of kind `sahara`."""
 
     steps: ClassVar[Steps] = Steps(look_before_cancel=False, gone_means_stopped=False)
-    params: ClassVar[frozenset[str]] = frozenset()
 
     project_id: str
     dialect: str = "v1.1"
@@ -96,16 +102,6 @@ class Sahara:
     def within(self) -> tuple[str, ...]:
         """Return the project; both dialects show the same jobs."""
         return (f"project {self.project_id}",)
-
-    def problem(self, job: Job) -> str:
-        """Take any id: they are opaque."""
-        del job
-        return ""
-
-    def address(self, job: Job) -> str:
-        """Return nothing: the id alone addresses a job."""
-        del job
-        return ""
 
     def look(self, job: Job) -> Look:
         """Read the job; v1.1 lets Sahara ask its engine first, v2 knows what Sahara has asked lately.
@@ -121,7 +117,8 @@ class Sahara:
             seen = _seen(reply, job)
         except NoReply:
             seen = None
-        if seen is not None and not _asks_for_another_way(seen):
+        unanswered = isinstance(seen, Answer) and seen.kind is AnswerKind.UNANSWERED and seen.retry_after is None
+        if seen is not None and not unanswered:
             return seen
         reply = yield Request("GET", self._path(job), headers=headers)
         return _seen(reply, job)
@@ -151,10 +148,6 @@ class Sahara:
             answer(reply, AnswerKind.REJECTED if ignored else AnswerKind.ACCEPTED, Source.OWN), before=before
         )
 
-    def force(self, job: Job) -> Call:
-        """Refuse: there is none."""
-        return no_force(job)
-
     def delete(self, job: Job) -> Call:
         """Remove the job's record; Sahara does it later, and over a job that still runs too."""
         reply = yield Request("DELETE", self._path(job), headers=HEADERS[self.dialect])
@@ -164,11 +157,6 @@ class Sahara:
         if self.dialect == "v2":
             return ("v2", "jobs", job.id, *rest)
         return ("v1.1", self.project_id, "job-executions", job.id, *rest)
-
-
-def _asks_for_another_way(seen: Observation | Answer) -> bool:
-    """Whether a look has shown nothing, and the backend does not ask to be left alone."""
-    return isinstance(seen, Answer) and seen.kind is AnswerKind.UNANSWERED and seen.retry_after is None
 
 
 def _listed(jobs: Sequence[Job]) -> Survey:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
+from ..backends.registry import TABLES
 from ..settings.backends_file.backends import BackendConfig, backends_file
 from ..settings.backends_file.load import load_deployment
 from ..settings.environment import Settings, process_environment
@@ -74,4 +75,4 @@ def _backends(variables: Mapping[str, str]) -> Mapping[str, BackendConfig]:
     place = variables.get("CANCELLER_BACKENDS")
     if not place:
         raise ConfigurationError([NO_BACKENDS])
-    return load_deployment(place).backends
+    return load_deployment(place, TABLES).backends

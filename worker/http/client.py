@@ -33,11 +33,6 @@ FRAMING = frozenset({"host", "content-length", "transfer-encoding"})
 """Headers that a wire writes itself."""
 
 
-def utc_now() -> datetime:
-    """Return the time on this host's wall clock."""
-    return datetime.now(UTC)
-
-
 @dataclass(frozen=True, slots=True)
 class ExtraHeaders:
     """Headers of every call to an API beside our own, those with secret values, and what proxies are shown."""
@@ -74,7 +69,7 @@ class Http:
         wire: Transport | None = None,
         token_wire: Transport | None = None,
         headers: ExtraHeaders = NO_EXTRA_HEADERS,
-        now: Callable[[], datetime] = utc_now,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._base_url = checked_base_url(base_url)
         self._timeout = timeout
@@ -151,7 +146,8 @@ class Http:
         return await self._shown(call, credential, await credential.token(deadline), deadline)
 
     async def _shown(self, call: Call, credential: Credential, token: Token, deadline: float) -> Reply:
-        reply = await self._exchange(with_headers(call, credential.shown(token)), deadline)
+        signed = Call(call.method, call.url, {**call.headers, **credential.shown(token)}, call.content)
+        reply = await self._exchange(signed, deadline)
         return blanked(reply, credential.secrets(token))
 
     async def _fetch(self, request: httpx.Request) -> Reply:
@@ -172,7 +168,10 @@ class Http:
         except CallUnanswered as error:
             raise CallUnanswered(f"{error}: {described(call, wire.through)}") from error.__cause__
         except Exception as error:  # noqa: BLE001 - once a request is under way, none proves that it had no effect
-            raise CallUnanswered(f"{kind_of(error)}: {described(call, wire.through)}") from speakable(error)
+            # Named without its text, which may quote a URL or a token; aiohttp's protocol errors quote headers too.
+            kind = "no reply in time" if isinstance(error, TimeoutError) else in_words(type(error).__name__)
+            cause = error if isinstance(error, OSError | httpx.HTTPError) else None
+            raise CallUnanswered(f"{kind}: {described(call, wire.through)}") from cause
 
     def _deadline(self) -> float:
         return asyncio.get_running_loop().time() + self._timeout
@@ -182,11 +181,6 @@ def merged(*layers: Mapping[str, str]) -> dict[str, str]:
     """Return the headers of all layers; of those with one name, in whatever case, the last layer's."""
     found = {name.lower(): (name, value) for layer in layers for name, value in layer.items()}
     return dict(found.values())
-
-
-def with_headers(call: Call, headers: Mapping[str, str]) -> Call:
-    """Return a call that says more."""
-    return Call(call.method, call.url, {**call.headers, **headers}, call.content)
 
 
 def described(call: Call, through: str) -> str:
@@ -230,16 +224,6 @@ def checked_base_url(text: str) -> str:
 def written(url: httpx.URL) -> str:
     """Write a URL as a wire takes it: encoded, with a path, without a user or a fragment."""
     return f"{url.scheme}://{url.netloc.decode('ascii')}{url.raw_path.decode('ascii')}"
-
-
-def kind_of(error: Exception) -> str:
-    """Name a failure without its text, which may quote a URL or a token."""
-    return "no reply in time" if isinstance(error, TimeoutError) else in_words(type(error).__name__)
-
-
-def speakable(error: Exception) -> Exception | None:
-    """Return the error if its text may be shown: aiohttp's protocol errors quote headers and whole URLs."""
-    return error if isinstance(error, OSError | httpx.HTTPError) else None
 
 
 def version() -> str:

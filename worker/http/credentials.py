@@ -1,7 +1,7 @@
-"""Credentials: what makes a request ours, fetched lazily, by one flight at a time, renewed once on a 401.
+"""Credentials: what authenticates our requests. Fetched when first needed, by one flight at a time; renewed on a 401.
 
-Here are the common life of a credential and the kinds that are merely read; those that ask a token endpoint are in
-`auth_tokens`. No secret shows in a repr, a log or an exception. There is no wall clock here, only a monotonic one.
+Here is what all credentials share, and the kinds that are simply read; those that ask a token endpoint are in
+`token_endpoints`. No secret shows in a repr, a log or an exception. There is no wall clock here, only a monotonic one.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from .client import Http
 log = structlog.get_logger(__name__)
 
 DOTS = frozenset({".", ".."})
-"""Segments that lead out of a path, and that no encoding protects (RFC 3986, 5.2.4)."""
+"""Segments that leave a path; percent-encoding does not protect them (RFC 3986, 5.2.4)."""
 
 
 class Probe:
@@ -51,19 +51,19 @@ class Probe:
         return (await self._http.get(target)).status
 
     async def ask(self, job_id: str) -> bool | None:
-        """Say whether a job's process is gone; None where the source can't tell."""
+        """Say whether a job's process is gone; None if the source can't say."""
         try:
             status = await self.status(job_id)
         except CancellerError as error:
-            self._tell(str(error))
+            self._warn(str(error))
             return None
         found = self.meaning(status)
         if found is None:
-            self._tell(f"it answered {status}")
+            self._warn(f"it answered {status}")
         return found
 
     def meaning(self, status: int) -> bool | None:
-        """Say what a status means: gone, or there if it is another 2xx; all else tells nothing of a process."""
+        """Say what a status means: gone, there if it is another 2xx, or nothing."""
         if status in self._gone_when:
             return True
         return False if 200 <= status < 300 else None  # noqa: PLR2004 - what 2xx means
@@ -72,6 +72,6 @@ class Probe:
         """Close all connections."""
         await self._http.aclose()
 
-    def _tell(self, why: str) -> None:
+    def _warn(self, why: str) -> None:
         if self._seldom.due():
             log.warning("backend.probe_can_not_tell", backend=self._name, error=why)

@@ -40,8 +40,8 @@ OML_WINDOW = 8 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Malformed:
-    """What a token endpoint would not take, known by its digest, and how long nobody asks again."""
+class RememberedRefusal:
+    """A refusal by a token endpoint: a digest of the request, and until when that is not sent again."""
 
     digest: bytes
     status: int
@@ -49,7 +49,7 @@ class Malformed:
 
 
 def digest(request: httpx.Request) -> bytes:
-    """Tell requests with other secrets apart, and keep none of them."""
+    """Identify a request by its secrets, without keeping them."""
     shown = request.headers.get("authorization", "").encode()
     return hashlib.sha256(shown + b"\n" + request.content).digest()
 
@@ -60,15 +60,15 @@ class TokenEndpoint(Credential):
     def __init__(self, url: str, *, monotonic: Monotonic = time.monotonic) -> None:
         super().__init__(monotonic=monotonic)
         self._url = url
-        self._refusal: Malformed | None = None
+        self._refusal: RememberedRefusal | None = None
         self._told: dict[object, Token] = {}
 
     def secrets(self, token: Token) -> tuple[str, ...]:
         """Return the token, and what the endpoint was shown for it."""
         return (*super().secrets(token), *self._shown)
 
-    def _tell(self, read: Read) -> str:
-        """Read a secret for the endpoint, which no reply may repeat; names are none, and tokens may hold them."""
+    def _revealed(self, read: Read) -> str:
+        """Read a secret to send to the endpoint; no reply may repeat it. User names may be repeated."""
         self._told[read] = Token(secret(read))
         return self._told[read].value
 
@@ -77,22 +77,17 @@ class TokenEndpoint(Credential):
         return tuple(one.value for one in self._told.values())
 
     async def _obtain(self, old: Token | None) -> Token:  # noqa: ARG002 - only OML renews from the old one
-        return await self._granted()
-
-    async def _granted(self) -> Token:
         """Show the secrets, and once more, read anew, if they are refused; not those that were refused just now."""
-        if self._refusal and self._holds(self._refusal):
-            raise self._refused(self._refusal.status)
+        refusal = self._refusal
+        if refusal and self._monotonic() < refusal.until and digest(self._grant()) == refusal.digest:
+            raise self._refused(refusal.status)
         for _ in range(2):
             since, grant = self._monotonic(), self._grant()
             reply = await self._ask(grant)
             if reply.ok:
                 return self._token_of(reply, since)
-        self._refusal = Malformed(digest(grant), reply.status, self._monotonic() + REFUSAL_HOLDS)
+        self._refusal = RememberedRefusal(digest(grant), reply.status, self._monotonic() + REFUSAL_HOLDS)
         raise self._refused(reply.status)
-
-    def _holds(self, refusal: Malformed) -> bool:
-        return self._monotonic() < refusal.until and digest(self._grant()) == refusal.digest
 
     def _refused(self, status: int) -> CredentialRefused:
         return CredentialRefused(f"{self._place} refuses the credential: {status}")
@@ -108,7 +103,7 @@ class TokenEndpoint(Credential):
         return blanked(reply, self._shown)  # not of tokens, which it is there to show
 
     def _required(self, value: object) -> str:
-        """Return a token as received; raises CredentialUnavailable if it is none."""
+        """Return a token as received; raises CredentialUnavailable for anything else."""
         if not isinstance(value, str):
             raise CredentialUnavailable(f"{self._place} answered without a token")
         return header_text(value)
@@ -151,7 +146,7 @@ class ClientCredentials(TokenEndpoint):
         self._client_auth = client_auth
 
     def _grant(self) -> httpx.Request:
-        client_id, client_secret = secret(self._client_id), self._tell(self._client_secret)
+        client_id, client_secret = secret(self._client_id), self._revealed(self._client_secret)
         form = {"grant_type": "client_credentials"} | ({"scope": self._scope} if self._scope else {})
         if self._client_auth == "post":
             form |= {"client_id": client_id, "client_secret": client_secret}
@@ -186,12 +181,12 @@ class Oml(TokenEndpoint):
             reply = await self._ask(self._post({"grant_type": "refresh_token", "token": old.value}))
             if reply.ok:
                 return self._token_of(reply, now)
-        token = await self._granted()
+        token = await super()._obtain(None)
         self._window_ends = now + OML_WINDOW
         return token
 
     def _grant(self) -> httpx.Request:
-        names = {"username": secret(self._username), "password": self._tell(self._password)}
+        names = {"username": secret(self._username), "password": self._revealed(self._password)}
         return self._post({"grant_type": "password"} | names)
 
     def _post(self, body: Mapping[str, str]) -> httpx.Request:
@@ -247,7 +242,7 @@ class Keystone(KeystoneTokens):
         self._project_id = project_id
 
     def _auth(self) -> Mapping[str, object]:
-        user = {"name": secret(self._username), "password": self._tell(self._password)}
+        user = {"name": secret(self._username), "password": self._revealed(self._password)}
         identity = {"methods": ["password"], "password": {"user": user | {"domain": {"name": self._user_domain}}}}
         return {"identity": identity, "scope": {"project": {"id": self._project_id}}}
 
@@ -263,7 +258,7 @@ class KeystoneApplication(KeystoneTokens):
         self._secret = credential_secret
 
     def _auth(self) -> Mapping[str, object]:
-        credential = {"id": secret(self._id), "secret": self._tell(self._secret)}
+        credential = {"id": secret(self._id), "secret": self._revealed(self._secret)}
         return {"identity": {"methods": ["application_credential"], "application_credential": credential}}
 
 

@@ -1,4 +1,4 @@
-"""What log lines tell of a cancellation."""
+"""The fields of a cancellation's log lines."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def context(cancellation: Cancellation) -> dict[str, Any]:
 LOGGED = ("outcome", "evidence", "raw_state", "answer", "detail", "gate", "target_job_id")
 
 
-def loggable(fact: EventDraft) -> dict[str, Any]:
-    """Return the parts of a fact that a log line shows; plain texts, which are most of them, are written fastest."""
+def loggable(draft: EventDraft) -> dict[str, Any]:
+    """Return the fields of an event that a log line shows; plain texts, which most of them are, are written fastest."""
     return {
         name: str(value) if isinstance(value, str) else value
         for name in LOGGED
-        if (value := fact.data.get(name)) is not None
+        if (value := draft.data.get(name)) is not None
     }

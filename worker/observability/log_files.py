@@ -7,12 +7,12 @@ from pathlib import Path
 
 
 class LogFile:
-    """Appends to a file, which is opened anew where it was moved away or deleted; a stream as loggers want it."""
+    """Appends to a file, and reopens it if it was moved away or deleted. A stream, as loggers want one."""
 
     encoding = "utf-8"
 
     def __init__(self, path: str | Path) -> None:
-        """Raises OSError where the file can't be written."""
+        """Raises OSError if the file can't be written."""
         self._path = Path(path).absolute()
         self._lock = threading.Lock()
         self._file = self._opened()
@@ -26,14 +26,14 @@ class LogFile:
             return self._file.write(text.encode(self.encoding, "backslashreplace"))
 
     def flush(self) -> None:
-        """Put on disk what is not there yet: nothing."""
+        """Do nothing: each write goes to the disk at once."""
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._file.close()
 
     def isatty(self) -> bool:
-        """Whether people read it as it comes: they do not."""
+        """Whether it is a terminal: it is not."""
         return False
 
     def _opened(self) -> FileIO:

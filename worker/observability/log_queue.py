@@ -1,4 +1,4 @@
-"""Log lines that nobody has to wait for: a thread writes them, and what it can't keep up with is counted."""
+"""Log lines that never block the caller: a thread writes them, and counts those that it has to drop."""
 
 import os
 import queue
@@ -15,8 +15,8 @@ GATHER = 0.02
 """Seconds from a line to its writing, in which others join it: a write costs a system call and a switch of threads."""
 TOGETHER = 1000
 """The most lines that are written in one go."""
-FAREWELL = 1.0
-"""Seconds that the end of the process waits for what is queued up, whether anybody reads it or not."""
+SHUTDOWN_TIMEOUT = 1.0
+"""Seconds that a process waits at its end for queued lines, whether anybody reads them or not."""
 
 
 class Sink(Protocol):
@@ -30,7 +30,7 @@ class Sink(Protocol):
         """Write all of a text."""
 
     def isatty(self) -> bool:
-        """Whether people read it as it comes."""
+        """Whether it is a terminal."""
 
 
 class Descriptor:
@@ -43,7 +43,7 @@ class Descriptor:
         self._number = stream.fileno()
 
     def write(self, text: str) -> None:
-        """Write all of a text, however long that takes; raises OSError where nobody will ever read it."""
+        """Write all of a text, however long that takes; raises OSError if nobody will ever read it."""
         left = text.encode(self.encoding, self._errors)
         while left:
             try:
@@ -52,7 +52,7 @@ class Descriptor:
                 select.select((), (self._number,), ())
 
     def isatty(self) -> bool:
-        """Whether people read it as it comes."""
+        """Whether it is a terminal."""
         return os.isatty(self._number)
 
 
@@ -84,14 +84,14 @@ class LogQueue:
         return len(text)
 
     def flush(self) -> None:
-        """Wait for nothing: the thread writes as soon as it can."""
+        """Do nothing: the thread writes as soon as it can."""
 
     def isatty(self) -> bool:
-        """Whether people read it as it comes."""
+        """Whether it is a terminal."""
         return self._sink.isatty()
 
-    def drain(self, seconds: float = FAREWELL) -> None:
-        """Wait until all is written that was queued up, for so many seconds at most."""
+    def drain(self, seconds: float = SHUTDOWN_TIMEOUT) -> None:
+        """Wait until everything queued is written, for at most this many seconds."""
         written = threading.Event()
         self._lines.put(written)
         self._start()

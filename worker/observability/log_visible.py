@@ -16,17 +16,13 @@ def visible_event(event: Mapping[str, Any]) -> dict[str, Any]:
 def _shown(key: str, value: Any) -> Any:
     if isinstance(value, str):
         if key in _OF_SEVERAL_LINES:
-            return _indented(value)
+            # Each line indented: an exception's text of several lines can't pass for an event of its own.
+            return "\n".join(f"  {visible(line)}" for line in value.split("\n"))
         if visible(value) == value:
             return value
         if key == "event":
             return visible(value)
     return _Written(visible(repr(value)))
-
-
-def _indented(traceback: str) -> str:
-    """Indent each line: an exception's text of several lines can't pass for an event of its own."""
-    return "\n".join(f"  {visible(line)}" for line in traceback.split("\n"))
 
 
 class _Written:

@@ -1,4 +1,4 @@
-"""Tells what lasts, such as that Redis is away: at once, and then from time to time, however many find out."""
+"""Logs what lasts, such as Redis being down: at once, then at intervals, however many callers notice."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class Outage:
         self._refused_at = -inf
 
     def goes_on(self, error: str, hint: str = "") -> None:
-        """Take notice of a call that failed.
+        """Note a failed call.
 
-        With a `hint` of its own it was refused: calls that are answered do not speak against that.
+        One with a `hint` was refused, and goes on being so although other calls are answered.
         """
         now = self._clock()
         if now - (self._refused_at if hint else self._told_at) < EVERY:
@@ -41,21 +41,21 @@ class Outage:
         log.warning(self._event, error=error, hint=hint or self._hint)
 
     def is_over(self) -> None:
-        """Take notice of a call that was answered."""
+        """Note an answered call."""
         if self._told_at > -inf:
             self._told_at = -inf
             log.info(f"{self._event.partition('.')[0]}.available_again")
 
 
 class Seldom:
-    """Lets something be told at once, and then once a minute at most."""
+    """Limits a log line: at once, then once a minute at most."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._told_at = -inf
 
     def due(self) -> bool:
-        """Whether it may be told now; then it counts as told."""
+        """Whether to log now; if so, this counts as logged."""
         now = self._clock()
         if now - self._told_at < SELDOM:
             return False

@@ -56,12 +56,6 @@ class Encoded(Protocol):
 def json_for(stream: Encoded, text: str) -> str:
     """Return JSON of one line as this stream can carry it, and as a terminal may show it: with JSON's own escapes."""
     seen = visible_json(text)
-    return seen if seen.isascii() or _is_utf8(stream) else _NOT_ASCII.sub(_escaped, seen)
-
-
-def _is_utf8(stream: Encoded) -> bool:
-    return stream.encoding is None or codecs.lookup(stream.encoding).name == "utf-8"
-
-
-def _escaped(found: re.Match[str]) -> str:
-    return json.dumps(found[0])[1:-1]
+    if seen.isascii() or stream.encoding is None or codecs.lookup(stream.encoding).name == "utf-8":
+        return seen
+    return _NOT_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], seen)

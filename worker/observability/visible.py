@@ -47,19 +47,19 @@ def visible(text: str) -> str:
     Escaped are controls, line breaks, marks of direction, invisible characters where writing does not need them, halves
     of surrogate pairs, and marks that pile up. A backslash is not: an escape is for the eye.
     """
-    return text if text.isascii() and text.isprintable() else _escaped(text, _by_python)
+    if text.isascii() and text.isprintable():
+        return text
+    return _escaped(text, lambda char: char.encode("unicode_escape").decode())
 
 
 def visible_json(text: str) -> str:
     """Return JSON of one line that says the same by JSON's own escapes."""
-    return text if text.isascii() and text.isprintable() else _escaped(text, _by_json)
+    return text if text.isascii() and text.isprintable() else _escaped(text, lambda char: json.dumps(char)[1:-1])
 
 
 def _escaped(text: str, write: Callable[[str], str]) -> str:
-    def kept_or_written(found: re.Match[str]) -> str:
-        return found[1] or write(found[0])
-
-    return _NEEDED_OR_UNSEEN.sub(kept_or_written, _PERHAPS_A_FLOOD.sub(lambda found: _dammed(found[0], write), text))
+    dammed = _PERHAPS_A_FLOOD.sub(lambda found: _dammed(found[0], write), text)
+    return _NEEDED_OR_UNSEEN.sub(lambda found: found[1] or write(found[0]), dammed)
 
 
 def _dammed(text: str, write: Callable[[str], str]) -> str:
@@ -68,11 +68,3 @@ def _dammed(text: str, write: Callable[[str], str]) -> str:
         marks = marks + 1 if category(char) in {"Mn", "Me"} else 0
         shown.append(char if marks <= _MOST_MARKS else write(char))
     return "".join(shown)
-
-
-def _by_python(char: str) -> str:
-    return char.encode("unicode_escape").decode()
-
-
-def _by_json(char: str) -> str:
-    return json.dumps(char)[1:-1]

@@ -1,4 +1,4 @@
-"""PURE: what is kept and told of a message that is rejected: one line, no signed token, no more than its share.
+"""PURE: what is kept and shown of a rejected message: one line, no signed token, of bounded length.
 
 A signed token, a JWT (RFC 7519, 3), is known by its shape, for a message that is rejected may hold it anywhere: two
 dots and more between words of base64, the first of which is a JSON object with `alg`.
@@ -71,7 +71,7 @@ def kept(text: str, limit: int) -> str:
 
 
 def beginning(told: str, limit: int, whole: bytes) -> dict[str, object]:
-    """Return the beginning of what is told of a message, with its length in bytes and its SHA-256."""
+    """Return the beginning of a message's text, with its length in bytes and its SHA-256."""
     return {"bytes": len(whole), "sha256": hashlib.sha256(whole).hexdigest(), "beginning": told[:limit]}
 
 

@@ -102,7 +102,7 @@ class Signed:
         return hashlib.sha256(f"{self.producer}\0{self.jti}".encode()).hexdigest()[:32]
 
     def may_touch(self, backend: str) -> bool:
-        """Tell whether the producer has a right to this backend."""
+        """Return whether the producer has a right to this backend."""
         return self.backends is None or backend in self.backends
 
 
@@ -139,7 +139,7 @@ class Signatures:
         """Judge a command or an order as it came, with its `verb`; None if it is unsigned and may be.
 
         Raises:
-            Refused: it is unsigned and may not be, the signature does not hold, or its producer may not do this.
+            SignatureRejected: it is unsigned and may not be, its signature fails, or its producer lacks the right.
 
         """
         if not self.on or not isinstance(content, Mapping):
@@ -155,7 +155,7 @@ class Signatures:
         return Signed(producer.name, claims["jti"], expires_at, producer.per_minute, producer.backends, producer.force)
 
     def binding(self, signed: Signed | None) -> bool:
-        """Tell whether a command's stricter wishes about the force step bind others who ask to stop the same job."""
+        """Return whether a command's stricter wishes about the force step bind others who ask to stop the same job."""
         return not self.on or (signed is not None and signed.force)
 
     def _verified(self, token: object) -> tuple[Producer, Mapping[str, Any]]:

@@ -8,10 +8,7 @@ from urllib.parse import urlsplit
 from msgspec.structs import replace
 
 from ..backends.adapter import Adapter
-from ..backends.mrs import Mrs as MrsAdapter
-from ..backends.oracle_ess import OracleEss as OracleEssAdapter
-from ..backends.oracle_ml import OracleMl as OracleMlAdapter
-from ..backends.sahara import Sahara as SaharaAdapter
+from ..backends.registry import KINDS, TABLES
 from ..domain.model import Force, Policy, Poll
 from ..engine.backend import Backend
 from ..http.client import ExtraHeaders, Http
@@ -33,7 +30,7 @@ from ..settings.backends_file.auth import (
     OmlAuth,
     TokenAuth,
 )
-from ..settings.backends_file.backends import BackendConfig, Mrs, OracleEss, OracleMl, Sahara
+from ..settings.backends_file.backend_table import BackendConfig, WithProject
 from ..settings.backends_file.load import Deployment, load_deployment
 from ..settings.backends_file.producers import Producer as ProducerConfig
 from ..settings.backends_file.producers import Producers
@@ -67,13 +64,7 @@ def policy_of(config: BackendConfig, adapter: Adapter) -> Policy:
 
 def adapter_of(config: BackendConfig) -> Adapter:
     """Return the translation for a configured backend."""
-    if isinstance(config, OracleEss):
-        return OracleEssAdapter()
-    if isinstance(config, OracleMl):
-        return OracleMlAdapter(config.scripts, config.service or "")
-    if isinstance(config, Mrs):
-        return MrsAdapter(config.project_id, config.dialect, config.cluster_id or "")
-    return SaharaAdapter(config.project_id, config.dialect)
+    return KINDS[config.kind].adapter(config)
 
 
 def place_of(config: BackendConfig) -> str:
@@ -90,29 +81,29 @@ def credential_of(config: BackendConfig) -> Credential | None:
         case NoAuth():
             return None
         case BearerAuth():
-            return Bearer(auth.token.read)
+            return Bearer(auth.secret("token").read)
         case TokenAuth():
-            return StaticToken(auth.token.read)
+            return StaticToken(auth.secret("token").read)
         case BasicAuth():
-            return Basic(auth.username.read, auth.password.read)
+            return Basic(auth.secret("username").read, auth.secret("password").read)
         case ClientCredentialsAuth():
             return ClientCredentials(
                 auth.token_url,
-                client_id=auth.client_id.read,
-                client_secret=auth.client_secret.read,
+                client_id=auth.secret("client_id").read,
+                client_secret=auth.secret("client_secret").read,
                 scope=auth.scope,
                 client_auth=auth.client_auth,
             )
         case OmlAuth():
-            return Oml(token_url_of(config) or "", auth.username.read, auth.password.read)
+            return Oml(token_url_of(config) or "", auth.secret("username").read, auth.secret("password").read)
         case KeystoneAuth():
             if auth.application_credential:
                 return KeystoneApplication(auth.url, *(one.read for one in auth.application_credential))
-            project_id = config.project_id if isinstance(config, Mrs | Sahara) else ""
+            project_id = config.project_id if isinstance(config, WithProject) else ""
             return Keystone(
                 auth.url,
-                auth.username.read,
-                auth.password.read,
+                auth.secret("username").read,
+                auth.secret("password").read,
                 user_domain=auth.user_domain,
                 project_id=project_id,
             )
@@ -265,7 +256,7 @@ def deployment_of(settings: Settings) -> Deployment:
     """
     if settings.backends is None:
         raise ConfigurationError(["CANCELLER_BACKENDS: is not set: name the file that lists the backends"])
-    return load_deployment(settings.backends)
+    return load_deployment(settings.backends, TABLES)
 
 
 def backends_of(settings: Settings) -> Mapping[str, BackendConfig]:

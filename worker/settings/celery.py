@@ -1,6 +1,5 @@
 """Celery's settings, derived from ours. Names hold in Celery 5.6.3 and 5.7; the reasons are beside them."""
 
-from collections.abc import Mapping
 from typing import Final
 from urllib.parse import quote, unquote, urlencode
 
@@ -77,7 +76,7 @@ def cell_name(settings: Settings) -> str:
 
 
 def celery_settings(settings: Settings) -> dict[str, object]:
-    """Give all of Celery's settings, for `app.conf.update(...)`.
+    """Return all of Celery's settings, for `app.conf.update(...)`.
 
     Args:
         settings: Where the broker is, and the names of prefix and queue.
@@ -104,15 +103,18 @@ def celery_settings(settings: Settings) -> dict[str, object]:
         "control_exchange": cell_name(settings),
         "event_exchange": f"{cell_name(settings)}.events",
         "task_default_queue": settings.queue,
-        "task_queues": [_queue(settings.queue, {"x-queue-type": "quorum"} if quorum else None)],
+        "task_queues": [
+            # As a producer's Celery declares a queue it meets by name: RabbitMQ refuses a second shape.
+            Queue(
+                settings.queue,
+                Exchange(settings.queue),
+                routing_key=settings.queue,
+                queue_arguments={"x-queue-type": "quorum"} if quorum else None,
+            )
+        ],
         "task_routes": {"worker.*": {"queue": settings.queue}},
         **(_QUORUM if quorum else {}),
     }
-
-
-def _queue(name: str, arguments: Mapping[str, object] | None) -> Queue:
-    # As a producer's Celery declares a queue it meets by name: RabbitMQ refuses a second shape.
-    return Queue(name, Exchange(name), routing_key=name, queue_arguments=arguments)
 
 
 def _transport_options(url: str, settings: Settings) -> dict[str, object]:
@@ -124,8 +126,11 @@ def _transport_options(url: str, settings: Settings) -> dict[str, object]:
     if scheme not in REDIS_SCHEMES:
         return {}
     target = RedisTarget.parse(url)
-    own = _own_keys(settings)
-    return _REDIS_OPTIONS | target.options | own | (_sentinel_options(target) if target.kind == "sentinel" else {})
+    options = _REDIS_OPTIONS | target.options | _own_keys(settings)
+    if target.kind == "sentinel":
+        once = Retry(NoBackoff(), 0)
+        options |= {"master_name": target.master, "sentinel_kwargs": {**target.sentinel_arguments(), "retry": once}}
+    return options
 
 
 def _own_keys(settings: Settings) -> dict[str, object]:
@@ -138,19 +143,15 @@ def _own_keys(settings: Settings) -> dict[str, object]:
     return {f"{name}_key": f"{base}:{name}" for name in ("unacked", "unacked_index", "unacked_mutex")}
 
 
-def _sentinel_options(target: RedisTarget) -> dict[str, object]:
-    once = Retry(NoBackoff(), 0)
-    return {"master_name": target.master, "sentinel_kwargs": {**target.sentinel_arguments(), "retry": once}}
-
-
 def broker_url(url: str) -> str:
     """Say in kombu's words what redis-py's URL means: their schemes and queries differ."""
     if scheme_of(url) not in REDIS_SCHEMES:
         return url
     target = RedisTarget.parse(url)
     if target.kind == "sentinel":
-        hosts = (f"{_userinfo(target)}{_bracketed(host)}:{port}" for host, port in target.sentinels)
-        return ";".join(f"sentinel://{host}/{target.db}{_tls(target)}" for host in hosts)
+        hosts = ((f"[{host}]" if ":" in host else host, port) for host, port in target.sentinels)
+        rest = f"/{target.db}{_tls(target)}"
+        return ";".join(f"sentinel://{_userinfo(target)}{host}:{port}{rest}" for host, port in hosts)
     parts = split_url(url)
     if parts.scheme == "unix":
         path = quote(unquote(parts.path))
@@ -170,7 +171,3 @@ def _userinfo(target: RedisTarget) -> str:
     if target.username is None and target.password is None:
         return ""
     return f"{quote(target.username or '', safe='')}:{quote(target.password or '', safe='')}@"
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host

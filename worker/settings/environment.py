@@ -37,7 +37,7 @@ _WORD: Final = re.compile(r"[^\s{}]{1,64}")
 
 
 def process_environment() -> Mapping[str, str]:
-    """Give the environment of this process, for those who were handed none."""
+    """Return the environment of this process, for those who were handed none."""
     return os.environ
 
 
@@ -177,7 +177,7 @@ class Settings(BaseSettings):
     @property
     def redis(self) -> RedisTarget | None:
         """Where Redis is; None when `REDIS_URL` is not set."""
-        return None if self.redis_url is None else RedisTarget.parse(_text(self.redis_url))
+        return None if self.redis_url is None else RedisTarget.parse(self.redis_url.get_secret_value())
 
     @property
     def broker_url(self) -> SecretStr | None:
@@ -186,22 +186,24 @@ class Settings(BaseSettings):
 
     @property
     def redis_broker(self) -> RedisTarget | None:
-        """The broker where it is a Redis; None where it is another kind."""
+        """The broker if it is a Redis; None if it is another kind."""
         if self.celery_broker_url is None:
             return self.redis
-        url = _text(self.celery_broker_url)
+        url = self.celery_broker_url.get_secret_value()
         return RedisTarget.parse(url) if split_url(url).scheme in REDIS_SCHEMES else None
 
     @property
     def amqp_broker(self) -> bool:
-        """Whether the broker is a RabbitMQ."""
-        return self.celery_broker_url is not None and scheme_of(_text(self.celery_broker_url)) in AMQP_SCHEMES
+        """Whether the broker is RabbitMQ."""
+        if self.celery_broker_url is None:
+            return False
+        return scheme_of(self.celery_broker_url.get_secret_value()) in AMQP_SCHEMES
 
     def discovered(self) -> Self:
-        """Give the same settings, with the embedded Redis where `REDIS_URL` is not set and one has left its address.
+        """Return the same settings, with the embedded Redis if `REDIS_URL` is not set and one has left its address.
 
         Raises:
-            ConfigurationError: The address that it left is none.
+            ConfigurationError: What it left is not a Redis URL.
 
         """
         if self.redis_url is not None or self.data_dir_if_any is None:
@@ -215,7 +217,7 @@ class Settings(BaseSettings):
         return self.with_redis_url(address)
 
     def with_redis_url(self, url: str) -> Self:
-        """Give the same settings with another Redis, e.g. a running embedded one.
+        """Return the same settings with another Redis, e.g. a running embedded one.
 
         Raises:
             ConfigurationError: It is no Redis URL.
@@ -228,7 +230,3 @@ class Settings(BaseSettings):
         else:
             return self.model_copy(update={"redis_url": secret})
         raise ConfigurationError(problems)
-
-
-def _text(secret: SecretStr) -> str:
-    return secret.get_secret_value()

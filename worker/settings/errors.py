@@ -34,7 +34,7 @@ class Mistakes(ValueError):
 
 
 def texts_of(error: ValueError) -> tuple[str, ...]:
-    """Give one text for each thing that is wrong with a value."""
+    """Return one text for each thing that is wrong with a value."""
     return error.texts if isinstance(error, Mistakes) else (str(error),)
 
 

@@ -67,11 +67,8 @@ def _explain(
     text = _TEXTS.get(details["type"])
     if text is None:
         return (details["msg"],)
-    return (text.format(**{name: _shown(rule) for name, rule in context.items()}),)
-
-
-def _shown(rule: object) -> object:
-    return f"{rule:g}" if isinstance(rule, float) else rule
+    rules = {name: f"{rule:g}" if isinstance(rule, float) else rule for name, rule in context.items()}
+    return (text.format(**rules),)
 
 
 def choices(names: Iterable[str]) -> str:

@@ -96,7 +96,7 @@ class RedisTarget:
         return f"{parts.scheme}://{parts.netloc}{parts.path if parts.scheme == 'unix' else ''}"
 
     def sentinel_arguments(self) -> dict[str, object]:
-        """Give what each sentinel is connected with, by redis-py's names.
+        """Return what each sentinel is connected with, by redis-py's names.
 
         One that hangs is given up soon: the others know as much.
         """
@@ -124,7 +124,7 @@ def split_url(url: str) -> SplitResult:
 
 
 def port_of(parts: SplitResult) -> int | None:
-    """Give the port of a split URL.
+    """Return the port of a split URL.
 
     Raises:
         ValueError: It is no port, which may well be half a password: it is not quoted.

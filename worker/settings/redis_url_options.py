@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 from urllib.parse import parse_qsl
@@ -130,16 +130,16 @@ class Given:
     values: Mapping[str, object]
 
     def text(self, name: str) -> str | None:
-        """Give an option that is a text."""
+        """Return an option that is a text."""
         value = self.values.get(name)
         return None if value is None else str(value)
 
     def connection(self) -> dict[str, object]:
-        """Give what is said about connections, by redis-py's names."""
+        """Return what is said about connections, by redis-py's names."""
         return {name: value for name, value in self.values.items() if name in _OF_CONNECTIONS}
 
     def tls(self) -> dict[str, object]:
-        """Give what is said about TLS, by redis-py's names."""
+        """Return what is said about TLS, by redis-py's names."""
         return {name: value for name, value in self.values.items() if name in TLS_OPTIONS}
 
 
@@ -152,7 +152,8 @@ def read_options(query: str, place: Place) -> Given:
     """
     pairs = parse_qsl(query, keep_blank_values=True)
     names = [name for name, _ in pairs]
-    problems = [f"option {name} is given twice" for name in _repeated(names) if name in OPTIONS[place]]
+    repeated = (name for at, name in enumerate(names) if name in names[:at])
+    problems = [f"option {name} is given twice" for name in repeated if name in OPTIONS[place]]
     values: dict[str, object] = {}
     for name, text in pairs:
         read = OPTIONS[place].get(name)
@@ -168,11 +169,6 @@ def read_options(query: str, place: Place) -> Given:
     if problems:
         raise Mistakes(dict.fromkeys(problems))
     return Given(values)
-
-
-def _repeated(names: Iterable[str]) -> list[str]:
-    seen: set[str] = set()
-    return [name for name in names if name in seen or seen.add(name)]  # type: ignore[func-returns-value]
 
 
 def _unknown(name: str, place: Place) -> str:

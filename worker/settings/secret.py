@@ -27,7 +27,7 @@ class Secret:
     name: str
 
     def __repr__(self) -> str:
-        """Tell only where it comes from."""
+        """Show only where it comes from."""
         return f"<Secret from {self.place}>"
 
     @property
@@ -54,7 +54,7 @@ class Secret:
         return self._content(environ).rstrip("\r\n")
 
     def problem(self, environ: Mapping[str, str] | None = None) -> str | None:
-        """Say why it cannot be read, without any of its content; None when it can."""
+        """Say why it cannot be read, without any of its content; None if it can."""
         if self.source == "env" and not _NAME.fullmatch(self.name):
             return "must be the name of an environment variable, not the secret itself"
         try:

@@ -1,4 +1,4 @@
-"""With what this process signs the commands that it sends: a producer's name and its key."""
+"""What this process signs its commands with: a producer's name and key."""
 
 import os
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ class SigningKey:
 
 
 def signing_key(settings: Settings) -> SigningKey | None:
-    """Read the key that the settings name; None where they name none.
+    """Read the key that the settings name; None if they name none.
 
     Raises:
         ConfigurationError: There is half of it, or the key can't be read, or is of another kind.

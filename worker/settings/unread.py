@@ -1,4 +1,4 @@
-"""Variables that look like settings of ours and are none."""
+"""Variables that look like our settings, but that nothing reads."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
@@ -14,7 +14,7 @@ REMOVED = {"CANCELLER_TRANSPORT": "is no longer read: all calls are made by aioh
 
 
 def unread_variables(environ: Mapping[str, str]) -> list[str]:
-    """Say of each variable that begins as ours do and is not read what it may have been meant for.
+    """Say, for each unread variable with our prefix, which setting may have been meant.
 
     One that the backends file mentions holds a secret of a backend.
     """

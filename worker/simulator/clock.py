@@ -37,7 +37,7 @@ class Clock:
         return self._speed
 
     def now(self) -> float:
-        """Tell the simulated time in seconds since 1970, cut to whole milliseconds as replies are."""
+        """Return the simulated time in seconds since 1970, cut to whole milliseconds as replies are."""
         return math.floor(self._exact() * 1000 + 1e-6) / 1000
 
     def advance(self, seconds: float) -> float:

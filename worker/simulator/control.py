@@ -9,7 +9,7 @@ from .clock import iso_utc
 from .dispatch import CHANGING
 from .faults import fault_from
 from .spec import add
-from .tokens import ISSUERS
+from .systems import SYSTEMS
 from .truth import checked_system, shown_entry, shown_job
 from .wire import Reply, json_reply, match
 
@@ -71,10 +71,6 @@ def _make_fault(world: World, _clock: Clock, call: Call) -> Reply:
     return json_reply(201, dataclasses.asdict(fault))
 
 
-def _list_faults(world: World, _clock: Clock, _call: Call) -> Reply:
-    return json_reply(200, {"faults": world.faults.show()})
-
-
 def _clear_faults(world: World, _clock: Clock, _call: Call) -> Reply:
     world.faults.clear()
     return Reply(204)
@@ -86,10 +82,6 @@ def _show_log(world: World, _clock: Clock, call: Call) -> Reply:
     entries = world.log(query.get("system", ""), verb=query.get("verb", ""))
     everything = query.get("all") == "true" or "verb" in query
     return json_reply(200, {"log": [shown_entry(entry) for entry in entries if everything or entry.verb in CHANGING]})
-
-
-def _show_knobs(world: World, _clock: Clock, _call: Call) -> Reply:
-    return json_reply(200, world.knobs.as_dict())
 
 
 def _set_knobs(world: World, _clock: Clock, call: Call) -> Reply:
@@ -113,14 +105,9 @@ def _set_clock(world: World, clock: Clock, call: Call) -> Reply:
     return _show_clock(world, clock, call)
 
 
-def _revoke_tokens(world: World, _clock: Clock, call: Call) -> Reply:
-    system = call.query.get("system")
-    return json_reply(200, {"revoked": revoke(world, system)})
-
-
 def revoke(world: World, system: str | None) -> int:
     """Revoke every token, or those that one system trusts, and tell how many."""
-    return world.tokens.revoke(ISSUERS[checked_system(system)] if system else None)
+    return world.tokens.revoke(SYSTEMS[checked_system(system)].issuer if system else None)
 
 
 def _reset(world: World, _clock: Clock, _call: Call) -> Reply:
@@ -145,13 +132,17 @@ _ROUTES = (
     _ControlRoute("GET", "_sim/jobs/{system}/{id}", _show_job),
     _ControlRoute("DELETE", "_sim/jobs/{system}/{id}", _drop_job),
     _ControlRoute("POST", "_sim/faults", _make_fault),
-    _ControlRoute("GET", "_sim/faults", _list_faults),
+    _ControlRoute("GET", "_sim/faults", lambda world, _clock, _call: json_reply(200, {"faults": world.faults.show()})),
     _ControlRoute("DELETE", "_sim/faults", _clear_faults),
     _ControlRoute("GET", "_sim/log", _show_log),
-    _ControlRoute("GET", "_sim/knobs", _show_knobs),
+    _ControlRoute("GET", "_sim/knobs", lambda world, _clock, _call: json_reply(200, world.knobs.as_dict())),
     _ControlRoute("POST", "_sim/knobs", _set_knobs),
     _ControlRoute("GET", "_sim/clock", _show_clock),
     _ControlRoute("POST", "_sim/clock", _set_clock),
-    _ControlRoute("DELETE", "_sim/tokens", _revoke_tokens),
+    _ControlRoute(
+        "DELETE",
+        "_sim/tokens",
+        lambda world, _clock, call: json_reply(200, {"revoked": revoke(world, call.query.get("system"))}),
+    ),
     _ControlRoute("POST", "_sim/reset", _reset),
 )

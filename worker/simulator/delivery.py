@@ -24,7 +24,11 @@ async def deliver(request: web.Request, answer: Answer, closing: asyncio.Event) 
     spoil = _SPOILERS.get(answer.fault.kind) if answer.fault else None
     if spoil is None or answer.fault is None:
         return plain(answer.reply)
-    return await spoil(request, answer.reply, answer.fault, closing)
+    try:
+        return await spoil(request, answer.reply, answer.fault, closing)
+    except ConnectionError:
+        # The client has left. An error that leaves a handler is logged with a traceback; an answer nobody reads is not.
+        return await _cut(request, answer.reply, answer.fault, closing)
 
 
 def plain(reply: Reply) -> web.Response:

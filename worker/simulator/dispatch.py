@@ -6,7 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING, NamedTuple
 
 from .faults import GATEWAYS, UNANSWERED, Fault
-from .systems import FORBIDDEN, locate
+from .systems import SYSTEMS, locate
 from .tokens import refusal
 from .wire import Reply, Route, match
 from .world import Entry
@@ -48,19 +48,21 @@ def _true_reply(world: World, system: System, route: Route | None, call: Call) -
         return system.refuse(world, call, 404, "no such path")
     if route.verb == "token":
         return route.handler(world, call)
-    objection = refusal(world.tokens, world.knobs, system.name, call)
+    objection = refusal(world.tokens, world.knobs, system.name, SYSTEMS[system.name].issuer, call)
     if objection:
         return system.refuse(world, call, 401, objection)
     job = world.find(system.name, call.job_id, call.now)
     if job is not None and job.life.forbidden and route.verb in CHANGING:
-        return system.refuse(world, call, FORBIDDEN.get(system.name, 403), "not authorized for this job")
+        return system.refuse(world, call, SYSTEMS[system.name].forbidden, "not authorized for this job")
     return route.handler(world, call)
 
 
 def _spoiled(world: World, system: System, call: Call, true: Reply, fault: Fault) -> Reply:
     if fault.kind in _REFUSALS and fault.http_sent:
         refused = system.refuse(world, call, fault.http_sent, f"simulated fault: {fault.kind}")
-        return dataclasses.replace(refused, headers=_retry_after(fault))
+        if fault.kind != "throttled" or fault.retry_after is None:
+            return refused
+        return dataclasses.replace(refused, headers={"Retry-After": str(fault.retry_after)})
     if fault.kind == "gateway":
         kind, body = GATEWAYS[world.received % len(GATEWAYS)]
         return Reply(fault.http_sent or 404, body, content_type=kind)
@@ -72,21 +74,8 @@ _REFUSALS = frozenset({"error", "error_after", "throttled", "expired_token"})
 _HTML = b"<html><head><title>Proxy</title></head><body><h1>The proxy could not handle the request</h1></body></html>"
 
 
-def _retry_after(fault: Fault) -> dict[str, str]:
-    wanted = fault.kind == "throttled" and fault.retry_after is not None
-    return {"Retry-After": str(fault.retry_after)} if wanted else {}
-
-
-def _html(_true: Reply, fault: Fault) -> Reply:
-    return Reply(fault.http_sent or 502, _HTML, content_type="text/html")
-
-
-def _truncated(true: Reply, _fault: Fault) -> Reply:
-    return dataclasses.replace(true, body=true.body[: len(true.body) // 2])
-
-
-def _big(true: Reply, fault: Fault) -> Reply:
-    return dataclasses.replace(true, body=true.body + b" " * max(0, fault.size - len(true.body)))
-
-
-_SPOILERS: dict[str, Callable[[Reply, Fault], Reply]] = {"html": _html, "truncated": _truncated, "big_body": _big}
+_SPOILERS: dict[str, Callable[[Reply, Fault], Reply]] = {
+    "html": lambda _true, fault: Reply(fault.http_sent or 502, _HTML, content_type="text/html"),
+    "truncated": lambda true, _fault: dataclasses.replace(true, body=true.body[: len(true.body) // 2]),
+    "big_body": lambda true, fault: dataclasses.replace(true, body=true.body.ljust(fault.size)),
+}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .ess_state import (
@@ -12,7 +13,6 @@ from .ess_state import (
     REPORTED,
     TERMINAL,
     cancel_effect,
-    cancel_refusal,
     force_objection,
     moment_of,
 )
@@ -91,7 +91,8 @@ def cancel(world: World, call: Call) -> Reply:
     if effect != REFUSED:
         _cancel_tree(world, job, call.now)
         return _accepted(call, effect=True)
-    http = cancel_refusal(state, world.knobs.ess)
+    # 400 or 409 (SEED S2), or 200 as a no-op (INFERRED).
+    http = world.knobs.ess.cancel_in_cancelling if state == CANCELLING else world.knobs.ess.cancel_terminal
     if http == 200:  # noqa: PLR2004  # the no-op alternative of the knob
         return _accepted(call, effect=False)
     return refuse(world, call, http, f"request {job.id} is in state {state}")
@@ -143,17 +144,8 @@ def _hide_tree(world: World, job: Job, now: float) -> None:
 _STEPS = {"hold": (("WAIT", "READY"), "HOLD"), "release": (("HOLD",), "WAIT")}
 
 
-def hold(world: World, call: Call) -> Reply:
-    """POST hold, from WAIT or READY (DOC E5)."""
-    return _step(world, call, "hold")
-
-
-def release(world: World, call: Call) -> Reply:
-    """POST release, from HOLD (DOC E5)."""
-    return _step(world, call, "release")
-
-
 def _step(world: World, call: Call, verb: str) -> Reply:
+    """POST hold, from WAIT or READY, or release, from HOLD (DOC E5)."""
     job = world.find("ess", call.job_id, call.now)
     if job is None:
         return _missing(world, call)
@@ -189,7 +181,7 @@ def report(world: World, call: Call) -> Reply:
 
 
 def handle(job: Job) -> str:
-    """Tell the handle that the job itself would know."""
+    """Return the handle that the job itself would know."""
     return f"handle-{job.id}"
 
 
@@ -227,8 +219,8 @@ ESS = System(
         Route("DELETE", f"{_R}/{{id}}", "delete", delete),
         Route("POST", f"{_R}/{{id}}/cancel", "cancel", cancel),
         Route("POST", f"{_R}/{{id}}/forceCancel", "force", force),
-        Route("POST", f"{_R}/{{id}}/hold", "hold", hold),
-        Route("POST", f"{_R}/{{id}}/release", "release", release),
+        Route("POST", f"{_R}/{{id}}/hold", "hold", partial(_step, verb="hold")),
+        Route("POST", f"{_R}/{{id}}/release", "release", partial(_step, verb="release")),
         Route("POST", f"{_R}/{{id}}/executionStatus", "report", report),
         Route("POST", f"{_R}/{{id}}/checkInCancelling", "check_in", check_in),
         OAUTH2_ROUTE,

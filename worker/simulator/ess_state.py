@@ -62,21 +62,17 @@ COURSE = Course(
 )
 
 
-def own_moment(job: Job, now: float, knobs: EssKnobs) -> Moment:
-    """Tell the state of a request that has no children."""
-    race = "" if knobs.race_outcome == CANCELLED else knobs.race_outcome
-    return moment(job, now, COURSE, knobs.cancel_delay, race)
-
-
 def moment_of(world: World, job: Job, now: float) -> Moment:
-    """Tell the state of a request; a parent follows its children."""
-    own = own_moment(job, now, world.knobs.ess)
+    """Return the state of a request; a parent follows its children."""
+    knobs = world.knobs.ess
+    race = "" if knobs.race_outcome == CANCELLED else knobs.race_outcome
+    own = moment(job, now, COURSE, knobs.cancel_delay, race)
     children = [moment_of(world, child, now) for child in world.children("ess", job.id)]
-    return parent_moment(job, own, children, world.knobs.ess.parent_end)
+    return parent_moment(job, own, children, knobs.parent_end)
 
 
 def parent_moment(job: Job, own: Moment, children: Sequence[Moment], rule: str) -> Moment:
-    """Tell a parent's state from its children's: it ends with the last of them, or stays SCHEDULE_ENDED (INFERRED)."""
+    """Derive a parent's state from its children's: it ends with the last of them or stays SCHEDULE_ENDED (INFERRED)."""
     if not children or job.last.state in TERMINAL:
         return own
     asked = job.last.state == CANCELLING
@@ -89,20 +85,15 @@ def parent_moment(job: Job, own: Moment, children: Sequence[Moment], rule: str) 
 
 
 def cancel_effect(state: str, knobs: EssKnobs, *, is_parent: bool) -> str:
-    """Tell where a cancel takes a request: CANCELLED, CANCELLING or refused."""
+    """Return where a cancel takes a request: CANCELLED, CANCELLING or refused."""
     effect = CANCEL_EFFECTS[state]
     if effect == UNSURE:
         effect = CANCELLED if knobs.cancel_unsure == CANCELLED else REFUSED
     return CANCELLING if is_parent and effect == CANCELLED else effect
 
 
-def cancel_refusal(state: str, knobs: EssKnobs) -> int:
-    """Tell the HTTP status for a cancel that cannot be: 400 or 409 (SEED S2), or 200 as a no-op (INFERRED)."""
-    return knobs.cancel_in_cancelling if state == CANCELLING else knobs.cancel_terminal
-
-
 def last_check_in(job: Job, since: float, now: float, knobs: EssKnobs) -> float:
-    """Tell when the force clock last began: entry into CANCELLING or the last check-in after it (SEED S3, DOC E3)."""
+    """Return when the force clock last began: entry into CANCELLING or the last check-in after it (SEED S3, DOC E3)."""
     every = job.life.checks_in_every or knobs.check_in_every
     count = math.floor((now - since) / every + 1e-9) if every else 0
     if job.life.check_ins is not None:
@@ -111,12 +102,12 @@ def last_check_in(job: Job, since: float, now: float, knobs: EssKnobs) -> float:
 
 
 def force_due(job: Job, here: Moment, now: float, knobs: EssKnobs) -> float:
-    """Tell from when on force would be allowed, as known at `now`: 30 minutes of silence (SEED S3)."""
+    """Return from when on force would be allowed, as known at `now`: 30 minutes of silence (SEED S3)."""
     return last_check_in(job, here.since, now, knobs) + knobs.force_window
 
 
 def force_objection(job: Job, here: Moment, now: float, knobs: EssKnobs, *, is_parent: bool) -> str:
-    """Tell why force is refused, or nothing when its preconditions hold (SEED S3, numbers 2 and 3)."""
+    """Return why force is refused, or nothing when its preconditions hold (SEED S3, numbers 2 and 3)."""
     if here.state != CANCELLING:
         return f"request {job.id} is in state {here.state}"
     if job.life.sync:

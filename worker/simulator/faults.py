@@ -77,7 +77,7 @@ class Fault:
 
     @property
     def has_effect(self) -> bool:
-        """Tell whether the call is carried out before it goes wrong."""
+        """Return whether the call is carried out before it goes wrong."""
         return KINDS[self.kind].applied if self.applied is None else self.applied
 
     @property
@@ -86,7 +86,7 @@ class Fault:
         return self.http or KINDS[self.kind].http
 
     def fits(self, system: str, verb: str, job_id: str, path: str) -> bool:
-        """Tell whether the rule is about this call."""
+        """Return whether the rule is about this call."""
         wanted = ((self.system, system), (self.verb, verb), (self.job_id, job_id))
         return all(want in ("", got) for want, got in wanted) and self.path in path
 

@@ -36,7 +36,9 @@ def _oml_answer(token: Token | None, call: Call) -> Reply:
 def oauth2_token(world: World, call: Call) -> Reply:
     """Issue a token for client credentials, sent as Basic or in the form (DOC E11, SRC E9)."""
     form, knobs = dict(parse_qsl(call.body.decode(errors="replace"))), world.knobs.ess
-    pair = _basic_pair(call) or (form.get("client_id", ""), form.get("client_secret", ""))
+    pair = (form.get("client_id", ""), form.get("client_secret", ""))
+    if basic := credentials(call):
+        pair = (unquote_plus(basic[0]), unquote_plus(basic[1]))  # form-encoded inside the header (RFC 6749, 2.3.1)
     if form.get("grant_type") != "client_credentials":
         return json_reply(400, {"error": "unsupported_grant_type"})
     if not login_fits(*pair, knobs.username, knobs.password):
@@ -45,12 +47,6 @@ def oauth2_token(world: World, call: Call) -> Reply:
     return json_reply(
         200, {"access_token": token.value, "token_type": "Bearer", "expires_in": int(knobs.token_life)}, effect=True
     )
-
-
-def _basic_pair(call: Call) -> tuple[str, str] | None:
-    """Read a client's id and secret, which are form-encoded inside their Basic header (RFC 6749, 2.3.1)."""
-    pair = credentials(call)
-    return None if pair is None else (unquote_plus(pair[0]), unquote_plus(pair[1]))
 
 
 def keystone_token(world: World, call: Call) -> Reply:
@@ -65,7 +61,7 @@ def keystone_token(world: World, call: Call) -> Reply:
         pair = (user.get("name", ""), user.get("password", ""))
     fits = login_fits(str(pair[0]), str(pair[1]), knobs.iam_username, knobs.iam_password)
     if not fits or (application and "scope" in auth):
-        return _unauthorized()
+        return refuse(world, call, 401, "The request you have made requires authentication.")
     project = _object(auth, "scope", "project")
     scope = str(project.get("id") or project.get("name") or "")
     token = world.tokens.issue("keystone", call.now, knobs.iam_token_life, project=scope)
@@ -86,21 +82,13 @@ def _object(value: dict[str, Any], *path: str) -> dict[str, Any]:
     return value
 
 
-def _unauthorized() -> Reply:
-    return refuse_keystone(401, "The request you have made requires authentication.")
-
-
-def refuse_keystone(http: int, text: str) -> Reply:
+def refuse(_world: World, _call: Call, http: int, text: str) -> Reply:
     """Word a refusal the way Keystone does."""
     return json_reply(http, {"error": {"code": http, "message": text}})
-
-
-def _refuse(_world: World, _call: Call, http: int, text: str) -> Reply:
-    return refuse_keystone(http, text)
 
 
 KEYSTONE_ROUTE = Route("POST", "v3/auth/tokens", "token", keystone_token)
 OAUTH2_ROUTE = Route("POST", "oauth2/v1/token", "token", oauth2_token)
 OML_ROUTE = Route("POST", "omlusers/api/oauth2/v1/token", "token", oml_token)
 
-IAM = System("iam", (KEYSTONE_ROUTE,), _refuse)
+IAM = System("iam", (KEYSTONE_ROUTE,), refuse)

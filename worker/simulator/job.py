@@ -52,7 +52,7 @@ class Job:
         return self.evolve(last=Moment(state, now), cancelled_from=seen, cancels=self.cancels + 1)
 
     def hidden(self, now: float) -> bool:
-        """Tell whether the system denies that it exists."""
+        """Return whether the system denies that it exists."""
         return self.life.absent or (self.deleted_at is not None and now >= self.deleted_at)
 
 
@@ -88,7 +88,7 @@ def vocabulary(own: Iterable[str], general: Mapping[str, str]) -> dict[str, str]
 
 
 def moment(job: Job, now: float, course: Course, delay: float, race: str = "") -> Moment:
-    """Tell where the job is at `now`.
+    """Return where the job is at `now`.
 
     Args:
         job: The job.
@@ -106,7 +106,7 @@ def moment(job: Job, now: float, course: Course, delay: float, race: str = "") -
 
 
 def cancel_takes(job: Job, delay: float) -> float:
-    """Tell the seconds from an accepted cancel to its end; infinite for a stuck job."""
+    """Return the seconds from an accepted cancel to its end; infinite for a stuck job."""
     if job.life.stuck:
         return math.inf
     return delay if job.life.cancels_after is None else job.life.cancels_after

@@ -191,7 +191,7 @@ def _checked(section: object, group: str, name: str, value: object) -> object:
         raise ValueError(f"no knob is called {path!r}")
     if not _fits(default, value):
         raise ValueError(f"knob {path}: {value!r} is not a {type(default).__name__}")
-    if value not in CHOICES.get(path, (value,)) or (path in _POSITIVE and not _above_zero(value)):
+    if value not in CHOICES.get(path, (value,)) or (path in _POSITIVE and value == 0):
         raise ValueError(f"knob {path}: {value!r} is not one of {CHOICES.get(path, 'the numbers above 0')}")
     return value
 
@@ -200,7 +200,3 @@ def _fits(default: object, value: object) -> bool:
     if isinstance(default, float):
         return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
     return type(value) is type(default)
-
-
-def _above_zero(value: object) -> bool:
-    return isinstance(value, int | float) and value > 0

@@ -71,22 +71,20 @@ def _all(world: World, call: Call) -> list[Job]:
     return [job for job in world.visible("mrs", call.now) if _inside(job, call)]
 
 
-def show_compatible(world: World, call: Call) -> Reply:
-    """GET job-executions/{id}."""
-    job = _find(world, call)
-    return _missing(world) if job is None else json_reply(200, {"job_execution": compatible(job, call)})
+def _showing(http: int, name: str, view: Callable[[World, Job, Call], dict[str, Any]]) -> Handler:
+    """Return the handler of a GET of one job; 202 is the success code of v2's (DOC M3)."""
+
+    def show(world: World, call: Call) -> Reply:
+        job = _find(world, call)
+        return _missing(world) if job is None else json_reply(http, {name: view(world, job, call)})
+
+    return show
 
 
 def list_compatible(world: World, call: Call) -> Reply:
     """GET job-executions."""
-    jobs = [compatible(job, call) for job in _all(world, call)]
+    jobs = [compatible(world, job, call) for job in _all(world, call)]
     return json_reply(200, {"markers": {}, "job_executions": jobs})
-
-
-def show_native(world: World, call: Call) -> Reply:
-    """GET job-exes/{id}."""
-    job = _find(world, call)
-    return _missing(world) if job is None else json_reply(200, {"job_execution": native(world, job, call)})
 
 
 def list_native(world: World, call: Call) -> Reply:
@@ -121,7 +119,7 @@ def cancel(world: World, call: Call) -> Reply:
     refused, effect = _stop(world, job, call.now)
     if refused and (refused == "0180" or world.knobs.mrs.cancel_finished != 200):  # noqa: PLR2004  # the refusing alternative
         return _error(world, refused)
-    return json_reply(200, {"job_execution": compatible(job, call)}, effect=effect)
+    return json_reply(200, {"job_execution": compatible(world, job, call)}, effect=effect)
 
 
 def kill(world: World, call: Call) -> Reply:
@@ -158,15 +156,9 @@ def delete(world: World, call: Call) -> Reply:
     return Reply(204, effect=True)
 
 
-def show_newer(world: World, call: Call) -> Reply:
-    """GET v2 details: 202 is the success code of this read (DOC M3)."""
-    job = _find(world, call)
-    return _missing(world) if job is None else json_reply(202, {"job_detail": newer(world, job, call.now)})
-
-
 def list_newer(world: World, call: Call) -> Reply:
     """GET v2 list, with limit, offset (from 1; of what is not told), job_state and job_result: 202 (DOC M3)."""
-    query, jobs = call.query, [newer(world, job, call.now) for job in _all(world, call)]
+    query, jobs = call.query, [newer(world, job, call) for job in _all(world, call)]
     names = ("job_state", "job_result")
     found = [job for job in jobs if all(query.get(name, "") in ("", job[name]) for name in names)]
     counts = world.knobs.mrs.offset_counts
@@ -211,14 +203,14 @@ MRS = System(
     "mrs",
     (
         _v11("GET", "job-executions", "list", list_compatible),
-        _v11("GET", "job-executions/{id}", "look", show_compatible),
+        _v11("GET", "job-executions/{id}", "look", _showing(200, "job_execution", compatible)),
         _v11("GET", "job-executions/{id}/cancel", "cancel", cancel),
         _v11("DELETE", "job-executions/{id}", "delete", delete),
         _v11("GET", "job-exes", "list", list_native),
-        _v11("GET", "job-exes/{id}", "look", show_native),
+        _v11("GET", "job-exes/{id}", "look", _showing(200, "job_execution", native)),
         _v2("POST", "/batch-delete", "delete", batch_delete),
         _v2("GET", "", "list", list_newer),
-        _v2("GET", "/{id}", "look", show_newer),
+        _v2("GET", "/{id}", "look", _showing(202, "job_detail", newer)),
         _v2("POST", "/{id}/kill", "cancel", kill),
         KEYSTONE_ROUTE,
     ),

@@ -49,11 +49,11 @@ _CLUSTER = "ef7b54f2-3d92-49b2-a6d7-94607e1ea7df"
 
 
 def moment_of(world: World, job: Job, now: float) -> Moment:
-    """Tell the true state of a job."""
+    """Return the true state of a job."""
     return moment(job, now, COURSE, world.knobs.mrs.cancel_delay)
 
 
-def compatible(job: Job, call: Call) -> dict[str, Any]:
+def compatible(_world: World, job: Job, call: Call) -> dict[str, Any]:
     """Show a job the Sahara way; info, end_time and the like stay null whatever happens (SEED S4)."""
     nulls = (
         "end_time",
@@ -98,9 +98,9 @@ def native(world: World, job: Job, call: Call) -> dict[str, Any]:
     }
 
 
-def newer(world: World, job: Job, now: float) -> dict[str, Any]:
+def newer(world: World, job: Job, call: Call) -> dict[str, Any]:
     """Show a job the v2 way (DOC M3)."""
-    here = moment_of(world, job, now)
+    here = moment_of(world, job, call.now)
     state, result = V2[here.state]
     ended = millis(here.since) if here.state in COURSE.terminal else 0
     return {
@@ -111,5 +111,5 @@ def newer(world: World, job: Job, now: float) -> dict[str, Any]:
         "submitted_time": millis(job.created_at),
         "started_time": millis(job.created_at),
         "finished_time": ended,
-        "elapsed_time": (ended or millis(now)) - millis(job.created_at),
+        "elapsed_time": (ended or millis(call.now)) - millis(job.created_at),
     }

@@ -40,7 +40,7 @@ def _missing(world: World, call: Call, http: int = 400) -> Reply:
 
 
 def moment_of(_world: World, job: Job, now: float) -> Moment:
-    """Tell the true state of a job: deleted from the moment at which a delete took effect."""
+    """Return the true state of a job: deleted from the moment at which a delete took effect."""
     if job.deleted_at is not None and now >= job.deleted_at:
         return Moment("deleted", job.deleted_at)
     return moment(job, now, COURSE, 0.0)
@@ -55,15 +55,11 @@ def show(world: World, call: Call) -> Reply:
         path = call.raw.partition("?")[0]
         return Reply(302, headers={"Content-Location": f"{call.origin}{path}/result"})
     body = {
-        "createdDate": _created(job),
+        "createdDate": as_datetime(job.created_at).strftime(" %b %d,%Y %H:%M"),
         "status": "job is still running",
         "elapsedTime": _elapsed(call.now - job.created_at),
     }
     return json_reply(202, body)
-
-
-def _created(job: Job) -> str:
-    return as_datetime(job.created_at).strftime(" %b %d,%Y %H:%M")
 
 
 def _elapsed(seconds: float) -> str:

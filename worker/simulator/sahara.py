@@ -12,6 +12,8 @@ from .job import Course, Job, Moment, cancel_takes, moment, vocabulary
 from .wire import Reply, Route, System, json_reply
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .knobs import SaharaKnobs
     from .wire import Call
     from .world import World
@@ -53,20 +55,17 @@ def _missing(call: Call) -> Reply:
 
 
 def moment_of(world: World, job: Job, now: float) -> Moment:
-    """Tell the true state of a job: what the engine would say."""
+    """Return the true state of a job: what the engine would say."""
     return moment(job, now, COURSE, world.knobs.sahara.engine_delay)
 
 
 def seen_moment(world: World, job: Job, now: float) -> Moment:
-    """Tell the state that a plain read shows: the last one written to the database (SRC H5: every 45 s)."""
+    """Return the state that a plain read shows: the last one written to the database (SRC H5: every 45 s)."""
     knobs = world.knobs.sahara
-    return moment_of(world, job, written_at(job, now, knobs) if knobs.stale_reads else now)
-
-
-def written_at(job: Job, now: float, knobs: SaharaKnobs) -> float:
-    """Tell when the database was last written: the periodic task, a refresh, or a call that changed the job."""
-    tick = math.floor(now / knobs.refresh_every) * knobs.refresh_every
-    return min(now, max(tick, job.refreshed_at, job.last.since))
+    if knobs.stale_reads:  # what wrote last: the periodic task, a refresh, or a call that changed the job
+        tick = math.floor(now / knobs.refresh_every) * knobs.refresh_every
+        now = min(now, max(tick, job.refreshed_at, job.last.since))
+    return moment_of(world, job, now)
 
 
 def shown(job: Job, here: Moment, call: Call) -> dict[str, Any]:
@@ -230,28 +229,14 @@ def _version_refusal(call: Call) -> Reply | None:
         text = "The requested microversion is not supported"
         return _error(406, "NOT_ACCEPTABLE", text, min_version="2.0", max_version="2.0")
     if call.method == "GET" and "refresh_status" in call.query:
-        return refuse_parameter()
+        # The handler reads it, and the filter in front of the handler rejects it (SRC H1).
+        return _error(400, "INVALID_PARAMS_ON_REQUEST", "The only valid params are: .")
     return None
 
 
-def refuse_parameter() -> Reply:
-    """Refuse `refresh_status`, which the handler reads and the filter in front of it rejects (SRC H1)."""
-    return _error(400, "INVALID_PARAMS_ON_REQUEST", "The only valid params are: .")
-
-
-def show_new(world: World, call: Call) -> Reply:
-    """GET one job of v2."""
-    return _version_refusal(call) or show(world, call)
-
-
-def list_new(world: World, call: Call) -> Reply:
-    """GET the jobs of v2."""
-    return _version_refusal(call) or show_many(world, call)
-
-
-def delete_new(world: World, call: Call) -> Reply:
-    """DELETE a job of v2."""
-    return _version_refusal(call) or delete(world, call)
+def _v2(handler: Callable[[World, Call], Reply]) -> Callable[[World, Call], Reply]:
+    """Check the version of a call before its handler does."""
+    return lambda world, call: _version_refusal(call) or handler(world, call)
 
 
 _V11 = "v1.1/{project}/job-executions"
@@ -264,10 +249,10 @@ SAHARA = System(
         Route("GET", f"{_V11}/{{id}}/cancel", "cancel", cancel),
         Route("PATCH", f"{_V11}/{{id}}", "update", patch_old),
         Route("DELETE", f"{_V11}/{{id}}", "delete", delete),
-        Route("GET", "v2/jobs", "list", list_new),
-        Route("GET", "v2/jobs/{id}", "look", show_new),
+        Route("GET", "v2/jobs", "list", _v2(show_many)),
+        Route("GET", "v2/jobs/{id}", "look", _v2(show)),
         Route("PATCH", "v2/jobs/{id}", "cancel", patch_new),
-        Route("DELETE", "v2/jobs/{id}", "delete", delete_new),
+        Route("DELETE", "v2/jobs/{id}", "delete", _v2(delete)),
         KEYSTONE_ROUTE,
     ),
     refuse,

@@ -16,7 +16,7 @@ from .delivery import deliver, plain
 from .dispatch import answer
 from .faults import Fault, fault_from
 from .knobs import Knobs
-from .systems import MOUNTS
+from .systems import SYSTEMS
 from .truth import Truth, truth
 from .wire import Call
 from .world import Entry, World
@@ -92,8 +92,9 @@ class Simulator:
         return f"http://{f'[{self._host}]' if ':' in self._host else self._host}:{self._port}"
 
     def base_url(self, system: str) -> str:
-        """Tell the base address of one system (`ess`, `oml`, `mrs`, `sahara`)."""
-        return self.url + MOUNTS[system]
+        """Return the base address of one system (`ess`, `oml`, `mrs`, `sahara`)."""
+        prefix = SYSTEMS[system].prefix
+        return f"{self.url}/{prefix}" if prefix else self.url
 
     @property
     def knobs(self) -> Knobs:
@@ -133,7 +134,7 @@ class Simulator:
         return control.revoke(self.world, system)
 
     def job(self, system: str, job_id: str | int) -> Truth:
-        """Tell the truth about a job, whatever its system answers."""
+        """Return the truth about a job, whatever its system answers."""
         return truth(self.world, system, str(job_id), self.clock.now())
 
     def log(self, system: str = "", job_id: str | int | None = None, verb: str = "") -> list[Entry]:

@@ -42,12 +42,9 @@ def _family(spec: dict[str, Any], now: float) -> list[Job]:
     parent = _job(spec, now)
     if not isinstance(children, list):
         raise ValueError("'children' takes a list of ids or of jobs")  # noqa: TRY004  # one kind of error for everything unreadable
-    heirs = (child if isinstance(child, dict) else {"id": child} for child in children)
-    return [parent, *(job for heir in heirs for job in _family(_heir(heir, parent), now))]
-
-
-def _heir(spec: dict[str, Any], parent: Job) -> dict[str, Any]:
-    return spec | {"system": parent.system, "parent": parent.id}
+    inherited = {"system": parent.system, "parent": parent.id}
+    heirs = ((child if isinstance(child, dict) else {"id": child}) | inherited for child in children)
+    return [parent, *(job for heir in heirs for job in _family(heir, now))]
 
 
 def _job(spec: dict[str, Any], now: float) -> Job:

@@ -1,8 +1,8 @@
-"""The systems by name, and where each is mounted."""
+"""The systems: one row each, from which paths, states and token services follow."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from . import ess, ess_state, mrs_view, oml, sahara
 from .ess import ESS
@@ -18,34 +18,42 @@ if TYPE_CHECKING:
     from .wire import System
     from .world import World
 
-COURSES: dict[str, Course] = {
-    "ess": ess_state.COURSE,
-    "oml": oml.COURSE,
-    "mrs": mrs_view.COURSE,
-    "sahara": sahara.COURSE,
-}
-MOMENTS: dict[str, Callable[[World, Job, float], Moment]] = {
-    "ess": ess_state.moment_of,
-    "oml": oml.moment_of,
-    "mrs": mrs_view.moment_of,
-    "sahara": sahara.moment_of,
-}
-MOUNTS: dict[str, str] = {"ess": "", "oml": "", "mrs": "/mrs", "sahara": "/sahara"}
-"""What a client adds to the simulator's address to make each system's base address."""
 
-_UNDER_PREFIX = {"mrs": MRS, "sahara": SAHARA}
-_AT_ROOT = {"ess": ESS, "oauth2": ESS, "oml": OML, "omlusers": OML, "v3": IAM}
-FORBIDDEN = {"oml": 401}
-"""The HTTP status for a lack of rights where it is not 403 (SEED S1)."""
+class Row(NamedTuple):
+    """A system, its states, the token service that it trusts, and where it is found.
+
+    Its paths begin with one of `roots`, or with `prefix`, which is not part of what the system sees. `forbidden` is the
+    HTTP status for a lack of rights.
+    """
+
+    system: System
+    course: Course
+    moment_of: Callable[[World, Job, float], Moment]
+    issuer: str
+    roots: tuple[str, ...] = ()
+    prefix: str = ""
+    forbidden: int = 403
+
+
+SYSTEMS: dict[str, Row] = {
+    "ess": Row(ESS, ess_state.COURSE, ess_state.moment_of, "oauth2", roots=("ess", "oauth2")),
+    "oml": Row(OML, oml.COURSE, oml.moment_of, "oml", roots=("oml", "omlusers"), forbidden=401),  # SEED S1
+    "mrs": Row(MRS, mrs_view.COURSE, mrs_view.moment_of, "keystone", prefix="mrs"),
+    "sahara": Row(SAHARA, sahara.COURSE, sahara.moment_of, "keystone", prefix="sahara"),
+}
+COURSES = {name: row.course for name, row in SYSTEMS.items()}
+MOMENTS = {name: row.moment_of for name, row in SYSTEMS.items()}
+_AT_ROOT: dict[str, System] = {root: row.system for row in SYSTEMS.values() for root in row.roots} | {"v3": IAM}
 
 
 def locate(parts: Sequence[str]) -> tuple[System, Sequence[str]]:
     """Find the system that a path belongs to, and the path as that system knows it."""
-    if parts[0] in _UNDER_PREFIX:
-        return _UNDER_PREFIX[parts[0]], parts[1:]
+    for row in SYSTEMS.values():
+        if row.prefix and row.prefix == parts[0]:
+            return row.system, parts[1:]
     return _AT_ROOT.get(parts[0], ESS), parts
 
 
 def request_handle(job: Job) -> str | None:
-    """Tell the handle for executionStatus, for systems that have one."""
+    """Return the handle for executionStatus, for systems that have one."""
     return ess.handle(job) if job.system == "ess" else None

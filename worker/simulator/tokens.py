@@ -12,9 +12,6 @@ if TYPE_CHECKING:
     from .knobs import EssKnobs, Knobs, MrsKnobs, OmlKnobs, SaharaKnobs
     from .wire import Call
 
-ISSUERS = {"ess": "oauth2", "oml": "oml", "mrs": "keystone", "sahara": "keystone"}
-"""Which token service each system trusts."""
-
 
 @dataclass(frozen=True, slots=True)
 class Token:
@@ -28,7 +25,7 @@ class Token:
     revoked: bool = False
 
     def valid(self, issuer: str, now: float) -> bool:
-        """Tell whether the token opens a door of this issuer at `now`."""
+        """Return whether the token opens a door of this issuer at `now`."""
         return self.issuer == issuer and not self.revoked and now < self.expires_at
 
 
@@ -72,18 +69,20 @@ def _value(issuer: str) -> str:
     return f"sim-{issuer}-{secrets.token_hex(16)}"
 
 
-def refusal(tokens: Tokens, knobs: Knobs, system: str, call: Call) -> str:
-    """Tell why a call is not let in, or nothing when it is."""
+def refusal(tokens: Tokens, knobs: Knobs, system: str, issuer: str, call: Call) -> str:
+    """Say why a system that trusts an issuer's tokens does not let a call in; nothing if it does."""
     section: EssKnobs | OmlKnobs | MrsKnobs | SaharaKnobs = getattr(knobs, system)
     if section.auth == "none":
         return ""
     if section.auth == "basic":
-        return "" if _basic_fits(call, section.username, section.password) else "user name or password is wrong"
+        pair = credentials(call)
+        fits = pair is not None and login_fits(*pair, section.username, section.password)
+        return "" if fits else "user name or password is wrong"
     shown = _shown(call, section.auth)
     if shown and shown == section.static_token:
         return ""
     token = tokens.find(shown)
-    if token is None or not token.valid(ISSUERS[system], call.now):
+    if token is None or not token.valid(issuer, call.now):
         return "the token is missing, expired or revoked"
     project = call.params.get("project", "")
     return "the token belongs to another project" if project and token.project not in ("", project) else ""
@@ -109,10 +108,5 @@ def credentials(call: Call) -> tuple[str, str] | None:
 
 
 def login_fits(username: str, password: str, wanted_username: str, wanted_password: str) -> bool:
-    """Tell whether a login is right; an empty wanted value lets anything in."""
+    """Return whether a login is right; an empty wanted value lets anything in."""
     return wanted_username in ("", username) and wanted_password in ("", password)
-
-
-def _basic_fits(call: Call, username: str, password: str) -> bool:
-    pair = credentials(call)
-    return pair is not None and login_fits(*pair, username, password)

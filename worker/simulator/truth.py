@@ -42,7 +42,7 @@ class Truth:
 
 
 def truth(world: World, system: str, job_id: str, now: float) -> Truth:
-    """Tell the truth about one job at `now`.
+    """Return the truth about one job at `now`.
 
     Raises:
         ValueError: No such system.

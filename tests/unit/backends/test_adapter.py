@@ -19,7 +19,6 @@ from worker.backends.adapter import (
     common_answer,
     gone,
     names,
-    no_force,
     redirect,
     seen_nothing,
     taken,
@@ -270,7 +269,7 @@ def test_gone_keeps_whose_words_they_are_and_the_clock_and_says_why(source: Sour
 
 
 def test_a_force_that_does_not_exist_is_refused_without_a_call() -> None:
-    exchange = no_force(Job("J"))
+    exchange = OracleMl().force(Job("J"))
 
     with pytest.raises(StopIteration) as end:
         next(exchange)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from worker.backends.registry import TABLES
 from worker.domain.model import Policy
 from worker.runtime.wiring import adapter_of, policy_of
 from worker.settings.backends_file.backends import parse_backends
 
 COMMON = 'base_url = "https://h"\nauth = { type = "none" }\n'
-TABLES = {
+WRITTEN = {
     "oracle-ess": f'kind = "oracle-ess"\n{COMMON}',
     "oracle-ml": f'kind = "oracle-ml"\n{COMMON}',
     "mrs": f'kind = "mrs"\nproject_id = "p"\n{COMMON}',
@@ -20,7 +21,7 @@ TABLES = {
 
 
 def policy(kind: str, keys: str = "") -> Policy:
-    config = parse_backends(f"[backends.b]\n{TABLES[kind]}{keys}", environ={})["b"]
+    config = parse_backends(f"[backends.b]\n{WRITTEN[kind]}{keys}", TABLES, environ={})["b"]
     return policy_of(config, adapter_of(config))
 
 
@@ -39,7 +40,7 @@ def test_whether_gone_means_stopped_is_the_kinds_own_to_say(kind: str, *, stoppe
     assert policy(kind).gone_means_stopped is stopped
 
 
-@pytest.mark.parametrize("kind", TABLES)
+@pytest.mark.parametrize("kind", WRITTEN)
 @pytest.mark.parametrize("stopped", [True, False])
 def test_the_table_overrules_the_kind_on_what_gone_means(kind: str, *, stopped: bool) -> None:
     assert policy(kind, f"gone_means_stopped = {str(stopped).lower()}").gone_means_stopped is stopped

@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 from unit.settings.backends_file import ENVIRON, one, problems
 
-from worker.settings.backends_file.backends import (
+from worker.backends.registry import TABLES
+from worker.settings.backends_file.auth import (
     BasicAuth,
     BearerAuth,
     ClientCredentialsAuth,
@@ -11,9 +12,9 @@ from worker.settings.backends_file.backends import (
     NoAuth,
     OmlAuth,
     TokenAuth,
-    load_backends,
-    parse_backends,
 )
+from worker.settings.backends_file.backends import parse_backends
+from worker.settings.backends_file.load import load_deployment
 from worker.settings.errors import ConfigurationError
 from worker.settings.secret import Secret
 
@@ -45,7 +46,7 @@ def test_each_auth_is_told_apart_by_its_type(keys: str, model: type) -> None:
 def test_an_auths_secrets_are_places() -> None:
     auth = one(f'{MRS}auth = {{ type = "basic", {USER} }}').auth
     assert isinstance(auth, BasicAuth)
-    assert (auth.username, auth.password) == (Secret("env", "USER_NAME"), Secret("env", "PASS"))
+    assert (auth.secret("username"), auth.secret("password")) == (Secret("env", "USER_NAME"), Secret("env", "PASS"))
     assert "hunter2" not in repr(auth)
 
 
@@ -54,9 +55,9 @@ def test_a_secret_file_is_found_beside_the_backends_file(tmp_path: Path) -> None
     (tmp_path / "b.toml").write_text(
         f'[backends.x]\n{MRS}auth = {{ type = "token", token_file = "token" }}', encoding="utf-8"
     )
-    auth = load_backends(tmp_path / "b.toml", environ={})["x"].auth
+    auth = load_deployment(tmp_path / "b.toml", TABLES, environ={}).backends["x"].auth
     assert isinstance(auth, TokenAuth)
-    assert auth.token.read({}) == "t-1"
+    assert auth.secret("token").read({}) == "t-1"
 
 
 def test_a_secret_is_read_anew_each_time(tmp_path: Path) -> None:
@@ -115,7 +116,7 @@ def test_a_mistaken_secret_is_told_and_never_shown(keys: str, field: str, text: 
 
 def test_a_secret_is_not_looked_for_when_a_shape_is_built_by_hand() -> None:
     auth = BearerAuth(type="bearer", token_env="ELSEWHERE")
-    assert auth.token == Secret("env", "ELSEWHERE")
+    assert auth.secret("token") == Secret("env", "ELSEWHERE")
 
 
 def test_the_clients_secrets_are_places() -> None:
@@ -125,7 +126,7 @@ def test_the_clients_secrets_are_places() -> None:
         client_id_env="ID",
         client_secret_file=Path("/s"),
     )
-    assert (auth.client_id, auth.client_secret) == (Secret("env", "ID"), Secret("file", "/s"))
+    assert (auth.secret("client_id"), auth.secret("client_secret")) == (Secret("env", "ID"), Secret("file", "/s"))
 
 
 OAUTH2 = 'type = "oauth2_client_credentials", token_url = "https://t", client_id_env = "ID", client_secret_env = "PASS"'
@@ -157,7 +158,7 @@ def test_an_application_credential_may_come_from_files(tmp_path: Path) -> None:
     (tmp_path / "s").write_text("hunter2", encoding="utf-8")
     keys = 'application_credential_id_env = "ID", application_credential_secret_file = "s"'
     text = f"[backends.x]\n{MRS}auth = {{ {KEYSTONE}, {keys} }}"
-    auth = parse_backends(text, environ=ENVIRON, directory=tmp_path)["x"].auth
+    auth = parse_backends(text, TABLES, environ=ENVIRON, directory=tmp_path)["x"].auth
     assert isinstance(auth, KeystoneAuth)
     assert auth.application_credential is not None
     assert auth.application_credential[1].read() == "hunter2"

@@ -4,16 +4,13 @@ import pytest
 from support.certificates import Authority
 from unit.settings.backends_file import one, parse, problems
 
-from worker.settings.backends_file.backends import (
-    Breaker,
-    Mrs,
-    OracleEss,
-    OracleMl,
-    Poll,
-    RemoteProbe,
-    Sahara,
-    load_backends,
-)
+from worker.backends.mrs import MrsOptions
+from worker.backends.oracle_ess import OracleEssOptions
+from worker.backends.oracle_ml import OracleMlOptions
+from worker.backends.registry import TABLES
+from worker.backends.sahara import SaharaOptions
+from worker.settings.backends_file.backend_table import Breaker, Poll, RemoteProbe
+from worker.settings.backends_file.load import load_deployment
 from worker.settings.errors import ConfigurationError
 
 EXAMPLE = Path(__file__).parents[3] / "config" / "backends.toml"
@@ -23,26 +20,26 @@ USER = 'username_env = "USER_NAME", password_env = "PASS"'
 
 
 def test_the_example_loads_without_any_variable() -> None:
-    backends = load_backends(EXAMPLE, environ={})
+    backends = load_deployment(EXAMPLE, TABLES, environ={}).backends
     assert {name: type(backend) for name, backend in backends.items()} == {
-        "ess": OracleEss,
-        "oml": OracleMl,
-        "mrs": Mrs,
-        "mrs-v2": Mrs,
-        "sahara": Sahara,
-        "sahara-v2": Sahara,
+        "ess": OracleEssOptions,
+        "oml": OracleMlOptions,
+        "mrs": MrsOptions,
+        "mrs-v2": MrsOptions,
+        "sahara": SaharaOptions,
+        "sahara-v2": SaharaOptions,
     }
 
 
 def test_the_example_explains_every_key_at_its_default() -> None:
     comments = EXAMPLE.read_text(encoding="utf-8")
     own = {"kind", "base_url", "auth"}
-    assert not [key for key in OracleEss.model_fields.keys() - own if f"#   {key} " not in comments]
+    assert not [key for key in OracleEssOptions.model_fields.keys() - own if f"#   {key} " not in comments]
 
 
 def test_the_defaults_are_the_contracts() -> None:
     backend = one(ESS)
-    assert isinstance(backend, OracleEss)
+    assert isinstance(backend, OracleEssOptions)
     assert backend.model_dump(exclude={"kind", "base_url", "auth"}) == {
         "force": "attested",
         "attest": "anyone",
@@ -145,9 +142,9 @@ def test_a_wait_before_something_is_believed_may_be_none(key: str) -> None:
 def test_each_kind_has_its_own_keys() -> None:
     oml = one('kind = "oracle-ml"\nbase_url = "https://h"\nauth = { type = "none" }\nservice = "LOW"')
     mrs = one(f'{MRS}auth = {{ type = "none" }}\ndialect = "v2"\ncluster_id = "c"')
-    assert isinstance(oml, OracleMl)
+    assert isinstance(oml, OracleMlOptions)
     assert (oml.scripts, oml.service) == ("r-scripts", "LOW")
-    assert isinstance(mrs, Mrs)
+    assert isinstance(mrs, MrsOptions)
     assert (mrs.project_id, mrs.dialect, mrs.cluster_id) == ("p", "v2", "c")
 
 
@@ -259,18 +256,18 @@ def test_a_file_without_backends_says_so(text: str, expected: str) -> None:
 
 def test_a_missing_file_names_the_variable() -> None:
     with pytest.raises(ConfigurationError, match=r"/absent\.toml: no such file: set CANCELLER_BACKENDS"):
-        load_backends("/absent.toml")
+        load_deployment("/absent.toml", TABLES)
 
 
 def test_an_unreadable_file_says_why(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="cannot be read"):
-        load_backends(tmp_path)
+        load_deployment(tmp_path, TABLES)
 
 
 def test_a_file_in_another_encoding_says_so(tmp_path: Path) -> None:
     (tmp_path / "b.toml").write_bytes(b"# \xe4")
     with pytest.raises(ConfigurationError, match="UTF-8"):
-        load_backends(tmp_path / "b.toml")
+        load_deployment(tmp_path / "b.toml", TABLES)
 
 
 @pytest.mark.parametrize("name", ["ess", "ESS", "a-b_c", "0", "a" * 64])
@@ -296,4 +293,4 @@ def test_a_byte_order_mark_is_no_part_of_the_file(tmp_path: Path) -> None:
     file = tmp_path / "b.toml"
     file.write_text('[backends.x]\nkind = "oracle-ess"\nbase_url = "http://h"\nauth = { type = "none" }', "utf-8-sig")
 
-    assert ["x"] == list(load_backends(file))
+    assert ["x"] == list(load_deployment(file, TABLES).backends)

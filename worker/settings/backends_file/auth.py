@@ -1,4 +1,4 @@
-"""How a backend wants to be spoken to: the tables under `auth`.
+"""How we authenticate to a backend: the tables under `auth`.
 
 Every secret is a pair of keys, `*_env` and `*_file`, of which one at most is given. A token service has TLS files of
 its own.
@@ -45,7 +45,7 @@ class _Secrets(Table):
         return f"{wrong}: use exactly one of {stem}_env and {stem}_file"
 
     def secret(self, stem: str) -> Secret:
-        """Give the secret of a pair of keys, e.g. `token` for `token_env` or `token_file`."""
+        """Return the secret of a pair of keys, e.g. `token` for `token_env` or `token_file`."""
         name = getattr(self, f"{stem}_env")
         if name is not None:
             return Secret("env", name)
@@ -70,27 +70,12 @@ class _Token(_Secrets):
     token_env: EnvName = _PAIR
     token_file: SecretFile = _PAIR
 
-    @property
-    def token(self) -> Secret:
-        """The token."""
-        return self.secret("token")
-
 
 class _User(_Secrets):
     username_env: EnvName = _PAIR
     username_file: SecretFile = _PAIR
     password_env: EnvName = _PAIR
     password_file: SecretFile = _PAIR
-
-    @property
-    def username(self) -> Secret:
-        """The user's name."""
-        return self.secret("username")
-
-    @property
-    def password(self) -> Secret:
-        """The user's password."""
-        return self.secret("password")
 
 
 class NoAuth(Table):
@@ -128,16 +113,6 @@ class ClientCredentialsAuth(_Secrets, TlsFiles):
     client_secret_file: SecretFile = _PAIR
     scope: StrictStr | None = None
     client_auth: Literal["basic", "post"] = "basic"
-
-    @property
-    def client_id(self) -> Secret:
-        """The client's id."""
-        return self.secret("client_id")
-
-    @property
-    def client_secret(self) -> Secret:
-        """The client's secret."""
-        return self.secret("client_secret")
 
 
 class OmlAuth(_User, TlsFiles):

@@ -1,11 +1,11 @@
 """The backends file: read once, validated whole, every mistake listed at once.
 
-The shapes are in `kinds.py` and `auth.py`; both are named here for those who use them.
+Each kind of backend brings its own table, which the caller hands over: this room knows no kind.
 """
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, cast, get_args
@@ -16,33 +16,11 @@ from ..environment import process_environment
 from ..errors import ConfigurationError
 from ..paths import expanded
 from ..problems import choices, problems_of, suggestion
-from ..secret import Secret
-from .auth import Auth, BasicAuth, BearerAuth, ClientCredentialsAuth, KeystoneAuth, NoAuth, OmlAuth, TokenAuth
+from .auth import BasicAuth, BearerAuth, ClientCredentialsAuth, KeystoneAuth, NoAuth, OmlAuth, TokenAuth
+from .backend_table import BackendConfig, Breaker, Kinds, Poll, RemoteProbe
 from .fields import Surroundings
-from .kinds import KINDS, Backend, BackendConfig, Breaker, Mrs, OracleEss, OracleMl, Poll, RemoteProbe, Sahara
 
-__all__ = [
-    "Auth",
-    "BackendConfig",
-    "BasicAuth",
-    "BearerAuth",
-    "Breaker",
-    "ClientCredentialsAuth",
-    "KeystoneAuth",
-    "Mrs",
-    "NoAuth",
-    "OmlAuth",
-    "OracleEss",
-    "OracleMl",
-    "Poll",
-    "RemoteProbe",
-    "Sahara",
-    "Secret",
-    "TokenAuth",
-    "load_backends",
-    "parse_backends",
-    "read_backends_file",
-]
+__all__ = ["BackendConfig", "backends_file", "parse_backends", "read_backends_file"]
 
 Location = tuple[int | str, ...]
 
@@ -55,21 +33,6 @@ _AUTHS: Final[dict[str, type[BaseModel]]] = {
     for model in (NoAuth, BearerAuth, BasicAuth, ClientCredentialsAuth, OmlAuth, TokenAuth, KeystoneAuth)
 }
 _TABLES: Final[dict[str, type[BaseModel]]] = {"poll": Poll, "breaker": Breaker, "remote_probe": RemoteProbe}
-
-
-def load_backends(path: str | Path, environ: Mapping[str, str] | None = None) -> Mapping[str, BackendConfig]:
-    """Read and validate a backends file.
-
-    Args:
-        path: The file; relative paths inside it are relative to its directory.
-        environ: Where `*_env` keys look, instead of this process's environment.
-
-    Raises:
-        ConfigurationError: Lists every mistake; or the file is missing or unreadable.
-
-    """
-    place = backends_file(path)
-    return parse_backends(read_backends_file(place), source=str(place), environ=environ, directory=place.parent)
 
 
 def backends_file(path: str | Path) -> Path:
@@ -106,6 +69,7 @@ def read_backends_file(place: Path) -> str:
 
 def parse_backends(
     text: str,
+    kinds: Kinds,
     *,
     source: str = "backends file",
     environ: Mapping[str, str] | None = None,
@@ -115,6 +79,7 @@ def parse_backends(
 
     Args:
         text: TOML.
+        kinds: The table of each kind.
         source: What the problems call the file.
         environ: Where `*_env` keys look, instead of this process's environment.
         directory: What relative paths are relative to; None: the working directory.
@@ -127,7 +92,7 @@ def parse_backends(
     around = Surroundings(process_environment() if environ is None else environ, directory or Path())
     backends: dict[str, BackendConfig] = {}
     for name, table in tables.items():
-        backend, wrong = _backend(name, table, around)
+        backend, wrong = _backend(name, table, kinds, around)
         problems += wrong
         if backend is not None:
             backends[name] = backend
@@ -151,35 +116,37 @@ def _tables(text: str) -> tuple[dict[str, Any], list[str]]:
     return tables, problems
 
 
-def _backend(name: str, table: object, around: Surroundings) -> tuple[BackendConfig | None, list[str]]:
+def _backend(name: str, table: object, kinds: Kinds, around: Surroundings) -> tuple[BackendConfig | None, list[str]]:
     header = f"[backends.{name}]"
     problems = [] if _NAME.fullmatch(name) else [f"{header}: the name must match {_NAME.pattern}"]
     if not isinstance(table, dict):
         return None, [*problems, f"{header}: must be a table with kind, base_url and auth"]
     kind = table.get("kind")
-    model = KINDS.get(kind) if isinstance(kind, str) else None
+    model = kinds.get(kind) if isinstance(kind, str) else None
     if model is None:
-        return None, [*problems, f"{header} kind: {_no_kind(kind)}", *_common_problems(header, table, around)]
+        problems.append(f"{header} kind: {_no_kind(kind, kinds)}")
+        return None, problems + _common_problems(header, table, kinds, around)
     try:
         return model.model_validate(table, context=around), problems
     except ValidationError as error:
         return None, problems + _explained(header, table, model, error)
 
 
-def _no_kind(kind: object) -> str:
+def _no_kind(kind: object, kinds: Kinds) -> str:
     wrong = "is required and missing: add" if kind is None else "must be"
-    close = suggestion(kind, KINDS) if isinstance(kind, str) else ""
-    return f"{wrong} {choices(map(_quoted, KINDS))}{close}"
+    close = suggestion(kind, kinds) if isinstance(kind, str) else ""
+    quoted = (f'"{name}"' for name in kinds)
+    return f"{wrong} {choices(quoted)}{close}"
 
 
-def _common_problems(header: str, table: dict[str, Any], around: Surroundings) -> list[str]:
+def _common_problems(header: str, table: dict[str, Any], kinds: Kinds, around: Surroundings) -> list[str]:
     """List what is wrong whatever the kind was meant to be, so that nothing waits for a second run."""
-    own = {key for model in KINDS.values() for key in model.model_fields.keys() - Backend.model_fields.keys()}
+    own = {key for model in kinds.values() for key in model.model_fields.keys() - BackendConfig.model_fields.keys()}
     common = {key: value for key, value in table.items() if key not in own}
     try:
-        Backend.model_validate(common, context=around)
+        BackendConfig.model_validate({**common, "kind": ""}, context=around)
     except ValidationError as error:
-        return _explained(header, table, Backend, error)
+        return _explained(header, table, BackendConfig, error)
     return []
 
 
@@ -188,10 +155,15 @@ def _explained(header: str, table: dict[str, Any], model: type[BaseModel], error
     auth_type = auth.get("type") if isinstance(auth, dict) else None
 
     def place(location: Location) -> str:
-        return f"{header} {_field(_written(location, auth_type))}"
+        parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in _written(location, auth_type))
+        return f"{header} {''.join(parts).removeprefix('.')}"
 
     def unknown_key(location: Location) -> str:
-        return _unknown(_written(location, auth_type), model, auth_type)
+        written = _written(location, auth_type)
+        key, known = str(written[-1]), _known_keys(written, model, auth_type)
+        if f"{key}_env" in known:
+            return f"a secret is never written here: use {key}_env or {key}_file"
+        return f"no such key{suggestion(key, known) or '; known are ' + ', '.join(sorted(known))}"
 
     return problems_of(error, place, unknown_key)
 
@@ -205,30 +177,9 @@ def _written(location: Location, auth_type: object) -> Location:
     return location
 
 
-def _field(location: Location) -> str:
-    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
-    return "".join(parts).removeprefix(".")
-
-
-def _unknown(location: Location, model: type[BaseModel], auth_type: object) -> str:
-    key = str(location[-1])
-    known = _known_keys(location, model, auth_type)
-    if f"{key}_env" in known:
-        return f"a secret is never written here: use {key}_env or {key}_file"
-    return f"no such key{suggestion(key, known) or f'; known are {_listed(known)}'}"
-
-
 def _known_keys(location: Location, model: type[BaseModel], auth_type: object) -> list[str]:
     if len(location) == 1:
         return list(model.model_fields)
     if location[0] == "auth":
         return list(_AUTHS[cast("str", auth_type)].model_fields)
     return list(_TABLES[str(location[0])].model_fields)
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(sorted(names))
-
-
-def _quoted(name: str) -> str:
-    return f'"{name}"'

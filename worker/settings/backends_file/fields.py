@@ -44,7 +44,7 @@ class Surroundings:
 
     @classmethod
     def of(cls, info: ValidationInfo) -> "Surroundings | None":
-        """Give what the loader passed along; None when there is no loader."""
+        """Return what the loader passed along; None if there is no loader."""
         return info.context if isinstance(info.context, cls) else None
 
 
@@ -149,7 +149,7 @@ def located(path: Path, info: ValidationInfo) -> Path:
 
 
 def content_of(secret: Secret, info: ValidationInfo) -> str | None:
-    """Read a secret that the file names; None when there is no loader.
+    """Read a secret that the file names; None if there is no loader.
 
     Raises:
         ValueError: It can't be read; the text holds nothing of it.

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import ConfigurationError
-from .backends import BackendConfig, backends_file, parse_backends, read_backends_file
+from .backend_table import BackendConfig, Kinds
+from .backends import backends_file, parse_backends, read_backends_file
 from .producers import Producers, parse_producers
 
 
@@ -18,11 +19,12 @@ class Deployment:
     producers: Producers
 
 
-def load_deployment(path: str | Path, environ: Mapping[str, str] | None = None) -> Deployment:
+def load_deployment(path: str | Path, kinds: Kinds, environ: Mapping[str, str] | None = None) -> Deployment:
     """Read and validate a backends file, the producers' keys included.
 
     Args:
         path: The file; relative paths inside it are relative to its directory.
+        kinds: The table of each kind of backend.
         environ: Where `*_env` keys look, instead of this process's environment.
 
     Raises:
@@ -34,7 +36,7 @@ def load_deployment(path: str | Path, environ: Mapping[str, str] | None = None) 
     problems: list[str] = []
     backends: Mapping[str, BackendConfig] = {}
     try:
-        backends = parse_backends(text, source=str(place), environ=environ, directory=place.parent)
+        backends = parse_backends(text, kinds, source=str(place), environ=environ, directory=place.parent)
     except ConfigurationError as error:
         problems += error.problems
     producers = _producers(text, place, environ, problems)

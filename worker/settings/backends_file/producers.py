@@ -220,12 +220,13 @@ def _read(name: str, table: object, around: _Around, found: dict[str, Producer])
     try:
         found[name] = Producer.model_validate(dict(table), context=around)
     except ValidationError as error:
-        return problems + problems_of(error, lambda location: f"{header} {_field(location)}", _unknown)
+
+        def place(location: tuple[int | str, ...]) -> str:
+            parts = (f"[{part}]" if isinstance(part, int) else part for part in location)
+            return f"{header} {''.join(parts)}"
+
+        return problems + problems_of(error, place, _unknown)
     return problems
-
-
-def _field(location: tuple[int | str, ...]) -> str:
-    return "".join(f"[{part}]" if isinstance(part, int) else part for part in location)
 
 
 def _unknown(location: tuple[int | str, ...]) -> str:

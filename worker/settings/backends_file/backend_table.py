@@ -1,5 +1,6 @@
-"""The shape of one backend's table: what all share, and what each kind adds."""
+"""The table of one backend: the keys that all kinds share. The rest of a kind's keys is beside its adapter."""
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import (
@@ -64,9 +65,10 @@ class RemoteProbe(Table):
     gone_when: Statuses
 
 
-class Backend(TlsFiles):
+class BackendConfig(TlsFiles):
     """What every kind has. Times are seconds, sizes bytes, `rate` calls per second."""
 
+    kind: StrictStr
     base_url: BaseUrl
     auth: Auth
     force: Force = "attested"
@@ -93,7 +95,9 @@ class Backend(TlsFiles):
     proxy_env: ProxyEnv | None = Field(default=None, repr=False)
 
 
-class _WithoutProject(Backend):
+class WithoutProject(BackendConfig):
+    """A kind whose jobs are in no OpenStack project."""
+
     @field_validator("auth")
     @classmethod
     def _is_not_keystone(cls, value: Auth) -> Auth:
@@ -102,47 +106,11 @@ class _WithoutProject(Backend):
         return value
 
 
-class OracleEss(_WithoutProject):
-    """Oracle Enterprise Scheduler, at `{base_url}/ess/rest/scheduler/v1`."""
+class WithProject(BackendConfig):
+    """A kind whose jobs are in an OpenStack project, to which Keystone's tokens are scoped."""
 
-    kind: Literal["oracle-ess"]
-
-
-class OracleMl(_WithoutProject):
-    """Oracle Machine Learning jobs, at `{base_url}/oml/api/{scripts}/v2`."""
-
-    kind: Literal["oracle-ml"]
-    scripts: Literal["r-scripts", "py-scripts"] = "r-scripts"
-    service: Annotated[StrictStr, Field(min_length=1, max_length=128)] | None = None
-
-
-class Mrs(Backend):
-    """MapReduce Service, at `{base_url}/{dialect}/{project_id}`.
-
-    Dialect v2 needs a `cluster_id`, here or in a command's `params`.
-    """
-
-    kind: Literal["mrs"]
     project_id: Segment
-    dialect: Literal["v1.1", "v2"] = "v1.1"
-    cluster_id: Segment | None = None
 
 
-class Sahara(Backend):
-    """OpenStack Sahara, at `{base_url}/v1.1/{project_id}` or `{base_url}/v2`."""
-
-    kind: Literal["sahara"]
-    project_id: Segment
-    dialect: Literal["v1.1", "v2"] = "v1.1"
-
-
-BackendConfig = Annotated[OracleEss | OracleMl | Mrs | Sahara, Field(discriminator="kind")]
-"""One backend, told apart by `kind`."""
-
-KINDS: dict[str, type[OracleEss | OracleMl | Mrs | Sahara]] = {
-    "oracle-ess": OracleEss,
-    "oracle-ml": OracleMl,
-    "mrs": Mrs,
-    "sahara": Sahara,
-}
-"""Every kind's shape."""
+Kinds = Mapping[str, type[BackendConfig]]
+"""The tables that a backends file may hold, by their `kind`."""
