@@ -15,7 +15,7 @@ from ..protocol.signing import SignatureRejected, Signed, out_of_reach, replayed
 from ..store.serving import Serving
 from ..store.store import Store
 from ..store.transitions import Acceptance, Accepted, Rejection
-from .admission import EPOCH, Admission, expired, outlived, reject_signed, signed_by
+from .admission import EPOCH, Admission, expired, reject_signed
 from .decoder import ActionRequest, Commands, Item
 from .handover import Arrived, Handover
 
@@ -138,14 +138,13 @@ class Handler:
         """Carry out an operator action, or reject it."""
         times = await self._times(needed=item.envelope.expires is not None)
         if all(expired(item.envelope, now) for now in times):
-            stranger = self._admission.is_stranger()
-            await self._reject(outlived(item.content, item.message_id, item.envelope, stranger=stranger))
+            await self._reject(self._admission.outlived(item.content, item.message_id, item.envelope))
             return
         signed = None
         more = {**item.more, "signing": int(self._admission.signatures.on)}
         try:
             signed = await self._admit(item, times)
-            signer = signed_by(signed)
+            signer = signed.producer if signed else ""
             cancellation_id = await self._patiently(lambda: self._store.resolve(item.reference))
             action = item.order, cancellation_id, item.by, item.reason
             backend = await self._patiently(
