@@ -146,7 +146,7 @@ class Handler:
             signed = await self._admit(item, times)
             signer = signed.producer if signed else ""
             cancellation_id = await self._patiently(lambda: self._store.resolve(item.reference))
-            action = item.order, cancellation_id, item.by, item.reason
+            action = item.action, cancellation_id, item.by, item.reason
             backend = await self._patiently(
                 lambda: self._store.act(*action, signed_by=signer, message_id=item.message_id, more=more)
             )
@@ -156,7 +156,8 @@ class Handler:
         except (UnknownCancellation, ActionRejected) as error:
             await self._reject(self._admission.rejection(item.content, item.message_id, str(error), signed))
             return
-        log.info(f"cancellation.{item.order}", cancellation_id=cancellation_id, by=item.word, **verified(signer))
+        by = f"{item.by}: {item.reason}"
+        log.info(f"cancellation.{item.action}", cancellation_id=cancellation_id, by=by, **verified(signer))
         self._engine.wake(backend)
 
     async def _admit(self, item: ActionRequest, times: Sequence[datetime]) -> Signed | None:

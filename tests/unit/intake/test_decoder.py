@@ -92,7 +92,7 @@ def test_an_order_says_who_and_why_and_what_its_action_takes(
     item = read(task, "m-1", [], {**ORDER, **more}, {})
 
     assert isinstance(item, ActionRequest)
-    assert (item.reference, item.by, item.reason, item.more, item.word) == ("c-1", "ann", "dead", read_as, "ann: dead")
+    assert (item.reference, item.by, item.reason, item.more) == ("c-1", "ann", "dead", read_as)
     assert item.content == {**ORDER, **more, "verb": task.partition(".")[2]}
 
 
@@ -323,4 +323,4 @@ def test_an_orders_words_hold_no_escapes() -> None:
     order = read("worker.abort", "m-1", [], {"id": "c-1", "by": "a\x1b[2Jnn", "reason": "x\x1b[1my"}, {})
 
     assert isinstance(order, ActionRequest)
-    assert order.word == "ann: xy"
+    assert (order.by, order.reason) == ("ann", "xy")
