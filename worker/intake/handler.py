@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol, TypeVar
@@ -156,8 +156,9 @@ class Handler:
         except (UnknownCancellation, ActionRejected) as error:
             await self._reject(self._admission.rejection(item.content, item.message_id, str(error), signed))
             return
+        verified = {"signed_by": signer} if signer else {}
         by = f"{item.by}: {item.reason}"
-        log.info(f"cancellation.{item.action}", cancellation_id=cancellation_id, by=by, **verified(signer))
+        log.info(f"cancellation.{item.action}", cancellation_id=cancellation_id, by=by, **verified)
         self._engine.wake(backend)
 
     async def _admit(self, item: ActionRequest, times: Sequence[datetime]) -> Signed | None:
@@ -202,7 +203,7 @@ class Handler:
             command_id=rejection.data["command_id"],
             backend=rejection.backend,
             reason=rejection.log_reason or rejection.reason,
-            **verified(rejection.data.get("signed_by", "")),
+            **{name: rejection.data[name] for name in ("signed_by",) if name in rejection.data},
         )
 
     async def _reject_arrived(self, one: Arrived, why: str) -> None:
@@ -225,8 +226,3 @@ class Handler:
                 if asyncio.get_running_loop().time() > until:
                     raise
                 await asyncio.sleep(0.2)
-
-
-def verified(producer: str) -> Mapping[str, str]:
-    """Return the log field that names a producer whose signature was verified; nothing if there is none."""
-    return {"signed_by": producer} if producer else {}

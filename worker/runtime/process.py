@@ -6,7 +6,6 @@ import asyncio
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from functools import cache
 
 from ..aio.loop_thread import LoopThread
 from ..aio.tasks import cancel_all
@@ -14,8 +13,8 @@ from ..engine.backend import Backend
 from ..engine.engine import Engine
 from ..intake.decoder import Item
 from ..intake.handler import Handler
-from ..intake.rabbitmq_consumer import Receiver
-from ..intake.redis_consumer import Taker
+from ..intake.rabbitmq_consumer import RabbitMQConsumer
+from ..intake.redis_consumer import RedisConsumer
 from ..settings.backends_file.backends import BackendConfig
 from ..settings.backends_file.load import Deployment
 from ..settings.environment import Settings
@@ -25,10 +24,12 @@ from .wiring import backend_of, deployment_of, intake_of, store_of
 
 STOP_LIMIT = 9.0
 """Seconds that a stop may take in all."""
+RUNTIMES: dict[int, Runtime] = {}
+"""By process id: a forked child keeps its parent's and never uses it."""
 
 
 class Runtime:
-    """All that one worker process has; `receiver` takes what RabbitMQ delivers and is idle with other brokers."""
+    """All that one worker process has; `rabbitmq` gets what a RabbitMQ delivers, and is idle with other brokers."""
 
     def __init__(self, settings: Settings, deployment: Deployment) -> None:
         self._settings = settings
@@ -36,8 +37,8 @@ class Runtime:
         self._loop = LoopThread("canceller")
         self._store, self._engine, self._backends = self._loop.call(self._build(deployment.backends))
         self._handler = Handler(self._store, admission, self._engine, self._engine.serving)
-        self.receiver = Receiver(self._handler.handle, self._store.fullness)
-        self._consumer: Taker | Receiver | None = None
+        self.rabbitmq = RabbitMQConsumer(self._handler.handle, self._store.fullness)
+        self._consumer: RedisConsumer | RabbitMQConsumer | None = None
         self._taking_over: asyncio.Task[None] | None = None
 
     async def _build(self, configs: Mapping[str, BackendConfig]) -> tuple[Store, Engine, list[Backend]]:
@@ -55,9 +56,9 @@ class Runtime:
             broker, queue = self._settings.redis_broker, self._settings.queue
             if broker is not None:
                 redis, handle = connect_to(broker), self._handler.handle
-                self._consumer = Taker(redis, queue, self._engine.worker, handle, self._store.fullness)
+                self._consumer = RedisConsumer(redis, queue, self._engine.worker, handle, self._store.fullness)
             elif self._settings.amqp_broker:
-                self._consumer = self.receiver
+                self._consumer = self.rabbitmq
             if self._consumer is not None:
                 await self._consumer.start()
 
@@ -96,12 +97,10 @@ class Runtime:
         self._loop.close()
 
 
-@cache
-def _runtime(_pid: int) -> Runtime:
-    settings = Settings.load().discovered()
-    return Runtime(settings, deployment_of(settings))
-
-
 def runtime() -> Runtime:
     """Return this process's runtime; it is built when first asked for, also in a forked child."""
-    return _runtime(os.getpid())
+    pid = os.getpid()
+    if pid not in RUNTIMES:
+        settings = Settings.load().discovered()
+        RUNTIMES[pid] = Runtime(settings, deployment_of(settings))
+    return RUNTIMES[pid]
