@@ -12,7 +12,8 @@ import zlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Protocol, cast
+from functools import partial
+from typing import Any
 
 from ..errors import InvalidCommand
 from ..protocol.envelope import BARE, Envelope, envelope_of, untagged
@@ -30,15 +31,8 @@ OWN = -1
 """In place of the number of commands in a message, if some of them have ids of their own."""
 
 
-class Decompressor(Protocol):
-    """What the standard library's decompressors have in common."""
-
-    def decompress(self, data: bytes, max_length: int = ...) -> bytes:
-        """Return at most `max_length` bytes."""
-
-
-DECOMPRESSORS: Mapping[str, Callable[[], Decompressor]] = {
-    "application/x-gzip": lambda: cast("Decompressor", zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)),
+DECOMPRESSORS: Mapping[str, Callable[[], Any]] = {
+    "application/x-gzip": partial(zlib.decompressobj, wbits=zlib.MAX_WBITS | 32),
     "application/x-bz2": bz2.BZ2Decompressor,
     "application/x-lzma": lzma.LZMADecompressor,
 }
@@ -253,7 +247,7 @@ def _text(data: bytes, compression: str | None, encoding: str | None) -> str:
 def _decompressed(data: bytes, compression: str) -> bytes:
     if compression not in DECOMPRESSORS:
         raise ValueError(f"its compression is {compression!r:.60}; known: {', '.join(DECOMPRESSORS)}")
-    found = DECOMPRESSORS[compression]().decompress(data, MESSAGE_LIMIT + 1)
+    found: bytes = DECOMPRESSORS[compression]().decompress(data, MESSAGE_LIMIT + 1)
     if len(found) > MESSAGE_LIMIT:
         raise ValueError(f"its body is over {MESSAGE_LIMIT} bytes")
     return found

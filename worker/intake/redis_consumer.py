@@ -37,7 +37,7 @@ HEAD_START = 0.002
 BEAT_LIFE = 4.0
 RETRY = 0.5
 SHUTDOWN_TIMEOUT = 1.0
-"""Seconds that a stop waits for Redis; if it is away, its other workers notice by the missing beats."""
+"""Seconds that a stop waits for Redis; if it is away, the other workers notice the missing beats."""
 SEARCH_EVERY = 60.0
 """Seconds between two searches, by any worker, for commands in lists that no worker reads."""
 REMIND = 3600

@@ -1,4 +1,4 @@
-"""Finds commands that went into another list of a Redis broker than the command queue, where no worker reads them.
+"""Finds commands that producers put into other lists of a Redis broker than the queue, where no worker reads them.
 
 A producer's transport options decide under which key kombu puts a message. Workers read the usual ones (`SPELLINGS`).
 Commands under any other key, such as one with a `global_keyprefix`, can only be reported: the list might be another
