@@ -43,7 +43,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "Redis client": ("worker/store/store", "worker/aio/coalescer", "worker/store/scripts"),
     "taking in commands": (
         "worker/intake/redis_consumer", "worker/intake/decoder", "worker/intake/admission",
-        "worker/runtime/process", "worker/protocol/envelope",
+        "worker/intake/handler", "worker/protocol/envelope",
         "worker/intake/delivery",
     ),
     "claims and the window of passes": (

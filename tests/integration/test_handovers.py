@@ -112,7 +112,7 @@ async def test_a_command_is_left_for_a_worker_that_may_be_on_its_way_back(
     assert (knowing.taken, await store.peers.handovers()) == (["c-1 accepted"], [])
 
 
-async def test_what_is_left_is_rejected_once_nobody_serves_it_any_more(store: Store, other: Desk) -> None:
+async def test_a_left_command_is_rejected_once_nobody_serves_its_backend(store: Store, other: Desk) -> None:
     await other.hear("ess")
     await other.take([cancel()])
     await other.hear(seconds=GRACE)
@@ -121,7 +121,7 @@ async def test_what_is_left_is_rejected_once_nobody_serves_it_any_more(store: St
     assert (other.rejected, await store.peers.handovers()) == (["c-1"], [])
 
 
-async def test_what_is_left_stays_where_a_worker_is_back_that_was_not_seen_yet(store: Store, other: Desk) -> None:
+async def test_a_left_command_stays_if_a_worker_is_back_that_was_not_seen_yet(store: Store, other: Desk) -> None:
     await other.hear("ess")
     await other.take([cancel()])
     await other.hear(seconds=GRACE)
@@ -149,7 +149,7 @@ async def test_a_command_that_comes_again_is_left_once_and_taken_in_once(
     assert await names(store) == ["accepted"]
 
 
-async def test_two_workers_that_take_it_in_at_once_open_one_cancellation(
+async def test_two_workers_that_take_in_one_command_at_once_open_one_cancellation(
     store: Store, knowing: Desk, other: Desk
 ) -> None:
     second = Desk(store, {"ess"})
@@ -187,7 +187,7 @@ async def test_a_command_that_fails_by_itself_stops_no_other(store: Store, knowi
     assert (len(knowing.taken), await store.peers.handovers()) == (1, [])
 
 
-async def test_what_a_stranger_wrote_between_is_dropped_with_a_line(store: Store, knowing: Desk, redis: Redis) -> None:
+async def test_an_unreadable_entry_is_dropped_with_a_log_line(store: Store, knowing: Desk, redis: Redis) -> None:
     await store.peers.hand_over({"ess": {"x": b"{", "y": b"[]", "z": b'[{}, "c", "noon", null, null]'}})
     with capture_logs() as lines:
         await knowing.handover.look()

@@ -1,4 +1,4 @@
-"""Commands that lie beside the queue, because of how their producer is set up."""
+"""Commands that went into another list than the queue, because of their producer's options."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ STRANDED: dict[str, tuple[dict[str, Any], int, str, str]] = {
 
 
 @pytest.mark.parametrize(("options", "priority", "name", "way_out"), STRANDED.values(), ids=STRANDED.keys())
-async def test_finds_what_a_producers_options_have_put_elsewhere(
+async def test_finds_commands_that_a_producers_options_put_elsewhere(
     redis: Redis, sender: Celery, options: dict[str, Any], priority: int, name: str, way_out: str
 ) -> None:
     sender.conf.broker_transport_options = options
@@ -102,7 +102,7 @@ async def test_a_queues_name_is_no_pattern(redis: Redis, sender: Celery) -> None
     assert await Lookout(redis, "c[0-9]*").look() == [Stray("shop_c[0-9]*", 1)]
 
 
-async def test_a_large_database_is_looked_at_part_by_part(redis: Redis, sender: Celery) -> None:
+async def test_a_large_database_is_searched_part_by_part(redis: Redis, sender: Celery) -> None:
     await redis.mset({f"key-{number}": "" for number in range(5000)})
     await send(sender, queue="shop_commands")
     lookout = Lookout(redis, "commands")

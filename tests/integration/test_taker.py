@@ -1,4 +1,4 @@
-"""The lossless door: what any Celery client has sent is taken in one step, and settled or given back."""
+"""Messages on a Redis broker, whatever Celery client sent them: each is taken in one step, and handled or returned."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 
 from worker.errors import StoreUnavailable
 from worker.intake.decoder import ActionRequest, Commands, Item, Malformed
-from worker.intake.redis_consumer import Taker
+from worker.intake.redis_consumer import RedisConsumer
 
 COMMAND = {"backend": "ess", "job_id": "1"}
 CLOCK = "commands.taken:clock"
@@ -60,8 +60,8 @@ def desk() -> Desk:
 
 
 @pytest.fixture
-async def taker(redis: Redis, desk: Desk) -> AsyncIterator[Taker]:
-    one = Taker(Redis(connection_pool=redis.connection_pool), "commands", "w1", desk.handle, roomy)
+async def taker(redis: Redis, desk: Desk) -> AsyncIterator[RedisConsumer]:
+    one = RedisConsumer(Redis(connection_pool=redis.connection_pool), "commands", "w1", desk.handle, roomy)
     yield one
     await one.stop()
 
@@ -81,7 +81,7 @@ SHAPES: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
 async def test_reads_what_a_celery_client_sends(
-    taker: Taker, desk: Desk, sender: Celery, shape: dict[str, Any]
+    taker: RedisConsumer, desk: Desk, sender: Celery, shape: dict[str, Any]
 ) -> None:
     sender.conf.task_protocol = shape.get("protocol", 2)
     options = {name: value for name, value in shape.items() if name != "protocol"}
@@ -101,7 +101,7 @@ ROUTES: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("options", ROUTES.values(), ids=ROUTES.keys())
 async def test_takes_every_priority_however_its_producer_writes_it(
-    taker: Taker, desk: Desk, sender: Celery, options: dict[str, Any]
+    taker: RedisConsumer, desk: Desk, sender: Celery, options: dict[str, Any]
 ) -> None:
     sender.conf.broker_transport_options = options
     sent = {await send(sender, "worker.cancel", kwargs=COMMAND, priority=priority) for priority in range(10)}
@@ -112,8 +112,8 @@ async def test_takes_every_priority_however_its_producer_writes_it(
 
 
 @pytest.mark.parametrize("name", ["commands:3", "commands\x06\x165"])
-async def test_a_strangers_key_under_a_spelling_of_the_queue_stops_nothing(
-    taker: Taker, desk: Desk, sender: Celery, redis: Redis, name: str
+async def test_a_foreign_key_under_a_spelling_of_the_queue_stops_nothing(
+    taker: RedisConsumer, desk: Desk, sender: Celery, redis: Redis, name: str
 ) -> None:
     await redis.set(name, "a stranger's")
     await send(sender, "worker.cancel", kwargs=COMMAND)
@@ -124,7 +124,7 @@ async def test_a_strangers_key_under_a_spelling_of_the_queue_stops_nothing(
     assert await redis.get(name) == b"a stranger's"
 
 
-async def test_reads_every_task(taker: Taker, desk: Desk, sender: Celery) -> None:
+async def test_reads_every_task(taker: RedisConsumer, desk: Desk, sender: Celery) -> None:
     await send(sender, "worker.delete", kwargs=COMMAND)
     await send(sender, "worker.submit", kwargs={"commands": [COMMAND, COMMAND]})
     await send(sender, "worker.abort", kwargs={"id": "c-1", "by": "ops", "reason": "not wanted"})
@@ -157,8 +157,8 @@ GARBAGE = {
 
 
 @pytest.mark.parametrize("raw", GARBAGE.values(), ids=GARBAGE.keys())
-async def test_garbage_is_refused_and_stops_nothing(
-    taker: Taker, desk: Desk, sender: Celery, redis: Redis, raw: bytes
+async def test_garbage_is_rejected_and_stops_nothing(
+    taker: RedisConsumer, desk: Desk, sender: Celery, redis: Redis, raw: bytes
 ) -> None:
     await redis.lpush("commands", raw)  # type: ignore[misc]
     await send(sender, "worker.cancel", kwargs=COMMAND)
@@ -167,7 +167,9 @@ async def test_garbage_is_refused_and_stops_nothing(
     assert [type(item) for item in await desk.wait_for(2)] == [Malformed, Commands]
 
 
-async def test_what_was_settled_is_gone(taker: Taker, desk: Desk, sender: Celery, redis: Redis) -> None:
+async def test_a_handled_message_leaves_the_list(
+    taker: RedisConsumer, desk: Desk, sender: Celery, redis: Redis
+) -> None:
     await send(sender, "worker.cancel", kwargs=COMMAND)
     await taker.start()
     await desk.wait_for(1)
@@ -177,7 +179,9 @@ async def test_what_was_settled_is_gone(taker: Taker, desk: Desk, sender: Celery
     assert await redis.llen("commands.taken:w1") == 0  # type: ignore[misc]
 
 
-async def test_what_could_not_be_stored_is_tried_again(taker: Taker, desk: Desk, sender: Celery) -> None:
+async def test_a_message_that_could_not_be_stored_is_tried_again(
+    taker: RedisConsumer, desk: Desk, sender: Celery
+) -> None:
     desk.fail = [StoreUnavailable("Redis is away")]
     await send(sender, "worker.cancel", kwargs=COMMAND)
     await taker.start()
@@ -185,8 +189,8 @@ async def test_what_could_not_be_stored_is_tried_again(taker: Taker, desk: Desk,
     assert len(await desk.wait_for(1)) == 1
 
 
-async def test_a_message_that_breaks_something_is_refused_and_those_beside_it_are_not(
-    taker: Taker, desk: Desk, sender: Celery
+async def test_a_message_that_fails_is_rejected_and_the_rest_of_its_chunk_is_not(
+    taker: RedisConsumer, desk: Desk, sender: Celery
 ) -> None:
     desk.fail = [RuntimeError("the batch"), RuntimeError("the first message")]
     await send(sender, "worker.cancel", kwargs=COMMAND)
@@ -196,11 +200,11 @@ async def test_a_message_that_breaks_something_is_refused_and_those_beside_it_ar
     assert [type(item) for item in await desk.wait_for(2)] == [Malformed, Commands]
 
 
-async def test_what_a_dead_taker_held_goes_back_to_the_queue(
-    redis: Redis, redis_url: str, desk: Desk, sender: Celery, taker: Taker
+async def test_messages_of_a_dead_worker_go_back_to_the_queue(
+    redis: Redis, redis_url: str, desk: Desk, sender: Celery, taker: RedisConsumer
 ) -> None:
     message_id = await send(sender, "worker.cancel", kwargs=COMMAND)
-    dead = Taker(Redis.from_url(redis_url), "commands", "dead", desk.handle, roomy)
+    dead = RedisConsumer(Redis.from_url(redis_url), "commands", "dead", desk.handle, roomy)
     await dead._beat()
     await dead._take(
         keys=["commands.taken:dead", "commands.taken:takers", "commands"], args=["dead", 10, 10_000, CLOCK]
@@ -212,11 +216,13 @@ async def test_what_a_dead_taker_held_goes_back_to_the_queue(
     assert await desk.wait_for(1) == [Commands((({**COMMAND, "verb": "cancel"}, message_id),))]
 
 
-async def test_what_a_living_taker_holds_stays_its_own(
+async def test_messages_of_a_living_worker_stay_its_own(
     redis: Redis, redis_url: str, desk: Desk, sender: Celery
 ) -> None:
     await send(sender, "worker.cancel", kwargs=COMMAND)
-    first, second = (Taker(Redis.from_url(redis_url), "commands", name, desk.handle, roomy) for name in ("w1", "w2"))
+    first, second = (
+        RedisConsumer(Redis.from_url(redis_url), "commands", name, desk.handle, roomy) for name in ("w1", "w2")
+    )
     await first._beat()
     await first._take(keys=["commands.taken:w1", "commands.taken:takers", "commands"], args=["w1", 10, 10_000, CLOCK])
     await second._beat()
@@ -233,8 +239,8 @@ async def test_takes_nothing_while_the_store_is_nearly_full(redis: Redis, desk: 
     async def used() -> float:
         return fullness[0]
 
-    one = Taker(Redis(connection_pool=redis.connection_pool), "commands", "w1", desk.handle, used)
-    await one._room.look()
+    one = RedisConsumer(Redis(connection_pool=redis.connection_pool), "commands", "w1", desk.handle, used)
+    await one._backpressure.look()
     await one.start()
     await send(sender, "worker.cancel", kwargs=COMMAND)
     await one._beat()
@@ -245,8 +251,8 @@ async def test_takes_nothing_while_the_store_is_nearly_full(redis: Redis, desk: 
     await one.stop()
 
 
-async def test_what_came_beside_a_settled_batch_stays(redis: Redis, desk: Desk, sender: Celery) -> None:
-    one = Taker(Redis(connection_pool=redis.connection_pool), "commands", "w1", desk.handle, roomy)
+async def test_a_message_that_came_after_the_handled_chunk_stays(redis: Redis, desk: Desk, sender: Celery) -> None:
+    one = RedisConsumer(Redis(connection_pool=redis.connection_pool), "commands", "w1", desk.handle, roomy)
     await send(sender, "worker.cancel", kwargs=COMMAND)
 
     async def cut_off(items: Sequence[Item]) -> None:
@@ -254,30 +260,30 @@ async def test_what_came_beside_a_settled_batch_stays(redis: Redis, desk: Desk, 
         await desk.handle(items)
 
     one._handle = cut_off
-    await one._take_batch()
+    await one._take_chunk()
     await one._let_go()
 
     assert len(desk.items) == 1
     assert await redis.llen("commands.taken:w1") == 1  # type: ignore[misc]
 
 
-async def test_what_was_settled_leaves_the_list_with_the_next_take(redis: Redis, desk: Desk, sender: Celery) -> None:
-    one = Taker(Redis(connection_pool=redis.connection_pool), "commands", "w1", desk.handle, roomy)
+async def test_a_handled_chunk_leaves_the_list_with_the_next_take(redis: Redis, desk: Desk, sender: Celery) -> None:
+    one = RedisConsumer(Redis(connection_pool=redis.connection_pool), "commands", "w1", desk.handle, roomy)
     await send(sender, "worker.cancel", kwargs=COMMAND)
-    await one._take_batch()
+    await one._take_chunk()
 
-    assert not await one._take_batch()
+    assert not await one._take_chunk()
     assert await redis.llen("commands.taken:w1") == 0  # type: ignore[misc]
     assert len(desk.items) == 1
 
 
-async def test_a_taker_that_dies_before_its_first_beat_is_known(redis: Redis, desk: Desk, sender: Celery) -> None:
+async def test_a_worker_that_dies_before_its_first_beat_is_known(redis: Redis, desk: Desk, sender: Celery) -> None:
     message_id = await send(sender, "worker.cancel", kwargs=COMMAND)
-    dead = Taker(Redis(connection_pool=redis.connection_pool), "commands", "dead", desk.handle, roomy)
+    dead = RedisConsumer(Redis(connection_pool=redis.connection_pool), "commands", "dead", desk.handle, roomy)
     await dead._take(
         keys=["commands.taken:dead", "commands.taken:takers", "commands"], args=["dead", 10, 10_000, CLOCK]
     )
-    other = Taker(Redis(connection_pool=redis.connection_pool), "commands", "w1", desk.handle, roomy)
+    other = RedisConsumer(Redis(connection_pool=redis.connection_pool), "commands", "w1", desk.handle, roomy)
     await other.start()
 
     assert await desk.wait_for(1) == [Commands((({**COMMAND, "verb": "cancel"}, message_id),))]

@@ -24,7 +24,7 @@ EACH = pytest.mark.parametrize("action", ACTIONS.values(), ids=ACTIONS.keys())
 def test_each_is_read_from_its_task(action: OperatorAction) -> None:
     item = read(action.task, "m-1", [], ORDER, {})
     assert isinstance(item, ActionRequest)
-    assert item.order == action.name
+    assert item.action == action.name
 
 
 @EACH

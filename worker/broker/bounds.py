@@ -1,4 +1,4 @@
-"""Bounds on sending to the broker, and words for what it refuses."""
+"""Time limits for sending to the broker, and the translation of its errors."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from redis.exceptions import RedisError
 from ..errors import BrokerRefused, BrokerUnavailable
 
 CONFIRM = 5.0
-"""Seconds that RabbitMQ may take to confirm a message; while it is short of memory or disk it never does."""
+"""Seconds that RabbitMQ may take to confirm a message; it never does while it is short of memory or disk."""
 AGAIN = {"max_retries": 1, "interval_start": 0, "interval_step": 0.2, "interval_max": 1}
-"""A connection that was idle may be dead; a fresh one that fails tells how things are."""
+"""An idle connection may be dead, so one retry on a fresh one; if that fails too, the broker is away."""
 CHECK = "check CELERY_BROKER_URL or REDIS_URL, and that this server runs"
 
 
 @contextmanager
 def producer_of(app: Any) -> Iterator[Any]:
-    """Lend a producer of the pool's; one that failed lets go of its connection without a word.
+    """Lend a producer from the pool; after a failure its connection is dropped without a clean close.
 
-    A broker that takes nothing does not answer a polite goodbye either, for which kombu would wait.
+    A blocked broker does not answer a clean close either; kombu would wait for one.
     """
     with app.producer_pool.acquire(block=True) as producer:
         try:
@@ -35,7 +35,7 @@ def producer_of(app: Any) -> Iterator[Any]:
 
 @contextmanager
 def worded(queue: str) -> Iterator[None]:
-    """Translate what a broker's client raises about a queue."""
+    """Translate the exceptions of the broker's client."""
     try:
         yield
     except MessageNacked:
@@ -50,7 +50,7 @@ def worded(queue: str) -> Iterator[None]:
 
 
 def refusal(queue: str, error: AMQPError) -> str:
-    """Say what RabbitMQ has against a queue as we declare it, and the way out."""
+    """Say why RabbitMQ refuses a queue as we declare it, and what to do."""
     text = str(getattr(error, "reply_text", "") or error)
     if "inequivalent arg 'x-queue-type'" in text:
         return (

@@ -1,8 +1,8 @@
-"""Sends task messages by kombu alone, with connections of its own.
+"""Sends task messages with kombu alone, over connections of its own.
 
-A Celery app would reach into the process it is a guest in: it joins the apps that `@shared_task` registers with,
-sets the size of kombu's shared pools, notes what it sends as children of the task that runs, reads the host's
-`CELERY_CONFIG_MODULE`, and installs its hooks for Django.
+A Celery app would affect its host process: it joins the apps that `@shared_task` registers with, sets the size of
+kombu's shared pools, records what it sends as children of the running task, reads the host's `CELERY_CONFIG_MODULE`,
+and installs its hooks for Django.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from .bounds import AGAIN, CONFIRM, worded
 CONNECT = 4.0
 """Seconds that connecting may take, as in Celery."""
 CONNECTIONS = 10
-"""Connections at once; further senders wait for one of them."""
+"""Connections at once; further senders wait for one."""
 NOTHING_FOLLOWS = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 
 
 class Sender:
-    """Sends to the command queue of one deployment. It connects when it first sends."""
+    """Sends to the command queue of one deployment. It connects on the first send."""
 
     def __init__(self, settings: Settings) -> None:
         """Prepare for the broker that the settings name.
@@ -47,7 +47,7 @@ class Sender:
         self._free = threading.BoundedSemaphore(CONNECTIONS)
 
     def connection(self, connect_timeout: float = CONNECT) -> Any:
-        """Return a connection to the broker that is not open yet and belongs to the caller."""
+        """Return a new connection to the broker, not open yet; the caller closes it."""
         return Connection(self._url, transport_options=dict(self._options), connect_timeout=connect_timeout)
 
     def send(self, task: str, arguments: Mapping[str, Any]) -> str:
@@ -55,7 +55,7 @@ class Sender:
 
         Raises:
             BrokerUnavailable: it was not confirmed in time.
-            BrokerRefused: the queue or the permissions at the broker are not as they must be.
+            BrokerRefused: the queue's arguments or the permissions at the broker are wrong.
 
         """
         task_id = str(uuid.uuid4())
@@ -77,13 +77,13 @@ class Sender:
         return task_id
 
     def close(self) -> None:
-        """Close the connections that nobody uses."""
+        """Close the connections that are not in use."""
         while self._idle:
             self._drop(self._idle.pop())
 
     @contextmanager
     def _lent(self) -> Iterator[Any]:
-        """Lend a connection; one that failed is dropped."""
+        """Lend a connection; it is dropped after a failure."""
         with self._free:
             try:
                 connection = self._idle.pop()
@@ -97,10 +97,10 @@ class Sender:
             self._idle.append(connection)
 
     def _drop(self, connection: Any) -> None:
-        """Close a connection without a word.
+        """Close a connection; to RabbitMQ not cleanly.
 
-        A RabbitMQ that takes nothing does not answer a polite goodbye either, for which kombu would wait. With other
-        brokers, which expect none, `collect` would set the default timeout of all sockets in this process meanwhile.
+        A blocked RabbitMQ does not answer a clean close either; kombu would wait for one. Other brokers need none, and
+        there `collect` would change the default timeout of all sockets in this process for a moment.
         """
         if self._amqp:
             connection.collect()
@@ -109,7 +109,7 @@ class Sender:
 
 
 def headers(task: str, task_id: str) -> dict[str, Any]:
-    """Return what stands beside a task message's body: Celery's protocol 2."""
+    """Return the headers of a task message in Celery's protocol 2."""
     return {
         "lang": "py",
         "task": task,
@@ -123,7 +123,7 @@ def headers(task: str, task_id: str) -> dict[str, Any]:
         "retries": 0,
         "timelimit": [None, None],
         "argsrepr": "()",
-        "kwargsrepr": "{...}",  # not shown: it would copy the command, and its signature, into a header
+        "kwargsrepr": "{...}",  # the real one would copy the command, and its signature, into a header
         "origin": f"{os.getpid()}@{socket.gethostname()}",
         "ignore_result": True,
     }

@@ -1,4 +1,4 @@
-"""The Celery object, `celery -A worker`. Its settings come from `config`, when they are first needed."""
+"""All that Celery sees: its app (`celery -A worker`), the tasks, the bootstep, and the consumers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..settings.errors import ConfigurationError
 
 
 class FromEnvironment(Mapping[str, Any]):
-    """Celery's settings, read when Celery first asks for one: importing this module needs no environment."""
+    """Celery's settings, read when Celery first asks for one, so that importing this module needs no environment."""
 
     @cached_property
     def _values(self) -> Mapping[str, Any]:

@@ -1,7 +1,7 @@
-"""Celery's consumer where the broker is a Redis: it takes no messages, and serves remote control once Redis lets it.
+"""Celery's consumer if the broker is a Redis: it takes no messages, and serves remote control once Redis allows it.
 
-Commands are taken by `taker.py`. Celery itself tries a refused call again several times a second, with a traceback each
-time, or ends.
+Commands are taken by `intake/redis_consumer.py`. If Redis refuses a call, Celery itself would retry it several times a
+second, with a traceback each time, or end.
 """
 
 from __future__ import annotations
@@ -25,35 +25,32 @@ from .rabbitmq_bridge import LoneConsumer
 log = structlog.get_logger(__name__)
 
 RECHECK = 5.0
-"""Seconds from one connection to the next at least: each loss takes Celery many lines."""
+"""Seconds from one connection to the next, at least: Celery logs many lines about each loss."""
 
 
 class IdleConsumer(LoneConsumer):
-    """Connects, and waits for the rights that remote control needs where it is switched on."""
+    """Connects, and waits for the rights that remote control needs if it is switched on."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._complaint = Seldom()
+        self._logged = Seldom()
         self._connected_at = -inf
 
     def connect(self) -> Any:
-        """Connect, and wait until nothing is refused that Celery does; commands are worked on meanwhile."""
+        """Connect, and wait until Redis refuses no call of Celery's; commands are worked on meanwhile."""
         while True:
-            self._rest()
+            while time.monotonic() < self._connected_at + RECHECK:
+                maybe_shutdown()
+                time.sleep(RECHECK / 20)
             self._connected_at = time.monotonic()
-            connection, refused = self._tried()
+            connection, refused = self._try_to_connect()
             if not refused:
                 return connection
-            if self._complaint.due():
+            if self._logged.due():
                 log.warning("celery.refused", error=refused, hint=StoreRefused.hint)
 
-    def _rest(self) -> None:
-        while time.monotonic() < self._connected_at + RECHECK:
-            maybe_shutdown()
-            time.sleep(RECHECK / 20)
-
-    def _tried(self) -> tuple[Any, str]:
-        """Connect; say what Redis refuses."""
+    def _try_to_connect(self) -> tuple[Any, str]:
+        """Return the connection, and which calls Redis refuses."""
         try:
             connection: Any = super().connect()
         except (ResponseError, OperationalError) as error:
@@ -67,7 +64,7 @@ class IdleConsumer(LoneConsumer):
         try:
             refused = try_celery_now(connection.default_channel.client, settings)
         except RedisError:
-            return connection, ""  # which Celery finds out by itself, and waits for
+            return connection, ""  # Celery notices by itself and waits until Redis is back
         if refused:
             connection.collect()
         return connection, ", ".join(f"{call}: {words}" for call, words in sorted(refused.items()))

@@ -1,6 +1,6 @@
-"""What we change in other people's classes, and the versions in which each change was found necessary.
+"""Patches of other packages' classes, each with the version that was found to need it.
 
-Nothing here happens by importing it: `apply` is called where a Celery worker of ours starts, and nowhere else.
+Importing this changes nothing: `apply` is called only when one of our Celery workers starts.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from redis.exceptions import ConnectionError as ConnectionLost
 Properties = tuple[dict[str, Any], int]
 
 CHANNEL_SETTINGS = "_connparams"
-"""kombu has no public place for what `survive_a_lost_broker` needs."""
+"""kombu's own method that `survive_a_lost_broker` changes; it has no public one."""
 SAY = "safe_say"
-"""What Celery's signal handlers write with."""
+"""The function by which Celery's signal handlers write."""
 
 
 @cache
@@ -37,8 +37,8 @@ def apply() -> None:
 def survive_a_lost_broker() -> None:
     """Let a worker outlive its Redis broker. Checked with kombu 5.7.0.
 
-    kombu asks a channel that was closed under it for its settings. The AttributeError that this raises while messages
-    are given back ends the worker; a lost connection, which it is, would be waited out.
+    kombu asks a channel that was closed meanwhile for its settings. If messages are being returned, the AttributeError
+    ends the worker. It is raised as what it is, a lost connection, which Celery waits out.
     """
     stock = getattr(Channel, CHANNEL_SETTINGS)
 
@@ -51,19 +51,19 @@ def survive_a_lost_broker() -> None:
 
 
 def survive_unreadable_headers() -> None:
-    """Let a worker outlive a message whose headers RabbitMQ took and py-amqp can't read. Checked with amqp 5.4.2."""
+    """Let a worker outlive a message whose headers RabbitMQ accepts and py-amqp can't read. Checked with amqp 5.4.2."""
     PROPERTY_CLASSES[Basic.CLASS_ID] = bounded(PROPERTY_CLASSES[Basic.CLASS_ID])  # type: ignore[assignment]  # typed as a class
 
 
 def stop_without_a_reader() -> None:
-    """Let a signal stop a worker whose terminal or pipe nobody reads: Celery's words about it can't be written then.
+    """Let a signal stop a worker whose terminal or pipe nobody reads.
 
-    Its handlers would wait until they can. Checked with celery 5.7.0.
+    Celery's signal handlers write a line, and would wait until it can be written. Checked with celery 5.7.0.
     """
     stock = getattr(stock_worker, SAY)
 
     def say(message: str, stream: Any = sys.__stderr__) -> None:
-        with suppress(AttributeError, OSError, ValueError):  # a stream that is none, or closed
+        with suppress(AttributeError, OSError, ValueError):  # no stream, or a closed one
             if select.select((), (stream.fileno(),), (), 0)[1]:
                 stock(message, stream)
 
@@ -71,12 +71,12 @@ def stop_without_a_reader() -> None:
 
 
 def bounded(stock: Callable[[Any, int], Properties]) -> Callable[[Any, int], Properties]:
-    """Return a reader of properties that raises nothing: what it can't read stands in place of the content type."""
+    """Return a reader of properties that never raises: if it can't read them, the content type says so."""
 
     def read(buffer: Any, offset: int) -> Properties:
         try:
             return stock(buffer, offset)
-        except Exception as error:  # noqa: BLE001 - whatever a stranger's bytes may raise would end the worker
+        except Exception as error:  # noqa: BLE001 - foreign bytes may raise anything, which would end the worker
             return {"content_type": f"unreadable headers, {type(error).__name__}"}, len(buffer)
 
     return read

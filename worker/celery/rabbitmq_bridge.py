@@ -1,8 +1,8 @@
-"""Celery's consumers: one that keeps to itself, and one for RabbitMQ that hands what is delivered to the receiver.
+"""Celery's consumers: one that ignores other workers, and one that passes what RabbitMQ delivers to intake.
 
-Celery's stock consumer drops what it can't read, ends on some of it, and holds messages that have an ETA; the receiver
-reports all of it. Everything here runs in Celery's own thread, whose socket it is, except what `BrokerConnection` is
-asked.
+Celery's stock consumer drops messages that it can't read, ends on some of them, and holds those that have an ETA;
+intake reports all of them. Everything here runs in Celery's thread, which owns the socket, except the methods of
+`ChannelConnection`.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ from ..settings.environment import Settings
 log = structlog.get_logger(__name__)
 
 PREFETCH = 200
-"""Messages on their way to this worker or in its hands: two batches."""
+"""Messages that are delivered and not acknowledged, at most: two chunks."""
 RECHECK = 5.0
 WAKE_EVERY = 0.5
 """Seconds for which Celery's loop sleeps at most: only once it is awake does it see that a signal has stopped it."""
-GOODBYE = 1.0
-"""Seconds that RabbitMQ may take for each answer once the worker stops."""
+CLOSE_TIMEOUT = 1.0
+"""Seconds that RabbitMQ may take for each answer while the worker stops."""
 REMIND = 60.0
-"""Seconds between two complaints about the same."""
-COUNT = "x-delivery-count"
-"""RabbitMQ's header: how often a message of a quorum queue has come back."""
+"""Seconds between two log lines about the same problem."""
+DELIVERY_COUNT = "x-delivery-count"
+"""RabbitMQ's header: how often a message of a quorum queue was returned."""
 
 
 class Sealed(pyamqp.Message):
-    """A message that kombu does not inflate: it would do so without a bound."""
+    """A message that kombu does not decompress: it would do so without a limit."""
 
     def __init__(self, message: Any, **options: Any) -> None:
         headers = message.properties.get("application_headers") or {}
@@ -50,28 +50,22 @@ class Sealed(pyamqp.Message):
         self.compression = headers.pop("compression", None)
         super().__init__(message, **options)
 
-    @property
-    def returns(self) -> int:
-        """How often it has come back."""
-        count: Any = self.headers.get(COUNT)
-        return count if isinstance(count, int) else 0
-
     def received(self) -> RawMessage:
-        """Return the message as the inbox reads it."""
+        """Return the message as intake decodes it."""
         headers = {**self.headers, **({"compression": self.compression} if self.compression else {})}
         return RawMessage(self.bytes, headers, self.content_type, self.content_encoding)
 
     def copy(self) -> Any:
-        """Return it as new."""
+        """Return the message as a new one."""
         received = self.received()
-        headers = {name: value for name, value in received.headers.items() if name != COUNT}
+        headers = {name: value for name, value in received.headers.items() if name != DELIVERY_COUNT}
         return amqp.Message(received.body, **{**self.properties, "application_headers": headers})
 
 
 class LoneConsumer(Consumer):
-    """Neither greets nor listens to other workers of the broker, which may be another application's.
+    """Ignores the other workers of the broker, which may be another application's; ours need nothing from each other.
 
-    Our workers tell each other nothing through Celery. Its heartbeats are for Flower, which needs remote control too.
+    Celery's heartbeats are for Flower, which needs remote control too.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -82,7 +76,7 @@ class LoneConsumer(Consumer):
 
 
 class CommandConsumer(LoneConsumer):
-    """Consumes for the receiver."""
+    """Consumes the command queue of a RabbitMQ for intake."""
 
     app: Any
     hub: Any
@@ -91,7 +85,7 @@ class CommandConsumer(LoneConsumer):
     task_consumer: Any
 
     class Blueprint(Consumer.Blueprint):  # type: ignore[valid-type,misc]  # celery-types says less than it knows
-        """Celery's steps without delayed delivery, which would declare 28 queues for what is never sent here."""
+        """Celery's steps without delayed delivery, which would declare 28 queues that nobody uses here."""
 
         default_steps = [step for step in Consumer.Blueprint.default_steps if not step.endswith(":DelayedDelivery")]  # noqa: RUF012
 
@@ -101,14 +95,14 @@ class CommandConsumer(LoneConsumer):
         self._settled: deque[Any] = deque()
 
     def connect(self) -> Any:
-        """Connect, and wait until the broker lets us in and every queue is as it must be."""
-        told = -REMIND
+        """Connect, and wait until the broker admits us and every queue has the right arguments."""
+        logged_at = -REMIND
         while True:
-            connection, problem = self._connected()
+            connection, problem = self._try_to_connect()
             if not problem:
                 return connection
-            if time.monotonic() - told >= REMIND:
-                told = time.monotonic()
+            if time.monotonic() - logged_at >= REMIND:
+                logged_at = time.monotonic()
                 log.error("queue.refused", problem=problem, hint="no commands come in until then; open work goes on")
             again = time.monotonic() + RECHECK
             while time.monotonic() < again:
@@ -116,19 +110,19 @@ class CommandConsumer(LoneConsumer):
                 time.sleep(RECHECK / 20)
 
     def stop(self) -> None:
-        """Stop; a broker that does not answer holds nobody up."""
+        """Stop, also if the broker does not answer."""
         connections = [one for one in (self.connection, getattr(self.event_dispatcher, "connection", None)) if one]
         for connection in connections:
             transport: Any = getattr(connection._connection, "transport", None)  # noqa: SLF001 - there is no other way
             if transport is not None and transport.sock is not None:
-                transport.sock.settimeout(GOODBYE)
+                transport.sock.settimeout(CLOSE_TIMEOUT)
         if not self.turn(wanted=False):
             for connection in connections:
                 connection.collect()
         super().stop()
 
     def connection_for_write(self, url: Any = None, heartbeat: Any = None) -> Any:
-        """Connect for signs of life: RabbitMQ confirms none while it is short of memory, and Celery would wait."""
+        """Connect for heartbeats: RabbitMQ confirms none while it is short of memory, and Celery would wait."""
         options = {"confirm_publish": False}
         return self.ensure_connected(
             self.app.connection_for_write(url=url, heartbeat=heartbeat, transport_options=options)
@@ -139,47 +133,49 @@ class CommandConsumer(LoneConsumer):
         channel = self.task_consumer.channel
         channel.Message, channel.auto_decode = Sealed, False
         self._settled.clear()
-        line = ChannelConnection(self)
-        receiver = runtime().receiver
-        receiver.connect(line)
+        connection = ChannelConnection(self)
+        consumer = runtime().rabbitmq
+        consumer.connect(connection)
 
         def received(message: Sealed) -> None:
-            receiver.put(Delivery(line, message, message.received(), message.returns))
+            returns: Any = message.headers.get(DELIVERY_COUNT)
+            count = returns if isinstance(returns, int) else 0
+            consumer.put(Delivery(connection, message, message.received(), count))
 
         return received
 
     def settle(self, messages: Sequence[Sealed]) -> None:
-        """Acknowledge messages soon. For other threads."""
+        """Acknowledge messages soon. May be called from any thread."""
         self._settled.extend(messages)
         self.call_soon(self.acknowledge)
 
     def acknowledge(self) -> None:
-        """Acknowledge what is settled."""
+        """Acknowledge the messages that were handled."""
         while self._settled:
             message = self._settled.popleft()
             self._quietly(message.ack)
 
     def turn(self, *, wanted: bool) -> bool:
-        """Go on or stop to take messages; say whether RabbitMQ has answered."""
+        """Start or stop consuming; return whether RabbitMQ has answered."""
         if self.task_consumer is None:
             return True
         return self._quietly(self.task_consumer.consume if wanted else self.task_consumer.cancel)
 
-    def _quietly(self, say: Callable[[], object]) -> bool:
+    def _quietly(self, call: Callable[[], object]) -> bool:
         try:
-            say()
+            call()
         except (AMQPError, OSError, AttributeError) as error:
-            # The connection is gone: Celery notices by itself, and what was in hand comes again.
+            # The connection is gone: Celery notices by itself, and RabbitMQ redelivers what was not acknowledged.
             log.info("receiver.connection_lost", error=error)
             return False
         return True
 
-    def _connected(self) -> tuple[Any, str]:
-        """Connect and declare all queues; say what the broker has against that."""
+    def _try_to_connect(self) -> tuple[Any, str]:
+        """Connect and declare all queues; return the connection, and why the broker refuses."""
         queue = str(self.app.conf.task_default_queue)
         try:
             connection = super().connect()
-            for queue, one in self.app.amqp.queues.consume_from.items():  # noqa: B007 - the last one met its error
+            for queue, one in self.app.amqp.queues.consume_from.items():  # noqa: B007 - the error is about the last one
                 with connection.channel() as channel:
                     one.bind(channel).declare()
         except (ChannelError, NotAllowed) as error:
@@ -188,7 +184,7 @@ class CommandConsumer(LoneConsumer):
 
 
 class ChannelConnection:
-    """One connection's way back from the receiver."""
+    """One connection, as intake calls it from the worker's loop."""
 
     def __init__(self, consumer: CommandConsumer) -> None:
         self._consumer = consumer
@@ -196,18 +192,20 @@ class ChannelConnection:
         self._queue = Settings.load().queue
 
     def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
-        """Say that messages are settled."""
+        """Acknowledge messages."""
         if self._channel.is_open:
             self._consumer.settle([delivery.tag for delivery in deliveries])
 
     def consume(self, *, wanted: bool) -> None:
-        """Go on or stop to take messages."""
+        """Start or stop consuming."""
         self._consumer.call_soon(lambda: self._consumer.turn(wanted=wanted))
 
     async def send_again(self, delivery: Delivery) -> None:
-        """Put a message behind all others in its queue, as if it had never come."""
-        await asyncio.to_thread(self._send, delivery.tag.copy())
+        """Send a message to the end of its queue, as a new one."""
+        message = delivery.tag.copy()
 
-    def _send(self, message: Any) -> None:
-        with worded(self._queue), producer_of(self._consumer.app) as producer:
-            producer.channel.basic_publish(message, routing_key=self._queue, confirm_timeout=CONFIRM)
+        def send() -> None:
+            with worded(self._queue), producer_of(self._consumer.app) as producer:
+                producer.channel.basic_publish(message, routing_key=self._queue, confirm_timeout=CONFIRM)
+
+        await asyncio.to_thread(send)

@@ -1,7 +1,6 @@
-"""The tasks that producers and operators send; what each asks for is read in `inbox.py`.
+"""The tasks that producers and operators send, run by Celery only if the broker is neither a Redis nor a RabbitMQ.
 
-Messages of a Redis broker are taken by `taker.py` instead, and what RabbitMQ delivers goes to `receiver.py`. With any
-other broker they come through here.
+From a Redis, `intake/redis_consumer.py` takes the messages; from a RabbitMQ, `intake/rabbitmq_consumer.py` does.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from celery.signals import setup_logging
 from celery.worker.strategy import default
 
 from ..errors import StoreUnavailable
-from ..intake.decoder import Item, Malformed, read
+from ..intake.decoder import Malformed, read
 from ..protocol.envelope import CANVAS, plain
 from ..protocol.operator_actions import TASKS
 from ..runtime.process import runtime
@@ -31,13 +30,13 @@ setup_logging.connect(configure_logs)
 
 TIMES = ("eta", "expires")
 ASKED = "canceller_asked"
-"""The header under which a message's times reach our tasks."""
+"""The header in which a message's times reach our tasks."""
 
 
 def strategy(task: Any, app: Any, consumer: Any) -> Callable[..., None]:
-    """Hand over at once what Celery would hold until its `eta`, or drop without a word past its `expires`.
+    """Run at once what Celery would hold until its `eta`, or drop silently after its `expires`.
 
-    Both are heeded when the command is taken in, by Redis's time.
+    Both are applied when the command is taken in, by Redis's time.
     """
     handle = default(task, app, consumer)
 
@@ -49,17 +48,11 @@ def strategy(task: Any, app: Any, consumer: Any) -> Callable[..., None]:
 
 
 def set_aside(message: Any) -> None:
-    """Put a message's times where Celery does not look; in one that comes again they may be there already."""
+    """Move a message's times to where Celery does not look; in a redelivered one they may be there already."""
     content = message.payload
     holder = content if isinstance(content, dict) and "args" in content else message.headers
     times = {name: holder.pop(name, None) for name in TIMES}
     message.headers.setdefault(ASKED, times)
-
-
-def asked(name: str, request: Any, args: Any, kwargs: Any) -> Item:
-    """Read what a message asks for that Celery has decoded."""
-    options = {option: request.get(option) for option in (*CANVAS, "traceparent")} | (request.get(ASKED) or {})
-    return read(name, str(request.id), plain(args), plain(kwargs), options)
 
 
 def task(name: str) -> Any:
@@ -67,15 +60,17 @@ def task(name: str) -> Any:
 
     @app.task(name=name, bind=True, Strategy=f"{__name__}:strategy")
     def run(self: Task[..., None], *args: Any, **kwargs: Any) -> None:
+        request: Any = self.request
         try:
-            runtime().do([asked(name, self.request, args, kwargs)])
+            options = {option: request.get(option) for option in (*CANVAS, "traceparent")} | (request.get(ASKED) or {})
+            runtime().do([read(name, str(request.id), plain(args), plain(kwargs), options)])
         except StoreUnavailable as error:
-            # Nothing that was sent is lost while Redis is away: the message goes back to the broker.
+            # While Redis is away, messages go back to the broker, so that none is lost.
             raise Reject(str(error), requeue=True) from error
         except Exception as error:
-            log.exception("task.failed", task=name, message_id=self.request.id)
+            log.exception("task.failed", task=name, message_id=request.id)
             reason = f"message: {type(error).__name__} while it was taken in"
-            runtime().do([Malformed({"args": list(args), "kwargs": kwargs}, str(self.request.id), reason)])
+            runtime().do([Malformed({"args": list(args), "kwargs": kwargs}, str(request.id), reason)])
 
     return run
 

@@ -1,4 +1,4 @@
-"""Sets up a worker's logs as Celery's command line and our own settings say."""
+"""Sets up a worker's logs from Celery's command line and our own settings."""
 
 from __future__ import annotations
 
@@ -24,17 +24,16 @@ DEFAULTS = (None, ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP)
 USAGE = 2
 """The exit code of mistakes in options and settings."""
 QUEUES: list[LogQueue] = []
-"""Where this process's lines wait for their writing; in a forked child, behind its parent's empty one."""
+"""Queues of this process's lines; in a forked child, after its parent's, which is empty."""
 
 
 def configure_logs(loglevel: int | None = None, logfile: str | None = None, **_: Any) -> None:
-    """Set up the logs in Celery's place: as `-f` and `-l` say where they are given, else as our own settings do.
-
-    Celery's lines take the same way.
-    """
+    """Set up our logs and Celery's own, in its place: by `-f` and `-l` if they are given, else by our settings."""
     escape_what_cannot_be_shown()
     settings = Settings.load()
-    level = loglevel if loglevel and _given("loglevel") else settings.log_level
+    context = click.get_current_context(silent=True)
+    given = context is not None and context.get_parameter_source("loglevel") not in DEFAULTS
+    level = loglevel if loglevel and given else settings.log_level  # the option's default must not override ours
     try:
         sink = LogFile(logfile) if logfile else Descriptor(sys.stderr)
     except OSError as error:
@@ -48,15 +47,9 @@ def configure_logs(loglevel: int | None = None, logfile: str | None = None, **_:
 
 @atexit.register
 def drain_logs(**_: Any) -> None:
-    """Wait for the lines that are not written yet; for a moment at most, as nobody may read them."""
+    """Wait for the lines that are not written yet, but only for a moment: maybe nobody reads them."""
     for one in QUEUES:
         one.drain()
 
 
 worker_process_shutdown.connect(drain_logs)  # Celery's forked children end without `atexit`
-
-
-def _given(option: str) -> bool:
-    """Whether Celery's command line has an option: its default must not outdo our settings."""
-    context = click.get_current_context(silent=True)
-    return context is not None and context.get_parameter_source(option) not in DEFAULTS

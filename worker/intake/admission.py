@@ -1,4 +1,4 @@
-"""PURE: from what a producer sent to what the store takes in, or to why it is rejected."""
+"""PURE: turns what a producer sent into what the store accepts, or into the reason why it is rejected."""
 
 from __future__ import annotations
 
@@ -31,22 +31,23 @@ log = structlog.get_logger(__name__)
 
 EPOCH = datetime.fromtimestamp(0, UTC)
 FARTHEST = timedelta(days=30)
-"""How far ahead the earliest time to act may lie."""
+"""How far ahead `not_before` may lie."""
 LETTER_LIMIT = 256 * 1024
-"""Characters that a dead letter keeps of a message: more than any one command that is taken in."""
+"""Characters of a message that its dead letter keeps; no valid command is longer."""
 STRANGER_LIMIT = 4096
-"""Characters that it keeps of a stranger's: all of most commands."""
+"""The same for an unknown sender's message; most commands are shorter."""
 REASON_LIMIT = 1000
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-"""What no command's id holds."""
+"""Characters that no command id may contain."""
 READABLE = ("backend", "job_id", "verb", "reason", "requested_by", "labels", "batch_id")
+"""Fields of a command that its `rejected` event repeats."""
 
 
 @dataclass(frozen=True, slots=True)
 class BackendRules:
-    """What intake must know of one backend.
+    """What intake must know about one backend.
 
-    `place` says in words what is called where, `another_attests` that no requester may attest.
+    `place` says in words which API is called at which address. If `another_attests`, requesters may not attest.
     """
 
     adapter: Adapter
@@ -59,7 +60,7 @@ class BackendRules:
 def new_id() -> str:
     """Return a fresh id that sorts by time (UUID version 7, RFC 9562, as plain hex).
 
-    Only its order depends on this host's clock; nothing is decided by it.
+    This host's clock decides nothing but the order of ids.
     """
     stamp = time.time_ns() // 1_000_000
     chance = secrets.randbits(74)
@@ -74,13 +75,15 @@ class Admission:
     make_id: Callable[[], str] = field(default=new_id)
     signatures: Signatures = field(default_factory=Signatures)
 
-    def is_stranger(self, signed: Signed | None = None) -> bool:
-        """Say whether a sender is nobody that is known, where it is known who may send."""
-        return self.signatures.on and signed is None
-
     def rejection(self, content: object, command_id: str, reason: str, signed: Signed | None = None) -> Rejection:
-        """Reject what this sender has sent; `signed` is its signature, where that holds."""
-        return reject(content, command_id, reason, signed_by(signed), stranger=self.is_stranger(signed))
+        """Reject what a sender has sent; `signed` is its signature, if that was verified."""
+        stranger, signed_by = (self.signatures.on, "") if signed is None else (False, signed.producer)
+        return reject(content, command_id, reason, signed_by, stranger=stranger)
+
+    def outlived(self, content: object, command_id: str, envelope: Envelope) -> Rejection:
+        """Reject a message that has expired."""
+        reason = f"expires: it expired at {event_drafts.text(envelope.expires)}, before a worker took it in"
+        return replace(self.rejection(content, command_id, reason), expired=True)
 
     def take(
         self,
@@ -90,54 +93,70 @@ class Admission:
         envelope: Envelope = BARE,
         known: Collection[str] = (),
     ) -> Acceptance | Rejection:
-        """Judge one command; `command_id` is its id where it brings none, `known` are the backends of all workers.
+        """Judge one command.
 
-        One that we fail on is rejected by itself: others of its message may be stored already.
+        `command_id` is its id if it brings none of its own, `known` are the backends that any worker serves. A bug
+        here rejects this command alone: others of the same message may be stored already.
         """
         if expired(envelope, now):
-            return outlived(content, command_id, envelope, stranger=self.is_stranger())
+            return self.outlived(content, command_id, envelope)
         signed: Signed | None = None
         try:
             signed = self.signatures.check(content, now)
             command = parse_command(content)
             if command.backend not in self.rules:
-                problem = _no_such_backend(command.backend, known or self.rules)
+                known = known or self.rules
+                listed = ", ".join(sorted(known)) or "none"
+                problem = f"backend: no backend has this name; known: {listed}{suggestion(command.backend, known)}"
                 return replace(self.rejection(content, command_id, problem, signed), digest=command.digest)
-            door = self._door(command, signed)
+            self._check(command, signed)
             not_before = _not_before(command, envelope, now)
-            accepted = self._accept(command, door, command.command_id or command_id, envelope, signed)
-            return accepted if not_before is None else _scheduled(accepted, not_before)
-        except SignatureRejected as refused:
-            return reject_signed(content, command_id, refused)
+            return self._accept(command, command.command_id or command_id, envelope, signed, not_before)
+        except SignatureRejected as problem:
+            return reject_signed(content, command_id, problem)
         except InvalidCommand as error:
             return self.rejection(content, command_id, str(error), signed)
         except Exception as error:
             log.exception("intake.command_failed", command_id=command_id)
             return self.rejection(content, command_id, f"{type(error).__name__} while it was taken in", signed)
 
-    def _door(self, command: Command, signed: Signed | None) -> BackendRules:
-        door = self.rules[command.backend]
-        if door.another_attests and not (signed or command.requested_by):
+    def _check(self, command: Command, signed: Signed | None) -> None:
+        """Check a command against the rules of its backend."""
+        rules = self.rules[command.backend]
+        if rules.another_attests and not (signed or command.requested_by):
             raise InvalidCommand('requested_by: this backend requires it (attest = "another")')
-        missing = [name for name in sorted(door.require) if not getattr(command, name)]
+        missing = [name for name in sorted(rules.require) if not getattr(command, name)]
         if missing:
             raise InvalidCommand(f"{', '.join(missing)}: this backend requires it")
-        unknown = sorted(set(command.params) - door.adapter.params)
+        unknown = sorted(set(command.params) - rules.adapter.params)
         if unknown:
-            known = ", ".join(sorted(door.adapter.params)) or "none"
+            known = ", ".join(sorted(rules.adapter.params)) or "none"
             raise InvalidCommand(f"params: this backend has no parameter {', '.join(unknown)}; known: {known}")
-        problem = door.adapter.problem(Job(command.job_id, command.params))
+        problem = rules.adapter.problem(Job(command.job_id, command.params))
         if problem:
             raise InvalidCommand(problem)
-        return door
 
     def _accept(
-        self, command: Command, door: BackendRules, command_id: str, envelope: Envelope, signed: Signed | None
+        self,
+        command: Command,
+        command_id: str,
+        envelope: Envelope,
+        signed: Signed | None,
+        not_before: datetime | None,
     ) -> Acceptance:
-        policy, another = door.policy, door.another_attests
+        rules = self.rules[command.backend]
+        policy, another = rules.policy, rules.another_attests
         force = Force(command.force or policy.force).stricter(policy.force)
         force_after = max(command.force_after or 0.0, policy.force_after)
         give_up_after = min(command.give_up_after or policy.give_up_after, policy.give_up_after)
+        effective = dict(event_drafts.effective(force, force_after, give_up_after, another=another))
+        if command.dry_run:
+            effective["dry_run"] = True
+        if command.expect:
+            effective["expect"] = command.expect.model_dump()
+        if not_before is not None:
+            effective["not_before"] = event_drafts.text(not_before)
+        attested_by = f"{command.requested_by or 'a producer'} (command {command_id})"
         return Acceptance(
             cancellation_id=self.make_id(),
             command_id=command_id,
@@ -150,69 +169,39 @@ class Admission:
             give_up_after=give_up_after,
             warn_after=policy.warn_after,
             lane=Lane(command.lane),
-            remote_stopped=_giver(command, command_id) if command.remote_stopped and not another else "",
+            remote_stopped=attested_by if command.remote_stopped and not another else "",
             said=_said(command, signed),
-            effective={**event_drafts.effective(force, force_after, give_up_after, another=another), **_asks(command)},
+            effective=effective,
             params=command.params,
             traceparent=command.traceparent or envelope.traceparent,
             signed=signed,
             binding=self.signatures.binding(signed),
-            address=door.adapter.address(Job(command.job_id, command.params)),
-            place=door.place,
+            address=rules.adapter.address(Job(command.job_id, command.params)),
+            place=rules.place,
+            not_before=not_before,
             dry_run=command.dry_run,
             expect=command.expect.raw_state if command.expect else "",
             another_attests=another,
         )
 
 
-def _no_such_backend(name: str, known: Collection[str]) -> str:
-    listed = ", ".join(sorted(known)) or "none"
-    return f"backend: no backend has this name; known: {listed}{suggestion(name, known)}"
-
-
 def expired(envelope: Envelope, now: datetime) -> bool:
-    """Say whether a message has come too late."""
+    """Say whether a message came after its `expires`."""
     return envelope.expires is not None and now >= envelope.expires
 
 
-def outlived(content: object, command_id: str, envelope: Envelope, *, stranger: bool) -> Rejection:
-    """Reject what has come too late."""
-    reason = f"expires: it expired at {event_drafts.text(envelope.expires)}, before a worker took it in"
-    return replace(reject(content, command_id, reason, stranger=stranger), expired=True)
-
-
 def _not_before(command: Command, envelope: Envelope, now: datetime) -> datetime | None:
-    """Return the earliest time to act: what the command says and what Celery's `eta` says both hold."""
+    """Return the earliest time to act: the later one of the command's `not_before` and Celery's `eta`."""
     not_before = max((one for one in (command.not_before, envelope.eta) if one is not None), default=None)
     if not_before is not None and not_before > now + FARTHEST:
         raise InvalidCommand(f"not_before: is more than {FARTHEST.days} days ahead")
     return not_before
 
 
-def _asks(command: Command) -> Mapping[str, Any]:
-    """Tell what a command asks for that changes how it is carried out."""
-    dry_run = {"dry_run": True} if command.dry_run else {}
-    return dry_run | ({"expect": command.expect.model_dump()} if command.expect else {})
-
-
-def _scheduled(accepted: Acceptance, not_before: datetime) -> Acceptance:
-    effective = {**accepted.effective, "not_before": event_drafts.text(not_before)}
-    return replace(accepted, not_before=not_before, effective=effective)
-
-
-def _giver(command: Command, command_id: str) -> str:
-    return f"{command.requested_by or 'a producer'} (command {command_id})"
-
-
-def signed_by(signed: Signed | None) -> str:
-    """Name the producer whose signature was verified; empty where there was none."""
-    return signed.producer if signed else ""
-
-
 def _said(command: Command, signed: Signed | None) -> Mapping[str, Any]:
-    """Return what events carry of who asks and why: all of them of the first command, a join of its own.
+    """Return who asks and why: a join's event carries its own command's, all others the first command's.
 
-    Only `signed_by` is verified; the rest is in the producer's own words.
+    Only `signed_by` is verified; the rest is what the producer wrote.
     """
     return {
         "reason": command.reason,
@@ -223,16 +212,17 @@ def _said(command: Command, signed: Signed | None) -> Mapping[str, Any]:
     }
 
 
-def reject_signed(content: object, command_id: str, refused: SignatureRejected) -> Rejection:
+def reject_signed(content: object, command_id: str, problem: SignatureRejected) -> Rejection:
     """Reject what its signature, or its producer's rights, do not cover."""
-    rejection = reject(content, command_id, str(refused), refused.signed_by, stranger=not refused.holds)
-    return replace(rejection, log_reason=refused.log_reason, expired=refused.expired)
+    rejection = reject(content, command_id, str(problem), problem.signed_by, stranger=not problem.holds)
+    return replace(rejection, log_reason=problem.log_reason, expired=problem.expired)
 
 
 def reject(content: object, command_id: str, reason: str, signed_by: str = "", *, stranger: bool = False) -> Rejection:
-    """Reject what could not be read or may not be: the reason, and the message as far as it is kept.
+    """Reject a message: return the reason and as much of the message as is kept.
 
-    `stranger` is what `Admission.is_stranger` says. Nothing of it holds a signed token, or breaks a line.
+    `stranger` says that signatures are on and this one was not verified. No text of the result contains a signed
+    token or a line break.
     """
     raw, bare = _raw(content), without_signatures(content)
     readable = bare if isinstance(bare, Mapping) else {}
@@ -256,7 +246,7 @@ def reject(content: object, command_id: str, reason: str, signed_by: str = "", *
 
 
 UNWRITABLE = (RecursionError, TypeError, ValueError)
-"""What writing a value may raise: nested too deep, a key that is no text, a number of too many digits."""
+"""What writing a value may raise: it is nested too deep, a key is not a text, a number has too many digits."""
 
 
 def _raw(content: object) -> str:
@@ -267,7 +257,7 @@ def _raw(content: object) -> str:
 
 
 def _plain(value: object, limit: int) -> str:
-    """Return a text or a number as a text that any JSON reader takes; anything else, or too long a one, as none."""
+    """Return a text or a number as a text that any JSON reader takes; empty for anything else, or if it is too long."""
     if isinstance(value, bool) or not isinstance(value, str | int):
         return ""
     text = _text(value)
@@ -282,7 +272,7 @@ def _text(value: object) -> str:
 
 
 def _readable(value: object) -> object:
-    """Return a value as far as an event may carry it: short, and never a structure of unknown depth."""
+    """Return as much of a value as an event may carry: short texts, and mappings of one level."""
     if isinstance(value, bool | None):
         return value
     if isinstance(value, Mapping):

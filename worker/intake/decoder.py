@@ -1,4 +1,4 @@
-"""PURE: what a Celery message asks for, whichever door it came through."""
+"""PURE: decodes Celery messages, whichever broker they came from, into what they ask for."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import zlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Protocol, cast
+from functools import partial
+from typing import Any
 
 from ..errors import InvalidCommand
 from ..protocol.envelope import BARE, Envelope, envelope_of, untagged
@@ -22,53 +23,46 @@ from ..protocol.operator_actions import TASKS, OperatorAction
 
 VERBS: Mapping[str, str] = {"worker.cancel": "cancel", "worker.delete": "delete"}
 MESSAGE_LIMIT = 256 * 1024 * 1024
-"""Bytes of a message's body after decompression; 1,000 of the largest commands are less, however they are escaped."""
+"""Bytes of a decompressed message body; 1,000 of the largest commands need less, however they are escaped."""
 ID_LIMIT = 128
 UNREAD_LIMIT = 2048
 """Characters that are kept of a message that can't be read."""
 OWN = -1
-"""In place of a number of commands: some of them have ids of their own."""
+"""In place of the number of commands in a message, if some of them have ids of their own."""
 
 
-class Decompressor(Protocol):
-    """What the standard library's decompressors have in common."""
-
-    def decompress(self, data: bytes, max_length: int = ...) -> bytes:
-        """Return at most `max_length` bytes."""
-
-
-DECOMPRESSORS: Mapping[str, Callable[[], Decompressor]] = {
-    "application/x-gzip": lambda: cast("Decompressor", zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)),
+DECOMPRESSORS: Mapping[str, Callable[[], Any]] = {
+    "application/x-gzip": partial(zlib.decompressobj, wbits=zlib.MAX_WBITS | 32),
     "application/x-bz2": bz2.BZ2Decompressor,
     "application/x-lzma": lzma.LZMADecompressor,
 }
-"""By kombu's names. Each stops at a bound: a small message must not become a large one."""
+"""By kombu's names. Each takes a limit, so that a small message can't grow without bound."""
 
 
 @dataclass(frozen=True, slots=True)
 class Commands:
-    """Commands, each with the id that it has if it brings none."""
+    """Commands, each with the id to use if it brings none."""
 
     contents: tuple[tuple[object, str], ...]
     envelope: Envelope = BARE
     message_id: str = ""
-    """That of a message which may hold several."""
+    """Only of a message that may hold several commands."""
 
     @property
     def count(self) -> int:
-        """How many there are, or `OWN` if some have ids of their own, by which alone they can be found."""
+        """How many there are; `OWN` if some have ids of their own, since those can be found by these ids only."""
         own = any(isinstance(content, Mapping) and content.get("command_id") for content, _ in self.contents)
         return OWN if own else len(self.contents)
 
 
 @dataclass(frozen=True, slots=True)
 class ActionRequest:
-    """An operator's word about a cancellation, which its own id or a command's names.
+    """An operator action on a cancellation; `reference` is the cancellation's own id or a command's.
 
-    `more` is what its action says beside who and why, as its script reads it.
+    `more` holds the action's own arguments, as its script reads them.
     """
 
-    order: str
+    action: str
     reference: str
     by: str
     reason: str
@@ -77,15 +71,10 @@ class ActionRequest:
     more: Mapping[str, Any] = field(default_factory=dict)
     envelope: Envelope = BARE
 
-    @property
-    def word(self) -> str:
-        """Who says so and why, as one text."""
-        return f"{self.by}: {self.reason}"
-
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """A message that asks for nothing we know."""
+    """A message that can't be read, or asks for something unknown."""
 
     content: object
     message_id: str
@@ -97,7 +86,7 @@ Item = Commands | ActionRequest | Malformed
 
 @dataclass(frozen=True, slots=True)
 class RawMessage:
-    """A message as AMQP brings it: its body as bytes, all else beside it."""
+    """A message as AMQP delivers it: the body as bytes, and its properties."""
 
     body: bytes
     headers: Mapping[str, Any]
@@ -106,7 +95,7 @@ class RawMessage:
 
     @property
     def raw(self) -> bytes:
-        """All of it as one text, without what only this delivery has; two deliveries of a message are the same."""
+        """All of it as one text, without what is only of one delivery: each delivery of a message gives the same."""
         text = read_as_text(self.body)
         whole = {
             "headers": {name: value for name, value in self.headers.items() if not name.startswith("x-")},
@@ -121,7 +110,7 @@ class RawMessage:
 
 
 def read(task: str, message_id: str, args: object, kwargs: object, options: Mapping[str, Any]) -> Item:
-    """Say what a task message asks for; `options` are Celery's own, by the names that they have in a message."""
+    """Return what a task message asks for; `options` are Celery's own, by their names in a message."""
     if not isinstance(args, list | tuple) or not isinstance(kwargs, Mapping):
         return Malformed({"args": args, "kwargs": kwargs}, message_id, "command: the message holds no arguments")
     whole = {**kwargs, **({"positional": list(args)} if args else {})}
@@ -137,7 +126,7 @@ def read(task: str, message_id: str, args: object, kwargs: object, options: Mapp
     if task == "worker.submit":
         return _submit(message_id, kwargs, envelope)
     if task in TASKS:
-        return _order(TASKS[task], message_id, kwargs, envelope)
+        return _action_request(TASKS[task], message_id, kwargs, envelope)
     return Malformed(whole, message_id, f"command: no task is called {task!r:.100}")
 
 
@@ -159,29 +148,29 @@ def _submit(message_id: str, kwargs: Mapping[str, Any], envelope: Envelope) -> I
     return Commands(contents, envelope, message_id=message_id)
 
 
-def _order(action: OperatorAction, message_id: str, kwargs: Mapping[str, Any], envelope: Envelope) -> Item:
-    order = action.name
+def _action_request(action: OperatorAction, message_id: str, kwargs: Mapping[str, Any], envelope: Envelope) -> Item:
     texts = [kwargs.get(name) for name in ("id", "by", "reason")]
     known = {"id", "by", "reason", "token", *action.fields}
     if kwargs.keys() - known or not all(isinstance(text, str) and text for text in texts):
         known_more = "".join(f", and may have {name}" for name in action.fields)
-        problem = f"{order}: needs the keyword arguments id, by and reason, each a text{known_more}"
+        problem = f"{action.name}: needs the keyword arguments id, by and reason, each a text{known_more}"
         return Malformed(kwargs, message_id, problem)
     if envelope.eta is not None:
-        return Malformed(kwargs, message_id, f"eta: {order} holds at once, so eta and countdown are not taken")
+        return Malformed(kwargs, message_id, f"eta: {action.name} holds at once, so eta and countdown are not taken")
     try:
         more = {name: parse(kwargs[name]) for name, parse in action.fields.items() if kwargs.get(name) is not None}
     except InvalidCommand as error:
-        return Malformed(kwargs, message_id, f"{order}: {error}")
+        return Malformed(kwargs, message_id, f"{action.name}: {error}")
     reference = str(texts[0]).encode("utf-8", "replace").decode()
     by, reason = order_texts(str(texts[1]), str(texts[2]))
-    return ActionRequest(order, reference, by, reason, {**kwargs, "verb": order}, message_id, more, envelope)
+    content = {**kwargs, "verb": action.name}
+    return ActionRequest(action.name, reference, by, reason, content, message_id, more, envelope)
 
 
 def decode(raw: bytes) -> Item:
-    """Read a message as kombu's Redis transport wrote it (a JSON envelope, the task in protocol 2 or 1).
+    """Read a message as kombu's Redis transport writes it: a JSON envelope, the task in protocol 2 or 1.
 
-    What can't be read is rejected, named by the id in its headers, or else by the digest of its bytes.
+    What can't be read is `Malformed`; its id is the one in its headers, or else made from its bytes.
     """
     headers: Mapping[str, Any] = {}
     try:
@@ -190,27 +179,27 @@ def decode(raw: bytes) -> Item:
         body = _bytes(envelope["body"], envelope["properties"])
         received = RawMessage(body, headers, envelope.get("content-type"), envelope.get("content-encoding"))
         return _opened(received, raw)
-    except Exception as error:  # noqa: BLE001 - whatever a stranger's bytes may raise, they are rejected
+    except Exception as error:  # noqa: BLE001 - foreign bytes may raise anything; they are rejected
         return unreadable(raw, f"{type(error).__name__}: {error!s:.200}", headers)
 
 
 def task_of(raw: bytes) -> str:
-    """Name the task that a message asks for, as kombu's Redis transport wrote it; empty if it can't be read."""
+    """Return the name of a message's task, as kombu's Redis transport writes it; empty if it can't be read."""
     try:
         envelope = json.loads(raw)
         return str(
             envelope["headers"].get("task") or json.loads(_bytes(envelope["body"], envelope["properties"]))["task"]
         )
-    except Exception:  # noqa: BLE001 - whatever a stranger's bytes may raise, they name no task
+    except Exception:  # noqa: BLE001 - foreign bytes may raise anything
         return ""
 
 
 def read_raw(received: RawMessage) -> Item:
-    """Read a message as kombu's AMQP transport wrote it; what can't be read is rejected, as in `decode`."""
+    """Read a message as kombu's AMQP transport writes it; what can't be read is `Malformed`, as in `decode`."""
     raw = received.raw
     try:
         return _opened(received, raw)
-    except Exception as error:  # noqa: BLE001 - whatever a stranger's bytes may raise, they are rejected
+    except Exception as error:  # noqa: BLE001 - foreign bytes may raise anything; they are rejected
         return unreadable(raw, f"{type(error).__name__}: {error!s:.200}", received.headers)
 
 
@@ -219,7 +208,7 @@ def _opened(received: RawMessage, raw: bytes) -> Item:
         why = f"its content type is {received.content_type!r:.60}, and only JSON is taken"
         return unreadable(raw, why, received.headers)
     text = _text(received.body, received.headers.get("compression"), received.content_encoding)
-    return _task(received.headers, _loads(text), digest(raw))
+    return _task(received.headers, _loads(text), raw)
 
 
 def _loads(text: str) -> Any:
@@ -227,27 +216,22 @@ def _loads(text: str) -> Any:
 
 
 def unreadable(raw: bytes, why: str, headers: object = None) -> Malformed:
-    """Reject a message that can't be read, or not be taken in; its headers may tell its name."""
-    name = _named(headers.get("id") if isinstance(headers, Mapping) else None, digest(raw))
-    told = _told(raw)
-    content = told if len(told) <= UNREAD_LIMIT else beginning(told, UNREAD_LIMIT, raw)
-    return Malformed(content, name, f"message: can't be read: {why}")
+    """Return a message that can't be read, or whose handling failed; its headers may hold its id."""
+    message_id = _id_of(headers.get("id") if isinstance(headers, Mapping) else None, raw)
+    text = _readable(raw)
+    content = text if len(text) <= UNREAD_LIMIT else beginning(text, UNREAD_LIMIT, raw)
+    return Malformed(content, message_id, f"message: can't be read: {why}")
 
 
-def _told(raw: bytes) -> str:
-    """Return a message as a text in which tokens can be found: a body in base64 may be compressed, or anything."""
-    with suppress(Exception):  # whatever a stranger's bytes may raise, then they are told as they are
+def _readable(raw: bytes) -> str:
+    """Return a message as a text in which tokens can be found: a base64 body may hold compressed bytes, say."""
+    with suppress(Exception):  # foreign bytes may raise anything; then they are shown as they are
         envelope = json.loads(raw)
         if envelope["properties"]["body_encoding"] == "base64":
             body = base64.b64decode(envelope.pop("body"))
             text = read_as_text(body)
             return json.dumps({**envelope, "body": nameless(body) if text is None else text})
     return raw.decode("utf-8", "backslashreplace").replace("\0", "")
-
-
-def digest(raw: bytes) -> str:
-    """Name a message that has no name."""
-    return hashlib.sha256(raw).hexdigest()[:32]
 
 
 def _bytes(body: str, properties: Mapping[str, Any]) -> bytes:
@@ -263,26 +247,26 @@ def _text(data: bytes, compression: str | None, encoding: str | None) -> str:
 def _decompressed(data: bytes, compression: str) -> bytes:
     if compression not in DECOMPRESSORS:
         raise ValueError(f"its compression is {compression!r:.60}; known: {', '.join(DECOMPRESSORS)}")
-    found = DECOMPRESSORS[compression]().decompress(data, MESSAGE_LIMIT + 1)
+    found: bytes = DECOMPRESSORS[compression]().decompress(data, MESSAGE_LIMIT + 1)
     if len(found) > MESSAGE_LIMIT:
         raise ValueError(f"its body is over {MESSAGE_LIMIT} bytes")
     return found
 
 
-def _named(message_id: object, unnamed: str) -> str:
-    """Return a message's own id if it can be a command's id, else the one that its bytes have."""
+def _id_of(message_id: object, raw: bytes) -> str:
+    """Return a message's own id if it can be a command's id, else one made from its bytes."""
     usable = isinstance(message_id, str) and 0 < len(message_id) <= ID_LIMIT
     if usable and not any(unicodedata.category(char) in {"Cc", "Cs"} for char in str(message_id)):
         return str(message_id)
-    return unnamed
+    return hashlib.sha256(raw).hexdigest()[:32]
 
 
-def _task(headers: Mapping[str, Any], content: Any, unnamed: str) -> Item:
+def _task(headers: Mapping[str, Any], content: Any, raw: bytes) -> Item:
     if "task" in headers:
         args, kwargs, *more = content
         embedded = more[0] if more and isinstance(more[0], Mapping) else {}
         options = {**headers, **embedded}
-        return read(str(headers["task"]), _named(headers.get("id"), unnamed), args, kwargs, options)
-    task, message_id = str(content["task"]), _named(content.get("id"), unnamed)
+        return read(str(headers["task"]), _id_of(headers.get("id"), raw), args, kwargs, options)
+    task, message_id = str(content["task"]), _id_of(content.get("id"), raw)
     options = {**headers, **content}
     return read(task, message_id, content.get("args") or [], content.get("kwargs") or {}, options)

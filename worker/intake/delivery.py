@@ -1,8 +1,9 @@
-"""What becomes of messages that were taken: all that they ask for is stored, or they are refused."""
+"""Delivers a chunk of messages: each is stored or rejected; backpressure pauses intake while Redis is nearly full."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
@@ -15,33 +16,33 @@ log = structlog.get_logger(__name__)
 Handle = Callable[[Sequence[Item]], Awaitable[None]]
 Fullness = Callable[[], Awaitable[float]]
 
-BATCH = 200
-BATCH_BYTES = 4 * 1024 * 1024
-"""How much is settled in one go: a worker that reads for too long looks dead to the others."""
+CHUNK = 200
+CHUNK_BYTES = 4 * 1024 * 1024
+"""Limits of one chunk of messages: a worker that decodes for too long looks dead to the others."""
 FULL = 0.9
-"""The share of the store's memory over which nothing new is taken in, so that open work can still be written."""
+"""Above this share of the store's memory nothing new is taken in, so that open work can still be written."""
 
 
+@dataclass(slots=True)
 class Backpressure:
-    """Whether the store has room for anything new."""
+    """Whether the store is too full to take in anything new; `fullness` is the share of its memory in use."""
 
-    def __init__(self, fullness: Fullness) -> None:
-        self.full = False
-        self._fullness = fullness
+    fullness: Fullness
+    full: bool = False
 
     async def look(self) -> None:
-        """Look again, and say so when that has changed.
+        """Look at the store's memory, and log when intake is paused or resumed.
 
         Raises:
             StoreUnavailable: the store can't be asked.
 
         """
-        fullness = await self._fullness()
-        if (fullness > FULL) is self.full:
+        used = await self.fullness()
+        if (used > FULL) is self.full:
             return
         self.full = not self.full
         event = "intake.paused" if self.full else "intake.resumed"
-        log.warning(event, used=round(fullness, 3), reason=f"nothing new is taken in over {FULL:.0%} of maxmemory")
+        log.warning(event, used=round(used, 3), reason=f"nothing new is taken in over {FULL:.0%} of maxmemory")
 
 
 class Message(Protocol):
@@ -49,7 +50,7 @@ class Message(Protocol):
 
     @property
     def raw(self) -> bytes:
-        """What came."""
+        """Its bytes."""
 
     @property
     def item(self) -> Item:
@@ -68,17 +69,14 @@ async def settle(messages: Sequence[Message], handle: Handle) -> None:
     except StoreUnavailable:
         raise
     except Exception:
-        # No message may stop those behind it: one by one, and what fails by itself is refused.
         log.exception("intake.batch_failed", messages=len(messages))
-        for message in messages:
-            await _settle_alone(message, handle)
-
-
-async def _settle_alone(message: Message, handle: Handle) -> None:
-    try:
-        await handle([message.item])
-    except StoreUnavailable:
-        raise
-    except Exception as error:
-        log.exception("intake.message_failed")
-        await handle([unreadable(message.raw, f"{type(error).__name__} while it was taken in")])
+    else:
+        return
+    for message in messages:  # one by one, so that none stops those behind it; one that fails by itself is rejected
+        try:
+            await handle([message.item])
+        except StoreUnavailable:
+            raise
+        except Exception as error:
+            log.exception("intake.message_failed")
+            await handle([unreadable(message.raw, f"{type(error).__name__} while it was taken in")])

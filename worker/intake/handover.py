@@ -1,7 +1,7 @@
 """Leaves commands to workers that can take them in, as in a rolling deploy, and takes in what others have left.
 
-Another worker may serve a backend that this one does not, or know a newer format of records. A command that is left
-lies in Redis until what became of it is stored. Taking it in again is harmless: a command id is taken in once.
+Another worker may serve a backend that this one does not, or know a newer format of records. A command that was left
+stays in Redis until it is stored or rejected. Taking it in again is harmless: a command id is taken in once.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ log = structlog.get_logger(__name__)
 
 EVERY = 1.0
 LONGEST = 60.0
-"""Seconds to the next try, at most, of a command that only a newer worker can take in: twice as long each time."""
+"""Seconds, at most, between two tries of a command that only a newer worker can take in; they double each time."""
 LIMIT = 256 * 1024
-"""Bytes of a command that may be left; no sound one is nearly as long."""
+"""Bytes of a command that may be left; no valid one is nearly as long."""
 
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """One command as it came: its id is `command_id` where it brings none."""
+    """One command as it came; `command_id` is its id if it brings none."""
 
     content: object
     command_id: str
@@ -55,7 +55,7 @@ class Arrived:
 
 
 def written(one: Arrived) -> bytes | None:
-    """Write a command as it is left; None for one that can't be, which is no sound command."""
+    """Return a command as it is stored for other workers; None if it can't be written, and so is not valid."""
     times = (at.isoformat() if at else None for at in (one.envelope.eta, one.envelope.expires))
     try:
         text = json.dumps([one.content, one.command_id, *times, one.envelope.traceparent]).encode()
@@ -65,20 +65,20 @@ def written(one: Arrived) -> bytes | None:
 
 
 def read(text: bytes) -> Arrived:
-    """Read what `written` has written."""
+    """Return the command that `written` wrote."""
     content, command_id, eta, expires, traceparent = json.loads(text)
     eta, expires = (datetime.fromisoformat(at) if at else None for at in (eta, expires))
     return Arrived(content, command_id, Envelope(eta, expires, traceparent))
 
 
 def digest(text: bytes) -> str:
-    """Name a command that is left: the same one, left again, has the same name."""
+    """Return the key under which a command is left; the same command has the same key."""
     return hashlib.sha256(text).hexdigest()[:32]
 
 
 @dataclass(frozen=True, slots=True)
 class Later:
-    """When a command is tried again, by the monotonic clock, and how many seconds that is after the last try."""
+    """When a command is tried again, by the monotonic clock, and the seconds since its last try."""
 
     at: float
     pause: float
@@ -90,7 +90,7 @@ Reject = Callable[[Arrived, str], Awaitable[None]]
 
 
 class Handover:
-    """One worker's part in it; `mine` are the backends that it serves."""
+    """Exchanges commands with other workers; `mine` are the backends that this one serves."""
 
     def __init__(self, store: Store, mine: Collection[str], serving: Serving, take: Take, reject: Reject) -> None:
         self._store = store
@@ -99,18 +99,18 @@ class Handover:
         self._take = take
         self._reject = reject
         self._later: dict[str, Later] = {}
-        self._told = Seldom()
+        self._logged = Seldom()
 
     @property
     def known(self) -> frozenset[str]:
-        """The backends that this worker serves, and those that others do, as far as it knows."""
+        """The backends that this worker serves, and those that it knows others to serve."""
         return self._serving.known | frozenset(self._mine)
 
     async def sort(self, arrived: Sequence[Arrived]) -> tuple[Sequence[Arrived], frozenset[str]]:
-        """Leave what names a backend that only other workers serve; return the rest, and the digests of what was left.
+        """Leave commands whose backend only other workers serve; return the rest, and the digests of those left.
 
         Raises:
-            StoreUnavailable: nobody knows what was left; to do it again is harmless.
+            StoreUnavailable: it is unknown what was left; doing it again is harmless.
 
         """
         if all(not one.backend or one.backend in self._mine for one in arrived):
@@ -126,10 +126,10 @@ class Handover:
         return backend not in self._mine and self._serving.silence(backend) < GRACE
 
     async def leave(self, some: Sequence[Arrived]) -> frozenset[str]:
-        """Leave commands that can be written to other workers; return their digests.
+        """Leave commands to other workers; return their digests.
 
         Raises:
-            StoreUnavailable: nobody knows what was left; to do it again is harmless.
+            StoreUnavailable: it is unknown what was left; doing it again is harmless.
 
         """
         texts = [(one.backend, written(one) or b"") for one in some]
@@ -138,23 +138,23 @@ class Handover:
             left[backend][digest(text)] = text
         if left:
             await self._store.peers.hand_over(left)
-            if self._told.due():
+            if self._logged.due():
                 log.info("commands.left_to_other_workers", backends=sorted(left), commands=len(some))
         return frozenset(digest(text) for _, text in texts)
 
     async def run(self) -> None:
-        """Take in every second what others have left, until cancelled."""
+        """Take in what others have left, every second, until cancelled."""
         while True:
             try:
                 await self.look()
             except StoreUnavailable as error:
-                log.debug("handover.unavailable", error=str(error))  # the engine says so
+                log.debug("handover.unavailable", error=str(error))  # the engine logs the outage
             except Exception:
                 log.exception("handover.failed")
             await asyncio.sleep(EVERY)
 
     async def look(self) -> None:
-        """Take in what is left on our backends; reject what is left on those that nobody serves any more."""
+        """Take in what was left for our backends, and reject what was left for backends that nobody serves any more."""
         later: dict[str, Later] = {}
         backends = await self._store.peers.handovers()
         if backends and await self._store.fullness() > FULL:
@@ -166,7 +166,7 @@ class Handover:
         self._later = later
 
     async def _take_page(self, backend: str, page: Mapping[str, bytes]) -> dict[str, Later]:
-        """Take in what is due of one page; return when the rest is tried again."""
+        """Take in the commands of one page that are due; return when the others are tried again."""
         now = time.monotonic()
         later = {name: self._later[name] for name in page if name in self._later and self._later[name].at > now}
         due = {name: text for name, text in page.items() if name not in later}
@@ -179,6 +179,7 @@ class Handover:
         return later
 
     async def _take_each(self, texts: Sequence[bytes]) -> frozenset[str]:
+        """Take in commands; one that fails stops no other, and is rejected if it fails by itself."""
         some: list[Arrived] = []
         for text in texts:
             try:
@@ -192,16 +193,12 @@ class Handover:
         except Exception:
             log.exception("handover.page_failed", commands=len(some))
         left: frozenset[str] = frozenset()
-        for one in some:  # no command may stop those behind it
-            left |= await self._take_alone(one)
+        for one in some:
+            try:
+                left |= await self._take([one])
+            except StoreUnavailable:
+                raise
+            except Exception as error:
+                log.exception("handover.command_failed", command_id=one.command_id)
+                await self._reject(one, f"message: {type(error).__name__} while it was taken in")
         return left
-
-    async def _take_alone(self, one: Arrived) -> frozenset[str]:
-        try:
-            return await self._take([one])
-        except StoreUnavailable:
-            raise
-        except Exception as error:
-            log.exception("handover.command_failed", command_id=one.command_id)
-            await self._reject(one, f"message: {type(error).__name__} while it was taken in")
-            return frozenset()

@@ -1,9 +1,9 @@
 """Takes command messages off a Redis broker, many at a time, and loses none.
 
-Celery's stock consumer pops a message and notes it in a second step: a worker that dies between the two
-takes the message with it. Here taking is one step (`lua/take.lua`), and a message leaves the worker's
-own list only once all that it asks for is stored. What a dead worker had taken goes back to the queue
-(`lua/return.lua`). Taking again is harmless: a command id is taken in once.
+Celery's stock consumer pops a message and notes it in a second step: if a worker dies between the two, the message is
+lost. Here both are one step (`lua/take.lua`), and a message leaves the worker's own list only once all that it asks
+for is stored. What a dead worker had taken goes back to the queue (`lua/return.lua`). Taking in again is harmless: a
+command id is taken in once.
 """
 
 from __future__ import annotations
@@ -25,35 +25,35 @@ from ..store.clock_witness import Witness
 from ..store.redis_client import unavailable
 from ..store.scripts import Script, source, timed
 from .decoder import Item, decode
-from .delivery import BATCH, BATCH_BYTES, Backpressure, Fullness, Handle, settle
+from .delivery import CHUNK, CHUNK_BYTES, Backpressure, Fullness, Handle, settle
 from .strays import SPELLINGS, Lookout
 
 log = structlog.get_logger(__name__)
 
 BLOCK = 1
 """Seconds that a worker waits for a message before it looks at the other priorities."""
-BREATH = 0.002
-"""Seconds that the first calls of a message that came alone have to themselves before the next is asked for."""
+HEAD_START = 0.002
+"""Seconds that a message that came alone gets for its first calls, before the next message is asked for."""
 BEAT_LIFE = 4.0
 RETRY = 0.5
-FAREWELL = 1.0
-"""Seconds to say goodbye: with Redis away it goes without."""
-LOOK_BESIDE = 60.0
-"""Seconds between two looks, by any worker, for commands that lie beside the queue."""
+SHUTDOWN_TIMEOUT = 1.0
+"""Seconds that a stop waits for Redis; if it is away, the other workers notice the missing beats."""
+SEARCH_EVERY = 60.0
+"""Seconds between two searches, by any worker, for commands in lists that no worker reads."""
 REMIND = 3600
-"""Seconds between two complaints about the same list."""
+"""Seconds between two warnings about the same list."""
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """One message, as it lies in the list of the worker that took it."""
+    """One message that this worker has taken."""
 
     raw: bytes
     item: Item
 
 
-class Taker:
-    """One worker's door to the command queue of a Redis broker."""
+class RedisConsumer:
+    """Consumes the command queue of a Redis broker."""
 
     def __init__(self, redis: Redis, queue: str, name: str, handle: Handle, fullness: Fullness) -> None:
         self._redis = redis
@@ -62,7 +62,7 @@ class Taker:
         self._name = name
         self._list = f"{self._prefix}:{name}"
         self._handle = handle
-        self._room = Backpressure(fullness)
+        self._backpressure = Backpressure(fullness)
         self._take = Script(redis, timed(source("take")))
         self._return = Script(redis, timed(source("return")))
         self._tasks: list[asyncio.Task[None]] = []
@@ -73,22 +73,21 @@ class Taker:
         self._outage = Outage("taker.unavailable", "CELERY_BROKER_URL, or else REDIS_URL,")
 
     async def start(self) -> None:
-        """Start taking, once this taker is known to live."""
+        """Start to take messages, once the other workers can know that this one is alive."""
         with suppress(RedisError, OSError):
             await self._beat()
-        self._tasks = [asyncio.create_task(self._run()), asyncio.create_task(self._keep_beating())]
-        self._tasks.append(asyncio.create_task(self._keep_looking()))
+        self._tasks = [asyncio.create_task(one) for one in (self._run(), self._keep_beating(), self._keep_searching())]
         log.info("taker.started", queue=self._queue)
 
     async def stop(self) -> None:
-        """Take nothing new, settle what was taken, and say that this taker is gone."""
+        """Take nothing new, finish what was taken, and let the other workers know that this one is gone."""
         self._stopping = True
         with suppress(TimeoutError):
             async with asyncio.timeout(2 * BLOCK + RETRY):
                 await self._tasks[0]
         await cancel_all(self._tasks)
         with suppress(RedisError, OSError, TimeoutError):
-            async with asyncio.timeout(FAREWELL):
+            async with asyncio.timeout(SHUTDOWN_TIMEOUT):
                 await self._let_go()
                 await self._redis.zrem(f"{self._prefix}:beats", self._name)
         await self._redis.aclose()
@@ -96,30 +95,30 @@ class Taker:
     async def _run(self) -> None:
         while not self._stopping:
             try:
-                if self._room.full:
+                if self._backpressure.full:
                     await self._let_go()
                     await asyncio.sleep(RETRY)
-                elif not await self._take_batch():
+                elif not await self._take_chunk():
                     await self._take_next()
             except (RedisError, OSError, StoreUnavailable) as error:
-                self._unavailable(error)
+                self._note_outage(error)
                 await asyncio.sleep(RETRY)
             except Exception:
                 log.exception("taker.failed")
                 await asyncio.sleep(RETRY)
 
     async def _take_next(self) -> None:
-        """Wait for the next message, which is taken in the same step, and settle it unless there is no room by now."""
+        """Wait for the next message and take it in one step; handle it unless the store is full by now."""
         waiting = self._redis.blmove(self._queue, self._list, BLOCK, "RIGHT", "LEFT")
         raw: bytes | None = await cast("Awaitable[Any]", waiting)
-        if raw is not None and not self._room.full:
+        if raw is not None and not self._backpressure.full:
             await self._settle_all([raw])
-            await asyncio.sleep(BREATH)
+            await asyncio.sleep(HEAD_START)
 
-    async def _take_batch(self) -> bool:
-        """Take and settle one batch; what was settled before leaves our list, what was not comes with it."""
+    async def _take_chunk(self) -> bool:
+        """Take and handle one chunk; handled messages leave our list by the same step, unhandled ones come again."""
         keys = [self._list, f"{self._prefix}:takers", *(self._queue + suffix for suffix in SPELLINGS)]
-        args = [self._name, BATCH, BATCH_BYTES, f"{self._prefix}:clock", *self._settled]
+        args = [self._name, CHUNK, CHUNK_BYTES, f"{self._prefix}:clock", *self._settled]
         taken: list[bytes] = await self._take(keys=keys, args=args)
         self._settled = ()
         if taken:
@@ -131,7 +130,7 @@ class Taker:
         self._settled = tuple(reversed(taken))
 
     async def _let_go(self) -> None:
-        """Remove just what was settled: a wait that was cut off may have put a later message beside it."""
+        """Remove only what was handled: a wait that was cut off may have put a later message into our list."""
         pipe = self._redis.pipeline(transaction=False)
         for raw in self._settled:
             pipe.lrem(self._list, -1, cast("Any", raw))
@@ -141,37 +140,33 @@ class Taker:
     async def _keep_beating(self) -> None:
         while not self._stopping:  # redis-py may swallow a cancellation
             try:
-                await self._room.look()
+                await self._backpressure.look()
                 await self._beat()
                 self._outage.is_over()
             except (RedisError, OSError, StoreUnavailable) as error:
-                self._unavailable(error)
+                self._note_outage(error)
             except Exception:
                 log.exception("taker.failed")
             await asyncio.sleep(BEAT_LIFE / 4)
 
-    def _unavailable(self, error: Exception) -> None:
-        told = unavailable(error)
-        self._outage.goes_on(str(told), told.hint)
+    def _note_outage(self, error: Exception) -> None:
+        translated = unavailable(error)
+        self._outage.goes_on(str(translated), translated.hint)
 
-    async def _keep_looking(self) -> None:
+    async def _keep_searching(self) -> None:
+        """Warn of commands that no worker reads; one worker searches for all, and each list is named once an hour."""
         while not self._stopping:
             try:
-                await self._look_beside()
+                turn = await self._redis.set(f"{self._prefix}:look", self._name, nx=True, px=int(SEARCH_EVERY * 900))
+                for stray in await self._lookout.look() if turn else ():
+                    if await self._redis.set(f"{self._prefix}:told:{stray.name}", self._name, nx=True, ex=REMIND):
+                        hint = stray.way_out(self._queue)
+                        log.warning("taker.stranded", list=stray.shown, messages=stray.length, hint=hint)
             except (RedisError, OSError) as error:
                 log.debug("taker.not_looked_beside", error=f"{type(error).__name__}: {error}")
             except Exception:
                 log.exception("taker.failed")
-            await asyncio.sleep(LOOK_BESIDE)
-
-    async def _look_beside(self) -> None:
-        """Complain of commands that nobody takes in; one worker looks for all, and it is told once an hour."""
-        if not await self._redis.set(f"{self._prefix}:look", self._name, nx=True, px=int(LOOK_BESIDE * 900)):
-            return
-        for stray in await self._lookout.look():
-            if await self._redis.set(f"{self._prefix}:told:{stray.name}", self._name, nx=True, ex=REMIND):
-                hint = stray.way_out(self._queue)
-                log.warning("taker.stranded", list=stray.shown, messages=stray.length, hint=hint)
+            await asyncio.sleep(SEARCH_EVERY)
 
     async def _beat(self) -> None:
         keys = [f"{self._prefix}:takers", self._queue]

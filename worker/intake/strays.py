@@ -1,13 +1,12 @@
-"""Finds commands that lie beside the command queue of a Redis broker, where nobody takes them.
+"""Finds commands that producers put into other lists of a Redis broker than the queue, where no worker reads them.
 
-A producer's own transport options decide under which key kombu puts a message. The taker knows the usual spellings
-(`SPELLINGS`); what lies under another, such as one with a `global_keyprefix`, can only be reported: the list
-may as well be another application's queue.
+A producer's transport options decide under which key kombu puts a message. Workers read the usual ones (`SPELLINGS`).
+Commands under any other key, such as one with a `global_keyprefix`, can only be reported: the list might be another
+application's queue.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -19,21 +18,21 @@ from .decoder import VERBS, task_of
 
 OURS = frozenset({*VERBS, "worker.submit", *TASKS})
 DEFAULT_QUEUE = b"celery"
-"""Where Celery puts a message for which no queue is named."""
+"""Where Celery puts a message if no queue is named."""
 PAGE = 1000
-"""Keys that Redis looks at in one go: a fraction of a millisecond."""
+"""Keys that Redis scans in one call, in a fraction of a millisecond."""
 PAGES = 50
-"""How often it does so in one look; a larger database takes several."""
+"""Calls of one search; a larger database takes several searches."""
 SEPARATORS = ("\x06\x16", ":")
-"""Between a queue's name and a priority: kombu's default, and that of Celery's page on Redis."""
+"""Between a queue's name and a priority: kombu's default, and the one in Celery's documentation of Redis."""
 SPELLINGS = ("", *(f"{separator}{number}" for number in range(1, 10) for separator in SEPARATORS))
-"""The suffixes of a queue's lists in kombu's Redis transport, the most urgent first; which of 0 to 9 are in use is
-the producers' `priority_steps`."""
+"""The suffixes of a queue's lists in kombu's Redis transport, the most urgent first; the producers' `priority_steps`
+decide which of 0 to 9 are in use."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stray:
-    """A list that nobody empties and that holds commands."""
+    """A list that holds commands and that no worker reads."""
 
     name: str
     length: int
@@ -44,7 +43,7 @@ class Stray:
         return self.name.encode("unicode_escape").decode()
 
     def way_out(self, queue: str) -> str:
-        """Say how messages came there, and what to do."""
+        """Say why messages go there, and what to do."""
         move = f"move what lies there with LMOVE {self.shown} {queue} RIGHT LEFT"
         if self.name.encode() == DEFAULT_QUEUE:
             return f'the producer names no queue: set queue="{queue}" or task_routes; {move}'
@@ -60,35 +59,30 @@ class Stray:
 
 
 class Lookout:
-    """Looks beside one queue, a part of the database at a time."""
+    """Searches for the strays of one queue, one part of the database at a time."""
 
     def __init__(self, redis: Redis, queue: str) -> None:
         self._redis = redis
         self._queue = queue
         self._cursor = 0
-
-    @property
-    def through(self) -> bool:
-        """Whether the last look has come to the end of the database."""
-        return self._cursor == 0
+        self.through = True
+        """Whether the last search has reached the end of the database."""
 
     async def look(self, pages: int = PAGES) -> list[Stray]:
-        """Return what is found in the next part of the database; the first part follows the last."""
-        found = {DEFAULT_QUEUE} - {self._queue.encode()}
+        """Search the next part of the database; the first part follows the last."""
+        read = {f"{self._queue}{suffix}".encode() for suffix in SPELLINGS}
+        found = {DEFAULT_QUEUE}
         for _ in range(pages):
             self._cursor, names = await self._redis.scan(self._cursor, f"*{literal(self._queue)}*", PAGE, "list")
             found.update(cast("list[bytes]", names))
+            self.through = self._cursor == 0
             if self.through:
                 break
-        return [stray for name in sorted(self._unknown(found)) if (stray := await self._judged(name)) is not None]
-
-    def _unknown(self, names: Iterable[bytes]) -> set[bytes]:
-        """Leave out the lists that the taker reads, and those that takers keep."""
-        known = {f"{self._queue}{suffix}".encode() for suffix in SPELLINGS}
-        return {name for name in names if name not in known and b".taken:" not in name}
+        unread = sorted(name for name in found - read if b".taken:" not in name)  # those are the consumers' own lists
+        return [stray for name in unread if (stray := await self._judged(name)) is not None]
 
     async def _judged(self, name: bytes) -> Stray | None:
-        """Tell a list of commands from another application's, and from one that a taker of another queue reads."""
+        """Return a list if it holds commands and is not read by workers of another queue; else None."""
         pipe = self._redis.pipeline(transaction=False)
         pipe.lindex(cast("Any", name), 0)
         pipe.lindex(cast("Any", name), -1)

@@ -1,4 +1,4 @@
-"""The composition root: from settings to store, backends and intake."""
+"""The composition root: builds store, backends and admission from the settings."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ from ..http.token_endpoints import OML_TOKEN_PATH, ClientCredentials, Keystone, 
 from ..http.transport import Proxy
 from ..http.transport_aiohttp import AiohttpTransport
 from ..intake.admission import Admission, BackendRules
-from ..protocol.signing import Producer as Signer
-from ..protocol.signing import Signatures
+from ..protocol.signing import Producer, Signatures
 from ..settings.backends_file.auth import (
     BasicAuth,
     BearerAuth,
@@ -32,7 +31,6 @@ from ..settings.backends_file.auth import (
 )
 from ..settings.backends_file.backend_table import BackendConfig, WithProject
 from ..settings.backends_file.load import Deployment, load_deployment
-from ..settings.backends_file.producers import Producer as ProducerConfig
 from ..settings.backends_file.producers import Producers
 from ..settings.backends_file.proxies import PORTS, proxy_for
 from ..settings.backends_file.tls_files import TlsFiles
@@ -45,7 +43,7 @@ from ..store.store import Store
 
 
 def policy_of(config: BackendConfig, adapter: Adapter) -> Policy:
-    """Return what a backend's configuration allows."""
+    """Return the policy that a backend is configured with."""
     stopped = config.gone_means_stopped
     return Policy(
         steps=adapter.steps,
@@ -63,19 +61,19 @@ def policy_of(config: BackendConfig, adapter: Adapter) -> Policy:
 
 
 def adapter_of(config: BackendConfig) -> Adapter:
-    """Return the translation for a configured backend."""
+    """Return the adapter of a configured backend."""
     return KINDS[config.kind].adapter(config)
 
 
 def place_of(config: BackendConfig) -> str:
-    """Say what is called where, without any secret: a cancellation keeps it, and concludes nothing anywhere else."""
+    """Say which API is called at which address, without secrets: a cancellation trusts observations of no other one."""
     parts = urlsplit(config.base_url)
     host = parts.netloc.lower().removesuffix(":443" if parts.scheme == "https" else ":80")
     return ", ".join((f"{config.kind} at {parts.scheme}://{host}{parts.path}", *adapter_of(config).within))
 
 
 def credential_of(config: BackendConfig) -> Credential | None:
-    """Return the authentication of a configured backend; secrets are read when they are first needed."""
+    """Return how a backend's calls are authenticated; secrets are read on first use."""
     auth = config.auth
     match auth:
         case NoAuth():
@@ -110,18 +108,18 @@ def credential_of(config: BackendConfig) -> Credential | None:
 
 
 def headers_of(config: BackendConfig, *proxies: Proxy | None) -> ExtraHeaders:
-    """Return the extra headers of the calls to a backend's API; those from variables are read here."""
+    """Return the extra headers of a backend's calls; the ones from environment variables are read here."""
     secret = {name: Secret("env", variable).read() for name, variable in config.headers_env.items()}
     return ExtraHeaders(config.headers, secret, shown_to(*proxies))
 
 
 def shown_to(*proxies: Proxy | None) -> tuple[str, ...]:
-    """Return what proxies on the way are shown in secret: one may pass it on to the backend."""
+    """Return the secrets that these proxies get: a proxy may pass its own on to the backend."""
     return tuple(one.authorization for one in proxies if one and one.authorization)
 
 
 def token_url_of(config: BackendConfig) -> str | None:
-    """Return where a backend's tokens come from; None if they are given."""
+    """Return the URL of a backend's token service; None if it needs none."""
     match config.auth:
         case ClientCredentialsAuth(token_url=url) | KeystoneAuth(url=url):
             return url
@@ -132,7 +130,7 @@ def token_url_of(config: BackendConfig) -> str | None:
 
 
 def http_of(config: BackendConfig) -> Http:
-    """Return what makes the calls to a backend's API, and to its token service."""
+    """Return the client of a backend's API and of its token service."""
     api = own_tls(config), proxy_of(config, config.base_url)
     token = token_tls(config), proxy_of(config, token_url_of(config) or config.base_url)
     return Http(
@@ -147,7 +145,7 @@ def http_of(config: BackendConfig) -> Http:
 
 
 def proxy_of(config: BackendConfig, url: str) -> Proxy | None:
-    """Return the proxy for a backend's calls to a URL, be it the API's, the token service's or the probe's."""
+    """Return the proxy for a backend's calls to a URL: its API's, its token service's or its probe's."""
     proxy = proxy_for(url, config.proxy, config.proxy_env)
     if proxy is None:
         return None
@@ -156,12 +154,12 @@ def proxy_of(config: BackendConfig, url: str) -> Proxy | None:
 
 
 def own_tls(files: TlsFiles) -> Tls:
-    """Return the TLS files that a table names."""
+    """Return the TLS files that a table of the backends file names."""
     return Tls(*(str(file) if file else None for file in (files.ca_file, files.client_cert, files.client_key)))
 
 
 def token_tls(config: BackendConfig) -> Tls:
-    """Return the TLS files for a token service: its own, else the API's if the API's server is asked for tokens."""
+    """Return the TLS files for a token service: its own, else the API's if both are one server."""
     own = own_tls(config.auth) if isinstance(config.auth, TlsFiles) else SYSTEM
     url = token_url_of(config)
     if url is None or (own == SYSTEM and origin(url) == origin(config.base_url)):
@@ -170,15 +168,15 @@ def token_tls(config: BackendConfig) -> Tls:
 
 
 def origin(url: str) -> tuple[str, str | None, int]:
-    """Return what tells one server from another."""
+    """Return what identifies a server: scheme, host and port."""
     parts = urlsplit(url)
     return parts.scheme, parts.hostname, parts.port or PORTS[parts.scheme]
 
 
 def probe_of(name: str, config: BackendConfig) -> Probe | None:
-    """Return a backend's second source, None where there is none.
+    """Return a backend's probe; None if none is configured.
 
-    It is checked against the backend's authorities, and never shown the client certificate, which is for the API.
+    It trusts the backend's certificate authorities and never gets the client certificate, which is for the API.
     """
     remote = config.remote_probe
     if remote is None:
@@ -193,7 +191,7 @@ def probe_of(name: str, config: BackendConfig) -> Probe | None:
 
 
 def backend_of(name: str, config: BackendConfig, clock_speed: float = 1.0) -> Backend:
-    """Return a backend that is ready to be worked on; call it in the loop that will work on it."""
+    """Return a backend that is ready for use; call this in the event loop that will use it."""
     adapter, probe = adapter_of(config), probe_of(name, config)
     http = http_of(config)
     return Backend(
@@ -212,33 +210,27 @@ def backend_of(name: str, config: BackendConfig, clock_speed: float = 1.0) -> Ba
     )
 
 
-def signatures_of(config: Producers) -> Signatures:
-    """Return who may sign commands; their keys are read here, once."""
-    return Signatures({name: signer_of(name, one) for name, one in config.producers.items()}, config.require_signed)
-
-
-def signer_of(name: str, config: ProducerConfig) -> Signer:
-    """Return one who may sign commands."""
-    return Signer(
-        name=name,
-        algorithm=config.algorithm,
-        keys=tuple(key.read() for key in config.keys),
-        backends=config.backends,
-        verbs=frozenset(config.verbs),
-        force=config.force,
-        per_minute=config.per_minute,
-        operator=config.operator,
-    )
-
-
 def intake_of(configs: Mapping[str, BackendConfig], producers: Producers) -> Admission:
-    """Return the judge of commands for the configured backends."""
+    """Return the admission of commands for the configured backends; the producers' keys are read here, once."""
     rules = {}
     for name, config in configs.items():
         adapter = adapter_of(config)
         policy, another = policy_of(config, adapter), config.attest == "another"
         rules[name] = BackendRules(adapter, policy, config.require, place_of(config), another)
-    return Admission(rules, signatures=signatures_of(producers))
+    signers = {
+        name: Producer(
+            name=name,
+            algorithm=one.algorithm,
+            keys=tuple(key.read() for key in one.keys),
+            backends=one.backends,
+            verbs=frozenset(one.verbs),
+            force=one.force,
+            per_minute=one.per_minute,
+            operator=one.operator,
+        )
+        for name, one in producers.producers.items()
+    }
+    return Admission(rules, signatures=Signatures(signers, producers.require_signed))
 
 
 def store_of(settings: Settings, configs: Mapping[str, BackendConfig]) -> Store:
@@ -251,14 +243,9 @@ def deployment_of(settings: Settings) -> Deployment:
     """Read the backends file.
 
     Raises:
-        ConfigurationError: it is not named, or holds mistakes; all of them are listed.
+        ConfigurationError: no file is named, or it has mistakes, which are all listed.
 
     """
     if settings.backends is None:
         raise ConfigurationError(["CANCELLER_BACKENDS: is not set: name the file that lists the backends"])
     return load_deployment(settings.backends, TABLES)
-
-
-def backends_of(settings: Settings) -> Mapping[str, BackendConfig]:
-    """Read the backends of the backends file; raises ConfigurationError as `deployment_of` does."""
-    return deployment_of(settings).backends

@@ -1,4 +1,4 @@
-"""What brokers refuse, in words."""
+"""How the errors of a broker's client are translated."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ SAID: dict[str, tuple[Exception, type[CancellerError], str]] = {
 
 
 @pytest.mark.parametrize(("raised", "meant", "text"), SAID.values(), ids=SAID.keys())
-def test_is_told_in_an_error_of_ours(raised: Exception, meant: type[CancellerError], text: str) -> None:
+def test_a_clients_error_is_raised_as_ours(raised: Exception, meant: type[CancellerError], text: str) -> None:
     with pytest.raises(meant, match=text), worded("commands"):
         raise raised
 
 
-def test_what_kombu_wraps_is_told_by_its_cause() -> None:
+def test_an_error_that_kombu_wraps_is_translated_by_its_cause() -> None:
     with pytest.raises(BrokerRefused, match="classic queue"), worded("commands"):
         raise OperationalError("wrapped") from PreconditionFailed(CLASSIC)

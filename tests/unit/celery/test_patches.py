@@ -1,4 +1,4 @@
-"""What a worker of ours changes in other people's classes, and only there."""
+"""Patches of other packages' classes: a worker applies them, importing does not."""
 
 from __future__ import annotations
 

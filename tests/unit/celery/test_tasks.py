@@ -1,4 +1,4 @@
-"""What our tasks see of messages that Celery's own consumer hands over."""
+"""What our tasks see of messages that Celery's own consumer takes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SHAPES: dict[str, tuple[Any, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize(("content", "headers"), SHAPES.values(), ids=SHAPES.keys())
-def test_a_messages_times_are_set_aside_once_also_if_it_comes_again(content: Any, headers: dict[str, Any]) -> None:
+def test_a_messages_times_are_set_aside_once_also_if_it_is_redelivered(content: Any, headers: dict[str, Any]) -> None:
     message = Message(json.dumps(content), headers=headers, content_type="application/json", content_encoding="utf-8")
     set_aside(message)
     again = Message(message.body, headers=message.headers, content_type="application/json", content_encoding="utf-8")

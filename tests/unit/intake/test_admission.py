@@ -90,7 +90,7 @@ def test_an_int_and_a_text_are_one_job(intake: Admission) -> None:
         pytest.param({"give_up_after": 1e12}, "attested", 1800, 86400, id="a-later-end-is-no-error"),
     ],
 )
-def test_wishes_are_only_ever_stricter_and_what_holds_is_told(
+def test_a_commands_limits_are_only_ever_stricter_and_its_event_says_which_hold(
     intake: Admission, wish: dict[str, Any], force: str, force_after: float, give_up_after: float
 ) -> None:
     one = accepted(intake, **wish)
@@ -99,7 +99,7 @@ def test_wishes_are_only_ever_stricter_and_what_holds_is_told(
     assert one.effective == {"effective": effective}
 
 
-def test_what_the_producer_said_is_kept_for_the_events(intake: Admission) -> None:
+def test_the_producers_own_texts_are_kept_for_the_events(intake: Admission) -> None:
     one = accepted(intake, reason="budget", requested_by="billing", labels={"a": "b"}, batch_id="b1")
     assert one.said == {"reason": "budget", "requested_by": "billing", "labels": {"a": "b"}, "batch_id": "b1"}
 
@@ -112,13 +112,11 @@ def test_what_the_producer_said_is_kept_for_the_events(intake: Admission) -> Non
         pytest.param({"remote_stopped": True, "requested_by": "ann"}, "ann (command task-1)", id="ann"),
     ],
 )
-def test_the_word_that_the_remote_process_stopped_is_attributed(
-    intake: Admission, fields: dict[str, Any], word: str
-) -> None:
+def test_an_attestation_in_a_command_names_who_gave_it(intake: Admission, fields: dict[str, Any], word: str) -> None:
     assert accepted(intake, **fields).remote_stopped == word
 
 
-def test_the_rest_is_handed_on(intake: Admission) -> None:
+def test_all_other_fields_of_a_command_are_passed_on(intake: Admission) -> None:
     one = accepted(intake, backend="mrs", lane="batch", params={"cluster_id": "c"}, traceparent="00-ab")
     assert (one.lane, one.params, one.traceparent, one.cancellation_id) == (
         Lane.BATCH,
@@ -128,11 +126,11 @@ def test_the_rest_is_handed_on(intake: Admission) -> None:
     )
 
 
-def test_what_beside_the_id_addresses_a_job_is_the_adapters_word(intake: Admission) -> None:
+def test_the_adapter_says_what_addresses_a_job_besides_its_id(intake: Admission) -> None:
     assert accepted(intake, backend="mrs", params={"cluster_id": "c"}).address == "c"
 
 
-def test_a_token_goes_no_further(intake: Admission) -> None:
+def test_a_token_is_not_passed_on(intake: Admission) -> None:
     assert "s3cr3t" not in repr(accepted(intake, token="s3cr3t"))
 
 
@@ -152,25 +150,27 @@ def test_a_token_goes_no_further(intake: Admission) -> None:
         pytest.param({"jobid": "x"}, "jobid: is no field of a command", id="an-unknown-field"),
     ],
 )
-def test_a_bad_command_is_refused_with_what_and_why(intake: Admission, fields: dict[str, Any], reason: str) -> None:
+def test_a_bad_command_is_rejected_with_its_field_and_the_reason(
+    intake: Admission, fields: dict[str, Any], reason: str
+) -> None:
     one = rejected(intake, {**BARE, **fields})
     assert reason in one.reason
     assert written(one)["error"] == one.reason
 
 
-def test_a_backend_that_nobody_knows_is_refused_with_those_that_any_worker_knows(intake: Admission) -> None:
+def test_an_unknown_backend_is_rejected_with_those_that_any_worker_knows(intake: Admission) -> None:
     one = intake.take({**BARE, "backend": "rigid"}, "task-1", known={"ess", "strict", "rigit"})
     assert isinstance(one, Rejection)
     assert one.reason == "backend: no backend has this name; known: ess, rigit, strict; did you mean rigit?"
 
 
-def test_a_sound_command_for_a_backend_that_nobody_knows_may_have_been_taken_in_before(intake: Admission) -> None:
+def test_a_valid_command_for_an_unknown_backend_may_have_been_taken_in_before(intake: Admission) -> None:
     digest = accepted(intake).digest
     assert digest
     assert (rejected(Admission({}), BARE).digest, rejected(Admission({}), {**BARE, "x": 1}).digest) == (digest, "")
 
 
-def test_no_backend_at_all_is_said_so() -> None:
+def test_a_rejection_says_so_if_there_is_no_backend_at_all() -> None:
     assert "known: none" in rejected(Admission({}), BARE).reason
 
 
@@ -185,7 +185,7 @@ HOSTILE: list[Any] = [
 
 
 @pytest.mark.parametrize("content", HOSTILE, ids=range(len(HOSTILE)))
-def test_whatever_came_is_refused_with_an_event_that_any_reader_takes(intake: Admission, content: Any) -> None:
+def test_any_content_is_rejected_with_an_event_that_any_reader_takes(intake: Admission, content: Any) -> None:
     one = rejected(intake, content)
     data = written(one)
     assert data["error"]
@@ -202,11 +202,11 @@ def test_whatever_came_is_refused_with_an_event_that_any_reader_takes(intake: Ad
         st.none() | st.booleans() | st.floats() | st.integers() | st.text(st.characters(), max_size=8) | st.just([{}]),
     )
 )
-def test_no_content_ever_breaks_a_refusal(content: dict[str, Any]) -> None:
+def test_no_content_ever_breaks_a_rejection(content: dict[str, Any]) -> None:
     assert written(reject(content, "task-1", "why"))["error"] == "why"
 
 
-def test_a_command_that_we_fail_on_is_refused_by_itself(build: Any) -> None:
+def test_a_command_that_hits_a_bug_is_rejected_by_itself(build: Any) -> None:
     def fails(_: Any) -> str:
         raise LookupError("a bug")
 
@@ -217,18 +217,18 @@ def test_a_command_that_we_fail_on_is_refused_by_itself(build: Any) -> None:
     assert rejected(intake, BARE).reason == "LookupError while it was taken in"
 
 
-def test_a_refusal_echoes_what_could_be_read(intake: Admission) -> None:
+def test_a_rejection_repeats_what_could_be_read(intake: Admission) -> None:
     data = written(rejected(intake, {**BARE, "job_id": 7, "reason": "budget", "command_id": "mine", "force": "x"}))
     assert (data["command_id"], data["job_id"], data["backend"], data["reason"]) == ("mine", "7", "ess", "budget")
 
 
-def test_a_refusal_is_addressed_to_its_backend_and_job(intake: Admission) -> None:
+def test_a_rejection_names_its_backend_and_job(intake: Admission) -> None:
     one = rejected(intake, {**BARE, "job_id": 7, "force": "x"})
     assert (one.backend, one.subject) == ("ess", "7")
 
 
 @pytest.mark.parametrize("token", ["s3cr3t", "s3cr3t\x00", ["s3cr3t"], {"s3cr3t": "s3cr3t"}], ids=repr)
-def test_a_refusal_never_carries_the_token_into_its_event(intake: Admission, token: Any) -> None:
+def test_a_rejection_never_carries_the_token_into_its_event(intake: Admission, token: Any) -> None:
     one = rejected(intake, {**BARE, "token": token, "force": "x"})
     assert "s3cr3t" not in json.dumps(written(one)) + one.reason
 
@@ -238,14 +238,14 @@ def test_the_raw_message_is_kept_as_it_came(intake: Admission) -> None:
     assert json.loads(rejected(intake, content).raw) == content
 
 
-def test_the_same_refusal_has_the_same_mark_and_no_other_has(intake: Admission) -> None:
+def test_the_same_rejection_has_the_same_mark_and_no_other_has(intake: Admission) -> None:
     contents = [{"a": 1}, {"a": 2}, {"a": 1, "command_id": "b"}]
     marks = [rejected(intake, content).mark for content in contents]
     assert len(set(marks)) == 3
     assert marks == [rejected(intake, content).mark for content in contents]
 
 
-def test_the_same_bad_content_of_two_tasks_is_refused_twice(intake: Admission) -> None:
+def test_the_same_bad_content_of_two_tasks_is_rejected_twice(intake: Admission) -> None:
     assert {intake.take({}, name).mark for name in ("t1", "t2")} == {reject({}, name, "").mark for name in ("t1", "t2")}
     assert reject({}, "t1", "").mark != reject({}, "t2", "").mark
 
@@ -265,7 +265,7 @@ def test_an_id_is_a_uuid_of_version_7() -> None:
     int(one, 16)
 
 
-def test_what_could_be_read_of_the_labels_stays_an_object(intake: Admission) -> None:
+def test_the_readable_part_of_the_labels_stays_an_object(intake: Admission) -> None:
     content = {"verb": "cancel", "backend": "ess", "job_id": "1", "labels": {"team": "pay", "n": 1}, "foo": 1}
     refused = intake.take(content, "task-1")
 

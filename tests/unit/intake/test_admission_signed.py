@@ -30,7 +30,7 @@ def signed(producer: str = "low", key: str = LOW_KEY, **fields: Any) -> dict[str
     return {**content, "token": sign(content, producer=producer, key=key, algorithm="HS256", now=NOW)}
 
 
-def test_a_signed_command_names_its_producer_beside_what_it_calls_itself(intake: Admission) -> None:
+def test_a_signed_command_names_its_producer_besides_its_own_requested_by(intake: Admission) -> None:
     one = intake.take(signed(requested_by="the boss"), "task-1", NOW)
     assert isinstance(one, Acceptance)
     assert (one.said["requested_by"], one.said["signed_by"]) == ("the boss", "low")
@@ -53,7 +53,7 @@ REFUSED_SIGNED: dict[str, tuple[dict[str, Any], str, str | None]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED_SIGNED)
-def test_a_refusal_names_the_producer_only_where_the_signature_holds(intake: Admission, name: str) -> None:
+def test_a_rejection_names_the_producer_only_if_the_signature_holds(intake: Admission, name: str) -> None:
     content, reason, producer = REFUSED_SIGNED[name]
     one = intake.take(content, "task-1", NOW)
     assert isinstance(one, Rejection)
@@ -69,7 +69,7 @@ def test_a_refusal_names_the_producer_only_where_the_signature_holds(intake: Adm
         pytest.param(signed("high", HIGH_KEY), True, id="with-the-right"),
     ],
 )
-def test_where_signing_is_on_only_wishes_with_the_right_to_force_bind_others(
+def test_with_signing_on_only_limits_with_the_right_to_force_bind_others(
     intake: Admission, content: dict[str, Any], *, binding: bool
 ) -> None:
     one = intake.take(content, "task-1", NOW)
@@ -77,7 +77,7 @@ def test_where_signing_is_on_only_wishes_with_the_right_to_force_bind_others(
     assert one.binding is binding
 
 
-def test_where_signing_is_off_everybodys_wishes_bind(intake: Admission) -> None:
+def test_with_signing_off_everybodys_limits_bind(intake: Admission) -> None:
     one = Admission(intake.rules).take(BARE, "task-1")
     assert isinstance(one, Acceptance)
     assert one.binding

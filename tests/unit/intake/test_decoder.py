@@ -1,4 +1,4 @@
-"""The same message means the same, whichever transport of kombu's has carried it."""
+"""A message decodes to the same item, whichever of kombu's transports carried it."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def told_twice(body: bytes, headers: dict[str, Any], kind: str | None) -> tuple[
 
 
 @pytest.mark.parametrize(("body", "headers", "kind", "meant"), SHAPES.values(), ids=SHAPES.keys())
-def test_both_transports_say_the_same(
+def test_both_transports_decode_to_the_same_item(
     body: bytes, headers: dict[str, Any], kind: str | None, meant: Item | str
 ) -> None:
     for item in told_twice(body, headers, kind):
@@ -86,13 +86,13 @@ ORDER = {"id": "c-1", "by": "ann", "reason": "dead"}
         pytest.param("worker.release", {}, {}, id="release"),
     ],
 )
-def test_an_order_says_who_and_why_and_what_its_action_takes(
+def test_an_action_says_who_and_why_and_has_its_own_arguments(
     task: str, more: dict[str, Any], read_as: dict[str, Any]
 ) -> None:
     item = read(task, "m-1", [], {**ORDER, **more}, {})
 
     assert isinstance(item, ActionRequest)
-    assert (item.reference, item.by, item.reason, item.more, item.word) == ("c-1", "ann", "dead", read_as, "ann: dead")
+    assert (item.reference, item.by, item.reason, item.more) == ("c-1", "ann", "dead", read_as)
     assert item.content == {**ORDER, **more, "verb": task.partition(".")[2]}
 
 
@@ -116,21 +116,21 @@ def test_an_order_says_who_and_why_and_what_its_action_takes(
         pytest.param("worker.abort", {"child": "1"}, "abort: needs the keyword arguments", id="abort-has-no-child"),
     ],
 )
-def test_an_order_that_is_wrong_is_refused_with_what_and_why(task: str, more: dict[str, Any], problem: str) -> None:
+def test_a_bad_action_is_rejected_with_its_field_and_the_reason(task: str, more: dict[str, Any], problem: str) -> None:
     item = read(task, "m-1", [], {**ORDER, **more}, {})
 
     assert isinstance(item, Malformed)
     assert problem in item.reason
 
 
-def test_an_orders_reason_is_kept_without_what_can_not_be_shown() -> None:
+def test_an_actions_reason_is_kept_without_unprintable_characters() -> None:
     item = read("worker.abort", "m-1", [], {**ORDER, "reason": "\x1b[31mover\x1b[0m \x00budget"}, {})
 
     assert isinstance(item, ActionRequest)
     assert "over budget" == item.reason
 
 
-def test_half_a_surrogate_pair_in_an_order_can_be_stored() -> None:
+def test_half_a_surrogate_pair_in_an_action_can_be_stored() -> None:
     item = read("worker.attest", "m-1", [], {**ORDER, "by": "\ud800", "id": "\udfff"}, {})
 
     assert isinstance(item, ActionRequest)
@@ -150,7 +150,7 @@ NAMES = {
 
 
 @pytest.mark.parametrize(("body", "headers", "kind", "name"), NAMES.values(), ids=NAMES.keys())
-def test_what_cannot_be_read_is_told_by_the_id_in_its_headers(
+def test_an_unreadable_message_is_named_by_the_id_in_its_headers(
     body: bytes, headers: dict[str, Any], kind: str, name: str
 ) -> None:
     for item in told_twice(body, headers, kind):
@@ -159,7 +159,7 @@ def test_what_cannot_be_read_is_told_by_the_id_in_its_headers(
 
 
 @pytest.mark.parametrize("headers", [None, 7, "id", ["id"]], ids=repr)
-def test_headers_that_are_none_stop_nothing(headers: Any) -> None:
+def test_headers_of_a_wrong_type_stop_nothing(headers: Any) -> None:
     refused = decode(json.dumps({"body": "x", "headers": headers, "properties": {}}).encode())
 
     assert isinstance(refused, Malformed)
@@ -174,7 +174,7 @@ FOLLOWED = {
 
 
 @pytest.mark.parametrize(("content", "headers"), FOLLOWED.values(), ids=FOLLOWED.keys())
-def test_a_message_that_something_shall_follow_is_refused(content: object, headers: dict[str, Any]) -> None:
+def test_a_message_with_follow_up_tasks_is_rejected(content: object, headers: dict[str, Any]) -> None:
     for item in told_twice(json.dumps(content).encode(), headers, "application/json"):
         assert isinstance(item, Malformed)
         assert (item.message_id, "follow the events" in item.reason) == ("m-1", True)
@@ -183,7 +183,7 @@ def test_a_message_that_something_shall_follow_is_refused(content: object, heade
 TIMES = {"eta": "2026-11-22T12:00:00+00:00", "expires": "2026-11-22T13:00:00"}
 
 
-def test_a_messages_options_stand_beside_its_commands() -> None:
+def test_a_messages_options_become_the_envelope_of_its_commands() -> None:
     noon = datetime(2026, 11, 22, 12, tzinfo=UTC)
     around = Envelope(noon, noon + timedelta(hours=1), TRACE)
     for item in told_twice(BODY, {**HEADERS, **TIMES, "traceparent": TRACE}, "application/json"):
@@ -193,7 +193,7 @@ def test_a_messages_options_stand_beside_its_commands() -> None:
         assert item == Commands(MEANT.contents, around)
 
 
-def test_an_order_that_should_wait_is_refused() -> None:
+def test_an_action_with_an_eta_is_rejected() -> None:
     order = {"id": "c-1", "by": "ann", "reason": "x"}
     body = json.dumps([[], order, {}]).encode()
     for item in told_twice(body, {"task": "worker.abort", "id": "m-1", **TIMES}, "application/json"):
@@ -208,7 +208,7 @@ def test_an_uuid_is_read_as_its_text() -> None:
         assert item == Commands((({**COMMAND, "job_id": str(run), "verb": "cancel"}, "m-1"),))
 
 
-def test_a_message_that_comes_back_has_the_same_name() -> None:
+def test_a_redelivered_message_has_the_same_id() -> None:
     first = read_raw(RawMessage(b"garbage", {}))
     again = read_raw(RawMessage(b"garbage", {"x-delivery-count": 3}))
 
@@ -216,7 +216,7 @@ def test_a_message_that_comes_back_has_the_same_name() -> None:
     assert first == again
 
 
-def test_headers_that_no_json_can_hold_are_told_as_such() -> None:
+def test_headers_that_no_json_can_hold_are_marked_unreadable() -> None:
     table: dict[str, Any] = {}
     table["itself"] = table
     refused = read_raw(RawMessage(b"garbage", table))
@@ -225,7 +225,7 @@ def test_headers_that_no_json_can_hold_are_told_as_such() -> None:
     assert json.loads(str(refused.content))["headers"] == "unreadable: ValueError"
 
 
-def test_properties_that_cannot_be_read_end_nothing() -> None:
+def test_unreadable_properties_end_no_worker() -> None:
     table = b"\x01a?"  # a field of a type that there is not
     properties, _ = bounded(PROPERTY_CLASSES[Basic.CLASS_ID])(pack(">H", 1 << 13) + pack(">I", len(table)) + table, 0)
 
@@ -258,9 +258,7 @@ def letter_of(item: Item) -> str:
 
 
 @pytest.mark.parametrize(("body", "headers", "kind"), UNREADABLE.values(), ids=UNREADABLE.keys())
-def test_no_token_is_kept_of_a_message_that_can_not_be_read(
-    body: bytes, headers: dict[str, Any], kind: str | None
-) -> None:
+def test_no_token_is_kept_of_an_unreadable_message(body: bytes, headers: dict[str, Any], kind: str | None) -> None:
     squeezed = base64.b64encode(zlib.compress(SIGNED.encode())).decode()
     for item in told_twice(body, headers, kind):
         letter = letter_of(item)
@@ -296,7 +294,7 @@ def test_a_body_in_base64_is_kept_as_its_text() -> None:
     assert json.loads(json.loads(letter))["body"] == '[[], {"backend": "ess"}'
 
 
-def test_of_a_long_message_that_can_not_be_read_its_beginning_is_kept() -> None:
+def test_the_beginning_of_a_long_unreadable_message_is_kept() -> None:
     raw = b"garbage " * 100_000
     kept = json.loads(letter_of(decode(raw)))
 
@@ -319,8 +317,8 @@ def test_two_bodies_that_are_no_text_are_two_messages() -> None:
     assert one.message_id != other.message_id
 
 
-def test_an_orders_words_hold_no_escapes() -> None:
+def test_an_actions_texts_hold_no_escapes() -> None:
     order = read("worker.abort", "m-1", [], {"id": "c-1", "by": "a\x1b[2Jnn", "reason": "x\x1b[1my"}, {})
 
     assert isinstance(order, ActionRequest)
-    assert order.word == "ann: xy"
+    assert (order.by, order.reason) == ("ann", "xy")

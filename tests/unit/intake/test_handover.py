@@ -1,4 +1,4 @@
-"""How a command is written that is left to another worker."""
+"""How a command that is left to another worker is written."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_other_content_or_another_id_is_another_command() -> None:
         pytest.param({"backend": "ess", "reason": b"x"}, id="bytes"),
     ],
 )
-def test_what_is_no_sound_command_is_not_left(content: object) -> None:
+def test_an_invalid_command_is_not_left(content: object) -> None:
     assert written(Arrived(content, "c-1", BARE)) is None
 
 

@@ -1,4 +1,4 @@
-"""What becomes of the messages that RabbitMQ delivers; the connection here only notes what it is told."""
+"""Which messages of a RabbitMQ are handled, acknowledged or sent again; the connection here only takes notes."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import pytest
 
 from worker.errors import BrokerUnavailable, StoreUnavailable
 from worker.intake.decoder import Commands, Item, Malformed, RawMessage
-from worker.intake.rabbitmq_consumer import HOLD, RETURNS, Delivery, Receiver
+from worker.intake.rabbitmq_consumer import HOLD, RETURNS, Delivery, RabbitMQConsumer
 
 
 class Notes:
-    """A connection, and a desk behind the receiver, that note what comes; the desk fails where it is told to."""
+    """A connection and a handler that take notes; the handler raises each of `fail` once."""
 
     def __init__(self) -> None:
         self.items: list[Item] = []
@@ -67,15 +67,15 @@ def notes() -> Notes:
 
 
 @pytest.fixture
-async def receiver(notes: Notes) -> AsyncIterator[Receiver]:
-    one = Receiver(notes.handle, notes.used)
+async def receiver(notes: Notes) -> AsyncIterator[RabbitMQConsumer]:
+    one = RabbitMQConsumer(notes.handle, notes.used)
     await one.start()
     one.connect(notes)
     yield one
     await one.stop()
 
 
-async def test_acknowledges_what_is_stored(receiver: Receiver, notes: Notes) -> None:
+async def test_acknowledges_what_is_stored(receiver: RabbitMQConsumer, notes: Notes) -> None:
     tags = [str(number) for number in range(500)]
     for tag in tags:
         receiver.put(notes.delivery(tag))
@@ -85,7 +85,7 @@ async def test_acknowledges_what_is_stored(receiver: Receiver, notes: Notes) -> 
     assert len(notes.items) == 500
 
 
-async def test_keeps_in_hand_what_the_store_does_not_take(receiver: Receiver, notes: Notes) -> None:
+async def test_keeps_a_message_that_the_store_does_not_take(receiver: RabbitMQConsumer, notes: Notes) -> None:
     notes.fail = [StoreUnavailable("away"), StoreUnavailable("away")]
     receiver.put(notes.delivery("1"))
     await notes.until(lambda: notes.acknowledged == ["1"])
@@ -95,7 +95,9 @@ async def test_keeps_in_hand_what_the_store_does_not_take(receiver: Receiver, no
 
 
 @pytest.mark.parametrize("fullness", [0.95, -1.0], ids=["full", "away"])
-async def test_takes_nothing_while_the_store_has_no_room(receiver: Receiver, notes: Notes, fullness: float) -> None:
+async def test_consumes_nothing_while_the_store_is_full_or_away(
+    receiver: RabbitMQConsumer, notes: Notes, fullness: float
+) -> None:
     notes.fullness = fullness
     await notes.until(lambda: not notes.wanted)
     receiver.put(notes.delivery("1"))
@@ -105,17 +107,17 @@ async def test_takes_nothing_while_the_store_has_no_room(receiver: Receiver, not
     assert notes.wanted
 
 
-async def test_refuses_what_fails_by_itself(receiver: Receiver, notes: Notes) -> None:
+async def test_rejects_a_message_that_fails_by_itself(receiver: RabbitMQConsumer, notes: Notes) -> None:
     notes.fail = [RuntimeError("a bug"), RuntimeError("a bug")]
     receiver.put(notes.delivery("1"))
     await notes.until(lambda: notes.acknowledged == ["1"])
-    (refused,) = notes.items
+    (rejected,) = notes.items
 
-    assert isinstance(refused, Malformed)
-    assert "RuntimeError" in refused.reason
+    assert isinstance(rejected, Malformed)
+    assert "RuntimeError" in rejected.reason
 
 
-async def test_sends_again_what_came_back_too_often(receiver: Receiver, notes: Notes) -> None:
+async def test_sends_again_a_message_that_was_returned_too_often(receiver: RabbitMQConsumer, notes: Notes) -> None:
     receiver.put(notes.delivery("1", returns=RETURNS))
     receiver.put(notes.delivery("2", returns=RETURNS - 1))
     await notes.until(lambda: sorted(notes.acknowledged) == ["1", "2"])
@@ -124,7 +126,7 @@ async def test_sends_again_what_came_back_too_often(receiver: Receiver, notes: N
     assert len(notes.items) == 1
 
 
-async def test_does_what_it_cannot_send_again(receiver: Receiver, notes: Notes) -> None:
+async def test_handles_a_message_that_it_cannot_send_again(receiver: RabbitMQConsumer, notes: Notes) -> None:
     notes.lost = True
     receiver.put(notes.delivery("1", returns=RETURNS))
     await notes.until(lambda: notes.acknowledged == ["1"])
@@ -132,7 +134,7 @@ async def test_does_what_it_cannot_send_again(receiver: Receiver, notes: Notes) 
     assert isinstance(notes.items[0], Commands)
 
 
-async def test_sends_again_what_it_has_held_for_too_long(receiver: Receiver, notes: Notes) -> None:
+async def test_sends_again_a_message_that_it_has_kept_for_too_long(receiver: RabbitMQConsumer, notes: Notes) -> None:
     notes.fullness = -1.0
     await notes.until(lambda: not notes.wanted)
     delivery = notes.delivery("1")
@@ -143,7 +145,7 @@ async def test_sends_again_what_it_has_held_for_too_long(receiver: Receiver, not
     assert (notes.again, notes.items) == (["1"], [])
 
 
-async def test_a_new_connection_empties_the_hand(receiver: Receiver, notes: Notes) -> None:
+async def test_a_new_connection_drops_the_messages_of_the_old_one(receiver: RabbitMQConsumer, notes: Notes) -> None:
     notes.fullness = -1.0
     await notes.until(lambda: not notes.wanted)
     receiver._put(notes.delivery("old"))

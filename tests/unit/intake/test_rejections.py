@@ -1,4 +1,4 @@
-"""What is kept and told of a rejected message, and whose it is."""
+"""What a rejection keeps and shows of a message, and whose it is."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from worker.store.transitions import Rejection
 
 BARE = {"verb": "cancel", "backend": "ess", "job_id": "1"}
 NOBODYS = Admission({})
-"""Rejects each command, for want of backends."""
+"""Rejects every command, since it has no backends."""
 
 
 def rejected(content: Any) -> Rejection:
@@ -56,7 +56,7 @@ def test_a_rejected_message_is_kept_without_its_signature(args: Any, kwargs: Any
     assert "secret" not in letter.raw
 
 
-def test_of_a_large_message_the_beginning_is_kept() -> None:
+def test_the_beginning_of_a_large_message_is_kept() -> None:
     content = {"reason": "x" * 3 * LETTER_LIMIT}
     one = rejected(content)
     whole = json.dumps(content)
@@ -87,7 +87,7 @@ ENVELOPE = Envelope(expires=datetime(2020, 1, 1, tzinfo=UTC))
         pytest.param({**BARE, "token": TOKEN}, NOW, BARE_ENVELOPE, False, id="C5-signed-and-wrong"),
     ],
 )
-def test_a_stranger_is_who_has_signed_nothing_that_holds(
+def test_a_sender_without_a_valid_signature_is_a_stranger(
     content: Any, now: datetime, around: Envelope, stranger: bool,  # noqa: FBT001
 ) -> None:  # fmt: skip
     one = Admission({}, signatures=GUARDED).take(content, "task-1", now, around)
@@ -104,11 +104,11 @@ def test_a_producer_without_the_right_is_no_stranger() -> None:
     assert (one.reason, one.stranger) == (NOT_ALLOWED, False)
 
 
-def test_nobody_is_a_stranger_where_nobody_signs() -> None:
+def test_nobody_is_a_stranger_if_signing_is_off() -> None:
     assert not rejected({}).stranger
 
 
-def test_of_a_strangers_message_little_is_kept() -> None:
+def test_little_is_kept_of_a_strangers_message() -> None:
     one = Admission({}, signatures=GUARDED).take({**BARE, "reason": "x" * 900_000}, "task-1", NOW)
 
     assert isinstance(one, Rejection)
@@ -146,7 +146,7 @@ PLACES: dict[str, tuple[Any, Any]] = {
 
 @pytest.mark.parametrize(("args", "kwargs"), PLACES.values(), ids=PLACES.keys())
 @pytest.mark.parametrize("task", ["worker.cancel", "worker.submit", "worker.abort", TOKEN])
-def test_no_token_is_kept_or_told_wherever_a_message_has_it(task: str, args: Any, kwargs: Any) -> None:
+def test_no_token_is_kept_or_shown_wherever_a_message_has_it(task: str, args: Any, kwargs: Any) -> None:
     item = read(task, "m-1", args, kwargs, {})
     if isinstance(item, Malformed):
         letter = reject(item.content, "m-1", item.reason)
@@ -177,7 +177,7 @@ HOSTILE_TEXT = "a\x1b[2J\x1b]0;t\x07b\nfinished\tcancelled\r\x00\x7f\x85\x9b1m\u
 
 @pytest.mark.parametrize("name", ["backend", "job_id", "reason", "requested_by", "command_id", "batch_id", "verb", "x"])
 @pytest.mark.parametrize("shape", [lambda text: text, lambda text: {text: text}, lambda text: [text]], ids=range(3))
-def test_what_is_told_of_a_hostile_text_is_one_line_of_plain_characters(name: str, shape: Callable[[str], Any]) -> None:
+def test_a_hostile_text_is_shown_as_one_line_of_plain_characters(name: str, shape: Callable[[str], Any]) -> None:
     one = rejected({**BARE, "force": "x", name: shape(HOSTILE_TEXT), f"x{HOSTILE_TEXT}": 1})
     data = written(one)
     texts = [one.reason, one.raw, one.backend, one.subject, data["error"], data["command_id"], *values(data)]
@@ -193,20 +193,20 @@ def values(data: Any) -> Iterator[str]:
         yield from values(value) if isinstance(value, dict) else [str(value)]
 
 
-def test_an_id_with_a_control_character_is_none() -> None:
+def test_an_id_with_a_control_character_is_not_used() -> None:
     one = rejected({**BARE, "command_id": "a\nb"})
 
     assert (one.command_id, one.data["command_id"]) == ("task-1", "task-1")
 
 
-def test_a_refusal_is_found_by_the_id_that_its_sender_knows() -> None:
+def test_a_rejection_is_found_by_the_id_that_its_sender_knows() -> None:
     """Some turn the direction of writing, and are told as what they are."""
     one = rejected({**BARE, "command_id": "a\u202eb", "force": "x"})
 
     assert (one.command_id, one.data["command_id"]) == ("a\u202eb", r"a\u202eb")
 
 
-def test_what_is_told_is_short() -> None:
+def test_the_texts_of_a_rejection_are_short() -> None:
     long = dict.fromkeys(("backend", "job_id", "reason", "requested_by", "batch_id", "verb"), "x" * 10000)
     labels = {f"{number}{'x' * 1000}": "x" * 1000 for number in range(100)}
     names = {f"{number}{'x' * 1000}": 1 for number in range(100)}
@@ -217,5 +217,5 @@ def test_what_is_told_is_short() -> None:
     assert len(json.dumps(written(one))) < 13_000
 
 
-def test_the_reason_of_a_refusal_is_short() -> None:
+def test_the_reason_of_a_rejection_is_short() -> None:
     assert len(reject({}, "m-1", "x" * 100_000).reason) == 1000

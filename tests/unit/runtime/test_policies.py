@@ -1,4 +1,4 @@
-"""The policy that a backend's table and its kind make together."""
+"""The policy that follows from a backend's table and its kind."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def policy(kind: str, keys: str = "") -> Policy:
         pytest.param("sahara-v2", False, id="R1-sahara-v2-does-too"),
     ],
 )
-def test_whether_gone_means_stopped_is_the_kinds_own_to_say(kind: str, *, stopped: bool) -> None:
+def test_the_kind_decides_whether_gone_means_stopped(kind: str, *, stopped: bool) -> None:
     assert policy(kind).gone_means_stopped is stopped
 
 
@@ -46,7 +46,7 @@ def test_the_table_overrules_the_kind_on_what_gone_means(kind: str, *, stopped: 
     assert policy(kind, f"gone_means_stopped = {str(stopped).lower()}").gone_means_stopped is stopped
 
 
-def test_the_waits_before_something_is_believed_reach_the_policy() -> None:
+def test_the_waits_before_an_observation_is_believed_reach_the_policy() -> None:
     assert (policy("sahara").believe_after, policy("sahara").appears_within) == (120.0, 0.0)
     waits = policy("sahara", 'believe_after = "30s"\nappears_within = "5m"')
     assert (waits.believe_after, waits.appears_within) == (30.0, 300.0)

@@ -1,0 +1,228 @@
+"""Does what messages ask for: stores commands, carries out operator actions, rejects the rest."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol, TypeVar
+
+import structlog
+
+from ..errors import CONFLICT, ActionRejected, CommandConflict, StoreUnavailable, UnknownCancellation
+from ..protocol.signing import SignatureRejected, Signed, out_of_reach, replayed, throttled
+from ..store.serving import Serving
+from ..store.store import Store
+from ..store.transitions import Acceptance, Accepted, Rejection
+from .admission import EPOCH, Admission, expired, reject_signed
+from .decoder import ActionRequest, Commands, Item
+from .handover import Arrived, Handover
+
+log = structlog.get_logger(__name__)
+
+Result = TypeVar("Result")
+
+SIGNATURE_VERDICTS = {"replayed": replayed, "throttled": throttled}
+"""The store's verdicts on a signature that holds, and the rejections that follow."""
+STORE_PATIENCE = 10.0
+"""Seconds that a message waits for the store before it fails; a Redis broker redelivers it after 15."""
+SLICE = 100
+"""Commands judged in one go: a worker that judges for too long looks dead to the others."""
+
+
+class Engine(Protocol):
+    """What intake needs of the engine."""
+
+    async def accept(self, acceptances: Sequence[Acceptance]) -> list[Accepted]:
+        """Store accepted commands and begin to work on them.
+
+        Raises:
+            StoreUnavailable: it is unknown what was stored; accepting them again is harmless.
+
+        """
+
+    def wake(self, backend: str) -> None:
+        """Look for due work on a backend at once."""
+
+
+@dataclass(slots=True)
+class Leftovers:
+    """Commands that were not stored: the rejected ones, and those that only a newer worker can take in."""
+
+    rejected: list[Rejection] = field(default_factory=list)
+    newer: list[Arrived] = field(default_factory=list)
+
+
+class Handler:
+    """Handles the messages of one worker process, whichever broker they come from.
+
+    Each step is retried while Redis is away, and raises StoreUnavailable after `STORE_PATIENCE`. Handling a message
+    again is harmless: a command id is taken in once.
+    """
+
+    def __init__(self, store: Store, admission: Admission, engine: Engine, serving: Serving) -> None:
+        self._store = store
+        self._admission = admission
+        self._engine = engine
+        self.handover = Handover(store, admission.rules.keys(), serving, self.take, self._reject_arrived)
+
+    async def handle(self, items: Sequence[Item]) -> None:
+        """Do what messages ask for; all of it is stored when this returns."""
+        commands = [item for item in items if isinstance(item, Commands)]
+        counts = {item.message_id: item.count for item in commands if item.message_id}
+        if counts:
+            await self._patiently(lambda: self._store.count_commands(counts))
+        await self.take([Arrived(*content, item.envelope) for item in commands for content in item.contents])
+        for item in items:
+            if isinstance(item, ActionRequest):
+                await self._act(item)
+            elif not isinstance(item, Commands):
+                await self._reject(self._admission.rejection(item.content, item.message_id, item.reason))
+
+    async def take(self, arrived: Sequence[Arrived]) -> frozenset[str]:
+        """Take in commands; return the digests of those that are left to other workers."""
+        until = asyncio.get_running_loop().time() + STORE_PATIENCE
+        here, elsewhere = await self._patiently(lambda: self.handover.sort(arrived), until)
+        left = await self._take_here(here, until)
+        for rejection in left.rejected:
+            await self._reject(rejection)
+        return elsewhere | await self._patiently(lambda: self.handover.leave(left.newer))
+
+    async def _take_here(self, here: Sequence[Arrived], until: float) -> Leftovers:
+        """Judge and store commands slice by slice: while Redis stores one slice, the next is judged."""
+        times, known = await self._times(needed=any(one.timed for one in here)), self.handover.known
+        left = Leftovers()
+        storing: asyncio.Task[None] | None = None
+        try:
+            for start in range(0, len(here), SLICE):
+                judged = [(one, self._judge(one, times, known)) for one in here[start : start + SLICE]]
+                if storing is not None:
+                    await storing
+                work = self._store_slice(judged, until, left)
+                if start + SLICE >= len(here):
+                    await work
+                else:
+                    storing = asyncio.create_task(work)
+                    await asyncio.sleep(0)  # it starts now, not after the next slice is judged
+        finally:
+            if storing is not None:
+                await storing
+        return left
+
+    def _judge(self, one: Arrived, times: Sequence[datetime], known: frozenset[str]) -> Acceptance | Rejection:
+        """Judge a command; if Redis's clock was stepped, nobody knows which time is right, so either may admit it."""
+        for now in times:
+            verdict = self._admission.take(one.content, one.command_id, now, one.envelope, known)
+            if isinstance(verdict, Acceptance):
+                break
+        return verdict
+
+    async def _store_slice(
+        self, judged: Sequence[tuple[Arrived, Acceptance | Rejection]], until: float, left: Leftovers
+    ) -> None:
+        """Store what was accepted; add to `left` what was not stored."""
+        accepted = [(arrived, one) for arrived, one in judged if isinstance(one, Acceptance)]
+        left.rejected += [one for _, one in judged if isinstance(one, Rejection)]
+        stored = await self._patiently(lambda: self._engine.accept([one for _, one in accepted]), until)
+        for (arrived, one), verdict in zip(accepted, (each.verdict for each in stored), strict=True):
+            if verdict == "conflict":
+                left.rejected.append(self._admission.rejection(arrived.content, one.command_id, CONFLICT, one.signed))
+            elif verdict == "newer":
+                left.newer.append(arrived)
+            elif one.signed is not None and verdict in SIGNATURE_VERDICTS:
+                problem = SIGNATURE_VERDICTS[verdict](one.signed)
+                left.rejected.append(reject_signed(arrived.content, one.command_id, problem))
+
+    async def _act(self, item: ActionRequest) -> None:
+        """Carry out an operator action, or reject it."""
+        times = await self._times(needed=item.envelope.expires is not None)
+        if all(expired(item.envelope, now) for now in times):
+            await self._reject(self._admission.outlived(item.content, item.message_id, item.envelope))
+            return
+        signed = None
+        more = {**item.more, "signing": int(self._admission.signatures.on)}
+        try:
+            signed = await self._admit(item, times)
+            signer = signed.producer if signed else ""
+            cancellation_id = await self._patiently(lambda: self._store.resolve(item.reference))
+            action = item.action, cancellation_id, item.by, item.reason
+            backend = await self._patiently(
+                lambda: self._store.act(*action, signed_by=signer, message_id=item.message_id, more=more)
+            )
+        except SignatureRejected as problem:
+            await self._reject(reject_signed(item.content, item.message_id, problem))
+            return
+        except (UnknownCancellation, ActionRejected) as error:
+            await self._reject(self._admission.rejection(item.content, item.message_id, str(error), signed))
+            return
+        verified = {"signed_by": signer} if signer else {}
+        by = f"{item.by}: {item.reason}"
+        log.info(f"cancellation.{item.action}", cancellation_id=cancellation_id, by=by, **verified)
+        self._engine.wake(backend)
+
+    async def _admit(self, item: ActionRequest, times: Sequence[datetime]) -> Signed | None:
+        """Check an action's signature, its producer's right to the backend, and that the signature is used once.
+
+        Return the signature; None if none is needed.
+        """
+        signed = self._check(item.content, times)
+        if signed is None:
+            return None
+        if signed.backends is not None:
+            cancellation_id = await self._patiently(lambda: self._store.resolve(item.reference))
+            shown = await self._patiently(lambda: self._store.get(cancellation_id))
+            if not signed.may_touch(shown.record.cancellation.backend):
+                raise out_of_reach(signed)
+        verdict = await self._patiently(lambda: self._store.use(signed, item.message_id))
+        if verdict in SIGNATURE_VERDICTS:
+            raise SIGNATURE_VERDICTS[verdict](signed)
+        return signed
+
+    def _check(self, content: object, times: Sequence[datetime]) -> Signed | None:
+        """Return the signature if it holds at one of these times; raises SignatureRejected."""
+        try:
+            return self._admission.signatures.check(content, times[0])
+        except SignatureRejected:
+            if len(times) == 1:
+                raise
+            return self._check(content, times[1:])
+
+    async def _reject(self, rejection: Rejection) -> None:
+        if rejection.expired or rejection.digest:
+            # It may have been taken in while its signature held or its backend was served, and only have come again.
+            find = self._store.find_command
+            try:
+                if await self._patiently(lambda: find(rejection.command_id, rejection.digest)):
+                    return
+            except CommandConflict:
+                pass
+        await self._patiently(lambda: self._store.reject(rejection))
+        log.warning(
+            "command.rejected",
+            command_id=rejection.data["command_id"],
+            backend=rejection.backend,
+            reason=rejection.log_reason or rejection.reason,
+            **{name: rejection.data[name] for name in ("signed_by",) if name in rejection.data},
+        )
+
+    async def _reject_arrived(self, one: Arrived, why: str) -> None:
+        await self._reject(self._admission.rejection(one.content, one.command_id, why))
+
+    async def _times(self, *, needed: bool) -> Sequence[datetime]:
+        """Return what `Store.times` does; the epoch alone if nothing depends on the time."""
+        if not (needed or self._admission.signatures.on):
+            return (EPOCH,)
+        return await self._patiently(self._store.times)
+
+    async def _patiently(self, work: Callable[[], Awaitable[Result]], until: float | None = None) -> Result:
+        """Retry while Redis is away, until the broker would redeliver the message anyway."""
+        if until is None:
+            until = asyncio.get_running_loop().time() + STORE_PATIENCE
+        while True:
+            try:
+                return await work()
+            except StoreUnavailable:
+                if asyncio.get_running_loop().time() > until:
+                    raise
+                await asyncio.sleep(0.2)
