@@ -1,6 +1,7 @@
 """How a cancellation lies in Redis: the guard that scripts own, the progress that passes own.
 
-The Lua scripts under `lua/` read the guard; its letters are explained in `lua/lib.lua`.
+The Lua scripts under `lua/` own the guard. They write one-letter names, because each byte counts once for every open
+cancellation; here they have words.
 """
 
 from __future__ import annotations
@@ -35,57 +36,98 @@ POLL = 1
 """What `lua/lib.lua` calls so, in the guard's `n`."""
 
 
-class HoldPart(Struct, frozen=True):
-    """A hold as the guard has it."""
+HOLD_LETTERS = {"until": "u", "signed_by": "sg", "pending": "p"}
+GUARD_LETTERS = {
+    "backend": "b",
+    "job_id": "j",
+    "verb": "v",
+    "force": "p",
+    "force_after": "fa",
+    "give_up_at": "g",
+    "lane": "l",
+    "attested": "s",
+    "attested_at": "sa",
+    "attestation_signature": "ss",
+    "child_attestations": "sc",
+    "child_signatures": "scs",
+    "aborted": "x",
+    "withdrawal": "xa",
+    "revision": "r",
+    "accepted_at": "a",
+    "sequence": "q",
+    "outcome": "o",
+    "ended_at": "e",
+    "last_event": "z",
+    "next_pass": "n",
+    "intent": "i",
+    "matters_at": "m",
+    "traceparent": "w",
+    "params": "k",
+    "place": "d",
+    "not_before": "nb",
+    "hold": "h",
+    "held_for": "hs",
+    "dry_run": "y",
+    "expected": "ex",
+}
+"""What the scripts call each part of the guard, in Redis and in their arguments; `lua/lib.lua` explains the letters."""
+
+
+class HoldPart(Struct, frozen=True, rename=HOLD_LETTERS):
+    """A hold in the guard; `pending` means that its `held` event is put off while a call may be in flight."""
 
     by: str
     reason: str
     at: float
-    u: float | None = None
-    sg: str = ""
-    p: int = 0
+    until: float | None = None
+    signed_by: str = ""
+    pending: int = 0
 
 
-class Guard(Struct, frozen=True):
-    """The part of a record that the scripts own, by the letters of `lua/lib.lua`; times are in milliseconds."""
+class Guard(Struct, frozen=True, rename=GUARD_LETTERS):
+    """The part of a record that the scripts own. Times are in milliseconds.
 
-    b: str
-    j: str
-    v: Verb
-    p: Force
-    fa: float
-    g: float
-    l: str  # noqa: E741 - the script's letter
-    s: str
-    x: str
-    r: int
-    a: int
-    q: int
-    o: str
-    n: int = 0
-    i: int = 0
-    e: int | None = None
-    z: str = ""
-    w: str | None = None
-    k: dict[str, str] = {}
-    d: str = ""
-    nb: float | None = None
-    sa: int = 0
-    sc: dict[str, tuple[str, int]] = {}
-    ss: tuple[str, int] | None = None
-    scs: dict[str, tuple[str, int]] = {}
-    xa: dict[str, str] = {}
-    m: float = 0
-    h: HoldPart | None = None
-    hs: float = 0
-    y: int = 0
-    ex: tuple[str, ...] = ()
+    A signature is who signed and the time of the attestation that it belongs to. `intent` is the time of an intent
+    that a claim has noted; 1 for one that a pass has, 0 for none. `next_pass` is 0 before the first pass.
+    """
+
+    backend: str
+    job_id: str
+    verb: Verb
+    force: Force
+    force_after: float
+    give_up_at: float
+    lane: str
+    attested: str
+    aborted: str
+    revision: int
+    accepted_at: int
+    sequence: int
+    outcome: str
+    next_pass: int = 0
+    intent: int = 0
+    ended_at: int | None = None
+    last_event: str = ""
+    traceparent: str | None = None
+    params: dict[str, str] = {}
+    place: str = ""
+    not_before: float | None = None
+    attested_at: int = 0
+    attestation_signature: tuple[str, int] | None = None
+    child_attestations: dict[str, tuple[str, int]] = {}
+    child_signatures: dict[str, tuple[str, int]] = {}
+    withdrawal: dict[str, str] = {}
+    matters_at: float = 0
+    hold: HoldPart | None = None
+    held_for: float = 0
+    dry_run: int = 0
+    expected: tuple[str, ...] = ()
 
 
-class Placed(Struct, frozen=True):
+class Placed(Struct, frozen=True, rename=GUARD_LETTERS):
     """The part of a guard that names a place, in records of any version."""
 
-    d: str = ""
+    place: str = ""
 
 
 GUARD = msgspec.json.Decoder(Guard)
@@ -138,14 +180,28 @@ def unpack(cancellation_id: str, hot: bytes) -> Record:
     head, _, tail = hot.partition(b"\n")
     guard = GUARD.decode(head)
     progress = unpack_progress(tail)
-    if guard.i > 1:
-        progress = replace(progress, intent=Intent(Action.CANCEL, guard.j, moment(guard.i)))
+    if guard.intent > 1:
+        progress = replace(progress, intent=Intent(Action.CANCEL, guard.job_id, moment(guard.intent)))
     cancellation = Cancellation(
-        cancellation_id, guard.b, guard.j, moment(guard.a), _spec(guard), progress, guard.k, guard.w, guard.d
+        id=cancellation_id,
+        backend=guard.backend,
+        job_id=guard.job_id,
+        accepted_at=moment(guard.accepted_at),
+        spec=_spec(guard),
+        progress=progress,
+        params=guard.params,
+        traceparent=guard.traceparent,
+        place=guard.place,
     )
-    ended_at = None if guard.e is None else moment(guard.e)
-    outcome = Outcome(guard.o) if guard.o else None
-    return Record(cancellation, outcome, ended_at, guard.q, guard.z, guard.n == POLL, moment(guard.m))
+    return Record(
+        cancellation,
+        outcome=Outcome(guard.outcome) if guard.outcome else None,
+        ended_at=None if guard.ended_at is None else moment(guard.ended_at),
+        sequence=guard.sequence,
+        last_event=guard.last_event,
+        polled=guard.next_pass == POLL,
+        matters_at=moment(guard.matters_at),
+    )
 
 
 def read(cancellation_id: str, hot: bytes, cold: bytes) -> Snapshot:
@@ -167,7 +223,7 @@ def read(cancellation_id: str, hot: bytes, cold: bytes) -> Snapshot:
 def mark_of(hot: bytes) -> str:
     """Read the mark of the place for which a cancellation was accepted; empty where there is none, or none to read."""
     try:
-        return PLACED.decode(hot.partition(b"\n")[0]).d
+        return PLACED.decode(hot.partition(b"\n")[0]).place
     except ValueError:
         return ""
 
@@ -179,35 +235,43 @@ def place_mark(place: str) -> str:
 
 
 def _spec(guard: Guard) -> Spec:
-    give_up_at = moment(guard.g)
-    attestations = {WHOLE: _word(guard.s, guard.sa or guard.a, guard.ss)} if guard.s else {}
-    attestations |= {child: _word(by, at, guard.scs.get(child)) for child, (by, at) in guard.sc.items()}
-    not_before = None if guard.nb is None else moment(guard.nb)
+    attestations = {}
+    if guard.attested:
+        given_at = guard.attested_at or guard.accepted_at
+        attestations[WHOLE] = _attestation(guard.attested, given_at, guard.attestation_signature)
+    for child, (by, at) in guard.child_attestations.items():
+        attestations[child] = _attestation(by, at, guard.child_signatures.get(child))
     return Spec(
-        verb=guard.v,
-        force=guard.p,
-        force_after=guard.fa,
-        give_up_at=give_up_at,
-        lane=LANE_OF[guard.l],
+        verb=guard.verb,
+        force=guard.force,
+        force_after=guard.force_after,
+        give_up_at=moment(guard.give_up_at),
+        lane=LANE_OF[guard.lane],
         attestations=attestations,
-        aborted=guard.x and attributed(guard.x, guard.xa.get("signed_by", "")),
-        withdrawal=guard.xa,
-        revision=guard.r,
-        not_before=not_before,
-        hold=None if guard.h is None else _hold(guard.h),
-        held_for=guard.hs / 1000,
-        dry_run=bool(guard.y),
-        expect=guard.ex,
+        aborted=guard.aborted and attributed(guard.aborted, guard.withdrawal.get("signed_by", "")),
+        withdrawal=guard.withdrawal,
+        revision=guard.revision,
+        not_before=None if guard.not_before is None else moment(guard.not_before),
+        hold=None if guard.hold is None else _hold(guard.hold),
+        held_for=guard.held_for / 1000,
+        dry_run=bool(guard.dry_run),
+        expect=guard.expected,
     )
 
 
 def _hold(part: HoldPart) -> OperatorHold:
-    until = None if part.u is None else moment(part.u)
-    return OperatorHold(part.by, part.reason, moment(part.at), until, part.sg, announced=not part.p)
+    return OperatorHold(
+        part.by,
+        part.reason,
+        since=moment(part.at),
+        until=None if part.until is None else moment(part.until),
+        signed_by=part.signed_by,
+        announced=not part.pending,
+    )
 
 
-def _word(by: str, at: int, signature: tuple[str, int] | None) -> Attestation:
-    """Read a word; an older version may have renewed it without a word of the signature."""
+def _attestation(by: str, at: int, signature: tuple[str, int] | None) -> Attestation:
+    """Read an attestation. An older version may have renewed it and left a signature of an earlier time."""
     signed_by = signature[0] if signature is not None and signature[1] == at else ""
     return Attestation(by, moment(at), signed_by)
 

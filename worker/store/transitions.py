@@ -14,7 +14,19 @@ from ..domain.cancellation import Progress
 from ..domain.event_drafts import EventDraft
 from ..domain.model import Lane
 from ..protocol.signing import Signed
-from .codec import JSON_WRITER, LANES, WRITER, Record, fragment, milliseconds, moment, pack_progress, place_mark, unpack
+from .codec import (
+    GUARD_LETTERS,
+    JSON_WRITER,
+    LANES,
+    WRITER,
+    Record,
+    fragment,
+    milliseconds,
+    moment,
+    pack_progress,
+    place_mark,
+    unpack,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -170,41 +182,86 @@ class Commit(Struct, frozen=True):
     verdict: str = ""
 
 
+COMMAND_LETTERS = GUARD_LETTERS | {
+    "cancellation_id": "id",
+    "command_id": "c",
+    "digest": "h",
+    "give_up_after": "ga",
+    "warn_after": "wa",
+    "address": "ad",
+    "expect": "ex",
+    "another_attests": "at",
+    "loose": "lo",
+    "signature": "sg",
+    "producer": "sp",
+    "per_minute": "sm",
+}
+
+
+class CommandArgument(Struct, frozen=True, omit_defaults=True, rename=COMMAND_LETTERS):
+    """A command as `accept.lua` reads it; times are in milliseconds, `force_after` in seconds."""
+
+    cancellation_id: str
+    command_id: str
+    digest: str
+    backend: str
+    job_id: str
+    verb: str
+    force: str
+    force_after: float
+    give_up_after: int
+    warn_after: int
+    lane: str
+    attested: str
+    said: str
+    effective: str
+    traceparent: str | None = None
+    not_before: int | None = None
+    params: Mapping[str, str] = {}
+    address: str = ""
+    place: str = ""
+    dry_run: int = 0
+    expect: str = ""
+    another_attests: int = 0
+    loose: int = 0
+    signature: str | None = None
+    producer: str | None = None
+    per_minute: int | None = None
+
+
 def accept_argument(one: Acceptance) -> bytes:
     """Write a command for `accept.lua`."""
-    values: dict[str, Any] = {
-        "id": one.cancellation_id,
-        "c": one.command_id,
-        "h": one.digest,
-        "b": one.backend,
-        "j": one.job_id,
-        "v": one.verb,
-        "p": one.force,
-        "fa": one.force_after,
-        "ga": int(one.give_up_after * 1000),
-        "wa": int(one.warn_after * 1000),
-        "l": LANES[one.lane],
-        "s": one.remote_stopped,
-        "said": fragment(one.said),
-        "effective": fragment(one.effective),
-    }
-    if one.traceparent is not None:
-        values["w"] = one.traceparent
-    if one.not_before is not None:
-        values["nb"] = milliseconds(one.not_before)
-    if one.params:
-        values["k"] = one.params
-    if one.address:
-        values["ad"] = one.address
-    if one.place:
-        values["d"] = place_mark(one.place)
-    newer = {"y": int(one.dry_run), "ex": one.expect, "at": int(one.another_attests)}
-    values |= {name: value for name, value in newer.items() if value}
-    if not one.binding:
-        values["lo"] = 1
-    if one.signed is not None:
-        values |= {"sg": one.signed.mark, "sp": one.signed.producer, "sm": one.signed.per_minute or 0}
-    return WRITER.encode(values)
+    signed = one.signed
+    return WRITER.encode(
+        CommandArgument(
+            cancellation_id=one.cancellation_id,
+            command_id=one.command_id,
+            digest=one.digest,
+            backend=one.backend,
+            job_id=one.job_id,
+            verb=one.verb,
+            force=one.force,
+            force_after=one.force_after,
+            give_up_after=int(one.give_up_after * 1000),
+            warn_after=int(one.warn_after * 1000),
+            lane=LANES[one.lane],
+            attested=one.remote_stopped,
+            said=fragment(one.said),
+            effective=fragment(one.effective),
+            traceparent=one.traceparent,
+            not_before=None if one.not_before is None else milliseconds(one.not_before),
+            params=one.params,
+            address=one.address,
+            place=place_mark(one.place),
+            dry_run=int(one.dry_run),
+            expect=one.expect,
+            another_attests=int(one.another_attests),
+            loose=int(not one.binding),
+            signature=signed.mark if signed else None,
+            producer=signed.producer if signed else None,
+            per_minute=signed.per_minute or 0 if signed else None,
+        )
+    )
 
 
 def places_argument(many: Sequence[Acceptance]) -> bytes:
