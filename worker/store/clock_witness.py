@@ -35,14 +35,11 @@ class Witness:
     def __init__(self, server: str = "", passing: Callable[[], float] = passing) -> None:
         """`server` is what the log calls the server whose clock is watched; nothing is logged without it."""
         self._server = server
-        self._passing = passing
+        self.now = passing
+        """Returns the seconds on this process's own clock."""
         self._known: tuple[int, float] | None = None
         self._waiting_since: float | None = None
         self._seldom = Seldom()
-
-    def now(self) -> float:
-        """Return the seconds on its own clock."""
-        return self._passing()
 
     def knows(self, asked: float) -> tuple[int, int]:
         """Say, for a beat that is sent at `asked`, what `observe` in `clock.lua` takes."""
@@ -53,7 +50,7 @@ class Witness:
 
     def hears(self, asked: float, now: int, step: int | bytes) -> None:
         """Take in the answer to a beat that was sent at `asked`: the time, and the step of Redis's clock."""
-        answered = self._passing()
+        answered = self.now()
         if step == UNTOLD:
             self._waiting_since = asked if self._waiting_since is None else self._waiting_since
             return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import cache
 from importlib.resources import files
 from typing import Any, cast
 
@@ -49,6 +50,7 @@ class Scripts:
     recall: Script
     use: Script
     now: Script
+    forget: Script
     actions: Mapping[str, Script]
     """Those of operators' actions, by their names."""
 
@@ -64,6 +66,7 @@ def load(redis: Redis) -> Scripts:
     return Scripts(**one_by_one, actions={name: Script(redis, on_store(name)) for name in ACTIONS})
 
 
+@cache
 def on_store(name: str) -> str:
     """Return the text of a script of the store, behind what these share."""
     return timed("".join(map(source, ("lib", *INCLUDES.get(name, ()), name))))

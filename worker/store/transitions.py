@@ -33,8 +33,6 @@ log = structlog.get_logger(__name__)
 ACCEPTED_AT_ONCE = 50
 """How many commands one script call takes at most: it keeps each under a few milliseconds."""
 GROUP_BYTES = 256 * 1024
-STEP = 1000
-"""Milliseconds between the time and Redis's own that no drift makes."""
 
 
 class Acceptance(Struct, frozen=True):
@@ -343,12 +341,6 @@ def claim_of(token: bytes, id_: bytes, hot: bytes) -> Claim | None:
     except (ValueError, OverflowError, zlib.error):
         log.exception("record.unreadable", cancellation_id=id_.decode())
         return None
-
-
-def read_times(reply: Sequence[int]) -> list[datetime]:
-    """Read what `now.lua` says: the time and, if they differ, Redis's own."""
-    now, by_redis, *_ = reply
-    return [moment(now)] if abs(now - by_redis) < STEP else [moment(now), moment(by_redis)]
 
 
 def verdict(entry: bytes) -> Accepted:
