@@ -24,7 +24,7 @@ from ..errors import NewerFormat, UnreadableRecord
 from . import compression
 
 FORMAT = 2
-"""The newest format of records that this version reads; `lua/lib.lua` says which records are written in it."""
+"""The newest format of records that this version reads; `lua/include/record.lua` says which records have it."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LANES = {Lane.INTERACTIVE: "i", Lane.BATCH: "b"}
 LANE_OF = {letter: lane for lane, letter in LANES.items()}
@@ -33,7 +33,7 @@ WRITER = msgspec.msgpack.Encoder()
 JSON_WRITER = msgspec.json.Encoder(enc_hook=str)
 NOTHING = Progress()
 POLL = 1
-"""What `lua/lib.lua` calls so, in the guard's `n`."""
+"""What `lua/include/record.lua` calls so: the next pass is a poll that may ride along."""
 
 
 HOLD_LETTERS = {"until": "u", "signed_by": "sg", "pending": "p"}
@@ -70,7 +70,7 @@ GUARD_LETTERS = {
     "dry_run": "y",
     "expected": "ex",
 }
-"""What the scripts call each part of the guard, in Redis and in their arguments; `lua/lib.lua` explains the letters."""
+"""What the scripts call each part of the guard; `lua/include/record.lua` explains the letters."""
 
 
 class HoldPart(Struct, frozen=True, rename=HOLD_LETTERS):
