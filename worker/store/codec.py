@@ -1,4 +1,4 @@
-"""How a cancellation lies in Redis: the guard that scripts own, the progress that passes own.
+"""How a cancellation is stored in Redis: the guard belongs to the scripts, the progress to the passes.
 
 The Lua scripts under `lua/` own the guard. They write one-letter names, because each byte counts once for every open
 cancellation; here they have words.
@@ -137,9 +137,9 @@ PLACED = msgspec.json.Decoder(Placed)
 class Record(Struct, frozen=True):
     """A cancellation as it is stored, with what only the scripts keep about it.
 
-    `ended_at` is when it finished; `sequence` is that of its last event, `last_event`
-    the stream id of its `finished`; `polled` means that its next pass is a poll that a list may spare; `matters_at` is
-    when something matters without a call.
+    `ended_at` is when it finished, `sequence` the number of its last event, `last_event` the stream id of its
+    `finished` event. `polled` means that its next pass is a poll that a list can answer. `matters_at` is when something
+    matters without a call.
     """
 
     cancellation: Cancellation
@@ -154,7 +154,7 @@ class Record(Struct, frozen=True):
 class Snapshot(Struct, frozen=True):
     """All that Redis holds about one cancellation, for people and clients.
 
-    `command` has the producer's own fields, `due_at` is when its next pass comes, `claimed` whether one runs now.
+    `command` has the producer's own fields, `due_at` is when its next pass is due, `claimed` whether one runs now.
     """
 
     record: Record
@@ -165,12 +165,12 @@ class Snapshot(Struct, frozen=True):
 
 
 def moment(milliseconds: float) -> datetime:
-    """Return Redis's time as an aware one."""
+    """Return the aware time of milliseconds since 1970."""
     return datetime.fromtimestamp(milliseconds / 1000, UTC)
 
 
 def milliseconds(at: datetime) -> int:
-    """Return an aware time as Redis's: milliseconds since 1970, rounded up so that nothing comes early."""
+    """Return the milliseconds since 1970 of an aware time, rounded up so that nothing comes early."""
     since: timedelta = at - EPOCH
     return (since.days * 86_400 + since.seconds) * 1000 - (-since.microseconds // 1000)
 
@@ -205,11 +205,11 @@ def unpack(cancellation_id: str, hot: bytes) -> Record:
 
 
 def read(cancellation_id: str, hot: bytes, cold: bytes) -> Snapshot:
-    """Read both parts of a record, which leaves its place in the schedule open.
+    """Read both parts of a record; its place in the schedule is stored elsewhere.
 
     Raises:
         NewerFormat: it was written by a newer version.
-        UnreadableRecord: it is damaged, or none of ours.
+        UnreadableRecord: it is damaged, or something else wrote it.
 
     """
     try:
@@ -221,7 +221,7 @@ def read(cancellation_id: str, hot: bytes, cold: bytes) -> Snapshot:
 
 
 def mark_of(hot: bytes) -> str:
-    """Read the mark of the place for which a cancellation was accepted; empty where there is none, or none to read."""
+    """Read the mark of the place for which a cancellation was accepted; empty if there is none or it is unreadable."""
     try:
         return PLACED.decode(hot.partition(b"\n")[0]).place
     except ValueError:
@@ -230,7 +230,7 @@ def mark_of(hot: bytes) -> str:
 
 @lru_cache(maxsize=64)
 def place_mark(place: str) -> str:
-    """Name a place in a few bytes, as guards keep it; empty for none."""
+    """Return the short mark by which guards refer to a place; empty for none."""
     return hashlib.sha256(place.encode()).hexdigest()[:12] if place else ""
 
 
@@ -277,7 +277,7 @@ def _attestation(by: str, at: int, signature: tuple[str, int] | None) -> Attesta
 
 
 def pack_progress(progress: Progress) -> bytes:
-    """Write the part of a record that a pass owns; what is at its default is left out."""
+    """Write the part of a record that a pass owns; defaults are left out."""
     return compression.pack(WRITER.encode(progress)) if progress != NOTHING else b""
 
 
@@ -287,7 +287,7 @@ def unpack_progress(packed: bytes) -> Progress:
 
 
 def snapshot(record: Record, cold: bytes, due_at: float | None, *, claimed: bool) -> Snapshot:
-    """Put together what a client sees."""
+    """Combine what a client sees."""
     ids, _, rest = cold.partition(b"\n")
     fixed = rest.partition(b"\n")[2]
     return Snapshot(

@@ -9,6 +9,7 @@ from ..protocol.messages import Event
 from .codec import milliseconds
 from .event_entries import readable
 from .keyspace import Keyspace
+from .retention import LETTERS
 
 
 class EventLog(Keyspace):
@@ -49,6 +50,7 @@ class EventLog(Keyspace):
 
     async def trim(self, now: datetime) -> None:
         """Delete events and dead letters that are past their retention."""
-        for stream, keep in self._retention.streams.items():
+        kept = {"events": self._retention.events} | dict.fromkeys(LETTERS, self._retention.dead_letters)
+        for stream, keep in kept.items():
             oldest = milliseconds(now) - int(keep * 1000)
             await self._call(self._redis.xtrim(f"{self._base}:{stream}", minid=oldest, approximate=True))

@@ -1,4 +1,4 @@
-"""What Redis knows of a message beside the cancellations: why it was rejected, how many commands it had."""
+"""What Redis keeps about a message beside the cancellations: why it was rejected, how many commands it had."""
 
 from __future__ import annotations
 

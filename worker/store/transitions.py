@@ -1,4 +1,4 @@
-"""What goes into a transition of the store and what comes out; how each is written for its script."""
+"""The arguments and results of the store's transitions, and how each is written for its script."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ from .codec import (
 log = structlog.get_logger(__name__)
 
 ACCEPTED_AT_ONCE = 50
-"""How many commands one script call takes at most: it keeps each under a few milliseconds."""
+"""The most commands that one script call accepts, so that each takes a few milliseconds."""
 GROUP_BYTES = 256 * 1024
 
 
 class Acceptance(Struct, frozen=True):
-    """A validated command with what holds for it once the backend's policy is taken into account.
+    """A validated command, with the values that apply to it under the backend's policy.
 
-    `said` are the fields in the producer's own words, as events carry them; `address` is what beside its id
-    addresses the job, `place` the backend's place in words. `binding` says whether its stricter wishes about the force
-    step hold against those of others. `expect` is the state in which the job must be, in the backend's own words, empty
-    for any; `another_attests` that no requester may attest.
+    `said` has the fields in the producer's own words, as events carry them. `address` is what addresses the job beside
+    its id, `place` the backend's place in words. `binding` means that its stricter wishes about the force step override
+    those of others. `expect` is the state in which the job must be, in the backend's own words, empty for any.
+    `another_attests` means that no requester may attest.
     """
 
     cancellation_id: str
@@ -71,16 +71,16 @@ class Acceptance(Struct, frozen=True):
 
 
 class Accepted(Struct, frozen=True):
-    """What became of a command: accepted, joined, same, or conflict; and the cancellation it belongs to."""
+    """The result of a command, as `accept.lua` lists it, and the cancellation that it belongs to."""
 
     verdict: str
     cancellation_id: str
 
 
 class Rejection(Struct, frozen=True):
-    """A command that is rejected: why, and what is kept of the message; `stranger` is whether nobody known sent it.
+    """A command that is rejected: why, and what is kept of the message. A `stranger` is an unknown sender.
 
-    One that has a `digest` is sound: it may have been taken in before, and come again.
+    A `digest` means that the command itself is valid, so it may have been accepted before and be delivered again.
     """
 
     mark: str
@@ -103,8 +103,8 @@ class Rejection(Struct, frozen=True):
 class Claim(Struct, frozen=True):
     """A record that this worker may work on until its lease ends.
 
-    `noted` means that the intent of its first cancel is noted already; the record is as it was before. `rides` means
-    that it is one of many polls for which others hold the permits: it may make no call of its own.
+    `noted` means that the intent of its first cancel is stored already; the record is as it was before. `rides` means
+    that it is one of many polls that share one permit: it may make no call of its own.
     """
 
     token: str
@@ -114,7 +114,7 @@ class Claim(Struct, frozen=True):
 
 
 class Claims(Struct, frozen=True):
-    """What one claim brought. `next_due` is None when nothing waits; `blind` means that the backend is paused."""
+    """The result of one claim. `next_due` is None if nothing waits; `blind` means that the backend is paused."""
 
     now: datetime
     suspect: datetime | None
@@ -126,8 +126,8 @@ class Claims(Struct, frozen=True):
 class Limits(Struct, frozen=True):
     """How much one claim may take. `rate` is in calls per second, 0 for no limit; `lease` in seconds.
 
-    `batch_slots` bounds what the batch lane has in flight over all workers, `own_batch_slots` what it gets more here.
-    `per_list` is how many polls one call of a list may show, 1 where there are no lists.
+    `batch_slots` limits what the batch lane has in flight over all workers, `own_batch_slots` how much more it gets
+    here. `per_list` is how many polls one call of a list can answer, 1 without lists.
     """
 
     slots: int
@@ -140,9 +140,9 @@ class Limits(Struct, frozen=True):
 
 
 class Silence(Struct, frozen=True):
-    """What a worker knows of a backend that nobody serves: what it was announced with last, 0 where it never was.
+    """What a worker knows of a backend that nobody serves: the number of its last announcement, 0 for none.
 
-    `withdrawn_only` means that a worker may be back soon, for which all waits but what an operator has withdrawn.
+    `withdrawn_only` means that a worker may be back soon: everything waits for it except what an operator has aborted.
     """
 
     announcement: float
@@ -150,10 +150,10 @@ class Silence(Struct, frozen=True):
 
 
 class ToClaim(Struct, frozen=True):
-    """What a worker asks for: records that are due on a backend.
+    """A request for records that are due on a backend.
 
-    `unseen` says that a first cancel there goes out without a look, so that its intent is noted with the claim.
-    Where there is a `silence`, nobody serves the backend: what matters without a call is claimed, and nothing else.
+    `unseen` means that a first cancel there goes out without a look, so that its intent is noted with the claim.
+    A `silence` means that nobody serves the backend: only what matters without a call is claimed.
     """
 
     backend: str
@@ -164,9 +164,9 @@ class ToClaim(Struct, frozen=True):
 
 
 class Commit(Struct, frozen=True):
-    """What a pass hands in, in a mode of `commit.lua`'s.
+    """What a pass commits, in one of the modes of `commit.lua`.
 
-    `verdict` is on the backend: ok, bad:FAILURES:PAUSE_MS, or nothing.
+    `verdict` is on the backend: ok, bad:FAILURES:PAUSE_MS, or empty for none.
     """
 
     token: str
@@ -263,12 +263,12 @@ def accept_argument(one: Acceptance) -> bytes:
 
 
 def places_argument(many: Sequence[Acceptance]) -> bytes:
-    """Write the places of many commands for `accept.lua`: few, so apart from the commands."""
+    """Write the places of many commands for `accept.lua`; they are few, so each is written once."""
     return JSON_WRITER.encode({place_mark(one.place): one.place for one in many if one.place})
 
 
 def grouped(arguments: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
-    """Cut many commands into groups that one script call may take: by number, and by size."""
+    """Cut many commands into groups for one script call each, limited by number and by size."""
     group: list[bytes] = []
     size = 0
     for one in arguments:
@@ -282,7 +282,7 @@ def grouped(arguments: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
 
 
 def claim_arguments(one: ToClaim) -> list[Any]:
-    """Write what is to be claimed for `claim.lua`."""
+    """Write a request for `claim.lua`."""
     limits = one.limits
     return [
         one.backend,
@@ -317,13 +317,13 @@ def commit_arguments(one: Commit, keep: int) -> tuple[bytes, bytes]:
             events,
         )
     )
-    return whole, pack_progress(one.progress)  # apart: Redis reads no binary in MessagePack
+    return whole, pack_progress(one.progress)  # the progress is apart: Redis can't read binary in MessagePack
 
 
 def read_claims(reply: Sequence[Any]) -> Claims:
-    """Read what `claim.lua` has claimed."""
+    """Read the reply of `claim.lua`."""
     now, suspect, due, blind = (int(part) for part in reply[:4])
-    found = (claim_of(*parts) for parts in zip(*(iter(reply[4:]),) * 3, strict=True))
+    found = (claim_of(*reply[index : index + 3]) for index in range(4, len(reply), 3))
     return Claims(
         now=moment(now),
         suspect=moment(suspect) if suspect else None,
@@ -334,7 +334,7 @@ def read_claims(reply: Sequence[Any]) -> Claims:
 
 
 def claim_of(token: bytes, id_: bytes, hot: bytes) -> Claim | None:
-    """Read one claimed record; one that can't be read stops no other, and comes back when its lease is over."""
+    """Read one claimed record; None for an unreadable one, which is due again when its lease is over."""
     try:
         record = unpack(id_.decode(), hot)
         return Claim(token.decode(), record, token.endswith(b"/noted"), token.endswith(b"/rides"))
@@ -344,5 +344,5 @@ def claim_of(token: bytes, id_: bytes, hot: bytes) -> Claim | None:
 
 
 def verdict(entry: bytes) -> Accepted:
-    """Read what `accept.lua` says of one command."""
+    """Read the result of one command of `accept.lua`."""
     return Accepted(*entry.decode().split(" ", 1))

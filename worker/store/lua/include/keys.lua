@@ -2,7 +2,7 @@
 --
 -- Every key lies under the hash tag of KEYS[1], so one deployment is one slot of a cluster:
 --   :events            stream of CloudEvents, one field `event`
---   :dead              stream of dead letters; :dead:unsigned is that of strangers', kept apart if it is known who may send
+--   :dead              stream of dead letters; :dead:unsigned has those of unknown senders, if it is known who may send
 --   :hot:ID            "guard JSON \n progress" of a cancellation; scripts own the guard, passes own the progress
 --   :cold:ID           "command ids \n their number \n fixed fields", JSON fragments for its events
 --   :backends          set of the names of all backends that ever had one
