@@ -23,13 +23,7 @@ from .peers import Peers
 from .reader import Reader
 from .redis_client import translated
 from .retention import DAY, USUAL, Retention
-from .transitions import (
-    Acceptance,
-    Accepted,
-    Claims,
-    Commit,
-    Rejection,
-    ToClaim,
+from .script_arguments import (
     accept_argument,
     claim_arguments,
     commit_arguments,
@@ -38,6 +32,7 @@ from .transitions import (
     read_claims,
     verdict,
 )
+from .transitions import Acceptance, Accepted, Claims, Commit, Rejection, ToClaim
 
 NOTHING: Mapping[str, Any] = {}
 GROUP = 100
