@@ -120,6 +120,6 @@ async def test_a_join_of_a_newer_record_is_left_to_newer_workers(store: Store, r
 
 async def test_a_script_that_rejects_its_arguments_is_no_outage(store: Store) -> None:
     with pytest.raises(Exception, match="script") as raised:
-        await store._run("accept", 8, "this is no JSON")
+        await store._run(store._scripts.accept, 8, "this is no JSON")
 
     assert not isinstance(raised.value, StoreUnavailable)

@@ -1,4 +1,4 @@
-"""What one process knows of the time, and tells Redis with each beat; `lua/clock.lua` says what becomes of it."""
+"""What one process knows of the time and reports with each beat; `lua/include/clock.lua` says how Redis uses it."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from ..observability.outage import Seldom
 log = structlog.get_logger(__name__)
 
 PROMPT = 1.0
-"""Seconds within which an answer must come for the time in it to be known well enough."""
-UNTOLD = b"?"
-"""What a script says of a step while only another worker can tell whether there was one."""
+"""Seconds within which an answer must come for its time to be accurate enough."""
+UNKNOWN_STEP = b"?"
+"""What a script returns as the step while only another worker can know whether there was one."""
 
 
 def passing() -> float:
-    """Return the seconds on a clock that nobody sets; where there is one that goes on in a suspended machine, on that.
+    """Return the seconds on a clock that is never set, and that goes on while the machine is suspended if there is one.
 
-    A suspended machine's own Redis is late by the same while, so that must count as time that has passed. In a virtual
-    machine that is paused no clock goes on: its pause looks like a step of Redis's clock, and waits last longer by it.
+    A Redis on the same machine sleeps for the same time, so that must count as time that has passed. While a virtual
+    machine is paused, none of its clocks goes on: its pause looks like a step of Redis's clock, and prolongs waits.
     """
     return time.clock_gettime(_CLOCK)
 
@@ -30,36 +30,34 @@ _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 class Witness:
-    """Remembers the time of the last prompt answer, and measures by its own clock how long ago that was."""
+    """Remembers the time of the last prompt answer and measures on its own clock how long ago that was."""
 
     def __init__(self, server: str = "", passing: Callable[[], float] = passing) -> None:
-        """`server` is what the log calls the server whose clock is watched; nothing is logged without it."""
+        """`server` is the log's name for the server whose clock is watched; without it nothing is logged."""
         self._server = server
-        self._passing = passing
+        self.now = passing
+        """Returns the seconds on this process's own clock."""
         self._known: tuple[int, float] | None = None
         self._waiting_since: float | None = None
         self._seldom = Seldom()
 
-    def now(self) -> float:
-        """Return the seconds on its own clock."""
-        return self._passing()
-
     def knows(self, asked: float) -> tuple[int, int]:
-        """Say, for a beat that is sent at `asked`, what `observe` in `clock.lua` takes."""
+        """Return the arguments of `observe` in `clock.lua` for a beat that is sent at `asked`."""
         if self._known is not None:
             known, at = self._known
-            return known, _milliseconds(asked - at)
-        return -1, _milliseconds(asked - (asked if self._waiting_since is None else self._waiting_since))
+            return known, int((asked - at) * 1000)
+        waiting_since = asked if self._waiting_since is None else self._waiting_since
+        return -1, int((asked - waiting_since) * 1000)
 
     def hears(self, asked: float, now: int, step: int | bytes) -> None:
-        """Take in the answer to a beat that was sent at `asked`: the time, and the step of Redis's clock."""
-        answered = self._passing()
-        if step == UNTOLD:
+        """Note the answer to a beat that was sent at `asked`: the time, and the step of Redis's clock."""
+        answered = self.now()
+        if step == UNKNOWN_STEP:
             self._waiting_since = asked if self._waiting_since is None else self._waiting_since
             return
         self._waiting_since = None
         if answered - asked > PROMPT:
-            return  # what looks like a step may be this answer's way: the next beat tells
+            return  # what looks like a step may be this answer's delay; the next beat will show
         self._known = (now, answered)
         if int(step) and self._server and self._seldom.due():
             log.warning(f"{self._server}.clock_stepped", seconds=round(int(step) / 1000), hint=HINT)
@@ -69,7 +67,3 @@ HINT = (
     "the clock of the Redis host was set, or another host has taken over: deadlines and waits go on by the workers' "
     "own clocks, as if it had not been"
 )
-
-
-def _milliseconds(seconds: float) -> int:
-    return int(seconds * 1000)

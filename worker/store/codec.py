@@ -1,6 +1,7 @@
-"""How a cancellation lies in Redis: the guard that scripts own, the progress that passes own.
+"""How a cancellation is stored in Redis: the guard belongs to the scripts, the progress to the passes.
 
-The Lua scripts under `lua/` read the guard; its letters are explained in `lua/lib.lua`.
+The Lua scripts under `lua/` own the guard. They write one-letter names, because each byte counts once for every open
+cancellation; here they have words.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from ..errors import NewerFormat, UnreadableRecord
 from . import compression
 
 FORMAT = 2
-"""The newest format of records that this version reads; `lua/lib.lua` says which records are written in it."""
+"""The newest format of records that this version reads; `lua/include/record.lua` says which records have it."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LANES = {Lane.INTERACTIVE: "i", Lane.BATCH: "b"}
 LANE_OF = {letter: lane for lane, letter in LANES.items()}
@@ -32,60 +33,101 @@ WRITER = msgspec.msgpack.Encoder()
 JSON_WRITER = msgspec.json.Encoder(enc_hook=str)
 NOTHING = Progress()
 POLL = 1
-"""What `lua/lib.lua` calls so, in the guard's `n`."""
+"""What `lua/include/record.lua` calls so: the next pass is a poll that may ride along."""
 
 
-class HoldPart(Struct, frozen=True):
-    """A hold as the guard has it."""
+HOLD_LETTERS = {"until": "u", "signed_by": "sg", "pending": "p"}
+GUARD_LETTERS = {
+    "backend": "b",
+    "job_id": "j",
+    "verb": "v",
+    "force": "p",
+    "force_after": "fa",
+    "give_up_at": "g",
+    "lane": "l",
+    "attested": "s",
+    "attested_at": "sa",
+    "attestation_signature": "ss",
+    "child_attestations": "sc",
+    "child_signatures": "scs",
+    "aborted": "x",
+    "withdrawal": "xa",
+    "revision": "r",
+    "accepted_at": "a",
+    "sequence": "q",
+    "outcome": "o",
+    "ended_at": "e",
+    "last_event": "z",
+    "next_pass": "n",
+    "intent": "i",
+    "matters_at": "m",
+    "traceparent": "w",
+    "params": "k",
+    "place": "d",
+    "not_before": "nb",
+    "hold": "h",
+    "held_for": "hs",
+    "dry_run": "y",
+    "expected": "ex",
+}
+"""What the scripts call each part of the guard; `lua/include/record.lua` explains the letters."""
+
+
+class HoldPart(Struct, frozen=True, rename=HOLD_LETTERS):
+    """A hold in the guard; `pending` means that its `held` event is put off while a call may be in flight."""
 
     by: str
     reason: str
     at: float
-    u: float | None = None
-    sg: str = ""
-    p: int = 0
+    until: float | None = None
+    signed_by: str = ""
+    pending: int = 0
 
 
-class Guard(Struct, frozen=True):
-    """The part of a record that the scripts own, by the letters of `lua/lib.lua`; times are in milliseconds."""
+class Guard(Struct, frozen=True, rename=GUARD_LETTERS):
+    """The part of a record that the scripts own. Times are in milliseconds.
 
-    b: str
-    j: str
-    v: Verb
-    p: Force
-    fa: float
-    g: float
-    l: str  # noqa: E741 - the script's letter
-    s: str
-    x: str
-    r: int
-    a: int
-    q: int
-    o: str
-    n: int = 0
-    i: int = 0
-    e: int | None = None
-    z: str = ""
-    w: str | None = None
-    k: dict[str, str] = {}
-    d: str = ""
-    nb: float | None = None
-    sa: int = 0
-    sc: dict[str, tuple[str, int]] = {}
-    ss: tuple[str, int] | None = None
-    scs: dict[str, tuple[str, int]] = {}
-    xa: dict[str, str] = {}
-    m: float = 0
-    h: HoldPart | None = None
-    hs: float = 0
-    y: int = 0
-    ex: tuple[str, ...] = ()
+    A signature is who signed and the time of the attestation that it belongs to. `intent` is the time of an intent
+    that a claim has noted; 1 for one that a pass has, 0 for none. `next_pass` is 0 before the first pass.
+    """
+
+    backend: str
+    job_id: str
+    verb: Verb
+    force: Force
+    force_after: float
+    give_up_at: float
+    lane: str
+    attested: str
+    aborted: str
+    revision: int
+    accepted_at: int
+    sequence: int
+    outcome: str
+    next_pass: int = 0
+    intent: int = 0
+    ended_at: int | None = None
+    last_event: str = ""
+    traceparent: str | None = None
+    params: dict[str, str] = {}
+    place: str = ""
+    not_before: float | None = None
+    attested_at: int = 0
+    attestation_signature: tuple[str, int] | None = None
+    child_attestations: dict[str, tuple[str, int]] = {}
+    child_signatures: dict[str, tuple[str, int]] = {}
+    withdrawal: dict[str, str] = {}
+    matters_at: float = 0
+    hold: HoldPart | None = None
+    held_for: float = 0
+    dry_run: int = 0
+    expected: tuple[str, ...] = ()
 
 
-class Placed(Struct, frozen=True):
+class Placed(Struct, frozen=True, rename=GUARD_LETTERS):
     """The part of a guard that names a place, in records of any version."""
 
-    d: str = ""
+    place: str = ""
 
 
 GUARD = msgspec.json.Decoder(Guard)
@@ -95,9 +137,9 @@ PLACED = msgspec.json.Decoder(Placed)
 class Record(Struct, frozen=True):
     """A cancellation as it is stored, with what only the scripts keep about it.
 
-    `ended_at` is when it finished; `sequence` is that of its last event, `last_event`
-    the stream id of its `finished`; `polled` means that its next pass is a poll that a list may spare; `matters_at` is
-    when something matters without a call.
+    `ended_at` is when it finished, `sequence` the number of its last event, `last_event` the stream id of its
+    `finished` event. `polled` means that its next pass is a poll that a list can answer. `matters_at` is when something
+    matters without a call.
     """
 
     cancellation: Cancellation
@@ -112,7 +154,7 @@ class Record(Struct, frozen=True):
 class Snapshot(Struct, frozen=True):
     """All that Redis holds about one cancellation, for people and clients.
 
-    `command` has the producer's own fields, `due_at` is when its next pass comes, `claimed` whether one runs now.
+    `command` has the producer's own fields, `due_at` is when its next pass is due, `claimed` whether one runs now.
     """
 
     record: Record
@@ -123,12 +165,12 @@ class Snapshot(Struct, frozen=True):
 
 
 def moment(milliseconds: float) -> datetime:
-    """Return Redis's time as an aware one."""
+    """Return the aware time of milliseconds since 1970."""
     return datetime.fromtimestamp(milliseconds / 1000, UTC)
 
 
 def milliseconds(at: datetime) -> int:
-    """Return an aware time as Redis's: milliseconds since 1970, rounded up so that nothing comes early."""
+    """Return the milliseconds since 1970 of an aware time, rounded up so that nothing comes early."""
     since: timedelta = at - EPOCH
     return (since.days * 86_400 + since.seconds) * 1000 - (-since.microseconds // 1000)
 
@@ -138,22 +180,36 @@ def unpack(cancellation_id: str, hot: bytes) -> Record:
     head, _, tail = hot.partition(b"\n")
     guard = GUARD.decode(head)
     progress = unpack_progress(tail)
-    if guard.i > 1:
-        progress = replace(progress, intent=Intent(Action.CANCEL, guard.j, moment(guard.i)))
+    if guard.intent > 1:
+        progress = replace(progress, intent=Intent(Action.CANCEL, guard.job_id, moment(guard.intent)))
     cancellation = Cancellation(
-        cancellation_id, guard.b, guard.j, moment(guard.a), _spec(guard), progress, guard.k, guard.w, guard.d
+        id=cancellation_id,
+        backend=guard.backend,
+        job_id=guard.job_id,
+        accepted_at=moment(guard.accepted_at),
+        spec=_spec(guard),
+        progress=progress,
+        params=guard.params,
+        traceparent=guard.traceparent,
+        place=guard.place,
     )
-    ended_at = None if guard.e is None else moment(guard.e)
-    outcome = Outcome(guard.o) if guard.o else None
-    return Record(cancellation, outcome, ended_at, guard.q, guard.z, guard.n == POLL, moment(guard.m))
+    return Record(
+        cancellation,
+        outcome=Outcome(guard.outcome) if guard.outcome else None,
+        ended_at=None if guard.ended_at is None else moment(guard.ended_at),
+        sequence=guard.sequence,
+        last_event=guard.last_event,
+        polled=guard.next_pass == POLL,
+        matters_at=moment(guard.matters_at),
+    )
 
 
 def read(cancellation_id: str, hot: bytes, cold: bytes) -> Snapshot:
-    """Read both parts of a record, which leaves its place in the schedule open.
+    """Read both parts of a record; its place in the schedule is stored elsewhere.
 
     Raises:
         NewerFormat: it was written by a newer version.
-        UnreadableRecord: it is damaged, or none of ours.
+        UnreadableRecord: it is damaged, or something else wrote it.
 
     """
     try:
@@ -165,55 +221,63 @@ def read(cancellation_id: str, hot: bytes, cold: bytes) -> Snapshot:
 
 
 def mark_of(hot: bytes) -> str:
-    """Read the mark of the place for which a cancellation was accepted; empty where there is none, or none to read."""
+    """Read the mark of the place for which a cancellation was accepted; empty if there is none or it is unreadable."""
     try:
-        return PLACED.decode(hot.partition(b"\n")[0]).d
+        return PLACED.decode(hot.partition(b"\n")[0]).place
     except ValueError:
         return ""
 
 
 @lru_cache(maxsize=64)
 def place_mark(place: str) -> str:
-    """Name a place in a few bytes, as guards keep it; empty for none."""
+    """Return the short mark by which guards refer to a place; empty for none."""
     return hashlib.sha256(place.encode()).hexdigest()[:12] if place else ""
 
 
 def _spec(guard: Guard) -> Spec:
-    give_up_at = moment(guard.g)
-    attestations = {WHOLE: _word(guard.s, guard.sa or guard.a, guard.ss)} if guard.s else {}
-    attestations |= {child: _word(by, at, guard.scs.get(child)) for child, (by, at) in guard.sc.items()}
-    not_before = None if guard.nb is None else moment(guard.nb)
+    attestations = {}
+    if guard.attested:
+        given_at = guard.attested_at or guard.accepted_at
+        attestations[WHOLE] = _attestation(guard.attested, given_at, guard.attestation_signature)
+    for child, (by, at) in guard.child_attestations.items():
+        attestations[child] = _attestation(by, at, guard.child_signatures.get(child))
     return Spec(
-        verb=guard.v,
-        force=guard.p,
-        force_after=guard.fa,
-        give_up_at=give_up_at,
-        lane=LANE_OF[guard.l],
+        verb=guard.verb,
+        force=guard.force,
+        force_after=guard.force_after,
+        give_up_at=moment(guard.give_up_at),
+        lane=LANE_OF[guard.lane],
         attestations=attestations,
-        aborted=guard.x and attributed(guard.x, guard.xa.get("signed_by", "")),
-        withdrawal=guard.xa,
-        revision=guard.r,
-        not_before=not_before,
-        hold=None if guard.h is None else _hold(guard.h),
-        held_for=guard.hs / 1000,
-        dry_run=bool(guard.y),
-        expect=guard.ex,
+        aborted=guard.aborted and attributed(guard.aborted, guard.withdrawal.get("signed_by", "")),
+        withdrawal=guard.withdrawal,
+        revision=guard.revision,
+        not_before=None if guard.not_before is None else moment(guard.not_before),
+        hold=None if guard.hold is None else _hold(guard.hold),
+        held_for=guard.held_for / 1000,
+        dry_run=bool(guard.dry_run),
+        expect=guard.expected,
     )
 
 
 def _hold(part: HoldPart) -> OperatorHold:
-    until = None if part.u is None else moment(part.u)
-    return OperatorHold(part.by, part.reason, moment(part.at), until, part.sg, announced=not part.p)
+    return OperatorHold(
+        part.by,
+        part.reason,
+        since=moment(part.at),
+        until=None if part.until is None else moment(part.until),
+        signed_by=part.signed_by,
+        announced=not part.pending,
+    )
 
 
-def _word(by: str, at: int, signature: tuple[str, int] | None) -> Attestation:
-    """Read a word; an older version may have renewed it without a word of the signature."""
+def _attestation(by: str, at: int, signature: tuple[str, int] | None) -> Attestation:
+    """Read an attestation. An older version may have renewed it and left a signature of an earlier time."""
     signed_by = signature[0] if signature is not None and signature[1] == at else ""
     return Attestation(by, moment(at), signed_by)
 
 
 def pack_progress(progress: Progress) -> bytes:
-    """Write the part of a record that a pass owns; what is at its default is left out."""
+    """Write the part of a record that a pass owns; defaults are left out."""
     return compression.pack(WRITER.encode(progress)) if progress != NOTHING else b""
 
 
@@ -223,7 +287,7 @@ def unpack_progress(packed: bytes) -> Progress:
 
 
 def snapshot(record: Record, cold: bytes, due_at: float | None, *, claimed: bool) -> Snapshot:
-    """Put together what a client sees."""
+    """Combine what a client sees."""
     ids, _, rest = cold.partition(b"\n")
     fixed = rest.partition(b"\n")[2]
     return Snapshot(

@@ -1,4 +1,4 @@
-"""What could not be taken in, with the reason and the raw message; a replay is a new try of the same command."""
+"""Rejected messages, each with the reason and its raw text. A replay tries the same command again."""
 
 from __future__ import annotations
 
@@ -14,19 +14,18 @@ from redis.asyncio import Redis
 
 from ..errors import InvalidCommand, UnknownCancellation
 from .codec import moment
-from .redis_client import translated
+from .keyspace import Keyspace
 from .retention import LETTERS
-from .scripts import Script, on_store
 
 PAGE = 200
 ENTRY = re.compile(r"[0-9]{1,19}-[0-9]{1,19}")
 REMEMBERED_DAYS = 40
-"""Refusals are forgotten by then: longer than any command id is kept by default."""
+"""Rejections are forgotten by then: longer than any command id is kept by default."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """One rejected message. `raw` is what is kept of it: as JSON where it could be read, and never a token."""
+    """One rejected message. `raw` is what is kept of it: JSON if it could be read, and never a token."""
 
     id: str
     at: datetime
@@ -36,13 +35,8 @@ class DeadLetter:
 
     @property
     def command_id(self) -> str:
-        """The id of the command that was refused."""
+        """The id of the command that was rejected."""
         return self.mark.rpartition(" ")[0]
-
-    @property
-    def place(self) -> tuple[int, ...]:
-        """Where it stands among all."""
-        return tuple(map(int, self.id.split("-")))
 
     def command(self) -> Mapping[str, Any]:
         """Return the command, its verb included, that is to be sent again.
@@ -60,14 +54,12 @@ class DeadLetter:
         return {"command_id": self.command_id, **content}
 
 
-class DeadLetters:
+class DeadLetters(Keyspace):
     """The dead letters of one deployment."""
 
     def __init__(self, redis: Redis, prefix: str) -> None:
-        self._redis = redis
-        self._base = f"{{{prefix}}}"
+        super().__init__(redis, prefix)
         self._streams = [f"{self._base}:{name}" for name in LETTERS]
-        self._forget = Script(redis, on_store("forget"))
 
     async def list(self, limit: int | None = None) -> AsyncIterator[DeadLetter]:
         """Walk through them, oldest first, `limit` at most."""
@@ -75,7 +67,7 @@ class DeadLetters:
         walks = [self._walk(stream, left) for stream in self._streams]
         heads = [(letter, walk) for walk in walks if (letter := await anext(walk, None))]
         while heads and left > 0:
-            head = min(heads, key=lambda one: one[0].place)
+            head = min(heads, key=lambda one: tuple(map(int, one[0].id.split("-"))))
             yield head[0]
             left -= 1
             heads.remove(head)
@@ -85,8 +77,7 @@ class DeadLetters:
     async def _walk(self, stream: str, limit: float) -> AsyncIterator[DeadLetter]:
         after, count = "-", int(min(PAGE, limit))
         while True:
-            with translated():
-                page: Any = await self._redis.xrange(stream, min=after, count=count)
+            page = await self._call(self._redis.xrange(stream, min=after, count=count))
             for entry, fields in page:
                 yield _read(entry, fields)
             if len(page) < count:
@@ -101,22 +92,19 @@ class DeadLetters:
 
         """
         for stream in self._streams if ENTRY.fullmatch(letter_id) else ():
-            with translated():
-                found: Any = await self._redis.xrange(stream, min=letter_id, max=letter_id, count=1)
+            found = await self._call(self._redis.xrange(stream, min=letter_id, max=letter_id, count=1))
             if found:
                 return _read(*found[0])
         raise UnknownCancellation(f"no dead letter is known as {letter_id!r}")
 
     async def forget(self, letter: DeadLetter) -> None:
-        """Forget that the message was refused, so that it may be tried, and refused, again."""
-        with translated():
-            await self._forget(keys=[f"{self._base}:events"], args=[letter.mark, REMEMBERED_DAYS])
+        """Forget that the message was rejected, so that it may be tried, and rejected, again."""
+        await self._run(self._scripts.forget, letter.mark, REMEMBERED_DAYS)
 
     async def drop(self, letter: DeadLetter) -> None:
-        """Let go of one."""
-        with translated():
-            for stream in self._streams:
-                await self._redis.xdel(stream, letter.id)
+        """Delete one."""
+        for stream in self._streams:
+            await self._call(self._redis.xdel(stream, letter.id))
 
 
 def _read(entry: bytes, fields: Mapping[bytes, bytes]) -> DeadLetter:

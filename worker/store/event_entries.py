@@ -1,4 +1,4 @@
-"""Reads the entries of the event stream. Whoever reaches Redis may add some that are no events: they are skipped."""
+"""Reads the entries of the event stream. Entries of others that are no events are skipped."""
 
 from __future__ import annotations
 
@@ -10,28 +10,26 @@ from pydantic import ValidationError
 
 from ..protocol.messages import Event
 
-# Not structlog: readers live in other people's processes, whose logs are set up by the standard library's means.
+# Not structlog: readers run in users' processes, whose logs are set up with the standard library.
 log = logging.getLogger(__name__)
 
 
 def readable(entries: Iterable[tuple[bytes, Mapping[bytes, bytes]]]) -> list[tuple[str, Event]]:
     """Return the events among entries, with their positions."""
-    read = ((entry.decode(), _event(entry.decode(), fields)) for entry, fields in entries)
-    return [(position, event) for position, event in read if event is not None]
-
-
-def _event(position: str, fields: Mapping[bytes, bytes]) -> Event | None:
-    try:
-        return Event.model_validate_json(fields[b"event"])
-    except KeyError:
-        report(position, "it has no field `event`")
-    except ValidationError as error:
-        names = {".".join(map(str, one["loc"])) for one in error.errors(include_input=False, include_url=False)}
-        report(position, ", ".join(sorted(names - {""})) or "it is no JSON")
-    return None
+    events: list[tuple[str, Event]] = []
+    for entry, fields in entries:
+        position = entry.decode()
+        try:
+            events.append((position, Event.model_validate_json(fields[b"event"])))
+        except KeyError:
+            report(position, "it has no field `event`")
+        except ValidationError as error:
+            names = {".".join(map(str, one["loc"])) for one in error.errors(include_input=False, include_url=False)}
+            report(position, ", ".join(sorted(names - {""})) or "it is no JSON")
+    return events
 
 
 @lru_cache(maxsize=1000)
 def report(position: str, why: str) -> None:
-    """Say once that an entry is skipped: readers come by it again and again."""
+    """Log once that an entry is skipped, although readers meet it again and again."""
     log.warning("entry %s of the event stream is no event and is skipped: %s", position, why)

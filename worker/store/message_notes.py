@@ -1,47 +1,37 @@
-"""What Redis knows of a message beside the cancellations: why it was rejected, how many commands it had."""
+"""What Redis keeps about a message beside the cancellations: why it was rejected, how many commands it had."""
 
 from __future__ import annotations
 
-from redis.asyncio import Redis
-
-from ..aio.tasks import unswallowed
 from ..protocol.messages import Event
 from .dead_letters import REMEMBERED_DAYS
-from .redis_client import translated
-from .scripts import Script, on_store
+from .keyspace import Keyspace
 
 FORGOTTEN = "it was rejected; the event that says why is past its retention"
 
 
-class MessageNotes:
+class MessageNotes(Keyspace):
     """The notes of one deployment; `Store.reject` and `Store.count_commands` make them."""
-
-    def __init__(self, redis: Redis, prefix: str) -> None:
-        self._redis = redis
-        self._base = f"{{{prefix}}}"
-        self._recall = Script(redis, on_store("recall"))
 
     async def counted(self, message_id: str) -> int | None:
         """Return how many commands a message of several had; None if it is not known.
 
         It is -1 if some of them have ids of their own.
         """
-        with translated():
-            found = await unswallowed(self._redis.get(f"{self._base}:submit:{message_id}"))
+        found = await self._interruptible(self._redis.get(f"{self._base}:submit:{message_id}"))
         return None if found is None else int(found)
 
     async def rejection(self, command_id: str, after: str = "") -> str:
-        """Return why a command was last rejected, if that was behind a position in the events; else nothing."""
-        with translated():
-            told = await unswallowed(self._recall(keys=[f"{self._base}:events"], args=[REMEMBERED_DAYS, command_id]))
-            if not told or told[1]:
-                return ""
-            at, entry = int(told[2]), told[3].decode()
-            if at <= _position(after)[0] and _position(entry) <= _position(after):
-                return ""
-            found = entry and await unswallowed(
-                self._redis.xrange(f"{self._base}:events", min=entry, max=entry, count=1)
-            )
+        """Return why a command was last rejected, if that was after a position in the events; else nothing."""
+        recall = self._scripts.recall(keys=[f"{self._base}:events"], args=[REMEMBERED_DAYS, command_id])
+        known = await self._interruptible(recall)
+        if not known or known[1]:
+            return ""
+        at, entry = int(known[2]), known[3].decode()
+        if at <= _position(after)[0] and _position(entry) <= _position(after):
+            return ""
+        if not entry:
+            return FORGOTTEN
+        found = await self._interruptible(self._redis.xrange(f"{self._base}:events", min=entry, max=entry, count=1))
         return str(Event.model_validate_json(found[0][1][b"event"]).data.get("error")) if found else FORGOTTEN
 
 

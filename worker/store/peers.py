@@ -1,26 +1,19 @@
-"""What workers tell each other in Redis: which backends they serve, and commands that others are to take in."""
+"""What workers leave for each other in Redis: which backends they serve, and commands that others have to take in."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, cast
 
-from redis.asyncio import Redis
-
-from ..aio.tasks import unswallowed
-from .redis_client import translated
+from .keyspace import Keyspace
 
 
-class Peers:
-    """The other workers of a deployment, by what they have written; `base` is how its keys begin."""
-
-    def __init__(self, redis: Redis, base: str) -> None:
-        self._redis = redis
-        self._base = base
+class Peers(Keyspace):
+    """The other workers of a deployment, by what they have written."""
 
     async def announced(self) -> dict[str, float]:
         """Return what each backend that workers serve, or served once, was announced with: when its last beat ends."""
-        found = await self._call(self._redis.zrange(f"{self._base}:serves", 0, -1, withscores=True))
+        found = await self._interruptible(self._redis.zrange(f"{self._base}:serves", 0, -1, withscores=True))
         return {name.decode(): ends for name, ends in found}
 
     async def hand_over(self, commands: Mapping[str, Mapping[str, bytes]]) -> None:
@@ -29,17 +22,19 @@ class Peers:
         for backend, some in commands.items():
             pipe.hset(f"{self._base}:handover:{backend}", mapping=cast("Any", some))
             pipe.sadd(f"{self._base}:handovers", backend)
-        await self._call(pipe.execute())
+        await self._interruptible(pipe.execute())
 
     async def handovers(self) -> list[str]:
         """Return the names of the backends whose commands are left to workers that can take them in."""
-        return await self.named("handovers", "handover")
+        return await self._existing("handovers", "handover")
 
     async def handed_over(self, backend: str) -> AsyncIterator[dict[str, bytes]]:
         """Go through the commands that are left on a backend, by digest and page by page; some may come twice."""
         cursor = 0
         while True:
-            cursor, page = await self._call(self._redis.hscan(f"{self._base}:handover:{backend}", cursor, count=200))
+            cursor, page = await self._interruptible(
+                self._redis.hscan(f"{self._base}:handover:{backend}", cursor, count=200)
+            )
             if page:
                 yield {digest.decode(): command for digest, command in page.items()}
             if not cursor:
@@ -47,17 +42,4 @@ class Peers:
 
     async def taken_over(self, backend: str, digests: Sequence[str]) -> None:
         """Forget commands that were left on a backend, once what became of them is stored."""
-        await self._call(self._redis.hdel(f"{self._base}:handover:{backend}", *digests))
-
-    async def named(self, names: str, kind: str) -> list[str]:
-        """Return those names in a set of which there is a key of a kind."""
-        found = sorted(await self._call(self._redis.smembers(f"{self._base}:{names}")))
-        pipe = self._redis.pipeline(transaction=False)
-        for name in found:
-            pipe.exists(f"{self._base}:{kind}:{name.decode()}")
-        there = await self._call(pipe.execute()) if found else []
-        return [name.decode() for name, some in zip(found, there, strict=True) if some]
-
-    async def _call(self, call: Any) -> Any:
-        with translated():
-            return await unswallowed(call)
+        await self._interruptible(self._redis.hdel(f"{self._base}:handover:{backend}", *digests))

@@ -1,4 +1,4 @@
-"""Opens Redis as the settings name it, and says in our words what it refuses."""
+"""Opens Redis as the settings name it, and translates its errors."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ CONNECT_TIMEOUT = 5.0
 REFUSES = re.compile(
     r"ACL failure in script|user executing the script can't|^unknown (sub)?command|[Uu]nknown (Redis )?command called"
 )
-"""What Redis says, beside NOPERM, of a right that a script's user lacks, and of a command that was taken away."""
-PASSING = ("OOM", "LOADING", "READONLY", "MASTERDOWN", "BUSY", "MISCONF", "NOREPLICAS", "CLUSTERDOWN", "TRYAGAIN")
-"""How Redis begins the errors that pass; redis-py has no class for all of them."""
+"""What Redis says, beside NOPERM, if a script's user lacks a right or a command was removed."""
+TRANSIENT = ("OOM", "LOADING", "READONLY", "MASTERDOWN", "BUSY", "MISCONF", "NOREPLICAS", "CLUSTERDOWN", "TRYAGAIN")
+"""How Redis begins transient errors; redis-py has no class for all of them."""
 
 
 def connect(settings: Settings) -> Redis:
-    """Return a client that repeats nothing by itself: a script that went unanswered is looked at, not sent again.
+    """Return a client that repeats nothing by itself: after a script without an answer the records are read first.
 
     Raises:
         ConfigurationError: there is no Redis to connect to.
@@ -48,29 +48,27 @@ def connect_to(target: RedisTarget) -> Redis:
         "health_check_interval": 15,
         **target.options,
         **(target.tls_options if target.tls else {}),
-        "retry": once(),
+        "retry": Retry(NoBackoff(), 0),
         "db": target.db,
         "username": target.username,
         "password": target.password,
     }
     if target.kind == "sentinel":
         return _by_sentinels(target, options)
-    if "max_connections" in options:  # who asks for few has to wait for one, and gets no error
+    if "max_connections" in options:  # with a limit, calls wait for a free connection instead of failing
         return Redis.from_pool(BlockingConnectionPool.from_url(target.address, **options))
     return Redis.from_url(target.address, **options)
 
 
 def _by_sentinels(target: RedisTarget, options: Mapping[str, Any]) -> Redis:
     sentinels = Sentinels(  # type: ignore[no-untyped-call]  # redis-py leaves it without types
-        target.sentinels, sentinel_kwargs={**target.sentinel_arguments(), "retry": once()}, ssl=target.tls, **options
+        target.sentinels,
+        sentinel_kwargs={**target.sentinel_arguments(), "retry": options["retry"]},
+        ssl=target.tls,
+        **options,
     )
     master: Redis = sentinels.master_for(target.master or "", connection_pool_class=Pool)
     return master
-
-
-def once() -> Retry:
-    """Return redis-py's word for no retry."""
-    return Retry(NoBackoff(), 0)
 
 
 NO_REDIS = "REDIS_URL: is not set and no embedded server runs: set it, or start one with `canceller up`"
@@ -78,7 +76,7 @@ NO_REDIS = "REDIS_URL: is not set and no embedded server runs: set it, or start 
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turn Redis's own errors into ours; their texts hold no secret.
+    """Raise Redis's errors as this project's; their texts hold no secret.
 
     A ResponseError that blames the script or command itself is raised as it is: it would fail again.
     """
@@ -86,13 +84,13 @@ def translated() -> Iterator[None]:
         yield
     except (RedisError, OSError) as error:
         refused = refusal(error)
-        if type(error) is ResponseError and not refused and not str(error).startswith(PASSING):
+        if type(error) is ResponseError and not refused and not str(error).startswith(TRANSIENT):
             raise
         raise unavailable(error) from error
 
 
 def unavailable(error: Exception) -> StoreUnavailable:
-    """Say in our words what Redis, or the way to it, has answered."""
+    """Return the error of this project for one of Redis or of the connection to it."""
     if isinstance(error, StoreUnavailable):
         return error
     refused = refusal(error)
@@ -100,7 +98,7 @@ def unavailable(error: Exception) -> StoreUnavailable:
 
 
 def refusal(error: Exception) -> str:
-    """Name what Redis refuses for good; nothing for any other error."""
+    """Return what Redis refuses permanently, empty for any other error."""
     if isinstance(error, MovedError):
         return "Redis is a node of a cluster, which is not supported: name a server that is none"
     text = str(error).partition(", with args")[0]  # which holds what was sent

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -11,11 +10,11 @@ from ..settings.environment import Settings
 DAY = 86400.0
 UNSIGNED = "dead:unsigned"
 LETTERS = ("dead", UNSIGNED)
-"""The streams of dead letters: all, but for those of strangers where it is known who may send."""
+"""The streams of dead letters. The second has those of unknown senders, if it is known who may send."""
 LETTERS_SHARE = 0.1
-"""The share of Redis's memory limit that dead letters may take up."""
+"""The most that dead letters take up, as a share of Redis's memory limit."""
 STRANGERS_SHARE = 0.1
-"""The share of the dead letters' bytes that strangers' have."""
+"""The share of those bytes that dead letters of unknown senders have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +32,8 @@ class Retention:
         kept = settings.keep_events, settings.keep_records, settings.keep_dead_letters
         return cls(*kept, settings.dead_letters_size)
 
-    @property
-    def streams(self) -> Mapping[str, float]:
-        """The streams, and for how many seconds their entries are kept."""
-        return {"events": self.events} | dict.fromkeys(LETTERS, self.dead_letters)
-
     def letters_limit(self, memory: float, *, stranger: bool) -> int:
-        """Return how many bytes of dead letters are kept, so that strangers push out nobody else's.
+        """Return how many bytes of dead letters are kept; unknown senders can't push out the others'.
 
         `memory` is Redis's limit in bytes, 0 for none.
         """

@@ -1,12 +1,11 @@
-"""PURE: what Canceller does on Redis, as calls that change nothing, and the rights that it takes.
+"""PURE: what Canceller does on Redis, as calls that change nothing, and the rights that this takes.
 
-A worker has three ways to Redis: scripts and commands under the prefix, the command queue, and Celery with keys and
-channels of kombu's. Each of them may be forbidden by itself.
+A worker uses Redis in three ways: scripts and commands under the prefix, the command queue, and Celery with the keys
+and channels of kombu. Each of them may be forbidden by itself.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -17,7 +16,7 @@ from .patterns import literal
 Call = tuple[str, ...]
 
 BINDINGS: Final = "_kombu.binding."
-"""How the keys begin under which kombu notes its queues."""
+"""The prefix of the keys under which kombu notes its queues."""
 
 _SCRATCH: Final[Mapping[str, Sequence[Call]]] = {
     "string": [("MSET", "1"), ("SET", "1"), ("GET",), ("MGET",), ("EXPIRE", "60"), ("EXISTS",)],
@@ -52,11 +51,11 @@ _SCRATCH: Final[Mapping[str, Sequence[Call]]] = {
         ("XDEL", "0-1"),
     ],
 }
-"""What scripts and clients do, each on a scratch key of its own kind; the key comes behind the command."""
+"""What scripts and clients do, each on a scratch key of its kind; the key comes after the command."""
 
 
 def scratch_calls(base: str) -> Iterator[Call]:
-    """Give all that is tried in a script, on keys that begin with a base."""
+    """Return all that is tried in a script, on keys that begin with `base`."""
     for kind, calls in _SCRATCH.items():
         key = f"{base}:{kind}"
         yield from ((command, key, *rest) for command, *rest in calls)
@@ -67,13 +66,8 @@ def scratch_calls(base: str) -> Iterator[Call]:
         yield ("DEL", f"{base}:{kind}")
 
 
-def encoded(calls: Iterator[Call]) -> str:
-    """Write calls as `probe.lua` reads them."""
-    return json.dumps(list(calls))
-
-
 def store_calls(prefix: str, token: str) -> list[Call]:
-    """Give what clients do under a prefix beside scripts; nothing of it is left but a stream, which is deleted."""
+    """Return what clients do under a prefix beside scripts; the stream that this makes is deleted."""
     base = f"{{{prefix}}}"
     stream = f"{base}:check:{token}"
     return [
@@ -89,7 +83,7 @@ def store_calls(prefix: str, token: str) -> list[Call]:
 
 
 def queue_calls(queue: str, token: str) -> list[Call]:
-    """Give what is done with the command queue; what is popped is popped from a list that nobody fills."""
+    """Return what is done with the command queue; messages are only taken from a list that is always empty."""
     own = f"{queue}.taken:check-{token}"
     return [
         ("BLMOVE", own, own, "RIGHT", "LEFT", "0.01"),
@@ -99,7 +93,7 @@ def queue_calls(queue: str, token: str) -> list[Call]:
 
 
 def celery_calls(settings: Settings, token: str) -> list[Call]:
-    """Give what Celery does by kombu, without any effect."""
+    """Return what Celery does by kombu, without any effect."""
     names = _Celery(settings)
     reply = f"{token}.reply.{names.control}.pidbox"
     return [
@@ -113,12 +107,12 @@ def celery_calls(settings: Settings, token: str) -> list[Call]:
 
 
 def celery_channels(settings: Settings) -> list[str]:
-    """Give the channels to which Celery subscribes, each as a pattern."""
+    """Return the channels to which Celery subscribes, each as a pattern."""
     return _Celery(settings).channels
 
 
 class _Celery:
-    """The names that Celery's settings make."""
+    """The names that follow from Celery's settings."""
 
     def __init__(self, settings: Settings) -> None:
         made: Mapping[str, Any] = celery_settings(settings)
@@ -133,7 +127,7 @@ class _Celery:
 
 
 def acl_line(settings: Settings) -> str:
-    """Write the command that gives a user all rights that workers, clients and `check` need, and no others, to copy.
+    """Return the command that gives a user all rights that workers, clients and `check` need, and no others.
 
     Redis compares the pattern of a subscription with those of the user as text.
     """
@@ -154,4 +148,4 @@ def acl_line(settings: Settings) -> str:
 COMMANDS: Final = (
     "+@read +@write +@blocking +@pubsub +@connection +@transaction +@scripting -@dangerous +time +info +config|get"
 )
-"""Which commands; what matters are the keys, in which a user who may write may do everything."""
+"""The commands in it. The keys are what limits the user: it may do anything on a key that it may write."""

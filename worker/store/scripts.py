@@ -1,10 +1,16 @@
-"""Loads the Lua scripts: each file under `lua/` is one transition and starts with its own contract."""
+"""Loads the Lua scripts: each file under `lua/` is one transition, and its header is its contract.
+
+The header also names the files under `lua/include/` that it needs, and each of those names others. Redis gets one text
+per script, with each file once.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import cache
 from importlib.resources import files
 from typing import Any, cast
 
@@ -17,7 +23,7 @@ from . import lua
 
 
 class Script:
-    """One script; Redis gets its text when it does not know it, in the very call that needs it."""
+    """One script. If Redis does not have its text yet, the call that needs it sends it."""
 
     def __init__(self, redis: Redis, text: str) -> None:
         self._redis = redis
@@ -33,7 +39,7 @@ class Script:
             return await cast("Any", self._redis.eval(self._text, *parts))
 
     def put_into(self, pipe: Pipeline, keys: Sequence[Any], args: Sequence[Any]) -> None:
-        """Run the script with a pipeline; where Redis does not know it, its result is a NoScriptError."""
+        """Run the script in a pipeline; if Redis does not have its text, its result is a NoScriptError."""
         pipe.evalsha(self._digest, len(keys), *keys, *args)
 
 
@@ -49,29 +55,42 @@ class Scripts:
     recall: Script
     use: Script
     now: Script
+    forget: Script
     actions: Mapping[str, Script]
-    """Those of operators' actions, by their names."""
+    """The scripts of operators' actions, by name."""
 
 
-INCLUDES = {"claim": ("holds",), "commit": ("holds",), **dict.fromkeys(ACTIONS, ("holds", "orders"))}
-"""What a script shares with some others only."""
+INCLUDES = re.compile(r"^-- Includes (.+)$", re.MULTILINE)
+"""The line of a header that names what a file includes."""
 
 
 def load(redis: Redis) -> Scripts:
-    """Register the scripts of the store with a client; Redis gets a text only when it does not have it yet."""
+    """Return the scripts of the store for a client; nothing is sent to Redis yet."""
     names = [field.name for field in fields(Scripts) if field.name != "actions"]
     one_by_one = {name: Script(redis, on_store(name)) for name in names}
     return Scripts(**one_by_one, actions={name: Script(redis, on_store(name)) for name in ACTIONS})
 
 
+@cache
 def on_store(name: str) -> str:
-    """Return the text of a script of the store, behind what these share."""
-    return timed("".join(map(source, ("lib", *INCLUDES.get(name, ()), name))))
+    """Return the text of a script of the store, behind the clock and all that it includes."""
+    texts: dict[str, str] = {}
+
+    def include(file: str) -> None:
+        text = source(file)
+        for names in INCLUDES.findall(text):
+            for included in (f"include/{one}" for one in names.split(", ")):
+                if included not in texts:
+                    include(included)
+        texts[file] = text
+
+    include(name)
+    return timed("".join(texts.values()))
 
 
 def timed(text: str) -> str:
-    """Return the text of a script behind the clock that it counts on."""
-    return source("clock") + text
+    """Return the text of a script behind the clock that gives it the time."""
+    return source("include/clock") + text
 
 
 def source(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Asks sentinels for the primary: all at once, each for a moment only."""
+"""Asks sentinels for the primary: all at once, and each only for a moment."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ AUTHENTICATE = "it refuses our user and password (?sentinel_username=..., ?senti
 
 
 class Sentinels(Sentinel):
-    """Sentinels that are asked together: one that hangs, refuses or lies behind delays nobody."""
+    """Sentinels that are asked together: one that hangs, refuses or lags delays nobody."""
 
     async def discover_master(self, service_name: str) -> Address:
-        """Return where the primary is, by whichever sentinel knows first.
+        """Return the primary's address from the first sentinel that knows it.
 
         Raises:
-            MasterNotFoundError: none knows; the text says what each had to say, on one line.
+            MasterNotFoundError: none knows it; the text has the answer of each, on one line.
 
         """
         asked = {asyncio.create_task(self._ask(sentinel, service_name)): sentinel for sentinel in self.sentinels}
@@ -32,16 +32,17 @@ class Sentinels(Sentinel):
                 sentinel, found = await answer
                 if not isinstance(found, str):
                     return found
-                said[named(sentinel)] = found
+                where = sentinel.connection_pool.connection_kwargs
+                said[f"{where['host']}:{where['port']}"] = found
         finally:
             for task in asked:
                 task.cancel()
             await asyncio.gather(*asked, return_exceptions=True)
-        told = "; ".join(f"{name}: {said[name]}" for name in sorted(said))
-        raise MasterNotFoundError(f"no sentinel names a primary for {service_name!r}: {told}")
+        answers = "; ".join(f"{name}: {said[name]}" for name in sorted(said))
+        raise MasterNotFoundError(f"no sentinel names a primary for {service_name!r}: {answers}")
 
     async def _ask(self, sentinel: Redis, service_name: str) -> tuple[Redis, Address | str]:
-        """Return the primary's address by one sentinel, or why it tells none."""
+        """Return the primary's address by one sentinel, or why it names none."""
         try:
             masters: Any = await sentinel.sentinel_masters()
         except REFUSES:
@@ -57,17 +58,11 @@ class Sentinels(Sentinel):
 
 
 class Pool(SentinelConnectionPool):
-    """Connections to the primary, which close those to the sentinels with them."""
+    """Connections to the primary; closing them closes those to the sentinels too."""
 
     sentinel_manager: Sentinels
 
     async def aclose(self) -> None:
-        """Close all."""
+        """Close all connections."""
         await super().aclose()
         await self.sentinel_manager.aclose()
-
-
-def named(sentinel: Redis) -> str:
-    """Name a sentinel by host and port."""
-    where = sentinel.connection_pool.connection_kwargs
-    return f"{where['host']}:{where['port']}"

@@ -1,4 +1,4 @@
-"""Which backends some living worker serves, by the beats that this worker has seen."""
+"""Which backends living workers serve, by the beats that this worker has seen."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ LIFE = 5.0
 GRACE = 30.0
 """Seconds without a beat for which a worker that serves a backend may be on its way back, as in a rolling deploy."""
 MOST_UNSEEN = 2.0
-"""Seconds from one look to the next that count at most: while nobody could look, nobody could beat either."""
+"""The most seconds that count between two looks: while this worker could not look, others could not beat either."""
 
 
 class Serving:
-    """Counts for how long a backend was not announced anew.
+    """Counts for how long a backend was not announced again.
 
-    Each beat changes the number with which a backend is announced. So no clock of Redis's decides, which may step.
+    Each beat changes the number with which a backend is announced. Only that change counts, never Redis's clock, which
+    may step.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -26,7 +27,7 @@ class Serving:
         self._seen: dict[str, tuple[float, float]] = {}
 
     def see(self, announced: Mapping[str, float]) -> None:
-        """Take in what backends are announced with now, 0 for never; the first sight of one counts as a beat."""
+        """Note the number with which each backend is announced now, 0 for never; a first sight counts as a beat."""
         now = self._clock()
         since = min(now - self._looked_at, MOST_UNSEEN)
         self._looked_at = now
@@ -35,11 +36,11 @@ class Serving:
             self._seen[backend] = number, silence + since if number == before else 0.0
 
     def announcement(self, backend: str) -> float:
-        """Return with what a backend was announced last."""
+        """Return the number with which a backend was announced last."""
         return self._seen[backend][0]
 
     def silence(self, backend: str) -> float:
-        """Return for how many seconds no beat of a backend was seen; infinite for one that is not known at all."""
+        """Return for how many seconds no beat of a backend was seen; infinite for an unknown one."""
         return self._seen[backend][1] if backend in self._seen else inf
 
     @property

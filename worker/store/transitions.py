@@ -1,37 +1,27 @@
-"""What goes into a transition of the store and what comes out; how each is written for its script."""
+"""What goes into the store's transitions, and what comes out; `script_arguments.py` writes it for the scripts."""
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-import structlog
 from msgspec import Struct, field
 
 from ..domain.cancellation import Progress
 from ..domain.event_drafts import EventDraft
 from ..domain.model import Lane
 from ..protocol.signing import Signed
-from .codec import JSON_WRITER, LANES, WRITER, Record, fragment, milliseconds, moment, pack_progress, place_mark, unpack
-
-log = structlog.get_logger(__name__)
-
-ACCEPTED_AT_ONCE = 50
-"""How many commands one script call takes at most: it keeps each under a few milliseconds."""
-GROUP_BYTES = 256 * 1024
-STEP = 1000
-"""Milliseconds between the time and Redis's own that no drift makes."""
+from .codec import Record
 
 
 class Acceptance(Struct, frozen=True):
-    """A validated command with what holds for it once the backend's policy is taken into account.
+    """A validated command, with the values that apply to it under the backend's policy.
 
-    `said` are the fields in the producer's own words, as events carry them; `address` is what beside its id
-    addresses the job, `place` the backend's place in words. `binding` says whether its stricter wishes about the force
-    step hold against those of others. `expect` is the state in which the job must be, in the backend's own words, empty
-    for any; `another_attests` that no requester may attest.
+    `said` has the fields in the producer's own words, as events carry them. `address` is what addresses the job beside
+    its id, `place` the backend's place in words. `binding` means that its stricter wishes about the force step override
+    those of others. `expect` is the state in which the job must be, in the backend's own words, empty for any.
+    `another_attests` means that no requester may attest.
     """
 
     cancellation_id: str
@@ -61,16 +51,16 @@ class Acceptance(Struct, frozen=True):
 
 
 class Accepted(Struct, frozen=True):
-    """What became of a command: accepted, joined, same, or conflict; and the cancellation it belongs to."""
+    """The result of a command, as `accept.lua` lists it, and the cancellation that it belongs to."""
 
     verdict: str
     cancellation_id: str
 
 
 class Rejection(Struct, frozen=True):
-    """A command that is rejected: why, and what is kept of the message; `stranger` is whether nobody known sent it.
+    """A command that is rejected: why, and what is kept of the message. A `stranger` is an unknown sender.
 
-    One that has a `digest` is sound: it may have been taken in before, and come again.
+    A `digest` means that the command itself is valid, so it may have been accepted before and be delivered again.
     """
 
     mark: str
@@ -93,8 +83,8 @@ class Rejection(Struct, frozen=True):
 class Claim(Struct, frozen=True):
     """A record that this worker may work on until its lease ends.
 
-    `noted` means that the intent of its first cancel is noted already; the record is as it was before. `rides` means
-    that it is one of many polls for which others hold the permits: it may make no call of its own.
+    `noted` means that the intent of its first cancel is stored already; the record is as it was before. `rides` means
+    that it is one of many polls that share one permit: it may make no call of its own.
     """
 
     token: str
@@ -104,7 +94,7 @@ class Claim(Struct, frozen=True):
 
 
 class Claims(Struct, frozen=True):
-    """What one claim brought. `next_due` is None when nothing waits; `blind` means that the backend is paused."""
+    """The result of one claim. `next_due` is None if nothing waits; `blind` means that the backend is paused."""
 
     now: datetime
     suspect: datetime | None
@@ -116,8 +106,8 @@ class Claims(Struct, frozen=True):
 class Limits(Struct, frozen=True):
     """How much one claim may take. `rate` is in calls per second, 0 for no limit; `lease` in seconds.
 
-    `batch_slots` bounds what the batch lane has in flight over all workers, `own_batch_slots` what it gets more here.
-    `per_list` is how many polls one call of a list may show, 1 where there are no lists.
+    `batch_slots` limits what the batch lane has in flight over all workers, `own_batch_slots` how much more it gets
+    here. `per_list` is how many polls one call of a list can answer, 1 without lists.
     """
 
     slots: int
@@ -130,9 +120,9 @@ class Limits(Struct, frozen=True):
 
 
 class Silence(Struct, frozen=True):
-    """What a worker knows of a backend that nobody serves: what it was announced with last, 0 where it never was.
+    """What a worker knows of a backend that nobody serves: the number of its last announcement, 0 for none.
 
-    `withdrawn_only` means that a worker may be back soon, for which all waits but what an operator has withdrawn.
+    `withdrawn_only` means that a worker may be back soon: everything waits for it except what an operator has aborted.
     """
 
     announcement: float
@@ -140,10 +130,10 @@ class Silence(Struct, frozen=True):
 
 
 class ToClaim(Struct, frozen=True):
-    """What a worker asks for: records that are due on a backend.
+    """A request for records that are due on a backend.
 
-    `unseen` says that a first cancel there goes out without a look, so that its intent is noted with the claim.
-    Where there is a `silence`, nobody serves the backend: what matters without a call is claimed, and nothing else.
+    `unseen` means that a first cancel there goes out without a look, so that its intent is noted with the claim.
+    A `silence` means that nobody serves the backend: only what matters without a call is claimed.
     """
 
     backend: str
@@ -154,9 +144,9 @@ class ToClaim(Struct, frozen=True):
 
 
 class Commit(Struct, frozen=True):
-    """What a pass hands in, in a mode of `commit.lua`'s.
+    """What a pass commits, in one of the modes of `commit.lua`.
 
-    `verdict` is on the backend: ok, bad:FAILURES:PAUSE_MS, or nothing.
+    `verdict` is on the backend: ok, bad:FAILURES:PAUSE_MS, or empty for none.
     """
 
     token: str
@@ -168,132 +158,3 @@ class Commit(Struct, frozen=True):
     matters: datetime | None = None
     calls: int = 0
     verdict: str = ""
-
-
-def accept_argument(one: Acceptance) -> bytes:
-    """Write a command for `accept.lua`."""
-    values: dict[str, Any] = {
-        "id": one.cancellation_id,
-        "c": one.command_id,
-        "h": one.digest,
-        "b": one.backend,
-        "j": one.job_id,
-        "v": one.verb,
-        "p": one.force,
-        "fa": one.force_after,
-        "ga": int(one.give_up_after * 1000),
-        "wa": int(one.warn_after * 1000),
-        "l": LANES[one.lane],
-        "s": one.remote_stopped,
-        "said": fragment(one.said),
-        "effective": fragment(one.effective),
-    }
-    if one.traceparent is not None:
-        values["w"] = one.traceparent
-    if one.not_before is not None:
-        values["nb"] = milliseconds(one.not_before)
-    if one.params:
-        values["k"] = one.params
-    if one.address:
-        values["ad"] = one.address
-    if one.place:
-        values["d"] = place_mark(one.place)
-    newer = {"y": int(one.dry_run), "ex": one.expect, "at": int(one.another_attests)}
-    values |= {name: value for name, value in newer.items() if value}
-    if not one.binding:
-        values["lo"] = 1
-    if one.signed is not None:
-        values |= {"sg": one.signed.mark, "sp": one.signed.producer, "sm": one.signed.per_minute or 0}
-    return WRITER.encode(values)
-
-
-def places_argument(many: Sequence[Acceptance]) -> bytes:
-    """Write the places of many commands for `accept.lua`: few, so apart from the commands."""
-    return JSON_WRITER.encode({place_mark(one.place): one.place for one in many if one.place})
-
-
-def grouped(arguments: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
-    """Cut many commands into groups that one script call may take: by number, and by size."""
-    group: list[bytes] = []
-    size = 0
-    for one in arguments:
-        if group and (len(group) == ACCEPTED_AT_ONCE or size + len(one) > GROUP_BYTES):
-            yield group
-            group, size = [], 0
-        group.append(one)
-        size += len(one)
-    if group:
-        yield group
-
-
-def claim_arguments(one: ToClaim) -> list[Any]:
-    """Write what is to be claimed for `claim.lua`."""
-    limits = one.limits
-    return [
-        one.backend,
-        one.worker,
-        limits.slots,
-        int(limits.lease * 1000),
-        limits.max_in_flight,
-        limits.rate,
-        limits.batch_slots,
-        limits.own_batch_slots,
-        limits.per_list,
-        int(one.unseen),
-        *([one.silence.announcement, int(one.silence.withdrawn_only)] if one.silence else []),
-    ]
-
-
-def commit_arguments(one: Commit, keep: int) -> tuple[bytes, bytes]:
-    """Write a pass for `commit.lua`; `keep` is a finished record's life in seconds."""
-    events = [(fact.name, fragment(fact.data), fact.data.get("outcome", "")) for fact in one.facts]
-    cancellation = one.record.cancellation
-    whole = WRITER.encode(
-        (
-            cancellation.id,
-            one.token,
-            cancellation.spec.revision,
-            one.mode,
-            milliseconds(one.due) if one.due else 0,
-            milliseconds(one.matters) if one.matters else 0,
-            one.calls,
-            one.verdict,
-            keep,
-            events,
-        )
-    )
-    return whole, pack_progress(one.progress)  # apart: Redis reads no binary in MessagePack
-
-
-def read_claims(reply: Sequence[Any]) -> Claims:
-    """Read what `claim.lua` has claimed."""
-    now, suspect, due, blind = (int(part) for part in reply[:4])
-    found = (claim_of(*parts) for parts in zip(*(iter(reply[4:]),) * 3, strict=True))
-    return Claims(
-        now=moment(now),
-        suspect=moment(suspect) if suspect else None,
-        next_due=moment(due) if due >= 0 else None,
-        blind=bool(blind),
-        claims=tuple(claim for claim in found if claim is not None),
-    )
-
-
-def claim_of(token: bytes, id_: bytes, hot: bytes) -> Claim | None:
-    """Read one claimed record; one that can't be read stops no other, and comes back when its lease is over."""
-    try:
-        record = unpack(id_.decode(), hot)
-        return Claim(token.decode(), record, token.endswith(b"/noted"), token.endswith(b"/rides"))
-    except (ValueError, OverflowError, zlib.error):
-        log.exception("record.unreadable", cancellation_id=id_.decode())
-        return None
-
-
-def read_times(reply: Sequence[int]) -> list[datetime]:
-    """Read what `now.lua` says: the time and, if they differ, Redis's own."""
-    now, by_redis, *_ = reply
-    return [moment(now)] if abs(now - by_redis) < STEP else [moment(now), moment(by_redis)]
-
-
-def verdict(entry: bytes) -> Accepted:
-    """Read what `accept.lua` says of one command."""
-    return Accepted(*entry.decode().split(" ", 1))

@@ -1,7 +1,8 @@
-"""Tries on a real Redis what a worker does there, and tells what is refused; nothing of it stays."""
+"""Tries on a real Redis what a worker does there, and returns what is refused; it leaves nothing behind."""
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
@@ -11,14 +12,14 @@ from redis.exceptions import MovedError, ResponseError
 
 from ..settings.environment import Settings
 from .redis_client import refusal
-from .rights import BINDINGS, Call, celery_calls, celery_channels, encoded, queue_calls, scratch_calls, store_calls
+from .rights import BINDINGS, Call, celery_calls, celery_channels, queue_calls, scratch_calls, store_calls
 from .scripts import Script, source
 
 ANSWER = 1.0
 """Seconds that a subscription may take to be confirmed."""
 
 Refusals = Mapping[str, str]
-"""What is refused, such as `BLMOVE commands.taken:...`, and in which words."""
+"""What is refused, such as `BLMOVE commands.taken:...`, and Redis's error."""
 
 
 async def try_store(redis: Redis, prefix: str) -> Refusals:
@@ -51,7 +52,7 @@ async def try_celery(redis: Redis, settings: Settings) -> Refusals:
 
 
 def try_celery_now(redis: Any, settings: Settings) -> Refusals:
-    """Try what Celery does, with a client of Celery's own, which is no asyncio's.
+    """Try what Celery does, with Celery's own client, which is synchronous.
 
     Raises:
         RedisError: Redis can't be asked.
@@ -64,7 +65,7 @@ def try_celery_now(redis: Any, settings: Settings) -> Refusals:
             pubsub.get_message(timeout=ANSWER)
 
     def script(_: str, base: str) -> None:
-        refused.update(_in_script(redis.eval(source("probe"), 1, base, encoded(scratch_calls(base)))))
+        refused.update(_in_script(redis.eval(source("probe"), 1, base, json.dumps(list(scratch_calls(base))))))
 
     token = secrets.token_hex(6)
     calls: list[tuple[Call, Any]] = [(("EVAL", f"{BINDINGS}{token}"), script)]
@@ -85,7 +86,7 @@ async def _script(redis: Redis, base: str) -> dict[str, str]:
     script = Script(redis, source("probe"))
 
     async def run(*_: str) -> None:
-        refused.update(_in_script(await script(keys=[base], args=[encoded(scratch_calls(base))])))
+        refused.update(_in_script(await script(keys=[base], args=[json.dumps(list(scratch_calls(base)))])))
 
     refused: dict[str, str] = {}
     return refused | await _tried([("EVALSHA",)], run)
@@ -114,7 +115,7 @@ async def _tried(calls: Sequence[Call], call: Callable[..., Awaitable[Any]]) -> 
 
 
 def _said(call: Call, error: ResponseError) -> dict[str, str]:
-    """Name a call that was refused; what is wrong with it otherwise is not of interest here.
+    """Name a call if it was refused; any other error does not matter here.
 
     Raises:
         MovedError: the server is a node of a cluster.

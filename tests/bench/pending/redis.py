@@ -63,7 +63,7 @@ def by_kind(client: redis.Redis) -> dict[str, float]:
 
 
 def week() -> int:
-    """Return the week by which command ids of now are kept; see `lib.lua`."""
+    """Return the week by which command ids of now are kept; see `lua/include/commands.lua`."""
     return int(time.time()) // (7 * DAY)
 
 

@@ -16,7 +16,8 @@ from worker.domain.model import Answer, Evidence, JobState, Outcome, Policy, Sou
 from worker.errors import InvalidCommand
 from worker.intake.admission import Admission, BackendRules
 from worker.protocol.messages import parse_command
-from worker.store.transitions import Acceptance, Rejection, accept_argument
+from worker.store.script_arguments import accept_argument
+from worker.store.transitions import Acceptance, Rejection
 
 BARE = {"verb": "cancel", "backend": "ess", "job_id": "1"}
 

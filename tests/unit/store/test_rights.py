@@ -12,7 +12,8 @@ import pytest
 from worker.settings.environment import Settings
 from worker.store.rights import acl_line, celery_calls, celery_channels, queue_calls, scratch_calls, store_calls
 
-SCRIPTS = "\n".join(one.read_text() for one in files("worker.store.lua").iterdir() if one.name.endswith(".lua"))
+FILES = [*files("worker.store.lua").iterdir(), *files("worker.store.lua.include").iterdir()]
+SCRIPTS = "\n".join(one.read_text() for one in FILES if one.name.endswith(".lua"))
 WITHOUT_KEY = {"INFO", "TIME", "SCRIPT"}
 
 

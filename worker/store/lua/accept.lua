@@ -1,23 +1,29 @@
--- Take in commands: each opens a cancellation, or joins the open one of its job, once per command id.
+-- Accept commands: each opens a cancellation, or joins the open one of its job, once per command id.
+--
+-- Includes record, schedule, events, commands, signatures
 --
 -- KEYS[1]  the events stream
 -- ARGV[1]  for how many days a command id is remembered
 -- ARGV[2]  a JSON object, mark of a place -> the place in words
 -- ARGV[3…] one MessagePack map per command:
---   id (for a new cancellation) c(ommand id) h (digest of its content, 16 characters) b j v p fa l s w k ad d as in the guard
---   y (1: a dry run) ex (absent, or the state that it expects) at (1: only another may attest)
---   nb (absent, or as in the guard) ga (give up after, ms) wa (warn after, ms) said, effective (insides of JSON objects for the events)
---   lo (1: its wishes about the force step bind nobody else)
---   sg sp sm (of a signed command: mark of its signature, producer, commands per minute or 0)
+--   b j v p fa l s w k ad d nb y as in the guard, see record.lua
+--   id   id for a new cancellation
+--   c h  command id, digest of its content (16 characters)
+--   ex   the state that it expects; absent for any
+--   at   1: only others than the requesters may attest
+--   lo   1: its wishes about the force step bind nobody else
+--   ga wa  give up after, warn after (ms)
+--   said effective  insides of JSON objects for the events
+--   sg sp sm  of a signed command: mark of its signature, producer, commands per minute or 0
 -- Returns one "VERDICT ID" per command: accepted, joined, same (nothing happened), conflict (its id is another command's),
 --   newer (it would join a record of a newer format, so a newer worker must take it),
 --   replayed (its signature was used by another), or throttled (too many of its producer); the last two have no ID
--- Events: accepted, joined, attestation_void
+-- Events   accepted, joined, attestation_void
 
 local STRICTNESS = {auto = 0, attested = 1, never = 2}
 local now, days, places = clock(), tonumber(ARGV[1]), cjson.decode(ARGV[2])
 
-local MOST_EXPECTED = 20 -- states that commands of one cancellation may expect: with more it is as if none were
+local MOST_EXPECTED = 20 -- states that the commands of one cancellation may expect; beyond that any state will do
 
 local noted = {}
 
@@ -28,19 +34,19 @@ local function note_backend(name, place)
   noted[name] = true
 end
 
--- Who asks, by the inside of the JSON object that tells it: the verified producer, else what they call themselves.
+-- Return who asks, from the inside of a JSON object: the verified producer, else the name that they gave.
 local function requester(said)
   local one = cjson.decode('{' .. said .. '}')
   local name = one.signed_by or one.requested_by
   return type(name) == 'string' and name or ''
 end
 
--- When a command may be acted on, if not at once: what is given up, or warned of, is so from then on.
+-- Return when a command may be acted on, nil for at once; the times to give up and to warn count from then.
 local function begins(command)
   return command.nb and command.nb > now and command.nb or nil
 end
 
--- Who signed the word that a command gives, for the guard.
+-- Return who signed the attestation in a command, as the guard's `ss`.
 local function signature(command)
   return command.s ~= '' and command.sp and {command.sp, now} or nil
 end
@@ -51,7 +57,8 @@ local function open_cancellation(command)
   local guard = {
     y = command.y, ex = command.ex and {command.ex}, aa = command.at and {requester(command.said)},
     b = command.b, j = command.j, v = command.v, p = command.p, fa = command.fa, g = from + command.ga,
-    l = command.l, s = command.s, sa = command.s ~= '' and now or nil, ss = signature(command), lo = command.lo, x = '', r = 0, a = now, q = 0, m = from + math.min(command.ga, command.wa), o = '',
+    l = command.l, s = command.s, sa = command.s ~= '' and now or nil, ss = signature(command), lo = command.lo,
+    x = '', r = 0, a = now, q = 0, m = from + math.min(command.ga, command.wa), o = '',
     w = command.w, k = command.k, ad = command.ad, d = command.d, nb = later,
   }
   local cold = quote(command.c) .. '\n1\n' .. fixed(command.b, command.j) .. ',' .. command.said
@@ -69,8 +76,8 @@ local function append_id(id, command_id)
   redis.call('SET', key('cold', id), ids .. '\n' .. (tonumber(count) + 1) .. '\n' .. fixed)
 end
 
--- Merge a command's wishes about the force step: the strictest of those that bind others holds. As long as no command
--- may bind others, the loosest of all holds.
+-- Merge a command's wishes about the force step. The strictest wish of the commands that may bind others wins; as long as
+-- no command may, the loosest wish wins.
 local function merge_force(guard, command, set)
   local stricter, longer = STRICTNESS[command.p] - STRICTNESS[guard.p], command.fa - guard.fa
   if guard.lo and command.lo then
@@ -83,7 +90,7 @@ local function merge_force(guard, command, set)
   end
 end
 
--- What any of the commands expects will do; one that expects nothing lifts the condition.
+-- A state that any of the commands expects will do; a command that expects none lifts the condition.
 local function merge_expected(guard, command)
   if not guard.ex then return false end
   for _, one in ipairs(guard.ex) do
@@ -97,7 +104,7 @@ local function merge_expected(guard, command)
   return true
 end
 
--- Merge a command's wishes into the orders; return whether a decision could depend on the change.
+-- Merge a command's wishes into the guard; return whether a decision could depend on the change.
 local function merge(guard, command)
   local changed = false
   local function set(field, value, when)
@@ -107,40 +114,40 @@ local function merge(guard, command)
   merge_force(guard, command, set)
   local patience = guard.g - (guard.nb or guard.a) - (guard.hs or 0)
   if guard.nb and guard.nb > now then
-    -- Not begun yet: the earliest wish holds, and a command without one wants it at once.
+    -- Not begun yet: the earliest time wins, and a command without one wants it at once.
     local from = math.min(guard.nb, begins(command) or now)
     changed = changed or from < guard.nb or command.ga > patience
     guard.nb, patience = from, math.max(patience, command.ga)
     guard.g, guard.m = from + patience, from + math.min(patience, command.wa)
   end
-  -- What stands still in a hold is moved once that is lifted.
+  -- During a hold the deadline counts from its start; lifting the hold moves it.
   local counted = guard.h and math.max(guard.h.at, guard.nb or 0) or now
   set('g', counted + command.ga, command.ga > patience)
   changed = merge_expected(guard, command) or changed
-  local says = command.s ~= '' and not guard.aa
-  set('s', command.s, says)
-  set('sa', now, says) -- a later word may hold where an earlier one was refuted
-  set('ss', signature(command), says)
+  local attests = command.s ~= '' and not guard.aa
+  set('s', command.s, attests)
+  set('sa', now, attests) -- a later attestation may hold when an earlier one was refuted
+  set('ss', signature(command), attests)
   return changed
 end
 
--- Forget the word of an attester who asks for the cancellation too; return the inside of its event.
+-- Delete the attestation of someone who asks for the cancellation too; return the inside of its event.
 local function void(guard, about)
-  local word, signature = guard.s, guard.ss
+  local attester, signature = guard.s, guard.ss
   if about == '' then
     guard.s, guard.sa, guard.ss = '', nil, nil
   else
-    word, signature = guard.sc[about][1], guard.scs[about]
+    attester, signature = guard.sc[about][1], guard.scs[about]
     guard.sc[about], guard.scs[about] = nil, nil
   end
   local signed_by = signature and signature[1]
-  local whose = signed_by and signed_by .. ' (signed) as ' .. word or word
+  local whose = signed_by and signed_by .. ' (signed) as ' .. attester or attester
   return '"attested_by":' .. quote(whose) .. (signed_by and ',"attestation_signed_by":' .. quote(signed_by) or '')
     .. ',"child":' .. (about ~= '' and quote(about) or 'null')
     .. ',"detail":"only another than those who ask for the cancellation may attest, and this one now does"'
 end
 
--- Where only another may attest, note who joins; return the events of the words that this makes void.
+-- If only others may attest, note who joins; return the events of the attestations that this makes void.
 local function note_requester(id, guard, command)
   if not guard.aa and not command.at then return {} end
   if not guard.aa then guard.aa = {requester(string.match(redis.call('GET', key('cold', id)), '^[^\n]*\n[^\n]*\n(.*)$'))} end
@@ -169,12 +176,12 @@ local function join(id, guard, progress, command)
   end
   if changed then
     guard.r = guard.r + 1
-    hurry(id, guard, now)
+    make_due(id, guard, now)
   end
   local lost = note_requester(id, guard, command)
   if next(lost) and not changed then
     guard.r = guard.r + 1
-    hurry(id, guard, now)
+    make_due(id, guard, now)
   end
   local joined = '"joined":{"command_id":' .. quote(command.c) .. ',"verb":"' .. command.v .. '",' .. command.said .. '}'
   if guard.nb ~= not_before then joined = joined .. ',"not_before":"' .. iso(guard.nb) .. '"' end
@@ -186,8 +193,8 @@ end
 local function take(command)
   local digest, known = recall(command.c, now, days)
   if digest then return (digest == command.h and 'same ' or 'conflict ') .. known end
-  if command.sg and used_by(command.sg, now) then return 'replayed ' end
-  if command.sg and not within(command.sp, command.sm, now) then return 'throttled ' end
+  if command.sg and user_of(command.sg, now) then return 'replayed ' end
+  if command.sg and not is_within_rate(command.sp, command.sm, now) then return 'throttled ' end
   local verdict = 'accepted'
   local id = not command.y and redis.call('HGET', key('open', command.b), open_field(command))
   local guard, progress
@@ -201,7 +208,7 @@ local function take(command)
     open_cancellation(command)
   end
   remember(command.c, command.h, id, now, days, begins(command))
-  if command.sg then use(command.sg, '1', now) end
+  if command.sg then note_use(command.sg, '1', now) end
   return verdict .. ' ' .. id
 end
 

@@ -1,9 +1,11 @@
--- One worker's beat: say that it lives and which backends it serves, give back what dead workers had claimed, tell what
--- is due next.
+-- One worker's beat: note that it lives and which backends it serves, free what dead workers had claimed, return what is
+-- due next.
+--
+-- Includes schedule, breaker
 --
 -- KEYS[1]  the events stream
 -- ARGV     worker, life of a beat (ms), what it knows of the time: two numbers, see `observe` in clock.lua; backends…
--- Returns  {now (ms), by how much Redis's clock was stepped (ms, or `?` while that can't be told),
+-- Returns  {now (ms), by how much Redis's clock was stepped (ms, or `?` while that is not known),
 --          next due of each backend (ms, or -1)…}
 
 local worker = ARGV[1]
@@ -21,22 +23,16 @@ if step then redis.call('ZREMRANGEBYSCORE', key('workers'), '-inf', now) end
 redis.call('ZADD', key('workers'), now + ARGV[2], worker)
 for index = 5, #ARGV do redis.call('ZADD', key('serves'), now + ARGV[2], ARGV[index]) end
 
-local function paused(backend)
-  local breaker = redis.call('HMGET', key('breaker', backend), 'open', 'until')
-  return breaker[1] == '1' and tonumber(breaker[2]) > now
-end
-
 local function soonest(backend)
   local found = -1
-  if not paused(backend) and redis.call('EXISTS', key('park', backend, 'i'), key('park', backend, 'b')) > 0 then return now end
+  local is_parked = redis.call('EXISTS', key('park', backend, 'i'), key('park', backend, 'b')) > 0
+  if is_parked and not is_paused(breaker_of(backend), now) then return now end
   local function consider(name)
     local first = redis.call('ZRANGE', name, 0, 0, 'WITHSCORES')
     if first[2] and (found < 0 or tonumber(first[2]) < found) then found = tonumber(first[2]) end
   end
   for _, class in ipairs(CLASSES) do consider(key('due', backend, class)) end
-  for _, lane in ipairs(LANES) do
-    consider(key('park', backend, lane))
-  end
+  for _, lane in ipairs(LANES) do consider(key('park', backend, lane)) end
   for _, lane in ipairs(LEASES) do consider(key('lease', backend, lane)) end
   return found
 end

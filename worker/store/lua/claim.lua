@@ -1,31 +1,45 @@
 -- Claim due records of one backend for one worker: a claim is a lease, and only a claimed record has one.
 --
+-- Includes many, record, schedule, breaker, holds
+--
 -- KEYS[1]  the events stream
--- ARGV     backend, worker, slots (most to claim), lease (ms), max in flight (over all workers), rate (calls per
---          second, 0 = unlimited), batch slots (most in flight that the batch lane may hold over all workers),
---          how many more the batch lane may have in this worker, how many polls one call of a list may show (1 where
---          there are no lists), whether a first cancel goes out without a look (1 or 0): its intent is then noted with the
---          claim; and where nobody serves the backend, as this worker finds: the `:serves` of it that it saw last (0 for
---          none), and whether only what is withdrawn is claimed (1 or 0)
+-- ARGV      1  backend
+--           2  worker
+--           3  slots: the most records to claim
+--           4  lease (ms)
+--           5  the most calls in flight, over all workers
+--           6  rate: calls per second, 0 for no limit
+--           7  batch slots: the most that the batch lane may have in flight, over all workers
+--           8  how many more the batch lane may have in this worker
+--           9  how many polls one call of a list can answer, 1 without lists
+--          10  1 if a first cancel goes out without a look, so that its intent is noted with the claim; else 0
+--          11  only if nobody serves the backend, as far as this worker knows: the `:serves` of it that it saw last, 0 for none
+--          12  with 11: 1 if only aborted cancellations are claimed, else 0
 -- Returns  {now (ms), suspect (ms, before which Redis may have forgotten something, or 0), next due (ms, or -1),
---          blind (1: the backend is paused, no calls), then token, id, hot value as it was of each claimed record}
--- Events   released, where the time of a hold is over
--- Riders   of many polls only one for each call of a list holds a permit, and pays for the call; the others ride along:
---          they may make no call of their own
--- Interactive records go first, batch ones take what is left; within a lane polls and first passes alternate.
+--          1 if the backend is paused, so that no call is allowed, else 0; then token, id, hot value of each claimed record,
+--          the value as it was before the claim}
+-- Events   released, if the time of a hold is over
+--
+-- A claimed record holds one of the backend's permits, except riders. In order of precedence:
+--   lane         interactive records first; batch records take what is left
+--   class        within a lane first passes and polls take turns
+--   riders       if a list answers many polls, one of them holds a permit and pays for the call; the others ride along:
+--                they hold no permit, and may make no call of their own
 
 local backend, worker = ARGV[1], ARGV[2]
 local slots, lease, most, rate = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local batch, own_batch, per_list = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
 local unseen = ARGV[10] == '1'
-local last_served, only_withdrawn = tonumber(ARGV[11]), ARGV[12] == '1'
+local last_served, only_aborted = tonumber(ARGV[11]), ARGV[12] == '1'
 local now = clock()
-local RETURN_AT_ONCE = 50 -- parked records that come back per claim once the backend answers again
-local MOST_POLLS = 64 -- with riders, per claim: what holds no permit must not hold up a worker either
-local out = {now, 0, -1, 0}
+local RETURN_AT_ONCE = 50 -- parked records that are scheduled again per claim once the backend answers
+local MOST_POLLS = 64 -- per claim, with riders: they hold no permit, but take up a worker all the same
+local suspect_at, next_wake, paused = 0, -1, false
+local out = {0, 0, 0, 0} -- the reply; its first four values come last
 
--- A server that we do not know may have lost what another one had: a restart, a failover.
-local function suspect()
+-- Return since when Redis may have forgotten something. A server with another run id, after a restart or a failover, may
+-- have lost the latest writes of the one before.
+local function suspected_since()
   local run_id = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
   local known = redis.call('HMGET', key('server'), 'run_id', 'suspect')
   if known[1] == run_id then return tonumber(known[2]) end
@@ -39,7 +53,7 @@ local function expire_leases()
     for _, id in ipairs(redis.call('ZRANGEBYSCORE', key('lease', backend, lane), '-inf', now, 'LIMIT', 0, 100)) do
       redis.call('HDEL', key('claims', backend), id)
       redis.call('ZREM', key('lease', backend, lane), id)
-      requeue_first(id, now)
+      requeue(id, now, true)
     end
   end
 end
@@ -53,32 +67,32 @@ local function tokens()
   return left
 end
 
-local notes = {} -- the records with an intent noted here: key, value, …
+local notes = {} -- records with an intent that is noted here: key, value, …
 
--- Note the intent of a first cancel that needs no look: nothing was done or seen yet, and nothing is forgotten.
+-- Note the intent of a first cancel that needs no look, since nothing was done or seen yet and nothing was forgotten.
 local function note_intent(id, guard, progress, value)
   if not unseen or guard.v ~= 'cancel' or guard.x ~= '' or progress ~= '' or guard.n or guard.i then return false end
   if guard.nb and guard.nb > now or guard.h or guard.y or guard.ex then return false end
-  if guard.g <= now or (out[2] > 0 and guard.a <= out[2]) then return false end
-  -- The guard has no `i` and nothing follows it, so that is spliced in: cheaper than to encode all of it again.
+  if guard.g <= now or (suspect_at > 0 and guard.a <= suspect_at) then return false end
+  -- The guard has no `i` and no progress follows it, so `i` is spliced in: cheaper than encoding all of it again.
   notes[#notes + 1], notes[#notes + 2] = key('hot', id), string.sub(value, 1, -3) .. ',"i":' .. now .. '}\n'
   return true
 end
 
--- Claim a record that comes off the schedule. While the backend is paused its passes are blind: no intents.
--- One that can't be read stops no other: it is tried again later. Return how it was claimed, nil if it was not: 'rides';
--- 'polls' and 'pays', with a permit; or 'short', which leaves it where it was for want of one.
+-- Claim a record that comes off the schedule; an unreadable one is scheduled for later, and others go on. Returns how it was
+-- claimed: 'rides', without a permit; 'polls' or 'pays', with one; 'short' if it needs a permit and there is none, so that
+-- it stays scheduled; nil if it was not claimed.
 local function claim(id, value, due, may_ride, permit)
   local readable, guard, progress = pcall(read, value)
-  if not readable or (not guard and progress) then later('ZADD', due, now + 60000, id) end
+  if not readable or (not guard and progress) then defer('ZADD', due, now + 60000, id) end
   if not readable or not guard or guard.o ~= '' then return nil end
   if hold_ran_out(id, guard, now) then value = save(id, guard, progress) end
   local rides = may_ride and guard.n == POLL
   if not rides and not permit then return 'short' end
-  local noted = out[4] == 0 and note_intent(id, guard, progress, value)
+  local noted = not paused and note_intent(id, guard, progress, value)
   local token = worker .. '/' .. now .. '/' .. #out .. (noted and '/noted' or rides and '/rides' or '')
-  later('HSET', key('claims', backend), id, token)
-  later('ZADD', key('lease', backend, rides and 'r' or guard.l), now + lease, id)
+  defer('HSET', key('claims', backend), id, token)
+  defer('ZADD', key('lease', backend, rides and 'r' or guard.l), now + lease, id)
   out[#out + 1], out[#out + 2] = token, id
   out[#out + 1] = value
   return rides and 'rides' or guard.n == POLL and 'polls' or 'pays'
@@ -87,23 +101,26 @@ end
 local budget, spent = 0, 0 -- calls that the rate limit allows, and those paid for here
 local riding, polls = false, 0 -- whether polls ride along, and how many are claimed
 
--- Polls ride along where so many are due that a list is worth a call; fewer are looked at one by one.
+-- Polls ride along if enough of them are due to be worth the call of a list; fewer are polled one by one.
 local function let_ride(free, batch_free)
   if per_list <= 1 or free < 1 or budget < 1 then return end
   local function due(lane) return redis.call('ZCOUNT', key('due', backend, lane .. 'p'), '-inf', now) end
   riding = due('i') + (batch_free > 0 and due('b') or 0) >= per_list
 end
 
--- Claim of one class for so many permits; return how many were used.
+-- Claim records of one class with at most this many permits; return how many were used.
 local function take(class, permits)
   permits = math.max(0, math.min(permits, math.floor(budget - spent + 0.001)))
   local ride = riding and string.sub(class, 2) == 'p'
   local count = permits
-  if ride then count = math.max(0, math.min(permits * per_list + -polls % per_list, MOST_POLLS - polls)) end
+  if ride then
+    local left_on_list = -polls % per_list -- of the list that the latest permit pays for
+    count = math.max(0, math.min(permits * per_list + left_on_list, MOST_POLLS - polls))
+  end
   if count == 0 then return 0 end
   local used, taken, due = 0, {}, key('due', backend, class)
   local ids = redis.call('ZRANGEBYSCORE', due, '-inf', now, 'LIMIT', 0, count)
-  for index, value in ipairs(stored('hot', ids)) do
+  for index, value in ipairs(values_of('hot', ids)) do
     local how = claim(ids[index], value, due, ride and polls % per_list > 0, used < permits)
     if how == 'short' then break end
     taken[index] = ids[index]
@@ -115,8 +132,8 @@ local function take(class, permits)
   return used
 end
 
--- Half for one class, the rest for the other; by turns, where it is not even. Where the rate allows less than that, the
--- one that went first pays with all of it, so they take turns.
+-- Claim half of a lane's permits for polls and half for first passes; an odd one goes to either by the parity of the time.
+-- If the rate allows fewer calls, the class that goes first may use all of them, so the classes take turns at that.
 local function take_lane(lane, permits)
   local one, other = 'p', 'f'
   if rate > 0 and redis.call('HGET', key('limit', backend), 'turn' .. lane) == 'p' then one, other = 'f', 'p' end
@@ -135,7 +152,7 @@ local function next_due()
   return soonest
 end
 
--- What can't be read, or only by newer workers, stops no other: it is tried again later.
+-- Park what is due until something matters without a call. What this worker can't read is scheduled for later.
 local function park_due()
   for _, class in ipairs(CLASSES) do
     local due = key('due', backend, class)
@@ -151,45 +168,45 @@ local function park_due()
   end
 end
 
--- While the backend is paused nothing is called; what matters without a call (a deadline, an abort) goes on.
-local function claim_blind(pause_end)
+-- While the backend is paused nothing is called; what matters without a call (a deadline, an abort) is claimed.
+local function claim_paused(pause_end)
   park_due()
-  out[3], out[4] = pause_end, 1
+  next_wake, paused = pause_end, true
   for _, lane in ipairs(LANES) do
     for _, id in ipairs(redis.call('ZRANGEBYSCORE', key('park', backend, lane), '-inf', now, 'LIMIT', 0, slots)) do
       redis.call('ZREM', key('park', backend, lane), id)
       if claim(id, redis.call('GET', key('hot', id)), key('park', backend, lane), false, true) then slots = slots - 1 end
     end
     local first = redis.call('ZRANGE', key('park', backend, lane), 0, 0, 'WITHSCORES')
-    out[3] = math.min(out[3], tonumber(first[2] or pause_end))
+    next_wake = math.min(next_wake, tonumber(first[2] or pause_end))
   end
   local due = next_due()
-  if due >= 0 then out[3] = math.min(out[3], due) end
+  if due >= 0 then next_wake = math.min(next_wake, due) end
 end
 
-local function withdrawn(id)
+local function is_aborted(id)
   local readable, guard = pcall(load, id)
   return readable and guard and guard.x ~= ''
 end
 
--- Nobody serves this backend, so nothing is called. A beat since this worker looked says otherwise: then nothing is claimed.
+-- Nobody serves this backend, so nothing is called. A beat since this worker looked shows otherwise: then nothing is claimed.
 local function claim_unserved()
   if (tonumber(redis.call('ZSCORE', key('serves'), backend) or 0)) ~= last_served then return end
-  out[4] = 1
+  paused = true
   free_dead_claims(backend)
   park_due()
   for _, lane in ipairs(LANES) do
     for _, id in ipairs(redis.call('ZRANGEBYSCORE', key('park', backend, lane), '-inf', now, 'LIMIT', 0, slots)) do
-      if not only_withdrawn or withdrawn(id) then
+      if not only_aborted or is_aborted(id) then
         redis.call('ZREM', key('park', backend, lane), id)
         claim(id, redis.call('GET', key('hot', id)), key('park', backend, lane), false, true)
       end
     end
   end
-  out[3] = next_due()
+  next_wake = next_due()
 end
 
--- Parked records come back by and by, the interactive ones first; return whether some are left.
+-- Schedule some parked records again, the interactive ones first; return whether any are left.
 local function unpark()
   local left = RETURN_AT_ONCE
   for _, lane in ipairs(LANES) do
@@ -206,23 +223,27 @@ end
 
 -- How many calls may be in flight: one probe while the breaker is half open, then more with each success.
 local function allowed(breaker)
-  if breaker[1] == '1' then return 1 end
-  return math.min(most, tonumber(breaker[3]) or most)
+  return breaker.open and 1 or math.min(most, breaker.ramp or most)
+end
+
+local function reply()
+  out[1], out[2], out[3], out[4] = now, suspect_at, next_wake, paused and 1 or 0
+  return out
 end
 
 go_on_without_memory()
-out[2] = suspect()
+suspect_at = suspected_since()
 expire_leases()
 if last_served then
   claim_unserved()
-  settle()
-  return out
+  run_deferred()
+  return reply()
 end
-local breaker = redis.call('HMGET', key('breaker', backend), 'open', 'until', 'ramp')
-if breaker[1] == '1' and tonumber(breaker[2]) > now then
-  claim_blind(tonumber(breaker[2]))
-  settle()
-  return out
+local breaker = breaker_of(backend)
+if is_paused(breaker, now) then
+  claim_paused(breaker.ends)
+  run_deferred()
+  return reply()
 end
 local parked = unpark()
 local held = redis.call('ZCARD', key('lease', backend, 'b'))
@@ -231,13 +252,13 @@ budget = tokens()
 local free = math.min(slots, allowed(breaker) - flying)
 if free > 0 then
   local batch_free = math.min(batch - held, own_batch)
-  if breaker[1] ~= '1' then let_ride(free, batch_free) end
+  if not breaker.open then let_ride(free, batch_free) end
   local taken = take_lane('i', free)
   taken = taken + take_lane('b', math.min(free - taken, batch_free))
   if rate > 0 then redis.call('HINCRBYFLOAT', key('limit', backend), 'tokens', -spent) end
   write_many(notes)
 end
-settle()
-out[3] = parked and now or next_due()
-if budget < 1 and out[3] >= 0 then out[3] = math.max(out[3], now + math.ceil((1 - budget) * 1000 / rate)) end
-return out
+run_deferred()
+next_wake = parked and now or next_due()
+if budget < 1 and next_wake >= 0 then next_wake = math.max(next_wake, now + math.ceil((1 - budget) * 1000 / rate)) end
+return reply()

@@ -1,8 +1,10 @@
--- Forget that a message was refused: the same message may be tried, and refused, again.
+-- Forget that a message was rejected: the same message may be tried, and rejected, again.
+--
+-- Includes commands
 --
 -- KEYS[1]  the events stream
--- ARGV     the refusal's mark, for how many days a refusal is remembered
--- Returns  how many memories of it there were
+-- ARGV     the rejection's mark, for how many days a rejection is remembered
+-- Returns  how many notes of it were deleted
 
 local week = math.floor(clock() / WEEK)
 
@@ -15,5 +17,5 @@ local function forget(name)
   return forgotten
 end
 
-forget(refused(string.match(ARGV[1], '^(.*) ')))
+forget(rejection_of(string.match(ARGV[1], '^(.*) ')))
 return forget('rejected ' .. ARGV[1])

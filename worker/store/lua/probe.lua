@@ -1,8 +1,8 @@
--- Try commands as the other scripts call them, and tell which are refused.
+-- Try commands as the other scripts call them, and return those that Redis refuses.
 --
 -- KEYS[1]  the key under which all keys of the calls lie
 -- ARGV     the calls: a JSON array of arrays of texts
--- Returns  what Redis has against each call that it refuses: command, error, command, error…
+-- Returns  for each call that Redis refuses: command, error
 
 local refused = {}
 for _, call in ipairs(cjson.decode(ARGV[1])) do

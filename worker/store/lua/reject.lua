@@ -1,14 +1,16 @@
--- Refuse a command: one `rejected` event and the message kept as a dead letter, once per content and id.
+-- Reject a command: one `rejected` event, and the message kept as a dead letter; once per content and id.
+--
+-- Includes events, commands
 --
 -- KEYS[1]  the events stream
--- ARGV     for how many days the refusal is remembered, mark (names this refusal: the command's id and a digest),
+-- ARGV     for how many days the rejection is remembered, mark (names this rejection: the command's id and a digest),
 --          backend ("" if unreadable), subject ("" if unreadable), data (a JSON object), message, reason,
 --          whether a stranger sent it (1 or 0), how many bytes of such dead letters are kept at most
--- Returns  1, or 0 if this very refusal was made before
--- Events: rejected
+-- Returns  1, or 0 if this very rejection was made before
+-- Events   rejected
 
-local OVERHEAD = 160 -- bytes that a letter takes in Redis beside its texts, about
-local AT_ONCE = 1000 -- letters that are let go for a new one: it keeps the script under a few milliseconds
+local OVERHEAD = 160 -- about how many bytes a letter takes in Redis beside its texts
+local AT_ONCE = 1000 -- the most letters that are deleted for a new one, so that the script takes a few milliseconds at most
 
 local function size_of(fields)
   local size = OVERHEAD
@@ -16,15 +18,15 @@ local function size_of(fields)
   return size
 end
 
--- Keep a dead letter behind the others of its kind, and let go of the oldest of them. The field `before` says how many
--- bytes of letters came before one: the difference of two is what lies between them, or lay there until it was dropped.
-local function bury(kind, most, fields)
+-- Append a dead letter to the others of its kind, and delete the oldest ones over the limit. The field `before` of a letter
+-- counts the bytes of all letters before it, so two of them show how many bytes lie between, deleted ones included.
+local function keep_letter(kind, most, fields)
   local name, other = key('dead', kind), key('dead', not kind and 'unsigned' or nil)
   local newest = redis.call('XREVRANGE', name, '+', '-', 'COUNT', 1)[1]
   local before = 0
   if newest and newest[2][1] == 'before' then before = tonumber(newest[2][2]) + size_of(newest[2]) end
   local id
-  repeat -- a letter's id names it among those of both kinds
+  repeat -- an id names one letter in both streams
     if id then redis.call('XDEL', name, id) end
     id = redis.call('XADD', name, '*', 'before', string.format('%.0f', before), unpack(fields))
   until #redis.call('XRANGE', other, id, id) == 0
@@ -45,9 +47,9 @@ if not known then
     .. ',"type":"canceller.cancellation.rejected.v1"' .. (subject ~= '' and ',"subject":' .. quote(subject) or '')
     .. ',"time":"' .. iso(now) .. '","datacontenttype":"application/json"'
     .. (backend ~= '' and ',"backend":' .. quote(backend) or '') .. ',"data":' .. ARGV[5] .. '}')
-  bury(ARGV[8] == '1' and 'unsigned' or nil, tonumber(ARGV[9]), {'reason', ARGV[7], 'raw', ARGV[6], 'mark', mark})
+  keep_letter(ARGV[8] == '1' and 'unsigned' or nil, tonumber(ARGV[9]), {'reason', ARGV[7], 'raw', ARGV[6], 'mark', mark})
   remember('rejected ' .. mark, '0000000000000000', event, now, days)
 end
--- Whoever waits for the command finds by its id when it was refused last, and the event that says why.
-remember(refused(string.match(mark, '^(.*) ')), string.format('%016d', now), event, now, days)
+-- By the command's id, clients that wait for it find when it was last rejected, and the event that says why.
+remember(rejection_of(string.match(mark, '^(.*) ')), string.format('%016d', now), event, now, days)
 return known and 0 or 1

@@ -1,13 +1,13 @@
--- Say that this taker lives; put back what dead takers had taken and not settled.
+-- Report that this taker lives; put back what dead takers had taken and not settled.
 --
 -- KEYS[1]  the zset of takers, name -> when it took last (s)
 -- KEYS[2]  the queue
 -- ARGV     prefix of the takers' keys, this taker, life of its beat (ms), what it knows of the time: two numbers, see
 --          `observe` in clock.lua
--- Returns  {now (ms), by how much Redis's clock was stepped (ms, or `?` while that can't be told), how many messages came
+-- Returns  {now (ms), by how much Redis's clock was stepped (ms, or `?` while that is not known), how many messages came
 --          back}
 -- A taker's list is PREFIX:NAME; PREFIX:beats is a zset, taker -> when its beat ends (ms), PREFIX:clock the clock. A dead
--- taker is forgotten an hour after it took last: an order that it had sent may still arrive after its beat has ended.
+-- taker is forgotten an hour after it took last, because a `take` that it sent may still arrive after its beat has ended.
 
 local beats, back = ARGV[1] .. ':beats', 0
 

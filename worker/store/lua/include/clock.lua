@@ -1,25 +1,25 @@
 -- The one clock of all scripts: the loader puts it in front of each, and no other script reads TIME.
 --
--- Redis's wall clock may be stepped: by hand, by NTP, by a failover to a host with another one. What is counted here
--- (deadlines, waits, leases) must move as time does, so it counts on Redis's TIME plus an offset that takes up every
--- step which a worker's monotonic clock disproves. Both lie in a hash, beside the time of the last beat, of any worker:
+-- Redis's wall clock may be stepped: by hand, by NTP, by a failover to a host with another clock. What is measured here
+-- (deadlines, waits, leases) must not jump with it, so all times are Redis's TIME plus an offset, which absorbs every step
+-- that a worker's monotonic clock disproves. A hash holds the offset and the time of the last beat of any worker:
 --   o  the offset (ms)
 --   t  the time of the last beat (ms), which never goes back
--- Workers beat about once a second, and each says how much time has passed at least since it knew the time. What differs
--- by more than SLACK is a step; less is followed, so that clocks which are slewed or drift are no steps. Whoever beats
--- first after a step takes it up; all others then find a time that agrees with theirs.
+-- Workers beat about once a second, and each reports the least time that has passed since it last knew the time. A
+-- difference of more than SLACK is a step; a smaller one is followed, so that slewed or drifting clocks make no steps.
+-- The first beat after a step absorbs it, and all later ones find a time that agrees with theirs.
 -- Until then time stands still: TIME counts for no more than SLACK beyond the last beat, so that nothing acts on a step.
 
-local SLACK = 5000 -- ms by which TIME and a monotonic clock may differ from one beat to the next, or be beyond the last …
-local DRIFT = 0.001 -- … and the share of a longer while
-local PATIENCE = 3000 -- ms for which a worker that knows no time yet waits for one that does
+local SLACK = 5000 -- ms by which TIME and a monotonic clock may differ from one beat to the next
+local DRIFT = 0.001 -- added to SLACK, as a share of the time since the last beat
+local PATIENCE = 3000 -- ms for which a worker that knows no time yet waits for another that does
 
 local function redis_time()
   local time = redis.call('TIME')
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
--- Return the time (ms) of the clock in a hash, and what it would be if TIME had not been stepped since the last beat.
+-- Return the time (ms) of the clock in a hash, and the time (ms) that it would show without a check for steps.
 local function time_of_clock(clock)
   local state = redis.call('HMGET', clock, 'o', 't')
   local last, unstepped = tonumber(state[2]), redis_time() + (state[1] or 0)
@@ -27,16 +27,16 @@ local function time_of_clock(clock)
   return last, unstepped
 end
 
--- Whether the zset of beats, each with its end, holds no other that went on after a time.
+-- Return whether no other than `name` has a beat that ends after a time; `beats` is a zset of names by the end of the beat.
 local function alone(beats, name, at)
   local own = tonumber(redis.call('ZSCORE', beats, name) or 0) > at and 1 or 0
   return redis.call('ZCOUNT', beats, '(' .. at, '+inf') == own
 end
 
--- Take in a beat, by what `name` knows: that `passed` ms at least have passed since the time was `known`; or, with `known`
--- -1, that it knows no time yet, and has waited `passed` ms for another that does. `idle()`, if given, is whether nothing
--- is under way that a jump ahead could harm.
--- Returns the time (ms), and by how much TIME was stepped (ms, 0 for not at all; nil while only another can tell).
+-- Note a beat of `name`, which knows that at least `passed` ms have passed since the time was `known`. With -1 as `known`
+-- it knows no time yet, and has waited `passed` ms for another that does. `idle()`, if given, returns whether nothing is
+-- under way that a jump ahead could harm.
+-- Returns the time (ms), and by how much TIME was stepped (ms, 0 for not at all; nil while only another can know).
 local function observe(clock, beats, name, known, passed, idle)
   local raw, state = redis_time(), redis.call('HMGET', clock, 'o', 't')
   local offset, last = tonumber(state[1]) or 0, tonumber(state[2])
@@ -48,7 +48,7 @@ local function observe(clock, beats, name, known, passed, idle)
     if known >= 0 then
       now, step = least, differs
     elseif passed >= PATIENCE or alone(beats, name, last) then
-      now = math.max(last, raw) -- nobody saw what happened meanwhile, so nothing disproves TIME
+      now = math.max(last, raw) -- nobody measured what has passed, so nothing disproves TIME
     else
       return last, nil
     end
@@ -56,7 +56,7 @@ local function observe(clock, beats, name, known, passed, idle)
   elseif offset < -SLACK and idle and idle() then
     now, offset = math.max(last or 0, raw), 0
   elseif offset > 0 and last then
-    -- Ahead of TIME it goes a tenth slower until both agree. It never goes faster: nothing may come early.
+    -- Ahead of TIME the clock runs a tenth slower until both agree. It never runs faster: nothing may come early.
     offset = math.max(0, offset - math.floor((now - last) / 10))
   end
   redis.call('HSET', clock, 'o', offset, 't', now)

@@ -1,7 +1,9 @@
--- What scripts share that meet holds; the loader puts it behind lib.lua for those.
+-- Operators' holds, and the part of an event that names an operator's action.
 --
--- A hold lies in the guard's h: by, reason, sg (who signed it, absent for nobody), at (since when, ms), u (until when, ms;
--- absent for one without an end of its own), p (1: its `held` event is put off, since a call may be in flight).
+-- Includes record, events
+--
+-- A hold is the guard's `h`: by, reason, sg (who signed it, absent for nobody), at (since when, ms), u (until when, ms;
+-- absent for one without an end of its own), p (1: its `held` event is put off while a call may be in flight).
 
 local function action(name, by, signed_by, reason)
   local verified = signed_by and ',"signed_by":' .. quote(signed_by) or ''
@@ -15,12 +17,12 @@ local function announce_hold(id, guard, now, cold)
   emit(id, guard, 'held', action('hold', hold.by, hold.sg, hold.reason) .. ends, '', now, cold)
 end
 
--- Acknowledge a hold, unless that was done or a call may still be in flight: none begins after the event.
+-- Announce a hold, unless that was done or a call may still be in flight: no call begins after the event.
 local function acknowledge_hold(id, guard, now, cold)
   if guard.h and guard.h.p and not guard.i then announce_hold(id, guard, now, cold) end
 end
 
--- Lift a hold: what stood still goes on from there, but for a time that was over before it.
+-- Lift a hold: deadlines move by the time that it lasted, except one that was over before it began.
 local function lift_hold(guard, at)
   local hold, deadline = guard.h, guard.g
   local stood = math.max(0, at - math.max(hold.at, guard.nb or 0))
@@ -30,14 +32,14 @@ local function lift_hold(guard, at)
   guard.h, guard.r = nil, guard.r + 1
 end
 
--- Release a cancellation, in an event that says who has.
+-- Release a cancellation, with an event that names who did it.
 local function release_hold(id, guard, at, now, by, signed_by, reason)
   if guard.h.p then announce_hold(id, guard, now) end
   lift_hold(guard, at)
   emit(id, guard, 'released', action('release', by, signed_by, reason), '', now)
 end
 
--- End a hold whose time is over; return whether it was.
+-- End a hold whose time is over; return whether it ended.
 local function hold_ran_out(id, guard, now)
   local hold = guard.h
   if not hold or not hold.u or hold.u > now then return false end

@@ -1,0 +1,56 @@
+"""Reads the event stream, and trims it and the dead letters."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+
+from ..protocol.messages import Event
+from .codec import milliseconds
+from .event_entries import readable
+from .keyspace import Keyspace
+from .retention import LETTERS
+
+
+class EventLog(Keyspace):
+    """The events of one deployment, in the order in which they were written."""
+
+    async def last_event_id(self) -> str:
+        """Return the stream id of the newest event; a reader that goes on after it sees every later one."""
+        newest = await self._interruptible(self._redis.xrevrange(f"{self._base}:events", count=1))
+        return newest[0][0].decode() if newest else "0-0"
+
+    async def events(self, after: str, *, block: float | None = None, count: int = 500) -> list[tuple[str, Event]]:
+        """Return events after a stream id; wait up to `block` seconds for the first one."""
+        milliseconds_ = None if block is None else max(1, int(block * 1000))
+        while True:
+            call = self._redis.xread({f"{self._base}:events": after}, count=count, block=milliseconds_)
+            entries = [entry for _, stream in await self._interruptible(call) or [] for entry in stream]
+            found = readable(entries)
+            if found or not entries:
+                return found
+            after = entries[-1][0].decode()
+
+    async def event(self, entry: str) -> Event | None:
+        """Return the event with this stream id, None once it is past its retention."""
+        found = await self._interruptible(self._redis.xrange(f"{self._base}:events", min=entry, max=entry, count=1))
+        return next((event for _, event in readable(found)), None)
+
+    async def newest_events(self, count: int) -> AsyncIterator[Event]:
+        """Walk back through the events, newest first, in pages of `count`."""
+        before = "+"
+        while True:
+            call = self._redis.xrevrange(f"{self._base}:events", max=before, count=count)
+            page = await self._interruptible(call)
+            for _, event in readable(page):
+                yield event
+            if len(page) < count:
+                return
+            before = f"({page[-1][0].decode()}"
+
+    async def trim(self, now: datetime) -> None:
+        """Delete events and dead letters that are past their retention."""
+        kept = {"events": self._retention.events} | dict.fromkeys(LETTERS, self._retention.dead_letters)
+        for stream, keep in kept.items():
+            oldest = milliseconds(now) - int(keep * 1000)
+            await self._call(self._redis.xtrim(f"{self._base}:{stream}", minid=oldest, approximate=True))

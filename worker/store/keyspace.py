@@ -1,0 +1,47 @@
+"""One deployment's part of a Redis: its keys, its scripts, and calls that raise this project's errors."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import Any
+
+from redis.asyncio import Redis
+
+from ..aio.tasks import unswallowed
+from .redis_client import translated
+from .retention import DAY, USUAL, Retention
+from .scripts import Script, load
+
+
+class Keyspace:
+    """What all readers and writers of a deployment share. Every key begins with its prefix as a hash tag."""
+
+    def __init__(self, redis: Redis, prefix: str, retention: Retention = USUAL, longest: float = DAY) -> None:
+        """`longest` is the longest `give_up_after` of any backend, in seconds: command ids outlive it."""
+        self._redis = redis
+        self._base = f"{{{prefix}}}"
+        self._retention = retention
+        self._days = int((retention.records + longest) // DAY) + 1
+        self._scripts = load(redis)
+
+    async def _run(self, script: Script, *args: Any) -> Any:
+        """Run a script, whose reply is never lost to a cancellation of the task."""
+        return await self._call(script(keys=[f"{self._base}:events"], args=args))
+
+    async def _call(self, call: Awaitable[Any]) -> Any:
+        with translated():
+            return await call
+
+    async def _interruptible(self, call: Awaitable[Any]) -> Any:
+        """Await a call whose reply may be lost: the task can be cancelled at any moment."""
+        with translated():
+            return await unswallowed(call)
+
+    async def _existing(self, names: str, kind: str) -> list[str]:
+        """Return those members of the set `names` for which a key of this kind exists."""
+        members = sorted(await self._interruptible(self._redis.smembers(f"{self._base}:{names}")))
+        pipe = self._redis.pipeline(transaction=False)
+        for name in members:
+            pipe.exists(f"{self._base}:{kind}:{name.decode()}")
+        exist = await self._interruptible(pipe.execute()) if members else []
+        return [name.decode() for name, exists in zip(members, exist, strict=True) if exists]

@@ -1,0 +1,53 @@
+-- The keys of a deployment, and the time by its clock.
+--
+-- Every key lies under the hash tag of KEYS[1], so one deployment is one slot of a cluster:
+--   :events            stream of CloudEvents, one field `event`
+--   :dead              stream of dead letters; :dead:unsigned has those of unknown senders, if it is known who may send
+--   :hot:ID            "guard JSON \n progress" of a cancellation; scripts own the guard, passes own the progress
+--   :cold:ID           "command ids \n their number \n fixed fields", JSON fragments for its events
+--   :backends          set of the names of all backends that ever had one
+--   :open:BACKEND      hash, job id, and its address behind "\31" if it has one -> id of its open cancellation; a dry run
+--                      is there under its own id, behind "\30"
+--   :due:BACKEND:LP    zset, id -> due time (ms); L = i(nteractive) or b(atch), P = f(irst pass) or p(oll)
+--   :park:BACKEND:L    zset, id -> time of the next thing that matters, while the backend is paused
+--   :lease:BACKEND:L   zset, id -> end of its lease (ms); L also r and x, which hold no permit: polls that ride along,
+--                      and a dead worker's open intents
+--   :claims:BACKEND    hash, id -> claim token, "WORKER/...", with "/noted" at its end if the claim noted an intent,
+--                      "/rides" if it holds no permit
+--   :limit:BACKEND     hash, rate limiter: tokens, at, and which class of each lane went first: turni, turnb
+--   :breaker:BACKEND   hash: fails, open, until, ramp
+--   :cmd:WEEK:SHARD    hash, digest of a command id -> "digest of its content" .. id of its cancellation; also of
+--                      "rejected MARK" -> .. id of its event, and of `rejection_of(command id)` -> "when, ms" .. id of its event;
+--                      WEEK is "later" for a command that may not be acted on yet, which outlives its week
+--   :submit:ID         string with a TTL: how many commands a `worker.submit` has, or -1 if some have ids of their own
+--   :workers           zset, worker -> when its beat ends (ms)
+--   :serves            zset, backend -> when the last beat of a worker that serves it ends, or has ended (ms)
+--   :handovers         set of the names of all backends that ever had one of the next
+--   :handover:BACKEND  hash, digest -> a command that is left to workers that can take it in
+--   :signed:HOUR:SHARD hash, mark of a signature -> what used it; no token lives longer than an hour
+--   :minute:MINUTE     hash, producer -> its commands in that minute
+--   :places            hash, mark of a place -> the place in words
+--   :clock             hash, see clock.lua; all times here are by it, except those in ids of stream entries
+--   :at                hash, backend -> mark of its place, as the workers' backends file has it now
+--   :server            hash, run_id of the Redis server and since when we know it
+
+local base = string.match(KEYS[1], '^({.-})')
+local CLASSES = {'ip', 'if', 'bp', 'bf'}
+local LANES = {'i', 'b'}
+local LEASES = {'i', 'b', 'r', 'x'} -- r: polls that ride along, x: a dead worker's open intents; they hold no permit
+
+local function key(kind, name, part)
+  if part then return base .. ':' .. kind .. ':' .. name .. ':' .. part end
+  if name then return base .. ':' .. kind .. ':' .. name end
+  return base .. ':' .. kind
+end
+
+local function clock()
+  return (time_of_clock(key('clock')))
+end
+
+-- Over its memory limit Redis refuses a script whose first write could grow anything. A script that has to run all the
+-- same, so that what is open goes on, begins with a write that can't.
+local function go_on_without_memory()
+  redis.call('DEL', key('nothing'))
+end
