@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -151,3 +152,36 @@ async def test_a_record_that_is_damaged_in_part_is_an_error_too(part: bytes, sto
 
     with pytest.raises(UnreadableRecord):
         await store.get(found)
+
+
+BEGAN = datetime(2026, 1, 2, tzinfo=UTC)
+WRITTEN = 400
+"""Events, enough that Redis, which trims a hundred at a time, trims most of what is too old."""
+
+
+@pytest.mark.parametrize(
+    ("read", "acknowledged", "days", "left"),
+    [
+        pytest.param(None, None, 8, range(100), id="no-group"),
+        pytest.param(0, 0, 8, range(WRITTEN, WRITTEN + 1), id="a-group-that-has-read-nothing"),
+        pytest.param(0, 0, 31, range(100), id="a-group-that-has-read-nothing-for-a-month"),
+        pytest.param(200, 200, 8, range(WRITTEN - 200, WRITTEN - 99), id="a-group-that-has-read-half"),
+        pytest.param(WRITTEN, WRITTEN, 8, range(101), id="a-group-that-has-read-all"),
+        pytest.param(WRITTEN, 0, 8, range(WRITTEN, WRITTEN + 1), id="a-group-that-has-acknowledged-nothing"),
+    ],
+)
+async def test_old_events_are_trimmed_but_those_that_a_consumer_group_needs(
+    read: int | None, acknowledged: int | None, days: int, left: range, store: Store, redis: Redis
+) -> None:
+    began = int(BEGAN.timestamp() * 1000)
+    for number in range(WRITTEN):
+        await redis.xadd(STREAM, {"event": "{}"}, id=f"{began + number}-1")
+    if read is not None:
+        await redis.xgroup_create(STREAM, "audit", id="0")
+        for _, entries in (await redis.xreadgroup("audit", "one", {STREAM: ">"}, count=read)) if read else []:
+            ids = [entry for entry, _ in entries][:acknowledged]
+            if ids:
+                await redis.xack(STREAM, "audit", *ids)
+    await store.trim(BEGAN + timedelta(days=days))
+
+    assert await redis.xlen(STREAM) in left

@@ -9,7 +9,12 @@ from ..protocol.messages import Event
 from .codec import milliseconds
 from .event_entries import readable
 from .keyspace import Keyspace
-from .retention import LETTERS
+from .retention import DAY, LETTERS
+
+UNREAD_FOR = 30 * DAY
+"""Seconds for which a consumer group that does not read holds back the trimming of events."""
+NEVER = 1 << 62
+"""A time in milliseconds that never comes."""
 
 
 class EventLog(Keyspace):
@@ -49,8 +54,25 @@ class EventLog(Keyspace):
             before = f"({page[-1][0].decode()}"
 
     async def trim(self, now: datetime) -> None:
-        """Delete events and dead letters that are past their retention."""
+        """Delete events and dead letters that are past their retention.
+
+        An event that a consumer group has not read yet, or not acknowledged, is kept for up to `UNREAD_FOR`.
+        """
         kept = {"events": self._retention.events} | dict.fromkeys(LETTERS, self._retention.dead_letters)
         for stream, keep in kept.items():
             oldest = milliseconds(now) - int(keep * 1000)
+            if stream == "events":
+                oldest = min(oldest, max(await self._unread_since(), milliseconds(now) - int(UNREAD_FOR * 1000)))
             await self._call(self._redis.xtrim(f"{self._base}:{stream}", minid=oldest, approximate=True))
+
+    async def _unread_since(self) -> int:
+        """Return when the oldest event was written that a consumer group still needs, in milliseconds."""
+        stream = f"{self._base}:events"
+        needed = [NEVER]
+        if await self._call(self._redis.exists(stream)):
+            for group in await self._call(self._redis.xinfo_groups(stream)):
+                position = group["last-delivered-id"]
+                if group["pending"]:
+                    position = (await self._call(self._redis.xpending(stream, group["name"])))["min"]
+                needed.append(int(position.partition(b"-")[0]))
+        return min(needed)

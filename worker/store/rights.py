@@ -73,6 +73,7 @@ def store_calls(prefix: str, token: str) -> list[Call]:
     return [
         ("XADD", stream, "MAXLEN", "1", "*", "f", "v"),
         ("XREAD", "COUNT", "1", "STREAMS", stream, "0-0"),
+        ("XINFO", "GROUPS", stream),
         ("XDEL", stream, "0-1"),
         ("DEL", stream),
         ("HSCAN", f"{base}:open:{token}", "0"),
