@@ -14,10 +14,11 @@ from msgspec.structs import replace
 from rich.console import Console
 from support.hostile import LEGITIMATE, corpus, deceptions
 
+from worker.cli import waiting
 from worker.cli.app import command_line, complain
 from worker.cli.checks.attendance import Attendance
 from worker.cli.checks.findings import Finding
-from worker.cli.commands import check, events, send, show
+from worker.cli.commands import check, events, show
 from worker.cli.demo.board import Board
 from worker.cli.output import Output
 from worker.client.async_client import Rejected, Result
@@ -201,15 +202,13 @@ ENDS: dict[str, Callable[[str], Any]] = {
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
 def test_each_end_is_a_harmless_line(end: Callable[[str], Any], mode: str, *, known: bool) -> None:
     written = Written(mode)
-    with written.output.meter("waiting", len(TEXTS)) as meter:
-        written = Written(mode)
-        for text in TEXTS:
-            command = {"backend": text, "job_id": text, "verb": text} if known else {}
-            told = end(text)
-            if isinstance(told, Result) and not known:
-                told.data["job_id"] = text
-            send._tell_end(text, command, told, written.output, meter)
-            send._tell_open(text, command, written.output, known=known)
+    for text in TEXTS:
+        command = {"backend": text, "job_id": text, "verb": text} if known else {}
+        told = end(text)
+        if isinstance(told, Result) and not known:
+            told.data["job_id"] = text
+        waiting.write_end(text, command, told, written.output)
+        waiting.write_open(text, command, written.output, known=known)
 
     assert not deceptions(written.text)
     assert len(written.lines) == 2 * len(TEXTS)

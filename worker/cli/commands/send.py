@@ -8,25 +8,19 @@ from typing import Annotated, Any
 
 import typer
 
-from ...client.async_client import CHUNK, AsyncCancellation, Rejected, Result
-from ...errors import InvalidCommand, UnknownCancellation
+from ...client.async_client import CHUNK, AsyncCancellation
+from ...errors import InvalidCommand
 from ...protocol.messages import parse_command
-from ...protocol.signing import DENIALS, NOT_ACCEPTED
 from ...settings.signing_key import SigningKey
-from ...views.summary import end_line
-from ..checks.attendance import attendance, noting_absence
-from ..exits import Exit, exit_of, gravest
+from ..exits import Exit
 from ..options import Json, KeyFile, Producer, Seconds, Timeout, Wishes, job_ids, with_wishes
-from ..output import Meter, Output
-from ..session import UNSIGNED, Session, connected, signer
+from ..output import Output
+from ..session import Session, connected, signer
 from ..usage import BadParameters
-from ..waiting import PATIENCE, Doubt, End, Wait, wait_all
+from ..waiting import SHOWN_MISTAKES, report_ends
 
-SHOWN_MISTAKES = 20
 TAKEN_IN = Seconds(2)
 """Seconds in which a worker that runs has taken a new command in."""
-NOT_TAKEN = "no worker has taken it in yet"
-NO_DIGESTS: Mapping[str, str] = {}
 
 Backend = Annotated[str, typer.Argument(metavar="BACKEND", help="A name in the backends file.")]
 JobIds = Annotated[
@@ -132,8 +126,9 @@ async def _send(
             return Exit.DONE
         by_id = {one.command_id: command for one, command in zip(sent, commands, strict=True)}
         digests = {one.command_id: one.digest for one in sent}
-        patience = TAKEN_IN
-        return await wait_and_tell(session, by_id, sent[0].after, seconds, output, patience=patience, digests=digests)
+        return await report_ends(
+            session, by_id, seconds, output, patience=TAKEN_IN, digests=digests, after=sent[0].after
+        )
 
 
 async def _submit(session: Session, commands: Sequence[Mapping[str, Any]]) -> list[AsyncCancellation]:
@@ -154,98 +149,3 @@ def _tell_sent(commands: Sequence[Mapping[str, Any]], sent: Sequence[AsyncCancel
             output.line(f"sent {verb} {backend} {job_id}  command {one.command_id}")
     if output.on_terminal:
         output.note(f"sent, not done: canceller wait {sent[-1].command_id}, or canceller status with the same id")
-
-
-async def wait_and_tell(
-    session: Session,
-    commands: Mapping[str, Mapping[str, Any]],
-    after: str,
-    seconds: float | None,
-    output: Output,
-    *,
-    doubt: Doubt | None = None,
-    patience: float = PATIENCE,
-    digests: Mapping[str, str] = NO_DIGESTS,
-) -> Exit:
-    """Wait for cancellations, tell each end as it comes and what is still open; return the gravest code.
-
-    `commands` names what is known of each reference: its verb, backend and job id, or nothing; `digests` are those of
-    `AsyncCancellation` where the commands were just sent: a rejection from before is of an earlier try. What is not
-    known after `patience` seconds goes to `doubt`; without it, it is told and waited for on.
-    """
-    codes: dict[str, Exit] = {}
-    told: list[str] = []
-    with output.meter("waiting for the ends", len(commands)) as meter:
-
-        def tell(reference: str, end: End) -> None:
-            if str(end) == NOT_ACCEPTED and not session.signs and Exit.NOT_ALLOWED not in codes.values():
-                output.note(UNSIGNED)
-            codes[reference] = _code(commands[reference], end)
-            _tell_end(reference, commands[reference], end, output, meter)
-
-        async def not_taken(reference: str) -> None:
-            if not told:
-                there = await attendance(session.settings)
-                told.append(f"; {there}" if there.workers else "")  # else it is said once, for all of them
-            output.note(f"{_name(reference, commands[reference])}: {NOT_TAKEN}{told[0]}")
-
-        references = {reference: digests.get(reference, "") for reference in commands}
-        try:
-            wait = Wait(session.client, references, tell, doubt or not_taken, patience, after if digests else "")
-            async with noting_absence(session.settings, output):
-                await wait_all(wait, after, seconds, output.troubled)
-        except asyncio.CancelledError:
-            for reference in [one for one in commands if one not in codes][:SHOWN_MISTAKES]:
-                output.note(f"{_name(reference, commands[reference])}  goes on: canceller wait {reference}")
-            raise
-        for reference in [one for one in commands if one not in codes and one not in wait.known]:
-            end = await doubt(reference) if doubt and (await attendance(session.settings)).idle else None
-            if end:
-                tell(reference, end)  # nothing is on its way that could be it
-    for reference in [one for one in commands if one not in codes]:
-        codes[reference] = Exit.STILL_OPEN
-        _tell_open(reference, commands[reference], output, known=reference in wait.known)
-    return gravest(codes.values())
-
-
-def _code(command: Mapping[str, Any], end: End) -> Exit:
-    if isinstance(end, Rejected):
-        return Exit.NOT_ALLOWED if str(end) in DENIALS else Exit.USAGE
-    if isinstance(end, UnknownCancellation):
-        return Exit.ERROR
-    return exit_of(str(end.data.get("verb") or command.get("verb") or "cancel"), end.outcome)
-
-
-def _name(reference: str, command: Mapping[str, Any]) -> str:
-    return f"{command['backend']} {command['job_id']}" if command else reference
-
-
-def _tell_end(reference: str, command: Mapping[str, Any], end: End, output: Output, meter: Meter) -> None:
-    meter.advance()
-    if output.json:
-        output.object({"id": reference, **_identity(command), **_plain(end)})
-        return
-    known = command or (end.data if isinstance(end, Result) else {})
-    output.line(f"{_name(reference, known)}  ", end_line(end))
-
-
-def _identity(command: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: command[name] for name in ("verb", "backend", "job_id") if name in command}
-
-
-def _plain(end: End) -> dict[str, Any]:
-    if isinstance(end, Rejected):
-        return {"outcome": "rejected", "error": str(end)}
-    if isinstance(end, UnknownCancellation):
-        return {"outcome": None, "known": False, "error": str(end)}
-    names = ("cancellation_id", "outcome", "evidence", "safe_to_rerun", "detail", "data")
-    return {name: getattr(end, name) for name in names}
-
-
-def _tell_open(reference: str, command: Mapping[str, Any], output: Output, *, known: bool) -> None:
-    if output.json:
-        output.object({"id": reference, **_identity(command), "outcome": None, "known": known})
-    elif known:
-        output.line(f"{_name(reference, command)}  still open; it goes on: canceller status {reference}")
-    else:
-        output.line(f"{_name(reference, command)}  not known yet: {NOT_TAKEN}")

@@ -22,8 +22,7 @@ from ..naming import cancellation_named, job_named
 from ..options import JOB_WORDS, Json, One, OnlyBackend, Timeout, duration, one_named
 from ..output import Output, jsonable
 from ..session import Session, connected
-from ..waiting import PATIENCE, End
-from .send import wait_and_tell
+from ..waiting import PATIENCE, report_ends
 
 Several = Annotated[
     list[str],
@@ -172,29 +171,27 @@ async def _wait(named: Sequence[str], seconds: float | None, patience: float, ou
     loop = asyncio.get_running_loop()
     async with connected() as session:
 
-        async def doubt(_reference: str) -> End:
+        def missing(there: Attendance) -> UnknownCancellation:
             job = f"; no cancellation of {' '.join(named)} is known" if len(named) == JOB_WORDS else ""
-            there = await attendance(session.settings)
             late = "" if there.idle else ", or its command is not taken in yet"
             return UnknownCancellation(f"no cancellation or command has this id{late} ({there}){job}")
 
         started = loop.time()
         try:
             async with asyncio.timeout(seconds):
-                after = await session.position()
+                await session.position()  # a Redis that can't be reached now is a mistake, not an outage
                 job = await job_named(session, named, patience if seconds is None else min(seconds, patience))
         except TimeoutError:
             return _unanswered(named, output)
         if job is not None and job.record.outcome is not None:
             output.note(f"no cancellation of {' '.join(named)} is open; the last one has ended")
         spent = loop.time() - started
-        return await wait_and_tell(
+        return await report_ends(
             session,
             _whose(job) if job else {reference: {} for reference in named},
-            after,
             None if seconds is None else max(0.0, seconds - spent),
             output,
-            doubt=doubt,
+            missing=missing,
             patience=max(0.0, patience - spent),
         )
 
