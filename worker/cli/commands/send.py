@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
 
 from ...client.async_client import CHUNK, AsyncCancellation
+from ...domain.model import Force, Lane
 from ...errors import InvalidCommand
 from ...protocol.messages import parse_command
 from ...settings.signing_key import SigningKey
 from ..exits import Exit
-from ..options import Json, KeyFile, Producer, Seconds, Timeout, Wishes, job_ids, with_wishes
+from ..options import Json, KeyFile, Producer, Seconds, Timeout, duration, job_ids, one_of, pairs
 from ..output import Output
 from ..session import Session, connected, signer
 from ..usage import BadParameters
@@ -27,58 +28,105 @@ JobIds = Annotated[
     list[str],
     typer.Argument(metavar="JOB_ID", help="The backend's own ids; `-` reads them from standard input."),
 ]
+Send = Callable[[Sequence[Mapping[str, Any]], SigningKey | None, Output, bool, float | None], Coroutine[Any, Any, Exit]]
+"""Sends commands, with a key to sign them or none; the flag and the seconds say whether to wait, and how long."""
 WaitFlag = Annotated[bool, typer.Option("--wait", help="Wait for the ends; without it the commands are only sent.")]
 
 
-@with_wishes
-def cancel(
-    backend: Backend,
-    job_id: JobIds,
-    *,
-    wishes: Wishes,
-    wait: WaitFlag = False,
-    timeout: Timeout = None,
-    key: KeyFile = None,
-    producer: Producer = None,
-    json: Json = False,
-) -> None:
-    """Stop jobs.
+def job_command(verb: str, send: Send, about: str) -> Callable[..., None]:
+    """Make `cancel` or `delete`: both take the same options, and differ in their verb and in what their help says."""
 
-    With --dry-run nothing is sent: it tells what would be sent, and why.
+    def command(  # noqa: PLR0913 - Typer makes an option of each parameter
+        backend: Backend,
+        job_id: JobIds,
+        *,
+        wait: WaitFlag = False,
+        timeout: Timeout = None,
+        key: KeyFile = None,
+        producer: Producer = None,
+        json: Json = False,
+        reason: Annotated[str | None, typer.Option(metavar="TEXT", help="Why; kept and shown in every event.")] = None,
+        by: Annotated[str | None, typer.Option(metavar="NAME", help="Who asks (`requested_by`).")] = None,
+        command_id: Annotated[
+            str | None, typer.Option(metavar="ID", help="Your idempotency key; only for a single job.")
+        ] = None,
+        force: Annotated[
+            Force | None, one_of(Force)(help="When the force step may be taken; only stricter than the backend's.")
+        ] = None,
+        force_after: Annotated[
+            float | None, typer.Option(parser=duration, metavar="DURATION", help="Wait longer before the force step.")
+        ] = None,
+        give_up_after: Annotated[
+            float | None, typer.Option(parser=duration, metavar="DURATION", help="Then the outcome is timed_out.")
+        ] = None,
+        remote_stopped: Annotated[
+            bool, typer.Option("--remote-stopped", help="Your word that the remote process no longer runs.")
+        ] = False,
+        lane: Annotated[Lane, one_of(Lane)(help="`batch` never delays `interactive`.")] = Lane.INTERACTIVE,
+        batch_id: Annotated[str | None, typer.Option(metavar="ID", help="Carried into every event.")] = None,
+        label: Annotated[
+            list[str] | None, typer.Option(metavar="KEY=VALUE", help="Carried into every event; may be repeated.")
+        ] = None,
+        param: Annotated[
+            list[str] | None,
+            typer.Option(
+                metavar="KEY=VALUE", help="What the backend needs beside the id, e.g. cluster_id; may be repeated."
+            ),
+        ] = None,
+        not_before: Annotated[
+            str | None,
+            typer.Option(metavar="TIME", help="No call is made before it; RFC 3339, e.g. 2026-11-22T10:00:00Z."),
+        ] = None,
+        dry_run: Annotated[
+            bool,
+            typer.Option("--dry-run", help="Send nothing: look, and tell what would be sent and why; implies --wait."),
+        ] = False,
+        expect: Annotated[
+            str | None,
+            typer.Option(
+                metavar="raw_state=TEXT", help="Send nothing unless the backend shows this state, in its words."
+            ),
+        ] = None,
+        expect_state: Annotated[
+            str | None, typer.Option(metavar="TEXT", help="The same as --expect raw_state=TEXT.")
+        ] = (None),
+        traceparent: Annotated[str | None, typer.Option(metavar="TEXT", help="W3C trace context.")] = None,
+    ) -> None:
+        fields = {
+            "reason": reason,
+            "requested_by": by,
+            "command_id": command_id,
+            "force": force and str(force),
+            "force_after": force_after,
+            "give_up_after": give_up_after,
+            "remote_stopped": remote_stopped or None,
+            "lane": str(lane),
+            "batch_id": batch_id,
+            "labels": pairs(label or (), "--label") or None,
+            "params": pairs(param or (), "--param") or None,
+            "not_before": not_before,
+            "dry_run": dry_run or None,
+            "expect": expectation(expect, expect_state),
+            "traceparent": traceparent,
+        }
+        given = {name: value for name, value in fields.items() if value is not None}
+        commands = commands_of(verb, backend, job_ids(job_id), given)
+        sending = send(
+            commands, signer(key, producer), Output(as_json=json), wait or dry_run or timeout is not None, timeout
+        )
+        raise typer.Exit(asyncio.run(sending))
 
-    With --wait, exit 0 when every job has ended, however it did; 3 for not_found, timed_out, aborted and changed, 4 for
-    refused, 6 when one is still open after --timeout; 2 when a command is rejected, 4 when for its signature or lack
-    of a right.
-    """
-    commands = commands_of("cancel", backend, job_ids(job_id), wishes.command())
-    wait = wait or wishes.dry_run or timeout is not None
-    sending = _send(commands, signer(key, producer), Output(as_json=json), wait=wait, seconds=timeout)
-    raise typer.Exit(asyncio.run(sending))
+    command.__doc__ = about
+    return command
 
 
-@with_wishes
-def delete(
-    backend: Backend,
-    job_id: JobIds,
-    *,
-    wishes: Wishes,
-    wait: WaitFlag = False,
-    timeout: Timeout = None,
-    key: KeyFile = None,
-    producer: Producer = None,
-    json: Json = False,
-) -> None:
-    """Stop jobs and remove their records.
-
-    With --dry-run nothing is sent: it tells what would be sent, and why.
-
-    With --wait, exit 0 when every record is seen gone (deleted); 4 for refused, 3 for any other outcome,
-    6 when one is still open after --timeout; 2 when a command is rejected, 4 when for its signature or lack of a right.
-    """
-    commands = commands_of("delete", backend, job_ids(job_id), wishes.command())
-    wait = wait or wishes.dry_run or timeout is not None
-    sending = _send(commands, signer(key, producer), Output(as_json=json), wait=wait, seconds=timeout)
-    raise typer.Exit(asyncio.run(sending))
+def expectation(expect: str | None, expect_state: str | None) -> dict[str, str] | None:
+    """Read what `--expect` or, in short, `--expect-state` says."""
+    if expect is None:
+        return None if expect_state is None else {"raw_state": expect_state}
+    if expect_state is not None:
+        raise typer.BadParameter("it says the same as --expect: give one of them", param_hint="--expect-state")
+    return pairs([expect], "--expect")
 
 
 def commands_of(verb: str, backend: str, ids: Sequence[str], fields: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -106,14 +154,14 @@ def _problem(command: Mapping[str, Any]) -> str:
     return ""
 
 
-async def _send(
+async def send_all(
     commands: Sequence[Mapping[str, Any]],
     key: SigningKey | None,
     output: Output,
-    *,
-    wait: bool,
+    wait: bool,  # noqa: FBT001 - as `Send` has it
     seconds: float | None,
 ) -> Exit:
+    """Send commands, and wait for their ends if asked to, `seconds` at most."""
     async with connected(key=key) as session:
         sent: list[AsyncCancellation] = []
         with output.meter("sending", len(commands)) as meter:
@@ -149,3 +197,28 @@ def _tell_sent(commands: Sequence[Mapping[str, Any]], sent: Sequence[AsyncCancel
             output.line(f"sent {verb} {backend} {job_id}  command {one.command_id}")
     if output.on_terminal:
         output.note(f"sent, not done: canceller wait {sent[-1].command_id}, or canceller status with the same id")
+
+
+cancel = job_command(
+    "cancel",
+    send_all,
+    """Stop jobs.
+
+    With --dry-run nothing is sent: it tells what would be sent, and why.
+
+    With --wait, exit 0 when every job has ended, however it did; 3 for not_found, timed_out, aborted and changed, 4 for
+    refused, 6 when one is still open after --timeout; 2 when a command is rejected, 4 when for its signature or lack
+    of a right.
+    """,
+)
+delete = job_command(
+    "delete",
+    send_all,
+    """Stop jobs and remove their records.
+
+    With --dry-run nothing is sent: it tells what would be sent, and why.
+
+    With --wait, exit 0 when every record is seen gone (deleted); 4 for refused, 3 for any other outcome,
+    6 when one is still open after --timeout; 2 when a command is rejected, 4 when for its signature or lack of a right.
+    """,
+)
