@@ -26,7 +26,6 @@ from rich.table import Table
 from rich.text import Text
 
 from ..domain.event_drafts import text as iso
-from ..errors import StoreUnavailable
 from ..observability.streams import discard, json_for
 from ..observability.visible import visible
 
@@ -119,16 +118,16 @@ def _coloured(text: str) -> Text:
     return Text(visible(text), style=COLOURS.get(first[0] if first else "", ""))
 
 
+@dataclass(frozen=True, slots=True)
 class Meter:
-    """Counts what is done of long work; silent where nobody looks."""
+    """Counts how much of a long piece of work is done; silent if nobody is looking."""
 
-    def __init__(self, progress: Progress, task: TaskID) -> None:
-        self._progress = progress
-        self._task = task
+    progress: Progress
+    task: TaskID
 
     def advance(self, count: int = 1) -> None:
-        """Count so many more as done."""
-        self._progress.advance(self._task, count)
+        """Count more as done."""
+        self.progress.advance(self.task, count)
 
 
 class Output:
@@ -164,10 +163,6 @@ class Output:
     def note(self, text: str) -> None:
         """Tell something beside the result."""
         self._err.print(Text(visible(text)), soft_wrap=True)
-
-    def troubled(self, error: StoreUnavailable) -> None:
-        """Tell that Redis can't be asked, and that this ends no wait."""
-        self.note(f"{error}; the wait goes on")
 
     def silence(self) -> None:
         """Write nothing more of what `note` tells, or `object` where JSON is asked for: its reader is gone."""

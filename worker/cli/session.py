@@ -32,10 +32,6 @@ class Session:
     settings: Settings
     signs: bool = False
 
-    async def position(self) -> str:
-        """Return the position of the newest event."""
-        return await self.store.last_event_id()
-
 
 def signer(key_file: Path | None, producer: str | None) -> SigningKey | None:
     """Read with what to sign: the options `--key` and `--producer` go before the environment.

@@ -127,7 +127,7 @@ class Report:
     def outage(self, error: StoreUnavailable) -> None:
         """Note now and then that Redis can't be reached; the wait goes on."""
         if self.trouble.due():
-            self.output.troubled(error)
+            self.output.note(f"{error}; the wait goes on")
 
     async def _attendance(self) -> Attendance:
         while True:

@@ -179,16 +179,20 @@ async def _wait(named: Sequence[str], seconds: float | None, patience: float, ou
         started = loop.time()
         try:
             async with asyncio.timeout(seconds):
-                await session.position()  # a Redis that can't be reached now is a mistake, not an outage
+                await session.store.last_event_id()  # a Redis that can't be reached now is a mistake, not an outage
                 job = await job_named(session, named, patience if seconds is None else min(seconds, patience))
         except TimeoutError:
             return _unanswered(named, output)
         if job is not None and job.record.outcome is not None:
             output.note(f"no cancellation of {' '.join(named)} is open; the last one has ended")
+        commands: dict[str, dict[str, str]] = {reference: {} for reference in named}
+        if job is not None:
+            cancellation = job.record.cancellation
+            commands = {cancellation.id: {"backend": cancellation.backend, "job_id": cancellation.job_id}}
         spent = loop.time() - started
         return await report_ends(
             session,
-            _whose(job) if job else {reference: {} for reference in named},
+            commands,
             None if seconds is None else max(0.0, seconds - spent),
             output,
             missing=missing,
@@ -209,11 +213,6 @@ def _unanswered(named: Sequence[str], output: Output) -> Exit:
     return Exit.STILL_OPEN
 
 
-def _whose(job: Snapshot) -> dict[str, dict[str, str]]:
-    cancellation = job.record.cancellation
-    return {cancellation.id: {"backend": cancellation.backend, "job_id": cancellation.job_id}}
-
-
 async def _list_open(backend: str, limit: int, output: Output) -> None:
     async with connected() as session:
         seen = await session.client.list_open(backend, limit + 1)
@@ -227,7 +226,7 @@ async def _list_open(backend: str, limit: int, output: Output) -> None:
         return
     now = datetime.now(UTC)
     output.rows((*SHARED, "state", "open for", "next"), [_open_row(one, now, there) for one in seen[:limit]])
-    _tell_rest(len(seen), limit, f"no cancellation{_of(backend)} is open{waiting}", output)
+    _note_rest(len(seen), limit, backend, f"is open{waiting}", output)
 
 
 def _open_row(seen: Snapshot, now: datetime, there: Attendance) -> tuple[str, ...]:
@@ -279,7 +278,7 @@ async def _list_finished(backend: str, limit: int, output: Output) -> None:
         for result in (result_of(event),)
     ]
     output.rows((*SHARED, "outcome", "ended", "evidence", "detail"), rows)
-    _tell_rest(len(events), limit, f"no cancellation{_of(backend)} has ended", output)
+    _note_rest(len(events), limit, backend, "has ended", output)
 
 
 def _said_of_nothing(there: Attendance, backend: str) -> str:
@@ -290,12 +289,9 @@ def _said_of_nothing(there: Attendance, backend: str) -> str:
     return f"; {there}" if there.workers and there.waiting else ""
 
 
-def _of(backend: str) -> str:
-    return f" of {backend}" if backend else ""
-
-
-def _tell_rest(found: int, limit: int, none: str, output: Output) -> None:
+def _note_rest(found: int, limit: int, backend: str, none: str, output: Output) -> None:
+    """Note that a list is cut, or that it is empty."""
     if found > limit:
         output.note(f"there are more than these {limit}: --limit shows them")
     elif not found:
-        output.note(none)
+        output.note(f"no cancellation{f' of {backend}' if backend else ''} {none}")

@@ -72,11 +72,6 @@ class Board:
         self.started = time.monotonic()
 
     @property
-    def done(self) -> bool:
-        """Whether every case has ended."""
-        return all(row.outcome for row in self.rows)
-
-    @property
     def right(self) -> bool:
         """Whether every case is as expected."""
         return all(row.right for row in self.rows)
@@ -91,7 +86,7 @@ class Board:
         ended = sum(bool(row.outcome) for row in self.rows)
         seconds = time.monotonic() - self.started
         title = f"{ended} of {len(self.rows)} ended, {seconds:.0f} s; 30 minutes of the backends last 3 s"
-        rows = [_live(row) for row in self._shown(height)]
+        rows = [(Cell(row.name), Cell(row.case.shows), _word(row.state)) for row in self._shown(height)]
         return Drawing(("backend, job", "what it shows", "now"), rows, title)
 
     def _shown(self, height: int) -> Sequence[Row]:
@@ -125,10 +120,6 @@ class Board:
 
 def _word(text: str) -> Cell:
     return Cell(text, COLOURS.get(text, ""))
-
-
-def _live(row: Row) -> Sequence[Cell]:
-    return Cell(row.name), Cell(row.case.shows), _word(row.state)
 
 
 def _final(row: Row) -> Sequence[Cell]:

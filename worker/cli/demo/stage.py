@@ -19,7 +19,7 @@ from ...local.child_process import start, start_worker, stop_all
 from ...local.embedded_redis import Embedded
 from ...settings.environment import Settings, process_environment
 from ...settings.place import PACKAGE, shipped
-from .cases import jobs_file
+from .cases import JOBS_FILE
 
 SPEED = 600.0
 """Simulated seconds in one real second: 30 minutes last 3 s."""
@@ -103,7 +103,7 @@ def _started(directory: Path, stack: ExitStack) -> Stage:
 @contextmanager
 def _simulator(directory: Path) -> Iterator[str]:
     jobs, log = directory / "jobs.json", directory / "simulator.log"
-    jobs.write_text(json.dumps(jobs_file()), encoding="utf-8")
+    jobs.write_text(json.dumps(JOBS_FILE), encoding="utf-8")
     arguments = ["-m", f"{PACKAGE}.simulator", "--speed", str(SPEED), "--jobs", str(jobs)]
     with log.open("ab") as errors:
         process = start(arguments, process_environment(), subprocess.PIPE, errors)
