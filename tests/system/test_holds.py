@@ -112,7 +112,7 @@ def test_an_operators_way_with_a_hold(deployment: Cell) -> None:
 
     assert (held.returncode, held.stdout.split(":")[0]) == (Exit.DONE, "held"), held.stderr
     assert "held by ann since" in status.stdout
-    assert state["spec"]["hold"]["reason"] == "wait for the auditors"
+    assert state["orders"]["hold"]["reason"] == "wait for the auditors"
     assert untouched == []
     assert (released.returncode, released.stdout.split(":")[0]) == (Exit.DONE, "released"), released.stderr
     assert again.returncode in {Exit.NOT_ALLOWED, Exit.NOT_AS_ASKED}

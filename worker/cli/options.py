@@ -120,7 +120,7 @@ BackendsFile = Annotated[
 ]
 Timeout = Annotated[
     float | None,
-    typer.Option("--timeout", parser=duration, metavar="DURATION", help="Wait so long at most; then exit 6."),
+    typer.Option("--timeout", parser=duration, metavar="DURATION", help="Wait at most this long, then exit 6."),
 ]
 ORDER_PATIENCE = Seconds(15)
 """Seconds for a worker to take an order in."""
@@ -130,7 +130,7 @@ OrderTimeout = Annotated[
         "--timeout",
         parser=duration,
         metavar="DURATION",
-        help="Wait so long at most for a worker to take it in; then exit 6.",
+        help="Wait at most this long for a worker to take it in, then exit 6.",
     ),
 ]
 KeyFile = Annotated[

@@ -164,8 +164,8 @@ class Ends:
             return UnknownCancellation(str(unreadable))
         except NewerFormat:
             waiter.known = True  # a newer worker's record can't be read here, but its event can
-            told = waiter.finished
-            return result_of(told) if told and (not digest or told.cancellationid in waiter.names) else None
+            event = waiter.finished
+            return result_of(event) if event and (not digest or event.cancellationid in waiter.names) else None
         if isinstance(seen, Snapshot):
             waiter.identify(seen.record.cancellation.id)
         return seen

@@ -1,4 +1,4 @@
-"""Follows the events once for all that wait in one loop, and wakes those whom an event is about."""
+"""Follows the events once for all waiters in a loop, and wakes those that an event is about."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from ..protocol.messages import Event
 from ..store.store import Store
 
 BLOCK = 2.0
-"""Seconds that Redis may keep a reader waiting for an event; so long after the last waiter the reader stops at the
-latest."""
+"""Seconds that one read waits for an event; the reader stops at most this long after its last waiter."""
 
 
 class Waiter:
@@ -54,7 +53,7 @@ class Waiter:
 
 
 class Watch:
-    """The one reader of the events in a loop. It runs while somebody waits."""
+    """The only reader of the events in a loop. It runs while there are waiters."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -101,7 +100,7 @@ class Watch:
                     for name in about(event):
                         for waiter in self.waiting.get(name, ()):
                             waiter.wake(event)
-        except Exception:  # noqa: BLE001 - whoever waits looks, and meets the same trouble where it can be told
+        except Exception:  # noqa: BLE001 - the waiters look for themselves, and raise the same error
             for waiters in self.waiting.values():
                 for waiter in waiters:
                     waiter.wake()

@@ -218,7 +218,7 @@ def test_each_end_is_a_harmless_line(end: Callable[[str], Any], mode: str, *, kn
 def test_each_finding_is_harmless(mode: str) -> None:
     findings = [Finding("ok", text, text, text) for text in TEXTS]
     written = Written(mode, 200)
-    check._tell(findings, written.output)
+    check._write(findings, written.output)
 
     assert not deceptions(written.text.replace("\t", "" if mode == "pipe" else "\t"))
     assert mode != "pipe" or len(written.lines) == len(TEXTS)

@@ -26,10 +26,10 @@ SOON = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Attendance:
-    """`waiting` is None where the broker is none that can be asked.
+    """`waiting` is None if the broker can't be asked.
 
-    `backends` are all that workers have told of, `served` those that living ones serve; `left` is how many commands
-    wait for a worker that serves their backend.
+    `backends` are all that workers have ever announced, `served` those that living ones serve; `left` is how many
+    commands wait for a worker that serves their backend.
     """
 
     workers: int

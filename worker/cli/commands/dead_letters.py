@@ -128,7 +128,7 @@ async def _each(
 
 
 def _not_denied(letters: Sequence[DeadLetter], output: Output) -> list[DeadLetter]:
-    """Leave out what was denied to whoever sent it: nobody vouches for that unseen."""
+    """Leave out what its sender was denied: a key must not vouch for that unseen."""
     kept = [one for one in letters if one.reason not in DENIALS]
     if len(kept) < len(letters):
         denied = len(letters) - len(kept)

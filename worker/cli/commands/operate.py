@@ -1,4 +1,4 @@
-"""An operator's word on open cancellations: `abort`, `attest`, `hold` and `release`."""
+"""An operator's actions on open cancellations: `abort`, `attest`, `hold` and `release`."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ Child = Annotated[
 ]
 For = Annotated[
     float | None,
-    typer.Option("--for", parser=duration, metavar="DURATION", help="Release it by itself after so long."),
+    typer.Option("--for", parser=duration, metavar="DURATION", help="Release it automatically after this time."),
 ]
 
 
@@ -158,7 +158,7 @@ async def _give(session: Session, before: Snapshot, given: Given, output: Output
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """How an action is sent, by what it is seen to have taken effect, and what is told then."""
+    """How an action is sent, how its effect is recognised, and what is reported then."""
 
     send: Callable[[AsyncClient, str, Given], Awaitable[str]]
     done: Callable[[Snapshot, Snapshot, Given], bool]
@@ -252,7 +252,7 @@ def _rejected(session: Session, reference: str, rejected: Rejected, output: Outp
 
 
 async def _not_yet(session: Session, order: str, reference: str, output: Output) -> Exit:
-    """Tell why an action has not taken effect yet."""
+    """Report why an action has not taken effect yet."""
     hold = (await session.client.get(reference)).record.cancellation.spec.hold
     if output.json:
         output.object({"order": "sent", "id": reference})

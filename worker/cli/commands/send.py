@@ -1,4 +1,4 @@
-"""`cancel` and `delete`: send commands, and wait for their ends where asked to."""
+"""`cancel` and `delete`: send commands, and wait for their ends if asked to."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ async def send_all(
                 sent += await _submit(session, chunk)
                 meter.advance(len(chunk))
         if not wait:
-            _tell_sent(commands, sent, output)
+            _report_sent(commands, sent, output)
             return Exit.DONE
         by_id = {one.command_id: command for one, command in zip(sent, commands, strict=True)}
         digests = {one.command_id: one.digest for one in sent}
@@ -188,7 +188,7 @@ async def _submit(session: Session, commands: Sequence[Mapping[str, Any]]) -> li
     return [await send(command["backend"], command["job_id"], **fields)]
 
 
-def _tell_sent(commands: Sequence[Mapping[str, Any]], sent: Sequence[AsyncCancellation], output: Output) -> None:
+def _report_sent(commands: Sequence[Mapping[str, Any]], sent: Sequence[AsyncCancellation], output: Output) -> None:
     for command, one in zip(commands, sent, strict=True):
         verb, backend, job_id = command["verb"], command["backend"], command["job_id"]
         if output.json:

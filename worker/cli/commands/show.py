@@ -45,7 +45,7 @@ UNANSWERED = "not known: Redis gave no answer in time; check REDIS_URL, and that
 
 UNSERVED = "no living worker knows its backend"
 SEARCHED_EVENTS = 5000
-"""How many events are looked through for why a backend is not called."""
+"""How many events are searched for the reason why a backend is not called."""
 SHARED = ("cancellation", "backend", "job", "verb")
 """The columns that both lists begin with."""
 
@@ -96,7 +96,7 @@ async def _status(named: Sequence[str], output: Output) -> None:
 
 
 def _unserved(there: Attendance, seen: Snapshot) -> str:
-    """Say so where no living worker serves the backend; that no worker lives at all is another thing."""
+    """Say so if workers live, but none serves the backend."""
     backend = seen.record.cancellation.backend
     if seen.record.outcome is not None or not there.unserved(backend):
         return ""
@@ -104,7 +104,7 @@ def _unserved(there: Attendance, seen: Snapshot) -> str:
 
 
 async def _moved(session: Session, seen: Snapshot) -> str:
-    """Say so where the backends file points elsewhere now than when the cancellation was accepted."""
+    """Say so if the backends file points elsewhere now than when the cancellation was accepted."""
     cancellation = seen.record.cancellation
     if seen.record.outcome is not None or not cancellation.place:
         return ""
@@ -115,7 +115,7 @@ async def _moved(session: Session, seen: Snapshot) -> str:
 
 
 async def _pause(session: Session, seen: Snapshot) -> str:
-    """Say why the backend is not called now, if it is paused; only asked where looks fail."""
+    """Say why the backend is not called now, if it is paused; read only if looks fail."""
     cancellation = seen.record.cancellation
     if seen.record.outcome is not None or not cancellation.progress.failed_looks:
         return ""
@@ -156,7 +156,7 @@ def described(seen: Snapshot, result: Result | None, there: Attendance) -> dict[
 def _progress(record: Record) -> dict[str, Any]:
     progress: dict[str, Any] = jsonable(record.cancellation.progress)
     if record.outcome is not None:
-        del progress["next"]  # it is what was to come before the end came
+        del progress["next"]  # what was planned before the end came
     return progress
 
 
@@ -201,7 +201,7 @@ async def _wait(named: Sequence[str], seconds: float | None, patience: float, ou
 
 
 def _unanswered(named: Sequence[str], output: Output) -> Exit:
-    """Tell that Redis has not answered in time, so that nothing is known."""
+    """Report that Redis has not answered in time, so that nothing is known."""
     references = [" ".join(named)] if len(named) == JOB_WORDS else named
     for reference in references:
         if output.json:
@@ -219,7 +219,7 @@ async def _list_open(backend: str, limit: int, output: Output) -> None:
         there = await attendance(session.settings)
         if not there.workers:
             output.note(str(there))
-        waiting = "" if seen else _said_of_nothing(there, backend)
+        waiting = "" if seen else _why_empty(there, backend)
     if output.json:
         for one in seen[:limit]:
             output.object(described(one, None, there))
@@ -257,7 +257,7 @@ async def _list_finished(backend: str, limit: int, output: Output) -> None:
     async with connected() as session:
         events = await session.client.list_finished(backend, limit + 1)
         if not events:
-            _said_of_nothing(await attendance(session.settings), backend)
+            _why_empty(await attendance(session.settings), backend)
     if output.json:
         for event in events[:limit]:
             output.object(event.model_dump(exclude_none=True))
@@ -281,8 +281,8 @@ async def _list_finished(backend: str, limit: int, output: Output) -> None:
     _note_rest(len(events), limit, backend, "has ended", output)
 
 
-def _said_of_nothing(there: Attendance, backend: str) -> str:
-    """Say what may be the reason that nothing is found: a mistyped name, or commands that are not taken in yet."""
+def _why_empty(there: Attendance, backend: str) -> str:
+    """Say why a list may be empty: commands are not taken in yet. A mistyped backend is an error of usage."""
     if backend and there.backends and backend not in there.backends:
         close = suggestion(backend, there.backends)
         raise typer.BadParameter(f"no backend is called {backend!r}{close}; there are {choices(there.backends)}")

@@ -1,4 +1,4 @@
-"""How far the cases of `demo` are, and how that looks. No IO: the caller draws it."""
+"""The progress of the cases of `demo`, and how it is drawn. No IO: the caller draws it."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class Board:
         return next((row for row in self.rows if row.command_id in ids), None)
 
     def now(self, height: int) -> Drawing:
-        """Return how far the cases are, as many as fit into so many lines."""
+        """Return the progress of the cases, as many as fit into `height` lines."""
         ended = sum(bool(row.outcome) for row in self.rows)
         seconds = time.monotonic() - self.started
         title = f"{ended} of {len(self.rows)} ended, {seconds:.0f} s; 30 minutes of the backends last 3 s"
@@ -96,7 +96,7 @@ class Board:
         return [row for row in self.rows if id(row) in chosen]
 
     def result(self, width: int) -> Drawing:
-        """Return the table of what was expected and what came; the evidence where there is room."""
+        """Return the table of what was expected and what came; with the evidence if there is room."""
         columns = ["", "what it shows", "backend, job", "expected", "outcome", *(["evidence"] if width >= WIDE else [])]
         return Drawing(columns, [_final(row)[: len(columns)] for row in self.rows])
 

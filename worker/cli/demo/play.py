@@ -65,7 +65,7 @@ def _sigterm_as_interrupt() -> Iterator[None]:
 
 
 def _play(board: Board, output: Output) -> None:
-    """Run all cases and tell what came of them.
+    """Run all cases and report their outcomes.
 
     Raises:
         DemoError: something did not go as it must; the text names the logs.
@@ -81,7 +81,7 @@ def _play(board: Board, output: Output) -> None:
             waited = asyncio.run(_waited(started.simulator_url))
         except CancellerError as error:
             problem = str(error)
-        _tell(board, waited, output)
+        _write(board, waited, output)
         if problem or not _right(board, waited):
             raise DemoError(f"{problem or 'not every outcome is the expected one'}; logs: {started.directory}")
 
@@ -100,7 +100,7 @@ class Play:
         self._plain = not (output.json or output.on_terminal)
 
     async def run(self) -> None:
-        """Play all cases to their ends, or until the patience ends.
+        """Play all cases to their ends, or until PATIENCE is over.
 
         Raises:
             DemoError: a worker has died, or a case has not ended in time.
@@ -197,7 +197,7 @@ def _summary(board: Board) -> str:
     return f"{sum(row.right for row in board.rows)} of {len(board.rows)} outcomes are as expected"
 
 
-def _tell(board: Board, waited: float, output: Output) -> None:
+def _write(board: Board, waited: float, output: Output) -> None:
     seconds = time.monotonic() - board.started
     if output.json:
         output.object(

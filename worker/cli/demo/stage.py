@@ -68,7 +68,7 @@ def forget_the_shell() -> None:
 
 @contextmanager
 def stage() -> Iterator[Stage]:
-    """Start everything in a temporary directory, which is kept where something fails."""
+    """Start everything in a temporary directory, which is kept if something fails."""
     directory = Path(tempfile.mkdtemp(prefix="canceller-demo-"))
     try:
         with ExitStack() as stack:
@@ -116,7 +116,7 @@ def _simulator(directory: Path) -> Iterator[str]:
 
 
 def _address(process: subprocess.Popen[bytes], log: Path) -> str:
-    """Read the one line in which the simulator tells its address."""
+    """Read the line in which the simulator reports its address."""
     deadline = time.monotonic() + SIMULATOR_SECONDS
     with selectors.DefaultSelector() as selector:
         if process.stdout:
