@@ -153,6 +153,11 @@ class Ends:
 
     async def _look_for(self, waiter: Waiter, reference: str, digest: str, after: str) -> Snapshot | End | None:
         """Look as `look` does; return also as values how a wait ends, and None while nothing can be said."""
+        event = waiter.finished
+        if event is not None:  # a command's id that has a digest may be another command's: then the record decides
+            named = {event.cancellationid} if digest else {event.cancellationid, *event.command_ids}
+            if named & waiter.names:
+                return result_of(event)
         await waiter.listen()
         try:
             seen = await self.look(reference, digest, after)
@@ -163,9 +168,8 @@ class Ends:
         except UnreadableRecord as unreadable:
             return UnknownCancellation(str(unreadable))
         except NewerFormat:
-            waiter.known = True  # a newer worker's record can't be read here, but its event can
-            event = waiter.finished
-            return result_of(event) if event and (not digest or event.cancellationid in waiter.names) else None
+            waiter.known = True  # it was written by a newer worker, whose `finished` event can be read
+            return None
         if isinstance(seen, Snapshot):
             waiter.identify(seen.record.cancellation.id)
         return seen
