@@ -112,7 +112,7 @@ def test_an_operators_way_with_a_hold(deployment: Cell) -> None:
 
     assert (held.returncode, held.stdout.split(":")[0]) == (Exit.DONE, "held"), held.stderr
     assert "held by ann since" in status.stdout
-    assert state["spec"]["hold"]["reason"] == "wait for the auditors"
+    assert state["orders"]["hold"]["reason"] == "wait for the auditors"
     assert untouched == []
     assert (released.returncode, released.stdout.split(":")[0]) == (Exit.DONE, "released"), released.stderr
     assert again.returncode in {Exit.NOT_ALLOWED, Exit.NOT_AS_ASKED}
@@ -130,7 +130,7 @@ def test_several_are_held_for_a_while(deployment: Cell) -> None:
     deployment.wait_until(lambda: len(deployment.of("accepted")) == 3)
     two = run(deployment.env, "hold", "k-1", "k-2", "--for", "1s", *WHY)
     three = run(deployment.env, "hold", "k-1", "k-2", "k-3", "--for", "1s", *WHY, "--json")
-    deployment.wait_until(lambda: len(deployment.of("released")) == 3)
+    deployment.wait_until(lambda: {event["subject"] for event in deployment.of("released")} == {"1", "2", "3"})
 
     assert (two.returncode, len(two.stdout.splitlines())) == (Exit.DONE, 2)
     assert (three.returncode, [one["order"] for one in lines(three)]) == (Exit.DONE, ["held"] * 3)

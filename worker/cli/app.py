@@ -1,4 +1,4 @@
-"""All commands, and the words for what ends one early."""
+"""All commands, and the texts of the errors that end one early."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def run() -> None:
     except CancellerError as error:
         complain(str(error))
         sys.exit(Exit.ERROR)
-    except Exception:  # noqa: BLE001 - an error of ours, which may quote anything
+    except Exception:  # noqa: BLE001 - a bug; its text may quote anything
         complain(*traceback.format_exc().rstrip().split("\n"))
         sys.exit(Exit.ERROR)
 

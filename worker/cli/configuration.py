@@ -20,16 +20,16 @@ NO_BACKENDS = (
     "`canceller init` writes a commented one"
 )
 REDIS_VARIABLES = ("REDIS_URL", "CANCELLER_DATA_DIR", "XDG_STATE_HOME")
-"""All that tells where Redis is."""
+"""The variables that say where Redis is."""
 
 
 def configuration(
     backends: Path | None, *, needs_redis: bool = False, embeds_redis: bool = False
 ) -> tuple[Settings, Mapping[str, BackendConfig]]:
-    """Read the environment and the backends file; `backends` is taken instead of CANCELLER_BACKENDS.
+    """Read the environment and the backends file; `backends` takes the place of CANCELLER_BACKENDS.
 
     With `needs_redis` the settings name a Redis: that of REDIS_URL, or a running embedded one. With `embeds_redis` they
-    name one, or where an embedded one keeps its data.
+    name one, or the data directory of an embedded one.
 
     Raises:
         ConfigurationError: lists the mistakes of all of them.
@@ -66,7 +66,7 @@ def _check_redis(variables: Mapping[str, str]) -> None:
 
 
 def _check_data_dir(variables: Mapping[str, str]) -> None:
-    """Make sure that an embedded Redis has a directory where one is started, whatever is wrong with the rest."""
+    """Make sure that an embedded Redis, if one will be started, has a directory, whatever is wrong with the rest."""
     if not variables.get("REDIS_URL"):
         _ = Settings.load({name: variables[name] for name in REDIS_VARIABLES if name in variables}).data_dir
 

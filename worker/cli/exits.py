@@ -7,7 +7,7 @@ from enum import IntEnum
 
 
 class Exit(IntEnum):
-    """What the shell is told."""
+    """The exit codes."""
 
     DONE = 0
     ERROR = 1
@@ -26,7 +26,7 @@ PLANNED = "planned"
 WANTED = {"cancel": ENDED, "delete": frozenset({"deleted"})}
 
 GRAVITY = (Exit.ERROR, Exit.USAGE, Exit.NOT_ALLOWED, Exit.NOT_AS_ASKED, Exit.STILL_OPEN, Exit.DONE)
-"""Of several codes the first one here is told."""
+"""The order in which one code is chosen of several: the first one here wins."""
 
 
 def exit_of(verb: str, outcome: str) -> Exit:

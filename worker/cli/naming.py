@@ -1,4 +1,4 @@
-"""Which cancellation somebody means: by ids of cancellations or commands, or by a backend and its job's id."""
+"""Finds the cancellation that is meant by the id of a cancellation or command, or by a backend and job id."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .options import JOB_WORDS
 from .session import Session
 
 SEARCHED_ENDS = 2000
-"""How many ended cancellations are looked through for a job when none is open."""
+"""How many ended cancellations are searched for a job if none is open."""
 LOOK_EVERY = 0.2
 
 
@@ -21,7 +21,7 @@ async def cancellation_named(session: Session, words: Sequence[str]) -> Snapshot
     """Find the cancellation that an id, or a backend and its job's id, names.
 
     Raises:
-        UnknownCancellation: there is none; where the id is that of a command that was rejected, the text says so.
+        UnknownCancellation: there is none; the text says so if the id is that of a rejected command.
 
     """
     return await (_of_id(session, words[0]) if len(words) == 1 else of_job(session, *words))
@@ -67,7 +67,7 @@ async def of_job(session: Session, backend: str, job_id: str) -> Snapshot:
 async def job_named(session: Session, words: Sequence[str], patience: float) -> Snapshot | None:
     """Return the cancellation of the job that two words name; None if they are ids, or nothing is known by them.
 
-    The command that they are about may be on its way to a worker: both readings are tried for `patience` seconds.
+    The command may still be on its way to a worker, so both readings are tried for `patience` seconds.
     """
     if len(words) != JOB_WORDS:
         return None

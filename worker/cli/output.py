@@ -1,4 +1,4 @@
-"""What a command writes: tables on a terminal, plain lines in a pipe, JSON where asked for.
+"""What a command writes: tables on a terminal, plain lines in a pipe, JSON if asked for.
 
 The only way from a command to a terminal: whatever goes through here is made `visible`, and one row stays one row.
 """
@@ -26,7 +26,6 @@ from rich.table import Table
 from rich.text import Text
 
 from ..domain.event_drafts import text as iso
-from ..errors import StoreUnavailable
 from ..observability.streams import discard, json_for
 from ..observability.visible import visible
 
@@ -77,7 +76,7 @@ class Cell(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """A table that is laid out for the size of a window; cells are cut where it is too narrow."""
+    """A table that is laid out for the size of a window; cells are cut if it is too narrow."""
 
     columns: Sequence[str]
     rows: Sequence[Sequence[Cell]]
@@ -95,7 +94,7 @@ class Drawing:
 
 
 FONTS = re.compile(r"\s*@font-face \{.*?\}", re.DOTALL)
-"""What rich's SVG would have a reader fetch from elsewhere."""
+"""The fonts that rich's SVG would load from another site."""
 
 
 def picture(drawing: Drawing, title: str, width: int) -> str:
@@ -119,16 +118,16 @@ def _coloured(text: str) -> Text:
     return Text(visible(text), style=COLOURS.get(first[0] if first else "", ""))
 
 
+@dataclass(frozen=True, slots=True)
 class Meter:
-    """Counts what is done of long work; silent where nobody looks."""
+    """Counts how much of a long piece of work is done; silent if nobody is looking."""
 
-    def __init__(self, progress: Progress, task: TaskID) -> None:
-        self._progress = progress
-        self._task = task
+    progress: Progress
+    task: TaskID
 
     def advance(self, count: int = 1) -> None:
-        """Count so many more as done."""
-        self._progress.advance(self._task, count)
+        """Count more as done."""
+        self.progress.advance(self.task, count)
 
 
 class Output:
@@ -137,13 +136,13 @@ class Output:
     def __init__(self, *, as_json: bool = False, out: Console | None = None) -> None:
         self.json = as_json
         console = partial(Console, highlight=False, markup=False, emoji=False)
-        # In a pipe nobody's window is too narrow for a table.
+        # A pipe has no window that could be too narrow for a table.
         self._out = out or console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
         self._err = console(stderr=True)
 
     @property
     def on_terminal(self) -> bool:
-        """Whether somebody looks at the output."""
+        """Whether the output is text on a terminal."""
         return self._out.is_terminal and not self.json
 
     @property
@@ -162,15 +161,11 @@ class Output:
         self._out.print(Text(visible(text)) + _coloured(end), soft_wrap=True)
 
     def note(self, text: str) -> None:
-        """Tell something beside the result."""
+        """Write something that is not part of the result to standard error."""
         self._err.print(Text(visible(text)), soft_wrap=True)
 
-    def troubled(self, error: StoreUnavailable) -> None:
-        """Tell that Redis can't be asked, and that this ends no wait."""
-        self.note(f"{error}; the wait goes on")
-
     def silence(self) -> None:
-        """Write nothing more of what `note` tells, or `object` where JSON is asked for: its reader is gone."""
+        """Discard all further notes, or with JSON all further objects: their reader is gone."""
         discard(sys.stdout if self.json else sys.stderr)
 
     def rows(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -189,12 +184,12 @@ class Output:
         whole = [max(map(cell_len, column)) + GAP for column in zip(columns, *seen, strict=True)]
         least = sum(whole[:-1]) + min(whole[-1], LEAST_TEXT)
         window = self._out.width
-        self._out.width = max(window, least)  # where that is more, the terminal wraps lines, and nothing is cut
+        self._out.width = max(window, least)  # if the table is wider, the terminal wraps lines and nothing is cut
         self._out.print(table)
         self._out.width = window
 
     def sheet(self, pairs: Sequence[tuple[str, str]]) -> None:
-        """Write labelled texts; a label that repeats is told once on a terminal."""
+        """Write labelled texts; on a terminal a repeated label is written once."""
         if not self.on_terminal:
             for label, text in pairs:
                 self.line(f"{label}: {text}")
@@ -207,13 +202,13 @@ class Output:
         self._out.print(grid)
 
     def markdown(self, text: str) -> None:
-        """Write a text of ours, formatted."""
+        """Write a Markdown text that ships with Canceller, formatted."""
         from rich.markdown import Markdown  # noqa: PLC0415 - no other command needs what this takes to load
 
         self._out.print(Markdown(text, hyperlinks=False))
 
     def verbatim(self, text: str) -> None:
-        """Write a text of ours as it is."""
+        """Write a text that ships with Canceller as it is."""
         self._out.file.write(text)
 
     def draw(self, drawing: Drawing) -> None:
@@ -222,7 +217,7 @@ class Output:
 
     @contextmanager
     def live(self, draw: Callable[[int], Drawing]) -> Iterator[None]:
-        """Draw again and again on a terminal, for so many lines as it has, and leave nothing of it."""
+        """Redraw continuously on a terminal, to fit its height, and remove the drawing at the end."""
         if not self.on_terminal:
             yield
             return
@@ -231,7 +226,7 @@ class Output:
 
     @contextmanager
     def meter(self, what: str, total: int) -> Iterator[Meter]:
-        """Show how far long work is, on the terminal that is left for it."""
+        """Show the progress of long work on standard output or, if that is no terminal, on standard error."""
         console = self._out if self.on_terminal else self._err
         columns = (
             TextColumn("{task.description}", markup=False),

@@ -1,4 +1,4 @@
-"""A command's connections: the client, and where the events stand."""
+"""A command's connections: the client, and the store that it reads from directly."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..store.redis_client import connect
 from ..store.store import Store
 
 UNSIGNED = "was it signed? --key FILE and --producer NAME sign, or CANCELLER_KEY_FILE and CANCELLER_PRODUCER"
-"""Is told where a signature is not accepted, and none was made here."""
+"""A hint if a signature is not accepted, and none was made here."""
 FAREWELL = 0.5
 """Seconds that closing all connections may take."""
 
@@ -31,10 +31,6 @@ class Session:
     store: Store
     settings: Settings
     signs: bool = False
-
-    async def position(self) -> str:
-        """Return the position of the newest event."""
-        return await self.store.last_event_id()
 
 
 def signer(key_file: Path | None, producer: str | None) -> SigningKey | None:

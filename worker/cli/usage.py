@@ -12,7 +12,7 @@ from typer.core import TyperGroup
 from ..observability.visible import visible
 
 UsageError: Final[type[Any]] = typer.BadParameter.__bases__[0]
-"""What all errors of usage are; where Typer has it from depends on its version."""
+"""The base class of all usage errors. Which package it comes from depends on the version of Typer."""
 
 
 class BadParameters(typer.BadParameter):

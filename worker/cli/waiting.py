@@ -1,161 +1,171 @@
-"""Waits for the end of many cancellations at once: by the events, and by a look at each from time to time."""
+"""Waits for the ends of cancellations, and writes each as it comes."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
-from math import inf
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, field
+from typing import Any
 
-from ..aio.tasks import cancel_all
-from ..client.async_client import AsyncClient, Rejected, Result
-from ..client.ends import GONE, result_of
-from ..errors import NewerFormat, StoreUnavailable, UnknownCancellation, UnreadableRecord
+from ..client.async_client import Rejected, Result
+from ..client.ends import RETRY_AFTER, End
+from ..errors import StoreUnavailable, UnknownCancellation
 from ..observability.outage import Seldom
-from ..protocol.messages import Event
+from ..protocol.signing import DENIALS, NOT_ACCEPTED
+from ..store.codec import Snapshot
+from ..views.summary import end_line
+from .checks.attendance import Attendance, attendance, noting_absence
+from .exits import Exit, exit_of, gravest
 from .options import Seconds
+from .output import Meter, Output
+from .session import UNSIGNED, Session
 
-AGAIN = 0.5
-"""Seconds after which Redis is asked again."""
-LOOK_EVERY = 2.0
-"""Seconds between two looks at the records: they find what ended before the events were followed."""
 PATIENCE = Seconds(10)
-"""Seconds after which an id that nobody knows is told: a command that was just sent is on its way to a worker."""
+"""Seconds after which an id that nobody knows is reported: a command that was just sent is on its way to a worker."""
+SHOWN_MISTAKES = 20
+NOT_TAKEN = "no worker has taken it in yet"
+NO_DIGESTS: Mapping[str, str] = {}
 
-End = Result | Rejected | UnknownCancellation
-Tell = Callable[[str, End], None]
-Doubt = Callable[[str], Awaitable[End | None]]
-"""Is told an id that is not known after a while, and may return what is to be taken for its end."""
-Troubled = Callable[[StoreUnavailable], None]
-"""Is told now and then that Redis can't be asked; the wait goes on."""
+Command = Mapping[str, Any]
+"""What is known of a reference: its verb, backend and job id, or nothing."""
+Missing = Callable[[Attendance], UnknownCancellation]
 
 
-async def wait_all(wait: Wait, after: str, seconds: float | None, troubled: Troubled) -> None:
-    """Wait `seconds` at most; `after` is a position in the events from before the ends were asked for.
+async def report_ends(
+    session: Session,
+    commands: Mapping[str, Command],
+    seconds: float | None,
+    output: Output,
+    *,
+    missing: Missing | None = None,
+    patience: float = PATIENCE,
+    digests: Mapping[str, str] = NO_DIGESTS,
+    after: str = "",
+) -> Exit:
+    """Wait for cancellations, `seconds` at most; write each end as it comes, and what is still open.
 
-    An outage or a failover of Redis is waited out as well.
+    `digests` are those of `AsyncCancellation` if the commands were just sent; rejections up to the position `after` are
+    of an earlier try. An id that is not known after `patience` seconds ends as `missing` says; without it, that is
+    noted and the wait goes on. Return the gravest code.
     """
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await _both(wait, after, troubled)
+    with output.meter("waiting for the ends", len(commands)) as meter:
+        report = Report(session, commands, output, meter, missing)
+        references = {reference: digests.get(reference, "") for reference in commands}
+        ends = session.client.ends.wait_many(references, patience, report.outage, after)
+        try:
+            async with noting_absence(session.settings, output):
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(seconds), aclosing(ends):
+                        await report.follow(ends)
+        except asyncio.CancelledError:
+            for reference in report.open[:SHOWN_MISTAKES]:
+                output.note(f"{name_of(reference, commands[reference])}  goes on: canceller wait {reference}")
+            raise
+        for reference in report.open:
+            if missing and reference not in report.known and (there := await attendance(session.settings)).idle:
+                report.end(reference, missing(there))  # nothing is on its way that could be it
+    for reference in report.open:
+        write_open(reference, commands[reference], output, known=reference in report.known)
+        report.codes[reference] = Exit.STILL_OPEN
+    return gravest(report.codes.values())
 
 
-async def _both(wait: Wait, after: str, troubled: Troubled) -> None:
-    trouble = Seldom()
+@dataclass(slots=True)
+class Report:
+    """What has become of the commands so far: the exit code of each that has ended, and which others are known."""
 
-    async def persistently(work: Callable[[], Awaitable[None]]) -> None:
+    session: Session
+    commands: Mapping[str, Command]
+    output: Output
+    meter: Meter
+    missing: Missing | None
+    codes: dict[str, Exit] = field(default_factory=dict)
+    known: set[str] = field(default_factory=set)
+    trouble: Seldom = field(default_factory=Seldom)
+
+    @property
+    def open(self) -> list[str]:
+        """The references whose wait has not ended."""
+        return [reference for reference in self.commands if reference not in self.codes]
+
+    async def follow(self, ends: AsyncIterator[tuple[str, Snapshot | End | None]]) -> None:
+        """Report what `wait_many` yields until each reference has its end."""
+        workers: str | None = None
+        async for reference, seen in ends:
+            if reference in self.codes:
+                continue
+            if isinstance(seen, Snapshot):
+                self.known.add(reference)
+            elif seen is not None:
+                self.end(reference, seen)
+            elif self.missing:
+                self.end(reference, self.missing(await self._attendance()))
+            else:
+                if workers is None:
+                    there = await self._attendance()
+                    workers = f"; {there}" if there.workers else ""  # that none lives is noted once for all
+                self.output.note(f"{name_of(reference, self.commands[reference])}: {NOT_TAKEN}{workers}")
+            if len(self.codes) == len(self.commands):
+                return
+
+    def end(self, reference: str, end: End) -> None:
+        """Write an end."""
+        command = self.commands[reference]
+        if str(end) == NOT_ACCEPTED and not self.session.signs and Exit.NOT_ALLOWED not in self.codes.values():
+            self.output.note(UNSIGNED)
+        if isinstance(end, Rejected):
+            code = Exit.NOT_ALLOWED if str(end) in DENIALS else Exit.USAGE
+        elif isinstance(end, UnknownCancellation):
+            code = Exit.ERROR
+        else:
+            code = exit_of(str(end.data.get("verb") or command.get("verb") or "cancel"), end.outcome)
+        self.codes[reference] = code
+        self.meter.advance()
+        write_end(reference, command, end, self.output)
+
+    def outage(self, error: StoreUnavailable) -> None:
+        """Note now and then that Redis can't be reached; the wait goes on."""
+        if self.trouble.due():
+            self.output.note(f"{error}; the wait goes on")
+
+    async def _attendance(self) -> Attendance:
         while True:
             try:
-                return await work()
+                return await attendance(self.session.settings)
             except StoreUnavailable as error:
-                if trouble.due():
-                    troubled(error)
-            await asyncio.sleep(AGAIN)
-
-    wait.position = after
-    tasks = {asyncio.create_task(persistently(work)) for work in (wait.look, wait.follow)}
-    done = asyncio.create_task(wait.done.wait())
-    try:
-        over, _ = await asyncio.wait({done, *tasks}, return_when=asyncio.FIRST_COMPLETED)
-        for task in over:
-            task.result()
-    finally:
-        await cancel_all({done, *tasks})
+                self.outage(error)
+                await asyncio.sleep(RETRY_AFTER)
 
 
-class Wait:
-    """The ends of cancellations that are waited for, each named by its id or a command's.
+def name_of(reference: str, command: Command) -> str:
+    """Name what is waited for as people do: by its job, if that is known."""
+    return f"{command['backend']} {command['job_id']}" if command else reference
 
-    `references` has with each the digest of its command's content, or nothing, as `AsyncCancellation` has it; `tell` is
-    called with each end as it comes, `doubt` once for each id that is still not known after `patience` seconds.
-    Rejections up to the position `rejected_after` do not count. `known` are those that are known.
-    """
 
-    def __init__(
-        self,
-        client: AsyncClient,
-        references: Mapping[str, str],
-        tell: Tell,
-        doubt: Doubt,
-        patience: float,
-        rejected_after: str = "",
-    ) -> None:
-        self.known: set[str] = set()
-        self.done = asyncio.Event()
-        self.position = ""
-        self._client = client
-        self._pending = dict(references)
-        self._of: dict[str, set[str]] = defaultdict(set)
-        self._tell = tell
-        self._doubt = doubt
-        self._patience = patience
-        self._doubtful: float | None = None
-        self._rejected_after = rejected_after
+def write_end(reference: str, command: Command, end: End, output: Output) -> None:
+    """Write how a wait has ended."""
+    if not output.json:
+        known = command or (end.data if isinstance(end, Result) else {})
+        output.line(f"{name_of(reference, known)}  ", end_line(end))
+    elif isinstance(end, Result):
+        names = ("cancellation_id", "outcome", "evidence", "safe_to_rerun", "detail", "data")
+        output.object({**_identity(reference, command), **{name: getattr(end, name) for name in names}})
+    elif isinstance(end, Rejected):
+        output.object({**_identity(reference, command), "outcome": "rejected", "error": str(end)})
+    else:
+        output.object({**_identity(reference, command), "outcome": None, "known": False, "error": str(end)})
 
-    async def look(self) -> None:
-        """Look at every record that is waited for, again and again."""
-        loop = asyncio.get_running_loop()
-        if self._doubtful is None:
-            self._doubtful = loop.time() + self._patience
-        while True:
-            late = loop.time() >= self._doubtful
-            unknown = [reference for reference in list(self._pending) if not await self._known(reference)]
-            for reference in self.known.intersection(unknown):
-                self._end(reference, UnknownCancellation(GONE))
-            if late:
-                for reference in unknown:
-                    await self._doubted(reference)
-                self._doubtful = inf
-            await asyncio.sleep(max(0.0, min(LOOK_EVERY, self._doubtful - loop.time())))
 
-    async def _doubted(self, reference: str) -> None:
-        end = await self._doubt(reference)
-        if end is not None:
-            self._end(reference, end)
+def write_open(reference: str, command: Command, output: Output, *, known: bool) -> None:
+    """Write that the wait has ended before the cancellation did, or before it was known."""
+    if output.json:
+        output.object({**_identity(reference, command), "outcome": None, "known": known})
+    elif known:
+        output.line(f"{name_of(reference, command)}  still open; it goes on: canceller status {reference}")
+    else:
+        output.line(f"{name_of(reference, command)}  not known yet: {NOT_TAKEN}")
 
-    async def follow(self) -> None:
-        """Follow the events behind `position`."""
-        async for position, event in self._client.entries(self.position):
-            if event.name == "finished":
-                for reference in self._about(event) & self._pending.keys():
-                    self._end(reference, result_of(event))
-                for reference in set(event.command_ids) & self._pending.keys():
-                    await self._known(reference)  # its id may be another command's: the record tells
-            elif event.name == "rejected":
-                for reference in set(event.command_ids) & self._pending.keys():
-                    self._end(reference, Rejected(str(event.data.get("error"))))
-            self.position = position
 
-    async def _known(self, reference: str) -> bool:
-        try:
-            seen = await self._client.get(reference, self._pending.get(reference, ""), self._rejected_after)
-        except UnknownCancellation:
-            return False
-        except Rejected as rejected:
-            self._end(reference, rejected)
-            return True
-        except UnreadableRecord as unreadable:
-            self._end(reference, UnknownCancellation(str(unreadable)))
-            return True
-        except NewerFormat:
-            return True  # its worker's events tell how it ends
-        self._of[seen.record.cancellation.id].add(reference)
-        self.known.add(reference)
-        if seen.record.outcome is not None:
-            self._end(reference, await self._client.wait(seen.record.cancellation.id))
-        return True
-
-    def _about(self, event: Event) -> set[str]:
-        """Return the ids by which an event's cancellation is waited for; a command's id may be another's as well."""
-        cancellation_id = event.cancellationid or ""
-        plain = {one for one in (cancellation_id, *event.command_ids) if not self._pending.get(one)}
-        return plain | self._of[cancellation_id]
-
-    def _end(self, reference: str, end: End) -> None:
-        if reference not in self._pending:
-            return
-        del self._pending[reference]
-        self._tell(reference, end)
-        if not self._pending:
-            self.done.set()
+def _identity(reference: str, command: Command) -> dict[str, Any]:
+    return {"id": reference, **{name: command[name] for name in ("verb", "backend", "job_id") if name in command}}

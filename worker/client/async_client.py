@@ -45,7 +45,7 @@ BLOCK = 1.0
 class AsyncCancellation:
     """A command that was sent; `after` is the events' position before it was.
 
-    `digest` names its content where its id is the producer's own, and so may have been another command's before.
+    `digest` names its content if its id is the producer's own, since that may have been another command's before.
     """
 
     client: AsyncClient
@@ -70,7 +70,7 @@ class AsyncCancellation:
 
 @dataclass(frozen=True, slots=True)
 class Connections:
-    """What a client holds open, and where: connections belong to the loop and the process that opened them."""
+    """The open connections of a client, and the loop and process that opened them: they work nowhere else."""
 
     loop: asyncio.AbstractEventLoop
     process: int
@@ -209,7 +209,7 @@ class AsyncClient:
     async def replay(self, letter: DeadLetter) -> None:
         """Send a dead letter's command again, with the same command id, and let go of the letter.
 
-        Where this client signs, it vouches for the command by that.
+        If this client signs, it vouches for the command.
 
         Raises:
             InvalidCommand: its message could not be read, so there is nothing to send.

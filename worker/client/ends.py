@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from math import inf
 from typing import Any, TypeAlias, TypeVar
 
-from ..errors import CommandConflict, Permanent, Temporary, UnknownCancellation
+from ..aio.tasks import cancel_all
+from ..errors import (
+    CommandConflict,
+    NewerFormat,
+    Permanent,
+    StoreUnavailable,
+    Temporary,
+    UnknownCancellation,
+    UnreadableRecord,
+)
 from ..protocol.messages import Event
 from ..store.codec import Snapshot
 from ..store.message_notes import MessageNotes
 from ..store.store import Store
-from .watch import Watch
+from .watch import Waiter, Watch
 
 LOOK_AGAIN = 10.0
 """Seconds after which a record is looked at again though no event was about it: events can get lost with a Redis."""
@@ -22,7 +31,8 @@ ANSWER = 1.0
 """Seconds that Redis has for its answers, however short a wait is: no wait outlasts that and its own timeout."""
 LOOKS = 16
 """Records that one process looks at at once, each over a connection of its own."""
-
+RETRY_AFTER = 0.5
+"""Seconds after which Redis is asked again if it could not be reached."""
 
 GONE = "its record was there and is gone: Redis has lost it, or it ended and was not kept for longer"
 UNKNOWN_STILL = "is not known after {:g} s: no worker has taken it in yet (does one run?), or nothing has this id"
@@ -48,6 +58,8 @@ class Result:
     data: Mapping[str, Any]
 
 
+End: TypeAlias = Result | Rejected | UnknownCancellation
+"""How one of many waits ends; UnknownCancellation if its record is lost or can't be read."""
 MessageEnd: TypeAlias = Result | list[Result | Rejected]
 """The end of a message's command, or the ends of all its commands in their order."""
 Found = TypeVar("Found", bound=Result | int)
@@ -92,6 +104,75 @@ class Ends:
             return None
 
         return await self._awaited(reference, look, timeout)
+
+    async def wait_many(
+        self,
+        references: Mapping[str, str],
+        patience: float,
+        outage: Callable[[StoreUnavailable], None],
+        after: str = "",
+    ) -> AsyncGenerator[tuple[str, Snapshot | End | None], None]:
+        """Wait for many ends at once; yield each as it comes, with its reference.
+
+        `references` maps the id of each cancellation or command to the digest of its command's content, or to nothing.
+        A Snapshot is yielded once, when a cancellation is first seen open; None once, if an id is still not known after
+        `patience` seconds. Neither ends the wait for it. If Redis can't be reached, that is reported to `outage` and
+        the wait goes on. Rejections up to the position `after` do not count.
+        """
+        found: asyncio.Queue[tuple[str, Snapshot | End | None] | asyncio.Task[None]] = asyncio.Queue()
+        loop = asyncio.get_running_loop()
+
+        async def follow(reference: str, digest: str) -> None:
+            doubtful = loop.time() + patience
+            async with self.watch.waiter(reference) as waiter:
+                while True:
+                    late, known = loop.time() >= doubtful, waiter.known
+                    try:
+                        seen = await self._look_for(waiter, reference, digest, after)
+                    except StoreUnavailable as error:
+                        outage(error)
+                        await asyncio.sleep(RETRY_AFTER)
+                        continue
+                    if not known if isinstance(seen, Snapshot) else seen is not None or (late and not waiter.known):
+                        found.put_nowait((reference, seen))
+                    if isinstance(seen, End):
+                        return
+                    doubtful = inf if late else doubtful
+                    await waiter.wait(min(LOOK_AGAIN, doubtful - loop.time()))
+
+        waits = {asyncio.create_task(follow(*one)) for one in references.items()}
+        for wait in waits:
+            wait.add_done_callback(found.put_nowait)
+        try:
+            for _ in waits:
+                while not isinstance(one := await found.get(), asyncio.Task):
+                    yield one
+                one.result()  # raises what no wait goes on after
+        finally:
+            await cancel_all(waits)
+
+    async def _look_for(self, waiter: Waiter, reference: str, digest: str, after: str) -> Snapshot | End | None:
+        """Look as `look` does; return also as values how a wait ends, and None while nothing can be said."""
+        event = waiter.finished
+        if event is not None:  # a command's id that has a digest may be another command's: then the record decides
+            named = {event.cancellationid} if digest else {event.cancellationid, *event.command_ids}
+            if named & waiter.names:
+                return result_of(event)
+        await waiter.listen()
+        try:
+            seen = await self.look(reference, digest, after)
+        except UnknownCancellation:
+            return UnknownCancellation(GONE) if waiter.known else None
+        except Rejected as rejected:
+            return rejected
+        except UnreadableRecord as unreadable:
+            return UnknownCancellation(str(unreadable))
+        except NewerFormat:
+            waiter.known = True  # it was written by a newer worker, whose `finished` event can be read
+            return None
+        if isinstance(seen, Snapshot):
+            waiter.identify(seen.record.cancellation.id)
+        return seen
 
     async def look_at_message(self, message_id: str) -> Snapshot | MessageEnd | int | None:
         """Return what is known of a message's command: its end, its cancellation, or nothing.
@@ -162,7 +243,7 @@ class Ends:
                     found = await look()
                     if isinstance(found, Snapshot):
                         known = True
-                        waiter.also_for(found.record.cancellation.id)  # events of many commands do not name all of them
+                        waiter.identify(found.record.cancellation.id)
                     elif found is not None:
                         return found
                     elif known:

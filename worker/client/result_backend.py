@@ -38,7 +38,7 @@ Meta = dict[str, Any]
 
 
 class CancellerBackend(BaseBackend):
-    """Tells what became of commands. One per process is enough for any number of threads; it survives forks."""
+    """Reports what became of commands. One per process is enough for any number of threads; it survives forks."""
 
     supports_native_join = True
     supports_autoexpire = True
@@ -148,7 +148,7 @@ class CancellerBackend(BaseBackend):
             ended.put(meta_of(task_id, await self._client.ends.end_of_message(task_id)))
         except (Rejected, UnknownCancellation) as error:
             ended.put(failure(task_id, error))
-        except Exception as error:  # noqa: BLE001 - it is raised where somebody waits
+        except Exception as error:  # noqa: BLE001 - it is raised in the thread that waits
             ended.put(error)
 
     def _store_result(self, *_: Any, **__: Any) -> None:

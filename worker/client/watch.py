@@ -1,4 +1,4 @@
-"""Follows the events once for all that wait in one loop, and wakes those whom an event is about."""
+"""Follows the events once for all waiters in a loop, and wakes those that an event is about."""
 
 from __future__ import annotations
 
@@ -12,15 +12,19 @@ from ..protocol.messages import Event
 from ..store.store import Store
 
 BLOCK = 2.0
-"""Seconds that Redis may keep a reader waiting for an event; so long after the last waiter the reader stops at the
-latest."""
+"""Seconds that one read waits for an event; the reader stops at most this long after its last waiter."""
 
 
 class Waiter:
-    """Waits for events about any of its names."""
+    """Waits for events about any of its names.
+
+    `known` is whether its cancellation has been seen, `finished` the last event that one has ended.
+    """
 
     def __init__(self, watch: Watch, name: str) -> None:
         self.names = {name}
+        self.known = False
+        self.finished: Event | None = None
         self._watch = watch
         self._woken = asyncio.Event()
 
@@ -35,22 +39,25 @@ class Waiter:
             async with asyncio.timeout(seconds):
                 await self._woken.wait()
 
-    def also_for(self, name: str) -> None:
-        """Wait for events about this name, too."""
-        self._watch.add(name, self)
-        self.names.add(name)
+    def identify(self, cancellation_id: str) -> None:
+        """Wait for events about this cancellation, too: an event about many commands does not name them all."""
+        self.known = True
+        self.names.add(cancellation_id)
+        self._watch.waiting[cancellation_id].add(self)
 
-    def wake(self) -> None:
-        """End the wait."""
+    def wake(self, event: Event | None = None) -> None:
+        """End the wait, because of an event or of trouble with reading them."""
+        if event is not None and event.name == "finished":
+            self.finished = event
         self._woken.set()
 
 
 class Watch:
-    """The one reader of the events in a loop. It runs while somebody waits."""
+    """The only reader of the events in a loop. It runs while there are waiters."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._waiting: dict[str, set[Waiter]] = defaultdict(set)
+        self.waiting: dict[str, set[Waiter]] = defaultdict(set)
         self._reader: asyncio.Task[None] | None = None
         self._position = ""
         self._starting = asyncio.Lock()
@@ -59,18 +66,14 @@ class Watch:
     async def waiter(self, name: str) -> AsyncIterator[Waiter]:
         """Wait for what is called so: a command, a cancellation, or a message of several commands."""
         waiter = Waiter(self, name)
-        self.add(name, waiter)
+        self.waiting[name].add(waiter)
         try:
             yield waiter
         finally:
             for one in waiter.names:
-                self._waiting[one].discard(waiter)
-                if not self._waiting[one]:
-                    del self._waiting[one]
-
-    def add(self, name: str, waiter: Waiter) -> None:
-        """Wake a waiter by a name."""
-        self._waiting[name].add(waiter)
+                self.waiting[one].discard(waiter)
+                if not self.waiting[one]:
+                    del self.waiting[one]
 
     async def follow(self) -> None:
         """Make sure that events are read from this moment on.
@@ -91,14 +94,14 @@ class Watch:
 
     async def _read(self) -> None:
         try:
-            while self._waiting:
+            while self.waiting:
                 page = await self._store.events(self._position, block=BLOCK)
                 for self._position, event in page:
                     for name in about(event):
-                        for waiter in self._waiting.get(name, ()):
-                            waiter.wake()
-        except Exception:  # noqa: BLE001 - whoever waits looks, and meets the same trouble where it can be told
-            for waiters in self._waiting.values():
+                        for waiter in self.waiting.get(name, ()):
+                            waiter.wake(event)
+        except Exception:  # noqa: BLE001 - the waiters look for themselves, and raise the same error
+            for waiters in self.waiting.values():
                 for waiter in waiters:
                     waiter.wake()
 

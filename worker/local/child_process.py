@@ -17,7 +17,7 @@ QUIET_ROOT = "ignore:You're running the worker with superuser privileges"
 
 
 def start_worker(number: int, env: Mapping[str, str], log: IO[bytes] | None = None) -> subprocess.Popen[bytes]:
-    """Start one Celery worker process; it logs to `log`, else where this process does."""
+    """Start one Celery worker process; it logs to `log`, or else to the streams of this process."""
     arguments = ["-m", "celery", "--quiet", "-A", PACKAGE, "worker", "--hostname", f"canceller{number}@%h"]
     return start(arguments, quiet(env), log, log)
 
@@ -45,7 +45,7 @@ def start(
 
 
 def stop_all(processes: Sequence[subprocess.Popen[bytes]], seconds: float = STOP_SECONDS) -> None:
-    """End processes with SIGTERM together, and what is left after so many seconds with SIGKILL."""
+    """End processes with SIGTERM together, and those left after `seconds` with SIGKILL."""
     deadline = time.monotonic() + seconds
     for process in processes:
         process.terminate()

@@ -1,4 +1,4 @@
-"""The directory with the data of an embedded Redis: ours alone, and nothing in it leads anywhere else."""
+"""The data directory of an embedded Redis: private to its user, and free of links."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import IO
 from ..errors import EmbeddedError
 
 LOCK = "lock"
-"""The file in each data directory of ours; nothing else is ever put into an empty one before it."""
+"""The file that marks a data directory as ours: it is always the first one there."""
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 OPEN_TO_ALL = stat.S_ISVTX
 """The mark of a directory that many users share, such as /tmp: it must not become private."""

@@ -38,7 +38,7 @@ if os.getppid() == int(sys.argv[1]):
 """
 """Runs a program that gets SIGTERM when its parent is killed (1 is PR_SET_PDEATHSIG, which outlives an exec).
 
-A launcher, not `preexec_fn`: that runs between fork and exec, where a process with threads may deadlock.
+A launcher, not `preexec_fn`: that runs between fork and exec, when a process with threads may deadlock.
 The parent's id is compared since it may have gone before the signal was asked for.
 """
 
@@ -99,7 +99,7 @@ class Embedded:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop the server; what it was told is on disk then."""
+        """Stop the server; all that it has taken is then on disk."""
         self._open.close()
 
     @property
@@ -196,12 +196,12 @@ def _another_lives(pid: str) -> bool:
 
 @contextmanager
 def _socket_path(directory: Path) -> Iterator[Path]:
-    """Choose where the socket lies: in the data directory, unless its path is too long for one."""
+    """Choose the path of the socket: in the data directory, unless that path is too long."""
     path = directory / "redis.sock"
     if len(os.fsencode(path)) <= LONGEST_SOCKET_PATH:
         yield path
         return
-    # Not where TMPDIR says, which may be just as long.
+    # Not in TMPDIR, whose path may be just as long.
     with tempfile.TemporaryDirectory(prefix="canceller-", dir="/tmp", ignore_cleanup_errors=True) as short:
         yield Path(short) / "redis.sock"
 
@@ -225,7 +225,7 @@ def _process(command: Sequence[str], lock: IO[str]) -> Iterator[subprocess.Popen
 
 
 def stop(process: subprocess.Popen[bytes], seconds: float) -> None:
-    """End a process with SIGTERM, after so many seconds with SIGKILL."""
+    """End a process with SIGTERM, after `seconds` with SIGKILL."""
     process.terminate()
     try:
         process.wait(timeout=max(0.0, seconds))

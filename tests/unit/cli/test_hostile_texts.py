@@ -9,15 +9,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import typer
 from msgspec.structs import replace
 from rich.console import Console
 from support.hostile import LEGITIMATE, corpus, deceptions
-from typer.testing import CliRunner
 
+from worker.cli import waiting
 from worker.cli.app import command_line, complain
 from worker.cli.checks.attendance import Attendance
 from worker.cli.checks.findings import Finding
-from worker.cli.commands import check, events, send, show
+from worker.cli.commands import check, events, show
 from worker.cli.demo.board import Board
 from worker.cli.output import Output
 from worker.client.async_client import Rejected, Result
@@ -31,7 +32,7 @@ from worker.views.explain import words
 TEXTS = corpus()
 T = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 THERE = Attendance(1, 0, ("ess",), "commands", frozenset({"ess"}))
-WIDE = 30_000
+WIDE = 12_000
 MODES = ["terminal", "pipe", "json"]
 
 
@@ -201,15 +202,13 @@ ENDS: dict[str, Callable[[str], Any]] = {
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
 def test_each_end_is_a_harmless_line(end: Callable[[str], Any], mode: str, *, known: bool) -> None:
     written = Written(mode)
-    with written.output.meter("waiting", len(TEXTS)) as meter:
-        written = Written(mode)
-        for text in TEXTS:
-            command = {"backend": text, "job_id": text, "verb": text} if known else {}
-            told = end(text)
-            if isinstance(told, Result) and not known:
-                told.data["job_id"] = text
-            send._tell_end(text, command, told, written.output, meter)
-            send._tell_open(text, command, written.output, known=known)
+    for text in TEXTS:
+        command = {"backend": text, "job_id": text, "verb": text} if known else {}
+        told = end(text)
+        if isinstance(told, Result) and not known:
+            told.data["job_id"] = text
+        waiting.write_end(text, command, told, written.output)
+        waiting.write_open(text, command, written.output, known=known)
 
     assert not deceptions(written.text)
     assert len(written.lines) == 2 * len(TEXTS)
@@ -219,7 +218,7 @@ def test_each_end_is_a_harmless_line(end: Callable[[str], Any], mode: str, *, kn
 def test_each_finding_is_harmless(mode: str) -> None:
     findings = [Finding("ok", text, text, text) for text in TEXTS]
     written = Written(mode, 200)
-    check._tell(findings, written.output)
+    check._write(findings, written.output)
 
     assert not deceptions(written.text.replace("\t", "" if mode == "pipe" else "\t"))
     assert mode != "pipe" or len(written.lines) == len(TEXTS)
@@ -275,15 +274,29 @@ USAGE: dict[str, Callable[[str], list[str]]] = {
 }
 
 
-@pytest.mark.parametrize("typed", USAGE.values(), ids=USAGE)
-def test_an_error_of_usage_quotes_nothing_harmful(typed: Callable[[str], list[str]]) -> None:
-    run = CliRunner(env={"TERM": "dumb", "COLUMNS": "100"})
-    for text in TEXTS[::7]:
-        told = run.invoke(command_line(), typed(text), prog_name="canceller")
+@pytest.fixture(scope="module")
+def canceller() -> Any:
+    """Build the whole command line once: it is the same for each text."""
+    return typer.main.get_command(command_line())
 
-        assert told.exit_code == 2
-        assert not deceptions(told.output)
-        assert not [line for line in told.output.split("\n") if line.startswith("2026")]
+
+@pytest.mark.parametrize("typed", USAGE.values(), ids=USAGE)
+def test_an_error_of_usage_quotes_nothing_harmful(
+    typed: Callable[[str], list[str]],
+    canceller: Any,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setenv("COLUMNS", "100")
+    for text in TEXTS[::7]:
+        with pytest.raises(SystemExit) as ended:
+            canceller.main(typed(text), prog_name="canceller")
+        told = "".join(capsys.readouterr())
+
+        assert ended.value.code == 2
+        assert not deceptions(told)
+        assert not [line for line in told.split("\n") if line.startswith("2026")]
 
 
 @pytest.mark.parametrize("mode", MODES)

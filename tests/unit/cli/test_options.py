@@ -1,12 +1,16 @@
 import codecs
 import io
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from typing import Any
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
-from worker.cli.commands.send import commands_of
-from worker.cli.options import Wishes, duration, job_ids, pairs, position
-from worker.domain.model import Force, Lane
+from worker.cli.commands.send import commands_of, job_command
+from worker.cli.exits import Exit
+from worker.cli.options import duration, job_ids, pairs, position
 
 
 def stdin(data: bytes, encoding: str = "utf-8") -> io.TextIOWrapper:
@@ -93,28 +97,43 @@ def test_an_empty_standard_input_is_a_mistake(monkeypatch: pytest.MonkeyPatch) -
         job_ids(["-"])
 
 
+def commands_sent(*options: str) -> list[Mapping[str, Any]]:
+    """Return what a command line that makes one cancel would send."""
+    found: list[Mapping[str, Any]] = []
+
+    async def send(commands: Sequence[Mapping[str, Any]], *_: object) -> Exit:
+        found.extend(commands)
+        return Exit.DONE
+
+    app = typer.Typer()
+    app.command()(job_command("cancel", send, "Stop jobs."))
+    done = CliRunner().invoke(app, ["ess", "1", *options])
+    assert done.exit_code == Exit.DONE, done.output
+    return found
+
+
 def test_only_what_was_given_goes_into_a_command() -> None:
-    assert Wishes().command() == {"lane": "interactive"}
+    assert commands_sent() == [{"verb": "cancel", "backend": "ess", "job_id": "1", "lane": "interactive"}]
 
 
 def test_every_option_finds_its_field() -> None:
-    wishes = Wishes(
-        reason="r",
-        by="b",
-        command_id="c",
-        force=Force.NEVER,
-        force_after=1.0,
-        give_up_after=2.0,
-        remote_stopped=True,
-        lane=Lane.BATCH,
-        batch_id="n",
-        label=["k=v"],
-        param=["cluster_id=x"],
-        not_before="2026-11-22T10:00:00Z",
-        traceparent="t",
-    )
+    options = {
+        "--reason": "r",
+        "--by": "b",
+        "--command-id": "c",
+        "--force": "never",
+        "--force-after": "1s",
+        "--give-up-after": "2s",
+        "--lane": "batch",
+        "--batch-id": "n",
+        "--label": "k=v",
+        "--param": "cluster_id=x",
+        "--not-before": "2026-11-22T10:00:00Z",
+        "--expect": "raw_state=RUNNING",
+        "--traceparent": "t",
+    }
 
-    (command,) = commands_of("cancel", "ess", ["1"], wishes.command())
+    (command,) = commands_sent(*chain(*options.items()), "--remote-stopped", "--dry-run")
 
     assert command == {
         "verb": "cancel",
@@ -132,8 +151,16 @@ def test_every_option_finds_its_field() -> None:
         "labels": {"k": "v"},
         "params": {"cluster_id": "x"},
         "not_before": "2026-11-22T10:00:00Z",
+        "dry_run": True,
+        "expect": {"raw_state": "RUNNING"},
         "traceparent": "t",
     }
+
+
+def test_expect_state_is_short_for_an_expected_raw_state() -> None:
+    (command,) = commands_sent("--expect-state", "RUNNING")
+
+    assert command["expect"] == {"raw_state": "RUNNING"}
 
 
 def test_all_wrong_jobs_are_named_at_once() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
@@ -26,10 +26,10 @@ SOON = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Attendance:
-    """`waiting` is None where the broker is none that can be asked.
+    """`waiting` is None if the broker can't be asked.
 
-    `backends` are all that workers have told of, `served` those that living ones serve; `left` is how many commands
-    wait for a worker that serves their backend.
+    `backends` are all that workers have ever announced, `served` those that living ones serve; `left` is how many
+    commands wait for a worker that serves their backend.
     """
 
     workers: int
@@ -76,7 +76,9 @@ async def attendance(settings: Settings) -> Attendance:
         with translated():
             workers, served = await living(redis, base)
             told, had, left_of = await pipe.execute()
-            left = await _sum(redis, [f"{base}:handover:{name.decode()}" for name in left_of])
+            for name in left_of:
+                pipe.hlen(f"{base}:handover:{name.decode()}")
+            left = sum(await pipe.execute())
     finally:
         await redis.aclose()
     backends = tuple(sorted(name.decode() for name in {*told, *had}))
@@ -87,13 +89,6 @@ async def living(redis: Redis, base: str) -> tuple[int, frozenset[str]]:
     """Count the workers that live, and name the backends that these serve; the deployment's keys begin with `base`."""
     _, _, workers, *served = await Script(redis, on_store("now"))(keys=[f"{base}:events"], args=[])
     return int(workers), frozenset(name.decode() for name in served)
-
-
-async def _sum(redis: Redis, hashes: Sequence[str]) -> int:
-    pipe = redis.pipeline(transaction=False)
-    for name in hashes:
-        pipe.hlen(name)
-    return sum(await pipe.execute())
 
 
 @asynccontextmanager
@@ -120,19 +115,16 @@ async def _waiting(settings: Settings) -> int | None:
         return None
     broker = connect_to(settings.redis_broker)
     try:
+        pipe = broker.pipeline(transaction=False)
+        for suffix in SPELLINGS:
+            pipe.llen(f"{settings.queue}{suffix}")
         async with asyncio.timeout(PATIENCE):
-            return await _length(broker, settings.queue)
+            waiting: int = sum(await pipe.execute())
+            return waiting
     except (RedisError, OSError, TimeoutError):
         return None
     finally:
         await broker.aclose()
-
-
-async def _length(broker: Redis, queue: str) -> int:
-    pipe = broker.pipeline(transaction=False)
-    for suffix in SPELLINGS:
-        pipe.llen(f"{queue}{suffix}")
-    return sum(await pipe.execute())
 
 
 def _counted(number: int | None, what: str) -> str:

@@ -36,7 +36,7 @@ def probe_judged(status: int, *, gone: bool | None) -> tuple[Verdict, str]:
 
 
 def redis_findings(info: Mapping[str, Any], fsync: str | None, seconds: float) -> Iterator[Finding]:
-    """Judge a Redis by its INFO and its `appendfsync`, None where it does not tell; `seconds` is its answer time."""
+    """Judge a Redis by its INFO and its `appendfsync`, None if it does not say; `seconds` is its answer time."""
     name = "Valkey" if "valkey_version" in info else "Redis"
     version = str(info.get("valkey_version") or info.get("redis_version", "unknown"))
     yield Finding("ok", "Redis", f"{name} {version} answers in {seconds * 1000:.0f} ms")
@@ -49,7 +49,7 @@ def redis_findings(info: Mapping[str, Any], fsync: str | None, seconds: float) -
 
 
 def left_behind(backend: str, place: str, count: int, looked_at: int) -> Finding:
-    """Tell that `count` open cancellations, of those looked at, were accepted for another place than a backend's."""
+    """Report that `count` open cancellations, of those looked at, were accepted for another place than a backend's."""
     text = (
         f"{count} of {looked_at} open cancellations were accepted for another place than {place}, and nothing is done "
         "about them: point the backends file back to it, or abort them"

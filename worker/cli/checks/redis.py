@@ -42,7 +42,7 @@ SAMPLES = 100
 
 
 async def redis_look(settings: Settings, configs: Mapping[str, BackendConfig]) -> list[Finding]:
-    """Look at the store, and at the broker where that is a Redis."""
+    """Look at the store, and at the broker if that is a Redis."""
     target, broker = settings.redis, settings.redis_broker
     assert target is not None  # noqa: S101 - `check` needs one
     found = await _looked_at("Redis", target, partial(_store, settings=settings))
@@ -124,7 +124,7 @@ async def _at_work(settings: Settings, configs: Mapping[str, BackendConfig]) -> 
             nameless = sorted(set(await store.backends()) - set(configs))
             counts = {name: len(await store.open_ids(name, MOST_OPEN)) for name in nameless}
     except (StoreUnavailable, TimeoutError):
-        return []  # which is told already
+        return []  # reported already
     finally:
         await store.aclose()
     workers = Finding("ok" if there.workers else "warning", "workers", str(there))

@@ -24,9 +24,9 @@ CLUSTER = (
 
 @dataclass(frozen=True, slots=True)
 class Letters:
-    """The dead letters: how many, in how many bytes, None where Redis does not tell, and how many are unsigned.
+    """The dead letters: how many, in how many bytes, None if Redis does not say, and how many are unsigned.
 
-    Those are counted only where commands are signed.
+    Unsigned ones are counted only if commands are signed.
     """
 
     count: int
@@ -79,7 +79,7 @@ def memory_finding(info: Mapping[str, Any], letters: Letters) -> Finding:
 
 
 def nameless_finding(backend: str, count: int, *, served: bool) -> Finding:
-    """Tell of open cancellations of a backend that the file does not name, but maybe that of a living worker."""
+    """Report open cancellations of a backend that this file does not name; the file of a living worker may."""
     more = " or more" if count >= MOST_OPEN else ""
     several = f"{count}{more} cancellation{' is' if count == 1 else 's are'} open"
     if served:
@@ -91,7 +91,7 @@ def nameless_finding(backend: str, count: int, *, served: bool) -> Finding:
 
 
 def unserved_finding(backend: str) -> Finding:
-    """Tell of a backend that the file names and no living worker serves."""
+    """Report a backend that the file names and no living worker serves."""
     text = "workers run, and none of them knows it, so commands for it are rejected: start them again with this file"
     return Finding("warning", f"backend {backend}", text)
 

@@ -45,11 +45,11 @@ def check(*, backends: BackendsFile = None, json: Json = False) -> None:
     settings, configs = configuration(backends, needs_redis=True)
     findings = [Finding("ok", "settings", f"{len(configs)} backends in {settings.backends}")]
     findings += asyncio.run(_look_around(settings, configs))
-    _tell(findings, output)
+    _write(findings, output)
     raise typer.Exit(Exit.ERROR if any(finding.verdict == "wrong" for finding in findings) else Exit.DONE)
 
 
-def _tell(findings: Sequence[Finding], output: Output) -> None:
+def _write(findings: Sequence[Finding], output: Output) -> None:
     if output.json:
         output.object({"ok": all(finding.verdict != "wrong" for finding in findings), "findings": findings})
         return
@@ -78,7 +78,7 @@ async def _look_around(settings: Settings, configs: Mapping[str, BackendConfig])
 
 
 async def _left_behind(settings: Settings, configs: Mapping[str, BackendConfig]) -> list[Finding]:
-    """Count the open cancellations that the backends file left behind when it came to point elsewhere."""
+    """Count the open cancellations that were accepted for another place than the backends file names now."""
     store, found = store_of(settings, configs), []
     try:
         for name, config in configs.items():
@@ -129,7 +129,7 @@ async def probe_finding(name: str, config: BackendConfig) -> Finding:
         probe = probe_of(name, config)
     except (OSError, ValueError) as error:
         return Finding("wrong", what, f"it can't be set up: {error}")
-    assert probe is not None  # noqa: S101 - it is asked for only where there is one
+    assert probe is not None  # noqa: S101 - it is called only for backends with one
     try:
         status = await probe.status(stranger(adapter_of(config)).id)
     except CallUnanswered as error:

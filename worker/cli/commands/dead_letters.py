@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ...client.async_client import AsyncClient
 from ...domain.event_drafts import text
 from ...errors import InvalidCommand
 from ...protocol.signing import DENIALS
@@ -16,13 +17,14 @@ from ...store.dead_letters import DeadLetter
 from ..exits import Exit
 from ..options import Json, KeyFile, Producer
 from ..output import Output
-from ..session import Session, connected, signer
+from ..session import connected, signer
 
 app = typer.Typer(no_args_is_help=True, help="Show what was rejected, and try it again.")
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="The id of a dead letter, as `list` shows it.")]
 Ids = Annotated[list[str] | None, typer.Argument(metavar="ID", help="The ids of dead letters, as `list` shows them.")]
 All = Annotated[bool, typer.Option("--all", help="All of them.")]
+Act = Callable[[AsyncClient, DeadLetter], Awaitable[Any]]
 Limit = Annotated[int, typer.Option(min=1, help="How many to show, oldest first.")]
 
 
@@ -54,14 +56,19 @@ def replay(
 
     Exit 0 when all were sent, 1 when some could not be.
     """
-    signing = signer(key, producer)
-    raise typer.Exit(asyncio.run(_each(letters, "sent again", _replay, Output(as_json=json), every=every, key=signing)))
+    acting = _each(
+        letters, "sent again", AsyncClient.replay, Output(as_json=json), every=every, key=signer(key, producer)
+    )
+    raise typer.Exit(asyncio.run(acting))
 
 
 @app.command()
 def drop(letters: Ids = None, *, every: All = False, json: Json = False) -> None:
     """Let go of dead letters for good."""
-    raise typer.Exit(asyncio.run(_each(letters, "dropped", _drop, Output(as_json=json), every=every)))
+    acting = _each(
+        letters, "dropped", lambda client, letter: client.letters.drop(letter), Output(as_json=json), every=every
+    )
+    raise typer.Exit(asyncio.run(acting))
 
 
 async def _list(limit: int, output: Output) -> None:
@@ -90,7 +97,7 @@ async def _show(letter_id: str, output: Output) -> None:
 async def _each(
     ids: list[str] | None,
     done: str,
-    act: Callable[[Session, DeadLetter], Awaitable[Any]],
+    act: Act,
     output: Output,
     *,
     every: bool,
@@ -106,43 +113,24 @@ async def _each(
             chosen = _not_denied(chosen, output)
         with output.meter(done, len(chosen)) as meter:
             for letter in chosen:
-                if not await _one(session, letter, done, act, output):
+                try:
+                    await act(session.client, letter)
+                except InvalidCommand as error:
+                    output.note(str(error))
                     result = Exit.ERROR
+                else:
+                    if output.json:
+                        output.object({"id": letter.id, "command_id": letter.command_id, "done": done})
+                    else:
+                        output.line(f"{done}: {letter.id} (command {letter.command_id})")
                 meter.advance()
     return result
 
 
 def _not_denied(letters: Sequence[DeadLetter], output: Output) -> list[DeadLetter]:
-    """Leave out what was denied to whoever sent it: nobody vouches for that unseen."""
+    """Leave out what its sender was denied: a key must not vouch for that unseen."""
     kept = [one for one in letters if one.reason not in DENIALS]
     if len(kept) < len(letters):
         denied = len(letters) - len(kept)
         output.note(f"{denied} stay, denied for their signature or lack of a right: name those that you vouch for")
     return kept
-
-
-async def _one(
-    session: Session,
-    letter: DeadLetter,
-    done: str,
-    act: Callable[[Session, DeadLetter], Awaitable[Any]],
-    output: Output,
-) -> bool:
-    try:
-        await act(session, letter)
-    except InvalidCommand as error:
-        output.note(str(error))
-        return False
-    if output.json:
-        output.object({"id": letter.id, "command_id": letter.command_id, "done": done})
-    else:
-        output.line(f"{done}: {letter.id} (command {letter.command_id})")
-    return True
-
-
-async def _replay(session: Session, letter: DeadLetter) -> None:
-    await session.client.replay(letter)
-
-
-async def _drop(session: Session, letter: DeadLetter) -> None:
-    await session.client.letters.drop(letter)

@@ -41,7 +41,7 @@ def events(
 
 async def _events(after: str | None, backend: str, output: Output, *, follow: bool) -> None:
     async with connected() as session:
-        start = after or (await session.position() if follow else OLDEST)
+        start = after or (await session.store.last_event_id() if follow else OLDEST)
         async for position_, event in session.client.entries(start, follow=follow):
             if backend in {"", event.backend}:
                 show(event, position_, output)

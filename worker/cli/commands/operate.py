@@ -1,4 +1,4 @@
-"""An operator's word on open cancellations: `abort`, `attest`, `hold` and `release`."""
+"""An operator's actions on open cancellations: `abort`, `attest`, `hold` and `release`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Annotated, Final
 import typer
 
 from ...client.async_client import AsyncClient, Rejected
-from ...domain.cancellation import WHOLE, Attestation
+from ...domain.cancellation import WHOLE
 from ...protocol.messages import order_texts
 from ...protocol.signing import NOT_ACCEPTED
 from ...settings.signing_key import SigningKey
@@ -59,7 +59,7 @@ Child = Annotated[
 ]
 For = Annotated[
     float | None,
-    typer.Option("--for", parser=duration, metavar="DURATION", help="Release it by itself after so long."),
+    typer.Option("--for", parser=duration, metavar="DURATION", help="Release it automatically after this time."),
 ]
 
 
@@ -143,20 +143,14 @@ async def _give(session: Session, before: Snapshot, given: Given, output: Output
     if before.record.outcome is not None:
         return _too_late(before, output)
 
-    def done(seen: Snapshot) -> bool:
-        return sign.done(before, seen, given)
-
-    def over(seen: Snapshot) -> bool:
-        return done(seen) or seen.record.outcome is not None
-
     order_id = await sign.send(session.client, reference, given)
     try:
-        seen = await _seen(session, reference, order_id, given, over)
+        seen = await _seen(session, before, order_id, given)
     except Rejected as rejected:
         return _rejected(session, reference, rejected, output)
     if seen is None:
         return await _not_yet(session, given.action, reference, output)
-    if not done(seen):
+    if not sign.done(before, seen, given):
         return _too_late(seen, output)
     about = f"job {given.child} in {_whose(seen)}" if given.child else _whose(seen)
     return _tell(seen, sign.name, f"{sign.name}: {sign.text.format(about)}", output)
@@ -164,7 +158,7 @@ async def _give(session: Session, before: Snapshot, given: Given, output: Output
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """How an action is sent, by what it is seen to have taken effect, and what is told then."""
+    """How an action is sent, how its effect is recognised, and what is reported then."""
 
     send: Callable[[AsyncClient, str, Given], Awaitable[str]]
     done: Callable[[Snapshot, Snapshot, Given], bool]
@@ -173,13 +167,9 @@ class Sign:
 
 
 def _attested(before: Snapshot, seen: Snapshot, given: Given) -> bool:
-    word = _word(seen, given.child)
+    earlier, latest = (one.record.cancellation.spec.attestations.get(given.child or WHOLE) for one in (before, seen))
     text = "{}: {}".format(*order_texts(given.by, given.reason))
-    return word is not None and word != _word(before, given.child) and word.by == text
-
-
-def _word(seen: Snapshot, child: str | None) -> Attestation | None:
-    return seen.record.cancellation.spec.attestations.get(child or WHOLE)
+    return latest is not None and latest != earlier and latest.by == text
 
 
 def _held(before: Snapshot, seen: Snapshot, _given: Given) -> bool:
@@ -220,10 +210,8 @@ SIGNS: Final[Mapping[str, Sign]] = {
 }
 
 
-async def _seen(
-    session: Session, reference: str, order_id: str, given: Given, done: Callable[[Snapshot], bool]
-) -> Snapshot | None:
-    """Look at a cancellation until something holds; None when the time is over.
+async def _seen(session: Session, before: Snapshot, order_id: str, given: Given) -> Snapshot | None:
+    """Look at a cancellation until an action has taken effect, or it has ended; return None when the time is over.
 
     Raises:
         Rejected: the order was, and why.
@@ -231,8 +219,8 @@ async def _seen(
     """
     deadline = asyncio.get_running_loop().time() + given.timeout
     while True:
-        seen = await session.client.get(reference)
-        if done(seen):
+        seen = await session.client.get(before.record.cancellation.id)
+        if SIGNS[given.action].done(before, seen, given) or seen.record.outcome is not None:
             return seen
         rejection = await session.client.ends.notes.rejection(order_id)
         if rejection:
@@ -264,7 +252,7 @@ def _rejected(session: Session, reference: str, rejected: Rejected, output: Outp
 
 
 async def _not_yet(session: Session, order: str, reference: str, output: Output) -> Exit:
-    """Tell why an action has not taken effect yet."""
+    """Report why an action has not taken effect yet."""
     hold = (await session.client.get(reference)).record.cancellation.spec.hold
     if output.json:
         output.object({"order": "sent", "id": reference})

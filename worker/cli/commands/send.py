@@ -1,90 +1,132 @@
-"""`cancel` and `delete`: send commands, and wait for their ends where asked to."""
+"""`cancel` and `delete`: send commands, and wait for their ends if asked to."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
 
-from ...client.async_client import CHUNK, AsyncCancellation, Rejected, Result
-from ...errors import InvalidCommand, UnknownCancellation
+from ...client.async_client import CHUNK, AsyncCancellation
+from ...domain.model import Force, Lane
+from ...errors import InvalidCommand
 from ...protocol.messages import parse_command
-from ...protocol.signing import DENIALS, NOT_ACCEPTED
 from ...settings.signing_key import SigningKey
-from ...views.summary import end_line
-from ..checks.attendance import attendance, noting_absence
-from ..exits import Exit, exit_of, gravest
-from ..options import Json, KeyFile, Producer, Seconds, Timeout, Wishes, job_ids, with_wishes
-from ..output import Meter, Output
-from ..session import UNSIGNED, Session, connected, signer
+from ..exits import Exit
+from ..options import Json, KeyFile, Producer, Seconds, Timeout, duration, job_ids, one_of, pairs
+from ..output import Output
+from ..session import Session, connected, signer
 from ..usage import BadParameters
-from ..waiting import PATIENCE, Doubt, End, Wait, wait_all
+from ..waiting import SHOWN_MISTAKES, report_ends
 
-SHOWN_MISTAKES = 20
 TAKEN_IN = Seconds(2)
 """Seconds in which a worker that runs has taken a new command in."""
-NOT_TAKEN = "no worker has taken it in yet"
-NO_DIGESTS: Mapping[str, str] = {}
 
 Backend = Annotated[str, typer.Argument(metavar="BACKEND", help="A name in the backends file.")]
 JobIds = Annotated[
     list[str],
     typer.Argument(metavar="JOB_ID", help="The backend's own ids; `-` reads them from standard input."),
 ]
+Send = Callable[[Sequence[Mapping[str, Any]], SigningKey | None, Output, bool, float | None], Coroutine[Any, Any, Exit]]
+"""Sends commands, with a key to sign them or none; the flag and the seconds say whether to wait, and how long."""
 WaitFlag = Annotated[bool, typer.Option("--wait", help="Wait for the ends; without it the commands are only sent.")]
 
 
-@with_wishes
-def cancel(
-    backend: Backend,
-    job_id: JobIds,
-    *,
-    wishes: Wishes,
-    wait: WaitFlag = False,
-    timeout: Timeout = None,
-    key: KeyFile = None,
-    producer: Producer = None,
-    json: Json = False,
-) -> None:
-    """Stop jobs.
+def job_command(verb: str, send: Send, about: str) -> Callable[..., None]:
+    """Make `cancel` or `delete`: both take the same options, and differ in their verb and in what their help says."""
 
-    With --dry-run nothing is sent: it tells what would be sent, and why.
+    def command(  # noqa: PLR0913 - Typer makes an option of each parameter
+        backend: Backend,
+        job_id: JobIds,
+        *,
+        wait: WaitFlag = False,
+        timeout: Timeout = None,
+        key: KeyFile = None,
+        producer: Producer = None,
+        json: Json = False,
+        reason: Annotated[str | None, typer.Option(metavar="TEXT", help="Why; kept and shown in every event.")] = None,
+        by: Annotated[str | None, typer.Option(metavar="NAME", help="Who asks (`requested_by`).")] = None,
+        command_id: Annotated[
+            str | None, typer.Option(metavar="ID", help="Your idempotency key; only for a single job.")
+        ] = None,
+        force: Annotated[
+            Force | None, one_of(Force)(help="When the force step may be taken; only stricter than the backend's.")
+        ] = None,
+        force_after: Annotated[
+            float | None, typer.Option(parser=duration, metavar="DURATION", help="Wait longer before the force step.")
+        ] = None,
+        give_up_after: Annotated[
+            float | None, typer.Option(parser=duration, metavar="DURATION", help="Then the outcome is timed_out.")
+        ] = None,
+        remote_stopped: Annotated[
+            bool, typer.Option("--remote-stopped", help="Your word that the remote process no longer runs.")
+        ] = False,
+        lane: Annotated[Lane, one_of(Lane)(help="`batch` never delays `interactive`.")] = Lane.INTERACTIVE,
+        batch_id: Annotated[str | None, typer.Option(metavar="ID", help="Carried into every event.")] = None,
+        label: Annotated[
+            list[str] | None, typer.Option(metavar="KEY=VALUE", help="Carried into every event; may be repeated.")
+        ] = None,
+        param: Annotated[
+            list[str] | None,
+            typer.Option(
+                metavar="KEY=VALUE", help="What the backend needs beside the id, e.g. cluster_id; may be repeated."
+            ),
+        ] = None,
+        not_before: Annotated[
+            str | None,
+            typer.Option(metavar="TIME", help="No call is made before it; RFC 3339, e.g. 2026-11-22T10:00:00Z."),
+        ] = None,
+        dry_run: Annotated[
+            bool,
+            typer.Option("--dry-run", help="Send nothing: look, and tell what would be sent and why; implies --wait."),
+        ] = False,
+        expect: Annotated[
+            str | None,
+            typer.Option(
+                metavar="raw_state=TEXT", help="Send nothing unless the backend shows this state, in its words."
+            ),
+        ] = None,
+        expect_state: Annotated[
+            str | None, typer.Option(metavar="TEXT", help="The same as --expect raw_state=TEXT.")
+        ] = (None),
+        traceparent: Annotated[str | None, typer.Option(metavar="TEXT", help="W3C trace context.")] = None,
+    ) -> None:
+        fields = {
+            "reason": reason,
+            "requested_by": by,
+            "command_id": command_id,
+            "force": force and str(force),
+            "force_after": force_after,
+            "give_up_after": give_up_after,
+            "remote_stopped": remote_stopped or None,
+            "lane": str(lane),
+            "batch_id": batch_id,
+            "labels": pairs(label or (), "--label") or None,
+            "params": pairs(param or (), "--param") or None,
+            "not_before": not_before,
+            "dry_run": dry_run or None,
+            "expect": expectation(expect, expect_state),
+            "traceparent": traceparent,
+        }
+        given = {name: value for name, value in fields.items() if value is not None}
+        commands = commands_of(verb, backend, job_ids(job_id), given)
+        sending = send(
+            commands, signer(key, producer), Output(as_json=json), wait or dry_run or timeout is not None, timeout
+        )
+        raise typer.Exit(asyncio.run(sending))
 
-    With --wait, exit 0 when every job has ended, however it did; 3 for not_found, timed_out, aborted and changed, 4 for
-    refused, 6 when one is still open after --timeout; 2 when a command is rejected, 4 when for its signature or lack
-    of a right.
-    """
-    commands = commands_of("cancel", backend, job_ids(job_id), wishes.command())
-    wait = wait or wishes.dry_run or timeout is not None
-    sending = _send(commands, signer(key, producer), Output(as_json=json), wait=wait, seconds=timeout)
-    raise typer.Exit(asyncio.run(sending))
+    command.__doc__ = about
+    return command
 
 
-@with_wishes
-def delete(
-    backend: Backend,
-    job_id: JobIds,
-    *,
-    wishes: Wishes,
-    wait: WaitFlag = False,
-    timeout: Timeout = None,
-    key: KeyFile = None,
-    producer: Producer = None,
-    json: Json = False,
-) -> None:
-    """Stop jobs and remove their records.
-
-    With --dry-run nothing is sent: it tells what would be sent, and why.
-
-    With --wait, exit 0 when every record is seen gone (deleted); 4 for refused, 3 for any other outcome,
-    6 when one is still open after --timeout; 2 when a command is rejected, 4 when for its signature or lack of a right.
-    """
-    commands = commands_of("delete", backend, job_ids(job_id), wishes.command())
-    wait = wait or wishes.dry_run or timeout is not None
-    sending = _send(commands, signer(key, producer), Output(as_json=json), wait=wait, seconds=timeout)
-    raise typer.Exit(asyncio.run(sending))
+def expectation(expect: str | None, expect_state: str | None) -> dict[str, str] | None:
+    """Read what `--expect` or, in short, `--expect-state` says."""
+    if expect is None:
+        return None if expect_state is None else {"raw_state": expect_state}
+    if expect_state is not None:
+        raise typer.BadParameter("it says the same as --expect: give one of them", param_hint="--expect-state")
+    return pairs([expect], "--expect")
 
 
 def commands_of(verb: str, backend: str, ids: Sequence[str], fields: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -112,14 +154,14 @@ def _problem(command: Mapping[str, Any]) -> str:
     return ""
 
 
-async def _send(
+async def send_all(
     commands: Sequence[Mapping[str, Any]],
     key: SigningKey | None,
     output: Output,
-    *,
-    wait: bool,
+    wait: bool,  # noqa: FBT001 - as `Send` has it
     seconds: float | None,
 ) -> Exit:
+    """Send commands, and wait for their ends if asked to, `seconds` at most."""
     async with connected(key=key) as session:
         sent: list[AsyncCancellation] = []
         with output.meter("sending", len(commands)) as meter:
@@ -128,12 +170,13 @@ async def _send(
                 sent += await _submit(session, chunk)
                 meter.advance(len(chunk))
         if not wait:
-            _tell_sent(commands, sent, output)
+            _report_sent(commands, sent, output)
             return Exit.DONE
         by_id = {one.command_id: command for one, command in zip(sent, commands, strict=True)}
         digests = {one.command_id: one.digest for one in sent}
-        patience = TAKEN_IN
-        return await wait_and_tell(session, by_id, sent[0].after, seconds, output, patience=patience, digests=digests)
+        return await report_ends(
+            session, by_id, seconds, output, patience=TAKEN_IN, digests=digests, after=sent[0].after
+        )
 
 
 async def _submit(session: Session, commands: Sequence[Mapping[str, Any]]) -> list[AsyncCancellation]:
@@ -145,7 +188,7 @@ async def _submit(session: Session, commands: Sequence[Mapping[str, Any]]) -> li
     return [await send(command["backend"], command["job_id"], **fields)]
 
 
-def _tell_sent(commands: Sequence[Mapping[str, Any]], sent: Sequence[AsyncCancellation], output: Output) -> None:
+def _report_sent(commands: Sequence[Mapping[str, Any]], sent: Sequence[AsyncCancellation], output: Output) -> None:
     for command, one in zip(commands, sent, strict=True):
         verb, backend, job_id = command["verb"], command["backend"], command["job_id"]
         if output.json:
@@ -156,96 +199,26 @@ def _tell_sent(commands: Sequence[Mapping[str, Any]], sent: Sequence[AsyncCancel
         output.note(f"sent, not done: canceller wait {sent[-1].command_id}, or canceller status with the same id")
 
 
-async def wait_and_tell(
-    session: Session,
-    commands: Mapping[str, Mapping[str, Any]],
-    after: str,
-    seconds: float | None,
-    output: Output,
-    *,
-    doubt: Doubt | None = None,
-    patience: float = PATIENCE,
-    digests: Mapping[str, str] = NO_DIGESTS,
-) -> Exit:
-    """Wait for cancellations, tell each end as it comes and what is still open; return the gravest code.
+cancel = job_command(
+    "cancel",
+    send_all,
+    """Stop jobs.
 
-    `commands` names what is known of each reference: its verb, backend and job id, or nothing; `digests` are those of
-    `AsyncCancellation` where the commands were just sent: a rejection from before is of an earlier try. What is not
-    known after `patience` seconds goes to `doubt`; without it, it is told and waited for on.
-    """
-    codes: dict[str, Exit] = {}
-    told: list[str] = []
-    with output.meter("waiting for the ends", len(commands)) as meter:
+    With --dry-run nothing is sent: it tells what would be sent, and why.
 
-        def tell(reference: str, end: End) -> None:
-            if str(end) == NOT_ACCEPTED and not session.signs and Exit.NOT_ALLOWED not in codes.values():
-                output.note(UNSIGNED)
-            codes[reference] = _code(commands[reference], end)
-            _tell_end(reference, commands[reference], end, output, meter)
+    With --wait, exit 0 when every job has ended, however it did; 3 for not_found, timed_out, aborted and changed, 4 for
+    refused, 6 when one is still open after --timeout; 2 when a command is rejected, 4 when for its signature or lack
+    of a right.
+    """,
+)
+delete = job_command(
+    "delete",
+    send_all,
+    """Stop jobs and remove their records.
 
-        async def not_taken(reference: str) -> None:
-            if not told:
-                there = await attendance(session.settings)
-                told.append(f"; {there}" if there.workers else "")  # else it is said once, for all of them
-            output.note(f"{_name(reference, commands[reference])}: {NOT_TAKEN}{told[0]}")
+    With --dry-run nothing is sent: it tells what would be sent, and why.
 
-        references = {reference: digests.get(reference, "") for reference in commands}
-        try:
-            wait = Wait(session.client, references, tell, doubt or not_taken, patience, after if digests else "")
-            async with noting_absence(session.settings, output):
-                await wait_all(wait, after, seconds, output.troubled)
-        except asyncio.CancelledError:
-            for reference in [one for one in commands if one not in codes][:SHOWN_MISTAKES]:
-                output.note(f"{_name(reference, commands[reference])}  goes on: canceller wait {reference}")
-            raise
-        for reference in [one for one in commands if one not in codes and one not in wait.known]:
-            end = await doubt(reference) if doubt and (await attendance(session.settings)).idle else None
-            if end:
-                tell(reference, end)  # nothing is on its way that could be it
-    for reference in [one for one in commands if one not in codes]:
-        codes[reference] = Exit.STILL_OPEN
-        _tell_open(reference, commands[reference], output, known=reference in wait.known)
-    return gravest(codes.values())
-
-
-def _code(command: Mapping[str, Any], end: End) -> Exit:
-    if isinstance(end, Rejected):
-        return Exit.NOT_ALLOWED if str(end) in DENIALS else Exit.USAGE
-    if isinstance(end, UnknownCancellation):
-        return Exit.ERROR
-    return exit_of(str(end.data.get("verb") or command.get("verb") or "cancel"), end.outcome)
-
-
-def _name(reference: str, command: Mapping[str, Any]) -> str:
-    return f"{command['backend']} {command['job_id']}" if command else reference
-
-
-def _tell_end(reference: str, command: Mapping[str, Any], end: End, output: Output, meter: Meter) -> None:
-    meter.advance()
-    if output.json:
-        output.object({"id": reference, **_identity(command), **_plain(end)})
-        return
-    known = command or (end.data if isinstance(end, Result) else {})
-    output.line(f"{_name(reference, known)}  ", end_line(end))
-
-
-def _identity(command: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: command[name] for name in ("verb", "backend", "job_id") if name in command}
-
-
-def _plain(end: End) -> dict[str, Any]:
-    if isinstance(end, Rejected):
-        return {"outcome": "rejected", "error": str(end)}
-    if isinstance(end, UnknownCancellation):
-        return {"outcome": None, "known": False, "error": str(end)}
-    names = ("cancellation_id", "outcome", "evidence", "safe_to_rerun", "detail", "data")
-    return {name: getattr(end, name) for name in names}
-
-
-def _tell_open(reference: str, command: Mapping[str, Any], output: Output, *, known: bool) -> None:
-    if output.json:
-        output.object({"id": reference, **_identity(command), "outcome": None, "known": known})
-    elif known:
-        output.line(f"{_name(reference, command)}  still open; it goes on: canceller status {reference}")
-    else:
-        output.line(f"{_name(reference, command)}  not known yet: {NOT_TAKEN}")
+    With --wait, exit 0 when every record is seen gone (deleted); 4 for refused, 3 for any other outcome,
+    6 when one is still open after --timeout; 2 when a command is rejected, 4 when for its signature or lack of a right.
+    """,
+)

@@ -22,8 +22,7 @@ from ..naming import cancellation_named, job_named
 from ..options import JOB_WORDS, Json, One, OnlyBackend, Timeout, duration, one_named
 from ..output import Output, jsonable
 from ..session import Session, connected
-from ..waiting import PATIENCE, End
-from .send import wait_and_tell
+from ..waiting import PATIENCE, report_ends
 
 Several = Annotated[
     list[str],
@@ -46,7 +45,7 @@ UNANSWERED = "not known: Redis gave no answer in time; check REDIS_URL, and that
 
 UNSERVED = "no living worker knows its backend"
 SEARCHED_EVENTS = 5000
-"""How many events are looked through for why a backend is not called."""
+"""How many events are searched for the reason why a backend is not called."""
 SHARED = ("cancellation", "backend", "job", "verb")
 """The columns that both lists begin with."""
 
@@ -97,7 +96,7 @@ async def _status(named: Sequence[str], output: Output) -> None:
 
 
 def _unserved(there: Attendance, seen: Snapshot) -> str:
-    """Say so where no living worker serves the backend; that no worker lives at all is another thing."""
+    """Say so if workers live, but none serves the backend."""
     backend = seen.record.cancellation.backend
     if seen.record.outcome is not None or not there.unserved(backend):
         return ""
@@ -105,7 +104,7 @@ def _unserved(there: Attendance, seen: Snapshot) -> str:
 
 
 async def _moved(session: Session, seen: Snapshot) -> str:
-    """Say so where the backends file points elsewhere now than when the cancellation was accepted."""
+    """Say so if the backends file points elsewhere now than when the cancellation was accepted."""
     cancellation = seen.record.cancellation
     if seen.record.outcome is not None or not cancellation.place:
         return ""
@@ -116,7 +115,7 @@ async def _moved(session: Session, seen: Snapshot) -> str:
 
 
 async def _pause(session: Session, seen: Snapshot) -> str:
-    """Say why the backend is not called now, if it is paused; only asked where looks fail."""
+    """Say why the backend is not called now, if it is paused; read only if looks fail."""
     cancellation = seen.record.cancellation
     if seen.record.outcome is not None or not cancellation.progress.failed_looks:
         return ""
@@ -157,7 +156,7 @@ def described(seen: Snapshot, result: Result | None, there: Attendance) -> dict[
 def _progress(record: Record) -> dict[str, Any]:
     progress: dict[str, Any] = jsonable(record.cancellation.progress)
     if record.outcome is not None:
-        del progress["next"]  # it is what was to come before the end came
+        del progress["next"]  # what was planned before the end came
     return progress
 
 
@@ -172,35 +171,37 @@ async def _wait(named: Sequence[str], seconds: float | None, patience: float, ou
     loop = asyncio.get_running_loop()
     async with connected() as session:
 
-        async def doubt(_reference: str) -> End:
+        def missing(there: Attendance) -> UnknownCancellation:
             job = f"; no cancellation of {' '.join(named)} is known" if len(named) == JOB_WORDS else ""
-            there = await attendance(session.settings)
             late = "" if there.idle else ", or its command is not taken in yet"
             return UnknownCancellation(f"no cancellation or command has this id{late} ({there}){job}")
 
         started = loop.time()
         try:
             async with asyncio.timeout(seconds):
-                after = await session.position()
+                await session.store.last_event_id()  # a Redis that can't be reached now is a mistake, not an outage
                 job = await job_named(session, named, patience if seconds is None else min(seconds, patience))
         except TimeoutError:
             return _unanswered(named, output)
         if job is not None and job.record.outcome is not None:
             output.note(f"no cancellation of {' '.join(named)} is open; the last one has ended")
+        commands: dict[str, dict[str, str]] = {reference: {} for reference in named}
+        if job is not None:
+            cancellation = job.record.cancellation
+            commands = {cancellation.id: {"backend": cancellation.backend, "job_id": cancellation.job_id}}
         spent = loop.time() - started
-        return await wait_and_tell(
+        return await report_ends(
             session,
-            _whose(job) if job else {reference: {} for reference in named},
-            after,
+            commands,
             None if seconds is None else max(0.0, seconds - spent),
             output,
-            doubt=doubt,
+            missing=missing,
             patience=max(0.0, patience - spent),
         )
 
 
 def _unanswered(named: Sequence[str], output: Output) -> Exit:
-    """Tell that Redis has not answered in time, so that nothing is known."""
+    """Report that Redis has not answered in time, so that nothing is known."""
     references = [" ".join(named)] if len(named) == JOB_WORDS else named
     for reference in references:
         if output.json:
@@ -212,25 +213,20 @@ def _unanswered(named: Sequence[str], output: Output) -> Exit:
     return Exit.STILL_OPEN
 
 
-def _whose(job: Snapshot) -> dict[str, dict[str, str]]:
-    cancellation = job.record.cancellation
-    return {cancellation.id: {"backend": cancellation.backend, "job_id": cancellation.job_id}}
-
-
 async def _list_open(backend: str, limit: int, output: Output) -> None:
     async with connected() as session:
         seen = await session.client.list_open(backend, limit + 1)
         there = await attendance(session.settings)
         if not there.workers:
             output.note(str(there))
-        waiting = "" if seen else _said_of_nothing(there, backend)
+        waiting = "" if seen else _why_empty(there, backend)
     if output.json:
         for one in seen[:limit]:
             output.object(described(one, None, there))
         return
     now = datetime.now(UTC)
     output.rows((*SHARED, "state", "open for", "next"), [_open_row(one, now, there) for one in seen[:limit]])
-    _tell_rest(len(seen), limit, f"no cancellation{_of(backend)} is open{waiting}", output)
+    _note_rest(len(seen), limit, backend, f"is open{waiting}", output)
 
 
 def _open_row(seen: Snapshot, now: datetime, there: Attendance) -> tuple[str, ...]:
@@ -261,7 +257,7 @@ async def _list_finished(backend: str, limit: int, output: Output) -> None:
     async with connected() as session:
         events = await session.client.list_finished(backend, limit + 1)
         if not events:
-            _said_of_nothing(await attendance(session.settings), backend)
+            _why_empty(await attendance(session.settings), backend)
     if output.json:
         for event in events[:limit]:
             output.object(event.model_dump(exclude_none=True))
@@ -282,23 +278,20 @@ async def _list_finished(backend: str, limit: int, output: Output) -> None:
         for result in (result_of(event),)
     ]
     output.rows((*SHARED, "outcome", "ended", "evidence", "detail"), rows)
-    _tell_rest(len(events), limit, f"no cancellation{_of(backend)} has ended", output)
+    _note_rest(len(events), limit, backend, "has ended", output)
 
 
-def _said_of_nothing(there: Attendance, backend: str) -> str:
-    """Say what may be the reason that nothing is found: a mistyped name, or commands that are not taken in yet."""
+def _why_empty(there: Attendance, backend: str) -> str:
+    """Say why a list may be empty: commands are not taken in yet. A mistyped backend is an error of usage."""
     if backend and there.backends and backend not in there.backends:
         close = suggestion(backend, there.backends)
         raise typer.BadParameter(f"no backend is called {backend!r}{close}; there are {choices(there.backends)}")
     return f"; {there}" if there.workers and there.waiting else ""
 
 
-def _of(backend: str) -> str:
-    return f" of {backend}" if backend else ""
-
-
-def _tell_rest(found: int, limit: int, none: str, output: Output) -> None:
+def _note_rest(found: int, limit: int, backend: str, none: str, output: Output) -> None:
+    """Note that a list is cut, or that it is empty."""
     if found > limit:
         output.note(f"there are more than these {limit}: --limit shows them")
     elif not found:
-        output.note(none)
+        output.note(f"no cancellation{f' of {backend}' if backend else ''} {none}")

@@ -48,12 +48,12 @@ def up(
     with stop_signals() as stopped, redis_of(settings, output) as redis:
         env = environment(settings, redis, as_json=json)
         count = workers or os.cpu_count() or 1
-        crew = Supervisor(lambda number: start_worker(number, env), count, lambda text: tell(output, text))
+        crew = Supervisor(lambda number: start_worker(number, env), count, lambda text: report(output, text))
         raise typer.Exit(run(crew, redis, stopped, output))
 
 
-def tell(output: Output, text: str) -> None:
-    """Say what happens, beside the workers' logs; a terminal that is gone keeps nothing from being ended in order."""
+def report(output: Output, text: str) -> None:
+    """Report what happens, beside the workers' logs; if the terminal is gone, everything still ends in order."""
     try:
         if output.json:
             output.object({"event": "up", "text": text})
@@ -65,7 +65,7 @@ def tell(output: Output, text: str) -> None:
 
 @contextmanager
 def stop_signals() -> Iterator[threading.Event]:
-    """Turn SIGTERM, SIGINT and SIGHUP into an event; who is started by `nohup` goes on when the terminal closes."""
+    """Turn SIGTERM, SIGINT and SIGHUP into an event; under `nohup` the closing of the terminal is ignored."""
     stopped = threading.Event()
     numbers = [signal.SIGTERM, signal.SIGINT]
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
@@ -82,17 +82,17 @@ def stop_signals() -> Iterator[threading.Event]:
 def redis_of(settings: Settings, output: Output) -> Iterator[Embedded | None]:
     """Start the embedded Redis, unless the settings name one."""
     if settings.redis_url is not None:
-        tell(output, "Redis is what REDIS_URL names")
+        report(output, "Redis is what REDIS_URL names")
         yield None
         return
     with Embedded(settings.data_dir) as redis:
-        tell(output, f"embedded Redis at {redis.url}; its data is in {redis.data_dir}")
+        report(output, f"embedded Redis at {redis.url}; its data is in {redis.data_dir}")
         if settings.celery_broker_url is None:
-            tell(output, f"the broker for producers with Celery alone: {broker_url(redis.url)}")
+            report(output, f"the broker for producers with Celery alone: {broker_url(redis.url)}")
         try:
             yield redis
         finally:
-            tell(output, "ending the embedded Redis")
+            report(output, "ending the embedded Redis")
 
 
 def environment(settings: Settings, redis: Embedded | None, *, as_json: bool) -> dict[str, str]:
@@ -123,7 +123,7 @@ class Supervisor:
 
     start: Callable[[int], subprocess.Popen[bytes]]
     count: int
-    tell: Callable[[str], None]
+    report: Callable[[str], None]
     clock: Callable[[], float] = time.monotonic
     places: Mapping[int, Place] = field(init=False)
 
@@ -131,23 +131,23 @@ class Supervisor:
         self.places = {number: Place() for number in range(1, self.count + 1)}
 
     def tend(self) -> int | None:
-        """Start what is missing; return the exit code of a worker that can't be helped, else None."""
+        """Start what is missing; return the exit code of a worker that a restart can't help, else None."""
         for number, place in self.places.items():
             if place.process is not None and place.process.poll() is not None:
                 code = place.process.returncode
                 if code == Exit.USAGE:
                     return code
-                self._bury(number, place, code)
+                self._schedule_restart(number, place, code)
             if place.process is None and self.clock() >= place.due_at:
                 place.process, place.started_at = self.start(number), self.clock()
         return None
 
-    def _bury(self, number: int, place: Place, code: int) -> None:
+    def _schedule_restart(self, number: int, place: Place, code: int) -> None:
         now = self.clock()
         place.deaths = 1 if now - place.started_at >= STEADY else place.deaths + 1
         pause = min(LONGEST_PAUSE, 2.0 ** (place.deaths - 1))
         how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
-        self.tell(f"worker {number} has died {how}; the next one starts in {pause:g} s")
+        self.report(f"worker {number} has died {how}; the next one starts in {pause:g} s")
         place.process, place.due_at = None, now + pause
 
     def stop(self) -> None:
@@ -156,17 +156,17 @@ class Supervisor:
 
 
 def run(crew: Supervisor, redis: Embedded | None, stopped: threading.Event, output: Output) -> Exit:
-    """Keep the workers running until told to stop, or until it makes no sense."""
-    tell(output, f"{crew.count} worker{'s' if crew.count > 1 else ''} in the foreground; Ctrl-C ends all")
+    """Keep the workers running until a signal, or an error that a restart can't repair."""
+    report(output, f"{crew.count} worker{'s' if crew.count > 1 else ''} in the foreground; Ctrl-C ends all")
     try:
         while not stopped.wait(LOOK_EVERY):
             if redis is not None and not redis.running:
-                tell(output, f"the embedded Redis has died, its log is {redis.data_dir / 'redis.log'}")
+                report(output, f"the embedded Redis has died, its log is {redis.data_dir / 'redis.log'}")
                 return Exit.ERROR
             if crew.tend() is not None:
-                tell(output, "a worker says that its configuration is wrong, see above")
+                report(output, "a worker says that its configuration is wrong, see above")
                 return Exit.USAGE
     finally:
-        tell(output, "ending the workers")
+        report(output, "ending the workers")
         crew.stop()
     return Exit.DONE

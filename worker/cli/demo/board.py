@@ -1,4 +1,4 @@
-"""How far the cases of `demo` are, and how that looks. No IO: the caller draws it."""
+"""The progress of the cases of `demo`, and how it is drawn. No IO: the caller draws it."""
 
 from __future__ import annotations
 
@@ -72,11 +72,6 @@ class Board:
         self.started = time.monotonic()
 
     @property
-    def done(self) -> bool:
-        """Whether every case has ended."""
-        return all(row.outcome for row in self.rows)
-
-    @property
     def right(self) -> bool:
         """Whether every case is as expected."""
         return all(row.right for row in self.rows)
@@ -87,11 +82,11 @@ class Board:
         return next((row for row in self.rows if row.command_id in ids), None)
 
     def now(self, height: int) -> Drawing:
-        """Return how far the cases are, as many as fit into so many lines."""
+        """Return the progress of the cases, as many as fit into `height` lines."""
         ended = sum(bool(row.outcome) for row in self.rows)
         seconds = time.monotonic() - self.started
         title = f"{ended} of {len(self.rows)} ended, {seconds:.0f} s; 30 minutes of the backends last 3 s"
-        rows = [_live(row) for row in self._shown(height)]
+        rows = [(Cell(row.name), Cell(row.case.shows), _word(row.state)) for row in self._shown(height)]
         return Drawing(("backend, job", "what it shows", "now"), rows, title)
 
     def _shown(self, height: int) -> Sequence[Row]:
@@ -101,7 +96,7 @@ class Board:
         return [row for row in self.rows if id(row) in chosen]
 
     def result(self, width: int) -> Drawing:
-        """Return the table of what was expected and what came; the evidence where there is room."""
+        """Return the table of what was expected and what came; with the evidence if there is room."""
         columns = ["", "what it shows", "backend, job", "expected", "outcome", *(["evidence"] if width >= WIDE else [])]
         return Drawing(columns, [_final(row)[: len(columns)] for row in self.rows])
 
@@ -125,10 +120,6 @@ class Board:
 
 def _word(text: str) -> Cell:
     return Cell(text, COLOURS.get(text, ""))
-
-
-def _live(row: Row) -> Sequence[Cell]:
-    return Cell(row.name), Cell(row.case.shows), _word(row.state)
 
 
 def _final(row: Row) -> Sequence[Cell]:

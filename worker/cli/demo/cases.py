@@ -28,11 +28,6 @@ class Case:
     needs: tuple[str, ...] = ()
 
     @property
-    def system(self) -> str:
-        """The simulator's name for the system behind the backend."""
-        return self.backend.partition("-")[0]
-
-    @property
     def stuck(self) -> bool:
         """Whether its job stays in the state that only a force ends."""
         return self.life == "stuck" or any(child["life"] == "stuck" for child in self.script.get("children", ()))
@@ -42,7 +37,8 @@ class Case:
         """The job as the simulator's jobs file has it."""
         if not self.life:
             return []
-        return [{"system": self.system, "id": self.job_id, "life": self.life, **self.script}]
+        system = self.backend.partition("-")[0]
+        return [{"system": system, "id": self.job_id, "life": self.life, **self.script}]
 
 
 STOPPED = {"remote_stopped": True, "requested_by": "demo"}
@@ -144,6 +140,5 @@ CASES = (
 FAULTS = ({"kind": "lost_answer", "system": "mrs", "verb": "cancel", "job_id": "mrs-2", "times": 1},)
 
 
-def jobs_file() -> dict[str, Any]:
-    """Return the simulator's jobs file."""
-    return {"jobs": [job for case in CASES for job in case.jobs], "faults": list(FAULTS)}
+JOBS_FILE = {"jobs": [job for case in CASES for job in case.jobs], "faults": FAULTS}
+"""What the simulator is started with."""

@@ -6,7 +6,7 @@ import asyncio
 import dataclasses
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ import typer
 
 from ...aio.tasks import cancel_all
 from ...backends.adapter import Request
+from ...client.async_client import AsyncClient
 from ...errors import CancellerError
 from ...http.client import Http
 from ...protocol.messages import Event
@@ -64,13 +65,14 @@ def _sigterm_as_interrupt() -> Iterator[None]:
 
 
 def _play(board: Board, output: Output) -> None:
-    """Run all cases and tell what came of them.
+    """Run all cases and report their outcomes.
 
     Raises:
         DemoError: something did not go as it must; the text names the logs.
 
     """
-    _say(output, "starting an embedded Redis, the simulated backends and 2 worker processes")
+    if not output.json:
+        output.line("starting an embedded Redis, the simulated backends and 2 worker processes")
     with stage() as started:
         waited, problem = 0.0, ""
         try:
@@ -79,18 +81,13 @@ def _play(board: Board, output: Output) -> None:
             waited = asyncio.run(_waited(started.simulator_url))
         except CancellerError as error:
             problem = str(error)
-        _tell(board, waited, output)
+        _write(board, waited, output)
         if problem or not _right(board, waited):
             raise DemoError(f"{problem or 'not every outcome is the expected one'}; logs: {started.directory}")
 
 
 def _right(board: Board, waited: float) -> bool:
     return board.right and waited >= RULE
-
-
-def _say(output: Output, text: str) -> None:
-    if not output.json:
-        output.line(text)
 
 
 class Play:
@@ -103,7 +100,7 @@ class Play:
         self._plain = not (output.json or output.on_terminal)
 
     async def run(self) -> None:
-        """Play all cases to their ends, or until the patience ends.
+        """Play all cases to their ends, or until PATIENCE is over.
 
         Raises:
             DemoError: a worker has died, or a case has not ended in time.
@@ -128,14 +125,14 @@ class Play:
             await asyncio.sleep(0.2)
 
     async def _follow(self, session: Session) -> None:
-        after = await session.position()
+        after = await session.store.last_event_id()
         commands = [command_of(row.case, row.command_id) for row in self._board.rows]
         await session.client.submit_many(commands)
         async for event in session.client.events(after):
             row = self._board.row_of(event)
             if row is not None:
                 await self._take(session, row, event)
-            if self._board.done:
+            if all(one.outcome for one in self._board.rows):
                 return
 
     async def _take(self, session: Session, row: Row, event: Event) -> None:
@@ -144,7 +141,7 @@ class Play:
             seconds = time.monotonic() - self._board.started
             self._output.line(f"{seconds:5.1f} s  {row.name}  {event.name}  {gist(event)}")
         if row.case.then is not None and row.case.then[0] == event.name and row.seen.count(event.name) == 1:
-            await STEPS[row.case.then[1]](session, row)
+            await STEPS[row.case.then[1]](session.client, row)
 
 
 def command_of(case: Case, command_id: str) -> Mapping[str, Any]:
@@ -159,28 +156,15 @@ def command_of(case: Case, command_id: str) -> Mapping[str, Any]:
     }
 
 
-async def _attest(session: Session, row: Row) -> None:
-    await session.client.attest(row.command_id, by="demo", reason="looked at the remote host: the process is gone")
-
-
-async def _abort(session: Session, row: Row) -> None:
-    await session.client.abort(row.command_id, by="demo", reason="it may run on")
-
-
-async def _hold(session: Session, row: Row) -> None:
-    await session.client.hold(row.command_id, by="demo", reason="let somebody look first", seconds=4)
-
-
-async def _delete(session: Session, row: Row) -> None:
-    await session.client.delete(row.case.backend, row.case.job_id, reason="the record too")
-
-
-STEPS: Mapping[str, Callable[[Session, Row], Any]] = {
-    "attest": _attest,
-    "abort": _abort,
-    "hold": _hold,
-    "delete": _delete,
+STEPS: Mapping[str, Callable[[AsyncClient, Row], Awaitable[Any]]] = {
+    "attest": lambda client, row: client.attest(
+        row.command_id, by="demo", reason="looked at the remote host: the process is gone"
+    ),
+    "abort": lambda client, row: client.abort(row.command_id, by="demo", reason="it may run on"),
+    "hold": lambda client, row: client.hold(row.command_id, by="demo", reason="let somebody look first", seconds=4),
+    "delete": lambda client, row: client.delete(row.case.backend, row.case.job_id, reason="the record too"),
 }
+"""What an operator or a producer does next in a case."""
 
 
 async def _waited(simulator_url: str) -> float:
@@ -213,7 +197,7 @@ def _summary(board: Board) -> str:
     return f"{sum(row.right for row in board.rows)} of {len(board.rows)} outcomes are as expected"
 
 
-def _tell(board: Board, waited: float, output: Output) -> None:
+def _write(board: Board, waited: float, output: Output) -> None:
     seconds = time.monotonic() - board.started
     if output.json:
         output.object(

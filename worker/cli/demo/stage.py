@@ -19,7 +19,7 @@ from ...local.child_process import start, start_worker, stop_all
 from ...local.embedded_redis import Embedded
 from ...settings.environment import Settings, process_environment
 from ...settings.place import PACKAGE, shipped
-from .cases import jobs_file
+from .cases import JOBS_FILE
 
 SPEED = 600.0
 """Simulated seconds in one real second: 30 minutes last 3 s."""
@@ -68,7 +68,7 @@ def forget_the_shell() -> None:
 
 @contextmanager
 def stage() -> Iterator[Stage]:
-    """Start everything in a temporary directory, which is kept where something fails."""
+    """Start everything in a temporary directory, which is kept if something fails."""
     directory = Path(tempfile.mkdtemp(prefix="canceller-demo-"))
     try:
         with ExitStack() as stack:
@@ -103,7 +103,7 @@ def _started(directory: Path, stack: ExitStack) -> Stage:
 @contextmanager
 def _simulator(directory: Path) -> Iterator[str]:
     jobs, log = directory / "jobs.json", directory / "simulator.log"
-    jobs.write_text(json.dumps(jobs_file()), encoding="utf-8")
+    jobs.write_text(json.dumps(JOBS_FILE), encoding="utf-8")
     arguments = ["-m", f"{PACKAGE}.simulator", "--speed", str(SPEED), "--jobs", str(jobs)]
     with log.open("ab") as errors:
         process = start(arguments, process_environment(), subprocess.PIPE, errors)
@@ -116,7 +116,7 @@ def _simulator(directory: Path) -> Iterator[str]:
 
 
 def _address(process: subprocess.Popen[bytes], log: Path) -> str:
-    """Read the one line in which the simulator tells its address."""
+    """Read the line in which the simulator reports its address."""
     deadline = time.monotonic() + SIMULATOR_SECONDS
     with selectors.DefaultSelector() as selector:
         if process.stdout:
