@@ -74,12 +74,12 @@ async def test_a_list_that_hangs_is_waited_for_once(redis: Redis) -> None:
 
 async def test_jobs_that_no_list_fits_do_not_turn_lists_off(redis: Redis) -> None:
     async with crowd(redis, MRS_V11) as one:
-        surveyor = ListReader(one.backend)
-        bunch = LookGroup(surveyor, lambda: 100)
+        lists = ListReader(one.backend)
+        bunch = LookGroup(lists, lambda: 100)
         shown = await asyncio.gather(*(bunch.see(Job(job_id)) for job_id in numbers(ENOUGH)))
 
         assert set(shown) == {ALONE}
-        assert surveyor.ready
+        assert lists.ready
 
 
 async def test_who_waits_for_a_bunch_that_closes_is_cancelled_after_its_list_has_ended(redis: Redis) -> None:

@@ -251,7 +251,7 @@ async def test_polls_may_ride_only_where_there_are_lists(redis: Redis, dialect: 
         one.stop_all()
         async with one.engine() as engine:
             await one.wait_for("finished", 20)
-            assert engine._drains["b"]._surveyor.ready is lists
+            assert engine._dispatchers["b"]._lists.ready is lists
 
 
 async def test_a_listed_job_is_a_success_of_its_backend(redis: Redis) -> None:
@@ -300,8 +300,8 @@ async def test_the_batch_lane_is_counted_while_it_waits_for_a_list(redis: Redis)
         await one.accept(numbers(1, 100))
         async with one.engine(slots=40) as engine:
             await one.wait_for("cancel_sent", 61)
-            assert engine._drains["b"]._batch == 6
-        assert engine._drains["b"]._batch == 0
+            assert engine._dispatchers["b"]._window.batch == 6
+        assert engine._dispatchers["b"]._window.batch == 0
 
 
 @pytest.mark.parametrize("most", [1, 2, 7])

@@ -41,7 +41,7 @@ class Engine:
         self.worker = f"{secrets.token_hex(6)}"
         self._store = store
         self._outage = Outage("engine.store_unavailable", "REDIS_URL")
-        self._drains = {
+        self._dispatchers = {
             name: Dispatcher(backend, store, self.worker, slots, self._outage) for name, backend in backends.items()
         }
         self.serving = Serving()
@@ -52,8 +52,8 @@ class Engine:
 
     def wake(self, backend: str) -> None:
         """Claim on one backend at once; one that is not ours is somebody else's, or nobody's."""
-        if backend in self._drains:
-            self._drains[backend].wake()
+        if backend in self._dispatchers:
+            self._dispatchers[backend].wake()
         elif backend:
             self._unserved.wake()
 
@@ -65,8 +65,8 @@ class Engine:
 
         """
         names = {one.backend for one in acceptances}
-        if len(names) == 1 and len(acceptances) <= FEW and names <= self._drains.keys():
-            return await self._drains[names.pop()].accept(acceptances)
+        if len(names) == 1 and len(acceptances) <= FEW and names <= self._dispatchers.keys():
+            return await self._dispatchers[names.pop()].accept(acceptances)
         accepted = await self._store.accept_all(acceptances)
         for name in names:
             self.wake(name)
@@ -75,14 +75,14 @@ class Engine:
     async def start(self) -> None:
         """Start beating and draining."""
         await self._beat()
-        loops = [drain.run() for drain in self._drains.values()]
+        loops = [one.run() for one in self._dispatchers.values()]
         loops += [self._unserved.run(), self._keep_beating(), self._keep_trimming()]
         self._tasks = [asyncio.create_task(loop) for loop in loops]
-        log.info("engine.started", worker=self.worker, backends=sorted(self._drains))
+        log.info("engine.started", worker=self.worker, backends=sorted(self._dispatchers))
 
     async def stop(self, grace: float = 5.0) -> None:
         """Take nothing new, let open calls end for `grace` seconds, and say that this worker is gone."""
-        await asyncio.gather(*(drain.settle(grace) for drain in self._drains.values()))
+        await asyncio.gather(*(one.stop(grace) for one in self._dispatchers.values()))
         self._stopping = True
         self._unserved.stop()
         await cancel_all(self._tasks)
@@ -99,7 +99,7 @@ class Engine:
             await self._beat()
 
     async def _beat(self) -> None:
-        names = list(self._drains)
+        names = list(self._dispatchers)
         try:
             now, due = await self._store.beat(self.worker, BEAT_LIFE, names)
         except StoreUnavailable as error:
@@ -111,7 +111,7 @@ class Engine:
         self._outage.is_over()
         for name, at in zip(names, due, strict=True):
             if at is not None:
-                self._drains[name].wake_in((at - now).total_seconds())
+                self._dispatchers[name].wake_in((at - now).total_seconds())
 
     async def _keep_trimming(self) -> None:
         while not self._stopping:
