@@ -16,7 +16,7 @@ from worker.backends.mrs import Mrs
 from worker.domain.model import Force, Job, Poll
 from worker.engine.clock import Clock
 from worker.engine.look_many import ListReader
-from worker.engine.reconcile import Reconciliation
+from worker.engine.reconcile import PassInput, Reconciliation
 from worker.simulator import Clock as SimClock
 from worker.store.transitions import Claim, Limits, ToClaim
 
@@ -235,7 +235,8 @@ async def test_a_held_force_is_told_after_a_look_and_then_costs_no_more_looks(re
                 exchange.send(await one.one.http.send(request))
             for claim in claims:
                 listed = end.value.value[claim.record.cancellation.job_id]
-                await Reconciliation(claim, one.backend, one.store, clock, 0).run(None, blind=False, listed=listed)
+                given = PassInput(claim, listed=listed, paid=0)
+                await Reconciliation(given, one.backend, one.store, clock).run()
 
         assert sorted(one.looks, key=int) == numbers(12)
         assert len(await one.wait_for("force_held", 12)) == 12

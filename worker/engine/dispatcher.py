@@ -25,7 +25,7 @@ from .clock import Clock
 from .look_groups import ENOUGH, LookGroup
 from .look_many import ListReader, SharedList
 from .next_claim import BLOCKED, next_claim
-from .reconcile import Reconciliation
+from .reconcile import PassInput, Reconciliation
 from .window import Window
 
 log = structlog.get_logger(__name__)
@@ -141,7 +141,7 @@ class Dispatcher:
             backend.lease,
             backend.max_in_flight,
             backend.rate,
-            backend.batch_slots,
+            max(1, backend.max_in_flight * 3 // 4),  # a quarter stays free for the interactive lane
             max(1, self._window.slots * 3 // 4) - self._window.batch,
             CALLS_SAVED if lists else 1,
         )
@@ -196,8 +196,8 @@ class Dispatcher:
         self._window.batch += in_batch
         try:
             listed = await shared.of(claim) if shared else None
-            one = Reconciliation(claim, self._backend, self._store, clock, paid, self._look_group)
-            due = await one.run(claims.suspect, blind=claims.blind, listed=listed)
+            given = PassInput(claim, claims.suspect, claims.blind, listed, paid)
+            due = await Reconciliation(given, self._backend, self._store, clock, self._look_group).run()
         except StoreUnavailable as error:
             log.warning("cancellation.dropped", **context(cancellation), error=str(error))
         except Exception:
