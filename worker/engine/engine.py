@@ -1,7 +1,7 @@
-"""All drains of one worker process, and its beat.
+"""Runs the dispatchers of one worker process, and its heartbeat.
 
-One engine runs in each worker process, in one asyncio loop; no engine leads. Each backend has a
-drain of its own, so a slow backend costs the others nothing.
+One engine runs in each worker process, in one asyncio loop; there is no leader. Each backend has its own dispatcher,
+so a slow backend costs the others nothing.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ BEAT = 1.0
 BEAT_LIFE = 4.0
 TRIM_EVERY = 60.0
 FAREWELL = 1.0
-"""Seconds to say goodbye: with Redis away it goes without."""
+"""Seconds for signing off; if Redis is away, the worker stops without."""
 FEW = 20
-"""Up to so many commands for one backend are claimed with the step that takes them in."""
+"""Up to this many commands for one backend are accepted and claimed in one round trip."""
 
 
 class Engine:
-    """All drains of one worker process, and its beat."""
+    """Runs the dispatchers of one worker process, and its heartbeat."""
 
     def __init__(self, store: Store, backends: Mapping[str, Backend], slots: int = 200) -> None:
-        self.worker = f"{secrets.token_hex(6)}"
+        self.worker = secrets.token_hex(6)
         self._store = store
         self._outage = Outage("engine.store_unavailable", "REDIS_URL")
         self._dispatchers = {
@@ -51,17 +51,17 @@ class Engine:
         self._stopping = False
 
     def wake(self, backend: str) -> None:
-        """Claim on one backend at once; one that is not ours is somebody else's, or nobody's."""
+        """Claim at once on a backend of this worker; for any other, find out whether a worker serves it."""
         if backend in self._dispatchers:
             self._dispatchers[backend].wake()
         elif backend:
             self._unserved.wake()
 
     async def accept(self, acceptances: Sequence[Acceptance]) -> list[Accepted]:
-        """Take in commands and begin to work on them.
+        """Accept commands and start to work on them.
 
         Raises:
-            StoreUnavailable: nobody knows what was stored; to take them in again is harmless.
+            StoreUnavailable: it is not known what was stored; accepting the commands again is harmless.
 
         """
         names = {one.backend for one in acceptances}
@@ -73,7 +73,7 @@ class Engine:
         return accepted
 
     async def start(self) -> None:
-        """Start beating and draining."""
+        """Start the heartbeat and the dispatchers."""
         await self._beat()
         loops = [one.run() for one in self._dispatchers.values()]
         loops += [self._unserved.run(), self._keep_beating(), self._keep_trimming()]
@@ -81,7 +81,7 @@ class Engine:
         log.info("engine.started", worker=self.worker, backends=sorted(self._dispatchers))
 
     async def stop(self, grace: float = 5.0) -> None:
-        """Take nothing new, let open calls end for `grace` seconds, and say that this worker is gone."""
+        """Claim nothing new, let open calls end for `grace` seconds, and sign this worker off."""
         await asyncio.gather(*(one.stop(grace) for one in self._dispatchers.values()))
         self._stopping = True
         self._unserved.stop()
