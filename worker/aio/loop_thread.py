@@ -84,16 +84,13 @@ class LoopThread:
             if self._closed:
                 raise RuntimeError(f"{self._name} is closed")
             if self._started is None:
-                loop = self._new_loop()
+                # Not `new_event_loop`: the policy and the current loop of this process belong to the user.
+                self._selector = selectors.DefaultSelector()
+                loop = asyncio.SelectorEventLoop(self._selector)
                 thread = threading.Thread(target=loop.run_forever, name=self._name, daemon=True)
                 thread.start()
                 self._started = loop, thread
             return self._started[0]
-
-    def _new_loop(self) -> asyncio.AbstractEventLoop:
-        # Neither the policy nor the current loop of this process is ours to ask for or to set.
-        self._selector = selectors.DefaultSelector()
-        return asyncio.SelectorEventLoop(self._selector)
 
 
 threads: weakref.WeakSet[LoopThread] = weakref.WeakSet()
