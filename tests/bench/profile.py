@@ -49,7 +49,8 @@ PARTS: dict[str, tuple[str, ...]] = {
     "claims and the window of passes": (
         "worker/engine/dispatcher", "worker/engine/engine", "worker/engine/look_many",
         "worker/engine/look_groups", "worker/engine/reconcile", "worker/engine/clock",
-        "worker/engine/calls", "worker/engine/backend",
+        "worker/engine/calls", "worker/engine/backend", "worker/engine/alarm", "worker/engine/window",
+        "worker/engine/next_claim",
     ),
 }  # fmt: skip
 BELOW = {"redis/": "Redis client", "aiohttp/": "HTTP client, credentials"}

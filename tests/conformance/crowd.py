@@ -21,7 +21,7 @@ from worker.domain.model import Force, Policy, Poll
 from worker.engine.backend import Backend, Calls
 from worker.engine.clock import Clock
 from worker.engine.engine import Engine
-from worker.engine.reconcile import Reconciliation
+from worker.engine.reconcile import PassInput, Reconciliation
 from worker.http.credentials import StaticToken
 from worker.intake.admission import Admission, BackendRules
 from worker.protocol.messages import Event
@@ -74,7 +74,8 @@ class Crowd:
         claims = await self.store.claim(ToClaim("b", "w0", Limits(1000, 60.0, 1000, 0.0, 1000)))
         for claim in claims.claims:
             backend = replace(self.backend, policy=structs.replace(self.backend.policy, poll=Poll(0.001, 0.001)))
-            await Reconciliation(claim, backend, self.store, Clock(claims.now)).run(claims.suspect, blind=False)
+            given = PassInput(claim, claims.suspect)
+            await Reconciliation(given, backend, self.store, Clock(claims.now)).run()
         self.one.sim.world.journal.clear()
 
     def stop_all(self) -> None:

@@ -17,7 +17,7 @@ from worker.engine.clock import Clock
 from worker.engine.engine import Engine
 from worker.engine.look_groups import ALONE, ENOUGH, LISTS, ListedObservation, LookGroup
 from worker.engine.look_many import ListReader
-from worker.engine.reconcile import Reconciliation
+from worker.engine.reconcile import PassInput, Reconciliation
 from worker.store.transitions import Limits, ToClaim
 
 
@@ -74,12 +74,12 @@ async def test_a_list_that_hangs_is_waited_for_once(redis: Redis) -> None:
 
 async def test_jobs_that_no_list_fits_do_not_turn_lists_off(redis: Redis) -> None:
     async with crowd(redis, MRS_V11) as one:
-        surveyor = ListReader(one.backend)
-        bunch = LookGroup(surveyor, lambda: 100)
+        lists = ListReader(one.backend)
+        bunch = LookGroup(lists, lambda: 100)
         shown = await asyncio.gather(*(bunch.see(Job(job_id)) for job_id in numbers(ENOUGH)))
 
         assert set(shown) == {ALONE}
-        assert surveyor.ready
+        assert lists.ready
 
 
 async def test_who_waits_for_a_bunch_that_closes_is_cancelled_after_its_list_has_ended(redis: Redis) -> None:
@@ -138,9 +138,10 @@ async def test_looks_at_once_are_paid_for(redis: Redis) -> None:
         claims = await one.store.claim(ToClaim("b", "w1", Limits(count, 60.0, 100, rate, 100)))
         bunch = LookGroup(ListReader(one.backend), lambda: count)
         passes = [
-            Reconciliation(claim, one.backend, one.store, Clock(claims.now), bunch=bunch) for claim in claims.claims
+            Reconciliation(PassInput(claim), one.backend, one.store, Clock(claims.now), bunch)
+            for claim in claims.claims
         ]
-        await asyncio.gather(*(each.run(None, blind=False) for each in passes))
+        await asyncio.gather(*(each.run() for each in passes))
 
         left: Any = await redis.hget("{canceller}:limit:b", "tokens")  # type: ignore[misc]
         assert len(passes) == count
@@ -155,8 +156,8 @@ async def test_no_list_is_waited_for_that_would_outlast_the_lease(redis: Redis, 
         clock = Clock(claims.now)
         clock.started -= one.backend.lease - left * one.backend.policy.timeout
         bunch = LookGroup(ListReader(one.backend), lambda: ENOUGH)
-        passes = [Reconciliation(claim, one.backend, one.store, clock, bunch=bunch) for claim in claims.claims]
-        await asyncio.gather(*(each.run(None, blind=False) for each in passes))
+        passes = [Reconciliation(PassInput(claim), one.backend, one.store, clock, bunch) for claim in claims.claims]
+        await asyncio.gather(*(each.run() for each in passes))
 
         assert (one.lists > 0) is lists
         assert len(await one.wait_for("finished", ENOUGH)) == ENOUGH

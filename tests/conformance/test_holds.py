@@ -19,7 +19,7 @@ from worker.domain.cancellation import OperatorHold
 from worker.domain.model import Action, JobState, Observation, Source
 from worker.engine.backend import Calls
 from worker.engine.clock import Clock
-from worker.engine.reconcile import Reconciliation
+from worker.engine.reconcile import PassInput, Reconciliation
 from worker.errors import ActionRejected
 
 LEASE = 0.5
@@ -204,9 +204,8 @@ async def test_what_a_list_shows_is_looked_at_alone_before_it_ends_anything(
         found = await one.accept("cancel", **fields)
         claims = await one.claim("w1")
         (claim,) = claims.claims
-        await Reconciliation(claim, one.backend, one.store, Clock(claims.now)).run(
-            claims.suspect, blind=False, listed=STALE
-        )
+        given = PassInput(claim, claims.suspect, listed=STALE)
+        await Reconciliation(given, one.backend, one.store, Clock(claims.now)).run()
         seen = (await one.store.get(found)).record
 
         assert seen.outcome != "changed"

@@ -20,7 +20,7 @@ from worker.backends.adapter import Reply, Request
 from worker.domain.model import Action, Job, Poll
 from worker.engine.backend import Calls
 from worker.engine.clock import Clock
-from worker.engine.reconcile import Reconciliation
+from worker.engine.reconcile import PassInput, Reconciliation
 from worker.errors import StoreUnavailable
 from worker.store.store import Store
 from worker.store.transitions import Commit, Limits, ToClaim
@@ -96,7 +96,7 @@ async def test_a_job_that_stops_at_once_ends_in_the_pass_that_asked(redis: Redis
     async with crowd(redis, poll=AT_ONCE, knobs=NO_DELAY) as one:
         await one.accept(["1"])
         claims = await one.store.claim(ToClaim("b", "w1", Limits(1, 60.0, 1, 0.0, 1)))
-        await Reconciliation(claims.claims[0], one.backend, one.store, Clock(claims.now)).run(None, blind=False)
+        await Reconciliation(PassInput(claims.claims[0]), one.backend, one.store, Clock(claims.now)).run()
 
         (finished,) = await one.wait_for("finished", 1)
         assert [event.name for event in one.events] == ["accepted", "cancel_sent", "finished"]
@@ -107,7 +107,7 @@ async def test_a_job_that_does_not_stop_at_once_waits_for_its_next_look(redis: R
     async with crowd(redis, poll=AT_ONCE) as one:
         await one.accept(["1"])
         claims = await one.store.claim(ToClaim("b", "w1", Limits(1, 60.0, 1, 0.0, 1)))
-        due = await Reconciliation(claims.claims[0], one.backend, one.store, Clock(claims.now)).run(None, blind=False)
+        due = await Reconciliation(PassInput(claims.claims[0]), one.backend, one.store, Clock(claims.now)).run()
 
         assert due is not None
         await one.wait_for("cancel_sent", 1)
@@ -228,9 +228,8 @@ async def test_no_look_starts_that_would_outlast_the_lease(redis: Redis) -> None
 
         calls = Slow(one.backend.calls, a_bug)
         (claim,) = (claims := await one.claim("w1")).claims
-        await Reconciliation(claim, replace(one.backend, calls=calls), one.store, clock).run(
-            claims.suspect, blind=False
-        )
+        given = PassInput(claim, claims.suspect)
+        await Reconciliation(given, replace(one.backend, calls=calls), one.store, clock).run()
 
         assert one.journal[-1].verb == "cancel"
         assert await names(one) == ["accepted", "cancel_sent"]

@@ -19,7 +19,7 @@ from structlog.testing import capture_logs
 
 from worker.domain.model import Poll
 from worker.engine.clock import Clock
-from worker.engine.reconcile import Reconciliation
+from worker.engine.reconcile import PassInput, Reconciliation
 from worker.intake.admission import Admission, BackendRules
 from worker.observability.outage import SELDOM, Seldom
 from worker.store.transitions import Acceptance, Limits, ToClaim
@@ -47,9 +47,8 @@ async def step(one: Crowd, place: str = THERE, *, unseen: bool = False) -> None:
     while not claims.claims and claims.next_due is not None and claims.next_due <= claims.now + SOON:
         claims = await one.store.claim(wanted)
     for claim in claims.claims:
-        await Reconciliation(claim, replace(one.backend, place=place), one.store, Clock(claims.now)).run(
-            None, blind=False
-        )
+        backend = replace(one.backend, place=place)
+        await Reconciliation(PassInput(claim), backend, one.store, Clock(claims.now)).run()
 
 
 async def names(one: Crowd) -> list[str]:

@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 
 from worker.domain.model import Poll
 from worker.engine.clock import Clock
-from worker.engine.reconcile import Reconciliation
+from worker.engine.reconcile import PassInput, Reconciliation
 from worker.intake.admission import Admission, BackendRules
 from worker.store.transitions import Acceptance
 
@@ -64,7 +64,7 @@ async def test_a_pass_that_begins_too_early_ends_without_a_call(
         claims = await one.claim("w1", unseen=True)
         (claim,) = claims.claims
         clock = Running(claims.now, moments=running(at - timedelta(seconds=before)))
-        await Reconciliation(claim, one.backend, one.store, clock).run(claims.suspect, blind=False)
+        await Reconciliation(PassInput(claim, claims.suspect), one.backend, one.store, clock).run()
         seen = await one.store.get(id_)
 
         assert one.journal == []

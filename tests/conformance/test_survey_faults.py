@@ -68,7 +68,7 @@ async def test_lists_that_spare_next_to_nothing_are_left_alone(redis: Redis, siz
         one.stop_all()
         async with one.engine() as engine:
             await one.wait_for("finished", 20)
-            assert engine._drains["b"]._surveyor.ready is again
+            assert engine._dispatchers["b"]._lists.ready is again
 
 
 @dataclass(frozen=True, slots=True)

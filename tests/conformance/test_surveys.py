@@ -21,7 +21,7 @@ from worker.backends.mrs import Mrs
 from worker.domain.model import Force, Job, Poll
 from worker.engine.clock import Clock
 from worker.engine.look_many import ListReader
-from worker.engine.reconcile import Reconciliation
+from worker.engine.reconcile import PassInput, Reconciliation
 from worker.simulator import Clock as SimClock
 from worker.store.transitions import Claim, Limits, ToClaim
 
@@ -240,7 +240,8 @@ async def test_a_held_force_is_told_after_a_look_and_then_costs_no_more_looks(re
                 exchange.send(await one.one.http.send(request))
             for claim in claims:
                 listed = end.value.value[claim.record.cancellation.job_id]
-                await Reconciliation(claim, one.backend, one.store, clock, 0).run(None, blind=False, listed=listed)
+                given = PassInput(claim, listed=listed, paid=0)
+                await Reconciliation(given, one.backend, one.store, clock).run()
 
         assert sorted(one.looks, key=int) == numbers(12)
         assert len(await one.wait_for("force_held", 12)) == 12
@@ -256,7 +257,7 @@ async def test_polls_may_ride_only_where_there_are_lists(redis: Redis, dialect: 
         one.stop_all()
         async with one.engine() as engine:
             await one.wait_for("finished", 20)
-            assert engine._drains["b"]._surveyor.ready is lists
+            assert engine._dispatchers["b"]._lists.ready is lists
 
 
 async def test_a_listed_job_is_a_success_of_its_backend(redis: Redis) -> None:
@@ -305,8 +306,8 @@ async def test_the_batch_lane_is_counted_while_it_waits_for_a_list(redis: Redis)
         await one.accept(numbers(1, 100))
         async with one.engine(slots=40) as engine:
             await one.wait_for("cancel_sent", 61)
-            assert engine._drains["b"]._batch == 6
-        assert engine._drains["b"]._batch == 0
+            assert engine._dispatchers["b"]._window.batch == 6
+        assert engine._dispatchers["b"]._window.batch == 0
 
 
 @pytest.mark.parametrize("most", [1, 2, 7])

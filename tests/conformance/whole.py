@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 from worker.domain.model import Action, Force, Policy, Poll
 from worker.engine.backend import Backend
 from worker.engine.clock import Clock
-from worker.engine.reconcile import Reconciliation
+from worker.engine.reconcile import PassInput, Reconciliation
 from worker.http.credentials import StaticToken
 from worker.intake.admission import Admission, BackendRules
 from worker.protocol.messages import Event
@@ -95,8 +95,8 @@ class Whole:
         """Make one pass over each claimed record, `late` seconds after they were claimed."""
         for claim in claims.claims:
             clock = Clock(claims.now, time.monotonic() - late)
-            one = Reconciliation(claim, backend or self.backend, store or self.store, clock)
-            await one.run(claims.suspect, blind=claims.blind)
+            given = PassInput(claim, claims.suspect, claims.blind)
+            await Reconciliation(given, backend or self.backend, store or self.store, clock).run()
 
     async def finish(self, worker: str = "w1") -> Event:
         """Make passes until the cancellation has ended; return its last event."""

@@ -29,8 +29,8 @@ class Calls:
 
 
 @pytest.fixture
-def drain(store: Store) -> Dispatcher:
-    """A drain that does not claim by itself."""
+def dispatcher(store: Store) -> Dispatcher:
+    """A dispatcher that does not claim by itself."""
     adapter = OracleEss()
     return Dispatcher(
         Backend("ess", adapter, Policy(adapter.steps), Calls()), store, "w1", 10, Outage("away", "REDIS_URL")
@@ -38,37 +38,37 @@ def drain(store: Store) -> Dispatcher:
 
 
 async def test_a_command_is_worked_on_with_the_step_that_takes_it_in(
-    drain: Dispatcher, store: Store, redis: Redis
+    dispatcher: Dispatcher, store: Store, redis: Redis
 ) -> None:
     for name in ("accept", "claim"):
         await redis.script_load(getattr(store._scripts, name)._text)
-    drain._wake_at = inf
-    await drain.accept([command()])
-    assert len(drain._passes) == 1
-    await drain.settle(30)
+    dispatcher._alarm.at = inf
+    await dispatcher.accept([command()])
+    assert dispatcher._window.passes == 1
+    await dispatcher.stop(30)
 
     assert "cancel_sent" in await names(store)
 
 
 @pytest.mark.parametrize("known", [[], ["accept"], ["claim"]], ids=["none", "only-accept", "only-claim"])
 async def test_a_command_whose_scripts_redis_has_forgotten_is_claimed_next(
-    drain: Dispatcher, store: Store, redis: Redis, known: list[str]
+    dispatcher: Dispatcher, store: Store, redis: Redis, known: list[str]
 ) -> None:
     await redis.script_flush()
     for name in known:
         await redis.script_load(getattr(store._scripts, name)._text)
-    drain._wake_at = inf
-    (accepted,) = await drain.accept([command()])
+    dispatcher._alarm.at = inf
+    (accepted,) = await dispatcher.accept([command()])
 
     assert accepted.verdict == "accepted"
-    assert drain._wake_at == 0.0
-    await drain.settle(30)
+    assert dispatcher._alarm.at == 0.0
+    await dispatcher.stop(30)
 
 
-async def test_the_same_command_again_is_the_same(drain: Dispatcher) -> None:
-    first = await drain.accept([command()])
-    again = await drain.accept([command()])
-    await drain.settle(30)
+async def test_the_same_command_again_is_the_same(dispatcher: Dispatcher) -> None:
+    first = await dispatcher.accept([command()])
+    again = await dispatcher.accept([command()])
+    await dispatcher.stop(30)
 
     assert [one.verdict for one in (*first, *again)] == ["accepted", "same"]
     assert first[0].cancellation_id == again[0].cancellation_id

@@ -13,8 +13,8 @@ Result = TypeVar("Result")
 class Coalescer(Generic[Item, Result]):
     """Turns many `add` calls into few `flush` calls of `limit` items at most.
 
-    An item on an idle system goes out at once: nothing waits for a clock, unless a group is told to `gather`
-    for so many seconds, or until there are `enough`.
+    On an idle system an item goes out at once, unless `gather` is set: then a group gathers for that many seconds, or
+    until it has `enough` items.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Coalescer(Generic[Item, Result]):
             self._flusher = asyncio.create_task(self._run())
 
     async def aclose(self) -> None:
-        """Give up the group that is on its way, and then cancel all who wait for a result."""
+        """Cancel the group that is on its way, and then everything that waits for a result."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -83,7 +83,7 @@ class Coalescer(Generic[Item, Result]):
             for _, future in group:
                 future.cancel()
             raise
-        except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to those who wait for it
+        except Exception as error:  # noqa: BLE001 - it is raised where the results are awaited
             for _, future in group:
                 if not future.done():
                     future.set_exception(error)

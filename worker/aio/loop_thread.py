@@ -71,7 +71,7 @@ class LoopThread:
             loop.close()
 
     def start_anew(self) -> None:
-        """Forget, in a forked child, what only the parent has."""
+        """Forget, in a forked child, the loop and thread that only the parent has."""
         self._lock = threading.Lock()  # another thread of the parent's may have held it
         if self._started is not None:
             leave_to_parent(self._started)
@@ -84,16 +84,13 @@ class LoopThread:
             if self._closed:
                 raise RuntimeError(f"{self._name} is closed")
             if self._started is None:
-                loop = self._new_loop()
+                # Not `new_event_loop`: the policy and the current loop of this process belong to the user.
+                self._selector = selectors.DefaultSelector()
+                loop = asyncio.SelectorEventLoop(self._selector)
                 thread = threading.Thread(target=loop.run_forever, name=self._name, daemon=True)
                 thread.start()
                 self._started = loop, thread
             return self._started[0]
-
-    def _new_loop(self) -> asyncio.AbstractEventLoop:
-        # Neither the policy nor the current loop of this process is ours to ask for or to set.
-        self._selector = selectors.DefaultSelector()
-        return asyncio.SelectorEventLoop(self._selector)
 
 
 threads: weakref.WeakSet[LoopThread] = weakref.WeakSet()
@@ -102,13 +99,13 @@ inherited: list[object] = []
 
 
 def leave_to_parent(what: object) -> None:
-    """Keep what a forked child has inherited from being finalized, which may speak on the parent's connections."""
+    """Keep what a forked child has inherited from being finalized: that might send data on the parent's connections."""
     inherited.append(what)
 
 
 @cache
 def notice_forks() -> None:
-    """Have each forked child start its loops anew. Nothing is registered before the first loop is asked for."""
+    """Have each forked child start its loops anew. Nothing is registered before the first `LoopThread` is made."""
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=_after_fork)
 
@@ -121,8 +118,8 @@ def _after_fork() -> None:
 def divert(selector: selectors.BaseSelector) -> None:
     """Point a loop's descriptors to nothing, in a forked child.
 
-    Parent and child share what they name: whatever the child's leftovers of the loop still do, down to leaving a TLS
-    connection politely or no longer watching a socket, would happen to the parent.
+    Parent and child share the open files behind them: whatever remains of the loop in the child might still do, such
+    as closing a TLS connection cleanly or unregistering a socket, would happen to the parent.
     """
     nothing = os.open(os.devnull, os.O_RDWR)
     for key in list(selector.get_map().values()):

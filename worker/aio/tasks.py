@@ -1,4 +1,4 @@
-"""Ends asyncio tasks for good, and keeps redis-py from swallowing their end."""
+"""Cancels asyncio tasks reliably, although redis-py may swallow a cancellation."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Result = TypeVar("Result")
 
 
 async def cancel_all(tasks: Iterable[asyncio.Task[Any]]) -> None:
-    """Cancel tasks until they have ended: redis-py swallows a cancellation that meets a reply."""
+    """Cancel tasks until they have ended: redis-py swallows a cancellation that arrives together with a reply."""
     left = set(tasks)
     while left:
         for task in left:
@@ -19,13 +19,13 @@ async def cancel_all(tasks: Iterable[asyncio.Task[Any]]) -> None:
 
 
 async def unswallowed(call: Awaitable[Result]) -> Result:
-    """Await a call of redis-py; the task is cancelled even if the cancellation meets a reply there.
+    """Await a call of redis-py; the task is cancelled even if the cancellation arrives together with a reply.
 
-    redis-py sends inside `asyncio.wait_for`, which on Python 3.11 swallows a cancellation of that moment; the task
+    redis-py sends inside `asyncio.wait_for`, which on Python 3.11 swallows a cancellation at that moment; the task
     still counts it. For calls whose reply may be lost.
     """
     task = asyncio.current_task()
-    # One that was asked for while the task ran is counted already, and comes only now: no public name tells of it.
+    # A cancellation requested while the task ran is counted already but raised only now; no public API shows that.
     coming = bool(getattr(task, "_must_cancel", False))
     asked = task.cancelling() - coming if task else 0
     reply = await call

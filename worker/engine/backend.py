@@ -1,4 +1,4 @@
-"""One remote job system as the engine knows it: its adapter, its policy, its limits, and what makes its calls."""
+"""One remote job system as the engine knows it: its adapter, policy and limits, and what makes its calls."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ class Calls(Protocol):
 class Backend:
     """One remote job system, ready to be worked on.
 
-    `probe` asks the second source whether a job's process is gone, None when it can't tell. `lease`, `rate` (calls
-    per second, 0 for no limit) and `breaker_pause` are in seconds. `look_many` allows lists in place of looks.
-    `place` says in words what is called where; `moved` bounds how often it is told that this has changed. `closes`
-    are what ends its connections.
+    `probe` asks the second source whether a job's process is gone; it returns None if that is not known. `rate` is in
+    calls per second, 0 for no limit; `breaker_pause` is in seconds. `look_many` allows lists in place of looks.
+    `place` describes what is called at which address; `moved` limits how often a change of it is logged. `closes` are
+    functions that end its connections.
     """
 
     name: str
@@ -59,11 +59,6 @@ class Backend:
         """How long a worker may hold a record: longer than its calls can take."""
         return 3 * self.policy.timeout + 10
 
-    @property
-    def batch_slots(self) -> int:
-        """How many calls the batch lane may have in flight: a quarter stays free for the interactive one."""
-        return max(1, self.max_in_flight * 3 // 4)
-
     def elsewhere(self, cancellation: Cancellation) -> bool:
-        """Whether a cancellation was accepted for another place: nothing that this backend says is about its job."""
+        """Whether a cancellation was accepted for another place: then this backend's answers are not about its job."""
         return bool(self.place and cancellation.place) and cancellation.place != place_mark(self.place)

@@ -1,4 +1,4 @@
-"""Makes the calls of one pass, one after the other, within its lease; counts them and how they went."""
+"""Makes the calls of one pass, one after the other and within its lease, and counts them."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ Said = TypeVar("Said", bound=Observation | Answer)
 
 
 class Caller:
-    """Makes one pass's calls; `paid` is how many of them the claim has paid for."""
+    """Makes the calls of one pass; `paid` is how many of them the claim has paid for."""
 
     def __init__(self, backend: Backend, clock: Clock, traceparent: str | None, paid: int) -> None:
         self.made = 0
-        """Calls that were not charged for yet."""
+        """Calls that have not been charged for yet."""
         self.failed = False
-        """Whether any went so that it speaks against the backend as a whole."""
+        """Whether any call failed in a way that counts against the backend as a whole."""
         self._backend = backend
         self._clock = clock
         self._traceparent = traceparent
         self._paid = paid
 
     def lease_lasts(self, calls: int = 1) -> bool:
-        """Whether so many calls, one after the other from now on, end within the lease, whatever happens to them."""
+        """Whether this many calls, one after the other from now on, end within the lease whatever happens to them."""
         return self._backend.lease - self._clock.elapsed() > calls * self._backend.policy.timeout
 
     async def drive(self, exchange: Generator[Request, Reply, Said], *, look: bool = False) -> Said | Answer:
@@ -65,13 +65,13 @@ class Caller:
                 return unanswered(str(error))
 
     def verdict(self, *, listed: bool) -> str:
-        """Say how the backend does, in the words of `commit.lua`; `listed` is whether a list has shown the job."""
+        """Return how the backend does, as `commit.lua` reads it; `listed` is whether a list has shown the job."""
         if self.failed:
             return f"bad:{self._backend.breaker_failures}:{int(self._backend.breaker_pause * 1000)}"
         return "ok" if self.made or listed else ""
 
     def charge(self) -> int:
-        """Return how many calls are to be charged for, which begins anew; the claim has paid for the first ones."""
+        """Return how many calls are to be charged for, and reset that; the claim has paid for the first ones."""
         unpaid = max(0, self.made - self._paid)
         self._paid = max(0, self._paid - self.made)
         self.made = 0

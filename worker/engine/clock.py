@@ -1,4 +1,4 @@
-"""The time of a pass: no wall clock is read."""
+"""The time of a pass."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 class Clock:
     """The time of a pass: Redis's at the claim, carried on by the monotonic clock. No wall clock is read.
 
-    `started` is before the claim was asked for, which is when the lease may have begun; `answered` is after.
+    `started` is just before the claim was sent, the earliest time at which the lease may have begun; `answered` is when
+    the claim's reply had come.
     """
 
     redis: datetime
@@ -24,9 +25,9 @@ class Clock:
         self._ahead = self.redis.timestamp() - self.answered
 
     def now(self) -> datetime:
-        """Return Redis's time now, late by the answer's way at most: nothing that waits comes early."""
+        """Return Redis's time now. It is late by the reply's way at most, so nothing comes due early."""
         return datetime.fromtimestamp(time.monotonic() + self._ahead, UTC)
 
     def elapsed(self) -> float:
-        """Return the seconds since the claim was asked for."""
+        """Return the seconds since the claim was sent."""
         return time.monotonic() - self.started

@@ -1,126 +1,89 @@
-"""Drains what is due on one backend: claims records, keeps a window of passes in flight, sleeps until more is due."""
+"""Works on what is due on one backend: claims records and starts a pass over each."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
-from typing import Any
 
 import structlog
 
 from ..aio.tasks import cancel_all
 from ..backends.adapter import CALLS_SAVED
 from ..domain.escalation import matters
-from ..domain.model import Job, Lane, Observation
+from ..domain.model import Lane
 from ..errors import StoreUnavailable
 from ..observability.log_fields import context
 from ..observability.outage import Outage
 from ..store.store import Store
 from ..store.transitions import Acceptance, Accepted, Claim, Claims, Commit, Limits, ToClaim
+from .alarm import Alarm
 from .backend import Backend
 from .clock import Clock
 from .look_groups import ENOUGH, LookGroup
-from .look_many import ListReader, Sights, is_poll
-from .reconcile import Reconciliation
+from .look_many import ListReader, SharedList
+from .next_claim import BLOCKED, next_claim
+from .reconcile import PassInput, Reconciliation
+from .window import Window
 
 log = structlog.get_logger(__name__)
 
 RETRY_STORE = 0.5
+"""Seconds until the next claim after one that failed."""
 GATHER = 0.01
 """Seconds to wait for more free slots before the next claim, so that one claim brings many records."""
-BUNCH = 0.02
-"""Seconds between two claims that only time asks for, so that one claim brings many records."""
-WIDE_BUNCH = 0.1
-"""The same where a list can show many jobs at once."""
+APART, LISTS_APART = 0.02, 0.1
+"""Seconds between two claims that only time asks for, so that one claim brings many records; and the same if a list
+can show many jobs at once."""
 PARTS, SMALL_PART = 4, ENOUGH
-"""A claim takes one in so many of the slots, though not less than this many: while Redis works on one part, this worker
-does on another, and a second worker finds permits left."""
-RIDERS = 32
-"""Polls that ride along and hold up no claim; more of them count as if they held permits, so that the passes under way
-in this process stay few enough for an interactive one to be soon through between them."""
-BLOCKED, LONG_BLOCKED = 0.02, 0.05
-"""Seconds until the next try where something is due but may not be claimed yet, and no pass of ours ends before: other
-workers hold the permits. Twice as long after each claim that brought nothing, up to the second."""
+"""A claim takes one in `PARTS` of the slots, though at least `SMALL_PART`: while Redis works on one part, this worker
+works on another, and a second worker finds permits left."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClaimRequest:
-    """What was asked of a claim, when by the monotonic clock, and whether lists may be read for it."""
+    """What a claim asks for, when by the monotonic clock, and whether lists may be read for it."""
 
     claim: ToClaim
     at: float
     lists: bool
 
 
-@dataclass(frozen=True, slots=True)
-class SharedList:
-    """A list on its way, and the jobs whose passes wait for it, by their ids."""
-
-    sights: asyncio.Task[Sights]
-    jobs: Mapping[str, Job]
-
-    async def of(self, claim: Claim) -> Observation | None:
-        """Return what the list shows of a claimed job, None if that has to be looked at alone.
-
-        A poll that is not asked for waits too if it may call: its permit may be the one that the list is read with.
-        """
-        job = claim.record.cancellation.job
-        asked_for = self.jobs.get(job.id) == job
-        if not asked_for and (claim.rides or not is_poll(claim)):
-            return None
-        sights = await asyncio.shield(self.sights)
-        return sights.get(job.id) if asked_for else None
-
-
 class Dispatcher:
-    """Works off what is due on one backend."""
+    """Claims what is due on one backend, and works on it."""
 
     def __init__(self, backend: Backend, store: Store, worker: str, slots: int, outage: Outage) -> None:
         self._backend = backend
         self._store = store
         self._worker = worker
-        self._slots = min(slots, backend.max_in_flight)
         self._outage = outage
-        self._passes: set[asyncio.Task[None]] = set()
-        self._riders: set[asyncio.Task[None]] = set()
-        self._surveys: set[asyncio.Task[Sights]] = set()
-        self._wake_at = 0.0
+        self._alarm = Alarm()
+        self._window = Window(min(slots, backend.max_in_flight), self._pass_ended)
+        self._lists = ListReader(backend)
+        self._look_group = LookGroup(self._lists, lambda: self._window.passes)
         self._claimed_at = 0.0
-        self._surveyor = ListReader(backend)
-        self._bunch = LookGroup(self._surveyor, lambda: len(self._passes))
-        self._batch = 0
+        self._busy_then = 0
+        """How many slots were taken once the passes of the latest claim had been started."""
         self._more = False
-        self._held = 0
+        """Whether more is due than could be claimed."""
         self._blocked = BLOCKED
-        self._moved = asyncio.Event()
-        self._under_way = 0
-        self._quiet = asyncio.Event()
-        self._quiet.set()
         self._stopping = False
 
     def wake(self) -> None:
         """Claim at once."""
-        self._wake_at_latest(0.0)
+        self._alarm.wake_at(0.0)
 
     def wake_in(self, seconds: float) -> None:
-        """Claim in so many seconds, or a moment later together with others, if nothing wakes this drain earlier."""
-        bunch = WIDE_BUNCH if self._surveyor.ready else BUNCH
-        self._wake_at_latest(max(asyncio.get_running_loop().time() + seconds, self._claimed_at + bunch))
-
-    def _wake_at_latest(self, at: float) -> None:
-        if at < self._wake_at:
-            self._wake_at = at
-            self._moved.set()
+        """Claim in so many seconds, or a moment later together with other records, if nothing asks for it earlier."""
+        apart = LISTS_APART if self._lists.ready else APART
+        self._alarm.wake_in(seconds, not_before=self._claimed_at + apart)
 
     async def run(self) -> None:
-        """Drain until stopped."""
+        """Claim whenever something is due, until stopped."""
         while not self._stopping:  # redis-py may swallow a cancellation
-            await self._rest()
-            self._wake_at = inf
+            await self._alarm.sleep()
             try:
                 if not self._stopping:
                     await self._claim()
@@ -131,53 +94,29 @@ class Dispatcher:
                 log.exception("engine.claim_failed", backend=self._backend.name)
                 self.wake_in(RETRY_STORE)
 
-    async def settle(self, seconds: float) -> None:
-        """Claim no more; let the passes in flight end, and after `seconds` leave them to whoever claims them next."""
+    async def stop(self, grace: float) -> None:
+        """Claim no more; let the passes in flight end for `grace` seconds, then leave them to whoever claims them."""
         self._stopping = True
         self.wake()
-        until = asyncio.get_running_loop().time() + seconds
-        with suppress(TimeoutError):
-            async with asyncio.timeout_at(until):
-                await self._quiet.wait()
-        late: set[asyncio.Task[None]] = set()
-        if passes := self._passes | self._riders:
-            _, late = await asyncio.wait(passes, timeout=max(0.0, until - asyncio.get_running_loop().time()))
-        await self._bunch.aclose()  # before those who wait for its list give their permits back
+        late = await self._window.drain(grace)
+        await self._look_group.aclose()  # before the passes that wait for its list give their permits back
         await cancel_all(late)
-        await cancel_all(self._surveys)
-
-    async def _rest(self) -> None:
-        loop = asyncio.get_running_loop()
-        while self._wake_at > loop.time():
-            self._moved.clear()
-            try:
-                async with asyncio.timeout_at(None if self._wake_at == inf else self._wake_at):
-                    await self._moved.wait()
-            except TimeoutError:
-                return
-
-    @property
-    def _busy(self) -> int:
-        return len(self._passes) + max(0, len(self._riders) - RIDERS)
-
-    @property
-    def _free(self) -> int:
-        return self._slots - self._busy
+        await self._lists.aclose()
 
     async def accept(self, acceptances: Sequence[Acceptance]) -> list[Accepted]:
-        """Take in a few commands and, on the same way to Redis, claim what is due for them.
+        """Accept a few commands and claim what is due for them, in one round trip to Redis.
 
         Raises:
-            StoreUnavailable: nobody knows what was stored; to take them in again is harmless.
+            StoreUnavailable: it is not known what was stored; accepting the commands again is harmless.
 
         """
-        free = min(self._free, len(acceptances))
+        free = min(self._window.free, len(acceptances))
         if free <= 0 or self._stopping:
             taken = await self._store.accept_all(acceptances)
             self.wake()
             return taken
         asked = self._ask(free)
-        with self._claiming():
+        with self._window.claiming():
             claims, settled = await self._store.accept_and_claim(acceptances, asked.claim)
             if claims:
                 await self._begin(asked, claims)
@@ -187,23 +126,23 @@ class Dispatcher:
         return accepted
 
     async def _claim(self) -> None:
-        self._more = self._free <= 0
+        self._more = self._window.free <= 0
         if self._more:
             return
-        asked = self._ask(min(self._free, max(SMALL_PART, self._slots // PARTS)))
-        with self._claiming():
+        asked = self._ask(min(self._window.free, max(SMALL_PART, self._window.slots // PARTS)))
+        with self._window.claiming():
             await self._begin(asked, await self._store.claim(asked.claim))
 
     def _ask(self, free: int) -> ClaimRequest:
-        backend, lists = self._backend, self._surveyor.ready
+        backend, lists = self._backend, self._lists.ready
         self._claimed_at = asyncio.get_running_loop().time()
         limits = Limits(
             free,
             backend.lease,
             backend.max_in_flight,
             backend.rate,
-            backend.batch_slots,
-            max(1, self._slots * 3 // 4) - self._batch,
+            max(1, backend.max_in_flight * 3 // 4),  # a quarter stays free for the interactive lane
+            max(1, self._window.slots * 3 // 4) - self._window.batch,
             CALLS_SAVED if lists else 1,
         )
         return ClaimRequest(
@@ -212,19 +151,8 @@ class Dispatcher:
             lists,
         )
 
-    @contextmanager
-    def _claiming(self) -> Iterator[None]:
-        self._under_way += 1
-        self._quiet.clear()
-        try:
-            yield
-        finally:
-            self._under_way -= 1
-            if not self._under_way:
-                self._quiet.set()
-
     async def _give_back(self, claims: Claims) -> None:
-        """Take back the intents that were noted for nothing; all else comes back once this worker is gone."""
+        """Withdraw the intents noted with these claims; everything else comes back once this worker is gone."""
         policy = self._backend.policy
         commits = [
             Commit(one.token, one.record, "wait", seen.progress, (), claims.now, matters(seen, policy))
@@ -238,54 +166,38 @@ class Dispatcher:
             await self._give_back(claims)
             return
         clock = Clock(claims.now, asked.at)
-        reading = self._survey(claims) if asked.lists else None
-        on_list = reading is not None and any(claim.rides for claim in claims.claims)
+        shared = self._lists.share(claims.claims, claims.suspect) if asked.lists and not claims.blind else None
+        listed = shared is not None and any(claim.rides for claim in claims.claims)
         for claim in claims.claims:
-            paid = 0 if on_list and is_poll(claim) else 1
-            self._start(self._pass(claim, claims, clock, reading, paid), rides=claim.rides)
-        self._held = self._busy
-        wait = (claims.next_due - claims.now).total_seconds() if claims.next_due else inf
-        self._more = self._free <= 0 or wait <= 0
-        if self._free <= 0:
-            return  # until a pass ends; other workers see by themselves what is due
-        if wait > 0:
-            self.wake_in(wait)
-        elif len(claims.claims) < asked.claim.limits.slots:
-            self._blocked = BLOCKED if claims.claims else min(2 * self._blocked, LONG_BLOCKED)
-            self._wake_at_latest(asyncio.get_running_loop().time() + self._blocked)
+            paid = 0 if listed and claim.record.polled else 1
+            self._window.start(self._pass(claim, claims, clock, shared, paid), rides=claim.rides)
+        self._busy_then = self._window.busy
+        again = next_claim(
+            free=self._window.free,
+            due_in=(claims.next_due - claims.now).total_seconds() if claims.next_due else inf,
+            brought=len(claims.claims),
+            asked=asked.claim.limits.slots,
+            blocked=self._blocked,
+        )
+        self._more, self._blocked = again.more, again.blocked
+        if again.more:
+            self._alarm.wake_in(again.after)
         else:
-            self.wake()
+            self.wake_in(again.after)
 
-    def _survey(self, claims: Claims) -> SharedList | None:
-        """Look at the claimed jobs together where that is worth it; their passes wait for what it shows."""
-        plan = None if claims.blind else self._surveyor.plan(claims.claims, claims.suspect)
-        if plan is None:
-            return None
-        task = asyncio.create_task(self._surveyor.read(plan))
-        self._surveys.add(task)
-        task.add_done_callback(self._surveys.discard)
-        return SharedList(task, plan.jobs)
-
-    def _start(self, one: Coroutine[Any, Any, None], *, rides: bool) -> None:
-        task = asyncio.create_task(one)
-        (self._riders if rides else self._passes).add(task)
-        task.add_done_callback(self._ended)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._passes.discard(task)
-        self._riders.discard(task)
+    def _pass_ended(self) -> None:
         if self._more:
-            enough = self._busy <= self._held * 3 // 4
-            self._wake_at_latest(asyncio.get_running_loop().time() + (0.0 if enough else GATHER))
+            enough = self._window.busy <= self._busy_then * 3 // 4
+            self._alarm.wake_in(0.0 if enough else GATHER)
 
-    async def _pass(self, claim: Claim, claims: Claims, clock: Clock, reading: SharedList | None, paid: int) -> None:
+    async def _pass(self, claim: Claim, claims: Claims, clock: Clock, shared: SharedList | None, paid: int) -> None:
         cancellation = claim.record.cancellation
         in_batch = cancellation.spec.lane is Lane.BATCH and not claim.rides
-        self._batch += in_batch
+        self._window.batch += in_batch
         try:
-            listed = await reading.of(claim) if reading else None
-            one = Reconciliation(claim, self._backend, self._store, clock, paid, self._bunch)
-            due = await one.run(claims.suspect, blind=claims.blind, listed=listed)
+            listed = await shared.of(claim) if shared else None
+            given = PassInput(claim, claims.suspect, claims.blind, listed, paid)
+            due = await Reconciliation(given, self._backend, self._store, clock, self._look_group).run()
         except StoreUnavailable as error:
             log.warning("cancellation.dropped", **context(cancellation), error=str(error))
         except Exception:
@@ -294,4 +206,4 @@ class Dispatcher:
             if due is not None:
                 self.wake_in((due - clock.now()).total_seconds())
         finally:
-            self._batch -= in_batch
+            self._window.batch -= in_batch

@@ -1,7 +1,7 @@
-"""All drains of one worker process, and its beat.
+"""Runs the dispatchers of one worker process, and its heartbeat.
 
-One engine runs in each worker process, in one asyncio loop; no engine leads. Each backend has a
-drain of its own, so a slow backend costs the others nothing.
+One engine runs in each worker process, in one asyncio loop; there is no leader. Each backend has its own dispatcher,
+so a slow backend costs the others nothing.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ BEAT = 1.0
 BEAT_LIFE = 4.0
 TRIM_EVERY = 60.0
 FAREWELL = 1.0
-"""Seconds to say goodbye: with Redis away it goes without."""
+"""Seconds for signing off; if Redis is away, the worker stops without."""
 FEW = 20
-"""Up to so many commands for one backend are claimed with the step that takes them in."""
+"""Up to this many commands for one backend are accepted and claimed in one round trip."""
 
 
 class Engine:
-    """All drains of one worker process, and its beat."""
+    """Runs the dispatchers of one worker process, and its heartbeat."""
 
     def __init__(self, store: Store, backends: Mapping[str, Backend], slots: int = 200) -> None:
-        self.worker = f"{secrets.token_hex(6)}"
+        self.worker = secrets.token_hex(6)
         self._store = store
         self._outage = Outage("engine.store_unavailable", "REDIS_URL")
-        self._drains = {
+        self._dispatchers = {
             name: Dispatcher(backend, store, self.worker, slots, self._outage) for name, backend in backends.items()
         }
         self.serving = Serving()
@@ -51,38 +51,38 @@ class Engine:
         self._stopping = False
 
     def wake(self, backend: str) -> None:
-        """Claim on one backend at once; one that is not ours is somebody else's, or nobody's."""
-        if backend in self._drains:
-            self._drains[backend].wake()
+        """Claim at once on a backend of this worker; for any other, find out whether a worker serves it."""
+        if backend in self._dispatchers:
+            self._dispatchers[backend].wake()
         elif backend:
             self._unserved.wake()
 
     async def accept(self, acceptances: Sequence[Acceptance]) -> list[Accepted]:
-        """Take in commands and begin to work on them.
+        """Accept commands and start to work on them.
 
         Raises:
-            StoreUnavailable: nobody knows what was stored; to take them in again is harmless.
+            StoreUnavailable: it is not known what was stored; accepting the commands again is harmless.
 
         """
         names = {one.backend for one in acceptances}
-        if len(names) == 1 and len(acceptances) <= FEW and names <= self._drains.keys():
-            return await self._drains[names.pop()].accept(acceptances)
+        if len(names) == 1 and len(acceptances) <= FEW and names <= self._dispatchers.keys():
+            return await self._dispatchers[names.pop()].accept(acceptances)
         accepted = await self._store.accept_all(acceptances)
         for name in names:
             self.wake(name)
         return accepted
 
     async def start(self) -> None:
-        """Start beating and draining."""
+        """Start the heartbeat and the dispatchers."""
         await self._beat()
-        loops = [drain.run() for drain in self._drains.values()]
+        loops = [one.run() for one in self._dispatchers.values()]
         loops += [self._unserved.run(), self._keep_beating(), self._keep_trimming()]
         self._tasks = [asyncio.create_task(loop) for loop in loops]
-        log.info("engine.started", worker=self.worker, backends=sorted(self._drains))
+        log.info("engine.started", worker=self.worker, backends=sorted(self._dispatchers))
 
     async def stop(self, grace: float = 5.0) -> None:
-        """Take nothing new, let open calls end for `grace` seconds, and say that this worker is gone."""
-        await asyncio.gather(*(drain.settle(grace) for drain in self._drains.values()))
+        """Claim nothing new, let open calls end for `grace` seconds, and sign this worker off."""
+        await asyncio.gather(*(one.stop(grace) for one in self._dispatchers.values()))
         self._stopping = True
         self._unserved.stop()
         await cancel_all(self._tasks)
@@ -99,7 +99,7 @@ class Engine:
             await self._beat()
 
     async def _beat(self) -> None:
-        names = list(self._drains)
+        names = list(self._dispatchers)
         try:
             now, due = await self._store.beat(self.worker, BEAT_LIFE, names)
         except StoreUnavailable as error:
@@ -111,7 +111,7 @@ class Engine:
         self._outage.is_over()
         for name, at in zip(names, due, strict=True):
             if at is not None:
-                self._drains[name].wake_in((at - now).total_seconds())
+                self._dispatchers[name].wake_in((at - now).total_seconds())
 
     async def _keep_trimming(self) -> None:
         while not self._stopping:

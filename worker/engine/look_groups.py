@@ -1,4 +1,4 @@
-"""Gathers looks that several passes of one process want at once, so that one list shows the jobs of all of them."""
+"""Gathers looks that several passes of one process want at once, so that one list shows all their jobs."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from ..domain.model import Job, Observation
 from .look_many import ListReader
 
 GATHER, ENOUGH = 0.002, 16
-"""Seconds in which looks come together before a list is read, and how many need not wait for more: as many
-as a small claim brings. While a list is read, the next ones come together."""
+"""Seconds for which looks are gathered before a list is read, and how many looks need not wait for more: as many as a
+small claim brings. While a list is read, the next looks gather."""
 MOST = 1000
 LISTS = 2
-"""How many lists one look may wait for, in the time of a look each: the one that is being read, and its own."""
+"""How many lists one look may wait for, each as long as a look: the one that is being read, and its own."""
 
 
 class ListedObservation(NamedTuple):
-    """What a list shows of a job, None where that has to be looked at alone; and how many calls its pass pays for."""
+    """What a list shows of a job, None if that has to be looked at alone; and how many calls its pass pays for."""
 
     observation: Observation | None
     calls: int = 0
@@ -31,15 +31,15 @@ ALONE = ListedObservation(None)
 class LookGroup:
     """Lets passes share lists."""
 
-    def __init__(self, surveyor: ListReader, company: Callable[[], int]) -> None:
-        """`company` tells how many passes are under way: where they are few no list is worth a wait."""
-        self._surveyor = surveyor
+    def __init__(self, lists: ListReader, company: Callable[[], int]) -> None:
+        """`company` returns how many passes are in flight: if they are few, no list is worth a wait."""
+        self._lists = lists
         self._company = company
         self._looks: Coalescer[Job, ListedObservation] = Coalescer(self._read, MOST, gather=GATHER, enough=ENOUGH)
 
     async def see(self, job: Job) -> ListedObservation:
-        """Look at a job together with others; it takes no longer than `LISTS` looks may."""
-        if not self._surveyor.ready or self._company() < CALLS_SAVED:
+        """Look at a job together with others; this takes no longer than `LISTS` looks may."""
+        if not self._lists.ready or self._company() < CALLS_SAVED:
             return ALONE
         return await self._looks.add(job)
 
@@ -48,9 +48,11 @@ class LookGroup:
         await self._looks.aclose()
 
     async def _read(self, jobs: Sequence[Job]) -> Sequence[ListedObservation]:
-        plan = self._surveyor.plan_for(jobs) if self._surveyor.ready else None
+        plan = self._lists.plan_for(jobs) if self._lists.ready else None
         if plan is None:
             return [ALONE] * len(jobs)
-        sights = await self._surveyor.read(plan)
-        # A list takes no more calls than one for every so many jobs.
-        return [ListedObservation(sights.get(job.id), int(place % CALLS_SAVED == 0)) for place, job in enumerate(jobs)]
+        sightings = await self._lists.read(plan)
+        # A list takes at most one call for every `CALLS_SAVED` jobs.
+        return [
+            ListedObservation(sightings.get(job.id), int(place % CALLS_SAVED == 0)) for place, job in enumerate(jobs)
+        ]

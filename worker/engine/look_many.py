@@ -1,4 +1,4 @@
-"""Looks at many jobs of one backend together, where its lists take fewer calls than looks at each."""
+"""Looks at many jobs of one backend together, if its lists take fewer calls than a look at each job."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from datetime import datetime
 
 import structlog
 
+from ..aio.tasks import cancel_all
 from ..backends.adapter import CALLS_SAVED, Survey
 from ..domain.escalation import needs_look
 from ..domain.model import Answer, Job, Observation
@@ -20,12 +21,12 @@ from .backend import Backend
 log = structlog.get_logger(__name__)
 
 USELESS = 60.0
-"""Seconds for which a backend's lists are left alone after one that could not be used, or spared next to nothing."""
+"""Seconds for which a backend's lists are not read after one that failed or spared next to no looks."""
 SPARED = CALLS_SAVED // 2
-"""How many looks a list's call must spare on average for lists to be read again at once: what it does not show is
-claimed a second time."""
+"""How many looks a list's call must spare on average for lists to be read again at once: a job that a list does not
+show is claimed a second time."""
 
-Sights = Mapping[str, Observation]
+Sightings = Mapping[str, Observation]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,41 +37,74 @@ class ListRequest:
     jobs: Mapping[str, Job]
 
 
+@dataclass(frozen=True, slots=True)
+class SharedList:
+    """A list that is being read, and the jobs whose passes wait for it, by their ids."""
+
+    sightings: asyncio.Task[Sightings]
+    jobs: Mapping[str, Job]
+
+    async def of(self, claim: Claim) -> Observation | None:
+        """Return what the list shows of a claimed job, None if that has to be looked at alone.
+
+        A poll whose job was not requested waits as well if it may call: the list may be using its permit.
+        """
+        job = claim.record.cancellation.job
+        requested = self.jobs.get(job.id) == job
+        if not requested and (claim.rides or not claim.record.polled):
+            return None
+        sightings = await asyncio.shield(self.sightings)
+        return sightings.get(job.id) if requested else None
+
+
 class ListReader:
     """Judges when a list is worth reading, and reads it.
 
-    A list only spares calls: what it does not show is looked at alone, and so is everything while the
-    backend's lists turn out to be of no use. Whatever goes wrong with one, no pass notices.
+    A list only spares calls: a job that it does not show is looked at alone, and so is every job while the
+    backend's lists are of no use. No failure of a list reaches a pass.
     """
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
         self._not_before = 0.0
+        self._reading: set[asyncio.Task[Sightings]] = set()
 
     @property
     def ready(self) -> bool:
         """Whether lists may be read now."""
         return self._backend.look_many and asyncio.get_running_loop().time() >= self._not_before
 
-    def plan(self, claims: Sequence[Claim], suspect: datetime | None) -> ListRequest | None:
-        """Choose the jobs that are due for a look and say how to see them together; None if each is looked at alone."""
-        cancellations = (claim.record.cancellation for claim in claims if is_poll(claim))
+    def share(self, claims: Sequence[Claim], suspect: datetime | None) -> SharedList | None:
+        """Begin to read a list of the claimed jobs that are polled; None if each has to be looked at alone.
+
+        Only polls count: any other pass mostly ends in a call, which takes a look at the job alone.
+        """
+        polled = (claim.record.cancellation for claim in claims if claim.record.polled)
         jobs = [
             one.job
-            for one in cancellations
+            for one in polled
             if needs_look(one, self._backend.policy, suspect)
             and not one.spec.aborted
             and not self._backend.elsewhere(one)
         ]
         plan = self.plan_for(jobs)
-        if plan is None and len(jobs) >= CALLS_SAVED:
-            self._leave_alone()  # else polls would go on to be claimed as riders
-        return plan
+        if plan is None:
+            if len(jobs) >= CALLS_SAVED:  # else polls would still be claimed as piggy-backed
+                self._not_before = asyncio.get_running_loop().time() + USELESS
+            return None
+        task = asyncio.create_task(self.read(plan))
+        self._reading.add(task)
+        task.add_done_callback(self._reading.discard)
+        return SharedList(task, plan.jobs)
+
+    async def aclose(self) -> None:
+        """Give up the shared lists that are being read."""
+        await cancel_all(self._reading)
 
     def plan_for(self, jobs: Sequence[Job]) -> ListRequest | None:
-        """Say how to see these jobs together, None if each is looked at alone.
+        """Return how to see these jobs together, None if each has to be looked at alone.
 
-        Jobs that share an id, at different addresses, are looked at alone: what a list shows goes by the id.
+        Jobs at different addresses that share an id are looked at alone: a list shows jobs by their ids.
         """
         times = Counter(job.id for job in jobs)
         chosen = {job.id: job for job in jobs if times[job.id] == 1}
@@ -86,10 +120,10 @@ class ListReader:
             return None
         return ListRequest(survey, chosen)
 
-    async def read(self, plan: ListRequest) -> Sights:
-        """Make the calls, in the time of one look at most; return what was seen, by job id.
+    async def read(self, plan: ListRequest) -> Sightings:
+        """Make the calls, in the time of one look at most; return what they show, by job id.
 
-        The passes that wait for it hold their leases, which last for a look, a credential and a call.
+        The passes that wait for this hold leases that last for a look, a credential and a call.
         """
         try:
             async with asyncio.timeout(self._backend.policy.timeout):
@@ -107,7 +141,7 @@ class ListReader:
             self._useless(f"it shows {len(seen)} of {len(plan.jobs)} jobs in {calls} calls")
         return seen
 
-    async def _drive(self, survey: Survey) -> tuple[Sights | Answer, int]:
+    async def _drive(self, survey: Survey) -> tuple[Sightings | Answer, int]:
         request = next(survey)
         calls = 0
         while True:
@@ -116,18 +150,10 @@ class ListReader:
             try:
                 request = survey.send(reply)
             except StopIteration as stop:
-                seen: Sights | Answer = stop.value
+                seen: Sightings | Answer = stop.value
                 return seen, calls
 
-    def _useless(self, why: str) -> Sights:
-        self._leave_alone()
+    def _useless(self, why: str) -> Sightings:
+        self._not_before = asyncio.get_running_loop().time() + USELESS
         log.info("survey.useless", backend=self._backend.name, detail=why, seconds=USELESS)
         return {}
-
-    def _leave_alone(self) -> None:
-        self._not_before = asyncio.get_running_loop().time() + USELESS
-
-
-def is_poll(claim: Claim) -> bool:
-    """Whether a pass is a poll: another one mostly ends in a call, which takes a look at the job alone."""
-    return claim.record.polled

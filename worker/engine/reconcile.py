@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
 from msgspec.structs import replace
 
+from ..aio.delayed import Delayed
 from ..backends.adapter import call
 from ..domain import event_drafts, evolve
 from ..domain.cancellation import Cancellation
@@ -33,74 +36,98 @@ MOVED = unanswered(
     "point the file back to it, or abort this cancellation"
 )
 LEFT = frozenset({Outcome.TIMED_OUT, Outcome.PLANNED, Outcome.CHANGED})
-"""The outcomes that rest on a sight of a job that has not ended."""
+"""The outcomes that rest on an observation of a job that has not ended."""
 RETRY = 0.2
-"""Seconds between two tries to hand in a pass."""
+"""Seconds between two tries to commit."""
 SOON = 0.05
-"""Seconds that an answer may wait for the look at what it has done, to be handed in with it."""
+"""Seconds that an answer may wait for the look at its effect, to be committed together with it."""
 FRESH = 0.25
-"""Seconds for which an intent that was noted with the claim may be acted on: later, the orders are looked at again."""
+"""Seconds for which an intent noted with the claim may be acted on; later it is noted anew if nothing has changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class PassInput:
+    """What a pass begins with.
+
+    `suspect` is when Redis may have forgotten something; `blind` forbids any call, since the backend is paused;
+    `listed` is what a list has shown of the job; `paid` is how many calls the claim has paid for.
+    """
+
+    claim: Claim
+    suspect: datetime | None = None
+    blind: bool = False
+    listed: Observation | None = None
+    paid: int = 1
 
 
 class Reconciliation:
-    """One pass. It ends with a commit, or without one where the claim was lost."""
+    """One pass. It ends with a commit, or without one if the claim was lost."""
 
     def __init__(
-        self, claim: Claim, backend: Backend, store: Store, clock: Clock, paid: int = 1, bunch: LookGroup | None = None
+        self, given: PassInput, backend: Backend, store: Store, clock: Clock, look_group: LookGroup | None = None
     ) -> None:
-        """`paid` is how many calls the claim has paid for; looks that are due at once may be shared in a `bunch`."""
-        self._claim = claim
+        """`look_group` shares the looks that are due right after a call."""
+        self._given = given
         self._backend = backend
         self._store = store
         self._clock = clock
         self._policy = replace(backend.policy, usual=backend.tempo.usual) if backend.tempo.usual else backend.policy
-        self._cancellation = claim.record.cancellation
+        self._cancellation = given.claim.record.cancellation
         self._facts: list[EventDraft] = []
-        self._caller = Caller(backend, clock, claim.record.cancellation.traceparent, paid)
-        self._bunch = bunch
-        self._listed = False
-        self._unprobed = False
+        self._caller = Caller(backend, clock, self._cancellation.traceparent, given.paid)
+        self._look_group = look_group
+        self._listed = False  # whether a list has shown the job, in place of a look that this pass may make
         self._due: datetime | None = None
 
-    async def run(self, suspect: datetime | None, *, blind: bool, listed: Observation | None = None) -> datetime | None:
-        """Make the pass; return when the record comes due again, None when it does not or is not ours.
-
-        `suspect` is when Redis may have forgotten something; `blind` forbids any call; `listed` is what a list
-        has shown of the job: where there is more to do than to wait or to end, a look at the job alone comes first.
-        One that rides along leaves that look to a pass of its own.
-        """
-        self._begin()
+    async def run(self) -> datetime | None:
+        """Make the pass; return when the record comes due again, None if it does not, or not for this worker."""
+        left_open = evolve.recovered(self._cancellation, self._policy)
+        if left_open is not None:  # a worker died in this call: it counts as unanswered
+            self._cancellation, send = left_open
+            self._facts.append(event_drafts.sent(send, evolve.UNANSWERED))
         began = self._clock.now()
         if too_early(self._cancellation, began):
-            # Decided by the time at which it did without a look, which may be over by now.
+            # Decided by the time at which no look was needed: a moment later one may be.
             await self._carry_out(decide(self._cancellation, None, self._policy, began), None)
-            return self._due
-        if self._backend.elsewhere(self._cancellation):
-            return await self._leave_alone()
-        self._listed = listed is not None
-        if self._claim.rides and listed is None and self._looks(suspect):
-            return await self._alone()
-        seen = (
-            await self._see(suspect, blind=blind)
-            if listed is None
-            else await self._take_sight(listed, self._clock.redis)
-        )
-        decision = self._decide(seen)
-        if self._claim.rides and (self._acts(decision) or self._unprobed):
-            return await self._alone()
-        if listed is not None and self._acts(decision):
-            seen = await self._see(suspect, blind=blind)
-            decision = self._decide(seen)
-        await self._carry_out(decision, seen)
+        elif self._backend.elsewhere(self._cancellation):
+            await self._moved()
+        elif self._given.claim.rides:
+            await self._piggy_backed()
+        elif self._given.listed is not None:
+            await self._on_list(self._given.listed)
+        else:
+            seen = await self._see(self._given.suspect, blind=self._given.blind)
+            await self._carry_out(self._decide(seen), seen)
         return self._due
 
-    async def _leave_alone(self) -> datetime | None:
-        """Conclude nothing where another place would answer: that is a failed look, without a call."""
+    async def _moved(self) -> None:
+        """Conclude nothing if another place would answer: that is a failed look, without a call."""
         if self._backend.moved.due():
             log.warning("backend.moved", backend=self._backend.name, place=self._backend.place, hint=MOVED.detail)
         self._cancellation = evolve.look_failed(self._cancellation, MOVED, self._clock.now())
         await self._carry_out(self._decide(MOVED), None)
-        return self._due
+
+    async def _piggy_backed(self) -> None:
+        """Poll without a permit: whatever needs a call of its own is left to the next pass."""
+        seen: Observation | Answer | None = None
+        if self._given.listed is not None:
+            seen = self._observed(self._given.listed, self._clock.redis)
+            calls = bool(self._to_probe(seen))
+        elif not (calls := self._looks(self._given.suspect)):
+            seen = await self._see(self._given.suspect, blind=self._given.blind)
+        if not calls and not self._acts(decision := self._decide(seen)):
+            await self._carry_out(decision, seen)
+        elif await self._commit("alone"):
+            self._due = self._clock.now()
+
+    async def _on_list(self, listed: Observation) -> None:
+        """Take what a list has shown for a look; if there is more to do than to wait or to end, look at the job."""
+        self._listed = True
+        seen: Observation | Answer | None = await self._take_in_look(listed, self._clock.redis)
+        if self._acts(decision := self._decide(seen)):
+            seen = await self._see(self._given.suspect, blind=self._given.blind)
+            decision = self._decide(seen)
+        await self._carry_out(decision, seen)
 
     async def _carry_out(self, decision: Decision, seen: Observation | Answer | None) -> None:
         self._warn(decision)
@@ -114,20 +141,13 @@ class Reconciliation:
             await self._wait(decision)
 
     def _acts(self, decision: Decision) -> bool:
-        """Whether it makes a call, tells something new, or ends without an end of the job: a list may lag behind."""
-        untold = isinstance(decision, Hold) and decision.gate.reason not in self._cancellation.progress.held
+        """Whether it makes a call, reports something new, or ends before the job has: a list may be out of date."""
+        unreported = isinstance(decision, Hold) and decision.gate.reason not in self._cancellation.progress.held
         leaves = isinstance(decision, Finish) and decision.outcome in LEFT
-        return untold or leaves or isinstance(decision, Send)
+        return unreported or leaves or isinstance(decision, Send)
 
     def _decide(self, seen: Observation | Answer | None) -> Decision:
         return decide(self._cancellation, seen, self._policy, self._clock.now())
-
-    def _begin(self) -> None:
-        """Count a call that a dead worker left open as unanswered."""
-        left_open = evolve.recovered(self._cancellation, self._policy)
-        if left_open is not None:
-            self._cancellation, send = left_open
-            self._facts.append(event_drafts.sent(send, evolve.UNANSWERED))
 
     def _looks(self, suspect: datetime | None) -> bool:
         aborted = self._cancellation.spec.aborted
@@ -143,28 +163,26 @@ class Reconciliation:
         if isinstance(seen, Answer):
             self._cancellation = evolve.look_failed(evolve.looked(self._cancellation), seen, asked)
             return seen
-        return await self._take_sight(seen, asked)
+        return await self._take_in_look(seen, asked)
 
-    async def _take_sight(self, seen: Observation, asked: datetime) -> Observation:
-        seen = whole(self._cancellation, seen)
-        self._facts += map(event_drafts.void, refuted(self._cancellation, seen, asked).values())
-        self._cancellation = evolve.observed(
-            self._cancellation, seen, self._policy, self._clock.now(), looks=1, asked=asked
-        )
-        await self._ask_probe(seen)
+    async def _take_in_look(self, seen: Observation, asked: datetime) -> Observation:
+        """Take in what was seen of the job, and ask the second source if that matters now."""
+        seen = self._observed(seen, asked)
+        for target in self._to_probe(seen):
+            if not (self._backend.probe and self._caller.lease_lasts()):
+                break
+            self._cancellation = evolve.probed(self._cancellation, target, await self._backend.probe(target))
         return seen
 
-    async def _ask_probe(self, seen: Observation) -> None:
-        """Ask the second source, where it matters; one that rides along leaves these calls to a pass of its own."""
-        probe = self._backend.probe
-        targets = to_probe(self._cancellation, seen, self._policy, self._clock.now()) if probe else ()
-        self._unprobed = bool(targets) and self._claim.rides
-        if probe is None or self._unprobed:
-            return
-        for target in targets:
-            if not self._caller.lease_lasts():
-                return
-            self._cancellation = evolve.probed(self._cancellation, target, await probe(target))
+    def _observed(self, seen: Observation, asked: datetime) -> Observation:
+        seen = whole(self._cancellation, seen)
+        self._facts += map(event_drafts.void, refuted(self._cancellation, seen, asked).values())
+        now = self._clock.now()
+        self._cancellation = evolve.observed(self._cancellation, seen, self._policy, now, looks=1, asked=asked)
+        return seen
+
+    def _to_probe(self, seen: Observation) -> Sequence[str]:
+        return to_probe(self._cancellation, seen, self._policy, self._clock.now()) if self._backend.probe else ()
 
     def _warn(self, decision: Decision) -> None:
         if isinstance(decision, Finish) or not overdue(self._cancellation, self._policy, self._clock.now()):
@@ -197,9 +215,10 @@ class Reconciliation:
     async def _noted(self, before: Cancellation, send: Send) -> bool:
         """Note the intent, unless the claim has just done so.
 
-        Where Redis does not say that it did, no call is made and the record is given back.
+        If Redis does not confirm it, no call is made and the record is given back.
         """
-        if self._noted_with_claim(before, send):
+        first = send == Send(Action.CANCEL, before.job_id) and not before.progress.sent
+        if self._given.claim.noted and first and self._clock.elapsed() < FRESH:
             return True
         try:
             return await self._commit("intent")
@@ -210,10 +229,6 @@ class Reconciliation:
         await self._wait(Wait(self._clock.now(), "note the intent in a new pass"))
         return False
 
-    def _noted_with_claim(self, before: Cancellation, send: Send) -> bool:
-        first = send == Send(Action.CANCEL, before.job_id) and not before.progress.sent
-        return self._claim.noted and first and self._clock.elapsed() < FRESH
-
     async def _take_in(self, send: Send, answer: Answer) -> None:
         now = self._clock.now()
         self._cancellation = evolve.answered(self._cancellation, send, answer, self._policy, now)
@@ -221,36 +236,30 @@ class Reconciliation:
         if answer.before is not None:
             self._cancellation = evolve.observed(self._cancellation, answer.before, self._policy, now)
         decision = after_answer(self._cancellation, send, answer, self._policy, now)
+        look_now = answer.kind is AnswerKind.ACCEPTED and send.action is not Action.FORCE
         if isinstance(decision, Finish):
             await self._finish(decision, answer.before)
-        elif decision.until <= now and answer.kind is AnswerKind.ACCEPTED and send.action is not Action.FORCE:
+        elif decision.until <= now and look_now and self._caller.lease_lasts():
             await self._look_at_once(decision)
         else:
             await self._wait(decision)
 
     async def _look_at_once(self, wait: Wait) -> None:
-        """Look within this pass at what a call has done, and hand in both together; what it asks for is another's.
+        """Poll once in this pass, and commit the answer and the observation together; the next pass acts on it.
 
-        Only after a yes, and not to a force: whatever else a backend has said may decide the outcome, and would be
-        lost with a worker that dies in the look. So would a yes, if the look takes long: then it is handed in before.
+        Only after a call other than a force was accepted: any other answer may decide the outcome, and would be lost
+        with a worker that dies during the look. If the look takes long, the answer is committed before.
         """
-        if not self._caller.lease_lasts():
-            await self._wait(wait)
-            return
-        noting: list[asyncio.Task[bool]] = []
-        late = asyncio.get_running_loop().call_later(
-            SOON, lambda: noting.append(asyncio.create_task(self._commit("answer")))
-        )
+        answer_first = Delayed(SOON, lambda: self._commit("answer"))
         try:
             seen = await self._see_together()
         except (Exception, asyncio.CancelledError):
-            late.cancel()
-            if all([await note for note in noting]):
-                await self._wait(wait)  # the answer must not go with the look
+            if await answer_first.call_off() is not False:
+                await self._wait(wait)  # the answer must not be lost with the look
             raise
         finally:
-            late.cancel()
-        if not all([await note for note in noting]):
+            answer_first.timer.cancel()
+        if await answer_first.call_off() is False:
             return
         decision = self._decide(seen)
         if self._acts(decision):
@@ -260,15 +269,15 @@ class Reconciliation:
     async def _see_together(self) -> Observation | Answer | None:
         asked = self._clock.now()
         shown = ALONE
-        if self._bunch and self._caller.lease_lasts(LISTS + 1):
-            shown = await self._bunch.see(self._cancellation.job)
+        if self._look_group and self._caller.lease_lasts(LISTS + 1):
+            shown = await self._look_group.see(self._cancellation.job)
         self._caller.made += shown.calls
         if shown.observation is None:
             return await self._see(None, blind=False)
-        return await self._take_sight(shown.observation, asked)
+        return await self._take_in_look(shown.observation, asked)
 
     async def _unready(self, answer: Answer) -> None:
-        """No credential now, so nothing was sent: that is a failed look's wait."""
+        """Wait as after a failed look: there is no credential now, so nothing was sent."""
         self._caller.failed = True
         self._cancellation = evolve.look_failed(self._cancellation, answer, self._clock.now())
         decision = self._decide(answer)
@@ -278,24 +287,18 @@ class Reconciliation:
             await self._wait(decision)
 
     async def _hold(self, hold: Hold) -> None:
-        """Tell why the force step is held, once per reason."""
+        """Report why the force step is held, once per reason."""
         if self._acts(hold):
             held = self._cancellation.progress.held
             self._cancellation = evolve.progress(self._cancellation, held=(*held, hold.gate.reason))
             self._facts.append(event_drafts.held(hold.gate, self._clock.now()))
-        why = f"look again; the force step is due and held by: {', '.join(hold.gate.shut)}"
-        await self._wait(Wait(hold.until, why))
+        shut = ", ".join(hold.gate.shut)
+        await self._wait(Wait(hold.until, f"look again; the force step is due and held by: {shut}"))
 
     async def _wait(self, wait: Wait) -> None:
         self._cancellation = evolve.waiting(self._cancellation, wait.why)
         if await self._commit("wait", due=wait.until):
             self._due = wait.until
-
-    async def _alone(self) -> datetime | None:
-        """Give the record back for a pass that may call; it is due at once."""
-        if await self._commit("alone"):
-            self._due = self._clock.now()
-        return self._due
 
     async def _finish(self, finish: Finish, seen: Observation | None) -> None:
         if finish.outcome is Outcome.CANCELLED:
@@ -304,20 +307,19 @@ class Reconciliation:
         await self._commit("finish")
 
     async def _commit(self, mode: str, due: datetime | None = None) -> bool:
-        """Hand in what was found; False where the orders have changed or the claim is lost, and nothing was written."""
+        """Commit what was found; False if nothing was written: the spec has changed, or the claim is lost."""
         new = tuple(self._facts)
-        verdict = self._caller.verdict(listed=self._listed and not self._claim.rides)
-        result = await self._hand_in(
+        result = await self._commit_in_lease(
             Commit(
-                token=self._claim.token,
-                record=self._claim.record,
+                token=self._given.claim.token,
+                record=self._given.claim.record,
                 mode=mode,
                 progress=self._cancellation.progress,
                 facts=new,
                 due=due,
                 matters=matters(self._cancellation, self._policy),
+                verdict=self._caller.verdict(listed=self._listed),  # before its calls are charged for
                 calls=self._caller.charge(),
-                verdict=verdict,
             )
         )
         if result == 1:
@@ -329,10 +331,10 @@ class Reconciliation:
         del self._facts[: len(new)]
         return result == 1
 
-    async def _hand_in(self, commit: Commit) -> int:
-        """Commit, and while Redis is away try again within the lease: what was handed in before is fenced.
+    async def _commit_in_lease(self, commit: Commit) -> int:
+        """Commit, and while Redis is away try again within the lease; the claim token fences off a second write.
 
-        An intent is not tried again: nobody knows whether it was noted.
+        An intent is not tried again: it is not known whether it was noted.
         """
         while True:
             try:

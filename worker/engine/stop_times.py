@@ -10,18 +10,18 @@ from ..domain.cancellation import Cancellation
 from ..domain.model import Action
 
 REMEMBERED = 64
-"""The latest stops count: a backend's habits change."""
+"""Only the latest stops count: a backend's habits change."""
 
 
 class Tempo:
-    """Learns from stops that were seen; `usual` goes into the policy of the passes that follow."""
+    """Learns from observed stops; `usual` goes into the policy of later passes."""
 
     def __init__(self) -> None:
         self.usual: tuple[float, ...] = ()
         self._stops: deque[float] = deque(maxlen=REMEMBERED)
 
     def learn(self, cancellation: Cancellation, now: datetime) -> None:
-        """Take in that a job was seen stopped."""
+        """Learn from a job that was seen stopped."""
         asked = cancellation.progress.sent.get(Action.CANCEL)
         if asked is not None and asked.accepted and polling.is_plain(cancellation.id):
             self._stops.append((now - asked.last_at).total_seconds())

@@ -1,4 +1,4 @@
-"""Ends what is open on backends that no living worker serves: a deadline and an abort need no call."""
+"""Ends open cancellations of backends that no living worker serves: a deadline and an abort need no call."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ LIMITS = Limits(slots=100, lease=40.0, max_in_flight=100, rate=0.0, batch_slots=
 UNCALLED = "it was ended without a call: no living worker knows its backend"
 NOBODY = unanswered("no living worker knows this backend")
 POLICY = Policy(Steps(look_before_cancel=True))
-"""What holds where the backend's own is not known; nothing that is called or believed depends on it."""
+"""Used because the backend's own is not known; nothing that is called or believed depends on it."""
 
 
 def without_backend(claim: Claim, now: datetime) -> Commit:
-    """Decide what becomes of a claimed cancellation whose backend can't be called."""
+    """Return what to commit for a claimed cancellation whose backend can't be called."""
     cancellation, new = claim.record.cancellation, []
-    # What matters before the deadline is the warning; if the deadline comes first, the warning's time is not known.
+    # If something matters before the deadline, it is the warning; else the warning's time is not known.
     matters_at = claim.record.matters_at
     warn_at = matters_at if matters_at < cancellation.spec.give_up_at else FAR
     policy = replace(POLICY, warn_after=(warn_at - cancellation.begins_at).total_seconds())
@@ -51,12 +51,12 @@ def without_backend(claim: Claim, now: datetime) -> Commit:
     if overdue(cancellation, policy, now):
         cancellation = evolve.progress(cancellation, overdue=True)
         new.append(event_drafts.overdue(cancellation, policy))
-    due = max(now, cancellation.begins_at)  # once a worker serves the backend again, nothing waits for its deadline
+    due = max(now, cancellation.begins_at)  # so that a worker that serves the backend again finds it due
     return Commit(claim.token, claim.record, "wait", cancellation.progress, new, due, matters(cancellation, policy))
 
 
 class Unserved:
-    """Looks every second for what is to be ended on backends that nobody serves; this worker serves `mine`."""
+    """Checks every second for cancellations to end on backends that no worker serves; this worker serves `mine`."""
 
     def __init__(self, store: Store, worker: str, mine: Collection[str], serving: Serving, outage: Outage) -> None:
         self._store = store
@@ -64,12 +64,12 @@ class Unserved:
         self._mine = mine
         self._serving = serving
         self._outage = outage
-        self._told: dict[str, Seldom] = {}
+        self._warned: dict[str, Seldom] = {}
         self._stopping = False
         self._woken = asyncio.Event()
 
     def wake(self) -> None:
-        """Look at once."""
+        """Check at once."""
         self._woken.set()
 
     def stop(self) -> None:
@@ -78,7 +78,7 @@ class Unserved:
         self.wake()
 
     async def run(self) -> None:
-        """Look until stopped."""
+        """Check until stopped."""
         while not self._stopping:  # redis-py may swallow a cancellation
             self._woken.clear()
             try:
@@ -97,25 +97,25 @@ class Unserved:
         self._serving.see({**dict.fromkeys(open_, 0.0), **announced})
         for name in open_:
             if name not in self._mine and self._serving.silence(name) >= LIFE:
-                self._tell(name)
+                self._warn(name)
                 await self._end(name)
 
-    def _tell(self, backend: str) -> None:
-        if self._told.setdefault(backend, Seldom()).due():
+    def _warn(self, backend: str) -> None:
+        if self._warned.setdefault(backend, Seldom()).due():
             hint = "put it back into the backends file, or abort its open cancellations: they wait for their deadline"
             log.warning("backend.unserved", backend=backend, hint=hint)
 
     async def _end(self, backend: str) -> None:
-        """End what has come to its end, and only what is withdrawn while a worker may be on its way back."""
+        """End what is to be ended; while a worker may be about to return, only what an operator has withdrawn."""
         withdrawn = self._serving.silence(backend) < GRACE
         silence = Silence(self._serving.announcement(backend), withdrawn_only=withdrawn)
         while not self._stopping:
             claims = await self._store.claim(ToClaim(backend, self._worker, LIMITS, silence=silence))
-            await asyncio.gather(*(self._settle(one, claims.now) for one in claims.claims))
+            await asyncio.gather(*(self._commit(one, claims.now) for one in claims.claims))
             if not claims.claims and (claims.next_due is None or claims.next_due > claims.now):
                 return
 
-    async def _settle(self, claim: Claim, now: datetime) -> None:
+    async def _commit(self, claim: Claim, now: datetime) -> None:
         try:
             commit = without_backend(claim, now)
         except Exception:
