@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import lru_cache
 
 import msgspec
 
@@ -28,6 +29,7 @@ GUARDS = (")]}',", ")]}'", "while(1);", "for(;;);")
 """What stands before JSON that a browser must not run as a script."""
 
 
+@lru_cache(maxsize=1)  # an adapter reads one reply several times, one reply after the other
 def parsed(body: bytes, content_type: str = "") -> object:
     """Read JSON, None if it is none.
 

@@ -73,8 +73,8 @@ REQUESTS = ("ess", "rest", "scheduler", "v1", "requests")
 HEADERS: Mapping[str, str] = {"Accept": "application/json, application/vnd.oracle.resource+json"}
 IDS = 100
 """How many ids one filter names: it stays under 4 KB of a URL, which is half of what servers take."""
-ID = re.compile("[1-9][0-9]{0,18}")
 MAX_ID = 2**63 - 1
+DIGITS = len(str(MAX_ID))
 
 NO_JOB = Job("")
 """A list is about no job in particular."""
@@ -173,8 +173,12 @@ def state_word(data: Item) -> str:
 
 def word(value: object) -> str:
     """Return a word of ESS in the one way that our tables write it."""
-    written = text(value).upper()
-    return SPELLINGS.get(written, written)
+    return "" if value is None else _spelled(text(value))
+
+
+@lru_cache(maxsize=128)  # each look reads half a dozen words, of which there are few
+def _spelled(written: str) -> str:
+    return SPELLINGS.get(written.upper(), written.upper())
 
 
 def may_have_children(data: Item) -> bool:
@@ -262,7 +266,7 @@ def any_of(field: str, ids: Sequence[str]) -> str:
 @lru_cache(maxsize=1024)
 def is_id(value: str) -> bool:
     """Whether it is a positive int64 in the one way of writing it."""
-    return ID.fullmatch(value) is not None and int(value) <= MAX_ID
+    return value.isascii() and value.isdecimal() and value[0] != "0" and len(value) <= DIGITS and int(value) <= MAX_ID
 
 
 def request_id(value: object) -> str:
@@ -303,6 +307,8 @@ def _moment(value: object) -> datetime | None:
     it must not be short.
     """
     written = text(value)
+    if not written:
+        return None
     try:
         moment = datetime.fromisoformat(written)
         if "." not in written and "," not in written:

@@ -22,8 +22,11 @@ def forced(cancellation: Cancellation) -> dict[str, Sent]:
 def stop(cancellation: Cancellation) -> Sent | None:
     """Return the call that may have stopped the job, or None if nothing was sent that could have."""
     sent = cancellation.progress.sent
-    calls = (sent[action] for action in (Action.CANCEL, Action.DELETE) if action in sent)
-    return next((call for call in calls if call.effective), None)
+    for action in (Action.CANCEL, Action.DELETE):
+        call = sent.get(action)
+        if call is not None and call.effective:
+            return call
+    return None
 
 
 def ended_before(cancellation: Cancellation, member: Observation, policy: Policy) -> bool:
