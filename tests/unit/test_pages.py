@@ -170,3 +170,15 @@ def test_every_page_of_the_guide_is_linked_from_the_readme(topic: str) -> None:
 
 def test_the_picture_of_the_demo_shows_every_outcome() -> None:
     assert all(outcome in text("worker/guide/demo.svg") for outcome in (*Outcome, "rejected"))
+
+
+EXAMPLES = sorted(
+    path for path in (ROOT / "tests/examples").glob("*.py") if path.stem not in {"conftest", "test_examples"}
+)
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_is_shown_as_it_is_run(path: Path) -> None:
+    program = path.read_text(encoding="utf-8").replace("worker.client", "canceller.client")
+
+    assert f"<!-- example: {path.stem} -->\n```python\n{program}```\n" in guide("examples")

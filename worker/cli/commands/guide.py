@@ -16,6 +16,7 @@ from ..output import Output
 
 TOPICS = (
     "sending",
+    "examples",
     "events",
     "concepts",
     "escalation",
