@@ -11,15 +11,14 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from canceller.client import Client, Rejected
+from canceller.errors import UnknownCancellation
+from canceller.settings.environment import Settings
 from celery import Celery
 from celery.exceptions import TimeoutError as CeleryTimeout
 from celery.result import GroupResult, ResultSet
 from support.cell import ROOT, Cell
 from support.shell import run_program
-
-from worker.client import Client, Rejected
-from worker.errors import UnknownCancellation
-from worker.settings.environment import Settings
 
 LONG = 90
 ANSWERED = {"outcome": "already_finished", "evidence": "reported", "safe_to_rerun": True}

@@ -16,7 +16,7 @@ from support.cell import ROOT
 RIGHT = """
 import uuid
 from collections.abc import Mapping
-from worker.client import AsyncClient, Client, Result
+from canceller.client import AsyncClient, Client, Result
 
 
 def stop(client: Client, labels: Mapping[str, str]) -> Result:
@@ -31,7 +31,7 @@ async def stop_soon(client: AsyncClient) -> bool:
     return (await sent.wait(60)).safe_to_rerun
 """
 WRONG = """
-from worker.client import AsyncClient, Client
+from canceller.client import AsyncClient, Client
 
 
 def stop(client: Client) -> None:

@@ -180,6 +180,12 @@ def _held(before: Snapshot, seen: Snapshot, _given: Given) -> bool:
     return spec.hold.announced and spec.hold != earlier.hold
 
 
+def _released(before: Snapshot, seen: Snapshot, _given: Given) -> bool:
+    """Whether a hold is over that was not before; what is not held can only be rejected."""
+    earlier, spec = before.record.cancellation.spec, seen.record.cancellation.spec
+    return spec.hold is None and (earlier.hold is not None or spec.held_for > earlier.held_for)
+
+
 SIGNS: Final[Mapping[str, Sign]] = {
     "abort": Sign(
         lambda client, reference, given: client.abort(reference, by=given.by, reason=given.reason),
@@ -203,7 +209,7 @@ SIGNS: Final[Mapping[str, Sign]] = {
     ),
     "release": Sign(
         lambda client, reference, given: client.release(reference, by=given.by, reason=given.reason),
-        lambda _before, seen, _given: seen.record.cancellation.spec.hold is None,
+        _released,
         "released",
         "{} goes on",
     ),
