@@ -23,8 +23,8 @@ from .oracle_ess_words import (
     by_ids,
     change,
     is_id,
+    look_result,
     may_have_children,
-    sight,
     single,
     state_word,
     word,
@@ -48,7 +48,7 @@ class OracleEss(Adapter):
     def look(self, job: Job) -> Look:
         """Read the request, then its children where it can have any, or could when it was looked at before."""
         reply = yield single(job.id)
-        seen = sight(reply, job)
+        seen = look_result(reply, job)
         if isinstance(seen, Answer):
             return seen
         if seen.state is JobState.GONE:

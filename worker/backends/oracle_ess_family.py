@@ -25,6 +25,7 @@ from .oracle_ess_words import (
     any_of,
     by_ids,
     count,
+    look_result,
     may_have_children,
     no_list,
     no_page,
@@ -32,7 +33,6 @@ from .oracle_ess_words import (
     page,
     request_id,
     requests_in,
-    sight,
     single,
     state_word,
 )
@@ -166,7 +166,7 @@ class _Family:
                 if shown.why is not None and _in_trouble(shown.why):
                     return shown.why if shown.why.retry_after else None
             for child in self._missing()[: self._left]:
-                seen = sight((yield single(child)), Job(child))
+                seen = look_result((yield single(child)), Job(child))
                 if isinstance(seen, Answer) and _in_trouble(seen):
                     return seen if seen.retry_after else None
                 if isinstance(seen, Observation) and seen.source is Source.OWN:

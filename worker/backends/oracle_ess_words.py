@@ -87,7 +87,7 @@ def single(job_id: str) -> Request:
     return Request("GET", (*REQUESTS, job_id), {"fields": FIELDS}, HEADERS)
 
 
-def sight(reply: Reply, job: Job) -> Observation | Answer:
+def look_result(reply: Reply, job: Job) -> Observation | Answer:
     """Read the reply to `single`: what the request is, that there is none, or why neither can be told."""
     data = reply.data
     if not reply.ok:

@@ -1,4 +1,4 @@
-"""PURE: commands as a client sends them: checked, and each with an id."""
+"""Commands as a client sends them: checked, and each with an id."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from ..domain.cancellation import Cancellation
 from ..domain.model import Policy
 from ..observability.outage import Seldom
 from ..store.codec import place_mark
-from .stop_times import Tempo
+from .stop_times import StopTimes
 
 
 class Calls(Protocol):
@@ -46,7 +46,7 @@ class Backend:
     breaker_pause: float = 15.0
     look_many: bool = True
     place: str = ""
-    tempo: Tempo = field(default_factory=Tempo)
+    stop_times: StopTimes = field(default_factory=StopTimes)
     moved: Seldom = field(default_factory=Seldom)
     closes: tuple[Callable[[], Awaitable[None]], ...] = ()
 

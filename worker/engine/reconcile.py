@@ -71,7 +71,7 @@ class Reconciliation:
         self._backend = backend
         self._store = store
         self._clock = clock
-        self._policy = replace(backend.policy, usual=backend.tempo.usual) if backend.tempo.usual else backend.policy
+        self._policy = replace(backend.policy, usual=backend.stop_times.usual or backend.policy.usual)
         self._cancellation = given.claim.record.cancellation
         self._facts: list[EventDraft] = []
         self._caller = Caller(backend, clock, self._cancellation.traceparent, given.paid)
@@ -302,7 +302,7 @@ class Reconciliation:
 
     async def _finish(self, finish: Finish, seen: Observation | None) -> None:
         if finish.outcome is Outcome.CANCELLED:
-            self._backend.tempo.learn(self._cancellation, self._clock.now())
+            self._backend.stop_times.learn(self._cancellation, self._clock.now())
         self._facts.append(event_drafts.finished(self._cancellation, finish, seen, self._policy))
         await self._commit("finish")
 

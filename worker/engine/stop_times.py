@@ -13,7 +13,7 @@ REMEMBERED = 64
 """Only the latest stops count: a backend's habits change."""
 
 
-class Tempo:
+class StopTimes:
     """Learns from observed stops; `usual` goes into the policy of later passes."""
 
     def __init__(self) -> None:

@@ -72,7 +72,7 @@ class EventLog(Keyspace):
         if await self._call(self._redis.exists(stream)):
             for group in await self._call(self._redis.xinfo_groups(stream)):
                 position = group["last-delivered-id"]
-                if group["pending"]:
-                    position = (await self._call(self._redis.xpending(stream, group["name"])))["min"]
+                if group["pending"]:  # unless all has been acknowledged since
+                    position = (await self._call(self._redis.xpending(stream, group["name"])))["min"] or position
                 needed.append(int(position.partition(b"-")[0]))
         return min(needed)

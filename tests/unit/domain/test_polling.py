@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from worker.domain import polling
 from worker.domain.model import AnswerKind, Policy, Poll
-from worker.engine.stop_times import Tempo
+from worker.engine.stop_times import StopTimes
 
 USUAL = (20.0, 30.0)
 LEARNER = next(str(n) for n in range(99) if not polling.is_plain(str(n)))
@@ -97,17 +97,17 @@ def test_nothing_is_learned_from_too_few_stops() -> None:
 
 
 def test_only_plain_cancellations_with_an_accepted_cancel_are_learned_from(build: Any) -> None:
-    tempo = Tempo()
+    stop_times = StopTimes()
     untaken = build.cancellation(id=TEACHER, sent=build.cancelled(AnswerKind.UNANSWERED))
     for _ in range(polling.ENOUGH):
         for one in (asked(build), untaken, build.cancellation(id=TEACHER)):
-            tempo.learn(one, build.at(20))
-    assert tempo.usual == ()
+            stop_times.learn(one, build.at(20))
+    assert stop_times.usual == ()
 
 
 def test_a_backend_that_has_become_faster_is_learned_anew(build: Any) -> None:
-    tempo = Tempo()
+    stop_times = StopTimes()
     for seconds in (20, 5):
         for _ in range(64):
-            tempo.learn(asked(build, TEACHER), build.at(seconds))
-        assert tempo.usual == (seconds, seconds)
+            stop_times.learn(asked(build, TEACHER), build.at(seconds))
+        assert stop_times.usual == (seconds, seconds)

@@ -48,8 +48,8 @@ def up(
     with stop_signals() as stopped, redis_of(settings, output) as redis:
         env = environment(settings, redis, as_json=json)
         count = workers or os.cpu_count() or 1
-        crew = Supervisor(lambda number: start_worker(number, env), count, lambda text: report(output, text))
-        raise typer.Exit(run(crew, redis, stopped, output))
+        supervisor = Supervisor(lambda number: start_worker(number, env), count, lambda text: report(output, text))
+        raise typer.Exit(run(supervisor, redis, stopped, output))
 
 
 def report(output: Output, text: str) -> None:
@@ -155,18 +155,18 @@ class Supervisor:
         stop_all([place.process for place in self.places.values() if place.process is not None])
 
 
-def run(crew: Supervisor, redis: Embedded | None, stopped: threading.Event, output: Output) -> Exit:
+def run(supervisor: Supervisor, redis: Embedded | None, stopped: threading.Event, output: Output) -> Exit:
     """Keep the workers running until a signal, or an error that a restart can't repair."""
-    report(output, f"{crew.count} worker{'s' if crew.count > 1 else ''} in the foreground; Ctrl-C ends all")
+    report(output, f"{supervisor.count} worker{'s' if supervisor.count > 1 else ''} in the foreground; Ctrl-C ends all")
     try:
         while not stopped.wait(LOOK_EVERY):
             if redis is not None and not redis.running:
                 report(output, f"the embedded Redis has died, its log is {redis.data_dir / 'redis.log'}")
                 return Exit.ERROR
-            if crew.tend() is not None:
+            if supervisor.tend() is not None:
                 report(output, "a worker says that its configuration is wrong, see above")
                 return Exit.USAGE
     finally:
         report(output, "ending the workers")
-        crew.stop()
+        supervisor.stop()
     return Exit.DONE
