@@ -320,6 +320,7 @@ class Reconciliation:
                 matters=matters(self._cancellation, self._policy),
                 verdict=self._caller.verdict(listed=self._listed),  # before its calls are charged for
                 calls=self._caller.charge(),
+                watch_after=self._backend.watched(new),
             )
         )
         if result == 1:
@@ -345,6 +346,5 @@ class Reconciliation:
             await asyncio.sleep(RETRY)
 
     def _tell(self, new: tuple[EventDraft, ...]) -> None:
-        whose = context(self._cancellation) if new else {}
         for fact in new:
-            log.info(f"cancellation.{fact.name}", **whose, **loggable(fact))
+            log.info(f"cancellation.{fact.name}", **context(self._cancellation), **loggable(fact))

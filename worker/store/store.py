@@ -33,6 +33,7 @@ from .script_arguments import (
     verdict,
 )
 from .transitions import Acceptance, Accepted, Claims, Commit, Rejection, ToClaim
+from .watch_list import WatchList
 
 NOTHING: Mapping[str, Any] = {}
 GROUP = 100
@@ -49,6 +50,7 @@ class Store(Reader, EventLog):
         self._witness = Witness("redis")
         self._commits: Coalescer[Commit, int] = Coalescer(self._commit, GROUP)
         self.peers = Peers(redis, prefix)
+        self.watch_list = WatchList(redis, prefix)
 
     async def accept(self, acceptance: Acceptance) -> Accepted:
         """Accept one command."""
