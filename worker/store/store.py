@@ -19,6 +19,7 @@ from ..protocol.signing import Signed
 from .clock_witness import Witness
 from .codec import fragment, moment, place_mark
 from .event_log import EventLog
+from .event_search import EventSearch
 from .peers import Peers
 from .reader import Reader
 from .redis_client import translated
@@ -40,7 +41,7 @@ GROUP = 100
 """The most records that one script call moves, so that each takes a few milliseconds."""
 
 
-class Store(Reader, EventLog):
+class Store(Reader, EventLog, EventSearch):
     """Cancellations, their schedule and their events, in one Redis."""
 
     def __init__(self, redis: Redis, prefix: str, retention: Retention = USUAL, longest: float = DAY) -> None:
