@@ -175,13 +175,16 @@ async def test_a_look_that_shows_nothing_proves_nothing(redis: Redis) -> None:
         assert (await after.reported(), await after.planned()) == ([], 1)
 
 
-async def test_looks_wait_while_the_backend_is_paused(redis: Redis) -> None:
+async def test_looks_wait_while_the_backend_is_paused_and_then_probe_it(redis: Redis) -> None:
     async with ended(redis) as after:
         after.one.one.add()
-        await redis.hset("{canceller}:breaker:b", mapping={"open": 1, "until": 1})  # type: ignore[misc]
+        await redis.hset("{canceller}:breaker:b", mapping={"open": 1, "fails": 9, "until": 1 << 50})  # type: ignore[misc]
         await after.look()
-
         assert (await after.reported(), await after.planned()) == ([], 1)
+
+        await redis.hset("{canceller}:breaker:b", "until", "1")  # type: ignore[misc]
+        await after.look()
+        assert [event.name for event in await after.one.events()][-2:] == ["resumed", "reappeared"]
 
 
 @pytest.mark.parametrize("limits", [(0, 0.0), (64, 0.001)], ids=["no-permit", "no-call-left"])

@@ -26,17 +26,19 @@ local function calls_left()
   return math.min(burst, (tonumber(state[1]) or burst) + math.max(0, now - (tonumber(state[2]) or now)) * rate / 1000)
 end
 
-local function permits()
+-- How many looks may begin now. Once a pause is over, one of them may be the call that probes the backend.
+local function permits(breaker)
   local batch = redis.call('ZCARD', key('lease', backend, 'b'))
   local flying = redis.call('ZCARD', key('lease', backend, 'i')) + batch
-  return math.min(most, most_in_flight - flying, math.max(1, math.floor(most_in_flight * 3 / 4)) - batch)
+  local allowed = breaker.open and 1 or math.min(most_in_flight, breaker.ramp or most_in_flight)
+  return math.min(most, allowed - flying, math.max(1, math.floor(most_in_flight * 3 / 4)) - batch)
 end
 
 local out = {now, 0}
 local breaker = breaker_of(backend)
-if not breaker.open then
+if not is_paused(breaker, now) then
   local left = calls_left()
-  local free = math.floor(math.min(permits(), left))
+  local free = math.floor(math.min(permits(breaker), left))
   local taken = 0
   if free > 0 then
     for _, id in ipairs(redis.call('ZRANGEBYSCORE', watch, '-inf', now, 'LIMIT', 0, free)) do
