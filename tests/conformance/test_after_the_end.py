@@ -22,6 +22,7 @@ from worker.intake.admission import BackendRules
 from worker.intake.reopening import reopening
 from worker.observability.outage import Outage
 from worker.protocol.messages import Event
+from worker.store.retention import DAY
 from worker.store.watch_list import ToWatch
 
 WATCH = (0.01, 0.02, 3600.0)
@@ -106,6 +107,13 @@ async def test_the_next_look_is_planned_from_the_end(redis: Redis) -> None:
         finished_at = (await after.one.store.get(after.ended.data["cancellation_id"])).record.ended_at
         assert finished_at is not None
         assert first[0][1] / 1000 == pytest.approx(finished_at.timestamp() + 1000, abs=0.01)
+
+
+async def test_a_record_is_kept_until_the_last_look(redis: Redis) -> None:
+    async with ended(redis, watch=(60.0, 30 * DAY)) as after:
+        found = after.ended.data["cancellation_id"]
+        assert await redis.ttl(f"{{canceller}}:hot:{found}") > 30 * DAY
+        assert await redis.ttl("{canceller}:watch:b") > 30 * DAY
 
 
 async def test_a_job_that_lives_again_is_cancelled_again_if_that_is_configured(redis: Redis) -> None:

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from support.commands import FINISHED, claim, command, commit
 
+from worker.cli.history import history_of
 from worker.protocol.messages import Event
 from worker.store.store import Store
 
@@ -78,3 +79,32 @@ async def test_a_search_from_the_beginning_ends_in_time(store: Store) -> None:
     assert subjects(await store.search_from("ess", "1", since, 1)) == ["1"]
     assert await store.search_from("ess", "8", since, 3) == ()
     assert await store.search_from("ess", "1", since + timedelta(hours=1), 100) == ()
+
+
+async def finished(store: Store, job_id: str) -> str:
+    """Take a job's cancellation to its end; return the cancellation's id."""
+    await opened(store, job_id)
+    (one,) = (await claim(store)).claims
+    await store.commit(commit(one, "finish", facts=FINISHED))
+    return one.record.cancellation.id
+
+
+async def test_the_history_of_a_job_has_each_of_its_cancellations(store: Store) -> None:
+    first = await finished(store, "1")
+    await store.accept(command("1", "c-again"))
+    found = await history_of(store, "ess", "1", "", None, lambda _: None)
+
+    assert sorted(len(one.events) for one in found.known) == [1, 2]
+    assert {one.cancellation_id: one.seen and one.seen.record.outcome for one in found.known}[first] == "cancelled"
+
+
+@pytest.mark.parametrize("by_id", [True, False], ids=["ended", "open"])
+async def test_what_is_named_or_open_is_found_however_few_events_are_searched(store: Store, by_id: bool) -> None:  # noqa: FBT001 - a table's column
+    ended = await finished(store, "1")
+    await store.accept(command("1", "c-again"))
+    await opened(store, "2", "3")
+    found = await history_of(store, "ess", "1", ended if by_id else "", 1, lambda _: None)
+    (one,) = found.known
+
+    assert [event.name for event in one.events] == (["accepted", "finished"] if by_id else ["accepted"])
+    assert (one.cancellation_id == ended, found.searched.whole) == (by_id, False)

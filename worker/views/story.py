@@ -17,7 +17,7 @@ from .waits import cause_of_wait
 
 CHANGING = (str(Action.CANCEL), str(Action.FORCE), str(Action.DELETE))
 STOPPED_BY_SOMEBODY = frozenset({str(JobState.CANCELLED), str(JobState.CANCELLING)})
-STILL_TRUE = frozenset({"done", "seen", "next", "in the way"})
+STILL_TRUE = frozenset({"seen", "next", "in the way"})
 """What of a record that is open a story ends with, by the labels in `explain`."""
 RECORD_ONLY = "its events are not among those that were searched; this is what its record says"
 
@@ -150,7 +150,7 @@ def _record(known: Known, now: datetime) -> Iterator[Line]:
         yield Line(None, "record", RECORD_ONLY)
         yield from (Line(None, label, text) for label, text in pairs if label != "cancellation")
     elif known.seen.record.outcome is None:
-        yield from (Line(None, label, text) for label, text in pairs if label in STILL_TRUE - {"done"})
+        yield from (Line(None, label, text) for label, text in pairs if label in STILL_TRUE)
 
 
 def _rejected(event: Event) -> Chapter:

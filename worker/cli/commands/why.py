@@ -3,36 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
 from ...domain.model import Job, JobState, Observation
-from ...errors import CancellerError, NewerFormat, UnknownCancellation, UnreadableRecord
-from ...protocol.messages import Event
+from ...errors import CancellerError
 from ...runtime.wiring import backend_of
 from ...settings.backends_file.backends import BackendConfig
 from ...settings.problems import choices, suggestion
-from ...store.codec import Snapshot
-from ...store.event_search import Search
 from ...views.explain import clock
-from ...views.story import Chapter, Known, at_line, by_nobody, chapters
+from ...views.story import Chapter, at_line, by_nobody, chapters
 from ..asking import ask
 from ..configuration import configuration
 from ..exits import Exit
+from ..history import history_of
 from ..naming import cancellation_named
 from ..options import BackendsFile, Json, One, one_named, pairs
 from ..output import Output
-from ..session import Session, connected
+from ..session import connected
 
 NEWEST = 100_000
 """Events that are searched, if nothing else is asked for: a second or two."""
-MORE = 20_000
-"""Events that are searched from the beginning of a cancellation whose own were not all found."""
 
 Everything = Annotated[
     bool, typer.Option("--all", help=f"Search all events that are kept, not only the newest {NEWEST:,}.")
@@ -79,52 +73,19 @@ async def _tell(named: Sequence[str], limit: int | None, output: Output) -> bool
         if len(named) == 1:
             cancellation = (await cancellation_named(session, named)).record.cancellation
             only, backend, job_id = cancellation.id, cancellation.backend, cancellation.job_id
-        found = await _searched(session, backend, job_id, limit, output)
-        known = await _known(session, backend, job_id, found)
-        known = [one for one in known if only in {"", one.cancellation_id}]
-    others = [] if only else [event for event in found.events if event.cancellationid is None]
-    others = others or [event for event in found.events if only and event.data.get("cancellation_id") == only]
-    breaks = [event for event in found.events if event.type.startswith("canceller.backend.")]
-    now = datetime.now(UTC)
-    story = chapters(known, [event for event in others if event not in breaks], breaks, now)
+        kept = await session.store.kept_events()
+        with output.meter("events searched", kept if limit is None else min(kept, limit)) as meter:
+            found = await history_of(session.store, backend, job_id, only, limit, meter.advance)
+    now, searched = datetime.now(UTC), found.searched
+    story = chapters(found.known, found.others, found.breaks, now)
     for chapter in story:
         _write(chapter, now, output)
-    if not found.whole:
-        back = f", back to {clock(found.back_to, now)}" if found.back_to else ""
-        output.note(f"searched the newest {found.searched:,} events{back}: --all searches all that are kept")
+    if not searched.whole:
+        back = f", back to {clock(searched.back_to, now)}" if searched.back_to else ""
+        output.note(f"searched the newest {searched.searched:,} events{back}: --all searches all that are kept")
     if not story:
         output.note(f"nothing is known of {backend} {job_id} here: nothing is open, and no event is about it")
     return bool(story)
-
-
-async def _searched(session: Session, backend: str, job_id: str, limit: int | None, output: Output) -> Search:
-    kept = await session.store.kept_events()
-    with output.meter("events searched", kept if limit is None else min(kept, limit)) as meter:
-        return await session.store.search_back(backend, job_id, limit, meter.advance)
-
-
-async def _known(session: Session, backend: str, job_id: str, found: Search) -> list[Known]:
-    """Put together what is known of each cancellation: its events, and its record."""
-    events: dict[str, list[Event]] = defaultdict(list)
-    for event in found.events:
-        if event.cancellationid and event.subject == job_id:
-            events[event.cancellationid].append(event)
-    for open_id in await session.store.open_ids_of(backend, job_id):
-        _ = events[open_id]
-    return [await _whole(session, backend, job_id, one, some) for one, some in events.items()]
-
-
-async def _whole(session: Session, backend: str, job_id: str, found: str, events: Sequence[Event]) -> Known:
-    """Read the record of a cancellation, and look for events at its beginning if some are missing."""
-    seen: Snapshot | None = None
-    with suppress(UnknownCancellation, NewerFormat, UnreadableRecord):
-        seen = await session.store.get(found)
-    if seen is not None and len(events) < seen.record.sequence:
-        since = seen.record.cancellation.accepted_at
-        early = await session.store.search_from(backend, job_id, since, MORE)
-        all_of_it = {event.id: event for event in (*early, *events) if event.cancellationid == found}
-        events = sorted(all_of_it.values(), key=lambda event: event.sequence or "")
-    return Known(found, tuple(events), seen)
 
 
 def _write(chapter: Chapter, now: datetime, output: Output) -> None:

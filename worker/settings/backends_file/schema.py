@@ -103,4 +103,5 @@ def _without_null(schema: Any) -> Any:
         (one,) = (one for one in schema["anyOf"] if one != NULL)
         rest = {key: value for key, value in schema.items() if key not in {"anyOf", "default"}}
         return _without_null({**one, **rest})
-    return {key: _without_null(value) for key, value in schema.items()}
+    about = {"description": schema["description"].partition("\n")[0]} if "description" in schema else {}
+    return {**{key: _without_null(value) for key, value in schema.items()}, **about}

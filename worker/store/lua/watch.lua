@@ -34,6 +34,7 @@ local function permits(breaker)
   return math.min(most, allowed - flying, math.max(1, math.floor(most_in_flight * 3 / 4)) - batch)
 end
 
+go_on_without_memory()
 local out = {now, 0}
 local breaker = breaker_of(backend)
 if not is_paused(breaker, now) then
