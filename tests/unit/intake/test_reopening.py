@@ -73,7 +73,7 @@ def test_nobodys_word_is_carried_over(build: Build) -> None:
 @pytest.mark.parametrize(
     ("give_up", "held_for", "patience"),
     [(600.0, 0.0, 600.0), (700.0, 100.0, 600.0), (1e9, 0.0, 86400.0), (-1.0, 0.0, 86400.0)],
-    ids=["as-wished", "without-its-holds", "the-policys", "already-over"],
+    ids=["as-wished", "without-its-holds", "longer-than-the-policy", "already-over"],
 )
 def test_it_is_as_patient_as_the_one_that_had_ended(
     give_up: float, held_for: float, patience: float, build: Build
