@@ -18,6 +18,7 @@ from ...local.child_process import start_worker, stop_all
 from ...local.embedded_redis import Embedded
 from ...settings.celery import broker_url
 from ...settings.environment import Settings, process_environment
+from ...settings.errors import ConfigurationError
 from ..configuration import configuration
 from ..exits import Exit
 from ..options import BackendsFile, Json
@@ -45,10 +46,15 @@ def up(
     """
     output = Output(as_json=json)
     settings, _ = configuration(backends, embeds_redis=True)
+    count = workers or os.cpu_count() or 1
+    addresses = http_addresses(settings, count)
+
+    def say(text: str) -> None:
+        report(output, text)
+
     with stop_signals() as stopped, redis_of(settings, output) as redis:
         env = environment(settings, redis, as_json=json)
-        count = workers or os.cpu_count() or 1
-        supervisor = Supervisor(lambda number: start_worker(number, env), count, lambda text: report(output, text))
+        supervisor = Supervisor(lambda number: start_worker(number, env | addresses[number - 1]), count, say)
         raise typer.Exit(run(supervisor, redis, stopped, output))
 
 
@@ -105,6 +111,21 @@ def environment(settings: Settings, redis: Embedded | None, *, as_json: bool) ->
     if as_json:
         env["CANCELLER_LOG_FORMAT"] = "json"
     return env
+
+
+def http_addresses(settings: Settings, count: int) -> list[dict[str, str]]:
+    """Return what the environment of each worker says of its own address.
+
+    Raises:
+        ConfigurationError: there are not enough ports.
+
+    """
+    if settings.http is None:
+        return [{}] * count
+    try:
+        return [{"CANCELLER_HTTP": str(settings.http.of_worker(index))} for index in range(count)]
+    except ValueError as error:
+        raise ConfigurationError([f"CANCELLER_HTTP: {error}"]) from None
 
 
 @dataclass(slots=True)
