@@ -47,14 +47,10 @@ def up(
     output = Output(as_json=json)
     settings, _ = configuration(backends, embeds_redis=True)
     count = workers or os.cpu_count() or 1
-    addresses = http_addresses(settings, count)
-
-    def say(text: str) -> None:
-        report(output, text)
-
+    check_ports(settings, count)
     with stop_signals() as stopped, redis_of(settings, output) as redis:
         env = environment(settings, redis, as_json=json)
-        supervisor = Supervisor(lambda number: start_worker(number, env | addresses[number - 1]), count, say)
+        supervisor = Supervisor(lambda number: start_worker(number, env), count, lambda text: report(output, text))
         raise typer.Exit(run(supervisor, redis, stopped, output))
 
 
@@ -113,17 +109,16 @@ def environment(settings: Settings, redis: Embedded | None, *, as_json: bool) ->
     return env
 
 
-def http_addresses(settings: Settings, count: int) -> list[dict[str, str]]:
-    """Return what the environment of each worker says of its own address.
+def check_ports(settings: Settings, count: int) -> None:
+    """Check that each worker can have a port of its own.
 
     Raises:
-        ConfigurationError: there are not enough ports.
+        ConfigurationError: there are not so many.
 
     """
-    if settings.http is None:
-        return [{}] * count
     try:
-        return [{"CANCELLER_HTTP": str(settings.http.of_worker(index))} for index in range(count)]
+        if settings.http is not None:
+            settings.http.of_worker(count - 1)
     except ValueError as error:
         raise ConfigurationError([f"CANCELLER_HTTP: {error}"]) from None
 
