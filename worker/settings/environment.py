@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from .errors import ConfigurationError, texts_of
 from .listen_address import ListenAddress
@@ -132,7 +132,7 @@ class Settings(BaseSettings):
     key_file: UserPath | None = Field(default=None, validation_alias="CANCELLER_KEY_FILE")
     clock_speed: float = Field(default=1.0, gt=0, le=100_000, validation_alias="CANCELLER_CLOCK_SPEED")
     slots: int = Field(default=200, ge=1, le=100_000, validation_alias="CANCELLER_SLOTS")
-    http: Annotated[ListenAddress, BeforeValidator(_listen_address)] | None = Field(
+    http: Annotated[ListenAddress | None, NoDecode, BeforeValidator(_listen_address)] = Field(
         default=None, validation_alias="CANCELLER_HTTP"
     )
 

@@ -19,6 +19,7 @@ from worker.engine.backend import Backend
 from worker.engine.calls import TOO_SLOW, Caller
 from worker.engine.clock import Clock
 from worker.errors import CallUnanswered, CredentialRefused, CredentialUnavailable
+from worker.observability.observer import NOBODY, Observer
 
 JOB = Job("2de7")
 T = datetime(2026, 11, 22, 10, tzinfo=UTC)
@@ -57,10 +58,12 @@ class Scripted:
         return said
 
 
-def caller(adapter: Adapter, calls: Scripted, *, elapsed: float = 0, paid: int = 0) -> Caller:
+def caller(
+    adapter: Adapter, calls: Scripted, *, elapsed: float = 0, paid: int = 0, observer: Observer = NOBODY
+) -> Caller:
     """A caller whose pass has lasted for so many seconds."""
     clock = Clock(T, started=time.monotonic() - elapsed)
-    return Caller(Backend("b", adapter, Policy(adapter.steps), calls), clock, CANCELLATION, paid)
+    return Caller(Backend("b", adapter, Policy(adapter.steps), calls, observer=observer), clock, CANCELLATION, paid)
 
 
 async def verdict(adapter: Adapter, *script: Reply | Exception, look: bool) -> str:
@@ -192,3 +195,39 @@ async def test_a_call_is_charged_for_once_and_not_if_the_claim_has_paid_for_it(p
     await one.drive(SAHARA_V11.cancel(JOB), Action.CANCEL)
 
     assert [one.charge(), one.charge()] == charged
+
+
+class Heard(Observer):
+    """Keeps what it hears of calls."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, str, str]] = []
+
+    def call_made(
+        self, backend: str, action: str, kind: str, seconds: float, cancellation: Cancellation | None = None
+    ) -> None:
+        assert (cancellation, seconds >= 0) == (CANCELLATION, True)
+        self.calls.append((backend, action, kind))
+
+
+@pytest.mark.parametrize(
+    ("script", "kind"),
+    [
+        pytest.param((RUNNING,), "accepted", id="seen"),
+        pytest.param((oozie(), RUNNING), "accepted", id="seen-by-a-second-request"),
+        pytest.param((CallUnanswered("no reply"), CallUnanswered("no reply")), "unanswered", id="unanswered"),
+        pytest.param((CredentialUnavailable("why"),), "busy", id="without-a-credential"),
+    ],
+)
+async def test_an_observer_hears_of_each_call_and_its_answer(script: tuple[Reply | Exception, ...], kind: str) -> None:
+    heard = Heard()
+    await caller(SAHARA_V11, Scripted(*script), observer=heard).drive(SAHARA_V11.look(JOB), Action.LOOK)
+
+    assert heard.calls == [("b", "look", kind)]
+
+
+async def test_an_observer_hears_nothing_of_a_look_that_the_lease_forbids() -> None:
+    heard = Heard()
+    await caller(SAHARA, Scripted(), elapsed=9999, observer=heard).drive(SAHARA.look(JOB), Action.LOOK)
+
+    assert heard.calls == []
