@@ -77,11 +77,8 @@ async def test_the_oldest_in_cancelling_counts_from_when_it_was_seen_there(store
 
 
 HELD = Progress(held=("1+remote_stopped",))
-SENT = Sent(
-    datetime.fromisoformat("2026-11-22T10:00:00+00:00"),
-    datetime.fromisoformat("2026-11-22T10:00:00+00:00"),
-    AnswerKind.ACCEPTED,
-)
+T = datetime.fromisoformat("2026-11-22T10:00:00+00:00")
+SENT = Sent(T, T, AnswerKind.ACCEPTED)
 GATES = {
     "held": (HELD, 1),
     "held, and forced since": (Progress(held=HELD.held, sent={"force:1": SENT}), 0),
