@@ -12,6 +12,7 @@ from ..domain.after_the_end import watched
 from ..domain.cancellation import Cancellation
 from ..domain.event_drafts import EventDraft
 from ..domain.model import Policy
+from ..observability.observer import NOBODY, Observer
 from ..observability.outage import Seldom
 from ..store.codec import Snapshot, place_mark
 from ..store.transitions import Acceptance
@@ -53,6 +54,7 @@ class Backend:
     watch_after: tuple[float, ...] = ()
     reopen: Callable[[Snapshot], Acceptance] | None = None
     place: str = ""
+    observer: Observer = NOBODY
     stop_times: StopTimes = field(default_factory=StopTimes)
     moved: Seldom = field(default_factory=Seldom)
     closes: tuple[Callable[[], Awaitable[None]], ...] = ()

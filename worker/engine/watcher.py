@@ -10,7 +10,7 @@ import structlog
 
 from ..domain import event_drafts
 from ..domain.after_the_end import lives, next_look, repeated_look
-from ..domain.model import Answer
+from ..domain.model import Action, Answer
 from ..errors import StoreUnavailable
 from ..observability.log_fields import context, loggable
 from ..observability.outage import Outage
@@ -85,8 +85,8 @@ class Watcher:
         if backend.elsewhere(cancellation):
             again = repeated_look(ended_at, backend.watch_after, backend.policy, clock.now())
             return Seen("again", again) if again else Seen("done")
-        caller = Caller(backend, clock, cancellation.traceparent, paid=1)
-        said = await caller.drive(backend.adapter.look(cancellation.job), look=True)
+        caller = Caller(backend, clock, cancellation, paid=1)
+        said = await caller.drive(backend.adapter.look(cancellation.job), Action.LOOK)
         verdict = caller.verdict(listed=False)
         calls = caller.charge()
         if isinstance(said, Answer):
