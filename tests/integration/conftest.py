@@ -1,19 +1,24 @@
-"""A store over the session's real Redis, and authorities that sign certificates."""
+"""A worker's store over the session's real Redis, and authorities that sign certificates."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
 from support.certificates import Authority
 
+from worker.store.script_connection import ScriptConnection
 from worker.store.store import Store
 
 
 @pytest.fixture
-def store(redis: Redis) -> Store:
-    return Store(redis, "canceller")
+async def store(redis: Redis) -> AsyncIterator[Store]:
+    """A worker's store; its scripts have a connection of their own, as in a worker."""
+    scripts = ScriptConnection(redis)
+    yield Store(redis, "canceller", scripts=scripts)
+    await scripts.aclose()
 
 
 @pytest.fixture

@@ -194,6 +194,16 @@ async def test_an_intent_or_a_finish_is_refused_when_the_orders_changed(
     assert one.record.cancellation.id == (await claim_one(store)).record.cancellation.id
 
 
+async def test_a_refused_finish_keeps_all_that_its_pass_found(store: Store) -> None:
+    await store.accept(command())
+    one = await claim_one(store)
+    await store.accept(command(command_id="c-2", verb="delete"))
+    found = Progress(looks=2, waits=3, next="look again", pages=4)
+    await store.commit(commit(one, "finish", facts=FINISHED, progress=found))
+
+    assert found == (await claim_one(store)).record.cancellation.progress
+
+
 async def test_an_abort_makes_the_next_pass_due_at_once(store: Store) -> None:
     accepted = await store.accept(command())
     one = await claim_one(store)

@@ -119,7 +119,7 @@ TEXTS = (str, int)
 
 def text(value: object, limit: int = 200) -> str:
     """Return a text or whole number of a reply as one printable line, and anything else as an empty text."""
-    if value is None or not isinstance(value, TEXTS) or isinstance(value, bool):
+    if value is None or (type(value) is not str and (not isinstance(value, TEXTS) or isinstance(value, bool))):
         return ""
     written = str(value)
     if not written.isprintable():

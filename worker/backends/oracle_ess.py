@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ..domain.model import Action, Answer, Job, JobState, Steps
+from ..domain.model import Action, Answer, Job, JobState, Observation, Steps
 from ..settings.backends_file.backend_table import WithoutProject
 from .adapter import Adapter, Call, Look, Request, Survey, pages_worth, text
 from .oracle_ess_family import with_children, with_known_children
@@ -24,10 +24,7 @@ from .oracle_ess_words import (
     change,
     is_id,
     look_result,
-    may_have_children,
     single,
-    state_word,
-    word,
 )
 
 
@@ -53,9 +50,8 @@ class OracleEss(Adapter):
             return seen
         if seen.state is JobState.GONE:
             return (yield from with_known_children(job, seen))
-        data = reply.data or {}
-        if job.parent or job.living or may_have_children(data):
-            return (yield from with_children(job, data, seen))
+        if job.parent or job.living or seen.parent:
+            return (yield from with_children(job, reply.data or {}, seen))
         return seen
 
     def look_many(self, jobs: Sequence[Job]) -> Survey | None:
@@ -84,11 +80,10 @@ def _survey(ids: Sequence[str], pages: int) -> Survey:
     return shown.why if shown.why is not None and not shown.seen else shown.seen
 
 
-def _tells_all(item: Item) -> bool:
+def _tells_all(item: Item, seen: Observation) -> bool:
     """Whether a list's item shows as much as a look: it has no children, and what says so was not left out.
 
     Without its time, CANCELLING would seem to have begun anew.
     """
-    told = state_word(item) and text(item.get("requestType"))
-    timed = word(item.get("state")) != "CANCELLING" or text(item.get("stateChangeTime"))
-    return bool(told and timed) and not may_have_children(item)
+    timed = seen.state is not JobState.CANCELLING or seen.since_text
+    return bool(seen.raw and timed and text(item.get("requestType"))) and not seen.parent

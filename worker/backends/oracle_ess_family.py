@@ -160,7 +160,7 @@ class _Family:
         """Ask for the children that were alive before and that no list has shown; return a reply that asks to wait."""
         try:
             if len(self._missing()) > SINGLY:
-                shown = yield from by_ids(self._missing(), self._left, state_word)
+                shown = yield from by_ids(self._missing(), self._left, lambda _, seen: seen.raw)
                 self._left -= shown.calls
                 self._children.update(shown.seen)
                 if shown.why is not None and _in_trouble(shown.why):

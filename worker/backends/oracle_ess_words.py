@@ -144,24 +144,26 @@ def _is_own(reply: Reply, job_id: str) -> bool:
 
 def observation(data: Item, job_id: str, clock: datetime | None) -> Observation:
     """Translate a request's fields."""
+    state, kind = word(data.get("state")), word(data.get("requestType"))
+    flags = [(name, data.get(field)) for name, field in FLAGS.items()]
+    asynchronous, force_allowed = [_flag(value) for _, value in flags]
+    since = text(data.get("stateChangeTime"))
     return Observation(
-        state=STATES.get(word(data.get("state")), JobState.UNKNOWN),
+        state=STATES.get(state, JobState.UNKNOWN),
         raw=state_word(data),
         source=Source.OWN,
         job_id=job_id,
-        since=_moment(data.get("stateChangeTime")),
-        since_text=text(data.get("stateChangeTime")),
+        since=_moment(since),
+        since_text=since,
         clock=clock,
         ended_at=_moment(data.get("completedTime")) or _moment(data.get("processEndTime")),
-        asynchronous=_flag(data.get(FLAGS["asynchronous"])),
-        force_allowed=_flag(data.get(FLAGS["force_allowed"])),
-        unreadable=frozenset(
-            name for name, field in FLAGS.items() if data.get(field) is not None and _flag(data[field]) is None
-        ),
-        undeletable=_undeletable(data, job_id),
-        detail=_recurrence(data),
+        asynchronous=asynchronous,
+        force_allowed=force_allowed,
+        unreadable=frozenset([name for name, value in flags if value is not None and _flag(value) is None]),
+        undeletable=_undeletable(data, kind, job_id),
+        detail=_recurrence(data, kind),
         facts=facts(data, FACTS),
-        parent=may_have_children(data),
+        parent=_may_have_children(data, state, kind),
     )
 
 
@@ -183,8 +185,11 @@ def _spelled(written: str) -> str:
 
 def may_have_children(data: Item) -> bool:
     """Whether it is a parent, or was paused, as a request with sub-requests is."""
-    paused = "PAUSED" in (word(data.get("state")), word(data.get("previousState")))
-    return paused or word(data.get("requestType")) in PARENT_TYPES
+    return _may_have_children(data, word(data.get("state")), word(data.get("requestType")))
+
+
+def _may_have_children(data: Item, state: str, kind: str) -> bool:
+    return kind in PARENT_TYPES or "PAUSED" in (state, word(data.get("previousState")))
 
 
 def names_another(data: Item, job_id: str) -> bool:
@@ -233,7 +238,7 @@ class ListedRequest(NamedTuple):
 
 
 def by_ids(
-    ids: Sequence[str], pages: int, usable: Callable[[Item], object]
+    ids: Sequence[str], pages: int, usable: Callable[[Item, Observation], object]
 ) -> Generator[Request, Reply, ListedRequest]:
     """Ask for requests by id, in at most `pages` pages (`q` takes a SCIM filter, DOC E2; `or` in it is INFERRED)."""
     found: dict[str, Observation] = {}
@@ -252,9 +257,8 @@ def by_ids(
                 break
             known = {item_id: item for item_id, item in shown.items() if item_id in wanted}
             wanted -= known.keys()
-            found |= {
-                item_id: observation(item, item_id, reply.date) for item_id, item in known.items() if usable(item)
-            }
+            seen = {item_id: observation(item, item_id, reply.date) for item_id, item in known.items()}
+            found |= {item_id: one for item_id, one in seen.items() if usable(known[item_id], one)}
     return ListedRequest(found, calls)
 
 
@@ -275,15 +279,15 @@ def request_id(value: object) -> str:
     return found if is_id(found) else ""
 
 
-def _undeletable(data: Item, job_id: str) -> str:
+def _undeletable(data: Item, kind: str, job_id: str) -> str:
     parents = {request_id(data.get("absParentRequestId")), request_id(data.get("parentRequestId"))} - {"", job_id}
-    if not parents and word(data.get("requestType")) not in CHILD_TYPES:
+    if not parents and kind not in CHILD_TYPES:
         return ""
     return f"request {job_id} is a child, and only submitted requests can be deleted: delete {_parent(data)} instead"
 
 
-def _recurrence(data: Item) -> str:
-    if word(data.get("requestType")) not in RECURRING_TYPES:
+def _recurrence(data: Item, kind: str) -> str:
+    if kind not in RECURRING_TYPES:
         return ""
     return f"cancelling one child of a recurrence does not stop the recurrence: for that cancel {_parent(data)}"
 

@@ -89,7 +89,8 @@ def observed(
     seen = family.whole(cancellation, seen)
     before = cancellation.progress
     raw = seen.raw[:NOTE_LIMIT]
-    alive, gone = any(member.state in ALIVE for member in seen.family), seen.state is JobState.GONE
+    gone = seen.state is JobState.GONE
+    alive = seen.state in ALIVE or (bool(seen.children) and any(child.state in ALIVE for child in seen.children))
     has_children = before.parent or seen.parent or bool(seen.children)
     unlisted = seen.unlisted.detail if seen.unlisted is not None else ""
     refuted = proof.refuted(cancellation, seen, asked)
@@ -107,7 +108,7 @@ def observed(
         end=End(seen.state, seen.raw) if seen.final and not gone else before.end,
         cancelling=_sightings(cancellation, seen, now),
         facts=_facts(before.facts, seen.facts),
-        note="; ".join(part for part in (seen.detail, unlisted) if part)[:NOTE_LIMIT],
+        note="; ".join([part for part in (seen.detail, unlisted) if part])[:NOTE_LIMIT],
         doubt=doubt.continued(before.doubt, seen, asked),
         closed_at=(before.closed_at or asked) if has_children and seen.final and not gone else None,
         family_at=before.family_at or (asked if has_children and seen.unlisted is None else None),
@@ -163,6 +164,8 @@ def _sightings(cancellation: Cancellation, seen: Observation, now: datetime) -> 
     before = cancellation.progress.cancelling
     if seen.source is not Source.OWN:
         return before
+    if not before and not seen.children and seen.state is not JobState.CANCELLING:
+        return before
     return {
         member.job_id: _sighting(cancellation, member, now)
         for member in seen.family
@@ -193,6 +196,8 @@ def _still_gone(cancellation: Cancellation, seen: Observation, asked: datetime) 
 
 def _facts(before: Mapping[str, str], new: Mapping[str, str]) -> Mapping[str, str]:
     """Merge the facts that support needs, within 512 bytes."""
+    if new.items() <= before.items():
+        return before
     merged = {**before, **new}
     if len(msgspec.json.encode(merged)) <= FACTS_LIMIT:
         return merged

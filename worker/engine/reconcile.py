@@ -72,7 +72,7 @@ class Reconciliation:
         self._backend = backend
         self._store = store
         self._clock = clock
-        self._policy = replace(backend.policy, usual=backend.stop_times.usual or backend.policy.usual)
+        self._policy = replace(backend.policy, usual=usual) if (usual := backend.stop_times.usual) else backend.policy
         self._cancellation = given.claim.record.cancellation
         self._facts: list[EventDraft] = []
         self._caller = Caller(backend, clock, self._cancellation, given.paid)
@@ -86,10 +86,10 @@ class Reconciliation:
         if left_open is not None:  # a worker died in this call: it counts as unanswered
             self._cancellation, send = left_open
             self._facts.append(event_drafts.sent(send, evolve.UNANSWERED))
-        began = self._clock.now()
-        if too_early(self._cancellation, began):
+        self._now = self._clock.now()  # of the latest decision, and of what is done with it at once
+        if too_early(self._cancellation, self._now):
             # Decided by the time at which no look was needed: a moment later one may be.
-            await self._carry_out(decide(self._cancellation, None, self._policy, began), None)
+            await self._carry_out(decide(self._cancellation, None, self._policy, self._now), None)
         elif self._backend.elsewhere(self._cancellation):
             await self._moved()
         elif self._given.claim.rides:
@@ -148,11 +148,11 @@ class Reconciliation:
         return unreported or leaves or isinstance(decision, Send)
 
     def _decide(self, seen: Observation | Answer | None) -> Decision:
-        return decide(self._cancellation, seen, self._policy, self._clock.now())
+        self._now = self._clock.now()
+        return decide(self._cancellation, seen, self._policy, self._now)
 
     def _looks(self, suspect: datetime | None) -> bool:
-        aborted = self._cancellation.spec.aborted
-        return not aborted and needs_look(self._cancellation, self._policy, suspect)
+        return not self._cancellation.spec.aborted and needs_look(self._cancellation, self._policy, suspect)
 
     async def _see(self, suspect: datetime | None, *, blind: bool) -> Observation | Answer | None:
         if blind and not self._cancellation.spec.aborted:
@@ -186,7 +186,7 @@ class Reconciliation:
         return to_probe(self._cancellation, seen, self._policy, self._clock.now()) if self._backend.probe else ()
 
     def _warn(self, decision: Decision) -> None:
-        if isinstance(decision, Finish) or not overdue(self._cancellation, self._policy, self._clock.now()):
+        if isinstance(decision, Finish) or not overdue(self._cancellation, self._policy, self._now):
             return
         self._cancellation = evolve.progress(self._cancellation, overdue=True)
         self._facts.append(event_drafts.overdue(self._cancellation, self._policy))
@@ -231,7 +231,7 @@ class Reconciliation:
         return False
 
     async def _take_in(self, send: Send, answer: Answer) -> None:
-        now = self._clock.now()
+        self._now = now = self._clock.now()
         self._cancellation = evolve.answered(self._cancellation, send, answer, self._policy, now)
         self._facts.append(event_drafts.sent(send, answer))
         if answer.before is not None:
@@ -264,7 +264,7 @@ class Reconciliation:
             return
         decision = self._decide(seen)
         if self._acts(decision):
-            decision = Wait(self._clock.now(), "act on what was seen in a new pass")
+            decision = Wait(self._now, "act on what was seen in a new pass")
         await self._carry_out(decision, seen)
 
     async def _see_together(self) -> Observation | Answer | None:
@@ -303,7 +303,7 @@ class Reconciliation:
 
     async def _finish(self, finish: Finish, seen: Observation | None) -> None:
         if finish.outcome is Outcome.CANCELLED:
-            self._backend.stop_times.learn(self._cancellation, self._clock.now())
+            self._backend.stop_times.learn(self._cancellation, self._now)
         self._facts.append(event_drafts.finished(self._cancellation, finish, seen, self._policy))
         await self._commit("finish")
 

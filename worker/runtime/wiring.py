@@ -41,6 +41,7 @@ from ..settings.errors import ConfigurationError
 from ..settings.secret import Secret
 from ..store.redis_client import connect
 from ..store.retention import Retention
+from ..store.script_connection import ScriptConnection
 from ..store.store import Store
 
 
@@ -245,7 +246,8 @@ def intake_of(configs: Mapping[str, BackendConfig], producers: Producers) -> Adm
 def store_of(settings: Settings, configs: Mapping[str, BackendConfig], observer: Observer = NOBODY) -> Store:
     """Return the store of this deployment."""
     longest = max((config.give_up_after for config in configs.values()), default=0.0)
-    return Store(connect(settings), settings.prefix, Retention.of(settings), longest, observer)
+    redis = connect(settings)
+    return Store(redis, settings.prefix, Retention.of(settings), longest, ScriptConnection(redis), observer)
 
 
 def deployment_of(settings: Settings) -> Deployment:

@@ -285,6 +285,29 @@ def pack_progress(progress: Progress) -> bytes:
     return compression.pack(WRITER.encode(progress)) if progress != NOTHING else b""
 
 
+def finished_progress(progress: Progress) -> tuple[bytes, bytes]:
+    """Write the progress of a pass that ends a cancellation: what is kept of it, and all of it if it does not end yet.
+
+    Kept is what people are shown. It is read rarely and not for long, so it is not compressed.
+    """
+    kept = Progress(
+        intent=progress.intent,
+        sent=progress.sent,
+        looks=progress.looks,
+        failed_looks=progress.failed_looks,
+        looked_at=progress.looked_at,
+        state=progress.state,
+        raw=progress.raw,
+        end=progress.end,
+        overdue=progress.overdue,
+        held=progress.held,
+        facts=progress.facts,
+        note=progress.note,
+        void=progress.void,
+    )
+    return compression.keep_plain(WRITER.encode(kept)), compression.keep_plain(WRITER.encode(progress))
+
+
 def unpack_progress(packed: bytes) -> Progress:
     """Read what `pack_progress` has written; a record that no pass has touched holds nothing."""
     return READER.decode(compression.unpack(packed)) if packed else NOTHING

@@ -31,6 +31,7 @@ SAMPLES = (
 )
 """What progress mostly holds, the rarest first: the nearest matches cost deflate the fewest bits."""
 DICTIONARY = b"".join(map(msgspec.msgpack.encode, SAMPLES))
+LONGEST_PLAIN = 0xFFFF
 LEVEL, WINDOW, MEMORY = 6, -12, 1
 """Parameters of deflate: higher ones cost set-up time and gain nothing on a text of this size."""
 UNUSED = zlib.compressobj(LEVEL, zlib.DEFLATED, WINDOW, MEMORY, zlib.Z_DEFAULT_STRATEGY, DICTIONARY)
@@ -43,11 +44,19 @@ def pack(plain: bytes) -> bytes:
     return deflate.compress(plain) + deflate.flush()
 
 
+def keep_plain(plain: bytes) -> bytes:
+    """Return a progress in deflate's form for data that is not compressed, which costs no time; `unpack` reads it."""
+    size = len(plain)
+    if size > LONGEST_PLAIN:
+        return pack(plain)
+    return b"\x01" + size.to_bytes(2, "little") + (size ^ LONGEST_PLAIN).to_bytes(2, "little") + plain
+
+
 def unpack(packed: bytes) -> bytes:
     """Decompress a progress.
 
     Raises:
-        zlib.error: it was not packed by `pack`.
+        zlib.error: it was written by neither `pack` nor `keep_plain`.
 
     """
     return zlib.decompressobj(WINDOW, DICTIONARY).decompress(packed)

@@ -10,19 +10,30 @@ from redis.asyncio import Redis
 from ..aio.tasks import unswallowed
 from .redis_client import translated
 from .retention import DAY, USUAL, Retention
+from .script_connection import ScriptConnection
 from .scripts import Script, load
 
 
 class Keyspace:
     """What all readers and writers of a deployment share. Every key begins with its prefix as a hash tag."""
 
-    def __init__(self, redis: Redis, prefix: str, retention: Retention = USUAL, longest: float = DAY) -> None:
-        """`longest` is the longest `give_up_after` of any backend, in seconds: command ids outlive it."""
+    def __init__(
+        self,
+        redis: Redis,
+        prefix: str,
+        retention: Retention = USUAL,
+        longest: float = DAY,
+        scripts: ScriptConnection | None = None,
+    ) -> None:
+        """`longest` is the longest `give_up_after` of any backend, in seconds: command ids outlive it.
+
+        `scripts` runs the scripts, `redis` if there is none.
+        """
         self._redis = redis
         self._base = f"{{{prefix}}}"
         self._retention = retention
         self._days = int((retention.records + longest) // DAY) + 1
-        self._scripts = load(redis)
+        self._scripts = load(scripts or redis)
 
     async def _run(self, script: Script, *args: Any) -> Any:
         """Run a script, whose reply is never lost to a cancellation of the task."""

@@ -14,6 +14,7 @@ from .codec import (
     JSON_WRITER,
     LANES,
     WRITER,
+    finished_progress,
     fragment,
     milliseconds,
     moment,
@@ -150,7 +151,7 @@ def claim_arguments(one: ToClaim) -> list[Any]:
     ]
 
 
-def commit_arguments(one: Commit, keep: int) -> tuple[bytes, bytes]:
+def commit_arguments(one: Commit, keep: int) -> tuple[bytes, bytes, bytes]:
     """Write a pass for `commit.lua`; `keep` is a finished record's life in seconds."""
     events = [(fact.name, fragment(fact.data), fact.data.get("outcome", "")) for fact in one.facts]
     cancellation, watch = one.record.cancellation, one.watch_after
@@ -169,7 +170,11 @@ def commit_arguments(one: Commit, keep: int) -> tuple[bytes, bytes]:
             *([int(watch[0] * 1000)] if watch else []),
         )
     )
-    return whole, pack_progress(one.progress)  # the progress is apart: Redis can't read binary in MessagePack
+    # The progress is apart: Redis can't read binary in MessagePack.
+    if one.mode == "finish":
+        kept, all_of_it = finished_progress(one.progress)
+        return whole, all_of_it, kept
+    return whole, pack_progress(one.progress), b""
 
 
 def read_claims(reply: Sequence[Any]) -> Claims:

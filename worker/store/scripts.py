@@ -15,17 +15,17 @@ from importlib.resources import files
 from typing import Any, cast
 
 from redis.asyncio import Redis
-from redis.asyncio.client import Pipeline
 from redis.exceptions import NoScriptError
 
 from ..protocol.operator_actions import ACTIONS
 from . import lua
+from .script_connection import ScriptConnection
 
 
 class Script:
     """One script. If Redis does not have its text yet, the call that needs it sends it."""
 
-    def __init__(self, redis: Redis, text: str) -> None:
+    def __init__(self, redis: Redis | ScriptConnection, text: str) -> None:
         self._redis = redis
         self._text = text
         self._digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
@@ -37,10 +37,6 @@ class Script:
             return await cast("Any", self._redis.evalsha(self._digest, *parts))
         except NoScriptError:
             return await cast("Any", self._redis.eval(self._text, *parts))
-
-    def put_into(self, pipe: Pipeline, keys: Sequence[Any], args: Sequence[Any]) -> None:
-        """Run the script in a pipeline; if Redis does not have its text, its result is a NoScriptError."""
-        pipe.evalsha(self._digest, len(keys), *keys, *args)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +62,7 @@ INCLUDES = re.compile(r"^-- Includes (.+)$", re.MULTILINE)
 """The line of a header that names what a file includes."""
 
 
-def load(redis: Redis) -> Scripts:
+def load(redis: Redis | ScriptConnection) -> Scripts:
     """Return the scripts of the store for a client; nothing is sent to Redis yet."""
     names = [field.name for field in fields(Scripts) if field.name != "actions"]
     one_by_one = {name: Script(redis, on_store(name)) for name in names}

@@ -5,6 +5,7 @@ Every transition is one of the scripts under `lua/`.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Coroutine, Mapping, Sequence
@@ -12,7 +13,6 @@ from datetime import datetime
 from typing import Any
 
 from redis.asyncio import Redis
-from redis.exceptions import NoScriptError
 
 from ..aio.coalescer import Coalescer
 from ..observability.observer import NOBODY, Observer
@@ -35,6 +35,7 @@ from .script_arguments import (
     read_claims,
     verdict,
 )
+from .script_connection import ScriptConnection
 from .transitions import Acceptance, Accepted, Claims, Commit, Rejection, ToClaim
 from .watch_list import WatchList
 
@@ -52,10 +53,15 @@ class Store(Reader, EventLog, EventSearch):
         prefix: str,
         retention: Retention = USUAL,
         longest: float = DAY,
+        scripts: ScriptConnection | None = None,
         observer: Observer = NOBODY,
     ) -> None:
-        """`longest` is the longest `give_up_after` of any backend, in seconds: command ids outlive it."""
-        super().__init__(redis, prefix, retention, longest)
+        """`longest` is the longest `give_up_after` of any backend, in seconds: command ids outlive it.
+
+        `scripts` is the connection of a worker's scripts; it is closed with the store.
+        """
+        super().__init__(redis, prefix, retention, longest, scripts)
+        self._own = scripts
         self._memory = 0.0
         self._witness = Witness("redis")
         self._commits: Coalescer[Commit, int] = Coalescer(self._commit, GROUP)
@@ -103,18 +109,14 @@ class Store(Reader, EventLog, EventSearch):
         Return what was claimed, None if the claim failed, and the commands' verdicts as a coroutine. Awaiting that may
         raise StoreUnavailable; what was claimed stays claimed all the same.
         """
-        keys, pipe = [f"{self._base}:events"], self._redis.pipeline(transaction=False)
-        arguments = [self._days, places_argument(few), *(accept_argument(one) for one in few)]
-        self._scripts.accept.put_into(pipe, keys, arguments)
-        self._scripts.claim.put_into(pipe, keys, claim_arguments(one))
-        accepted, claimed = await self._call(pipe.execute(raise_on_error=False))
-        return None if isinstance(claimed, Exception) else read_claims(claimed), self._verdicts(accepted, few)
+        keys, arguments = [f"{self._base}:events"], [self._days, places_argument(few), *map(accept_argument, few)]
+        calls = [self._scripts.accept(keys, arguments), self._scripts.claim(keys, claim_arguments(one))]
+        accepted, claimed = await asyncio.gather(*calls, return_exceptions=True)
+        return None if isinstance(claimed, BaseException) else read_claims(claimed), self._verdicts(accepted)
 
-    async def _verdicts(self, reply: list[bytes] | Exception, few: Sequence[Acceptance]) -> list[Accepted]:
-        if isinstance(reply, NoScriptError):
-            return await self.accept_all(few)
+    async def _verdicts(self, reply: list[bytes] | BaseException) -> list[Accepted]:
         with translated():
-            if isinstance(reply, Exception):
+            if isinstance(reply, BaseException):
                 raise reply
         return [verdict(entry) for entry in reply]
 
@@ -185,4 +187,6 @@ class Store(Reader, EventLog, EventSearch):
 
     async def aclose(self) -> None:
         """Close the connections."""
+        if self._own:
+            await self._own.aclose()
         await self._redis.aclose()

@@ -9,6 +9,7 @@ import os
 import platform
 import statistics
 import sys
+import sysconfig
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -143,7 +144,16 @@ def machine() -> dict[str, Any]:
     """Say what the figures were taken on."""
     load = os.getloadavg()[0]
     packages = {name: metadata.version(name) for name in PACKAGES}
-    return {"cores": os.cpu_count(), "python": platform.python_version(), "load before": round(load, 2), **packages}
+    python = f"{platform.python_version()}, {python_build()}"
+    return {"cores": os.cpu_count(), "python": python, "load before": round(load, 2), **packages}
+
+
+def python_build() -> str:
+    """Say whether this Python was built with optimisations; without them the same work takes about a fifth more CPU."""
+    built_with = sysconfig.get_config_var("CONFIG_ARGS")
+    if built_with is None:
+        return "of an unknown build"
+    return "an optimised build" if "--enable-optimizations" in built_with else "NOT an optimised build"
 
 
 def write(file: Path | None, bench: str, options: argparse.Namespace, before: Mapping[str, Any], **body: Any) -> None:

@@ -121,6 +121,7 @@ def main() -> int:
     """Read the command line, measure, report."""
     options = arguments()
     before = machine()
+    sys.stdout.write(", ".join(f"{name} {value}" for name, value in before.items()) + "\n")
     with Remote() as remote:
         bench = Bench(remote, options.n, options.peer_n, options.in_flight, options.peer_python)
         subjects = chosen(

@@ -25,8 +25,18 @@ from worker.domain.cancellation import (
     Sighting,
 )
 from worker.domain.model import Action, AnswerKind, Force, JobState, Lane, Outcome, Verb
-from worker.store.codec import WRITER, fragment, milliseconds, moment, pack_progress, snapshot, unpack
-from worker.store.compression import pack
+from worker.store.codec import (
+    WRITER,
+    finished_progress,
+    fragment,
+    milliseconds,
+    moment,
+    pack_progress,
+    snapshot,
+    unpack,
+    unpack_progress,
+)
+from worker.store.compression import keep_plain, pack
 from worker.store.compression import unpack as unpacked
 
 GUARD = {
@@ -97,6 +107,25 @@ def test_a_fresh_progress_takes_no_room() -> None:
 @given(st.binary(max_size=2000))
 def test_anything_survives_its_packing(text: bytes) -> None:
     assert unpacked(pack(text)) == text
+
+
+@given(st.binary(max_size=2000) | st.sampled_from([b"a" * 0xFFFF, b"a" * 0x10000]))
+def test_anything_survives_plain(text: bytes) -> None:
+    assert unpacked(keep_plain(text)) == text
+
+
+def test_a_finished_record_keeps_what_is_shown_of_it(build: Any) -> None:
+    kept, _ = finished_progress(full(build))
+    shown = ("sent", "looks", "failed_looks", "looked_at", "state", "raw", "end", "facts", "note", "void")
+    read = unpack_progress(kept)
+
+    assert {name: getattr(read, name) for name in shown} == {name: getattr(full(build), name) for name in shown}
+    assert (read.next, read.children, read.clock) == ("", {}, None)
+
+
+def test_a_record_that_does_not_finish_after_all_keeps_everything(build: Any) -> None:
+    _, everything = finished_progress(full(build))
+    assert unpack_progress(everything) == full(build)
 
 
 def test_the_progress_of_a_stuck_job_takes_half_of_its_bytes_at_most(build: Any) -> None:

@@ -3,11 +3,11 @@
 -- Includes many, record, schedule, breaker, holds
 --
 -- KEYS[1]  the events stream
--- ARGV     per record a MessagePack array, then its packed progress. The array: id, claim token, revision that the pass has
---          seen, mode, due (ms), matters (ms, the next thing that matters without a call), calls made that the claim has not
---          paid for, verdict on the backend (see breaker.lua), keep (s, a finished record's life), the events, each an
---          array: name, extra (inside of a JSON object), outcome; and after how long a job is looked at once its
---          cancellation has ended (ms, absent for never)
+-- ARGV     per record a MessagePack array, its packed progress, and what is kept of that if it finishes. The array: id,
+--          claim token, revision that the pass has seen, mode, due (ms), matters (ms, the next thing that matters without a
+--          call), calls made that the claim has not paid for, verdict on the backend (see breaker.lua), keep (s, a finished
+--          record's life), the events, each an array: name, extra (inside of a JSON object), outcome; and after how long a
+--          job is looked at once its cancellation has ended (ms, absent for never)
 -- Modes    intent  note a changing call, keep the claim
 --          answer  note the answer to it, keep the claim
 --          wait    give the record back, due later
@@ -100,7 +100,7 @@ local function claim_tokens(ids, guards)
   return tokens
 end
 
-local function commit(one, id, guard, before, progress, cold, current)
+local function commit(one, id, guard, before, progress, kept, cold, current)
   local token, revision, mode, due, matters = one[2], one[3], one[4], one[5], one[6]
   local verdict, keep, events = one[8], one[9], one[10]
   if not guard or current ~= token then return -1 end
@@ -125,7 +125,7 @@ local function commit(one, id, guard, before, progress, cold, current)
   local keeps = mode == 'intent' or mode == 'answer'
   if not keeps then end_claim(id, guard, token) end
   if mode == 'finish' then
-    finish(id, guard, cold, events, progress, keep, one[11])
+    finish(id, guard, cold, events, kept, keep, one[11])
     return 1
   end
   emit_all(id, guard, cold, events)
@@ -149,7 +149,7 @@ end
 
 go_on_without_memory()
 local passes, ids, results = {}, {}, {}
-for index = 1, #ARGV, 2 do
+for index = 1, #ARGV, 3 do
   passes[#passes + 1] = cmsgpack.unpack(ARGV[index])
   ids[#ids + 1] = passes[#passes][1]
 end
@@ -159,7 +159,8 @@ for index, value in ipairs(values_of('hot', ids)) do guards[index], before[index
 local current = claim_tokens(ids, guards)
 for index, one in ipairs(passes) do
   local guard = guards[index]
-  results[index] = commit(one, ids[index], guard, before[index], ARGV[2 * index], cold[index], current[index])
+  local progress, kept = ARGV[3 * index - 1], ARGV[3 * index]
+  results[index] = commit(one, ids[index], guard, before[index], progress, kept, cold[index], current[index])
   if guard and one[7] > 0 then charge(guard.b, one[7]) end
 end
 close_ended()
