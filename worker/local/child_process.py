@@ -1,4 +1,4 @@
-"""Child processes of `up` and `demo`: real worker processes, all ended with their owner."""
+"""Child processes of `up`, `demo` and `dev`: real worker processes, all ended with their owner."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ QUIET_ROOT = "ignore:You're running the worker with superuser privileges"
 """Celery says so once in each worker, and its advice, `--uid`, is not for processes that belong to another one."""
 
 
-def start_worker(number: int, env: Mapping[str, str], log: IO[bytes] | None = None) -> subprocess.Popen[bytes]:
-    """Start one Celery worker process; it logs to `log`, or else to the streams of this process."""
+def start_worker(number: int, env: Mapping[str, str], log: IO[bytes] | int | None = None) -> subprocess.Popen[bytes]:
+    """Start one Celery worker process; it logs to `log`, a file or PIPE, or else to the streams of this process."""
     arguments = ["-m", "celery", "--quiet", "-A", PACKAGE, "worker", "--hostname", f"canceller{number}@%h"]
-    return start(arguments, quiet(env), log, log)
+    return start(arguments, quiet(env), log, None if log is None else subprocess.STDOUT)
 
 
 def quiet(env: Mapping[str, str]) -> dict[str, str]:

@@ -12,7 +12,7 @@ from typing import Any, Final, cast, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from ..environment import process_environment
+from ..env_file import process_environment
 from ..errors import ConfigurationError
 from ..paths import expanded
 from ..problems import choices, problems_of, suggestion
