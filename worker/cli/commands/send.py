@@ -13,6 +13,7 @@ from ...domain.model import Force, Lane
 from ...errors import InvalidCommand
 from ...protocol.messages import parse_command
 from ...settings.signing_key import SigningKey
+from ..completing import backend_names, open_jobs
 from ..exits import Exit
 from ..options import Json, KeyFile, Producer, Seconds, Timeout, duration, job_ids, one_of, pairs
 from ..output import Output
@@ -23,10 +24,16 @@ from ..waiting import SHOWN_MISTAKES, report_ends
 TAKEN_IN = Seconds(2)
 """Seconds in which a worker that runs has taken a new command in."""
 
-Backend = Annotated[str, typer.Argument(metavar="BACKEND", help="A name in the backends file.")]
+Backend = Annotated[
+    str, typer.Argument(metavar="BACKEND", help="A name in the backends file.", autocompletion=backend_names)
+]
 JobIds = Annotated[
     list[str],
-    typer.Argument(metavar="JOB_ID", help="The backend's own ids; `-` reads them from standard input."),
+    typer.Argument(
+        metavar="JOB_ID",
+        help="The backend's own ids; `-` reads them from standard input.",
+        autocompletion=open_jobs,
+    ),
 ]
 Send = Callable[[Sequence[Mapping[str, Any]], SigningKey | None, Output, bool, float | None], Coroutine[Any, Any, Exit]]
 """Sends commands, with a key to sign them or none; the flag and the seconds say whether to wait, and how long."""

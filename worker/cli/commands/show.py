@@ -17,6 +17,7 @@ from ...store.codec import Record, Snapshot
 from ...views.explain import clock, span, words
 from ...views.summary import gist
 from ..checks.attendance import Attendance, attendance
+from ..completing import open_ones
 from ..exits import Exit
 from ..naming import cancellation_named, job_named
 from ..options import JOB_WORDS, Json, One, OnlyBackend, Timeout, duration, one_named
@@ -29,6 +30,7 @@ Several = Annotated[
     typer.Argument(
         metavar="ID | BACKEND JOB_ID",
         help="Ids of cancellations or of commands; or a backend and its job's id, whose last cancellation is meant.",
+        autocompletion=open_ones,
     ),
 ]
 Patience = Annotated[
