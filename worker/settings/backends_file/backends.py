@@ -20,7 +20,7 @@ from .auth import BasicAuth, BearerAuth, ClientCredentialsAuth, KeystoneAuth, No
 from .backend_table import BackendConfig, Breaker, Kinds, Poll, RemoteProbe
 from .fields import Surroundings
 
-__all__ = ["BackendConfig", "backends_file", "parse_backends", "read_backends_file"]
+__all__ = ["AUTHS", "BackendConfig", "backends_file", "parse_backends", "read_backends_file"]
 
 Location = tuple[int | str, ...]
 
@@ -28,10 +28,11 @@ TOP_LEVEL: Final = ("backends", "producers", "require_signed")
 """What a backends file may hold; the last two are read in `worker.settings.backends_file.producers`."""
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}", re.IGNORECASE)
-_AUTHS: Final[dict[str, type[BaseModel]]] = {
+AUTHS: Final[dict[str, type[BaseModel]]] = {
     get_args(model.model_fields["type"].annotation)[0]: model
     for model in (NoAuth, BearerAuth, BasicAuth, ClientCredentialsAuth, OmlAuth, TokenAuth, KeystoneAuth)
 }
+"""The table of each `auth.type`."""
 _TABLES: Final[dict[str, type[BaseModel]]] = {"poll": Poll, "breaker": Breaker, "remote_probe": RemoteProbe}
 
 
@@ -181,5 +182,5 @@ def _known_keys(location: Location, model: type[BaseModel], auth_type: object) -
     if len(location) == 1:
         return list(model.model_fields)
     if location[0] == "auth":
-        return list(_AUTHS[cast("str", auth_type)].model_fields)
+        return list(AUTHS[cast("str", auth_type)].model_fields)
     return list(_TABLES[str(location[0])].model_fields)
