@@ -6,10 +6,9 @@ a line that a shell runs, and comes from anyone who may send commands: only text
 
 import os
 import re
-import sys
 import tomllib
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import redirect_stderr, suppress
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -37,8 +36,7 @@ def complete() -> None:
     """Answer the shell, as the variables say that its script sets; whatever fails, nothing is offered and said."""
     line = os.environ.get("COMP_WORDS", "") + os.environ.get("_TYPER_COMPLETE_ARGS", "")
     words = line.split()
-    sys.stderr = StringIO()
-    with suppress(Exception):
+    with suppress(Exception), redirect_stderr(StringIO()):
         (_with_options(words[1:2]) if any(word.startswith("-") for word in words) else _stand_ins())(
             prog_name="canceller"
         )

@@ -216,6 +216,10 @@ cancel = job_command(
     With --wait, exit 0 when every job has ended, however it did; 3 for not_found, timed_out, aborted and changed, 4 for
     refused, 6 when one is still open after --timeout; 2 when a command is rejected, 4 when for its signature or lack
     of a right.
+
+    canceller cancel ess 300100 --reason budget --by billing --wait
+
+    canceller cancel ess - --lane batch < job-ids.txt
     """,
 )
 delete = job_command(
@@ -227,5 +231,9 @@ delete = job_command(
 
     With --wait, exit 0 when every record is seen gone (deleted); 4 for refused, 3 for any other outcome,
     6 when one is still open after --timeout; 2 when a command is rejected, 4 when for its signature or lack of a right.
+
+    canceller delete sahara job-7 --reason "project is over" --wait
+
+    canceller delete mrs job-7 job-8 --dry-run
     """,
 )

@@ -33,7 +33,12 @@ def simulator(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Simulate Oracle ESS, Oracle ML, MRS and Sahara, to test producers against; /_sim/ makes jobs and faults."""
+    """Simulate Oracle ESS, Oracle ML, MRS and Sahara, to test producers against; /_sim/ makes jobs and faults.
+
+    canceller simulator --speed 600
+
+    canceller simulator --port 0 --jobs jobs.toml
+    """
     with suppress(KeyboardInterrupt):
         try:
             asyncio.run(_simulate(host, port, speed, jobs, Output(as_json=json)))

@@ -38,6 +38,10 @@ def up(
     A worker that dies is started again. SIGTERM, Ctrl-C and a closed terminal end the workers, then Redis. With --json
     all logs are JSON.
     Exit 2 when the configuration has mistakes.
+
+    canceller up --backends backends.toml
+
+    canceller up --workers 4 --json
     """
     output = Output(as_json=json)
     settings, _ = configuration(backends, embeds_redis=True)

@@ -45,6 +45,10 @@ def demo(
     """Show everything: embedded Redis, simulated backends, real workers, every outcome; 30 minutes last 3 seconds.
 
     Exit 0 only when every outcome is the expected one. Nothing is left behind, unless something fails: then the logs.
+
+    canceller demo
+
+    canceller demo --svg result.svg
     """
     output = Output(as_json=json)
     board = Board()
