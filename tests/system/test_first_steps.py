@@ -202,12 +202,12 @@ def test_the_version_is_told_however_it_is_asked_for(words: tuple[str, ...], env
     assert run(env, *words).stdout.startswith("canceller ")
 
 
-def test_a_version_that_nobody_can_read_is_no_crash(env: dict[str, str]) -> None:
-    done = subprocess.run(
-        ["sh", "-c", '"$@" >&-', "sh", *COMMAND, "--version"], cwd=ROOT, env=env, capture_output=True, check=False
-    )
+@pytest.mark.parametrize("words", [("--version",), ("guide",), ("guide", "--json")], ids=" ".join)
+def test_output_that_is_closed_is_no_crash(words: tuple[str, ...], env: dict[str, str]) -> None:
+    command = ["sh", "-c", '"$@" <&- >&-', "sh", *COMMAND, *words]
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, check=False)
 
-    assert (done.returncode, done.stderr) == (Exit.ERROR, b"")
+    assert (done.returncode, done.stderr) == (Exit.DONE, b"")
 
 
 @pytest.mark.parametrize("place", ["before", "behind"])

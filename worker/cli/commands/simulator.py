@@ -14,6 +14,7 @@ from ...errors import CancellerError
 from ...simulator import Clock, Simulator
 from ..options import Json
 from ..output import Output
+from ..usage import BadParameters
 
 DEFAULT_PORT = 8580
 """The port that the example of a backends file names."""
@@ -51,7 +52,7 @@ def _load(simulated: Simulator, jobs: Path) -> None:
     try:
         simulated.load(jobs)
     except (OSError, ValueError) as error:
-        raise typer.BadParameter(str(error), param_hint="--jobs") from None
+        raise BadParameters(str(error).splitlines()) from None
 
 
 async def _simulate(host: str, port: int, speed: float, jobs: Path | None, output: Output) -> None:

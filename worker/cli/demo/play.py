@@ -212,3 +212,4 @@ def _write(board: Board, waited: float, output: Output) -> None:
     rule = f"was forced {span(waited)} after its cancel" if waited else "was never forced"
     output.line(f"30-minute rule: ESS job {FORCED_JOB} {rule} (the backend's own log)")
     output.line(f"{_summary(board)}; {seconds:.0f} s")
+    output.note("next: canceller dev, to try it yourself")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -80,14 +80,19 @@ class MergedLog:
         self._write({"source": source, **said}, str(said.get("timestamp")), source, f"{mark}{said['event']}  {named}")
 
     def _write(self, whole: Mapping[str, Any], time: str, source: str, text: str, end: str = "") -> None:
+        self.show(whole, [f"{time[TIME]}  {source:9} {text}"], end)
+
+    def show(self, whole: Mapping[str, Any], lines: Sequence[str], end: str = "") -> None:
+        """Write an object with JSON, else lines; each has the coloured `end`."""
         with self._lock:
             try:
                 if self._output.json:
                     self._output.object(whole)
-                else:
-                    self._output.line(f"{time[TIME]}  {source:9} {text}", end)
-            except OSError:
-                self._output.silence()
+                    return
+                for line in lines:
+                    self._output.line(line, end)
+            except OSError:  # whoever read this is gone; all still ends in order
+                self._output.silence(lines=True)
 
 
 def _short(value: object) -> str:

@@ -93,15 +93,14 @@ def dev(
 
     canceller dev --speed 600 --backends backends.toml
     """
-    output = Output(as_json=json)
     if backends is not None:
         backends = configuration(backends)[0].backends
-    log = MergedLog(output)
+    log = MergedLog(Output(as_json=json))
     with stop_signals() as stopped, tempfile.TemporaryDirectory(prefix="canceller-dev-") as directory:
         log.say("starting an embedded Redis, the simulator and the workers; Ctrl-C ends all")
         try:
             with _deployment(Path(directory), backends, workers, speed, log) as started:
-                asyncio.run(_attend(started, stopped, log, output))
+                asyncio.run(_attend(started, stopped, log))
         finally:
             log.finish(LAST_LINES)
             log.say("all has ended, and nothing is left behind")
@@ -153,14 +152,15 @@ def _free_or_any(port: int) -> int:
     return port
 
 
-async def _attend(started: Deployment, stopped: threading.Event, log: MergedLog, output: Output) -> None:
+async def _attend(started: Deployment, stopped: threading.Event, log: MergedLog) -> None:
     """Keep all running and write events, until a signal."""
     following, told = asyncio.create_task(_follow(Settings.load(started.env), log)), False
     try:
         while not stopped.is_set():
             started.check()
             if log.worker_started.is_set() and not told:
-                _tell(started, output)
+                whole = {"source": "dev", "simulator": started.simulator.url, "env_file": str(started.env_file)}
+                log.show(whole, what_next(started))
                 told = True
             await asyncio.sleep(LOOK_EVERY)
     finally:
@@ -174,20 +174,18 @@ async def _follow(settings: Settings, log: MergedLog) -> None:
                 log.event(event)
 
 
-def _tell(started: Deployment, output: Output) -> None:
-    """Write what to type next."""
-    url = started.simulator.url
-    if output.json:
-        output.object({"source": "dev", "simulator": url, "env_file": str(started.env_file)})
-        return
+def what_next(started: Deployment) -> list[str]:
+    """Return the lines that say what to type next."""
     lines = [f"export {ENV_FILE}={shlex.quote(str(started.env_file))}"]
     if others := sorted(name for name in process_environment() if name.startswith(DEPLOYMENT)):
         lines.append(f"unset {' '.join(others)}")  # what a shell has set goes before an env file
+    url = started.simulator.url
     for command, shows in (*NEXT, MORE):
         lines += [f"# {shows}", command.replace("SIMULATOR", url)]
-    output.line("")
-    output.line("It works. Type in another terminal:")
-    for line in lines:
-        output.line(f"  {line}")
-    output.line(f"The simulator is at {url}; producers with Celery alone use {broker_url(started.redis.url)}")
-    output.line("")
+    return [
+        "",
+        "It works. Type in another terminal:",
+        *(f"  {line}" for line in lines),
+        f"The simulator is at {url}; producers with Celery alone use {broker_url(started.redis.url)}",
+        "",
+    ]

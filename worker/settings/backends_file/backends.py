@@ -155,6 +155,10 @@ def _explained(header: str, table: dict[str, Any], model: type[BaseModel], error
     auth = table.get("auth")
     auth_type = auth.get("type") if isinstance(auth, dict) else None
 
+    keys = auth if isinstance(auth, dict) else {}
+    # A secret that is written where its variable's name belongs is one mistake: that no variable is named goes with it.
+    misplaced = tuple(f"{header} auth.{key}_file:" for key in keys if f"{key}_file" not in keys)
+
     def place(location: Location) -> str:
         parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in _written(location, auth_type))
         return f"{header} {''.join(parts).removeprefix('.')}"
@@ -166,7 +170,7 @@ def _explained(header: str, table: dict[str, Any], model: type[BaseModel], error
             return f"a secret is never written here: use {key}_env or {key}_file"
         return f"no such key{suggestion(key, known) or '; known are ' + ', '.join(sorted(known))}"
 
-    return problems_of(error, place, unknown_key)
+    return [problem for problem in problems_of(error, place, unknown_key) if not problem.startswith(misplaced)]
 
 
 def _written(location: Location, auth_type: object) -> Location:
