@@ -212,12 +212,12 @@ def test_output_that_is_closed_is_no_crash(words: tuple[str, ...], env: dict[str
 
 @pytest.mark.parametrize("place", ["before", "behind"])
 def test_an_env_file_is_read_first(place: str, env: dict[str, str], tmp_path: Path) -> None:
-    (tmp_path / "env").write_text("REDIS_URL=unix:///nowhere?password=s3cret\nCANCELLER_QUEU=x\n", encoding="utf-8")
+    (tmp_path / "env").write_text("REDIS_URL=unix:///nowhere?password=s3cret\nCANCELLER_QUEUES=x\n", encoding="utf-8")
     option = ["--env-file", str(tmp_path / "env")]
     done = run(env, *(["list", *option] if place == "behind" else [*option, "list"]))
 
     assert "check REDIS_URL, and that this server runs" in done.stderr
-    assert done.stderr.count("CANCELLER_QUEU: is not read; did you mean CANCELLER_QUEUE?") == 1
+    assert done.stderr.count("CANCELLER_QUEUES: is not read; did you mean CANCELLER_QUEUE?") == 1
     assert "s3cret" not in done.stderr
 
 

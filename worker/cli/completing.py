@@ -23,6 +23,8 @@ from .command_table import COMMANDS
 
 HARMLESS = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.,@%+/-]{0,511}")
 """What a shell takes as it is, wherever it stands in a line."""
+BACKEND = "--backend"
+"""The one option whose value stand-ins complete."""
 MOST = 200
 """So many words are offered at most."""
 SHELLS = ("bash", "zsh", "fish")
@@ -37,9 +39,8 @@ def complete() -> None:
     line = os.environ.get("COMP_WORDS", "") + os.environ.get("_TYPER_COMPLETE_ARGS", "")
     words = line.split()
     with suppress(Exception), redirect_stderr(StringIO()):
-        (_with_options(words[1:2]) if any(word.startswith("-") for word in words) else _stand_ins())(
-            prog_name="canceller"
-        )
+        options = any(word.startswith("-") and word != BACKEND for word in words)
+        (_with_options(words[1:2]) if options else _stand_ins())(prog_name="canceller")
 
 
 def _with_options(words: Sequence[str]) -> typer.Typer:
@@ -57,8 +58,11 @@ def _stand_ins() -> typer.Typer:
 
 
 def _stand_in(offer: Any) -> Any:
-    def command(words: list[str] = typer.Argument(None, autocompletion=offer)) -> None:  # noqa: B008 - Typer's way
-        del words
+    def command(
+        words: list[str] = typer.Argument(None, autocompletion=offer),  # noqa: B008 - Typer's way
+        in_: str = typer.Option("", BACKEND, autocompletion=backend_names),
+    ) -> None:
+        del words, in_
 
     return command
 

@@ -95,9 +95,9 @@ def test_the_environment_of_the_process_stays_as_it_is(file: Path) -> None:
 
 
 def test_a_variable_of_the_file_that_nobody_reads_is_reported(file: Path) -> None:
-    file.write_text("CANCELLER_QUEU=stop\n", encoding="utf-8")
+    file.write_text("CANCELLER_QUEUES=stop\n", encoding="utf-8")
 
-    assert unread_variables(process_environment()) == ["CANCELLER_QUEU: is not read; did you mean CANCELLER_QUEUE?"]
+    assert unread_variables(process_environment()) == ["CANCELLER_QUEUES: is not read; did you mean CANCELLER_QUEUE?"]
 
 
 @pytest.mark.parametrize(

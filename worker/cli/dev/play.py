@@ -38,6 +38,8 @@ SPEED = 60.0
 """Simulated seconds in a real one: half an hour lasts 30 s."""
 PORT = 8580
 """Where backends files that `canceller init` writes expect the simulator; another one if this is taken."""
+KEPT = frozenset({"CANCELLER_HTTP", "CANCELLER_LOG_LEVEL", "CANCELLER_SLOTS"})
+"""Variables that workers are handed as the shell has them: they do not lead to another deployment."""
 LOOK_EVERY = 0.2
 LAST_LINES = 2.0
 """Seconds to wait for what ended processes have logged."""
@@ -125,7 +127,8 @@ def _deployment(
         }
         env_file = directory / "env"
         env_file.write_text("".join(f"{name}='{value}'\n" for name, value in own.items()), encoding="utf-8")
-        others = {name: value for name, value in process_environment().items() if not name.startswith(DEPLOYMENT)}
+        leading = leading_elsewhere()
+        others = {name: value for name, value in process_environment().items() if name not in leading}
         env = {**others, **own, "CANCELLER_LOG_FORMAT": "json"}
 
         def start(number: int) -> subprocess.Popen[bytes]:
@@ -174,10 +177,15 @@ async def _follow(settings: Settings, log: MergedLog) -> None:
                 log.event(event)
 
 
+def leading_elsewhere() -> list[str]:
+    """Return the variables of this process that lead to another deployment."""
+    return sorted(name for name in process_environment() if name.startswith(DEPLOYMENT) and name not in KEPT)
+
+
 def what_next(started: Deployment) -> list[str]:
     """Return the lines that say what to type next."""
     lines = [f"export {ENV_FILE}={shlex.quote(str(started.env_file))}"]
-    if others := sorted(name for name in process_environment() if name.startswith(DEPLOYMENT)):
+    if others := leading_elsewhere():
         lines.append(f"unset {' '.join(others)}")  # what a shell has set goes before an env file
     url = started.simulator.url
     for command, shows in (*NEXT, MORE):
