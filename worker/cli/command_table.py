@@ -20,6 +20,7 @@ COMMANDS = (
     (RUNNING, "dev", "dev.play", "dev"),
     (RUNNING, "init", "commands.init", "init"),
     (RUNNING, "up", "commands.up", "up"),
+    (RUNNING, "exporter", "commands.exporter", "exporter"),
     (RUNNING, "simulator", "commands.simulator", "simulator"),
     (RUNNING, "guide", "commands.guide", "guide"),
     (RUNNING, "completion", "commands.completion", "completion"),

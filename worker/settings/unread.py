@@ -8,7 +8,7 @@ from .env_file import ENV_FILE
 from .environment import Settings
 
 OURS = "CANCELLER_"
-ELSEWHERE = frozenset({ENV_FILE, "CANCELLER_HTTP", "CANCELLER_UNKNOWN_KEYS"})
+ELSEWHERE = frozenset({ENV_FILE, "CANCELLER_UNKNOWN_KEYS"})
 """Those that are read elsewhere, or by newer versions."""
 REMOVED = {"CANCELLER_TRANSPORT": "is no longer read: all calls are made by aiohttp; remove it"}
 """Those that older versions read, and what to do about them."""

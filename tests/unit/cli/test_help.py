@@ -13,7 +13,7 @@ from worker.protocol.operator_actions import ACTIONS
 
 JOBS = ["cancel", "delete", "status", "wait", "list", "events"]
 APP = command_line()
-COMMANDS = [*JOBS, *ACTIONS, "check", "demo", "dev", "init", "up", "simulator", "guide", "completion"]
+COMMANDS = [*JOBS, *ACTIONS, "check", "demo", "dev", "init", "up", "exporter", "simulator", "guide", "completion"]
 
 
 @pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)], ids=" ".join)

@@ -25,6 +25,7 @@ from ...local.supervisor import Supervisor, stop_signals
 from ...settings.celery import broker_url
 from ...settings.env_file import DEPLOYMENT, ENV_FILE, process_environment
 from ...settings.environment import Settings
+from ..commands.up import check_ports
 from ..configuration import configuration
 from ..exits import Exit
 from ..options import Json
@@ -97,6 +98,7 @@ def dev(
     """
     if backends is not None:
         backends = configuration(backends)[0].backends
+    check_ports(Settings.load(workers_environment()), workers)
     log = MergedLog(Output(as_json=json))
     with stop_signals() as stopped, tempfile.TemporaryDirectory(prefix="canceller-dev-") as directory:
         log.say("starting an embedded Redis, the simulator and the workers; Ctrl-C ends all")
@@ -127,9 +129,7 @@ def _deployment(
         }
         env_file = directory / "env"
         env_file.write_text("".join(f"{name}='{value}'\n" for name, value in own.items()), encoding="utf-8")
-        leading = leading_elsewhere()
-        others = {name: value for name, value in process_environment().items() if name not in leading}
-        env = {**others, **own, "CANCELLER_LOG_FORMAT": "json"}
+        env = {**workers_environment(), **own, "CANCELLER_LOG_FORMAT": "json"}
 
         def start(number: int) -> subprocess.Popen[bytes]:
             process = start_worker(number, env, subprocess.PIPE)
@@ -180,6 +180,12 @@ async def _follow(settings: Settings, log: MergedLog) -> None:
 def leading_elsewhere() -> list[str]:
     """Return the variables of this process that lead to another deployment."""
     return sorted(name for name in process_environment() if name.startswith(DEPLOYMENT) and name not in KEPT)
+
+
+def workers_environment() -> dict[str, str]:
+    """Return the environment of this process without what leads to another deployment."""
+    leading = leading_elsewhere()
+    return {name: value for name, value in process_environment().items() if name not in leading}
 
 
 def what_next(started: Deployment) -> list[str]:
