@@ -81,7 +81,7 @@ def guide(
 
     With --schema: the JSON Schema of commands, of events or of the backends file, or the AsyncAPI document.
 
-    canceller guide events
+    canceller guide sending
 
     canceller guide --schema commands > commands.schema.json
     """
