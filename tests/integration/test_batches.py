@@ -319,6 +319,19 @@ async def test_members_that_wait_cost_at_most_150_bytes(stage: Stage, redis: Red
     assert (await redis.info("memory"))["used_memory"] - before <= 150 * 20_000
 
 
+async def test_nothing_starts_beside_an_older_worker(stage: Stage, store: Store, redis: Redis) -> None:
+    await store.beat("new", 4.0, ["ess"])
+    await redis.zadd("{canceller}:workers", {"old": 4e12})
+    await stage.send(cancels(3))
+    await stage.feed()
+    assert await stage.counts() == {"waiting": 3}
+    await redis.zrem("{canceller}:workers", "old")
+    await stage.pass_time(0.1)
+    await stage.feed()
+
+    assert await stage.counts() == {"open": 3}
+
+
 async def test_the_newest_batches_are_listed_first(stage: Stage) -> None:
     for name in "abc":
         await stage.send(cancels(1), name)
