@@ -228,6 +228,21 @@ async def test_members_that_wait_cost_at_most_150_bytes(stage: Stage, redis: Red
     assert (await redis.info("memory"))["used_memory"] - before <= 150 * 20_000
 
 
+async def test_nothing_starts_while_redis_is_nearly_full(stage: Stage, redis: Redis) -> None:
+    await stage.send(cancels(3))
+    used = (await redis.info("memory"))["used_memory"]
+    await redis.config_set("maxmemory", int(used / 0.95))
+    try:
+        await stage.feed()
+        assert await stage.counts() == {"waiting": 3}
+    finally:
+        await redis.config_set("maxmemory", 0)
+    await stage.pass_time(0.1)
+    await stage.feed()
+
+    assert await stage.counts() == {"open": 3}
+
+
 async def test_nothing_starts_beside_an_older_worker(stage: Stage, store: Store, redis: Redis) -> None:
     await store.beat("new", 4.0, ["ess"])
     await redis.zadd("{canceller}:workers", {"old": 4e12})
