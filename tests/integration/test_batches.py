@@ -208,6 +208,19 @@ async def test_a_batch_of_a_dead_feeder_is_fed_by_another_within_seconds(stage: 
     assert await stage.counts() == {"open": 3}
 
 
+async def test_an_id_may_come_again_once_its_batch_is_past_its_retention(stage: Stage, redis: Redis) -> None:
+    feeder = stage.feeder()
+    for job_id in ("old", "new"):
+        await stage.send([cancel(job_id)])
+        await stage.feed(feeder)
+        await stage.end()
+        assert [one.job_id for one in await stage.report()] == [job_id]
+        await redis.delete(*(f"{{canceller}}:{kind}:b" for kind in ("batch", "batchparts", "batchsizes", "batchends")))
+        await stage.pass_time(30 * 86_400)
+
+    assert {event.subject for event in await stage.events() if event.name == "accepted"} == {"old", "new"}
+
+
 async def test_a_batch_is_kept_as_long_as_records_are(stage: Stage, redis: Redis) -> None:
     await stage.send(cancels(3))
     await stage.feed()

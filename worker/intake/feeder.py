@@ -62,8 +62,8 @@ class Feeder:
         self._handover = handover
         self._worker = engine.worker
         self._rooms = {name: max(LEAST_ROOM, 2 * most) for name, most in in_flight.items()}
-        self._part: tuple[str, PartSize, list[object]] | None = None
-        self._sizes: tuple[str, Sequence[PartSize]] | None = None
+        self._sizes: tuple[tuple[str, int], Sequence[PartSize]] | None = None
+        self._part: tuple[tuple[str, int], PartSize, list[object]] | None = None
         self._warned = Seldom()
         self._full, self._look_again_at = False, 0.0
         self._left: dict[str, float] = {}
@@ -171,14 +171,15 @@ class Feeder:
 
     async def _members(self, duty: Duty, count: int) -> Sequence[Member]:
         """Return the next members, `count` at most, all of one part."""
-        if self._sizes is None or self._sizes[0] != duty.id:
-            self._sizes = duty.id, await self._batches.sizes(duty.id)
+        batch = duty.id, duty.created
+        if self._sizes is None or self._sizes[0] != batch:
+            self._sizes = batch, await self._batches.sizes(duty.id)
         part = next((one for one in self._sizes[1] if one.first <= duty.cursor < one.first + one.count), None)
         if part is None:
             self._sizes = None
             return ()
-        if self._part is None or self._part[:2] != (duty.id, part):
-            self._part = duty.id, part, await self._batches.commands(duty.id, part.number)
+        if self._part is None or self._part[:2] != (batch, part):
+            self._part = batch, part, await self._batches.commands(duty.id, part.number)
         commands = self._part[2][duty.cursor - part.first :][:count]
         return [Member(index, content, part.signed_by) for index, content in enumerate(commands, duty.cursor)]
 
