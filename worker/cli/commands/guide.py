@@ -25,6 +25,7 @@ TOPICS = (
     "backends",
     "brokers",
     "operating",
+    "monitoring",
     "security",
     "simulator",
     "speed",
