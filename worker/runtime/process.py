@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 STOP_LIMIT = 9.0
 """Seconds that a stop may take in all."""
+FEEDER_LIMIT = 1.0
+"""Seconds of that for the feeder's round under way; a member that it starts later is started by another worker."""
 RUNTIMES: dict[int, Runtime] = {}
 """By process id: a forked child keeps its parent's and never uses it."""
 
@@ -119,7 +121,8 @@ class Runtime:
                 await cancel_all({self._taking_over})
             if self._feeding is not None:
                 self._feeder.stop()
-                await self._feeding
+                await asyncio.wait({self._feeding}, timeout=FEEDER_LIMIT)
+                await cancel_all({self._feeding})
             await self._engine.stop(grace)
 
         with suppress(TimeoutError):
