@@ -52,6 +52,10 @@ class Scripts:
     use: Script
     now: Script
     forget: Script
+    feed: Script
+    sweep: Script
+    batch_part: Script
+    batch_order: Script
     watch: Script
     watched: Script
     actions: Mapping[str, Script]

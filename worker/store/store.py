@@ -18,6 +18,7 @@ from ..aio.coalescer import Coalescer
 from ..observability.observer import NOBODY, Observer
 from ..protocol.operator_actions import backend_acted_on
 from ..protocol.signing import Signed
+from .batches import Batches
 from .clock_witness import Witness
 from .codec import fragment, moment, place_mark
 from .event_log import EventLog
@@ -40,6 +41,8 @@ from .transitions import Acceptance, Accepted, Claims, Commit, Rejection, ToClai
 from .watch_list import WatchList
 
 NOTHING: Mapping[str, Any] = {}
+NO_STEP = ""
+"""In place of a step of a batch, if commands are accepted by themselves."""
 GROUP = 100
 """The most records that one script call moves, so that each takes a few milliseconds."""
 
@@ -67,6 +70,9 @@ class Store(Reader, EventLog, EventSearch):
         self._commits: Coalescer[Commit, int] = Coalescer(self._commit, GROUP)
         self.peers = Peers(redis, prefix)
         self.watch_list = WatchList(redis, prefix)
+        self.batches = Batches(redis, prefix, retention, longest)
+        self.batches_wait = False
+        """Whether there was something to do for a batch at the latest beat."""
         self.observer = observer
 
     async def accept(self, acceptance: Acceptance) -> Accepted:
@@ -78,7 +84,7 @@ class Store(Reader, EventLog, EventSearch):
         places = places_argument(acceptances)
         accepted: list[Accepted] = []
         for group in grouped([accept_argument(one) for one in acceptances]):
-            reply = await self._run(self._scripts.accept, self._days, places, *group)
+            reply = await self._run(self._scripts.accept, self._days, places, NO_STEP, *group)
             accepted += [verdict(entry) for entry in reply]
         return accepted
 
@@ -109,7 +115,8 @@ class Store(Reader, EventLog, EventSearch):
         Return what was claimed, None if the claim failed, and the commands' verdicts as a coroutine. Awaiting that may
         raise StoreUnavailable; what was claimed stays claimed all the same.
         """
-        keys, arguments = [f"{self._base}:events"], [self._days, places_argument(few), *map(accept_argument, few)]
+        keys = [f"{self._base}:events"]
+        arguments = [self._days, places_argument(few), NO_STEP, *map(accept_argument, few)]
         calls = [self._scripts.accept(keys, arguments), self._scripts.claim(keys, claim_arguments(one))]
         accepted, claimed = await asyncio.gather(*calls, return_exceptions=True)
         return None if isinstance(claimed, BaseException) else read_claims(claimed), self._verdicts(accepted)
@@ -136,13 +143,17 @@ class Store(Reader, EventLog, EventSearch):
         """Report that this worker lives for `life` seconds more; return the time and each backend's next due."""
         asked = self._witness.now()
         arguments = (worker, int(life * 1000), *self._witness.knows(asked), *backends)
-        now, step, *due = await self._run(self._scripts.beat, *arguments)
+        now, step, fed, *due = await self._run(self._scripts.beat, *arguments)
         self._witness.hears(asked, int(now), step)
+        self.batches_wait = 0 <= int(fed) <= int(now)
         return moment(int(now)), [moment(int(one)) if int(one) >= 0 else None for one in due]
 
     async def leave(self, worker: str) -> None:
         """Report that a worker is gone, so that others take over at once what it still holds."""
-        await self._call(self._redis.zrem(f"{self._base}:workers", worker))
+        pipe = self._redis.pipeline(transaction=False)
+        for name in ("workers", "feeders"):
+            pipe.zrem(f"{self._base}:{name}", worker)
+        await self._call(pipe.execute())
 
     async def fullness(self) -> float:
         """Return the share of Redis's memory limit that is used; 0 if there is no limit."""

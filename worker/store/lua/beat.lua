@@ -6,7 +6,7 @@
 -- KEYS[1]  the events stream
 -- ARGV     worker, life of a beat (ms), what it knows of the time: two numbers, see `observe` in clock.lua; backends…
 -- Returns  {now (ms), by how much Redis's clock was stepped (ms, or `?` while that is not known),
---          next due of each backend (ms, or -1)…}
+--          when there is something to do for a batch (ms, or -1), next due of each backend (ms, or -1)…}
 
 local worker = ARGV[1]
 go_on_without_memory()
@@ -19,8 +19,10 @@ local function idle()
 end
 
 local now, step = observe(key('clock'), key('workers'), worker, tonumber(ARGV[3]), tonumber(ARGV[4]), idle)
-if step then redis.call('ZREMRANGEBYSCORE', key('workers'), '-inf', now) end
-redis.call('ZADD', key('workers'), now + ARGV[2], worker)
+for _, name in ipairs({'workers', 'feeders'}) do
+  if step then redis.call('ZREMRANGEBYSCORE', key(name), '-inf', now) end
+  redis.call('ZADD', key(name), now + ARGV[2], worker)
+end
 for index = 5, #ARGV do redis.call('ZADD', key('serves'), now + ARGV[2], ARGV[index]) end
 
 local function soonest(backend)
@@ -37,7 +39,8 @@ local function soonest(backend)
   return found
 end
 
-local out = {now, step or '?'}
+local fed = redis.call('ZRANGE', key('feeding'), 0, 0, 'WITHSCORES')
+local out = {now, step or '?', tonumber(fed[2] or -1)}
 for index = 5, #ARGV do
   if step then free_dead_claims(ARGV[index]) end
   out[#out + 1] = soonest(ARGV[index])

@@ -1,6 +1,6 @@
 -- Commit passes: what each has found and decided, as record, schedule and events in one step.
 --
--- Includes many, record, schedule, breaker, holds
+-- Includes many, record, schedule, breaker, holds, batches
 --
 -- KEYS[1]  the events stream
 -- ARGV     per record a MessagePack array, its packed progress, and what is kept of that if it finishes. The array: id,
@@ -15,7 +15,8 @@
 --          finish  end the cancellation
 -- Returns  per record: 1 done; 0 refused, since what is wanted has changed since the claim or forbids any call (an intent
 --          or a finish only; the record is due at once); -1 fenced, the claim is no longer ours and nothing was written
--- Events   those given; held, once no call can be in flight; those of breaker.lua if a verdict turns the breaker
+-- Events   those given; held, once no call can be in flight; those of breaker.lua if a verdict turns the breaker; those of
+--          batches whose members end
 
 local now = clock()
 
@@ -43,12 +44,14 @@ local function finish(id, guard, cold, events, progress, keep, look_after)
   last[2] = last[2] .. ',"finished_at":"' .. iso(now) .. '"'
   hold_ran_out(id, guard, now)
   guard.z = emit_all(id, guard, cold, events)
-  save(id, guard, progress, keep)
+  end_links(id, guard, last[2], now)
+  local life = guard.y and guard.bt and 1 or keep -- of the dry run of a batch the result is in the batch
+  save(id, guard, progress, life)
   local name = key('open', guard.b)
   ended[name] = ended[name] or {jobs = {}, ids = {}}
   table.insert(ended[name].jobs, open_field(guard, id))
   table.insert(ended[name].ids, id)
-  redis.call('EXPIRE', key('cold', id), keep)
+  redis.call('EXPIRE', key('cold', id), life)
   if look_after then
     redis.call('ZADD', key('watch', guard.b), now + look_after, id)
     redis.call('EXPIRE', key('watch', guard.b), keep)
@@ -166,4 +169,5 @@ end
 close_ended()
 run_deferred()
 end_leases()
+save_batches(now)
 return results

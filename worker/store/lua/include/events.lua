@@ -56,9 +56,10 @@ local function data_of(id, guard, extra, cold)
 end
 
 -- Append one event of a cancellation. Counts the sequence in the guard, which the caller saves. Returns the event's id in
--- the stream.
+-- the stream. The dry run of a batch has no events: its result is in the batch.
 local function emit(id, guard, name, extra, outcome, now, cold)
   guard.q = guard.q + 1
+  if guard.y and guard.bt then return '' end
   return append_event('{"specversion":"1.0","id":"' .. id .. '-' .. guard.q .. '","source":' .. source(guard.b)
     .. ',"type":"canceller.cancellation.' .. name .. '.v1","subject":' .. quote(guard.j)
     .. ',"time":"' .. time_of(now) .. '","datacontenttype":"application/json","backend":"' .. guard.b

@@ -22,11 +22,21 @@
 --                      WEEK is "later" for a command that may not be acted on yet, which outlives its week
 --   :submit:ID         string with a TTL: how many commands a `worker.submit` has, or -1 if some have ids of their own
 --   :workers           zset, worker -> when its beat ends (ms)
+--   :feeders           the same of those workers that know batches: older ones do not
 --   :serves            zset, backend -> when the last beat of a worker that serves it ends, or has ended (ms)
 --   :handovers         set of the names of all backends that ever had one of the next
 --   :handover:BACKEND  hash, digest -> a command that is left to workers that can take it in
 --   :signed:HOUR:SHARD hash, mark of a signature -> what used it; no token lives longer than an hour
 --   :minute:MINUTE     hash, producer -> its commands in that minute
+--   :batches           zset, batch -> when its first part came (ms)
+--   :feeding           zset, batch that has not ended -> when there is something to do for it (ms)
+--   :batch:ID          a batch, see batches.lua; ID may hold any character
+--   :batchparts:ID     hash, number of a part -> its commands, packed
+--   :batchsizes:ID     hash, number of a part -> digest, how many commands, who signed it
+--   :batchends:ID      hash, index of a member -> its result
+--   :batchopen:ID      zset, "index, id of its cancellation" of an open member -> index
+--   :feeder:ID         string with a TTL: the worker that starts the members of a batch
+--   :links:ID          list: the links from a cancellation to members of batches, except the first
 --   :places            hash, mark of a place -> the place in words
 --   :clock             hash, see clock.lua; all times here are by it, except those in ids of stream entries
 --   :at                hash, backend -> mark of its place, as the workers' backends file has it now
