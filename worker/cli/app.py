@@ -55,6 +55,7 @@ COMMANDS = (
     (JOBS, "status", "commands.show", "status"),
     (JOBS, "wait", "commands.show", "wait"),
     (JOBS, "list", "commands.show", "list_"),
+    (JOBS, "why", "commands.why", "why"),
     (JOBS, "events", "commands.events", "events"),
     *((OPERATORS, name, "commands.operate", name) for name in ACTIONS),
     (OPERATORS, "check", "commands.check", "check"),
@@ -62,6 +63,7 @@ COMMANDS = (
     (RUNNING, "demo", "demo.play", "demo"),
     (RUNNING, "init", "commands.init", "init"),
     (RUNNING, "up", "commands.up", "up"),
+    (RUNNING, "exporter", "commands.exporter", "exporter"),
     (RUNNING, "simulator", "commands.simulator", "simulator"),
     (RUNNING, "guide", "commands.guide", "guide"),
 )

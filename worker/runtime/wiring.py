@@ -19,6 +19,8 @@ from ..http.token_endpoints import OML_TOKEN_PATH, ClientCredentials, Keystone, 
 from ..http.transport import Proxy
 from ..http.transport_aiohttp import AiohttpTransport
 from ..intake.admission import Admission, BackendRules
+from ..intake.reopening import reopening
+from ..observability.observer import NOBODY, Observer
 from ..protocol.signing import Producer, Signatures
 from ..settings.backends_file.auth import (
     BasicAuth,
@@ -191,7 +193,7 @@ def probe_of(name: str, config: BackendConfig) -> Probe | None:
     return Probe(name, http, slash + target, remote.gone_when)
 
 
-def backend_of(name: str, config: BackendConfig, clock_speed: float = 1.0) -> Backend:
+def backend_of(name: str, config: BackendConfig, clock_speed: float = 1.0, observer: Observer = NOBODY) -> Backend:
     """Return a backend that is ready for use; call this in the event loop that will use it."""
     adapter, probe = adapter_of(config), probe_of(name, config)
     http = http_of(config)
@@ -206,18 +208,25 @@ def backend_of(name: str, config: BackendConfig, clock_speed: float = 1.0) -> Ba
         breaker_failures=config.breaker.failures,
         breaker_pause=config.breaker.pause,
         look_many=config.look_many,
+        watch_after=config.watch_after,
+        reopen=reopening(rules_of(config)) if config.reopen else None,
         place=place_of(config),
+        observer=observer,
         closes=(http.aclose, probe.aclose) if probe else (http.aclose,),
+    )
+
+
+def rules_of(config: BackendConfig) -> BackendRules:
+    """Return what intake must know about a configured backend."""
+    adapter = adapter_of(config)
+    return BackendRules(
+        adapter, policy_of(config, adapter), config.require, place_of(config), config.attest == "another"
     )
 
 
 def intake_of(configs: Mapping[str, BackendConfig], producers: Producers) -> Admission:
     """Return the admission of commands for the configured backends; the producers' keys are read here, once."""
-    rules = {}
-    for name, config in configs.items():
-        adapter = adapter_of(config)
-        policy, another = policy_of(config, adapter), config.attest == "another"
-        rules[name] = BackendRules(adapter, policy, config.require, place_of(config), another)
+    rules = {name: rules_of(config) for name, config in configs.items()}
     signers = {
         name: Producer(
             name=name,
@@ -234,11 +243,11 @@ def intake_of(configs: Mapping[str, BackendConfig], producers: Producers) -> Adm
     return Admission(rules, signatures=Signatures(signers, producers.require_signed))
 
 
-def store_of(settings: Settings, configs: Mapping[str, BackendConfig]) -> Store:
+def store_of(settings: Settings, configs: Mapping[str, BackendConfig], observer: Observer = NOBODY) -> Store:
     """Return the store of this deployment."""
     longest = max((config.give_up_after for config in configs.values()), default=0.0)
     redis = connect(settings)
-    return Store(redis, settings.prefix, Retention.of(settings), longest, ScriptConnection(redis))
+    return Store(redis, settings.prefix, Retention.of(settings), longest, ScriptConnection(redis), observer)
 
 
 def deployment_of(settings: Settings) -> Deployment:

@@ -22,6 +22,7 @@ from .codec import (
     place_mark,
     unpack,
 )
+from .retention import DAY
 from .transitions import Acceptance, Accepted, Claim, Claims, Commit, ToClaim
 
 log = structlog.get_logger(__name__)
@@ -153,7 +154,7 @@ def claim_arguments(one: ToClaim) -> list[Any]:
 def commit_arguments(one: Commit, keep: int) -> tuple[bytes, bytes, bytes]:
     """Write a pass for `commit.lua`; `keep` is a finished record's life in seconds."""
     events = [(fact.name, fragment(fact.data), fact.data.get("outcome", "")) for fact in one.facts]
-    cancellation = one.record.cancellation
+    cancellation, watch = one.record.cancellation, one.watch_after
     whole = WRITER.encode(
         (
             cancellation.id,
@@ -164,8 +165,9 @@ def commit_arguments(one: Commit, keep: int) -> tuple[bytes, bytes, bytes]:
             milliseconds(one.matters) if one.matters else 0,
             one.calls,
             one.verdict,
-            keep,
+            max(keep, int(watch[-1] + DAY)) if watch else keep,
             events,
+            *([int(watch[0] * 1000)] if watch else []),
         )
     )
     # The progress is apart: Redis can't read binary in MessagePack.
@@ -178,7 +180,7 @@ def commit_arguments(one: Commit, keep: int) -> tuple[bytes, bytes, bytes]:
 def read_claims(reply: Sequence[Any]) -> Claims:
     """Read the reply of `claim.lua`."""
     now, suspect, due, blind = (int(part) for part in reply[:4])
-    found = (claim_of(*reply[index : index + 3]) for index in range(4, len(reply), 3))
+    found = (claim_of(*reply[index : index + 4]) for index in range(4, len(reply), 4))
     return Claims(
         now=moment(now),
         suspect=moment(suspect) if suspect else None,
@@ -188,11 +190,12 @@ def read_claims(reply: Sequence[Any]) -> Claims:
     )
 
 
-def claim_of(token: bytes, id_: bytes, hot: bytes) -> Claim | None:
+def claim_of(token: bytes, id_: bytes, hot: bytes, late: int) -> Claim | None:
     """Read one claimed record; None for an unreadable one, which is due again when its lease is over."""
     try:
         record = unpack(id_.decode(), hot)
-        return Claim(token.decode(), record, token.endswith(b"/noted"), token.endswith(b"/rides"))
+        noted, rides = token.endswith(b"/noted"), token.endswith(b"/rides")
+        return Claim(token.decode(), record, noted, rides, None if late < 0 else late / 1000)
     except (ValueError, OverflowError, zlib.error):
         log.exception("record.unreadable", cancellation_id=id_.decode())
         return None

@@ -52,6 +52,8 @@ class Scripts:
     use: Script
     now: Script
     forget: Script
+    watch: Script
+    watched: Script
     actions: Mapping[str, Script]
     """The scripts of operators' actions, by name."""
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Coroutine, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -14,11 +15,13 @@ from typing import Any
 from redis.asyncio import Redis
 
 from ..aio.coalescer import Coalescer
+from ..observability.observer import NOBODY, Observer
 from ..protocol.operator_actions import backend_acted_on
 from ..protocol.signing import Signed
 from .clock_witness import Witness
 from .codec import fragment, moment, place_mark
 from .event_log import EventLog
+from .event_search import EventSearch
 from .peers import Peers
 from .reader import Reader
 from .redis_client import translated
@@ -34,13 +37,14 @@ from .script_arguments import (
 )
 from .script_connection import ScriptConnection
 from .transitions import Acceptance, Accepted, Claims, Commit, Rejection, ToClaim
+from .watch_list import WatchList
 
 NOTHING: Mapping[str, Any] = {}
 GROUP = 100
 """The most records that one script call moves, so that each takes a few milliseconds."""
 
 
-class Store(Reader, EventLog):
+class Store(Reader, EventLog, EventSearch):
     """Cancellations, their schedule and their events, in one Redis."""
 
     def __init__(
@@ -50,6 +54,7 @@ class Store(Reader, EventLog):
         retention: Retention = USUAL,
         longest: float = DAY,
         scripts: ScriptConnection | None = None,
+        observer: Observer = NOBODY,
     ) -> None:
         """`longest` is the longest `give_up_after` of any backend, in seconds: command ids outlive it.
 
@@ -61,6 +66,8 @@ class Store(Reader, EventLog):
         self._witness = Witness("redis")
         self._commits: Coalescer[Commit, int] = Coalescer(self._commit, GROUP)
         self.peers = Peers(redis, prefix)
+        self.watch_list = WatchList(redis, prefix)
+        self.observer = observer
 
     async def accept(self, acceptance: Acceptance) -> Accepted:
         """Accept one command."""
@@ -120,7 +127,10 @@ class Store(Reader, EventLog):
     async def _commit(self, commits: Sequence[Commit]) -> Sequence[int]:
         keep = int(self._retention.records)
         arguments = [part for one in commits for part in commit_arguments(one, keep)]
-        return [int(result) for result in await self._run(self._scripts.commit, *arguments)]
+        began = time.monotonic()
+        results = [int(result) for result in await self._run(self._scripts.commit, *arguments)]
+        self.observer.committed(len(commits), time.monotonic() - began)
+        return results
 
     async def beat(self, worker: str, life: float, backends: Sequence[str]) -> tuple[datetime, list[datetime | None]]:
         """Report that this worker lives for `life` seconds more; return the time and each backend's next due."""

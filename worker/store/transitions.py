@@ -84,13 +84,15 @@ class Claim(Struct, frozen=True):
     """A record that this worker may work on until its lease ends.
 
     `noted` means that the intent of its first cancel is stored already; the record is as it was before. `rides` means
-    that it is one of many polls that share one permit: it may make no call of its own.
+    that it is one of many polls that share one permit: it may make no call of its own. `late` is for how many seconds
+    it was due, None if that is not known.
     """
 
     token: str
     record: Record
     noted: bool = False
     rides: bool = False
+    late: float | None = None
 
 
 class Claims(Struct, frozen=True):
@@ -146,7 +148,8 @@ class ToClaim(Struct, frozen=True):
 class Commit(Struct, frozen=True):
     """What a pass commits, in one of the modes of `commit.lua`.
 
-    `verdict` is on the backend: ok, bad:FAILURES:PAUSE_MS, or empty for none.
+    `verdict` is on the backend: ok, bad:FAILURES:PAUSE_MS, or empty for none. `watch_after` is how many seconds after
+    the end its job is looked at, empty for never.
     """
 
     token: str
@@ -158,3 +161,4 @@ class Commit(Struct, frozen=True):
     matters: datetime | None = None
     calls: int = 0
     verdict: str = ""
+    watch_after: tuple[float, ...] = ()

@@ -6,9 +6,9 @@ from typer.testing import CliRunner
 from worker.cli.app import command_line
 from worker.protocol.operator_actions import ACTIONS
 
-JOBS = ["cancel", "delete", "status", "wait", "list", "events"]
+JOBS = ["cancel", "delete", "status", "wait", "list", "why", "events"]
 APP = command_line()
-COMMANDS = [*JOBS, *ACTIONS, "check", "demo", "init", "up", "simulator", "guide"]
+COMMANDS = [*JOBS, *ACTIONS, "check", "demo", "init", "up", "exporter", "simulator", "guide"]
 
 
 @pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)], ids=" ".join)
