@@ -124,7 +124,7 @@ def test_a_finished_record_keeps_what_is_shown_of_it(build: Any) -> None:
 
 
 def test_a_finished_record_keeps_what_a_look_after_the_end_needs(build: Any) -> None:
-    one = replace(record().cancellation, progress=full(build))
+    one = replace(record().cancellation, progress=replace(full(build), parent=True))
     kept, _ = finished_progress(one.progress)
 
     assert replace(one, progress=unpack_progress(kept)).job == one.job
