@@ -288,7 +288,7 @@ def pack_progress(progress: Progress) -> bytes:
 def finished_progress(progress: Progress) -> tuple[bytes, bytes]:
     """Write the progress of a pass that ends a cancellation: what is kept of it, and all of it if it does not end yet.
 
-    Kept is what people are shown. It is read rarely and not for long, so it is not compressed.
+    Kept is what people are shown, and what looks after the end need. It is read rarely, so it is not compressed.
     """
     kept = Progress(
         intent=progress.intent,
@@ -299,11 +299,15 @@ def finished_progress(progress: Progress) -> tuple[bytes, bytes]:
         state=progress.state,
         raw=progress.raw,
         end=progress.end,
+        parent=progress.parent,
         overdue=progress.overdue,
         held=progress.held,
         facts=progress.facts,
         note=progress.note,
+        children=progress.children,
         void=progress.void,
+        pages=progress.pages,
+        long=progress.long,
     )
     return compression.keep_plain(WRITER.encode(kept)), compression.keep_plain(WRITER.encode(progress))
 

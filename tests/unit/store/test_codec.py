@@ -120,7 +120,14 @@ def test_a_finished_record_keeps_what_is_shown_of_it(build: Any) -> None:
     read = unpack_progress(kept)
 
     assert {name: getattr(read, name) for name in shown} == {name: getattr(full(build), name) for name in shown}
-    assert (read.next, read.children, read.clock) == ("", {}, None)
+    assert (read.next, read.cancelling, read.clock) == ("", {}, None)
+
+
+def test_a_finished_record_keeps_what_a_look_after_the_end_needs(build: Any) -> None:
+    one = replace(record().cancellation, progress=replace(full(build), parent=True))
+    kept, _ = finished_progress(one.progress)
+
+    assert replace(one, progress=unpack_progress(kept)).job == one.job
 
 
 def test_a_record_that_does_not_finish_after_all_keeps_everything(build: Any) -> None:
