@@ -69,10 +69,10 @@ class Store(Reader, EventLog, EventSearch):
         self._witness = Witness("redis")
         self._commits: Coalescer[Commit, int] = Coalescer(self._commit, GROUP)
         self.peers = Peers(redis, prefix)
-        self.watch_list = WatchList(redis, prefix)
         self.batches = Batches(redis, prefix, retention, longest)
         self.batches_wait = False
         """Whether there was something to do for a batch at the latest beat."""
+        self.watch_list = WatchList(redis, prefix)
         self.observer = observer
 
     async def accept(self, acceptance: Acceptance) -> Accepted:
