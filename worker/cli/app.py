@@ -58,6 +58,7 @@ COMMANDS = (
     (JOBS, "events", "commands.events", "events"),
     *((OPERATORS, name, "commands.operate", name) for name in ACTIONS),
     (OPERATORS, "check", "commands.check", "check"),
+    (OPERATORS, "sinks", "commands.sinks", "sinks"),
     (OPERATORS, "dead-letters", "commands.dead_letters", "app"),
     (RUNNING, "demo", "demo.play", "demo"),
     (RUNNING, "init", "commands.init", "init"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 
 from ..aio.loop_thread import LoopThread
@@ -15,11 +15,12 @@ from ..intake.decoder import Item
 from ..intake.handler import Handler
 from ..intake.rabbitmq_consumer import RabbitMQConsumer
 from ..intake.redis_consumer import RedisConsumer
-from ..settings.backends_file.backends import BackendConfig
 from ..settings.backends_file.load import Deployment
 from ..settings.environment import Settings
+from ..sinks.pump import Pumps
 from ..store.redis_client import connect_to
 from ..store.store import Store
+from .sink_wiring import pumps_of
 from .wiring import backend_of, deployment_of, intake_of, store_of
 
 STOP_LIMIT = 9.0
@@ -33,24 +34,27 @@ class Runtime:
 
     def __init__(self, settings: Settings, deployment: Deployment) -> None:
         self._settings = settings
-        admission = intake_of(deployment.backends, deployment.producers)
+        admission = intake_of(deployment.backends, deployment.producers, deployment.sinks)
         self._loop = LoopThread("canceller")
-        self._store, self._engine, self._backends = self._loop.call(self._build(deployment.backends))
+        self._store, self._engine, self._backends, self._pumps = self._loop.call(self._build(deployment))
         self._handler = Handler(self._store, admission, self._engine, self._engine.serving)
         self.rabbitmq = RabbitMQConsumer(self._handler.handle, self._store.fullness)
         self._consumer: RedisConsumer | RabbitMQConsumer | None = None
         self._taking_over: asyncio.Task[None] | None = None
 
-    async def _build(self, configs: Mapping[str, BackendConfig]) -> tuple[Store, Engine, list[Backend]]:
-        store = store_of(self._settings, configs)
+    async def _build(self, deployment: Deployment) -> tuple[Store, Engine, list[Backend], Pumps]:
+        store = store_of(self._settings, deployment.backends, deployment.sinks)
         speed = self._settings.clock_speed
-        backends = {name: backend_of(name, config, speed) for name, config in configs.items()}
-        return store, Engine(store, backends, self._settings.slots), list(backends.values())
+        backends = {name: backend_of(name, config, speed) for name, config in deployment.backends.items()}
+        engine = Engine(store, backends, self._settings.slots)
+        pumps = pumps_of(deployment.sinks, store.sinks, engine.worker, speed)
+        return store, engine, list(backends.values()), pumps
 
     def start(self) -> None:
         """Start to work on what is due, and to take in commands if the broker is a Redis or a RabbitMQ."""
 
         async def start() -> None:
+            await self._pumps.start()
             await self._engine.start()
             self._taking_over = asyncio.create_task(self._handler.handover.run())
             broker, queue = self._settings.redis_broker, self._settings.queue
@@ -81,7 +85,7 @@ class Runtime:
                 await self._consumer.stop()
             if self._taking_over is not None:
                 await cancel_all({self._taking_over})
-            await self._engine.stop(grace)
+            await asyncio.gather(self._engine.stop(grace), self._pumps.stop(grace))
 
         with suppress(TimeoutError):
             self._loop.call(stop(), STOP_LIMIT)

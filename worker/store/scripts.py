@@ -56,6 +56,9 @@ class Scripts:
     use: Script
     now: Script
     forget: Script
+    sink_claim: Script
+    sink_note: Script
+    sink_bury: Script
     actions: Mapping[str, Script]
     """The scripts of operators' actions, by name."""
 

@@ -6,7 +6,7 @@ Every transition is one of the scripts under `lua/`.
 from __future__ import annotations
 
 import json
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Collection, Coroutine, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -18,7 +18,7 @@ from ..protocol.operator_actions import backend_acted_on
 from ..protocol.signing import Signed
 from .clock_witness import Witness
 from .codec import fragment, moment, place_mark
-from .event_log import EventLog
+from .event_log import NEVER, EventLog
 from .peers import Peers
 from .reader import Reader
 from .redis_client import translated
@@ -32,6 +32,7 @@ from .script_arguments import (
     read_claims,
     verdict,
 )
+from .sinks import Sinks
 from .transitions import Acceptance, Accepted, Claims, Commit, Rejection, ToClaim
 
 NOTHING: Mapping[str, Any] = {}
@@ -42,13 +43,24 @@ GROUP = 100
 class Store(Reader, EventLog):
     """Cancellations, their schedule and their events, in one Redis."""
 
-    def __init__(self, redis: Redis, prefix: str, retention: Retention = USUAL, longest: float = DAY) -> None:
-        """`longest` is the longest `give_up_after` of any backend, in seconds: command ids outlive it."""
+    def __init__(
+        self,
+        redis: Redis,
+        prefix: str,
+        retention: Retention = USUAL,
+        longest: float = DAY,
+        sinks: Collection[str] = (),
+    ) -> None:
+        """`longest` is the longest `give_up_after` of any backend, in seconds: command ids outlive it.
+
+        `sinks` are the names of those in the backends file.
+        """
         super().__init__(redis, prefix, retention, longest)
         self._memory = 0.0
         self._witness = Witness("redis")
         self._commits: Coalescer[Commit, int] = Coalescer(self._commit, GROUP)
         self.peers = Peers(redis, prefix)
+        self.sinks = Sinks(redis, prefix, retention, sinks, lambda: self._letters_limit(stranger=False))
 
     async def accept(self, acceptance: Acceptance) -> Accepted:
         """Accept one command."""
@@ -68,8 +80,15 @@ class Store(Reader, EventLog):
         whose = (rejection.mark, rejection.backend, rejection.subject)
         data = "{" + fragment(rejection.data) + "}"
         kept = (rejection.raw, rejection.reason, int(rejection.stranger))
-        limit = self._retention.letters_limit(self._memory, stranger=rejection.stranger)
+        limit = self._letters_limit(stranger=rejection.stranger)
         return bool(await self._run(self._scripts.reject, self._days, *whose, data, *kept, limit))
+
+    def _letters_limit(self, *, stranger: bool) -> int:
+        return self._retention.letters_limit(self._memory, stranger=stranger)
+
+    async def trim(self, now: datetime, needed_since: int = NEVER) -> None:
+        """Delete what is past its retention, as `EventLog` does, except events that a sink needs."""
+        await super().trim(now, min(needed_since, await self.sinks.needed_since(now)))
 
     async def count_commands(self, counts: Mapping[str, int]) -> None:
         """Note how many commands each message has, by message id, for clients that wait for all of them."""
