@@ -37,10 +37,10 @@ STRANGERS = ("canceller-check-no-such-job", "0")
 
 
 def check(*, backends: BackendsFile = None, json: Json = False) -> None:
-    """Check settings, backends file, Redis, RabbitMQ, every backend and every sink, and say what a crash would lose.
+    """Check settings, backends file, Redis, RabbitMQ, backends and sinks, and say what a crash would lose.
 
-    Each backend is asked about a job that can't exist, which changes nothing. No sink gets an event. Exit 0 when nothing is wrong, 1 when
-    something is, 2 when the configuration has mistakes.
+    Each backend is asked about a job that can't exist, which changes nothing; no sink gets an event. Exit 0 when
+    nothing is wrong, 1 when something is, 2 when the configuration has mistakes.
     """
     output = Output(as_json=json)
     settings, configs = configuration(backends, needs_redis=True)
