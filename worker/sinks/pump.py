@@ -67,7 +67,7 @@ class Pump:
         return Service(self._sink, self._sinks, lease, Clock(now.timestamp() * 1000, asked, self._speed))
 
     async def _run(self) -> None:
-        while not self._stopping.is_set():
+        while self._service is not None or not self._stopping.is_set():
             try:
                 self._service = self._service or await self._claim()
                 self._outage.is_over()

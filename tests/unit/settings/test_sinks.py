@@ -142,8 +142,8 @@ def test_a_url_of_this_machine_needs_no_tls(host: str) -> None:
         ),
         pytest.param(
             WEBHOOK.replace("SECRET", "CUT"),
-            "[sinks.x] secret_env[0]: environment variable CUT begins with whsec_ and must go on with base64: it is cut "
-            "or mistyped",
+            "[sinks.x] secret_env[0]: environment variable CUT begins with whsec_ and must go on with base64: "
+            "it is cut or mistyped",
             id="broken-secret",
         ),
         pytest.param(
