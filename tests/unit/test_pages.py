@@ -181,4 +181,4 @@ EXAMPLES = sorted(
 def test_an_example_is_shown_as_it_is_run(path: Path) -> None:
     program = path.read_text(encoding="utf-8").replace("worker.client", "canceller.client")
 
-    assert f"<!-- example: {path.stem} -->\n```python\n{program}```\n" in guide("examples")
+    assert f"<!-- example: {path.stem} -->\n```python\n{program}```\n" in guide("examples") + guide("sinks")

@@ -18,6 +18,7 @@ TOPICS = (
     "sending",
     "examples",
     "events",
+    "sinks",
     "concepts",
     "escalation",
     "holds",
