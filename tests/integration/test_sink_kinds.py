@@ -177,6 +177,21 @@ async def test_standard_output_gets_a_line_for_each_event() -> None:
     assert ids == [f"c-{number}" for number in range(100)]
 
 
+async def test_a_line_holds_nothing_that_a_terminal_acts_on() -> None:
+    reader, writer = os.pipe()
+    sink = StandardOutput(writer)
+    event = body("c", 1, data={"reason": "a\u202eb\x9bc"}).decode()
+    raw = event.replace("\\u202e", "\u202e").replace("\\u009b", "\x9b")
+    await sink.deliver("c-1", raw.encode())
+    await sink.aclose()
+    os.close(writer)
+    with os.fdopen(reader, encoding="utf-8") as lines:
+        line = lines.read()
+
+    assert json.loads(line) == json.loads(event)
+    assert line.isascii()
+
+
 async def test_lines_wait_while_nobody_reads() -> None:
     reader, writer = os.pipe()
     sink = StandardOutput(writer)

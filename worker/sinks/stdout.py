@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from ..aio.coalescer import Coalescer
 from ..aio.daemon import in_daemon_thread
+from ..observability.visible import visible_json
 from .tries import Failure
 
 STDOUT = 1
@@ -25,7 +26,8 @@ class StandardOutput:
 
     async def deliver(self, event_id: str, body: bytes) -> Failure | None:  # noqa: ARG002 - the body has the id
         """Write an event's line."""
-        return await self._lines.add(body.replace(b"\n", b" ") + b"\n")
+        line = visible_json(body.decode().replace("\n", " "))  # a terminal may show it
+        return await self._lines.add(f"{line}\n".encode())
 
     async def reach(self) -> str:
         """Say that there is nothing to reach."""
