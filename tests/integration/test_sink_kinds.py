@@ -15,7 +15,6 @@ from redis import Redis as SyncRedis
 from support.certificates import Authority
 from support.webhooks import SECRET, body, receiving
 
-from worker.broker.sender import TaskSender
 from worker.errors import CallUnanswered, CancellerError
 from worker.http.tls import Tls
 from worker.sinks.celery_task import CeleryTask
@@ -133,8 +132,7 @@ def consumer(url: str) -> tuple[Celery, list[Any]]:
 
 
 async def test_a_task_gets_the_event_and_its_id(redis_url: str, sync_redis: SyncRedis) -> None:
-    sender = TaskSender(redis_url, "job-events")
-    sink = CeleryTask(sender, "jobs.on_cancellation")
+    sink = CeleryTask(redis_url, "job-events", "jobs.on_cancellation")
     assert await sink.deliver("c-1", EVENT) is None
     assert await sink.reach() == "its broker takes connections"
     await sink.aclose()
@@ -153,7 +151,7 @@ async def test_a_task_gets_the_event_and_its_id(redis_url: str, sync_redis: Sync
 
 
 async def test_a_broker_that_is_not_there_is_a_failure(tmp_path: Path) -> None:
-    sink = CeleryTask(TaskSender(f"unix://:hunter2@{tmp_path}/redis.sock", "q"), "t")
+    sink = CeleryTask(f"unix://:hunter2@{tmp_path}/redis.sock", "q", "t")
     failure = await sink.deliver("c-1", EVENT)
     with pytest.raises(CancellerError) as caught:
         await sink.reach()

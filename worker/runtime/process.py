@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from ..aio.loop_thread import LoopThread
 from ..aio.tasks import cancel_all
@@ -20,8 +21,12 @@ from ..settings.environment import Settings
 from ..sinks.pump import Pumps
 from ..store.redis_client import connect_to
 from ..store.store import Store
+from .observers import observers_of
 from .sink_wiring import pumps_of
 from .wiring import backend_of, deployment_of, intake_of, store_of
+
+if TYPE_CHECKING:
+    from ..observability.endpoint import Endpoint
 
 STOP_LIMIT = 9.0
 """Seconds that a stop may take in all."""
@@ -36,24 +41,34 @@ class Runtime:
         self._settings = settings
         admission = intake_of(deployment.backends, deployment.producers, deployment.sinks)
         self._loop = LoopThread("canceller")
+        self._observers = observers_of(deployment.backends.keys(), served=settings.http is not None)
         self._store, self._engine, self._backends, self._pumps = self._loop.call(self._build(deployment))
-        self._handler = Handler(self._store, admission, self._engine, self._engine.serving)
+        observer = self._observers.every
+        self._handler = Handler(self._store, admission, self._engine, self._engine.serving, observer)
         self.rabbitmq = RabbitMQConsumer(self._handler.handle, self._store.fullness)
         self._consumer: RedisConsumer | RabbitMQConsumer | None = None
         self._taking_over: asyncio.Task[None] | None = None
+        self._endpoint: Endpoint | None = None
+        self._not_ready = "it is being started"
 
     async def _build(self, deployment: Deployment) -> tuple[Store, Engine, list[Backend], Pumps]:
-        store = store_of(self._settings, deployment.backends, deployment.sinks)
-        speed = self._settings.clock_speed
-        backends = {name: backend_of(name, config, speed) for name, config in deployment.backends.items()}
+        configs, speed, observer = deployment.backends, self._settings.clock_speed, self._observers.every
+        store = store_of(self._settings, configs, observer, deployment.sinks)
+        backends = {name: backend_of(name, config, speed, observer) for name, config in configs.items()}
         engine = Engine(store, backends, self._settings.slots)
         pumps = pumps_of(deployment.sinks, store.sinks, engine.worker, speed)
         return store, engine, list(backends.values()), pumps
 
     def start(self) -> None:
-        """Start to work on what is due, and to take in commands if the broker is a Redis or a RabbitMQ."""
+        """Start to work on what is due, and to take in commands if the broker is a Redis or a RabbitMQ.
+
+        Raises:
+            ConfigurationError: nobody can listen on `CANCELLER_HTTP`.
+
+        """
 
         async def start() -> None:
+            await self._start_endpoint()
             await self._pumps.start()
             await self._engine.start()
             self._taking_over = asyncio.create_task(self._handler.handover.run())
@@ -65,8 +80,22 @@ class Runtime:
                 self._consumer = self.rabbitmq
             if self._consumer is not None:
                 await self._consumer.start()
+            self._not_ready = ""
 
         self._loop.call(start())
+
+    async def _start_endpoint(self) -> None:
+        if self._settings.http is None or self._observers.metrics is None:
+            return
+        from .health import endpoint_of  # noqa: PLC0415 - a server that few workers need
+
+        registry = self._observers.metrics.registry
+        self._endpoint = endpoint_of(self._settings.http, self._store, registry, self._problem)
+        await self._endpoint.start()
+
+    def _problem(self) -> str:
+        """Return why this worker takes no commands in; empty if it does."""
+        return self._not_ready or (self._consumer.problem if self._consumer is not None else "")
 
     def do(self, items: Sequence[Item]) -> None:
         """Do what messages ask for; all of it is stored when this returns.
@@ -81,6 +110,7 @@ class Runtime:
         """Take in and claim nothing new; let open calls end for `grace` seconds."""
 
         async def stop() -> None:
+            self._not_ready = "it is being stopped"
             if self._consumer is not None:
                 await self._consumer.stop()
             if self._taking_over is not None:
@@ -94,6 +124,8 @@ class Runtime:
         """Close all connections and end the loop."""
 
         async def close() -> None:
+            if self._endpoint is not None:
+                await self._endpoint.stop()
             await asyncio.gather(*(backend.aclose() for backend in self._backends))
             await self._store.aclose()
 

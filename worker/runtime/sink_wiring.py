@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..broker.sender import TaskSender
 from ..settings.backends_file.sinks import CelerySink, Sink, StdoutSink, WebhookSink
 from ..settings.secret import Secret
 from ..sinks.celery_task import CeleryTask
@@ -32,7 +31,7 @@ def receiver_of(config: Sink) -> Receiver:
                 proxy=proxy_of(config, config.url),
             )
         case CelerySink():
-            return CeleryTask(TaskSender(Secret("env", config.broker_url_env).read(), config.queue), config.task)
+            return CeleryTask(Secret("env", config.broker_url_env).read(), config.queue, config.task)
         case StdoutSink():
             return StandardOutput()
 

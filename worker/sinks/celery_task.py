@@ -15,8 +15,8 @@ class CeleryTask:
 
     max_in_flight = 8
 
-    def __init__(self, sender: TaskSender, task: str) -> None:
-        self._sender = sender
+    def __init__(self, broker_url: str, queue: str, task: str) -> None:
+        self._sender = TaskSender(broker_url, queue)
         self._task = task
 
     async def deliver(self, event_id: str, body: bytes) -> Failure | None:

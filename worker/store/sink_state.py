@@ -45,8 +45,8 @@ class Note(Struct):
 class SinkState(Struct, frozen=True):
     """A sink as operators see it.
 
-    `lag` is the age of the oldest event in seconds that the position has not passed yet; 0 for none. `worker` delivers
-    to it, empty for none.
+    `lag` is the age of the oldest event in seconds that is not delivered yet; 0 for none. `worker` delivers to it, empty
+    for none. `seen_at` is when a worker last did.
     """
 
     sink: str
@@ -57,6 +57,7 @@ class SinkState(Struct, frozen=True):
     replays: int
     delivered: int
     since: datetime
+    seen_at: datetime
     worker: str = ""
     error: str = ""
     error_at: datetime | None = None

@@ -93,8 +93,10 @@ class Sinks(Keyspace):
         return [state for name in names if (state := await self._state(name, now)) is not None]
 
     async def lags(self) -> dict[str, float]:
-        """Return the lag of each sink in seconds."""
-        return {state.sink: state.lag for state in await self.states()}
+        """Return the lag of each sink in seconds; those that no worker has had for a day are left out."""
+        now, *_ = await self._run(self._scripts.now)
+        states = await self.states()
+        return {one.sink: one.lag for one in states if now - milliseconds(one.seen_at) < FORGOTTEN_AFTER * 1000}
 
     async def _state(self, name: str, now: int) -> SinkState | None:
         pipe = self._redis.pipeline(transaction=False)
@@ -105,17 +107,18 @@ class Sinks(Keyspace):
         told = {key.decode(): value.decode("utf-8", "replace") for key, value in found.items()}
         if "position" not in told:
             return None
-        unread = await self._first_after(told["position"])
+        since = await self._needed_since(told["position"], told.get("oldest", ""))
         error_at = told.get("error_at")
         return SinkState(
             sink=name,
             kind=told.get("kind", ""),
             position=told["position"],
-            lag=0.0 if unread == NEVER else max(0.0, (now - unread) / 1000),
+            lag=0.0 if since == NEVER else max(0.0, (now - since) / 1000),
             owed=owed,
             replays=replays,
             delivered=int(told.get("delivered", 0)),
             since=moment(int(told.get("since", now))),
+            seen_at=moment(int(told.get("seen", now))),
             worker=told.get("worker", "") if int(told.get("until", 0)) > now else "",
             error=told.get("error", ""),
             error_at=None if error_at is None else moment(int(error_at)),
@@ -130,16 +133,18 @@ class Sinks(Keyspace):
             abandoned = at - int(seen or 0) > FORGOTTEN_AFTER * 1000 and name.decode() not in self._here
             if position is None or abandoned:
                 continue
-            unread = await self._first_after(position.decode())
-            since = min(unread, written_at(oldest.decode())) if oldest else unread
+            since = await self._needed_since(position.decode(), (oldest or b"").decode())
             needed.append(max(since, at - int((float(keep) + SLACK) * 1000)))
         return min(needed)
 
-    async def _first_after(self, position: str) -> int:
-        """Return when the first event after a position was written, in milliseconds; `NEVER` if there is none."""
+    async def _needed_since(self, position: str, oldest: str) -> int:
+        """Return when the first event after a position, or the oldest that is owed, was written, in milliseconds.
+
+        `oldest` is empty if nothing is owed; `NEVER` is the time if there is no event of either kind.
+        """
         call = self._redis.xrange(f"{self._base}:events", min=f"({position}", count=1)
-        found = await self._interruptible(call)
-        return written_at(found[0][0].decode()) if found else NEVER
+        entries = [entry.decode() for entry, _ in await self._interruptible(call)] + [oldest] * bool(oldest)
+        return min(map(written_at, entries), default=NEVER)
 
 
 def written_at(entry: str) -> int:

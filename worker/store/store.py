@@ -6,6 +6,7 @@ Every transition is one of the scripts under `lua/`.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Collection, Coroutine, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -14,6 +15,7 @@ from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
 from ..aio.coalescer import Coalescer
+from ..observability.observer import NOBODY, Observer
 from ..protocol.operator_actions import backend_acted_on
 from ..protocol.signing import Signed
 from .clock_witness import Witness
@@ -49,6 +51,7 @@ class Store(Reader, EventLog):
         prefix: str,
         retention: Retention = USUAL,
         longest: float = DAY,
+        observer: Observer = NOBODY,
         sinks: Collection[str] = (),
     ) -> None:
         """`longest` is the longest `give_up_after` of any backend, in seconds: command ids outlive it.
@@ -61,6 +64,7 @@ class Store(Reader, EventLog):
         self._commits: Coalescer[Commit, int] = Coalescer(self._commit, GROUP)
         self.peers = Peers(redis, prefix)
         self.sinks = Sinks(redis, prefix, retention, sinks, lambda: self._letters_limit(stranger=False))
+        self.observer = observer
 
     async def accept(self, acceptance: Acceptance) -> Accepted:
         """Accept one command."""
@@ -131,7 +135,10 @@ class Store(Reader, EventLog):
     async def _commit(self, commits: Sequence[Commit]) -> Sequence[int]:
         keep = int(self._retention.records)
         arguments = [part for one in commits for part in commit_arguments(one, keep)]
-        return [int(result) for result in await self._run(self._scripts.commit, *arguments)]
+        began = time.monotonic()
+        results = [int(result) for result in await self._run(self._scripts.commit, *arguments)]
+        self.observer.committed(len(commits), time.monotonic() - began)
+        return results
 
     async def beat(self, worker: str, life: float, backends: Sequence[str]) -> tuple[datetime, list[datetime | None]]:
         """Report that this worker lives for `life` seconds more; return the time and each backend's next due."""
