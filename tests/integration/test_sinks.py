@@ -302,14 +302,15 @@ async def test_a_state_says_what_went_wrong_last(store: Store, redis: Redis) -> 
 
 
 async def test_the_lag_is_the_age_of_the_oldest_event_that_has_not_arrived(store: Store, redis: Redis) -> None:
-    async with receiving(lambda event, _count: 500 if event["subject"] == "bad" else 200) as receiver:
-        async with pumping(store, receiver):
-            await emit(redis, "good", 1)
-            await settled(store)
-            assert (await store.sinks.lags()) == {"s": 0.0}
-            await emit(redis, "bad", 1)
+    def answer(event: dict[str, Any], _count: int) -> int:
+        return 500 if event["subject"] == "bad" else 200
 
-            async def look() -> bool:
-                return (await state(store)).owed == 1 and (await store.sinks.lags())["s"] >= 0.2
+    async def look() -> bool:
+        return (await state(store)).owed == 1 and (await store.sinks.lags())["s"] >= 0.2
 
-            assert await found(look)
+    async with receiving(answer) as receiver, pumping(store, receiver):
+        await emit(redis, "good", 1)
+        await settled(store)
+        assert (await store.sinks.lags()) == {"s": 0.0}
+        await emit(redis, "bad", 1)
+        assert await found(look)

@@ -45,7 +45,7 @@ class Note(Struct):
 class SinkState(Struct, frozen=True):
     """A sink as operators see it.
 
-    `lag` is the age of the oldest event in seconds that is not delivered yet; 0 for none. `worker` delivers to it, empty
+    `lag` is the age in seconds of the oldest event that has not arrived yet, 0 for none. `worker` delivers to it, empty
     for none. `seen_at` is when a worker last did.
     """
 
