@@ -186,6 +186,10 @@ def test_standard_output_gets_every_event(place: Place) -> None:
     place.cell.wait_until(lambda: len(written()) == 3)
 
 
+def test_celerys_banner_is_not_among_the_events(place: Place) -> None:
+    assert all("[config]" not in log.read_text() for log in place.cell.directory.glob("worker*.log"))
+
+
 def test_the_sinks_are_listed(place: Place) -> None:
     place.cancel("105")
     place.cell.wait_until(lambda: "105" in place.subjects())
