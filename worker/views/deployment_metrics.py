@@ -42,7 +42,11 @@ def families(totals: Totals) -> Iterator[Metric]:
             "canceller_waiting_commands", "Commands that no worker has taken in yet.", totals.waiting
         )
     yield GaugeMetricFamily("canceller_workers", "Workers that live.", totals.workers)
-    yield GaugeMetricFamily("canceller_dead_letters", "Messages that were rejected and are kept.", totals.dead_letters)
+    yield GaugeMetricFamily(
+        "canceller_dead_letters",
+        "Rejected messages, and events that could not be delivered to a sink, that are kept.",
+        totals.dead_letters,
+    )
     yield GaugeMetricFamily(
         "canceller_redis_memory_ratio",
         "The share of Redis's maxmemory that is in use; 0 without a limit. Nothing new is taken in above 0.9.",
