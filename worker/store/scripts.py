@@ -59,6 +59,8 @@ class Scripts:
     sink_claim: Script
     sink_note: Script
     sink_bury: Script
+    watch: Script
+    watched: Script
     actions: Mapping[str, Script]
     """The scripts of operators' actions, by name."""
 

@@ -21,6 +21,7 @@ from ..protocol.signing import Signed
 from .clock_witness import Witness
 from .codec import fragment, moment, place_mark
 from .event_log import NEVER, EventLog
+from .event_search import EventSearch
 from .peers import Peers
 from .reader import Reader
 from .redis_client import translated
@@ -36,13 +37,14 @@ from .script_arguments import (
 )
 from .sinks import Sinks
 from .transitions import Acceptance, Accepted, Claims, Commit, Rejection, ToClaim
+from .watch_list import WatchList
 
 NOTHING: Mapping[str, Any] = {}
 GROUP = 100
 """The most records that one script call moves, so that each takes a few milliseconds."""
 
 
-class Store(Reader, EventLog):
+class Store(Reader, EventLog, EventSearch):
     """Cancellations, their schedule and their events, in one Redis."""
 
     def __init__(
@@ -64,6 +66,7 @@ class Store(Reader, EventLog):
         self._commits: Coalescer[Commit, int] = Coalescer(self._commit, GROUP)
         self.peers = Peers(redis, prefix)
         self.sinks = Sinks(redis, prefix, retention, sinks, lambda: self._letters_limit(stranger=False))
+        self.watch_list = WatchList(redis, prefix)
         self.observer = observer
 
     async def accept(self, acceptance: Acceptance) -> Accepted:

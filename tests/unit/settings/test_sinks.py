@@ -94,7 +94,7 @@ def test_types_may_be_short_or_whole() -> None:
 
 def test_every_outcome_and_every_event_of_a_cancellation_has_a_name_here() -> None:
     assert list(Outcome) == list(OUTCOMES)
-    assert set(SHORT_TYPES) == GISTS.keys() - {"paused", "resumed"}
+    assert set(SHORT_TYPES) == GISTS.keys() - {"paused", "resumed", "reappeared"}
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST", "127.0.0.1", "127.9.9.9", "::1"], ids=str)

@@ -27,7 +27,8 @@ Location = tuple[int | str, ...]
 TOP_LEVEL: Final = ("backends", "producers", "require_signed", "sinks")
 """What a backends file may hold; the files beside this one read all but the first."""
 
-NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}", re.IGNORECASE)
+NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+"""The names that backends and sinks may have."""
 _AUTHS: Final[dict[str, type[BaseModel]]] = {
     get_args(model.model_fields["type"].annotation)[0]: model
     for model in (NoAuth, BearerAuth, BasicAuth, ClientCredentialsAuth, OmlAuth, TokenAuth, KeystoneAuth)
