@@ -39,6 +39,10 @@ kind = "oracle-ml"
 base_url = "http://127.0.0.1:1"
 breaker = {{ failures = 2, pause = "1h" }}
 {COMMON}
+[sinks.down]
+kind = "webhook"
+url = "http://127.0.0.1:1"
+secret_env = "SINK_SECRET"
 """
 KNOBS = {"ess": {"cancel_delay": 0.1, "force_window": 1.0}}
 LATE = "canceller_schedule_lateness_seconds"
@@ -66,8 +70,8 @@ class Scrapes:
             before, then, last = (one.get(name, float("nan")) for one in (self.quiet, self.busy, self.alone))
             counted = name.partition("{")[0].endswith(COUNTED)
             growth = then - (0.0 if isnan(before) else before) if counted else 0.0
-            if name.startswith("canceller_oldest_cancelling_seconds") and then:
-                growth = 60.0  # nobody stops the job: it gets a minute older each minute
+            if name.startswith(("canceller_oldest_cancelling_seconds", "canceller_sink_lag_seconds")) and then:
+                growth = 60.0  # nothing stops the job or takes the event: it gets a minute older each minute
             start = f"_x{QUIET}" if isnan(before) else f"{before:f}+0x{QUIET - 1}"
             middle = f"_x{BUSY}" if isnan(then) else f"{then:f}+{growth:f}x{BUSY - 1}"
             end = f"_x{QUIET}" if isnan(last) else f"{last:f}+0x{QUIET - 1}"
@@ -111,7 +115,7 @@ def trouble(one: Cell) -> None:
 def scrapes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scrapes]:
     worker = f"127.0.0.1:{free_port()}"
     directory = tmp_path_factory.mktemp("alerts")
-    with cell(directory, BACKENDS, knobs=KNOBS, more={"CANCELLER_HTTP": worker}) as one:
+    with cell(directory, BACKENDS, knobs=KNOBS, more={"CANCELLER_HTTP": worker, "SINK_SECRET": "x"}) as one:
         process = one.start_worker()
         with running(one.env, "exporter", "--listen", "127.0.0.1:0") as exporting:
             exporter = read_until(exporting, r"http://(\S+)/metrics")[1]

@@ -27,6 +27,7 @@ TOTALS = Totals(
     dead_letters=0,
     memory=0.0,
     waiting=0,
+    sink_lags={"billing": 0.0},
 )
 ENDINGS = {"counter": ("_total",), "histogram": ("_bucket", "_count", "_sum"), "gauge": ("",)}
 OURS = "canceller_"
@@ -50,6 +51,7 @@ LABELS = {
     "canceller_gates_held": {"backend"},
     "canceller_overdue": {"backend"},
     "canceller_breaker_open": {"backend"},
+    "canceller_sink_lag_seconds": {"sink"},
 }
 """The labels of metrics that have any, beside those that Prometheus adds."""
 QUERIES = {rule["alert"]: rule["expr"] for rule in rules()} | {

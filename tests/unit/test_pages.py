@@ -188,4 +188,4 @@ EXAMPLES = sorted(
 def test_an_example_is_shown_as_it_is_run(path: Path) -> None:
     program = re.sub(r"\bworker\.(client|simulator)\b", r"canceller.\1", path.read_text(encoding="utf-8"))
 
-    assert f"<!-- example: {path.stem} -->\n```python\n{program}```\n" in guide("examples")
+    assert f"<!-- example: {path.stem} -->\n```python\n{program}```\n" in guide("examples") + guide("sinks")

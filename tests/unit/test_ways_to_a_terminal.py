@@ -18,6 +18,7 @@ WAYS = {
     "worker/observability/logs.py": "log lines, which worker/observability/log_visible.py and json_for make visible",
     "worker/observability/log_queue.py": "the lines of logs, once they are made",
     "worker/celery/worker_logs.py": "chooses where those lines go",
+    "worker/sinks/stdout.py": "events, which visible_json makes visible",
     "worker/celery/patches.py": "Celery's own words about a signal",
     "worker/simulator/server.py": "one line with its own address; the simulator imports nothing of ours",
 }

@@ -17,8 +17,8 @@ from typing import Any
 
 from kombu import Connection, Producer
 
-from ..settings.celery import celery_settings
-from ..settings.environment import Settings
+from ..settings.celery import broker_url, celery_settings, transport_options
+from ..settings.environment import AMQP_SCHEMES, Settings, scheme_of
 from .bounds import AGAIN, CONFIRM, worded
 
 CONNECT = 4.0
@@ -28,21 +28,13 @@ CONNECTIONS = 10
 NOTHING_FOLLOWS = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 
 
-class Sender:
-    """Sends to the command queue of one deployment. It connects on the first send."""
+class Connections:
+    """Connections to one broker, which are kept for the next message; `options` are kombu's."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Prepare for the broker that the settings name.
-
-        Raises:
-            ConfigurationError: there is no broker to send to.
-
-        """
-        celery: Mapping[str, Any] = celery_settings(settings)
-        (self.queue,) = celery["task_queues"]
-        self._url = celery["broker_write_url"]
-        self._options = celery["broker_transport_options"]
-        self._amqp = settings.amqp_broker
+    def __init__(self, url: str, options: Mapping[str, Any], *, amqp: bool) -> None:
+        self._url = url
+        self._options = options
+        self._amqp = amqp
         self._idle: list[Any] = []
         self._free = threading.BoundedSemaphore(CONNECTIONS)
 
@@ -50,16 +42,20 @@ class Sender:
         """Return a new connection to the broker, not open yet; the caller closes it."""
         return Connection(self._url, transport_options=dict(self._options), connect_timeout=connect_timeout)
 
-    def send(self, task: str, arguments: Mapping[str, Any]) -> str:
-        """Send a task message; the broker has it when this returns its id.
+    def close(self) -> None:
+        """Close the connections that are not in use."""
+        while self._idle:
+            self._drop(self._idle.pop())
+
+    def publish(self, queue: str, task: str, task_id: str, arguments: Mapping[str, Any], **options: Any) -> None:
+        """Send a task message; the broker has it when this returns.
 
         Raises:
             BrokerUnavailable: it was not confirmed in time.
             BrokerRefused: the queue's arguments or the permissions at the broker are wrong.
 
         """
-        task_id = str(uuid.uuid4())
-        with worded(self.queue.name), self._lent() as connection:
+        with worded(queue), self._lent() as connection:
             Producer(connection, auto_declare=False).publish(
                 ((), dict(arguments), NOTHING_FOLLOWS),
                 headers=headers(task, task_id),
@@ -67,19 +63,13 @@ class Sender:
                 reply_to="",
                 serializer="json",
                 exchange="",
-                routing_key=self.queue.name,
-                declare=[self.queue],
+                routing_key=queue,
                 retry=True,
                 retry_policy=AGAIN,
                 timeout=CONFIRM,
                 confirm_timeout=CONFIRM,
+                **options,
             )
-        return task_id
-
-    def close(self) -> None:
-        """Close the connections that are not in use."""
-        while self._idle:
-            self._drop(self._idle.pop())
 
     @contextmanager
     def _lent(self) -> Iterator[Any]:
@@ -106,6 +96,54 @@ class Sender:
             connection.collect()
         else:
             connection.release()
+
+
+class Sender(Connections):
+    """Sends to the command queue of one deployment. It connects on the first send."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Prepare for the broker that the settings name.
+
+        Raises:
+            ConfigurationError: there is no broker to send to.
+
+        """
+        celery: Mapping[str, Any] = celery_settings(settings)
+        (self.queue,) = celery["task_queues"]
+        super().__init__(celery["broker_write_url"], celery["broker_transport_options"], amqp=settings.amqp_broker)
+
+    def send(self, task: str, arguments: Mapping[str, Any]) -> str:
+        """Send a task message; the broker has it when this returns its id.
+
+        Raises what `publish` raises.
+        """
+        task_id = str(uuid.uuid4())
+        self.publish(self.queue.name, task, task_id, arguments, declare=[self.queue])
+        return task_id
+
+
+class TaskSender(Connections):
+    """Sends to a queue of another application, which declares it: a queue that is not there takes nothing."""
+
+    def __init__(self, url: str, queue: str) -> None:
+        """Prepare for a broker, by a URL as `CELERY_BROKER_URL` has it."""
+        super().__init__(broker_url(url), transport_options(url), amqp=scheme_of(url) in AMQP_SCHEMES)
+        self._queue = queue
+
+    def send(self, task: str, arguments: Mapping[str, Any], task_id: str) -> None:
+        """Send a task message; raises what `publish` raises."""
+        # RabbitMQ would confirm and throw away what no queue takes.
+        self.publish(self._queue, task, task_id, arguments, **({"mandatory": True} if self._amqp else {}))
+
+    def reach(self) -> None:
+        """Connect to the broker, and for RabbitMQ see that the queue is there; raises what `publish` raises."""
+        with worded(self._queue), self._lent() as connection:
+            connection.ensure_connection(max_retries=1, timeout=CONNECT)
+            if self._amqp:
+                with connection.channel() as channel:
+                    channel.queue_declare(self._queue, passive=True)
+            else:
+                connection.default_channel  # noqa: B018 - opens it
 
 
 def headers(task: str, task_id: str) -> dict[str, Any]:

@@ -21,12 +21,16 @@ from .worker_logs import USAGE, drain_logs
 
 
 @celeryd_init.connect
-def prepare(conf: Any, **_: Any) -> None:
-    """Read the configuration before anything starts: a worker with mistakes in it reports them and exits 2."""
+def prepare(conf: Any, instance: Any, **_: Any) -> None:
+    """Read the configuration before anything starts: a worker with mistakes in it reports them and exits 2.
+
+    If events go to standard output, Celery's banner does not.
+    """
     apply()
     try:
         settings = Settings.load().discovered()
-        deployment_of(settings)
+        deployment = deployment_of(settings)
+        instance.quiet |= any(sink.kind == "stdout" for sink in deployment.sinks.values())
         conf.update(celery_settings(settings))
         bridge, idle = f"{__package__}.rabbitmq_bridge", f"{__package__}.idle_consumer:IdleConsumer"
         others = idle if settings.redis_broker else f"{bridge}:LoneConsumer"

@@ -16,6 +16,7 @@ COMMANDS = (
     (OPERATORS, "hold", "commands.operate", "hold"),
     (OPERATORS, "release", "commands.operate", "release"),
     (OPERATORS, "check", "commands.check", "check"),
+    (OPERATORS, "sinks", "commands.sinks", "sinks"),
     (OPERATORS, "dead-letters", "commands.dead_letters", "app"),
     (RUNNING, "demo", "demo.play", "demo"),
     (RUNNING, "dev", "dev.play", "dev"),

@@ -214,12 +214,16 @@ class AsyncClient:
     async def replay(self, letter: DeadLetter) -> None:
         """Send a dead letter's command again, with the same command id, and let go of the letter.
 
-        If this client signs, it vouches for the command.
+        An event is delivered to its sink again. If this client signs, it vouches for a command.
 
         Raises:
             InvalidCommand: its message could not be read, so there is nothing to send.
 
         """
+        if letter.sink:
+            await self.letters.deliver_again(letter)
+            await self.letters.drop(letter)
+            return
         whole = letter.command()
         await self.letters.forget(letter)
         await self.deliver(whole)

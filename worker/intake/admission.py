@@ -29,6 +29,8 @@ from ..store.transitions import Acceptance, Rejection
 
 log = structlog.get_logger(__name__)
 
+MOST_SINKS = 16
+"""Sinks that a `rejected` event repeats; no valid command names more."""
 EPOCH = datetime.fromtimestamp(0, UTC)
 FARTHEST = timedelta(days=30)
 """How far ahead `not_before` may lie."""
@@ -74,6 +76,7 @@ class Admission:
     rules: Mapping[str, BackendRules]
     make_id: Callable[[], str] = field(default=new_id)
     signatures: Signatures = field(default_factory=Signatures)
+    sinks: frozenset[str] = frozenset()
 
     def rejection(self, content: object, command_id: str, reason: str, signed: Signed | None = None) -> Rejection:
         """Reject what a sender has sent; `signed` is its signature, if that was verified."""
@@ -137,6 +140,10 @@ class Admission:
         problem = rules.adapter.problem(Job(command.job_id, command.params))
         if problem:
             raise InvalidCommand(problem)
+        for name in command.reply_to or ():
+            if name not in self.sinks:
+                known = ", ".join(sorted(self.sinks)) or "none"
+                raise InvalidCommand(f"reply_to: no sink has this name; known: {known}{suggestion(name, self.sinks)}")
 
     def _accept(
         self,
@@ -184,6 +191,7 @@ class Admission:
             dry_run=command.dry_run,
             expect=command.expect.raw_state if command.expect else "",
             another_attests=another,
+            reply_to=command.reply_to or (),
         )
 
 
@@ -211,6 +219,7 @@ def _said(command: Command, signed: Signed | None) -> Mapping[str, Any]:
         **({"signed_by": signed.producer} if signed else {}),
         "labels": command.labels,
         "batch_id": command.batch_id,
+        **({"reply_to": command.reply_to} if command.reply_to else {}),  # last: `accept.lua` adds to it
     }
 
 
@@ -240,11 +249,19 @@ def reject(content: object, command_id: str, reason: str, signed_by: str = "", *
             "command_id": shown(command_id, 128),
             **({"signed_by": signed_by} if signed_by else {}),
             **{name: _readable(readable[name]) for name in READABLE if name in readable},
+            **({"reply_to": sinks} if (sinks := _sinks_named(readable)) and not stranger else {}),
         },
         backend=shown(_plain(readable.get("backend"), 64), 64),
         subject=shown(_plain(readable.get("job_id"), 512), 512),
         stranger=stranger,
     )
+
+
+def _sinks_named(readable: Mapping[str, Any]) -> list[str]:
+    """Return the sinks that a message names, also one that is rejected; names that no sink has find none."""
+    named = readable.get("reply_to")
+    texts = named[:MOST_SINKS] if isinstance(named, list | tuple) else ()
+    return [shown(one, 64) for one in texts if isinstance(one, str)]
 
 
 UNWRITABLE = (RecursionError, TypeError, ValueError)

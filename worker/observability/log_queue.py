@@ -19,7 +19,7 @@ SHUTDOWN_TIMEOUT = 1.0
 """Seconds that a process waits at its end for queued lines, whether anybody reads them or not."""
 
 
-class Sink(Protocol):
+class Outlet(Protocol):
     """Where lines end up."""
 
     @property
@@ -63,10 +63,10 @@ class LogQueue:
     a thread of its own.
     """
 
-    def __init__(self, sink: Sink, most: int) -> None:
+    def __init__(self, outlet: Outlet, most: int) -> None:
         """Up to `most` lines may wait."""
-        self.encoding = sink.encoding
-        self._sink = sink
+        self.encoding = outlet.encoding
+        self._outlet = outlet
         self._most = most
         self._begin()
         begin = weakref.WeakMethod(self._begin)
@@ -88,7 +88,7 @@ class LogQueue:
 
     def isatty(self) -> bool:
         """Whether it is a terminal."""
-        return self._sink.isatty()
+        return self._outlet.isatty()
 
     def drain(self, seconds: float = SHUTDOWN_TIMEOUT) -> None:
         """Wait until everything queued is written, for at most this many seconds."""
@@ -114,7 +114,7 @@ class LogQueue:
         while True:
             batch = self._gathered()
             with suppress(OSError, ValueError):  # nobody reads any more: that stops no work
-                self._sink.write("".join(text for text in batch if isinstance(text, str)))
+                self._outlet.write("".join(text for text in batch if isinstance(text, str)))
             reported = self._report()
             for written in (one for one in batch if isinstance(one, threading.Event)):
                 if reported:

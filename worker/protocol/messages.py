@@ -7,7 +7,7 @@ import json
 import re
 import sys
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from math import isfinite
 from typing import Annotated, Any, Literal, TypedDict
@@ -208,6 +208,7 @@ class Command(BaseModel):
     not_before: Moment | None = None
     dry_run: StrictBool = False
     expect: Expectation | None = None
+    reply_to: Annotated[tuple[Name, ...], Field(max_length=16)] | None = None
     traceparent: Trace | None = None
     token: Token | None = Field(default=None, repr=False)
 
@@ -242,6 +243,7 @@ class CommandFields(TypedDict, total=False):
     not_before: datetime | str | None
     dry_run: bool | None
     expect: ExpectedState | None
+    reply_to: Sequence[str] | None
     batch_id: str | None
     labels: Mapping[str, str] | None
     params: Mapping[str, str] | None

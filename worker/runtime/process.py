@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -17,12 +17,13 @@ from ..intake.feeder import Feeder
 from ..intake.handler import Handler
 from ..intake.rabbitmq_consumer import RabbitMQConsumer
 from ..intake.redis_consumer import RedisConsumer
-from ..settings.backends_file.backends import BackendConfig
 from ..settings.backends_file.load import Deployment
 from ..settings.environment import Settings
+from ..sinks.pump import Pumps
 from ..store.redis_client import connect_to
 from ..store.store import Store
 from .observers import observers_of
+from .sink_wiring import pumps_of
 from .wiring import backend_of, deployment_of, intake_of, store_of
 
 if TYPE_CHECKING:
@@ -41,10 +42,10 @@ class Runtime:
 
     def __init__(self, settings: Settings, deployment: Deployment) -> None:
         self._settings = settings
-        admission = intake_of(deployment.backends, deployment.producers)
+        admission = intake_of(deployment.backends, deployment.producers, deployment.sinks)
         self._loop = LoopThread("canceller")
         self._observers = observers_of(deployment.backends.keys(), served=settings.http is not None)
-        self._store, self._engine, self._backends = self._loop.call(self._build(deployment.backends))
+        self._store, self._engine, self._backends, self._pumps = self._loop.call(self._build(deployment))
         observer = self._observers.every
         self._handler = Handler(self._store, admission, self._engine, self._engine.serving, observer)
         in_flight = {one.name: one.max_in_flight for one in self._backends}
@@ -57,11 +58,13 @@ class Runtime:
         self._endpoint: Endpoint | None = None
         self._not_ready = "it is being started"
 
-    async def _build(self, configs: Mapping[str, BackendConfig]) -> tuple[Store, Engine, list[Backend]]:
-        speed, observer = self._settings.clock_speed, self._observers.every
-        store = store_of(self._settings, configs, observer)
+    async def _build(self, deployment: Deployment) -> tuple[Store, Engine, list[Backend], Pumps]:
+        configs, speed, observer = deployment.backends, self._settings.clock_speed, self._observers.every
+        store = store_of(self._settings, configs, observer, deployment.sinks)
         backends = {name: backend_of(name, config, speed, observer) for name, config in configs.items()}
-        return store, Engine(store, backends, self._settings.slots), list(backends.values())
+        engine = Engine(store, backends, self._settings.slots)
+        pumps = pumps_of(deployment.sinks, store.sinks, engine.worker, speed)
+        return store, engine, list(backends.values()), pumps
 
     def start(self) -> None:
         """Start to work on what is due, and to take in commands if the broker is a Redis or a RabbitMQ.
@@ -73,6 +76,7 @@ class Runtime:
 
         async def start() -> None:
             await self._start_endpoint()
+            await self._pumps.start()
             await self._engine.start()
             self._taking_over = asyncio.create_task(self._handler.handover.run())
             self._feeding = asyncio.create_task(self._feeder.run())
@@ -123,7 +127,7 @@ class Runtime:
                 self._feeder.stop()
                 await asyncio.wait({self._feeding}, timeout=FEEDER_LIMIT)
                 await cancel_all({self._feeding})
-            await self._engine.stop(grace)
+            await asyncio.gather(self._engine.stop(grace), self._pumps.stop(grace))
 
         with suppress(TimeoutError):
             self._loop.call(stop(), STOP_LIMIT)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from urllib.parse import urlsplit
 
 from msgspec.structs import replace
@@ -35,6 +35,7 @@ from ..settings.backends_file.backend_table import BackendConfig, WithProject
 from ..settings.backends_file.load import Deployment, load_deployment
 from ..settings.backends_file.producers import Producers
 from ..settings.backends_file.proxies import PORTS, proxy_for
+from ..settings.backends_file.sinks import WebhookSink
 from ..settings.backends_file.tls_files import TlsFiles
 from ..settings.environment import Settings
 from ..settings.errors import ConfigurationError
@@ -147,8 +148,8 @@ def http_of(config: BackendConfig) -> Http:
     )
 
 
-def proxy_of(config: BackendConfig, url: str) -> Proxy | None:
-    """Return the proxy for a backend's calls to a URL: its API's, its token service's or its probe's."""
+def proxy_of(config: BackendConfig | WebhookSink, url: str) -> Proxy | None:
+    """Return the proxy for calls to a URL: a backend's API, its token service, its probe, or a sink."""
     proxy = proxy_for(url, config.proxy, config.proxy_env)
     if proxy is None:
         return None
@@ -224,8 +225,11 @@ def rules_of(config: BackendConfig) -> BackendRules:
     )
 
 
-def intake_of(configs: Mapping[str, BackendConfig], producers: Producers) -> Admission:
-    """Return the admission of commands for the configured backends; the producers' keys are read here, once."""
+def intake_of(configs: Mapping[str, BackendConfig], producers: Producers, sinks: Collection[str] = ()) -> Admission:
+    """Return the admission of commands for the configured backends; the producers' keys are read here, once.
+
+    `sinks` are the names that a command's `reply_to` may hold.
+    """
     rules = {name: rules_of(config) for name, config in configs.items()}
     signers = {
         name: Producer(
@@ -240,14 +244,20 @@ def intake_of(configs: Mapping[str, BackendConfig], producers: Producers) -> Adm
         )
         for name, one in producers.producers.items()
     }
-    return Admission(rules, signatures=Signatures(signers, producers.require_signed))
+    return Admission(rules, signatures=Signatures(signers, producers.require_signed), sinks=frozenset(sinks))
 
 
-def store_of(settings: Settings, configs: Mapping[str, BackendConfig], observer: Observer = NOBODY) -> Store:
-    """Return the store of this deployment."""
+def store_of(
+    settings: Settings,
+    configs: Mapping[str, BackendConfig],
+    observer: Observer = NOBODY,
+    sinks: Collection[str] = (),
+) -> Store:
+    """Return the store of this deployment; `sinks` are the names of its sinks."""
     longest = max((config.give_up_after for config in configs.values()), default=0.0)
     redis = connect(settings)
-    return Store(redis, settings.prefix, Retention.of(settings), longest, ScriptConnection(redis), observer)
+    scripts = ScriptConnection(redis)
+    return Store(redis, settings.prefix, Retention.of(settings), longest, scripts, observer, sinks)
 
 
 def deployment_of(settings: Settings) -> Deployment:

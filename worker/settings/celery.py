@@ -1,5 +1,7 @@
 """Celery's settings, derived from ours. Names hold in Celery 5.6.3 and 5.7; the reasons are beside them."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 from urllib.parse import quote, unquote, urlencode
 
@@ -97,7 +99,7 @@ def celery_settings(settings: Settings) -> dict[str, object]:
         # Celery itself prefers CELERY_BROKER_URL to `broker_url`, in redis-py's words that kombu does not know.
         "broker_read_url": broker_url(url),
         "broker_write_url": broker_url(url),
-        "broker_transport_options": _transport_options(url, settings),
+        "broker_transport_options": transport_options(url, _own_keys(settings)),
         # Other applications of the broker broadcast under Celery's own names: a `celery control shutdown` of theirs.
         "worker_enable_remote_control": settings.remote_control,
         "control_exchange": cell_name(settings),
@@ -117,16 +119,17 @@ def celery_settings(settings: Settings) -> dict[str, object]:
     }
 
 
-def _transport_options(url: str, settings: Settings) -> dict[str, object]:
+def transport_options(url: str, own_keys: Mapping[str, object] = MappingProxyType({})) -> dict[str, object]:
+    """Return kombu's options for a broker; `own_keys` name what our consumers keep in a Redis."""
     scheme = scheme_of(url)
     if scheme in AMQP_SCHEMES:
         return {"confirm_publish": True}
     if scheme == "redis+socket":
-        return _REDIS_OPTIONS | _own_keys(settings)
+        return {**_REDIS_OPTIONS, **own_keys}
     if scheme not in REDIS_SCHEMES:
         return {}
     target = RedisTarget.parse(url)
-    options = _REDIS_OPTIONS | target.options | _own_keys(settings)
+    options = {**_REDIS_OPTIONS, **target.options, **own_keys}
     if target.kind == "sentinel":
         once = Retry(NoBackoff(), 0)
         options |= {"master_name": target.master, "sentinel_kwargs": {**target.sentinel_arguments(), "retry": once}}

@@ -45,7 +45,12 @@ def _redis_url(value: SecretStr) -> SecretStr:
 
 
 def _broker_url(value: SecretStr) -> SecretStr:
-    url = value.get_secret_value()
+    check_broker_url(value.get_secret_value())
+    return value
+
+
+def check_broker_url(url: str) -> None:
+    """Check the URL of a broker; raises ValueError, with none of its text."""
     # Alternatives after a `;` are kombu's business; its first tells which kind of broker it is.
     scheme = split_url(url.partition(";")[0]).scheme
     if not scheme or "://" not in url:
@@ -56,7 +61,6 @@ def _broker_url(value: SecretStr) -> SecretStr:
         )
     if scheme in REDIS_SCHEMES:
         check_files(RedisTarget.parse(url))
-    return value
 
 
 def _word(value: str) -> str:

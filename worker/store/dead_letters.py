@@ -1,4 +1,4 @@
-"""Rejected messages, each with the reason and its raw text. A replay tries the same command again."""
+"""Rejected messages, and events that could not be delivered, each with the reason. A replay tries the same again."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from math import inf
-from typing import Any
+from typing import Any, cast
 
 from redis.asyncio import Redis
 
@@ -25,18 +25,34 @@ REMEMBERED_DAYS = 40
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """One rejected message. `raw` is what is kept of it: JSON if it could be read, and never a token."""
+    """One rejected message. `raw` is what is kept of it: JSON if it could be read, and never a token.
+
+    With a `sink` it is an event that could not be delivered there.
+    """
 
     id: str
     at: datetime
     reason: str
     raw: str
     mark: str
+    sink: str = ""
 
     @property
     def command_id(self) -> str:
-        """The id of the command that was rejected."""
+        """The id of the command that was rejected, or of the event that could not be delivered."""
         return self.mark.rpartition(" ")[0]
+
+    @property
+    def event(self) -> str:
+        """The event that is to be delivered again, as it was written.
+
+        Raises:
+            InvalidCommand: it is only known that events were lost.
+
+        """
+        if not self.command_id:
+            raise InvalidCommand(f"dead letter {self.id}: its events are lost: {self.reason}")
+        return self.raw
 
     def command(self) -> Mapping[str, Any]:
         """Return the command, its verb included, that is to be sent again.
@@ -101,6 +117,18 @@ class DeadLetters(Keyspace):
         """Forget that the message was rejected, so that it may be tried, and rejected, again."""
         await self._run(self._scripts.forget, letter.mark, REMEMBERED_DAYS)
 
+    async def deliver_again(self, letter: DeadLetter) -> None:
+        """Have an event delivered to its sink once more, under its old id.
+
+        Raises:
+            InvalidCommand: there is no such event or sink any more.
+
+        """
+        event = letter.event
+        if not await self._call(cast("Any", self._redis.sismember(f"{self._base}:sinks", letter.sink))):
+            raise InvalidCommand(f"dead letter {letter.id}: no sink is known as {letter.sink}")
+        await self._call(self._redis.xadd(f"{self._base}:again:{letter.sink}", {"event": event}))
+
     async def drop(self, letter: DeadLetter) -> None:
         """Delete one."""
         for stream in self._streams:
@@ -109,5 +137,5 @@ class DeadLetters(Keyspace):
 
 def _read(entry: bytes, fields: Mapping[bytes, bytes]) -> DeadLetter:
     stamp = entry.decode().partition("-")[0]
-    reason, raw, mark = (fields.get(name, b"").decode("utf-8", "replace") for name in (b"reason", b"raw", b"mark"))
-    return DeadLetter(entry.decode(), moment(int(stamp)), reason, raw, mark)
+    parts = (fields.get(name, b"").decode("utf-8", "replace") for name in (b"reason", b"raw", b"mark", b"sink"))
+    return DeadLetter(entry.decode(), moment(int(stamp)), *parts)

@@ -53,17 +53,25 @@ class EventLog(Keyspace):
                 return
             before = f"({page[-1][0].decode()}"
 
-    async def trim(self, now: datetime) -> None:
+    async def trim(self, now: datetime, needed_since: int = NEVER) -> None:
         """Delete events and dead letters that are past their retention.
 
-        An event that a consumer group has not read yet, or not acknowledged, is kept for up to `UNREAD_FOR`.
+        An event that a consumer group has not read yet, or not acknowledged, is kept for up to `UNREAD_FOR`; so is all
+        that was written at `needed_since`, in milliseconds, or later, for as long as the caller says so.
         """
         kept = {"events": self._retention.events} | dict.fromkeys(LETTERS, self._retention.dead_letters)
         for stream, keep in kept.items():
             oldest = milliseconds(now) - int(keep * 1000)
             if stream == "events":
-                oldest = min(oldest, max(await self._unread_since(), milliseconds(now) - int(UNREAD_FOR * 1000)))
-            await self._call(self._redis.xtrim(f"{self._base}:{stream}", minid=oldest, approximate=True))
+                unread = max(await self._unread_since(), milliseconds(now) - int(UNREAD_FOR * 1000))
+                oldest = min(oldest, needed_since, unread)
+            await self._delete_before(f"{self._base}:{stream}", oldest)
+
+    async def _delete_before(self, stream: str, oldest: int) -> None:
+        """Delete what is older, in calls that take Redis a few milliseconds each."""
+        while await self._call(self._redis.xtrim(stream, minid=oldest, approximate=True)):
+            pass  # Redis deletes whole nodes, and only so many in one call
+        await self._call(self._redis.xtrim(stream, minid=oldest, approximate=False))
 
     async def _unread_since(self) -> int:
         """Return when the oldest event was written that a consumer group still needs, in milliseconds."""

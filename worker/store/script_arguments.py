@@ -42,6 +42,7 @@ COMMAND_LETTERS = GUARD_LETTERS | {
     "expect": "ex",
     "another_attests": "at",
     "loose": "lo",
+    "reply_to": "rt",
     "signature": "sg",
     "producer": "sp",
     "per_minute": "sm",
@@ -74,6 +75,7 @@ class CommandArgument(Struct, frozen=True, omit_defaults=True, rename=COMMAND_LE
     expect: str = ""
     another_attests: int = 0
     loose: int = 0
+    reply_to: tuple[str, ...] = ()
     signature: str | None = None
     producer: str | None = None
     per_minute: int | None = None
@@ -107,6 +109,7 @@ def accept_argument(one: Acceptance) -> bytes:
             expect=one.expect,
             another_attests=int(one.another_attests),
             loose=int(not one.binding),
+            reply_to=one.reply_to,
             signature=signed.mark if signed and not one.vouched else None,
             producer=signed.producer if signed else None,
             per_minute=signed.per_minute or 0 if signed else None,

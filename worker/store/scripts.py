@@ -56,6 +56,9 @@ class Scripts:
     sweep: Script
     batch_part: Script
     batch_order: Script
+    sink_claim: Script
+    sink_note: Script
+    sink_bury: Script
     watch: Script
     watched: Script
     actions: Mapping[str, Script]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Collection, Coroutine, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -21,7 +21,7 @@ from ..protocol.signing import Signed
 from .batches import Batches
 from .clock_witness import Witness
 from .codec import fragment, moment, place_mark
-from .event_log import EventLog
+from .event_log import NEVER, EventLog
 from .event_search import EventSearch
 from .peers import Peers
 from .reader import Reader
@@ -37,6 +37,7 @@ from .script_arguments import (
     verdict,
 )
 from .script_connection import ScriptConnection
+from .sinks import Sinks
 from .transitions import Acceptance, Accepted, Claims, Commit, Rejection, ToClaim
 from .watch_list import WatchList
 
@@ -58,10 +59,12 @@ class Store(Reader, EventLog, EventSearch):
         longest: float = DAY,
         scripts: ScriptConnection | None = None,
         observer: Observer = NOBODY,
+        sinks: Collection[str] = (),
     ) -> None:
         """`longest` is the longest `give_up_after` of any backend, in seconds: command ids outlive it.
 
-        `scripts` is the connection of a worker's scripts; it is closed with the store.
+        `scripts` is the connection of a worker's scripts; it is closed with the store. `sinks` are the names of those
+        in the backends file.
         """
         super().__init__(redis, prefix, retention, longest, scripts)
         self._own = scripts
@@ -72,6 +75,7 @@ class Store(Reader, EventLog, EventSearch):
         self.batches = Batches(redis, prefix, retention, longest)
         self.batches_wait = False
         """Whether there was something to do for a batch at the latest beat."""
+        self.sinks = Sinks(redis, prefix, retention, sinks, lambda: self._letters_limit(stranger=False))
         self.watch_list = WatchList(redis, prefix)
         self.observer = observer
 
@@ -93,8 +97,15 @@ class Store(Reader, EventLog, EventSearch):
         whose = (rejection.mark, rejection.backend, rejection.subject)
         data = "{" + fragment(rejection.data) + "}"
         kept = (rejection.raw, rejection.reason, int(rejection.stranger))
-        limit = self._retention.letters_limit(self._memory, stranger=rejection.stranger)
+        limit = self._letters_limit(stranger=rejection.stranger)
         return bool(await self._run(self._scripts.reject, self._days, *whose, data, *kept, limit))
+
+    def _letters_limit(self, *, stranger: bool) -> int:
+        return self._retention.letters_limit(self._memory, stranger=stranger)
+
+    async def trim(self, now: datetime, needed_since: int = NEVER) -> None:
+        """Delete what is past its retention, as `EventLog` does, except events that a sink needs."""
+        await super().trim(now, min(needed_since, await self.sinks.needed_since(now)))
 
     async def count_commands(self, counts: Mapping[str, int]) -> None:
         """Note how many commands each message has, by message id, for clients that wait for all of them."""

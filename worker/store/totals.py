@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct
+from redis.asyncio import Redis
 
 from ..domain.cancellation import sent_key
 from ..domain.decision import read_reason
@@ -19,6 +20,7 @@ from . import compression
 from .codec import FORMAT, GUARD_LETTERS, LANE_OF, moment
 from .keyspace import Keyspace
 from .retention import LETTERS
+from .sinks import Sinks
 
 SLICE = 500
 """Records that are read in one call, which takes Redis about half a millisecond."""
@@ -44,6 +46,7 @@ class Totals(Struct, frozen=True):
     dead_letters: int
     memory: float
     waiting: int | None = None
+    sink_lags: Mapping[str, float] = {}
 
 
 class GuardPart(Struct, frozen=True, rename={**GUARD_LETTERS, "format": "f"}):
@@ -77,6 +80,10 @@ NOTHING = ProgressPart()
 class TotalsReader(Keyspace):
     """Reads one deployment's totals."""
 
+    def __init__(self, redis: Redis, prefix: str) -> None:
+        super().__init__(redis, prefix)
+        self._sinks = Sinks(redis, prefix)
+
     async def read(self) -> Totals:
         """Count everything; this takes seconds if a hundred thousand cancellations are open.
 
@@ -107,6 +114,7 @@ class TotalsReader(Keyspace):
             workers=int(workers),
             dead_letters=sum(letters),
             memory=float(memory["used_memory"]) / limit if limit else 0.0,
+            sink_lags=await self._sinks.lags(),
         )
 
     async def _names(self) -> set[str]:

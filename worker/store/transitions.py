@@ -22,6 +22,7 @@ class Acceptance(Struct, frozen=True):
     its id, `place` the backend's place in words. `binding` means that its stricter wishes about the force step override
     those of others. `expect` is the state in which the job must be, in the backend's own words, empty for any.
     `another_attests` means that no requester may attest. `vouched` means that a batch's part bears the signature.
+    `reply_to` names sinks that get the cancellation's events.
     """
 
     cancellation_id: str
@@ -49,6 +50,7 @@ class Acceptance(Struct, frozen=True):
     expect: str = ""
     another_attests: bool = False
     vouched: bool = False
+    reply_to: tuple[str, ...] = ()
 
 
 class Accepted(Struct, frozen=True):

@@ -10,10 +10,7 @@ from ..store.totals import Totals
 
 
 def families(totals: Totals) -> Iterator[Metric]:
-    """Return all metrics of a deployment.
-
-    Those of its sinks, such as `canceller_sink_lag_seconds{sink}`, belong here too.
-    """
+    """Return all metrics of a deployment."""
     yield _gauge(
         "canceller_open",
         "Open cancellations, by the job's state as last seen (`unseen` before the first look), and by lane.",
@@ -45,11 +42,21 @@ def families(totals: Totals) -> Iterator[Metric]:
             "canceller_waiting_commands", "Commands that no worker has taken in yet.", totals.waiting
         )
     yield GaugeMetricFamily("canceller_workers", "Workers that live.", totals.workers)
-    yield GaugeMetricFamily("canceller_dead_letters", "Messages that were rejected and are kept.", totals.dead_letters)
+    yield GaugeMetricFamily(
+        "canceller_dead_letters",
+        "Rejected messages, and events that could not be delivered to a sink, that are kept.",
+        totals.dead_letters,
+    )
     yield GaugeMetricFamily(
         "canceller_redis_memory_ratio",
         "The share of Redis's maxmemory that is in use; 0 without a limit. Nothing new is taken in above 0.9.",
         totals.memory,
+    )
+    yield _gauge(
+        "canceller_sink_lag_seconds",
+        "The age of the oldest event that a sink has not got yet; 0 if it has got all.",
+        (((sink,), lag) for sink, lag in totals.sink_lags.items()),
+        ("sink",),
     )
 
 

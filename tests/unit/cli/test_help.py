@@ -13,7 +13,20 @@ from worker.protocol.operator_actions import ACTIONS
 
 JOBS = ["cancel", "delete", "status", "wait", "list", "why", "events"]
 APP = command_line()
-COMMANDS = [*JOBS, *ACTIONS, "check", "demo", "dev", "init", "up", "exporter", "simulator", "guide", "completion"]
+COMMANDS = [
+    *JOBS,
+    *ACTIONS,
+    "check",
+    "sinks",
+    "demo",
+    "dev",
+    "init",
+    "up",
+    "exporter",
+    "simulator",
+    "guide",
+    "completion",
+]
 
 
 @pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)], ids=" ".join)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -271,3 +272,33 @@ def test_the_readable_part_of_the_labels_stays_an_object(intake: Admission) -> N
 
     assert isinstance(refused, Rejection)
     assert refused.data["labels"] == {"team": "pay", "n": "1"}
+
+
+# Sinks
+
+
+def with_sinks(intake: Admission) -> Admission:
+    return replace(intake, sinks=frozenset({"billing", "log"}))
+
+
+def test_a_commands_sinks_are_the_last_that_its_events_say(intake: Admission) -> None:
+    one = accepted(with_sinks(intake), reply_to=["billing", "log"], labels={"reply_to": "x"})
+
+    assert one.reply_to == ("billing", "log")
+    assert fragment(one.said).endswith(',"reply_to":["billing","log"]')
+
+
+def test_a_command_without_sinks_says_nothing_of_them(intake: Admission) -> None:
+    assert "reply_to" not in accepted(with_sinks(intake), reply_to=None).said
+
+
+def test_a_sink_that_is_not_in_the_file_is_rejected_and_suggested(intake: Admission) -> None:
+    reason = rejected(with_sinks(intake), {**BARE, "reply_to": ["biling"]}).reason
+
+    assert reason == "reply_to: no sink has this name; known: billing, log; did you mean billing?"
+
+
+def test_a_rejected_commands_sinks_get_its_event(intake: Admission) -> None:
+    one = rejected(with_sinks(intake), {**BARE, "reply_to": ["log", 7], "lane": "x"})
+
+    assert written(one)["reply_to"] == ["log"]

@@ -4,7 +4,7 @@ import json
 import math
 import uuid
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType, NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
@@ -231,7 +231,7 @@ def test_the_same_content_has_one_digest(one: dict[str, Any], other: dict[str, A
             {"give_up_after": 1},
             {"remote_stopped": True},
         ),
-        *({"lane": "batch"}, {"batch_id": "x"}, {"labels": {"a": "b"}}, {"params": {"a": "b"}}),
+        *({"reply_to": ["s"]}, {"lane": "batch"}, {"batch_id": "x"}, {"labels": {"a": "b"}}, {"params": {"a": "b"}}),
     ],
     ids=repr,
 )
@@ -264,6 +264,7 @@ def test_the_typed_fields_are_those_of_a_command() -> None:
     own = {name: told(fields[name]) for name in Command.model_fields.keys() - BARE.keys()}
     own["expect"] = ExpectedState  # which is read as an `Expectation`
     own["not_before"] = frozenset({own["not_before"], str})  # which reads the text of a time
+    own["reply_to"] = Sequence[str]
 
     assert {name: told(type_) for name, type_ in get_type_hints(CommandFields).items()} == own
 

@@ -13,7 +13,7 @@ from ...backends.adapter import Adapter
 from ...domain.model import Answer, AnswerKind, Job, JobState, Observation, Source
 from ...errors import CallUnanswered, CancellerError, StoreUnavailable
 from ...intake.strays import Lookout
-from ...runtime.wiring import adapter_of, backend_of, place_of, probe_of, store_of
+from ...runtime.wiring import adapter_of, backend_of, deployment_of, place_of, probe_of, store_of
 from ...settings.backends_file.backends import BackendConfig
 from ...settings.environment import Settings
 from ...settings.redis_url import RedisTarget
@@ -25,6 +25,7 @@ from ..checks.http import http_finding
 from ..checks.rabbitmq import rabbit_findings
 from ..checks.redis import redis_look
 from ..checks.redis_findings import MOST_OPEN
+from ..checks.sinks import sink_findings
 from ..configuration import configuration
 from ..exits import Exit
 from ..options import BackendsFile, Json
@@ -37,10 +38,10 @@ STRANGERS = ("canceller-check-no-such-job", "0")
 
 
 def check(*, backends: BackendsFile = None, json: Json = False) -> None:
-    """Check settings, backends file, Redis, RabbitMQ and every backend, and say what a crash would lose.
+    """Check settings, backends file, Redis, RabbitMQ, backends and sinks, and say what a crash would lose.
 
-    Each backend is asked about a job that can't exist, which changes nothing. Exit 0 when nothing is wrong, 1 when
-    something is, 2 when the configuration has mistakes.
+    Each backend is asked about a job that can't exist, which changes nothing; no sink gets an event. Exit 0 when
+    nothing is wrong, 1 when something is, 2 when the configuration has mistakes.
 
     canceller check
 
@@ -81,7 +82,7 @@ async def _look_around(settings: Settings, configs: Mapping[str, BackendConfig])
         *(_backend(name, config) for name, config in configs.items()),
         *(probe_finding(name, config) for name, config in configs.items() if config.remote_probe),
     )
-    return found + asked
+    return found + asked + await sink_findings(deployment_of(settings).sinks)
 
 
 async def _left_behind(settings: Settings, configs: Mapping[str, BackendConfig]) -> list[Finding]:

@@ -1,4 +1,4 @@
-"""`dead-letters`: what could not be taken in, and how to try it again."""
+"""`dead-letters`: what could not be taken in or delivered, and how to try it again."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ..options import Json, KeyFile, Producer
 from ..output import Output
 from ..session import connected, signer
 
-app = typer.Typer(no_args_is_help=True, help="Show what was rejected, and try it again.")
+app = typer.Typer(no_args_is_help=True, help="Show what was rejected or could not be delivered, and try it again.")
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="The id of a dead letter, as `list` shows it.")]
 Ids = Annotated[list[str] | None, typer.Argument(metavar="ID", help="The ids of dead letters, as `list` shows them.")]
@@ -30,7 +30,7 @@ Limit = Annotated[int, typer.Option(min=1, help="How many to show, oldest first.
 
 @app.command("list")
 def list_(limit: Limit = 100, *, json: Json = False) -> None:
-    """List what was rejected, with the reason.
+    """List commands that were rejected, and events that could not be delivered to a sink, with the reason.
 
     canceller dead-letters list
 
@@ -60,6 +60,8 @@ def replay(
     json: Json = False,
 ) -> None:
     """Send commands again, each under its own command id; what can't be read stays where it is.
+
+    An event goes to its sink again under its old id, perhaps after later ones of its cancellation.
 
     With a key you vouch for what they ask for by signing it: with --all those stay whose own signature, or their
     producer's rights, were not enough.
@@ -98,7 +100,7 @@ async def _list(limit: int, output: Output) -> None:
             output.object(letter)
     elif found:
         rows = [(letter.id, text(letter.at) or "", letter.command_id, letter.reason) for letter in found]
-        output.rows(("id", "at", "command", "reason"), rows)
+        output.rows(("id", "at", "command or event", "reason"), rows)
     else:
         output.note("there are no dead letters")
 
@@ -109,7 +111,8 @@ async def _show(letter_id: str, output: Output) -> None:
     if output.json:
         output.object(letter)
         return
-    told = {"id": letter.id, "at": text(letter.at) or "", "command": letter.command_id, "reason": letter.reason}
+    about = "event" if letter.sink else "command"
+    told = {"id": letter.id, "at": text(letter.at) or "", about: letter.command_id, "reason": letter.reason}
     output.sheet([*told.items(), ("message", letter.raw)])
 
 
@@ -141,7 +144,9 @@ async def _each(
                     if output.json:
                         output.object({"id": letter.id, "command_id": letter.command_id, "done": done})
                     else:
-                        output.line(f"{done}: {letter.id} (command {letter.command_id})")
+                        output.line(
+                            f"{done}: {letter.id} ({'event' if letter.sink else 'command'} {letter.command_id})"
+                        )
                 meter.advance()
     return result
 

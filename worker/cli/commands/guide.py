@@ -19,6 +19,7 @@ TOPICS = (
     "sending",
     "examples",
     "events",
+    "sinks",
     "concepts",
     "escalation",
     "holds",

@@ -97,6 +97,10 @@ def job_command(verb: str, send: Send, about: str) -> Callable[..., None]:
         expect_state: Annotated[
             str | None, typer.Option(metavar="TEXT", help="The same as --expect raw_state=TEXT.")
         ] = (None),
+        reply_to: Annotated[
+            list[str] | None,
+            typer.Option(metavar="SINK", help="A sink that gets its events, whatever it is for; may be repeated."),
+        ] = None,
         traceparent: Annotated[str | None, typer.Option(metavar="TEXT", help="W3C trace context.")] = None,
     ) -> None:
         fields = {
@@ -114,6 +118,7 @@ def job_command(verb: str, send: Send, about: str) -> Callable[..., None]:
             "not_before": not_before,
             "dry_run": dry_run or None,
             "expect": expectation(expect, expect_state),
+            "reply_to": reply_to or None,
             "traceparent": traceparent,
         }
         given = {name: value for name, value in fields.items() if value is not None}

@@ -28,6 +28,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     "not_before": "No call is made before this time, 30 days ahead at most.",
     "dry_run": "Look, decide and change nothing.",
     "expect": "Send nothing unless the job is in this state.",
+    "reply_to": "Sinks of the backends file that get its events, whatever they are for.",
     "traceparent": "W3C trace context; default: that of the message's headers.",
     "token": "The producer's signature, a JWT.",
 }

@@ -59,9 +59,10 @@ SAID: Final[Mapping[str, Schema]] = {
     "signed_by": TEXT,
     "labels": TEXTS,
     "batch_id": TEXT_OR_NULL,
+    "reply_to": {"type": "array", "items": TEXT},
 }
 """What a producer says, as events repeat it."""
-JOINED: Final = fields({"command_id": TEXT, "verb": words(Verb), **SAID}, "signed_by", closed=True)
+JOINED: Final = fields({"command_id": TEXT, "verb": words(Verb), **SAID}, "signed_by", "reply_to", closed=True)
 ANSWER: Final[Schema] = {
     "oneOf": [
         {"const": "unanswered"},
@@ -126,7 +127,7 @@ OWN: Final[Mapping[str, Schema]] = {
 """The data that every event about a cancellation has."""
 SOMETIMES: Final = ("command_ids_total", *SAID)
 """Those of them that may be absent: all but `signed_by` are there unless Redis has lost them."""
-READABLE: Final = ("backend", "job_id", "verb", "reason", "requested_by", "labels", "batch_id")
+READABLE: Final = ("backend", "job_id", "verb", "reason", "requested_by", "labels", "batch_id", "reply_to")
 """What a `rejected` event repeats of what could be read, whatever that was."""
 
 HEAD: Final[Mapping[str, Schema]] = {

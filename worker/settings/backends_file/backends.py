@@ -24,11 +24,11 @@ __all__ = ["AUTHS", "BackendConfig", "backends_file", "parse_backends", "read_ba
 
 Location = tuple[int | str, ...]
 
-TOP_LEVEL: Final = ("backends", "producers", "require_signed")
-"""What a backends file may hold; the last two are read in `worker.settings.backends_file.producers`."""
+TOP_LEVEL: Final = ("backends", "producers", "require_signed", "sinks")
+"""What a backends file may hold; the files beside this one read all but the first."""
 
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-"""The names that backends may have."""
+"""The names that backends and sinks may have."""
 AUTHS: Final[dict[str, type[BaseModel]]] = {
     get_args(model.model_fields["type"].annotation)[0]: model
     for model in (NoAuth, BearerAuth, BasicAuth, ClientCredentialsAuth, OmlAuth, TokenAuth, KeystoneAuth)

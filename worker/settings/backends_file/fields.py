@@ -115,6 +115,17 @@ def _probe_url(value: str) -> str:
     return value
 
 
+def _written_url(value: str) -> str:
+    """Check a URL that is sent as it is written."""
+    if "#" in value:
+        raise ValueError("must hold no fragment: it is never sent")
+    authority, rest = _split_after_host(value)
+    if not authority.isascii():
+        raise ValueError("must be written as it is sent: write a host with other letters in its xn-- form")
+    _check_written(rest)
+    return _web_url(value)
+
+
 def _split_after_host(url: str) -> tuple[str, str]:
     after_scheme = url.partition("://")[2]
     authority = re.split("[/?]", after_scheme, maxsplit=1)[0]
@@ -188,6 +199,9 @@ WebUrl = Annotated[str, AfterValidator(_web_url)]
 
 ProbeUrl = Annotated[str, AfterValidator(_probe_url)]
 """A web URL, encoded as it is to be sent, with `{job_id}` once in its path or query."""
+
+WrittenUrl = Annotated[str, AfterValidator(_written_url)]
+"""A web URL, encoded as it is to be sent."""
 
 Segment = Annotated[str, AfterValidator(_segment)]
 """One path segment, as OpenStack's ids are."""

@@ -1,14 +1,19 @@
-"""The whole backends file: what may be called, and who may ask for it. Every mistake in either is listed at once."""
+"""The whole backends file: what may be called, who may ask for it, and where events go. All mistakes are listed."""
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from ..errors import ConfigurationError
 from .backend_table import BackendConfig, Kinds
 from .backends import backends_file, parse_backends, read_backends_file
 from .producers import Producers, parse_producers
+from .sinks import Sink, parse_sinks
+
+NO_SINKS: Mapping[str, Sink] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +22,7 @@ class Deployment:
 
     backends: Mapping[str, BackendConfig]
     producers: Producers
+    sinks: Mapping[str, Sink] = field(default_factory=lambda: NO_SINKS)
 
 
 def load_deployment(path: str | Path, kinds: Kinds, environ: Mapping[str, str] | None = None) -> Deployment:
@@ -39,23 +45,26 @@ def load_deployment(path: str | Path, kinds: Kinds, environ: Mapping[str, str] |
         backends = parse_backends(text, kinds, source=str(place), environ=environ, directory=place.parent)
     except ConfigurationError as error:
         problems += error.problems
-    producers = _producers(text, place, environ, problems)
-    if problems:
-        raise ConfigurationError(problems)
-    return Deployment(backends, producers)
-
-
-def _producers(text: str, place: Path, environ: Mapping[str, str] | None, problems: list[str]) -> Producers:
+    document = _document(text)
+    names = document.get("backends", {})
+    known: dict[str, Any] = {"source": str(place), "environ": environ, "directory": place.parent}
+    known["backend_names"] = names if isinstance(names, dict) else {}
+    producers, sinks = Producers(), NO_SINKS
     try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
-        return Producers()  # parse_backends has said so
-    tables = document.get("backends", {})
-    names = tables if isinstance(tables, dict) else {}
-    try:
-        return parse_producers(
-            document, source=str(place), environ=environ, backend_names=names, directory=place.parent
-        )
+        producers = parse_producers(document, **known)
     except ConfigurationError as error:
         problems += error.problems
-        return Producers()
+    try:
+        sinks = parse_sinks(document, **known)
+    except ConfigurationError as error:
+        problems += error.problems
+    if problems:
+        raise ConfigurationError(problems)
+    return Deployment(backends, producers, sinks)
+
+
+def _document(text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        return {}  # parse_backends has said so

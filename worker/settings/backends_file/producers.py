@@ -30,7 +30,8 @@ from ..environment import PRODUCER
 from ..errors import ConfigurationError
 from ..problems import problems_of, suggestion
 from ..secret import Secret
-from .fields import Surroundings, Table, content_of, located
+from .fields import Table, content_of, located
+from .names import Backends, WithBackends, listed
 
 Algorithm = Literal["EdDSA", "HS256"]
 Verb = Literal["cancel", "delete"]
@@ -41,19 +42,6 @@ SHORTEST_SECRET: Final = 32
 
 _INLINE: Final = frozenset({"key", "keys", "secret", "public_key"})
 _PUBLIC: Final = "-----BEGIN PUBLIC KEY-----"
-
-
-@dataclass(frozen=True, slots=True)
-class _Around(Surroundings):
-    backends: frozenset[str]
-
-
-def _listed(value: object) -> tuple[Any, ...]:
-    if isinstance(value, str | Path):
-        return (value,)
-    if isinstance(value, list | tuple):
-        return tuple(value)
-    raise ValueError("must be a list, or one text in quotes")
 
 
 def _env_key(name: str, info: ValidationInfo) -> str:
@@ -102,17 +90,9 @@ def shared_secret_problem(text: str, place: str) -> str | None:
 _CHECKS: Final = {"EdDSA": _public_key_problem, "HS256": shared_secret_problem}
 
 
-def _known_backend(name: str, info: ValidationInfo) -> str:
-    around = info.context
-    if isinstance(around, _Around) and name not in around.backends:
-        raise ValueError(f"no backend has this name{suggestion(name, around.backends)}")
-    return name
-
-
-EnvKeys = Annotated[tuple[Annotated[StrictStr, AfterValidator(_env_key)], ...], BeforeValidator(_listed)]
-FileKeys = Annotated[tuple[Annotated[Path, AfterValidator(_file_key)], ...], BeforeValidator(_listed)]
-Backends = Annotated[frozenset[Annotated[StrictStr, AfterValidator(_known_backend)]], BeforeValidator(_listed)]
-Verbs = Annotated[frozenset[Verb], BeforeValidator(_listed)]
+EnvKeys = Annotated[tuple[Annotated[StrictStr, AfterValidator(_env_key)], ...], BeforeValidator(listed)]
+FileKeys = Annotated[tuple[Annotated[Path, AfterValidator(_file_key)], ...], BeforeValidator(listed)]
+Verbs = Annotated[frozenset[Verb], BeforeValidator(listed)]
 
 
 class Producer(Table):
@@ -189,7 +169,7 @@ def parse_producers(
 
     """
     environment = process_environment() if environ is None else environ
-    around = _Around(environment, directory or Path(), frozenset(backend_names))
+    around = WithBackends(environment, directory or Path(), frozenset(backend_names))
     required, problems = _required(document)
     tables = document.get("producers", {})
     if not isinstance(tables, Mapping):
@@ -213,7 +193,7 @@ def _required(document: Mapping[str, Any]) -> tuple[bool, list[str]]:
         return False, problems_of(error, lambda _: "require_signed")
 
 
-def _read(name: str, table: object, around: _Around, found: dict[str, Producer]) -> list[str]:
+def _read(name: str, table: object, around: WithBackends, found: dict[str, Producer]) -> list[str]:
     header = f"[producers.{name}]"
     problems = [] if PRODUCER.fullmatch(name) else [f"{header}: the name must match {PRODUCER.pattern}"]
     if not isinstance(table, Mapping):

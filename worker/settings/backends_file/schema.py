@@ -16,6 +16,8 @@ from .backend_table import Kinds
 from .backends import NAME
 from .fields import Table
 from .producers import Producer
+from .sinks import KINDS as SINKS
+from .sinks import WebhookSink
 
 Schema = dict[str, Any]
 SOURCES: Final = ("env", "file")
@@ -43,6 +45,15 @@ def _producers(schemas: Mapping[str, Schema], _: Kinds) -> Schema:
     return _tables("Who may send signed commands.", f"^{PRODUCER.pattern}$", table)
 
 
+def _sinks(*_: Any) -> Schema:
+    chosen = [
+        {"if": {"properties": {"kind": {"const": kind}}}, "then": {"$ref": f"#/$defs/{model.__name__}"}}
+        for kind, model in SINKS.items()
+    ]
+    table = {"type": "object", "properties": {"kind": {"enum": list(SINKS)}}, "required": ["kind"], "allOf": chosen}
+    return _tables("Where events are delivered to.", f"^{NAME.pattern}$", table)
+
+
 def _tables(about: str, pattern: str, table: Schema, **more: Any) -> Schema:
     return {
         "type": "object",
@@ -61,6 +72,7 @@ def _listed(schema: Schema) -> Schema:
 TOP_LEVEL: Final[Mapping[str, Callable[[Mapping[str, Schema], Kinds], Schema]]] = {
     "backends": _backends,
     "producers": _producers,
+    "sinks": _sinks,
     "require_signed": lambda *_: {"type": "boolean", "description": "Must each command be signed by a producer?"},
 }
 """What makes the schema of each key and table of the file."""
@@ -68,7 +80,7 @@ TOP_LEVEL: Final[Mapping[str, Callable[[Mapping[str, Schema], Kinds], Schema]]] 
 
 def schema(kinds: Kinds) -> Schema:
     """Return the schema of a backends file with these kinds of backends; the caller adds what names it."""
-    models: list[type[Table]] = [*kinds.values(), Producer]
+    models: list[type[Table]] = [*kinds.values(), *SINKS.values(), Producer]
     _, found = models_json_schema([(one, "validation") for one in models], ref_template="#/$defs/{model}")
     schemas = {name: _table(name, one) for name, one in found["$defs"].items()}
     properties = {name: make(schemas, kinds) for name, make in TOP_LEVEL.items()}
@@ -78,6 +90,10 @@ def schema(kinds: Kinds) -> Schema:
 
 def _table(name: str, found: Schema) -> Schema:
     table = _without_null(found)
+    if name in {model.__name__ for model in SINKS.values()}:
+        table["properties"] = {key: _listed(one) for key, one in table["properties"].items()}
+    if name == WebhookSink.__name__:
+        return {**table, "anyOf": [{"required": [f"secret_{source}"]} for source in SOURCES]}
     stems = [key.removesuffix("_env") for key in table.get("properties", {}) if _is_pair(key, table["properties"])]
     if name == KeystoneAuth.__name__:
         ways = [{"allOf": [_one_source(stem) for stem in stems]} for stems in KEYSTONE_USERS]

@@ -15,6 +15,7 @@
 --   ex   the state that it expects; absent for any
 --   at   1: only others than the requesters may attest
 --   lo   1: its wishes about the force step bind nobody else
+--   rt   sinks that get the cancellation's events; absent for none. `said` ends with them, too
 --   ga wa  give up after, warn after (ms)
 --   said effective  insides of JSON objects for the events
 --   sg sp sm  of a signed command: mark of its signature (absent for a member), producer, commands per minute or 0
@@ -76,9 +77,21 @@ local function open_cancellation(command)
   redis.call('MSET', key('cold', command.id), cold, key('hot', command.id), packed(guard, ''))
 end
 
-local function append_id(id, command_id)
+-- Return the fixed fields of an event with more sinks in their `reply_to`, which is the last of them.
+local function with_sinks(fixed, names)
+  local rest, known = string.match(fixed, '^(.*),"reply_to":(%[[^%]]*%])$')
+  local all, has = known and cjson.decode(known) or {}, {}
+  for _, name in ipairs(all) do has[name] = true end
+  for _, name in ipairs(names) do
+    if not has[name] then all[#all + 1] = name end
+  end
+  return (rest or fixed) .. ',"reply_to":' .. cjson.encode(all)
+end
+
+local function append_id(id, command_id, sinks)
   local cold = redis.call('GET', key('cold', id))
   local ids, count, fixed = string.match(cold, '^([^\n]*)\n([^\n]*)\n(.*)$')
+  if sinks then fixed = with_sinks(fixed, sinks) end
   if tonumber(count) < 100 then ids = ids .. ',' .. quote(command_id) end
   redis.call('SET', key('cold', id), ids .. '\n' .. (tonumber(count) + 1) .. '\n' .. fixed)
 end
@@ -173,7 +186,7 @@ local function note_requester(id, guard, command)
 end
 
 local function join(id, guard, progress, command)
-  append_id(id, command.c)
+  append_id(id, command.c, command.rt)
   local lane, not_before = guard.l, guard.nb
   local changed = merge(guard, command)
   if command.l == 'i' and lane == 'b' then

@@ -38,6 +38,11 @@
 --   :feeder:ID         string with a TTL: the worker that starts the members of a batch
 --   :links:ID          list: the links from a cancellation to members of batches, except the first
 --   :places            hash, mark of a place -> the place in words
+--   :sinks             set of the names of all sinks that ever had a position
+--   :sink:NAME         hash, see sinks.lua
+--   :owed:NAME         hash, stream id of an event that the position has passed and that is still to be delivered ->
+--                      JSON [tries, when the next one is due (ms), since when it is refused (ms, 0 for not), its order key]
+--   :again:NAME        stream of events that are to be delivered again, one field `event`; delivered ones are deleted
 --   :clock             hash, see clock.lua; all times here are by it, except those in ids of stream entries
 --   :at                hash, backend -> mark of its place, as the workers' backends file has it now
 --   :server            hash, run_id of the Redis server and since when we know it

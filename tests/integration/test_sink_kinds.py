@@ -1,0 +1,216 @@
+"""What each kind of sink sends, and what it makes of the answers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from celery import Celery
+from redis import Redis as SyncRedis
+from support.certificates import Authority
+from support.webhooks import SECRET, body, receiving
+
+from worker.errors import CallUnanswered, CancellerError
+from worker.http.tls import Tls
+from worker.sinks.celery_task import CeleryTask
+from worker.sinks.stdout import StandardOutput
+from worker.sinks.tries import Failure
+from worker.sinks.webhook import Webhook
+
+EVENT = body("c", 1)
+BASE64 = "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ"
+
+
+@pytest.mark.parametrize(
+    ("secrets", "key"),
+    [
+        pytest.param([SECRET], SECRET, id="with-its-prefix"),
+        pytest.param(["my plain secret"], b"my plain secret", id="plain"),
+        pytest.param([BASE64], BASE64, id="plain-base64-as-the-library-reads-it"),
+        pytest.param([BASE64], BASE64.encode(), id="plain-base64-as-it-is"),
+        pytest.param(["old", SECRET], SECRET, id="the-new-one-while-they-change"),
+        pytest.param(["old", SECRET], b"old", id="the-old-one-while-they-change"),
+    ],
+)
+async def test_the_library_verifies_what_a_webhook_sends(secrets: list[str], key: str | bytes) -> None:
+    async with receiving(secret=key) as receiver:
+        webhook = Webhook(receiver.url, secrets)
+        assert await webhook.deliver("c-1", EVENT) is None
+        await webhook.aclose()
+
+    assert receiver.ids == ["c-1"]
+
+
+async def test_another_secret_verifies_nothing() -> None:
+    async with receiving() as receiver:
+        webhook = Webhook(receiver.url, ["another secret"])
+        assert await webhook.deliver("c-1", EVENT) == Failure("it answered 500")
+        await webhook.aclose()
+
+    assert receiver.ids == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "failure"),
+    [
+        pytest.param(web.Response(status=202, text="thanks"), None, id="taken"),
+        pytest.param(
+            web.Response(status=307, headers={"Location": "/other"}), Failure("it answered 307"), id="redirected"
+        ),
+        pytest.param(web.Response(status=410), Failure("it answered 410", refused=True), id="gone"),
+        pytest.param(
+            web.Response(status=503, headers={"Retry-After": "7"}),
+            Failure("it answered 503", retry_after=7.0),
+            id="busy",
+        ),
+        pytest.param(
+            web.Response(status=200, body=b"x" * 2_000_000), Failure("the reply is over 1000000 bytes"), id="endless"
+        ),
+    ],
+)
+async def test_an_answer_has_its_meaning(answer: web.Response, failure: Failure | None) -> None:
+    async with receiving(lambda _event, _count: answer) as receiver:
+        webhook = Webhook(receiver.url, [SECRET])
+        assert await webhook.deliver("c-1", EVENT) == failure
+        await webhook.aclose()
+
+    assert len(receiver.requests) == 1
+
+
+async def test_no_answer_is_waited_for_only_so_long() -> None:
+    async def hang() -> int:
+        return await asyncio.Event().wait() or 200
+
+    async with receiving(lambda _event, _count: hang()) as receiver:
+        webhook = Webhook(receiver.url, [SECRET], timeout=0.2)
+        assert await webhook.deliver("c-1", EVENT) == Failure("no answer within 0.2 s")
+        await webhook.aclose()
+
+
+async def test_a_receiver_that_is_not_there_is_a_failure() -> None:
+    async with receiving() as receiver:
+        url = receiver.url
+    webhook = Webhook(url, [SECRET])
+    failure = await webhook.deliver("c-1", EVENT)
+    with pytest.raises(CallUnanswered, match="no connection"):
+        await webhook.reach()
+    await webhook.aclose()
+
+    assert failure == Failure("no connection (ClientConnectorError)")
+
+
+async def test_a_certificate_is_checked_against_the_sinks_authorities(ours: Authority, tmp_path: Path) -> None:
+    theirs = Authority(tmp_path, "theirs")
+    async with receiving(tls=ours.server()) as receiver:
+        trusted, strange = (Webhook(receiver.url, [SECRET], tls=Tls(ca_file=str(one.file))) for one in (ours, theirs))
+        delivered = [await one.deliver("c-1", EVENT) for one in (trusted, strange)]
+        reached = await trusted.reach()
+        with pytest.raises(CallUnanswered, match="its certificate is not trusted"):
+            await strange.reach()
+        await asyncio.gather(trusted.aclose(), strange.aclose())
+
+    assert delivered == [None, Failure("its certificate is not trusted (ClientConnectorCertificateError)")]
+    assert reached == "it takes connections, and its certificate is trusted"
+    assert len(receiver.tries) == 1
+
+
+def consumer(url: str) -> tuple[Celery, list[Any]]:
+    """Return another application, and what its task was called with."""
+    app = Celery("jobs", broker=url.replace("unix://", "redis+socket://"), set_as_current=False)
+    called: list[Any] = []
+
+    @app.task(name="jobs.on_cancellation")
+    def on_cancellation(event: dict[str, Any]) -> None:
+        called.append(event)
+
+    return app, called
+
+
+async def test_a_task_gets_the_event_and_its_id(redis_url: str, sync_redis: SyncRedis) -> None:
+    sink = CeleryTask(redis_url, "job-events", "jobs.on_cancellation")
+    assert await sink.deliver("c-1", EVENT) is None
+    assert await sink.reach() == "its broker takes connections"
+    await sink.aclose()
+
+    app, called = consumer(redis_url)
+    with app.connection() as connection, connection.SimpleQueue("job-events") as queue:
+        message = queue.get(timeout=5)
+        args, kwargs, _ = message.payload
+        app.tasks[message.headers["task"]].apply(args, kwargs, throw=True)
+        message.ack()
+    app.close()
+
+    assert called == [json.loads(EVENT)]
+    assert (kwargs.keys(), message.headers["id"]) == ({"event"}, "c-1")
+    assert sync_redis.llen("job-events") == 0
+
+
+async def test_a_broker_that_is_not_there_is_a_failure(tmp_path: Path) -> None:
+    sink = CeleryTask(f"unix://:hunter2@{tmp_path}/redis.sock", "q", "t")
+    failure = await sink.deliver("c-1", EVENT)
+    with pytest.raises(CancellerError) as caught:
+        await sink.reach()
+    await sink.aclose()
+
+    assert failure is not None
+    assert "the broker can't be reached" in failure.reason
+    assert "hunter2" not in f"{failure.reason} {caught.value}"
+
+
+async def test_standard_output_gets_a_line_for_each_event() -> None:
+    reader, writer = os.pipe()
+    sink = StandardOutput(writer)
+    done = await asyncio.gather(*(sink.deliver(f"c-{number}", body("c", number)) for number in range(100)))
+    await sink.aclose()
+    os.close(writer)
+    with os.fdopen(reader, encoding="utf-8") as lines:
+        ids = [json.loads(line)["id"] for line in lines]
+
+    assert done == [None] * 100
+    assert ids == [f"c-{number}" for number in range(100)]
+
+
+async def test_a_line_holds_nothing_that_a_terminal_acts_on() -> None:
+    reader, writer = os.pipe()
+    sink = StandardOutput(writer)
+    event = body("c", 1, data={"reason": "a\u202eb\x9bc"}).decode()
+    raw = event.replace("\\u202e", "\u202e").replace("\\u009b", "\x9b")
+    await sink.deliver("c-1", raw.encode())
+    await sink.aclose()
+    os.close(writer)
+    with os.fdopen(reader, encoding="utf-8") as lines:
+        line = lines.read()
+
+    assert json.loads(line) == json.loads(event)
+    assert line.isascii()
+
+
+async def test_lines_wait_while_nobody_reads() -> None:
+    reader, writer = os.pipe()
+    sink = StandardOutput(writer)
+    waiting = asyncio.create_task(sink.deliver("c-1", b"x" * 1_000_000))
+    _, pending = await asyncio.wait([waiting], timeout=0.1)
+    assert pending
+    with os.fdopen(reader, "rb") as lines:
+        line = await asyncio.to_thread(lines.readline)
+        assert await waiting is None
+
+    assert len(line) == 1_000_001
+    await sink.aclose()
+    os.close(writer)
+
+
+async def test_a_closed_output_is_a_failure() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    sink = StandardOutput(writer)
+    failure = await sink.deliver("c-1", EVENT)
+    await sink.aclose()
+    os.close(writer)
+
+    assert failure == Failure("standard output takes nothing: Broken pipe")

@@ -1,0 +1,38 @@
+"""Sends events as Celery tasks to another application's broker, without a Celery app."""
+
+from __future__ import annotations
+
+import json
+
+from ..aio.daemon import in_daemon_thread
+from ..broker.sender import TaskSender
+from ..errors import CancellerError
+from .tries import Failure
+
+
+class CeleryTask:
+    """A task of another application; its only keyword argument is the event, its id that of the event."""
+
+    max_in_flight = 8
+
+    def __init__(self, broker_url: str, queue: str, task: str) -> None:
+        self._sender = TaskSender(broker_url, queue)
+        self._task = task
+
+    async def deliver(self, event_id: str, body: bytes) -> Failure | None:
+        """Send an event; it has arrived once the broker has confirmed it."""
+        arguments = {"event": json.loads(body)}
+        try:
+            await in_daemon_thread(lambda: self._sender.send(self._task, arguments, event_id))
+        except CancellerError as error:
+            return Failure(str(error))
+        return None
+
+    async def reach(self) -> str:
+        """Connect to the broker."""
+        await in_daemon_thread(self._sender.reach)
+        return "its broker takes connections"
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await in_daemon_thread(self._sender.close)

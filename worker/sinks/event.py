@@ -1,0 +1,69 @@
+"""PURE: what a sink needs to know of an event, and which events it wants."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+CANCELLATION = "canceller.cancellation."
+"""How the type of an event begins that is about a command or a cancellation."""
+
+
+class Head(Struct, frozen=True):
+    """The parts of a CloudEvent that say where it goes; `data` is looked at for `reply_to` alone."""
+
+    id: str
+    type: str
+    source: str = ""
+    subject: str = ""
+    backend: str | None = None
+    outcome: str | None = None
+    cancellationid: str | None = None
+    data: Any = None
+
+    @property
+    def order(self) -> str:
+        """What it shares with the events that must arrive in their order."""
+        if self.cancellationid:
+            return self.cancellationid
+        if self.type.startswith(CANCELLATION):  # a rejection, which no other event follows
+            return self.id
+        return f"{self.source} {self.subject}"
+
+    @property
+    def reply_to(self) -> tuple[str, ...]:
+        """The sinks that the commands have named."""
+        named = self.data.get("reply_to") if isinstance(self.data, dict) else None
+        return tuple(named) if isinstance(named, list) else ()
+
+
+READER = msgspec.json.Decoder(Head)
+
+
+def read(body: bytes) -> Head | None:
+    """Read an event as it lies in the stream; None if it is none."""
+    try:
+        return READER.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+class Filter(Struct, frozen=True):
+    """Which events a sink wants beside those of commands that name it; None for all."""
+
+    sink: str
+    types: frozenset[str] | None = None
+    backends: frozenset[str] | None = None
+    outcomes: frozenset[str] | None = None
+
+    def wants(self, head: Head) -> bool:
+        """Say whether an event is delivered to the sink."""
+        if self.sink in head.reply_to:
+            return True
+        return (
+            (self.types is None or head.type in self.types)
+            and (self.backends is None or head.backend in self.backends)
+            and (self.outcomes is None or head.outcome is None or head.outcome in self.outcomes)
+        )

@@ -1,0 +1,129 @@
+"""Posts events as Standard Webhooks: one request per try, one bounded reply, no redirect followed."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import ssl
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+from msgspec.structs import replace
+from standardwebhooks.webhooks import Webhook as Signer
+
+from ..errors import CallUnanswered
+from ..http.client import version
+from ..http.tls import SYSTEM, Tls, tls_context
+from ..http.transport import Call, Proxy, in_words
+from ..http.transport_aiohttp import AiohttpTransport
+from .tries import Failure
+
+MOST_REPLY = 1_000_000
+"""Bytes of a reply that are read."""
+STRONG = 24
+"""Bytes that a key has at least (Standard Webhooks)."""
+PREFIX = "whsec_"
+REFUSALS = frozenset({
+    HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+})  # fmt: skip
+"""Statuses after which trying again is of no use, once they last."""
+
+
+def signers(secret: str) -> Iterator[Signer]:
+    """Return what signs with a secret.
+
+    `whsec_` stands before base64; any other secret is the key itself. The library would take that one for base64 as
+    well: if it can be, a signature for receivers that hand it to the library as a text is added.
+    """
+    if secret.startswith(PREFIX):
+        yield Signer(secret)
+        return
+    yield Signer(secret.encode())
+    try:
+        key = base64.b64decode(secret, validate=True)
+    except (binascii.Error, ValueError):
+        return
+    if len(key) >= STRONG:
+        yield Signer(key)
+
+
+class Webhook:
+    """Posts to one URL; `secrets` are one, or two while they change."""
+
+    def __init__(
+        self,
+        url: str,
+        secrets: Sequence[str],
+        *,
+        timeout: float = 10.0,
+        max_in_flight: int = 64,
+        tls: Tls = SYSTEM,
+        proxy: Proxy | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.max_in_flight = max_in_flight
+        self._url = url
+        self._signers = [signer for secret in secrets for signer in signers(secret)]
+        self._timeout = timeout
+        self._tls = tls
+        self._wire = AiohttpTransport(tls, proxy)
+        self._now = now
+        self._always = {
+            "Content-Type": "application/cloudevents+json",
+            "Accept": "*/*",
+            "Accept-Encoding": "gzip, deflate",
+            "User-Agent": f"canceller/{version()}",
+        }
+
+    async def deliver(self, event_id: str, body: bytes) -> Failure | None:
+        """Post an event; any 2xx says that it has arrived."""
+        at, text = self._now(), body.decode()
+        signatures = [signer.sign(event_id, at, text) for signer in self._signers]
+        headers = {
+            **self._always,
+            "webhook-id": event_id,
+            "webhook-timestamp": str(int(at.timestamp())),
+            "webhook-signature": " ".join(signatures),
+        }
+        try:
+            async with asyncio.timeout(self._timeout):
+                reply = await self._wire.exchange(Call("POST", self._url, headers, body), MOST_REPLY)
+        except TimeoutError:
+            return Failure(f"no answer within {self._timeout:g} s")
+        except CallUnanswered as error:
+            return Failure(str(error))
+        except Exception as error:  # noqa: BLE001 - whatever a wire meets; its text may hold what was sent
+            return Failure(in_words(type(error).__name__))
+        if HTTPStatus.OK <= reply.status < HTTPStatus.MULTIPLE_CHOICES:
+            return None
+        wait = replace(reply, received=at).retry_after
+        return Failure(f"it answered {reply.status}", refused=reply.status in REFUSALS, retry_after=wait)
+
+    async def reach(self) -> str:
+        """Open a connection, with TLS where the URL has it, and close it; by a proxy only the proxy is reached."""
+        parts = urlsplit(f"http://{self._wire.through}" if self._wire.through else self._url)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        context = tls_context(self._tls) if parts.scheme == "https" else None
+        try:
+            async with asyncio.timeout(self._timeout):
+                _, writer = await asyncio.open_connection(parts.hostname, port, ssl=context)
+        except TimeoutError:
+            raise CallUnanswered(f"no connection within {self._timeout:g} s") from None
+        except ssl.SSLCertVerificationError as error:
+            raise CallUnanswered(f"its certificate is not trusted: {error.verify_message}") from error
+        except (OSError, UnicodeError) as error:
+            raise CallUnanswered(
+                f"no connection: {getattr(error, 'strerror', None) or type(error).__name__}"
+            ) from error
+        writer.close()
+        if self._wire.through:
+            return f"its proxy {self._wire.through} takes connections; what is behind it was not tried"
+        return "it takes connections" + (", and its certificate is trusted" if context else "")
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._wire.aclose()
