@@ -107,7 +107,7 @@ _SHOWN: dict[str, Callable[[Details], Any]] = {
     "processStartTime": lambda of: of.shows(of.job.created_at),
     "completedTime": lambda of: of.shows(of.here.since) if of.done else None,
     "elapsedTime": lambda of: round(((of.here.since if of.done else of.call.now) - of.job.created_at) * 1000),
-    "submitter": lambda _: "SIMULATOR",
+    "submitter": lambda of: of.job.submitter,
     "links": lambda of: [{"rel": rel, "href": href(of.call, of.job.id, tail)} for rel, tail in _LINKS],
 }
 _SHOWN_WITHOUT_FORCE = {name: show for name, show in _SHOWN.items() if name != "isForceCancelAllowed"}
