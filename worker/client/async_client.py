@@ -6,25 +6,29 @@ import asyncio
 import logging
 import os
 import uuid
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self, TypeAlias, Unpack
 
 from ..aio.loop_thread import leave_to_parent
 from ..broker.sender import Sender
 from ..errors import NewerFormat, UnknownCancellation, UnreadableRecord
-from ..protocol.messages import CommandFields, Event, parse_child, parse_hold_time
+from ..protocol.batches import BatchStatus, OptionFields, parse_options
+from ..protocol.messages import Command, CommandFields, Event, parse_child, parse_hold_time
 from ..protocol.signer import signed_all
 from ..settings.environment import Settings
 from ..settings.errors import ConfigurationError
 from ..settings.quantities import LONGEST
 from ..settings.signing_key import SigningKey, signing_key
+from ..store.batches import Batches
 from ..store.codec import Snapshot
 from ..store.dead_letters import DeadLetter, DeadLetters
 from ..store.message_notes import MessageNotes
 from ..store.redis_client import NO_REDIS, connect
 from ..store.retention import Retention
 from ..store.store import Store
+from .batches import AsyncBatch, send_batch
+from .cancellation import AsyncCancellation
 from .ends import Ends, Rejected, Result, StillOpen
 from .identified import identified
 
@@ -42,33 +46,6 @@ BLOCK = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class AsyncCancellation:
-    """A command that was sent; `after` is the events' position before it was.
-
-    `digest` names its content if its id is the producer's own, since that may have been another command's before.
-    """
-
-    client: AsyncClient
-    command_id: str
-    after: str
-    digest: str
-
-    async def wait(self, timeout: float | None = None) -> Result:  # noqa: ASYNC109 - as `Client` has it
-        """Wait for the end, `timeout` seconds at most.
-
-        Raises:
-            StillOpen: it has not ended in time.
-            Rejected: the command was.
-
-        """
-        return await self.client.wait(self.command_id, timeout, after=self.after, digest=self.digest)
-
-    async def get(self) -> Snapshot:
-        """Return what is known of it now; raises UnknownCancellation while no worker has taken the command in."""
-        return await self.client.get(self.command_id, self.digest, self.after)
-
-
-@dataclass(frozen=True, slots=True)
 class Connections:
     """The open connections of a client, and the loop and process that opened them: they work nowhere else."""
 
@@ -77,6 +54,7 @@ class Connections:
     store: Store
     ends: Ends
     letters: DeadLetters
+    batches: Batches
     sender: Sender
 
 
@@ -116,6 +94,11 @@ class AsyncClient:
         return self._open.ends
 
     @property
+    def batch_store(self) -> Batches:
+        """What Redis holds about batches."""
+        return self._open.batches
+
+    @property
     def _store(self) -> Store:
         return self._open.store
 
@@ -137,7 +120,8 @@ class AsyncClient:
         redis = connect(settings)
         store = Store(redis, settings.prefix, Retention.of(settings), LONGEST)
         ends = Ends(store, MessageNotes(redis, settings.prefix))
-        return Connections(loop, process, store, ends, DeadLetters(redis, settings.prefix), Sender(settings))
+        letters, batches = DeadLetters(redis, settings.prefix), Batches(redis, settings.prefix)
+        return Connections(loop, process, store, ends, letters, batches, Sender(settings))
 
     async def cancel(self, backend: str, job_id: JobId, **fields: Unpack[CommandFields]) -> AsyncCancellation:
         """Ask for a job to be stopped; the fields are those of a command.
@@ -170,6 +154,29 @@ class AsyncClient:
         for start in range(0, len(whole), CHUNK):
             await self._task("worker.submit", {"commands": whole[start : start + CHUNK]})
         return [AsyncCancellation(self, one.command_id, after, one.digest) for one in named]
+
+    async def batch(
+        self,
+        commands: Iterable[Mapping[str, Any] | Command],
+        *,
+        batch_id: str | None = None,
+        **options: Unpack[OptionFields],
+    ) -> AsyncBatch:
+        """Clean up many jobs as one batch; each command is one with its `verb`. The same batch may be sent again.
+
+        Raises:
+            InvalidCommand: nothing was sent; the text names the first wrong command by its index, or the option.
+
+        """
+        return await send_batch(self, batch_id or uuid.uuid4().hex, commands, parse_options(options))
+
+    def batch_by_id(self, batch_id: str) -> AsyncBatch:
+        """Return a batch that anybody has sent, whether it is known yet or not."""
+        return AsyncBatch(self, batch_id)
+
+    async def batches(self, limit: int = 100) -> list[BatchStatus]:
+        """Return up to `limit` batches, the newest first."""
+        return await self._open.batches.list(limit)
 
     async def abort(self, reference: str, *, by: str, reason: str) -> str:
         """Withdraw a cancellation, named by its id or a command's.
@@ -215,9 +222,9 @@ class AsyncClient:
             InvalidCommand: its message could not be read, so there is nothing to send.
 
         """
-        (whole,) = await self._signed([letter.command()])
+        whole = letter.command()
         await self.letters.forget(letter)
-        await self._single(whole)
+        await self.deliver(whole)
         await self.letters.drop(letter)
 
     async def get(self, reference: str, digest: str = "", after: str = "") -> Snapshot:
@@ -314,14 +321,17 @@ class AsyncClient:
     async def _send(self, verb: str, content: Mapping[str, Any]) -> AsyncCancellation:
         one = identified({"verb": verb, **content}, "command")
         after = await self._store.last_event_id()
-        (whole,) = await self._signed([one.fields])
-        await self._single(whole)
+        await self.deliver(one.fields)
         return AsyncCancellation(self, one.command_id, after, one.digest)
 
     async def _order(self, action: str, reference: str, by: str, reason: str, **more: Any) -> str:
         """Send an operator's action."""
-        (whole,) = await self._signed([{"verb": action, "id": reference, "by": by, "reason": reason, **more}])
-        return await self._single(whole)
+        return await self.deliver({"verb": action, "id": reference, "by": by, "reason": reason, **more})
+
+    async def deliver(self, whole: Mapping[str, Any]) -> str:
+        """Sign and send one message; its verb names the task. Return its id."""
+        (signed,) = await self._signed([whole])
+        return await self._single(signed)
 
     async def _signed(self, contents: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
         """Sign what is sent, if this client has a key; by the time that workers check it by."""
