@@ -56,6 +56,7 @@ COMMANDS = (
     (JOBS, "wait", "commands.show", "wait"),
     (JOBS, "list", "commands.show", "list_"),
     (JOBS, "events", "commands.events", "events"),
+    (JOBS, "batch", "batch.app", "app"),
     *((OPERATORS, name, "commands.operate", name) for name in ACTIONS),
     (OPERATORS, "check", "commands.check", "check"),
     (OPERATORS, "dead-letters", "commands.dead_letters", "app"),

@@ -63,16 +63,16 @@ async def listed(config: BackendConfig, where: Where) -> AsyncIterator[Sequence[
     except (OSError, ValueError) as error:
         raise ListingError(f"{config.base_url}: it can't be set up: {error}") from None
     try:
-        after: tuple[str, ...] | None = ()
+        page = adapter.list_page(where)
         for _ in range(MOST_PAGES):
-            said = await _driven(http, adapter.list_page(where, after))
+            said = await _driven(http, page)
             if isinstance(said, Answer):
                 raise ListingError(f"{config.base_url}: {said.detail or f'HTTP {said.status}'}")
             if said.ids:
                 yield said.ids
-            after = said.after
-            if after is None:
+            if said.after is None:
                 return
+            page = adapter.list_page(where, said.after)
         raise ListingError(f"{config.base_url}: its list has no end: {MOST_PAGES} pages are read")
     finally:
         await http.aclose()

@@ -67,11 +67,11 @@ class Pace:
         return (counts.waiting + counts.open) / self.rate if self.rate else None
 
 
-def progress_line(status: BatchStatus, pace: Pace) -> str:
-    """Say in one line how far a batch is."""
+def progress_line(status: BatchStatus, pace: Pace | None = None) -> str:
+    """Say in one line how far a batch is, and how fast if it is watched."""
     counts = status.counts
     parts = [f"{ended(counts)} of {counts.selected} ended"]
-    if status.state is BatchState.RUNNING and pace.rate:
+    if status.state is BatchState.RUNNING and pace is not None and pace.rate:
         left = pace.left(counts)
         parts.append(f"{pace.rate:.3g}/s{f', {span(left)} left' if left is not None else ''}")
     if counts.open:

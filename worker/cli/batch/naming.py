@@ -1,0 +1,48 @@
+"""Finds the batch that is meant by its id, or by the beginning of one."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ...client.batches import AsyncBatch
+from ...errors import CancellerError, UnknownBatch
+from ..session import Session
+from .progress import short
+
+DIGEST: Final = "sha256:"
+SEARCHED: Final = 1000
+"""How many batches are searched for one whose id begins so."""
+LEAST: Final = 4
+"""Characters of an id that are taken for its beginning."""
+SHOWN: Final = 5
+
+
+class NoBatch(CancellerError):
+    """No batch, or more than one, is meant; the text says which there are."""
+
+
+async def batch_named(session: Session, reference: str) -> AsyncBatch:
+    """Find a batch by its id or by the beginning of it; a digest may leave out its `sha256:`.
+
+    Raises:
+        NoBatch: there is none, or several are meant.
+
+    """
+    try:
+        await session.client.batch_by_id(reference).status()
+    except UnknownBatch:
+        pass
+    else:
+        return session.client.batch_by_id(reference)
+    known = [one.id for one in await session.client.batches(SEARCHED)]
+    found = [one for one in known if len(reference) >= LEAST and one.removeprefix(DIGEST).startswith(_bare(reference))]
+    if len(found) == 1:
+        return session.client.batch_by_id(found[0])
+    if found:
+        raise NoBatch(f"{reference} is the beginning of several ids: {', '.join(found[:SHOWN])}")
+    last = f"; the last ones are {', '.join(map(short, known[:SHOWN]))}" if known else ""
+    raise NoBatch(f"no batch is known as {reference}: `canceller batch list` shows those that are kept{last}")
+
+
+def _bare(reference: str) -> str:
+    return reference.removeprefix(DIGEST)
