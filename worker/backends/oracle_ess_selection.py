@@ -34,7 +34,7 @@ def objections(where: Where) -> list[str]:
     found = []
     state, age, submitter = (where.get(key) for key in CRITERIA)
     if state is not None and word(state) not in STATES:
-        found.append(f"state: {state[:64]!r} is no state of ESS{suggestion(word(state), STATES)}: {choices(STATES)}")
+        found.append(f"state: {state[:64]!r} is no state of ESS ({choices(STATES)}){suggestion(word(state), STATES)}")
     if age is not None:
         try:
             seconds(age)

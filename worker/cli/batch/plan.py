@@ -49,8 +49,8 @@ File = Annotated[
     str | None,
     typer.Argument(
         metavar="FILE|-",
-        help="Ids one a line, CSV with a header (`job_id`, `backend`, `verb`, `reason`, `labels.*`, `params.*`), or a command as "
-        "JSON on each line; `-` is standard input.",
+        help="Ids one a line, CSV with a header (`job_id`, `backend`, `verb`, `reason`, `labels.*`, `params.*`), or a "
+        "command as JSON on each line; `-` is standard input.",
     ),
 ]
 Rate = Annotated[float | None, typer.Option("--rate", min=0.001, metavar="N", help="So many jobs a second at most.")]

@@ -124,19 +124,19 @@ async def _status(named: str, output: Output) -> None:
 def words(seen: BatchStatus, now: datetime) -> list[tuple[str, str]]:
     """Tell about a batch in labelled texts."""
     counts, options = seen.counts, seen.options
-    limits = {
-        "canary of": options.canary or None,
-        "a second": options.rate and f"{options.rate:g}",
-        "open at once": options.max_open,
-        "stops at": options.stop_at and f"{options.stop_at * 100:g} % failures",
-    }
+    limits = [
+        f"{options.rate:g} a second" if options.rate else "",
+        f"{options.max_open} open at once",
+        f"a canary of {options.canary}" if options.canary else "",
+        f"stops at {options.stop_at * 100:g} % failures" if options.stop_at else "",
+    ]
     told = [
         ("batch", seen.id),
         ("state", "; ".join(state_words(seen)) or str(seen.state)),
         ("jobs", f"{counts.selected}: {counts.waiting} wait, {counts.open} are open, {ended(counts)} have ended"),
         ("outcomes", outcomes(counts)),
         ("backends", ", ".join(seen.backends)),
-        ("limits", ", ".join(f"{name} {value}" for name, value in limits.items() if value)),
+        ("limits", ", ".join(filter(None, limits))),
         ("sent", clock(seen.created_at, now)),
         ("started", clock(seen.started_at, now) if seen.started_at else ""),
         ("ended", clock(seen.ended_at, now) if seen.ended_at else ""),
