@@ -54,7 +54,6 @@ class Connections:
     store: Store
     ends: Ends
     letters: DeadLetters
-    batches: Batches
     sender: Sender
 
 
@@ -96,7 +95,7 @@ class AsyncClient:
     @property
     def batch_store(self) -> Batches:
         """What Redis holds about batches."""
-        return self._open.batches
+        return self._store.batches
 
     @property
     def _store(self) -> Store:
@@ -120,8 +119,7 @@ class AsyncClient:
         redis = connect(settings)
         store = Store(redis, settings.prefix, Retention.of(settings), LONGEST)
         ends = Ends(store, MessageNotes(redis, settings.prefix))
-        letters, batches = DeadLetters(redis, settings.prefix), Batches(redis, settings.prefix)
-        return Connections(loop, process, store, ends, letters, batches, Sender(settings))
+        return Connections(loop, process, store, ends, DeadLetters(redis, settings.prefix), Sender(settings))
 
     async def cancel(self, backend: str, job_id: JobId, **fields: Unpack[CommandFields]) -> AsyncCancellation:
         """Ask for a job to be stopped; the fields are those of a command.
@@ -176,7 +174,7 @@ class AsyncClient:
 
     async def batches(self, limit: int = 100) -> list[BatchStatus]:
         """Return up to `limit` batches, the newest first."""
-        return await self._open.batches.list(limit)
+        return await self._store.batches.list(limit)
 
     async def abort(self, reference: str, *, by: str, reason: str) -> str:
         """Withdraw a cancellation, named by its id or a command's.

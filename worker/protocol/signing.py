@@ -19,6 +19,7 @@ import jwt
 import rfc8785
 
 from ..errors import InvalidCommand
+from .batches import ORDERS
 from .operator_actions import ACTIONS
 
 Algorithm = Literal["EdDSA", "HS256"]
@@ -36,6 +37,12 @@ LEEWAY: Final = 60.0
 TOKEN_LIMIT: Final = 8192
 JTI_LIMIT: Final = 128
 CLAIMS: Final = ("iss", "exp", "jti", "digest")
+RIGHTS: Final[Mapping[str, str]] = {
+    **{action.name: action.right for action in ACTIONS.values()},
+    **dict.fromkeys(ORDERS.values(), "operator"),
+    "batch": "",
+}
+"""What the producer who signs an order must have. The commands of a batch are judged one by one."""
 LARGEST: Final = 10**21
 """From here on RFC 8785 writes numbers with an exponent, as no integer is written."""
 
@@ -154,6 +161,16 @@ class Signatures:
         expires_at = datetime.fromtimestamp(claims["exp"], UTC)
         return Signed(producer.name, claims["jti"], expires_at, producer.per_minute, producer.backends, producer.force)
 
+    def judged(self, content: object, now: datetime, vouched_by: str) -> Signed | None:
+        """Judge a command as `check` does; if somebody has signed the batch that it is a member of, by their rights."""
+        if not vouched_by or not isinstance(content, Mapping):
+            return self.check(content, now)
+        producer = self.producers.get(vouched_by)
+        if producer is None:
+            raise SignatureRejected(NOT_ACCEPTED, "who signed the batch is no producer of the configuration any more")
+        _check_rights(producer, content)
+        return Signed(producer.name, "", now, producer.per_minute, producer.backends, producer.force)
+
     def binding(self, signed: Signed | None) -> bool:
         """Return whether a command's stricter wishes about the force step bind others who ask to stop the same job."""
         return not self.on or (signed is not None and signed.force)
@@ -228,9 +245,9 @@ def _over_reach(producer: Producer, content: Mapping[str, Any]) -> str:
     verb, backend = content.get("verb"), content.get("backend")
     if not isinstance(verb, str):
         return "names no verb"
-    if verb in ACTIONS:
-        right = ACTIONS[verb].right
-        return "" if getattr(producer, right) else f"{verb} needs {right} = true"
+    if verb in RIGHTS:
+        right = RIGHTS[verb]
+        return "" if not right or getattr(producer, right) else f"{verb} needs {right} = true"
     if verb not in producer.verbs:
         return "this verb is not among its verbs"
     if producer.backends is not None and not (isinstance(backend, str) and backend in producer.backends):
