@@ -15,6 +15,7 @@ from ...client.batches import AsyncBatch
 from ...errors import UnknownBatch
 from ...protocol.batches import BatchState, BatchStatus, parse_options
 from ...settings.signing_key import SigningKey
+from ...views.batches import progress_line, short
 from ..exits import Exit
 from ..options import Json, KeyFile, Producer, Timeout, one_of
 from ..output import Output
@@ -22,10 +23,10 @@ from ..session import Session, connected, signer
 from .choosing import Asker, BackendName, Choice, Labels, Params, Reason, VerbName, choose, fields_of
 from .ending import report_end
 from .files import reading
+from .naming import new_id
 from .plan import Rate
 from .plan_file import NoPlan, read_plan
 from .planning import commands_of_plan
-from .progress import progress_line, short
 from .rejections import rejected_batch
 from .spool import Spool
 from .watching import Watch, going_on, to_watch
@@ -162,9 +163,9 @@ class Applying:
         async with connected(key=self.key) as session:
             with Spool() as members:
                 await choose(choice, session, members, self.output)
-                return await self._send(session, members, None)
+                return await self._send(session, members, new_id("unplanned"))
 
-    async def _send(self, session: Session, members: Spool, batch_id: str | None) -> Exit:
+    async def _send(self, session: Session, members: Spool, batch_id: str) -> Exit:
         if self.most is not None and len(members) > self.most:
             more = f"it is {len(members)} jobs, and --max allows {self.most}: nothing was sent"
             raise typer.BadParameter(more, param_hint="--max")
@@ -185,7 +186,8 @@ class Applying:
             self.output.object({"batch_id": batch.id, "sent": count})
         else:
             self.output.line(batch.id)
-        self.output.note(to_watch(short(batch.id)))
+        for line in to_watch(short(batch.id)):
+            self.output.note(line)
 
     def _applied(self, before: BatchStatus) -> Exit:
         """Report that a plan was applied before."""

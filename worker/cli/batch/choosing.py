@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from ...errors import InvalidCommand
+from ...observability.outage import Seldom
 from ...protocol.messages import parse_command
 from ...settings.backends_file.backend_table import BackendConfig
 from ...settings.problems import choices, suggestion
@@ -113,10 +114,12 @@ async def _listed(choice: Choice, members: Spool, output: Output) -> None:
     config = _config(configs, name)
     if problems := where_problems(config, name, choice.where):
         raise BadParameters(f"--where: {problem}" for problem in problems)
+    seldom = Seldom()
     async for ids in listed(config, choice.where):
         for job_id in ids:
             members.add({**choice.defaults, "job_id": job_id})
-        output.note(f"{len(members)} jobs of {name} are listed")
+        if seldom.due():
+            output.note(f"reading the list of {name}: {len(members)} jobs so far")
     if not members:
         wanted = " ".join(f"{key}={value}" for key, value in choice.where.items())
         raise typer.BadParameter(f"{name} lists no job with {wanted}: there is nothing to do", param_hint="--where")

@@ -6,9 +6,9 @@ from typing import Any, Final
 
 from ...client.batches import AsyncBatch
 from ...protocol.batches import BatchResult, BatchState, BatchStatus
+from ...views.batches import DRIFT, FAILURES, WITHDRAWN, described, outcomes, progress_line, result_line, short
 from ..exits import Exit
 from ..output import Output, jsonable
-from .progress import DRIFT, FAILURES, WITHDRAWN, described, outcomes, progress_line, result_line, short
 
 SHOWN: Final = 20
 """How many jobs a terminal names of each sort; a pipe gets all of them."""
@@ -36,7 +36,7 @@ async def report_end(batch: AsyncBatch, status: BatchStatus | None, output: Outp
         )
     else:
         output.line(f"batch {short(batch.id)}: {progress_line(status)}")
-    if way := way_on(status):
+    for way in ways_on(status):
         output.note(way)
     return exit_of_batch(status)
 
@@ -84,18 +84,20 @@ def exit_of_batch(status: BatchStatus) -> Exit:
     return Exit.NOT_AS_ASKED if status.state is BatchState.PAUSED and status.by == "canceller" else Exit.STILL_OPEN
 
 
-def way_on(status: BatchStatus) -> str:
-    """Say what to do next, empty if nothing is left to do."""
+def ways_on(status: BatchStatus) -> list[str]:
+    """Say what can be done next."""
     name = short(status.id)
+    told = f"canceller batch report {name} says what became of each job"
     match status.state:
         case BatchState.PAUSED:
-            return (
-                f"canceller batch resume {name} --by NAME --reason TEXT goes on, canceller batch abort {name} ends it, "
-                f"canceller batch report {name} says what became of each job"
-            )
+            return [
+                f"canceller batch resume {name} --by NAME --reason TEXT goes on",
+                f"canceller batch abort {name} --by NAME --reason TEXT ends it",
+                told,
+            ]
         case BatchState.FINISHED:
-            return f"canceller batch report {name} says what became of each job"
+            return [told]
         case BatchState.INCOMPLETE:
-            return "not all of it has arrived, so nothing was started: send it again as a new batch"
+            return ["not all of it has arrived, so nothing was started: send it again as a new batch"]
         case _:
-            return f"it goes on: canceller batch watch {name}"
+            return [f"canceller batch watch {name} follows it"]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Final
 
 from ...client.batches import AsyncBatch
 from ...errors import CancellerError, UnknownBatch
+from ...views.batches import short
 from ..session import Session
-from .progress import short
 
 DIGEST: Final = "sha256:"
 SEARCHED: Final = 1000
@@ -42,6 +43,11 @@ async def batch_named(session: Session, reference: str) -> AsyncBatch:
         raise NoBatch(f"{reference} is the beginning of several ids: {', '.join(found[:SHOWN])}")
     last = f"; the last ones are {', '.join(map(short, known[:SHOWN]))}" if known else ""
     raise NoBatch(f"no batch is known as {reference}: `canceller batch list` shows those that are kept{last}")
+
+
+def new_id(kind: str) -> str:
+    """Return an id for a batch that has no digest: one that people can copy."""
+    return f"{kind}-{uuid.uuid4().hex[:12]}"
 
 
 def _bare(reference: str) -> str:

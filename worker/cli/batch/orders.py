@@ -13,13 +13,13 @@ from ...client.async_client import Rejected
 from ...client.batches import AsyncBatch
 from ...protocol.batches import WRONG, BatchState, BatchStatus
 from ...settings.signing_key import SigningKey
+from ...views.batches import described, progress_line, short
 from ..checks.attendance import attendance
 from ..exits import Exit
 from ..options import ORDER_PATIENCE, Json, KeyFile, OrderTimeout, Producer
 from ..output import Output
 from ..session import Session, connected, signer
 from .naming import batch_named
-from .progress import described, progress_line, short
 from .rejections import rejected_batch
 
 LOOK_EVERY: Final = 0.1

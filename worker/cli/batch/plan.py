@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,6 +34,7 @@ from .choosing import (
     choose,
     fields_of,
 )
+from .naming import new_id
 from .plan_file import first_line, write_plan
 from .planning import UNKNOWN, Tally, planned_line
 from .rejections import rejected_batch
@@ -115,7 +115,7 @@ async def _plan(choice: Choice, asked: Asked, output: Output) -> Exit:
             await choose(choice, session, members, output)
             batch = await session.client.batch(
                 ({**command, "dry_run": True} for command in members),
-                batch_id=f"plan-{uuid.uuid4().hex}",
+                batch_id=new_id("plan"),
                 rate=asked.rate,
             )
             try:
@@ -131,10 +131,10 @@ async def _plan(choice: Choice, asked: Asked, output: Output) -> Exit:
     return Exit.NOT_AS_ASKED if header["counts"][UNKNOWN] else Exit.DONE
 
 
-def _way_back(batch_id: str) -> str:
+def _way_back(batch_id: str) -> Sequence[str]:
     return (
-        "there is no plan, and nothing was changed; the workers go on looking: "
-        f"canceller batch abort {batch_id} --by NAME --reason TEXT ends that"
+        "there is no plan, and nothing was changed",
+        f"the workers go on looking; to end that: canceller batch abort {batch_id} --by NAME --reason TEXT",
     )
 
 

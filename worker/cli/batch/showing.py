@@ -14,16 +14,16 @@ from typing import Annotated, Final
 import typer
 
 from ...protocol.batches import BatchResult, BatchState, BatchStatus
+from ...views.batches import described, ended, outcomes, short, state_words
 from ...views.explain import clock, span
 from ..exits import Exit
 from ..options import Json, Timeout
 from ..output import Output
 from ..session import connected
-from .ending import plain, report_end, way_on
+from .ending import plain, report_end, ways_on
 from .files import writing
 from .naming import batch_named
 from .orders import Id
-from .progress import described, ended, outcomes, short, state_words
 from .watching import Watch, going_on, to_watch
 
 COLUMNS: Final = (
@@ -145,8 +145,7 @@ def words(seen: BatchStatus, now: datetime) -> list[tuple[str, str]]:
         told.append(
             ("took" if seen.ended_at else "runs for", span(((seen.ended_at or now) - seen.started_at).total_seconds()))
         )
-    told.append(("next", way_on(seen)))
-    return [(label, text) for label, text in told if text]
+    return [(label, text) for label, text in told if text] + [("next", way) for way in ways_on(seen)]
 
 
 async def _watch(named: str, seconds: float | None, output: Output) -> Exit:

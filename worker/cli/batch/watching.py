@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final
@@ -16,11 +16,10 @@ from ...errors import StoreUnavailable, UnknownBatch
 from ...observability.outage import Seldom
 from ...protocol.batches import BatchState, BatchStatus
 from ...protocol.messages import Event
-from ...views.summary import gist
+from ...views.batches import FAILURES, Pace, described, ended, progress_line, short, stands_still
 from ..checks.attendance import noting_absence
 from ..output import COLOURS, Cell, Gauge, Output
 from ..session import Session
-from .progress import FAILURES, Pace, described, ended, progress_line, short, stands_still
 
 LOOK_EVERY: Final = 0.5
 TELL_EVERY: Final = 5.0
@@ -136,22 +135,25 @@ class Watch:
 
 def failure_line(event: Event) -> str:
     """Say which member has failed, and why."""
-    return f"{event.backend or event.data.get('backend') or '-'} {event.subject or '-'}  {gist(event)}"
+    job = f"{event.backend or event.data.get('backend') or '-'} {event.subject or '-'}"
+    why = str(event.data.get("detail") or event.data.get("error") or "")
+    return f"{job}  {'; '.join(filter(None, (event.outcome or event.name, why)))}"
 
 
 @asynccontextmanager
-async def going_on(batch: AsyncBatch, output: Output, way_back: Callable[[str], str]) -> AsyncIterator[None]:
+async def going_on(batch: AsyncBatch, output: Output, way_back: Callable[[str], Sequence[str]]) -> AsyncIterator[None]:
     """If it is interrupted, say that the batch goes on without this terminal, and how to return to it."""
     try:
         yield
     except asyncio.CancelledError:
-        output.note(way_back(short(batch.id)))
+        for line in way_back(short(batch.id)):
+            output.note(line)
         raise
 
 
-def to_watch(batch_id: str) -> str:
-    """Say how to return to a batch that goes on."""
+def to_watch(batch_id: str) -> Sequence[str]:
+    """Say how to return to a batch that goes on, and how to stop it."""
     return (
-        f"the batch goes on: canceller batch watch {batch_id}; "
-        f"canceller batch pause or abort {batch_id} --by NAME --reason TEXT stops it"
+        f"the batch goes on: canceller batch watch {batch_id}",
+        f"to stop it: canceller batch pause {batch_id} --by NAME --reason TEXT, or abort in place of pause",
     )

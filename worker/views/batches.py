@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import deque
 from typing import Any, Final
 
-from ...domain.model import Outcome
-from ...protocol.batches import BatchCounts, BatchResult, BatchState, BatchStatus
-from ...views.explain import span
+from ..domain.model import Outcome
+from ..protocol.batches import BatchCounts, BatchResult, BatchState, BatchStatus
+from .explain import span
 
 REJECTED: Final = "rejected"
 FAILURES: Final = (str(Outcome.REFUSED), str(Outcome.TIMED_OUT), REJECTED)
