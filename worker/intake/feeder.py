@@ -115,9 +115,10 @@ class Feeder:
         while turns and not self._stopping:
             duty = turns.popleft()
             if duty.sweep:
-                for name in await self._batches.sweep(duty.id):
+                goes_on, names = await self._batches.sweep(duty.id)
+                worked = worked or goes_on
+                for name in names:
                     self._engine.wake(name)
-                    worked = True
             started = await self._start(duty, min(size, duty.count), duties.now) if duty.count else 0
             worked = worked or started > 0
             if started == min(size, duty.count) < duty.count:

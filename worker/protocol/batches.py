@@ -16,6 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, 
 
 from ..errors import InvalidCommand
 from .messages import SORTED, Id, Token, order_texts, problems
+from .operator_actions import ACTIONS
 
 PART_LIMIT: Final = 1000
 """The most commands of one part."""
@@ -131,6 +132,12 @@ ORDERS: Final[Mapping[str, str]] = {
     "worker.batch_abort": "batch_abort",
 }
 """The tasks of orders about a batch, and their verbs as a signature covers them."""
+RIGHTS: Final[Mapping[str, str]] = {
+    **{action.name: action.right for action in ACTIONS.values()},
+    **dict.fromkeys(ORDERS.values(), "operator"),
+    "batch": "",
+}
+"""What the producer who signs an order must have. The commands of a batch are judged one by one."""
 BATCH_TASKS: Final = (PART_TASK, *ORDERS)
 WRONG: Final[Mapping[str, str]] = {
     "conflict": "part: it was sent before with another content, and the first one stays",

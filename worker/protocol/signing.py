@@ -19,7 +19,7 @@ import jwt
 import rfc8785
 
 from ..errors import InvalidCommand
-from .batches import ORDERS
+from .batches import RIGHTS
 from .operator_actions import ACTIONS
 
 Algorithm = Literal["EdDSA", "HS256"]
@@ -37,12 +37,6 @@ LEEWAY: Final = 60.0
 TOKEN_LIMIT: Final = 8192
 JTI_LIMIT: Final = 128
 CLAIMS: Final = ("iss", "exp", "jti", "digest")
-RIGHTS: Final[Mapping[str, str]] = {
-    **{action.name: action.right for action in ACTIONS.values()},
-    **dict.fromkeys(ORDERS.values(), "operator"),
-    "batch": "",
-}
-"""What the producer who signs an order must have. The commands of a batch are judged one by one."""
 LARGEST: Final = 10**21
 """From here on RFC 8785 writes numbers with an exponent, as no integer is written."""
 

@@ -134,9 +134,13 @@ class Batches(EventLog):
         """Leave a batch to whoever comes next."""
         await self._interruptible(self._redis.delete(f"{self._base}:feeder:{batch_id}"))
 
-    async def sweep(self, batch_id: str) -> list[str]:
-        """Hold, release or abort the next open members of a batch; return the backends on which something is due."""
-        return [name.decode() for name in await self._run(self._scripts.sweep, batch_id, SWEPT_AT_ONCE)]
+    async def sweep(self, batch_id: str) -> tuple[bool, list[str]]:
+        """Hold, release or abort the next open members of a batch.
+
+        Return whether that goes on at once, and the backends on which something is due now.
+        """
+        goes_on, *names = await self._run(self._scripts.sweep, batch_id, SWEPT_AT_ONCE)
+        return bool(goes_on), [name.decode() for name in names]
 
     async def start(self, step: Step, worker: str) -> list[Accepted]:
         """Start members, each once; return the verdicts on those that were, which may be fewer than were given."""

@@ -4,7 +4,8 @@
 --
 -- KEYS[1]  the events stream
 -- ARGV     id of the batch, the most members
--- Returns  the names of the backends on which something is due now
+-- Returns  {1 if it goes on at once, 0 if a call in flight is waited for or nothing is left; the names of the backends on which
+--          something is due now…}
 -- Events   held, released; paused, once no call of a held member can be in flight
 
 local SOON = 50 -- ms until it is looked again whether a call in flight has ended
@@ -13,7 +14,7 @@ go_on_without_memory()
 local now = clock()
 local batch = load_batch(ARGV[1])
 local sweep = batch and batch.sweep
-if not sweep then return {} end
+if not sweep then return {0} end
 
 -- Each does one thing to a cancellation's guard, and returns whether it has changed it; nil if it has to be looked at again.
 local ACTS = {
@@ -72,6 +73,6 @@ if #members == 0 then
   end
 end
 save_batches(now, function() return waits and now + SOON or next_feed(batch, now) end)
-local names = {}
+local names = {waits and 0 or 1}
 for name in pairs(touched) do names[#names + 1] = name end
 return names
