@@ -182,3 +182,9 @@ def test_an_example_is_shown_as_it_is_run(path: Path) -> None:
     program = path.read_text(encoding="utf-8").replace("worker.client", "canceller.client")
 
     assert f"<!-- example: {path.stem} -->\n```python\n{program}```\n" in guide("examples")
+
+
+def test_the_clean_up_is_shown_as_it_is_run() -> None:
+    program = text("tests/examples/clean_up.sh")
+
+    assert f"<!-- example: clean_up -->\n```sh\n{program}```\n" in guide("clean-ups")

@@ -24,9 +24,9 @@ def text_lines(source: BinaryIO, mistakes: Mistakes) -> Iterator[str]:
     stream = io.BufferedReader(source)  # type: ignore[type-var]  # all that it needs is `readinto`
     wide = stream.peek(2)[:2] in UTF_16
     if wide:
-        text = io.TextIOWrapper(stream, "utf-16", errors="replace", newline=None)
+        text = io.TextIOWrapper(stream, encoding="utf-16", errors="replace", newline=None)
     else:
-        text = io.TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape", newline=None)
+        text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline=None)
     try:
         yield from _checked(text, mistakes, wide=wide)
     finally:

@@ -1,14 +1,17 @@
-"""Finds the batch that is meant by its id, or by the beginning of one."""
+"""Finds the batch that is meant by its id, by the beginning of one, or by the plan that it has applied."""
 
 from __future__ import annotations
 
+import json
 import uuid
+from pathlib import Path
 from typing import Final
 
 from ...client.batches import AsyncBatch
 from ...errors import CancellerError, UnknownBatch
 from ...views.batches import short
 from ..session import Session
+from .plan_file import LONGEST_LINE
 
 DIGEST: Final = "sha256:"
 SEARCHED: Final = 1000
@@ -23,12 +26,13 @@ class NoBatch(CancellerError):
 
 
 async def batch_named(session: Session, reference: str) -> AsyncBatch:
-    """Find a batch by its id or by the beginning of it; a digest may leave out its `sha256:`.
+    """Find a batch by its id, by the beginning of it, or by its plan's file; a digest may leave out its `sha256:`.
 
     Raises:
         NoBatch: there is none, or several are meant.
 
     """
+    reference = _digest_in(Path(reference)) or reference
     try:
         await session.client.batch_by_id(reference).status()
     except UnknownBatch:
@@ -48,6 +52,16 @@ async def batch_named(session: Session, reference: str) -> AsyncBatch:
 def new_id(kind: str) -> str:
     """Return an id for a batch that has no digest: one that people can copy."""
     return f"{kind}-{uuid.uuid4().hex[:12]}"
+
+
+def _digest_in(place: Path) -> str:
+    """Return the digest that a plan begins with; empty if the file is no plan, or there is none."""
+    try:
+        with place.open("rb") as file:
+            first = json.loads(file.readline(LONGEST_LINE))
+    except (OSError, ValueError, RecursionError):
+        return ""
+    return str(first.get("digest") or "") if isinstance(first, dict) and "plan" in first else ""
 
 
 def _bare(reference: str) -> str:

@@ -24,7 +24,9 @@ from .rejections import rejected_batch
 
 LOOK_EVERY: Final = 0.1
 
-Id = Annotated[str, typer.Argument(metavar="ID", help="The id of a batch, or the beginning of one.")]
+Id = Annotated[
+    str, typer.Argument(metavar="ID", help="The id of a batch, the beginning of one, or the file of its plan.")
+]
 By = Annotated[str, typer.Option("--by", metavar="NAME", help="Who gives the order; kept with it.")]
 Why = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept with it.")]
 Hold = Annotated[bool, typer.Option("--hold", help="Hold what is open, too: nothing more is sent for it.")]

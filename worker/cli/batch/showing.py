@@ -79,7 +79,7 @@ def watch(batch: Id, *, timeout: Timeout = None, json: Json = False) -> None:
 def report(batch: Id, *, file: ReportFile = None, json: Json = False) -> None:
     """Say what became of each job, one a line, as JSON or CSV; also before the batch has ended.
 
-    canceller batch report sha256:4f0c1d -o report.csv
+    canceller batch report plan.jsonl -o report.csv
 
     canceller batch report nightly-7 | grep -v cancelled
     """

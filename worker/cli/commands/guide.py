@@ -21,6 +21,7 @@ TOPICS = (
     "concepts",
     "escalation",
     "holds",
+    "clean-ups",
     "evidence",
     "backends",
     "brokers",

@@ -64,7 +64,7 @@ class Row:
             self.ended_at = time.monotonic()
 
     def _take_of_batch(self, event: Event) -> None:
-        if event.cancellationid is not None:
+        if not event.type.startswith("canceller.batch."):
             if event.subject == self.case.job_id:
                 self.seen.append(event.name)
             return
