@@ -39,8 +39,8 @@ def cancel(job_id: object, **fields: Any) -> dict[str, Any]:
     return {"verb": "cancel", "backend": "ess", "job_id": str(job_id), **fields}
 
 
-def cancels(count: int, **fields: Any) -> list[dict[str, Any]]:
-    return [cancel(index, **fields) for index in range(count)]
+def cancels(count: int, first: int = 0, **fields: Any) -> list[dict[str, Any]]:
+    return [cancel(index, **fields) for index in range(first, first + count)]
 
 
 class Stage:

@@ -266,7 +266,7 @@ class AsyncClient:
         async for event in self._store.newest_events(500):
             if len(found) >= limit:
                 break
-            if event.name == "finished" and backend in {"", event.backend}:
+            if event.cancellationid and event.name == "finished" and backend in {"", event.backend}:
                 found.append(event)
         return found
 

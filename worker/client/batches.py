@@ -167,9 +167,10 @@ class AsyncBatch:
     async def _order(self, verb: str, by: str, reason: str, **more: Any) -> str:
         return await self.client.deliver({"verb": verb, "id": self.id, "by": by, "reason": reason, **more})
 
-    def report(self) -> AsyncIterator[BatchResult]:
+    async def report(self) -> AsyncIterator[BatchResult]:
         """Go through its members in their order; raises UnknownBatch, as `status` does."""
-        return self.client.batch_store.report(self.id)
+        async for result in self.client.batch_store.report(self.id):
+            yield result
 
 
 async def send_batch(
