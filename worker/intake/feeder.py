@@ -17,6 +17,7 @@ import structlog
 from msgspec.structs import replace
 
 from ..errors import CONFLICT, StoreUnavailable
+from ..observability.outage import Seldom
 from ..store.batches import Duties, Duty, PartSize, RejectedMember, Step
 from ..store.store import Store
 from ..store.transitions import Acceptance, Rejection
@@ -62,6 +63,7 @@ class Feeder:
         self._rooms = {name: max(LEAST_ROOM, 2 * most) for name, most in in_flight.items()}
         self._part: tuple[str, PartSize, list[object]] | None = None
         self._sizes: tuple[str, Sequence[PartSize]] | None = None
+        self._warned = Seldom()
         self._left: dict[str, float] = {}
         self._woken = asyncio.Event()
         self._stopping = False
@@ -99,6 +101,9 @@ class Feeder:
         now = asyncio.get_running_loop().time()
         self._left = {batch_id: until for batch_id, until in self._left.items() if until > now}
         duties = await self._batches.feed(self._worker, sorted(self._left))
+        if duties.older and duties.next_at is not None and self._warned.due():
+            hint = "end the upgrade: members start once all workers know batches"
+            log.warning("feeder.waits_for_older_workers", workers=duties.older, hint=hint)
         worked = await self._work(duties)
         if worked:
             return 0.0

@@ -181,8 +181,6 @@ def parse_part(content: Mapping[str, Any]) -> BatchPart:
         part = BatchPart.model_validate(given)
     except ValidationError as error:
         raise InvalidCommand(problems(error, "batch")) from None
-    except RecursionError:
-        raise InvalidCommand("the batch is nested too deep") from None
     if not part.commands:
         raise InvalidCommand(EMPTY)
     if part.part > part.parts:
