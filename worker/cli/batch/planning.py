@@ -33,6 +33,8 @@ def planned_line(command: Line, result: BatchResult) -> dict[str, Any]:
     else:
         found = {name: plan.get(name) for name in FOUND}
         found["children"] = plan.get("children") or []
+        if found["would"] in SENT and not found["raw_state"]:
+            found |= {"would": UNKNOWN, "because": "the backend shows no state that it could be compared with later"}
     return {**head, **found, **{name: value for name, value in command.items() if name not in head}}
 
 

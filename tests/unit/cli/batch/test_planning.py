@@ -38,13 +38,14 @@ def test_a_line_holds_what_was_seen_and_the_command() -> None:
         (result("timed_out", detail="no answer"), "timed_out: no answer"),
         (result("rejected", error="job_id: is no id"), "rejected: job_id: is no id"),
         (result(None), "it has not ended"),
+        (result(plan={**PLAN, "raw_state": None}), "the backend shows no state that it could be compared with later"),
     ],
-    ids=["no-look", "rejected", "open"],
+    ids=["no-look", "rejected", "open", "no-state"],
 )
 def test_a_job_that_could_not_be_looked_at_is_unknown(found: BatchResult, because: str) -> None:
     line = planned_line(COMMAND, found)
 
-    assert (line["would"], line["because"], line["children"]) == ("unknown", because, [])
+    assert (line["would"], line["because"]) == ("unknown", because)
 
 
 def tally(*would: str, verb: str = "cancel") -> Tally:
