@@ -133,7 +133,7 @@ def test_every_bad_line_is_named_and_nothing_is_sent(deployment: Cell, tmp_path:
         (["--backend", "ess", "--where", "submitter=nobody"], "lists no job with submitter=nobody"),
         (["--backend", "ess", "--where", "state=RUNING"], "did you mean RUNNING?"),
         (["--backend", "oml", "--where", "state=RUNNING"], "oml (oracle-ml) can't list its jobs by anything"),
-        ([], "give a FILE (or `-`), or --where KEY=VALUE, and not both"),
+        ([], "give one FILE (or `-`), or --where KEY=VALUE, and not both"),
     ],
     ids=["empty", "nothing-listed", "no-such-state", "no-list", "neither"],
 )
@@ -147,7 +147,7 @@ def test_a_selection_that_can_not_be_is_an_error(deployment: Cell, words: list[s
 def test_what_a_backend_lists_is_planned(deployment: Cell, tmp_path: Path) -> None:
     ids = add_jobs(deployment, 3000, 30, submitter="ann", age=7200)
     add_jobs(deployment, 3030, 3, submitter="ann")
-    where = ("--where", "submitter=ann", "--where", "older-than=1h", "--where", "state=running")
+    where = ("--where", "submitter=ann", "older-than=1h", "--where", "state=running")
     _, *plan = planned(deployment, tmp_path / "plan.jsonl", "--backend", "ess", *where)
 
     assert [one["job_id"] for one in plan] == ids

@@ -21,7 +21,7 @@ from ..options import Json, KeyFile, Producer, Timeout, one_of
 from ..output import Output
 from ..session import Session, connected, signer
 from .choosing import Asker, BackendName, Choice, Labels, Params, Reason, VerbName, choose, fields_of
-from .ending import report_end
+from .ending import report_end, ways_on
 from .files import reading
 from .naming import new_id
 from .plan import Rate
@@ -199,7 +199,9 @@ class Applying:
             self.output.line(
                 f"this plan was applied already, and nothing is sent: batch {name} is {before.state}: {told}"
             )
-        self.output.note(f"canceller batch report {name} says what became of each job; to do more, make a new plan")
+        for way in ways_on(before):
+            self.output.note(way)
+        self.output.note("to do more, make a new plan")
         return Exit.DONE
 
 

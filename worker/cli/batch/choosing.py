@@ -48,7 +48,7 @@ WhereOption = Annotated[
     typer.Option(
         "--where",
         metavar="KEY=VALUE",
-        help=f"Select what the backend lists, in place of a file; may be repeated, all must hold. {criteria_help()}.",
+        help=f"Select what the backend lists, in place of a file; of several all must hold. {criteria_help()}.",
     ),
 ]
 

@@ -13,6 +13,8 @@ from ..output import Output, jsonable
 SHOWN: Final = 20
 """How many jobs a terminal names of each sort; a pipe gets all of them."""
 SORTS: Final = {"drift": DRIFT, "failed": FAILURES}
+ALWAYS: Final = frozenset({"outcome", "evidence", "safe_to_rerun", "detail"})
+"""What a member's line holds also while it is not known."""
 TITLES: Final = {
     "drift": "not as planned, and left alone",
     "failed": "failed",
@@ -68,9 +70,9 @@ async def _name_jobs(batch: AsyncBatch, status: BatchStatus, output: Output) -> 
 
 
 def plain(result: BatchResult) -> dict[str, Any]:
-    """Return a member as plain values; what nobody knows of it is left out."""
+    """Return a member as plain values: how it has ended, and what else is known of it."""
     found: dict[str, Any] = jsonable(result)
-    return {name: value for name, value in found.items() if value not in (None, "")}
+    return {name: value for name, value in found.items() if name in ALWAYS or value not in (None, "")}
 
 
 def exit_of_batch(status: BatchStatus) -> Exit:

@@ -45,8 +45,8 @@ NAMED = 12
 """Digits of the digest in the name of a plan that is given none."""
 SHOWN = 20
 
-File = Annotated[
-    str | None,
+Files = Annotated[
+    list[str] | None,
     typer.Argument(
         metavar="FILE|-",
         help="Ids one a line, CSV with a header (`job_id`, `backend`, `verb`, `reason`, `labels.*`, `params.*`), or a "
@@ -65,7 +65,7 @@ class PlanFailed(CancellerError):
 
 
 def plan(  # noqa: PLR0913 - Typer makes an option of each parameter
-    file: File = None,
+    file: Files = None,
     *,
     backend: BackendName = None,
     verb: VerbName = None,
@@ -90,14 +90,21 @@ def plan(  # noqa: PLR0913 - Typer makes an option of each parameter
 
     canceller batch plan jobs.txt --backend ess --reason "INC-4711" -o plan.jsonl
 
-    canceller batch plan --backend ess --where state=RUNNING --where older-than=6h --rate 50
+    canceller batch plan --backend ess --where state=RUNNING older-than=6h --rate 50
     """
-    chosen = pairs(where or (), "--where")
-    if bool(file) is bool(chosen):
-        raise typer.BadParameter("give a FILE (or `-`), or --where KEY=VALUE, and not both", param_hint="FILE|-")
-    choice = Choice(fields_of(backend, verb, reason, by, label, param), chosen, file or "", backends)
+    place, chosen = chosen_by(file or [], where or [])
+    choice = Choice(fields_of(backend, verb, reason, by, label, param), chosen, place, backends)
     asked = Asked(rate, output_file, signer(key, producer))
     raise typer.Exit(asyncio.run(_plan(choice, asked, Output(as_json=json))))
+
+
+def chosen_by(words: Sequence[str], where: Sequence[str]) -> tuple[str, dict[str, str]]:
+    """Return the file that is given, or else by what jobs are listed; --where takes several words, too."""
+    if not where and len(words) == 1:
+        return words[0], {}
+    if not where or not all("=" in word for word in words):
+        raise typer.BadParameter("give one FILE (or `-`), or --where KEY=VALUE, and not both", param_hint="FILE|-")
+    return "", pairs([*where, *words], "--where")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +127,7 @@ async def _plan(choice: Choice, asked: Asked, output: Output) -> Exit:
             )
             try:
                 async with going_on(batch, output, _way_back):
-                    status = await Watch(session, batch, output, "looking at the jobs", quiet=True).run()
+                    status = await Watch(session, batch, output, "looking at the jobs", aside=True).run()
             except Rejected as rejected:
                 return rejected_batch(session, rejected, output)
             header = await _compared(session, batch, _finished(status), members, lines, asked.rate)

@@ -33,13 +33,13 @@ CHROME: Final = 3
 
 @dataclass(slots=True)
 class Watch:
-    """What is known of a batch while it is watched; `quiet` leaves its progress out of the results."""
+    """What is known of a batch while it is watched; with `aside` its progress is no part of the results."""
 
     session: Session
     batch: AsyncBatch
     output: Output
     what: str
-    quiet: bool = False
+    aside: bool = False
     status: BatchStatus | None = None
     pace: Pace = field(default_factory=Pace)
     failures: deque[str] = field(default_factory=lambda: deque(maxlen=SHOWN_FAILURES))
@@ -92,7 +92,7 @@ class Watch:
 
     def _tell(self, *, force: bool = False) -> None:
         """Write how far it is where nobody sees the drawing, if that is news."""
-        if self.quiet or self.status is None or self.output.on_terminal:
+        if self.status is None or self.output.on_terminal or (self.aside and self.output.json):
             return
         line = progress_line(self.status, self.pace)
         if line == self.told and not force:
@@ -100,6 +100,8 @@ class Watch:
         self.told = line
         if self.output.json:
             self.output.object({"event": "progress", **described(self.status, self.pace)})
+        elif self.aside:
+            self.output.note(f"{self.what}: {line}")
         else:
             self.output.line(f"{self.what}: {line}")
 
