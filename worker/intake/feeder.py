@@ -22,13 +22,14 @@ from ..store.batches import Duties, Duty, PartSize, RejectedMember, Step
 from ..store.store import Store
 from ..store.transitions import Acceptance, Rejection
 from .admission import Admission
+from .delivery import FULL
 from .handler import Engine
 from .handover import Handover
 from .members import Member, judge
 
 log = structlog.get_logger(__name__)
 
-STEP = 50
+STEP = 30
 """The most members that one step starts, so that its script takes a few milliseconds."""
 SMALLEST_STEP = 10
 """The same where many batches take turns."""
@@ -61,9 +62,10 @@ class Feeder:
         self._handover = handover
         self._worker = engine.worker
         self._rooms = {name: max(LEAST_ROOM, 2 * most) for name, most in in_flight.items()}
-        self._part: tuple[str, PartSize, list[object]] | None = None
-        self._sizes: tuple[str, Sequence[PartSize]] | None = None
+        self._sizes: tuple[tuple[str, int], Sequence[PartSize]] | None = None
+        self._part: tuple[tuple[str, int], PartSize, list[object]] | None = None
         self._warned = Seldom()
+        self._full, self._look_again_at = False, 0.0
         self._left: dict[str, float] = {}
         self._woken = asyncio.Event()
         self._stopping = False
@@ -104,6 +106,8 @@ class Feeder:
         if duties.older and duties.next_at is not None and self._warned.due():
             hint = "end the upgrade: members start once all workers know batches"
             log.warning("feeder.waits_for_older_workers", workers=duties.older, hint=hint)
+        if any(duty.count for duty in duties.batches) and await self._is_full(now):
+            duties = replace(duties, batches=tuple(replace(duty, count=0) for duty in duties.batches))
         worked = await self._work(duties)
         if worked:
             return 0.0
@@ -111,6 +115,13 @@ class Feeder:
             return None
         wait = (duties.next_at - duties.now).total_seconds()
         return max(SOON, wait) if wait <= LATE else None
+
+    async def _is_full(self, now: float) -> bool:
+        """Say whether the store is too full to take in anything new, as of the last second."""
+        if now >= self._look_again_at:
+            self._full = await self._store.fullness() > FULL
+            self._look_again_at = now + LATE
+        return self._full
 
     async def _work(self, duties: Duties) -> bool:
         """Work on batches in turns; return whether anything was done."""
@@ -160,14 +171,15 @@ class Feeder:
 
     async def _members(self, duty: Duty, count: int) -> Sequence[Member]:
         """Return the next members, `count` at most, all of one part."""
-        if self._sizes is None or self._sizes[0] != duty.id:
-            self._sizes = duty.id, await self._batches.sizes(duty.id)
+        batch = duty.id, duty.created
+        if self._sizes is None or self._sizes[0] != batch:
+            self._sizes = batch, await self._batches.sizes(duty.id)
         part = next((one for one in self._sizes[1] if one.first <= duty.cursor < one.first + one.count), None)
         if part is None:
             self._sizes = None
             return ()
-        if self._part is None or self._part[:2] != (duty.id, part):
-            self._part = duty.id, part, await self._batches.commands(duty.id, part.number)
+        if self._part is None or self._part[:2] != (batch, part):
+            self._part = batch, part, await self._batches.commands(duty.id, part.number)
         commands = self._part[2][duty.cursor - part.first :][:count]
         return [Member(index, content, part.signed_by) for index, content in enumerate(commands, duty.cursor)]
 
