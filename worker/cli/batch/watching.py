@@ -16,8 +16,9 @@ from ...errors import StoreUnavailable, UnknownBatch
 from ...observability.outage import Seldom
 from ...protocol.batches import BatchState, BatchStatus
 from ...protocol.messages import Event
+from ...store.redis_client import connect, translated
 from ...views.batches import FAILURES, Pace, described, ended, progress_line, short, stands_still
-from ..checks.attendance import noting_absence
+from ..checks.attendance import noting_absence, older_workers
 from ..output import COLOURS, Cell, Gauge, Output
 from ..session import Session
 
@@ -25,7 +26,7 @@ LOOK_EVERY: Final = 0.5
 TELL_EVERY: Final = 5.0
 """Seconds between two lines in a pipe."""
 ASK_EVERY: Final = 2.0
-"""Seconds between two questions whether a part was rejected, while not all of them are known to be there."""
+"""Seconds between two questions why a batch does not get on: a part was rejected, older workers run."""
 SHOWN_FAILURES: Final = 5
 CHROME: Final = 3
 """Lines of the drawing beside the failures, and one that stays free."""
@@ -45,6 +46,7 @@ class Watch:
     failures: deque[str] = field(default_factory=lambda: deque(maxlen=SHOWN_FAILURES))
     trouble: Seldom = field(default_factory=Seldom)
     told: str = ""
+    noted: int = 0
 
     async def run(self, seconds: float | None = None) -> BatchStatus | None:
         """Watch for `seconds` at most; return the last status, None if no worker has taken the batch in by then.
@@ -79,9 +81,12 @@ class Watch:
             if now >= tell_at:
                 self._tell()
                 tell_at = now + (LOOK_EVERY if self.output.json else TELL_EVERY)
-            if now >= ask_at and (self.status is None or self.status.state is BatchState.RECEIVING):
-                await self._raise_if_rejected()
+            if now >= ask_at:
                 ask_at = now + ASK_EVERY
+                if self.status is None or self.status.state is BatchState.RECEIVING:
+                    await self._raise_if_rejected()
+                elif self.status.state is BatchState.RUNNING and not self.status.counts.open:
+                    await self._note_older_workers()
             await asyncio.sleep(LOOK_EVERY)
 
     async def _raise_if_rejected(self) -> None:
@@ -89,6 +94,19 @@ class Watch:
             for message_id in self.batch.sent:
                 if reason := await self.session.client.ends.notes.rejection(message_id, self.batch.after):
                     raise Rejected(reason)
+
+    async def _note_older_workers(self) -> None:
+        """Say once why nothing starts if workers run that know no batches."""
+        if self.noted:
+            return
+        redis = connect(self.session.settings)
+        try:
+            with suppress(StoreUnavailable), translated():
+                self.noted = await older_workers(redis, f"{{{self.session.settings.prefix}}}")
+        finally:
+            await redis.aclose()
+        if self.noted:
+            self.output.note(f"nothing starts while workers of an older version run ({self.noted}): end the upgrade")
 
     def _tell(self, *, force: bool = False) -> None:
         """Write how far it is where nobody sees the drawing, if that is news."""
