@@ -148,9 +148,9 @@ def test_a_csv_file_needs_its_header() -> None:
 
 
 def test_a_column_that_is_no_field_is_named_with_those_that_are() -> None:
-    (text,) = mistakes("job_id,reson\n1,x\n")
+    (text,) = mistakes("job_id,resaon\n1,x\n")
 
-    assert text.startswith("line 1: names a column 'reson', which can only be job_id, backend, verb, reason, ")
+    assert text.startswith("line 1: names a column 'resaon', which can only be job_id, backend, verb, reason, ")
     assert text.endswith("labels.KEY or params.KEY; did you mean reason?")
 
 
