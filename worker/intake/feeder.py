@@ -17,6 +17,7 @@ import structlog
 from msgspec.structs import replace
 
 from ..errors import CONFLICT, StoreUnavailable
+from ..observability.observer import NOBODY, Observer
 from ..observability.outage import Seldom
 from ..store.batches import Duties, Duty, PartSize, RejectedMember, Step
 from ..store.store import Store
@@ -53,6 +54,7 @@ class Feeder:
         engine: Engine,
         handover: Handover,
         in_flight: Mapping[str, int],
+        observer: Observer = NOBODY,
     ) -> None:
         """`in_flight` says for each backend how many calls it may have in flight."""
         self._batches = store.batches
@@ -61,6 +63,7 @@ class Feeder:
         self._engine = engine
         self._handover = handover
         self._worker = engine.worker
+        self._observer = observer
         self._rooms = {name: max(LEAST_ROOM, 2 * most) for name, most in in_flight.items()}
         self._sizes: tuple[tuple[str, int], Sequence[PartSize]] | None = None
         self._part: tuple[tuple[str, int], PartSize, list[object]] | None = None
@@ -143,6 +146,7 @@ class Feeder:
 
     async def _start(self, duty: Duty, count: int, now: datetime) -> int:
         """Start up to `count` members; return how many were started."""
+        began = asyncio.get_running_loop().time()
         members = await self._mine(duty, await self._members(duty, count))
         known = self._handover.known
         judged = [(one, judge(self._admission, duty.id, one, now, known)) for one in members]
@@ -153,7 +157,11 @@ class Feeder:
         if not taken:
             return 0
         verdicts = await self._batches.start(Step(duty.id, duty.cursor, taken, self._rooms), self._worker)
+        seconds = asyncio.get_running_loop().time() - began
         for (member, one), said in zip(judged, verdicts, strict=False):
+            counted = "rejected" if said.verdict == "conflict" else said.verdict
+            traceparent = one.traceparent if isinstance(one, Acceptance) else None
+            self._observer.message_handled(member.backend, member.verb, counted, traceparent, seconds)
             if said.verdict == "conflict" and isinstance(one, Acceptance):
                 await self._reject(member, self._admission.rejection(member.content, one.command_id, CONFLICT))
         for name in {one.backend for _, one in judged[: len(verdicts)]}:

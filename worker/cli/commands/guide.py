@@ -26,6 +26,7 @@ TOPICS = (
     "backends",
     "brokers",
     "operating",
+    "monitoring",
     "security",
     "simulator",
     "speed",
