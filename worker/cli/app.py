@@ -55,6 +55,7 @@ COMMANDS = (
     (JOBS, "status", "commands.show", "status"),
     (JOBS, "wait", "commands.show", "wait"),
     (JOBS, "list", "commands.show", "list_"),
+    (JOBS, "why", "commands.why", "why"),
     (JOBS, "events", "commands.events", "events"),
     (JOBS, "batch", "batch.app", "app"),
     *((OPERATORS, name, "commands.operate", name) for name in ACTIONS),

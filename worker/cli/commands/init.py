@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,10 @@ from ...errors import CancellerError
 from ...settings.place import shipped
 from ..options import Json
 from ..output import Output
+from ..schema_files import schema_file
 
+SCHEMA_LINE = re.compile(r"\A#:schema .*\n")
+"""The line by which editors find the schema of a TOML file; the shipped one's path is relative to a checkout."""
 File = Annotated[Path, typer.Argument(metavar="FILE", help="Where to write it; a file that is there stays as it is.")]
 
 
@@ -22,7 +26,9 @@ class InitError(CancellerError):
 def init(file: File = Path("backends.toml"), *, json: Json = False) -> None:
     """Write a commented backends file, whose backends are those of `canceller simulator`."""
     output = Output(as_json=json)
-    example = shipped("backends.toml").read_text(encoding="utf-8")
+    example = SCHEMA_LINE.sub(
+        lambda _: f"#:schema {schema_file('config').as_uri()}\n", shipped("backends.toml").read_text(encoding="utf-8")
+    )
     try:
         with file.open("x", encoding="utf-8") as new:
             new.write(example)
