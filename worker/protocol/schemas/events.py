@@ -12,6 +12,7 @@ from typing import Final
 
 from ...domain.decision import CONDITIONS
 from ...domain.model import Action, AnswerKind, Evidence, Force, JobState, Outcome, Verb
+from ..batches import BatchState
 from ..json_types import Schema
 from .documents import document, fields, one_of_or_null, text
 
@@ -147,6 +148,22 @@ NUMBERED: Final[Mapping[str, Schema]] = {
 """The attributes of a cancellation's events."""
 
 
+BATCH: Final[Mapping[str, Schema]] = {
+    "batch_id": TEXT,
+    "state": words(BatchState),
+    "counts": fields(
+        {
+            **dict.fromkeys(("selected", "waiting", "open", "rejected"), COUNT),
+            "finished": {"type": "object", "propertyNames": words(Outcome), "additionalProperties": COUNT},
+        },
+        closed=True,
+    ),
+}
+"""The data that every event of a batch has."""
+ORDERED: Final[Mapping[str, Schema]] = {"by": TEXT, "signed_by": TEXT, "reason": TEXT}
+"""Who has paused, resumed or aborted a batch, and why."""
+
+
 @dataclass(frozen=True, slots=True)
 class Type:
     """One type of event: its data, and its attributes beside those that all have; the optional ones may be absent."""
@@ -170,6 +187,12 @@ def of_cancellation(word: str, about: str, data: Mapping[str, Schema], *optional
     attributes = {**NUMBERED, "outcome": words(Outcome)} if ends else NUMBERED
     name, may_lack = f"canceller.cancellation.{word}.v1", (*SOMETIMES, *optional)
     return Type(name, about, {**OWN, **data}, may_lack, attributes, ("traceparent",))
+
+
+def of_batch(word: str, about: str, data: Mapping[str, Schema], *optional: str) -> Type:
+    """Return a type of event of a batch, which is about no backend."""
+    numbered = {name: NUMBERED[name] for name in ("sequence", "sequencetype")}
+    return Type(f"canceller.batch.{word}.v1", about, {**BATCH, **data}, optional, numbered, ("backend",))
 
 
 TYPES: Final[tuple[Type, ...]] = (
@@ -248,6 +271,11 @@ TYPES: Final[tuple[Type, ...]] = (
         {"traceparent": TEXT},
         ("traceparent",),
     ),
+    of_batch("started", "All parts of a batch are there.", {"options": {"type": "object"}}),
+    of_batch("progress", "Counters of a batch have moved; once a second at most.", {}),
+    of_batch("paused", "A batch starts nothing new.", {**ORDERED, "hold": {"type": "boolean"}}, "signed_by"),
+    of_batch("resumed", "A batch goes on.", ORDERED, "signed_by"),
+    of_batch("finished", "The end of a batch.", ORDERED, *ORDERED),
 )
 """All types of events. A new one is a line here."""
 
