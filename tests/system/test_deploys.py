@@ -169,7 +169,7 @@ def test_a_join_of_a_newer_record_waits_for_a_newer_worker_without_haste(deploym
     (found,) = [event["cancellationid"] for event in deployment.of("accepted")]
     hot = deployment.redis.get(f"{{canceller}}:hot:{found}")
     assert isinstance(hot, bytes)
-    deployment.redis.set(f"{{canceller}}:hot:{found}", hot.replace(b'"f":1', b'"f":3'))
+    deployment.redis.set(f"{{canceller}}:hot:{found}", hot.replace(b'"f":1', b'"f":9'))
     deployment.start_worker()
     cancel(deployment, [9])
     deployment.simulator.add_job("ess", "1")
