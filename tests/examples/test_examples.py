@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import csv
 import os
 import subprocess
 import sys
@@ -18,6 +19,8 @@ from examples import async_client, attest_held_force, celery_producer, events_co
 from examples.fastapi_producer import app
 from fastapi.testclient import TestClient
 from support.cell import ROOT, Cell
+
+CLEAN_UP = Path(__file__).with_name("clean_up.sh")
 
 
 @pytest.fixture
@@ -188,3 +191,21 @@ def test_our_fixtures_load_nothing_before_a_test_asks_for_one(service: Path) -> 
 
     assert not {"aiohttp", "asyncio", "celery", "pydantic", "redis", "structlog", "typer"} & {*loaded}
     assert "pytest" in loaded
+
+
+def test_a_clean_up_stops_what_a_file_lists_and_reports_it(deployment: Cell, tmp_path: Path) -> None:
+    running, ended = [*map(str, range(600, 640))], ["640", "641"]
+    add_jobs(deployment, *running)
+    for job_id in ended:
+        deployment.simulator.add_job("ess", job_id, "finished")
+    (tmp_path / "jobs.txt").write_text("\n".join([*running, *ended]), encoding="utf-8")
+    program = f"canceller() {{ '{sys.executable}' -m worker \"$@\"; }}; set -- jobs.txt; . '{CLEAN_UP}'"
+    env = {**deployment.env, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(["sh", "-c", program], cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    assert "42 jobs: would cancel 40; 2 need nothing" in done.stdout
+    with (tmp_path / "report.csv").open(encoding="utf-8", newline="") as file:
+        assert [(one["job_id"], one["outcome"]) for one in csv.DictReader(file)] == [
+            (one, "cancelled") for one in running
+        ]

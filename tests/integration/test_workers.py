@@ -6,7 +6,7 @@ import asyncio
 
 from redis.asyncio import Redis
 
-from worker.cli.checks.attendance import living
+from worker.cli.checks.attendance import living, older_workers
 from worker.store.store import Store
 
 
@@ -41,3 +41,12 @@ async def test_the_next_beat_forgets_dead_workers(store: Store, redis: Redis) ->
             pass
     await store.beat("w2", 60.0, ["ess"])
     assert await redis.zrange("{canceller}:workers", 0, -1) == [b"w2"]
+
+
+async def test_a_worker_that_knows_no_batches_is_told_from_others(store: Store, redis: Redis) -> None:
+    for worker in ("w1", "w2", "old"):
+        await store.beat(worker, 60.0, ["ess"])
+    assert await older_workers(redis, "{canceller}") == 0
+
+    await redis.zrem("{canceller}:feeders", "old")
+    assert await older_workers(redis, "{canceller}") == 1

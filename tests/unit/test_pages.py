@@ -189,3 +189,9 @@ def test_an_example_is_shown_as_it_is_run(path: Path) -> None:
     program = re.sub(r"\bworker\.(client|simulator)\b", r"canceller.\1", path.read_text(encoding="utf-8"))
 
     assert f"<!-- example: {path.stem} -->\n```python\n{program}```\n" in guide("examples") + guide("sinks")
+
+
+def test_the_clean_up_is_shown_as_it_is_run() -> None:
+    program = text("tests/examples/clean_up.sh")
+
+    assert f"<!-- example: clean_up -->\n```sh\n{program}```\n" in guide("clean-ups")

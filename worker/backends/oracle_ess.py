@@ -1,13 +1,13 @@
 """Oracle Enterprise Scheduler (ESS), as in Fusion Applications and SOA Suite: its calls.
 
-This file, `oracle_ess_words` and `oracle_ess_family` are the only places that know ESS's states,
+This file and the others named `oracle_ess_…` are the only places that know ESS's states,
 request types and answers. No IO, no waiting and no decision lives here: when a force is due, and
 what a 400 means for a cancellation, is decided elsewhere.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -15,6 +15,7 @@ from ..domain.model import Action, Answer, Job, JobState, Observation, Steps
 from ..settings.backends_file.backend_table import WithoutProject
 from .adapter import Adapter, Call, Look, Request, Survey, pages_worth, text
 from .oracle_ess_family import with_children, with_known_children
+from .oracle_ess_selection import CRITERIA, list_requests, objections
 from .oracle_ess_words import (
     HEADERS,
     MAX_ID,
@@ -26,6 +27,7 @@ from .oracle_ess_words import (
     look_result,
     single,
 )
+from .selecting import Listing, Selecting, Where
 
 
 class OracleEssOptions(WithoutProject):
@@ -33,10 +35,11 @@ class OracleEssOptions(WithoutProject):
 
 
 @dataclass(frozen=True, slots=True)
-class OracleEss(Adapter):
+class OracleEss(Adapter, Selecting):
     """The adapter of kind `oracle-ess`."""
 
     steps: ClassVar[Steps] = Steps(look_before_cancel=False, force=True)
+    criteria: ClassVar[Mapping[str, str]] = CRITERIA
 
     def problem(self, job: Job) -> str:
         """Say why this can't be a request id."""
@@ -73,6 +76,14 @@ class OracleEss(Adapter):
         """Hide a request that has ended, and its children."""
         reply = yield Request("DELETE", (*REQUESTS, job.id), headers=HEADERS)
         return change(reply, Action.DELETE, job)
+
+    def objections(self, where: Where) -> list[str]:
+        """Say what is wrong with a state, an age or a submitter."""
+        return objections(where)
+
+    def list_page(self, where: Where, after: tuple[str, ...] = ()) -> Listing:
+        """List requests in the order of their ids."""
+        return list_requests(where, after)
 
 
 def _survey(ids: Sequence[str], pages: int) -> Survey:

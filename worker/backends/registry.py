@@ -34,5 +34,8 @@ KINDS: Mapping[str, Kind] = {
 }
 """By the `kind` of a table in the backends file."""
 
+CRITERIA: Mapping[str, Mapping[str, str]] = {"oracle-ess": OracleEss.criteria}
+"""By what the jobs of a kind can be selected, for those whose adapter is `Selecting`."""
+
 TABLES: Kinds = {name: kind.options for name, kind in KINDS.items()}
 """What the reader of the backends file needs to know of them."""

@@ -10,6 +10,7 @@ COMMANDS = (
     (JOBS, "wait", "commands.show", "wait"),
     (JOBS, "list", "commands.show", "list_"),
     (JOBS, "why", "commands.why", "why"),
+    (JOBS, "batch", "batch.app", "app"),
     (JOBS, "events", "commands.events", "events"),
     (OPERATORS, "abort", "commands.operate", "abort"),
     (OPERATORS, "attest", "commands.operate", "attest"),

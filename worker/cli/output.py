@@ -22,6 +22,7 @@ from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
@@ -48,6 +49,8 @@ COLOURS = {
 }
 """One word, one colour, everywhere."""
 PIPE_WIDTH = 160
+BAR = 30
+"""Columns of a bar."""
 GAP, LEAST_TEXT = 2, 20
 """Columns between a table's columns, and the least that its last one, the longest, may be folded to."""
 
@@ -93,6 +96,25 @@ class Drawing:
         yield table
 
 
+@dataclass(frozen=True, slots=True)
+class Gauge:
+    """How far long work is: a bar with a text behind it, and lines below; all are cut if the window is too narrow."""
+
+    done: int
+    total: int
+    text: str
+    lines: Sequence[Cell] = ()
+
+    def __rich_console__(self, _console: Console, _options: ConsoleOptions) -> RenderResult:
+        row = Table.grid(padding=(0, 2, 0, 0))
+        row.add_column(width=BAR)
+        row.add_column(no_wrap=True, overflow="ellipsis")
+        row.add_row(ProgressBar(total=max(1, self.total), completed=self.done), Text(visible(self.text)))
+        yield row
+        for line in self.lines:
+            yield Text(visible(line.text), line.style, no_wrap=True, overflow="ellipsis")
+
+
 FONTS = re.compile(r"\s*@font-face \{.*?\}", re.DOTALL)
 """The fonts that rich's SVG would load from another site."""
 
@@ -106,7 +128,7 @@ def picture(drawing: Drawing, title: str, width: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Redrawn:
-    draw: Callable[[int], Drawing]
+    draw: Callable[[int], Drawing | Gauge]
 
     def __rich_console__(self, _console: Console, options: ConsoleOptions) -> RenderResult:
         yield self.draw(options.max_height)
@@ -216,7 +238,7 @@ class Output:
         self._out.print(drawing)
 
     @contextmanager
-    def live(self, draw: Callable[[int], Drawing]) -> Iterator[None]:
+    def live(self, draw: Callable[[int], Drawing | Gauge]) -> Iterator[None]:
         """Redraw continuously on a terminal, to fit its height, and remove the drawing at the end."""
         if not self.on_terminal:
             yield

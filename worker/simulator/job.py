@@ -33,6 +33,7 @@ class Job:
     parent: str = ""
     project: str = ""
     cluster: str = ""
+    submitter: str = "SIMULATOR"
     cancels: int = 0
     cancelled_from: str = ""
     check_ins: tuple[float, ...] = ()

@@ -106,7 +106,9 @@ class Simulator:
         self.world.knobs = self.world.knobs.changed(changes)
 
     def add_job(self, system: str, job_id: str | int, life: str = "runs", **script: Any) -> Job:
-        """Create a job of a preset life; `script` sets single fields, `project`, `cluster`, `parent` and `children`.
+        """Create a job of a preset life; `script` sets single fields, `children`, and what else a job has.
+
+        That is `project`, `cluster`, `parent`, `submitter`, and `age`: how many seconds ago it was submitted.
 
         Raises:
             ValueError: Something in it cannot be read.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -53,12 +54,16 @@ def _job(spec: dict[str, Any], now: float) -> Job:
     if isinstance(job_id, bool) or not isinstance(job_id, str | int) or job_id == "":
         raise ValueError("a job needs an 'id', a text or a whole number")
     parent, project, cluster = (str(spec.pop(name, "")) for name in ("parent", "project", "cluster"))
+    submitter, age = str(spec.pop("submitter", "SIMULATOR")), spec.pop("age", 0)
+    if isinstance(age, bool) or not isinstance(age, int | float) or not 0 <= age < math.inf:
+        raise ValueError("'age' takes seconds, from 0 up")
     life = life_from(str(spec.pop("life", "runs")), spec)
     course = COURSES[system]
     for word in (life.ends_as, life.race):
         course.word(word)
-    begun = Moment(course.word(life.state), now)
-    return Job(system, str(job_id), life, now, begun, parent=parent, project=project, cluster=cluster)
+    created = now - age
+    begun = Moment(course.word(life.state), created)
+    return Job(system, str(job_id), life, created, begun, parent, project, cluster, submitter)
 
 
 def add(world: World, spec: Mapping[str, Any], now: float) -> list[Job]:

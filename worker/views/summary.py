@@ -16,7 +16,8 @@ Data = Mapping[str, Any]
 
 def gist(event: Event) -> str:
     """Describe an event in a few words; empty if its name is not known."""
-    describe = GISTS.get(event.name)
+    about_batch = event.type.startswith("canceller.batch.")
+    describe = (BATCH_GISTS if about_batch else GISTS).get(event.name)
     return describe(event.data) if describe else ""
 
 
@@ -108,6 +109,28 @@ GISTS: dict[str, Callable[[Data], str]] = {
     ),
     "resumed": lambda _: "it answers again",
 }
+
+
+def _far(data: Data) -> str:
+    counts = _mapping(data.get("counts"))
+    ended = ", ".join(f"{count} {outcome}" for outcome, count in _mapping(counts.get("finished")).items())
+    rejected = f"{counts['rejected']} rejected" if counts.get("rejected") else ""
+    waiting = f"{counts.get('waiting', 0)} of {counts.get('selected', 0)} wait, {counts.get('open', 0)} are open"
+    return _joined([waiting, ended, rejected])
+
+
+def _ordered(data: Data) -> str:
+    return _joined([by_whom(data, "by"), str(data.get("reason") or "")])
+
+
+BATCH_GISTS: dict[str, Callable[[Data], str]] = {
+    "started": _far,
+    "progress": _far,
+    "paused": lambda data: _joined([_ordered(data), _far(data)]),
+    "resumed": lambda data: _joined([_ordered(data), _far(data)]),
+    "finished": lambda data: _joined([_far(data), _ordered(data)]),
+}
+"""The same for the events of a batch."""
 
 
 def end_line(end: Result | Rejected | UnknownCancellation) -> str:

@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from worker.cli.output import Cell, Drawing, Output, picture
+from worker.cli.output import Cell, Drawing, Gauge, Output, picture
 
 ID = "01a2104300337f1c9a5dad3c3c0e1f77"
 ROW = (ID, "ess", "300100", "already_finished", "it had ended, and that is quite a long story to tell in one column")
@@ -29,3 +29,15 @@ def test_a_picture_shows_every_cell_and_fetches_nothing() -> None:
 
     assert all(word in shown for word in ("timed_out", "outcome", "demo"))
     assert "url(" not in shown.replace("url(#", "")
+
+
+@pytest.mark.parametrize("width", [40, 60, 200])
+def test_a_gauge_stays_within_its_window_and_shows_hostile_texts(width: int) -> None:
+    written = io.StringIO()
+    console = Console(file=written, force_terminal=True, width=width, color_system=None)
+    console.print(Gauge(30, 100, "stopping: 30 of 100", [Cell("ess 1  refused; \x1b[2J and a long story " * 5, "red")]))
+    lines = written.getvalue().splitlines()
+
+    assert len(lines) == 2
+    assert all(len(line) <= width for line in lines)
+    assert "\x1b" not in written.getvalue()

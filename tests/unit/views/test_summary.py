@@ -88,3 +88,24 @@ def test_an_end_says_whether_the_job_may_run_again() -> None:
     assert end_line(unseen) == "not_found; no evidence; not known to be safe to run again; no 7"
     assert end_line(Rejected("backend: no")) == "rejected; backend: no"
     assert end_line(UnknownCancellation("no such id")) == "not known; no such id"
+
+
+COUNTS = {"selected": 9, "waiting": 4, "open": 2, "rejected": 1, "finished": {"cancelled": 2}}
+FAR = "4 of 9 wait, 2 are open; 2 cancelled; 1 rejected"
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "text"),
+    [
+        ("started", {}, FAR),
+        ("progress", {}, FAR),
+        ("paused", {"by": "ann", "reason": "look"}, f"by ann; look; {FAR}"),
+        ("resumed", {"by": "ann", "reason": "fine"}, f"by ann; fine; {FAR}"),
+        ("finished", {}, FAR),
+    ],
+    ids=["started", "progress", "paused", "resumed", "finished"],
+)
+def test_an_event_of_a_batch_says_how_far_it_is(name: str, more: dict[str, Any], text: str) -> None:
+    about = event(name, counts=COUNTS, **more).model_copy(update={"type": f"canceller.batch.{name}.v1"})
+
+    assert gist(about) == text

@@ -88,6 +88,13 @@ async def living(redis: Redis, base: str) -> tuple[int, frozenset[str]]:
     return int(workers), frozenset(name.decode() for name in served)
 
 
+async def older_workers(redis: Redis, base: str) -> int:
+    """Count the living workers of versions that know no batches: beside one of them no member starts."""
+    now, _, workers, *_ = await Script(redis, on_store("now"))(keys=[f"{base}:events"], args=[])
+    feeders = await redis.zcount(f"{base}:feeders", f"({int(now)}", "+inf")
+    return max(0, int(workers) - int(feeders))
+
+
 @asynccontextmanager
 async def noting_absence(settings: Settings, output: Output) -> AsyncIterator[None]:
     """Say once, while something is waited for, that no worker lives, or lives any more."""

@@ -23,6 +23,7 @@ TOPICS = (
     "concepts",
     "escalation",
     "holds",
+    "clean-ups",
     "evidence",
     "backends",
     "brokers",

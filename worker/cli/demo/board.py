@@ -15,6 +15,8 @@ from .stage import SPEED
 
 CHROME = 4
 """Lines of the live table that are no rows."""
+STOPPED = ("cancelled", "force_cancelled")
+"""The outcomes of members that were stopped."""
 WIDE = 100
 """Columns of a terminal on which all fits."""
 
@@ -34,8 +36,13 @@ class Row:
 
     @property
     def name(self) -> str:
-        """The job, as people name it."""
-        return f"{self.case.backend} {self.case.job_id}"
+        """The job, as people name it, or the batch."""
+        return f"{self.case.backend} {f'{len(self.case.members)} jobs' if self.case.others else self.case.job_id}"
+
+    @property
+    def target(self) -> str:
+        """The id of the command that an operator acts on: of a batch the first member's."""
+        return f"{self.command_id}:0" if self.case.others else self.command_id
 
     @property
     def right(self) -> bool:
@@ -44,13 +51,30 @@ class Row:
         return self.outcome == self.case.expected and proof and set(self.case.needs) <= set(self.seen)
 
     def take(self, event: Event) -> None:
-        """Take in an event."""
+        """Take in an event; of the members of a batch only the first one's count."""
+        if self.case.others:
+            self._take_of_batch(event)
+            return
         self.seen.append(event.name)
         self.now = f"{event.name}: {gist(event)}"
         if event.name == "cancel_sent":
             self.cancel_sent_at = time.monotonic()
         if event.name in {"finished", "rejected"}:
             self.outcome, self.evidence = event.outcome or event.name, str(event.data.get("evidence", ""))
+            self.ended_at = time.monotonic()
+
+    def _take_of_batch(self, event: Event) -> None:
+        if not event.type.startswith("canceller.batch."):
+            if event.subject == self.case.job_id:
+                self.seen.append(event.name)
+            return
+        self.seen.append(event.name)
+        self.now = f"{event.name}: {gist(event)}"
+        if event.name == "finished":
+            ended = dict(event.data["counts"]["finished"])
+            stopped = sum(ended.pop(outcome, 0) for outcome in STOPPED)
+            others = (f"{count} {outcome}" for outcome, count in ended.items())
+            self.outcome = ", ".join((f"{stopped} stopped", *others))
             self.ended_at = time.monotonic()
 
     @property
@@ -77,8 +101,8 @@ class Board:
         return all(row.right for row in self.rows)
 
     def row_of(self, event: Event) -> Row | None:
-        """Find the case that an event is about."""
-        ids = set(event.command_ids)
+        """Find the case that an event is about; a member is about its batch."""
+        ids = {*event.command_ids, str(event.data.get("batch_id") or "")}
         return next((row for row in self.rows if row.command_id in ids), None)
 
     def now(self, height: int) -> Drawing:

@@ -13,6 +13,7 @@ class Case:
 
     `life` and `script` are the simulator's words for the job; an empty life means that there is no such job. `then` is
     an operator's or producer's next step, and the event after which it is taken. `needs` are events that must be seen.
+    With `others` it is a batch: of this job, and of so many that run; `expected` is how all have ended.
     """
 
     shows: str
@@ -26,6 +27,7 @@ class Case:
     evidence: str = ""
     then: tuple[str, str] | None = None
     needs: tuple[str, ...] = ()
+    others: int = 0
 
     @property
     def stuck(self) -> bool:
@@ -38,12 +40,20 @@ class Case:
         if not self.life:
             return []
         system = self.backend.partition("-")[0]
-        return [{"system": system, "id": self.job_id, "life": self.life, **self.script}]
+        others = [{"system": system, "id": f"{self.job_id}{{n}}", "count": self.others}] if self.others else []
+        return [{"system": system, "id": self.job_id, "life": self.life, **self.script}, *others]
+
+    @property
+    def members(self) -> list[str]:
+        """The jobs of a batch."""
+        return [self.job_id, *(f"{self.job_id}{number}" for number in range(1, self.others + 1))]
 
 
 STOPPED = {"remote_stopped": True, "requested_by": "demo"}
 CHILDREN = [{"id": "300201", "life": "runs"}, {"id": "300202", "life": "stuck"}]
 
+CANARY = 5
+"""The first members of a batch, which must have ended before the rest starts."""
 FORCED_JOB = "300102"
 """The job whose force call is checked against the simulator's own log."""
 
@@ -115,6 +125,17 @@ CASES = (
         script={"cancels_after": 1200},
         then=("accepted", "delete"),
         needs=("joined",),
+    ),
+    Case(
+        "a batch: canary, one held",
+        "ess",
+        "3003",
+        "50 stopped",
+        "stuck",
+        fields=STOPPED,
+        then=("cancel_sent", "hold"),
+        needs=("started", "held", "released", "force_sent"),
+        others=49,
     ),
     Case("an unknown backend", "nowhere", "1", "rejected"),
     Case("a running script is stopped", "oml", "oml-1", "cancelled", "runs"),

@@ -26,7 +26,7 @@ from ..options import Json
 from ..output import Output, picture
 from ..session import Session, connected
 from .board import WIDE, Board, Row
-from .cases import FORCED_JOB, Case
+from .cases import CANARY, FORCED_JOB, Case
 from .stage import DemoError, Stage, forget_the_shell, stage
 
 PATIENCE = 50.0
@@ -130,8 +130,12 @@ class Play:
 
     async def _follow(self, session: Session) -> None:
         after = await session.store.last_event_id()
-        commands = [command_of(row.case, row.command_id) for row in self._board.rows]
-        await session.client.submit_many(commands)
+        single = [row for row in self._board.rows if not row.case.others]
+        await session.client.submit_many([command_of(row.case, row.command_id) for row in single])
+        for several in self._board.rows:
+            if several.case.others:
+                members = members_of(several.case)
+                await session.client.batch(members, batch_id=several.command_id, canary=CANARY, stop_at="10%")
         async for event in session.client.events(after):
             row = self._board.row_of(event)
             if row is not None:
@@ -140,7 +144,10 @@ class Play:
                 return
 
     async def _take(self, session: Session, row: Row, event: Event) -> None:
+        before = len(row.seen)
         row.take(event)
+        if len(row.seen) == before:
+            return
         if self._plain:
             seconds = time.monotonic() - self._board.started
             self._output.line(f"{seconds:5.1f} s  {row.name}  {event.name}  {gist(event)}")
@@ -160,12 +167,18 @@ def command_of(case: Case, command_id: str) -> Mapping[str, Any]:
     }
 
 
+def members_of(case: Case) -> list[Mapping[str, Any]]:
+    """Return the commands of a batch; the first one is asked for as the case says."""
+    first, *others = ({"verb": case.verb, "backend": case.backend, "job_id": job_id} for job_id in case.members)
+    return [{**first, "reason": case.shows, **case.fields}, *others]
+
+
 STEPS: Mapping[str, Callable[[AsyncClient, Row], Awaitable[Any]]] = {
     "attest": lambda client, row: client.attest(
         row.command_id, by="demo", reason="looked at the remote host: the process is gone"
     ),
     "abort": lambda client, row: client.abort(row.command_id, by="demo", reason="it may run on"),
-    "hold": lambda client, row: client.hold(row.command_id, by="demo", reason="let somebody look first", seconds=4),
+    "hold": lambda client, row: client.hold(row.target, by="demo", reason="let somebody look first", seconds=4),
     "delete": lambda client, row: client.delete(row.case.backend, row.case.job_id, reason="the record too"),
 }
 """What an operator or a producer does next in a case."""

@@ -1,0 +1,105 @@
+"""What a plan says of each job, its numbers, and what is sent of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from worker.cli.batch.planning import Tally, commands_of_plan, planned_line
+from worker.protocol.batches import BatchResult
+
+COMMAND = {"job_id": 7, "backend": "ess", "verb": "cancel", "reason": "budget", "labels": {"team": "billing"}}
+CHILD = {"job_id": "8", "job_state": "active", "raw_state": "RUNNING"}
+PLAN = {"would": "cancel", "because": "it runs", "job_state": "active", "raw_state": "RUNNING", "children": [CHILD]}
+
+
+def result(outcome: str | None = "planned", **told: Any) -> BatchResult:
+    return BatchResult(0, "c", "ess", "7", "cancel", outcome, **told)
+
+
+def test_a_line_holds_what_was_seen_and_the_command() -> None:
+    assert planned_line(COMMAND, result(plan=PLAN)) == {
+        "job_id": "7",
+        "backend": "ess",
+        "verb": "cancel",
+        "raw_state": "RUNNING",
+        "would": "cancel",
+        "because": "it runs",
+        "children": [CHILD],
+        "reason": "budget",
+        "labels": {"team": "billing"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("found", "because"),
+    [
+        (result("timed_out", detail="no answer"), "timed_out: no answer"),
+        (result("rejected", error="job_id: is no id"), "rejected: job_id: is no id"),
+        (result(None), "it has not ended"),
+        (result(plan={**PLAN, "raw_state": None}), "the backend shows no state that it could be compared with later"),
+    ],
+    ids=["no-look", "rejected", "open", "no-state"],
+)
+def test_a_job_that_could_not_be_looked_at_is_unknown(found: BatchResult, because: str) -> None:
+    line = planned_line(COMMAND, found)
+
+    assert (line["would"], line["because"]) == ("unknown", because)
+
+
+def tally(*would: str, verb: str = "cancel") -> Tally:
+    counted = Tally()
+    for one in would:
+        counted.count({"would": one, "verb": verb, "backend": "ess"})
+    return counted
+
+
+def test_the_header_counts_jobs_and_expects_calls() -> None:
+    header = tally("cancel", "cancel", "nothing", "unknown").header(60.0, 0.5, "2026-11-22T10:00:00.000Z")
+
+    assert header == {
+        "verb": "cancel",
+        "backends": ["ess"],
+        "counts": {"selected": 4, "cancel": 2, "delete": 0, "nothing": 1, "unknown": 1},
+        "calls": {"look": 4, "cancel": 2},
+        "seconds": 4,
+        "planned_at": "2026-11-22T10:00:00.000Z",
+    }
+
+
+def test_without_a_rate_the_time_follows_from_that_of_the_looks() -> None:
+    assert tally("cancel", "nothing").header(10.0, None, "")["seconds"] == 10
+
+
+def test_nothing_that_would_be_sent_takes_no_time() -> None:
+    header = tally("nothing").header(10.0, None, "")
+
+    assert (header["seconds"], header["calls"]) == (0, {})
+
+
+def test_several_verbs_are_mixed() -> None:
+    both = tally("cancel")
+    both.count({"would": "delete", "verb": "delete", "backend": "oml"})
+
+    assert both.header(1.0, None, "")["verb"] == "mixed"
+    assert both.header(1.0, None, "")["backends"] == ["ess", "oml"]
+
+
+LINES = [
+    planned_line(
+        {**COMMAND, "job_id": str(number), "expect": {"raw_state": "OLD"}}, result(plan={**PLAN, "would": would})
+    )
+    for number, would in enumerate(["cancel", "nothing", "delete", "unknown"])
+]
+
+
+def test_only_what_would_be_sent_is_sent_and_each_to_the_state_that_was_seen() -> None:
+    sent = [*commands_of_plan(iter(LINES), expecting=True)]
+
+    assert [one["job_id"] for one in sent] == ["0", "2"]
+    assert sent[0] == {**COMMAND, "job_id": "0", "expect": {"raw_state": "RUNNING"}}
+
+
+def test_without_an_expectation_the_state_does_not_matter() -> None:
+    assert all("expect" not in one for one in commands_of_plan(iter(LINES), expecting=False))

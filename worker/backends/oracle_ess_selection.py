@@ -1,0 +1,105 @@
+"""Lists Oracle ESS requests by their state, submitter and age (`q` takes a SCIM filter, DOC E2; `gt`, `lt` INFERRED).
+
+Pages follow the request ids: each asks for those behind the last one, so that a request which leaves the list meanwhile
+moves no other one to a page that was read already. Nothing is believed that a page does not show: some servers ignore
+`q` or the order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+
+from ..domain.event_drafts import text as iso
+from ..domain.model import unanswered
+from ..settings.problems import choices, suggestion
+from ..settings.quantities import seconds
+from .adapter import text
+from .oracle_ess_words import STATES, Item, no_list, page, requests_in, word
+from .selecting import Listed, Listing, Where
+
+CRITERIA: Mapping[str, str] = {
+    "state": "a state in ESS's words, such as RUNNING",
+    "older-than": "a duration, such as 2h: submitted at least so long ago, on ESS's own clock",
+    "submitter": "the user who submitted it",
+}
+SHOWN = "requestId,state,submitter,submissionTime"
+UNHEEDED = "the list can't be used: it shows request {}, whose {} is not what was asked for"
+DISORDERED = "the list can't be used: it is not in the order of the request ids"
+UNDATED = "the list can't be used: the reply has no Date, by which to know how old a request is"
+
+
+def objections(where: Where) -> list[str]:
+    """Say what is wrong with the values."""
+    found = []
+    state, age, submitter = (where.get(key) for key in CRITERIA)
+    if state is not None and word(state) not in STATES:
+        found.append(f"state: {state[:64]!r} is no state of ESS ({choices(STATES)}){suggestion(word(state), STATES)}")
+    if age is not None:
+        try:
+            seconds(age)
+        except ValueError as error:
+            found.append(f"older-than: {age[:64]!r} {error}")
+    if submitter is not None and (not submitter or '"' in submitter or "\\" in submitter):
+        found.append("submitter: is a name, without quotes and backslashes")
+    return found
+
+
+def list_requests(where: Where, after: tuple[str, ...]) -> Listing:
+    """List the requests behind the last one of the page before; the first page sets the time that ages count from."""
+    if after:
+        last, before = after
+    else:
+        last, before = "0", ""
+        if "older-than" in where:
+            reply = yield page({"q": _filter(where, "0", ""), "fields": "requestId", "orderBy": "requestId:asc"}, 0)
+            if requests_in(reply) is None:
+                return no_list(reply, "requests")
+            if reply.date is None:
+                return unanswered(UNDATED)
+            before = iso(reply.date - timedelta(seconds=seconds(where["older-than"]))) or ""
+    reply = yield page({"q": _filter(where, last, before), "fields": SHOWN, "orderBy": "requestId:asc"}, 0)
+    shown = requests_in(reply)
+    if shown is None:
+        return no_list(reply, "requests")
+    ids = [int(one) for one in shown]
+    if ids != sorted(ids) or (ids and ids[0] <= int(last)):
+        return unanswered(DISORDERED)
+    for request_id, item in shown.items():
+        for field, holds in _tests(where, before).items():
+            if not holds(item):
+                return unanswered(UNHEEDED.format(request_id, field))
+    return Listed(tuple(shown), (str(ids[-1]), before) if ids else None)
+
+
+def _filter(where: Where, last: str, before: str) -> str:
+    clauses = [f"requestId gt {last}"]
+    if "state" in where:
+        clauses.append(f'state eq "{word(where["state"])}"')
+    if "submitter" in where:
+        clauses.append(f'submitter eq "{where["submitter"]}"')
+    if before:
+        clauses.append(f'submissionTime lt "{before}"')
+    return " and ".join(clauses)
+
+
+def _tests(where: Where, before: str) -> Mapping[str, Callable[[Item], bool]]:
+    """Return what a page must show of each request, by field."""
+    tests: dict[str, Callable[[Item], bool]] = {}
+    if "state" in where:
+        tests["state"] = lambda item: word(item.get("state")) == word(where["state"])
+    if "submitter" in where:
+        tests["submitter"] = lambda item: text(item.get("submitter")).casefold() == where["submitter"].casefold()
+    if before:
+        limit = datetime.fromisoformat(before)
+        tests["submissionTime"] = lambda item: (found := _submitted(item)) is not None and found <= limit
+    return tests
+
+
+def _submitted(item: Item) -> datetime | None:
+    """Return when a request was submitted, None if that can't be read; a time without a zone is in UTC."""
+    try:
+        moment = datetime.fromisoformat(text(item.get("submissionTime")))
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

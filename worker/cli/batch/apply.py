@@ -1,0 +1,214 @@
+"""`batch apply`: sends what a plan lists, or in an emergency what a file lists, as one batch."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from ...client.async_client import Rejected
+from ...client.batches import AsyncBatch
+from ...errors import UnknownBatch
+from ...protocol.batches import BatchState, BatchStatus, parse_options
+from ...settings.signing_key import SigningKey
+from ...views.batches import progress_line, short
+from ..exits import Exit
+from ..options import Json, KeyFile, Producer, Timeout, one_of
+from ..output import Output
+from ..session import Session, connected, signer
+from .choosing import Asker, BackendName, Choice, Labels, Params, Reason, VerbName, choose, fields_of
+from .ending import report_end, ways_on
+from .files import reading
+from .naming import new_id
+from .plan import Rate
+from .plan_file import NoPlan, read_plan
+from .planning import commands_of_plan
+from .rejections import rejected_batch
+from .spool import Spool
+from .watching import Watch, going_on, to_watch
+
+
+class OnChanged(StrEnum):
+    """What is done to a job whose state is not the one that the plan has seen."""
+
+    SKIP = "skip"
+    APPLY = "apply"
+
+
+PlanName = Annotated[str | None, typer.Argument(metavar="PLAN", help="What `batch plan` has written.")]
+Unplanned = Annotated[
+    str | None,
+    typer.Option(
+        "--unplanned",
+        metavar="FILE|-",
+        help="In an emergency: send what this file selects, without a plan; needs --max.",
+    ),
+]
+Most = Annotated[int | None, typer.Option("--max", min=1, metavar="N", help="Send nothing if it would be more jobs.")]
+Canary = Annotated[
+    int, typer.Option("--canary", min=0, metavar="N", help="Start with so many; the rest waits until none has failed.")
+]
+StopAt = Annotated[
+    str | None,
+    typer.Option("--stop-at", metavar="SHARE", help="Pause when more than this share of the last 100 has failed: 10%."),
+]
+MaxOpen = Annotated[
+    int | None, typer.Option("--max-open", min=1, metavar="N", help="So many open at once at most. [default: 1000]")
+]
+Changed = Annotated[
+    OnChanged,
+    one_of(OnChanged)(
+        "--on-changed", help="What to do with a job that is in another state than in the plan: leave it alone, or not."
+    ),
+]
+WaitFlag = Annotated[
+    bool, typer.Option("--wait", help="Watch it to its end, as on a terminal; in a pipe it is only sent otherwise.")
+]
+
+
+def apply(  # noqa: PLR0913 - Typer makes an option of each parameter
+    plan: PlanName = None,
+    *,
+    rate: Rate = None,
+    canary: Canary = 0,
+    stop_at: StopAt = None,
+    max_open: MaxOpen = None,
+    on_changed: Changed = OnChanged.SKIP,
+    most: Most = None,
+    wait: WaitFlag = False,
+    timeout: Timeout = None,
+    unplanned: Unplanned = None,
+    backend: BackendName = None,
+    verb: VerbName = None,
+    reason: Reason = None,
+    by: Asker = None,
+    label: Labels = None,
+    param: Params = None,
+    key: KeyFile = None,
+    producer: Producer = None,
+    json: Json = False,
+) -> None:
+    """Do what a plan lists: each job is looked at again, and left alone if it is not as the plan has seen it.
+
+    A plan is applied once: its digest is the batch's id. Ctrl-C leaves the batch running; `batch watch` returns to it.
+    --backend, --verb, --reason, --by, --label and --param go with --unplanned.
+
+    When it is watched to its end: exit 0 when all went as planned, 3 when a job was not as planned, could not be
+    stopped or was aborted, or when the batch has paused by itself; 6 when it is still open after --timeout. Exit 2 for
+    a plan that was edited or cut, 0 for one that was applied before: then nothing is sent.
+
+    canceller batch apply plan.jsonl --canary 10 --stop-at 10% --rate 50
+
+    canceller batch apply --unplanned jobs.txt --max 500 --backend ess --reason "INC-4711" --wait
+    """
+    fields = (backend, verb, reason, by, label, param)
+    if bool(plan) is bool(unplanned):
+        raise typer.BadParameter("give a PLAN, or --unplanned FILE, and not both", param_hint="PLAN")
+    if unplanned and most is None:
+        raise typer.BadParameter("say how many jobs it may be at most, since no plan does: --max N", param_hint="--max")
+    if plan and any(fields):
+        raise typer.BadParameter("the plan says that already; it goes with --unplanned", param_hint="--backend ...")
+    options = {"rate": rate, "canary": canary or None, "stop_at": stop_at, "max_open": max_open}
+    parse_options(options)
+    output = Output(as_json=json)
+    applying = Applying(
+        output,
+        {name: value for name, value in options.items() if value is not None},
+        most,
+        wait or timeout is not None or output.on_terminal,
+        timeout,
+        signer(key, producer),
+    )
+    if plan:
+        raise typer.Exit(asyncio.run(applying.plan(plan, expecting=on_changed is OnChanged.SKIP)))
+    raise typer.Exit(asyncio.run(applying.unplanned(Choice(fields_of(*fields), {}, str(unplanned)))))
+
+
+@dataclass(frozen=True, slots=True)
+class Applying:
+    """How a batch is sent, and whether it is watched."""
+
+    output: Output
+    options: Mapping[str, Any]
+    most: int | None
+    watches: bool
+    seconds: float | None
+    key: SigningKey | None
+
+    async def plan(self, place: str, *, expecting: bool) -> Exit:
+        """Send what a plan lists, unless it was applied before."""
+        with Spool() as lines, Spool() as members:
+            try:
+                with reading(place) as (source, name):
+                    first = await asyncio.to_thread(read_plan, source, name, lines)
+            except NoPlan as error:
+                raise typer.BadParameter(str(error), param_hint="PLAN") from None
+            for command in commands_of_plan(iter(lines), expecting=expecting):
+                members.add(command)
+            async with connected(key=self.key) as session:
+                before = await _known(session, str(first["digest"]))
+                if before is not None:
+                    return self._applied(before)
+                if not members:
+                    self.output.note(f"{name} lists nothing that would be sent: there is nothing to do")
+                    return Exit.DONE
+                return await self._send(session, members, str(first["digest"]))
+
+    async def unplanned(self, choice: Choice) -> Exit:
+        """Send what a file lists."""
+        async with connected(key=self.key) as session:
+            with Spool() as members:
+                await choose(choice, session, members, self.output)
+                return await self._send(session, members, new_id("unplanned"))
+
+    async def _send(self, session: Session, members: Spool, batch_id: str) -> Exit:
+        if self.most is not None and len(members) > self.most:
+            more = f"it is {len(members)} jobs, and --max allows {self.most}: nothing was sent"
+            raise typer.BadParameter(more, param_hint="--max")
+        batch = await session.client.batch(members, batch_id=batch_id, **self.options)
+        self.output.note(f"{len(members)} commands are sent as batch {batch.id}")
+        if not self.watches:
+            self._sent(batch, len(members))
+            return Exit.DONE
+        try:
+            async with going_on(batch, self.output, to_watch):
+                status = await Watch(session, batch, self.output, "stopping").run(self.seconds)
+        except Rejected as rejected:
+            return rejected_batch(session, rejected, self.output)
+        return await report_end(batch, status, self.output)
+
+    def _sent(self, batch: AsyncBatch, count: int) -> None:
+        if self.output.json:
+            self.output.object({"batch_id": batch.id, "sent": count})
+        else:
+            self.output.line(batch.id)
+        for line in to_watch(short(batch.id)):
+            self.output.note(line)
+
+    def _applied(self, before: BatchStatus) -> Exit:
+        """Report that a plan was applied before."""
+        name = short(before.id)
+        if self.output.json:
+            self.output.object({"batch_id": before.id, "sent": 0, "applied": True, "state": str(before.state)})
+        else:
+            told = progress_line(before)
+            self.output.line(
+                f"this plan was applied already, and nothing is sent: batch {name} is {before.state}: {told}"
+            )
+        for way in ways_on(before):
+            self.output.note(way)
+        self.output.note("to do more, make a new plan")
+        return Exit.DONE
+
+
+async def _known(session: Session, batch_id: str) -> BatchStatus | None:
+    """Return the batch that this plan has become, None if there is none or not all of it has arrived."""
+    try:
+        status = await session.client.batch_by_id(batch_id).status()
+    except UnknownBatch:
+        return None
+    return None if status.state is BatchState.RECEIVING else status

@@ -1,0 +1,105 @@
+"""What is reported once a batch has ended: every job that is not as planned, every failure, the sums."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from ...client.batches import AsyncBatch
+from ...protocol.batches import BatchResult, BatchState, BatchStatus
+from ...views.batches import DRIFT, FAILURES, WITHDRAWN, described, outcomes, progress_line, result_line, short
+from ..exits import Exit
+from ..output import Output, jsonable
+
+SHOWN: Final = 20
+"""How many jobs a terminal names of each sort; a pipe gets all of them."""
+SORTS: Final = {"drift": DRIFT, "failed": FAILURES}
+ALWAYS: Final = frozenset({"outcome", "evidence", "safe_to_rerun", "detail"})
+"""What a member's line holds also while it is not known."""
+TITLES: Final = {
+    "drift": "not as planned, and left alone",
+    "failed": "failed",
+}
+
+
+async def report_end(batch: AsyncBatch, status: BatchStatus | None, output: Output) -> Exit:
+    """Report how a batch stands now that it is watched no more; return the exit code."""
+    if status is None:
+        if output.json:
+            output.object({"batch_id": batch.id, "state": None})
+        output.note(f"no worker has taken it in yet; it waits in the queue: canceller batch watch {short(batch.id)}")
+        return Exit.STILL_OPEN
+    await _name_jobs(batch, status, output)
+    if output.json:
+        output.object({"event": "ended" if status.state.final else "left", **described(status)})
+    elif status.state is BatchState.FINISHED:
+        withdrawn = f" (aborted by {status.by}: {status.reason})" if status.reason else ""
+        output.line(
+            f"batch {short(batch.id)} has ended{withdrawn}: {status.counts.selected} jobs: {outcomes(status.counts)}"
+        )
+    else:
+        output.line(f"batch {short(batch.id)}: {progress_line(status)}")
+    for way in ways_on(status):
+        output.note(way)
+    return exit_of_batch(status)
+
+
+async def _name_jobs(batch: AsyncBatch, status: BatchStatus, output: Output) -> None:
+    """Name the jobs that need somebody's attention."""
+    counts = {**status.counts.finished, "rejected": status.counts.rejected}
+    expected = {sort: sum(counts.get(outcome, 0) for outcome in of) for sort, of in SORTS.items()}
+    if not any(expected.values()):
+        return
+    named: dict[str, int] = dict.fromkeys(SORTS, 0)
+    async for result in batch.report():
+        sort = next((sort for sort, of in SORTS.items() if result.outcome in of), None)
+        if sort is None:
+            continue
+        named[sort] += 1
+        if output.on_terminal and named[sort] > SHOWN:
+            continue
+        if output.json:
+            output.object({"event": sort, **plain(result)})
+        else:
+            output.line(f"{result.backend} {result.job_id}  ", result_line(result))
+    if output.on_terminal:
+        for sort, count in named.items():
+            if count > SHOWN:
+                output.line(
+                    f"and {count - SHOWN} more that are {TITLES[sort]}: canceller batch report {short(batch.id)}"
+                )
+
+
+def plain(result: BatchResult) -> dict[str, Any]:
+    """Return a member as plain values: how it has ended, and what else is known of it."""
+    found: dict[str, Any] = jsonable(result)
+    return {name: value for name, value in found.items() if name in ALWAYS or value not in (None, "")}
+
+
+def exit_of_batch(status: BatchStatus) -> Exit:
+    """Judge a batch: 3 if any job was not as planned, failed or was aborted, or if it stands still."""
+    counts = status.counts
+    bad = sum(counts.finished.get(outcome, 0) for outcome in (*DRIFT, *FAILURES, *WITHDRAWN)) + counts.rejected
+    if status.state is BatchState.INCOMPLETE:
+        return Exit.ERROR
+    if status.state is BatchState.FINISHED:
+        return Exit.NOT_AS_ASKED if bad else Exit.DONE
+    return Exit.NOT_AS_ASKED if status.state is BatchState.PAUSED and status.by == "canceller" else Exit.STILL_OPEN
+
+
+def ways_on(status: BatchStatus) -> list[str]:
+    """Say what can be done next."""
+    name = short(status.id)
+    told = f"canceller batch report {name} says what became of each job"
+    match status.state:
+        case BatchState.PAUSED:
+            return [
+                f"canceller batch resume {name} --by NAME --reason TEXT goes on",
+                f"canceller batch abort {name} --by NAME --reason TEXT ends it",
+                told,
+            ]
+        case BatchState.FINISHED:
+            return [told]
+        case BatchState.INCOMPLETE:
+            return ["not all of it has arrived, so nothing was started: send it again as a new batch"]
+        case _:
+            return [f"canceller batch watch {name} follows it"]

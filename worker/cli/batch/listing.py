@@ -1,0 +1,90 @@
+"""Selects jobs by asking their backend for them: reads its list page by page."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Generator, Sequence
+from typing import TypeVar
+
+from ...backends.adapter import Reply, Request
+from ...backends.registry import CRITERIA
+from ...backends.selecting import Selecting, Where
+from ...domain.model import Answer
+from ...errors import CancellerError
+from ...http.client import Http
+from ...runtime.wiring import adapter_of, http_of
+from ...settings.backends_file.backend_table import BackendConfig
+from ...settings.problems import choices, suggestion
+
+MOST_PAGES = 100_000
+"""Pages that are read at most: a list that does not end is no list."""
+
+Told = TypeVar("Told")
+
+
+class ListingError(CancellerError):
+    """A backend's list can't be read; the text says why."""
+
+
+def criteria_help() -> str:
+    """Say by what jobs of each kind of backend can be selected."""
+    told = (
+        f"{kind}: {', '.join(f'{key} ({meaning})' for key, meaning in of.items())}" for kind, of in CRITERIA.items()
+    )
+    return "; ".join(told)
+
+
+def where_problems(config: BackendConfig, name: str, where: Where) -> list[str]:
+    """Say why the jobs of a backend can't be selected like this."""
+    adapter = adapter_of(config)
+    if not isinstance(adapter, Selecting):
+        return [f"{name} ({config.kind}) can't list its jobs by anything; {criteria_help()}. Give ids in a file"]
+    found = []
+    for key in where:
+        if key not in adapter.criteria:
+            close = suggestion(key[:64], adapter.criteria)
+            found.append(
+                f"{name} ({config.kind}) can't list by {key[:64]!r}, only by {choices(adapter.criteria)}{close}"
+            )
+    return found or adapter.objections(where)
+
+
+async def listed(config: BackendConfig, where: Where) -> AsyncIterator[Sequence[str]]:
+    """Yield the ids of the jobs for which all of `where` holds, page by page.
+
+    Raises:
+        ListingError: the backend can't be asked, or its list can't be used.
+        CallUnanswered, CredentialUnavailable, CredentialRefused: a call had no reply.
+
+    """
+    adapter = adapter_of(config)
+    assert isinstance(adapter, Selecting)  # noqa: S101 - `where_problems` has said so
+    try:
+        http = http_of(config)
+    except (OSError, ValueError) as error:
+        raise ListingError(f"{config.base_url}: it can't be set up: {error}") from None
+    try:
+        page = adapter.list_page(where)
+        for _ in range(MOST_PAGES):
+            said = await _driven(http, page)
+            if isinstance(said, Answer):
+                raise ListingError(f"{config.base_url}: {said.detail or f'HTTP {said.status}'}")
+            if said.ids:
+                yield said.ids
+            if said.after is None:
+                return
+            page = adapter.list_page(where, said.after)
+        raise ListingError(f"{config.base_url}: its list has no end: {MOST_PAGES} pages are read")
+    finally:
+        await http.aclose()
+
+
+async def _driven(http: Http, exchange: Generator[Request, Reply, Told]) -> Told:
+    """Make the calls of an exchange."""
+    request = next(exchange)
+    while True:
+        reply = await http.send(request)
+        try:
+            request = exchange.send(reply)
+        except StopIteration as stop:
+            told: Told = stop.value
+            return told

@@ -1,0 +1,35 @@
+"""PURE: what is wrong with the lines of a file; each line is named, however many have the same mistake."""
+
+from __future__ import annotations
+
+
+class Mistakes:
+    """Mistakes by their texts, each with the numbers of its lines.
+
+    Runs of lines are kept as one, so that a file that is wrong from end to end takes no memory.
+    """
+
+    def __init__(self) -> None:
+        self._runs: dict[str, list[list[int]]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._runs)
+
+    def add(self, line: int, text: str) -> None:
+        """Note a mistake; the lines of one text come in their order."""
+        runs = self._runs.setdefault(text, [])
+        if runs and runs[-1][1] >= line - 1:
+            runs[-1][1] = line
+        else:
+            runs.append([line, line])
+
+    def texts(self) -> list[str]:
+        """Return each mistake with its lines, in the order in which they are met in the file."""
+        found = sorted(self._runs.items(), key=lambda one: one[1][0])
+        return [f"{numbered(runs)}: {text}" for text, runs in found]
+
+
+def numbered(runs: list[list[int]]) -> str:
+    """Name lines as people do: `line 3`, `lines 3, 7-9`."""
+    names = [str(first) if first == last else f"{first}-{last}" for first, last in runs]
+    return f"line{'' if len(names) == 1 and runs[0][0] == runs[0][1] else 's'} {', '.join(names)}"

@@ -1,0 +1,68 @@
+"""Finds the batch that is meant by its id, by the beginning of one, or by the plan that it has applied."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from pathlib import Path
+from typing import Final
+
+from ...client.batches import AsyncBatch
+from ...errors import CancellerError, UnknownBatch
+from ...views.batches import short
+from ..session import Session
+from .plan_file import LONGEST_LINE
+
+DIGEST: Final = "sha256:"
+SEARCHED: Final = 1000
+"""How many batches are searched for one whose id begins so."""
+LEAST: Final = 4
+"""Characters of an id that are taken for its beginning."""
+SHOWN: Final = 5
+
+
+class NoBatch(CancellerError):
+    """No batch, or more than one, is meant; the text says which there are."""
+
+
+async def batch_named(session: Session, reference: str) -> AsyncBatch:
+    """Find a batch by its id, by the beginning of it, or by its plan's file; a digest may leave out its `sha256:`.
+
+    Raises:
+        NoBatch: there is none, or several are meant.
+
+    """
+    reference = _digest_in(Path(reference)) or reference
+    try:
+        await session.client.batch_by_id(reference).status()
+    except UnknownBatch:
+        pass
+    else:
+        return session.client.batch_by_id(reference)
+    known = [one.id for one in await session.client.batches(SEARCHED)]
+    found = [one for one in known if len(reference) >= LEAST and one.removeprefix(DIGEST).startswith(_bare(reference))]
+    if len(found) == 1:
+        return session.client.batch_by_id(found[0])
+    if found:
+        raise NoBatch(f"{reference} is the beginning of several ids: {', '.join(found[:SHOWN])}")
+    last = f"; the last ones are {', '.join(map(short, known[:SHOWN]))}" if known else ""
+    raise NoBatch(f"no batch is known as {reference}: `canceller batch list` shows those that are kept{last}")
+
+
+def new_id(kind: str) -> str:
+    """Return an id for a batch that has no digest: one that people can copy."""
+    return f"{kind}-{uuid.uuid4().hex[:12]}"
+
+
+def _digest_in(place: Path) -> str:
+    """Return the digest that a plan begins with; empty if the file is no plan, or there is none."""
+    try:
+        with place.open("rb") as file:
+            first = json.loads(file.readline(LONGEST_LINE))
+    except (OSError, ValueError, RecursionError):
+        return ""
+    return str(first.get("digest") or "") if isinstance(first, dict) and "plan" in first else ""
+
+
+def _bare(reference: str) -> str:
+    return reference.removeprefix(DIGEST)

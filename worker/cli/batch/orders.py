@@ -1,0 +1,216 @@
+"""Orders about a whole batch: `pause`, `resume` and `abort`; sent, then waited for until they hold."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Final
+
+import typer
+
+from ...client.async_client import Rejected
+from ...client.batches import AsyncBatch
+from ...protocol.batches import WRONG, BatchState, BatchStatus
+from ...settings.signing_key import SigningKey
+from ...views.batches import described, progress_line, short
+from ..checks.attendance import attendance
+from ..exits import Exit
+from ..options import ORDER_PATIENCE, Json, KeyFile, OrderTimeout, Producer
+from ..output import Output
+from ..session import Session, connected, signer
+from .naming import batch_named
+from .rejections import rejected_batch
+
+LOOK_EVERY: Final = 0.1
+
+Id = Annotated[
+    str, typer.Argument(metavar="ID", help="The id of a batch, the beginning of one, or the file of its plan.")
+]
+By = Annotated[str, typer.Option("--by", metavar="NAME", help="Who gives the order; kept with it.")]
+Why = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept with it.")]
+Hold = Annotated[bool, typer.Option("--hold", help="Hold what is open, too: nothing more is sent for it.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """An order as it is given."""
+
+    name: str
+    by: str
+    reason: str
+    timeout: float
+    key: SigningKey | None
+    hold: bool = False
+
+
+def pause(
+    batch: Id,
+    *,
+    by: By,
+    reason: Why,
+    hold: Hold = False,
+    timeout: OrderTimeout = ORDER_PATIENCE,
+    key: KeyFile = None,
+    producer: Producer = None,
+    json: Json = False,
+) -> None:
+    """Start nothing new; what is open goes on, unless --hold holds that too.
+
+    Exit 0 when it is paused, 3 when it had ended, 4 when the order is rejected, 6 when no worker has taken it in yet.
+
+    canceller batch pause sha256:4f0c1d --by ann --reason "too many refusals"
+
+    canceller batch pause sha256:4f0c1d --hold --by ann --reason "wrong jobs"
+    """
+    _run(batch, Given("pause", by, reason, timeout, signer(key, producer), hold), json=json)
+
+
+def resume(
+    batch: Id,
+    *,
+    by: By,
+    reason: Why,
+    timeout: OrderTimeout = ORDER_PATIENCE,
+    key: KeyFile = None,
+    producer: Producer = None,
+    json: Json = False,
+) -> None:
+    """Go on after a pause: failures so far count no more, what was held is released, the canary's rest starts.
+
+    Exit 0 when it goes on, 3 when it had ended or was not paused, 4 when the order is rejected, 6 when no worker has
+    taken it in yet.
+
+    canceller batch resume sha256:4f0c1d --by ann --reason "the refusals are fine"
+
+    canceller batch resume nightly-7 --by ann --reason "the window is open"
+    """
+    _run(batch, Given("resume", by, reason, timeout, signer(key, producer)), json=json)
+
+
+def abort(
+    batch: Id,
+    *,
+    by: By,
+    reason: Why,
+    timeout: OrderTimeout = ORDER_PATIENCE,
+    key: KeyFile = None,
+    producer: Producer = None,
+    json: Json = False,
+) -> None:
+    """End it: what has not started ends as aborted without a call, what is open is aborted.
+
+    Exit 0 when all of it has ended, 3 when it had ended before, 4 when the order is rejected, 6 when some of it is
+    still open after --timeout, or no worker has taken the order in yet.
+
+    canceller batch abort sha256:4f0c1d --by ann --reason "wrong jobs"
+
+    canceller batch abort nightly-7 --by ann --reason "the window closes" --timeout 2m
+    """
+    _run(batch, Given("abort", by, reason, timeout, signer(key, producer)), json=json)
+
+
+def _run(named: str, given: Given, *, json: bool) -> None:
+    for option, text in (("--by", given.by), ("--reason", given.reason)):
+        if not text.strip():
+            raise typer.BadParameter("it is kept with the order and can't be empty", param_hint=option)
+    raise typer.Exit(asyncio.run(_give(named, given, Output(as_json=json))))
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """How an order is sent, when it holds, and what is reported then."""
+
+    send: Callable[[AsyncBatch, Given], Awaitable[str]]
+    done: Callable[[BatchStatus, Given], bool]
+    name: str
+    text: str
+
+
+SIGNS: Final[Mapping[str, Sign]] = {
+    "pause": Sign(
+        lambda batch, given: batch.pause(by=given.by, reason=given.reason, hold=given.hold),
+        lambda status, given: status.state is BatchState.PAUSED and (status.held or not given.hold),
+        "paused",
+        "nothing new is started",
+    ),
+    "resume": Sign(
+        lambda batch, given: batch.resume(by=given.by, reason=given.reason),
+        lambda status, _: status.state is BatchState.RUNNING,
+        "resumed",
+        "it goes on",
+    ),
+    "abort": Sign(
+        lambda batch, given: batch.abort(by=given.by, reason=given.reason),
+        lambda status, _: status.state is BatchState.FINISHED,
+        "aborted",
+        "all of it has ended",
+    ),
+}
+
+
+async def _give(named: str, given: Given, output: Output) -> Exit:
+    sign = SIGNS[given.name]
+    async with connected(key=given.key) as session:
+        batch = await batch_named(session, named)
+        before = await batch.status()
+        if before.state.final:
+            return _too_late(before, output)
+        order_id = await sign.send(batch, given)
+        try:
+            status = await _held(session, batch, order_id, given)
+        except Rejected as rejected:
+            after = await batch.status()
+            if after.state.final:
+                return _too_late(after, output)
+            code = rejected_batch(session, rejected, output)
+            return Exit.NOT_AS_ASKED if str(rejected) in WRONG.values() else code
+        if sign.done(status, given):
+            return _tell(status, sign.name, f"{sign.name}: {sign.text}: {progress_line(status)}", output)
+        if status.state.final:
+            return _too_late(status, output)
+        return await _not_yet(session, status, given, output)
+
+
+async def _held(session: Session, batch: AsyncBatch, order_id: str, given: Given) -> BatchStatus:
+    """Look until an order holds, the batch has ended or the time is over.
+
+    Raises:
+        Rejected: the order was, and why.
+
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + given.timeout
+    while True:
+        status = await batch.status()
+        if SIGNS[given.name].done(status, given) or status.state.final or loop.time() > deadline:
+            return status
+        if rejection := await session.client.ends.notes.rejection(order_id):
+            raise Rejected(rejection)
+        await asyncio.sleep(LOOK_EVERY)
+
+
+def _too_late(status: BatchStatus, output: Output) -> Exit:
+    _tell(status, "too_late", f"too late: batch {short(status.id)} has ended: {progress_line(status)}", output)
+    return Exit.NOT_AS_ASKED
+
+
+async def _not_yet(session: Session, status: BatchStatus, given: Given, output: Output) -> Exit:
+    """Report why an order does not hold yet."""
+    if given.name == "abort" and status.state is BatchState.ABORTING:
+        text = f"being aborted, and nothing new is started: {progress_line(status)}"
+    elif given.name == "pause" and status.state is BatchState.PAUSED:
+        text = "paused, and not held yet: calls are in flight, and the hold takes effect when they have ended"
+    else:
+        there = await attendance(session.settings)
+        text = f"sent: no worker has taken the {given.name} in yet; it waits in the queue ({there})"
+    _tell(status, "sent", text, output)
+    return Exit.STILL_OPEN
+
+
+def _tell(status: BatchStatus, order: str, text: str, output: Output) -> Exit:
+    if output.json:
+        output.object({"order": order, **described(status)})
+    else:
+        output.line(text)
+    return Exit.DONE

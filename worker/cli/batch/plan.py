@@ -1,0 +1,205 @@
+"""`batch plan`: looks at every job without changing one, and writes down what would be done."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ...client.async_client import Rejected
+from ...client.batches import AsyncBatch
+from ...domain.event_drafts import text as iso
+from ...errors import CancellerError
+from ...protocol.batches import BatchState, BatchStatus
+from ...settings.signing_key import SigningKey
+from ...views.explain import span
+from ..exits import Exit
+from ..options import BackendsFile, Json, KeyFile, Producer, pairs
+from ..output import Output
+from ..session import Session, connected, signer
+from .choosing import (
+    Asker,
+    BackendName,
+    Choice,
+    Labels,
+    Params,
+    Reason,
+    VerbName,
+    WhereOption,
+    choose,
+    fields_of,
+)
+from .naming import new_id
+from .plan_file import first_line, write_plan
+from .planning import UNKNOWN, Tally, planned_line
+from .rejections import rejected_batch
+from .spool import Spool
+from .watching import Watch, going_on
+
+NAMED = 12
+"""Digits of the digest in the name of a plan that is given none."""
+SHOWN = 20
+
+Files = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="FILE|-",
+        help="Ids one a line, CSV with a header (`job_id`, `backend`, `verb`, `reason`, `labels.*`, `params.*`), or a "
+        "command as JSON on each line; `-` is standard input.",
+    ),
+]
+Rate = Annotated[float | None, typer.Option("--rate", min=0.001, metavar="N", help="So many jobs a second at most.")]
+PlanFile = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", metavar="PLAN", help="Where to write the plan. [default: plan-DIGEST.jsonl]"),
+]
+
+
+class PlanFailed(CancellerError):
+    """There is no plan; the text says why."""
+
+
+def plan(  # noqa: PLR0913 - Typer makes an option of each parameter
+    file: Files = None,
+    *,
+    backend: BackendName = None,
+    verb: VerbName = None,
+    where: WhereOption = None,
+    reason: Reason = None,
+    by: Asker = None,
+    label: Labels = None,
+    param: Params = None,
+    rate: Rate = None,
+    output_file: PlanFile = None,
+    backends: BackendsFile = None,
+    key: KeyFile = None,
+    producer: Producer = None,
+    json: Json = False,
+) -> None:
+    """Look at every job, and write down what a clean-up would do to it; nothing is changed.
+
+    The workers make the looks, at --rate and within each backend's own limits.
+
+    Exit 0 when every job was looked at, 3 when some could not be, 2 when a line of the file is wrong: then all such
+    lines are named and nothing was sent.
+
+    canceller batch plan jobs.txt --backend ess --reason "INC-4711" -o plan.jsonl
+
+    canceller batch plan --backend ess --where state=RUNNING older-than=6h --rate 50
+    """
+    place, chosen = chosen_by(file or [], where or [])
+    choice = Choice(fields_of(backend, verb, reason, by, label, param), chosen, place, backends)
+    asked = Asked(rate, output_file, signer(key, producer))
+    raise typer.Exit(asyncio.run(_plan(choice, asked, Output(as_json=json))))
+
+
+def chosen_by(words: Sequence[str], where: Sequence[str]) -> tuple[str, dict[str, str]]:
+    """Return the file that is given, or else by what jobs are listed; --where takes several words, too."""
+    if not where and len(words) == 1:
+        return words[0], {}
+    if not where or not all("=" in word for word in words):
+        raise typer.BadParameter("give one FILE (or `-`), or --where KEY=VALUE, and not both", param_hint="FILE|-")
+    return "", pairs([*where, *words], "--where")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """How a plan is made: at which rate, into which file, signed with what."""
+
+    rate: float | None
+    place: Path | None
+    key: SigningKey | None
+
+
+async def _plan(choice: Choice, asked: Asked, output: Output) -> Exit:
+    async with connected(key=asked.key) as session:
+        with Spool() as members, Spool() as lines:
+            await choose(choice, session, members, output)
+            batch = await session.client.batch(
+                ({**command, "dry_run": True} for command in members),
+                batch_id=new_id("plan"),
+                rate=asked.rate,
+            )
+            try:
+                async with going_on(batch, output, _way_back):
+                    status = await Watch(session, batch, output, "looking at the jobs", aside=True).run()
+            except Rejected as rejected:
+                return rejected_batch(session, rejected, output)
+            header = await _compared(session, batch, _finished(status), members, lines, asked.rate)
+            first = first_line(header, lines)
+            place = asked.place or Path(f"plan-{first['digest'].removeprefix('sha256:')[:NAMED]}.jsonl")
+            write_plan(place, first, lines)
+            _report(first, place, lines, output)
+    return Exit.NOT_AS_ASKED if header["counts"][UNKNOWN] else Exit.DONE
+
+
+def _way_back(batch_id: str) -> Sequence[str]:
+    return (
+        "there is no plan, and nothing was changed",
+        f"the workers go on looking; to end that: canceller batch abort {batch_id} --by NAME --reason TEXT",
+    )
+
+
+def _finished(status: BatchStatus | None) -> BatchStatus:
+    """Make sure that all jobs were looked at.
+
+    Raises:
+        PlanFailed: the batch of looks has not come to its end.
+
+    """
+    assert status is not None  # noqa: S101 - without a limit of time it is watched until it is known
+    if status.state is not BatchState.FINISHED:
+        raise PlanFailed(f"there is no plan: the looks are {status.state} ({status.reason}); try it again")
+    if status.counts.finished.get("aborted"):
+        raise PlanFailed(f"there is no plan: {status.by or 'somebody'} ended the looks: {status.reason}")
+    return status
+
+
+async def _compared(
+    session: Session, batch: AsyncBatch, status: BatchStatus, members: Spool, lines: Spool, rate: float | None
+) -> dict[str, Any]:
+    """Put the lines of the plan into `lines`, and return its header."""
+    tally, commands = Tally(), iter(members)
+    async for result in batch.report():
+        line = planned_line(next(commands), result)
+        tally.count(line)
+        lines.add(line)
+    if len(lines) != len(members):
+        raise PlanFailed(f"there is no plan: of {len(members)} looks the results of {len(lines)} are there")
+    begun, ended = status.started_at or status.created_at, status.ended_at or datetime.now(UTC)
+    return tally.header((ended - begun).total_seconds(), rate, iso((await session.store.times())[0]) or "")
+
+
+def _report(first: Mapping[str, Any], place: Path, lines: Spool, output: Output) -> None:
+    counts = first["counts"]
+    if output.json:
+        output.object({**first, "file": str(place)})
+        return
+    for line in _unknown(lines, counts[UNKNOWN]):
+        output.line(line)
+    would = ", ".join(f"{verb} {counts[verb]}" for verb in ("cancel", "delete") if counts[verb]) or "nothing to do"
+    rest = "".join(f"; {counts[name]} {text}" for name, text in RESTS.items() if counts[name])
+    output.line(f"{counts['selected']} jobs: would {would}{rest}")
+    if first["calls"]:
+        calls = ", ".join(f"{count} {name}" for name, count in first["calls"].items())
+        output.line(f"takes {span(first['seconds'])} and these calls at least: {calls}")
+    output.line(f"{place} is written; its digest is {first['digest']}")
+    if first["calls"]:
+        output.note(f"next: canceller batch apply {place}")
+
+
+RESTS: Mapping[str, str] = {"nothing": "need nothing", UNKNOWN: "could not be looked at, and are left alone"}
+
+
+def _unknown(lines: Spool, count: int) -> list[str]:
+    """Name the first jobs that could not be looked at."""
+    if not count:
+        return []
+    found = (f"{one['backend']} {one['job_id']}  {one['because']}" for one in lines if one["would"] == UNKNOWN)
+    named = [text for text, _ in zip(found, range(SHOWN), strict=False)]
+    return [*named, *([f"and {count - SHOWN} more"] if count > SHOWN else [])]

@@ -1,0 +1,93 @@
+"""Plans as files: what a batch would do to each job, under a digest that shows whether anything was changed.
+
+The first line is about the whole, each other line about one job. The digest covers what the lines say, in their order.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+from ...errors import CancellerError
+from .files import writing
+from .spool import Spool
+
+FORMAT: Final = 1
+LONGEST_LINE: Final = 10_000_000
+"""Bytes: a job may have a thousand children."""
+CONTENT: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+Line = Mapping[str, Any]
+
+
+class NoPlan(CancellerError):
+    """What was read is no plan that can be applied; the text says why."""
+
+
+def first_line(header: Line, lines: Iterable[Line]) -> dict[str, Any]:
+    """Return the first line of a plan: its header with the format and the digest."""
+    return {"plan": FORMAT, "digest": digest_of(header, lines), **header}
+
+
+def digest_of(header: Line, lines: Iterable[Line]) -> str:
+    """Name a plan by what it says, its header without format and digest included."""
+    digest = hashlib.sha256(f"{FORMAT}\n{CONTENT.encode(dict(header))}\n".encode())
+    for line in lines:
+        digest.update(f"{CONTENT.encode(dict(line))}\n".encode())
+    return f"sha256:{digest.hexdigest()}"
+
+
+def write_plan(place: Path, first: Line, lines: Iterable[Line]) -> None:
+    """Write a plan; until it is whole, what was there before stays. Raises FileError."""
+    with writing(place) as file:
+        file.write(_text(first))
+        for line in lines:
+            file.write(_text(line))
+
+
+def read_plan(source: BinaryIO, name: str, lines: Spool) -> Line:
+    """Read a plan that is called `name`: return its first line, and put the others into `lines`.
+
+    Raises:
+        NoPlan: it is none, a newer version's, or not as it was written; `lines` must not be used then.
+
+    """
+    found = _objects(source, name)
+    first = next(found, None)
+    if first is None or "plan" not in first:
+        raise NoPlan(f"{name} is no plan: `canceller batch plan` makes one, or send it with --unplanned {name}")
+    if first["plan"] != FORMAT:
+        raise NoPlan(f"{name} is a plan of another version of Canceller: make a new one with `canceller batch plan`")
+    for line in found:
+        lines.add(line)
+    header = {key: value for key, value in first.items() if key not in {"plan", "digest"}}
+    if first.get("digest") != digest_of(header, lines):
+        raise _changed(name)
+    return first
+
+
+def _objects(source: BinaryIO, name: str) -> Iterator[dict[str, Any]]:
+    begun = False
+    while line := source.readline(LONGEST_LINE):
+        try:
+            found = json.loads(line) if not line.isspace() else {}
+        except (ValueError, RecursionError):
+            found = None
+        if isinstance(found, dict):
+            begun = True
+            if found:
+                yield found
+        elif begun:
+            raise _changed(name)
+        else:
+            return
+
+
+def _changed(name: str) -> NoPlan:
+    return NoPlan(f"{name} was edited or cut since it was written, so nothing is sent: make a new plan")
+
+
+def _text(line: Line) -> bytes:
+    return json.dumps(line).encode() + b"\n"

@@ -1,0 +1,94 @@
+"""PURE: a plan's lines and numbers, from what dry runs have found; and what is sent of a plan."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from ...domain.dry_run import NOTHING
+from ...protocol.batches import BatchResult
+
+UNKNOWN: Final = "unknown"
+"""What would be done to a job that could not be looked at: nothing is sent for it."""
+SENT: Final = ("cancel", "delete")
+"""What a plan's lines say that would be sent."""
+FOUND: Final = ("raw_state", "would", "because", "children")
+"""What a plan's lines say beside the fields of a command."""
+LOOKS: Final = 2
+"""A job that is stopped is looked at before the call and once more after it, at least."""
+MIXED: Final = "mixed"
+
+Line = Mapping[str, Any]
+
+
+def planned_line(command: Line, result: BatchResult) -> dict[str, Any]:
+    """Return the line of a job: what was seen, what would be done, and the command's other fields."""
+    head = {"job_id": str(command["job_id"]), "backend": command["backend"], "verb": command["verb"]}
+    plan = result.plan
+    if plan is None:
+        why = ": ".join(filter(None, (result.outcome or "it has not ended", result.error or result.detail)))
+        found: dict[str, Any] = {"raw_state": result.raw_state, "would": UNKNOWN, "because": why, "children": []}
+    else:
+        found = {name: plan.get(name) for name in FOUND}
+        found["children"] = plan.get("children") or []
+        if found["would"] in SENT and not found["raw_state"]:
+            found |= {"would": UNKNOWN, "because": "the backend shows no state that it could be compared with later"}
+    return {**head, **found, **{name: value for name, value in command.items() if name not in head}}
+
+
+class Tally:
+    """The numbers of a plan, counted line by line."""
+
+    def __init__(self) -> None:
+        self._would: Counter[str] = Counter()
+        self._verbs: set[str] = set()
+        self._backends: set[str] = set()
+
+    def count(self, line: Line) -> None:
+        """Count a line."""
+        self._would[str(line["would"])] += 1
+        self._verbs.add(line["verb"])
+        self._backends.add(line["backend"])
+
+    @property
+    def sent(self) -> int:
+        """How many commands would be sent."""
+        return sum(self._would[verb] for verb in SENT)
+
+    @property
+    def unknown(self) -> int:
+        """How many jobs could not be looked at."""
+        return self._would[UNKNOWN]
+
+    def header(self, took: float, rate: float | None, planned_at: str) -> dict[str, Any]:
+        """Return a plan's header.
+
+        `took` is how many seconds all looks took. What is expected of the calls and the seconds is the least: a job
+        that stops slowly is looked at more often.
+        """
+        names = (*SENT, NOTHING, UNKNOWN)
+        selected = self._would.total()
+        seconds = self.sent / rate if rate else LOOKS * took * self.sent / max(1, selected)
+        calls = {"look": LOOKS * self.sent, **{verb: self._would[verb] for verb in SENT}}
+        return {
+            "verb": next(iter(self._verbs)) if len(self._verbs) == 1 else MIXED,
+            "backends": sorted(self._backends),
+            "counts": {"selected": selected, **{name: self._would[name] for name in names}},
+            "calls": {name: count for name, count in calls.items() if count},
+            "seconds": math.ceil(seconds),
+            "planned_at": planned_at,
+        }
+
+
+def commands_of_plan(lines: Iterator[Line], *, expecting: bool) -> Iterator[dict[str, Any]]:
+    """Yield the commands that a plan sends; with `expecting` each only to a job in the state in which it was seen."""
+    for line in lines:
+        if line.get("would") not in SENT:
+            continue
+        command = {name: value for name, value in line.items() if name not in FOUND}
+        command.pop("expect", None)
+        if expecting:
+            command["expect"] = {"raw_state": line.get("raw_state")}
+        yield command

@@ -1,0 +1,209 @@
+"""What is known of batches: `list`, `status`, `watch` and `report`."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import json as json_text
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from ...protocol.batches import BatchResult, BatchState, BatchStatus
+from ...views.batches import described, ended, outcomes, short, state_words
+from ...views.explain import clock, span
+from ..exits import Exit
+from ..options import Json, Timeout
+from ..output import Output
+from ..session import connected
+from .ending import plain, report_end, ways_on
+from .files import writing
+from .naming import batch_named
+from .orders import Id
+from .watching import Watch, going_on, to_watch
+
+COLUMNS: Final = (
+    "job_id", "backend", "verb", "outcome", "evidence", "safe_to_rerun", "detail", "raw_state", "error",
+    "command_id", "cancellation_id",
+)  # fmt: skip
+"""The columns of a report as CSV."""
+FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+"""What a spreadsheet takes for the beginning of a formula."""
+TOLD: Final = frozenset({"detail", "raw_state", "error"})
+"""The columns whose texts may be a backend's."""
+
+Limit = Annotated[int, typer.Option(min=1, help="So many at most, newest first.")]
+ReportFile = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", metavar="FILE", help="Write it there; as CSV if its name ends with .csv."),
+]
+
+
+def list_(*, limit: Limit = 20, json: Json = False) -> None:
+    """List the batches that are kept, newest first.
+
+    canceller batch list
+
+    canceller batch list --limit 5 --json
+    """
+    asyncio.run(_list(limit, Output(as_json=json)))
+
+
+def status(batch: Id, *, json: Json = False) -> None:
+    """Tell how far a batch is, and what holds it up.
+
+    canceller batch status sha256:4f0c1d
+
+    canceller batch status nightly-7 --json
+    """
+    asyncio.run(_status(batch, Output(as_json=json)))
+
+
+def watch(batch: Id, *, timeout: Timeout = None, json: Json = False) -> None:
+    """Watch a batch to its end; Ctrl-C leaves it running.
+
+    Exit 0 when all went as planned, 3 when a job was not as planned, could not be stopped or was aborted, or when the
+    batch has paused by itself; 6 when it is still open after --timeout.
+
+    canceller batch watch sha256:4f0c1d
+
+    canceller batch watch nightly-7 --timeout 1h --json
+    """
+    raise typer.Exit(asyncio.run(_watch(batch, timeout, Output(as_json=json))))
+
+
+def report(batch: Id, *, file: ReportFile = None, json: Json = False) -> None:
+    """Say what became of each job, one a line, as JSON or CSV; also before the batch has ended.
+
+    canceller batch report plan.jsonl -o report.csv
+
+    canceller batch report nightly-7 | grep -v cancelled
+    """
+    asyncio.run(_report(batch, file, Output(as_json=json)))
+
+
+async def _list(limit: int, output: Output) -> None:
+    async with connected() as session:
+        found = await session.client.batches(limit)
+    if output.json:
+        for one in found:
+            output.object(described(one))
+        return
+    now = datetime.now(UTC)
+    output.rows(
+        ("id", "state", "sent", "jobs", "ended", "outcomes"),
+        [
+            (
+                short(one.id),
+                str(one.state),
+                clock(one.created_at, now),
+                str(one.counts.selected),
+                str(ended(one.counts)),
+                outcomes(one.counts),
+            )
+            for one in found
+        ],
+    )
+    if not found:
+        output.note("no batch is kept")
+
+
+async def _status(named: str, output: Output) -> None:
+    async with connected() as session:
+        seen = await (await batch_named(session, named)).status()
+    if output.json:
+        output.object(described(seen))
+        return
+    output.sheet(words(seen, datetime.now(UTC)))
+
+
+def words(seen: BatchStatus, now: datetime) -> list[tuple[str, str]]:
+    """Tell about a batch in labelled texts."""
+    counts, options = seen.counts, seen.options
+    limits = [
+        f"{options.rate:g} a second" if options.rate else "",
+        f"{options.max_open} open at once",
+        f"a canary of {options.canary}" if options.canary else "",
+        f"stops at {options.stop_at * 100:g} % failures" if options.stop_at else "",
+    ]
+    told = [
+        ("batch", seen.id),
+        ("state", "; ".join(state_words(seen)) or str(seen.state)),
+        ("jobs", f"{counts.selected}: {counts.waiting} wait, {counts.open} are open, {ended(counts)} have ended"),
+        ("outcomes", outcomes(counts)),
+        ("backends", ", ".join(seen.backends)),
+        ("limits", ", ".join(filter(None, limits))),
+        ("sent", clock(seen.created_at, now)),
+        ("started", clock(seen.started_at, now) if seen.started_at else ""),
+        ("ended", clock(seen.ended_at, now) if seen.ended_at else ""),
+    ]
+    if seen.started_at:
+        told.append(
+            ("took" if seen.ended_at else "runs for", span(((seen.ended_at or now) - seen.started_at).total_seconds()))
+        )
+    return [(label, text) for label, text in told if text] + [("next", way) for way in ways_on(seen)]
+
+
+async def _watch(named: str, seconds: float | None, output: Output) -> Exit:
+    async with connected() as session:
+        batch = await batch_named(session, named)
+        async with going_on(batch, output, to_watch):
+            seen = await Watch(session, batch, output, "stopping").run(seconds)
+        return await report_end(batch, seen, output)
+
+
+async def _report(named: str, file: Path | None, output: Output) -> None:
+    async with connected() as session:
+        batch = await batch_named(session, named)
+        if file is None:
+            async for result in batch.report():
+                output.object(plain(result))
+            return
+        count = await _written(batch.report(), file)
+        seen = await batch.status()
+    if output.json:
+        output.object({"batch_id": batch.id, "file": str(file), "jobs": count})
+    else:
+        output.line(f"{file} is written: {count} jobs")
+    if seen.state is not BatchState.FINISHED:
+        output.note(f"the batch is {seen.state}: {seen.counts.waiting + seen.counts.open} jobs have not ended")
+
+
+async def _written(results: AsyncIterator[BatchResult], file: Path) -> int:
+    """Write results into a file; return how many they are."""
+    csv_wanted, count = file.suffix.lower() == ".csv", 0
+    line: Callable[[BatchResult], bytes] = csv_line if csv_wanted else _json_line
+    with writing(file) as target:
+        if csv_wanted:
+            target.write(_csv(COLUMNS))
+        async for result in results:
+            target.write(line(result))
+            count += 1
+    return count
+
+
+def csv_line(result: BatchResult) -> bytes:
+    """Return a member as a line of CSV; no text of a backend can be taken for a formula."""
+    found = plain(result)
+    return _csv([_cell(name, found.get(name)) for name in COLUMNS])
+
+
+def _cell(name: str, value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    text = "" if value is None else str(value)
+    return f"'{text}" if name in TOLD and text.startswith(FORMULA) else text
+
+
+def _csv(cells: Sequence[str]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(cells)
+    return text.getvalue().encode("utf-8", "backslashreplace")
+
+
+def _json_line(result: BatchResult) -> bytes:
+    return json_text.dumps(plain(result)).encode() + b"\n"

@@ -1,0 +1,139 @@
+"""PURE: how far a batch is, in numbers and in words."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any, Final
+
+from ..domain.model import Outcome
+from ..protocol.batches import BatchCounts, BatchResult, BatchState, BatchStatus
+from .explain import span
+
+REJECTED: Final = "rejected"
+FAILURES: Final = (str(Outcome.REFUSED), str(Outcome.TIMED_OUT), REJECTED)
+"""The outcomes that count as failures of a batch."""
+DRIFT: Final = (str(Outcome.CHANGED), str(Outcome.NOT_FOUND))
+"""The outcomes of jobs that are not as the plan has seen them."""
+WITHDRAWN: Final = (str(Outcome.ABORTED),)
+WINDOW: Final = 30.0
+"""Seconds over which the rate is measured."""
+SHORT: Final = len("sha256:") + 12
+"""Characters of an id that are enough to name a batch."""
+
+
+def short(batch_id: str) -> str:
+    """Return an id as people write it: a digest by its first digits."""
+    return batch_id[:SHORT] if batch_id.startswith("sha256:") else batch_id
+
+
+def ended(counts: BatchCounts) -> int:
+    """Return how many members have ended."""
+    return counts.rejected + sum(counts.finished.values())
+
+
+def by_outcome(counts: BatchCounts) -> dict[str, int]:
+    """Return how many members have ended in which way; those that were rejected are told with the others."""
+    found = {outcome: count for outcome, count in sorted(counts.finished.items()) if count}
+    return {**found, **({REJECTED: counts.rejected} if counts.rejected else {})}
+
+
+def outcomes(counts: BatchCounts) -> str:
+    """Say how members have ended."""
+    return ", ".join(f"{count} {outcome}" for outcome, count in by_outcome(counts).items())
+
+
+class Pace:
+    """How fast members end, measured over the last half minute; times are seconds of any clock that only goes on."""
+
+    def __init__(self) -> None:
+        self._seen: deque[tuple[float, int]] = deque()
+
+    def note(self, at: float, done: int) -> None:
+        """Note how many have ended by now."""
+        self._seen.append((at, done))
+        while len(self._seen) > 2 and self._seen[1][0] <= at - WINDOW:  # noqa: PLR2004 - a first and a last one
+            self._seen.popleft()
+
+    @property
+    def rate(self) -> float:
+        """Members that end in a second; 0 while nothing is known."""
+        if not self._seen:
+            return 0.0
+        (start, before), (end, done) = self._seen[0], self._seen[-1]
+        return (done - before) / (end - start) if end > start else 0.0
+
+    def left(self, counts: BatchCounts) -> float | None:
+        """Return in how many seconds all will have ended at this rate."""
+        return (counts.waiting + counts.open) / self.rate if self.rate else None
+
+
+def progress_line(status: BatchStatus, pace: Pace | None = None) -> str:
+    """Say in one line how far a batch is, and how fast if it is watched."""
+    counts = status.counts
+    parts = [f"{ended(counts)} of {counts.selected} ended"]
+    if status.state is BatchState.RUNNING and pace is not None and pace.rate:
+        left = pace.left(counts)
+        parts.append(f"{pace.rate:.3g}/s{f', {span(left)} left' if left is not None else ''}")
+    if counts.open:
+        parts.append(f"{counts.open} open")
+    if told := outcomes(counts):
+        parts.append(told)
+    return "; ".join([*parts, *state_words(status)])
+
+
+def state_words(status: BatchStatus) -> list[str]:
+    """Say what holds a batch up, if anything does."""
+    who = f" by {status.by}" if status.by else ""
+    why = f": {status.reason}" if status.reason else ""
+    match status.state:
+        case BatchState.RECEIVING:
+            return [f"{status.received} of {status.parts} parts have arrived"]
+        case BatchState.PAUSED:
+            held = (
+                (", and what is open is held" if status.held else ", what is open is being held") if status.hold else ""
+            )
+            return [f"paused{who}{why}{held}"]
+        case BatchState.ABORTING:
+            return [f"being aborted{who}{why}"]
+        case BatchState.INCOMPLETE:
+            return [f"incomplete: {status.received} of {status.parts} parts arrived within a day"]
+        case _:
+            return []
+
+
+def stands_still(status: BatchStatus) -> bool:
+    """Whether nothing happens until somebody acts: it has paused by itself, and nothing is open."""
+    return status.state is BatchState.PAUSED and status.by == "canceller" and not status.counts.open
+
+
+def described(status: BatchStatus, pace: Pace | None = None) -> dict[str, Any]:
+    """Return what is known of a batch as plain values."""
+    counts = status.counts
+    told: dict[str, Any] = {
+        "batch_id": status.id,
+        "state": str(status.state),
+        "counts": {
+            "selected": counts.selected,
+            "waiting": counts.waiting,
+            "open": counts.open,
+            "rejected": counts.rejected,
+            "finished": dict(counts.finished),
+        },
+        "options": status.options.model_dump(exclude_none=True),
+        "backends": list(status.backends),
+        **{name: getattr(status, name) for name in ("created_at", "started_at", "ended_at")},
+        "by": status.by or None,
+        "reason": status.reason or None,
+        "hold": status.hold,
+        "held": status.held,
+    }
+    if pace is not None:
+        left = pace.left(counts)
+        told |= {"rate": round(pace.rate, 3), "seconds_left": None if left is None else round(left)}
+    return told
+
+
+def result_line(result: BatchResult) -> str:
+    """Say how a member has ended, behind its name."""
+    parts = (result.outcome or "not ended", result.error or result.detail)
+    return "; ".join(filter(None, parts))
