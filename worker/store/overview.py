@@ -1,0 +1,238 @@
+"""Reads a whole deployment at a bounded cost: its backends, what is open page by page, what has changed since.
+
+Nothing here reads everything at once. The raw bytes of events are searched before any is parsed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from msgspec import Struct
+
+from ..errors import NewerFormat, UnreadableRecord
+from . import codec
+from .codec import Snapshot, moment
+from .keyspace import Keyspace
+from .retention import LETTERS
+
+EVENT_PAGE = 1000
+ABOUT = b'"cancellationid":"'
+HELD = b".force_held.v1"
+Gates = Mapping[tuple[str, str], Mapping[str, Any]]
+"""What `force_held` events say of each condition, by cancellation and by the job whose gate is shut."""
+
+
+class BackendNow(Struct, frozen=True):
+    """A backend: how many cancellations are open, whether a living worker serves it, what its breaker does.
+
+    `paused_until` is when the breaker's pause ends or has ended; None while the breaker is closed.
+    """
+
+    name: str
+    open: int
+    served: bool
+    failures: int
+    paused_until: datetime | None
+
+
+class Deployment(Struct, frozen=True):
+    """A deployment at one moment.
+
+    `left` is how many commands wait for a worker that serves their backend, `position` that of the newest event.
+    """
+
+    now: datetime
+    workers: int
+    backends: tuple[BackendNow, ...]
+    dead_letters: int
+    left: int
+    position: str
+
+
+class Changes(Struct, frozen=True):
+    """What events say that has changed, up to a position; `whole` is False if more have come since."""
+
+    position: str
+    ids: frozenset[str]
+    gates: Gates
+    whole: bool
+
+
+class Overview(Keyspace):
+    """One deployment, as somebody sees it who watches all of it."""
+
+    async def deployment(self) -> Deployment:
+        """Return how the deployment is now, in two round trips."""
+        base = self._base
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.smembers(f"{base}:backends")
+        pipe.hkeys(f"{base}:at")
+        pipe.smembers(f"{base}:handovers")
+        for stream in LETTERS:
+            pipe.xlen(f"{base}:{stream}")
+        pipe.xrevrange(f"{base}:events", count=1)
+        had, told, left_of, *letters, newest = await self._interruptible(pipe.execute())
+        now, _, workers, *served = await self._run(self._scripts.now)
+        names = sorted({*had, *told})
+        pipe = self._redis.pipeline(transaction=False)
+        for name in names:
+            pipe.hlen(f"{base}:open:{name.decode()}")
+            pipe.hmget(f"{base}:breaker:{name.decode()}", "fails", "open", "until")
+        for name in left_of:
+            pipe.hlen(f"{base}:handover:{name.decode()}")
+        found = await self._interruptible(pipe.execute()) if names or left_of else []
+        backends = (
+            _backend(name, name in served, found[2 * index], found[2 * index + 1]) for index, name in enumerate(names)
+        )
+        left = sum(found[2 * len(names) :])
+        position = newest[0][0].decode() if newest else "0-0"
+        return Deployment(moment(now), int(workers), tuple(backends), sum(letters), left, position)
+
+    async def open_page(self, backend: str, cursor: int, count: int) -> tuple[int, list[str]]:
+        """Return the next cursor, 0 at the end, and the ids of about `count` open cancellations of a backend."""
+        found, page = await self._interruptible(self._redis.hscan(f"{self._base}:open:{backend}", cursor, count=count))
+        return int(found), [one.decode() for one in page.values()]
+
+    async def records(self, ids: Sequence[str], *, whole: bool = False) -> list[Snapshot]:
+        """Read many cancellations in one round trip; what is gone, damaged or of a newer format is left out.
+
+        Only with `whole` do they have their commands.
+        """
+        if not ids:
+            return []
+        names = [f"{self._base}:hot:{one}" for one in ids]
+        if whole:
+            names += [f"{self._base}:cold:{one}" for one in ids]
+        found = await self._interruptible(self._redis.mget(names))
+        colds = found[len(ids) :] or [b""] * len(ids)
+        return list(_readable(zip(ids, found, colds, strict=False)))
+
+    async def changes(self, after: str, pages: int = 5) -> Changes:
+        """Return what has changed since a position, up to `pages` thousand events later."""
+        ids: set[str] = set()
+        gates: dict[tuple[str, str], Mapping[str, Any]] = {}
+        for _ in range(pages):
+            page = await self._interruptible(
+                self._redis.xrange(f"{self._base}:events", min=f"({after}", count=EVENT_PAGE)
+            )
+            for entry, fields in page:
+                after = entry.decode()
+                raw = fields.get(b"event", b"")
+                if (one := _about(raw)) and HELD in raw:
+                    gates.update(_gates(raw))
+                if one:
+                    ids.add(one)
+            if len(page) < EVENT_PAGE:
+                return Changes(after, frozenset(ids), gates, whole=True)
+        return Changes(after, frozenset(ids), gates, whole=False)
+
+    async def gates(self, ids: Collection[str], searched: int) -> Gates:
+        """Return what the newest `searched` events say of the shut gates of some cancellations."""
+        found: dict[tuple[str, str], Mapping[str, Any]] = {}
+        async for raw in self._newest(searched):
+            if HELD in raw and _about(raw) in ids:
+                for key, gate in _gates(raw):
+                    found.setdefault(key, gate)
+        return found
+
+    async def mentioned(self, job_id: str, batch_id: str, searched: int, limit: int) -> list[str]:
+        """Return cancellations of a job or a batch that the newest `searched` events are about, newest first."""
+        needles = (b'"subject":' + _quoted(job_id), b'"batch_id":' + _quoted(batch_id))
+        found: dict[str, None] = {}
+        async for raw in self._newest(searched):
+            if any(needle in raw for needle in needles) and (one := _about(raw)):
+                found[one] = None
+                if len(found) >= limit:
+                    break
+        return list(found)
+
+    async def story(self, cancellation_id: str, since: datetime, number: int, searched: int) -> list[Mapping[str, Any]]:
+        """Return the events of a cancellation, oldest first; `number` is how many it has.
+
+        Half of the `searched` entries are those behind the moment at which it began, half are the newest ones: in a
+        busy stream those between may be missing.
+        """
+        needle = ABOUT + cancellation_id.encode() + b'"'
+        found: dict[str, Mapping[str, Any]] = {}
+        after, left = f"{int(since.timestamp() * 1000) - 1000}", searched // 2
+        while left > 0 and len(found) < number:
+            page = await self._interruptible(
+                self._redis.xrange(f"{self._base}:events", min=after, count=min(left, EVENT_PAGE))
+            )
+            for _, fields in page:
+                found.update(_events(fields.get(b"event", b""), needle))
+            if len(page) < min(left, EVENT_PAGE):
+                return list(found.values())
+            left -= len(page)
+            after = f"({page[-1][0].decode()}"
+        if len(found) < number:
+            later: dict[str, Mapping[str, Any]] = {}
+            async for raw in self._newest(searched // 2):
+                later.update(_events(raw, needle))
+                if len(later) + len(found) >= number:
+                    break
+            found |= dict(reversed(later.items()))
+        return sorted(found.values(), key=lambda event: str(event.get("sequence", "")))
+
+    async def _newest(self, searched: int) -> AsyncIterator[bytes]:
+        before = "+"
+        while searched > 0:
+            count = min(searched, EVENT_PAGE)
+            page = await self._interruptible(self._redis.xrevrange(f"{self._base}:events", max=before, count=count))
+            for _, fields in page:
+                yield fields.get(b"event", b"")
+            if len(page) < count:
+                return
+            searched -= count
+            before = f"({page[-1][0].decode()}"
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._redis.aclose()
+
+
+def _backend(name: bytes, served: bool, size: int, breaker: Sequence[bytes | None]) -> BackendNow:  # noqa: FBT001 - one column
+    failures, is_open, until = breaker
+    paused = moment(float(until)) if is_open == b"1" and until else None
+    return BackendNow(name.decode(), size, served, int(failures or 0), paused)
+
+
+def _readable(parts: Iterable[tuple[str, bytes | None, bytes | None]]) -> Iterator[Snapshot]:
+    for one, hot, cold in parts:
+        if hot is None:
+            continue
+        try:
+            yield codec.read(one, hot, cold or b"")
+        except (NewerFormat, UnreadableRecord):
+            continue
+
+
+def _about(raw: bytes) -> str:
+    """Return which cancellation an event is about; ids are ours and hold nothing that JSON escapes."""
+    return raw.partition(ABOUT)[2].partition(b'"')[0].decode()
+
+
+def _gates(raw: bytes) -> Iterator[tuple[tuple[str, str], Mapping[str, Any]]]:
+    try:
+        event = json.loads(raw)
+        data = event["data"]
+        yield (str(event["cancellationid"]), str(data["target_job_id"])), data["gate"]
+    except (ValueError, LookupError, TypeError):
+        return
+
+
+def _events(raw: bytes, needle: bytes) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    if needle in raw:
+        try:
+            event = json.loads(raw)
+            yield str(event["id"]), event
+        except (ValueError, LookupError, TypeError):
+            return
+
+
+def _quoted(text: str) -> bytes:
+    """Write a text as the scripts write it into events."""
+    return json.dumps(text, ensure_ascii=False).encode("utf-8", "replace")
