@@ -57,6 +57,7 @@ COMMANDS = (
     (JOBS, "list", "commands.show", "list_"),
     (JOBS, "events", "commands.events", "events"),
     *((OPERATORS, name, "commands.operate", name) for name in ACTIONS),
+    (OPERATORS, "board", "commands.board", "board"),
     (OPERATORS, "check", "commands.check", "check"),
     (OPERATORS, "dead-letters", "commands.dead_letters", "app"),
     (RUNNING, "demo", "demo.play", "demo"),

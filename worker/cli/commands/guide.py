@@ -25,6 +25,7 @@ TOPICS = (
     "backends",
     "brokers",
     "operating",
+    "board",
     "security",
     "simulator",
     "speed",
