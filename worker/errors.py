@@ -61,6 +61,10 @@ class UnknownCancellation(Permanent):
     """No cancellation or command has this id, or its record is past its retention."""
 
 
+class UnknownBatch(Permanent):
+    """No batch has this id, or it is past its retention."""
+
+
 class SeveralOpen(Permanent):
     """Several cancellations are meant, of jobs with one id at different addresses; the text names them."""
 

@@ -214,7 +214,7 @@ async def test_a_join_of_a_newer_record_is_tried_ever_more_rarely(store: Store, 
     found = (await store.accept(command("1", "c-0"))).cancellation_id
     hot = await redis.get(f"{{canceller}}:hot:{found}")
     assert hot is not None
-    await redis.set(f"{{canceller}}:hot:{found}", hot.replace(b'"f":1', b'"f":3'))
+    await redis.set(f"{{canceller}}:hot:{found}", hot.replace(b'"f":1', b'"f":9'))
     await knowing.take([cancel()])
     for _ in range(50):
         await knowing.handover.look()

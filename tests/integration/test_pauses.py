@@ -83,7 +83,7 @@ async def newer(redis: Redis, cancellation_id: str) -> None:
     """Make a record one of a newer version."""
     key = f"{{canceller}}:hot:{cancellation_id}"
     hot = await redis.get(key)
-    await redis.set(key, hot.replace(b'"f":1', b'"f":3'))
+    await redis.set(key, hot.replace(b'"f":1', b'"f":9'))
 
 
 async def due(redis: Redis) -> int:

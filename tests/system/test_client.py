@@ -24,6 +24,7 @@ ERRORS = {
     "Rejected",
     "StillOpen",
     "StoreUnavailable",
+    "UnknownBatch",
     "UnknownCancellation",
     "UnreadableRecord",
 }

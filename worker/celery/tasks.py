@@ -16,6 +16,7 @@ from celery.worker.strategy import default
 
 from ..errors import StoreUnavailable
 from ..intake.decoder import Malformed, read
+from ..protocol.batches import BATCH_TASKS
 from ..protocol.envelope import CANVAS, plain
 from ..protocol.operator_actions import TASKS
 from ..runtime.process import runtime
@@ -79,3 +80,4 @@ cancel = task("worker.cancel")
 delete = task("worker.delete")
 submit = task("worker.submit")
 operator_actions = [task(name) for name in TASKS]
+batches = [task(name) for name in BATCH_TASKS]

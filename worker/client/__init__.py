@@ -10,20 +10,31 @@ from ..errors import (
     InvalidCommand,
     NewerFormat,
     StoreUnavailable,
+    UnknownBatch,
     UnknownCancellation,
     UnreadableRecord,
 )
+from ..protocol.batches import BatchCounts, BatchOptions, BatchResult, BatchState, BatchStatus
 from ..protocol.messages import CommandFields, Event
 from ..protocol.signing import sign
 from ..settings.environment import Settings
 from ..settings.errors import ConfigurationError
 from ..store.codec import Snapshot
 from .async_client import AsyncCancellation, AsyncClient, Rejected, Result, StillOpen
+from .batches import AsyncBatch
+from .sync_batch import Batch
 from .sync_client import Cancellation, Client
 
 __all__ = [
+    "AsyncBatch",
     "AsyncCancellation",
     "AsyncClient",
+    "Batch",
+    "BatchCounts",
+    "BatchOptions",
+    "BatchResult",
+    "BatchState",
+    "BatchStatus",
     "BrokerRefused",
     "BrokerUnavailable",
     "Cancellation",
@@ -40,6 +51,7 @@ __all__ = [
     "Snapshot",
     "StillOpen",
     "StoreUnavailable",
+    "UnknownBatch",
     "UnknownCancellation",
     "UnreadableRecord",
     "sign",

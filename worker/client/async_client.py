@@ -6,25 +6,29 @@ import asyncio
 import logging
 import os
 import uuid
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self, TypeAlias, Unpack
 
 from ..aio.loop_thread import leave_to_parent
 from ..broker.sender import Sender
 from ..errors import NewerFormat, UnknownCancellation, UnreadableRecord
-from ..protocol.messages import CommandFields, Event, parse_child, parse_hold_time
+from ..protocol.batches import BatchStatus, OptionFields, parse_options
+from ..protocol.messages import Command, CommandFields, Event, parse_child, parse_hold_time
 from ..protocol.signer import signed_all
 from ..settings.environment import Settings
 from ..settings.errors import ConfigurationError
 from ..settings.quantities import LONGEST
 from ..settings.signing_key import SigningKey, signing_key
+from ..store.batches import Batches
 from ..store.codec import Snapshot
 from ..store.dead_letters import DeadLetter, DeadLetters
 from ..store.message_notes import MessageNotes
 from ..store.redis_client import NO_REDIS, connect
 from ..store.retention import Retention
 from ..store.store import Store
+from .batches import AsyncBatch, send_batch
+from .cancellation import AsyncCancellation
 from .ends import Ends, Rejected, Result, StillOpen
 from .identified import identified
 
@@ -39,33 +43,6 @@ CHUNK = 500
 """Commands in one message of `submit_many`."""
 BLOCK = 1.0
 """Seconds that a reader of events waits for the next ones before it asks again."""
-
-
-@dataclass(frozen=True, slots=True)
-class AsyncCancellation:
-    """A command that was sent; `after` is the events' position before it was.
-
-    `digest` names its content if its id is the producer's own, since that may have been another command's before.
-    """
-
-    client: AsyncClient
-    command_id: str
-    after: str
-    digest: str
-
-    async def wait(self, timeout: float | None = None) -> Result:  # noqa: ASYNC109 - as `Client` has it
-        """Wait for the end, `timeout` seconds at most.
-
-        Raises:
-            StillOpen: it has not ended in time.
-            Rejected: the command was.
-
-        """
-        return await self.client.wait(self.command_id, timeout, after=self.after, digest=self.digest)
-
-    async def get(self) -> Snapshot:
-        """Return what is known of it now; raises UnknownCancellation while no worker has taken the command in."""
-        return await self.client.get(self.command_id, self.digest, self.after)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +91,11 @@ class AsyncClient:
     def ends(self) -> Ends:
         """What has become of commands."""
         return self._open.ends
+
+    @property
+    def batch_store(self) -> Batches:
+        """What Redis holds about batches."""
+        return self._store.batches
 
     @property
     def _store(self) -> Store:
@@ -171,6 +153,29 @@ class AsyncClient:
             await self._task("worker.submit", {"commands": whole[start : start + CHUNK]})
         return [AsyncCancellation(self, one.command_id, after, one.digest) for one in named]
 
+    async def batch(
+        self,
+        commands: Iterable[Mapping[str, Any] | Command],
+        *,
+        batch_id: str | None = None,
+        **options: Unpack[OptionFields],
+    ) -> AsyncBatch:
+        """Clean up many jobs as one batch; each command is one with its `verb`. The same batch may be sent again.
+
+        Raises:
+            InvalidCommand: nothing was sent; the text names the first wrong command by its index, or the option.
+
+        """
+        return await send_batch(self, batch_id or uuid.uuid4().hex, commands, parse_options(options))
+
+    def batch_by_id(self, batch_id: str) -> AsyncBatch:
+        """Return a batch that anybody has sent, whether it is known yet or not."""
+        return AsyncBatch(self, batch_id)
+
+    async def batches(self, limit: int = 100) -> list[BatchStatus]:
+        """Return up to `limit` batches, the newest first."""
+        return await self._store.batches.list(limit)
+
     async def abort(self, reference: str, *, by: str, reason: str) -> str:
         """Withdraw a cancellation, named by its id or a command's.
 
@@ -215,9 +220,9 @@ class AsyncClient:
             InvalidCommand: its message could not be read, so there is nothing to send.
 
         """
-        (whole,) = await self._signed([letter.command()])
+        whole = letter.command()
         await self.letters.forget(letter)
-        await self._single(whole)
+        await self.deliver(whole)
         await self.letters.drop(letter)
 
     async def get(self, reference: str, digest: str = "", after: str = "") -> Snapshot:
@@ -261,7 +266,7 @@ class AsyncClient:
         async for event in self._store.newest_events(500):
             if len(found) >= limit:
                 break
-            if event.name == "finished" and backend in {"", event.backend}:
+            if event.cancellationid and event.name == "finished" and backend in {"", event.backend}:
                 found.append(event)
         return found
 
@@ -314,14 +319,17 @@ class AsyncClient:
     async def _send(self, verb: str, content: Mapping[str, Any]) -> AsyncCancellation:
         one = identified({"verb": verb, **content}, "command")
         after = await self._store.last_event_id()
-        (whole,) = await self._signed([one.fields])
-        await self._single(whole)
+        await self.deliver(one.fields)
         return AsyncCancellation(self, one.command_id, after, one.digest)
 
     async def _order(self, action: str, reference: str, by: str, reason: str, **more: Any) -> str:
         """Send an operator's action."""
-        (whole,) = await self._signed([{"verb": action, "id": reference, "by": by, "reason": reason, **more}])
-        return await self._single(whole)
+        return await self.deliver({"verb": action, "id": reference, "by": by, "reason": reason, **more})
+
+    async def deliver(self, whole: Mapping[str, Any]) -> str:
+        """Sign and send one message; its verb names the task. Return its id."""
+        (signed,) = await self._signed([whole])
+        return await self._single(signed)
 
     async def _signed(self, contents: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
         """Sign what is sent, if this client has a key; by the time that workers check it by."""

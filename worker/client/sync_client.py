@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar, Unpack
 
 from ..aio.loop_thread import LoopThread
-from ..protocol.messages import CommandFields, Event
+from ..protocol.batches import BatchStatus, OptionFields
+from ..protocol.messages import Command, CommandFields, Event
 from ..settings.environment import Settings
 from ..store.codec import Snapshot
 from .async_client import AsyncCancellation, AsyncClient, JobId, Result
+from .sync_batch import Batch
 
 Returned = TypeVar("Returned")
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,24 @@ class Client:
         """Send many commands, hundreds in one message."""
         return [Cancellation(self, sent) for sent in self.call(self._client.submit_many(commands))]
 
+    def batch(
+        self,
+        commands: Iterable[Mapping[str, Any] | Command],
+        *,
+        batch_id: str | None = None,
+        **options: Unpack[OptionFields],
+    ) -> Batch:
+        """Clean up many jobs as one batch; raises as `AsyncClient.batch` does."""
+        return Batch(self, self.call(self._client.batch(commands, batch_id=batch_id, **options)))
+
+    def batch_by_id(self, batch_id: str) -> Batch:
+        """Return a batch that anybody has sent, whether it is known yet or not."""
+        return Batch(self, self._client.batch_by_id(batch_id))
+
+    def batches(self, limit: int = 100) -> list[BatchStatus]:
+        """Return up to `limit` batches, the newest first."""
+        return self.call(self._client.batches(limit))
+
     def abort(self, reference: str, *, by: str, reason: str) -> str:
         """Withdraw a cancellation; return the order's id, by which `get` raises Rejected if it was refused."""
         return self.call(self._client.abort(reference, by=by, reason=reason))
@@ -94,9 +115,12 @@ class Client:
 
     def events(self, after: str = "", *, follow: bool = True) -> Iterator[Event]:
         """Yield events behind a position in the stream."""
-        stream = self._client.events(after, follow=follow)
-        while (event := self.call(_next(stream))) is not None:
-            yield event
+        yield from self.walk(self._client.events(after, follow=follow))
+
+    def walk(self, stream: AsyncIterator[Found]) -> Iterator[Found]:
+        """Go through what one of the asynchronous client's calls yields."""
+        while (found := self.call(_next(stream))) is not None:
+            yield found
 
     def close(self) -> None:
         """Close all connections."""
@@ -111,5 +135,5 @@ class Client:
         self.close()
 
 
-async def _next(stream: AsyncIterator[Event]) -> Event | None:
+async def _next(stream: AsyncIterator[Found]) -> Found | None:
     return await anext(stream, None)

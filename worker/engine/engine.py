@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
@@ -49,6 +49,8 @@ class Engine:
         self._places = {name: backend.place for name, backend in backends.items() if backend.place}
         self._tasks: Sequence[asyncio.Task[None]] = ()
         self._stopping = False
+        self.feed: Callable[[], None] = lambda: None
+        """Called with a beat that finds something to do for a batch."""
 
     def wake(self, backend: str) -> None:
         """Claim at once on a backend of this worker; for any other, find out whether a worker serves it."""
@@ -109,6 +111,8 @@ class Engine:
             log.exception("engine.beat_failed")
             return
         self._outage.is_over()
+        if self._store.batches_wait:
+            self.feed()
         for name, at in zip(names, due, strict=True):
             if at is not None:
                 self._dispatchers[name].wake_in((at - now).total_seconds())

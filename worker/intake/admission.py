@@ -92,17 +92,19 @@ class Admission:
         now: datetime = EPOCH,
         envelope: Envelope = BARE,
         known: Collection[str] = (),
+        vouched_by: str = "",
     ) -> Acceptance | Rejection:
         """Judge one command.
 
-        `command_id` is its id if it brings none of its own, `known` are the backends that any worker serves. A bug
-        here rejects this command alone: others of the same message may be stored already.
+        `command_id` is its id if it brings none of its own, `known` are the backends that any worker serves,
+        `vouched_by` has signed the batch that it is a member of. A bug here rejects this command alone: others of the
+        same message may be stored already.
         """
         if expired(envelope, now):
             return self.outlived(content, command_id, envelope)
         signed: Signed | None = None
         try:
-            signed = self.signatures.check(content, now)
+            signed = self.signatures.judged(content, now, vouched_by)
             command = parse_command(content)
             if command.backend not in self.rules:
                 known = known or self.rules

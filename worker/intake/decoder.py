@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any
 
 from ..errors import InvalidCommand
+from ..protocol.batches import ORDERS, PART_TASK, BatchOrder, BatchPart, parse_order, parse_part
 from ..protocol.envelope import BARE, Envelope, envelope_of, untagged
 from ..protocol.letter_text import beginning, nameless, read_as_text
 from ..protocol.messages import SUBMIT_LIMIT, order_texts
@@ -81,7 +82,27 @@ class Malformed:
     reason: str
 
 
-Item = Commands | ActionRequest | Malformed
+@dataclass(frozen=True, slots=True)
+class PartRequest:
+    """One part of a batch."""
+
+    part: BatchPart
+    content: object
+    message_id: str
+    envelope: Envelope = BARE
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRequest:
+    """An operator's order about a whole batch."""
+
+    order: BatchOrder
+    content: object
+    message_id: str
+    envelope: Envelope = BARE
+
+
+Item = Commands | ActionRequest | PartRequest | OrderRequest | Malformed
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +148,8 @@ def read(task: str, message_id: str, args: object, kwargs: object, options: Mapp
         return _submit(message_id, kwargs, envelope)
     if task in TASKS:
         return _action_request(TASKS[task], message_id, kwargs, envelope)
+    if task == PART_TASK or task in ORDERS:
+        return _of_batch(task, message_id, kwargs, envelope)
     return Malformed(whole, message_id, f"command: no task is called {task!r:.100}")
 
 
@@ -165,6 +188,19 @@ def _action_request(action: OperatorAction, message_id: str, kwargs: Mapping[str
     by, reason = order_texts(str(texts[1]), str(texts[2]))
     content = {**kwargs, "verb": action.name}
     return ActionRequest(action.name, reference, by, reason, content, message_id, more, envelope)
+
+
+def _of_batch(task: str, message_id: str, kwargs: Mapping[str, Any], envelope: Envelope) -> Item:
+    verb = task.removeprefix("worker.")
+    if envelope.eta is not None:
+        return Malformed(kwargs, message_id, f"eta: {verb} holds at once, so eta and countdown are not taken")
+    content = {**kwargs, "verb": verb}
+    try:
+        if task == PART_TASK:
+            return PartRequest(parse_part(kwargs), content, message_id, envelope)
+        return OrderRequest(parse_order(task, kwargs), content, message_id, envelope)
+    except InvalidCommand as error:
+        return Malformed(kwargs, message_id, str(error))
 
 
 def decode(raw: bytes) -> Item:

@@ -11,20 +11,19 @@ from typing import Protocol, TypeVar
 import structlog
 
 from ..errors import CONFLICT, ActionRejected, CommandConflict, StoreUnavailable, UnknownCancellation
-from ..protocol.signing import SignatureRejected, Signed, out_of_reach, replayed, throttled
+from ..protocol.signing import SignatureRejected, Signed, out_of_reach
 from ..store.serving import Serving
 from ..store.store import Store
 from ..store.transitions import Acceptance, Accepted, Rejection
 from .admission import EPOCH, Admission, expired, reject_signed
-from .decoder import ActionRequest, Commands, Item
+from .batch_intake import SIGNATURE_VERDICTS, BatchIntake, Means
+from .decoder import ActionRequest, Commands, Item, OrderRequest, PartRequest
 from .handover import Arrived, Handover
 
 log = structlog.get_logger(__name__)
 
 Result = TypeVar("Result")
 
-SIGNATURE_VERDICTS = {"replayed": replayed, "throttled": throttled}
-"""The store's verdicts on a signature that holds, and the rejections that follow."""
 STORE_PATIENCE = 10.0
 """Seconds that a message waits for the store before it fails; a Redis broker redelivers it after 15."""
 SLICE = 100
@@ -33,6 +32,9 @@ SLICE = 100
 
 class Engine(Protocol):
     """What intake needs of the engine."""
+
+    worker: str
+    """The name of this worker."""
 
     async def accept(self, acceptances: Sequence[Acceptance]) -> list[Accepted]:
         """Store accepted commands and begin to work on them.
@@ -65,6 +67,8 @@ class Handler:
         self._store = store
         self._admission = admission
         self._engine = engine
+        means = Means(self._patiently, self._reject, self._times, self._check)
+        self.batches = BatchIntake(store, admission, means)
         self.handover = Handover(store, admission.rules.keys(), serving, self.take, self._reject_arrived)
 
     async def handle(self, items: Sequence[Item]) -> None:
@@ -77,6 +81,8 @@ class Handler:
         for item in items:
             if isinstance(item, ActionRequest):
                 await self._act(item)
+            elif isinstance(item, PartRequest | OrderRequest):
+                await self.batches.handle(item)
             elif not isinstance(item, Commands):
                 await self._reject(self._admission.rejection(item.content, item.message_id, item.reason))
 

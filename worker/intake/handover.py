@@ -122,6 +122,13 @@ class Handover:
             (elsewhere if self._served_elsewhere(one.backend) and written(one) is not None else here).append(one)
         return here, await self.leave(elsewhere)
 
+    async def elsewhere(self, backends: Collection[str]) -> frozenset[str]:
+        """Return those of some backends that only other workers serve; raises StoreUnavailable."""
+        foreign = [name for name in backends if name and name not in self._mine]
+        if foreign:
+            self._serving.see(await self._store.peers.announced())
+        return frozenset(name for name in foreign if self._served_elsewhere(name))
+
     def _served_elsewhere(self, backend: str) -> bool:
         return backend not in self._mine and self._serving.silence(backend) < GRACE
 

@@ -12,11 +12,12 @@ from typing import Any, cast
 
 from redis.asyncio import Redis
 
+from ..protocol.batches import BATCH_TASKS
 from ..protocol.operator_actions import TASKS
 from ..store.patterns import literal
 from .decoder import VERBS, task_of
 
-OURS = frozenset({*VERBS, "worker.submit", *TASKS})
+OURS = frozenset({*VERBS, "worker.submit", *TASKS, *BATCH_TASKS})
 DEFAULT_QUEUE = b"celery"
 """Where Celery puts a message if no queue is named."""
 PAGE = 1000

@@ -19,6 +19,7 @@ import jwt
 import rfc8785
 
 from ..errors import InvalidCommand
+from .batches import RIGHTS
 from .operator_actions import ACTIONS
 
 Algorithm = Literal["EdDSA", "HS256"]
@@ -154,6 +155,16 @@ class Signatures:
         expires_at = datetime.fromtimestamp(claims["exp"], UTC)
         return Signed(producer.name, claims["jti"], expires_at, producer.per_minute, producer.backends, producer.force)
 
+    def judged(self, content: object, now: datetime, vouched_by: str) -> Signed | None:
+        """Judge a command as `check` does; if somebody has signed the batch that it is a member of, by their rights."""
+        if not vouched_by or not isinstance(content, Mapping):
+            return self.check(content, now)
+        producer = self.producers.get(vouched_by)
+        if producer is None:
+            raise SignatureRejected(NOT_ACCEPTED, "who signed the batch is no producer of the configuration any more")
+        _check_rights(producer, content)
+        return Signed(producer.name, "", now, producer.per_minute, producer.backends, producer.force)
+
     def binding(self, signed: Signed | None) -> bool:
         """Return whether a command's stricter wishes about the force step bind others who ask to stop the same job."""
         return not self.on or (signed is not None and signed.force)
@@ -228,9 +239,9 @@ def _over_reach(producer: Producer, content: Mapping[str, Any]) -> str:
     verb, backend = content.get("verb"), content.get("backend")
     if not isinstance(verb, str):
         return "names no verb"
-    if verb in ACTIONS:
-        right = ACTIONS[verb].right
-        return "" if getattr(producer, right) else f"{verb} needs {right} = true"
+    if verb in RIGHTS:
+        right = RIGHTS[verb]
+        return "" if not right or getattr(producer, right) else f"{verb} needs {right} = true"
     if verb not in producer.verbs:
         return "this verb is not among its verbs"
     if producer.backends is not None and not (isinstance(backend, str) and backend in producer.backends):

@@ -12,6 +12,7 @@ from ..aio.tasks import cancel_all
 from ..engine.backend import Backend
 from ..engine.engine import Engine
 from ..intake.decoder import Item
+from ..intake.feeder import Feeder
 from ..intake.handler import Handler
 from ..intake.rabbitmq_consumer import RabbitMQConsumer
 from ..intake.redis_consumer import RedisConsumer
@@ -37,6 +38,10 @@ class Runtime:
         self._loop = LoopThread("canceller")
         self._store, self._engine, self._backends = self._loop.call(self._build(deployment.backends))
         self._handler = Handler(self._store, admission, self._engine, self._engine.serving)
+        in_flight = {one.name: one.max_in_flight for one in self._backends}
+        self._feeder = Feeder(self._store, admission, self._engine, self._handler.handover, in_flight)
+        self._handler.batches.wake = self._engine.feed = self._feeder.wake
+        self._feeding: asyncio.Task[None] | None = None
         self.rabbitmq = RabbitMQConsumer(self._handler.handle, self._store.fullness)
         self._consumer: RedisConsumer | RabbitMQConsumer | None = None
         self._taking_over: asyncio.Task[None] | None = None
@@ -53,6 +58,7 @@ class Runtime:
         async def start() -> None:
             await self._engine.start()
             self._taking_over = asyncio.create_task(self._handler.handover.run())
+            self._feeding = asyncio.create_task(self._feeder.run())
             broker, queue = self._settings.redis_broker, self._settings.queue
             if broker is not None:
                 redis, handle = connect_to(broker), self._handler.handle
@@ -81,6 +87,9 @@ class Runtime:
                 await self._consumer.stop()
             if self._taking_over is not None:
                 await cancel_all({self._taking_over})
+            if self._feeding is not None:
+                self._feeder.stop()
+                await self._feeding
             await self._engine.stop(grace)
 
         with suppress(TimeoutError):

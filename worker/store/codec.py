@@ -23,7 +23,7 @@ from ..domain.model import Action, Force, Lane, Outcome, Verb
 from ..errors import NewerFormat, UnreadableRecord
 from . import compression
 
-FORMAT = 2
+FORMAT = 3
 """The newest format of records that this version reads; `lua/include/record.lua` says which records have it."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LANES = {Lane.INTERACTIVE: "i", Lane.BATCH: "b"}

@@ -105,11 +105,16 @@ def accept_argument(one: Acceptance) -> bytes:
             expect=one.expect,
             another_attests=int(one.another_attests),
             loose=int(not one.binding),
-            signature=signed.mark if signed else None,
+            signature=signed.mark if signed and not one.vouched else None,
             producer=signed.producer if signed else None,
             per_minute=signed.per_minute or 0 if signed else None,
         )
     )
+
+
+def rejected_member(command_id: str, reason: str) -> bytes:
+    """Write a member of a batch that is rejected for `accept.lua`."""
+    return WRITER.encode({"c": command_id, "er": reason})
 
 
 def places_argument(many: Sequence[Acceptance]) -> bytes:

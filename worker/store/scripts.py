@@ -56,6 +56,10 @@ class Scripts:
     use: Script
     now: Script
     forget: Script
+    feed: Script
+    sweep: Script
+    batch_part: Script
+    batch_order: Script
     actions: Mapping[str, Script]
     """The scripts of operators' actions, by name."""
 

@@ -16,6 +16,7 @@ from redis.exceptions import NoScriptError
 from ..aio.coalescer import Coalescer
 from ..protocol.operator_actions import backend_acted_on
 from ..protocol.signing import Signed
+from .batches import Batches
 from .clock_witness import Witness
 from .codec import fragment, moment, place_mark
 from .event_log import EventLog
@@ -35,6 +36,8 @@ from .script_arguments import (
 from .transitions import Acceptance, Accepted, Claims, Commit, Rejection, ToClaim
 
 NOTHING: Mapping[str, Any] = {}
+NO_STEP = ""
+"""In place of a step of a batch, if commands are accepted by themselves."""
 GROUP = 100
 """The most records that one script call moves, so that each takes a few milliseconds."""
 
@@ -49,6 +52,9 @@ class Store(Reader, EventLog):
         self._witness = Witness("redis")
         self._commits: Coalescer[Commit, int] = Coalescer(self._commit, GROUP)
         self.peers = Peers(redis, prefix)
+        self.batches = Batches(redis, prefix, retention, longest)
+        self.batches_wait = False
+        """Whether there was something to do for a batch at the latest beat."""
 
     async def accept(self, acceptance: Acceptance) -> Accepted:
         """Accept one command."""
@@ -59,7 +65,7 @@ class Store(Reader, EventLog):
         places = places_argument(acceptances)
         accepted: list[Accepted] = []
         for group in grouped([accept_argument(one) for one in acceptances]):
-            reply = await self._run(self._scripts.accept, self._days, places, *group)
+            reply = await self._run(self._scripts.accept, self._days, places, NO_STEP, *group)
             accepted += [verdict(entry) for entry in reply]
         return accepted
 
@@ -91,7 +97,7 @@ class Store(Reader, EventLog):
         raise StoreUnavailable; what was claimed stays claimed all the same.
         """
         keys, pipe = [f"{self._base}:events"], self._redis.pipeline(transaction=False)
-        arguments = [self._days, places_argument(few), *(accept_argument(one) for one in few)]
+        arguments = [self._days, places_argument(few), NO_STEP, *(accept_argument(one) for one in few)]
         self._scripts.accept.put_into(pipe, keys, arguments)
         self._scripts.claim.put_into(pipe, keys, claim_arguments(one))
         accepted, claimed = await self._call(pipe.execute(raise_on_error=False))
@@ -118,8 +124,9 @@ class Store(Reader, EventLog):
         """Report that this worker lives for `life` seconds more; return the time and each backend's next due."""
         asked = self._witness.now()
         arguments = (worker, int(life * 1000), *self._witness.knows(asked), *backends)
-        now, step, *due = await self._run(self._scripts.beat, *arguments)
+        now, step, fed, *due = await self._run(self._scripts.beat, *arguments)
         self._witness.hears(asked, int(now), step)
+        self.batches_wait = 0 <= int(fed) <= int(now)
         return moment(int(now)), [moment(int(one)) if int(one) >= 0 else None for one in due]
 
     async def leave(self, worker: str) -> None:

@@ -21,7 +21,7 @@ class Acceptance(Struct, frozen=True):
     `said` has the fields in the producer's own words, as events carry them. `address` is what addresses the job beside
     its id, `place` the backend's place in words. `binding` means that its stricter wishes about the force step override
     those of others. `expect` is the state in which the job must be, in the backend's own words, empty for any.
-    `another_attests` means that no requester may attest.
+    `another_attests` means that no requester may attest. `vouched` means that a batch's part bears the signature.
     """
 
     cancellation_id: str
@@ -48,6 +48,7 @@ class Acceptance(Struct, frozen=True):
     dry_run: bool = False
     expect: str = ""
     another_attests: bool = False
+    vouched: bool = False
 
 
 class Accepted(Struct, frozen=True):

@@ -5,6 +5,5 @@
 -- KEYS[1], ARGV and Returns as in operator_action.lua.
 
 return on_open(function(guard, now)
-  guard.x, guard.m = by .. ': ' .. why, now
-  guard.xa = {by = by, signed_by = signed_by, reason = why}
+  withdraw(guard, by, signed_by, why, now)
 end)

@@ -1,11 +1,14 @@
--- Accept commands: each opens a cancellation, or joins the open one of its job, once per command id.
+-- Accept commands: each opens a cancellation, or joins the open one of its job, once per command id. With a step of a batch
+-- the commands are its next members, and the batch has moved on behind those that were started, all in one step.
 --
--- Includes record, schedule, events, commands, signatures
+-- Includes record, schedule, events, commands, signatures, batches
 --
 -- KEYS[1]  the events stream
 -- ARGV[1]  for how many days a command id is remembered
 -- ARGV[2]  a JSON object, mark of a place -> the place in words
--- ARGV[3…] one MessagePack map per command:
+-- ARGV[3]  empty, or a step of a batch, a MessagePack map: id, cursor (index of the first of these members), worker, lease (for
+--          how long that goes on to start the members, ms), rooms (backend -> how many first passes of its batch lane may wait)
+-- ARGV[4…] one MessagePack map per command:
 --   b j v p fa l s w k ad d nb y as in the guard, see record.lua
 --   id   id for a new cancellation
 --   c h  command id, digest of its content (16 characters)
@@ -14,15 +17,18 @@
 --   lo   1: its wishes about the force step bind nobody else
 --   ga wa  give up after, warn after (ms)
 --   said effective  insides of JSON objects for the events
---   sg sp sm  of a signed command: mark of its signature, producer, commands per minute or 0
+--   sg sp sm  of a signed command: mark of its signature (absent for a member), producer, commands per minute or 0
+--   er       only of a member that is rejected, with c alone: why
 -- Returns one "VERDICT ID" per command: accepted, joined, same (nothing happened), conflict (its id is another command's),
 --   newer (it would join a record of a newer format, so a newer worker must take it),
---   replayed (its signature was used by another), or throttled (too many of its producer); the last two have no ID
--- Events   accepted, joined, attestation_void
+--   replayed (its signature was used by another), or throttled (too many of its producer); the last two have no ID.
+--   Of a batch only for the members that were started, which may be fewer, with rejected (no ID) as a further verdict.
+-- Events   accepted, joined, attestation_void, those of a batch
 
 local STRICTNESS = {auto = 0, attested = 1, never = 2}
 local now, days, places = clock(), tonumber(ARGV[1]), cjson.decode(ARGV[2])
 
+local CONFLICT = "command_id: it is another command's, with another content" -- as in errors.py
 local MOST_EXPECTED = 20 -- states that the commands of one cancellation may expect; beyond that any state will do
 
 local noted = {}
@@ -65,6 +71,7 @@ local function open_cancellation(command)
   note_backend(command.b, command.d)
   redis.call('HSET', key('open', command.b), open_field(command, command.id), command.id)
   redis.call('ZADD', due_key(guard), from, command.id)
+  if command.member then link(command.id, guard, unpack(command.member)) end
   emit(command.id, guard, 'accepted', command.effective, '', now, cold)
   redis.call('MSET', key('cold', command.id), cold, key('hot', command.id), packed(guard, ''))
 end
@@ -187,11 +194,14 @@ local function join(id, guard, progress, command)
   if guard.nb ~= not_before then joined = joined .. ',"not_before":"' .. iso(guard.nb) .. '"' end
   emit(id, guard, 'joined', joined, '', now)
   for _, event in ipairs(lost) do emit(id, guard, 'attestation_void', event, '', now) end
+  if command.member then link(id, guard, unpack(command.member)) end
   save(id, guard, progress)
 end
 
 local function take(command)
-  local digest, known = recall(command.c, now, days)
+  local quiet = command.y and command.member
+  local digest, known
+  if not quiet then digest, known = recall(command.c, now, days) end
   if digest then return (digest == command.h and 'same ' or 'conflict ') .. known end
   if command.sg and user_of(command.sg, now) then return 'replayed ' end
   if command.sg and not is_within_rate(command.sp, command.sm, now) then return 'throttled ' end
@@ -207,11 +217,81 @@ local function take(command)
     id = command.id
     open_cancellation(command)
   end
-  remember(command.c, command.h, id, now, days, begins(command))
+  if not quiet then remember(command.c, command.h, id, now, days, begins(command)) end
   if command.sg then note_use(command.sg, '1', now) end
   return verdict .. ' ' .. id
 end
 
-local verdicts = {}
-for index = 3, #ARGV do verdicts[#verdicts + 1] = take(cmsgpack.unpack(ARGV[index])) end
-return verdicts
+-- Count a member whose command was sent before: when its cancellation ends, or now if it has.
+local function count_same(id, batch, index)
+  local guard, progress = load(id)
+  if not guard and progress then return false end
+  if not guard then
+    count_end(batch, index, {o = 'rejected', c = id, er = 'command_id: its cancellation is past its retention'}, now)
+  elseif guard.o == '' then
+    link(id, guard, batch, index)
+    save(id, guard, progress)
+  else
+    local event = guard.z and redis.call('XRANGE', KEYS[1], guard.z, guard.z)[1]
+    count_end(batch, index, result_of(id, guard.o, event and cjson.decode(event[2][2]).data or {}), now)
+  end
+  return true
+end
+
+-- Start the next member of a batch; return its verdict, nil if it may not start now.
+local function start(batch, command, rooms)
+  if startable(batch, now) < 1 then return nil end
+  local index, verdict = batch.cursor, 'rejected '
+  if command.er then
+    batch.cursor = index + 1
+    count_end(batch, index, {o = 'rejected', er = command.er}, now)
+  else
+    local room = rooms[command.b]
+    if room and redis.call('ZCARD', key('due', command.b, 'bf')) + redis.call('ZCARD', key('park', command.b, 'b')) >= room then
+      return nil
+    end
+    batch.cursor, command.member = index + 1, {batch, index}
+    verdict = take(command)
+    local name, id = string.match(verdict, '^(%w+) (.*)$')
+    if name == 'newer' or (name == 'same' and not count_same(id, batch, index)) then
+      batch.cursor = index
+      return nil
+    end
+    if name == 'conflict' then count_end(batch, index, {o = 'rejected', er = CONFLICT}, now) end
+  end
+  batch.news = 1
+  if batch.tokens then batch.tokens = batch.tokens - 1 end
+  return verdict
+end
+
+-- The same, also for a member whose job's cancellation can't be read: that stops no other member.
+local function try_to_start(batch, command, rooms)
+  local index = batch.cursor
+  local done, verdict = pcall(start, batch, command, rooms)
+  if done then return verdict end
+  batch.cursor = index + 1
+  count_end(batch, index, {o = 'rejected', er = 'command: could not be taken in: ' .. string.sub(tostring(verdict), 1, 200)}, now)
+  return 'rejected '
+end
+
+local function take_all()
+  local verdicts = {}
+  for index = 4, #ARGV do verdicts[#verdicts + 1] = take(cmsgpack.unpack(ARGV[index])) end
+  return verdicts
+end
+
+local function start_all(step)
+  local batch, verdicts = load_batch(step.id), {}
+  if not batch or batch.cursor ~= step.cursor then return verdicts end
+  lend(step.id, step.worker, step.lease) -- the first write: over its memory limit Redis refuses all of this here
+  for index = 4, #ARGV do
+    local verdict = try_to_start(batch, cmsgpack.unpack(ARGV[index]), step.rooms)
+    if not verdict then break end
+    verdicts[#verdicts + 1] = verdict
+  end
+  save_batches(now)
+  return verdicts
+end
+
+if ARGV[3] == '' then return take_all() end
+return start_all(cmsgpack.unpack(ARGV[3]))

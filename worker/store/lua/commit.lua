@@ -1,6 +1,6 @@
 -- Commit passes: what each has found and decided, as record, schedule and events in one step.
 --
--- Includes many, record, schedule, breaker, holds
+-- Includes many, record, schedule, breaker, holds, batches
 --
 -- KEYS[1]  the events stream
 -- ARGV     per record a MessagePack array, then its packed progress. The array: id, claim token, revision that the pass has
@@ -14,7 +14,8 @@
 --          finish  end the cancellation
 -- Returns  per record: 1 done; 0 refused, since what is wanted has changed since the claim or forbids any call (an intent
 --          or a finish only; the record is due at once); -1 fenced, the claim is no longer ours and nothing was written
--- Events   those given; held, once no call can be in flight; those of breaker.lua if a verdict turns the breaker
+-- Events   those given; held, once no call can be in flight; those of breaker.lua if a verdict turns the breaker; those of
+--          batches whose members end
 
 local now = clock()
 
@@ -42,6 +43,8 @@ local function finish(id, guard, cold, events, progress, keep)
   last[2] = last[2] .. ',"finished_at":"' .. iso(now) .. '"'
   hold_ran_out(id, guard, now)
   guard.z = emit_all(id, guard, cold, events)
+  end_links(id, guard, last[2], now)
+  if guard.y and guard.bt then keep = 1 end -- the dry run of a batch: its result is in the batch
   save(id, guard, progress, keep)
   local name = key('open', guard.b)
   ended[name] = ended[name] or {jobs = {}, ids = {}}
@@ -160,4 +163,5 @@ end
 close_ended()
 run_deferred()
 end_leases()
+save_batches(now)
 return results

@@ -45,9 +45,11 @@ local function time_of(ms)
 end
 
 -- Append one event of a cancellation. `extra` is the inside of a JSON object, or empty. Counts the sequence in the guard,
--- which the caller saves. `cold`, if given, saves a read of that part. Returns the event's id in the stream.
+-- which the caller saves. `cold`, if given, saves a read of that part. Returns the event's id in the stream. The dry run of a
+-- batch has no events: its result is in the batch.
 local function emit(id, guard, name, extra, outcome, now, cold)
   guard.q = guard.q + 1
+  if guard.y and guard.bt then return '' end
   cold = cold or redis.call('GET', key('cold', id)) or ''
   local ids, count, fields = string.match(cold, '^([^\n]*)\n([^\n]*)\n(.+)$')
   if not ids then ids, count, fields = '', 0, fixed(guard.b, guard.j) end

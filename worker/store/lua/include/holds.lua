@@ -1,9 +1,10 @@
--- Operators' holds, and the part of an event that names an operator's action.
+-- Operators' holds and aborts, and the part of an event that names an operator's action.
 --
 -- Includes record, events
 --
 -- A hold is the guard's `h`: by, reason, sg (who signed it, absent for nobody), at (since when, ms), u (until when, ms;
--- absent for one without an end of its own), p (1: its `held` event is put off while a call may be in flight).
+-- absent for one without an end of its own), p (1: its `held` event is put off while a call may be in flight), b (the batch
+-- whose pause has made it, absent for any other).
 
 local function action(name, by, signed_by, reason)
   local verified = signed_by and ',"signed_by":' .. quote(signed_by) or ''
@@ -30,6 +31,20 @@ local function lift_hold(guard, at)
   if guard.m >= deadline then guard.m = guard.g end
   guard.hs = (guard.hs or 0) + stood
   guard.h, guard.r = nil, guard.r + 1
+end
+
+-- Hold a cancellation; an earlier hold ends.
+local function hold(id, guard, terms, now)
+  if guard.h then lift_hold(guard, now) end
+  guard.h = terms
+  acknowledge_hold(id, guard, now)
+  if guard.h.p then guard.m = now end -- a pass that calls nothing closes an open intent too
+end
+
+-- Abort a cancellation: its next pass finishes it.
+local function withdraw(guard, by, signed_by, reason, now)
+  guard.x, guard.m = by .. ': ' .. reason, now
+  guard.xa = {by = by, signed_by = signed_by, reason = reason}
 end
 
 -- Release a cancellation, with an event that names who did it.

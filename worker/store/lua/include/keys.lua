@@ -26,6 +26,15 @@
 --   :handover:BACKEND  hash, digest -> a command that is left to workers that can take it in
 --   :signed:HOUR:SHARD hash, mark of a signature -> what used it; no token lives longer than an hour
 --   :minute:MINUTE     hash, producer -> its commands in that minute
+--   :batches           zset, batch -> when its first part came (ms)
+--   :feeding           zset, batch that has not ended -> when there is something to do for it (ms)
+--   :batch:ID          a batch, see batches.lua; ID may hold any character
+--   :batchparts:ID     hash, number of a part -> its commands, packed
+--   :batchsizes:ID     hash, number of a part -> digest, how many commands, who signed it
+--   :batchends:ID      hash, index of a member -> its result
+--   :batchopen:ID      zset, "index, id of its cancellation" of an open member -> index
+--   :feeder:ID         string with a TTL: the worker that starts the members of a batch
+--   :links:ID          list: the links from a cancellation to members of batches, except the first
 --   :places            hash, mark of a place -> the place in words
 --   :clock             hash, see clock.lua; all times here are by it, except those in ids of stream entries
 --   :at                hash, backend -> mark of its place, as the workers' backends file has it now

@@ -4,7 +4,8 @@
 --
 -- The guard is a JSON object. Its names are short because each byte counts once for every open cancellation; codec.py
 -- gives them words. Times are in ms.
---   f        format: 2 for records with h, hs, y, ex or aa, which older workers must leave alone; 1 for all others
+--   f        format: 3 for records with bt, 2 for others with h, hs, y, ex or aa, which older workers must leave alone; 1 for
+--            all others
 --   b j v    backend, job id, verb
 --   p fa     the force step: its policy, and after how many seconds it is allowed
 --   lo       1: p and fa are the wishes of commands that may not bind others
@@ -28,9 +29,10 @@
 --   h hs     a hold, see holds.lua; for how long earlier holds have lasted
 --   y        1: a dry run
 --   ex       states in which the job may be touched first, in the backend's words; absent for any state
+--   bt bm    the member of a batch that it is linked to: {id of the batch, index}; 1: there are more links, see batches.lua
 --   aa an    who has asked for the cancellation, present if only others may attest; who has attested: "" or child -> name
 
-local FORMAT = 2
+local FORMAT = 3
 local POLL, ALONE = 1, 2 -- the next pass is not the first: a poll that may ride along, or one that may not
 
 -- Read a record: its guard, its progress and its whole value; nil if there is none. A record of a newer format returns nil
@@ -49,7 +51,7 @@ end
 
 -- Return a record as it is stored, in the lowest format that has all that it holds.
 local function packed(guard, progress)
-  guard.f = (guard.h or guard.hs or guard.y or guard.ex or guard.aa) and 2 or 1
+  guard.f = guard.bt and 3 or (guard.h or guard.hs or guard.y or guard.ex or guard.aa) and 2 or 1
   return cjson.encode(guard) .. '\n' .. progress
 end
 

@@ -1,0 +1,192 @@
+"""Batches as a client sends and follows them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import zlib
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from math import inf
+from tempfile import SpooledTemporaryFile
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InvalidCommand, UnknownBatch
+from ..protocol.batches import (
+    EMPTY,
+    PART_LIMIT,
+    PARTS_LIMIT,
+    BatchOptions,
+    BatchResult,
+    BatchState,
+    BatchStatus,
+    parse_part,
+)
+from ..protocol.envelope import plain
+from ..protocol.messages import Command, parse_command
+from .ends import Rejected, StillOpen
+from .identified import AS_READ
+
+if TYPE_CHECKING:
+    from .async_client import AsyncClient
+
+IN_MEMORY = 8 * 1024 * 1024
+"""Bytes of parts that wait in memory until all are there; more wait in a temporary file."""
+FIRST_LOOK, LONGEST_PAUSE = 0.05, 1.0
+"""Seconds between two looks at a batch while it is waited for; they grow from the one to the other."""
+UNTAKEN = "is not known after {:g} s: no worker has taken it in yet (does one run?), or nothing has this id"
+
+
+class Parts:
+    """The parts of a batch, checked, until all of them are there: only then it is known how many there are."""
+
+    def __init__(self, commands: Iterable[Mapping[str, Any] | Command]) -> None:
+        """Read and check all commands.
+
+        Raises:
+            InvalidCommand: there is none, there are too many, or one is wrong; the text names the first by its index.
+
+        """
+        self.count = 0
+        self._file = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - `close` closes it
+        try:
+            self._read(commands)
+        except BaseException:
+            self.close()
+            raise
+
+    def _read(self, commands: Iterable[Mapping[str, Any] | Command]) -> None:
+        part: list[Mapping[str, Any]] = []
+        for index, content in enumerate(commands):
+            part.append(checked(content, f"commands.{index}"))
+            if len(part) == PART_LIMIT:
+                self._add(part)
+                part = []
+        if part:
+            self._add(part)
+        if not self.count:
+            raise InvalidCommand(EMPTY)
+
+    def __iter__(self) -> Iterator[list[Mapping[str, Any]]]:
+        self._file.seek(0)
+        while head := self._file.read(8):
+            yield json.loads(zlib.decompress(self._file.read(int.from_bytes(head, "big"))))
+
+    def close(self) -> None:
+        """Forget them."""
+        self._file.close()
+
+    def _add(self, part: list[Mapping[str, Any]]) -> None:
+        self.count += 1
+        if self.count > PARTS_LIMIT:
+            raise InvalidCommand(f"commands: a batch holds {PARTS_LIMIT * PART_LIMIT} at most")
+        packed = zlib.compress(json.dumps(part).encode(), 1)
+        self._file.write(len(packed).to_bytes(8, "big") + packed)
+
+
+def checked(content: Mapping[str, Any] | Command, place: str) -> Mapping[str, Any]:
+    """Check a command of a batch; return its fields as they are sent.
+
+    Raises:
+        InvalidCommand: the text says what is wrong, and at which place.
+
+    """
+    if isinstance(content, Command):
+        content = content.model_dump(mode="json", exclude_defaults=True)
+    fields = plain(content)
+    try:
+        command = parse_command(fields)
+    except InvalidCommand as error:
+        raise InvalidCommand(f"{place}: {error}") from None
+    texts = {name: getattr(command, name) for name in AS_READ if fields.get(name) is not None}
+    return {**fields, **texts}
+
+
+@dataclass(frozen=True, slots=True)
+class AsyncBatch:
+    """A batch. `sent` are the ids of the messages that this client has sent for it, `after` the events' position then.
+
+    Orders return the id of their message, by which `AsyncClient.get` raises Rejected if they were refused; `status`
+    shows when they hold.
+    """
+
+    client: AsyncClient
+    id: str
+    sent: tuple[str, ...] = ()
+    after: str = ""
+
+    async def status(self) -> BatchStatus:
+        """Return what is known of it now; raises UnknownBatch while no worker has taken a part of it in."""
+        return await self.client.batch_store.status(self.id)
+
+    async def wait(self, timeout: float | None = None) -> BatchStatus:  # noqa: ASYNC109 - as `Client` has it
+        """Wait for its end, `timeout` seconds at most. A paused batch has not ended.
+
+        Raises:
+            StillOpen: it has not ended in time; it goes on.
+            Rejected: one of the parts that this client has sent was.
+
+        """
+        loop = asyncio.get_running_loop()
+        started, pause, refused_after = loop.time(), FIRST_LOOK, 0.0
+        deadline = inf if timeout is None else started + timeout
+        while True:
+            try:
+                status = await self.status()
+            except UnknownBatch:
+                status = None
+            if status is not None and status.state.final:
+                return status
+            waited = loop.time() - started
+            if (status is None or status.state is BatchState.RECEIVING) and waited >= refused_after:
+                await self._raise_if_rejected()
+                refused_after = 2 * waited + LONGEST_PAUSE
+            if loop.time() >= deadline:
+                what = "is still open after {:g} s; it goes on" if status else UNTAKEN
+                raise StillOpen(f"batch {self.id} {what.format(timeout)}")
+            await asyncio.sleep(min(pause, max(0.0, deadline - loop.time())))
+            pause = min(LONGEST_PAUSE, 2 * pause)
+
+    async def _raise_if_rejected(self) -> None:
+        for message_id in self.sent:
+            if reason := await self.client.ends.notes.rejection(message_id, self.after):
+                raise Rejected(reason)
+
+    async def pause(self, *, by: str, reason: str, hold: bool = False) -> str:
+        """Start nothing new until it is resumed; with `hold`, hold what is open, too."""
+        return await self._order("batch_pause", by, reason, **({"hold": True} if hold else {}))
+
+    async def resume(self, *, by: str, reason: str) -> str:
+        """Go on after a pause: failures so far count no more, and what the pause has held is released."""
+        return await self._order("batch_resume", by, reason)
+
+    async def abort(self, *, by: str, reason: str) -> str:
+        """End it: what has not started ends as aborted without a call, what is open is aborted."""
+        return await self._order("batch_abort", by, reason)
+
+    async def _order(self, verb: str, by: str, reason: str, **more: Any) -> str:
+        return await self.client.deliver({"verb": verb, "id": self.id, "by": by, "reason": reason, **more})
+
+    async def report(self) -> AsyncIterator[BatchResult]:
+        """Go through its members in their order; raises UnknownBatch, as `status` does."""
+        async for result in self.client.batch_store.report(self.id):
+            yield result
+
+
+async def send_batch(
+    client: AsyncClient, batch_id: str, commands: Iterable[Mapping[str, Any] | Command], options: BatchOptions
+) -> AsyncBatch:
+    """Check all commands, then send them in parts; raises InvalidCommand before anything is sent."""
+    parts = await asyncio.to_thread(Parts, commands)
+    try:
+        after = await client.batch_store.last_event_id()
+        sent = []
+        for number, part in enumerate(parts, 1):
+            whole = {"batch_id": batch_id, "part": number, "parts": parts.count, "commands": part}
+            if number == 1:
+                whole["options"] = options.model_dump(exclude_none=True)
+                parse_part(whole)
+            sent.append(await client.deliver({"verb": "batch", **whole}))
+    finally:
+        parts.close()
+    return AsyncBatch(client, batch_id, tuple(sent), after)

@@ -1,0 +1,39 @@
+"""A command that was sent by the client for asyncio."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..store.codec import Snapshot
+from .ends import Result
+
+if TYPE_CHECKING:
+    from .async_client import AsyncClient
+
+
+@dataclass(frozen=True, slots=True)
+class AsyncCancellation:
+    """A command that was sent; `after` is the events' position before it was.
+
+    `digest` names its content if its id is the producer's own, since that may have been another command's before.
+    """
+
+    client: AsyncClient
+    command_id: str
+    after: str
+    digest: str
+
+    async def wait(self, timeout: float | None = None) -> Result:  # noqa: ASYNC109 - as `Client` has it
+        """Wait for the end, `timeout` seconds at most.
+
+        Raises:
+            StillOpen: it has not ended in time.
+            Rejected: the command was.
+
+        """
+        return await self.client.wait(self.command_id, timeout, after=self.after, digest=self.digest)
+
+    async def get(self) -> Snapshot:
+        """Return what is known of it now; raises UnknownCancellation while no worker has taken the command in."""
+        return await self.client.get(self.command_id, self.digest, self.after)

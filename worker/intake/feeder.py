@@ -1,0 +1,179 @@
+"""Starts the members of batches. A feeder runs in each worker, without a leader.
+
+What counts is the batch's cursor in Redis: members start, and it moves, in one step, so that no member is started twice
+or lost, whoever dies. That a worker has a batch for itself for a while only saves work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+
+import structlog
+from msgspec.structs import replace
+
+from ..errors import CONFLICT, StoreUnavailable
+from ..store.batches import Duties, Duty, PartSize, RejectedMember, Step
+from ..store.store import Store
+from ..store.transitions import Acceptance, Rejection
+from .admission import Admission
+from .handler import Engine
+from .handover import Handover
+from .members import Member, judge
+
+log = structlog.get_logger(__name__)
+
+STEP = 50
+"""The most members that one step starts, so that its script takes a few milliseconds."""
+SMALLEST_STEP = 10
+"""The same where many batches take turns."""
+LEAST_ROOM = 50
+"""First passes of the batch lane that may wait on a backend, however few calls it may have in flight."""
+SOON, LATE = 0.05, 1.0
+"""Seconds between two rounds while a batch waits for something; later ones are asked for by the worker's beat."""
+RETRY = 0.5
+"""Seconds until the next round after one that failed."""
+LEFT = 1.0
+"""Seconds for which a batch is left to workers that serve the backend of its next member."""
+
+
+class Feeder:
+    """Starts members of all batches, in turns."""
+
+    def __init__(
+        self,
+        store: Store,
+        admission: Admission,
+        engine: Engine,
+        handover: Handover,
+        in_flight: Mapping[str, int],
+    ) -> None:
+        """`in_flight` says for each backend how many calls it may have in flight."""
+        self._batches = store.batches
+        self._store = store
+        self._admission = admission
+        self._engine = engine
+        self._handover = handover
+        self._worker = engine.worker
+        self._rooms = {name: max(LEAST_ROOM, 2 * most) for name, most in in_flight.items()}
+        self._part: tuple[str, PartSize, list[object]] | None = None
+        self._sizes: tuple[str, Sequence[PartSize]] | None = None
+        self._left: dict[str, float] = {}
+        self._woken = asyncio.Event()
+        self._stopping = False
+
+    def wake(self) -> None:
+        """Look at once whether there is something to do."""
+        self._woken.set()
+
+    def stop(self) -> None:
+        """End after the round under way."""
+        self._stopping = True
+        self.wake()
+
+    async def run(self) -> None:
+        """Start members until stopped. Nothing is asked of Redis before the first `wake`."""
+        pause: float | None = None
+        while not self._stopping:  # redis-py may swallow a cancellation
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._woken.wait()
+            self._woken.clear()
+            pause = await self._try_round()
+
+    async def _try_round(self) -> float | None:
+        try:
+            return None if self._stopping else await self.round()
+        except StoreUnavailable as error:
+            log.debug("feeder.unavailable", error=str(error))  # the engine logs the outage
+        except Exception:
+            log.exception("feeder.failed")
+        return RETRY
+
+    async def round(self) -> float | None:
+        """Do what there is to do; return the seconds until the next round, None if a beat will ask for it."""
+        now = asyncio.get_running_loop().time()
+        self._left = {batch_id: until for batch_id, until in self._left.items() if until > now}
+        duties = await self._batches.feed(self._worker, sorted(self._left))
+        worked = await self._work(duties)
+        if worked:
+            return 0.0
+        if duties.next_at is None:
+            return None
+        wait = (duties.next_at - duties.now).total_seconds()
+        return max(SOON, wait) if wait <= LATE else None
+
+    async def _work(self, duties: Duties) -> bool:
+        """Work on batches in turns; return whether anything was done."""
+        turns = deque(random.sample(duties.batches, len(duties.batches)))
+        size = max(SMALLEST_STEP, STEP // max(1, len(turns)))
+        worked = False
+        while turns and not self._stopping:
+            duty = turns.popleft()
+            if duty.sweep:
+                goes_on, names = await self._batches.sweep(duty.id)
+                worked = worked or goes_on
+                for name in names:
+                    self._engine.wake(name)
+            started = await self._start(duty, min(size, duty.count), duties.now) if duty.count else 0
+            worked = worked or started > 0
+            if started == min(size, duty.count) < duty.count:
+                turns.append(replace(duty, cursor=duty.cursor + started, count=duty.count - started, sweep=False))
+        return worked
+
+    async def _start(self, duty: Duty, count: int, now: datetime) -> int:
+        """Start up to `count` members; return how many were started."""
+        members = await self._mine(duty, await self._members(duty, count))
+        known = self._handover.known
+        judged = [(one, judge(self._admission, duty.id, one, now, known)) for one in members]
+        for member, verdict in judged:
+            if isinstance(verdict, Rejection):
+                await self._reject(member, verdict)
+        taken = [RejectedMember(one.command_id, one.reason) if isinstance(one, Rejection) else one for _, one in judged]
+        if not taken:
+            return 0
+        verdicts = await self._batches.start(Step(duty.id, duty.cursor, taken, self._rooms), self._worker)
+        for (member, one), said in zip(judged, verdicts, strict=False):
+            if said.verdict == "conflict" and isinstance(one, Acceptance):
+                await self._reject(member, self._admission.rejection(member.content, one.command_id, CONFLICT))
+        for name in {one.backend for _, one in judged[: len(verdicts)]}:
+            self._engine.wake(name)
+        return len(verdicts)
+
+    async def _mine(self, duty: Duty, members: Sequence[Member]) -> Sequence[Member]:
+        """Return the members up to the first one whose backend only other workers serve; leave them the batch there."""
+        elsewhere = await self._handover.elsewhere({one.backend for one in members})
+        mine = next((place for place, one in enumerate(members) if one.backend in elsewhere), len(members))
+        if not mine and members:
+            self._left[duty.id] = asyncio.get_running_loop().time() + LEFT
+            await self._batches.let_go(duty.id)
+        return members[:mine]
+
+    async def _members(self, duty: Duty, count: int) -> Sequence[Member]:
+        """Return the next members, `count` at most, all of one part."""
+        if self._sizes is None or self._sizes[0] != duty.id:
+            self._sizes = duty.id, await self._batches.sizes(duty.id)
+        part = next((one for one in self._sizes[1] if one.first <= duty.cursor < one.first + one.count), None)
+        if part is None:
+            self._sizes = None
+            return ()
+        if self._part is None or self._part[:2] != (duty.id, part):
+            self._part = duty.id, part, await self._batches.commands(duty.id, part.number)
+        commands = self._part[2][duty.cursor - part.first :][:count]
+        return [Member(index, content, part.signed_by) for index, content in enumerate(commands, duty.cursor)]
+
+    async def _reject(self, member: Member, rejection: Rejection) -> None:
+        """Reject a member with an event and a dead letter; the dry run of a batch has its result alone."""
+        if member.quiet:
+            return
+        await self._store.reject(rejection)
+        log.warning(
+            "command.rejected",
+            command_id=rejection.data["command_id"],
+            backend=rejection.backend,
+            reason=rejection.log_reason or rejection.reason,
+        )

@@ -1,0 +1,47 @@
+"""PURE: judges members of a batch as commands of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from msgspec.structs import replace
+
+from ..protocol.batches import member_id
+from ..store.transitions import Acceptance, Rejection
+from .admission import Admission
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One member as it was sent; `signed_by` has signed the part of the batch that brought it, empty for nobody."""
+
+    index: int
+    content: Any
+    signed_by: str
+
+    @property
+    def backend(self) -> str:
+        """The backend that it names, empty if it names none."""
+        found = self.content.get("backend") if isinstance(self.content, Mapping) else None
+        return found if isinstance(found, str) else ""
+
+    @property
+    def quiet(self) -> bool:
+        """Whether it leaves no trace beside its result in the batch, as a dry run."""
+        return isinstance(self.content, Mapping) and self.content.get("dry_run") is True
+
+
+def judge(
+    admission: Admission, batch_id: str, member: Member, now: datetime, known: Collection[str]
+) -> Acceptance | Rejection:
+    """Judge a member: it belongs to the batch, is in the batch lane unless it says otherwise, and bears no token."""
+    content = member.content
+    if isinstance(content, Mapping):
+        own = {name: value for name, value in content.items() if value is not None and name != "token"}
+        content = {"lane": "batch", **own, "batch_id": batch_id}
+    command_id = member_id(batch_id, member.index, content)
+    verdict = admission.take(content, command_id, now, known=known, vouched_by=member.signed_by)
+    return replace(verdict, vouched=True) if isinstance(verdict, Acceptance) else verdict

@@ -1,0 +1,229 @@
+"""Batches in Redis: what workers do with them, and what clients read: their state, the results of their members."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, cast
+
+from msgspec import Struct
+
+from ..errors import ActionRejected, InvalidCommand, UnknownBatch
+from ..protocol.batches import WRONG, BatchOrder, BatchPart, BatchResult, BatchStatus
+from ..protocol.signing import Signed
+from .batch_codec import (
+    CUT,
+    LINE,
+    RECORD,
+    BatchRecord,
+    backends_of,
+    dry_runs,
+    pack_commands,
+    result_of,
+    status_of,
+    unpack_commands,
+)
+from .codec import WRITER, moment
+from .event_log import EventLog
+from .script_arguments import accept_argument, grouped, places_argument, rejected_member, verdict
+from .transitions import Acceptance, Accepted
+
+LEASE = 2.0
+"""Seconds for which a worker has a batch for itself."""
+AT_ONCE = 10
+"""The most batches that a worker gets in one round."""
+SWEPT_AT_ONCE = 25
+"""The most open members that one script call holds, releases or aborts, so that it takes a few milliseconds."""
+
+
+class Duty(Struct, frozen=True):
+    """What is to be done for a batch: `count` members may start from index `cursor` on, `sweep` is under way."""
+
+    id: str
+    cursor: int
+    count: int
+    sweep: bool
+
+
+class Duties(Struct, frozen=True):
+    """What a round brings; `next_at` is when there is something to do for any batch, None if there is none."""
+
+    now: datetime
+    next_at: datetime | None
+    batches: tuple[Duty, ...]
+
+
+class PartSize(Struct, frozen=True):
+    """The members of one part: how many, the index of the first one, and who has signed them, empty for nobody."""
+
+    number: int
+    first: int
+    count: int
+    signed_by: str
+
+
+class RejectedMember(Struct, frozen=True):
+    """A member that is rejected, and why."""
+
+    command_id: str
+    reason: str
+
+
+class Step(Struct, frozen=True):
+    """The members of a batch from index `cursor` on that are to be started.
+
+    `rooms` says for each backend how many first passes of the batch lane may wait there.
+    """
+
+    batch_id: str
+    cursor: int
+    members: Sequence[Acceptance | RejectedMember]
+    rooms: Mapping[str, int]
+
+
+class Batches(EventLog):
+    """The batches of one deployment."""
+
+    async def take_part(self, part: BatchPart, signed: Signed | None = None) -> bool:
+        """Take in one part; False if it was taken in before.
+
+        Raises:
+            InvalidCommand: it contradicts what was taken in before.
+
+        """
+        options = part.options.model_dump_json(exclude_none=True) if part.options else ""
+        whose = (signed.producer, signed.per_minute / 60 if signed.per_minute else "") if signed else ("", "")
+        size = (len(part.commands), dry_runs(part), pack_commands(part.commands))
+        named = (part.batch_id, part.part, part.parts, part.digest)
+        keep = int(self._retention.records)
+        arguments = (*named, *size, options, *whose, json.dumps(backends_of(part)), keep)
+        said = (await self._run(self._scripts.batch_part, *arguments)).decode()
+        if said in WRONG:
+            raise InvalidCommand(WRONG[said])
+        return bool(said == "ok")
+
+    async def carry_out(self, order: BatchOrder, *, signed_by: str = "", message_id: str = "") -> None:
+        """Carry out an order about a batch. A message that comes again changes nothing.
+
+        Raises:
+            UnknownBatch: there is none.
+            ActionRejected: its state does not allow this order.
+
+        """
+        whose = (order.by, order.reason, signed_by, message_id, self._days, int(order.hold))
+        said = (await self._run(self._scripts.batch_order, order.batch_id, order.action, *whose)).decode()
+        if said == "unknown":
+            raise UnknownBatch(f"no batch is known as {order.batch_id!r}")
+        if said in WRONG:
+            raise ActionRejected(f"batch {order.batch_id}: {WRONG[said]}")
+
+    async def feed(self, worker: str, left: Sequence[str] = ()) -> Duties:
+        """Find the batches for which there is something to do, and leave each to this worker for a while.
+
+        Those in `left` are left to other workers.
+        """
+        now, next_at, *found = await self._run(self._scripts.feed, worker, int(LEASE * 1000), AT_ONCE, *left)
+        duties = []
+        for id_, what in zip(found[::2], found[1::2], strict=True):
+            todo = json.loads(what)
+            duties.append(Duty(id_.decode(), int(todo["cursor"]), int(todo["count"]), bool(todo["sweep"])))
+        return Duties(moment(now), moment(int(next_at)) if int(next_at) >= 0 else None, tuple(duties))
+
+    async def let_go(self, batch_id: str) -> None:
+        """Leave a batch to whoever comes next."""
+        await self._interruptible(self._redis.delete(f"{self._base}:feeder:{batch_id}"))
+
+    async def sweep(self, batch_id: str) -> tuple[bool, list[str]]:
+        """Hold, release or abort the next open members of a batch.
+
+        Return whether that goes on at once, and the backends on which something is due now.
+        """
+        goes_on, *names = await self._run(self._scripts.sweep, batch_id, SWEPT_AT_ONCE)
+        return bool(goes_on), [name.decode() for name in names]
+
+    async def start(self, step: Step, worker: str) -> list[Accepted]:
+        """Start members, each once; return the verdicts on those that were, which may be fewer than were given."""
+        head = WRITER.encode(
+            {
+                "id": step.batch_id,
+                "cursor": step.cursor,
+                "worker": worker,
+                "lease": int(LEASE * 1000),
+                "rooms": dict(step.rooms),
+            }
+        )
+        accepted = [one for one in step.members if isinstance(one, Acceptance)]
+        arguments = [
+            accept_argument(one) if isinstance(one, Acceptance) else rejected_member(one.command_id, one.reason)
+            for one in step.members
+        ]
+        first = next(grouped(arguments), ())
+        reply = await self._run(self._scripts.accept, self._days, places_argument(accepted), head, *first)
+        return [verdict(entry) for entry in reply]
+
+    async def sizes(self, batch_id: str) -> list[PartSize]:
+        """Return the parts of a batch that are there, in their order; indexes are right once all of them are."""
+        name = f"{self._base}:batchsizes:{batch_id}"
+        found = await self._interruptible(cast("Any", self._redis.hgetall(name)))
+        sizes: list[PartSize] = []
+        first = 0
+        for number, text in sorted((int(number), text.decode()) for number, text in found.items()):
+            _, count, signed_by = text.split(" ", 2)
+            sizes.append(PartSize(number, first, int(count), signed_by))
+            first += int(count)
+        return sizes
+
+    async def commands(self, batch_id: str, number: int) -> list[Any]:
+        """Return the commands of one part; empty if it is not there."""
+        name = f"{self._base}:batchparts:{batch_id}"
+        packed = await self._interruptible(cast("Any", self._redis.hget(name, str(number))))
+        return unpack_commands(packed) if packed else []
+
+    async def status(self, batch_id: str) -> BatchStatus:
+        """Return what is known of a batch.
+
+        Raises:
+            UnknownBatch: there is none, or it is past its retention.
+
+        """
+        return status_of(batch_id, await self._record(batch_id))
+
+    async def list(self, limit: int) -> list[BatchStatus]:
+        """Return up to `limit` batches, the newest first."""
+        ids = await self._interruptible(self._redis.zrevrange(f"{self._base}:batches", 0, limit - 1))
+        found = await self._interruptible(self._redis.mget([self._key(id_.decode()) for id_ in ids])) if ids else []
+        return [
+            status_of(id_.decode(), RECORD.decode(value))
+            for id_, value in zip(ids, found, strict=True)
+            if value is not None
+        ]
+
+    async def report(self, batch_id: str) -> AsyncIterator[BatchResult]:
+        """Go through the members of a batch in their order, also those that have not ended.
+
+        Raises:
+            UnknownBatch: there is none, or it is past its retention.
+
+        """
+        cut = (await self._record(batch_id)).cut
+        for part in await self.sizes(batch_id):
+            indexes = range(part.first, part.first + part.count)
+            pipe = self._redis.pipeline(transaction=False)
+            pipe.hmget(f"{self._base}:batchends:{batch_id}", [str(index) for index in indexes])
+            pipe.zrangebyscore(f"{self._base}:batchopen:{batch_id}", part.first, indexes[-1])
+            ends, members = await self._interruptible(pipe.execute())
+            open_ = dict(member.decode().split(" ", 1) for member in members)
+            commands = await self.commands(batch_id, part.number)
+            for index, content, end in zip(indexes, commands, ends, strict=True):
+                line = LINE.decode(end) if end else CUT if cut is not None and index >= cut else None
+                yield result_of(batch_id, index, content, line, open_.get(str(index)))
+
+    async def _record(self, batch_id: str) -> BatchRecord:
+        value = await self._interruptible(self._redis.get(self._key(batch_id)))
+        if value is None:
+            raise UnknownBatch(f"no batch is known as {batch_id!r}")
+        return RECORD.decode(value)
+
+    def _key(self, batch_id: str) -> str:
+        return f"{self._base}:batch:{batch_id}"

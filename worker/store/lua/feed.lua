@@ -1,0 +1,56 @@
+-- Find the batches for which there is something to do, and leave each to this worker for a while.
+--
+-- Includes batches
+--
+-- KEYS[1]  the events stream
+-- ARGV     worker, for how long it may work on a batch (ms), the most batches, ids of batches that are left to other workers…
+-- Returns  {now (ms), when there is something to do for any batch (ms, or -1); then of each batch for this worker: id, a JSON
+--          object with cursor, count (how many members may start) and sweep (1 if there is one)}
+-- Events   progress; finished, for a batch whose parts did not come in time
+
+local worker, lease, most = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local BLOCKED = 50 -- ms until a batch is looked at again whose next member may not start yet
+go_on_without_memory()
+local now = clock()
+local out, left = {now, -1}, {}
+for index = 4, #ARGV do left[ARGV[index]] = true end
+
+local function is_ours(id)
+  local owner = redis.call('GET', key('feeder', id))
+  if owner and owner ~= worker then return false end
+  lend(id, worker, lease)
+  return true
+end
+
+local function expire_incomplete(batch)
+  batch.by, batch.reason = 'canceller', batch.received .. ' of ' .. batch.parts .. ' parts came within a day'
+  end_batch(batch, 'incomplete', now)
+end
+
+local waits = {} -- batch -> when there is something to do for it
+
+local function offer(batch)
+  local count = startable(batch, now)
+  if (count > 0 or batch.sweep) and not left[batch.id] and is_ours(batch.id) then
+    out[#out + 1] = batch.id
+    out[#out + 1] = cjson.encode({cursor = batch.cursor, count = count, sweep = batch.sweep and 1 or 0})
+  end
+  if not batch.sweep and count == 0 then waits[batch.id] = math.max(now + BLOCKED, next_feed(batch, now)) end
+end
+
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', key('feeding'), '-inf', now, 'LIMIT', 0, most)) do
+  local batch, newer = load_batch(id)
+  if newer then
+    redis.call('ZADD', key('feeding'), now + IDLE, id)
+  elseif not batch then
+    redis.call('ZREM', key('feeding'), id)
+  elseif batch.state == 'receiving' then
+    expire_incomplete(batch)
+  else
+    offer(batch)
+  end
+end
+save_batches(now, function(batch) return waits[batch.id] or next_feed(batch, now) end)
+local first = redis.call('ZRANGE', key('feeding'), 0, 0, 'WITHSCORES')
+out[2] = tonumber(first[2] or -1)
+return out

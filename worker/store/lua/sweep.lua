@@ -1,0 +1,78 @@
+-- Hold, release or abort the next open members of a batch.
+--
+-- Includes batches, record, schedule, holds
+--
+-- KEYS[1]  the events stream
+-- ARGV     id of the batch, the most members
+-- Returns  {1 if it goes on at once, 0 if a call in flight is waited for or nothing is left; the names of the backends on which
+--          something is due now…}
+-- Events   held, released; paused, once no call of a held member can be in flight
+
+local SOON = 50 -- ms until it is looked again whether a call in flight has ended
+local most = tonumber(ARGV[2])
+go_on_without_memory()
+local now = clock()
+local batch = load_batch(ARGV[1])
+local sweep = batch and batch.sweep
+if not sweep then return {0} end
+
+-- Each does one thing to a cancellation's guard, and returns whether it has changed it; nil if it has to be looked at again.
+local ACTS = {
+  abort = function(_, guard)
+    if guard.x ~= '' then return false end
+    withdraw(guard, sweep.by, sweep.sg, sweep.reason, now)
+    return true
+  end,
+  hold = function(id, guard)
+    if guard.h or guard.x ~= '' then return false end
+    hold(id, guard, {by = sweep.by, reason = sweep.reason, sg = sweep.sg, at = now, p = 1, b = batch.id}, now)
+    return true
+  end,
+  confirm = function(_, guard)
+    if guard.h and guard.h.p then return nil end
+    return false
+  end,
+  release = function(id, guard)
+    if not guard.h or guard.h.b ~= batch.id then return false end
+    release_hold(id, guard, now, now, sweep.by, sweep.sg, sweep.reason)
+    return true
+  end,
+}
+
+local touched, waits = {}, false
+
+local function sweep_over(id)
+  local guard, progress = load(id)
+  if not guard or guard.o ~= '' then return true end
+  local changed = ACTS[sweep.act](id, guard)
+  if changed then
+    guard.r = guard.r + 1
+    make_due(id, guard, now)
+    save(id, guard, progress)
+    touched[guard.b] = true
+  end
+  return changed ~= nil
+end
+
+local members = redis.call('ZRANGEBYSCORE', key('batchopen', batch.id), '(' .. sweep.at, '+inf', 'LIMIT', 0, most)
+for _, member in ipairs(members) do
+  local index, id = string.match(member, '^(%d+) (.*)$')
+  if not sweep_over(id) then
+    waits = true
+    break
+  end
+  sweep.at = tonumber(index)
+end
+if #members == 0 then
+  batch.sweep = nil
+  if sweep.act == 'hold' then
+    batch.sweep = {act = 'confirm', at = -1}
+  elseif sweep.act == 'confirm' and batch.state == 'paused' then
+    batch.held = 1
+    announce_pause(batch, now)
+  end
+end
+save_batches(now, function() return waits and now + SOON or next_feed(batch, now) end)
+local names = {waits and 0 or 1}
+for name in pairs(touched) do names[#names + 1] = name end
+return names
