@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from msgspec import Struct, field
 
 from ..client.async_client import AsyncClient
 from ..errors import InvalidCommand
-from ..protocol.operator_actions import ACTIONS
 from ..settings.quantities import seconds
 
 LIMITS: Mapping[str, int] = {"by": 128, "reason": 1000}
@@ -20,13 +19,17 @@ class Problem(Exception):
 
 
 class Form(Struct, frozen=True):
-    """What the page says of an action: its button, what it does, the label and hint of what it may say beside."""
+    """What the page says of an action: its button, what it does, the label and hint of what it may say beside.
+
+    `kind` is the type of that further field.
+    """
 
     button: str
     meaning: str
     extra: str = ""
     label: str = ""
     hint: str = ""
+    kind: str = "text"
 
 
 class Given(Struct, frozen=True):
@@ -60,7 +63,7 @@ FORMS: Mapping[str, Form] = {
 """The actions that pages offer, in their order."""
 
 
-def given(action: str, fields: Mapping[str, str]) -> Given:
+def given(form: Form, action: str, fields: Mapping[str, str]) -> Given:
     """Read a filled-in form.
 
     Raises:
@@ -73,20 +76,27 @@ def given(action: str, fields: Mapping[str, str]) -> Given:
             raise Problem("Say who you are: it is kept." if name == "by" else "Say why: it is kept.")
         if len(text) > LIMITS[name]:
             raise Problem(f"This is too long: {LIMITS[name]} characters at most.")
-    return Given(action, texts["by"], texts["reason"], _more(action, fields))
+    return Given(action, texts["by"], texts["reason"], _more(form, fields))
 
 
-def _more(action: str, fields: Mapping[str, str]) -> Mapping[str, Any]:
-    extra = FORMS[action].extra
-    text = fields.get(extra, "").strip() if extra in ACTIONS[action].fields else ""
-    if not text:
-        return {}
-    if extra == "child":
-        return {"child": text}
+def _more(form: Form, fields: Mapping[str, str]) -> Mapping[str, Any]:
+    text = fields.get(form.extra, "").strip() if form.extra else ""
+    return FIELDS[form.extra](text) if text else {}
+
+
+def _hold_time(text: str) -> Mapping[str, Any]:
     try:
         return {"seconds": seconds(text)}
     except ValueError as error:
         raise Problem(f"For: {text!r} {error}") from None
+
+
+FIELDS: Mapping[str, Callable[[str], Mapping[str, Any]]] = {
+    "child": lambda text: {"child": text},
+    "for": _hold_time,
+    "hold": lambda _: {"hold": True},
+}
+"""What the further fields of forms say to the client."""
 
 
 async def send(client: AsyncClient, cancellation_id: str, one: Given) -> str:

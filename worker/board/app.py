@@ -6,15 +6,36 @@ from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
+from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..settings.board_access import board_access
 from ..settings.environment import Settings
 from ..settings.signing_key import signing_key
 from ..store.redis_client import connect
+from .answers import page
 from .board import Board
 from .guard import Guard, host_names
-from .pages import ROUTES
+from .orders import BATCH, CANCELLATION, order_of, page_of
+from .pages import asset, find, live_page, login, logout, open_
+from .streams import stream
+
+ROUTES = [
+    Route("/", live_page("overview")),
+    Route("/open", page(open_)),
+    Route("/batches", live_page("batches")),
+    Route("/dead-letters", live_page("dead-letters")),
+    Route("/search", page(find)),
+    *(Route(f"/{one.path}/{{id:path}}", page(page_of(one))) for one in (CANCELLATION, BATCH)),
+    *(
+        Route(f"/{one.path}/{{id:path}}/{{action}}", page(order_of(one)), methods=["POST"])
+        for one in (CANCELLATION, BATCH)
+    ),
+    Route("/stream/{view}", stream),
+    Route("/login", page(login, guarded=False), methods=["GET", "POST"]),
+    Route("/logout", page(logout, guarded=False), methods=["POST"]),
+    Route("/static/{name}", asset),
+]
 
 
 def app_for(

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from ..client.async_client import AsyncClient
 from ..settings.environment import Settings
 from ..settings.signing_key import SigningKey
+from ..store.batches import Batches
 from ..store.codec import Snapshot as Seen
 from ..store.overview import Overview
 from ..store.redis_client import connect
@@ -38,7 +39,8 @@ class Board:
         self.client = AsyncClient(settings, key)
         self.store = Store(redis, settings.prefix)
         self.overview = Overview(redis, settings.prefix)
-        self.feed = Feed(self.overview, WaitingCommands(settings))
+        self.batches = Batches(redis, settings.prefix)
+        self.feed = Feed(self.overview, self.batches, WaitingCommands(settings))
         self.sessions = Sessions(secrets.token_bytes(32))
         self.login = asyncio.Lock()
         self.templates = Templates(settings.prefix)

@@ -13,9 +13,12 @@ from collections.abc import AsyncIterator, Iterable
 from datetime import datetime, timedelta
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ..aio.tasks import cancel_all
 from ..errors import CancellerError
+from ..protocol.batches import BatchStatus
+from ..store.batches import Batches
 from ..store.overview import Deployment, Gates, Overview
 from .rows import Row, Summary, row_of, summed_up
 from .waiting import WaitingCommands
@@ -34,6 +37,8 @@ MOST_CHANGED = 1000
 """As many that have changed are read at once; the rest waits for the next tick."""
 MOST_ROWS = 100_000
 """As many open cancellations are counted by state and listed; only their number is known of more."""
+NEWEST_BATCHES = 20
+"""Batches that are read in each tick."""
 SEARCHED = 5000
 """Events that are searched once for what they say of gates that were shut before reading began."""
 
@@ -47,6 +52,7 @@ class Snapshot(Struct, frozen=True):
 
     deployment: Deployment | None = None
     summary: Summary = Summary()
+    batches: tuple[BatchStatus, ...] = ()
     waiting: int | None = None
     complete: bool = False
     problem: str = ""
@@ -56,8 +62,9 @@ class Snapshot(Struct, frozen=True):
 class Feed:
     """Reads while it is watched; `snapshot` is the latest reading, `tick` its number."""
 
-    def __init__(self, overview: Overview, waiting: WaitingCommands) -> None:
+    def __init__(self, overview: Overview, batches: Batches, waiting: WaitingCommands) -> None:
         self._overview = overview
+        self._batches = batches
         self._waiting = waiting
         self._task: asyncio.Task[None] | None = None
         self._ticked = asyncio.Event()
@@ -157,9 +164,7 @@ class Feed:
         if not before.problem:
             log.warning("the board can't read the deployment: %s", error)
         since = before.failing_since or (before.deployment.now if before.deployment else None)
-        self.snapshot = Snapshot(
-            before.deployment, before.summary, before.waiting, before.complete, str(error), failing_since=since
-        )
+        self.snapshot = replace(before, problem=str(error), failing_since=since)
 
     async def _read(self) -> None:
         deployment = await self._overview.deployment()
@@ -180,7 +185,8 @@ class Feed:
             shut = {row.id for row in self.rows.values() if row.gates}
             self._keep(await self._overview.gates(shut, SEARCHED) if shut else {})
         summary = summed_up(self.rows.values())
-        self.snapshot = Snapshot(deployment, summary, await self._waiting.number(), complete=True)
+        batches = tuple(await self._batches.list(NEWEST_BATCHES))
+        self.snapshot = Snapshot(deployment, summary, batches, await self._waiting.number(), complete=True)
         self._read_at = read_at
 
     async def _note_changes(self) -> None:

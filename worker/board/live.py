@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..client.async_client import Result
+from ..protocol.batches import BatchStatus
 from ..store.codec import Snapshot as Seen
 from ..views.explain import clock, words
+from .batches import EFFECTS, progress, running
 from .board import Board, keep
 from .feed import Snapshot
 from .gates import gates_of, told_gates
@@ -19,6 +21,8 @@ PAGE = 50
 """Rows of one page of a list."""
 HELD_PAGE = 12
 """Shut gates of one page, each with its conditions."""
+BATCHES, BATCHES_AT_ONCE = 50, 6
+"""The newest batches that their page shows, and those at work that the overview shows."""
 RENDERED = 500
 """As many live parts are kept for those that ask for the same."""
 TAKEN: Mapping[str, tuple[str, str]] = {
@@ -63,7 +67,8 @@ async def overview(board: Board, params: Params) -> Context:
     some, paging = paged(summary.held, params.get("page", ""), HELD_PAGE)
     rows = await with_commands(board, some)
     gates = [gate for row, command in rows for gate in gates_of(row, command, board.feed.gates)]
-    return {**_shared(now), "gates": gates, "paging": paging, "forces": summary.forces}
+    some_batches = running(now.batches)[:BATCHES_AT_ONCE]
+    return {**_shared(now), "gates": gates, "paging": paging, "forces": summary.forces, "batches": some_batches}
 
 
 async def open_(board: Board, params: Params) -> Context:
@@ -96,6 +101,19 @@ async def cancellation(board: Board, params: Params) -> Context:
         "order": await _order(board, params, events),
         "end": look if isinstance(look, Result) else None,
     }
+
+
+async def batches(board: Board, _: Params) -> Context:
+    """Show the newest batches."""
+    now = await board.feed.current()
+    return {**_shared(now), "batches": [progress(one) for one in await board.batches.list(BATCHES)]}
+
+
+async def batch(board: Board, params: Params) -> Context:
+    """Show one batch."""
+    status = await board.batches.status(params["id"])
+    now = await board.feed.current()
+    return {**_shared(now), "one": progress(status), "order": await _batch_order(board, params, status)}
 
 
 async def dead_letters(board: Board, params: Params) -> Context:
@@ -162,6 +180,19 @@ async def _order(board: Board, params: Params, events: Sequence[Mapping[str, Any
     return "sent", f"The {noun} is sent; no worker has taken it in yet."
 
 
+async def _batch_order(board: Board, params: Params, status: BatchStatus) -> tuple[str, str] | None:
+    """Return what became of an order about a batch, as `_order` does."""
+    action, order = params.get("action", ""), params.get("order", "")
+    if action not in EFFECTS or not order:
+        return None
+    rejection = await board.client.ends.notes.rejection(order)
+    if rejection:
+        return "rejected", f"{action.capitalize()} was rejected: {rejection}"
+    if status.state in EFFECTS[action]:
+        return "taken", f"{action.capitalize()} has taken effect."
+    return "sent", f"{action.capitalize()} is sent; no worker has taken it in yet."
+
+
 def _number(text: object) -> int:
     return int(text) if isinstance(text, str) and text.isdecimal() and len(text) <= 10 else 0  # noqa: PLR2004 - digits
 
@@ -170,12 +201,16 @@ VIEWS: Mapping[str, View] = {
     "overview": View("overview.html", overview),
     "open": View("open.html", open_),
     "cancellation": View("cancellation.html", cancellation),
+    "batches": View("batches.html", batches),
+    "batch": View("batch.html", batch),
     "dead-letters": View("dead_letters.html", dead_letters),
 }
 KNOWN: Mapping[str, Sequence[str]] = {
     "overview": ("page",),
     "open": ("backend", "state", "page"),
     "cancellation": ("id", "order", "action", "after"),
+    "batches": (),
+    "batch": ("id", "order", "action"),
     "dead-letters": ("before",),
 }
 """The parameters of each."""

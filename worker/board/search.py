@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from ..client.async_client import Rejected
-from ..errors import CancellerError, SeveralOpen, UnknownCancellation
+from ..errors import CancellerError, SeveralOpen, UnknownBatch, UnknownCancellation
 from ..store.codec import Snapshot as Seen
 from ..views.summary import by_whom
 from .board import Board
@@ -42,6 +42,7 @@ class Found:
 
     rows: list[Hit]
     notes: list[str]
+    batch: str = ""
 
 
 async def search(board: Board, query: str) -> Found:
@@ -65,7 +66,15 @@ async def search(board: Board, query: str) -> Found:
     rows = sorted(map(_hit, found.values()), key=lambda hit: hit.accepted_at, reverse=True)
     if len(rows) >= MOST_FOUND:
         notes.append(f"There are more than these {MOST_FOUND}.")
-    return Found(rows, notes)
+    return Found(rows, notes, await _batch(board, query))
+
+
+async def _batch(board: Board, query: str) -> str:
+    """Return the id of the batch that a query names, empty if there is none."""
+    try:
+        return (await board.batches.status(query)).id
+    except UnknownBatch:
+        return ""
 
 
 async def _open_of_job(board: Board, job_id: str, notes: list[str]) -> list[str]:

@@ -32,7 +32,7 @@ def test_every_further_field_is_one_of_the_actions() -> None:
     ids=["attest", "a child", "a time", "no time", "fields of others"],
 )
 def test_a_form_is_read(action: str, more: dict[str, str], sent: dict[str, object]) -> None:
-    assert given(action, {**FILLED, **more}) == Given(action, "ann", "seen dead", sent)
+    assert given(FORMS[action], action, {**FILLED, **more}) == Given(action, "ann", "seen dead", sent)
 
 
 @pytest.mark.parametrize(
@@ -42,4 +42,4 @@ def test_a_form_is_read(action: str, more: dict[str, str], sent: dict[str, objec
 )
 def test_a_form_that_says_too_little_or_too_much_is_sent_back(changed: dict[str, str]) -> None:
     with pytest.raises(Problem):
-        given("hold", {**FILLED, **changed})
+        given(FORMS["hold"], "hold", {**FILLED, **changed})
