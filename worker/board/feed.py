@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import datetime, timedelta
 
 from msgspec import Struct
@@ -19,8 +19,9 @@ from ..aio.tasks import cancel_all
 from ..errors import CancellerError
 from ..protocol.batches import BatchStatus
 from ..store.batches import Batches
+from ..store.codec import EPOCH
 from ..store.overview import Deployment, Gates, Overview
-from .rows import Row, Summary, row_of, summed_up
+from .rows import Row, Summary, in_order, row_of, summed_up
 from .waiting import WaitingCommands
 
 log = logging.getLogger(__name__)
@@ -60,7 +61,10 @@ class Snapshot(Struct, frozen=True):
 
 
 class Feed:
-    """Reads while it is watched; `snapshot` is the latest reading, `tick` its number."""
+    """Reads while it is watched.
+
+    `snapshot` is the latest reading, `tick` its number; `version` changes only when something is to be shown anew.
+    """
 
     def __init__(self, overview: Overview, batches: Batches, waiting: WaitingCommands) -> None:
         self._overview = overview
@@ -76,6 +80,7 @@ class Feed:
     def _forget(self) -> None:
         self.snapshot = Snapshot()
         self.tick = 0
+        self.version = 0
         self.rows: dict[str, Row] = {}
         self.gates: dict[tuple[str, str], object] = {}
         self._read_at = 0.0
@@ -83,6 +88,8 @@ class Feed:
         self._changed: dict[str, None] = {}
         self._cursors: dict[str, int] = {}
         self._seen: set[str] = set()
+        self._touched = False
+        self._ordered: list[Row] = []
 
     async def current(self) -> Snapshot:
         """Return the latest reading, made no more than a tick ago, unless Redis keeps us waiting."""
@@ -123,6 +130,10 @@ class Feed:
                 await ticked.wait()
                 return not self.closing.is_set()
         return False
+
+    def ordered(self) -> Sequence[Row]:
+        """Return what is open, the oldest first."""
+        return self._ordered
 
     def close(self) -> None:
         """End all that wait for a reading."""
@@ -165,6 +176,7 @@ class Feed:
             log.warning("the board can't read the deployment: %s", error)
         since = before.failing_since or (before.deployment.now if before.deployment else None)
         self.snapshot = replace(before, problem=str(error), failing_since=since)
+        self.version += _shown(before) != _shown(self.snapshot)
 
     async def _read(self) -> None:
         deployment = await self._overview.deployment()
@@ -184,9 +196,18 @@ class Feed:
         if first:
             shut = {row.id for row in self.rows.values() if row.gates}
             self._keep(await self._overview.gates(shut, SEARCHED) if shut else {})
-        summary = summed_up(self.rows.values())
         batches = tuple(await self._batches.list(NEWEST_BATCHES))
-        self.snapshot = Snapshot(deployment, summary, batches, await self._waiting.number(), complete=True)
+        waiting = await self._waiting.number()
+        before = self.snapshot
+        if self._touched or not before.complete:
+            self._ordered = in_order(self.rows.values())
+            summary = summed_up(self._ordered)
+            self._touched = False
+        else:
+            summary = before.summary
+        self.snapshot = Snapshot(deployment, summary, batches, waiting, complete=True)
+        if _shown(before) != _shown(self.snapshot):
+            self.version += 1
         self._read_at = read_at
 
     async def _note_changes(self) -> None:
@@ -198,6 +219,7 @@ class Feed:
             self._changed.clear()  # The sweep reads them all the same.
 
     def _keep(self, gates: Gates) -> None:
+        self._touched |= bool(gates)
         self.gates.update(gates)
         if len(self.gates) > len(self.rows) + PAGE:
             self.gates = {key: gate for key, gate in self.gates.items() if key[0] in self.rows}
@@ -205,14 +227,16 @@ class Feed:
     async def _refresh(self, ids: Iterable[str]) -> None:
         """Read some cancellations again; those that have ended lose their row."""
         wanted = list(ids)
-        found = {seen.record.cancellation.id: seen.record for seen in await self._overview.records(wanted)}
+        found = {record.cancellation.id: record for record in await self._overview.records(wanted)}
         for one in wanted:
             self._changed.pop(one, None)
             record = found.get(one)
             if record is None or record.outcome is not None:
-                self.rows.pop(one, None)
+                self._touched |= self.rows.pop(one, None) is not None
             elif one in self.rows or len(self.rows) < MOST_ROWS:
-                self.rows[one] = row_of(record)
+                row = row_of(record)
+                self._touched |= self.rows.get(one) != row
+                self.rows[one] = row
                 self._seen.add(one)
 
     async def _sweep(self, deployment: Deployment) -> int | None:
@@ -220,7 +244,9 @@ class Feed:
         names = [backend.name for backend in deployment.backends]
         backend = next((name for name in names if self._cursors.get(name, 0) >= 0), None)
         if backend is None:
-            self.rows = {one: row for one, row in self.rows.items() if one in self._seen}
+            for one in self.rows.keys() - self._seen:
+                del self.rows[one]
+                self._touched = True
             self._seen.clear()
             self._cursors.clear()
             return None
@@ -228,3 +254,13 @@ class Feed:
         self._cursors[backend] = cursor or -1
         await self._refresh(ids)
         return len(ids)
+
+
+def _shown(one: Snapshot) -> object:
+    """Return what of a reading pages show. The summary is another object whenever anything in it has changed."""
+    deployment = one.deployment
+    if deployment is None:
+        return one.problem
+    paused = [each.paused_until is not None and each.paused_until > deployment.now for each in deployment.backends]
+    steady = replace(deployment, now=EPOCH, position="")
+    return steady, paused, id(one.summary), one.batches, one.waiting, one.problem

@@ -39,10 +39,14 @@ Context = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What one live part shows; `context` raises UnknownCancellation if there is no such thing."""
+    """What one live part shows; `context` raises UnknownCancellation if there is no such thing.
+
+    `steady` means that it shows nothing but what the shared reader has read.
+    """
 
     template: str
     context: Callable[[Board, Params], Awaitable[Context]]
+    steady: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,7 @@ async def open_(board: Board, params: Params) -> Context:
     """Show the open cancellations of a backend, of a state, or all."""
     now = await board.feed.current()
     backend, state = params.get("backend", ""), params.get("state", "")
-    some, paging = paged(selected(board.feed.rows.values(), backend, state), params.get("page", ""), PAGE)
+    some, paging = paged(selected(board.feed.ordered(), backend, state), params.get("page", ""), PAGE)
     rows = await with_commands(board, some)
     return {**_shared(now), "rows": rows, "paging": paging, "backend": backend, "state_name": state}
 
@@ -138,7 +142,7 @@ def paged(rows: Sequence[Row], number: str, size: int) -> tuple[Sequence[Row], P
 
 async def with_commands(board: Board, rows: Sequence[Row]) -> list[tuple[Row, Mapping[str, Any]]]:
     """Read who asked for some cancellations, and why."""
-    seen = await board.overview.records([row.id for row in rows], whole=True)
+    seen = await board.overview.snapshots([row.id for row in rows])
     commands = {one.record.cancellation.id: one.command for one in seen}
     return [(row, commands.get(row.id, {})) for row in rows]
 
@@ -198,8 +202,8 @@ def _number(text: object) -> int:
 
 
 VIEWS: Mapping[str, View] = {
-    "overview": View("overview.html", overview),
-    "open": View("open.html", open_),
+    "overview": View("overview.html", overview, steady=True),
+    "open": View("open.html", open_, steady=True),
     "cancellation": View("cancellation.html", cancellation),
     "batches": View("batches.html", batches),
     "batch": View("batch.html", batch),
@@ -217,7 +221,7 @@ KNOWN: Mapping[str, Sequence[str]] = {
 
 
 async def rendered(board: Board, name: str, params: Mapping[str, str], base: str, *, acts: bool) -> str:
-    """Return a live part; within a tick all that ask for the same get the same.
+    """Return a live part; all that ask for the same get the same, until there is something else to show.
 
     Raises:
         UnknownCancellation: there is no such thing.
@@ -226,9 +230,11 @@ async def rendered(board: Board, name: str, params: Mapping[str, str], base: str
     view = VIEWS[name]
     known = {key: params[key] for key in KNOWN[name] if params.get(key)}
     wanted = (name, tuple(known.items()), base, acts)
-    tick, html = board.rendered.get(wanted, (-1, ""))
-    if tick != board.feed.tick or not board.feed.tick:
+    await board.feed.current()
+    age = board.feed.version if view.steady else board.feed.tick
+    known_age, html = board.rendered.get(wanted, (-1, ""))
+    if age != known_age or not age:
         context = await view.context(board, known)
         html = board.templates.render(f"live/{view.template}", base=base, acts=acts, params=known, **context)
-        keep(board.rendered, wanted, (board.feed.tick, html), RENDERED)
+        keep(board.rendered, wanted, (age, html), RENDERED)
     return html

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from heapq import nsmallest
 
@@ -107,7 +107,7 @@ def force_at(cancellation: Cancellation) -> datetime | None:
 
 
 def summed_up(rows: Iterable[Row]) -> Summary:
-    """Sum up all rows."""
+    """Sum up all rows, which come with the oldest first."""
     counts: dict[str, dict[str, Count]] = defaultdict(dict)
     gates: list[Row] = []
     ahead: list[tuple[datetime, str, Row]] = []
@@ -119,17 +119,21 @@ def summed_up(rows: Iterable[Row]) -> Summary:
             counts[row.backend][row.state] = Count(1, row.accepted_at)
         else:
             count.number += 1
-            count.oldest = min(count.oldest, row.accepted_at)
         if row.gates:
             gates.append(row)
         elif row.force_at is not None:
             ahead.append((row.force_at, row.id, row))
-    gates.sort(key=lambda row: (row.accepted_at, row.id))
     forces = tuple(row for _, _, row in nsmallest(NEXT_FORCES, ahead))
     return Summary(total, counts, forces, tuple(gates))
 
 
-def selected(rows: Iterable[Row], backend: str, state: str) -> list[Row]:
-    """Return the rows of a backend and a state, the oldest first; an empty name selects all."""
-    found = [row for row in rows if backend in {"", row.backend} and state in {"", row.state}]
-    return sorted(found, key=lambda row: (row.accepted_at, row.id))
+def in_order(rows: Iterable[Row]) -> list[Row]:
+    """Return rows with the oldest first."""
+    return sorted(rows, key=lambda row: (row.accepted_at, row.id))
+
+
+def selected(rows: Sequence[Row], backend: str, state: str) -> Sequence[Row]:
+    """Return the rows of a backend and a state; an empty name selects all."""
+    if not backend and not state:
+        return rows
+    return [row for row in rows if backend in {"", row.backend} and state in {"", row.state}]

@@ -6,18 +6,20 @@ Nothing here reads everything at once. The raw bytes of events are searched befo
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from msgspec import Struct
 
 from ..errors import NewerFormat, UnreadableRecord
 from . import codec
-from .codec import Snapshot, moment
+from .codec import Record, Snapshot, moment
 from .keyspace import Keyspace
 from .retention import LETTERS
 
+Read = TypeVar("Read")
 EVENT_PAGE = 1000
 ABOUT = b'"cancellationid":"'
 HELD = b".force_held.v1"
@@ -96,19 +98,17 @@ class Overview(Keyspace):
         found, page = await self._interruptible(self._redis.hscan(f"{self._base}:open:{backend}", cursor, count=count))
         return int(found), [one.decode() for one in page.values()]
 
-    async def records(self, ids: Sequence[str], *, whole: bool = False) -> list[Snapshot]:
-        """Read many cancellations in one round trip; what is gone, damaged or of a newer format is left out.
+    async def records(self, ids: Sequence[str]) -> list[Record]:
+        """Read many records in one round trip; what is gone, damaged or of a newer format is left out."""
+        found = await self._interruptible(self._redis.mget([f"{self._base}:hot:{one}" for one in ids])) if ids else []
+        return list(_readable(codec.read_hot, zip(ids, found, strict=True)))
 
-        Only with `whole` do they have their commands.
-        """
-        if not ids:
-            return []
-        names = [f"{self._base}:hot:{one}" for one in ids]
-        if whole:
-            names += [f"{self._base}:cold:{one}" for one in ids]
-        found = await self._interruptible(self._redis.mget(names))
-        colds = found[len(ids) :] or [b""] * len(ids)
-        return list(_readable(zip(ids, found, colds, strict=False)))
+    async def snapshots(self, ids: Sequence[str]) -> list[Snapshot]:
+        """Read many records with their commands, as `records` does."""
+        names = [f"{self._base}:{part}:{one}" for part in ("hot", "cold") for one in ids]
+        found = await self._interruptible(self._redis.mget(names)) if ids else []
+        parts = zip(ids, found[: len(ids)], found[len(ids) :], strict=True)
+        return list(_readable(codec.read, ((one, hot, cold or b"") for one, hot, cold in parts)))
 
     async def changes(self, after: str, pages: int = 5) -> Changes:
         """Return what has changed since a position, up to `pages` thousand events later."""
@@ -200,14 +200,12 @@ def _backend(name: bytes, served: bool, size: int, breaker: Sequence[bytes | Non
     return BackendNow(name.decode(), size, served, int(failures or 0), paused)
 
 
-def _readable(parts: Iterable[tuple[str, bytes | None, bytes | None]]) -> Iterator[Snapshot]:
-    for one, hot, cold in parts:
-        if hot is None:
-            continue
-        try:
-            yield codec.read(one, hot, cold or b"")
-        except (NewerFormat, UnreadableRecord):
-            continue
+def _readable(read: Callable[..., Read], parts: Iterable[tuple[Any, ...]]) -> Iterator[Read]:
+    """Read what is there and can be read; each part begins with an id and what is stored of its record."""
+    for part in parts:
+        if part[1] is not None:
+            with suppress(NewerFormat, UnreadableRecord):
+                yield read(*part)
 
 
 def _about(raw: bytes) -> str:

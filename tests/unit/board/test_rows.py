@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from worker.board.live import paged
-from worker.board.rows import NEXT_FORCES, Row, force_at, row_of, selected, state_of, summed_up
+from worker.board.rows import NEXT_FORCES, Row, force_at, in_order, row_of, selected, state_of, summed_up
 from worker.domain.cancellation import WHOLE, Attestation, Cancellation, OperatorHold, Progress, Sent, Sighting, Spec
 from worker.domain.escalation import FORCE_DUE
 from worker.domain.model import AnswerKind, Force, Verb
@@ -91,7 +91,7 @@ def row(number: int, **changes: object) -> Row:
 
 
 def test_counts_have_the_oldest_of_each_state() -> None:
-    summary = summed_up([row(5), row(3), row(4, state="cancel_sent"), row(9, backend="oml")])
+    summary = summed_up([row(3), row(4, state="cancel_sent"), row(5), row(9, backend="oml")])
     accepted = summary.counts["ess"]["accepted"]
 
     assert (accepted.number, accepted.oldest) == (2, T + timedelta(seconds=3))
@@ -112,7 +112,7 @@ def test_a_shut_gate_is_no_next_force() -> None:
 
 
 def test_rows_are_selected_by_backend_and_state_oldest_first() -> None:
-    rows = [row(2), row(1), row(3, backend="oml"), row(4, state="force_held")]
+    rows = in_order([row(2), row(1), row(3, backend="oml"), row(4, state="force_held")])
 
     assert [one.id for one in selected(rows, "ess", "accepted")] == ["c1", "c2"]
     assert [one.id for one in selected(rows, "", "")] == ["c1", "c2", "c3", "c4"]
