@@ -19,6 +19,7 @@ from typing import Any
 
 import redis
 from celery import Celery
+from support.forked import Forked, is_possible
 
 from worker.aio.loop_thread import LoopThread
 from worker.local.embedded_redis import Embedded
@@ -31,14 +32,21 @@ READY = "engine.started"
 class Worker:
     """One `celery -A APP worker` process, ours unless said otherwise; its log is read as it comes."""
 
-    def __init__(self, env: Mapping[str, str], log: Path, *options: str, app: str = "worker") -> None:
+    def __init__(
+        self, env: Mapping[str, str], log: Path, *options: str, app: str = "worker", fresh: bool = False
+    ) -> None:
+        """Start it; a `fresh` one shares nothing with the processes that were forked off the same server."""
         self._lines: queue.Queue[str | None] = queue.Queue()
         self._log = log
-        command = [sys.executable, "-m", "celery", "-A", app, "worker", "--loglevel", "INFO"]
-        command += ["-n", f"{log.stem}@%h", *options]
-        self.process = subprocess.Popen(
-            command, env=dict(env), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
+        words = ("-A", app, "worker", "--loglevel", "INFO", "-n", f"{log.stem}@%h", *options)
+        self.process: Forked | subprocess.Popen[str]
+        if fresh or not is_possible(env):
+            command = [sys.executable, "-m", "celery", *words]
+            self.process = subprocess.Popen(
+                command, env=dict(env), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            )
+        else:
+            self.process = Forked("celery", *words, env=env, cwd=ROOT)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -107,9 +115,9 @@ class Cell:
     position: str = "0-0"
     embedded: Embedded | None = None
 
-    def start_worker(self, *options: str) -> Worker:
+    def start_worker(self, *options: str, fresh: bool = False) -> Worker:
         """Start a worker process, with options of Celery's, and wait until its engine runs."""
-        worker = Worker(self.env, self.directory / f"worker{len(self.workers)}.log", *options)
+        worker = Worker(self.env, self.directory / f"worker{len(self.workers)}.log", *options, fresh=fresh)
         self.workers.append(worker)
         worker.wait_for(READY)
         return worker

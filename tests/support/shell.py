@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from support.cell import ROOT
+from support.forked import is_possible, run_forked
 
 BACKENDS = """
 [backends.ess]
@@ -27,6 +28,8 @@ def run(
     env: Mapping[str, str], *words: str, stdin: str = "", by: Sequence[str] = ()
 ) -> subprocess.CompletedProcess[str]:
     """Run a command to its end; `by` is the program that starts it."""
+    if not by and is_possible(env):
+        return run_forked("worker", *words, env=env, cwd=ROOT, stdin=stdin, seconds=60)
     return subprocess.run(
         [*by, *COMMAND, *words],
         cwd=ROOT,

@@ -157,7 +157,7 @@ def test_no_credential_is_in_anything_that_a_run_has_written(tmp_path: Path) -> 
     with echo() as server, cell(tmp_path, backends(server)) as one:
         proxy = f"http://ann:{quote(HIDDEN['PROXY_PASSWORD'], safe='')}@{server.host}"
         one.env |= HIDDEN | NAMES | {"PROXY": proxy, "CANCELLER_LOG_LEVEL": "debug"}
-        one.start_worker()
+        one.start_worker(fresh=True)
         for name in KINDS:
             for number in range(6):
                 verb = "cancel" if number % 2 else "delete"
@@ -218,7 +218,7 @@ def test_no_token_is_in_anything_that_a_run_has_written(tmp_path: Path) -> None:
     (tmp_path / "ops.key").write_text(KEY)
     with cell(tmp_path, GUARDED) as one:
         one.env["CANCELLER_LOG_LEVEL"] = "debug"
-        one.start_worker()
+        one.start_worker(fresh=True)
         signed = [token(), token("another-secret-of-at-least-32-bytes!")]
         count = 0
         for each in signed:
