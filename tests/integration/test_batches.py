@@ -7,11 +7,9 @@ import asyncio
 import pytest
 from redis.asyncio import Redis
 from support.batches import Stage, cancel, cancels, check_sums
-from support.commands import command
 
 from worker.errors import InvalidCommand, UnknownBatch
 from worker.protocol.batches import BatchState
-from worker.store.dead_letters import DeadLetters
 from worker.store.store import Store
 
 
@@ -32,13 +30,6 @@ async def test_every_member_starts_once_and_is_in_the_report(stage: Stage) -> No
     accepted = [event for event in await stage.events() if event.name == "accepted"]
     assert [event.command_ids for event in accepted] == [[f"b:{index}"] for index in range(120)]
     assert {event.data["batch_id"] for event in accepted} == {"b"}
-
-
-async def test_members_are_in_the_batch_lane_unless_they_say_otherwise(stage: Stage, redis: Redis) -> None:
-    await stage.send([cancel(1), cancel(2, lane="interactive")])
-    await stage.feed()
-
-    assert [await redis.zcard(f"{{canceller}}:due:ess:{lane}f") for lane in "bi"] == [1, 1]
 
 
 async def test_a_batch_ends_with_a_last_progress_and_finished(stage: Stage) -> None:
@@ -78,28 +69,6 @@ async def test_progress_is_told_by_the_feeder_if_nothing_more_ends(stage: Stage)
     await stage.feed()
 
     assert [event.name for event in await stage.events("b")] == ["started", "progress"]
-
-
-async def test_a_bad_member_is_rejected_and_stops_no_other(stage: Stage, redis: Redis) -> None:
-    bad = [cancel(1, colour="red"), cancel(2, backend="nowhere"), 7, cancel("..")]
-    await stage.send([cancel(0), *bad, cancel(5)])
-    await stage.feed()
-    await stage.end()
-
-    assert await stage.counts() == {"rejected": 4, "cancelled": 2}
-    assert [one.outcome for one in await stage.report()] == ["cancelled", *["rejected"] * 4, "cancelled"]
-    assert "colour" in ((await stage.report())[1].error or "")
-    rejected = [event for event in await stage.events() if event.name == "rejected"]
-    assert [event.data["command_id"] for event in rejected] == ["b:1", "b:2", "b:3", "b:4"]
-    assert len([one async for one in DeadLetters(redis, "canceller").list()]) == 4
-
-
-async def test_a_batch_of_bad_members_alone_ends(stage: Stage) -> None:
-    await stage.send([7, 8])
-    await stage.feed()
-
-    assert (await stage.status()).state is BatchState.FINISHED
-    assert await stage.counts() == {"rejected": 2}
 
 
 async def test_a_part_counts_once(stage: Stage) -> None:
@@ -211,44 +180,6 @@ async def test_two_batches_on_one_backend_share_it(stage: Stage) -> None:
     assert min(started) >= 0.7 * max(started)
 
 
-async def test_a_member_whose_job_is_being_cancelled_joins_and_is_counted_when_that_ends(
-    stage: Stage, store: Store
-) -> None:
-    alone = await store.accept(command("1", "alone"))
-    await stage.send([cancel(0), cancel(1)])
-    await stage.feed()
-    assert await stage.counts() == {"open": 2}
-    await stage.end()
-
-    assert await stage.counts() == {"cancelled": 2}
-    assert (await stage.report())[1].cancellation_id == alone.cancellation_id
-
-
-async def test_a_cancellation_counts_in_each_of_its_members_however_many(stage: Stage) -> None:
-    await stage.send([cancel(1), cancel(1), cancel(1, lane="interactive")], "a")
-    await stage.send([cancel(1), cancel(2)], "b")
-    await stage.feed()
-    await stage.end()
-
-    assert await stage.counts("a") == {"cancelled": 3}
-    assert await stage.counts("b") == {"cancelled": 2}
-    assert len([event for event in await stage.events() if event.name == "finished"]) == 2
-
-
-async def test_a_member_that_was_sent_before_as_a_command_counts_as_that(stage: Stage, store: Store) -> None:
-    fields = {"lane": "batch", "batch_id": "b"}
-    for job_id in ("1", "2"):
-        await store.accept(command(job_id, f"own-{job_id}", **fields))
-    await stage.end(1, outcome="refused")
-    await stage.send([cancel(1, command_id="own-1"), cancel(2, command_id="own-2"), cancel(3, command_id="own-1")])
-    await stage.feed()
-    assert await stage.counts() == {"refused": 1, "open": 1, "rejected": 1}
-    await stage.end()
-
-    assert await stage.counts() == {"refused": 1, "cancelled": 1, "rejected": 1}
-    assert [one.evidence for one in await stage.report()] == ["reported", "reported", None]
-
-
 async def test_two_feeders_with_the_same_members_start_each_once(stage: Stage, redis: Redis) -> None:
     await stage.send(cancels(200))
     feeders = [stage.feeder(f"w{number}") for number in range(3)]
@@ -277,20 +208,6 @@ async def test_a_batch_of_a_dead_feeder_is_fed_by_another_within_seconds(stage: 
     assert await stage.counts() == {"open": 3}
 
 
-async def test_a_plan_leaves_no_events_and_no_records(stage: Stage, redis: Redis) -> None:
-    await stage.send([*cancels(3, dry_run=True), cancel(9, dry_run=True, colour="red")])
-    await stage.feed()
-    await stage.end(outcome="planned")
-
-    assert await stage.counts() == {"planned": 3, "rejected": 1}
-    assert await stage.events() == []
-    assert [event.name for event in await stage.events("b")] == ["started", "progress", "finished"]
-    for kind in ("hot", "cold"):
-        assert [await redis.ttl(key) <= 1 async for key in redis.scan_iter(f"{{canceller}}:{kind}:*")].count(False) == 0
-    assert not [key async for key in redis.scan_iter("{canceller}:cmd:*")]
-    assert 0 < await redis.ttl("{canceller}:batch:b") <= 86_400
-
-
 async def test_a_batch_is_kept_as_long_as_records_are(stage: Stage, redis: Redis) -> None:
     await stage.send(cancels(3))
     await stage.feed()
@@ -301,14 +218,6 @@ async def test_a_batch_is_kept_as_long_as_records_are(stage: Stage, redis: Redis
     assert not await redis.exists("{canceller}:batchopen:b", "{canceller}:feeding")
 
 
-async def test_a_linked_record_is_of_a_format_that_older_workers_leave_alone(stage: Stage, redis: Redis) -> None:
-    await stage.send(cancels(1))
-    await stage.feed()
-    (key,) = [key async for key in redis.scan_iter("{canceller}:hot:*")]
-
-    assert b'"f":3' in await redis.get(key)
-
-
 async def test_members_that_wait_cost_at_most_150_bytes(stage: Stage, redis: Redis) -> None:
     whole = {"reason": "clean-up after the incident", "requested_by": "ann", "expect": {"raw_state": "BLOCKED"}}
     commands = [cancel(300_000 + index, **whole) for index in range(20_000)]
@@ -317,6 +226,34 @@ async def test_members_that_wait_cost_at_most_150_bytes(stage: Stage, redis: Red
         await stage.send(commands[1000 * part :][:1000], part=part + 1, parts=20)
 
     assert (await redis.info("memory"))["used_memory"] - before <= 150 * 20_000
+
+
+async def test_nothing_starts_while_redis_is_nearly_full(stage: Stage, redis: Redis) -> None:
+    await stage.send(cancels(3))
+    used = (await redis.info("memory"))["used_memory"]
+    await redis.config_set("maxmemory", int(used / 0.95))
+    try:
+        await stage.feed()
+        assert await stage.counts() == {"waiting": 3}
+    finally:
+        await redis.config_set("maxmemory", 0)
+    await stage.pass_time(0.1)
+    await stage.feed()
+
+    assert await stage.counts() == {"open": 3}
+
+
+async def test_nothing_starts_beside_an_older_worker(stage: Stage, store: Store, redis: Redis) -> None:
+    await store.beat("new", 4.0, ["ess"])
+    await redis.zadd("{canceller}:workers", {"old": 4e12})
+    await stage.send(cancels(3))
+    await stage.feed()
+    assert await stage.counts() == {"waiting": 3}
+    await redis.zrem("{canceller}:workers", "old")
+    await stage.pass_time(0.1)
+    await stage.feed()
+
+    assert await stage.counts() == {"open": 3}
 
 
 async def test_the_newest_batches_are_listed_first(stage: Stage) -> None:
@@ -332,16 +269,6 @@ async def test_a_batch_that_nobody_knows_is_an_error(stage: Stage) -> None:
         await stage.status()
     with pytest.raises(UnknownBatch):
         await stage.report()
-
-
-async def test_a_member_of_a_backend_that_only_others_serve_is_left_to_them(stage: Stage, redis: Redis) -> None:
-    await redis.zadd("{canceller}:serves", {"far": 4e12})
-    await stage.send([cancel(0), cancel(1, backend="far"), cancel(2)])
-    feeder = stage.feeder()
-    await stage.feed(feeder)
-
-    assert await stage.counts() == {"open": 1, "waiting": 2}
-    assert not await redis.exists("{canceller}:feeder:b")
 
 
 async def test_a_worker_is_woken_by_its_beat_while_there_is_something_to_do(stage: Stage, store: Store) -> None:

@@ -34,6 +34,7 @@ IN_MEMORY = 8 * 1024 * 1024
 """Bytes of parts that wait in memory until all are there; more wait in a temporary file."""
 FIRST_LOOK, LONGEST_PAUSE = 0.05, 1.0
 """Seconds between two looks at a batch while it is waited for; they grow from the one to the other."""
+OLDER = ": a worker of an older version took it; once all are upgraded, send the batch again with the same id"
 UNTAKEN = "is not known after {:g} s: no worker has taken it in yet (does one run?), or nothing has this id"
 
 
@@ -150,7 +151,7 @@ class AsyncBatch:
     async def _raise_if_rejected(self) -> None:
         for message_id in self.sent:
             if reason := await self.client.ends.notes.rejection(message_id, self.after):
-                raise Rejected(reason)
+                raise Rejected(reason + (OLDER if "no task is called" in reason else ""))
 
     async def pause(self, *, by: str, reason: str, hold: bool = False) -> str:
         """Start nothing new until it is resumed; with `hold`, hold what is open, too."""

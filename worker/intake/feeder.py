@@ -17,17 +17,19 @@ import structlog
 from msgspec.structs import replace
 
 from ..errors import CONFLICT, StoreUnavailable
+from ..observability.outage import Seldom
 from ..store.batches import Duties, Duty, PartSize, RejectedMember, Step
 from ..store.store import Store
 from ..store.transitions import Acceptance, Rejection
 from .admission import Admission
+from .delivery import FULL
 from .handler import Engine
 from .handover import Handover
 from .members import Member, judge
 
 log = structlog.get_logger(__name__)
 
-STEP = 50
+STEP = 30
 """The most members that one step starts, so that its script takes a few milliseconds."""
 SMALLEST_STEP = 10
 """The same where many batches take turns."""
@@ -62,6 +64,8 @@ class Feeder:
         self._rooms = {name: max(LEAST_ROOM, 2 * most) for name, most in in_flight.items()}
         self._part: tuple[str, PartSize, list[object]] | None = None
         self._sizes: tuple[str, Sequence[PartSize]] | None = None
+        self._warned = Seldom()
+        self._full, self._look_again_at = False, 0.0
         self._left: dict[str, float] = {}
         self._woken = asyncio.Event()
         self._stopping = False
@@ -99,6 +103,11 @@ class Feeder:
         now = asyncio.get_running_loop().time()
         self._left = {batch_id: until for batch_id, until in self._left.items() if until > now}
         duties = await self._batches.feed(self._worker, sorted(self._left))
+        if duties.older and duties.next_at is not None and self._warned.due():
+            hint = "end the upgrade: members start once all workers know batches"
+            log.warning("feeder.waits_for_older_workers", workers=duties.older, hint=hint)
+        if any(duty.count for duty in duties.batches) and await self._is_full(now):
+            duties = replace(duties, batches=tuple(replace(duty, count=0) for duty in duties.batches))
         worked = await self._work(duties)
         if worked:
             return 0.0
@@ -106,6 +115,13 @@ class Feeder:
             return None
         wait = (duties.next_at - duties.now).total_seconds()
         return max(SOON, wait) if wait <= LATE else None
+
+    async def _is_full(self, now: float) -> bool:
+        """Say whether the store is too full to take in anything new, as of the last second."""
+        if now >= self._look_again_at:
+            self._full = await self._store.fullness() > FULL
+            self._look_again_at = now + LATE
+        return self._full
 
     async def _work(self, duties: Duties) -> bool:
         """Work on batches in turns; return whether anything was done."""

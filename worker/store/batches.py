@@ -47,10 +47,14 @@ class Duty(Struct, frozen=True):
 
 
 class Duties(Struct, frozen=True):
-    """What a round brings; `next_at` is when there is something to do for any batch, None if there is none."""
+    """What a round brings; `next_at` is when there is something to do for any batch, None if there is none.
+
+    `older` is how many living workers do not know batches; nothing starts beside one.
+    """
 
     now: datetime
     next_at: datetime | None
+    older: int
     batches: tuple[Duty, ...]
 
 
@@ -123,12 +127,12 @@ class Batches(EventLog):
 
         Those in `left` are left to other workers.
         """
-        now, next_at, *found = await self._run(self._scripts.feed, worker, int(LEASE * 1000), AT_ONCE, *left)
+        now, next_at, older, *found = await self._run(self._scripts.feed, worker, int(LEASE * 1000), AT_ONCE, *left)
         duties = []
         for id_, what in zip(found[::2], found[1::2], strict=True):
             todo = json.loads(what)
             duties.append(Duty(id_.decode(), int(todo["cursor"]), int(todo["count"]), bool(todo["sweep"])))
-        return Duties(moment(now), moment(int(next_at)) if int(next_at) >= 0 else None, tuple(duties))
+        return Duties(moment(now), moment(int(next_at)) if int(next_at) >= 0 else None, int(older), tuple(duties))
 
     async def let_go(self, batch_id: str) -> None:
         """Leave a batch to whoever comes next."""

@@ -131,7 +131,10 @@ class Store(Reader, EventLog):
 
     async def leave(self, worker: str) -> None:
         """Report that a worker is gone, so that others take over at once what it still holds."""
-        await self._call(self._redis.zrem(f"{self._base}:workers", worker))
+        pipe = self._redis.pipeline(transaction=False)
+        for name in ("workers", "feeders"):
+            pipe.zrem(f"{self._base}:{name}", worker)
+        await self._call(pipe.execute())
 
     async def fullness(self) -> float:
         """Return the share of Redis's memory limit that is used; 0 if there is no limit."""

@@ -238,6 +238,15 @@ local function count_same(id, batch, index)
   return true
 end
 
+local waits = {} -- backend -> how many first passes of its batch lane wait
+
+local function waiting_on(backend)
+  if not waits[backend] then
+    waits[backend] = redis.call('ZCARD', key('due', backend, 'bf')) + redis.call('ZCARD', key('park', backend, 'b'))
+  end
+  return waits[backend]
+end
+
 -- Start the next member of a batch; return its verdict, nil if it may not start now.
 local function start(batch, command, rooms)
   if startable(batch, now) < 1 then return nil end
@@ -247,9 +256,7 @@ local function start(batch, command, rooms)
     count_end(batch, index, {o = 'rejected', er = command.er}, now)
   else
     local room = rooms[command.b]
-    if room and redis.call('ZCARD', key('due', command.b, 'bf')) + redis.call('ZCARD', key('park', command.b, 'b')) >= room then
-      return nil
-    end
+    if room and waiting_on(command.b) >= room then return nil end
     batch.cursor, command.member = index + 1, {batch, index}
     verdict = take(command)
     local name, id = string.match(verdict, '^(%w+) (.*)$')
@@ -257,6 +264,7 @@ local function start(batch, command, rooms)
       batch.cursor = index
       return nil
     end
+    if name == 'accepted' then waits[command.b] = (waits[command.b] or 0) + 1 end
     if name == 'conflict' then count_end(batch, index, {o = 'rejected', er = CONFLICT}, now) end
   end
   batch.news = 1

@@ -19,8 +19,10 @@ local function idle()
 end
 
 local now, step = observe(key('clock'), key('workers'), worker, tonumber(ARGV[3]), tonumber(ARGV[4]), idle)
-if step then redis.call('ZREMRANGEBYSCORE', key('workers'), '-inf', now) end
-redis.call('ZADD', key('workers'), now + ARGV[2], worker)
+for _, name in ipairs({'workers', 'feeders'}) do
+  if step then redis.call('ZREMRANGEBYSCORE', key(name), '-inf', now) end
+  redis.call('ZADD', key(name), now + ARGV[2], worker)
+end
 for index = 5, #ARGV do redis.call('ZADD', key('serves'), now + ARGV[2], ARGV[index]) end
 
 local function soonest(backend)

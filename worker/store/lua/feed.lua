@@ -4,15 +4,19 @@
 --
 -- KEYS[1]  the events stream
 -- ARGV     worker, for how long it may work on a batch (ms), the most batches, ids of batches that are left to other workers…
--- Returns  {now (ms), when there is something to do for any batch (ms, or -1); then of each batch for this worker: id, a JSON
---          object with cursor, count (how many members may start) and sweep (1 if there is one)}
+-- Returns  {now (ms), when there is something to do for any batch (ms, or -1), how many living workers do not know batches; then
+--          of each batch for this worker: id, a JSON object with cursor, count (how many members may start) and sweep (1 if
+--          there is one)}
 -- Events   progress; finished, for a batch whose parts did not come in time
 
 local worker, lease, most = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local BLOCKED = 50 -- ms until a batch is looked at again whose next member may not start yet
 go_on_without_memory()
 local now = clock()
-local out, left = {now, -1}, {}
+-- An older worker puts off the polls of records that it can't read, so nothing starts beside one.
+local function living(kind) return redis.call('ZCOUNT', key(kind), '(' .. now, '+inf') end
+local older = math.max(0, living('workers') - living('feeders'))
+local out, left = {now, -1, older}, {}
 for index = 4, #ARGV do left[ARGV[index]] = true end
 
 local function is_ours(id)
@@ -30,7 +34,7 @@ end
 local waits = {} -- batch -> when there is something to do for it
 
 local function offer(batch)
-  local count = startable(batch, now)
+  local count = older == 0 and startable(batch, now) or 0
   if (count > 0 or batch.sweep) and not left[batch.id] and is_ours(batch.id) then
     out[#out + 1] = batch.id
     out[#out + 1] = cjson.encode({cursor = batch.cursor, count = count, sweep = batch.sweep and 1 or 0})

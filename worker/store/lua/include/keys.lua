@@ -21,6 +21,7 @@
 --                      WEEK is "later" for a command that may not be acted on yet, which outlives its week
 --   :submit:ID         string with a TTL: how many commands a `worker.submit` has, or -1 if some have ids of their own
 --   :workers           zset, worker -> when its beat ends (ms)
+--   :feeders           the same of those workers that know batches: older ones do not
 --   :serves            zset, backend -> when the last beat of a worker that serves it ends, or has ended (ms)
 --   :handovers         set of the names of all backends that ever had one of the next
 --   :handover:BACKEND  hash, digest -> a command that is left to workers that can take it in

@@ -1,0 +1,116 @@
+"""Members of batches: bad ones, those that join, those that were sent before, dry runs."""
+
+from __future__ import annotations
+
+import pytest
+from redis.asyncio import Redis
+from support.batches import Stage, cancel, cancels
+from support.commands import command
+
+from worker.protocol.batches import BatchState
+from worker.store.dead_letters import DeadLetters
+from worker.store.store import Store
+
+
+@pytest.fixture
+def stage(store: Store, redis: Redis) -> Stage:
+    return Stage(store, redis)
+
+
+async def test_members_are_in_the_batch_lane_unless_they_say_otherwise(stage: Stage, redis: Redis) -> None:
+    await stage.send([cancel(1), cancel(2, lane="interactive")])
+    await stage.feed()
+
+    assert [await redis.zcard(f"{{canceller}}:due:ess:{lane}f") for lane in "bi"] == [1, 1]
+
+
+async def test_a_bad_member_is_rejected_and_stops_no_other(stage: Stage, redis: Redis) -> None:
+    bad = [cancel(1, colour="red"), cancel(2, backend="nowhere"), 7, cancel("..")]
+    await stage.send([cancel(0), *bad, cancel(5)])
+    await stage.feed()
+    await stage.end()
+
+    assert await stage.counts() == {"rejected": 4, "cancelled": 2}
+    assert [one.outcome for one in await stage.report()] == ["cancelled", *["rejected"] * 4, "cancelled"]
+    assert "colour" in ((await stage.report())[1].error or "")
+    rejected = [event for event in await stage.events() if event.name == "rejected"]
+    assert [event.data["command_id"] for event in rejected] == ["b:1", "b:2", "b:3", "b:4"]
+    assert len([one async for one in DeadLetters(redis, "canceller").list()]) == 4
+
+
+async def test_a_batch_of_bad_members_alone_ends(stage: Stage) -> None:
+    await stage.send([7, 8])
+    await stage.feed()
+
+    assert (await stage.status()).state is BatchState.FINISHED
+    assert await stage.counts() == {"rejected": 2}
+
+
+async def test_a_member_whose_job_is_being_cancelled_joins_and_is_counted_when_that_ends(
+    stage: Stage, store: Store
+) -> None:
+    alone = await store.accept(command("1", "alone"))
+    await stage.send([cancel(0), cancel(1)])
+    await stage.feed()
+    assert await stage.counts() == {"open": 2}
+    await stage.end()
+
+    assert await stage.counts() == {"cancelled": 2}
+    assert (await stage.report())[1].cancellation_id == alone.cancellation_id
+
+
+async def test_a_cancellation_counts_in_each_of_its_members_however_many(stage: Stage) -> None:
+    await stage.send([cancel(1), cancel(1), cancel(1, lane="interactive")], "a")
+    await stage.send([cancel(1), cancel(2)], "b")
+    await stage.feed()
+    await stage.end()
+
+    assert await stage.counts("a") == {"cancelled": 3}
+    assert await stage.counts("b") == {"cancelled": 2}
+    assert len([event for event in await stage.events() if event.name == "finished"]) == 2
+
+
+async def test_a_member_that_was_sent_before_as_a_command_counts_as_that(stage: Stage, store: Store) -> None:
+    fields = {"lane": "batch", "batch_id": "b"}
+    for job_id in ("1", "2"):
+        await store.accept(command(job_id, f"own-{job_id}", **fields))
+    await stage.end(1, outcome="refused")
+    await stage.send([cancel(1, command_id="own-1"), cancel(2, command_id="own-2"), cancel(3, command_id="own-1")])
+    await stage.feed()
+    assert await stage.counts() == {"refused": 1, "open": 1, "rejected": 1}
+    await stage.end()
+
+    assert await stage.counts() == {"refused": 1, "cancelled": 1, "rejected": 1}
+    assert [one.evidence for one in await stage.report()] == ["reported", "reported", None]
+
+
+async def test_a_plan_leaves_no_events_and_no_records(stage: Stage, redis: Redis) -> None:
+    await stage.send([*cancels(3, dry_run=True), cancel(9, dry_run=True, colour="red")])
+    await stage.feed()
+    await stage.end(outcome="planned")
+
+    assert await stage.counts() == {"planned": 3, "rejected": 1}
+    assert await stage.events() == []
+    assert [event.name for event in await stage.events("b")] == ["started", "progress", "finished"]
+    for kind in ("hot", "cold"):
+        assert [await redis.ttl(key) <= 1 async for key in redis.scan_iter(f"{{canceller}}:{kind}:*")].count(False) == 0
+    assert not [key async for key in redis.scan_iter("{canceller}:cmd:*")]
+    assert 0 < await redis.ttl("{canceller}:batch:b") <= 86_400
+
+
+async def test_a_linked_record_is_of_a_format_that_older_workers_leave_alone(stage: Stage, redis: Redis) -> None:
+    await stage.send(cancels(1))
+    await stage.feed()
+    (key,) = [key async for key in redis.scan_iter("{canceller}:hot:*")]
+
+    assert b'"f":3' in await redis.get(key)
+
+
+async def test_a_member_of_a_backend_that_only_others_serve_is_left_to_them(stage: Stage, redis: Redis) -> None:
+    await redis.zadd("{canceller}:serves", {"far": 4e12})
+    await stage.send([cancel(0), cancel(1, backend="far"), cancel(2)])
+    feeder = stage.feeder()
+    await stage.feed(feeder)
+
+    assert await stage.counts() == {"open": 1, "waiting": 2}
+    assert not await redis.exists("{canceller}:feeder:b")
