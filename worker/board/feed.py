@@ -47,8 +47,9 @@ SEARCHED = 5000
 class Snapshot(Struct, frozen=True):
     """What the board knows at one moment.
 
-    `complete` says that everything open was read at least once. `problem` says why nothing could be read, since
-    `failing_since`. `waiting` is how many commands wait in the queue, None if the broker can't be asked.
+    `complete` says that everything open was read at least once, `capped` that there is too much of it to know it all.
+    `problem` says why nothing could be read, since `failing_since`. `waiting` is how many commands wait in the queue,
+    None if the broker can't be asked.
     """
 
     deployment: Deployment | None = None
@@ -56,6 +57,7 @@ class Snapshot(Struct, frozen=True):
     batches: tuple[BatchStatus, ...] = ()
     waiting: int | None = None
     complete: bool = False
+    capped: bool = False
     problem: str = ""
     failing_since: datetime | None = None
 
@@ -205,7 +207,9 @@ class Feed:
             self._touched = False
         else:
             summary = before.summary
-        self.snapshot = Snapshot(deployment, summary, batches, waiting, complete=True)
+        self.snapshot = Snapshot(
+            deployment, summary, batches, waiting, complete=True, capped=len(self.rows) >= MOST_ROWS
+        )
         if _shown(before) != _shown(self.snapshot):
             self.version += 1
         self._read_at = read_at

@@ -66,9 +66,12 @@ def told_gates(one: Cancellation, events: Sequence[Mapping[str, Any]]) -> Iterat
 
 
 def _conditions(told: object, shut: Sequence[str]) -> Iterator[Condition]:
-    """Return all conditions that are known: what is shut now comes from the record, the evidence from the event."""
+    """Return all conditions that are known, those that are not met first.
+
+    What is shut now comes from the record, the evidence from the event.
+    """
     said_of = told if isinstance(told, Mapping) else {}
-    for name in CONDITIONS:
+    for name in sorted(CONDITIONS, key=lambda one: one not in shut):
         found = said_of.get(name)
         said = found if isinstance(found, Mapping) else {}
         evidence = str(said.get("evidence") or "")

@@ -19,7 +19,7 @@ from .timeline import timeline
 
 PAGE = 50
 """Rows of one page of a list."""
-HELD_PAGE = 12
+HELD_PAGE = 6
 """Shut gates of one page, each with its conditions."""
 BATCHES, BATCHES_AT_ONCE = 50, 6
 """The newest batches that their page shows, and those at work that the overview shows."""

@@ -68,7 +68,7 @@ def row_of(record: Record) -> Row:
         id=cancellation.id,
         backend=cancellation.backend,
         job_id=cancellation.job_id,
-        verb=str(spec.verb),
+        verb=f"{spec.verb} (dry run)" if spec.dry_run else str(spec.verb),
         state=state_of(cancellation),
         raw=progress.raw,
         accepted_at=cancellation.accepted_at,

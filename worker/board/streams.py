@@ -14,6 +14,8 @@ from .board import Board
 from .live import KNOWN, rendered
 
 MOST_STREAMS = 500
+LONGEST = 3600.0
+"""Seconds after which a stream ends: the browser asks for the next one, and shows anew that it may read."""
 HEARTBEAT = 15.0
 """Seconds without a change after which a stream shows that it lives."""
 
@@ -37,7 +39,8 @@ async def _changes(
     sent, sent_at, loop = "", 0.0, asyncio.get_running_loop()
     async with board.feed.watched():
         await board.feed.current()
-        while True:
+        ends_at = loop.time() + LONGEST
+        while loop.time() < ends_at:
             try:
                 html = await rendered(board, name, params, base, acts=acts)
             except CancellerError as error:
