@@ -54,7 +54,7 @@ def busy(there: Place) -> None:
 def draw_readmes(file: Path, browser: Chromium, there: Place) -> None:
     """Draw the README's picture of a busy deployment."""
     busy(there)
-    signed_in(browser, there, width=1120, height=1160)
+    signed_in(browser, there, width=1120, height=1380)
     time.sleep(2)
     browser.do("shot", path=str(file), whole=False)
 
