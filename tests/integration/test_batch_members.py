@@ -6,6 +6,7 @@ import pytest
 from redis.asyncio import Redis
 from support.batches import Stage, cancel, cancels
 from support.commands import command
+from support.stepped_redis import SteppedRedis
 
 from worker.protocol.batches import BatchState
 from worker.store.dead_letters import DeadLetters
@@ -13,8 +14,13 @@ from worker.store.store import Store
 
 
 @pytest.fixture
-def stage(store: Store, redis: Redis) -> Stage:
-    return Stage(store, redis)
+def stage(redis: Redis) -> Stage:
+    return Stage(SteppedRedis(connection_pool=redis.connection_pool))
+
+
+@pytest.fixture
+def store(stage: Stage) -> Store:
+    return stage.store
 
 
 async def test_members_are_in_the_batch_lane_unless_they_say_otherwise(stage: Stage, redis: Redis) -> None:

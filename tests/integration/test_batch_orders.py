@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from redis.asyncio import Redis
 from support.batches import Stage, cancel, cancels, check_sums
 from support.commands import LIMITS, claim, commit
+from support.stepped_redis import SteppedRedis
 
 from worker.errors import ActionRejected, UnknownBatch
 from worker.protocol.batches import BatchState
@@ -16,8 +17,13 @@ from worker.store.store import Store
 
 
 @pytest.fixture
-def stage(store: Store, redis: Redis) -> Stage:
-    return Stage(store, redis)
+def stage(redis: Redis) -> Stage:
+    return Stage(SteppedRedis(connection_pool=redis.connection_pool))
+
+
+@pytest.fixture
+def store(stage: Stage) -> Store:
+    return stage.store
 
 
 ONE = replace(LIMITS, slots=1)
@@ -35,7 +41,7 @@ async def test_a_canary_has_to_end_before_the_rest_starts(stage: Stage) -> None:
     await stage.feed()
     assert await stage.counts() == {"open": 1, "waiting": 26, "cancelled": 3}
     await stage.end(1)
-    await stage.pass_time(0.1)
+    stage.pass_time(0.1)
     await stage.feed()
 
     assert await stage.counts() == {"open": 26, "cancelled": 4}
@@ -46,7 +52,7 @@ async def test_a_canary_passes_with_what_is_no_failure(outcome: str, stage: Stag
     await stage.send(cancels(3), canary=1)
     await stage.feed()
     await stage.end(1, outcome)
-    await stage.pass_time(0.1)
+    stage.pass_time(0.1)
     await stage.feed()
 
     assert await stage.counts() == {"open": 2, outcome: 1}
@@ -58,7 +64,7 @@ async def test_a_canary_with_one_failure_stops_the_rest_and_says_why(outcome: st
     await stage.feed()
     await stage.end(1, outcome)
     await stage.end(3)
-    await stage.pass_time(5)
+    stage.pass_time(5)
     await stage.feed()
 
     status = await stage.status()
@@ -82,7 +88,7 @@ async def test_a_resume_after_a_failed_canary_starts_the_rest(stage: Stage) -> N
     await stage.feed()
     await stage.end(1, "refused")
     await stage.order("resume")
-    await stage.pass_time(0.1)
+    stage.pass_time(0.1)
     await stage.feed()
     await stage.end(1, "refused")
 
@@ -142,7 +148,7 @@ async def test_nothing_starts_while_it_is_paused_and_what_is_open_goes_on(stage:
     await stage.feed()
     await stage.order("pause")
     await stage.end(4)
-    await stage.pass_time(5)
+    stage.pass_time(5)
     await stage.feed()
 
     status = await stage.status()
@@ -155,7 +161,7 @@ async def test_a_pause_and_a_resume_are_events_with_who_and_why(stage: Stage) ->
     await stage.feed()
     await stage.order("pause")
     await stage.order("resume")
-    await stage.pass_time(0.1)
+    stage.pass_time(0.1)
     await stage.end(1)
     await stage.feed()
 
@@ -197,11 +203,11 @@ async def test_a_pause_with_a_hold_waits_for_a_call_in_flight(stage: Stage, stor
     assert await store.commit(commit(one, "intent")) == 1
     await stage.order("pause", hold=True)
     for _ in range(3):
-        await stage.pass_time(0.1)
+        stage.pass_time(0.1)
         await stage.feed()
     assert not (await stage.status()).held
     await store.commit(commit(one, "wait", due=one.record.cancellation.accepted_at, matters=None))
-    await stage.pass_time(0.1)
+    stage.pass_time(0.1)
     await stage.feed()
 
     assert (await stage.status()).held

@@ -10,13 +10,12 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from redis.asyncio import Redis
 from support.batches import Stage, cancel, check_sums
 from support.commands import command
+from support.stepped_redis import SteppedRedis
 
 from worker.errors import ActionRejected
 from worker.protocol.batches import BatchState
-from worker.store.store import Store
 
 MEMBERS = 24
 
@@ -25,18 +24,18 @@ class Died(Exception):
     """The process that had this connection is gone."""
 
 
-class MortalRedis(Redis):
+class MortalRedis(SteppedRedis):
     """A connection that breaks off with one script: before it is sent, or before its reply is read."""
 
     scripts_left = 0
     runs_the_last = False
 
-    async def evalsha(self, *parts: Any) -> Any:
+    async def eval(self, script: str, *parts: Any) -> Any:
         if self.scripts_left:
             self.scripts_left -= 1
-            return await super().evalsha(*parts)
+            return await super().eval(script, *parts)
         if self.runs_the_last:
-            await super().evalsha(*parts)
+            await super().eval(script, *parts)
         raise Died
 
 
@@ -65,8 +64,8 @@ OPTIONS = st.fixed_dictionaries(
 class Walk:
     """One batch, and another on the same jobs, to which things happen."""
 
-    def __init__(self, redis: Redis) -> None:
-        self.stage = Stage(Store(redis, "canceller"), redis)
+    def __init__(self, redis: SteppedRedis) -> None:
+        self.stage = Stage(redis)
         self.feeder = self.stage.feeder()
         self.redis = redis
         self.alone = 0
@@ -87,14 +86,15 @@ class Walk:
                 with suppress(ActionRejected):
                     await stage.order(one.what, hold=one.flag and one.what == "pause")
             case "wait":
-                await stage.pass_time(one.amount / 4)
+                stage.pass_time(one.amount / 4)
 
     async def die(self, one: Do) -> None:
         """Have a feeder work on the batches until it dies; others may have them once its lease is over."""
         mortal = MortalRedis(connection_pool=self.redis.connection_pool)
+        mortal.at = self.redis.at
         mortal.scripts_left, mortal.runs_the_last = one.amount, one.flag
         with suppress(Died):
-            await Stage(Store(mortal, "canceller"), mortal).feed()
+            await Stage(mortal).feed()
         await self.redis.delete("{canceller}:feeder:b", "{canceller}:feeder:other")
 
     async def finish(self) -> None:
@@ -106,7 +106,7 @@ class Walk:
             for name, state in zip(("b", "other"), states, strict=True):
                 if state is BatchState.PAUSED:
                     await self.stage.order("resume", name)
-            await self.stage.pass_time(0.3)
+            self.stage.pass_time(0.3)
             await self.stage.feed(self.feeder)
             await self.stage.end()
         raise AssertionError(states)
@@ -128,7 +128,7 @@ class Walk:
 
 
 async def walk(url: str, options: dict[str, Any], happenings: list[Do], abort_at: int) -> None:
-    redis = Redis.from_url(url)
+    redis = SteppedRedis.from_url(url)
     await redis.flushall()
     here = Walk(redis)
     await here.stage.send([7, *(cancel(index % 20) for index in range(MEMBERS - 1))], **options)

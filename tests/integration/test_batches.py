@@ -7,6 +7,7 @@ import asyncio
 import pytest
 from redis.asyncio import Redis
 from support.batches import Stage, cancel, cancels, check_sums
+from support.stepped_redis import SteppedRedis
 
 from worker.errors import InvalidCommand, UnknownBatch
 from worker.protocol.batches import BatchState
@@ -14,8 +15,13 @@ from worker.store.store import Store
 
 
 @pytest.fixture
-def stage(store: Store, redis: Redis) -> Stage:
-    return Stage(store, redis)
+def stage(redis: Redis) -> Stage:
+    return Stage(SteppedRedis(connection_pool=redis.connection_pool))
+
+
+@pytest.fixture
+def store(stage: Stage) -> Store:
+    return stage.store
 
 
 async def test_every_member_starts_once_and_is_in_the_report(stage: Stage) -> None:
@@ -52,7 +58,7 @@ async def test_progress_is_told_once_a_second_at_most(stage: Stage) -> None:
     for _ in range(10):
         await stage.end(1)
     assert [event.name for event in await stage.events("b")] == ["started"]
-    await stage.pass_time(1.1)
+    stage.pass_time(1.1)
     await stage.end(5)
     await stage.feed()
 
@@ -65,7 +71,7 @@ async def test_progress_is_told_by_the_feeder_if_nothing_more_ends(stage: Stage)
     await stage.send(cancels(20))
     await stage.feed()
     await stage.end(1)
-    await stage.pass_time(1.1)
+    stage.pass_time(1.1)
     await stage.feed()
 
     assert [event.name for event in await stage.events("b")] == ["started", "progress"]
@@ -117,7 +123,7 @@ async def test_a_batch_starts_once_all_its_parts_are_there_in_any_order(stage: S
 
 async def test_a_batch_whose_parts_do_not_come_expires_after_a_day_with_an_event(stage: Stage) -> None:
     await stage.send(cancels(3), parts=2)
-    await stage.pass_time(86_401)
+    stage.pass_time(86_401)
     await stage.feed()
 
     assert (await stage.status()).state is BatchState.INCOMPLETE
@@ -132,7 +138,7 @@ async def test_at_most_max_open_members_are_open(stage: Stage) -> None:
     await stage.feed()
     assert await stage.counts() == {"open": 7, "waiting": 43}
     await stage.end(3)
-    await stage.pass_time(0.1)
+    stage.pass_time(0.1)
     await stage.feed()
 
     assert await stage.counts() == {"open": 7, "waiting": 40, "cancelled": 3}
@@ -146,14 +152,14 @@ async def test_a_rate_limits_member_starts_a_second(
     feeder = stage.feeder()
     for _ in range(4 * seconds):
         await stage.feed(feeder)
-        await stage.pass_time(0.25)
+        stage.pass_time(0.25)
 
     assert least <= (await stage.counts())["open"] <= most
 
 
 async def test_a_rate_allows_a_seconds_worth_at_once(stage: Stage) -> None:
     await stage.send(cancels(500), rate=20)
-    await stage.pass_time(60)
+    stage.pass_time(60)
     await stage.feed()
 
     assert (await stage.counts())["open"] == 20
@@ -171,7 +177,7 @@ async def test_two_batches_on_one_backend_share_it(stage: Stage) -> None:
     for batch_id in "ab":
         await stage.send([cancel(f"{batch_id}{index}") for index in range(1000)], batch_id)
     for _ in range(20):
-        await stage.pass_time(0.1)
+        stage.pass_time(0.1)
         await stage.feed(feeder)
         await stage.end(50)
 
@@ -208,6 +214,19 @@ async def test_a_batch_of_a_dead_feeder_is_fed_by_another_within_seconds(stage: 
     assert await stage.counts() == {"open": 3}
 
 
+async def test_an_id_may_come_again_once_its_batch_is_past_its_retention(stage: Stage, redis: Redis) -> None:
+    feeder = stage.feeder()
+    for job_id in ("old", "new"):
+        await stage.send([cancel(job_id)])
+        await stage.feed(feeder)
+        await stage.end()
+        assert [one.job_id for one in await stage.report()] == [job_id]
+        await redis.delete(*(f"{{canceller}}:{kind}:b" for kind in ("batch", "batchparts", "batchsizes", "batchends")))
+        stage.pass_time(30 * 86_400)
+
+    assert {event.subject for event in await stage.events() if event.name == "accepted"} == {"old", "new"}
+
+
 async def test_a_batch_is_kept_as_long_as_records_are(stage: Stage, redis: Redis) -> None:
     await stage.send(cancels(3))
     await stage.feed()
@@ -237,7 +256,7 @@ async def test_nothing_starts_while_redis_is_nearly_full(stage: Stage, redis: Re
         assert await stage.counts() == {"waiting": 3}
     finally:
         await redis.config_set("maxmemory", 0)
-    await stage.pass_time(0.1)
+    stage.pass_time(0.1)
     await stage.feed()
 
     assert await stage.counts() == {"open": 3}
@@ -250,7 +269,7 @@ async def test_nothing_starts_beside_an_older_worker(stage: Stage, store: Store,
     await stage.feed()
     assert await stage.counts() == {"waiting": 3}
     await redis.zrem("{canceller}:workers", "old")
-    await stage.pass_time(0.1)
+    stage.pass_time(0.1)
     await stage.feed()
 
     assert await stage.counts() == {"open": 3}
@@ -259,7 +278,7 @@ async def test_nothing_starts_beside_an_older_worker(stage: Stage, store: Store,
 async def test_the_newest_batches_are_listed_first(stage: Stage) -> None:
     for name in "abc":
         await stage.send(cancels(1), name)
-        await stage.pass_time(1)
+        stage.pass_time(1)
 
     assert [one.id for one in await stage.batches.list(2)] == ["c", "b"]
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from redis.asyncio import Redis
-from redis.exceptions import NoScriptError
+from support.stepped_redis import SteppedRedis
 
 from worker.store.scripts import Script, on_store
 from worker.store.store import Store
@@ -14,22 +12,6 @@ from worker.store.store import Store
 LIFE = 4000
 HOUR, DAY = 3_600_000, 86_400_000
 CLOCK = "{canceller}:clock"
-
-
-class SteppedRedis(Redis):
-    """A client that shows scripts a TIME of its own: the text of each reads TIME in one place."""
-
-    at = 1_800_000_000_000
-    """The server's clock, in milliseconds."""
-
-    async def evalsha(self, *_: Any) -> Any:
-        raise NoScriptError
-
-    async def eval(self, script: str, *parts: Any) -> Any:
-        assert script.count("redis.call('TIME')") == 1
-        seconds, left = divmod(self.at, 1000)
-        shown = script.replace("redis.call('TIME')", f"{{'{seconds}', '{left * 1000}'}}")
-        return await super().eval(shown, *parts)
 
 
 class Worker:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from msgspec.structs import replace
-from redis.asyncio import Redis
 from support.commands import INTAKE, LIMITS, commit
+from support.stepped_redis import SteppedRedis
 
 from worker.domain.event_drafts import EventDraft
 from worker.intake.admission import Admission
@@ -46,9 +46,9 @@ def cancels(count: int, first: int = 0, **fields: Any) -> list[dict[str, Any]]:
 class Stage:
     """A deployment without backends: the test starts members and has them end."""
 
-    def __init__(self, store: Store, redis: Redis) -> None:
-        self.store, self.redis = store, redis
-        self.batches = store.batches
+    def __init__(self, redis: SteppedRedis) -> None:
+        self.store, self.redis = Store(redis, "canceller"), redis
+        self.batches = self.store.batches
 
     def feeder(self, worker: str = "w1", admission: Admission = INTAKE, **in_flight: int) -> Feeder:
         async def nothing(_: Sequence[Arrived]) -> frozenset[str]:
@@ -111,9 +111,9 @@ class Stage:
             return [event for event in found if event.type.startswith("canceller.cancellation.")]
         return [event for event in found if event.type.startswith("canceller.batch.") and event.subject == batch_id]
 
-    async def pass_time(self, seconds: float) -> None:
+    def pass_time(self, seconds: float) -> None:
         """Have the deployment's clock go ahead."""
-        await self.redis.hincrby("{canceller}:clock", "o", int(seconds * 1000))
+        self.redis.at += int(seconds * 1000)
 
 
 def check_sums(events: Sequence[Event]) -> None:

@@ -58,7 +58,11 @@ class EngineStep(bootsteps.StartStopStep):
         gc.collect()
         gc.freeze()  # a collection of all that was imported would stop all passes for tens of milliseconds
         gc.set_threshold(*COLLECT_AFTER)
-        runtime().start()
+        try:
+            runtime().start()
+        except ConfigurationError as error:
+            complain("canceller: the configuration has mistakes:", *error.problems)
+            raise SystemExit(USAGE) from None
 
     def stop(self, parent: Any) -> None:
         """Take nothing new, let open calls end for 5 s."""

@@ -191,6 +191,11 @@ class ChannelConnection:
         self._channel = consumer.task_consumer.channel
         self._queue = Settings.load().queue
 
+    @property
+    def lost(self) -> bool:
+        """Whether it has ended."""
+        return not self._channel.is_open
+
     def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
         """Acknowledge messages."""
         if self._channel.is_open:

@@ -63,6 +63,7 @@ COMMANDS = (
     (RUNNING, "demo", "demo.play", "demo"),
     (RUNNING, "init", "commands.init", "init"),
     (RUNNING, "up", "commands.up", "up"),
+    (RUNNING, "exporter", "commands.exporter", "exporter"),
     (RUNNING, "simulator", "commands.simulator", "simulator"),
     (RUNNING, "guide", "commands.guide", "guide"),
 )

@@ -10,6 +10,7 @@ from typing import Protocol
 from ..backends.adapter import Adapter, Reply, Request
 from ..domain.cancellation import Cancellation
 from ..domain.model import Policy
+from ..observability.observer import NOBODY, Observer
 from ..observability.outage import Seldom
 from ..store.codec import place_mark
 from .stop_times import StopTimes
@@ -46,6 +47,7 @@ class Backend:
     breaker_pause: float = 15.0
     look_many: bool = True
     place: str = ""
+    observer: Observer = NOBODY
     stop_times: StopTimes = field(default_factory=StopTimes)
     moved: Seldom = field(default_factory=Seldom)
     closes: tuple[Callable[[], Awaitable[None]], ...] = ()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Generator
 from functools import partial
 from typing import TypeVar
 
 from ..backends.adapter import NoReply, Reply, Request
+from ..domain.cancellation import Cancellation
 from ..domain.evidence.breaker import outage
-from ..domain.model import Answer, AnswerKind, Observation, Source, unanswered
+from ..domain.model import Action, Answer, AnswerKind, Observation, Source, unanswered
 from ..errors import CallUnanswered, CredentialRefused, CredentialUnavailable
 from .backend import Backend
 from .clock import Clock
@@ -21,24 +23,29 @@ Said = TypeVar("Said", bound=Observation | Answer)
 class Caller:
     """Makes the calls of one pass; `paid` is how many of them the claim has paid for."""
 
-    def __init__(self, backend: Backend, clock: Clock, traceparent: str | None, paid: int) -> None:
+    def __init__(self, backend: Backend, clock: Clock, cancellation: Cancellation, paid: int) -> None:
         self.made = 0
         """Calls that have not been charged for yet."""
         self.failed = False
         """Whether any call failed in a way that counts against the backend as a whole."""
         self._backend = backend
         self._clock = clock
-        self._traceparent = traceparent
+        self._cancellation = cancellation
         self._paid = paid
 
     def lease_lasts(self, calls: int = 1) -> bool:
         """Whether this many calls, one after the other from now on, end within the lease whatever happens to them."""
         return self._backend.lease - self._clock.elapsed() > calls * self._backend.policy.timeout
 
-    async def drive(self, exchange: Generator[Request, Reply, Said], *, look: bool = False) -> Said | Answer:
-        """Make the calls of an exchange; those of a `look` end with the lease."""
-        said = await self._said(exchange, look=look)
+    async def drive(self, exchange: Generator[Request, Reply, Said], action: Action) -> Said | Answer:
+        """Make the calls of an exchange; those of a look end with the lease."""
+        began, made = time.monotonic(), self.made
+        said = await self._said(exchange, look=action is Action.LOOK)
         self.failed |= said is not TOO_SLOW and outage(said)
+        if self.made > made:
+            kind = said.kind if isinstance(said, Answer) else AnswerKind.ACCEPTED
+            seconds = time.monotonic() - began
+            self._backend.observer.call_made(self._backend.name, action, kind, seconds, self._cancellation)
         return said
 
     async def _said(self, exchange: Generator[Request, Reply, Said], *, look: bool) -> Said | Answer:
@@ -48,7 +55,7 @@ class Caller:
                 return TOO_SLOW
             self.made += 1
             try:
-                reply = await self._backend.calls.send(request, traceparent=self._traceparent)
+                reply = await self._backend.calls.send(request, traceparent=self._cancellation.traceparent)
                 step = partial(exchange.send, reply)
             except CallUnanswered as error:
                 step = partial(exchange.throw, NoReply(str(error)))

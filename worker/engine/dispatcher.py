@@ -165,6 +165,9 @@ class Dispatcher:
         if self._stopping:
             await self._give_back(claims)
             return
+        late = [claim.late for claim in claims.claims if claim.late is not None]
+        if late:
+            self._backend.observer.claimed(self._backend.name, late)
         clock = Clock(claims.now, asked.at)
         shared = self._lists.share(claims.claims, claims.suspect) if asked.lists and not claims.blind else None
         listed = shared is not None and any(claim.rides for claim in claims.claims)
@@ -194,6 +197,7 @@ class Dispatcher:
         cancellation = claim.record.cancellation
         in_batch = cancellation.spec.lane is Lane.BATCH and not claim.rides
         self._window.batch += in_batch
+        began = time.monotonic()
         try:
             listed = await shared.of(claim) if shared else None
             given = PassInput(claim, claims.suspect, claims.blind, listed, paid)
@@ -207,3 +211,4 @@ class Dispatcher:
                 self.wake_in((due - clock.now()).total_seconds())
         finally:
             self._window.batch -= in_batch
+            self._backend.observer.pass_ended(cancellation, time.monotonic() - began)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import structlog
 from ..aio.tasks import cancel_all
 from ..backends.adapter import CALLS_SAVED, Survey
 from ..domain.escalation import needs_look
-from ..domain.model import Answer, Job, Observation
+from ..domain.model import Answer, AnswerKind, Job, Observation
 from ..errors import CallUnanswered, CredentialRefused, CredentialUnavailable
 from ..store.transitions import Claim
 from .backend import Backend
@@ -25,6 +26,9 @@ USELESS = 60.0
 SPARED = CALLS_SAVED // 2
 """How many looks a list's call must spare on average for lists to be read again at once: a job that a list does not
 show is claimed a second time."""
+
+LIST = "list"
+"""What an observer hears such a call called."""
 
 Sightings = Mapping[str, Observation]
 
@@ -125,9 +129,12 @@ class ListReader:
 
         The passes that wait for this hold leases that last for a look, a credential and a call.
         """
+        began = time.monotonic()
+        kind = AnswerKind.UNANSWERED
         try:
             async with asyncio.timeout(self._backend.policy.timeout):
                 seen, calls = await self._drive(plan.survey)
+            kind = seen.kind if isinstance(seen, Answer) else AnswerKind.ACCEPTED
         except TimeoutError:
             return self._useless("it takes longer than a look may")
         except (CallUnanswered, CredentialUnavailable, CredentialRefused) as error:
@@ -135,6 +142,8 @@ class ListReader:
         except Exception:
             log.exception("survey.failed", backend=self._backend.name)
             return self._useless("it could not be understood")
+        finally:
+            self._backend.observer.call_made(self._backend.name, LIST, kind, time.monotonic() - began)
         if isinstance(seen, Answer):
             return self._useless(seen.detail)
         if len(seen) < calls * SPARED:

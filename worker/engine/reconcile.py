@@ -21,12 +21,13 @@ from ..domain.evidence.family import whole
 from ..domain.evidence.proof import refuted
 from ..domain.model import Action, Answer, AnswerKind, Observation, Outcome, Source, unanswered
 from ..errors import CredentialRefused, CredentialUnavailable, StoreUnavailable
-from ..observability.log_fields import context, loggable
+from ..observability.log_fields import context
 from ..store.store import Store
 from ..store.transitions import Claim, Commit
 from .backend import Backend
 from .calls import Caller
 from .clock import Clock
+from .emitted import report
 from .look_groups import ALONE, LISTS, LookGroup
 
 log = structlog.get_logger(__name__)
@@ -74,7 +75,7 @@ class Reconciliation:
         self._policy = replace(backend.policy, usual=backend.stop_times.usual or backend.policy.usual)
         self._cancellation = given.claim.record.cancellation
         self._facts: list[EventDraft] = []
-        self._caller = Caller(backend, clock, self._cancellation.traceparent, given.paid)
+        self._caller = Caller(backend, clock, self._cancellation, given.paid)
         self._look_group = look_group
         self._listed = False  # whether a list has shown the job, in place of a look that this pass may make
         self._due: datetime | None = None
@@ -159,7 +160,7 @@ class Reconciliation:
         if not self._looks(suspect):
             return None
         asked = self._clock.now()
-        seen = await self._caller.drive(self._backend.adapter.look(self._cancellation.job), look=True)
+        seen = await self._caller.drive(self._backend.adapter.look(self._cancellation.job), Action.LOOK)
         if isinstance(seen, Answer):
             self._cancellation = evolve.look_failed(evolve.looked(self._cancellation), seen, asked)
             return seen
@@ -209,7 +210,7 @@ class Reconciliation:
             await self._wait(Wait(self._clock.now(), f"make the {send.action} in a new pass"))
             return
         job = before.job if send.job_id == before.job_id else evolve.child_job(before.job, send.job_id)
-        answer = await self._caller.drive(call(self._backend.adapter, send.action, job))
+        answer = await self._caller.drive(call(self._backend.adapter, send.action, job), send.action)
         await self._take_in(send, answer)
 
     async def _noted(self, before: Cancellation, send: Send) -> bool:
@@ -323,7 +324,7 @@ class Reconciliation:
             )
         )
         if result == 1:
-            self._tell(new)
+            report(self._cancellation, new, self._backend.observer)
         elif result == 0:
             self._due = self._clock.now()
         else:
@@ -343,8 +344,3 @@ class Reconciliation:
                 if commit.mode == "intent" or not self._caller.lease_lasts():
                     raise
             await asyncio.sleep(RETRY)
-
-    def _tell(self, new: tuple[EventDraft, ...]) -> None:
-        whose = context(self._cancellation) if new else {}
-        for fact in new:
-            log.info(f"cancellation.{fact.name}", **whose, **loggable(fact))

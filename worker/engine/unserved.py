@@ -16,11 +16,12 @@ from ..domain.decision import Finish
 from ..domain.escalation import decide, matters, overdue
 from ..domain.model import Policy, Steps, unanswered
 from ..errors import StoreUnavailable
-from ..observability.log_fields import context, loggable
+from ..observability.log_fields import context
 from ..observability.outage import Outage, Seldom
 from ..store.serving import GRACE, LIFE, Serving
 from ..store.store import Store
 from ..store.transitions import Claim, Commit, Limits, Silence, ToClaim
+from .emitted import report
 
 log = structlog.get_logger(__name__)
 
@@ -122,5 +123,4 @@ class Unserved:
             log.exception("cancellation.pass_failed", **context(claim.record.cancellation))
             return
         if await self._store.commit(commit) == 1:
-            for fact in commit.facts:
-                log.info(f"cancellation.{fact.name}", **context(claim.record.cancellation), **loggable(fact))
+            report(claim.record.cancellation, commit.facts, self._store.observer)

@@ -30,6 +30,11 @@ class Backpressure:
     fullness: Fullness
     full: bool = False
 
+    @property
+    def problem(self) -> str:
+        """Why nothing new is taken in; empty if it is."""
+        return f"nothing new is taken in: {FULL:.0%} of Redis's maxmemory is in use" if self.full else ""
+
     async def look(self) -> None:
         """Look at the store's memory, and log when intake is paused or resumed.
 

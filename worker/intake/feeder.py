@@ -17,6 +17,7 @@ import structlog
 from msgspec.structs import replace
 
 from ..errors import CONFLICT, StoreUnavailable
+from ..observability.observer import NOBODY, Observer
 from ..observability.outage import Seldom
 from ..store.batches import Duties, Duty, PartSize, RejectedMember, Step
 from ..store.store import Store
@@ -53,6 +54,7 @@ class Feeder:
         engine: Engine,
         handover: Handover,
         in_flight: Mapping[str, int],
+        observer: Observer = NOBODY,
     ) -> None:
         """`in_flight` says for each backend how many calls it may have in flight."""
         self._batches = store.batches
@@ -61,9 +63,10 @@ class Feeder:
         self._engine = engine
         self._handover = handover
         self._worker = engine.worker
+        self._observer = observer
         self._rooms = {name: max(LEAST_ROOM, 2 * most) for name, most in in_flight.items()}
-        self._part: tuple[str, PartSize, list[object]] | None = None
-        self._sizes: tuple[str, Sequence[PartSize]] | None = None
+        self._sizes: tuple[tuple[str, int], Sequence[PartSize]] | None = None
+        self._part: tuple[tuple[str, int], PartSize, list[object]] | None = None
         self._warned = Seldom()
         self._full, self._look_again_at = False, 0.0
         self._left: dict[str, float] = {}
@@ -143,6 +146,7 @@ class Feeder:
 
     async def _start(self, duty: Duty, count: int, now: datetime) -> int:
         """Start up to `count` members; return how many were started."""
+        began = asyncio.get_running_loop().time()
         members = await self._mine(duty, await self._members(duty, count))
         known = self._handover.known
         judged = [(one, judge(self._admission, duty.id, one, now, known)) for one in members]
@@ -153,7 +157,11 @@ class Feeder:
         if not taken:
             return 0
         verdicts = await self._batches.start(Step(duty.id, duty.cursor, taken, self._rooms), self._worker)
+        seconds = asyncio.get_running_loop().time() - began
         for (member, one), said in zip(judged, verdicts, strict=False):
+            counted = "rejected" if said.verdict == "conflict" else said.verdict
+            traceparent = one.traceparent if isinstance(one, Acceptance) else None
+            self._observer.message_handled(member.backend, member.verb, counted, traceparent, seconds)
             if said.verdict == "conflict" and isinstance(one, Acceptance):
                 await self._reject(member, self._admission.rejection(member.content, one.command_id, CONFLICT))
         for name in {one.backend for _, one in judged[: len(verdicts)]}:
@@ -171,14 +179,15 @@ class Feeder:
 
     async def _members(self, duty: Duty, count: int) -> Sequence[Member]:
         """Return the next members, `count` at most, all of one part."""
-        if self._sizes is None or self._sizes[0] != duty.id:
-            self._sizes = duty.id, await self._batches.sizes(duty.id)
+        batch = duty.id, duty.created
+        if self._sizes is None or self._sizes[0] != batch:
+            self._sizes = batch, await self._batches.sizes(duty.id)
         part = next((one for one in self._sizes[1] if one.first <= duty.cursor < one.first + one.count), None)
         if part is None:
             self._sizes = None
             return ()
-        if self._part is None or self._part[:2] != (duty.id, part):
-            self._part = duty.id, part, await self._batches.commands(duty.id, part.number)
+        if self._part is None or self._part[:2] != (batch, part):
+            self._part = batch, part, await self._batches.commands(duty.id, part.number)
         commands = self._part[2][duty.cursor - part.first :][:count]
         return [Member(index, content, part.signed_by) for index, content in enumerate(commands, duty.cursor)]
 

@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar
 import structlog
 
 from ..errors import CONFLICT, ActionRejected, CommandConflict, StoreUnavailable, UnknownCancellation
+from ..observability.observer import NOBODY, Observer
 from ..protocol.signing import SignatureRejected, Signed, out_of_reach
 from ..store.serving import Serving
 from ..store.store import Store
@@ -52,7 +53,7 @@ class Engine(Protocol):
 class Leftovers:
     """Commands that were not stored: the rejected ones, and those that only a newer worker can take in."""
 
-    rejected: list[Rejection] = field(default_factory=list)
+    rejected: list[tuple[Arrived, Rejection]] = field(default_factory=list)
     newer: list[Arrived] = field(default_factory=list)
 
 
@@ -63,10 +64,13 @@ class Handler:
     again is harmless: a command id is taken in once.
     """
 
-    def __init__(self, store: Store, admission: Admission, engine: Engine, serving: Serving) -> None:
+    def __init__(
+        self, store: Store, admission: Admission, engine: Engine, serving: Serving, observer: Observer = NOBODY
+    ) -> None:
         self._store = store
         self._admission = admission
         self._engine = engine
+        self._observer = observer
         means = Means(self._patiently, self._reject, self._times, self._check)
         self.batches = BatchIntake(store, admission, means)
         self.handover = Handover(store, admission.rules.keys(), serving, self.take, self._reject_arrived)
@@ -91,8 +95,8 @@ class Handler:
         until = asyncio.get_running_loop().time() + STORE_PATIENCE
         here, elsewhere = await self._patiently(lambda: self.handover.sort(arrived), until)
         left = await self._take_here(here, until)
-        for rejection in left.rejected:
-            await self._reject(rejection)
+        for one, rejection in left.rejected:
+            await self._reject(rejection, one.traceparent, until - STORE_PATIENCE)
         return elsewhere | await self._patiently(lambda: self.handover.leave(left.newer))
 
     async def _take_here(self, here: Sequence[Arrived], until: float) -> Leftovers:
@@ -129,22 +133,27 @@ class Handler:
     ) -> None:
         """Store what was accepted; add to `left` what was not stored."""
         accepted = [(arrived, one) for arrived, one in judged if isinstance(one, Acceptance)]
-        left.rejected += [one for _, one in judged if isinstance(one, Rejection)]
+        left.rejected += [(arrived, one) for arrived, one in judged if isinstance(one, Rejection)]
         stored = await self._patiently(lambda: self._engine.accept([one for _, one in accepted]), until)
         for (arrived, one), verdict in zip(accepted, (each.verdict for each in stored), strict=True):
             if verdict == "conflict":
-                left.rejected.append(self._admission.rejection(arrived.content, one.command_id, CONFLICT, one.signed))
+                rejection = self._admission.rejection(arrived.content, one.command_id, CONFLICT, one.signed)
+                left.rejected.append((arrived, rejection))
             elif verdict == "newer":
                 left.newer.append(arrived)
             elif one.signed is not None and verdict in SIGNATURE_VERDICTS:
                 problem = SIGNATURE_VERDICTS[verdict](one.signed)
-                left.rejected.append(reject_signed(arrived.content, one.command_id, problem))
+                left.rejected.append((arrived, reject_signed(arrived.content, one.command_id, problem)))
+            else:
+                self._note(one.backend, one.verb, verdict, one.traceparent, until - STORE_PATIENCE)
 
     async def _act(self, item: ActionRequest) -> None:
         """Carry out an operator action, or reject it."""
+        began, traceparent = asyncio.get_running_loop().time(), item.envelope.traceparent
         times = await self._times(needed=item.envelope.expires is not None)
         if all(expired(item.envelope, now) for now in times):
-            await self._reject(self._admission.outlived(item.content, item.message_id, item.envelope))
+            outlived = self._admission.outlived(item.content, item.message_id, item.envelope)
+            await self._reject(outlived, traceparent, began)
             return
         signed = None
         more = {**item.more, "signing": int(self._admission.signatures.on)}
@@ -157,14 +166,16 @@ class Handler:
                 lambda: self._store.act(*action, signed_by=signer, message_id=item.message_id, more=more)
             )
         except SignatureRejected as problem:
-            await self._reject(reject_signed(item.content, item.message_id, problem))
+            await self._reject(reject_signed(item.content, item.message_id, problem), traceparent, began)
             return
         except (UnknownCancellation, ActionRejected) as error:
-            await self._reject(self._admission.rejection(item.content, item.message_id, str(error), signed))
+            rejection = self._admission.rejection(item.content, item.message_id, str(error), signed)
+            await self._reject(rejection, traceparent, began)
             return
         verified = {"signed_by": signer} if signer else {}
         by = f"{item.by}: {item.reason}"
         log.info(f"cancellation.{item.action}", cancellation_id=cancellation_id, by=by, **verified)
+        self._note(backend, item.action, "accepted", traceparent, began)
         self._engine.wake(backend)
 
     async def _admit(self, item: ActionRequest, times: Sequence[datetime]) -> Signed | None:
@@ -194,16 +205,25 @@ class Handler:
                 raise
             return self._check(content, times[1:])
 
-    async def _reject(self, rejection: Rejection) -> None:
+    def _note(self, backend: str, verb: str, verdict: str, traceparent: str | None, began: float) -> None:
+        seconds = asyncio.get_running_loop().time() - began
+        self._observer.message_handled(backend, verb, verdict, traceparent, seconds)
+
+    async def _reject(self, rejection: Rejection, traceparent: str | None = None, began: float | None = None) -> None:
+        """Reject a message, unless its command was taken in before; `began` is when it began to be handled."""
+        began = asyncio.get_running_loop().time() if began is None else began
+        verb = str(rejection.data.get("verb", ""))
         if rejection.expired or rejection.digest:
             # It may have been taken in while its signature held or its backend was served, and only have come again.
             find = self._store.find_command
             try:
                 if await self._patiently(lambda: find(rejection.command_id, rejection.digest)):
+                    self._note(rejection.backend, verb, "same", traceparent, began)
                     return
             except CommandConflict:
                 pass
-        await self._patiently(lambda: self._store.reject(rejection))
+        new = await self._patiently(lambda: self._store.reject(rejection))
+        self._note(rejection.backend, verb, "rejected" if new else "same", traceparent, began)
         log.warning(
             "command.rejected",
             command_id=rejection.data["command_id"],
@@ -213,7 +233,7 @@ class Handler:
         )
 
     async def _reject_arrived(self, one: Arrived, why: str) -> None:
-        await self._reject(self._admission.rejection(one.content, one.command_id, why))
+        await self._reject(self._admission.rejection(one.content, one.command_id, why), one.traceparent)
 
     async def _times(self, *, needed: bool) -> Sequence[datetime]:
         """Return what `Store.times` does; the epoch alone if nothing depends on the time."""

@@ -48,6 +48,12 @@ class Arrived:
         return found if isinstance(found, str) else ""
 
     @property
+    def traceparent(self) -> str | None:
+        """The trace that it belongs to, in its sender's words: its own field, else what its message says."""
+        own = self.content.get("traceparent") if isinstance(self.content, Mapping) else None
+        return own if isinstance(own, str) else self.envelope.traceparent
+
+    @property
     def timed(self) -> bool:
         """Whether what becomes of it depends on the time."""
         by_envelope = self.envelope.eta is not None or self.envelope.expires is not None

@@ -29,6 +29,12 @@ class Member:
         return found if isinstance(found, str) else ""
 
     @property
+    def verb(self) -> str:
+        """What it asks for, empty if it does not say."""
+        found = self.content.get("verb") if isinstance(self.content, Mapping) else None
+        return found if isinstance(found, str) else ""
+
+    @property
     def quiet(self) -> bool:
         """Whether it leaves no trace beside its result in the batch, as a dry run."""
         return isinstance(self.content, Mapping) and self.content.get("dry_run") is True

@@ -38,6 +38,10 @@ SHUTDOWN_TIMEOUT = 2.0
 class BrokerConnection(Protocol):
     """One connection to RabbitMQ, as long as it lasts. It is called from the worker's loop."""
 
+    @property
+    def lost(self) -> bool:
+        """Whether it has ended."""
+
     def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
         """Acknowledge messages."""
 
@@ -101,6 +105,13 @@ class RabbitMQConsumer:
             async with asyncio.timeout(SHUTDOWN_TIMEOUT):
                 await self._tasks[0]
         await cancel_all(self._tasks)
+
+    @property
+    def problem(self) -> str:
+        """Why no commands are taken in; empty if they are."""
+        if self._connection is None or self._connection.lost:
+            return "there is no connection to RabbitMQ"
+        return self._backpressure.problem or ("" if self._open else "Redis does not answer")
 
     def connect(self, connection: BrokerConnection) -> None:
         """Use a new connection; what came by older ones is redelivered. May be called from any thread."""

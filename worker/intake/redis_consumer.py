@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Awaitable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from math import inf
 from typing import Any, cast
 
 import structlog
@@ -68,6 +69,7 @@ class RedisConsumer:
         self._tasks: list[asyncio.Task[None]] = []
         self._settled: tuple[bytes, ...] = ()
         self._stopping = False
+        self._answered_at = -inf
         self._witness = Witness()
         self._lookout = Lookout(redis, queue)
         self._outage = Outage("taker.unavailable", "CELERY_BROKER_URL, or else REDIS_URL,")
@@ -91,6 +93,14 @@ class RedisConsumer:
                 await self._let_go()
                 await self._redis.zrem(f"{self._prefix}:beats", self._name)
         await self._redis.aclose()
+
+    @property
+    def problem(self) -> str:
+        """Why no commands are taken in; empty if they are."""
+        silent = asyncio.get_running_loop().time() - self._answered_at
+        if silent > BEAT_LIFE:
+            return "the broker has not answered" + (f" for {silent:.0f} s" if silent < inf else " yet")
+        return self._backpressure.problem
 
     async def _run(self) -> None:
         while not self._stopping:
@@ -174,5 +184,6 @@ class RedisConsumer:
         args = [self._prefix, self._name, int(BEAT_LIFE * 1000), *self._witness.knows(asked)]
         now, step, back = await self._return(keys=keys, args=args)
         self._witness.hears(asked, now, step)
+        self._answered_at = asyncio.get_running_loop().time()
         if back:
             log.warning("taker.returned", messages=back, queue=self._queue)

@@ -8,18 +8,30 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import IO
 
+from ..settings.listen_address import ListenAddress
 from ..settings.place import FOLDER, PACKAGE
 from .embedded_redis import tied
 
+HTTP = "CANCELLER_HTTP"
 STOP_SECONDS = 9.0
 QUIET_ROOT = "ignore:You're running the worker with superuser privileges"
 """Celery says so once in each worker, and its advice, `--uid`, is not for processes that belong to another one."""
 
 
 def start_worker(number: int, env: Mapping[str, str], log: IO[bytes] | None = None) -> subprocess.Popen[bytes]:
-    """Start one Celery worker process; it logs to `log`, or else to the streams of this process."""
+    """Start one Celery worker process; it logs to `log`, or else to the streams of this process.
+
+    Where it serves its metrics, its port is by `number - 1` higher than the environment says.
+    """
     arguments = ["-m", "celery", "--quiet", "-A", PACKAGE, "worker", "--hostname", f"canceller{number}@%h"]
-    return start(arguments, quiet(env), log, log)
+    return start(arguments, with_own_port(quiet(env), number), log, log)
+
+
+def with_own_port(env: Mapping[str, str], number: int) -> dict[str, str]:
+    """Return an environment in which the worker with this number has a port of its own."""
+    shared = env.get(HTTP)
+    own = {HTTP: str(ListenAddress.parse(shared).of_worker(number - 1))} if shared else {}
+    return {**env, **own}
 
 
 def quiet(env: Mapping[str, str]) -> dict[str, str]:

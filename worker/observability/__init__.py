@@ -1,1 +1,1 @@
-"""What a process reports about itself: log lines, and texts from outside made safe to show."""
+"""What a process reports about itself: log lines, metrics and traces; texts from outside are made safe to show."""

@@ -1,1 +1,1 @@
-"""One worker process: what it is made of, how it starts and how it ends."""
+"""The composition root: one worker process, how it starts and ends and who listens to it; a deployment's totals."""

@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from ..aio.loop_thread import LoopThread
 from ..aio.tasks import cancel_all
@@ -21,7 +22,11 @@ from ..settings.backends_file.load import Deployment
 from ..settings.environment import Settings
 from ..store.redis_client import connect_to
 from ..store.store import Store
+from .observers import observers_of
 from .wiring import backend_of, deployment_of, intake_of, store_of
+
+if TYPE_CHECKING:
+    from ..observability.endpoint import Endpoint
 
 STOP_LIMIT = 9.0
 """Seconds that a stop may take in all."""
@@ -36,26 +41,36 @@ class Runtime:
         self._settings = settings
         admission = intake_of(deployment.backends, deployment.producers)
         self._loop = LoopThread("canceller")
+        self._observers = observers_of(deployment.backends.keys(), served=settings.http is not None)
         self._store, self._engine, self._backends = self._loop.call(self._build(deployment.backends))
-        self._handler = Handler(self._store, admission, self._engine, self._engine.serving)
+        observer = self._observers.every
+        self._handler = Handler(self._store, admission, self._engine, self._engine.serving, observer)
         in_flight = {one.name: one.max_in_flight for one in self._backends}
-        self._feeder = Feeder(self._store, admission, self._engine, self._handler.handover, in_flight)
+        self._feeder = Feeder(self._store, admission, self._engine, self._handler.handover, in_flight, observer)
         self._handler.batches.wake = self._engine.feed = self._feeder.wake
         self._feeding: asyncio.Task[None] | None = None
         self.rabbitmq = RabbitMQConsumer(self._handler.handle, self._store.fullness)
         self._consumer: RedisConsumer | RabbitMQConsumer | None = None
         self._taking_over: asyncio.Task[None] | None = None
+        self._endpoint: Endpoint | None = None
+        self._not_ready = "it is being started"
 
     async def _build(self, configs: Mapping[str, BackendConfig]) -> tuple[Store, Engine, list[Backend]]:
-        store = store_of(self._settings, configs)
-        speed = self._settings.clock_speed
-        backends = {name: backend_of(name, config, speed) for name, config in configs.items()}
+        speed, observer = self._settings.clock_speed, self._observers.every
+        store = store_of(self._settings, configs, observer)
+        backends = {name: backend_of(name, config, speed, observer) for name, config in configs.items()}
         return store, Engine(store, backends, self._settings.slots), list(backends.values())
 
     def start(self) -> None:
-        """Start to work on what is due, and to take in commands if the broker is a Redis or a RabbitMQ."""
+        """Start to work on what is due, and to take in commands if the broker is a Redis or a RabbitMQ.
+
+        Raises:
+            ConfigurationError: nobody can listen on `CANCELLER_HTTP`.
+
+        """
 
         async def start() -> None:
+            await self._start_endpoint()
             await self._engine.start()
             self._taking_over = asyncio.create_task(self._handler.handover.run())
             self._feeding = asyncio.create_task(self._feeder.run())
@@ -67,8 +82,22 @@ class Runtime:
                 self._consumer = self.rabbitmq
             if self._consumer is not None:
                 await self._consumer.start()
+            self._not_ready = ""
 
         self._loop.call(start())
+
+    async def _start_endpoint(self) -> None:
+        if self._settings.http is None or self._observers.metrics is None:
+            return
+        from .health import endpoint_of  # noqa: PLC0415 - a server that few workers need
+
+        registry = self._observers.metrics.registry
+        self._endpoint = endpoint_of(self._settings.http, self._store, registry, self._problem)
+        await self._endpoint.start()
+
+    def _problem(self) -> str:
+        """Return why this worker takes no commands in; empty if it does."""
+        return self._not_ready or (self._consumer.problem if self._consumer is not None else "")
 
     def do(self, items: Sequence[Item]) -> None:
         """Do what messages ask for; all of it is stored when this returns.
@@ -83,6 +112,7 @@ class Runtime:
         """Take in and claim nothing new; let open calls end for `grace` seconds."""
 
         async def stop() -> None:
+            self._not_ready = "it is being stopped"
             if self._consumer is not None:
                 await self._consumer.stop()
             if self._taking_over is not None:
@@ -99,6 +129,8 @@ class Runtime:
         """Close all connections and end the loop."""
 
         async def close() -> None:
+            if self._endpoint is not None:
+                await self._endpoint.stop()
             await asyncio.gather(*(backend.aclose() for backend in self._backends))
             await self._store.aclose()
 

@@ -19,6 +19,7 @@ from ..http.token_endpoints import OML_TOKEN_PATH, ClientCredentials, Keystone, 
 from ..http.transport import Proxy
 from ..http.transport_aiohttp import AiohttpTransport
 from ..intake.admission import Admission, BackendRules
+from ..observability.observer import NOBODY, Observer
 from ..protocol.signing import Producer, Signatures
 from ..settings.backends_file.auth import (
     BasicAuth,
@@ -190,7 +191,7 @@ def probe_of(name: str, config: BackendConfig) -> Probe | None:
     return Probe(name, http, slash + target, remote.gone_when)
 
 
-def backend_of(name: str, config: BackendConfig, clock_speed: float = 1.0) -> Backend:
+def backend_of(name: str, config: BackendConfig, clock_speed: float = 1.0, observer: Observer = NOBODY) -> Backend:
     """Return a backend that is ready for use; call this in the event loop that will use it."""
     adapter, probe = adapter_of(config), probe_of(name, config)
     http = http_of(config)
@@ -206,6 +207,7 @@ def backend_of(name: str, config: BackendConfig, clock_speed: float = 1.0) -> Ba
         breaker_pause=config.breaker.pause,
         look_many=config.look_many,
         place=place_of(config),
+        observer=observer,
         closes=(http.aclose, probe.aclose) if probe else (http.aclose,),
     )
 
@@ -233,10 +235,10 @@ def intake_of(configs: Mapping[str, BackendConfig], producers: Producers) -> Adm
     return Admission(rules, signatures=Signatures(signers, producers.require_signed))
 
 
-def store_of(settings: Settings, configs: Mapping[str, BackendConfig]) -> Store:
+def store_of(settings: Settings, configs: Mapping[str, BackendConfig], observer: Observer = NOBODY) -> Store:
     """Return the store of this deployment."""
     longest = max((config.give_up_after for config in configs.values()), default=0.0)
-    return Store(connect(settings), settings.prefix, Retention.of(settings), longest)
+    return Store(connect(settings), settings.prefix, Retention.of(settings), longest, observer)
 
 
 def deployment_of(settings: Settings) -> Deployment:

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from .errors import ConfigurationError, texts_of
+from .listen_address import ListenAddress
 from .paths import expanded, state_directory
 from .problems import problems_of
 from .quantities import Retention, Size
@@ -79,6 +80,10 @@ def producer_name(value: str) -> str:
     return value
 
 
+def _listen_address(value: object) -> object:
+    return ListenAddress.parse(value) if isinstance(value, str) else value
+
+
 def _lower(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
@@ -130,6 +135,9 @@ class Settings(BaseSettings):
     board_hosts: str = Field(default="", validation_alias="CANCELLER_BOARD_HOSTS")
     clock_speed: float = Field(default=1.0, gt=0, le=100_000, validation_alias="CANCELLER_CLOCK_SPEED")
     slots: int = Field(default=200, ge=1, le=100_000, validation_alias="CANCELLER_SLOTS")
+    http: Annotated[ListenAddress | None, NoDecode, BeforeValidator(_listen_address)] = Field(
+        default=None, validation_alias="CANCELLER_HTTP"
+    )
 
     @classmethod
     def settings_customise_sources(

@@ -7,7 +7,7 @@ from pathlib import Path
 from .environment import Settings
 
 OURS = "CANCELLER_"
-ELSEWHERE = frozenset({"CANCELLER_ENV_FILE", "CANCELLER_HTTP", "CANCELLER_UNKNOWN_KEYS"})
+ELSEWHERE = frozenset({"CANCELLER_ENV_FILE", "CANCELLER_UNKNOWN_KEYS"})
 """Those that newer versions read."""
 REMOVED = {"CANCELLER_TRANSPORT": "is no longer read: all calls are made by aiohttp; remove it"}
 """Those that older versions read, and what to do about them."""

@@ -38,9 +38,13 @@ SWEPT_AT_ONCE = 25
 
 
 class Duty(Struct, frozen=True):
-    """What is to be done for a batch: `count` members may start from index `cursor` on, `sweep` is under way."""
+    """What is to be done for a batch: `count` members may start from index `cursor` on, `sweep` is under way.
+
+    `created` is when its first part came, in milliseconds: the id of a batch that is past its retention may come again.
+    """
 
     id: str
+    created: int
     cursor: int
     count: int
     sweep: bool
@@ -131,7 +135,8 @@ class Batches(EventLog):
         duties = []
         for id_, what in zip(found[::2], found[1::2], strict=True):
             todo = json.loads(what)
-            duties.append(Duty(id_.decode(), int(todo["cursor"]), int(todo["count"]), bool(todo["sweep"])))
+            created, cursor, count = (int(todo[name]) for name in ("created", "cursor", "count"))
+            duties.append(Duty(id_.decode(), created, cursor, count, bool(todo["sweep"])))
         return Duties(moment(now), moment(int(next_at)) if int(next_at) >= 0 else None, int(older), tuple(duties))
 
     async def let_go(self, batch_id: str) -> None:

@@ -178,7 +178,7 @@ def commit_arguments(one: Commit, keep: int) -> tuple[bytes, bytes]:
 def read_claims(reply: Sequence[Any]) -> Claims:
     """Read the reply of `claim.lua`."""
     now, suspect, due, blind = (int(part) for part in reply[:4])
-    found = (claim_of(*reply[index : index + 3]) for index in range(4, len(reply), 3))
+    found = (claim_of(*reply[index : index + 4]) for index in range(4, len(reply), 4))
     return Claims(
         now=moment(now),
         suspect=moment(suspect) if suspect else None,
@@ -188,11 +188,12 @@ def read_claims(reply: Sequence[Any]) -> Claims:
     )
 
 
-def claim_of(token: bytes, id_: bytes, hot: bytes) -> Claim | None:
+def claim_of(token: bytes, id_: bytes, hot: bytes, late: int) -> Claim | None:
     """Read one claimed record; None for an unreadable one, which is due again when its lease is over."""
     try:
         record = unpack(id_.decode(), hot)
-        return Claim(token.decode(), record, token.endswith(b"/noted"), token.endswith(b"/rides"))
+        noted, rides = token.endswith(b"/noted"), token.endswith(b"/rides")
+        return Claim(token.decode(), record, noted, rides, None if late < 0 else late / 1000)
     except (ValueError, OverflowError, zlib.error):
         log.exception("record.unreadable", cancellation_id=id_.decode())
         return None

@@ -6,6 +6,7 @@ Every transition is one of the scripts under `lua/`.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Coroutine, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -14,6 +15,7 @@ from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
 from ..aio.coalescer import Coalescer
+from ..observability.observer import NOBODY, Observer
 from ..protocol.operator_actions import backend_acted_on
 from ..protocol.signing import Signed
 from .batches import Batches
@@ -45,7 +47,14 @@ GROUP = 100
 class Store(Reader, EventLog):
     """Cancellations, their schedule and their events, in one Redis."""
 
-    def __init__(self, redis: Redis, prefix: str, retention: Retention = USUAL, longest: float = DAY) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        prefix: str,
+        retention: Retention = USUAL,
+        longest: float = DAY,
+        observer: Observer = NOBODY,
+    ) -> None:
         """`longest` is the longest `give_up_after` of any backend, in seconds: command ids outlive it."""
         super().__init__(redis, prefix, retention, longest)
         self._memory = 0.0
@@ -55,6 +64,7 @@ class Store(Reader, EventLog):
         self.batches = Batches(redis, prefix, retention, longest)
         self.batches_wait = False
         """Whether there was something to do for a batch at the latest beat."""
+        self.observer = observer
 
     async def accept(self, acceptance: Acceptance) -> Accepted:
         """Accept one command."""
@@ -118,7 +128,10 @@ class Store(Reader, EventLog):
     async def _commit(self, commits: Sequence[Commit]) -> Sequence[int]:
         keep = int(self._retention.records)
         arguments = [part for one in commits for part in commit_arguments(one, keep)]
-        return [int(result) for result in await self._run(self._scripts.commit, *arguments)]
+        began = time.monotonic()
+        results = [int(result) for result in await self._run(self._scripts.commit, *arguments)]
+        self.observer.committed(len(commits), time.monotonic() - began)
+        return results
 
     async def beat(self, worker: str, life: float, backends: Sequence[str]) -> tuple[datetime, list[datetime | None]]:
         """Report that this worker lives for `life` seconds more; return the time and each backend's next due."""

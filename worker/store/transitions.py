@@ -85,13 +85,15 @@ class Claim(Struct, frozen=True):
     """A record that this worker may work on until its lease ends.
 
     `noted` means that the intent of its first cancel is stored already; the record is as it was before. `rides` means
-    that it is one of many polls that share one permit: it may make no call of its own.
+    that it is one of many polls that share one permit: it may make no call of its own. `late` is for how many seconds
+    it was due, None if that is not known.
     """
 
     token: str
     record: Record
     noted: bool = False
     rides: bool = False
+    late: float | None = None
 
 
 class Claims(Struct, frozen=True):

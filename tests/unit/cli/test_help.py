@@ -8,7 +8,7 @@ from worker.protocol.operator_actions import ACTIONS
 
 JOBS = ["cancel", "delete", "status", "wait", "list", "events"]
 APP = command_line()
-COMMANDS = [*JOBS, *ACTIONS, "board", "check", "demo", "init", "up", "simulator", "guide"]
+COMMANDS = [*JOBS, *ACTIONS, "board", "check", "demo", "init", "up", "exporter", "simulator", "guide"]
 
 
 @pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)], ids=" ".join)

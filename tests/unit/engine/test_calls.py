@@ -13,13 +13,17 @@ from worker.backends.adapter import Adapter, Reply, Request
 from worker.backends.mrs import Mrs
 from worker.backends.oracle_ml import OracleMl
 from worker.backends.sahara import Sahara
-from worker.domain.model import AnswerKind, Job, JobState, Observation, Policy, Source
+from worker.domain.cancellation import Cancellation, Spec
+from worker.domain.model import Action, AnswerKind, Force, Job, JobState, Observation, Policy, Source, Verb
 from worker.engine.backend import Backend
 from worker.engine.calls import TOO_SLOW, Caller
 from worker.engine.clock import Clock
 from worker.errors import CallUnanswered, CredentialRefused, CredentialUnavailable
+from worker.observability.observer import NOBODY, Observer
 
 JOB = Job("2de7")
+T = datetime(2026, 11, 22, 10, tzinfo=UTC)
+CANCELLATION = Cancellation("c1", "b", "2de7", T, Spec(Verb.CANCEL, Force.AUTO, 0.0, T), traceparent="00-1-2-01")
 MRS, OML, SAHARA = Mrs("37ca", "v2", "C1"), OracleMl(), Sahara("37ca", "v2")
 SAHARA_V11 = Sahara("37ca")
 BAD = "bad:10:15000"
@@ -54,16 +58,21 @@ class Scripted:
         return said
 
 
-def caller(adapter: Adapter, calls: Scripted, *, elapsed: float = 0, paid: int = 0) -> Caller:
+def caller(
+    adapter: Adapter, calls: Scripted, *, elapsed: float = 0, paid: int = 0, observer: Observer = NOBODY
+) -> Caller:
     """A caller whose pass has lasted for so many seconds."""
-    clock = Clock(datetime(2026, 11, 22, 10, tzinfo=UTC), started=time.monotonic() - elapsed)
-    return Caller(Backend("b", adapter, Policy(adapter.steps), calls), clock, "00-1-2-01", paid)
+    clock = Clock(T, started=time.monotonic() - elapsed)
+    return Caller(Backend("b", adapter, Policy(adapter.steps), calls, observer=observer), clock, CANCELLATION, paid)
 
 
 async def verdict(adapter: Adapter, *script: Reply | Exception, look: bool) -> str:
     """What a pass reports of the backend after one exchange."""
     one = caller(adapter, Scripted(*script))
-    await one.drive(adapter.look(JOB) if look else adapter.cancel(JOB), look=look)
+    if look:
+        await one.drive(adapter.look(JOB), Action.LOOK)
+    else:
+        await one.drive(adapter.cancel(JOB), Action.CANCEL)
     return one.verdict(listed=False)
 
 
@@ -112,8 +121,8 @@ async def test_a_sight_of_the_job_speaks_for_it(*, look: bool) -> None:
 
 async def test_one_bad_call_of_a_pass_is_enough() -> None:
     one = caller(SAHARA, Scripted(Reply(503), RUNNING))
-    await one.drive(SAHARA.look(JOB), look=True)
-    await one.drive(SAHARA.cancel(JOB))
+    await one.drive(SAHARA.look(JOB), Action.LOOK)
+    await one.drive(SAHARA.cancel(JOB), Action.CANCEL)
 
     assert one.verdict(listed=False) == BAD
 
@@ -126,14 +135,14 @@ def test_a_pass_without_a_call_reports_only_what_a_list_has_shown(told: str, *, 
 async def test_r4_an_exchange_that_knows_another_way_goes_on_without_a_reply() -> None:
     record = give({"job_execution": {"id": "2de7", "info": {"status": "KILLED"}}})
     one = caller(SAHARA_V11, Scripted(CallUnanswered("no reply in time"), record))
-    seen = await one.drive(SAHARA_V11.look(JOB), look=True)
+    seen = await one.drive(SAHARA_V11.look(JOB), Action.LOOK)
 
     assert isinstance(seen, Observation)
     assert (seen.state, one.made, one.verdict(listed=False)) == (JobState.CANCELLED, 2, "ok")
 
 
 async def test_one_that_knows_none_ends_as_unanswered_with_what_went_wrong() -> None:
-    said: Any = await caller(SAHARA, Scripted(CallUnanswered("no reply"))).drive(SAHARA.look(JOB), look=True)
+    said: Any = await caller(SAHARA, Scripted(CallUnanswered("no reply"))).drive(SAHARA.look(JOB), Action.LOOK)
 
     assert (said.kind, said.source, said.detail) == (AnswerKind.UNANSWERED, Source.NOBODY, "no reply")
 
@@ -146,23 +155,23 @@ async def test_one_that_knows_none_ends_as_unanswered_with_what_went_wrong() -> 
     ],
 )
 async def test_without_a_credential_nothing_happened(error: Exception, kind: AnswerKind, source: Source) -> None:
-    said: Any = await caller(SAHARA, Scripted(error)).drive(SAHARA.cancel(JOB))
+    said: Any = await caller(SAHARA, Scripted(error)).drive(SAHARA.cancel(JOB), Action.CANCEL)
 
     assert (said.kind, said.source, said.detail) == (kind, source, "why")
 
 
 async def test_a_look_ends_with_the_lease_and_a_changing_call_does_not() -> None:
     one = caller(SAHARA, Scripted(RUNNING), elapsed=9999)
-    taken: Any = await one.drive(SAHARA.cancel(JOB))
+    taken: Any = await one.drive(SAHARA.cancel(JOB), Action.CANCEL)
 
     assert taken.kind is AnswerKind.ACCEPTED
-    assert await one.drive(SAHARA.look(JOB), look=True) == TOO_SLOW
+    assert await one.drive(SAHARA.look(JOB), Action.LOOK) == TOO_SLOW
 
 
 async def test_a_look_that_our_lease_ends_says_nothing_against_the_backend() -> None:
     one = caller(SAHARA, Scripted(RUNNING), elapsed=9999)
-    await one.drive(SAHARA.cancel(JOB))
-    await one.drive(SAHARA.look(JOB), look=True)
+    await one.drive(SAHARA.cancel(JOB), Action.CANCEL)
+    await one.drive(SAHARA.look(JOB), Action.LOOK)
 
     assert one.verdict(listed=False) == "ok"
 
@@ -174,7 +183,7 @@ def test_a_lease_lasts_for_so_many_calls_at_their_slowest(elapsed: float, *, las
 
 async def test_each_call_carries_the_trace() -> None:
     calls = Scripted(oozie(), RUNNING)
-    await caller(SAHARA_V11, calls).drive(SAHARA_V11.look(JOB), look=True)
+    await caller(SAHARA_V11, calls).drive(SAHARA_V11.look(JOB), Action.LOOK)
 
     assert [trace for _, trace in calls.asked] == ["00-1-2-01"] * 2
 
@@ -182,7 +191,43 @@ async def test_each_call_carries_the_trace() -> None:
 @pytest.mark.parametrize(("paid", "charged"), [(0, [3, 0]), (1, [2, 0]), (5, [0, 0])])
 async def test_a_call_is_charged_for_once_and_not_if_the_claim_has_paid_for_it(paid: int, charged: list[int]) -> None:
     one = caller(SAHARA_V11, Scripted(oozie(), RUNNING, RUNNING), paid=paid)
-    await one.drive(SAHARA_V11.look(JOB), look=True)
-    await one.drive(SAHARA_V11.cancel(JOB))
+    await one.drive(SAHARA_V11.look(JOB), Action.LOOK)
+    await one.drive(SAHARA_V11.cancel(JOB), Action.CANCEL)
 
     assert [one.charge(), one.charge()] == charged
+
+
+class Heard(Observer):
+    """Keeps what it hears of calls."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, str, str]] = []
+
+    def call_made(
+        self, backend: str, action: str, kind: str, seconds: float, cancellation: Cancellation | None = None
+    ) -> None:
+        assert (cancellation, seconds >= 0) == (CANCELLATION, True)
+        self.calls.append((backend, action, kind))
+
+
+@pytest.mark.parametrize(
+    ("script", "kind"),
+    [
+        pytest.param((RUNNING,), "accepted", id="seen"),
+        pytest.param((oozie(), RUNNING), "accepted", id="seen-by-a-second-request"),
+        pytest.param((CallUnanswered("no reply"), CallUnanswered("no reply")), "unanswered", id="unanswered"),
+        pytest.param((CredentialUnavailable("why"),), "busy", id="without-a-credential"),
+    ],
+)
+async def test_an_observer_hears_of_each_call_and_its_answer(script: tuple[Reply | Exception, ...], kind: str) -> None:
+    heard = Heard()
+    await caller(SAHARA_V11, Scripted(*script), observer=heard).drive(SAHARA_V11.look(JOB), Action.LOOK)
+
+    assert heard.calls == [("b", "look", kind)]
+
+
+async def test_an_observer_hears_nothing_of_a_look_that_the_lease_forbids() -> None:
+    heard = Heard()
+    await caller(SAHARA, Scripted(), elapsed=9999, observer=heard).drive(SAHARA.look(JOB), Action.LOOK)
+
+    assert heard.calls == []

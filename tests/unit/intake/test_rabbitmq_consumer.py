@@ -159,3 +159,28 @@ async def test_a_new_connection_drops_the_messages_of_the_old_one(receiver: Rabb
 
     assert len(notes.items) == 1
     assert not notes.acknowledged
+
+
+async def test_without_a_connection_it_takes_nothing_in(receiver: RabbitMQConsumer, notes: Notes) -> None:
+    before = RabbitMQConsumer(notes.handle, notes.used).problem
+    notes.lost = True
+
+    assert (before, receiver.problem) == ("there is no connection to RabbitMQ",) * 2
+
+
+async def test_at_work_it_has_no_problem(receiver: RabbitMQConsumer) -> None:
+    assert receiver.problem == ""
+
+
+@pytest.mark.parametrize(
+    ("fullness", "problem"),
+    [(0.95, "nothing new is taken in: 90% of Redis's maxmemory is in use"), (-1.0, "Redis does not answer")],
+    ids=["full", "away"],
+)
+async def test_while_it_may_store_nothing_it_says_why(
+    receiver: RabbitMQConsumer, notes: Notes, fullness: float, problem: str
+) -> None:
+    notes.fullness = fullness
+    await notes.until(lambda: not notes.wanted)
+
+    assert receiver.problem == problem

@@ -9,7 +9,7 @@ import sys
 import pytest
 from celery.platforms import ASSUMING_ROOT, ROOT_DISCOURAGED
 
-from worker.local.child_process import quiet
+from worker.local.child_process import quiet, with_own_port
 
 WARN = """
 import sys, warnings
@@ -28,3 +28,16 @@ def warned(text: str, own: str) -> str:
 def test_only_the_warning_about_root_is_silent(own: str) -> None:
     assert warned(ROOT_DISCOURAGED.format(uid=0, euid=0, gid=0, egid=0), own) == ""
     assert "SecurityWarning" in warned(ASSUMING_ROOT, own)
+
+
+@pytest.mark.parametrize(
+    ("shared", "number", "own"),
+    [("127.0.0.1:9100", 1, "127.0.0.1:9100"), ("127.0.0.1:9100", 3, "127.0.0.1:9102"), ("[::1]:0", 2, "[::1]:0")],
+)
+def test_each_worker_serves_its_metrics_on_a_port_of_its_own(shared: str, number: int, own: str) -> None:
+    assert with_own_port({"CANCELLER_HTTP": shared, "HOME": "/"}, number) == {"CANCELLER_HTTP": own, "HOME": "/"}
+
+
+@pytest.mark.parametrize("env", [{}, {"CANCELLER_HTTP": ""}], ids=["unset", "empty"])
+def test_without_an_address_nothing_is_served(env: dict[str, str]) -> None:
+    assert with_own_port(env, 2) == env

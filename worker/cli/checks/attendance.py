@@ -8,18 +8,16 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from ...aio.tasks import cancel_all
 from ...errors import StoreUnavailable
-from ...intake.strays import SPELLINGS
+from ...intake.waiting import waiting_in_redis
 from ...settings.environment import Settings
-from ...store.redis_client import connect, connect_to, translated
+from ...store.peers import Peers
+from ...store.redis_client import connect, translated
 from ...store.scripts import Script, on_store
 from ..output import Output
 
-PATIENCE = 2.0
-"""Seconds that the broker has to say how many commands wait, which is said beside the point."""
 SOON = 1.0
 """Seconds between two looks, and for a worker that is just being started to show its first sign of life."""
 
@@ -72,17 +70,16 @@ async def attendance(settings: Settings) -> Attendance:
         pipe = redis.pipeline(transaction=False)
         pipe.hkeys(f"{base}:at")
         pipe.smembers(f"{base}:backends")
-        pipe.smembers(f"{base}:handovers")
         with translated():
             workers, served = await living(redis, base)
-            told, had, left_of = await pipe.execute()
-            for name in left_of:
-                pipe.hlen(f"{base}:handover:{name.decode()}")
-            left = sum(await pipe.execute())
+            told, had = await pipe.execute()
+            left = await Peers(redis, settings.prefix).left()
     finally:
         await redis.aclose()
     backends = tuple(sorted(name.decode() for name in {*told, *had}))
-    return Attendance(workers, await _waiting(settings), backends, settings.queue, served, left)
+    target = settings.redis_broker
+    waiting = await waiting_in_redis(target, settings.queue) if target is not None else None
+    return Attendance(workers, waiting, backends, settings.queue, served, left)
 
 
 async def living(redis: Redis, base: str) -> tuple[int, frozenset[str]]:
@@ -108,23 +105,6 @@ async def noting_absence(settings: Settings, output: Output) -> AsyncIterator[No
         yield
     finally:
         await cancel_all({task})
-
-
-async def _waiting(settings: Settings) -> int | None:
-    if settings.redis_broker is None:
-        return None
-    broker = connect_to(settings.redis_broker)
-    try:
-        pipe = broker.pipeline(transaction=False)
-        for suffix in SPELLINGS:
-            pipe.llen(f"{settings.queue}{suffix}")
-        async with asyncio.timeout(PATIENCE):
-            waiting: int = sum(await pipe.execute())
-            return waiting
-    except (RedisError, OSError, TimeoutError):
-        return None
-    finally:
-        await broker.aclose()
 
 
 def _counted(number: int | None, what: str) -> str:

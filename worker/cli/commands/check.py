@@ -21,6 +21,7 @@ from ...settings.redis_url import RedisTarget
 from ...store.codec import place_mark
 from ...store.redis_client import connect_to
 from ..checks.findings import Finding, Verdict, left_behind, probe_judged, stray_findings
+from ..checks.http import http_finding
 from ..checks.rabbitmq import rabbit_findings
 from ..checks.redis import redis_look
 from ..checks.redis_findings import MOST_OPEN
@@ -68,6 +69,8 @@ async def _look_around(settings: Settings, configs: Mapping[str, BackendConfig])
     found = [*await redis_look(settings, configs), *await _left_behind(settings, configs)]
     if settings.redis_broker is not None:
         found += await _strays(settings.redis_broker, settings.queue)
+    if settings.http is not None:
+        found.append(await http_finding(settings.http))
     if settings.amqp_broker:
         found += await asyncio.to_thread(rabbit_findings, settings)
     asked = await asyncio.gather(

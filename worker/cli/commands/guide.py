@@ -25,6 +25,7 @@ TOPICS = (
     "backends",
     "brokers",
     "operating",
+    "monitoring",
     "board",
     "security",
     "simulator",

@@ -18,6 +18,7 @@ from ...local.child_process import start_worker, stop_all
 from ...local.embedded_redis import Embedded
 from ...settings.celery import broker_url
 from ...settings.environment import Settings, process_environment
+from ...settings.errors import ConfigurationError
 from ..configuration import configuration
 from ..exits import Exit
 from ..options import BackendsFile, Json
@@ -45,9 +46,10 @@ def up(
     """
     output = Output(as_json=json)
     settings, _ = configuration(backends, embeds_redis=True)
+    count = workers or os.cpu_count() or 1
+    check_ports(settings, count)
     with stop_signals() as stopped, redis_of(settings, output) as redis:
         env = environment(settings, redis, as_json=json)
-        count = workers or os.cpu_count() or 1
         supervisor = Supervisor(lambda number: start_worker(number, env), count, lambda text: report(output, text))
         raise typer.Exit(run(supervisor, redis, stopped, output))
 
@@ -105,6 +107,20 @@ def environment(settings: Settings, redis: Embedded | None, *, as_json: bool) ->
     if as_json:
         env["CANCELLER_LOG_FORMAT"] = "json"
     return env
+
+
+def check_ports(settings: Settings, count: int) -> None:
+    """Check that each worker can have a port of its own.
+
+    Raises:
+        ConfigurationError: there are not so many.
+
+    """
+    try:
+        if settings.http is not None:
+            settings.http.of_worker(count - 1)
+    except ValueError as error:
+        raise ConfigurationError([f"CANCELLER_HTTP: {error}"]) from None
 
 
 @dataclass(slots=True)

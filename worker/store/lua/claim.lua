@@ -16,8 +16,8 @@
 --          11  only if nobody serves the backend, as far as this worker knows: the `:serves` of it that it saw last, 0 for none
 --          12  with 11: 1 if only aborted cancellations are claimed, else 0
 -- Returns  {now (ms), suspect (ms, before which Redis may have forgotten something, or 0), next due (ms, or -1),
---          1 if the backend is paused, so that no call is allowed, else 0; then token, id, hot value of each claimed record,
---          the value as it was before the claim}
+--          1 if the backend is paused, so that no call is allowed, else 0; then token, id, hot value and lateness of each
+--          claimed record: the value as it was before the claim, and for how long it was due (ms, or -1 if that is not known)}
 -- Events   released, if the time of a hold is over
 --
 -- A claimed record holds one of the backend's permits, except riders. In order of precedence:
@@ -81,8 +81,8 @@ end
 
 -- Claim a record that comes off the schedule; an unreadable one is scheduled for later, and others go on. Returns how it was
 -- claimed: 'rides', without a permit; 'polls' or 'pays', with one; 'short' if it needs a permit and there is none, so that
--- it stays scheduled; nil if it was not claimed.
-local function claim(id, value, due, may_ride, permit)
+-- it stays scheduled; nil if it was not claimed. `due_at` is its time in the schedule `due`.
+local function claim(id, value, due, may_ride, permit, due_at)
   local readable, guard, progress = pcall(read, value)
   if not readable or (not guard and progress) then defer('ZADD', due, now + 60000, id) end
   if not readable or not guard or guard.o ~= '' then return nil end
@@ -94,7 +94,9 @@ local function claim(id, value, due, may_ride, permit)
   defer('HSET', key('claims', backend), id, token)
   defer('ZADD', key('lease', backend, rides and 'r' or guard.l), now + lease, id)
   out[#out + 1], out[#out + 2] = token, id
-  out[#out + 1] = value
+  -- What a dead worker had claimed lies at the time of its acceptance, in front of all others.
+  local known = due_at and not (guard.n and due_at == guard.a)
+  out[#out + 1], out[#out + 2] = value, known and now - due_at or -1
   return rides and 'rides' or guard.n == POLL and 'polls' or 'pays'
 end
 
@@ -108,6 +110,14 @@ local function let_ride(free, batch_free)
   riding = due('i') + (batch_free > 0 and due('b') or 0) >= per_list
 end
 
+local function with_scores(found)
+  local members, scores = {}, {}
+  for index = 1, #found, 2 do
+    members[#members + 1], scores[#scores + 1] = found[index], tonumber(found[index + 1])
+  end
+  return members, scores
+end
+
 -- Claim records of one class with at most this many permits; return how many were used.
 local function take(class, permits)
   permits = math.max(0, math.min(permits, math.floor(budget - spent + 0.001)))
@@ -119,9 +129,9 @@ local function take(class, permits)
   end
   if count == 0 then return 0 end
   local used, taken, due = 0, {}, key('due', backend, class)
-  local ids = redis.call('ZRANGEBYSCORE', due, '-inf', now, 'LIMIT', 0, count)
+  local ids, due_at = with_scores(redis.call('ZRANGEBYSCORE', due, '-inf', now, 'WITHSCORES', 'LIMIT', 0, count))
   for index, value in ipairs(values_of('hot', ids)) do
-    local how = claim(ids[index], value, due, ride and polls % per_list > 0, used < permits)
+    local how = claim(ids[index], value, due, ride and polls % per_list > 0, used < permits, due_at[index])
     if how == 'short' then break end
     taken[index] = ids[index]
     if how == 'rides' or how == 'polls' then polls = polls + 1 end

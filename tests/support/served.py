@@ -1,0 +1,124 @@
+"""A worker inside the test's own process, on a deployment of its own: what it serves over HTTP, and its loop."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import nan
+from pathlib import Path
+from typing import Any
+
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+from support.cell import Cell, cell
+
+from worker.runtime.process import Runtime
+from worker.runtime.wiring import deployment_of
+from worker.settings.environment import Settings
+
+LATE = 0
+"""The status of a request that nobody has answered in time."""
+Series = Mapping[str, float]
+
+
+@dataclass
+class Served:
+    """The worker, and how to ask it."""
+
+    cell: Cell
+    runtime: Runtime
+    settings: Settings
+
+    def get(self, path: str, seconds: float = 2.0) -> tuple[int, str]:
+        """Ask for a path; return the status, `LATE` if no answer came in time, and the text."""
+        return get(f"http://{self.settings.http}{path}", seconds)
+
+    def series(self) -> Series:
+        """Return what `/metrics` shows."""
+        return series(self.get("/metrics")[1])
+
+    def until(self, done: Callable[[], bool], seconds: float = 5.0) -> bool:
+        """Wait until something holds, for so long at most; say whether it does."""
+        return until(done, seconds)
+
+    @contextmanager
+    def blocked(self) -> Iterator[None]:
+        """Let the worker's loop hang."""
+        go_on, hangs = threading.Event(), threading.Event()
+
+        async def hang() -> None:
+            hangs.set()
+            go_on.wait(30)
+
+        future = self.runtime._loop.begin(hang())
+        assert hangs.wait(5)
+        try:
+            yield
+        finally:
+            go_on.set()
+            future.result(5)
+
+
+def get(url: str, seconds: float = 2.0) -> tuple[int, str]:
+    """Ask for a URL; return the status, `LATE` if no answer came in time, and the text."""
+    try:
+        reply = httpx.get(url, timeout=seconds)
+    except httpx.TransportError:
+        return LATE, ""
+    return reply.status_code, reply.text
+
+
+def until(done: Callable[[], bool], seconds: float = 5.0) -> bool:
+    """Ask again and again until something holds, for so long at most; say whether it does."""
+    over = threading.Event()
+    timer = threading.Timer(seconds, over.set)
+    timer.start()
+    try:
+        while not over.wait(0.05):
+            if done():
+                return True
+        return False
+    finally:
+        timer.cancel()
+
+
+def series(text: str) -> Series:
+    """Read the text of a `/metrics`: each series, as PromQL names it, with its value."""
+    found = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            labels = ",".join(f'{name}="{value}"' for name, value in sorted(sample.labels.items()))
+            found[f"{sample.name}{{{labels}}}" if labels else sample.name] = float(sample.value)
+    return found
+
+
+def value(found: Series, name: str, **labels: str) -> float:
+    """Return the value of one series, not a number if there is none."""
+    written = ",".join(f'{label}="{one}"' for label, one in sorted(labels.items()))
+    return found.get(f"{name}{{{written}}}" if written else name, nan)
+
+
+def free_port() -> int:
+    """Return a port that is free now."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port: int = one.getsockname()[1]
+        return port
+
+
+@contextmanager
+def served(directory: Path, backends: str, **options: Any) -> Iterator[Served]:
+    """Run a worker; `backends` and the options are as for `support.cell.cell`."""
+    more = {"CANCELLER_HTTP": f"127.0.0.1:{free_port()}", "CANCELLER_LOG_LEVEL": "error"}
+    with cell(directory, backends, more=more, **options) as one:
+        settings = Settings.load(one.env)
+        runtime = Runtime(settings, deployment_of(settings))
+        try:
+            runtime.start()
+            yield Served(one, runtime, settings)
+        finally:
+            runtime.stop()
+            runtime.close()

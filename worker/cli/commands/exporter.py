@@ -1,0 +1,103 @@
+"""`exporter`: the metrics of the whole deployment."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+from prometheus_client.aiohttp import make_aiohttp_handler
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
+
+from ...aio.cached import Cached
+from ...errors import StoreUnavailable
+from ...observability.endpoint import Endpoint, plain
+from ...runtime.deployment import totals_of
+from ...settings.environment import Settings
+from ...settings.listen_address import ListenAddress
+from ...store.redis_client import connect
+from ...store.totals import Totals
+from ...views.deployment_metrics import families
+from ..options import Json
+from ..output import Output
+from ..signals import until_stopped
+
+FOR_SECONDS = 5.0
+"""Seconds for which what was counted is served again."""
+PATIENCE = 8.0
+"""Seconds that a scrape waits for the first count; Prometheus waits for 10."""
+
+
+def listen_address(text: str) -> ListenAddress:
+    """Read where to listen."""
+    try:
+        return ListenAddress.parse(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} {error}") from None
+
+
+def exporter(
+    *,
+    listen: Annotated[
+        ListenAddress,
+        typer.Option(
+            "--listen", parser=listen_address, metavar="HOST:PORT", help="Where to listen; port 0 picks a free one."
+        ),
+    ],
+    json: Json = False,
+) -> None:
+    """Serve the metrics of the whole deployment to Prometheus, at /metrics. One is enough for all workers.
+
+    It reads Redis when it is asked, every few seconds at most, and needs no backends file. While Redis can't be read
+    it answers 503.
+
+    Example: `canceller exporter --listen 127.0.0.1:9090`, then `curl http://127.0.0.1:9090/metrics`
+
+    Example: `REDIS_URL=redis://redis:6379/0 canceller exporter --listen 0.0.0.0:9090`
+    """
+    asyncio.run(_export(Settings.load().discovered(), listen, Output(as_json=json)))
+
+
+class Counted(Collector):
+    """Totals as a registry takes them."""
+
+    def __init__(self, totals: Totals) -> None:
+        self._totals = totals
+
+    def collect(self) -> Iterator[Metric]:
+        """Return the metrics."""
+        return families(self._totals)
+
+
+async def _export(settings: Settings, address: ListenAddress, output: Output) -> None:
+    redis = connect(settings)
+    counted = Cached(lambda: totals_of(settings, redis), for_seconds=FOR_SECONDS, patience=PATIENCE)
+
+    async def metrics(request: web.Request) -> web.StreamResponse:
+        try:
+            totals = await counted.get()
+        except TimeoutError:
+            return plain(f"Redis could not be read in {PATIENCE:g} s", 503)
+        except StoreUnavailable as error:
+            return plain(str(error), 503)
+        registry = CollectorRegistry(auto_describe=False)
+        registry.register(Counted(totals))
+        return await make_aiohttp_handler(registry)(request)
+
+    endpoint = Endpoint("--listen", address, {"/metrics": metrics})
+    try:
+        await endpoint.start()
+        url = f"http://{endpoint.address}/metrics"
+        if output.json:
+            output.object({"url": url})
+        else:
+            output.line(f"the exporter listens on {url}")
+        await until_stopped()
+    finally:
+        await endpoint.stop()
+        await counted.aclose()
+        await redis.aclose()

@@ -1,0 +1,62 @@
+"""Serves a few paths over HTTP in the loop that it is about: a loop that hangs gives no answer."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable, Mapping
+
+import structlog
+from aiohttp import web
+
+from ..settings.errors import ConfigurationError
+from ..settings.listen_address import ListenAddress
+
+log = structlog.get_logger(__name__)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+SHUTDOWN = 0.5
+"""Seconds that a stop waits for answers on their way."""
+
+
+class Endpoint:
+    """Listens on one address; `routes` has what answers a GET of each path."""
+
+    def __init__(self, setting: str, address: ListenAddress, routes: Mapping[str, Handler]) -> None:
+        """`setting` names where the address comes from, for errors."""
+        self._setting = setting
+        self.address = address
+        self._routes = routes
+        self._runner: web.AppRunner | None = None
+
+    async def start(self) -> None:
+        """Listen; from here on `address` has the port in use.
+
+        Raises:
+            ConfigurationError: nobody can listen there, and why.
+
+        """
+        app = web.Application()
+        for path, handler in self._routes.items():
+            app.router.add_get(path, handler)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN)
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, self.address.host, self.address.port).start()
+        except OSError as error:
+            await self.stop()
+            why = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
+            problem = f"{self._setting}: can't listen on {self.address}: {why.lower()}; set another address, or end"
+            raise ConfigurationError([f"{problem} what listens there"]) from None
+        self.address = ListenAddress(self.address.host, self._runner.addresses[0][1])
+        log.info("endpoint.started", address=str(self.address), paths=sorted(self._routes))
+
+    async def stop(self) -> None:
+        """Listen no more."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+
+def plain(line: str, status: int = 200) -> web.Response:
+    """Return a line of text, which no cache keeps."""
+    headers = {"Cache-Control": "no-store", "Content-Type": "text/plain; charset=utf-8"}
+    return web.Response(body=f"{line}\n".encode(), status=status, headers=headers)

@@ -1,0 +1,97 @@
+"""Traces by OpenTelemetry: a span for each message taken in, each pass and each call. Needs the extra `otel`.
+
+A cancellation may live for a day, so its spans are no children of the command's: each links to it. Only the API is
+used; what records spans, and where they go, is whoever runs the worker's choice.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+
+from opentelemetry import trace
+from opentelemetry.trace import Link, SpanKind, Status, StatusCode, Tracer
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from ..domain.cancellation import Cancellation
+from ..domain.model import AnswerKind
+from .observer import Observer
+
+Attributes = Mapping[str, str | int]
+FAILED = frozenset({AnswerKind.UNANSWERED, AnswerKind.REFUSED})
+"""The answers that make a call's span one of an error."""
+PROPAGATOR = TraceContextTextMapPropagator()
+
+
+class Tracing(Observer):
+    """Makes spans, each once what it is about has ended."""
+
+    def __init__(self, tracer: Tracer) -> None:
+        self._tracer = tracer
+        self._calls: dict[str, list[tuple[str, str, int, int]]] = {}
+        """The calls of passes under way: action, kind, start and end, by the cancellation's id."""
+
+    def call_made(
+        self, backend: str, action: str, kind: str, seconds: float, cancellation: Cancellation | None = None
+    ) -> None:
+        """Keep a call for its pass; a list belongs to no pass."""
+        end = time.time_ns()
+        made = action, kind, end - int(seconds * 1e9), end
+        if cancellation is None:
+            self._call(backend, *made, links=())
+        else:
+            self._calls.setdefault(cancellation.id, []).append(made)
+
+    def pass_ended(self, cancellation: Cancellation, seconds: float) -> None:
+        """Make the span of a pass, and within it those of its calls."""
+        end = time.time_ns()
+        links = links_to(cancellation.traceparent)
+        about: Attributes = {
+            "canceller.backend": cancellation.backend,
+            "canceller.job_id": cancellation.job_id,
+            "canceller.cancellation_id": cancellation.id,
+        }
+        span = self._tracer.start_span(
+            "canceller.pass", attributes=about, links=links, start_time=end - int(seconds * 1e9)
+        )
+        with trace.use_span(span):
+            for made in self._calls.pop(cancellation.id, ()):
+                self._call(cancellation.backend, *made, links=links)
+        span.end(end)
+
+    def message_handled(self, backend: str, verb: str, verdict: str, traceparent: str | None, seconds: float) -> None:
+        """Make the span of a message that was taken in."""
+        end = time.time_ns()
+        span = self._tracer.start_span(
+            "canceller.take_in",
+            kind=SpanKind.CONSUMER,
+            attributes={"canceller.backend": backend, "canceller.verb": verb, "canceller.verdict": verdict},
+            links=links_to(traceparent),
+            start_time=end - int(seconds * 1e9),
+        )
+        span.end(end)
+
+    def _call(self, backend: str, action: str, kind: str, start: int, end: int, *, links: Sequence[Link]) -> None:
+        about: Attributes = {"canceller.backend": backend, "canceller.action": action, "canceller.answer": kind}
+        span = self._tracer.start_span(
+            f"canceller.call {action}", kind=SpanKind.CLIENT, attributes=about, links=links, start_time=start
+        )
+        if kind in FAILED:
+            span.set_status(Status(StatusCode.ERROR, kind))
+        span.end(end)
+
+
+def links_to(traceparent: str | None) -> Sequence[Link]:
+    """Return a link to the trace that a `traceparent` names; none if it names none."""
+    if not traceparent:
+        return ()
+    found = trace.get_current_span(PROPAGATOR.extract({"traceparent": traceparent})).get_span_context()
+    return (Link(found),) if found.is_valid else ()
+
+
+def tracing(version: str) -> Tracing | None:
+    """Return what makes spans; None if nobody has set up anything that records them."""
+    provider = trace.get_tracer_provider()
+    if isinstance(provider, trace.ProxyTracerProvider):
+        return None
+    return Tracing(provider.get_tracer("canceller", version))

@@ -1,0 +1,133 @@
+"""The metrics of one worker, as Prometheus reads them. Their names and labels are public: they only grow.
+
+Hooks only add to plain numbers, since passes pay for them; the texts are made when somebody asks. No label holds the
+id of a job, or a text that a producer may choose.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from itertools import accumulate
+
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from ..domain.cancellation import Cancellation
+from ..domain.event_drafts import EventDraft
+from ..domain.model import Verb
+from .observer import Observer
+
+FINISHED = "finished"
+UNKNOWN = "unknown"
+"""The label of a backend or verb that only a producer's text names."""
+CALLS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+"""Seconds; a call takes 10 at most unless the backends file says more."""
+COMMITS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+LATENESS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+
+
+class Seconds:
+    """A histogram without labels; `bounds` are the upper ends of its buckets."""
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        self._bounds = bounds
+        self._counts = [0] * (len(bounds) + 1)
+        self._sum = 0.0
+
+    def add(self, seconds: float) -> None:
+        """Count one."""
+        self._counts[bisect_left(self._bounds, seconds)] += 1
+        self._sum += seconds
+
+    def family(self, name: str, help_text: str) -> Metric:
+        """Write it as a metric."""
+        ends = [*map(str, self._bounds), "+Inf"]
+        return HistogramMetricFamily(name, help_text, list(zip(ends, accumulate(self._counts), strict=True)), self._sum)
+
+
+class WorkerMetrics(Observer, Collector):
+    """Counts what one worker does; `backends` and `actions` are the names that a rejected command may be counted by."""
+
+    def __init__(self, backends: Collection[str], actions: Collection[str] = ()) -> None:
+        self.registry = CollectorRegistry(auto_describe=False)
+        self.registry.register(self)
+        ProcessCollector(registry=self.registry)
+        self._backends = frozenset(backends)
+        self._verbs = frozenset(map(str, Verb)) | frozenset(actions)
+        self._commands: Counter[tuple[str, str, str]] = Counter()
+        self._finished: Counter[tuple[str, str, str]] = Counter()
+        self._calls: Counter[tuple[str, str, str]] = Counter()
+        self._call_seconds, self._pass_seconds = Seconds(CALLS), Seconds(CALLS)
+        self._commit_seconds, self._lateness = Seconds(COMMITS), Seconds(LATENESS)
+
+    def call_made(
+        self,
+        backend: str,
+        action: str,
+        kind: str,
+        seconds: float,
+        cancellation: Cancellation | None = None,  # noqa: ARG002 - for others
+    ) -> None:
+        """Count a call."""
+        self._calls[backend, action, kind] += 1
+        self._call_seconds.add(seconds)
+
+    def pass_ended(self, cancellation: Cancellation, seconds: float) -> None:  # noqa: ARG002 - for others
+        """Count a pass."""
+        self._pass_seconds.add(seconds)
+
+    def claimed(self, backend: str, late: Sequence[float]) -> None:  # noqa: ARG002 - for others
+        """Count claimed records."""
+        for seconds in late:
+            self._lateness.add(seconds)
+
+    def committed(self, passes: int, seconds: float) -> None:  # noqa: ARG002 - for others
+        """Count a commit."""
+        self._commit_seconds.add(seconds)
+
+    def message_handled(self, backend: str, verb: str, verdict: str, traceparent: str | None, seconds: float) -> None:  # noqa: ARG002 - for others
+        """Count a command or an operator action."""
+        known = backend if backend in self._backends else UNKNOWN
+        self._commands[known, verb if verb in self._verbs else UNKNOWN, verdict] += 1
+
+    def event_emitted(self, cancellation: Cancellation, event: EventDraft) -> None:
+        """Count an end."""
+        if event.name == FINISHED:
+            self._finished[cancellation.backend, str(event.data["outcome"]), str(event.data["evidence"])] += 1
+
+    def collect(self) -> Iterator[Metric]:
+        """Return all metrics as they are now."""
+        yield _counter(
+            "canceller_commands",
+            "Commands and operator actions that this worker has taken in, by what became of them.",
+            ("backend", "verb", "verdict"),
+            self._commands,
+        )
+        yield _counter(
+            "canceller_finished",
+            "Cancellations that this worker has finished, by outcome and what proves it.",
+            ("backend", "outcome", "evidence"),
+            self._finished,
+        )
+        yield _counter(
+            "canceller_calls",
+            "Calls to backends, by what they ask for and how they were answered.",
+            ("backend", "action", "kind"),
+            self._calls,
+        )
+        yield self._call_seconds.family("canceller_call_seconds", "How long calls to backends take.")
+        yield self._pass_seconds.family("canceller_pass_seconds", "How long passes take, calls and commits included.")
+        yield self._lateness.family(
+            "canceller_schedule_lateness_seconds", "How long cancellations were due before this worker claimed them."
+        )
+        yield self._commit_seconds.family("canceller_commit_seconds", "How long Redis takes to store several passes.")
+
+
+def _counter(name: str, help_text: str, labels: Sequence[str], counts: Counter[tuple[str, str, str]]) -> Metric:
+    family = CounterMetricFamily(name, help_text, labels=labels)
+    for values, count in sorted(counts.items()):
+        family.add_metric(values, count)
+    return family

@@ -1,0 +1,24 @@
+"""A whole deployment as its Redis and its broker show it, for whoever reports on it."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+from redis.asyncio import Redis
+
+from ..intake.waiting import waiting_commands
+from ..settings.environment import Settings
+from ..store.peers import Peers
+from ..store.totals import Totals, TotalsReader
+
+
+async def totals_of(settings: Settings, redis: Redis) -> Totals:
+    """Count what is open, and which commands wait: in the queue, or for a worker that serves their backend.
+
+    Raises:
+        StoreUnavailable: Redis can't be read.
+
+    """
+    totals = await TotalsReader(redis, settings.prefix).read()
+    left = await Peers(redis, settings.prefix).left()
+    waiting = await waiting_commands(settings)
+    return replace(totals, waiting=None if waiting is None else waiting + left)

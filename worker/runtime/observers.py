@@ -1,0 +1,48 @@
+"""Who listens to a worker process: metrics if they are served, traces if anything records them.
+
+What nobody has asked for is not even imported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from ..http.client import version
+from ..observability.observer import Observer, together
+from ..protocol.operator_actions import ACTIONS
+
+if TYPE_CHECKING:
+    from ..observability.worker_metrics import WorkerMetrics
+
+
+@dataclass(frozen=True, slots=True)
+class Observers:
+    """The listeners of one process; `every` stands for all of them."""
+
+    metrics: WorkerMetrics | None
+    every: Observer
+
+
+def observers_of(backends: Collection[str], *, served: bool) -> Observers:
+    """Return who listens to a worker of these backends; `served` is whether its metrics are."""
+    metrics = metrics_of(backends) if served else None
+    return Observers(metrics, together([one for one in (metrics, tracing()) if one is not None]))
+
+
+def metrics_of(backends: Collection[str]) -> WorkerMetrics:
+    """Return what counts for Prometheus."""
+    from ..observability.worker_metrics import WorkerMetrics  # noqa: PLC0415 - few workers serve them
+
+    return WorkerMetrics(backends, ACTIONS)
+
+
+def tracing() -> Observer | None:
+    """Return what makes spans; None without the extra `otel`, or if nothing records them."""
+    if find_spec("opentelemetry") is None or find_spec("opentelemetry.trace") is None:
+        return None
+    from ..observability.tracing import tracing as found  # noqa: PLC0415 - the extra is there only now
+
+    return found(version())
