@@ -227,3 +227,13 @@ async def test_many_browsers_share_one_reader(redis_url: str, store: Store, redi
         ticks = browser.app.board.feed.tick  # type: ignore[union-attr]
 
     assert used.get("cmdstat_hscan", {"calls": 0})["calls"] <= 2 * ticks
+
+
+async def test_the_metrics_of_the_deployment_are_those_of_the_exporter(redis_url: str, store: Store) -> None:
+    await store.accept(command("300100"))
+    async with board(redis_url) as browser:
+        found = await browser.get("/metrics")
+
+    assert found.headers["content-type"].startswith("text/plain")
+    assert 'canceller_open{backend="ess",lane="interactive",state="unseen"} 1.0' in found.text
+    assert "canceller_workers 0.0" in found.text

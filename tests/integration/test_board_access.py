@@ -14,7 +14,7 @@ from worker.store.store import Store
 WITH_TOKEN = {"CANCELLER_BOARD_TOKEN": TOKEN}
 WITH_KEY = {"CANCELLER_PRODUCER": "ops", "CANCELLER_KEY": "k" * 48}
 WORD = {"by": "ann", "reason": "seen dead"}
-PAGES = ["/", "/open", "/dead-letters", "/search?q=1", "/cancellations/c1", "/stream/overview"]
+PAGES = ["/", "/open", "/dead-letters", "/search?q=1", "/cancellations/c1", "/stream/overview", "/metrics"]
 
 
 async def test_without_a_token_and_a_key_it_is_read_only(redis_url: str, store: Store, redis: Redis) -> None:

@@ -41,7 +41,7 @@ def page(handler: Handler, *, guarded: bool = True) -> Callable[[Request], Await
     async def answer(request: Request) -> Response:
         board = board_of(request)
         if guarded and not board.may_read(request):
-            return _turned_away(request)
+            return turned_away(request)
         try:
             found = await handler(board, request)
         except (UnknownBatch, UnknownCancellation, Rejected) as error:
@@ -80,7 +80,8 @@ def shown(board: Board, request: Request, template: str, status: int = 200, /, *
     return answer
 
 
-def _turned_away(request: Request) -> Response:
+def turned_away(request: Request) -> Response:
+    """Ask for the token: people by a page, programs by a status."""
     if "text/html" not in request.headers.get("accept", "") or request.method != "GET":
         return PlainTextResponse("this board asks for a token\n", 401, {"www-authenticate": "Bearer"})
     return RedirectResponse(f"{base_of(request)}/login", 303)

@@ -16,6 +16,7 @@ from ..store.redis_client import connect
 from .answers import page
 from .board import Board
 from .guard import Guard, host_names
+from .metrics import metrics
 from .orders import BATCH, CANCELLATION, order_of, page_of
 from .pages import asset, find, live_page, login, logout, open_
 from .streams import stream
@@ -32,6 +33,7 @@ ROUTES = [
         for one in (CANCELLATION, BATCH)
     ),
     Route("/stream/{view}", stream),
+    Route("/metrics", metrics),
     Route("/login", page(login, guarded=False), methods=["GET", "POST"]),
     Route("/logout", page(logout, guarded=False), methods=["POST"]),
     Route("/static/{name}", asset),

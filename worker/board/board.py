@@ -12,7 +12,10 @@ from typing import Any
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
+from ..aio.cached import Cached
 from ..client.async_client import AsyncClient
+from ..intake.waiting import waiting_commands
+from ..runtime.deployment import totals_of
 from ..settings.environment import Settings
 from ..settings.signing_key import SigningKey
 from ..store.batches import Batches
@@ -23,8 +26,11 @@ from ..store.store import Store
 from .feed import Feed
 from .sessions import Session, Sessions, is_token
 from .templating import Templates
-from .waiting import WaitingCommands
 
+WAITING_FOR = 2.0
+"""Seconds for which the number of waiting commands is shown again."""
+TOTALS_FOR, TOTALS_PATIENCE = 5.0, 8.0
+"""Seconds for which totals are served again, and that a scrape waits for the first."""
 SEARCHED = 20_000
 """Entries of the event stream that are searched for the events of one cancellation."""
 STORIES = 200
@@ -40,7 +46,9 @@ class Board:
         self.store = Store(redis, settings.prefix)
         self.overview = Overview(redis, settings.prefix)
         self.batches = Batches(redis, settings.prefix)
-        self.feed = Feed(self.overview, self.batches, WaitingCommands(settings))
+        waiting = Cached(lambda: waiting_commands(settings), for_seconds=WAITING_FOR, patience=WAITING_FOR)
+        self.totals = Cached(lambda: totals_of(settings, redis), for_seconds=TOTALS_FOR, patience=TOTALS_PATIENCE)
+        self.feed = Feed(self.overview, self.batches, waiting)
         self.sessions = Sessions(secrets.token_bytes(32))
         self.login = asyncio.Lock()
         self.templates = Templates(settings.prefix)
@@ -110,6 +118,7 @@ class Board:
 
     async def aclose(self) -> None:
         """Close all connections."""
+        await self.totals.aclose()
         await self.feed.aclose()
         await self.client.aclose()
 

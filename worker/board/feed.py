@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from msgspec import Struct
 from msgspec.structs import replace
 
+from ..aio.cached import Cached
 from ..aio.tasks import cancel_all
 from ..errors import CancellerError
 from ..protocol.batches import BatchStatus
@@ -22,7 +23,6 @@ from ..store.batches import Batches
 from ..store.codec import EPOCH
 from ..store.overview import Deployment, Gates, Overview
 from .rows import Row, Summary, in_order, row_of, summed_up
-from .waiting import WaitingCommands
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ class Feed:
     `snapshot` is the latest reading, `tick` its number; `version` changes only when something is to be shown anew.
     """
 
-    def __init__(self, overview: Overview, batches: Batches, waiting: WaitingCommands) -> None:
+    def __init__(self, overview: Overview, batches: Batches, waiting: Cached[int | None]) -> None:
         self._overview = overview
         self._batches = batches
         self._waiting = waiting
@@ -199,7 +199,7 @@ class Feed:
             shut = {row.id for row in self.rows.values() if row.gates}
             self._keep(await self._overview.gates(shut, SEARCHED) if shut else {})
         batches = tuple(await self._batches.list(NEWEST_BATCHES))
-        waiting = await self._waiting.number()
+        waiting = await self._waiting.get()
         before = self.snapshot
         if self._touched or not before.complete:
             self._ordered = in_order(self.rows.values())
