@@ -7,8 +7,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from ..client.async_client import AsyncClient
-from ..errors import InvalidCommand
+from ..client import AsyncClient, InvalidCommand
 from ..settings.quantities import seconds
 
 LIMITS: Mapping[str, int] = {"by": 128, "reason": 1000}

@@ -10,10 +10,10 @@ from urllib.parse import parse_qsl, urlencode
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 
-from ..client.async_client import Rejected
-from ..errors import (
+from ..client import (
     CancellerError,
     NewerFormat,
+    Rejected,
     StoreUnavailable,
     UnknownBatch,
     UnknownCancellation,

@@ -13,9 +13,8 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
 from ..aio.cached import Cached
-from ..client.async_client import AsyncClient
-from ..intake.waiting import waiting_commands
-from ..runtime.deployment import totals_of
+from ..client import AsyncClient
+from ..runtime.deployment import totals_of, waiting_of
 from ..settings.environment import Settings
 from ..settings.signing_key import SigningKey
 from ..store.batches import Batches
@@ -46,7 +45,7 @@ class Board:
         self.store = Store(redis, settings.prefix)
         self.overview = Overview(redis, settings.prefix)
         self.batches = Batches(redis, settings.prefix)
-        waiting = Cached(lambda: waiting_commands(settings), for_seconds=WAITING_FOR, patience=WAITING_FOR)
+        waiting = Cached(lambda: waiting_of(settings, redis), for_seconds=WAITING_FOR, patience=WAITING_FOR)
         self.totals = Cached(lambda: totals_of(settings, redis), for_seconds=TOTALS_FOR, patience=TOTALS_PATIENCE)
         self.feed = Feed(self.overview, self.batches, waiting)
         self.sessions = Sessions(secrets.token_bytes(32))

@@ -17,12 +17,11 @@ from msgspec.structs import replace
 
 from ..aio.cached import Cached
 from ..aio.tasks import cancel_all
-from ..errors import CancellerError
-from ..protocol.batches import BatchStatus
+from ..client import BatchStatus, CancellerError
 from ..store.batches import Batches
 from ..store.codec import EPOCH
 from ..store.overview import Deployment, Gates, Overview
-from .rows import Row, Summary, in_order, row_of, summed_up
+from ..views.open_rows import Row, Summary, in_order, row_of, summed_up
 
 log = logging.getLogger(__name__)
 

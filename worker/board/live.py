@@ -6,16 +6,16 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..client.async_client import Result
-from ..protocol.batches import BatchStatus
+from ..client import BatchStatus, Result
 from ..store.codec import Snapshot as Seen
+from ..views.batch_meter import progress, running
 from ..views.explain import clock, words
-from .batches import EFFECTS, progress, running
+from ..views.gates import gates_of, told_gates
+from ..views.open_rows import STATES, Row, selected
+from ..views.timeline import timeline
+from .batches import EFFECTS
 from .board import Board, keep
 from .feed import Snapshot
-from .gates import gates_of, told_gates
-from .rows import STATES, Row, selected
-from .timeline import timeline
 
 PAGE = 50
 """Rows of one page of a list."""

@@ -7,7 +7,7 @@ from prometheus_client.exposition import choose_encoder
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from ..errors import StoreUnavailable
+from ..client import StoreUnavailable
 from ..views.deployment_metrics import Counted
 from .answers import board_of, turned_away
 

@@ -9,8 +9,8 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from ..client.async_client import AsyncClient
-from ..errors import UnknownCancellation
+from ..client import AsyncClient, UnknownCancellation
+from ..views.batch_meter import progress
 from . import actions, batches
 from .actions import Form, Given, Problem, given
 from .answers import base_of, own_form, shown, stream_of
@@ -49,7 +49,7 @@ async def _cancellation(board: Board, reference: str) -> Found:
 
 
 async def _batch(board: Board, reference: str) -> Found:
-    one = batches.progress(await board.client.batch_by_id(reference).status())
+    one = progress(await board.client.batch_by_id(reference).status())
     return Found(one.status.id, one.status.id, "batch", one.offers, 0)
 
 

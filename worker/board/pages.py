@@ -8,11 +8,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
+from ..views.open_rows import STATES
 from . import assets
 from .answers import base_of, fields_of, page, shown, stream_of
 from .board import Board
 from .live import rendered
-from .rows import STATES
 from .search import search
 from .sessions import Session
 

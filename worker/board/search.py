@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ..client.async_client import Rejected
-from ..errors import CancellerError, SeveralOpen, UnknownBatch, UnknownCancellation
+from ..client import CancellerError, Rejected, UnknownBatch, UnknownCancellation
 from ..store.codec import Snapshot as Seen
+from ..views.open_rows import state_of
 from ..views.summary import by_whom
 from .board import Board
-from .rows import state_of
 
 SEARCHED = 20_000
 """Newest events that are searched."""
@@ -85,7 +84,7 @@ async def _open_of_job(board: Board, job_id: str, notes: list[str]) -> list[str]
             continue
         try:
             one = await board.store.open_id(backend.name, job_id)
-        except SeveralOpen as several:
+        except CancellerError as several:
             notes.append(str(several))
         else:
             found += [one] if one else []

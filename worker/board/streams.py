@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
-from ..errors import CancellerError
+from ..client import CancellerError
 from .answers import base_of, board_of
 from .board import Board
 from .live import KNOWN, rendered

@@ -9,7 +9,6 @@ from urllib.parse import quote
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from ..domain.event_drafts import text as iso
 from ..observability.visible import visible
 from . import assets
 
@@ -52,7 +51,12 @@ class Templates:
             lstrip_blocks=True,
             finalize=shown,
         )
-        self._environment.filters |= {"part": path_part, "ms": milliseconds, "day_time": day_time, "iso": iso}
+        self._environment.filters |= {
+            "part": path_part,
+            "ms": milliseconds,
+            "day_time": day_time,
+            "iso": datetime.isoformat,
+        }
         self._environment.globals |= {
             "cell": deployment,
             "integrity": assets.integrity,

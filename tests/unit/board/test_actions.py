@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from worker.board import batches
 from worker.board.actions import FORMS, Given, Problem, given
 from worker.protocol.operator_actions import ACTIONS
 
@@ -12,6 +13,10 @@ FILLED = {"by": " ann ", "reason": "seen dead"}
 
 def test_every_action_has_a_form() -> None:
     assert set(FORMS) == set(ACTIONS)
+
+
+def test_every_order_about_a_batch_has_a_form_and_an_effect() -> None:
+    assert set(batches.FORMS) == set(batches.EFFECTS)
 
 
 def test_every_further_field_is_one_of_the_actions() -> None:

@@ -1,4 +1,4 @@
-"""Batches on the board: the meter, and which orders a state offers."""
+"""A batch at a glance: the meter, and which orders a state offers."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.board.batches import EFFECTS, FORMS, WIDTH, progress, running
 from worker.protocol.batches import BatchCounts, BatchOptions, BatchState, BatchStatus
+from worker.views.batch_meter import WIDTH, progress, running
 
 T = datetime(2026, 11, 22, 10, tzinfo=UTC)
 
@@ -53,10 +53,6 @@ def test_a_meter_is_full(waiting: int, open_: int, cancelled: int) -> None:
 )
 def test_only_orders_that_a_state_allows_are_offered(state: BatchState, offers: tuple[str, ...]) -> None:
     assert progress(status(state)).offers == offers
-
-
-def test_every_order_has_a_form_and_an_effect() -> None:
-    assert set(FORMS) == set(EFFECTS)
 
 
 def test_only_batches_at_work_are_running() -> None:

@@ -9,9 +9,9 @@ from msgspec import Struct
 
 from ..domain.cancellation import Cancellation
 from ..domain.decision import CONDITIONS
-from ..views.explain import SHUT, held
-from ..views.summary import by_whom
-from .rows import Row
+from .explain import SHUT, held
+from .open_rows import Row
+from .summary import by_whom
 
 
 class Condition(Struct, frozen=True):

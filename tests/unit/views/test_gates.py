@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from worker.board.gates import ShutGate, gates_of, told_gates
-from worker.board.rows import row_of
 from worker.domain.cancellation import Cancellation, Progress, Spec
 from worker.domain.model import Force, Verb
 from worker.store.codec import Record
 from worker.views.explain import SHUT
+from worker.views.gates import ShutGate, gates_of, told_gates
+from worker.views.open_rows import row_of
 
 T = datetime(2026, 11, 22, 10, tzinfo=UTC)
 SPEC = Spec(Verb.CANCEL, Force.ATTESTED, 1800.0, T + timedelta(days=1))

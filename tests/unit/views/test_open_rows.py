@@ -8,11 +8,11 @@ import pytest
 from msgspec.structs import replace
 
 from worker.board.live import paged
-from worker.board.rows import NEXT_FORCES, Row, force_at, in_order, row_of, selected, state_of, summed_up
 from worker.domain.cancellation import WHOLE, Attestation, Cancellation, OperatorHold, Progress, Sent, Sighting, Spec
 from worker.domain.escalation import FORCE_DUE
 from worker.domain.model import AnswerKind, Force, Verb
 from worker.store.codec import Record
+from worker.views.open_rows import NEXT_FORCES, Row, force_at, in_order, row_of, selected, state_of, summed_up
 
 T = datetime(2026, 11, 22, 23, 50, tzinfo=UTC)
 SPEC = Spec(Verb.CANCEL, Force.ATTESTED, 1800.0, T + timedelta(days=1))

@@ -10,7 +10,7 @@ from msgspec import Struct
 from pydantic import ValidationError
 
 from ..protocol.messages import Event
-from ..views.summary import gist
+from .summary import gist
 
 WIDTH = 1000.0
 """The width of the drawing, in units of its own."""

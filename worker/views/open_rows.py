@@ -1,4 +1,4 @@
-"""PURE: what the board shows of open cancellations: one row for each, and all of them summed up."""
+"""PURE: open cancellations at a glance: one row for each, and all of them summed up."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..domain.cancellation import Cancellation
 from ..domain.escalation import FORCE_DUE
 from ..domain.model import Force
 from ..store.codec import Record
-from ..views.explain import held
+from .explain import held
 
 STATES = ("accepted", "cancel_sent", "force_held", "force_sent", "delete_sent")
 """The states of an open cancellation, each named after the event that leads to it."""

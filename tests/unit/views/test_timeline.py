@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.board.timeline import WIDTH, timeline
+from worker.views.timeline import WIDTH, timeline
 
 T = datetime(2026, 11, 22, 10, tzinfo=UTC)
 
