@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -10,13 +11,17 @@ from pathlib import Path
 
 import pytest
 import uvicorn
-from httpx import AsyncClient
+from httpx import ASGITransport, AsyncClient
 from redis.asyncio import Redis
+from starlette.applications import Starlette
+from starlette.routing import Mount
 from support.board import board, hold_gate
 from support.commands import FINISHED, claim_one, command, commit
 
+from worker.board import app_for
 from worker.board.live import PAGE
 from worker.local.embedded_redis import Embedded
+from worker.settings.environment import Settings
 from worker.store.store import Store
 from worker.store.transitions import Rejection
 
@@ -237,3 +242,19 @@ async def test_the_metrics_of_the_deployment_are_those_of_the_exporter(redis_url
     assert found.headers["content-type"].startswith("text/plain")
     assert 'canceller_open{backend="ess",lane="interactive",state="unseen"} 1.0' in found.text
     assert "canceller_workers 0.0" in found.text
+
+
+async def test_a_mounted_board_keeps_to_its_path(redis_url: str, store: Store) -> None:
+    found = await hold_gate(store, "300100")
+    mounted = app_for(Settings.load({"REDIS_URL": redis_url, **WITH_KEY}), hosts=["ops.example.com"])
+    host = Starlette(routes=[Mount("/canceller", mounted)])
+    async with AsyncClient(transport=ASGITransport(host), base_url="http://ops.example.com") as http:
+        pages = [(await http.get(path)).text for path in ("/canceller/", f"/canceller/cancellations/{found}?act=hold")]
+        style = await http.get(re.findall(r'href="([^"]+board.css[^"]*)"', pages[0])[0])
+    assert mounted.board
+    await mounted.board.aclose()
+
+    links = re.findall(r'(?:href|src|action|hx-sse:connect)="([^"#]*)"', "".join(pages))
+    assert style.status_code == 200
+    assert links
+    assert all(link.startswith("/canceller/") for link in links), links
