@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -14,7 +17,7 @@ from cloudevents.core.base import BaseCloudEvent
 from examples import async_client, attest_held_force, celery_producer, events_consumer, many_commands, sync_client
 from examples.fastapi_producer import app
 from fastapi.testclient import TestClient
-from support.cell import Cell
+from support.cell import ROOT, Cell
 
 
 @pytest.fixture
@@ -156,3 +159,32 @@ def test_a_held_force_goes_out_once_somebody_attests(deployment: Cell, capsys: p
 
     assert (result.outcome, result.evidence) == ("force_cancelled", "attested")
     assert "can't be forced yet, for lack of: " in capsys.readouterr().out
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Path:
+    """Return the folder of somebody's service, with tests, whose warnings are errors."""
+    settings = "[pytest]\nfilterwarnings = error\nasyncio_default_fixture_loop_scope = function\n"
+    (tmp_path / "pytest.ini").write_text(settings, encoding="utf-8")
+    (tmp_path / "test_service.py").write_bytes(Path(__file__).with_name("service_tests.py").read_bytes())
+    return tmp_path
+
+
+def run_by_others(service: Path, *words: str) -> str:
+    """Run a program of Python's in somebody's service; return what it writes."""
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, *words]
+    done = subprocess.run(command, cwd=service, env=env, capture_output=True, text=True, timeout=180, check=False)
+    return done.stdout + done.stderr
+
+
+def test_a_service_is_tested_with_our_fixtures(service: Path) -> None:
+    assert "3 passed" in run_by_others(service, "-m", "pytest", "-q", "-p", "worker.cli.pytest_plugin")
+
+
+def test_our_fixtures_load_nothing_before_a_test_asks_for_one(service: Path) -> None:
+    program = "import sys, worker.cli.pytest_plugin; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    loaded = run_by_others(service, "-c", program).split()
+
+    assert not {"aiohttp", "asyncio", "celery", "pydantic", "redis", "structlog", "typer"} & {*loaded}
+    assert "pytest" in loaded

@@ -54,8 +54,10 @@ def lines(done: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def running(env: Mapping[str, str], *words: str, by: Sequence[str] = ()) -> Iterator[subprocess.Popen[str]]:
-    """Run a command that does not end by itself; `by` is the program that starts it."""
+def running(
+    env: Mapping[str, str], *words: str, by: Sequence[str] = (), seconds: float = 60
+) -> Iterator[subprocess.Popen[str]]:
+    """Run a command that does not end by itself, `seconds` at most; `by` is the program that starts it."""
     with subprocess.Popen(
         [*by, *COMMAND, *words],
         cwd=ROOT,
@@ -64,7 +66,7 @@ def running(env: Mapping[str, str], *words: str, by: Sequence[str] = ()) -> Iter
         stderr=subprocess.STDOUT,
         encoding="utf-8",
     ) as process:
-        killer = threading.Timer(60, process.kill)
+        killer = threading.Timer(seconds, process.kill)
         killer.start()
         try:
             yield process

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from support.cell import Cell
-from support.shell import lines, read_until, run, running
+from support.cell import ROOT, Cell
+from support.shell import COMMAND, lines, read_until, run, running
 
 from worker.backends.registry import TABLES
 from worker.cli.exits import Exit
@@ -125,6 +129,67 @@ def test_init_writes_a_backends_file_that_is_right(env: dict[str, str], tmp_path
     assert "ess" in load_deployment(tmp_path / "b.toml", TABLES, environ={}).backends
 
 
+def test_init_writes_a_backend_from_options(env: dict[str, str], tmp_path: Path) -> None:
+    file = tmp_path / "b.toml"
+    words = ("--kind", "oracle-ess", "--base-url", "https://h/", "--auth", "bearer", "--set", "max_in_flight=8")
+    done = run(env, "init", str(file), *words)
+
+    assert "next: set ESS_TOKEN, then canceller check --backends" in done.stderr
+    assert load_deployment(file, TABLES, environ={"ESS_TOKEN": "x"}).backends["ess"].max_in_flight == 8
+
+
+INCOMPLETE = {
+    "no address": (("--kind", "sahara"), "--base-url is missing"),
+    "no key that its kind needs": (
+        ("--kind", "sahara", "--base-url", "http://h", "--auth", "none"),
+        "project_id: is required and missing: add it",
+    ),
+    "a secret in place of its variable": (
+        ("--kind", "mrs", "--base-url", "http://h", "--auth", "token", "--set", "auth.token_env=s3 cret"),
+        "auth.token_env: must be the name of an environment variable, not the secret itself",
+    ),
+    "another kind": (("--kind", "saara"), "did you mean sahara?"),
+}
+
+
+@pytest.mark.parametrize(("words", "told"), INCOMPLETE.values(), ids=INCOMPLETE)
+def test_init_writes_nothing_if_something_is_missing_or_wrong(
+    words: tuple[str, ...], told: str, env: dict[str, str], tmp_path: Path
+) -> None:
+    done = run(env, "init", str(tmp_path / "b.toml"), *words)
+
+    assert (done.returncode, (tmp_path / "b.toml").exists()) == (Exit.USAGE, False)
+    assert told in " ".join(done.stderr.replace("│", " ").split())
+    assert "s3 cret" not in done.stderr
+
+
+def test_init_asks_on_a_terminal_until_an_answer_will_do(env: dict[str, str], tmp_path: Path) -> None:
+    answers = ["saara", "sahara", "os prod", "prod", "h", "https://h", "token", "", "demo"]
+    told = on_a_terminal(env, answers, "init", str(tmp_path / "b.toml"))
+
+    assert all(text in told for text in ("did you mean sahara?", "the name must match", "must be http:// or https://"))
+    found = load_deployment(tmp_path / "b.toml", TABLES, environ={"PROD_TOKEN": "x"}).backends
+    assert (list(found), found["prod"].base_url) == (["prod"], "https://h")
+
+
+def on_a_terminal(env: dict[str, str], answers: Sequence[str], *words: str) -> str:
+    """Run a command on a terminal and give an answer to each question; return what it showed."""
+    ours, theirs = os.openpty()
+    with subprocess.Popen([*COMMAND, *words], cwd=ROOT, env=env, stdin=theirs, stdout=theirs, stderr=theirs) as process:
+        os.close(theirs)
+        killer = threading.Timer(60, process.kill)
+        killer.start()
+        waiting, shown = list(answers), b""
+        with suppress(OSError):  # the end, on Linux
+            while read := os.read(ours, 4096):
+                shown += read
+                if waiting and shown.endswith(b": "):
+                    os.write(ours, f"{waiting.pop(0)}\n".encode())
+        killer.cancel()
+    os.close(ours)
+    return shown.decode()
+
+
 def test_init_leaves_a_file_as_it_is(env: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "b.toml").write_text("mine", encoding="utf-8")
     done = run(env, "init", str(tmp_path / "b.toml"))
@@ -135,6 +200,46 @@ def test_init_leaves_a_file_as_it_is(env: dict[str, str], tmp_path: Path) -> Non
 @pytest.mark.parametrize("words", [("-V",), ("--version",), ("version",)], ids=" ".join)
 def test_the_version_is_told_however_it_is_asked_for(words: tuple[str, ...], env: dict[str, str]) -> None:
     assert run(env, *words).stdout.startswith("canceller ")
+
+
+@pytest.mark.parametrize("words", [("--version",), ("guide",), ("guide", "--json")], ids=" ".join)
+def test_output_that_is_closed_is_no_crash(words: tuple[str, ...], env: dict[str, str]) -> None:
+    command = ["sh", "-c", '"$@" <&- >&-', "sh", *COMMAND, *words]
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, check=False)
+
+    assert (done.returncode, done.stderr) == (Exit.DONE, b"")
+
+
+@pytest.mark.parametrize("place", ["before", "behind"])
+def test_an_env_file_is_read_first(place: str, env: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "env").write_text("REDIS_URL=unix:///nowhere?password=s3cret\nCANCELLER_QUEUES=x\n", encoding="utf-8")
+    option = ["--env-file", str(tmp_path / "env")]
+    done = run(env, *(["list", *option] if place == "behind" else [*option, "list"]))
+
+    assert "check REDIS_URL, and that this server runs" in done.stderr
+    assert done.stderr.count("CANCELLER_QUEUES: is not read; did you mean CANCELLER_QUEUE?") == 1
+    assert "s3cret" not in done.stderr
+
+
+def test_a_mistake_in_an_env_file_is_told_by_its_line(env: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "env").write_text("CANCELLER_QUEUE=x\ns3cret\n", encoding="utf-8")
+    done = run(env, f"--env-file={tmp_path / 'env'}", "list")
+
+    assert (done.returncode, "s3cret" in done.stderr) == (Exit.USAGE, False)
+    assert f"{tmp_path / 'env'}:2: has no `=`: write NAME=VALUE" in done.stderr
+
+
+def test_a_worker_reads_its_env_file(deployment: Cell) -> None:
+    file = deployment.directory / "env"
+    moved = {name: deployment.env.pop(name) for name in ("REDIS_URL", "CANCELLER_BACKENDS")}
+    file.write_text("".join(f"{name}={value}\n" for name, value in moved.items()) + "CANCELLER_SLOT=7\n", "utf-8")
+    deployment.env["CANCELLER_ENV_FILE"] = str(file)
+    deployment.start_worker()
+    deployment.simulator.add_job("ess", "1")
+    deployment.send("cancel", backend="ess", job_id=1)
+    deployment.wait_finished(1)
+
+    assert "CANCELLER_SLOT: is not read; did you mean CANCELLER_SLOTS?" in deployment.logs()
 
 
 @pytest.mark.parametrize("option", ["-o json", "--output json", "--output=json", "-ojson"])

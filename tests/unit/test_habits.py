@@ -6,6 +6,7 @@ import ast
 import re
 import tomllib
 from fnmatch import fnmatch
+from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
 
@@ -69,6 +70,14 @@ def test_every_package_is_installed() -> None:
     packages = {".".join(["canceller", *folder.parts]) for folder in folders}
 
     assert packages | {"canceller.config"} == set(settings["tool"]["setuptools"]["packages"])
+
+
+def test_every_entry_point_leads_to_a_module() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    targets = [*project["scripts"].values(), *chain(*(one.values() for one in project["entry-points"].values()))]
+    modules = [target.partition(":")[0].replace("canceller.", "worker.", 1) for target in targets]
+
+    assert all(find_spec(module) for module in modules)
 
 
 def test_config_holds_an_operators_files_and_no_code() -> None:

@@ -12,6 +12,7 @@ import pytest
 from typer.main import get_command
 
 from worker import client
+from worker.cli import pytest_plugin
 from worker.cli.app import command_line
 from worker.cli.commands.guide import TOPICS
 from worker.cli.exits import Exit
@@ -172,6 +173,11 @@ def test_the_picture_of_the_demo_shows_every_outcome() -> None:
     assert all(outcome in text("worker/guide/demo.svg") for outcome in (*Outcome, "rejected"))
 
 
+@pytest.mark.parametrize("name", [name for name in vars(pytest_plugin) if name.startswith("canceller_")])
+def test_every_fixture_is_described(name: str) -> None:
+    assert f"`{name}`" in guide("simulator")
+
+
 EXAMPLES = sorted(
     path for path in (ROOT / "tests/examples").glob("*.py") if path.stem not in {"conftest", "test_examples"}
 )
@@ -179,6 +185,6 @@ EXAMPLES = sorted(
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_an_example_is_shown_as_it_is_run(path: Path) -> None:
-    program = path.read_text(encoding="utf-8").replace("worker.client", "canceller.client")
+    program = re.sub(r"\bworker\.(client|simulator)\b", r"canceller.\1", path.read_text(encoding="utf-8"))
 
     assert f"<!-- example: {path.stem} -->\n```python\n{program}```\n" in guide("examples")

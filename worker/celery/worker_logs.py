@@ -15,7 +15,8 @@ from ..observability import logs
 from ..observability.log_files import LogFile
 from ..observability.log_queue import Descriptor, LogQueue
 from ..observability.streams import complain, escape_what_cannot_be_shown
-from ..settings.environment import Settings, process_environment
+from ..settings.env_file import process_environment
+from ..settings.environment import Settings
 from ..settings.unread import unread_variables
 
 log = structlog.get_logger(__name__)

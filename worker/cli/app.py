@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from collections.abc import Sequence
 from importlib import import_module
 from importlib.metadata import version
 from inspect import cleandoc
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,9 +19,11 @@ from redis.exceptions import RedisError
 from ..errors import CancellerError, InvalidCommand, StoreUnavailable
 from ..observability import logs, streams
 from ..protocol.operator_actions import ACTIONS
-from ..settings.environment import Settings, process_environment
+from ..settings.env_file import ENV_FILE, process_environment
+from ..settings.environment import Settings
 from ..settings.errors import ConfigurationError
 from ..settings.unread import unread_variables
+from .command_table import COMMANDS
 from .exits import Exit
 from .output import Output
 from .usage import Commands
@@ -43,35 +47,22 @@ def options(
     _version: Annotated[
         bool, typer.Option("--version", "-V", callback=show_version, is_eager=True, help="Show the version and exit.")
     ] = False,
+    _env_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--env-file", metavar="FILE", help="Read variables from FILE first, instead of CANCELLER_ENV_FILE."
+        ),
+    ] = None,
     _json: Annotated[bool, typer.Option("--json", callback=misplaced, hidden=True)] = False,
 ) -> None:
     """Take the options that stand before any command; what this is says the app's own help."""
 
 
-JOBS, OPERATORS, RUNNING = "Jobs", "Operators", "Running it"
-COMMANDS = (
-    (JOBS, "cancel", "commands.send", "cancel"),
-    (JOBS, "delete", "commands.send", "delete"),
-    (JOBS, "status", "commands.show", "status"),
-    (JOBS, "wait", "commands.show", "wait"),
-    (JOBS, "list", "commands.show", "list_"),
-    (JOBS, "events", "commands.events", "events"),
-    *((OPERATORS, name, "commands.operate", name) for name in ACTIONS),
-    (OPERATORS, "board", "commands.board", "board"),
-    (OPERATORS, "check", "commands.check", "check"),
-    (OPERATORS, "dead-letters", "commands.dead_letters", "app"),
-    (RUNNING, "demo", "demo.play", "demo"),
-    (RUNNING, "init", "commands.init", "init"),
-    (RUNNING, "up", "commands.up", "up"),
-    (RUNNING, "exporter", "commands.exporter", "exporter"),
-    (RUNNING, "simulator", "commands.simulator", "simulator"),
-    (RUNNING, "guide", "commands.guide", "guide"),
-)
-"""Each command's panel in the help, its name, its module here, and what runs it there."""
+def command_line(words: Sequence[str] = (), *, completes: bool = False) -> typer.Typer:
+    """Return the command that was typed, or all if the help or an error needs them: each takes a while to load.
 
-
-def command_line(words: Sequence[str] = ()) -> typer.Typer:
-    """Return the command that was typed, or all if the help or an error needs them: each takes a while to load."""
+    With `completes` it answers a shell that completes a line.
+    """
     app = typer.Typer(
         name="canceller",
         cls=Commands,
@@ -80,7 +71,7 @@ def command_line(words: Sequence[str] = ()) -> typer.Typer:
         "4 not allowed, 6 still open when the wait ended.",
         no_args_is_help=True,
         rich_markup_mode="markdown",
-        add_completion=False,
+        add_completion=completes,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
@@ -100,10 +91,10 @@ def run() -> None:
     """Run one command; an expected error is a line on standard error, never a traceback."""
     streams.escape_what_cannot_be_shown()
     logs.configure("auto", "warning")
-    words = understood(sys.argv[1:])
-    for problem in unread_variables(process_environment()):
-        complain(problem)
+    words = without_env_file(understood(sys.argv[1:]))
     try:
+        for problem in unread_variables(process_environment()):
+            complain(problem)
         command_line(words)(words, prog_name="canceller")
     except ConfigurationError as error:
         complain("the configuration has mistakes:", *error.problems)
@@ -139,6 +130,22 @@ def understood(words: list[str]) -> list[str]:
             found[-1] = "--json"
         else:
             found.append("--json" if word in {"-ojson", "--output=json"} else word)
+    return found
+
+
+def without_env_file(words: list[str]) -> list[str]:
+    """Take `--env-file FILE` from before or behind the command, for this process and its children."""
+    found: list[str] = []
+    rest = iter(words)
+    for word in rest:
+        name, _, value = word.partition("=")
+        if name != "--env-file":
+            found.append(word)
+        elif file := value or next(rest, ""):
+            os.environ[ENV_FILE] = str(Path(file).absolute())
+        else:
+            complain("--env-file: name the file behind it")
+            sys.exit(Exit.USAGE)
     return found
 
 

@@ -9,7 +9,8 @@ from typing import TypeVar
 from ..backends.registry import TABLES
 from ..settings.backends_file.backends import BackendConfig, backends_file
 from ..settings.backends_file.load import load_deployment
-from ..settings.environment import Settings, process_environment
+from ..settings.env_file import process_environment
+from ..settings.environment import Settings
 from ..settings.errors import ConfigurationError
 from ..store.redis_client import NO_REDIS
 

@@ -16,6 +16,7 @@ import typer
 
 from ..settings.problems import choices, suggestion
 from ..settings.quantities import seconds
+from .completing import backend_names, open_ones
 
 MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 POSITION = re.compile(r"\d{1,20}(-\d{1,20})?")
@@ -104,7 +105,9 @@ def one_named(words: Sequence[str]) -> None:
 One = Annotated[
     list[str],
     typer.Argument(
-        metavar="ID | BACKEND JOB_ID", help="The id of a cancellation or of a command; or a backend and its job's id."
+        metavar="ID | BACKEND JOB_ID",
+        help="The id of a cancellation or of a command; or a backend and its job's id.",
+        autocompletion=open_ones,
     ),
 ]
 SeveralOpen = Annotated[
@@ -112,6 +115,7 @@ SeveralOpen = Annotated[
     typer.Argument(
         metavar="ID... | BACKEND JOB_ID",
         help="Ids of cancellations or of commands; or a backend and its job's id.",
+        autocompletion=open_ones,
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Write JSON: one object on each line.")]
@@ -143,6 +147,8 @@ Producer = Annotated[
         "--producer", metavar="NAME", help="Who signs: a producer of the backends file, instead of CANCELLER_PRODUCER."
     ),
 ]
-OnlyBackend = Annotated[str, typer.Option("--backend", metavar="NAME", help="Only this backend.")]
+OnlyBackend = Annotated[
+    str, typer.Option("--backend", metavar="NAME", help="Only this backend.", autocompletion=backend_names)
+]
 By = Annotated[str, typer.Option("--by", metavar="NAME", help="Who gives the word; kept with it.")]
 Why = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, or from where it is known; kept with it.")]

@@ -164,9 +164,9 @@ class Output:
         """Write something that is not part of the result to standard error."""
         self._err.print(Text(visible(text)), soft_wrap=True)
 
-    def silence(self) -> None:
-        """Discard all further notes, or with JSON all further objects: their reader is gone."""
-        discard(sys.stdout if self.json else sys.stderr)
+    def silence(self, *, lines: bool = False) -> None:
+        """Discard all further notes, or all further `lines`, which are objects with JSON: their reader is gone."""
+        discard(sys.stdout if self.json or lines else sys.stderr)
 
     def rows(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Write a table on a terminal, tab-separated lines in a pipe."""

@@ -12,7 +12,8 @@ from redis.exceptions import RedisError
 
 from ..client.async_client import AsyncClient
 from ..errors import StoreUnavailable
-from ..settings.environment import Settings, process_environment
+from ..settings.env_file import process_environment
+from ..settings.environment import Settings
 from ..settings.signing_key import SigningKey, signing_key
 from ..store.redis_client import connect
 from ..store.store import Store

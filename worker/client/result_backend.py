@@ -19,7 +19,8 @@ from celery.exceptions import TimeoutError as CeleryTimeout
 
 from ..aio.loop_thread import LoopThread
 from ..errors import CancellerError, UnknownCancellation
-from ..settings.environment import Settings, process_environment
+from ..settings.env_file import process_environment
+from ..settings.environment import Settings
 from ..settings.errors import ConfigurationError
 from ..store.codec import Snapshot
 from .async_client import AsyncClient

@@ -1,1 +1,1 @@
-"""A deployment on one machine: the embedded Redis, its data directory, child processes."""
+"""A deployment on one machine: the embedded Redis, its data directory, the simulator, workers and their supervisor."""

@@ -1,4 +1,4 @@
-"""Child processes of `up` and `demo`: real worker processes, all ended with their owner."""
+"""Child processes of `up`, `demo` and `dev`: real worker processes, all ended with their owner."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ QUIET_ROOT = "ignore:You're running the worker with superuser privileges"
 """Celery says so once in each worker, and its advice, `--uid`, is not for processes that belong to another one."""
 
 
-def start_worker(number: int, env: Mapping[str, str], log: IO[bytes] | None = None) -> subprocess.Popen[bytes]:
-    """Start one Celery worker process; it logs to `log`, or else to the streams of this process.
+def start_worker(number: int, env: Mapping[str, str], log: IO[bytes] | int | None = None) -> subprocess.Popen[bytes]:
+    """Start one Celery worker process; it logs to `log`, a file or PIPE, or else to the streams of this process.
 
     Where it serves its metrics, its port is by `number - 1` higher than the environment says.
     """
     arguments = ["-m", "celery", "--quiet", "-A", PACKAGE, "worker", "--hostname", f"canceller{number}@%h"]
-    return start(arguments, with_own_port(quiet(env), number), log, log)
+    return start(arguments, with_own_port(quiet(env), number), log, None if log is None else subprocess.STDOUT)
 
 
 def with_own_port(env: Mapping[str, str], number: int) -> dict[str, str]:

@@ -18,7 +18,7 @@ from urllib.parse import quote
 import redis
 
 from ..errors import EmbeddedError
-from ..settings.environment import EMBEDDED_URL_FILE
+from ..settings.paths import EMBEDDED_URL_FILE
 from .data_directory import LOCK, make_private, opened, write_whole
 
 LONGEST_SOCKET_PATH = 100

@@ -46,6 +46,10 @@ ACTIONS: Final[Mapping[str, OperatorAction]] = {
 
             Exit 0 when it has ended as aborted, 3 when it has ended otherwise, 4 when the order is rejected, 6 when no
             worker has taken it in yet.
+
+            canceller abort ess 300100 --by ann --reason "wrong job"
+
+            canceller abort 0198f3c2a1b27d0e8c4f5a6b7c8d9e0f --by ann --reason "wrong job"
             """,
         ),
         OperatorAction(
@@ -56,6 +60,10 @@ ACTIONS: Final[Mapping[str, OperatorAction]] = {
 
             Exit 0 when the word is noted, 3 when the cancellation had ended, 4 when the order is rejected, 6 when no
             worker has taken it in yet.
+
+            canceller attest ess 300100 --by ann --reason "no such process on any host"
+
+            canceller attest ess 300100 --child 300101 --by ann --reason "it is gone"
             """,
             {"child": parse_child},
         ),

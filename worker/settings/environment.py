@@ -1,6 +1,5 @@
 """The settings of one process, and the only place that reads the environment."""
 
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,9 +8,10 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from .env_file import process_environment
 from .errors import ConfigurationError, texts_of
 from .listen_address import ListenAddress
-from .paths import expanded, state_directory
+from .paths import EMBEDDED_URL_FILE, expanded, state_directory
 from .problems import problems_of
 from .quantities import Retention, Size
 from .redis_url import REDIS_SCHEMES, RedisTarget, split_url
@@ -19,9 +19,6 @@ from .redis_url_files import check_files
 
 LogFormat = Literal["auto", "json", "console"]
 LogLevel = Literal["debug", "info", "warning", "error", "critical"]
-
-EMBEDDED_URL_FILE: Final = "redis.url"
-"""Where a running embedded Redis leaves its address, in the data directory."""
 
 AMQP_SCHEMES: Final = ("amqp", "amqps", "pyamqp", "pyamqps")
 """The schemes of RabbitMQ."""
@@ -35,11 +32,6 @@ _DAY: Final = 86400.0
 PRODUCER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 """The names that producers may have."""
 _WORD: Final = re.compile(r"[^\s{}]{1,64}")
-
-
-def process_environment() -> Mapping[str, str]:
-    """Return the environment of this process, for those who were handed none."""
-    return os.environ
 
 
 def scheme_of(url: str) -> str:

@@ -2,8 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 
-from .quantities import EXPLANATIONS
-
 
 class ConfigurationError(Exception):
     """The configuration is wrong; all that is known to be wrong is listed at once.
@@ -39,6 +37,8 @@ def texts_of(error: ValueError) -> tuple[str, ...]:
 
 
 def _explained_once(problems: Iterable[str]) -> Iterator[str]:
+    from .quantities import EXPLANATIONS  # noqa: PLC0415 - needed for mistakes alone, and pydantic takes a while to load
+
     told: set[str] = set()
     for problem in problems:
         explanation = next((text for text in EXPLANATIONS if problem.endswith(text)), "")

@@ -3,6 +3,10 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
+
+EMBEDDED_URL_FILE: Final = "redis.url"
+"""Where a running embedded Redis leaves its address, in the data directory."""
 
 
 def expanded(path: str | Path) -> Path:

@@ -67,6 +67,8 @@ def _explain(
     text = _TEXTS.get(details["type"])
     if text is None:
         return (details["msg"],)
+    if details["type"] == "union_tag_invalid":
+        text += suggestion(str(context["tag"]), context["expected_tags"].replace("'", "").split(", "))
     rules = {name: f"{rule:g}" if isinstance(rule, float) else rule for name, rule in context.items()}
     return (text.format(**rules),)
 

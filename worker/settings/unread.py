@@ -4,11 +4,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 
+from .env_file import ENV_FILE
 from .environment import Settings
 
 OURS = "CANCELLER_"
-ELSEWHERE = frozenset({"CANCELLER_ENV_FILE", "CANCELLER_UNKNOWN_KEYS"})
-"""Those that newer versions read."""
+ELSEWHERE = frozenset({ENV_FILE, "CANCELLER_UNKNOWN_KEYS"})
+"""Those that are read elsewhere, or by newer versions."""
 REMOVED = {"CANCELLER_TRANSPORT": "is no longer read: all calls are made by aiohttp; remove it"}
 """Those that older versions read, and what to do about them."""
 

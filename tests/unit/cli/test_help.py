@@ -1,6 +1,11 @@
+import re
+import shlex
+from collections.abc import Iterator
 from importlib.metadata import version
+from typing import Any
 
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from worker.cli.app import command_line
@@ -8,7 +13,20 @@ from worker.protocol.operator_actions import ACTIONS
 
 JOBS = ["cancel", "delete", "status", "wait", "list", "events"]
 APP = command_line()
-COMMANDS = [*JOBS, *ACTIONS, "board", "check", "demo", "init", "up", "exporter", "simulator", "guide"]
+COMMANDS = [
+    *JOBS,
+    *ACTIONS,
+    "board",
+    "check",
+    "demo",
+    "dev",
+    "init",
+    "up",
+    "exporter",
+    "simulator",
+    "guide",
+    "completion",
+]
 
 
 @pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)], ids=" ".join)
@@ -17,6 +35,32 @@ def test_every_command_explains_itself(command: list[str]) -> None:
 
     assert told.exit_code == 0
     assert "Usage: canceller" in told.stdout
+
+
+def leaves(group: Any, *names: str) -> Iterator[tuple[str, ...]]:
+    """Walk through all commands, those of commands included."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from leaves(command, *names, name)
+        else:
+            yield (*names, name)
+
+
+LEAVES = list(leaves(get_command(APP)))
+
+
+@pytest.mark.parametrize("words", LEAVES, ids=" ".join)
+def test_every_help_text_has_two_examples_that_can_be_typed(words: tuple[str, ...]) -> None:
+    told = CliRunner().invoke(APP, [*words, "--help"], prog_name="canceller", env={"COLUMNS": "120"}).stdout
+    begin = f"canceller {' '.join(words)}"
+    examples = [line.strip() for line in told.splitlines() if f"{line.strip()} ".startswith(f"{begin} ")]
+
+    assert len(examples) >= 2
+    for example in examples:
+        command, typed = get_command(APP), shlex.split(re.split(r" [<>] ", example)[0])
+        for word in words:
+            command = command.commands[word]  # type: ignore[attr-defined]
+        command.make_context(begin, typed[1 + len(words) :])  # raises for what can't be typed
 
 
 @pytest.mark.parametrize("command", COMMANDS)

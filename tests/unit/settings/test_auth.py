@@ -239,3 +239,19 @@ def test_each_mistake_about_who_asks_keystone_is_listed(keys: str, found: dict[s
 def test_client_auth_is_one_of_two() -> None:
     (problem,) = problems(f'[backends.x]\n{MRS}auth = {{ {OAUTH2}, client_auth = "jwt" }}')
     assert problem == "b.toml: [backends.x] auth.client_auth: must be 'basic' or 'post'"
+
+
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        (
+            'type = "bearer", token = "hunter2"',
+            "auth.token: a secret is never written here: use token_env or token_file",
+        ),
+        ('type = "bearr", token_env = "TOKEN"', "; did you mean bearer?"),
+    ],
+    ids=["a secret in place of its variable", "a mistyped type"],
+)
+def test_one_slip_is_one_mistake(keys: str, told: str) -> None:
+    (problem,) = problems(f"[backends.x]\n{MRS}auth = {{ {keys} }}")
+    assert problem.endswith(told)

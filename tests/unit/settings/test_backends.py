@@ -227,7 +227,6 @@ def test_all_mistakes_of_all_backends_are_listed_at_once() -> None:
         "[backends.a] kind",
         "[backends.a] base_url",
         "[backends.a] auth.username_env",
-        "[backends.a] auth.password_file",
         "[backends.a] auth.password",
         "[backends.a] poll.max",
         "[backends.a] poll.factor",

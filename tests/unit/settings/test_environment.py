@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from worker.settings.env_file import ENV_FILE
 from worker.settings.environment import Settings
 from worker.settings.errors import ConfigurationError
 from worker.settings.redis_url import RedisTarget
 
 EXAMPLE = Path(__file__).parents[3] / ".env.example"
-VARIABLES = {str(field.validation_alias) for field in Settings.model_fields.values()}
+VARIABLES = {str(field.validation_alias) for field in Settings.model_fields.values()} | {ENV_FILE}
 
 
 def example() -> dict[str, str]:

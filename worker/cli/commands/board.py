@@ -24,6 +24,7 @@ LISTEN = "127.0.0.1:8590"
 FAREWELL = 1
 """Seconds that browsers have to let go when the board ends."""
 NEEDED = ("jinja2", "starlette", "uvicorn")
+INSTALL = "pip install 'canceller[board]'"
 OPEN_TO_ALL = (
     "CANCELLER_BOARD_TOKEN_FILE: is needed to listen beyond this machine: name a file that holds a token, which the "
     "board then asks for"
@@ -44,14 +45,14 @@ def board(
     """Serve the board: what is open, what is forced next, held gates, backends, dead letters; Ctrl-C ends it.
 
     It is read-only unless a token (CANCELLER_BOARD_TOKEN_FILE) or a signing key (CANCELLER_KEY_FILE) is configured.
+    Beyond this machine it listens only with a token.
 
     canceller board
 
-    CANCELLER_BOARD_TOKEN_FILE=token CANCELLER_BOARD_HOSTS=ops.example.com canceller board --listen 0.0.0.0:8590
+    canceller board --listen 127.0.0.1:8600
     """
-    missing = [name for name in NEEDED if find_spec(name) is None]
-    if missing:
-        raise BoardError(f"{', '.join(missing)} is not installed: pip install 'canceller[board]'")
+    if names := missing():
+        raise BoardError(f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} not installed: {INSTALL}")
     host, port = address(listen)
     settings = Settings.load().discovered()
     if board_access(settings).token is None and not is_loopback(host):
@@ -61,6 +62,11 @@ def board(
             asyncio.run(_serve(settings, host, port, Output(as_json=json)))
         except OSError as error:
             raise BoardError(f"the board can't run: {error}; port 0 picks a free one") from None
+
+
+def missing() -> list[str]:
+    """Return the packages of the board's extra that are not installed."""
+    return [name for name in NEEDED if find_spec(name) is None]
 
 
 def address(text: str) -> tuple[str, int]:

@@ -41,6 +41,10 @@ def check(*, backends: BackendsFile = None, json: Json = False) -> None:
 
     Each backend is asked about a job that can't exist, which changes nothing. Exit 0 when nothing is wrong, 1 when
     something is, 2 when the configuration has mistakes.
+
+    canceller check
+
+    canceller check --backends backends.toml --json
     """
     output = Output(as_json=json)
     settings, configs = configuration(backends, needs_redis=True)

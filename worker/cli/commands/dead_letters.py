@@ -30,13 +30,23 @@ Limit = Annotated[int, typer.Option(min=1, help="How many to show, oldest first.
 
 @app.command("list")
 def list_(limit: Limit = 100, *, json: Json = False) -> None:
-    """List what was rejected, with the reason."""
+    """List what was rejected, with the reason.
+
+    canceller dead-letters list
+
+    canceller dead-letters list --limit 10 --json
+    """
     asyncio.run(_list(limit, Output(as_json=json)))
 
 
 @app.command()
 def show(letter: Id, *, json: Json = False) -> None:
-    """Show one dead letter with its raw message."""
+    """Show one dead letter with its raw message.
+
+    canceller dead-letters show 1763899200000-0
+
+    canceller dead-letters show 1763899200000-0 --json
+    """
     asyncio.run(_show(letter, Output(as_json=json)))
 
 
@@ -55,6 +65,10 @@ def replay(
     producer's rights, were not enough.
 
     Exit 0 when all were sent, 1 when some could not be.
+
+    canceller dead-letters replay 1763899200000-0
+
+    canceller dead-letters replay --all --key key.pem --producer billing
     """
     acting = _each(
         letters, "sent again", AsyncClient.replay, Output(as_json=json), every=every, key=signer(key, producer)
@@ -64,7 +78,12 @@ def replay(
 
 @app.command()
 def drop(letters: Ids = None, *, every: All = False, json: Json = False) -> None:
-    """Let go of dead letters for good."""
+    """Let go of dead letters for good.
+
+    canceller dead-letters drop 1763899200000-0
+
+    canceller dead-letters drop --all
+    """
     acting = _each(
         letters, "dropped", lambda client, letter: client.letters.drop(letter), Output(as_json=json), every=every
     )

@@ -34,6 +34,10 @@ def events(
     """Show events, one on each line; with --json each whole, and its position in the stream.
 
     A reader that keeps the last position goes on from there with --after, and misses none.
+
+    canceller events --follow --backend ess
+
+    canceller events --json --after 1763899200000-0
     """
     with suppress(KeyboardInterrupt):
         asyncio.run(_events(after, backend, Output(as_json=json), follow=follow))

@@ -51,9 +51,9 @@ def exporter(
     It reads Redis when it is asked, every few seconds at most, and needs no backends file. While Redis can't be read
     it answers 503.
 
-    Example: `canceller exporter --listen 127.0.0.1:9090`, then `curl http://127.0.0.1:9090/metrics`
+    canceller exporter --listen 127.0.0.1:9090
 
-    Example: `REDIS_URL=redis://redis:6379/0 canceller exporter --listen 0.0.0.0:9090`
+    canceller exporter --listen 0.0.0.0:9090 --json
     """
     asyncio.run(_export(Settings.load().discovered(), listen, Output(as_json=json)))
 

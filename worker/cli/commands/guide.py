@@ -74,6 +74,10 @@ def guide(
     """Show a page of the guide, or list the pages.
 
     On a terminal a page is formatted; in a pipe it is the Markdown file as it is.
+
+    canceller guide
+
+    canceller guide sending
     """
     output = Output(as_json=json)
     if topic is None:

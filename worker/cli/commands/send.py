@@ -13,6 +13,7 @@ from ...domain.model import Force, Lane
 from ...errors import InvalidCommand
 from ...protocol.messages import parse_command
 from ...settings.signing_key import SigningKey
+from ..completing import backend_names, open_jobs
 from ..exits import Exit
 from ..options import Json, KeyFile, Producer, Seconds, Timeout, duration, job_ids, one_of, pairs
 from ..output import Output
@@ -23,10 +24,16 @@ from ..waiting import SHOWN_MISTAKES, report_ends
 TAKEN_IN = Seconds(2)
 """Seconds in which a worker that runs has taken a new command in."""
 
-Backend = Annotated[str, typer.Argument(metavar="BACKEND", help="A name in the backends file.")]
+Backend = Annotated[
+    str, typer.Argument(metavar="BACKEND", help="A name in the backends file.", autocompletion=backend_names)
+]
 JobIds = Annotated[
     list[str],
-    typer.Argument(metavar="JOB_ID", help="The backend's own ids; `-` reads them from standard input."),
+    typer.Argument(
+        metavar="JOB_ID",
+        help="The backend's own ids; `-` reads them from standard input.",
+        autocompletion=open_jobs,
+    ),
 ]
 Send = Callable[[Sequence[Mapping[str, Any]], SigningKey | None, Output, bool, float | None], Coroutine[Any, Any, Exit]]
 """Sends commands, with a key to sign them or none; the flag and the seconds say whether to wait, and how long."""
@@ -209,6 +216,10 @@ cancel = job_command(
     With --wait, exit 0 when every job has ended, however it did; 3 for not_found, timed_out, aborted and changed, 4 for
     refused, 6 when one is still open after --timeout; 2 when a command is rejected, 4 when for its signature or lack
     of a right.
+
+    canceller cancel ess 300100 --reason budget --by billing --wait
+
+    canceller cancel ess - --lane batch < job-ids.txt
     """,
 )
 delete = job_command(
@@ -220,5 +231,9 @@ delete = job_command(
 
     With --wait, exit 0 when every record is seen gone (deleted); 4 for refused, 3 for any other outcome,
     6 when one is still open after --timeout; 2 when a command is rejected, 4 when for its signature or lack of a right.
+
+    canceller delete sahara job-7 --reason "project is over" --wait
+
+    canceller delete mrs job-7 job-8 --dry-run
     """,
 )

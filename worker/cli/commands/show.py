@@ -17,6 +17,7 @@ from ...store.codec import Record, Snapshot
 from ...views.explain import clock, span, words
 from ...views.summary import gist
 from ..checks.attendance import Attendance, attendance
+from ..completing import open_ones
 from ..exits import Exit
 from ..naming import cancellation_named, job_named
 from ..options import JOB_WORDS, Json, One, OnlyBackend, Timeout, duration, one_named
@@ -29,6 +30,7 @@ Several = Annotated[
     typer.Argument(
         metavar="ID | BACKEND JOB_ID",
         help="Ids of cancellations or of commands; or a backend and its job's id, whose last cancellation is meant.",
+        autocompletion=open_ones,
     ),
 ]
 Patience = Annotated[
@@ -54,6 +56,10 @@ def status(named: One, *, json: Json = False) -> None:
     """Tell in words what was done, what is seen, what comes next, and what stands in the way.
 
     Exit 1 when nothing is known of it.
+
+    canceller status ess 300100
+
+    canceller status 0198f3c2a1b27d0e8c4f5a6b7c8d9e0f --json
     """
     one_named(named)
     asyncio.run(_status(named, Output(as_json=json)))
@@ -64,6 +70,10 @@ def wait(named: Several, *, timeout: Timeout = None, patience: Patience = PATIEN
 
     Exit 0 when each outcome is what its command asked for, 3 when one is not, 4 when one was refused, 2 when a command
     was rejected, 1 when an id is not known after --patience, 6 when one is still open after --timeout.
+
+    canceller wait ess 300100 --timeout 10m
+
+    canceller wait invoice-7 invoice-8 --json
     """
     raise typer.Exit(asyncio.run(_wait(named, timeout, patience, Output(as_json=json))))
 
@@ -75,7 +85,12 @@ def list_(
     limit: Annotated[int, typer.Option(min=1, help="So many at most.")] = 100,
     json: Json = False,
 ) -> None:
-    """List the cancellations that are open, or those that have ended."""
+    """List the cancellations that are open, or those that have ended.
+
+    canceller list --backend ess
+
+    canceller list --finished --limit 20 --json
+    """
     output = Output(as_json=json)
     asyncio.run(_list_finished(backend, limit, output) if finished else _list_open(backend, limit, output))
 

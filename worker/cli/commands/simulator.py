@@ -14,6 +14,7 @@ from ...errors import CancellerError
 from ...simulator import Clock, Simulator
 from ..options import Json
 from ..output import Output
+from ..usage import BadParameters
 
 DEFAULT_PORT = 8580
 """The port that the example of a backends file names."""
@@ -33,7 +34,12 @@ def simulator(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Simulate Oracle ESS, Oracle ML, MRS and Sahara, to test producers against; /_sim/ makes jobs and faults."""
+    """Simulate Oracle ESS, Oracle ML, MRS and Sahara, to test producers against; /_sim/ makes jobs and faults.
+
+    canceller simulator --speed 600
+
+    canceller simulator --port 0 --jobs jobs.toml
+    """
     with suppress(KeyboardInterrupt):
         try:
             asyncio.run(_simulate(host, port, speed, jobs, Output(as_json=json)))
@@ -46,7 +52,7 @@ def _load(simulated: Simulator, jobs: Path) -> None:
     try:
         simulated.load(jobs)
     except (OSError, ValueError) as error:
-        raise typer.BadParameter(str(error), param_hint="--jobs") from None
+        raise BadParameters(str(error).splitlines()) from None
 
 
 async def _simulate(host: str, port: int, speed: float, jobs: Path | None, output: Output) -> None:

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
 import threading
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Annotated
 
 import typer
 
-from ...local.child_process import start_worker, stop_all
+from ...local.child_process import start_worker
 from ...local.embedded_redis import Embedded
+from ...local.supervisor import Supervisor, stop_signals
 from ...settings.celery import broker_url
-from ...settings.environment import Settings, process_environment
+from ...settings.env_file import process_environment
+from ...settings.environment import Settings
 from ...settings.errors import ConfigurationError
 from ..configuration import configuration
 from ..exits import Exit
@@ -25,9 +23,7 @@ from ..options import BackendsFile, Json
 from ..output import Output
 
 LOOK_EVERY = 0.2
-LONGEST_PAUSE = 30.0
-STEADY = 60.0
-"""Seconds that a worker has to live for its earlier deaths to be forgotten."""
+"""Seconds between two looks at the processes."""
 
 
 def up(
@@ -43,6 +39,10 @@ def up(
     A worker that dies is started again. SIGTERM, Ctrl-C and a closed terminal end the workers, then Redis. With --json
     all logs are JSON.
     Exit 2 when the configuration has mistakes.
+
+    canceller up --backends backends.toml
+
+    canceller up --workers 4 --json
     """
     output = Output(as_json=json)
     settings, _ = configuration(backends, embeds_redis=True)
@@ -63,21 +63,6 @@ def report(output: Output, text: str) -> None:
             output.note(f"canceller: {text}")
     except OSError:
         output.silence()
-
-
-@contextmanager
-def stop_signals() -> Iterator[threading.Event]:
-    """Turn SIGTERM, SIGINT and SIGHUP into an event; under `nohup` the closing of the terminal is ignored."""
-    stopped = threading.Event()
-    numbers = [signal.SIGTERM, signal.SIGINT]
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        numbers.append(signal.SIGHUP)
-    before = {number: signal.signal(number, lambda *_: stopped.set()) for number in numbers}
-    try:
-        yield stopped
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextmanager
@@ -121,54 +106,6 @@ def check_ports(settings: Settings, count: int) -> None:
             settings.http.of_worker(count - 1)
     except ValueError as error:
         raise ConfigurationError([f"CANCELLER_HTTP: {error}"]) from None
-
-
-@dataclass(slots=True)
-class Place:
-    """One worker's place: the process in it, or when the next one may start."""
-
-    process: subprocess.Popen[bytes] | None = None
-    started_at: float = 0.0
-    deaths: int = 0
-    due_at: float = 0.0
-
-
-@dataclass(slots=True)
-class Supervisor:
-    """The worker processes; each place is filled again when its process dies."""
-
-    start: Callable[[int], subprocess.Popen[bytes]]
-    count: int
-    report: Callable[[str], None]
-    clock: Callable[[], float] = time.monotonic
-    places: Mapping[int, Place] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.places = {number: Place() for number in range(1, self.count + 1)}
-
-    def tend(self) -> int | None:
-        """Start what is missing; return the exit code of a worker that a restart can't help, else None."""
-        for number, place in self.places.items():
-            if place.process is not None and place.process.poll() is not None:
-                code = place.process.returncode
-                if code == Exit.USAGE:
-                    return code
-                self._schedule_restart(number, place, code)
-            if place.process is None and self.clock() >= place.due_at:
-                place.process, place.started_at = self.start(number), self.clock()
-        return None
-
-    def _schedule_restart(self, number: int, place: Place, code: int) -> None:
-        now = self.clock()
-        place.deaths = 1 if now - place.started_at >= STEADY else place.deaths + 1
-        pause = min(LONGEST_PAUSE, 2.0 ** (place.deaths - 1))
-        how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
-        self.report(f"worker {number} has died {how}; the next one starts in {pause:g} s")
-        place.process, place.due_at = None, now + pause
-
-    def stop(self) -> None:
-        """End all workers."""
-        stop_all([place.process for place in self.places.values() if place.process is not None])
 
 
 def run(supervisor: Supervisor, redis: Embedded | None, stopped: threading.Event, output: Output) -> Exit:

@@ -45,6 +45,10 @@ def demo(
     """Show everything: embedded Redis, simulated backends, real workers, every outcome; 30 minutes last 3 seconds.
 
     Exit 0 only when every outcome is the expected one. Nothing is left behind, unless something fails: then the logs.
+
+    canceller demo
+
+    canceller demo --svg result.svg
     """
     output = Output(as_json=json)
     board = Board()
@@ -208,3 +212,4 @@ def _write(board: Board, waited: float, output: Output) -> None:
     rule = f"was forced {span(waited)} after its cancel" if waited else "was never forced"
     output.line(f"30-minute rule: ESS job {FORCED_JOB} {rule} (the backend's own log)")
     output.line(f"{_summary(board)}; {seconds:.0f} s")
+    output.note("next: canceller dev, to try it yourself")

@@ -122,7 +122,7 @@ class OmlAuth(_User, TlsFiles):
     token_url: WebUrl | None = None
 
 
-_APPLICATION: Final = ("application_credential_id", "application_credential_secret")
+APPLICATION: Final = ("application_credential_id", "application_credential_secret")
 
 
 class _ApplicationCredential(_Secrets):
@@ -151,12 +151,12 @@ class KeystoneAuth(_User, _ApplicationCredential, TlsFiles):
         """
         if given > 1:
             return super()._pair_problem(stem, given, info)
-        if stem in _APPLICATION:
-            id_stem, secret_stem = _APPLICATION
+        if stem in APPLICATION:
+            id_stem, secret_stem = APPLICATION
             if stem == secret_stem and bool(given) != _given(id_stem, info):
                 return f"{id_stem}_* and {secret_stem}_* belong together: give both or neither"
             return None
-        if any(_given(one, info) for one in _APPLICATION):
+        if any(_given(one, info) for one in APPLICATION):
             return f"an application credential replaces the user: remove {stem}_env and {stem}_file" if given else None
         if given:
             return None
@@ -167,7 +167,7 @@ class KeystoneAuth(_User, _ApplicationCredential, TlsFiles):
         """The id and the secret of an application credential; None if a user is given."""
         if self.application_credential_id_env is None and self.application_credential_id_file is None:
             return None
-        id_stem, secret_stem = _APPLICATION
+        id_stem, secret_stem = APPLICATION
         return self.secret(id_stem), self.secret(secret_stem)
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final, cast, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from ..environment import process_environment
+from ..env_file import process_environment
 from ..errors import ConfigurationError
 from ..paths import expanded
 from ..problems import choices, problems_of, suggestion
@@ -20,7 +20,7 @@ from .auth import BasicAuth, BearerAuth, ClientCredentialsAuth, KeystoneAuth, No
 from .backend_table import BackendConfig, Breaker, Kinds, Poll, RemoteProbe
 from .fields import Surroundings
 
-__all__ = ["BackendConfig", "backends_file", "parse_backends", "read_backends_file"]
+__all__ = ["AUTHS", "BackendConfig", "backends_file", "parse_backends", "read_backends_file"]
 
 Location = tuple[int | str, ...]
 
@@ -28,10 +28,11 @@ TOP_LEVEL: Final = ("backends", "producers", "require_signed")
 """What a backends file may hold; the last two are read in `worker.settings.backends_file.producers`."""
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}", re.IGNORECASE)
-_AUTHS: Final[dict[str, type[BaseModel]]] = {
+AUTHS: Final[dict[str, type[BaseModel]]] = {
     get_args(model.model_fields["type"].annotation)[0]: model
     for model in (NoAuth, BearerAuth, BasicAuth, ClientCredentialsAuth, OmlAuth, TokenAuth, KeystoneAuth)
 }
+"""The table of each `auth.type`."""
 _TABLES: Final[dict[str, type[BaseModel]]] = {"poll": Poll, "breaker": Breaker, "remote_probe": RemoteProbe}
 
 
@@ -154,6 +155,10 @@ def _explained(header: str, table: dict[str, Any], model: type[BaseModel], error
     auth = table.get("auth")
     auth_type = auth.get("type") if isinstance(auth, dict) else None
 
+    keys = auth if isinstance(auth, dict) else {}
+    # A secret that is written where its variable's name belongs is one mistake: that no variable is named goes with it.
+    misplaced = tuple(f"{header} auth.{key}_file:" for key in keys if f"{key}_file" not in keys)
+
     def place(location: Location) -> str:
         parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in _written(location, auth_type))
         return f"{header} {''.join(parts).removeprefix('.')}"
@@ -165,7 +170,7 @@ def _explained(header: str, table: dict[str, Any], model: type[BaseModel], error
             return f"a secret is never written here: use {key}_env or {key}_file"
         return f"no such key{suggestion(key, known) or '; known are ' + ', '.join(sorted(known))}"
 
-    return problems_of(error, place, unknown_key)
+    return [problem for problem in problems_of(error, place, unknown_key) if not problem.startswith(misplaced)]
 
 
 def _written(location: Location, auth_type: object) -> Location:
@@ -181,5 +186,5 @@ def _known_keys(location: Location, model: type[BaseModel], auth_type: object) -
     if len(location) == 1:
         return list(model.model_fields)
     if location[0] == "auth":
-        return list(_AUTHS[cast("str", auth_type)].model_fields)
+        return list(AUTHS[cast("str", auth_type)].model_fields)
     return list(_TABLES[str(location[0])].model_fields)

@@ -25,7 +25,8 @@ from pydantic import (
     field_validator,
 )
 
-from ..environment import PRODUCER, process_environment
+from ..env_file import process_environment
+from ..environment import PRODUCER
 from ..errors import ConfigurationError
 from ..problems import problems_of, suggestion
 from ..secret import Secret

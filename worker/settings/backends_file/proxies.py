@@ -8,7 +8,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from pydantic import AfterValidator, StrictStr, ValidationInfo
 
-from ..environment import process_environment
+from ..env_file import process_environment
 from ..redis_url import port_of, split_url
 from ..secret import Secret
 from .fields import Surroundings, check_host, content_of

@@ -1,10 +1,10 @@
-"""The crew of `up`: which worker is started when."""
+"""The supervisor of `up` and `dev`: which worker is started when."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from worker.cli.commands.up import LONGEST_PAUSE, STEADY, Supervisor
+from worker.local.supervisor import LONGEST_PAUSE, STEADY, Supervisor
 
 
 class Process:
@@ -15,15 +15,15 @@ class Process:
 
 
 class Bench:
-    """A crew whose processes are made of nothing and whose time is moved by hand."""
+    """A supervisor whose processes are made of nothing and whose time is moved by hand."""
 
     def __init__(self, count: int = 2) -> None:
         self.now = 0.0
         self.started: list[int] = []
         self.processes: dict[int, Process] = {}
         self.said: list[str] = []
-        self.crew = Supervisor(self.start, count, self.said.append, lambda: self.now)
-        self.crew.tend()
+        self.supervisor = Supervisor(self.start, count, self.said.append, lambda: self.now)
+        self.supervisor.tend()
 
     def start(self, number: int) -> Any:
         self.started.append(number)
@@ -32,13 +32,13 @@ class Bench:
 
     def die(self, number: int, code: int) -> int | None:
         self.processes[number].returncode = code
-        return self.crew.tend()
+        return self.supervisor.tend()
 
 
 def test_starts_every_worker_once() -> None:
     bench = Bench(3)
 
-    bench.crew.tend()
+    bench.supervisor.tend()
 
     assert bench.started == [1, 2, 3]
 
@@ -49,7 +49,7 @@ def test_starts_a_dead_worker_again_after_a_pause() -> None:
     bench.die(1, -9)
     assert bench.started == [1, 2]
     bench.now = 1.0
-    bench.crew.tend()
+    bench.supervisor.tend()
 
     assert bench.started == [1, 2, 1]
     assert bench.said == ["worker 1 has died by SIGKILL; the next one starts in 1 s"]
@@ -60,7 +60,7 @@ def test_the_pause_grows_up_to_a_limit() -> None:
     for _ in range(8):
         bench.die(1, 1)
         bench.now += LONGEST_PAUSE
-        bench.crew.tend()
+        bench.supervisor.tend()
 
     pauses = [text.rpartition("in ")[2] for text in bench.said]
     assert pauses == ["1 s", "2 s", "4 s", "8 s", "16 s", "30 s", "30 s", "30 s"]
@@ -70,7 +70,7 @@ def test_a_worker_that_lived_long_is_forgiven() -> None:
     bench = Bench(1)
     bench.die(1, 1)
     bench.now += 1
-    bench.crew.tend()
+    bench.supervisor.tend()
 
     bench.now += STEADY
     bench.die(1, 1)

@@ -1,0 +1,151 @@
+"""Completes what is typed in a shell: commands, backends, jobs that are being cancelled, options.
+
+A shell starts the command line anew for each word, so as little as possible is loaded. What is offered becomes part of
+a line that a shell runs, and comes from anyone who may send commands: only texts without any meaning for a shell are.
+"""
+
+import os
+import re
+import tomllib
+from collections.abc import Iterator, Sequence
+from contextlib import redirect_stderr, suppress
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from ..settings.env_file import process_environment
+from ..settings.errors import ConfigurationError
+from ..settings.paths import EMBEDDED_URL_FILE, state_directory
+from ..store.peek import Peek, peek
+from .command_table import COMMANDS
+
+HARMLESS = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.,@%+/-]{0,511}")
+"""What a shell takes as it is, wherever it stands in a line."""
+BACKEND = "--backend"
+"""The one option whose value stand-ins complete."""
+MOST = 200
+"""So many words are offered at most."""
+SHELLS = ("bash", "zsh", "fish")
+LETTERS = ("list", "show", "replay", "drop")
+"""The commands about dead letters."""
+TYPED = ("backend", "job_id", "named", "words")
+"""The parameters that hold what was typed before the word that is completed."""
+
+
+def complete() -> None:
+    """Answer the shell, as the variables say that its script sets; whatever fails, nothing is offered and said."""
+    line = os.environ.get("COMP_WORDS", "") + os.environ.get("_TYPER_COMPLETE_ARGS", "")
+    words = line.split()
+    with suppress(Exception), redirect_stderr(StringIO()):
+        options = any(word.startswith("-") and word != BACKEND for word in words)
+        (_with_options(words[1:2]) if options else _stand_ins())(prog_name="canceller")
+
+
+def _with_options(words: Sequence[str]) -> typer.Typer:
+    from .app import command_line  # noqa: PLC0415 - options are known to the commands themselves, which take long to load
+
+    return command_line(words, completes=True)
+
+
+def _stand_ins() -> typer.Typer:
+    """Return the command line with a stand-in for each command, which takes any words and completes them."""
+    app = typer.Typer(add_completion=True)
+    for _, name, _, _ in COMMANDS:
+        app.command(name)(_stand_in(WORDS.get(name, nothing)))
+    return app
+
+
+def _stand_in(offer: Any) -> Any:
+    def command(
+        words: list[str] = typer.Argument(None, autocompletion=offer),  # noqa: B008 - Typer's way
+        in_: str = typer.Option("", BACKEND, autocompletion=backend_names),
+    ) -> None:
+        del words, in_
+
+    return command
+
+
+def nothing() -> list[str]:
+    """Offer nothing."""
+    return []
+
+
+def backend_names(incomplete: str) -> list[str]:
+    """Offer the backends of the backends file, and those that the deployment has or had."""
+    return _offered([*_backends_of_file(), *_seen(Peek.backends)], incomplete)
+
+
+def open_jobs(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Offer a backend, and behind it its jobs that are being cancelled."""
+    before = _typed(ctx)
+    if not before:
+        return backend_names(incomplete)
+    return _offered(_seen(lambda seen: seen.open_jobs(before[0], incomplete)), incomplete)
+
+
+def open_ones(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Offer what names an open cancellation: a backend and a job of it, or, from its first character on, an id."""
+    found = open_jobs(ctx, incomplete)
+    if found or not incomplete or _typed(ctx):
+        return found
+    return _offered(_seen(lambda seen: [one for name in seen.backends() for one in seen.open_ids(name)]), incomplete)
+
+
+def topics(incomplete: str) -> list[str]:
+    """Offer the pages of the guide."""
+    pages = Path(__file__).resolve().parents[1] / "guide"
+    return _offered([page.stem for page in pages.glob("*.md")], incomplete)
+
+
+def shells(incomplete: str) -> list[str]:
+    """Offer the shells that can complete."""
+    return _offered(SHELLS, incomplete)
+
+
+WORDS = {
+    "cancel": open_jobs,
+    "delete": open_jobs,
+    "status": open_ones,
+    "wait": open_ones,
+    "abort": open_ones,
+    "attest": open_ones,
+    "hold": open_ones,
+    "release": open_ones,
+    "dead-letters": lambda ctx, incomplete: [] if _typed(ctx) else _offered(LETTERS, incomplete),
+    "guide": topics,
+    "completion": shells,
+}
+"""What the words behind a command may be."""
+
+
+def _offered(words: Sequence[str], incomplete: str) -> list[str]:
+    return sorted({word for word in words if word.startswith(incomplete) and HARMLESS.fullmatch(word)})[:MOST]
+
+
+def _typed(ctx: typer.Context) -> list[str]:
+    given = [ctx.params.get(name) for name in TYPED]
+    return [word for one in given if one for word in ([one] if isinstance(one, str) else one)]
+
+
+def _seen(look: Any) -> list[str]:
+    """Take a glance at Redis; one that can't be had shows nothing."""
+    with suppress(OSError, ValueError, ConfigurationError):
+        environment = process_environment()
+        url = environment.get("REDIS_URL") or _embedded(environment.get("CANCELLER_DATA_DIR"))
+        with peek(url, environment.get("CANCELLER_PREFIX") or "canceller") as seen:
+            return list(look(seen))
+    return []
+
+
+def _embedded(directory: str | None) -> str:
+    place = Path(directory).expanduser() if directory else state_directory(process_environment())
+    return (place / EMBEDDED_URL_FILE).read_text(encoding="utf-8").strip() if place else ""
+
+
+def _backends_of_file() -> Iterator[str]:
+    with suppress(OSError, ValueError, RuntimeError, ConfigurationError):
+        file = process_environment().get("CANCELLER_BACKENDS")
+        if file:
+            yield from tomllib.loads(Path(file).expanduser().read_text(encoding="utf-8-sig")).get("backends", {})

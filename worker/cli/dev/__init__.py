@@ -1,0 +1,1 @@
+"""`dev`: a whole deployment to develop against, which leaves nothing behind."""

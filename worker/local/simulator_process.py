@@ -1,0 +1,83 @@
+"""The simulator as a child process, and what to put into a backends file for it."""
+
+from __future__ import annotations
+
+import json
+import selectors
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import CancellerError
+from ..settings.env_file import process_environment
+from ..settings.place import PACKAGE, shipped
+from .child_process import start, stop_all
+
+START_SECONDS = 20.0
+STOP_SECONDS = 3.0
+EXAMPLE_ADDRESS = "127.0.0.1:8580"
+"""Where the example of a backends file expects the simulator."""
+
+
+class SimulatorFailed(CancellerError):
+    """The simulator did not start; the text names its log."""
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatorProcess:
+    """A running simulator."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+
+    @property
+    def running(self) -> bool:
+        """Whether its process lives."""
+        return self.process.poll() is None
+
+    def example(self) -> str:
+        """Return the backends file that ships with the package, for this simulator."""
+        text = shipped("backends.toml").read_text(encoding="utf-8")
+        return text.replace(EXAMPLE_ADDRESS, self.url.removeprefix("http://"))
+
+
+@contextmanager
+def simulator_process(
+    directory: Path, speed: float, jobs: Mapping[str, Any], port: int = 0
+) -> Iterator[SimulatorProcess]:
+    """Run the simulator with the jobs and faults of a jobs file; its log goes to a directory.
+
+    Raises:
+        SimulatorFailed: it did not start.
+
+    """
+    file, log = directory / "jobs.json", directory / "simulator.log"
+    file.write_text(json.dumps(jobs), encoding="utf-8")
+    arguments = ["-m", f"{PACKAGE}.simulator", "--speed", str(speed), "--jobs", str(file), "--port", str(port)]
+    with log.open("ab") as errors:
+        process = start(arguments, process_environment(), subprocess.PIPE, errors)
+    try:
+        yield SimulatorProcess(_address(process, log), process)
+    finally:
+        stop_all([process], STOP_SECONDS)
+        if process.stdout:
+            process.stdout.close()
+
+
+def _address(process: subprocess.Popen[bytes], log: Path) -> str:
+    """Read the line in which the simulator reports its address."""
+    deadline = time.monotonic() + START_SECONDS
+    with selectors.DefaultSelector() as selector:
+        if process.stdout:
+            selector.register(process.stdout, selectors.EVENT_READ)
+        line = b""
+        if process.stdout and selector.select(max(0.0, deadline - time.monotonic())):
+            line = process.stdout.readline()
+    url = line.decode().strip().rpartition(" ")[2]
+    if not url.startswith("http://"):
+        raise SimulatorFailed(f"the simulator did not start; its log is {log}")
+    return url
