@@ -26,6 +26,9 @@ contracts: ## check which modules may import which
 rooms: ## print the figures of the import graph
 	$(BIN)/python -m tests.support.rooms
 
+schemas: ## write the published schemas into worker/guide/schemas
+	$(BIN)/python -m worker.cli.write_schemas
+
 test: ## run all tests but those that need a RabbitMQ; about ten minutes
 	$(BIN)/python -m pytest -n 4 --dist loadscope
 
@@ -50,4 +53,4 @@ wheel: ## build the wheel into dist/ and try it out in an environment of its own
 lock: ## bring requirements.lock up to pyproject.toml without another change; needs uv
 	uv pip compile --quiet --universal --extra dev --no-header --no-annotate -o requirements.lock pyproject.toml
 
-.PHONY: help setup format lint types contracts rooms test test-unit test-examples test-lowest demo bench wheel lock
+.PHONY: help setup format lint types contracts rooms schemas test test-unit test-examples test-lowest demo bench wheel lock

@@ -77,7 +77,7 @@ async def test_a_page_of_a_cancellation_has_its_events_and_its_words(redis_url: 
         html = await browser.html(f"/cancellations/{found}")
 
     assert html.count('<line class="mark"') == 2
-    assert "remote_stopped: nobody has given their word" in html
+    assert "nobody has given their word" in html
     assert "cancel sent at" in html
     assert "canceller attest" in html
 

@@ -19,11 +19,13 @@ from typing import Any
 
 import redis
 from celery import Celery
-from support.forked import Forked, is_possible
 
 from worker.aio.loop_thread import LoopThread
 from worker.local.embedded_redis import Embedded
 from worker.simulator import Clock, Simulator
+
+from .forked import Forked, is_possible
+from .schemas import check_event
 
 ROOT = Path(__file__).resolve().parents[2]
 READY = "engine.started"
@@ -127,7 +129,7 @@ class Cell:
         return str(self.sender.send_task(f"worker.{verb}", kwargs=command, queue="commands").id)
 
     def read(self, seconds: float) -> None:
-        """Read what the event stream has, waiting so long for the first entry."""
+        """Read what the event stream has, waiting so long for the first entry; each event is as the schema has it."""
         reply: Any = self.redis.xread(
             {"{canceller}:events": self.position}, count=1000, block=max(1, int(seconds * 1000))
         )
@@ -135,6 +137,7 @@ class Cell:
             for entry, fields in entries:
                 self.position = entry.decode()
                 self.events.append(json.loads(fields[b"event"]))
+                check_event(self.events[-1])
 
     def wait_until(self, done: Callable[[], bool], seconds: float = 90) -> None:
         """Read events until something holds."""

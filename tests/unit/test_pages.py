@@ -27,7 +27,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "worker/guide").glob("*.md"))]
 OURS = [path for path in PAGES if path.name != "CHANGELOG.md"]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-BACKEND_EVENTS = {"paused", "resumed"}
+OTHER_EVENTS = {"paused": "backend", "resumed": "backend", "reappeared": "job"}
+"""What events are about that belong to no cancellation."""
 
 
 def text(path: str) -> str:
@@ -94,8 +95,8 @@ def test_every_kind_of_evidence_has_its_meaning() -> None:
 
 def test_every_event_has_its_occasion() -> None:
     table = first_cells(guide("events"), "| `canceller.cancellation.*.v1` | emitted when |")
-    assert set(table) == GISTS.keys() - BACKEND_EVENTS
-    assert all(f"`canceller.backend.{name}.v1`" in guide("events") for name in BACKEND_EVENTS)
+    assert set(table) == GISTS.keys() - OTHER_EVENTS.keys()
+    assert all(f"`canceller.{about}.{name}.v1`" in guide("events") for name, about in OTHER_EVENTS.items())
 
 
 def test_every_field_of_a_command_has_its_meaning() -> None:

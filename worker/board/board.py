@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from pydantic import ValidationError
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
 from ..aio.cached import Cached
-from ..client import AsyncClient
+from ..client import AsyncClient, Event
 from ..runtime.deployment import totals_of, waiting_of
 from ..settings.environment import Settings
 from ..settings.signing_key import SigningKey
@@ -36,6 +38,28 @@ STORIES = 200
 """As many cancellations' events are kept."""
 
 
+@dataclass(frozen=True, slots=True)
+class Story:
+    """The events of a cancellation, oldest first, and those of its backend's breaker meanwhile."""
+
+    own: Sequence[Event]
+    breaks: Sequence[Event]
+
+
+def event_of(raw: Mapping[str, Any]) -> Event | None:
+    """Read an event; None if it is none."""
+    try:
+        return Event.model_validate(raw)
+    except ValidationError:
+        return None
+
+
+def sequence(event: Event) -> int:
+    """Return the number of an event among those of its cancellation."""
+    text = event.sequence or ""
+    return int(text) if text.isdecimal() and len(text) <= 10 else 0  # noqa: PLR2004 - digits
+
+
 class Board:
     """All that pages and streams share; it belongs to one event loop."""
 
@@ -53,7 +77,7 @@ class Board:
         self.templates = Templates(settings.prefix)
         self.signs_as = key.producer if key is not None else ""
         self._token = token
-        self._stories: dict[str, tuple[int, list[Mapping[str, Any]]]] = {}
+        self._stories: dict[str, tuple[int, Story]] = {}
         self.rendered: dict[object, tuple[int, str]] = {}
 
     @property
@@ -106,12 +130,15 @@ class Board:
         """Return the time by the deployment's clock, as far as it was read; else by ours."""
         return self.feed.now() or datetime.now(UTC)
 
-    async def story(self, seen: Seen) -> list[Mapping[str, Any]]:
-        """Return the events of a cancellation; they are read again only when there are more."""
+    async def story(self, seen: Seen) -> Story:
+        """Return what the events say of a cancellation; they are read again only when there are more."""
         one, number = seen.record.cancellation, seen.record.sequence
         known = self._stories.get(one.id)
         if known is None or known[0] != number:
-            known = number, await self.overview.story(one.id, one.accepted_at, number, SEARCHED)
+            found = await self.overview.story(one, number, SEARCHED)
+            events = [event for raw in found if (event := event_of(raw)) is not None]
+            own = sorted((event for event in events if event.cancellationid == one.id), key=sequence)
+            known = number, Story(own, [event for event in events if event.cancellationid is None])
             keep(self._stories, one.id, known, STORIES)
         return known[1]
 

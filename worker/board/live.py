@@ -6,15 +6,16 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..client import BatchStatus, Result
+from ..client import BatchStatus, Event, Result
 from ..store.codec import Snapshot as Seen
 from ..views.batch_meter import progress, running
 from ..views.explain import clock, words
 from ..views.gates import gates_of, told_gates
 from ..views.open_rows import STATES, Row, selected
+from ..views.story import STILL_TRUE, Known, chapters
 from ..views.timeline import timeline
 from .batches import EFFECTS
-from .board import Board, keep
+from .board import Board, keep, sequence
 from .feed import Snapshot
 
 PAGE = 50
@@ -89,9 +90,10 @@ async def cancellation(board: Board, params: Params) -> Context:
     seen = await board.client.get(params["id"])
     now = await board.feed.current()
     one = seen.record.cancellation
-    events = await board.story(seen)
+    story = await board.story(seen)
     look = await board.client.ends.look(one.id) if seen.record.outcome is not None else None
     at = now.deployment.now if now.deployment else one.accepted_at
+    (whole,) = chapters([Known(one.id, tuple(story.own), seen)], [], story.breaks, at)
     said = words(seen, at, look if isinstance(look, Result) else None, await _obstacles(board, now, seen))
     return {
         **_shared(now),
@@ -99,10 +101,11 @@ async def cancellation(board: Board, params: Params) -> Context:
         "one": one,
         "outcome": seen.record.outcome,
         "words": said,
-        "gates": [] if seen.record.outcome is not None else list(told_gates(seen.record.cancellation, events)),
-        "timeline": timeline(events),
-        "missing": seen.record.sequence - len(events),
-        "order": await _order(board, params, events),
+        "gates": [] if seen.record.outcome is not None else list(told_gates(one, story.own)),
+        "timeline": timeline(story.own),
+        "story": [line for line in whole.lines if line.name not in STILL_TRUE],
+        "missing": whole.missing,
+        "order": await _order(board, params, story.own),
         "end": look if isinstance(look, Result) else None,
     }
 
@@ -168,7 +171,7 @@ async def _obstacles(board: Board, now: Snapshot, seen: Seen) -> list[str]:
     return found
 
 
-async def _order(board: Board, params: Params, events: Sequence[Mapping[str, Any]]) -> tuple[str, str] | None:
+async def _order(board: Board, params: Params, events: Sequence[Event]) -> tuple[str, str] | None:
     """Return what became of an operator's action that was just sent: a word and a sentence."""
     action, order = params.get("action", ""), params.get("order", "")
     if action not in TAKEN or not order:
@@ -178,8 +181,7 @@ async def _order(board: Board, params: Params, events: Sequence[Mapping[str, Any
     if rejection:
         return "rejected", f"The {noun} was rejected: {rejection}"
     before = _number(params.get("after"))
-    later = (str(one.get("type")) for one in events if _number(one.get("sequence")) > before)
-    if any(kind.endswith(f".{event}.v1") for kind in later):
+    if any(one.name == event and sequence(one) > before for one in events):
         return "taken", f"The {noun} has taken effect."
     return "sent", f"The {noun} is sent; no worker has taken it in yet."
 

@@ -9,6 +9,7 @@ COMMANDS = (
     (JOBS, "status", "commands.show", "status"),
     (JOBS, "wait", "commands.show", "wait"),
     (JOBS, "list", "commands.show", "list_"),
+    (JOBS, "why", "commands.why", "why"),
     (JOBS, "events", "commands.events", "events"),
     (OPERATORS, "abort", "commands.operate", "abort"),
     (OPERATORS, "attest", "commands.operate", "attest"),

@@ -12,7 +12,7 @@ from .cancellation import Attestation, Cancellation
 from .decision import Finish, Gate, Plan, Send
 from .evidence.effect import ended_before
 from .evidence.proof import Refuted, attestation_for
-from .evolve import actions
+from .evolve import ALIVE, NOTE_LIMIT, actions
 from .model import Action, Answer, AnswerKind, JobState, Observation, Outcome, Policy
 
 CHILDREN_LIMIT = 1000
@@ -106,6 +106,26 @@ def finished(cancellation: Cancellation, finish: Finish, seen: Observation | Non
             **(_plan(finish.plan, seen) if finish.plan is not None and seen is not None else {}),
             "accepted_at": text(cancellation.accepted_at),
             **_first_sent(cancellation),
+        },
+    )
+
+
+def reappeared(seen: Observation, outcome: Outcome, ended_at: datetime) -> EventDraft:
+    """Report that a job lives again after its cancellation has ended."""
+    living = [
+        {"job_id": child.job_id, "job_state": child.state, "raw_state": child.raw}
+        for child in seen.children[:CHILDREN_LIMIT]
+        if child.state in ALIVE
+    ]
+    return EventDraft(
+        "reappeared",
+        {
+            "outcome": outcome,
+            "finished_at": text(ended_at),
+            "job_state": seen.state,
+            "raw_state": seen.raw[:NOTE_LIMIT],
+            "children": living,
+            "backend_facts": dict(seen.facts),
         },
     )
 

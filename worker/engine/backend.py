@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from ..backends.adapter import Adapter, Reply, Request
+from ..domain.after_the_end import watched
 from ..domain.cancellation import Cancellation
+from ..domain.event_drafts import EventDraft
 from ..domain.model import Policy
 from ..observability.observer import NOBODY, Observer
 from ..observability.outage import Seldom
-from ..store.codec import place_mark
+from ..store.codec import Snapshot, place_mark
+from ..store.transitions import Acceptance
 from .stop_times import StopTimes
 
 
@@ -32,6 +35,8 @@ class Backend:
 
     `probe` asks the second source whether a job's process is gone; it returns None if that is not known. `rate` is in
     calls per second, 0 for no limit; `breaker_pause` is in seconds. `look_many` allows lists in place of looks.
+    `watch_after` is how many seconds after the end of a cancellation its job is looked at; `reopen` makes the command
+    that opens it again if the job lives, None if it stays closed.
     `place` describes what is called at which address; `moved` limits how often a change of it is logged. `closes` are
     functions that end its connections.
     """
@@ -46,6 +51,8 @@ class Backend:
     breaker_failures: int = 10
     breaker_pause: float = 15.0
     look_many: bool = True
+    watch_after: tuple[float, ...] = ()
+    reopen: Callable[[Snapshot], Acceptance] | None = None
     place: str = ""
     observer: Observer = NOBODY
     stop_times: StopTimes = field(default_factory=StopTimes)
@@ -64,3 +71,10 @@ class Backend:
     def elsewhere(self, cancellation: Cancellation) -> bool:
         """Whether a cancellation was accepted for another place: then this backend's answers are not about its job."""
         return bool(self.place and cancellation.place) and cancellation.place != place_mark(self.place)
+
+    def watched(self, events: Sequence[EventDraft]) -> tuple[float, ...]:
+        """Return how many seconds after the end that these events report the job is looked at; empty for never."""
+        if not self.watch_after:
+            return ()
+        ended = any(event.name == "finished" and watched(event.data["outcome"]) for event in events)
+        return self.watch_after if ended else ()

@@ -22,6 +22,7 @@ from ..store.transitions import Acceptance, Accepted
 from .backend import Backend
 from .dispatcher import Dispatcher
 from .unserved import Unserved
+from .watcher import Watcher
 
 log = structlog.get_logger(__name__)
 
@@ -44,6 +45,9 @@ class Engine:
         self._dispatchers = {
             name: Dispatcher(backend, store, self.worker, slots, self._outage) for name, backend in backends.items()
         }
+        self._watchers = [
+            Watcher(backend, store, self._outage, self.wake) for backend in backends.values() if backend.watch_after
+        ]
         self.serving = Serving()
         self._unserved = Unserved(store, self.worker, backends.keys(), self.serving, self._outage)
         self._places = {name: backend.place for name, backend in backends.items() if backend.place}
@@ -78,6 +82,7 @@ class Engine:
         """Start the heartbeat and the dispatchers."""
         await self._beat()
         loops = [one.run() for one in self._dispatchers.values()]
+        loops += [one.run() for one in self._watchers]
         loops += [self._unserved.run(), self._keep_beating(), self._keep_trimming()]
         self._tasks = [asyncio.create_task(loop) for loop in loops]
         log.info("engine.started", worker=self.worker, backends=sorted(self._dispatchers))

@@ -321,6 +321,7 @@ class Reconciliation:
                 matters=matters(self._cancellation, self._policy),
                 verdict=self._caller.verdict(listed=self._listed),  # before its calls are charged for
                 calls=self._caller.charge(),
+                watch_after=self._backend.watched(new),
             )
         )
         if result == 1:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import sys
 import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -21,11 +22,16 @@ from pydantic import (
     StringConstraints,
     TypeAdapter,
     ValidationError,
+    WithJsonSchema,
 )
 
 from ..errors import InvalidCommand
+from . import json_types
 
 SUBMIT_LIMIT = 1000
+TEN_YEARS = 10 * 365 * 86400
+EXACT = 2**53
+"""Up to here each whole number is a floating-point number."""
 PROBLEM_LIMIT = 1000
 NAME_LIMIT = 64
 """Characters of a name that a problem tells: the next problems are to be read as well."""
@@ -36,6 +42,9 @@ ESCAPES = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x0
 
 
 def _job_id(value: object) -> object:
+    """Take a whole number for its digits, also one that was written as 1.0, if no digit can be lost."""
+    if isinstance(value, float) and value.is_integer() and abs(value) <= EXACT:
+        return str(int(value))
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
@@ -117,32 +126,51 @@ def _readable_time(value: str) -> str:
     return value
 
 
-def _clean(limit: int, at_least: int = 0) -> tuple[Any, Any]:
-    return StringConstraints(min_length=at_least, max_length=limit), AfterValidator(_no_control)
+def _clean(limit: int, at_least: int = 0) -> tuple[Any, ...]:
+    constraints = StringConstraints(min_length=at_least, max_length=limit)
+    return constraints, AfterValidator(_no_control), WithJsonSchema(json_types.clean(limit, at_least))
 
 
 Name = Annotated[str, *_clean(64, 1)]
 Id = Annotated[str, *_clean(128, 1)]
 Short = Annotated[str, *_clean(128)]
-Label = Annotated[str, BeforeValidator(_label), StringConstraints(max_length=256)]
+Label = Annotated[
+    str, BeforeValidator(_label), StringConstraints(max_length=256), WithJsonSchema(json_types.label(256))
+]
 Param = Annotated[str, *_clean(512)]
 Reason = Annotated[str, BeforeValidator(_comment), StringConstraints(max_length=1000)]
 Token = Annotated[str, *_clean(8192)]
-Trace = Annotated[str, *_clean(128), AfterValidator(_header)]
+Trace = Annotated[str, *_clean(128), AfterValidator(_header), WithJsonSchema(json_types.header(128))]
 JobId = Annotated[
     str,
     BeforeValidator(_job_id),
     StringConstraints(min_length=1, max_length=512),
     AfterValidator(_printable),
     AfterValidator(_no_dots),
+    WithJsonSchema(json_types.job_id(512)),
 ]
 CHILD: TypeAdapter[str] = TypeAdapter(JobId, config=ConfigDict(hide_input_in_errors=True))
-Wait = Annotated[float, BeforeValidator(_number), Field(ge=0, le=10 * 365 * 86400, allow_inf_nan=False)]
-Limit = Annotated[float, BeforeValidator(_number), Field(gt=0, allow_inf_nan=False)]
-Moment = Annotated[datetime, BeforeValidator(_moment)]
+Wait = Annotated[
+    float,
+    BeforeValidator(_number),
+    Field(ge=0, le=TEN_YEARS, allow_inf_nan=False),
+    WithJsonSchema({"type": "number", "minimum": 0, "maximum": TEN_YEARS}),
+]
+Limit = Annotated[
+    float,
+    BeforeValidator(_number),
+    Field(gt=0, allow_inf_nan=False),
+    WithJsonSchema({"type": "number", "exclusiveMinimum": 0, "maximum": sys.float_info.max}),
+]
+Moment = Annotated[datetime, BeforeValidator(_moment), WithJsonSchema(json_types.MOMENT)]
 State = Annotated[str, *_clean(300, 1)]
 HOLD_TIME: TypeAdapter[float] = TypeAdapter(
-    Annotated[float, BeforeValidator(_number), Field(gt=0, le=10 * 365 * 86400, allow_inf_nan=False)],
+    Annotated[
+        float,
+        BeforeValidator(_number),
+        Field(gt=0, le=TEN_YEARS, allow_inf_nan=False),
+        WithJsonSchema({"type": "number", "exclusiveMinimum": 0, "maximum": TEN_YEARS}),
+    ],
     config=ConfigDict(hide_input_in_errors=True),
 )
 

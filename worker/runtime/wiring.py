@@ -19,6 +19,7 @@ from ..http.token_endpoints import OML_TOKEN_PATH, ClientCredentials, Keystone, 
 from ..http.transport import Proxy
 from ..http.transport_aiohttp import AiohttpTransport
 from ..intake.admission import Admission, BackendRules
+from ..intake.reopening import reopening
 from ..observability.observer import NOBODY, Observer
 from ..protocol.signing import Producer, Signatures
 from ..settings.backends_file.auth import (
@@ -206,19 +207,25 @@ def backend_of(name: str, config: BackendConfig, clock_speed: float = 1.0, obser
         breaker_failures=config.breaker.failures,
         breaker_pause=config.breaker.pause,
         look_many=config.look_many,
+        watch_after=config.watch_after,
+        reopen=reopening(rules_of(config)) if config.reopen else None,
         place=place_of(config),
         observer=observer,
         closes=(http.aclose, probe.aclose) if probe else (http.aclose,),
     )
 
 
+def rules_of(config: BackendConfig) -> BackendRules:
+    """Return what intake must know about a configured backend."""
+    adapter = adapter_of(config)
+    return BackendRules(
+        adapter, policy_of(config, adapter), config.require, place_of(config), config.attest == "another"
+    )
+
+
 def intake_of(configs: Mapping[str, BackendConfig], producers: Producers) -> Admission:
     """Return the admission of commands for the configured backends; the producers' keys are read here, once."""
-    rules = {}
-    for name, config in configs.items():
-        adapter = adapter_of(config)
-        policy, another = policy_of(config, adapter), config.attest == "another"
-        rules[name] = BackendRules(adapter, policy, config.require, place_of(config), another)
+    rules = {name: rules_of(config) for name, config in configs.items()}
     signers = {
         name: Producer(
             name=name,

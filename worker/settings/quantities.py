@@ -2,15 +2,17 @@
 
 import math
 import re
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 _SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "": 1.0}
 _BYTES: Final = {
     "B": 1, "KB": 1000, "MB": 1000**2, "GB": 1000**3,
     "KIB": 1024, "MIB": 1024**2, "GIB": 1024**3, "": 1,
 }  # fmt: skip
+_BYTES_ANY_CASE: Final = {"[kK]([iI])?[bB]": 1, "[mM]([iI])?[bB]": 1, "[gG]([iI])?[bB]": 1, "[bB]": 1}
+"""The units of sizes as patterns."""
 _AMOUNT: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)")
 
 _NO_DURATION: Final = "is not a duration"
@@ -83,14 +85,21 @@ def _bounded(value: float) -> float:
     return value
 
 
-Duration = Annotated[float, BeforeValidator(seconds)]
+def _written(units: dict[str, Any], **number: Any) -> WithJsonSchema:
+    """Describe an amount: a number, or text with one of these units."""
+    names = "|".join(unit for unit in units if unit)
+    pattern = rf"^\s*[0-9]+(\.[0-9]+)?\s*({names})?\s*$"
+    return WithJsonSchema({"anyOf": [{"type": "number", **number}, {"type": "string", "pattern": pattern}]})
+
+
+Duration = Annotated[float, BeforeValidator(seconds), _written(_SECONDS, minimum=0)]
 """Seconds, zero allowed; in text as `seconds` reads it."""
 
-PositiveDuration = Annotated[float, Field(gt=0), BeforeValidator(seconds)]
+PositiveDuration = Annotated[float, Field(gt=0), BeforeValidator(seconds), _written(_SECONDS, exclusiveMinimum=0)]
 """Seconds, more than zero."""
 
 Retention = Annotated[float, AfterValidator(_bounded), BeforeValidator(seconds)]
 """Seconds, from `SHORTEST` to `LONGEST`."""
 
-Size = Annotated[int, Field(ge=1), BeforeValidator(size)]
+Size = Annotated[int, Field(ge=1), BeforeValidator(size), _written(_BYTES_ANY_CASE, minimum=1)]
 """Bytes, at least one; in text as `size` reads it."""

@@ -69,6 +69,7 @@ GUARD_LETTERS = {
     "held_for": "hs",
     "dry_run": "y",
     "expected": "ex",
+    "reappeared": "ra",
 }
 """What the scripts call each part of the guard; `lua/include/record.lua` explains the letters."""
 
@@ -122,6 +123,7 @@ class Guard(Struct, frozen=True, rename=GUARD_LETTERS):
     held_for: float = 0
     dry_run: int = 0
     expected: tuple[str, ...] = ()
+    reappeared: int = 0
 
 
 class Placed(Struct, frozen=True, rename=GUARD_LETTERS):
@@ -146,7 +148,7 @@ class Record(Struct, frozen=True):
 
     `ended_at` is when it finished, `sequence` the number of its last event, `last_event` the stream id of its
     `finished` event. `polled` means that its next pass is a poll that a list can answer. `matters_at` is when something
-    matters without a call.
+    matters without a call. `reappeared` means that an event says that its job lives again.
     """
 
     cancellation: Cancellation
@@ -156,6 +158,7 @@ class Record(Struct, frozen=True):
     last_event: str = ""
     polled: bool = False
     matters_at: datetime = EPOCH
+    reappeared: bool = False
 
 
 class Snapshot(Struct, frozen=True):
@@ -208,6 +211,7 @@ def unpack(cancellation_id: str, hot: bytes) -> Record:
         last_event=guard.last_event,
         polled=guard.next_pass == POLL,
         matters_at=moment(guard.matters_at),
+        reappeared=bool(guard.reappeared),
     )
 
 

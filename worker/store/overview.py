@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from msgspec import Struct
 
+from ..domain.cancellation import Cancellation
 from ..errors import NewerFormat, UnreadableRecord
 from . import codec
 from .codec import Record, Snapshot, moment
@@ -23,6 +24,7 @@ Read = TypeVar("Read")
 EVENT_PAGE = 1000
 ABOUT = b'"cancellationid":"'
 HELD = b".force_held.v1"
+BREAKER = b'"type":"canceller.backend.'
 Gates = Mapping[tuple[str, str], Mapping[str, Any]]
 """What `force_held` events say of each condition, by cancellation and by the job whose gate is shut."""
 
@@ -149,33 +151,34 @@ class Overview(Keyspace):
                     break
         return list(found)
 
-    async def story(self, cancellation_id: str, since: datetime, number: int, searched: int) -> list[Mapping[str, Any]]:
-        """Return the events of a cancellation, oldest first; `number` is how many it has.
+    async def story(self, one: Cancellation, number: int, searched: int) -> list[Mapping[str, Any]]:
+        """Return the events of a cancellation and those of its backend's breaker, as far as they lie among them.
 
-        Half of the `searched` entries are those behind the moment at which it began, half are the newest ones: in a
-        busy stream those between may be missing.
+        `number` is how many it has. Half of the `searched` entries are those behind the moment at which it began, half
+        are the newest ones: in a busy stream those between may be missing.
         """
-        needle = ABOUT + cancellation_id.encode() + b'"'
-        found: dict[str, Mapping[str, Any]] = {}
-        after, left = f"{int(since.timestamp() * 1000) - 1000}", searched // 2
-        while left > 0 and len(found) < number:
-            page = await self._interruptible(
-                self._redis.xrange(f"{self._base}:events", min=after, count=min(left, EVENT_PAGE))
-            )
+        needle = ABOUT + one.id.encode() + b'"'
+        whose = b'"backend":"' + one.backend.encode() + b'"'
+        early: dict[str, Mapping[str, Any]] = {}
+        late: dict[str, Mapping[str, Any]] = {}
+
+        def lacking() -> bool:
+            own = (event for event in (early | late).values() if event.get("cancellationid") == one.id)
+            return sum(1 for _ in own) < number
+
+        after, left = f"{int(one.accepted_at.timestamp() * 1000) - 1000}", searched // 2
+        while left > 0 and lacking():
+            count = min(left, EVENT_PAGE)
+            call = self._redis.xrange(f"{self._base}:events", min=after, count=count)
+            page = await self._interruptible(call)
             for _, fields in page:
-                found.update(_events(fields.get(b"event", b""), needle))
-            if len(page) < min(left, EVENT_PAGE):
-                return list(found.values())
-            left -= len(page)
-            after = f"({page[-1][0].decode()}"
-        if len(found) < number:
-            later: dict[str, Mapping[str, Any]] = {}
+                early.update(_events(fields.get(b"event", b""), needle, whose))
+            left = left - count if len(page) == count else 0
+            after = f"({page[-1][0].decode()}" if page else after
+        if lacking():
             async for raw in self._newest(searched // 2):
-                later.update(_events(raw, needle))
-                if len(later) + len(found) >= number:
-                    break
-            found |= dict(reversed(later.items()))
-        return sorted(found.values(), key=lambda event: str(event.get("sequence", "")))
+                late.update(_events(raw, needle, whose))
+        return list((early | dict(reversed(late.items()))).values())
 
     async def _newest(self, searched: int) -> AsyncIterator[bytes]:
         before = "+"
@@ -222,8 +225,8 @@ def _gates(raw: bytes) -> Iterator[tuple[tuple[str, str], Mapping[str, Any]]]:
         return
 
 
-def _events(raw: bytes, needle: bytes) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    if needle in raw:
+def _events(raw: bytes, needle: bytes, whose: bytes) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    if needle in raw or (BREAKER in raw and whose in raw):
         try:
             event = json.loads(raw)
             yield str(event["id"]), event

@@ -65,19 +65,23 @@ class Reader(Keyspace):
             SeveralOpen: jobs at different addresses have this id.
 
         """
-        name = f"{self._base}:open:{backend}"
-        plain = await self._interruptible(cast("Any", self._redis.hget(name, job_id)))
-        if plain:
-            return str(plain.decode())
-        with_address = literal(job_id) + "\x1f*"  # as `open_field` in `lua/include/record.lua` writes it
-        with translated():
-            found = {field: id_ async for field, id_ in self._redis.hscan_iter(name, with_address, count=1000)}
-        ids = sorted(id_.decode() for id_ in found.values())
+        ids = await self.open_ids_of(backend, job_id)
         if len(ids) > 1:
             raise SeveralOpen(
                 f"{len(ids)} jobs of {backend} have the id {job_id}: name one by its id: {', '.join(ids)}"
             )
         return ids[0] if ids else ""
+
+    async def open_ids_of(self, backend: str, job_id: str) -> list[str]:
+        """Return the ids of the open cancellations of the jobs with an id, as `open_id` finds them."""
+        name = f"{self._base}:open:{backend}"
+        plain = await self._interruptible(cast("Any", self._redis.hget(name, job_id)))
+        if plain:
+            return [plain.decode()]
+        with_address = literal(job_id) + "\x1f*"  # as `open_field` in `lua/include/record.lua` writes it
+        with translated():
+            found = {field: id_ async for field, id_ in self._redis.hscan_iter(name, with_address, count=1000)}
+        return sorted(id_.decode() for id_ in found.values())
 
     async def get(self, cancellation_id: str) -> Snapshot:
         """Read one cancellation.

@@ -21,6 +21,7 @@ from .codec import (
     place_mark,
     unpack,
 )
+from .retention import DAY
 from .transitions import Acceptance, Accepted, Claim, Claims, Commit, ToClaim
 
 log = structlog.get_logger(__name__)
@@ -157,7 +158,7 @@ def claim_arguments(one: ToClaim) -> list[Any]:
 def commit_arguments(one: Commit, keep: int) -> tuple[bytes, bytes]:
     """Write a pass for `commit.lua`; `keep` is a finished record's life in seconds."""
     events = [(fact.name, fragment(fact.data), fact.data.get("outcome", "")) for fact in one.facts]
-    cancellation = one.record.cancellation
+    cancellation, watch = one.record.cancellation, one.watch_after
     whole = WRITER.encode(
         (
             cancellation.id,
@@ -168,8 +169,9 @@ def commit_arguments(one: Commit, keep: int) -> tuple[bytes, bytes]:
             milliseconds(one.matters) if one.matters else 0,
             one.calls,
             one.verdict,
-            keep,
+            max(keep, int(watch[-1] + DAY)) if watch else keep,
             events,
+            *([int(watch[0] * 1000)] if watch else []),
         )
     )
     return whole, pack_progress(one.progress)  # the progress is apart: Redis can't read binary in MessagePack

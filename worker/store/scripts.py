@@ -60,6 +60,8 @@ class Scripts:
     sweep: Script
     batch_part: Script
     batch_order: Script
+    watch: Script
+    watched: Script
     actions: Mapping[str, Script]
     """The scripts of operators' actions, by name."""
 

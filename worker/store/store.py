@@ -22,6 +22,7 @@ from .batches import Batches
 from .clock_witness import Witness
 from .codec import fragment, moment, place_mark
 from .event_log import EventLog
+from .event_search import EventSearch
 from .peers import Peers
 from .reader import Reader
 from .redis_client import translated
@@ -36,6 +37,7 @@ from .script_arguments import (
     verdict,
 )
 from .transitions import Acceptance, Accepted, Claims, Commit, Rejection, ToClaim
+from .watch_list import WatchList
 
 NOTHING: Mapping[str, Any] = {}
 NO_STEP = ""
@@ -44,7 +46,7 @@ GROUP = 100
 """The most records that one script call moves, so that each takes a few milliseconds."""
 
 
-class Store(Reader, EventLog):
+class Store(Reader, EventLog, EventSearch):
     """Cancellations, their schedule and their events, in one Redis."""
 
     def __init__(
@@ -64,6 +66,7 @@ class Store(Reader, EventLog):
         self.batches = Batches(redis, prefix, retention, longest)
         self.batches_wait = False
         """Whether there was something to do for a batch at the latest beat."""
+        self.watch_list = WatchList(redis, prefix)
         self.observer = observer
 
     async def accept(self, acceptance: Acceptance) -> Accepted:

@@ -149,7 +149,8 @@ class ToClaim(Struct, frozen=True):
 class Commit(Struct, frozen=True):
     """What a pass commits, in one of the modes of `commit.lua`.
 
-    `verdict` is on the backend: ok, bad:FAILURES:PAUSE_MS, or empty for none.
+    `verdict` is on the backend: ok, bad:FAILURES:PAUSE_MS, or empty for none. `watch_after` is how many seconds after
+    the end its job is looked at, empty for never.
     """
 
     token: str
@@ -161,3 +162,4 @@ class Commit(Struct, frozen=True):
     matters: datetime | None = None
     calls: int = 0
     verdict: str = ""
+    watch_after: tuple[float, ...] = ()

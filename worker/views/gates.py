@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from ..domain.cancellation import Cancellation
 from ..domain.decision import CONDITIONS
+from ..protocol.messages import Event
 from .explain import SHUT, held
 from .open_rows import Row
 from .summary import by_whom
@@ -52,13 +53,12 @@ def gates_of(row: Row, command: Mapping[str, Any], told: Mapping[tuple[str, str]
         )
 
 
-def told_gates(one: Cancellation, events: Sequence[Mapping[str, Any]]) -> Iterator[ShutGate]:
+def told_gates(one: Cancellation, events: Sequence[Event]) -> Iterator[ShutGate]:
     """Return the shut gates of a cancellation, as its own events tell of them."""
     told: dict[object, object] = {}
     for event in events:
-        data = event.get("data")
-        if str(event.get("type", "")).endswith(".force_held.v1") and isinstance(data, Mapping):
-            told[data.get("target_job_id")] = data.get("gate")
+        if event.name == "force_held":
+            told[event.data.get("target_job_id")] = event.data.get("gate")
     for job_id, shut in held(one):
         child = job_id if job_id != one.job_id else ""
         conditions = tuple(_conditions(told.get(job_id), shut))

@@ -103,6 +103,9 @@ GISTS: dict[str, Callable[[Data], str]] = {
     "overdue": _overdue,
     "finished": _finished,
     "paused": lambda data: f"no calls until {data.get('until')} after {data.get('failures')} failures in a row",
+    "reappeared": lambda data: (
+        f"the job lives again: {data.get('raw_state')}, after it had ended as {data.get('outcome')}"
+    ),
     "resumed": lambda _: "it answers again",
 }
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 from msgspec import Struct
-from pydantic import ValidationError
 
 from ..protocol.messages import Event
-from .summary import gist
 
 WIDTH = 1000.0
 """The width of the drawing, in units of its own."""
@@ -23,11 +20,10 @@ OVERLAYS = frozenset({"joined", "overdue", "attested", "attestation_void", "rele
 
 
 class Moment(Struct, frozen=True):
-    """One event: `x` is where it is drawn, `said` what it says in a few words."""
+    """One event: `x` is where it is drawn."""
 
     name: str
     at: datetime
-    said: str
     x: float
 
 
@@ -47,16 +43,14 @@ class Timeline(Struct, frozen=True):
     phases: tuple[Phase, ...] = ()
 
 
-def timeline(events: Sequence[Mapping[str, Any]]) -> Timeline:
-    """Draw the events of a cancellation, oldest first. What is no event is left out."""
-    read = [event for raw in events if (event := _read(raw)) is not None]
-    if not read:
+def timeline(events: Sequence[Event]) -> Timeline:
+    """Draw the events of a cancellation, oldest first."""
+    if not events:
         return Timeline()
-    ended = read[-1].name == "finished"
-    places = _places([datetime.fromisoformat(event.time) for event in read], 1.0 if ended else 1.0 - STILL_OPEN)
+    ended = events[-1].name == "finished"
+    places = _places([datetime.fromisoformat(event.time) for event in events], 1.0 if ended else 1.0 - STILL_OPEN)
     moments = [
-        Moment(event.name, datetime.fromisoformat(event.time), gist(event), x)
-        for event, x in zip(read, places, strict=True)
+        Moment(event.name, datetime.fromisoformat(event.time), x) for event, x in zip(events, places, strict=True)
     ]
     turns = [moment for moment in moments if moment.name not in OVERLAYS]
     ends = [*(moment.x for moment in turns[1:]), WIDTH][: len(turns)]
@@ -66,13 +60,6 @@ def timeline(events: Sequence[Mapping[str, Any]]) -> Timeline:
         if turn.name != "finished"
     ]
     return Timeline(tuple(moments), tuple(phases))
-
-
-def _read(raw: Mapping[str, Any]) -> Event | None:
-    try:
-        return Event.model_validate(raw)
-    except ValidationError:
-        return None
 
 
 def _places(times: Sequence[datetime], share: float) -> list[float]:

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from worker.cli.app import command_line
 from worker.protocol.operator_actions import ACTIONS
 
-JOBS = ["cancel", "delete", "status", "wait", "list", "events"]
+JOBS = ["cancel", "delete", "status", "wait", "list", "why", "events"]
 APP = command_line()
 COMMANDS = [
     *JOBS,

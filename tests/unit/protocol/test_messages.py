@@ -53,7 +53,7 @@ NO_SECONDS: tuple[Any, ...] = (-1, math.nan, math.inf, -math.inf, 10**400, True,
 BAD: dict[str, tuple[Any, ...]] = {
     "job_id": (
         *("", ".", "..", "\x00", "a\nb", "a\x7f", "\u200b", "\u2028", "\ud800", "x" * 513, "x" * 1_000_000),
-        *(10**512, 10**5000, True, False, None, 1.0, math.nan, math.inf, ["1"], {"id": 1}, DEEP),
+        *(10**512, 10**5000, True, False, None, 1.5, 1e300, math.nan, math.inf, ["1"], {"id": 1}, DEEP),
     ),
     "backend": ("", "\x00", "e\ns", "\udfff", "x" * 65, 1, True, None, ["ess"]),
     "verb": ("", "CANCEL", "stop", 1, None, ["cancel"]),

@@ -54,6 +54,8 @@ def test_the_defaults_are_the_contracts() -> None:
         "look_many": True,
         "require": frozenset(),
         "gone_means_stopped": None,
+        "watch_after": (),
+        "reopen": False,
         "believe_after": 120.0,
         "appears_within": 0.0,
         "ca_file": None,
@@ -293,3 +295,22 @@ def test_a_byte_order_mark_is_no_part_of_the_file(tmp_path: Path) -> None:
     file.write_text('[backends.x]\nkind = "oracle-ess"\nbase_url = "http://h"\nauth = { type = "none" }', "utf-8-sig")
 
     assert ["x"] == list(load_deployment(file, TABLES).backends)
+
+
+def test_looks_after_the_end_are_counted_from_it() -> None:
+    assert one(ESS + 'watch_after = ["1m", "5m", 900, "1h"]\nreopen = true').watch_after == (60, 300, 900, 3600)
+
+
+@pytest.mark.parametrize(
+    ("lines", "problem"),
+    [
+        ('watch_after = ["5m", "1m"]', "watch_after: must rise"),
+        ('watch_after = ["0s"]', "watch_after[0]"),
+        ('watch_after = "1m"', "watch_after"),
+        ("reopen = true", "reopen: needs watch_after"),
+    ],
+    ids=["falling", "at-once", "no-list", "nobody-looks"],
+)
+def test_mistakes_about_looks_after_the_end_are_named(lines: str, problem: str) -> None:
+    (found,) = problems(f"[backends.x]\n{ESS}{lines}")
+    assert problem in found

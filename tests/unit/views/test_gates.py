@@ -7,6 +7,7 @@ from typing import Any
 
 from worker.domain.cancellation import Cancellation, Progress, Spec
 from worker.domain.model import Force, Verb
+from worker.protocol.messages import Event
 from worker.store.codec import Record
 from worker.views.explain import SHUT
 from worker.views.gates import ShutGate, gates_of, told_gates
@@ -24,8 +25,9 @@ TOLD = {
 }
 
 
-def held_event(data: object) -> dict[str, Any]:
-    return {"type": "canceller.cancellation.force_held.v1", "data": data}
+def held_event(data: dict[str, Any]) -> Event:
+    kind = "canceller.cancellation.force_held.v1"
+    return Event(id="e", source="/c", type=kind, time=T.isoformat(), data=data)
 
 
 def conditions(gate: ShutGate) -> dict[str, tuple[str, str]]:
@@ -44,7 +46,7 @@ def test_evidence_is_that_of_the_event_and_what_is_met_that_of_the_record() -> N
 
 
 def test_without_its_event_a_gate_shows_what_the_record_knows() -> None:
-    _, gate = told_gates(ONE, [held_event("no object"), held_event({"target_job_id": "300101", "gate": "text"})])
+    _, gate = told_gates(ONE, [held_event({}), held_event({"target_job_id": "300101", "gate": "text"})])
 
     assert (gate.child, conditions(gate)) == ("300101", {"time_over": ("no", SHUT["time_over"])})
 

@@ -9,9 +9,8 @@ from collections.abc import Mapping, Sequence
 import typer
 from redis.exceptions import RedisError
 
-from ...backends.adapter import Adapter, Reply
+from ...backends.adapter import Adapter
 from ...domain.model import Answer, AnswerKind, Job, JobState, Observation, Source
-from ...engine.backend import Backend
 from ...errors import CallUnanswered, CancellerError, StoreUnavailable
 from ...intake.strays import Lookout
 from ...runtime.wiring import adapter_of, backend_of, place_of, probe_of, store_of
@@ -20,6 +19,7 @@ from ...settings.environment import Settings
 from ...settings.redis_url import RedisTarget
 from ...store.codec import place_mark
 from ...store.redis_client import connect_to
+from ..asking import ask
 from ..checks.findings import Finding, Verdict, left_behind, probe_judged, stray_findings
 from ..checks.http import http_finding
 from ..checks.rabbitmq import rabbit_findings
@@ -120,7 +120,7 @@ async def _backend(name: str, config: BackendConfig) -> Finding:
     await asyncio.sleep(0)  # all are set up before the first is called: that is no part of their answer times
     started = time.monotonic()
     try:
-        said = await _ask(backend, stranger(adapter_of(config)))
+        said = await ask(backend, stranger(adapter_of(config)))
     except CancellerError as error:
         return Finding("wrong", what, f"{config.base_url}: {error}")
     finally:
@@ -152,19 +152,6 @@ def stranger(adapter: Adapter) -> Job:
     params = dict.fromkeys(adapter.params, STRANGERS[0])
     jobs = [Job(job_id, own) for job_id in STRANGERS for own in ({}, params)]
     return next((job for job in jobs if not adapter.problem(job)), jobs[0])
-
-
-async def _ask(backend: Backend, job: Job) -> Observation | Answer:
-    await backend.calls.ready()
-    exchange = backend.adapter.look(job)
-    request = next(exchange)
-    while True:
-        reply: Reply = await backend.calls.send(request)
-        try:
-            request = exchange.send(reply)
-        except StopIteration as stop:
-            said: Observation | Answer = stop.value
-            return said
 
 
 TAKES = {True: "it answers and takes the credential", False: "it answers, and wants no credential"}

@@ -13,6 +13,7 @@ from ... import guide as pages
 from ...settings.problems import choices, suggestion
 from ..options import Json
 from ..output import Output
+from ..schema_files import SCHEMAS, schema_file
 
 TOPICS = (
     "sending",
@@ -69,17 +70,26 @@ def page(topic: str) -> Page:
 def guide(
     topic: Annotated[str | None, typer.Argument(metavar="TOPIC", help="A page; without it, the list of pages.")] = None,
     *,
+    schema: Annotated[
+        str | None,
+        typer.Option("--schema", metavar=f"[{'|'.join(SCHEMAS)}]", help="Show a published schema instead, as JSON."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Show a page of the guide, or list the pages.
 
     On a terminal a page is formatted; in a pipe it is the Markdown file as it is.
 
-    canceller guide
+    With --schema: the JSON Schema of commands, of events or of the backends file, or the AsyncAPI document.
 
     canceller guide sending
+
+    canceller guide --schema commands > commands.schema.json
     """
     output = Output(as_json=json)
+    if schema is not None:
+        _schema(schema, topic, output)
+        return
     if topic is None:
         _list(output)
         return
@@ -92,6 +102,16 @@ def guide(
         output.markdown(shown.for_terminal)
     else:
         output.verbatim(shown.text)
+
+
+def _schema(name: str, topic: str | None, output: Output) -> None:
+    if topic is not None:
+        raise typer.BadParameter("give a page or a schema, not both", param_hint="--schema")
+    if name not in SCHEMAS:
+        raise typer.BadParameter(
+            f"{name!r} is not {choices(SCHEMAS)}{suggestion(name, SCHEMAS)}", param_hint="--schema"
+        )
+    output.verbatim(schema_file(name).read_text(encoding="utf-8"))
 
 
 def _list(output: Output) -> None:

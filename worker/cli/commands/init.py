@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from ...settings.problems import choices, suggestion
 from ..backends_draft import Draft, value_of
 from ..options import Json, pairs
 from ..output import Output
+from ..schema_files import schema_file
 from ..usage import BadParameters
 
 EXAMPLE = "example"
@@ -25,6 +27,8 @@ EXAMPLE = "example"
 NAMES = {"kind": "--kind", "base_url": "--base-url", "auth.type": "--auth"}
 """The options for keys that each backend has."""
 
+SCHEMA_LINE = re.compile(r"\A#:schema .*\n")
+"""The line by which editors find the schema of a TOML file; the shipped one's path is relative to a checkout."""
 File = Annotated[Path, typer.Argument(metavar="FILE", help="Where to write it; a file that is there stays as it is.")]
 
 
@@ -65,7 +69,8 @@ def init(
     given = {"kind": kind, "name": name, "base_url": base_url, "auth.type": auth, **pairs(set_ or (), "--set")}
     given = {key: text for key, text in given.items() if text}
     asks = not json and sys.stdin is not None and sys.stdin.isatty()
-    shipped_text = shipped("backends.toml").read_text(encoding="utf-8")
+    schema = f"#:schema {schema_file('config').as_uri()}\n"
+    shipped_text = SCHEMA_LINE.sub(lambda _: schema, shipped("backends.toml").read_text(encoding="utf-8"))
     draft = None if example or not (given or asks) else _draft(given, asks=asks)
     _write(file, shipped_text if draft is None else draft.text(shipped_text))
     _report(file, draft, output)

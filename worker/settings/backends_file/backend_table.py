@@ -1,7 +1,8 @@
 """The table of one backend: the keys that all kinds share. The rest of a kind's keys is beside its adapter."""
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from itertools import pairwise
+from typing import Annotated, Final, Literal
 
 from pydantic import (
     AfterValidator,
@@ -20,6 +21,9 @@ from .fields import BaseUrl, ProbeUrl, Segment, Statuses, Table
 from .headers import Headers, HeadersFromEnv
 from .proxies import ProxyEnv, ProxyUrl
 from .tls_files import TlsFiles
+
+MOST_LOOKS: Final = 50
+"""At one job after the end of its cancellation."""
 
 Force = Literal["auto", "attested", "never"]
 Requirement = Literal["reason", "requested_by"]
@@ -46,6 +50,16 @@ def _not_for_ever(value: float) -> float:
     if value > LONGEST:
         raise ValueError(f"must be {LONGEST / 86400:g} days at most")
     return value
+
+
+def _rising(value: tuple[float, ...]) -> tuple[float, ...]:
+    if any(later <= earlier for earlier, later in pairwise(value)):
+        raise ValueError("must rise: each time counts from the end, not from the time before it")
+    return value
+
+
+WatchTime = Annotated[PositiveDuration, AfterValidator(_not_for_ever)]
+WatchTimes = Annotated[tuple[WatchTime, ...], Field(max_length=MOST_LOOKS), AfterValidator(_rising)]
 
 
 class Breaker(Table):
@@ -93,6 +107,15 @@ class BackendConfig(TlsFiles):
     headers_env: HeadersFromEnv = Field(default_factory=dict, repr=False)
     proxy: ProxyUrl | None = None
     proxy_env: ProxyEnv | None = Field(default=None, repr=False)
+    watch_after: WatchTimes = ()
+    reopen: StrictBool = False
+
+    @field_validator("reopen")
+    @classmethod
+    def _someone_looks(cls, value: bool, info: ValidationInfo) -> bool:  # noqa: FBT001 - pydantic calls it so
+        if value and not info.data.get("watch_after", True):
+            raise ValueError("needs watch_after: without it nobody looks after the end")
+        return value
 
 
 class WithoutProject(BackendConfig):

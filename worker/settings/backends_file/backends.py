@@ -27,7 +27,8 @@ Location = tuple[int | str, ...]
 TOP_LEVEL: Final = ("backends", "producers", "require_signed")
 """What a backends file may hold; the last two are read in `worker.settings.backends_file.producers`."""
 
-_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}", re.IGNORECASE)
+NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+"""The names that backends may have."""
 AUTHS: Final[dict[str, type[BaseModel]]] = {
     get_args(model.model_fields["type"].annotation)[0]: model
     for model in (NoAuth, BearerAuth, BasicAuth, ClientCredentialsAuth, OmlAuth, TokenAuth, KeystoneAuth)
@@ -119,7 +120,7 @@ def _tables(text: str) -> tuple[dict[str, Any], list[str]]:
 
 def _backend(name: str, table: object, kinds: Kinds, around: Surroundings) -> tuple[BackendConfig | None, list[str]]:
     header = f"[backends.{name}]"
-    problems = [] if _NAME.fullmatch(name) else [f"{header}: the name must match {_NAME.pattern}"]
+    problems = [] if NAME.fullmatch(name) else [f"{header}: the name must match {NAME.pattern}"]
     if not isinstance(table, dict):
         return None, [*problems, f"{header}: must be a table with kind, base_url and auth"]
     kind = table.get("kind")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 from urllib.parse import unquote
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationInfo
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationInfo, WithJsonSchema
 
 from ..paths import expanded
 from ..redis_url import port_of, split_url
@@ -192,5 +192,14 @@ ProbeUrl = Annotated[str, AfterValidator(_probe_url)]
 Segment = Annotated[str, AfterValidator(_segment)]
 """One path segment, as OpenStack's ids are."""
 
-Statuses = Annotated[tuple[int, ...], BeforeValidator(_statuses)]
+_STATUS: Final = r"[2-4][0-9][0-9]"
+_AS_WRITTEN: Final = {
+    "anyOf": [
+        {"type": "string", "pattern": rf"^\s*{_STATUS}\s*(,\s*{_STATUS}\s*)*$"},
+        {"type": "integer", "minimum": 200, "maximum": 499},
+        {"type": "array", "items": {"type": ["integer", "string"]}, "minItems": 1},
+    ]
+}
+
+Statuses = Annotated[tuple[int, ...], BeforeValidator(_statuses), WithJsonSchema(_AS_WRITTEN)]
 """HTTP statuses, from `"404"`, `"404,410"`, `404` or `[404, 410]`."""

@@ -5,8 +5,9 @@
 -- KEYS[1]  the events stream
 -- ARGV     per record a MessagePack array, then its packed progress. The array: id, claim token, revision that the pass has
 --          seen, mode, due (ms), matters (ms, the next thing that matters without a call), calls made that the claim has not
---          paid for, verdict on the backend (see breaker.lua), keep (s, a finished record's life), and the events, each an
---          array: name, extra (inside of a JSON object), outcome
+--          paid for, verdict on the backend (see breaker.lua), keep (s, a finished record's life), the events, each an
+--          array: name, extra (inside of a JSON object), outcome; and after how long a job is looked at once its
+--          cancellation has ended (ms, absent for never)
 -- Modes    intent  note a changing call, keep the claim
 --          answer  note the answer to it, keep the claim
 --          wait    give the record back, due later
@@ -36,7 +37,7 @@ local function close_ended()
   end
 end
 
-local function finish(id, guard, cold, events, progress, keep)
+local function finish(id, guard, cold, events, progress, keep, look_after)
   guard.o = events[#events][3]
   guard.i, guard.e = nil, now
   local last = events[#events]
@@ -51,6 +52,10 @@ local function finish(id, guard, cold, events, progress, keep)
   table.insert(ended[name].jobs, open_field(guard, id))
   table.insert(ended[name].ids, id)
   redis.call('EXPIRE', key('cold', id), keep)
+  if look_after then
+    redis.call('ZADD', key('watch', guard.b), now + look_after, id)
+    redis.call('EXPIRE', key('watch', guard.b), keep)
+  end
 end
 
 local function give_back(id, guard, due, mode)
@@ -123,7 +128,7 @@ local function commit(one, id, guard, before, progress, cold, current)
   local keeps = mode == 'intent' or mode == 'answer'
   if not keeps then end_claim(id, guard, token) end
   if mode == 'finish' then
-    finish(id, guard, cold, events, progress, keep)
+    finish(id, guard, cold, events, progress, keep, one[11])
     return 1
   end
   emit_all(id, guard, cold, events)

@@ -44,21 +44,26 @@ local function time_of(ms)
   return written
 end
 
--- Append one event of a cancellation. `extra` is the inside of a JSON object, or empty. Counts the sequence in the guard,
--- which the caller saves. `cold`, if given, saves a read of that part. Returns the event's id in the stream. The dry run of a
--- batch has no events: its result is in the batch.
-local function emit(id, guard, name, extra, outcome, now, cold)
-  guard.q = guard.q + 1
-  if guard.y and guard.bt then return '' end
+-- Return the `data` of an event about a cancellation. `extra` is the inside of a JSON object, or empty; `cold`, if given,
+-- saves a read of that part.
+local function data_of(id, guard, extra, cold)
   cold = cold or redis.call('GET', key('cold', id)) or ''
   local ids, count, fields = string.match(cold, '^([^\n]*)\n([^\n]*)\n(.+)$')
   if not ids then ids, count, fields = '', 0, fixed(guard.b, guard.j) end
+  return '{"cancellation_id":"' .. id .. '","command_ids":[' .. ids
+    .. (tonumber(count) > 100 and '],"command_ids_total":' .. count .. ',' or '],')
+    .. fields .. ',"verb":"' .. guard.v .. (extra ~= '' and '",' or '"') .. extra .. '}'
+end
+
+-- Append one event of a cancellation. Counts the sequence in the guard, which the caller saves. Returns the event's id in
+-- the stream. The dry run of a batch has no events: its result is in the batch.
+local function emit(id, guard, name, extra, outcome, now, cold)
+  guard.q = guard.q + 1
+  if guard.y and guard.bt then return '' end
   return append_event('{"specversion":"1.0","id":"' .. id .. '-' .. guard.q .. '","source":' .. source(guard.b)
     .. ',"type":"canceller.cancellation.' .. name .. '.v1","subject":' .. quote(guard.j)
     .. ',"time":"' .. time_of(now) .. '","datacontenttype":"application/json","backend":"' .. guard.b
     .. '","cancellationid":"' .. id .. '"' .. (outcome ~= '' and ',"outcome":"' .. outcome .. '"' or '')
     .. ',"sequence":"' .. string.format('%010d', guard.q) .. '","sequencetype":"Integer"' .. (guard.w and ',"traceparent":' .. quote(guard.w) or '')
-    .. ',"data":{"cancellation_id":"' .. id .. '","command_ids":[' .. ids
-    .. (tonumber(count) > 100 and '],"command_ids_total":' .. count .. ',' or '],')
-    .. fields .. ',"verb":"' .. guard.v .. (extra ~= '' and '",' or '"') .. extra .. '}}')
+    .. ',"data":' .. data_of(id, guard, extra, cold) .. '}')
 end

@@ -14,6 +14,7 @@
 --                      and a dead worker's open intents
 --   :claims:BACKEND    hash, id -> claim token, "WORKER/...", with "/noted" at its end if the claim noted an intent,
 --                      "/rides" if it holds no permit
+--   :watch:BACKEND     zset, id of a cancellation that has ended -> when to look at its job next (ms)
 --   :limit:BACKEND     hash, rate limiter: tokens, at, and which class of each lane went first: turni, turnb
 --   :breaker:BACKEND   hash: fails, open, until, ramp
 --   :cmd:WEEK:SHARD    hash, digest of a command id -> "digest of its content" .. id of its cancellation; also of

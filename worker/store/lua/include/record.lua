@@ -28,6 +28,7 @@
 --   nb       no call before this time; absent if the first may be made at once
 --   h hs     a hold, see holds.lua; for how long earlier holds have lasted
 --   y        1: a dry run
+--   ra       1: it has ended, and a `reappeared` event says that its job lives again
 --   ex       states in which the job may be touched first, in the backend's words; absent for any state
 --   bt bm    the member of a batch that it is linked to: {id of the batch, index}; 1: there are more links, see batches.lua
 --   aa an    who has asked for the cancellation, present if only others may attest; who has attested: "" or child -> name

@@ -1,0 +1,88 @@
+"""The command that opens a cancellation again: the same wishes, and nobody's word that the job is gone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from support.commands import RULES, Anything
+from unit.conftest import Build
+
+from worker.domain.cancellation import WHOLE
+from worker.domain.model import Force, Lane, Outcome, Policy, Verb
+from worker.intake.admission import BackendRules
+from worker.intake.reopening import reopened
+from worker.store.codec import Record, Snapshot
+from worker.store.transitions import Acceptance
+
+LABELS = {"team": "a"}
+
+
+def again(build: Build, rules: BackendRules = RULES, **orders: Any) -> Acceptance:
+    record = Record(build.cancellation(**orders), Outcome.CANCELLED)
+    return reopened(
+        rules, lambda: "new", Snapshot(record, command={"labels": LABELS, "batch_id": "b-1", "reason": "x"})
+    )
+
+
+def test_it_is_the_same_job_with_the_same_wishes(build: Build) -> None:
+    one = again(build, verb=Verb.DELETE, lane=Lane.BATCH, params={"cluster_id": "c"}, give_up=600, traceparent="00-1")
+
+    assert (one.cancellation_id, one.backend, one.job_id, one.verb) == ("new", "ess", "1", "delete")
+    assert (one.lane, one.params, one.address, one.traceparent) == (Lane.BATCH, {"cluster_id": "c"}, "c", "00-1")
+    assert one.give_up_after == 600
+
+
+def test_canceller_asks_for_it_and_says_why(build: Build) -> None:
+    reason = "the job lives again after cancellation c1 has ended as cancelled"
+    asked = {"reason": reason, "requested_by": "canceller", "labels": LABELS, "batch_id": "b-1"}
+
+    assert again(build).said == asked
+
+
+def test_it_is_the_same_command_each_time(build: Build) -> None:
+    one, other = again(build), again(build)
+
+    assert (one.command_id, one.digest) == (other.command_id, other.digest)
+    assert (one.command_id, len(one.digest)) == ("c1-reopened", 16)
+
+
+@pytest.mark.parametrize(
+    ("orders", "force", "force_after"),
+    [
+        ({"force": Force.AUTO, "force_after": 0.0}, Force.ATTESTED, 1800.0),
+        ({"force": Force.NEVER, "force_after": 7200.0}, Force.NEVER, 7200.0),
+    ],
+    ids=["looser-than-the-policy", "stricter"],
+)
+def test_the_stricter_wish_about_the_force_step_holds(
+    orders: dict[str, Any], force: Force, force_after: float, build: Build
+) -> None:
+    one = again(build, **orders)
+
+    assert (one.force, one.force_after) == (force, force_after)
+    assert one.effective["effective"]["force"] == force
+
+
+def test_nobodys_word_is_carried_over(build: Build) -> None:
+    one = again(build, attestations={WHOLE: build.word()}, expect=("RUNNING",))
+
+    assert (one.remote_stopped, one.expect) == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("give_up", "held_for", "patience"),
+    [(600.0, 0.0, 600.0), (700.0, 100.0, 600.0), (1e9, 0.0, 86400.0), (-1.0, 0.0, 86400.0)],
+    ids=["as-wished", "without-its-holds", "longer-than-the-policy", "already-over"],
+)
+def test_it_is_as_patient_as_the_one_that_had_ended(
+    give_up: float, held_for: float, patience: float, build: Build
+) -> None:
+    assert again(build, give_up=give_up, held_for=held_for).give_up_after == patience
+
+
+def test_only_others_may_attest_if_the_backend_wants_that(build: Build) -> None:
+    rules = BackendRules(Anything(), Policy(Anything.steps), another_attests=True)  # type: ignore[arg-type]
+    one = again(build, rules)
+
+    assert (one.another_attests, one.effective["effective"]["attest"]) == (True, "another")

@@ -1,0 +1,40 @@
+"""Makes the published schemas from the code: `python -m worker.cli.write_schemas` writes their files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from typing import Any, Final
+
+from ..backends.registry import TABLES
+from ..protocol.schemas import commands, events
+from ..protocol.schemas.asyncapi import asyncapi
+from ..protocol.schemas.documents import document, tidied
+from ..settings.backends_file import schema as backends_file
+from .schema_files import schema_file
+
+ABOUT_CONFIG = "The backends file (TOML): one table for each remote system, and who may send commands."
+
+MAKERS: Final[Mapping[str, Callable[[], Mapping[str, Any]]]] = {
+    "commands": commands.schema,
+    "events": events.schema,
+    "config": lambda: document("config", "Backends file", ABOUT_CONFIG, tidied(backends_file.schema(TABLES))),
+    "asyncapi": lambda: asyncapi(version("canceller")),
+}
+"""What makes each document."""
+
+
+def written(name: str) -> str:
+    """Return a document as its file has it; ASCII alone, so that no editor or terminal changes it."""
+    return json.dumps(MAKERS[name](), indent=2) + "\n"
+
+
+def main() -> None:
+    """Write all files."""
+    for name in MAKERS:
+        schema_file(name).write_text(written(name), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""PURE: looks at a job after its cancellation has ended: when they are due, and what shows that the job lives again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from .decision import ENDED
+from .evolve import ALIVE
+from .model import Observation, Outcome, Policy, Source
+
+GRACE = 3
+"""For how many of the longest waits between looks the last one is repeated while it shows nothing."""
+
+
+def watched(outcome: Outcome) -> bool:
+    """Whether jobs are looked at after this outcome: only a job that has ended can live again."""
+    return outcome in ENDED
+
+
+def next_look(ended_at: datetime, watch_after: Sequence[float], now: datetime) -> datetime | None:
+    """Return when the next look is due, None after the last one; `watch_after` is in seconds from the end."""
+    times = (ended_at + timedelta(seconds=after) for after in watch_after)
+    return next((at for at in times if at > now), None)
+
+
+def repeated_look(ended_at: datetime, watch_after: Sequence[float], policy: Policy, now: datetime) -> datetime | None:
+    """Return when to look again after a look that showed nothing, None if it is given up.
+
+    It is repeated every `poll.max` seconds until the next one is due; the last one for a while longer.
+    """
+    soon = now + timedelta(seconds=max(policy.poll.max, policy.poll.first))
+    following = next_look(ended_at, watch_after, now)
+    if following is not None:
+        return min(soon, following)
+    grace = max(policy.believe_after, GRACE * policy.poll.max)
+    last = ended_at + timedelta(seconds=max(watch_after, default=0.0) + grace)
+    return soon if soon <= last else None
+
+
+def lives(seen: Observation) -> bool:
+    """Whether a look shows the job, or a member of its family, alive, in the backend's own words.
+
+    A word that we do not know shows neither life nor an end.
+    """
+    return seen.source is Source.OWN and any(member.state in ALIVE for member in seen.family)

@@ -1,0 +1,112 @@
+"""Looks at the jobs of one backend after their cancellations have ended, as its `watch_after` says."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import structlog
+
+from ..domain import event_drafts
+from ..domain.after_the_end import lives, next_look, repeated_look
+from ..domain.model import Action, Answer
+from ..errors import StoreUnavailable
+from ..observability.log_fields import context, loggable
+from ..observability.outage import Outage
+from ..store.codec import Snapshot
+from ..store.store import Store
+from ..store.watch_list import Seen, ToWatch
+from .backend import Backend
+from .calls import Caller
+from .clock import Clock
+
+log = structlog.get_logger(__name__)
+
+EVERY = 1.0
+"""Seconds between two questions whether a look is due, if none is known to be sooner."""
+AT_ONCE = 10
+"""The most looks at once."""
+TAKEN = frozenset({"accepted", "joined", "same"})
+"""The verdicts on a command that need no other try."""
+
+
+class Watcher:
+    """Looks after the end. What it has to do is in Redis: any worker of the backend goes on with it."""
+
+    def __init__(self, backend: Backend, store: Store, outage: Outage, wake: Callable[[str], None]) -> None:
+        """`wake` is called with the backend's name once a cancellation is open again."""
+        self._backend = backend
+        self._store = store
+        self._outage = outage
+        self._wake = wake
+
+    async def run(self) -> None:
+        """Look at whatever is due, until this task is cancelled."""
+        while True:
+            pause = EVERY
+            try:
+                pause = await self.round()
+            except StoreUnavailable as error:
+                self._outage.goes_on(str(error), error.hint)
+            except Exception:
+                log.exception("engine.watch_failed", backend=self._backend.name)
+            await asyncio.sleep(pause)
+
+    async def round(self) -> float:
+        """Look once at what is due now; return how many seconds the next round may wait."""
+        backend, asked = self._backend, time.monotonic()
+        one = ToWatch(backend.name, AT_ONCE, backend.lease, backend.max_in_flight, backend.rate)
+        found = await self._store.watch_list.claim(one)
+        clock = Clock(found.now, asked)
+        await asyncio.gather(*(self._look(ended, clock) for ended in found.ended))
+        if len(found.ended) == AT_ONCE:
+            return 0.0
+        soon = EVERY if found.next_due is None else (found.next_due - clock.now()).total_seconds()
+        return min(EVERY, max(0.02, soon))
+
+    async def _look(self, ended: Snapshot, clock: Clock) -> None:
+        cancellation = ended.record.cancellation
+        try:
+            await self._settle(ended, await self._seen(ended, clock))
+        except StoreUnavailable as error:
+            log.warning("job.look_lost", **context(cancellation), error=str(error))
+        except Exception:
+            log.exception("job.look_failed", **context(cancellation))
+
+    async def _seen(self, ended: Snapshot, clock: Clock) -> Seen:
+        """Look at a job, unless that was done and only the opening of its cancellation is left to do."""
+        record, backend = ended.record, self._backend
+        cancellation, ended_at = record.cancellation, record.ended_at
+        if record.reappeared:
+            return Seen("reopen" if backend.reopen else "done")
+        if record.outcome is None or ended_at is None or not backend.watch_after:
+            return Seen("done")
+        if backend.elsewhere(cancellation):
+            again = repeated_look(ended_at, backend.watch_after, backend.policy, clock.now())
+            return Seen("again", again) if again else Seen("done")
+        caller = Caller(backend, clock, cancellation, paid=1)
+        said = await caller.drive(backend.adapter.look(cancellation.job), Action.LOOK)
+        verdict = caller.verdict(listed=False)
+        calls = caller.charge()
+        if isinstance(said, Answer):
+            again = repeated_look(ended_at, backend.watch_after, backend.policy, clock.now())
+        elif lives(said):
+            event = event_drafts.reappeared(said, record.outcome, ended_at)
+            return Seen("reopen" if backend.reopen else "alive", event=event, calls=calls, verdict=verdict)
+        else:
+            again = next_look(ended_at, backend.watch_after, clock.now())
+        return Seen("again" if again else "done", again, calls=calls, verdict=verdict)
+
+    async def _settle(self, ended: Snapshot, seen: Seen) -> None:
+        """Note what was seen, then open the cancellation again: a crash in between leaves that to the next claim."""
+        backend, cancellation = self._backend, ended.record.cancellation
+        watch_list = self._store.watch_list
+        if await watch_list.settle(backend.name, cancellation.id, seen) and seen.event:
+            log.warning("job.reappeared", **context(cancellation), **loggable(seen.event))
+        if seen.follows != "reopen" or backend.reopen is None:
+            return
+        taken = await self._store.accept(backend.reopen(ended))
+        if taken.verdict in TAKEN:
+            await watch_list.settle(backend.name, cancellation.id, Seen("done"))
+            self._wake(backend.name)

@@ -1,0 +1,1 @@
+"""The published schemas: files that `make schemas` writes from the code."""

@@ -1,0 +1,62 @@
+"""PURE: opens a cancellation again whose job lives after its end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from ..domain import event_drafts
+from ..domain.model import Lane
+from ..store.codec import Snapshot
+from ..store.transitions import Acceptance
+from .admission import BackendRules, new_id
+
+OURSELVES = "canceller"
+"""Who asks, in the words of the command's events."""
+ONCE = "reopened"
+"""The digest of the content of such a command; a cancellation is opened again once, by the command's id."""
+
+
+def reopening(rules: BackendRules, make_id: Callable[[], str] = new_id) -> Callable[[Snapshot], Acceptance]:
+    """Return what turns an ended cancellation of a backend with these rules into a command that opens it again."""
+    return partial(reopened, rules, make_id)
+
+
+def reopened(rules: BackendRules, make_id: Callable[[], str], ended: Snapshot) -> Acceptance:
+    """Return the command that opens an ended cancellation again, with the same wishes.
+
+    Nobody's word is carried over: the job lives. Nor is the state in which it was expected.
+    """
+    record, policy = ended.record, rules.policy
+    cancellation = record.cancellation
+    spec, job_id = cancellation.spec, cancellation.job_id
+    wished = (spec.give_up_at - cancellation.begins_at).total_seconds() - spec.held_for
+    force, force_after = spec.force.stricter(policy.force), max(spec.force_after, policy.force_after)
+    give_up_after = min(wished, policy.give_up_after) if wished > 0 else policy.give_up_after
+    another = rules.another_attests
+    return Acceptance(
+        cancellation_id=make_id(),
+        command_id=f"{cancellation.id}-reopened",
+        digest=ONCE.ljust(16, "-"),
+        backend=cancellation.backend,
+        job_id=job_id,
+        verb=spec.verb,
+        force=force,
+        force_after=force_after,
+        give_up_after=give_up_after,
+        warn_after=policy.warn_after,
+        lane=Lane(spec.lane),
+        remote_stopped="",
+        said={
+            "reason": f"the job lives again after cancellation {cancellation.id} has ended as {record.outcome}",
+            "requested_by": OURSELVES,
+            "labels": ended.command.get("labels") or {},
+            "batch_id": ended.command.get("batch_id"),
+        },
+        effective=event_drafts.effective(force, force_after, give_up_after, another=another),
+        params=cancellation.params,
+        traceparent=cancellation.traceparent,
+        address=rules.adapter.address(cancellation.job),
+        place=rules.place,
+        another_attests=another,
+    )

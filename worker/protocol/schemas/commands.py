@@ -1,0 +1,110 @@
+"""PURE: the JSON Schema of commands, and of the keyword arguments of each task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from ..json_types import Schema
+from ..messages import CHILD, HOLD_TIME, SUBMIT_LIMIT, Command
+from ..operator_actions import ACTIONS, OperatorAction
+from .documents import document, fields, one_of_or_null, tidied
+
+MEANINGS: Final[Mapping[str, str]] = {
+    "verb": "Stop the job, or stop it and remove its record.",
+    "backend": "A name in the backends file.",
+    "job_id": "The backend's own id; 1 and '1' are one job.",
+    "command_id": "The producer's idempotency key; default: the id of the Celery task.",
+    "reason": "Why; in every event. Control characters are left out.",
+    "requested_by": "Who asks; in every event.",
+    "force": "Can only be stricter than the backend's policy.",
+    "force_after": "Seconds; can only be longer than the backend's.",
+    "give_up_after": "Seconds; can only be shorter than the backend's.",
+    "remote_stopped": "The producer's word that the remote process no longer runs.",
+    "lane": "A batch never delays interactive work.",
+    "batch_id": "In every event.",
+    "labels": "In every event. A number or a boolean is as good as its text.",
+    "params": "What the backend needs beside the id, such as cluster_id.",
+    "not_before": "No call is made before this time, 30 days ahead at most.",
+    "dry_run": "Look, decide and change nothing.",
+    "expect": "Send nothing unless the job is in this state.",
+    "traceparent": "W3C trace context; default: that of the message's headers.",
+    "token": "The producer's signature, a JWT.",
+}
+"""What each field of a command means."""
+
+ACTION_FIELDS: Final[Mapping[str, Callable[[], Schema]]] = {
+    "for": HOLD_TIME.json_schema,
+    "child": CHILD.json_schema,
+}
+"""What an operator action may say beside who and why, by the names in `OperatorAction.fields`."""
+
+NOTHING: Final[Schema] = {"type": "null"}
+"""What a field may hold that a command does not have: null is as good as absent."""
+WORDS: Final[Schema] = {"type": "string", "minLength": 1}
+
+
+def command() -> Schema:
+    """Return the schema of one command."""
+    whole = tidied(Command.model_json_schema(ref_template="#/$defs/{model}"))
+    required = whole["required"]
+    properties = {
+        name: {**(schema if name in required else one_of_or_null(schema)), "description": MEANINGS[name]}
+        for name, schema in whole["properties"].items()
+    }
+    return {**whole, "properties": properties, "additionalProperties": NOTHING}
+
+
+def _task_of(verb: str) -> Schema:
+    """Return the schema of a command whose verb is that of its task."""
+    whole = command()
+    properties = {**whole["properties"], "verb": {"const": verb}}
+    required = [name for name in whole["required"] if name != "verb"]
+    title = {"description": f"The keyword arguments of worker.{verb}."}
+    return {**whole, **title, "properties": properties, "required": required}
+
+
+def _submit() -> Schema:
+    commands = {"type": "array", "items": {"$ref": "#/$defs/command"}, "maxItems": SUBMIT_LIMIT}
+    return fields({"commands": commands}, closed=True, description="The keyword arguments of worker.submit.")
+
+
+def _action(action: OperatorAction) -> Schema:
+    own = {name: one_of_or_null(ACTION_FIELDS[name]()) for name in action.fields}
+    properties = {
+        "id": {**WORDS, "description": "Of a cancellation or of a command."},
+        "by": {**WORDS, "description": "Who."},
+        "reason": {**WORDS, "description": "Why."},
+        **own,
+        "token": {**one_of_or_null({"type": "string"}), "description": MEANINGS["token"]},
+    }
+    about = f"The keyword arguments of {action.task}."
+    return fields(properties, *own, "token", closed=True, description=about)
+
+
+TASKS: Final[Mapping[str, Callable[[], Schema]]] = {
+    "worker.cancel": lambda: _task_of("cancel"),
+    "worker.delete": lambda: _task_of("delete"),
+    "worker.submit": _submit,
+    **{action.task: lambda action=action: _action(action) for action in ACTIONS.values()},  # type: ignore[misc]
+}
+"""What makes the schema of the keyword arguments of each task."""
+
+
+def definitions() -> dict[str, Schema]:
+    """Return the schemas of a command, of the keyword arguments of each task, and of what they refer to."""
+    tasks = {name: make() for name, make in TASKS.items()}
+    one = command()
+    parts = one.pop("$defs", {})
+    for task in tasks.values():
+        task.pop("$defs", None)
+    return {"command": one, **tasks, **parts}
+
+
+def schema() -> Schema:
+    """Return the published schema of commands."""
+    about = (
+        "One command. The keyword arguments of each task are under $defs, by the task's name. "
+        "A field that is null is as good as absent."
+    )
+    return document("commands", "Commands", about, {"$ref": "#/$defs/command", "$defs": definitions()})

@@ -1,0 +1,107 @@
+"""PURE: the JSON Schema of the backends file, for editors.
+
+It says what may stand where, not whether the files and variables exist that it names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from pydantic.json_schema import models_json_schema
+
+from ..environment import PRODUCER
+from .auth import KeystoneAuth
+from .backend_table import Kinds
+from .backends import NAME
+from .fields import Table
+from .producers import Producer
+
+Schema = dict[str, Any]
+SOURCES: Final = ("env", "file")
+"""Where a secret may be: each is a pair of keys, such as `token_env` and `token_file`."""
+KEYSTONE_USERS: Final = (
+    ("username", "password"),
+    ("application_credential_id", "application_credential_secret"),
+)
+"""The pairs of keys of which Keystone needs one: a user's, or an application credential's."""
+NULL: Final = {"type": "null"}
+
+
+def _backends(_: Mapping[str, Schema], kinds: Kinds) -> Schema:
+    chosen = [
+        {"if": {"properties": {"kind": {"const": kind}}}, "then": {"$ref": f"#/$defs/{model.__name__}"}}
+        for kind, model in kinds.items()
+    ]
+    table = {"type": "object", "properties": {"kind": {"enum": list(kinds)}}, "required": ["kind"], "allOf": chosen}
+    return _tables("The remote systems whose jobs are to be stopped.", f"^{NAME.pattern}$", table, minProperties=1)
+
+
+def _producers(schemas: Mapping[str, Schema], _: Kinds) -> Schema:
+    table = dict(schemas[Producer.__name__])
+    table["properties"] = {name: _listed(one) for name, one in table["properties"].items()}
+    return _tables("Who may send signed commands.", f"^{PRODUCER.pattern}$", table)
+
+
+def _tables(about: str, pattern: str, table: Schema, **more: Any) -> Schema:
+    return {
+        "type": "object",
+        "description": about,
+        "propertyNames": {"pattern": pattern},
+        "additionalProperties": table,
+        **more,
+    }
+
+
+def _listed(schema: Schema) -> Schema:
+    """Allow one text in place of a list with that text alone."""
+    return {"anyOf": [schema, schema["items"]]} if schema.get("type") == "array" else schema
+
+
+TOP_LEVEL: Final[Mapping[str, Callable[[Mapping[str, Schema], Kinds], Schema]]] = {
+    "backends": _backends,
+    "producers": _producers,
+    "require_signed": lambda *_: {"type": "boolean", "description": "Must each command be signed by a producer?"},
+}
+"""What makes the schema of each key and table of the file."""
+
+
+def schema(kinds: Kinds) -> Schema:
+    """Return the schema of a backends file with these kinds of backends; the caller adds what names it."""
+    models: list[type[Table]] = [*kinds.values(), Producer]
+    _, found = models_json_schema([(one, "validation") for one in models], ref_template="#/$defs/{model}")
+    schemas = {name: _table(name, one) for name, one in found["$defs"].items()}
+    properties = {name: make(schemas, kinds) for name, make in TOP_LEVEL.items()}
+    whole = {"type": "object", "properties": properties, "required": ["backends"], "additionalProperties": False}
+    return {**whole, "$defs": {name: one for name, one in schemas.items() if name != Producer.__name__}}
+
+
+def _table(name: str, found: Schema) -> Schema:
+    table = _without_null(found)
+    stems = [key.removesuffix("_env") for key in table.get("properties", {}) if _is_pair(key, table["properties"])]
+    if name == KeystoneAuth.__name__:
+        ways = [{"allOf": [_one_source(stem) for stem in stems]} for stems in KEYSTONE_USERS]
+        return {**table, "oneOf": ways}
+    return {**table, "allOf": [_one_source(stem) for stem in stems]} if stems else table
+
+
+def _is_pair(key: str, properties: Mapping[str, Schema]) -> bool:
+    return key.endswith("_env") and f"{key.removesuffix('_env')}_file" in properties and key != "keys_env"
+
+
+def _one_source(stem: str) -> Schema:
+    return {"oneOf": [{"required": [f"{stem}_{source}"]} for source in SOURCES]}
+
+
+def _without_null(schema: Any) -> Any:
+    """TOML has no null: a key that may be None may be left out."""
+    if isinstance(schema, list):
+        return [_without_null(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if NULL in schema.get("anyOf", ()):
+        (one,) = (one for one in schema["anyOf"] if one != NULL)
+        rest = {key: value for key, value in schema.items() if key not in {"anyOf", "default"}}
+        return _without_null({**one, **rest})
+    about = {"description": schema["description"].partition("\n")[0]} if "description" in schema else {}
+    return {**{key: _without_null(value) for key, value in schema.items()}, **about}

@@ -1,0 +1,94 @@
+"""Finds the events of one job. The stream has no index: its newest entries are searched, as many as asked for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+
+from msgspec import Struct
+
+from ..protocol.messages import Event
+from .codec import milliseconds, moment
+from .event_entries import readable
+from .keyspace import Keyspace
+
+PAGE = 1000
+EARLIER = 2000
+"""Milliseconds by which the ids of entries may lie before the time of their events: Redis's own clock makes them."""
+
+
+class Search(Struct, frozen=True):
+    """What a search has found, the oldest first.
+
+    `searched` is how many entries were read, `back_to` the time of the oldest of them; `whole` says that the stream has
+    no older ones.
+    """
+
+    events: tuple[Event, ...]
+    searched: int
+    back_to: datetime | None
+    whole: bool
+
+
+def marks(backend: str, job_id: str) -> tuple[bytes, ...]:
+    """Return what the text of an event contains if it is about a job, or about its backend."""
+    subjects = (json.dumps(text, ensure_ascii=False) for text in (job_id, backend))
+    return tuple(f'"subject":{subject},'.encode() for subject in subjects)
+
+
+def about(event: Event, backend: str, job_id: str) -> bool:
+    """Whether an event is about a job, or about the breaker of its backend."""
+    of_breaker = event.type.startswith("canceller.backend.") and event.subject == backend
+    return event.backend == backend and (event.subject == job_id or of_breaker)
+
+
+class EventSearch(Keyspace):
+    """Searches in the stream of events, page by page."""
+
+    async def kept_events(self) -> int:
+        """Return how many entries the stream has."""
+        return int(await self._interruptible(self._redis.xlen(f"{self._base}:events")))
+
+    async def search_back(self, backend: str, job_id: str, limit: int | None, report: Callable[[int], None]) -> Search:
+        """Search the newest `limit` entries, all for None, for events about a job and its backend's breaker.
+
+        `report` is called with the number of entries that each page has brought.
+        """
+        found: list[Event] = []
+        searched, before, whole = 0, "+", False
+        back_to: datetime | None = None
+        while limit is None or searched < limit:
+            count = PAGE if limit is None else min(PAGE, limit - searched)
+            page = await self._interruptible(self._redis.xrevrange(f"{self._base}:events", max=before, count=count))
+            found += self._picked(page, backend, job_id)
+            searched += len(page)
+            report(len(page))
+            if page:
+                oldest = page[-1][0].decode()
+                before, back_to = f"({oldest}", moment(int(oldest.partition("-")[0]))
+            if len(page) < count:
+                whole = True
+                break
+        return Search(tuple(reversed(found)), searched, back_to, whole)
+
+    async def search_from(self, backend: str, job_id: str, since: datetime, limit: int) -> tuple[Event, ...]:
+        """Search up to `limit` entries from a time on."""
+        found: list[Event] = []
+        searched, after = 0, str(max(0, milliseconds(since) - EARLIER))
+        while searched < limit:
+            count = min(PAGE, limit - searched)
+            page = await self._interruptible(self._redis.xrange(f"{self._base}:events", min=after, count=count))
+            found += self._picked(page, backend, job_id)
+            searched += len(page)
+            if len(page) < count:
+                break
+            after = f"({page[-1][0].decode()}"
+        return tuple(found)
+
+    @staticmethod
+    def _picked(page: Sequence[tuple[bytes, Mapping[bytes, bytes]]], backend: str, job_id: str) -> list[Event]:
+        """Parse only what may be about the job: parsing takes far longer than searching a text."""
+        wanted = marks(backend, job_id)
+        likely = [entry for entry in page if any(mark in entry[1].get(b"event", b"") for mark in wanted)]
+        return [event for _, event in readable(likely) if about(event, backend, job_id)]

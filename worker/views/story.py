@@ -1,0 +1,164 @@
+"""PURE: the whole story of a job in plain words: who asked, each call and answer, each wait and its cause, the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from msgspec import Struct
+
+from ..domain.model import Action, JobState, Outcome
+from ..protocol.messages import Event
+from ..store.codec import Snapshot
+from .explain import clock, words
+from .story_words import told
+from .waits import cause_of_wait
+
+CHANGING = (str(Action.CANCEL), str(Action.FORCE), str(Action.DELETE))
+STOPPED_BY_SOMEBODY = frozenset({str(JobState.CANCELLED), str(JobState.CANCELLING)})
+STILL_TRUE = frozenset({"seen", "next", "in the way"})
+"""What of a record that is open a story ends with, by the labels in `explain`."""
+RECORD_ONLY = "its events are not among those that were searched; this is what its record says"
+
+
+class Line(Struct, frozen=True):
+    """One sentence of a story, and when it happened; `name` is that of the event that says so, or what it is about."""
+
+    at: datetime | None
+    name: str
+    text: str
+
+
+class Chapter(Struct, frozen=True):
+    """The story of one cancellation, or of one rejected command; `missing` counts the events that were not found."""
+
+    title: str
+    cancellation_id: str
+    outcome: str
+    lines: tuple[Line, ...]
+    missing: int = 0
+
+
+class Known(Struct, frozen=True):
+    """What is known of one cancellation: its events, the oldest first, and its record if that is still there."""
+
+    cancellation_id: str
+    events: tuple[Event, ...] = ()
+    seen: Snapshot | None = None
+
+
+def chapters(known: Sequence[Known], others: Sequence[Event], breaks: Sequence[Event], now: datetime) -> list[Chapter]:
+    """Tell all that is known of a job, the newest first.
+
+    `others` are events about it that belong to no cancellation's count, such as `rejected`; `breaks` are those of its
+    backend's breaker.
+    """
+    found = [(_began(one), _chapter(one, _after(one, others), breaks, now)) for one in known]
+    lone = [event for event in others if event.name == "rejected"]
+    found += [(when(event), _rejected(event)) for event in lone]
+    return [chapter for _, chapter in sorted(found, key=lambda pair: pair[0], reverse=True)]
+
+
+def when(event: Event) -> datetime:
+    """Return the time of an event."""
+    return datetime.fromisoformat(event.time)
+
+
+def not_by_us(state: str, facts: Mapping[str, Any] | None = None) -> str:
+    """Say so if a backend shows a stop, for when nothing that we sent has caused it; empty if it shows none."""
+    if state not in STOPPED_BY_SOMEBODY:
+        return ""
+    cause = f"; its cause, by the backend: {facts['cause']}" if facts and facts.get("cause") else ""
+    shown = "being cancelled" if state == JobState.CANCELLING else "cancelled"
+    return f"not by us: the backend shows the job {shown}, and nothing that we sent has done that{cause}"
+
+
+def by_nobody(state: str, raw: str, facts: Mapping[str, Any]) -> str:
+    """Say what a backend shows of a job of which nothing is known here."""
+    if state == JobState.GONE:
+        return f"the backend knows no such job either ({raw})"
+    others = not_by_us(state, facts)
+    return others or f"the backend shows it {state} ({raw}), and nobody has asked for its end here"
+
+
+def _began(known: Known) -> datetime:
+    if known.events:
+        return when(known.events[0])
+    assert known.seen is not None  # noqa: S101 - without events it is known by its record
+    return known.seen.record.cancellation.accepted_at
+
+
+def _after(known: Known, others: Sequence[Event]) -> list[Event]:
+    """Return what happened to the job of a cancellation after its end."""
+    ours = (event for event in others if event.data.get("cancellation_id") == known.cancellation_id)
+    return [event for event in ours if event.name == "reappeared"]
+
+
+def _chapter(known: Known, after: Sequence[Event], breaks: Sequence[Event], now: datetime) -> Chapter:
+    record = known.seen.record if known.seen is not None else None
+    finished = next((event for event in known.events if event.name == "finished"), None)
+    outcome = finished.outcome if finished is not None else record and record.outcome
+    lines = [*_past((*known.events, *after), breaks, now), *_record(known, now)]
+    missing = max(0, record.sequence - len(known.events)) if record is not None else 0
+    return Chapter(
+        _title(known, str(outcome or "open")), known.cancellation_id, str(outcome or ""), tuple(lines), missing
+    )
+
+
+def _title(known: Known, outcome: str) -> str:
+    if known.events:
+        data = known.events[-1].data
+        verb, backend, job_id = (str(data.get(name, "?")) for name in ("verb", "backend", "job_id"))
+    else:
+        assert known.seen is not None  # noqa: S101 - as in `_began`
+        cancellation = known.seen.record.cancellation
+        verb, backend, job_id = str(cancellation.spec.verb), cancellation.backend, cancellation.job_id
+    return f"{verb} {backend} {job_id}: {outcome} (cancellation {known.cancellation_id})"
+
+
+def _past(events: Sequence[Event], breaks: Sequence[Event], now: datetime) -> Iterator[Line]:
+    """Tell each event, and between two of them what the time was spent on."""
+    before: list[Event] = []
+    for event in events:
+        if before:
+            cause = cause_of_wait(before, event, breaks)
+            if cause:
+                yield Line(None, "wait", cause)
+        for text in told(event, now):
+            yield Line(when(event), event.name, text)
+        if event.name == "finished":
+            yield from _others(event)
+        before.append(event)
+
+
+def _others(finished: Event) -> Iterator[Line]:
+    """Say so if somebody else has stopped the job."""
+    data, calls = finished.data, finished.data.get("calls") or {}
+    state = (data.get("plan") or {}).get("job_state") or data.get("job_state")
+    text = not_by_us(str(state), data.get("backend_facts"))
+    if text and (finished.outcome == Outcome.ALREADY_FINISHED or not any(calls.get(name) for name in CHANGING)):
+        yield Line(when(finished), "not by us", text)
+
+
+def _record(known: Known, now: datetime) -> Iterator[Line]:
+    """Say what is true now of an open cancellation, and of any whose events were not found."""
+    if known.seen is None:
+        return
+    pairs = words(known.seen, now)
+    if not known.events:
+        yield Line(None, "record", RECORD_ONLY)
+        yield from (Line(None, label, text) for label, text in pairs if label != "cancellation")
+    elif known.seen.record.outcome is None:
+        yield from (Line(None, label, text) for label, text in pairs if label in STILL_TRUE)
+
+
+def _rejected(event: Event) -> Chapter:
+    data = event.data
+    lines = tuple(Line(when(event), event.name, text) for text in told(event, when(event)))
+    return Chapter(f"command {data.get('command_id', '?')}: rejected", "", "rejected", lines)
+
+
+def at_line(line: Line, now: datetime) -> str:
+    """Return the label of a line: its time, or what it is about."""
+    return clock(line.at, now) if line.at is not None else line.name

@@ -1,0 +1,173 @@
+"""PURE: each event of a job's story in full sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from ..domain.model import AnswerKind
+from ..protocol.messages import Event
+from .explain import ANSWERS, EVIDENCE, OUTCOMES, SHUT, clock, span
+from .summary import by_whom, gist
+
+Data = Mapping[str, Any]
+
+OPEN_CONDITIONS: Mapping[str, str] = {
+    "in_cancelling": "the job is in the state that allows it",
+    "time_over": "its waiting time is over",
+    "asynchronous": "the job is asynchronous",
+    "backend_allows": "the backend allows it",
+    "policy_allows": "the policy allows it",
+    "remote_stopped": "the remote process is gone",
+}
+"""What the conditions of the force gate ask for; `SHUT` says what it means that one is not met."""
+VERDICTS: Mapping[object, str] = {True: "met", False: "not met", "unknown": "unknown"}
+
+
+def told(event: Event, now: datetime) -> Iterator[str]:
+    """Tell an event in sentences; one of a type that is not known here by its name."""
+    tell = TELL.get(event.name)
+    if tell is None:
+        yield f"{event.name.replace('_', ' ')}: {gist(event)}".removesuffix(": ")
+        return
+    yield from (" ".join(text.split()) for text in tell(event, now))
+
+
+def _who(data: Data, name: str = "requested_by") -> str:
+    who = by_whom(data, name)
+    return f" {who}" if who else ""
+
+
+def _why(data: Data) -> str:
+    return f": {data['reason']}" if data.get("reason") else ""
+
+
+def _moment(text: object, now: datetime) -> str:
+    try:
+        return clock(datetime.fromisoformat(str(text)), now)
+    except ValueError:
+        return str(text)
+
+
+def _accepted(event: Event, now: datetime) -> Iterator[str]:
+    data = event.data
+    ids = ", ".join(event.command_ids)
+    yield f"{data.get('verb')} asked for{_who(data)} (command {ids}){_why(data)}"
+    effective = data.get("effective") or {}
+    if effective:
+        times = [span(effective[name]) if name in effective else "?" for name in ("force_after", "give_up_after")]
+        yield f'force = "{effective.get("force")}", after {times[0]} at the earliest; given up after {times[1]}'
+    if effective.get("attest"):
+        yield "only somebody else than those who ask may attest"
+    if data.get("not_before"):
+        yield f"no call before {_moment(data['not_before'], now)}, as the command asks"
+    if data.get("dry_run"):
+        yield "a dry run: look, and send nothing"
+    if data.get("expect"):
+        yield f"nothing is sent unless the job is in {data['expect'].get('raw_state')!r}"
+
+
+def _joined(event: Event, _: datetime) -> Iterator[str]:
+    joined = event.data.get("joined") or {}
+    yield f"joined{_who(joined)} (command {joined.get('command_id', '?')}){_why(joined)}"
+    yield f"the verb is {event.data.get('verb')}; one cancellation serves all its commands"
+
+
+def _sent(event: Event, _: datetime) -> Iterator[str]:
+    data, action = event.data, event.name.removesuffix("_sent")
+    answer = data.get("answer")
+    target = data.get("target_job_id")
+    about = f" for job {target}" if target and target != event.subject else ""
+    detail = f" ({data['detail']})" if data.get("detail") else ""
+    if not isinstance(answer, Mapping):
+        yield f"{action} sent{about}: {ANSWERS[AnswerKind.UNANSWERED]}{detail}"
+        return
+    status = " ".join(str(answer[name]) for name in ("status", "code") if answer.get(name))
+    meaning = str(answer.get("meaning"))
+    known = ANSWERS[AnswerKind(meaning)] if meaning in set(AnswerKind) else meaning
+    yield f"{action} sent{about}: {known}{f' ({status})' if status else ''}{detail}"
+
+
+def _force_held(event: Event, _: datetime) -> Iterator[str]:
+    gate, target = event.data.get("gate") or {}, event.data.get("target_job_id")
+    conditions = {name: one for name, one in gate.items() if isinstance(one, Mapping)}
+    shut = [SHUT.get(name, name) for name, one in conditions.items() if one.get("met") is False]
+    about = f" of job {target}" if target and target != event.subject else ""
+    yield f"the force step{about} is due and held: {'; '.join(shut)}"
+    for name, one in conditions.items():
+        verdict = VERDICTS.get(one.get("met"), str(one.get("met")))
+        yield f"condition {OPEN_CONDITIONS.get(name, name)}: {verdict}; {one.get('evidence')}"
+
+
+def _operated(sentence: str) -> Callable[[Event, datetime], Iterator[str]]:
+    def tell(event: Event, now: datetime) -> Iterator[str]:
+        action = event.data.get("action") or {}
+        child = f" (job {event.data['child']} alone)" if event.data.get("child") else ""
+        until = f"; until {_moment(event.data['until'], now)}" if event.data.get("until") else ""
+        yield f"{sentence}{_who(action, 'by')}{child}{_why(action)}{until}"
+
+    return tell
+
+
+def _void(event: Event, _: datetime) -> Iterator[str]:
+    data = event.data
+    child = f" about job {data['child']}" if data.get("child") else ""
+    yield f"the word of {data.get('attested_by') or 'an attester'}{child} no longer counts: {data.get('detail')}"
+
+
+def _overdue(event: Event, _: datetime) -> Iterator[str]:
+    data = event.data
+    after = data.get("warn_after")
+    late = f" {span(after)} after it began" if isinstance(after, int | float) else ""
+    note = f"; {data['detail']}" if data.get("detail") else ""
+    yield f"overdue: not confirmed stopped{late}, last seen {data.get('raw_state') or 'never'}{note}"
+
+
+def _finished(event: Event, _: datetime) -> Iterator[str]:
+    data, outcome = event.data, str(event.outcome)
+    detail = f"; {data['detail']}" if data.get("detail") else ""
+    yield f"{outcome}: {OUTCOMES.get(outcome, 'the end')}{detail}"
+    if data.get("plan"):
+        yield f"would send {data['plan'].get('would')}: {data['plan'].get('because')}"
+    yield f"last seen {data.get('raw_state') or data.get('job_state')}; calls: {_counted(data.get('calls') or {})}"
+    yield f"proof: {data.get('evidence')}, {EVIDENCE.get(str(data.get('evidence')), 'not known here')}"
+    if data.get("attested_by"):
+        yield f"the word that it is gone is that of {data['attested_by']}"
+    for child in data.get("children") or ():
+        yield f"child {child.get('job_id')}: {child.get('outcome')} ({child.get('raw_state')})"
+    facts = data.get("backend_facts") or {}
+    if facts:
+        yield f"the backend's own words: {', '.join(f'{name} {value}' for name, value in facts.items())}"
+    safe = "yes" if data.get("safe_to_rerun") else "no, it is not known that the job runs no more"
+    yield f"safe to run again: {safe}"
+
+
+def _counted(calls: Mapping[str, object]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in calls.items()) or "none"
+
+
+def _rejected(event: Event, _: datetime) -> Iterator[str]:
+    yield f"rejected{_who(event.data)}: {event.data.get('error')}"
+
+
+def _reappeared(event: Event, _: datetime) -> Iterator[str]:
+    yield f"the job lives again: the backend shows it {event.data.get('job_state')} ({event.data.get('raw_state')})"
+
+
+TELL: Mapping[str, Callable[[Event, datetime], Iterator[str]]] = {
+    "accepted": _accepted,
+    "joined": _joined,
+    "rejected": _rejected,
+    "cancel_sent": _sent,
+    "delete_sent": _sent,
+    "force_sent": _sent,
+    "force_held": _force_held,
+    "held": _operated("held"),
+    "released": _operated("released"),
+    "attested": _operated("the remote process is gone, attested"),
+    "attestation_void": _void,
+    "overdue": _overdue,
+    "finished": _finished,
+    "reappeared": _reappeared,
+}
