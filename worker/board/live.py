@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
 from typing import Any
 
 from ..client import BatchStatus, Event, Result
@@ -12,7 +14,7 @@ from ..views.batch_meter import progress, running
 from ..views.explain import clock, words
 from ..views.gates import gates_of, told_gates
 from ..views.open_rows import STATES, Row, selected
-from ..views.story import STILL_TRUE, Known, chapters
+from ..views.story import STILL_TRUE, Known, Line, chapters
 from ..views.timeline import timeline
 from .batches import EFFECTS
 from .board import Board, keep, sequence
@@ -103,7 +105,7 @@ async def cancellation(board: Board, params: Params) -> Context:
         "words": said,
         "gates": [] if seen.record.outcome is not None else list(told_gates(one, story.own)),
         "timeline": timeline(story.own),
-        "story": [line for line in whole.lines if line.name not in STILL_TRUE],
+        "story": _told(whole.lines),
         "missing": whole.missing,
         "order": await _order(board, params, story.own),
         "end": look if isinstance(look, Result) else None,
@@ -121,6 +123,13 @@ async def batch(board: Board, params: Params) -> Context:
     status = await board.batches.status(params["id"])
     now = await board.feed.current()
     return {**_shared(now), "one": progress(status), "order": await _batch_order(board, params, status)}
+
+
+def _told(lines: Sequence[Line]) -> list[tuple[str, datetime | None, list[str]]]:
+    """Return the lines of a story, those of one event together, without what the page says elsewhere."""
+    past = (line for line in lines if line.name not in STILL_TRUE)
+    groups = groupby(past, key=lambda line: (line.name, line.at))
+    return [(name, at, [line.text for line in some]) for (name, at), some in groups]
 
 
 async def dead_letters(board: Board, params: Params) -> Context:
