@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 from support.cell import ROOT
@@ -28,6 +30,7 @@ class Dev:
 
     process: subprocess.Popen[str]
     typed: list[str]
+    board: tuple[str, str]
 
 
 @pytest.fixture(scope="module")
@@ -40,10 +43,10 @@ def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
         typed: list[str] = []
         assert process.stdout
         for line in process.stdout:
-            if line.startswith("The simulator is at"):
+            if line.startswith("The board is at"):
                 break
             typed.append(line.strip())
-        yield Dev(process, typed)
+        yield Dev(process, typed, tuple(re.findall(r"(http://\S+) and asks for the token (\w+)", line)[0]))
 
 
 def shell(*lines: str) -> subprocess.CompletedProcess[str]:
@@ -60,6 +63,12 @@ def test_all_that_it_says_works_as_it_is_printed(dev: Dev) -> None:
     assert [line for line in dev.typed if line.startswith("canceller ")] == [command for command, _ in NEXT]
     assert done.returncode == 0, done.stdout + done.stderr
     assert "ess 300101  cancelled; reported" in done.stdout
+
+
+def test_its_board_shows_the_deployment(dev: Dev) -> None:
+    url, token = dev.board
+
+    assert "Backends" in httpx.get(url, headers={"authorization": f"Bearer {token}"}, timeout=30).text
 
 
 def test_its_log_has_a_line_for_each_event(dev: Dev) -> None:

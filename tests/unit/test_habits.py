@@ -87,9 +87,10 @@ def test_config_holds_an_operators_files_and_no_code() -> None:
 @pytest.mark.parametrize("path", DATA, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_data_file_is_installed(path: Path) -> None:
     data = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
-    package = ".".join(["canceller", *path.parent.relative_to(ROOT / "worker").parts])
+    folder = next(parent for parent in path.parents if (parent / "__init__.py").exists())
+    package = ".".join(["canceller", *folder.relative_to(ROOT / "worker").parts])
 
-    assert any(fnmatch(path.name, pattern) for pattern in data[package])
+    assert any(fnmatch(str(path.relative_to(folder)), pattern) for pattern in data[package])
 
 
 def test_every_dependency_is_in_the_lock() -> None:

@@ -16,6 +16,7 @@ COMMANDS = (
     (OPERATORS, "attest", "commands.operate", "attest"),
     (OPERATORS, "hold", "commands.operate", "hold"),
     (OPERATORS, "release", "commands.operate", "release"),
+    (OPERATORS, "board", "commands.board", "board"),
     (OPERATORS, "check", "commands.check", "check"),
     (OPERATORS, "sinks", "commands.sinks", "sinks"),
     (OPERATORS, "dead-letters", "commands.dead_letters", "app"),

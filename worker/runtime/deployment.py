@@ -19,6 +19,14 @@ async def totals_of(settings: Settings, redis: Redis) -> Totals:
 
     """
     totals = await TotalsReader(redis, settings.prefix).read()
+    return replace(totals, waiting=await waiting_of(settings, redis))
+
+
+async def waiting_of(settings: Settings, redis: Redis) -> int | None:
+    """Return how many commands nobody has taken in yet: in the queue, or for a worker that serves their backend.
+
+    None if the broker can't say. Raises as `totals_of` does.
+    """
     left = await Peers(redis, settings.prefix).left()
     waiting = await waiting_commands(settings)
-    return replace(totals, waiting=None if waiting is None else waiting + left)
+    return None if waiting is None else waiting + left

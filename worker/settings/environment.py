@@ -126,6 +126,9 @@ class Settings(BaseSettings):
     producer: Producer | None = Field(default=None, validation_alias="CANCELLER_PRODUCER")
     key: SecretStr | None = Field(default=None, validation_alias="CANCELLER_KEY")
     key_file: UserPath | None = Field(default=None, validation_alias="CANCELLER_KEY_FILE")
+    board_token: SecretStr | None = Field(default=None, validation_alias="CANCELLER_BOARD_TOKEN")
+    board_token_file: UserPath | None = Field(default=None, validation_alias="CANCELLER_BOARD_TOKEN_FILE")
+    board_hosts: str = Field(default="", validation_alias="CANCELLER_BOARD_HOSTS")
     clock_speed: float = Field(default=1.0, gt=0, le=100_000, validation_alias="CANCELLER_CLOCK_SPEED")
     slots: int = Field(default=200, ge=1, le=100_000, validation_alias="CANCELLER_SLOTS")
     http: Annotated[ListenAddress | None, NoDecode, BeforeValidator(_listen_address)] = Field(

@@ -132,7 +132,14 @@ class Placed(Struct, frozen=True, rename=GUARD_LETTERS):
     place: str = ""
 
 
+class Formatted(Struct, frozen=True, rename={"format": "f"}):
+    """The part of a guard that says how the rest is written."""
+
+    format: float
+
+
 GUARD = msgspec.json.Decoder(Guard)
+FORMATTED = msgspec.json.Decoder(Formatted)
 PLACED = msgspec.json.Decoder(Placed)
 
 
@@ -209,7 +216,16 @@ def unpack(cancellation_id: str, hot: bytes) -> Record:
 
 
 def read(cancellation_id: str, hot: bytes, cold: bytes) -> Snapshot:
-    """Read both parts of a record; its place in the schedule is stored elsewhere.
+    """Read both parts of a record; its place in the schedule is stored elsewhere. Raises as `read_hot` does."""
+    record = read_hot(cancellation_id, hot)
+    try:
+        return snapshot(record, cold, None, claimed=False)
+    except (LookupError, TypeError, ValueError) as error:
+        raise unreadable(cancellation_id, error) from error
+
+
+def read_hot(cancellation_id: str, hot: bytes) -> Record:
+    """Read the hot part of a record that anything may have written.
 
     Raises:
         NewerFormat: it was written by a newer version.
@@ -217,11 +233,16 @@ def read(cancellation_id: str, hot: bytes, cold: bytes) -> Snapshot:
 
     """
     try:
-        if json.loads(hot.partition(b"\n")[0])["f"] > FORMAT:
+        if FORMATTED.decode(hot.partition(b"\n")[0]).format > FORMAT:
             raise NewerFormat(f"the record of {cancellation_id} was written by a newer version")
-        return snapshot(unpack(cancellation_id, hot), cold, None, claimed=False)
+        return unpack(cancellation_id, hot)
     except (LookupError, TypeError, ValueError, ArithmeticError, msgspec.MsgspecError, zlib.error) as error:
-        raise UnreadableRecord(f"the record of {cancellation_id} can't be read ({type(error).__name__})") from error
+        raise unreadable(cancellation_id, error) from error
+
+
+def unreadable(cancellation_id: str, error: Exception) -> UnreadableRecord:
+    """Return the error for a record that can't be read."""
+    return UnreadableRecord(f"the record of {cancellation_id} can't be read ({type(error).__name__})")
 
 
 def mark_of(hot: bytes) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from math import inf
@@ -89,6 +89,15 @@ class DeadLetters(Keyspace):
             heads.remove(head)
             if letter := await anext(head[1], None):
                 heads.append((letter, head[1]))
+
+    async def newest(self, limit: int, before: str = "") -> Sequence[DeadLetter]:
+        """Return up to `limit` of them, the newest first: those before the one with an id, if that is given."""
+        behind = f"({before}" if ENTRY.fullmatch(before) else "+"
+        found: dict[tuple[int, ...], DeadLetter] = {}
+        for stream in self._streams:
+            page = await self._call(self._redis.xrevrange(stream, max=behind, count=limit))
+            found |= {tuple(map(int, entry.decode().split("-"))): _read(entry, fields) for entry, fields in page}
+        return [found[place] for place in sorted(found, reverse=True)[:limit]]
 
     async def _walk(self, stream: str, limit: float) -> AsyncIterator[DeadLetter]:
         after, count = "-", int(min(PAGE, limit))

@@ -5,8 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from ..store.totals import Totals
+
+
+class Counted(Collector):
+    """Totals as a registry takes them."""
+
+    def __init__(self, totals: Totals) -> None:
+        self._totals = totals
+
+    def collect(self) -> Iterator[Metric]:
+        """Return the metrics."""
+        return families(self._totals)
 
 
 def families(totals: Totals) -> Iterator[Metric]:

@@ -16,6 +16,7 @@ APP = command_line()
 COMMANDS = [
     *JOBS,
     *ACTIONS,
+    "board",
     "check",
     "sinks",
     "demo",

@@ -81,7 +81,7 @@ def report(batch: Id, *, file: ReportFile = None, json: Json = False) -> None:
 
     canceller batch report plan.jsonl -o report.csv
 
-    canceller batch report nightly-7 | grep -v cancelled
+    canceller batch report nightly-7 --json
     """
     asyncio.run(_report(batch, file, Output(as_json=json)))
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from typing import Annotated
 
 import typer
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.aiohttp import make_aiohttp_handler
-from prometheus_client.core import Metric
-from prometheus_client.registry import Collector
 
 from ...aio.cached import Cached
 from ...errors import StoreUnavailable
@@ -20,8 +17,7 @@ from ...runtime.deployment import totals_of
 from ...settings.environment import Settings
 from ...settings.listen_address import ListenAddress
 from ...store.redis_client import connect
-from ...store.totals import Totals
-from ...views.deployment_metrics import families
+from ...views.deployment_metrics import Counted
 from ..options import Json
 from ..output import Output
 from ..signals import until_stopped
@@ -60,17 +56,6 @@ def exporter(
     canceller exporter --listen 0.0.0.0:9090 --json
     """
     asyncio.run(_export(Settings.load().discovered(), listen, Output(as_json=json)))
-
-
-class Counted(Collector):
-    """Totals as a registry takes them."""
-
-    def __init__(self, totals: Totals) -> None:
-        self._totals = totals
-
-    def collect(self) -> Iterator[Metric]:
-        """Return the metrics."""
-        return families(self._totals)
 
 
 async def _export(settings: Settings, address: ListenAddress, output: Output) -> None:

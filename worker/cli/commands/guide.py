@@ -29,6 +29,7 @@ TOPICS = (
     "brokers",
     "operating",
     "monitoring",
+    "board",
     "security",
     "simulator",
     "speed",

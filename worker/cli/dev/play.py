@@ -25,18 +25,21 @@ from ...local.supervisor import Supervisor, stop_signals
 from ...settings.celery import broker_url
 from ...settings.env_file import DEPLOYMENT, ENV_FILE, process_environment
 from ...settings.environment import Settings
+from ..commands.board import INSTALL
 from ..commands.up import check_ports
 from ..configuration import configuration
 from ..exits import Exit
 from ..options import Json
 from ..output import Output
 from ..session import connected
+from .board import BoardProcess, board_process
 from .jobs import JOBS, MORE, NEXT
 from .merged_log import MergedLog
 
 WORKERS = 2
 SPEED = 60.0
 """Simulated seconds in a real one: half an hour lasts 30 s."""
+BOARD_PORT = 8590
 PORT = 8580
 """Where backends files that `canceller init` writes expect the simulator; another one if this is taken."""
 KEPT = frozenset({"CANCELLER_HTTP", "CANCELLER_LOG_LEVEL", "CANCELLER_SLOTS"})
@@ -59,6 +62,7 @@ class Deployment:
     supervisor: Supervisor
     env: Mapping[str, str]
     env_file: Path
+    board: BoardProcess | None
 
     def check(self) -> None:
         """Start workers that have died anew.
@@ -137,11 +141,12 @@ def _deployment(
             return process
 
         supervisor = Supervisor(start, workers, log.say)
-        try:
-            yield Deployment(redis, simulator, supervisor, env, env_file)
-        finally:
-            log.say("ending the workers, the simulator and Redis")
-            supervisor.stop()
+        with board_process(env, _free_or_any(BOARD_PORT)) as board:
+            try:
+                yield Deployment(redis, simulator, supervisor, env, env_file, board)
+            finally:
+                log.say("ending the workers, the board, the simulator and Redis")
+                supervisor.stop()
 
 
 def _free_or_any(port: int) -> int:
@@ -163,7 +168,8 @@ async def _attend(started: Deployment, stopped: threading.Event, log: MergedLog)
             started.check()
             if log.worker_started.is_set() and not told:
                 whole = {"source": "dev", "simulator": started.simulator.url, "env_file": str(started.env_file)}
-                log.show(whole, what_next(started))
+                board = _board(started)
+                log.show({**whole, **board}, what_next(started, board))
                 told = True
             await asyncio.sleep(LOOK_EVERY)
     finally:
@@ -188,7 +194,13 @@ def workers_environment() -> dict[str, str]:
     return {name: value for name, value in process_environment().items() if name not in leading}
 
 
-def what_next(started: Deployment) -> list[str]:
+def _board(started: Deployment) -> dict[str, str]:
+    """Return where the board is and what it asks for; nothing if there is none."""
+    url = started.board.url() if started.board else ""
+    return {"board": url, "board_token": started.board.token} if started.board and url else {}
+
+
+def what_next(started: Deployment, board: Mapping[str, str]) -> list[str]:
     """Return the lines that say what to type next."""
     lines = [f"export {ENV_FILE}={shlex.quote(str(started.env_file))}"]
     if others := leading_elsewhere():
@@ -200,6 +212,9 @@ def what_next(started: Deployment) -> list[str]:
         "",
         "It works. Type in another terminal:",
         *(f"  {line}" for line in lines),
+        f"The board is at {board['board']} and asks for the token {board['board_token']}"
+        if board
+        else f"The board needs its extra: {INSTALL}",
         f"The simulator is at {url}; producers with Celery alone use {broker_url(started.redis.url)}",
         "",
     ]

@@ -1,0 +1,62 @@
+"""What browsers load: nothing inline, nothing changed by us that is others', every text escaped."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+import pytest
+from support.hostile import corpus, deceptions
+
+from worker.board import assets
+from worker.board.templating import LONGEST, Templates, shown
+
+TEMPLATES = sorted(assets.folder("templates").rglob("*.html"))
+
+
+@pytest.mark.parametrize("name", assets.VENDORED)
+def test_a_file_of_others_is_as_they_publish_it(name: str) -> None:
+    _, digest = assets.VENDORED[name]
+
+    assert hashlib.sha256(assets.content(name) or b"").hexdigest() == digest
+
+
+def test_no_script_makes_code_of_text() -> None:
+    for name in ("htmx.min.js", "hx-sse.min.js", "board.js"):
+        text = (assets.content(name) or b"").decode()
+
+        assert not re.search(r"\beval\(|\bFunction\(", text), name
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: str(path.relative_to(assets.folder("templates"))))
+def test_no_template_has_inline_code_or_style(path: object) -> None:
+    text = path.read_text(encoding="utf-8")  # type: ignore[attr-defined]
+
+    assert not re.search(r"\sstyle=|<style|\son\w+=|javascript:|<script(?![^>]* src=)", text)
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: str(path.relative_to(assets.folder("templates"))))
+def test_only_live_parts_are_marked_as_safe(path: object) -> None:
+    text = path.read_text(encoding="utf-8")  # type: ignore[attr-defined]
+
+    assert re.findall(r"(\w+)\s*\|\s*safe", text) in ([], ["part"])
+    assert "autoescape" not in text
+
+
+def test_hostile_texts_are_shown_as_what_they_are() -> None:
+    templates = Templates("canceller")
+    for text in [*corpus(), "<script>alert(1)</script>", '"><img src=x onerror=alert(1)>']:
+        html = templates.render("live/problem.html", said=text)
+
+        assert not deceptions(html), ascii(text)
+        assert html.count("<") == 2, ascii(text)
+
+
+def test_a_flood_is_cut() -> None:
+    assert len(str(shown("x" * 100_000))) < LONGEST + 10
+
+
+def test_only_files_that_browsers_need_are_served() -> None:
+    assert assets.content("board.css")
+    assert assets.content("../app.py") is None
+    assert assets.content("app.py") is None

@@ -1,0 +1,54 @@
+"""Sessions: what a cookie is worth, and which forms are ours."""
+
+from __future__ import annotations
+
+import pytest
+
+from worker.board.sessions import LIFETIME, Session, Sessions, is_token
+
+OURS = Sessions(b"a" * 32)
+NOW = 1_800_000_000.0
+ANN = Session("ann-1", operator=True)
+COOKIE = OURS.written(ANN, NOW)
+
+
+def test_a_cookie_brings_its_session_back() -> None:
+    assert OURS.read(COOKIE, NOW + LIFETIME - 1) == ANN
+    assert OURS.read(OURS.written(Session("guest-1"), NOW), NOW) == Session("guest-1")
+
+
+@pytest.mark.parametrize(
+    ("cookie", "now"),
+    [
+        (COOKIE, NOW + LIFETIME),
+        (COOKIE[:-1] + ("0" if COOKIE[-1] != "0" else "1"), NOW),
+        (OURS.written(Session("ann-1"), NOW).replace("guest", "operator"), NOW),
+        (Sessions(b"b" * 32).written(ANN, NOW), NOW),
+        ("", NOW),
+        ("operator.x.y.z", NOW),
+        ("....", NOW),
+        ("\ud800.a.b.c", NOW),
+    ],
+    ids=["over", "another signature", "raised", "of another process", "none", "made up", "dots", "half a character"],
+)
+def test_a_cookie_that_is_not_ours_is_worth_nothing(cookie: str, now: float) -> None:
+    assert OURS.read(cookie, now) is None
+
+
+def test_a_form_belongs_to_its_session() -> None:
+    token = OURS.form_token(ANN)
+
+    assert OURS.is_own_form(ANN, token)
+    assert not OURS.is_own_form(Session("bob-1", operator=True), token)
+    assert not OURS.is_own_form(ANN, "")
+
+
+@pytest.mark.parametrize(
+    ("given", "same"), [("0123456789abcdef", True), ("0123456789abcdeg", False), ("", False), ("\ud800é", False)]
+)
+def test_only_the_whole_token_is_the_token(given: str, same: bool) -> None:  # noqa: FBT001 - a column
+    assert is_token(given, "0123456789abcdef") is same
+
+
+def test_a_secret_is_in_no_repr() -> None:
+    assert "aaaa" not in repr(OURS)

@@ -1,0 +1,90 @@
+"""The board as an ASGI app, to be served or mounted."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from ..settings.board_access import board_access
+from ..settings.environment import Settings
+from ..settings.signing_key import signing_key
+from ..store.redis_client import connect
+from .answers import page
+from .board import Board
+from .guard import Guard, host_names
+from .metrics import metrics
+from .orders import BATCH, CANCELLATION, order_of, page_of
+from .pages import asset, find, live_page, login, logout, open_
+from .streams import stream
+
+ROUTES = [
+    Route("/", live_page("overview")),
+    Route("/open", page(open_)),
+    Route("/batches", live_page("batches")),
+    Route("/dead-letters", live_page("dead-letters")),
+    Route("/search", page(find)),
+    *(Route(f"/{one.path}/{{id:path}}", page(page_of(one))) for one in (CANCELLATION, BATCH)),
+    *(
+        Route(f"/{one.path}/{{id:path}}/{{action}}", page(order_of(one)), methods=["POST"])
+        for one in (CANCELLATION, BATCH)
+    ),
+    Route("/stream/{view}", stream),
+    Route("/metrics", metrics),
+    Route("/login", page(login, guarded=False), methods=["GET", "POST"]),
+    Route("/logout", page(logout, guarded=False), methods=["POST"]),
+    Route("/static/{name}", asset),
+]
+
+
+def app_for(
+    settings: Settings | None = None, *, hosts: Collection[str] = (), listens_on: str = "127.0.0.1"
+) -> BoardApp:
+    """Return the board of a deployment as an ASGI app, to be served or mounted.
+
+    `hosts` are names by which browsers may call it, beside those of loopback and of `CANCELLER_BOARD_HOSTS`.
+
+    Raises:
+        ConfigurationError: the environment has mistakes, or names no Redis, or a key that can't be used.
+
+    """
+    return BoardApp((settings or Settings.load()).discovered(), hosts, listens_on)
+
+
+class BoardApp:
+    """Makes the board in the event loop that serves the first request: its connections work nowhere else."""
+
+    def __init__(self, settings: Settings, hosts: Collection[str], listens_on: str) -> None:
+        connect(settings)  # names what is wrong before anything is served
+        self._settings = settings
+        self._key, access = signing_key(settings), board_access(settings)
+        self._token = access.token
+        self._hosts = host_names(listens_on, (*access.hosts, *hosts))
+        self._app: ASGIApp | None = None
+        self.board: Board | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        if self._app is None:
+            self._app = Guard(self._made(), self._hosts)
+        await self._app(scope, receive, send)
+
+    def close(self) -> None:
+        """End the streams, so that a server need not wait for its browsers."""
+        if self.board is not None:
+            self.board.feed.close()
+
+    def _made(self) -> Starlette:
+        board = self.board = Board(self._settings, self._key, self._token)
+
+        @asynccontextmanager
+        async def lifespan(_: Starlette) -> AsyncIterator[None]:
+            yield
+            await board.aclose()
+
+        app = Starlette(routes=ROUTES, lifespan=lifespan)
+        app.state.board = board
+        return app

@@ -1,0 +1,251 @@
+"""The parts of pages that stay up to date: each is a template and what it shows, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+from typing import Any
+
+from ..client import BatchStatus, Event, Result
+from ..store.codec import Snapshot as Seen
+from ..views.batch_meter import progress, running
+from ..views.explain import clock, words
+from ..views.gates import gates_of, told_gates
+from ..views.open_rows import STATES, Row, selected
+from ..views.story import STILL_TRUE, Known, Line, chapters
+from ..views.timeline import timeline
+from .batches import EFFECTS
+from .board import Board, keep, sequence
+from .feed import Snapshot
+
+PAGE = 50
+"""Rows of one page of a list."""
+HELD_PAGE = 6
+"""Shut gates of one page, each with its conditions."""
+BATCHES, BATCHES_AT_ONCE = 50, 6
+"""The newest batches that their page shows, and those at work that the overview shows."""
+RENDERED = 500
+"""As many live parts are kept for those that ask for the same."""
+TAKEN: Mapping[str, tuple[str, str]] = {
+    "attest": ("attestation", "attested"),
+    "hold": ("hold", "held"),
+    "release": ("release", "released"),
+    "abort": ("abort", "finished"),
+}
+"""The noun of each operator's action, and the event by which it shows that it has taken effect."""
+
+Params = Mapping[str, str]
+Context = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What one live part shows; `context` raises UnknownCancellation if there is no such thing.
+
+    `steady` means that it shows nothing but what the shared reader has read.
+    """
+
+    template: str
+    context: Callable[[Board, Params], Awaitable[Context]]
+    steady: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Paging:
+    """One page of a list, counted from 1."""
+
+    number: int
+    pages: int
+    total: int
+
+    @property
+    def others(self) -> list[tuple[str, int]]:
+        """The pages before and after this one."""
+        around = (("previous", self.number - 1), ("next", self.number + 1))
+        return [(word, number) for word, number in around if 1 <= number <= self.pages]
+
+
+async def overview(board: Board, params: Params) -> Context:
+    """Show the deployment: what is held, what is forced next, each backend."""
+    now = await board.feed.current()
+    summary = now.summary
+    some, paging = paged(summary.held, params.get("page", ""), HELD_PAGE)
+    rows = await with_commands(board, some)
+    gates = [gate for row, command in rows for gate in gates_of(row, command, board.feed.gates)]
+    some_batches = running(now.batches)[:BATCHES_AT_ONCE]
+    return {**_shared(now), "gates": gates, "paging": paging, "forces": summary.forces, "batches": some_batches}
+
+
+async def open_(board: Board, params: Params) -> Context:
+    """Show the open cancellations of a backend, of a state, or all."""
+    now = await board.feed.current()
+    backend, state = params.get("backend", ""), params.get("state", "")
+    some, paging = paged(selected(board.feed.ordered(), backend, state), params.get("page", ""), PAGE)
+    rows = await with_commands(board, some)
+    return {**_shared(now), "rows": rows, "paging": paging, "backend": backend, "state_name": state}
+
+
+async def cancellation(board: Board, params: Params) -> Context:
+    """Show one cancellation: its words, its shut gates, its events."""
+    seen = await board.client.get(params["id"])
+    now = await board.feed.current()
+    one = seen.record.cancellation
+    story = await board.story(seen)
+    look = await board.client.ends.look(one.id) if seen.record.outcome is not None else None
+    at = now.deployment.now if now.deployment else one.accepted_at
+    (whole,) = chapters([Known(one.id, tuple(story.own), seen)], [], story.breaks, at)
+    said = words(seen, at, look if isinstance(look, Result) else None, await _obstacles(board, now, seen))
+    return {
+        **_shared(now),
+        "seen": seen,
+        "one": one,
+        "outcome": seen.record.outcome,
+        "words": said,
+        "gates": [] if seen.record.outcome is not None else list(told_gates(one, story.own)),
+        "timeline": timeline(story.own),
+        "story": _told(whole.lines),
+        "missing": whole.missing,
+        "order": await _order(board, params, story.own),
+        "end": look if isinstance(look, Result) else None,
+    }
+
+
+async def batches(board: Board, _: Params) -> Context:
+    """Show the newest batches."""
+    now = await board.feed.current()
+    return {**_shared(now), "batches": [progress(one) for one in await board.batches.list(BATCHES)]}
+
+
+async def batch(board: Board, params: Params) -> Context:
+    """Show one batch."""
+    status = await board.batches.status(params["id"])
+    now = await board.feed.current()
+    return {**_shared(now), "one": progress(status), "order": await _batch_order(board, params, status)}
+
+
+def _told(lines: Sequence[Line]) -> list[tuple[str, datetime | None, list[str]]]:
+    """Return the lines of a story, those of one event together, without what the page says elsewhere."""
+    past = (line for line in lines if line.name not in STILL_TRUE)
+    groups = groupby(past, key=lambda line: (line.name, line.at))
+    return [(name, at, [line.text for line in some]) for (name, at), some in groups]
+
+
+async def dead_letters(board: Board, params: Params) -> Context:
+    """Show the dead letters, the newest first."""
+    now = await board.feed.current()
+    before = params.get("before", "")
+    letters = await board.client.letters.newest(PAGE + 1, before)
+    more = letters[PAGE - 1].id if len(letters) > PAGE else ""
+    return {**_shared(now), "letters": letters[:PAGE], "more": more, "before": before}
+
+
+def _shared(now: Snapshot) -> Context:
+    return {"now": now, "deployment": now.deployment, "summary": now.summary, "states": STATES}
+
+
+def paged(rows: Sequence[Row], number: str, size: int) -> tuple[Sequence[Row], Paging]:
+    """Return a page of rows; a number that there is no page of is the nearest that there is one of."""
+    pages = max(1, -(-len(rows) // size))
+    wanted = min(max(1, int(number) if number.isdecimal() and len(number) < 9 else 1), pages)  # noqa: PLR2004 - digits
+    return rows[(wanted - 1) * size : wanted * size], Paging(wanted, pages, len(rows))
+
+
+async def with_commands(board: Board, rows: Sequence[Row]) -> list[tuple[Row, Mapping[str, Any]]]:
+    """Read who asked for some cancellations, and why."""
+    seen = await board.overview.snapshots([row.id for row in rows])
+    commands = {one.record.cancellation.id: one.command for one in seen}
+    return [(row, commands.get(row.id, {})) for row in rows]
+
+
+async def _obstacles(board: Board, now: Snapshot, seen: Seen) -> list[str]:
+    """Say why the backend of an open cancellation is not called now."""
+    one = seen.record.cancellation
+    if seen.record.outcome is not None or now.deployment is None:
+        return []
+    found = []
+    backend = next((each for each in now.deployment.backends if each.name == one.backend), None)
+    if now.deployment.workers == 0:
+        found.append("no worker runs")
+    elif backend is not None and not backend.served:
+        found.append("no living worker knows its backend, so nothing is called")
+    if backend is not None and backend.paused_until and backend.paused_until > now.deployment.now:
+        until = clock(backend.paused_until, now.deployment.now)
+        found.append(f"{one.backend} is paused until {until} after {backend.failures} failures in a row")
+    if one.place:
+        before, after = await board.store.places(one)
+        if after and before != after:
+            found.append(f"it was accepted for {before or 'another place'}, and {one.backend} is {after} now")
+    return found
+
+
+async def _order(board: Board, params: Params, events: Sequence[Event]) -> tuple[str, str] | None:
+    """Return what became of an operator's action that was just sent: a word and a sentence."""
+    action, order = params.get("action", ""), params.get("order", "")
+    if action not in TAKEN or not order:
+        return None
+    noun, event = TAKEN[action]
+    rejection = await board.client.ends.notes.rejection(order)
+    if rejection:
+        return "rejected", f"The {noun} was rejected: {rejection}"
+    before = _number(params.get("after"))
+    if any(one.name == event and sequence(one) > before for one in events):
+        return "taken", f"The {noun} has taken effect."
+    return "sent", f"The {noun} is sent; no worker has taken it in yet."
+
+
+async def _batch_order(board: Board, params: Params, status: BatchStatus) -> tuple[str, str] | None:
+    """Return what became of an order about a batch, as `_order` does."""
+    action, order = params.get("action", ""), params.get("order", "")
+    if action not in EFFECTS or not order:
+        return None
+    rejection = await board.client.ends.notes.rejection(order)
+    if rejection:
+        return "rejected", f"{action.capitalize()} was rejected: {rejection}"
+    if status.state in EFFECTS[action]:
+        return "taken", f"{action.capitalize()} has taken effect."
+    return "sent", f"{action.capitalize()} is sent; no worker has taken it in yet."
+
+
+def _number(text: object) -> int:
+    return int(text) if isinstance(text, str) and text.isdecimal() and len(text) <= 10 else 0  # noqa: PLR2004 - digits
+
+
+VIEWS: Mapping[str, View] = {
+    "overview": View("overview.html", overview, steady=True),
+    "open": View("open.html", open_, steady=True),
+    "cancellation": View("cancellation.html", cancellation),
+    "batches": View("batches.html", batches),
+    "batch": View("batch.html", batch),
+    "dead-letters": View("dead_letters.html", dead_letters),
+}
+KNOWN: Mapping[str, Sequence[str]] = {
+    "overview": ("page",),
+    "open": ("backend", "state", "page"),
+    "cancellation": ("id", "order", "action", "after"),
+    "batches": (),
+    "batch": ("id", "order", "action"),
+    "dead-letters": ("before",),
+}
+"""The parameters of each."""
+
+
+async def rendered(board: Board, name: str, params: Mapping[str, str], base: str, *, acts: bool) -> str:
+    """Return a live part; all that ask for the same get the same, until there is something else to show.
+
+    Raises:
+        UnknownCancellation: there is no such thing.
+
+    """
+    view = VIEWS[name]
+    known = {key: params[key] for key in KNOWN[name] if params.get(key)}
+    wanted = (name, tuple(known.items()), base, acts)
+    await board.feed.current()
+    age = board.feed.version if view.steady else board.feed.tick
+    known_age, html = board.rendered.get(wanted, (-1, ""))
+    if age != known_age or not age:
+        context = await view.context(board, known)
+        html = board.templates.render(f"live/{view.template}", base=base, acts=acts, params=known, **context)
+        keep(board.rendered, wanted, (age, html), RENDERED)
+    return html

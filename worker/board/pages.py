@@ -1,0 +1,96 @@
+"""The pages that only show something, the search, and the ways in and out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+
+from ..views.open_rows import STATES
+from . import assets
+from .answers import base_of, fields_of, page, shown, stream_of
+from .board import Board
+from .live import rendered
+from .search import search
+from .sessions import Session
+
+LOGIN_PAUSE = 1.0
+"""Seconds that a wrong token costs whoever shows it, one at a time."""
+TITLES: Mapping[str, str] = {"overview": "Overview", "batches": "Batches", "dead-letters": "Dead letters"}
+
+
+def live_page(name: str) -> Callable[[Request], Awaitable[Response]]:
+    """Make the page of a live part."""
+
+    async def answer(board: Board, request: Request) -> Response:
+        params = dict(request.query_params)
+        part = await rendered(board, name, params, base_of(request), acts=board.may_act(request))
+        return shown(board, request, "page.html", title=TITLES[name], part=part, stream=stream_of(name, params))
+
+    return page(answer)
+
+
+async def open_(board: Board, request: Request) -> Response:
+    """Show what is open, to be chosen by backend and state."""
+    params = dict(request.query_params)
+    part = await rendered(board, "open", params, base_of(request), acts=board.may_act(request))
+    deployment = board.feed.snapshot.deployment
+    return shown(
+        board,
+        request,
+        "open.html",
+        title="Open cancellations",
+        part=part,
+        stream=stream_of("open", params),
+        chosen=params,
+        names=[one.name for one in deployment.backends] if deployment else [],
+        states=STATES,
+    )
+
+
+async def login(board: Board, request: Request) -> Response:
+    """Ask for the token, and let the browser that shows it in."""
+    session = board.session(request)
+    if request.method != "POST":
+        return shown(board, request, "login.html", title="Sign in", problem="")
+    fields = await fields_of(request)
+    if not board.sessions.is_own_form(session, fields.get("form_token", "")):
+        return shown(board, request, "login.html", 403, title="Sign in", problem="Load this page again, and try again.")
+    async with board.login:
+        if not board.is_token(fields.get("token", "").strip()):
+            await asyncio.sleep(LOGIN_PAUSE)
+            return shown(board, request, "login.html", 403, title="Sign in", problem="This is not the token.")
+    answer = RedirectResponse(f"{base_of(request)}/", 303)
+    board.greet(request, answer, Session(board.session_id(), operator=True))
+    return answer
+
+
+async def logout(board: Board, request: Request) -> Response:
+    """Let a browser forget that it has shown the token."""
+    fields = await fields_of(request)
+    answer = RedirectResponse(f"{base_of(request)}/", 303)
+    if board.sessions.is_own_form(board.session(request), fields.get("form_token", "")):
+        board.greet(request, answer, Session(board.session_id()))
+    return answer
+
+
+async def find(board: Board, request: Request) -> Response:
+    """Search for a cancellation; a single one that is found is shown itself."""
+    query = request.query_params.get("q", "").strip()
+    found = await search(board, query)
+    base = base_of(request)
+    if len(found.rows) == 1 and not found.notes and not found.batch:
+        return RedirectResponse(f"{base}/cancellations/{found.rows[0].id}", 303)
+    return shown(board, request, "search.html", title="Search", query=query, found=found)
+
+
+async def asset(request: Request) -> Response:
+    """Return one of our files; its address changes with it, so browsers may keep it."""
+    name = request.path_params["name"]
+    found = assets.content(name)
+    if found is None:
+        return PlainTextResponse("there is no such file\n", 404)
+    kind = assets.TYPES[name[name.rindex(".") :]]
+    return Response(found, media_type=kind, headers={"cache-control": "public, max-age=86400"})

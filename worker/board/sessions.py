@@ -1,0 +1,62 @@
+"""PURE: who a browser is: a signed cookie, and the token of a form that only our own pages know."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass, field
+
+LIFETIME = 12 * 3600
+"""Seconds for which a browser stays signed in."""
+GUEST, OPERATOR = "guest", "operator"
+PARTS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A browser: its random id, and whether it has shown the token."""
+
+    id: str
+    operator: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sessions:
+    """Writes and reads cookies; they are worth nothing to another process, which has another secret."""
+
+    secret: bytes = field(repr=False)
+
+    def written(self, session: Session, now: float) -> str:
+        """Return a cookie for a session that begins now."""
+        level = OPERATOR if session.operator else GUEST
+        said = f"{level}.{session.id}.{int(now) + LIFETIME}"
+        return f"{said}.{self._mac('cookie', said)}"
+
+    def read(self, cookie: str, now: float) -> Session | None:
+        """Return the session of a cookie; None if it is forged, of another process, or over."""
+        said, _, mac = cookie.rpartition(".")
+        parts = cookie.split(".")
+        if len(parts) != PARTS or not _same(mac, self._mac("cookie", said)):
+            return None
+        level, session_id, ends, _ = parts
+        return Session(session_id, level == OPERATOR) if now < int(ends) else None
+
+    def form_token(self, session: Session) -> str:
+        """Return the text that each form of this session's pages carries."""
+        return self._mac("form", session.id)
+
+    def is_own_form(self, session: Session, token: str) -> bool:
+        """Whether a form came from one of this session's pages."""
+        return _same(token, self.form_token(session))
+
+    def _mac(self, purpose: str, text: str) -> str:
+        return hmac.new(self.secret, f"{purpose}:{text}".encode("utf-8", "replace"), hashlib.sha256).hexdigest()
+
+
+def is_token(given: str, expected: str) -> bool:
+    """Whether somebody has shown the token, compared in constant time."""
+    return _same(given, expected)
+
+
+def _same(one: str, other: str) -> bool:
+    return hmac.compare_digest(one.encode("utf-8", "replace"), other.encode("utf-8", "replace"))

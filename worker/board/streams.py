@@ -1,0 +1,55 @@
+"""Streams of live parts, as server-sent events."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
+
+from ..client import CancellerError
+from .answers import base_of, board_of
+from .board import Board
+from .live import KNOWN, rendered
+
+MOST_STREAMS = 500
+LONGEST = 3600.0
+"""Seconds after which a stream ends: the browser asks for the next one, and shows anew that it may read."""
+HEARTBEAT = 15.0
+"""Seconds without a change after which a stream shows that it lives."""
+
+
+async def stream(request: Request) -> Response:
+    """Send a live part, and send it again whenever it has changed."""
+    board, name = board_of(request), request.path_params["view"]
+    if not board.may_read(request):
+        return PlainTextResponse("this board asks for a token\n", 401)
+    if name not in KNOWN:
+        return PlainTextResponse("there is no such stream\n", 404)
+    if board.feed.watchers >= MOST_STREAMS:
+        return PlainTextResponse("too many watch this board already\n", 503)
+    messages = _changes(board, name, dict(request.query_params), base_of(request), acts=board.may_act(request))
+    return StreamingResponse(messages, media_type="text/event-stream", headers={"x-accel-buffering": "no"})
+
+
+async def _changes(
+    board: Board, name: str, params: Mapping[str, str], base: str, *, acts: bool
+) -> AsyncIterator[bytes]:
+    sent, sent_at, loop = "", 0.0, asyncio.get_running_loop()
+    async with board.feed.watched():
+        await board.feed.current()
+        ends_at = loop.time() + LONGEST
+        while loop.time() < ends_at:
+            try:
+                html = await rendered(board, name, params, base, acts=acts)
+            except CancellerError as error:
+                html = board.templates.render("live/problem.html", said=str(error))
+            if html != sent:
+                sent, sent_at = html, loop.time()
+                yield b"".join(b"data: " + line.encode() + b"\n" for line in html.splitlines()) + b"\n"
+            elif loop.time() - sent_at > HEARTBEAT:
+                sent_at = loop.time()
+                yield b": still here\n\n"
+            if not await board.feed.next_tick(HEARTBEAT) and board.feed.closing.is_set():
+                return

@@ -1,0 +1,68 @@
+"""Templates: every text that they show is escaped, and what can't be seen in it is written as its escape."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from ..observability.visible import visible
+from . import assets
+
+LONGEST = 2000
+"""Characters of one text that are shown."""
+
+
+def shown(value: object) -> object:
+    """Return a value as a template may show it: a text on one line, without anything that hides or acts."""
+    if isinstance(value, Markup) or not isinstance(value, str):
+        return value
+    return visible(value if len(value) <= LONGEST else f"{value[:LONGEST]} (cut)")
+
+
+def path_part(text: str) -> str:
+    """Write a text as one part of a path or a query."""
+    return quote(text.encode("utf-8", "replace"), safe="")
+
+
+def milliseconds(at: datetime) -> int:
+    """Return the milliseconds since 1970, for our script."""
+    return int(at.timestamp() * 1000)
+
+
+def day_time(at: datetime) -> str:
+    """Write a moment for people whose browser runs no script."""
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+class Templates:
+    """The templates of one board."""
+
+    def __init__(self, deployment: str) -> None:
+        """`deployment` is how it is called."""
+        self._environment = Environment(
+            loader=FileSystemLoader(assets.folder("templates")),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            finalize=shown,
+        )
+        self._environment.filters |= {
+            "part": path_part,
+            "ms": milliseconds,
+            "day_time": day_time,
+            "iso": datetime.isoformat,
+        }
+        self._environment.globals |= {
+            "cell": deployment,
+            "integrity": assets.integrity,
+            "version": assets.version,
+        }
+
+    def render(self, name: str, **context: Any) -> str:
+        """Return a template with what it shows."""
+        return self._environment.get_template(name).render(**context)

@@ -1,0 +1,74 @@
+"""PURE: a batch at a glance: a meter of what became of its members, and the orders that its state allows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from msgspec import Struct
+
+from ..domain.decision import ENDED
+from ..protocol.batches import BatchState, BatchStatus
+
+WIDTH = 1000.0
+"""The width of a meter, in units of its own."""
+FAILED = frozenset({"refused", "timed_out"})
+
+
+class Part(Struct, frozen=True):
+    """A part of a meter: how many members, and where it is drawn."""
+
+    kind: str
+    number: int
+    x: float
+    width: float
+
+
+class Progress(Struct, frozen=True):
+    """A batch and its meter; `offers` are the orders that its state allows."""
+
+    status: BatchStatus
+    meter: tuple[Part, ...]
+    ended: int
+    offers: tuple[str, ...]
+
+
+def progress(status: BatchStatus) -> Progress:
+    """Draw a batch."""
+    counts = status.counts
+    return Progress(
+        status,
+        tuple(_parts(status)),
+        sum(counts.finished.values()) + counts.rejected,
+        () if status.state.final else tuple(_offers(status.state)),
+    )
+
+
+def _offers(state: BatchState) -> Iterator[str]:
+    if state is BatchState.RUNNING:
+        yield "pause"
+    if state is BatchState.PAUSED:
+        yield "resume"
+    if state is not BatchState.ABORTING:
+        yield "abort"
+
+
+def _parts(status: BatchStatus) -> Iterator[Part]:
+    """Return the parts of a meter from left to right, those without members left out."""
+    counts = status.counts
+    finished = counts.finished
+    stopped = sum(number for outcome, number in finished.items() if outcome in ENDED)
+    failed = sum(number for outcome, number in finished.items() if outcome in FAILED) + counts.rejected
+    other = sum(finished.values()) + counts.rejected - stopped - failed
+    numbers = {"stopped": stopped, "other": other, "failed": failed, "open": counts.open, "waiting": counts.waiting}
+    whole = max(1, sum(numbers.values()))
+    x = 0.0
+    for kind, number in numbers.items():
+        if number:
+            width = WIDTH * number / whole
+            yield Part(kind, number, x, width)
+            x += width
+
+
+def running(statuses: Sequence[BatchStatus]) -> list[Progress]:
+    """Return the batches in which something may still happen."""
+    return [progress(status) for status in statuses if not status.state.final]
