@@ -22,6 +22,7 @@ PART_LIMIT: Final = 1000
 """The most commands of one part."""
 PARTS_LIMIT: Final = 10_000
 OPEN_LIMIT: Final = 1_000_000
+RATE_LIMIT: Final = 1_000_000
 USUAL_OPEN: Final = 1000
 """How many members may be open at once if a batch does not say."""
 WINDOW: Final = 100
@@ -29,6 +30,10 @@ WINDOW: Final = 100
 ENOUGH: Final = 20
 """From so many ends on the share of failures is judged."""
 EMPTY: Final = "commands: nothing is selected, and an empty batch is a mistake"
+
+
+SHARE_TEXT: Final = r"(?=.*[1-9])((100(\.0+)?|[0-9]{1,2}(\.[0-9]+)?)%|0?\.[0-9]+|1(\.0+)?)"
+"""What the published schema takes for a share as text: `10%` or `0.1`."""
 
 
 class BatchState(StrEnum):
@@ -66,8 +71,14 @@ def _positive(value: object) -> object:
     return value
 
 
+def _whole(value: object) -> object:
+    """Take 1.0 for 1, as JSON Schema does."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Count = Annotated[StrictInt, BeforeValidator(_whole)]
 Share = Annotated[float, BeforeValidator(_share), Field(gt=0, le=1, allow_inf_nan=False)]
-Rate = Annotated[float, BeforeValidator(_positive), Field(gt=0, le=1_000_000, allow_inf_nan=False)]
+Rate = Annotated[float, BeforeValidator(_positive), Field(gt=0, le=RATE_LIMIT, allow_inf_nan=False)]
 
 
 class BatchOptions(BaseModel):
@@ -81,9 +92,9 @@ class BatchOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     rate: Rate | None = None
-    canary: Annotated[StrictInt, Field(ge=0)] = 0
+    canary: Annotated[Count, Field(ge=0)] = 0
     stop_at: Share | None = None
-    max_open: Annotated[StrictInt, Field(ge=1, le=OPEN_LIMIT)] = USUAL_OPEN
+    max_open: Annotated[Count, Field(ge=1, le=OPEN_LIMIT)] = USUAL_OPEN
 
 
 class OptionFields(TypedDict, total=False):
@@ -101,8 +112,8 @@ class BatchPart(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     batch_id: Id
-    part: Annotated[StrictInt, Field(ge=1, le=PARTS_LIMIT)]
-    parts: Annotated[StrictInt, Field(ge=1, le=PARTS_LIMIT)]
+    part: Annotated[Count, Field(ge=1, le=PARTS_LIMIT)]
+    parts: Annotated[Count, Field(ge=1, le=PARTS_LIMIT)]
     commands: Annotated[list[Any], Field(max_length=PART_LIMIT)]
     options: BatchOptions | None = None
     token: Token | None = Field(default=None, repr=False)

@@ -17,6 +17,7 @@ from support.schemas import check_event
 
 from worker.errors import InvalidCommand
 from worker.intake.decoder import ActionRequest, Commands, read
+from worker.protocol.batches import BATCH_TASKS, ORDERS, parse_order, parse_part
 from worker.protocol.messages import Command, parse_command
 from worker.protocol.operator_actions import ACTIONS
 from worker.protocol.schemas import commands, events
@@ -82,6 +83,7 @@ def test_every_task_is_described() -> None:
         "worker.cancel",
         "worker.delete",
         "worker.submit",
+        *BATCH_TASKS,
         *(one.task for one in ACTIONS.values()),
     } <= commands.TASKS.keys()
 
@@ -214,6 +216,41 @@ def test_an_operator_action_takes_the_arguments_that_its_schema_takes(name: str,
     child, token = kwargs.get("child"), kwargs.get("token")
     assume(not (isinstance(child, float) and abs(child) > 2**53) and not isinstance(token, int | float))
     assert judge_of(ACTIONS[name].task).is_valid(kwargs) is decoded(ACTIONS[name].task, kwargs)
+
+
+SHARES = st.sampled_from(["10%", "0%", "100%", "100.0%", "100.1%", "0.5", ".5", "1", "1.5", "0", 0.1, 0, 1, 1.1])
+OPTIONS = st.dictionaries(st.sampled_from(["rate", "canary", "max_open"]), NUMBERS | st.integers(-1, 3) | ANY)
+
+
+@given(
+    changes=st.dictionaries(st.sampled_from(["batch_id", "token", "no_field", "commands", "options"]), ANY, max_size=2),
+    part=st.sampled_from([0, 1, 1.0, 2, 2.5, 10_000, 10_001, None, True]),
+    options=st.none() | st.builds(lambda some, share: {**some, "stop_at": share}, OPTIONS, SHARES | ANY),
+)
+def test_a_batch_takes_the_parts_that_its_schema_takes(
+    changes: dict[str, Any], part: Any, options: dict[str, Any] | None
+) -> None:
+    kwargs = {"batch_id": "b", "part": part, "parts": 10_000, "commands": [BARE], "options": options, **changes}
+    try:
+        parse_part(kwargs)
+    except InvalidCommand:
+        assert not judge_of("worker.batch").is_valid(kwargs)
+    else:
+        judge_of("worker.batch").validate(kwargs)
+
+
+@given(
+    st.sampled_from(list(ORDERS)),
+    st.dictionaries(st.sampled_from(["id", "by", "reason", "hold", "token", "no_field"]), PLAIN | ANY, max_size=3),
+)
+def test_an_order_about_a_batch_takes_the_arguments_that_its_schema_takes(task: str, changes: dict[str, Any]) -> None:
+    kwargs = {"id": "b", "by": "ann", "reason": "x", **changes}
+    try:
+        parse_order(task, kwargs)
+    except InvalidCommand:
+        assert not judge_of(task).is_valid(kwargs)
+    else:
+        judge_of(task).validate(kwargs)
 
 
 EVENT = {

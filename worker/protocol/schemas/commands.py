@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from ..json_types import Schema
+from ..batches import OPEN_LIMIT, ORDERS, PART_LIMIT, PART_TASK, PARTS_LIMIT, RATE_LIMIT, SHARE_TEXT
+from ..json_types import Schema, clean
 from ..messages import CHILD, HOLD_TIME, SUBMIT_LIMIT, Command
 from ..operator_actions import ACTIONS, OperatorAction
 from .documents import document, fields, one_of_or_null, tidied
@@ -83,10 +84,59 @@ def _action(action: OperatorAction) -> Schema:
     return fields(properties, *own, "token", closed=True, description=about)
 
 
+def _batch() -> Schema:
+    share: Schema = {"type": "number", "exclusiveMinimum": 0, "maximum": 1}
+    percent = {"type": "string", "pattern": rf"^{SHARE_TEXT}(?!\n)$"}
+    options: dict[str, Schema] = {
+        "rate": {"type": "number", "exclusiveMinimum": 0, "maximum": RATE_LIMIT, "description": "Starts a second."},
+        "canary": {"type": "integer", "minimum": 0, "description": "So many must end without a failure first."},
+        "stop_at": {"anyOf": [share, percent], "description": "It pauses once the share of failures passes this."},
+        "max_open": {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": OPEN_LIMIT,
+            "description": "Open at once.",
+        },
+    }
+    number = {"type": "integer", "minimum": 1, "maximum": PARTS_LIMIT}
+    member = {"description": "A command; one that is wrong is rejected by itself."}
+    properties = {
+        "batch_id": clean(128, 1),
+        "part": {**number, "description": "Which part this is; not above `parts`."},
+        "parts": number,
+        "commands": {"type": "array", "items": member, "minItems": 1, "maxItems": PART_LIMIT},
+        "options": one_of_or_null(_nullable(options)),
+        "token": {**one_of_or_null(clean(8192)), "description": MEANINGS["token"]},
+    }
+    later: Schema = {"if": {"properties": {"part": {"minimum": 2}}}, "then": {"properties": {"options": NOTHING}}}
+    about = f"The keyword arguments of {PART_TASK}; the options come with part 1."
+    return {**fields(properties, "options", "token", description=about, **later), "additionalProperties": NOTHING}
+
+
+def _nullable(properties: Mapping[str, Schema]) -> Schema:
+    either = {name: one_of_or_null(schema) for name, schema in properties.items()}
+    return {**fields(either, *either), "additionalProperties": NOTHING}
+
+
+def _batch_order(task: str) -> Schema:
+    hold = {"hold": {**one_of_or_null({"type": "boolean"}), "description": "Hold what is open, too."}}
+    properties = {
+        "id": {**clean(128, 1), "description": "Of the batch."},
+        "by": {**WORDS, "description": "Who."},
+        "reason": {**WORDS, "description": "Why."},
+        **(hold if ORDERS[task] == "batch_pause" else {}),
+        "token": {**one_of_or_null(clean(8192)), "description": MEANINGS["token"]},
+    }
+    about = f"The keyword arguments of {task}."
+    return {**fields(properties, "hold", "token", description=about), "additionalProperties": NOTHING}
+
+
 TASKS: Final[Mapping[str, Callable[[], Schema]]] = {
     "worker.cancel": lambda: _task_of("cancel"),
     "worker.delete": lambda: _task_of("delete"),
     "worker.submit": _submit,
+    PART_TASK: _batch,
+    **{task: lambda task=task: _batch_order(task) for task in ORDERS},  # type: ignore[misc]
     **{action.task: lambda action=action: _action(action) for action in ACTIONS.values()},  # type: ignore[misc]
 }
 """What makes the schema of the keyword arguments of each task."""
