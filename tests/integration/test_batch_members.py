@@ -44,6 +44,27 @@ async def test_a_bad_member_is_rejected_and_stops_no_other(stage: Stage, redis: 
     assert len([one async for one in DeadLetters(redis, "canceller").list()]) == 4
 
 
+DEEP: dict[str, object] = {"command": [7]}
+for _ in range(500):
+    DEEP = {"command": DEEP}
+UNWRITABLE = {
+    "the name of a backend": cancel(1, backend="\ud800"),
+    "a label's name": cancel(1, labels={"\ud800": "x"}),
+    "a field's name": cancel(1, **{"\ud800": "x"}),
+    "a command's id": cancel(1, command_id="\ud800"),
+    "a command that is nested too deep": DEEP,
+}
+
+
+@pytest.mark.parametrize("bad", UNWRITABLE.values(), ids=list(UNWRITABLE))
+async def test_a_member_that_redis_could_not_take_is_rejected_and_stops_no_other(bad: object, stage: Stage) -> None:
+    await stage.send([bad, cancel(2)])
+    await stage.feed()
+    await stage.end()
+
+    assert await stage.counts() == {"rejected": 1, "cancelled": 1}
+
+
 async def test_a_batch_of_bad_members_alone_ends(stage: Stage) -> None:
     await stage.send([7, 8])
     await stage.feed()

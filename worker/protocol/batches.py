@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 from typing import Annotated, Any, Final, TypedDict
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, ValidationError
@@ -21,6 +22,10 @@ from .operator_actions import ACTIONS
 PART_LIMIT: Final = 1000
 """The most commands of one part."""
 PARTS_LIMIT: Final = 10_000
+DEEPEST: Final = 100
+"""Levels of lists and objects inside each other in a command; a deeper one might not be written and read again."""
+TOO_DEEP: Final = "a command that was nested too deep"
+"""What stands in the place of such a command, and is rejected."""
 OPEN_LIMIT: Final = 1_000_000
 RATE_LIMIT: Final = 1_000_000
 USUAL_OPEN: Final = 1000
@@ -118,10 +123,16 @@ class BatchPart(BaseModel):
     options: BatchOptions | None = None
     token: Token | None = Field(default=None, repr=False)
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Name the content: a part with another digest is another part."""
-        content = self.model_dump(exclude={"token"}, mode="json")
+        content: object = {
+            "batch_id": self.batch_id,
+            "part": self.part,
+            "parts": self.parts,
+            "commands": self.commands,
+            "options": self.options.model_dump() if self.options else None,
+        }
         return hashlib.sha256(SORTED.encode(content).encode()).hexdigest()[:16]
 
 
@@ -198,7 +209,16 @@ def parse_part(content: Mapping[str, Any]) -> BatchPart:
         raise InvalidCommand(f"part: is {part.part} of {part.parts}")
     if part.part > 1 and part.options is not None:
         raise InvalidCommand("options: come with part 1 only")
-    return part
+    commands = [TOO_DEEP if _deeper_than(one, DEEPEST) else one for one in part.commands]
+    return part.model_copy(update={"commands": commands})
+
+
+def _deeper_than(value: object, levels: int) -> bool:
+    """Whether a value has lists or mappings inside each other on more levels than that."""
+    if not isinstance(value, list | dict):
+        return False
+    inner = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(isinstance(one, list | dict) and _deeper_than(one, levels - 1) for one in inner)
 
 
 class _Order(BaseModel):

@@ -22,6 +22,8 @@ from ..protocol.batches import (
 from .codec import moment
 
 LEVEL = 6
+LONGEST_NAME = 64
+"""Characters of a backend's name."""
 LINE_LETTERS = {
     "outcome": "o",
     "cancellation_id": "c",
@@ -138,9 +140,11 @@ def result_of(batch_id: str, index: int, content: Any, line: Line | None, cancel
 
 
 def backends_of(part: BatchPart) -> list[str]:
-    """Return the names of the backends that a part's commands name."""
+    """Return the names of the backends that a part's commands name, as far as any backend could be called so."""
     named = (one.get("backend") for one in part.commands if isinstance(one, Mapping))
-    return sorted({name for name in named if isinstance(name, str) and len(name) <= 64})  # noqa: PLR2004
+    return sorted(
+        {name for name in named if isinstance(name, str) and len(name) <= LONGEST_NAME and name.isprintable()}
+    )
 
 
 def dry_runs(part: BatchPart) -> int:
