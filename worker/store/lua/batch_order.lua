@@ -6,7 +6,7 @@
 -- ARGV     id, order (batch_pause, batch_resume or batch_abort), by whom, why, who signed it ("" for nobody), id of the message
 --          that brought it ("" for none), for how many days that is remembered, 1 to hold what is open too
 -- Returns  ok, or what is wrong: unknown, ended, receiving, not_paused, aborting. A message that comes again changes nothing.
--- Events   paused, resumed, finished
+-- Events   paused, resumed, finished; paused after resumed, if the canary has failed during the pause
 
 local id, order, by, why = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local signed_by = ARGV[5] ~= '' and ARGV[5] or nil
@@ -28,12 +28,13 @@ local ORDERS = {
     if batch.state == 'aborting' then return 'aborting' end
     batch.state = 'paused'
     name(batch)
-    if hold and batch.open > 0 then
+    local with_hold = hold or batch.hold and not batch.held -- a hold under way is announced once it holds
+    if with_hold and batch.open > 0 then
       batch.hold, batch.held = 1, nil
       sweep(batch, 'hold')
     else
-      batch.held = hold and 1 or batch.held
-      batch.hold = hold and 1 or batch.hold
+      batch.held = with_hold and 1 or batch.held
+      batch.hold = with_hold and 1 or batch.hold
       announce_pause(batch, now)
     end
   end,
@@ -43,8 +44,12 @@ local ORDERS = {
     name(batch)
     batch_event(batch, 'resumed', now, whose(batch))
     if batch.hold then sweep(batch, 'release') end
-    batch.waived = batch.failed or batch.waived
     batch.by, batch.reason, batch.sg, batch.hold, batch.held = nil, nil, nil, nil, nil
+    if batch.failed == 1 then
+      batch.waived = 1
+    elseif batch.failed and pause_by_itself(batch, batch.failed, now) then
+      batch.failed = 1
+    end
     if batch.at then batch.at = now end
   end,
   batch_abort = function(batch)

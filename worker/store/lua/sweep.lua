@@ -16,6 +16,27 @@ local batch = load_batch(ARGV[1])
 local sweep = batch and batch.sweep
 if not sweep then return {0} end
 
+local held_by = {} -- batch -> whether its pause holds what is open
+
+-- Return another batch that holds a cancellation, too, nil if there is none.
+local function other_holder(id, guard)
+  local function is_holder(name)
+    if name == batch.id then return false end
+    if held_by[name] == nil then
+      local value = redis.call('GET', key('batch', name))
+      local other = value and cjson.decode(value) or {}
+      held_by[name] = other.state == 'paused' and other.hold == 1
+    end
+    return held_by[name]
+  end
+  if is_holder(guard.bt[1]) then return guard.bt[1] end
+  for _, one in ipairs(guard.bm and redis.call('LRANGE', key('links', id), 0, -1) or {}) do
+    local name = string.match(one, '^%d+ (.*)$')
+    if is_holder(name) then return name end
+  end
+  return nil
+end
+
 -- Each does one thing to a cancellation's guard, and returns whether it has changed it; nil if it has to be looked at again.
 local ACTS = {
   abort = function(_, guard)
@@ -24,7 +45,11 @@ local ACTS = {
     return true
   end,
   hold = function(id, guard)
-    if guard.h or guard.x ~= '' then return false end
+    if guard.x ~= '' or guard.h and not guard.h.u then return false end
+    if guard.h then
+      guard.h.u, guard.h.v, guard.h.b = nil, guard.h.u, batch.id -- it must not end before the pause does
+      return true
+    end
     hold(id, guard, {by = sweep.by, reason = sweep.reason, sg = sweep.sg, at = now, p = 1, b = batch.id}, now)
     return true
   end,
@@ -34,6 +59,12 @@ local ACTS = {
   end,
   release = function(id, guard)
     if not guard.h or guard.h.b ~= batch.id then return false end
+    guard.h.b = other_holder(id, guard)
+    if guard.h.b then return true end
+    if guard.h.v and guard.h.v > now then
+      guard.h.u, guard.h.v = guard.h.v, nil
+      return true
+    end
     release_hold(id, guard, now, now, sweep.by, sweep.sg, sweep.reason)
     return true
   end,

@@ -13,7 +13,9 @@
 --   cursor     how many members have started: the next to start has this index
 --   open rejected finished        counters; the last by outcome
 --   window     the latest ends, a letter each: x for a failure
---   proven     how many canary members have ended; failed 1: one of them failed; waived 1: the rest starts all the same
+--   proven     how many canary members have ended
+--   failed     one of them failed: 1, or the reason of the pause while it was paused already and nobody was told
+--   waived     1: the rest starts all the same
 --   by reason hold held           of a pause or an abort; 1: it holds what is open, 1: all of that is held
 --   sweep      what is being done to all open members: act, at (index of the last one), by, reason, sg
 --   cut        the first member that an abort has kept from starting
@@ -26,6 +28,7 @@ local BATCH_FORMAT = 1
 local DAY = 86400000
 local WINDOW, ENOUGH = 100, 20 -- failures are counted among so many latest ends, once there are so many
 local FAILURES = {refused = true, timed_out = true, rejected = true}
+local ROUNDING = 1e-6 -- 0.29 * 100 is a little less than 29
 local IDLE = 60000 -- ms until a batch that waits for something else is looked at again
 local TELL = 1000 -- ms between two `progress` events
 
@@ -84,10 +87,12 @@ local function announce_pause(batch, now)
   batch_event(batch, 'paused', now, whose(batch) .. '"hold":' .. (batch.hold and 'true' or 'false') .. ',')
 end
 
+-- Return whether it has paused now.
 local function pause_by_itself(batch, reason, now)
-  if batch.state ~= 'running' or waiting(batch) == 0 then return end
+  if batch.state ~= 'running' or waiting(batch) == 0 then return false end
   batch.state, batch.by, batch.sg, batch.reason = 'paused', 'canceller', nil, reason
   announce_pause(batch, now)
+  return true
 end
 
 -- Judge the latest ends: pause once the canary has failed, or once too many have.
@@ -97,13 +102,13 @@ local function judge(batch, index, outcome, failed, now)
   if index < canary then
     batch.proven = batch.proven + 1
     if failed and not batch.waived then
-      batch.failed = 1
-      pause_by_itself(batch, 'canary: member ' .. index .. ' ended as ' .. outcome .. '; the rest has not started', now)
+      local reason = 'canary: member ' .. index .. ' ended as ' .. outcome .. '; the rest has not started'
+      batch.failed = pause_by_itself(batch, reason, now) and 1 or batch.failed or reason
     end
   end
   local _, failures = string.gsub(batch.window, 'x', '')
   local limit, ends = batch.options.stop_at, #batch.window
-  if limit and ends >= ENOUGH and failures > limit * ends then
+  if limit and ends >= ENOUGH and failures > limit * ends + ROUNDING then
     pause_by_itself(batch, 'stop_at: ' .. failures .. ' of the last ' .. ends .. ' ends were failures, more than '
       .. string.format('%.4g', limit * 100) .. '%', now)
   end
@@ -173,6 +178,9 @@ end
 
 local function end_batch(batch, state, now)
   tell_progress(batch, now)
+  if batch.state == 'paused' then -- what was said of the pause is no reason of the end
+    batch.by, batch.reason, batch.sg, batch.hold, batch.held = nil, nil, nil, nil, nil
+  end
   batch.state, batch.ended, batch.sweep = state, now, nil
   if batch.dry == batch.selected then batch.keep = math.min(batch.keep, DAY / 1000) end
   batch_event(batch, 'finished', now, whose(batch))

@@ -4,7 +4,7 @@
 --
 -- A hold is the guard's `h`: by, reason, sg (who signed it, absent for nobody), at (since when, ms), u (until when, ms;
 -- absent for one without an end of its own), p (1: its `held` event is put off while a call may be in flight), b (the batch
--- whose pause has made it, absent for any other).
+-- whose pause holds, absent for any other), v (its end (ms), if b's pause has found it: it lasts as long as the pause at least).
 
 local function action(name, by, signed_by, reason)
   local verified = signed_by and ',"signed_by":' .. quote(signed_by) or ''
