@@ -220,6 +220,9 @@ def test_an_interrupt_leaves_the_batch_running_and_says_how_to_return(deployment
     words = ("apply", "--unplanned", str(file), "--max", "10", "--backend", "ess", "--wait")
     with running(deployment.env, "batch", *words) as process:
         read_until(process, r"of 10 ended")
+        (latest,) = lines(batch(deployment, "list", "--limit", "1", "--json"))
+        resumed = batch(deployment, "resume", latest["batch_id"], "--by", "ann", "--reason", "none")
+        assert (resumed.returncode, resumed.stdout.strip()) == (3, "rejected: it is not paused")
         process.send_signal(signal.SIGINT)
         way = read_until(process, r"the batch goes on: canceller batch watch (\S+)")
         assert process.wait(timeout=20) != 0

@@ -78,8 +78,8 @@ def resume(
 ) -> None:
     """Go on after a pause: failures so far count no more, what was held is released, the canary's rest starts.
 
-    Exit 0 when it goes on, 3 when it had ended or was not paused, 4 when the order is rejected, 6 when no worker has
-    taken it in yet.
+    Exit 0 when it goes on, 3 when it had ended, was not paused or has paused again by itself, 4 when the order is
+    rejected, 6 when no worker has taken it in yet.
 
     canceller batch resume sha256:4f0c1d --by ann --reason "the refusals are fine"
 
@@ -142,7 +142,7 @@ SIGNS: Final[Mapping[str, Sign]] = {
     ),
     "abort": Sign(
         lambda batch, given: batch.abort(by=given.by, reason=given.reason),
-        lambda status, _: status.state is BatchState.FINISHED,
+        lambda status, _: status.state is BatchState.FINISHED and bool(status.reason),
         "aborted",
         "all of it has ended",
     ),
@@ -156,9 +156,12 @@ async def _give(named: str, given: Given, output: Output) -> Exit:
         before = await batch.status()
         if before.state.final:
             return _too_late(before, output)
+        if given.name == "resume" and before.state is not BatchState.PAUSED:
+            rejected_batch(session, Rejected(WRONG["not_paused"]), output)
+            return Exit.NOT_AS_ASKED
         order_id = await sign.send(batch, given)
         try:
-            status = await _held(session, batch, order_id, given)
+            status = await _held(session, batch, order_id, given, before)
         except Rejected as rejected:
             after = await batch.status()
             if after.state.final:
@@ -169,11 +172,20 @@ async def _give(named: str, given: Given, output: Output) -> Exit:
             return _tell(status, sign.name, f"{sign.name}: {sign.text}: {progress_line(status)}", output)
         if status.state.final:
             return _too_late(status, output)
+        if _paused_again(status, given, before):
+            _tell(status, "paused", f"it went on, and has paused again: {progress_line(status)}", output)
+            return Exit.NOT_AS_ASKED
         return await _not_yet(session, status, given, output)
 
 
-async def _held(session: Session, batch: AsyncBatch, order_id: str, given: Given) -> BatchStatus:
-    """Look until an order holds, the batch has ended or the time is over.
+def _paused_again(status: BatchStatus, given: Given, before: BatchStatus) -> bool:
+    """Whether a batch has paused by itself since it was resumed."""
+    why = (status.by, status.reason)
+    return given.name == "resume" and status.by == "canceller" and why != (before.by, before.reason)
+
+
+async def _held(session: Session, batch: AsyncBatch, order_id: str, given: Given, before: BatchStatus) -> BatchStatus:
+    """Look until an order holds, the batch has ended or paused again, or the time is over.
 
     Raises:
         Rejected: the order was, and why.
@@ -183,7 +195,8 @@ async def _held(session: Session, batch: AsyncBatch, order_id: str, given: Given
     deadline = loop.time() + given.timeout
     while True:
         status = await batch.status()
-        if SIGNS[given.name].done(status, given) or status.state.final or loop.time() > deadline:
+        settled = SIGNS[given.name].done(status, given) or _paused_again(status, given, before)
+        if settled or status.state.final or loop.time() > deadline:
             return status
         if rejection := await session.client.ends.notes.rejection(order_id):
             raise Rejected(rejection)
