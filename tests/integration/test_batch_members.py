@@ -65,6 +65,16 @@ async def test_a_member_that_redis_could_not_take_is_rejected_and_stops_no_other
     assert await stage.counts() == {"rejected": 1, "cancelled": 1}
 
 
+async def test_a_batch_that_can_not_be_read_stops_no_other(stage: Stage, redis: Redis) -> None:
+    for name in "abc":
+        await stage.send(cancels(3), name)
+    await redis.hset("{canceller}:batchparts:b", "1", b"no commands")
+    await stage.feed()
+    await stage.end()
+
+    assert [await stage.counts(name) for name in "abc"] == [{"cancelled": 3}, {"waiting": 3}, {"cancelled": 3}]
+
+
 async def test_a_batch_of_bad_members_alone_ends(stage: Stage) -> None:
     await stage.send([7, 8])
     await stage.feed()

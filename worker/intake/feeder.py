@@ -41,7 +41,7 @@ SOON, LATE = 0.05, 1.0
 RETRY = 0.5
 """Seconds until the next round after one that failed."""
 LEFT = 1.0
-"""Seconds for which a batch is left to workers that serve the backend of its next member."""
+"""Seconds for which a batch is left to other workers: those that serve its next member's backend, or after an error."""
 
 
 class Feeder:
@@ -133,16 +133,26 @@ class Feeder:
         worked = False
         while turns and not self._stopping:
             duty = turns.popleft()
-            if duty.sweep:
-                goes_on, names = await self._batches.sweep(duty.id)
-                worked = worked or goes_on
-                for name in names:
-                    self._engine.wake(name)
-            started = await self._start(duty, min(size, duty.count), duties.now) if duty.count else 0
-            worked = worked or started > 0
+            try:
+                swept = duty.sweep and await self._sweep(duty.id)
+                started = await self._start(duty, min(size, duty.count), duties.now) if duty.count else 0
+            except StoreUnavailable:
+                raise
+            except Exception:  # it stops no other batch
+                log.exception("feeder.failed", batch_id=duty.id)
+                self._left[duty.id] = asyncio.get_running_loop().time() + LEFT
+                continue
+            worked = worked or swept or started > 0
             if started == min(size, duty.count) < duty.count:
                 turns.append(replace(duty, cursor=duty.cursor + started, count=duty.count - started, sweep=False))
         return worked
+
+    async def _sweep(self, batch_id: str) -> bool:
+        """Hold, release or abort the next open members; return whether that goes on at once."""
+        goes_on, names = await self._batches.sweep(batch_id)
+        for name in names:
+            self._engine.wake(name)
+        return goes_on
 
     async def _start(self, duty: Duty, count: int, now: datetime) -> int:
         """Start up to `count` members; return how many were started."""
