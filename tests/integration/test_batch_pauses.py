@@ -113,6 +113,18 @@ async def test_a_batch_that_ends_during_a_pause_does_not_name_it_as_the_reason(s
     assert "by" not in (await stage.events("b"))[-1].data
 
 
+async def test_an_abort_goes_on_behind_a_record_that_can_not_be_read(stage: Stage, store: Store, redis: Redis) -> None:
+    await stage.send(cancels(3))
+    await stage.feed()
+    await redis.set(f"{{canceller}}:hot:{await store.resolve('b:1')}", b"no record\n")
+    await stage.order("abort")
+    await stage.feed()
+
+    for command_id in ("b:0", "b:2"):
+        record = (await store.get(await store.resolve(command_id))).record
+        assert record.cancellation.spec.withdrawal == {"by": "ann", "reason": "because"}
+
+
 async def test_a_canary_that_fails_during_a_pause_pauses_the_batch_again_on_resume(stage: Stage) -> None:
     await stage.send(cancels(5), canary=1)
     await stage.feed()

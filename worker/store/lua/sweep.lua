@@ -73,8 +73,8 @@ local ACTS = {
 local touched, waits = {}, false
 
 local function sweep_over(id)
-  local guard, progress = load(id)
-  if not guard or guard.o ~= '' then return true end
+  local readable, guard, progress = pcall(load, id) -- an unreadable one is called for by nobody, and stops no other
+  if not readable or not guard or guard.o ~= '' then return true end
   local changed = ACTS[sweep.act](id, guard)
   if changed then
     guard.r = guard.r + 1
