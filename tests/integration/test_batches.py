@@ -86,7 +86,7 @@ async def test_a_part_counts_once(stage: Stage) -> None:
 
 @pytest.mark.parametrize(
     ("commands", "parts", "wrong"),
-    [(cancels(4), 2, "another content"), (cancels(3), 3, "another content")],
+    [(cancels(4), 2, "other content"), (cancels(3), 3, "other content")],
     ids=["other commands", "another number of parts"],
 )
 async def test_a_repeated_part_with_another_content_is_rejected_and_the_first_stays(

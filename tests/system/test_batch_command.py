@@ -133,7 +133,7 @@ def test_every_bad_line_is_named_and_nothing_is_sent(deployment: Cell, tmp_path:
         (["--backend", "ess", "--where", "submitter=nobody"], "lists no job with submitter=nobody"),
         (["--backend", "ess", "--where", "state=RUNING"], "did you mean RUNNING?"),
         (["--backend", "oml", "--where", "state=RUNNING"], "oml (oracle-ml) can't list its jobs by anything"),
-        ([], "give one FILE (or `-`), or --where KEY=VALUE, and not both"),
+        ([], "give either one FILE (or `-`) or --where KEY=VALUE"),
     ],
     ids=["empty", "nothing-listed", "no-such-state", "no-list", "neither"],
 )
@@ -209,7 +209,7 @@ def test_more_jobs_than_allowed_are_not_sent(deployment: Cell) -> None:
     sent = batch(deployment, "apply", "--unplanned", "-", "--max", "2", "--backend", "ess", stdin="\n".join(ids))
 
     assert sent.returncode == 2
-    assert "it is 3 jobs, and --max allows 2: nothing was sent" in sent.stderr
+    assert "3 jobs, but --max allows 2: nothing was sent" in sent.stderr
     assert changing_calls(deployment, ids) == 0
 
 

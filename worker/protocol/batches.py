@@ -66,7 +66,7 @@ def _share(value: object) -> object:
         except ValueError:
             value = None
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError("is no share such as '10%' or 0.1")  # noqa: TRY004 - pydantic wants a ValueError
+        raise ValueError("is not a share such as '10%' or 0.1")  # noqa: TRY004 - pydantic wants a ValueError
     return value
 
 
@@ -162,7 +162,7 @@ RIGHTS: Final[Mapping[str, str]] = {
 """What the producer who signs an order must have. The commands of a batch are judged one by one."""
 BATCH_TASKS: Final = (PART_TASK, *ORDERS)
 WRONG: Final[Mapping[str, str]] = {
-    "conflict": "part: it was sent before with another content, and the first one stays",
+    "conflict": "part: it was sent before with other content, and the first one stays",
     "parts": "parts: the batch has another number of parts",
     "closed": "batch_id: this batch has ended",
     "unknown": "no batch is known by this id",

@@ -45,28 +45,37 @@ Unplanned = Annotated[
     typer.Option(
         "--unplanned",
         metavar="FILE|-",
-        help="In an emergency: send what this file selects, without a plan; needs --max.",
+        help="In an emergency: send what this file selects without a plan; needs --max.",
     ),
 ]
-Most = Annotated[int | None, typer.Option("--max", min=1, metavar="N", help="Send nothing if it would be more jobs.")]
+Most = Annotated[
+    int | None, typer.Option("--max", min=1, metavar="N", help="Send nothing if there are more jobs than this.")
+]
 Canary = Annotated[
-    int, typer.Option("--canary", min=0, metavar="N", help="Start with so many; the rest waits until none has failed.")
+    int,
+    typer.Option(
+        "--canary",
+        min=0,
+        metavar="N",
+        help="Start with this many; the rest wait until all of them have ended without a failure.",
+    ),
 ]
 StopAt = Annotated[
     str | None,
     typer.Option("--stop-at", metavar="SHARE", help="Pause when more than this share of the last 100 has failed: 10%."),
 ]
 MaxOpen = Annotated[
-    int | None, typer.Option("--max-open", min=1, metavar="N", help="So many open at once at most. [default: 1000]")
+    int | None, typer.Option("--max-open", min=1, metavar="N", help="At most this many open at once. [default: 1000]")
 ]
 Changed = Annotated[
     OnChanged,
     one_of(OnChanged)(
-        "--on-changed", help="What to do with a job that is in another state than in the plan: leave it alone, or not."
+        "--on-changed",
+        help="What to do with a job whose state is no longer the plan's: leave it alone, or stop it all the same.",
     ),
 ]
 WaitFlag = Annotated[
-    bool, typer.Option("--wait", help="Watch it to its end, as on a terminal; in a pipe it is only sent otherwise.")
+    bool, typer.Option("--wait", help="Watch it to its end also without a terminal, where it is otherwise only sent.")
 ]
 
 
@@ -107,9 +116,9 @@ def apply(  # noqa: PLR0913 - Typer makes an option of each parameter
     """
     fields = (backend, verb, reason, by, label, param)
     if bool(plan) is bool(unplanned):
-        raise typer.BadParameter("give a PLAN, or --unplanned FILE, and not both", param_hint="PLAN")
+        raise typer.BadParameter("give either a PLAN or --unplanned FILE", param_hint="PLAN")
     if unplanned and most is None:
-        raise typer.BadParameter("say how many jobs it may be at most, since no plan does: --max N", param_hint="--max")
+        raise typer.BadParameter("without a plan, say how many jobs there may be at most: --max N", param_hint="--max")
     if plan and any(fields):
         raise typer.BadParameter("the plan says that already; it goes with --unplanned", param_hint="--backend ...")
     options = {"rate": rate, "canary": canary or None, "stop_at": stop_at, "max_open": max_open}
@@ -167,7 +176,7 @@ class Applying:
 
     async def _send(self, session: Session, members: Spool, batch_id: str) -> Exit:
         if self.most is not None and len(members) > self.most:
-            more = f"it is {len(members)} jobs, and --max allows {self.most}: nothing was sent"
+            more = f"{len(members)} jobs, but --max allows {self.most}: nothing was sent"
             raise typer.BadParameter(more, param_hint="--max")
         batch = await session.client.batch(members, batch_id=batch_id, **self.options)
         self.output.note(f"{len(members)} commands are sent as batch {batch.id}")

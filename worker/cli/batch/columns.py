@@ -41,7 +41,7 @@ def csv_rows(
             return
         except csv.Error as error:
             told = "a quote that begins in it is never closed" if "end of data" in str(error) else str(error)
-            mistakes.add(number, f"is no CSV: {told}")
+            mistakes.add(number, f"is not CSV: {told}")
             continue
         if header is None:
             header = [name.strip() for name in cells]

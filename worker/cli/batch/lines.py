@@ -44,7 +44,7 @@ def _checked(text: io.TextIOWrapper, mistakes: Mistakes, *, wide: bool) -> Itera
             mistakes.add(number, f"is longer than {LONGEST} characters")
             yield ""
         elif _undecoded(line, wide=wide):
-            mistakes.add(number, f"is no {'UTF-16' if wide else 'UTF-8'} text")
+            mistakes.add(number, f"is not {'UTF-16' if wide else 'UTF-8'} text")
             yield ""
         else:
             yield line.rstrip("\n")

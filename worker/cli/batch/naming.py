@@ -44,7 +44,7 @@ async def batch_named(session: Session, reference: str) -> AsyncBatch:
     if len(found) == 1:
         return session.client.batch_by_id(found[0])
     if found:
-        raise NoBatch(f"{reference} is the beginning of several ids: {', '.join(found[:SHOWN])}")
+        raise NoBatch(f"{reference} is the beginning of several batches' ids: {', '.join(found[:SHOWN])}")
     last = f"; the last ones are {', '.join(map(short, known[:SHOWN]))}" if known else ""
     raise NoBatch(f"no batch is known as {reference}: `canceller batch list` shows those that are kept{last}")
 

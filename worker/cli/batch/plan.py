@@ -53,7 +53,7 @@ Files = Annotated[
         "command as JSON on each line; `-` is standard input.",
     ),
 ]
-Rate = Annotated[float | None, typer.Option("--rate", min=0.001, metavar="N", help="So many jobs a second at most.")]
+Rate = Annotated[float | None, typer.Option("--rate", min=0.001, metavar="N", help="At most this many jobs a second.")]
 PlanFile = Annotated[
     Path | None,
     typer.Option("--output", "-o", metavar="PLAN", help="Where to write the plan. [default: plan-DIGEST.jsonl]"),
@@ -103,7 +103,7 @@ def chosen_by(words: Sequence[str], where: Sequence[str]) -> tuple[str, dict[str
     if not where and len(words) == 1:
         return words[0], {}
     if not where or not all("=" in word for word in words):
-        raise typer.BadParameter("give one FILE (or `-`), or --where KEY=VALUE, and not both", param_hint="FILE|-")
+        raise typer.BadParameter("give either one FILE (or `-`) or --where KEY=VALUE", param_hint="FILE|-")
     return "", pairs([*where, *words], "--where")
 
 
@@ -154,7 +154,7 @@ def _finished(status: BatchStatus | None) -> BatchStatus:
     """
     assert status is not None  # noqa: S101 - without a limit of time it is watched until it is known
     if status.state is not BatchState.FINISHED:
-        raise PlanFailed(f"there is no plan: the looks are {status.state} ({status.reason}); try it again")
+        raise PlanFailed(f"there is no plan: the looks are {status.state} ({status.reason}); try again")
     if status.counts.finished.get("aborted"):
         raise PlanFailed(f"there is no plan: {status.by or 'somebody'} ended the looks: {status.reason}")
     return status
@@ -170,7 +170,7 @@ async def _compared(
         tally.count(line)
         lines.add(line)
     if len(lines) != len(members):
-        raise PlanFailed(f"there is no plan: of {len(members)} looks the results of {len(lines)} are there")
+        raise PlanFailed(f"there is no plan: the results of only {len(lines)} of {len(members)} looks are there")
     begun, ended = status.started_at or status.created_at, status.ended_at or datetime.now(UTC)
     return tally.header((ended - begun).total_seconds(), rate, iso((await session.store.times())[0]) or "")
 
@@ -187,7 +187,7 @@ def _report(first: Mapping[str, Any], place: Path, lines: Spool, output: Output)
     output.line(f"{counts['selected']} jobs: would {would}{rest}")
     if first["calls"]:
         calls = ", ".join(f"{count} {name}" for name, count in first["calls"].items())
-        output.line(f"takes {span(first['seconds'])} and these calls at least: {calls}")
+        output.line(f"takes at least {span(first['seconds'])} and these calls: {calls}")
     output.line(f"{place} is written; its digest is {first['digest']}")
     if first["calls"]:
         output.note(f"next: canceller batch apply {place}")

@@ -57,7 +57,7 @@ def read_plan(source: BinaryIO, name: str, lines: Spool) -> Line:
     found = _objects(source, name)
     first = next(found, None)
     if first is None or "plan" not in first:
-        raise NoPlan(f"{name} is no plan: `canceller batch plan` makes one, or send it with --unplanned {name}")
+        raise NoPlan(f"{name} is not a plan: `canceller batch plan` makes one, or send it with --unplanned {name}")
     if first["plan"] != FORMAT:
         raise NoPlan(f"{name} is a plan of another version of Canceller: make a new one with `canceller batch plan`")
     for line in found:

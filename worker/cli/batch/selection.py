@@ -90,7 +90,7 @@ class _Taking:
         elif was == verb:
             self.repeated.add(line, "left out, since earlier lines name the same jobs")
         else:
-            self._mistakes.add(line, f"asks for a {verb} of a job for which line {first} asks for a {was}")
+            self._mistakes.add(line, f"asks to {verb} a job that line {first} asks to {was}")
 
     def _problem(self, command: Mapping[str, Any]) -> str:
         for name, why in NO_MEMBERS_FIELDS.items():
@@ -101,7 +101,7 @@ class _Taking:
             return "names no backend: give --backend NAME"
         if self._backends and backend not in self._backends:
             close = suggestion(str(backend)[:64], self._backends)
-            return f"backend: is none that workers serve ({choices(sorted(self._backends))}){close}"
+            return f"backend: no worker serves it (they serve {choices(sorted(self._backends))}){close}"
         try:
             parse_command(command)
         except InvalidCommand as error:
@@ -140,7 +140,7 @@ def rows(lines: Iterator[str], name: str, mistakes: Mistakes) -> Iterator[Row]:
     elif separator := separator_of(first):
         yield from csv_rows(rest, skipped, separator, mistakes)
     elif name.lower().endswith(".csv"):
-        mistakes.add(skipped + 1, f"is no header: one of its columns must be {JOB}")
+        mistakes.add(skipped + 1, f"is not a header: one of its columns must be {JOB}")
     else:
         yield from _id_rows(rest, skipped, mistakes)
 
@@ -154,7 +154,7 @@ def _id_rows(lines: Iterator[str], skipped: int, mistakes: Mistakes) -> Iterator
     for number, line in enumerate(lines, skipped + 1):
         job_id = line.strip()
         if any(char in job_id for char in NOT_IN_IDS):
-            mistakes.add(number, f"is no id alone: CSV begins with a header that names {JOB}, JSON with a {{")
+            mistakes.add(number, f"is not just an id: CSV begins with a header that names {JOB}, JSON with a {{")
         elif job_id:
             yield number, {JOB: job_id}
 
@@ -166,10 +166,10 @@ def _json_rows(lines: Iterator[str], skipped: int, mistakes: Mistakes) -> Iterat
         try:
             found = json.loads(line, parse_constant=_no_number)
         except (ValueError, RecursionError) as error:
-            mistakes.add(number, f"is no JSON: {getattr(error, 'msg', error)}")
+            mistakes.add(number, f"is not JSON: {getattr(error, 'msg', error)}")
             continue
         if not isinstance(found, dict):
-            mistakes.add(number, "is no JSON object")
+            mistakes.add(number, "is not a JSON object")
         elif "plan" in found and JOB not in found:
             mistakes.add(number, "begins a plan: send what it lists with `canceller batch apply`")
             return
@@ -178,4 +178,4 @@ def _json_rows(lines: Iterator[str], skipped: int, mistakes: Mistakes) -> Iterat
 
 
 def _no_number(word: str) -> Callable[[], None]:
-    raise ValueError(f"{word} is no number")
+    raise ValueError(f"{word} is not a number")

@@ -36,7 +36,7 @@ FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 TOLD: Final = frozenset({"detail", "raw_state", "error"})
 """The columns whose texts may be a backend's."""
 
-Limit = Annotated[int, typer.Option(min=1, help="So many at most, newest first.")]
+Limit = Annotated[int, typer.Option(min=1, help="At most this many, newest first.")]
 ReportFile = Annotated[
     Path | None,
     typer.Option("--output", "-o", metavar="FILE", help="Write it there; as CSV if its name ends with .csv."),
@@ -54,7 +54,7 @@ def list_(*, limit: Limit = 20, json: Json = False) -> None:
 
 
 def status(batch: Id, *, json: Json = False) -> None:
-    """Tell how far a batch is, and what holds it up.
+    """Show how far a batch has got, and what holds it up.
 
     canceller batch status sha256:4f0c1d
 
@@ -77,7 +77,7 @@ def watch(batch: Id, *, timeout: Timeout = None, json: Json = False) -> None:
 
 
 def report(batch: Id, *, file: ReportFile = None, json: Json = False) -> None:
-    """Say what became of each job, one a line, as JSON or CSV; also before the batch has ended.
+    """Show what became of each job, one per line, as JSON or CSV; also before the batch has ended.
 
     canceller batch report plan.jsonl -o report.csv
 
@@ -128,12 +128,12 @@ def words(seen: BatchStatus, now: datetime) -> list[tuple[str, str]]:
         f"{options.rate:g} a second" if options.rate else "",
         f"{options.max_open} open at once",
         f"a canary of {options.canary}" if options.canary else "",
-        f"stops at {options.stop_at * 100:g} % failures" if options.stop_at else "",
+        f"pauses above {options.stop_at * 100:g} % failures" if options.stop_at else "",
     ]
     told = [
         ("batch", seen.id),
         ("state", "; ".join(state_words(seen)) or str(seen.state)),
-        ("jobs", f"{counts.selected}: {counts.waiting} wait, {counts.open} are open, {ended(counts)} have ended"),
+        ("jobs", f"{counts.selected}: {counts.waiting} waiting, {counts.open} open, {ended(counts)} ended"),
         ("outcomes", outcomes(counts)),
         ("backends", ", ".join(seen.backends)),
         ("limits", ", ".join(filter(None, limits))),

@@ -86,7 +86,7 @@ def test_a_plan_that_was_changed_is_refused(plan: Path, changed: Callable[[list[
     "content", [b"", b"300100\n", b'{"job_id": 1}\n', b"\xff\n"], ids=["empty", "ids", "commands", "no-text"]
 )
 def test_what_is_no_plan_is_told_from_one(content: bytes) -> None:
-    with pytest.raises(NoPlan, match="plan is no plan"):
+    with pytest.raises(NoPlan, match="plan is not a plan"):
         read(content)
 
 

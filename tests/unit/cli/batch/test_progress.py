@@ -142,8 +142,8 @@ def test_a_batch_is_told_in_words() -> None:
     status = BatchStatus(DIGEST, BatchState.RUNNING, options, COUNTS, 1, 1, START, START, backends=["ess"])
     told = dict(words(status, START + timedelta(minutes=5)))
 
-    assert told["jobs"] == "100: 60 wait, 10 are open, 30 have ended"
-    assert told["limits"] == "50 a second, 1000 open at once, a canary of 10, stops at 10 % failures"
+    assert told["jobs"] == "100: 60 waiting, 10 open, 30 ended"
+    assert told["limits"] == "50 a second, 1000 open at once, a canary of 10, pauses above 10 % failures"
     assert told["runs for"] == "5 min"
 
 

@@ -82,7 +82,7 @@ def test_jobs_with_one_id_are_two(first: dict[str, Any], second: dict[str, Any])
 def test_one_job_with_two_verbs_is_a_mistake() -> None:
     content = "job_id,verb\n1,cancel\n2,cancel\n1,delete\n"
 
-    assert mistakes(content) == ["line 4: asks for a delete of a job for which line 2 asks for a cancel"]
+    assert mistakes(content) == ["line 4: asks to delete a job that line 2 asks to cancel"]
 
 
 @pytest.mark.parametrize(
@@ -106,25 +106,25 @@ def test_runs_of_wrong_lines_are_named_as_such() -> None:
     lines = ["1", *['{"job_id": 1}'] * 1000, "2"]
 
     assert mistakes("\n".join(lines)) == [
-        "lines 2-1001: is no id alone: CSV begins with a header that names job_id, JSON with a {"
+        "lines 2-1001: is not just an id: CSV begins with a header that names job_id, JSON with a {"
     ]
 
 
 @pytest.mark.parametrize(
     ("content", "text"),
     [
-        (b"1\n2\xff\n3\n", "line 2: is no UTF-8 text"),
-        (codecs.BOM_UTF16_LE + "1\n".encode("utf-16-le") + b"\x00\xd8\n\x00", "line 2: is no UTF-16 text"),
+        (b"1\n2\xff\n3\n", "line 2: is not UTF-8 text"),
+        (codecs.BOM_UTF16_LE + "1\n".encode("utf-16-le") + b"\x00\xd8\n\x00", "line 2: is not UTF-16 text"),
         ("1\n" + "x" * (2 * LONGEST + 1) + "\n3", f"line 2: is longer than {LONGEST} characters"),
         ("1\n\x00\n", "line 2: job_id: holds a character that can't be printed"),
-        ("1,2\n", "line 1: is no id alone: CSV begins with a header that names job_id, JSON with a {"),
-        ('job_id,reason\n1,"a\nb"\n2,"c\n', "line 4: is no CSV: a quote that begins in it is never closed"),
-        ('job_id,reason\n1,"a"b\n2,c\n', "line 2: is no CSV: ',' expected after '\"'"),
+        ("1,2\n", "line 1: is not just an id: CSV begins with a header that names job_id, JSON with a {"),
+        ('job_id,reason\n1,"a\nb"\n2,"c\n', "line 4: is not CSV: a quote that begins in it is never closed"),
+        ('job_id,reason\n1,"a"b\n2,c\n', "line 2: is not CSV: ',' expected after '\"'"),
         ('job_id,verb\n1,"cancel"\n2,"stop\n"\n', "line 3: verb: Input should be 'cancel' or 'delete'"),
         ("job_id,job_id\n1,2\n", "line 1: names the column 'job_id' twice"),
-        ('{"job_id": 1}\n{"job_id": \n', "line 2: is no JSON: Expecting value"),
-        ('{"job_id": 1}\n[1]\n', "line 2: is no JSON object"),
-        ('{"job_id": 1}\n{"job_id": NaN}\n', "line 2: is no JSON: NaN is no number"),
+        ('{"job_id": 1}\n{"job_id": \n', "line 2: is not JSON: Expecting value"),
+        ('{"job_id": 1}\n[1]\n', "line 2: is not a JSON object"),
+        ('{"job_id": 1}\n{"job_id": NaN}\n', "line 2: is not JSON: NaN is not a number"),
         ('{"job_id": 1}\n{"job": 2}\n', "line 2: job_id: Field required; job: is no field of a command"),
         ('{"plan": 1}\n{"job_id": 1}\n', "line 1: begins a plan: send what it lists with `canceller batch apply`"),
     ],
@@ -140,11 +140,11 @@ def test_a_mistake_is_told_with_its_line(content: str | bytes, text: str) -> Non
 def test_json_that_is_nested_too_deep_is_a_mistake() -> None:
     (text,) = mistakes('{"job_id": 1}\n' + '{"a":' * 5000 + "1" + "}" * 5000)
 
-    assert text.startswith("line 2: is no JSON: ")
+    assert text.startswith("line 2: is not JSON: ")
 
 
 def test_a_csv_file_needs_its_header() -> None:
-    assert mistakes("300100\n300101\n", "jobs.CSV") == ["line 1: is no header: one of its columns must be job_id"]
+    assert mistakes("300100\n300101\n", "jobs.CSV") == ["line 1: is not a header: one of its columns must be job_id"]
 
 
 def test_a_column_that_is_no_field_is_named_with_those_that_are() -> None:
@@ -168,7 +168,7 @@ def test_a_line_without_a_backend_needs_one_for_all() -> None:
 def test_an_unknown_backend_is_told_with_those_that_are_known() -> None:
     (text,) = mistakes('{"job_id": 1, "backend": "es"}')
 
-    assert text == "line 1: backend: is none that workers serve (ess or oml); did you mean ess?"
+    assert text == "line 1: backend: no worker serves it (they serve ess or oml); did you mean ess?"
 
 
 def test_any_backend_will_do_if_none_is_known() -> None:
