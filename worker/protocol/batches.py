@@ -97,7 +97,7 @@ class BatchOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     rate: Rate | None = None
-    canary: Annotated[Count, Field(ge=0)] = 0
+    canary: Annotated[Count, Field(ge=0, le=PART_LIMIT * PARTS_LIMIT)] = 0
     stop_at: Share | None = None
     max_open: Annotated[Count, Field(ge=1, le=OPEN_LIMIT)] = USUAL_OPEN
 

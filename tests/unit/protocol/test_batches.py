@@ -72,6 +72,7 @@ def test_a_share_is_a_number_or_percent(given: object, share: float) -> None:
 
 OPTIONS = {
     "no object": ([], "options: must be an object"),
+    "a canary of more than a batch can hold": ({"canary": 10**400}, "canary: Input should be less than or equal to"),
     "no share": ({"stop_at": "often"}, "stop_at: is not a share such as '10%' or 0.1"),
     "a share that is true": ({"stop_at": True}, "stop_at: is not a share"),
     "nothing of a share": ({"stop_at": "0%"}, "stop_at: Input should be greater than 0"),

@@ -15,13 +15,13 @@ from ...client.batches import AsyncBatch
 from ...errors import UnknownBatch
 from ...protocol.batches import BatchState, BatchStatus, parse_options
 from ...settings.signing_key import SigningKey
-from ...views.batches import progress_line, short
+from ...views.batches import short
 from ..exits import Exit
 from ..options import Json, KeyFile, Producer, Timeout, one_of
 from ..output import Output
 from ..session import Session, connected, signer
 from .choosing import Asker, BackendName, Choice, Labels, Params, Reason, VerbName, choose, fields_of
-from .ending import report_end, ways_on
+from .ending import report_applied, report_end
 from .files import reading
 from .naming import new_id
 from .plan import Rate
@@ -161,7 +161,7 @@ class Applying:
             async with connected(key=self.key) as session:
                 before = await _known(session, str(first["digest"]))
                 if before is not None:
-                    return self._applied(before)
+                    return report_applied(before, self.output)
                 if not members:
                     self.output.note(f"{name} lists nothing that would be sent: there is nothing to do")
                     return Exit.DONE
@@ -197,21 +197,6 @@ class Applying:
             self.output.line(batch.id)
         for line in to_watch(short(batch.id)):
             self.output.note(line)
-
-    def _applied(self, before: BatchStatus) -> Exit:
-        """Report that a plan was applied before."""
-        name = short(before.id)
-        if self.output.json:
-            self.output.object({"batch_id": before.id, "sent": 0, "applied": True, "state": str(before.state)})
-        else:
-            told = progress_line(before)
-            self.output.line(
-                f"this plan was applied already, and nothing is sent: batch {name} is {before.state}: {told}"
-            )
-        for way in ways_on(before):
-            self.output.note(way)
-        self.output.note("to do more, make a new plan")
-        return Exit.DONE
 
 
 async def _known(session: Session, batch_id: str) -> BatchStatus | None:

@@ -43,6 +43,22 @@ async def report_end(batch: AsyncBatch, status: BatchStatus | None, output: Outp
     return exit_of_batch(status)
 
 
+def report_applied(before: BatchStatus, output: Output) -> Exit:
+    """Report that a plan was sent before; 1 if not all of it has arrived then, so that nothing was started."""
+    applied = before.state is not BatchState.INCOMPLETE
+    if output.json:
+        output.object({"batch_id": before.id, "sent": 0, "applied": applied, "state": str(before.state)})
+    elif applied:
+        told = f"batch {short(before.id)} is {before.state}: {progress_line(before)}"
+        output.line(f"this plan was applied already, and nothing is sent: {told}")
+    else:
+        output.line(f"this plan was never applied, and can't be any more: {progress_line(before)}")
+    for way in ways_on(before) if applied else ():
+        output.note(way)
+    output.note("to do more, make a new plan" if applied else "nothing was started: make a new plan")
+    return Exit.DONE if applied else Exit.ERROR
+
+
 async def _name_jobs(batch: AsyncBatch, status: BatchStatus, output: Output) -> None:
     """Name the jobs that need somebody's attention."""
     counts = {**status.counts.finished, "rejected": status.counts.rejected}

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from worker.cli.batch.ending import exit_of_batch, ways_on
+from worker.cli.batch.ending import exit_of_batch, report_applied, ways_on
 from worker.cli.batch.showing import csv_line, words
 from worker.cli.exits import Exit
+from worker.cli.output import Output
 from worker.protocol.batches import BatchCounts, BatchOptions, BatchResult, BatchState, BatchStatus
 from worker.views.batches import Pace, described, progress_line, short, stands_still
 
@@ -101,6 +102,21 @@ def test_what_holds_a_batch_up_is_said(status: BatchStatus, text: str) -> None:
 )  # fmt: skip
 def test_a_batch_is_judged(status: BatchStatus, code: Exit) -> None:
     assert exit_of_batch(status) is code
+
+
+@pytest.mark.parametrize(
+    ("state", "code", "text"),
+    [
+        (BatchState.FINISHED, Exit.DONE, "this plan was applied already, and nothing is sent"),
+        (BatchState.INCOMPLETE, Exit.ERROR, "this plan was never applied"),
+    ],
+    ids=["applied", "not all of it arrived"],
+)
+def test_a_plan_that_was_sent_before_says_what_became_of_it(
+    state: BatchState, code: Exit, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert report_applied(batch(state), Output()) is code
+    assert capsys.readouterr().out.startswith(text)
 
 
 def test_only_a_batch_that_has_paused_by_itself_with_nothing_open_stands_still() -> None:
