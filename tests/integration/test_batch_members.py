@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from redis.asyncio import Redis
 from support.batches import Stage, cancel, cancels
@@ -119,6 +121,16 @@ async def test_a_member_that_was_sent_before_as_a_command_counts_as_that(stage: 
 
     assert await stage.counts() == {"refused": 1, "cancelled": 1, "rejected": 1}
     assert [one.evidence for one in await stage.report()] == ["reported", "reported", None]
+
+
+async def test_members_that_may_not_begin_yet_take_no_room_from_others(stage: Stage) -> None:
+    later = (await stage.store.times())[0] + timedelta(days=10)
+    await stage.send([cancel(f"later-{index}", not_before=later.isoformat()) for index in range(60)], "a")
+    await stage.feed()
+    await stage.send(cancels(10), "b")
+    await stage.feed(stage.feeder(ess=25))
+
+    assert await stage.counts("b") == {"open": 10}
 
 
 async def test_a_plan_leaves_no_events_and_no_records(stage: Stage, redis: Redis) -> None:

@@ -251,11 +251,11 @@ local function count_same(id, batch, index)
   return true
 end
 
-local waits = {} -- backend -> how many first passes of its batch lane wait
+local waits = {} -- backend -> how many first passes of its batch lane wait that may begin now
 
 local function waiting_on(backend)
   if not waits[backend] then
-    waits[backend] = redis.call('ZCARD', key('due', backend, 'bf')) + redis.call('ZCARD', key('park', backend, 'b'))
+    waits[backend] = redis.call('ZCOUNT', key('due', backend, 'bf'), '-inf', now) + redis.call('ZCARD', key('park', backend, 'b'))
   end
   return waits[backend]
 end
@@ -277,7 +277,7 @@ local function start(batch, command, rooms)
       batch.cursor = index
       return nil
     end
-    if name == 'accepted' then waits[command.b] = (waits[command.b] or 0) + 1 end
+    if name == 'accepted' and not begins(command) then waits[command.b] = (waits[command.b] or 0) + 1 end
     if name == 'conflict' then count_end(batch, index, {o = 'rejected', er = CONFLICT}, now) end
   end
   batch.news = 1
