@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import structlog
 
 from ..errors import ActionRejected, InvalidCommand, UnknownBatch
+from ..protocol.batches import MOST_BACKENDS
 from ..protocol.signing import SignatureRejected, Signed, out_of_reach, replayed, throttled
 from ..store.store import Store
 from ..store.transitions import Rejection
@@ -94,7 +95,8 @@ class BatchIntake:
             return None
         if isinstance(item, OrderRequest) and signed.backends is not None:
             status = await self._means.patiently(lambda: self._batches.status(item.order.batch_id))
-            if not all(map(signed.may_touch, status.backends)):
+            unknown = len(status.backends) >= MOST_BACKENDS
+            if unknown or not all(map(signed.may_touch, status.backends)):
                 raise out_of_reach(signed)
         verdict = await self._means.patiently(lambda: self._store.use(signed, item.message_id))
         if verdict in SIGNATURE_VERDICTS:

@@ -28,6 +28,8 @@ TOO_DEEP: Final = "a command that was nested too deep"
 """What stands in the place of such a command, and is rejected."""
 OPEN_LIMIT: Final = 1_000_000
 RATE_LIMIT: Final = 1_000_000
+MOST_BACKENDS: Final = 100
+"""How many names of backends are kept of a batch; one that has so many may have more."""
 USUAL_OPEN: Final = 1000
 """How many members may be open at once if a batch does not say."""
 WINDOW: Final = 100

@@ -9,7 +9,7 @@
 -- Returns  ok; same, if nothing happened; or what is wrong: conflict, parts, closed
 -- Events   started
 
-local MOST_NAMES = 100
+local MOST_NAMES = 100 -- as in protocol/batches.py
 local FORGOTTEN = 10 -- entries of the list of batches that are looked at with each new one, whether they are still there
 local id, part, parts, digest = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local size, dry = tonumber(ARGV[5]), tonumber(ARGV[6])
