@@ -68,6 +68,21 @@ async def test_a_hold_whose_time_is_not_over_outlasts_a_pause(stage: Stage, stor
     assert await hold_of(store, "b:1") is None
 
 
+async def test_a_hold_for_a_time_that_replaces_a_pause_lasts_as_long_as_that(stage: Stage, store: Store) -> None:
+    await stage.send(cancels(1))
+    await stage.feed()
+    await stage.order("pause", hold=True)
+    await stage.feed()
+    await store.act("hold", await store.resolve("b:0"), "eve", "auditors", more={"for": 60_000})
+    stage.pass_time(100)
+    await claim(store)
+    assert await hold_of(store, "b:0") is not None
+    await stage.order("resume")
+    await stage.feed()
+
+    assert await hold_of(store, "b:0") is None
+
+
 async def test_a_job_of_two_held_batches_is_held_until_both_are_resumed(stage: Stage, store: Store) -> None:
     for name in "ab":
         await stage.send([cancel(1)], name)

@@ -4,7 +4,7 @@
 --
 -- A hold is the guard's `h`: by, reason, sg (who signed it, absent for nobody), at (since when, ms), u (until when, ms;
 -- absent for one without an end of its own), p (1: its `held` event is put off while a call may be in flight), b (the batch
--- whose pause holds, absent for any other), v (its end (ms), if b's pause has found it: it lasts as long as the pause at least).
+-- whose pause holds it, absent for any other), v (what `u` would be, while b's pause is longer).
 
 local function action(name, by, signed_by, reason)
   local verified = signed_by and ',"signed_by":' .. quote(signed_by) or ''
@@ -14,7 +14,8 @@ end
 local function announce_hold(id, guard, now, cold)
   local hold = guard.h
   hold.p = nil
-  local ends = hold.u and ',"until":"' .. iso(hold.u) .. '"' or ''
+  local at = hold.u or hold.v
+  local ends = at and ',"until":"' .. iso(at) .. '"' or ''
   emit(id, guard, 'held', action('hold', hold.by, hold.sg, hold.reason) .. ends, '', now, cold)
 end
 
@@ -35,6 +36,9 @@ end
 
 -- Hold a cancellation; an earlier hold ends.
 local function hold(id, guard, terms, now)
+  if guard.h and guard.h.b and terms.u and not terms.b then
+    terms.b, terms.u, terms.v = guard.h.b, nil, terms.u -- it must not end before the batch's pause does
+  end
   if guard.h then lift_hold(guard, now) end
   guard.h = terms
   acknowledge_hold(id, guard, now)
