@@ -49,7 +49,9 @@ def check(*, backends: BackendsFile = None, json: Json = False) -> None:
     """
     output = Output(as_json=json)
     settings, configs = configuration(backends, needs_redis=True)
-    findings = [Finding("ok", "settings", f"{len(configs)} backends in {settings.backends}")]
+    findings = [
+        Finding("ok", "settings", f"{len(configs)} backend{'s' if len(configs) != 1 else ''} in {settings.backends}")
+    ]
     findings += asyncio.run(_look_around(settings, configs))
     _write(findings, output)
     raise typer.Exit(Exit.ERROR if any(finding.verdict == "wrong" for finding in findings) else Exit.DONE)
