@@ -17,6 +17,7 @@ from ...domain.event_drafts import text as iso
 from ...errors import CancellerError
 from ...protocol.batches import BatchState, BatchStatus
 from ...settings.signing_key import SigningKey
+from ...views.counted import counted
 from ...views.explain import span
 from ..exits import Exit
 from ..options import BackendsFile, Json, KeyFile, Producer, pairs
@@ -188,7 +189,7 @@ def _report(first: Mapping[str, Any], place: Path, lines: Spool, output: Output)
         for name, (one, several) in RESTS.items()
         if counts[name]
     )
-    output.line(f"{counts['selected']} job{'s' if counts['selected'] != 1 else ''}: would {would}{rest}")
+    output.line(f"{counted(counts['selected'], 'job')}: would {would}{rest}")
     if first["calls"]:
         calls = ", ".join(f"{count} {name}" for name, count in first["calls"].items())
         output.line(f"takes {span(first['seconds'])} and these calls at least: {calls}")
