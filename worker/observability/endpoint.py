@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 from aiohttp import web
 
+from ..errors import in_words
 from ..settings.errors import ConfigurationError
 from ..settings.listen_address import ListenAddress
 
@@ -44,9 +44,8 @@ class Endpoint:
             await web.TCPSite(self._runner, self.address.host, self.address.port).start()
         except OSError as error:
             await self.stop()
-            why = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
-            problem = f"{self._setting}: can't listen on {self.address}: {why.lower()}; set another address, or end"
-            raise ConfigurationError([f"{problem} what listens there"]) from None
+            problem = f"{self._setting}: can't listen on {self.address}: {in_words(error).lower()}"
+            raise ConfigurationError([f"{problem}; set another address, or end what listens there"]) from None
         self.address = ListenAddress(self.address.host, self._runner.addresses[0][1])
         log.info("endpoint.started", address=str(self.address), paths=sorted(self._routes))
 

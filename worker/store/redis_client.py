@@ -71,7 +71,10 @@ def _by_sentinels(target: RedisTarget, options: Mapping[str, Any]) -> Redis:
     return master
 
 
-NO_REDIS = "REDIS_URL: is not set and no embedded server runs: set it, or start one with `canceller up`"
+NO_REDIS = (
+    "REDIS_URL: is not set and `canceller up` runs no embedded server: set it, or start `canceller up`, or type the "
+    "export line that `canceller dev` prints"
+)
 
 
 @contextmanager

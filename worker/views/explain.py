@@ -12,6 +12,7 @@ from ..domain.escalation import FORCE_DUE
 from ..domain.evidence.proof import attestation_for
 from ..domain.model import Action, AnswerKind, Force
 from ..store.codec import Snapshot
+from .counted import counted
 from .summary import by_whom
 
 Pairs = list[tuple[str, str]]
@@ -100,7 +101,7 @@ def _asked(seen: Snapshot, now: datetime) -> Iterator[str]:
     at = clock(cancellation.accepted_at, now)
     yield f"{cancellation.spec.verb} {cancellation.backend} {cancellation.job_id}, at {at}{who and f' {who}'}{why}"
     ids = seen.command_ids
-    yield f"by {len(ids)} command{'s' if len(ids) != 1 else ''}: {', '.join(ids[:3])}{', ...' if len(ids) > 3 else ''}"  # noqa: PLR2004 - as many as a line takes
+    yield f"by {counted(len(ids), 'command')}: {', '.join(ids[:3])}{', ...' if len(ids) > 3 else ''}"  # noqa: PLR2004 - as many as a line takes
     if cancellation.begins_at > now:
         yield f"no call before {clock(cancellation.begins_at, now)}"
     for job_id, word in cancellation.spec.attestations.items():

@@ -16,6 +16,7 @@ from ...errors import UnknownBatch
 from ...protocol.batches import BatchState, BatchStatus, parse_options
 from ...settings.signing_key import SigningKey
 from ...views.batches import short
+from ...views.counted import counted
 from ..exits import Exit
 from ..options import Json, KeyFile, Producer, Timeout, one_of
 from ..output import Output
@@ -176,10 +177,10 @@ class Applying:
 
     async def _send(self, session: Session, members: Spool, batch_id: str) -> Exit:
         if self.most is not None and len(members) > self.most:
-            more = f"{len(members)} jobs, but --max allows {self.most}: nothing was sent"
+            more = f"{counted(len(members), 'job')}, but --max allows {self.most}: nothing was sent"
             raise typer.BadParameter(more, param_hint="--max")
         batch = await session.client.batch(members, batch_id=batch_id, **self.options)
-        self.output.note(f"{len(members)} commands are sent as batch {batch.id}")
+        self.output.note(f"sent as batch {batch.id}: {counted(len(members), 'command')}")
         if not self.watches:
             self._sent(batch, len(members))
             return Exit.DONE

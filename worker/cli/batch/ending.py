@@ -7,6 +7,7 @@ from typing import Any, Final
 from ...client.batches import AsyncBatch
 from ...protocol.batches import BatchResult, BatchState, BatchStatus
 from ...views.batches import DRIFT, FAILURES, WITHDRAWN, described, outcomes, progress_line, result_line, short
+from ...views.counted import counted
 from ..exits import Exit
 from ..output import Output, jsonable
 
@@ -33,9 +34,8 @@ async def report_end(batch: AsyncBatch, status: BatchStatus | None, output: Outp
         output.object({"event": "ended" if status.state.final else "left", **described(status)})
     elif status.state is BatchState.FINISHED:
         withdrawn = f" (aborted by {status.by}: {status.reason})" if status.reason else ""
-        output.line(
-            f"batch {short(batch.id)} has ended{withdrawn}: {status.counts.selected} jobs: {outcomes(status.counts)}"
-        )
+        how = f"{counted(status.counts.selected, 'job')}: {outcomes(status.counts)}"
+        output.line(f"batch {short(batch.id)} has ended{withdrawn}: {how}")
     else:
         output.line(f"batch {short(batch.id)}: {progress_line(status)}")
     for way in ways_on(status):

@@ -17,6 +17,7 @@ from ...domain.event_drafts import text as iso
 from ...errors import CancellerError
 from ...protocol.batches import BatchState, BatchStatus
 from ...settings.signing_key import SigningKey
+from ...views.counted import counted
 from ...views.explain import span
 from ..exits import Exit
 from ..options import BackendsFile, Json, KeyFile, Producer, pairs
@@ -183,8 +184,12 @@ def _report(first: Mapping[str, Any], place: Path, lines: Spool, output: Output)
     for line in _unknown(lines, counts[UNKNOWN]):
         output.line(line)
     would = ", ".join(f"{verb} {counts[verb]}" for verb in ("cancel", "delete") if counts[verb]) or "nothing to do"
-    rest = "".join(f"; {counts[name]} {text}" for name, text in RESTS.items() if counts[name])
-    output.line(f"{counts['selected']} jobs: would {would}{rest}")
+    rest = "".join(
+        f"; {counts[name]} {one if counts[name] == 1 else several}"
+        for name, (one, several) in RESTS.items()
+        if counts[name]
+    )
+    output.line(f"{counted(counts['selected'], 'job')}: would {would}{rest}")
     if first["calls"]:
         calls = ", ".join(f"{count} {name}" for name, count in first["calls"].items())
         output.line(f"takes at least {span(first['seconds'])} and these calls: {calls}")
@@ -193,7 +198,11 @@ def _report(first: Mapping[str, Any], place: Path, lines: Spool, output: Output)
         output.note(f"next: canceller batch apply {place}")
 
 
-RESTS: Mapping[str, str] = {"nothing": "need nothing", UNKNOWN: "could not be looked at, and are left alone"}
+RESTS: Mapping[str, tuple[str, str]] = {
+    "nothing": ("needs nothing", "need nothing"),
+    UNKNOWN: ("could not be looked at, and is left alone", "could not be looked at, and are left alone"),
+}
+"""What is said of one job, and of several, for which nothing would be sent."""
 
 
 def _unknown(lines: Spool, count: int) -> list[str]:

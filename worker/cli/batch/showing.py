@@ -15,6 +15,7 @@ import typer
 
 from ...protocol.batches import BatchResult, BatchState, BatchStatus
 from ...views.batches import described, ended, outcomes, short, state_words
+from ...views.counted import counted
 from ...views.explain import clock, span
 from ..exits import Exit
 from ..options import Json, Timeout
@@ -168,9 +169,9 @@ async def _report(named: str, file: Path | None, output: Output) -> None:
     if output.json:
         output.object({"batch_id": batch.id, "file": str(file), "jobs": count})
     else:
-        output.line(f"{file} is written: {count} jobs")
+        output.line(f"{file} is written: {counted(count, 'job')}")
     if seen.state is not BatchState.FINISHED:
-        output.note(f"the batch is {seen.state}: {seen.counts.waiting + seen.counts.open} jobs have not ended")
+        output.note(f"the batch is {seen.state}: not ended: {counted(seen.counts.waiting + seen.counts.open, 'job')}")
 
 
 async def _written(results: AsyncIterator[BatchResult], file: Path) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ...intake.strays import Stray
+from ...views.counted import counted
 
 OLDEST = (6, 2)
 
@@ -60,7 +61,7 @@ def left_behind(backend: str, place: str, count: int, looked_at: int) -> Finding
 def stray_findings(strays: Sequence[Stray], queue: str) -> Iterator[Finding]:
     """Report commands that lie beside the queue, where no worker takes them."""
     for stray in strays:
-        several = f"{stray.length} message{'s' if stray.length != 1 else ''}"
+        several = counted(stray.length, "message")
         text = f"{several} in {stray.shown}, commands among them, which no worker reads: {stray.way_out(queue)}"
         yield Finding("warning", f"queue {queue}", text)
 

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from ...errors import CancellerError
+from ...errors import CancellerError, in_words
 from ...settings.board_access import board_access
 from ...settings.environment import Settings
 from ...settings.errors import ConfigurationError
@@ -61,7 +61,9 @@ def board(
         try:
             asyncio.run(_serve(settings, host, port, Output(as_json=json)))
         except OSError as error:
-            raise BoardError(f"the board can't run: {error}; port 0 picks a free one") from None
+            raise BoardError(
+                f"the board can't listen on {listen}: {in_words(error).lower()}; port 0 picks a free one"
+            ) from None
 
 
 def missing() -> list[str]:

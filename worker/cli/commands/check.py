@@ -19,6 +19,7 @@ from ...settings.environment import Settings
 from ...settings.redis_url import RedisTarget
 from ...store.codec import place_mark
 from ...store.redis_client import connect_to
+from ...views.counted import counted
 from ..asking import ask
 from ..checks.findings import Finding, Verdict, left_behind, probe_judged, stray_findings
 from ..checks.http import http_finding
@@ -49,7 +50,7 @@ def check(*, backends: BackendsFile = None, json: Json = False) -> None:
     """
     output = Output(as_json=json)
     settings, configs = configuration(backends, needs_redis=True)
-    findings = [Finding("ok", "settings", f"{len(configs)} backends in {settings.backends}")]
+    findings = [Finding("ok", "settings", f"{counted(len(configs), 'backend')} in {settings.backends}")]
     findings += asyncio.run(_look_around(settings, configs))
     _write(findings, output)
     raise typer.Exit(Exit.ERROR if any(finding.verdict == "wrong" for finding in findings) else Exit.DONE)

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from ...protocol.messages import Event
+from ...views.about import about
 from ...views.summary import gist
 from ..options import Json, OnlyBackend, position
 from ..output import Output
@@ -56,5 +57,4 @@ def show(event: Event, position_: str, output: Output) -> None:
     if output.json:
         output.object({**event.model_dump(exclude_none=True), "position": position_})
         return
-    who = f"{event.backend or '-'} {event.subject or '-'}"
-    output.line(f"{event.time}  {who}  {event.name}  ", gist(event))
+    output.line(f"{event.time}  {about(event)}  {event.name}  ", gist(event))

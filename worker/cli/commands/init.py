@@ -13,6 +13,7 @@ import typer
 from ...backends.registry import TABLES
 from ...errors import CancellerError
 from ...settings.backends_file.backends import AUTHS
+from ...settings.env_file import process_environment
 from ...settings.errors import ConfigurationError
 from ...settings.place import shipped
 from ...settings.problems import choices, suggestion
@@ -167,3 +168,7 @@ def _report(file: Path, draft: Draft | None, output: Output) -> None:
     output.line(f"{file} is written{'; set base_url and auth of your backends in it' if draft is None else ''}")
     first = f"set {', '.join(variables)}, then " if variables else ""
     output.note(f"next: {first}canceller check --backends {file}")
+    if not process_environment().get("REDIS_URL"):
+        output.note(
+            f"without a REDIS_URL, start workers with a Redis of their own before: canceller up --backends {file}"
+        )

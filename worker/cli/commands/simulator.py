@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from ...errors import CancellerError
+from ...errors import CancellerError, in_words
 from ...simulator import Clock, Simulator
 from ..options import Json
 from ..output import Output
@@ -45,7 +45,9 @@ def simulator(
             asyncio.run(_simulate(host, port, speed, jobs, Output(as_json=json)))
         except OSError as error:
             taken = "; another --port may be free, 0 picks one" if error.errno == EADDRINUSE else ""
-            raise SimulatorError(f"the simulator can't run: {error}{taken}") from None
+            raise SimulatorError(
+                f"the simulator can't listen on {host}:{port}: {in_words(error).lower()}{taken}"
+            ) from None
 
 
 def _load(simulated: Simulator, jobs: Path) -> None:

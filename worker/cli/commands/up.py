@@ -17,6 +17,7 @@ from ...settings.celery import broker_url
 from ...settings.env_file import process_environment
 from ...settings.environment import Settings
 from ...settings.errors import ConfigurationError
+from ...views.counted import counted
 from ..configuration import configuration
 from ..exits import Exit
 from ..options import BackendsFile, Json
@@ -110,7 +111,7 @@ def check_ports(settings: Settings, count: int) -> None:
 
 def run(supervisor: Supervisor, redis: Embedded | None, stopped: threading.Event, output: Output) -> Exit:
     """Keep the workers running until a signal, or an error that a restart can't repair."""
-    report(output, f"{supervisor.count} worker{'s' if supervisor.count > 1 else ''} in the foreground; Ctrl-C ends all")
+    report(output, f"{counted(supervisor.count, 'worker')} in the foreground; Ctrl-C ends all")
     try:
         while not stopped.wait(LOOK_EVERY):
             if redis is not None and not redis.running:

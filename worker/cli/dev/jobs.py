@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 JOBS: Sequence[Mapping[str, Any]] = (
+    {"system": "ess", "id": "300100", "life": "runs"},
     {"system": "ess", "id": "300101", "life": "runs"},
     {"system": "ess", "id": "300102", "life": "stuck"},
     {

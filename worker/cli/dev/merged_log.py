@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ...protocol.messages import Event
+from ...views.about import about
 from ...views.summary import gist
 from ..output import Output
 
@@ -41,7 +42,7 @@ class MergedLog:
 
     def event(self, event: Event) -> None:
         """Write an event."""
-        who = f"{event.backend or '-'} {event.subject or '-'}  {event.name}  "
+        who = f"{about(event)}  {event.name}  "
         self._write({"source": "event", **event.model_dump(exclude_none=True)}, event.time, "event", who, gist(event))
 
     def read(self, source: str, process: subprocess.Popen[bytes]) -> None:

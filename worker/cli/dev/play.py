@@ -63,6 +63,7 @@ class Deployment:
     env: Mapping[str, str]
     env_file: Path
     board: BoardProcess | None
+    speed: float
 
     def check(self) -> None:
         """Start workers that have died anew.
@@ -143,7 +144,7 @@ def _deployment(
         supervisor = Supervisor(start, workers, log.say)
         with board_process(env, _free_or_any(BOARD_PORT)) as board:
             try:
-                yield Deployment(redis, simulator, supervisor, env, env_file, board)
+                yield Deployment(redis, simulator, supervisor, env, env_file, board, speed)
             finally:
                 log.say("ending the workers, the board, the simulator and Redis")
                 supervisor.stop()
@@ -215,6 +216,15 @@ def what_next(started: Deployment, board: Mapping[str, str]) -> list[str]:
         f"The board is at {board['board']} and asks for the token {board['board_token']}"
         if board
         else f"The board needs its extra: {INSTALL}",
-        f"The simulator is at {url}; producers with Celery alone use {broker_url(started.redis.url)}",
+        f"The simulator is at {url}{_pace(started.speed)}",
+        f"Producers with Celery alone use the broker {broker_url(started.redis.url)}",
         "",
     ]
+
+
+def _pace(speed: float) -> str:
+    """Say how fast the simulator's clock runs, if not as ours: `status` expects a force by our own."""
+    if speed == 1:
+        return ""
+    lasts = f"half an hour lasts {1800 / speed:.3g} s, and a force comes sooner than `canceller status` says"
+    return f"; its clock runs {speed:g} times as fast: {lasts}"
