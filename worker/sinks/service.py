@@ -98,8 +98,8 @@ class Service:
         """
         log.info("sink.taken", sink=self._sink.name, position=self._lease.position)
         tasks: list[asyncio.Task[object]] = []
+        await self._restore()  # without that, leaving would note that nothing is owed
         try:
-            await self._restore()
             loops = (self._read(), self._read_replays(), self._send(), self._note(), self._give_up_outdated())
             tasks = [asyncio.create_task(loop) for loop in (*loops, self._stopping.wait())]
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -295,6 +295,7 @@ class Service:
                 now, held = await self._sinks.note(self._lease, self._ledger.note(), LIFE)
                 if not held:
                     raise LeaseLost
+                self._ledger.stored()
                 self._clock.told(now.timestamp() * 1000, asked_at)
 
     async def _leave(self) -> None:
