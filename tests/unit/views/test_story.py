@@ -265,14 +265,6 @@ def test_a_pause_of_the_backend_is_the_cause_of_a_wait() -> None:
     assert texts(chapter, "wait") == ["1 min: the backend was not called for a while, after 10 failures in a row"]
 
 
-def test_a_pause_of_the_backend_hides_no_longer_cause() -> None:
-    held, released = event("held", 2, action={"by": "ann"}), event("released", 7202, action={})
-    chapter = tell(ACCEPTED, SENT, held, released, breaks=(event("paused", 60, "backend", failures=10),))
-
-    paused = "the backend was not called for a while, after 10 failures in a row"
-    assert texts(chapter, "wait") == [f"2 h: held by ann: nothing was sent that changes the job; {paused}"]
-
-
 @pytest.mark.parametrize(
     ("finished", "ours"),
     [
