@@ -213,20 +213,6 @@ async def test_what_is_owed_outlives_the_worker(store: Store, redis: Redis) -> N
     receiver.ordered()
 
 
-async def test_a_worker_that_can_not_read_what_is_owed_leaves_it_owed(store: Store, redis: Redis) -> None:
-    await store.sinks.claim("s", "w0", 0.0, "webhook", 60)
-    await redis.hset("{canceller}:sink:s", mapping={"oldest": "5-0", "position": "7-0"})  # type: ignore[misc]
-    await redis.hset("{canceller}:owed:s", "5-0", "of a newer version")  # type: ignore[misc]
-
-    async def claimed_again() -> bool:
-        return int(await redis.hget("{canceller}:sink:s", "epoch") or 0) >= 3  # type: ignore[misc]
-
-    async with receiving() as receiver, pumping(store, receiver):
-        await found(claimed_again)
-
-    assert await redis.hget("{canceller}:sink:s", "oldest") == b"5-0"  # type: ignore[misc]
-
-
 async def test_a_killed_workers_sink_is_taken_over_within_six_seconds(store: Store, redis: Redis) -> None:
     async with receiving() as receiver, pumping(store, receiver) as first, pumping(store, receiver, worker="w2"):
         await emit(redis, "c", 1)

@@ -230,6 +230,8 @@ class Service:
             await self._give_up(entry, reason, body or b"")
             return None
         entry.event_id = head.id
+        if self._clock.since_asked() > LIFE:
+            raise LeaseLost  # while this worker stood still another one may have delivered what follows
         failure = await self._sink.receiver.deliver(head.id, body)
         now = self._clock.now()
         if failure is None:
