@@ -146,7 +146,7 @@ async def test_what_was_owed_for_long_enough_becomes_a_dead_letter(store: Store,
         await emit(redis, "c9", 1)
         await until(lambda: receiver.ids == ["c9-1"])
 
-    assert (letter.command_id, letter.reason) == ("c0-1", "sink s: not delivered within 1 days")
+    assert (letter.command_id, letter.reason) == ("c0-1", "sink s: not delivered within 1 day")
     assert await store.sinks.owed("s") == {}
 
 

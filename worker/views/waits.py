@@ -13,7 +13,7 @@ LONG = timedelta(seconds=5)
 """Shorter waits need no cause: a look and a call take that long."""
 
 AFTER_ANSWER: Mapping[str, str] = {
-    AnswerKind.ACCEPTED: "looked whether the job had stopped; it had not",
+    AnswerKind.ACCEPTED: "checked whether the job had stopped; it had not",
     AnswerKind.UNANSWERED: "a look had to show what the unanswered {action} had done before anything was repeated",
     AnswerKind.REJECTED: "the job's state forbade the {action}; looked, and tried again later",
     AnswerKind.BUSY: "the backend had turned the {action} away for now",
