@@ -152,6 +152,7 @@ class Service:
                 self._ledger.read(id_, entry)
             elif entry is not None:
                 await self._lose(lost)
+                self._ledger.read(lost[-1], None)
                 lost = []
                 self._ledger.read(id_, entry)
         if lost:
