@@ -6,20 +6,24 @@ from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
-_SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "": 1.0}
+_SECONDS: Final = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+"""The units of durations, in the order in which a text may have several."""
 _BYTES: Final = {
     "B": 1, "KB": 1000, "MB": 1000**2, "GB": 1000**3,
     "KIB": 1024, "MIB": 1024**2, "GIB": 1024**3, "": 1,
 }  # fmt: skip
 _BYTES_ANY_CASE: Final = {"[kK]([iI])?[bB]": 1, "[mM]([iI])?[bB]": 1, "[gG]([iI])?[bB]": 1, "[bB]": 1}
 """The units of sizes as patterns."""
-_AMOUNT: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)")
+_NUMBER: Final = r"[0-9]+(?:\.[0-9]+)?"
+_AMOUNT: Final = re.compile(rf"({_NUMBER})\s*([A-Za-z]*)")
+_DURATION: Final = r"(?=[0-9])" + "".join(rf"(?:{_NUMBER}\s*{unit}\s*)?" for unit in _SECONDS)
+"""One or more numbers with units, such as `1h30m`."""
 
 _NO_DURATION: Final = "is not a duration"
 _NO_SIZE: Final = "is not a size"
 _DURATIONS: Final = (
-    ": write a number with the unit ms, s, m, h or d, such as "
-    '"250ms", "2s", "30m", "24h" or "7d", or a number of seconds; not negative, not infinite'
+    ": write numbers with the units d, h, m, s or ms, such as "
+    '"250ms", "2s", "30m", "1h30m", "24h" or "7d", or a number of seconds; not negative, not infinite'
 )
 _SIZES: Final = ': write a whole number of bytes, or text such as "512KB" or "1MB"'
 EXPLANATIONS: Final = (_DURATIONS, _SIZES)
@@ -30,14 +34,21 @@ def seconds(value: object) -> float:
     """Read a duration as seconds.
 
     Args:
-        value: Text with a unit (`250ms`, `2s`, `30m`, `24h`, `7d`), or a number of seconds
+        value: Text with units (`250ms`, `2s`, `30m`, `1h30m`, `24h`, `7d`), or a number of seconds
             (a number or its text, since environment variables are always text).
 
     Raises:
         ValueError: It is no duration, negative, not finite, or a bool.
 
     """
-    number = _amount(value, _SECONDS)
+    if isinstance(value, str) and re.fullmatch(_DURATION, value.strip()):
+        # Divided, not multiplied: 0.001 has no exact float, and 250 * 0.001 shows it.
+        number: float | None = sum(
+            float(one) / 1000 if unit == "ms" else float(one) * _SECONDS[unit]
+            for one, unit in re.findall(rf"({_NUMBER})\s*([a-z]+)", value)
+        )
+    else:
+        number = _amount(value, {"": 1.0})
     if number is None or not math.isfinite(number) or number < 0:
         raise ValueError(_NO_DURATION + _DURATIONS)
     return number
@@ -64,8 +75,7 @@ def _amount(value: object, units: dict[str, float] | dict[str, int]) -> float | 
     match = _AMOUNT.fullmatch(value.strip()) if isinstance(value, str) else None
     if match is None or match[2] not in units:
         return None
-    # Divided, not multiplied: 0.001 has no exact float, and 250 * 0.001 shows it.
-    return float(match[1]) / 1000 if match[2] == "ms" else float(match[1]) * units[match[2]]
+    return float(match[1]) * units[match[2]]
 
 
 def _number(value: float) -> float | None:
@@ -85,21 +95,23 @@ def _bounded(value: float) -> float:
     return value
 
 
-def _written(units: dict[str, Any], **number: Any) -> WithJsonSchema:
-    """Describe an amount: a number, or text with one of these units."""
-    names = "|".join(unit for unit in units if unit)
-    pattern = rf"^\s*[0-9]+(\.[0-9]+)?\s*({names})?\s*$"
-    return WithJsonSchema({"anyOf": [{"type": "number", **number}, {"type": "string", "pattern": pattern}]})
+def _written(pattern: str, **number: Any) -> WithJsonSchema:
+    """Describe an amount: a number, or text of this pattern."""
+    text = {"type": "string", "pattern": rf"^\s*({pattern})\s*$"}
+    return WithJsonSchema({"anyOf": [{"type": "number", **number}, text]})
 
 
-Duration = Annotated[float, BeforeValidator(seconds), _written(_SECONDS, minimum=0)]
+_DURATION_TEXT: Final = rf"{_NUMBER}|{_DURATION}"
+_SIZE_TEXT: Final = rf"{_NUMBER}\s*({'|'.join(_BYTES_ANY_CASE)})?"
+
+Duration = Annotated[float, BeforeValidator(seconds), _written(_DURATION_TEXT, minimum=0)]
 """Seconds, zero allowed; in text as `seconds` reads it."""
 
-PositiveDuration = Annotated[float, Field(gt=0), BeforeValidator(seconds), _written(_SECONDS, exclusiveMinimum=0)]
+PositiveDuration = Annotated[float, Field(gt=0), BeforeValidator(seconds), _written(_DURATION_TEXT, exclusiveMinimum=0)]
 """Seconds, more than zero."""
 
 Retention = Annotated[float, AfterValidator(_bounded), BeforeValidator(seconds)]
 """Seconds, from `SHORTEST` to `LONGEST`."""
 
-Size = Annotated[int, Field(ge=1), BeforeValidator(size), _written(_BYTES_ANY_CASE, minimum=1)]
+Size = Annotated[int, Field(ge=1), BeforeValidator(size), _written(_SIZE_TEXT, minimum=1)]
 """Bytes, at least one; in text as `size` reads it."""

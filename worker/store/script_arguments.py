@@ -10,7 +10,6 @@ import structlog
 from msgspec import Struct
 
 from .codec import (
-    GUARD_LETTERS,
     JSON_WRITER,
     LANES,
     WRITER,
@@ -22,6 +21,7 @@ from .codec import (
     place_mark,
     unpack,
 )
+from .guard import GUARD_LETTERS
 from .retention import DAY
 from .transitions import Acceptance, Accepted, Claim, Claims, Commit, ToClaim
 

@@ -17,7 +17,8 @@ from ..domain.cancellation import sent_key
 from ..domain.decision import read_reason
 from ..domain.model import Action, JobState, Lane
 from . import compression
-from .codec import FORMAT, GUARD_LETTERS, LANE_OF, moment
+from .codec import FORMAT, LANE_OF, moment
+from .guard import GUARD_LETTERS
 from .keyspace import Keyspace
 from .retention import LETTERS
 from .sinks import Sinks

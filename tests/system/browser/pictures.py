@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -41,21 +40,20 @@ def busy(there: Place) -> None:
     for number in range(4):
         there.make("ess", f"30020{number}", life="stuck")
         there.client.cancel("ess", f"30020{number}", requested_by="night-watch", reason="runs for two days")
+    there.cell.send("cancel", backend="nowhere", job_id="1")
+    there.cell.wait_until(lambda: len(there.cell.of("cancel_sent")) >= 6)
     commands = []
     for number in range(120):
         there.make("sahara", f"stale-{number}", life="runs")
         commands.append({"verb": "cancel", "backend": "sahara", "job_id": f"stale-{number}"})
     there.client.batch(commands, batch_id="clean-up-november", rate=8)
-    there.client.cancel("mrs", "unknown-backend-job")
-    there.cell.send("cancel", backend="nowhere", job_id="1")
-    there.cell.wait_until(lambda: len(there.cell.of("cancel_sent")) >= 26)
 
 
 def draw_readmes(file: Path, browser: Chromium, there: Place) -> None:
     """Draw the README's picture of a busy deployment."""
     busy(there)
     signed_in(browser, there, width=1120, height=1380)
-    time.sleep(2)
+    browser.do("wait", text="stopped")
     browser.do("shot", path=str(file), whole=False)
 
 

@@ -203,7 +203,7 @@ def test_a_mistake_is_told_with_file_table_and_field(table: str, field: str, tex
 def test_how_to_write_a_duration_is_said_once() -> None:
     told = problems(f'[backends.a]\n{ESS}timeout = "x"\nforce_after = "y"\nmax_reply = "z"\npoll = {{ first = "x" }}')
 
-    assert ["write a " in problem for problem in told] == [True, False, False, True]
+    assert ["write " in problem for problem in told] == [True, False, False, True]
     assert all("is not a" in problem for problem in told)
 
 

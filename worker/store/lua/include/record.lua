@@ -2,7 +2,7 @@
 --
 -- Includes keys
 --
--- The guard is a JSON object. Its names are short because each byte counts once for every open cancellation; codec.py
+-- The guard is a JSON object. Its names are short because each byte counts once for every open cancellation; guard.py
 -- gives them words. Times are in ms.
 --   f        format: 3 for records with bt, 2 for others with h, hs, y, ex or aa, which older workers must leave alone; 1 for
 --            all others
