@@ -101,7 +101,7 @@ FORCED_STORY = [
     "force sent: the backend took it",
     "force_cancelled: seen cancelled after our force call",
     "proof: attested, somebody gave their word that it is gone",
-    "that of ann: the process is gone",
+    "the remote process is gone: attested by ann: the process is gone",
     "safe to run again: yes",
 ]
 JOINED_STORY = [
