@@ -195,6 +195,14 @@ async def test_looks_wait_while_the_backend_is_paused_and_then_probe_it(redis: R
         assert [event.name for event in await after.one.events()][-2:] == ["resumed", "reappeared"]
 
 
+async def test_a_look_that_may_not_begin_is_asked_for_once_a_second(redis: Redis) -> None:
+    async with ended(redis) as after:
+        await redis.hset("{canceller}:breaker:b", mapping={"open": 1, "fails": 9, "until": 1 << 50})  # type: ignore[misc]
+        await after.due()
+
+        assert await after.watcher.round() == 1.0
+
+
 @pytest.mark.parametrize("limits", [(0, 0.0), (64, 0.001)], ids=["no-permit", "no-call-left"])
 async def test_looks_keep_to_the_limits_of_their_backend(redis: Redis, limits: tuple[int, float]) -> None:
     async with ended(redis, patience=PATIENT) as after:

@@ -154,6 +154,33 @@ async def test_what_waits_when_it_is_closed_fails(scripts: ScriptConnection) -> 
         await waiting
 
 
+async def test_what_waits_for_a_connection_when_it_is_closed_fails() -> None:
+    async def silent(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        await reader.read(65536)
+        asked.set()
+        await reader.read()
+
+    asked = asyncio.Event()
+    async with listening(silent) as port, asyncio.timeout(SOON):
+        client = connect_to(RedisTarget.parse(f"redis://127.0.0.1:{port}"))
+        scripts = ScriptConnection(client)
+        waiting = asyncio.create_task(scripts.eval(ECHO, 0, "a", 1))
+        await asked.wait()
+        await scripts.aclose()
+        with pytest.raises(Lost):
+            await waiting
+        await client.aclose()
+
+
+async def test_a_closed_one_opens_no_connection(scripts: ScriptConnection, redis: Redis) -> None:
+    await scripts.eval(ECHO, 0, "a", 1)
+    await scripts.aclose()
+
+    with pytest.raises(Lost):
+        await scripts.eval(ECHO, 0, "b", 2)
+    assert await numbers(redis) == set()
+
+
 @dataclass
 class Leg:
     """One connection through a `Way`."""
@@ -257,6 +284,22 @@ async def test_what_is_no_reply_ends_the_connection(redis_url: str) -> None:
         way.legs[0].writer.write(b"HTTP/1.1 400 Bad Request\r\n")
         with pytest.raises(Lost):
             await asked
+
+
+async def test_a_replica_of_redis_6_is_left_for_a_new_connection(redis_url: str) -> None:
+    async with on_a_way(redis_url, gives_up=60, patience=60) as (scripts, way), asyncio.timeout(SOON):
+        await scripts.eval(ECHO, 0, "a", 1)
+        way.legs[0].flows.clear()
+        asked = asyncio.create_task(scripts.eval(WRITE, 0))
+        await asyncio.sleep(0)
+        way.legs[0].writer.write(
+            b"-ERR Error running script (call to f_5f0): @user_script:1: @user_script: 1: "
+            b"-READONLY You can't write against a read only replica.\r\n"
+        )
+        with pytest.raises(ResponseError, match="READONLY"):
+            await asked
+        assert await scripts.eval(ECHO, 0, "b", 2) == [b"b", 2]
+        assert len(way.legs) == 2
 
 
 async def test_what_redis_pushes_is_no_reply(redis_url: str) -> None:

@@ -159,6 +159,7 @@ async def test_a_broker_that_is_not_there_is_a_failure(tmp_path: Path) -> None:
 
     assert failure is not None
     assert "the broker can't be reached" in failure.reason
+    assert "check the URL that the sink's broker_url_env holds" in failure.reason
     assert "hunter2" not in f"{failure.reason} {caught.value}"
 
 

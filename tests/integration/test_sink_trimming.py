@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
@@ -135,6 +137,25 @@ async def test_what_was_kept_for_long_enough_becomes_one_dead_letter_that_counts
     assert "3 events" in letter.reason
 
 
+async def test_what_is_lost_is_passed_though_the_next_event_has_not_arrived(store: Store, redis: Redis) -> None:
+    ids = await written(redis, store, 50, 40, 2)
+    lease = await sink_at(store, "0-0")
+    await store.sinks.note(lease, Note("0-0"), 0)
+    goes_on = asyncio.Event()
+
+    async def answer(_event: dict[str, Any], _count: int) -> int:
+        await goes_on.wait()
+        return 204
+
+    async def passed() -> bool:
+        (one,) = await store.sinks.states()
+        return one.position == ids[1]
+
+    async with receiving(answer) as receiver, pumping(store, receiver, keep_at_most=24 * HOUR):
+        assert await found(passed)
+        goes_on.set()
+
+
 async def test_what_was_owed_for_long_enough_becomes_a_dead_letter(store: Store, redis: Redis) -> None:
     ids = await written(redis, store, 50, 2)
     lease = await sink_at(store, ids[-1], owed=[ids[0]])
@@ -146,7 +167,7 @@ async def test_what_was_owed_for_long_enough_becomes_a_dead_letter(store: Store,
         await emit(redis, "c9", 1)
         await until(lambda: receiver.ids == ["c9-1"])
 
-    assert (letter.command_id, letter.reason) == ("c0-1", "sink s: not delivered within 1 days")
+    assert (letter.command_id, letter.reason) == ("c0-1", "sink s: not delivered within 1 day")
     assert await store.sinks.owed("s") == {}
 
 

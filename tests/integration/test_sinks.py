@@ -155,7 +155,7 @@ async def test_a_failing_subject_becomes_dead_letters_and_delays_no_other(
         await settled(store)
 
     assert [(letter.sink, letter.command_id) for letter in two] == [("s", "bad-1"), ("s", "bad-2")]
-    assert two[0].reason == "sink s: 4 tries have failed, the last time: it answered 500"
+    assert two[0].reason == "sink s: 4 tries failed; last error: it answered 500"
     assert two[0].raw == body("bad", 1).decode()
     assert len(receiver.tried("bad-1")) == 4
 
@@ -168,7 +168,7 @@ async def test_a_refusal_is_believed_once_it_lasts(
         await emit(redis, "c", 1)
         (letter,) = await dead(letters, 1)
 
-    assert letter.reason.endswith(f"the last time: it answered {status}")
+    assert letter.reason.endswith(f"last error: it answered {status}")
     assert 3 <= len(receiver.tries) < 20
     assert 120 / FAST <= receiver.tries[-1][1] - receiver.tries[0][1]
 

@@ -158,6 +158,22 @@ async def crash(pump: Pump) -> None:
     await asyncio.wait([task])
 
 
+class Slow:
+    """A sink's state in Redis, to which the next claim takes until it may go on."""
+
+    def __init__(self, sinks: Any) -> None:
+        self._sinks = sinks
+        self.asked, self.goes_on = asyncio.Event(), asyncio.Event()
+
+    async def claim(self, *arguments: Any) -> Any:
+        self.asked.set()
+        await self.goes_on.wait()
+        return await self._sinks.claim(*arguments)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sinks, name)
+
+
 class Dead:
     """What a killed worker can still do on Redis."""
 

@@ -101,7 +101,7 @@ FORCED_STORY = [
     "force sent: the backend took it",
     "force_cancelled: seen cancelled after our force call",
     "proof: attested, somebody gave their word that it is gone",
-    "that of ann: the process is gone",
+    "the remote process is gone: attested by ann: the process is gone",
     "safe to run again: yes",
 ]
 JOINED_STORY = [
@@ -169,7 +169,7 @@ def test_with_json_each_cancellation_is_an_object(lived: Cell) -> None:
 @pytest.mark.parametrize(
     ("job_id", "sentence", "code"),
     [
-        (THEIRS, "the backend shows it active (RUNNING), and nobody has asked for its end here", Exit.DONE),
+        (THEIRS, "the backend shows it active (RUNNING), and nobody has asked to cancel it here", Exit.DONE),
         (UNASKED, "not by us: the backend shows the job cancelled", Exit.DONE),
         (NOWHERE, "the backend knows no such job either", Exit.ERROR),
     ],

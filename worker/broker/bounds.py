@@ -34,8 +34,8 @@ def producer_of(app: Any) -> Iterator[Any]:
 
 
 @contextmanager
-def worded(queue: str) -> Iterator[None]:
-    """Translate the exceptions of the broker's client."""
+def worded(queue: str, check: str = CHECK) -> Iterator[None]:
+    """Translate the exceptions of the broker's client; `check` says what to do if the broker can't be reached."""
     try:
         yield
     except MessageNacked:
@@ -46,7 +46,7 @@ def worded(queue: str) -> Iterator[None]:
         if isinstance(error.__cause__, ChannelError | NotAllowed):
             raise BrokerRefused(refusal(queue, error.__cause__)) from error
         reason = str(error) or type(error).__name__
-        raise BrokerUnavailable(f"the broker can't be reached or gave no answer: {reason}; {CHECK}") from error
+        raise BrokerUnavailable(f"the broker can't be reached or gave no answer: {reason}; {check}") from error
 
 
 def refusal(queue: str, error: AMQPError) -> str:

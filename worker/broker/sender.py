@@ -19,20 +19,23 @@ from kombu import Connection, Producer
 
 from ..settings.celery import broker_url, celery_settings, transport_options
 from ..settings.environment import AMQP_SCHEMES, Settings, scheme_of
-from .bounds import AGAIN, CONFIRM, worded
+from .bounds import AGAIN, CHECK, CONFIRM, worded
 
 CONNECT = 4.0
 """Seconds that connecting may take, as in Celery."""
 CONNECTIONS = 10
 """Connections at once; further senders wait for one."""
+CHECK_SINK = "check the URL that the sink's broker_url_env holds, and that this server runs"
 NOTHING_FOLLOWS = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 
 
 class Connections:
     """Connections to one broker, which are kept for the next message; `options` are kombu's."""
 
-    def __init__(self, url: str, options: Mapping[str, Any], *, amqp: bool) -> None:
+    def __init__(self, url: str, options: Mapping[str, Any], *, amqp: bool, check: str = CHECK) -> None:
+        """`check` says what to do if the broker can't be reached."""
         self._url = url
+        self._check = check
         self._options = options
         self._amqp = amqp
         self._idle: list[Any] = []
@@ -55,7 +58,7 @@ class Connections:
             BrokerRefused: the queue's arguments or the permissions at the broker are wrong.
 
         """
-        with worded(queue), self._lent() as connection:
+        with worded(queue, self._check), self._lent() as connection:
             Producer(connection, auto_declare=False).publish(
                 ((), dict(arguments), NOTHING_FOLLOWS),
                 headers=headers(task, task_id),
@@ -127,7 +130,8 @@ class TaskSender(Connections):
 
     def __init__(self, url: str, queue: str) -> None:
         """Prepare for a broker, by a URL as `CELERY_BROKER_URL` has it."""
-        super().__init__(broker_url(url), transport_options(url), amqp=scheme_of(url) in AMQP_SCHEMES)
+        amqp = scheme_of(url) in AMQP_SCHEMES
+        super().__init__(broker_url(url), transport_options(url), amqp=amqp, check=CHECK_SINK)
         self._queue = queue
 
     def send(self, task: str, arguments: Mapping[str, Any], task_id: str) -> None:
@@ -137,7 +141,7 @@ class TaskSender(Connections):
 
     def reach(self) -> None:
         """Connect to the broker, and for RabbitMQ see that the queue is there; raises what `publish` raises."""
-        with worded(self._queue), self._lent() as connection:
+        with worded(self._queue, self._check), self._lent() as connection:
             connection.ensure_connection(max_retries=1, timeout=CONNECT)
             if self._amqp:
                 with connection.channel() as channel:

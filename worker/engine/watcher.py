@@ -62,6 +62,8 @@ class Watcher:
         await asyncio.gather(*(self._look(ended, clock) for ended in found.ended))
         if len(found.ended) == AT_ONCE:
             return 0.0
+        if not found.ended and found.next_due is not None and found.next_due <= found.now:
+            return EVERY  # a look is due that the breaker, the rate or the permits do not allow yet
         soon = EVERY if found.next_due is None else (found.next_due - clock.now()).total_seconds()
         return min(EVERY, max(0.02, soon))
 

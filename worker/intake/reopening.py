@@ -34,6 +34,7 @@ def reopened(rules: BackendRules, make_id: Callable[[], str], ended: Snapshot) -
     force, force_after = spec.force.stricter(policy.force), max(spec.force_after, policy.force_after)
     give_up_after = min(wished, policy.give_up_after) if wished > 0 else policy.give_up_after
     another = rules.another_attests
+    sinks = tuple(ended.command.get("reply_to") or ())
     return Acceptance(
         cancellation_id=make_id(),
         command_id=f"{cancellation.id}-reopened",
@@ -52,6 +53,7 @@ def reopened(rules: BackendRules, make_id: Callable[[], str], ended: Snapshot) -
             "requested_by": OURSELVES,
             "labels": ended.command.get("labels") or {},
             "batch_id": ended.command.get("batch_id"),
+            **({"reply_to": sinks} if sinks else {}),  # last, as in admission
         },
         effective=event_drafts.effective(force, force_after, give_up_after, another=another),
         params=cancellation.params,
@@ -59,4 +61,5 @@ def reopened(rules: BackendRules, make_id: Callable[[], str], ended: Snapshot) -
         address=rules.adapter.address(cancellation.job),
         place=rules.place,
         another_attests=another,
+        reply_to=sinks,
     )

@@ -9,10 +9,12 @@ from msgspec import Struct
 
 CANCELLATION = "canceller.cancellation."
 """How the type of an event begins that is about a command or a cancellation."""
+JOB = "canceller.job."
+"""The same about a job after the end of a cancellation, which `data` names."""
 
 
 class Head(Struct, frozen=True):
-    """The parts of a CloudEvent that say where it goes; `data` is looked at for `reply_to` alone."""
+    """The parts of a CloudEvent that say where it goes; most of `data` is not looked at."""
 
     id: str
     type: str
@@ -30,6 +32,8 @@ class Head(Struct, frozen=True):
             return self.cancellationid
         if self.type.startswith(CANCELLATION):  # a rejection, which no other event follows
             return self.id
+        if self.type.startswith(JOB) and isinstance(self.data, dict) and self.data.get("cancellation_id"):
+            return str(self.data["cancellation_id"])
         return f"{self.source} {self.subject}"
 
     @property

@@ -61,6 +61,7 @@ class Ledger:
         self._unsaved: dict[str, Entry] = {}
         self._settled: set[str] = set()
         self._replayed: set[str] = set()
+        self._unanswered: Note | None = None
         self._delivered = 0
         self._error = ""
         self._count = 0
@@ -89,7 +90,7 @@ class Ledger:
     @property
     def changed(self) -> bool:
         """Whether there is anything to note."""
-        told = self._unsaved or self._settled or self._replayed or self._error
+        told = self._unsaved or self._settled or self._replayed or self._error or self._unanswered
         return bool(told) or self.position != self._noted
 
     def restore(self, entries: Iterable[Entry]) -> None:
@@ -175,25 +176,33 @@ class Ledger:
         return old
 
     def note(self) -> Note:
-        """Return what is to be stored now; it counts as stored."""
+        """Return what is to be stored now, with what a note before held if it may have been lost: see `stored`."""
+        last = self._unanswered or Note(self._noted)
+        owed = {
+            one.id: Owed(one.tried.tries, int(one.due), one.tried.refused_since, one.order)
+            for one in self._unsaved.values()
+        }
         note = Note(
             position=self.position,
             oldest=self._oldest(),
-            owed={
-                one.id: Owed(one.tried.tries, int(one.due), one.tried.refused_since, one.order)
-                for one in self._unsaved.values()
-            },
-            settled=self._settled,
-            replayed=self._replayed,
-            delivered=self._delivered,
-            error=self._error,
+            owed={**last.owed, **owed},  # what of that was settled since is deleted after it is written
+            settled={*last.settled, *self._settled},
+            replayed={*last.replayed, *self._replayed},
+            delivered=last.delivered + self._delivered,
+            error=self._error or last.error,
         )
         for one in self._unsaved.values():
             one.stored = True
-        self._noted = note.position
+        self._unanswered = note
         self._unsaved, self._settled, self._replayed = {}, set(), set()
         self._delivered, self._error = 0, ""
         return note
+
+    def stored(self) -> None:
+        """Note that the latest note is stored; until then the next one repeats it."""
+        if self._unanswered is not None:
+            self._noted = self._unanswered.position
+        self._unanswered = None
 
     def _enqueue(self, entry: Entry) -> None:
         queue = self._queues.setdefault(entry.order, deque())

@@ -72,6 +72,8 @@ class Pump:
                 self._service = self._service or await self._claim()
                 self._outage.is_over()
                 if self._service is not None:
+                    if self._stopping.is_set():
+                        self._service.stop(0.0)
                     await self._service.run()
             except LeaseLost:
                 log.warning("sink.lease_lost", sink=self._sink.name)

@@ -98,8 +98,8 @@ class Service:
         """
         log.info("sink.taken", sink=self._sink.name, position=self._lease.position)
         tasks: list[asyncio.Task[object]] = []
+        await self._restore()  # without that, leaving would note that nothing is owed
         try:
-            await self._restore()
             loops = (self._read(), self._read_replays(), self._send(), self._note(), self._give_up_outdated())
             tasks = [asyncio.create_task(loop) for loop in (*loops, self._stopping.wait())]
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -152,6 +152,7 @@ class Service:
                 self._ledger.read(id_, entry)
             elif entry is not None:
                 await self._lose(lost)
+                self._ledger.read(lost[-1], None)
                 lost = []
                 self._ledger.read(id_, entry)
         if lost:
@@ -160,7 +161,7 @@ class Service:
 
     async def _lose(self, lost: list[str]) -> None:
         count = f"{len(lost)} event{'s' if len(lost) != 1 else ''} from {lost[0]} to {lost[-1]}"
-        reason = f"sink {self._sink.name}: {count} could not be delivered within {self._kept_for()}, and are lost"
+        reason = f"sink {self._sink.name}: lost {count}, which could not be delivered within {self._kept_for()}"
         raw = json.dumps({"lost": len(lost), "first": lost[0], "last": lost[-1]}).encode()
         await self._bury(reason, raw, "")
 
@@ -226,10 +227,12 @@ class Service:
             body = await self._sinks.entry(entry.id)
         head = read(body or b"")
         if body is None or head is None:
-            reason = f"sink {self._sink.name}: the event at {entry.id} is in the stream no more"
+            reason = f"sink {self._sink.name}: the event at {entry.id} is no longer in the stream"
             await self._give_up(entry, reason, body or b"")
             return None
         entry.event_id = head.id
+        if self._clock.since_asked() > LIFE:
+            raise LeaseLost  # while this worker stood still another one may have delivered what follows
         failure = await self._sink.receiver.deliver(head.id, body)
         now = self._clock.now()
         if failure is None:
@@ -244,7 +247,7 @@ class Service:
         hopeless = entry.tried.hopeless(self._sink.limits, now, self._clock.speed)
         if not hopeless:
             return failure
-        await self._give_up(entry, f"sink {self._sink.name}: {hopeless}, the last time: {failure.reason}", body)
+        await self._give_up(entry, f"sink {self._sink.name}: {hopeless}; last error: {failure.reason}", body)
         return None
 
     def _plan(self, entry: Entry, failure: Failure) -> None:
@@ -261,7 +264,7 @@ class Service:
                 body = entry.body or await self._sinks.entry(entry.id) or b""
                 head = read(body)
                 entry.event_id = head.id if head else ""
-                last = f", the last time: {entry.error}" if entry.error else ""
+                last = f"; last error: {entry.error}" if entry.error else ""
                 await self._give_up(
                     entry, f"sink {self._sink.name}: not delivered within {self._kept_for()}{last}", body
                 )
@@ -284,7 +287,8 @@ class Service:
         return int(self._clock.now() - self._sink.limits.keep_at_most * 1000)
 
     def _kept_for(self) -> str:
-        return f"{self._sink.limits.keep_at_most / 86400:g} days"
+        days = self._sink.limits.keep_at_most / 86400
+        return f"{days:g} day{'s' if days != 1 else ''}"
 
     async def _note(self) -> None:
         """Note what has come of the deliveries, and renew the lease."""
@@ -295,6 +299,7 @@ class Service:
                 now, held = await self._sinks.note(self._lease, self._ledger.note(), LIFE)
                 if not held:
                     raise LeaseLost
+                self._ledger.stored()
                 self._clock.told(now.timestamp() * 1000, asked_at)
 
     async def _leave(self) -> None:

@@ -41,10 +41,10 @@ class Tried(Struct, frozen=True):
     def hopeless(self, limits: Limits, now: float, speed: float) -> str:
         """Say why no further try is made, empty if one is; `now` is in ms, `speed` that of a fast clock."""
         if self.tries >= limits.max_tries:
-            return f"{self.tries} tries have failed"
+            return f"{self.tries} tries failed"
         refused_for = (now - self.refused_since) / 1000 * speed
         if self.refused_since and self.tries >= ENOUGH and refused_for >= limits.believe_after:
-            return f"it was refused {self.tries} times"
+            return f"the receiver refused it {self.tries} times"
         return ""
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import re
 import ssl
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from msgspec.structs import replace
 from standardwebhooks.webhooks import Webhook as Signer
@@ -26,6 +27,8 @@ MOST_REPLY = 1_000_000
 STRONG = 24
 """Bytes that a key has at least (Standard Webhooks)."""
 PREFIX = "whsec_"
+IN_A_HEADER = re.compile(r"[!-~](?:[ -~]*[!-~])?")
+"""Receivers read other characters of a header in different ways, and would find that the signature does not match."""
 REFUSALS = frozenset({
     HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE,
     HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -49,6 +52,11 @@ def signers(secret: str) -> Iterator[Signer]:
         return
     if len(key) >= STRONG:
         yield Signer(key)
+
+
+def message_id(event_id: str) -> str:
+    """Return an event's id as a header carries it unchanged; one that it would not is percent-encoded."""
+    return event_id if IN_A_HEADER.fullmatch(event_id) else quote(event_id, safe="")
 
 
 class Webhook:
@@ -81,11 +89,11 @@ class Webhook:
 
     async def deliver(self, event_id: str, body: bytes) -> Failure | None:
         """Post an event; any 2xx says that it has arrived."""
-        at, text = self._now(), body.decode()
-        signatures = [signer.sign(event_id, at, text) for signer in self._signers]
+        at, text, name = self._now(), body.decode(), message_id(event_id)
+        signatures = [signer.sign(name, at, text) for signer in self._signers]
         headers = {
             **self._always,
-            "webhook-id": event_id,
+            "webhook-id": name,
             "webhook-timestamp": str(int(at.timestamp())),
             "webhook-signature": " ".join(signatures),
         }

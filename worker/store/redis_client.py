@@ -24,8 +24,12 @@ REFUSES = re.compile(
     r"ACL failure in script|user executing the script can't|^unknown (sub)?command|[Uu]nknown (Redis )?command called"
 )
 """What Redis says, beside NOPERM, if a script's user lacks a right or a command was removed."""
-TRANSIENT = ("OOM", "LOADING", "READONLY", "MASTERDOWN", "BUSY", "MISCONF", "NOREPLICAS", "CLUSTERDOWN", "TRYAGAIN")
-"""How Redis begins transient errors; redis-py has no class for all of them."""
+TRANSIENT = re.compile(
+    r"(?:Error running script .*: -)?"
+    r"(?:OOM|LOADING|READONLY|MASTERDOWN|BUSY|MISCONF|NOREPLICAS|CLUSTERDOWN|TRYAGAIN)",
+    re.DOTALL,
+)
+"""How Redis begins transient errors, 6.2 in a script behind words of its own; redis-py has no class for all of them."""
 
 
 def connect(settings: Settings) -> Redis:
@@ -87,7 +91,7 @@ def translated() -> Iterator[None]:
         yield
     except (RedisError, OSError) as error:
         refused = refusal(error)
-        if type(error) is ResponseError and not refused and not str(error).startswith(TRANSIENT):
+        if type(error) is ResponseError and not refused and not TRANSIENT.match(str(error)):
             raise
         raise unavailable(error) from error
 

@@ -16,14 +16,17 @@ import hiredis
 from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection, DefaultParser
 from redis.exceptions import ConnectionError as Lost
-from redis.exceptions import ReadOnlyError
+from redis.exceptions import ReadOnlyError, ResponseError
 from redis.exceptions import TimeoutError as Late
 
 PATIENCE = 3.0
 """Seconds after which an unanswered script makes the connection suspect, so that later ones get a new connection."""
 UNFIT = (Lost, ReadOnlyError)
 """Replies of a server that is of no use now: it is loading, or a replica. The next script makes a new connection."""
+REPLICA = ": -READONLY "
+"""What is in the error of a script on a replica of Redis 6.2, for which redis-py has no class."""
 NOTHING = object()
+CLOSED = "the connection to Redis was closed here"
 
 
 class ScriptConnection:
@@ -36,6 +39,7 @@ class ScriptConnection:
         self._wires: list[Wire] = []
         """The one in use at the end; those before it only wait for answers."""
         self._opening: asyncio.Task[Wire] | None = None
+        self._closed = False
 
     async def evalsha(self, *parts: Any) -> Any:
         """Run a script by its digest."""
@@ -46,12 +50,13 @@ class ScriptConnection:
         return await self._run(("EVAL", *parts))
 
     async def aclose(self) -> None:
-        """Close all connections; what still waits for an answer fails."""
+        """Close all connections; what still waits for one, or for an answer, fails, and so does every later script."""
+        self._closed = True
         if self._opening is not None:
             self._opening.cancel()
             await asyncio.wait([self._opening])
         for wire in self._wires:
-            wire.close(Lost("the connection to Redis was closed here"))
+            wire.close(Lost(CLOSED))
 
     async def _run(self, command: tuple[Any, ...]) -> Any:
         packed = hiredis.pack_command(command)
@@ -60,13 +65,21 @@ class ScriptConnection:
 
     async def _opened(self) -> Wire:
         """Connect, once for all who ask at the same time."""
+        if self._closed:
+            raise Lost(CLOSED)
         if self._opening is None:
             self._opening = asyncio.create_task(self._open())
             self._opening.add_done_callback(self._is_opened)
-        return await asyncio.shield(self._opening)
+        opening = self._opening
+        await asyncio.wait([opening])
+        if opening.cancelled():
+            raise Lost(CLOSED)
+        return opening.result()
 
-    def _is_opened(self, _: asyncio.Task[Wire]) -> None:
+    def _is_opened(self, opening: asyncio.Task[Wire]) -> None:
         self._opening = None
+        if not opening.cancelled():
+            opening.exception()  # asyncio would log it if all who asked have been cancelled
 
     async def _open(self) -> Wire:
         connection: AbstractConnection = self._pool.make_connection()  # type: ignore[no-untyped-call]
@@ -152,7 +165,7 @@ class Wire(asyncio.Protocol):
         answer, _ = self._waiting.popleft()
         if not answer.done():
             answer.set_exception(reply) if isinstance(reply, Exception) else answer.set_result(reply)
-        if isinstance(reply, UNFIT):
+        if isinstance(reply, UNFIT) or (isinstance(reply, ResponseError) and REPLICA in str(reply)):
             self.close(reply)
         elif self._retired and not self._waiting:
             self.retire()

@@ -224,7 +224,7 @@ def _end(seen: Snapshot, now: datetime, result: Result | None) -> Pairs:
     if result is None or not result.data:
         return [*pairs, ("evidence", "its finished event is past its retention")]
     pairs.append(("evidence", f"{result.evidence}: {EVIDENCE.get(result.evidence, '')}"))
-    safe = "yes" if result.safe_to_rerun else "no: it is not known that the job runs no more"
+    safe = "yes" if result.safe_to_rerun else "no: it is not known whether the job has stopped"
     pairs.append(("safe to rerun", safe))
     pairs += _plan(result)
     children = result.data.get("children") or ()

@@ -79,7 +79,7 @@ def by_nobody(state: str, raw: str, facts: Mapping[str, Any]) -> str:
     if state == JobState.GONE:
         return f"the backend knows no such job either ({raw})"
     others = not_by_us(state, facts)
-    return others or f"the backend shows it {state} ({raw}), and nobody has asked for its end here"
+    return others or f"the backend shows it {state} ({raw}), and nobody has asked to cancel it here"
 
 
 def _began(known: Known) -> datetime:

@@ -133,13 +133,13 @@ def _finished(event: Event, _: datetime) -> Iterator[str]:
     yield f"last seen {data.get('raw_state') or data.get('job_state')}; calls: {_counted(data.get('calls') or {})}"
     yield f"proof: {data.get('evidence')}, {EVIDENCE.get(str(data.get('evidence')), 'not known here')}"
     if data.get("attested_by"):
-        yield f"the word that it is gone is that of {data['attested_by']}"
+        yield f"the remote process is gone: attested by {data['attested_by']}"
     for child in data.get("children") or ():
         yield f"child {child.get('job_id')}: {child.get('outcome')} ({child.get('raw_state')})"
     facts = data.get("backend_facts") or {}
     if facts:
         yield f"the backend's own words: {', '.join(f'{name} {value}' for name, value in facts.items())}"
-    safe = "yes" if data.get("safe_to_rerun") else "no, it is not known that the job runs no more"
+    safe = "yes" if data.get("safe_to_rerun") else "no, it is not known whether the job has stopped"
     yield f"safe to run again: {safe}"
 
 

@@ -13,7 +13,7 @@ LONG = timedelta(seconds=5)
 """Shorter waits need no cause: a look and a call take that long."""
 
 AFTER_ANSWER: Mapping[str, str] = {
-    AnswerKind.ACCEPTED: "looked whether the job had stopped; it had not",
+    AnswerKind.ACCEPTED: "checked whether the job had stopped; it had not",
     AnswerKind.UNANSWERED: "a look had to show what the unanswered {action} had done before anything was repeated",
     AnswerKind.REJECTED: "the job's state forbade the {action}; looked, and tried again later",
     AnswerKind.BUSY: "the backend had turned the {action} away for now",
@@ -22,6 +22,7 @@ AFTER_ANSWER: Mapping[str, str] = {
 }
 """What follows the answer to a changing call."""
 TO_THE_END = "looked until the job was seen to have ended"
+NOTHING_YET = "looks showed nothing yet, or no worker was there to look"
 AGAIN = "the job was looked at after the end, as watch_after says"
 
 
@@ -31,7 +32,9 @@ def cause_of_wait(before: Sequence[Event], event: Event, breaks: Sequence[Event]
     began, ended = (datetime.fromisoformat(one.time) for one in (last, event))
     if ended - began < LONG:
         return ""
-    cause = _paused(breaks, began, ended) or _cause(before, event)
+    cause, paused = _cause(before, event), _paused(breaks, began, ended)
+    if paused:
+        cause = paused if cause == NOTHING_YET else f"{cause}; {paused}"
     return f"{span((ended - began).total_seconds())}: {cause}"
 
 
@@ -62,7 +65,7 @@ def _before_the_first_call(before: Sequence[Event]) -> str:
     later = next((one.data["not_before"] for one in reversed(before) if one.data.get("not_before")), "")
     if later:
         return f"no call before {later}, as the command asked"
-    return "looks showed nothing yet, or no worker was there to look"
+    return NOTHING_YET
 
 
 def _until_force(before: Sequence[Event]) -> str:

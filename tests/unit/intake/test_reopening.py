@@ -40,6 +40,13 @@ def test_canceller_asks_for_it_and_says_why(build: Build) -> None:
     assert again(build).said == asked
 
 
+def test_the_same_sinks_get_its_events(build: Build) -> None:
+    ended = Snapshot(Record(build.cancellation(), Outcome.CANCELLED), command={"reply_to": ["billing"]})
+    one = reopened(RULES, lambda: "new", ended)
+
+    assert (one.reply_to, list(one.said)[-1], one.said["reply_to"]) == (("billing",), "reply_to", ("billing",))
+
+
 def test_it_is_the_same_command_each_time(build: Build) -> None:
     one, other = again(build), again(build)
 

@@ -56,6 +56,12 @@ def test_the_events_of_a_cancellation_keep_their_order() -> None:
     assert event(id="c-1").order == event(id="c-2").order != event(id="d-1", cancellationid="d").order
 
 
+def test_what_happens_to_a_job_after_the_end_comes_after_the_end() -> None:
+    reappeared = {"type": "canceller.job.reappeared.v1", "cancellationid": None, "data": {"cancellation_id": "c"}}
+
+    assert event(id="c-reappeared", **reappeared).order == event().order
+
+
 def test_a_rejection_waits_for_no_other() -> None:
     rejected = {"type": "canceller.cancellation.rejected.v1", "cancellationid": None}
 

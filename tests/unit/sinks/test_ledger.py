@@ -7,6 +7,14 @@ from hypothesis import strategies as st
 
 from worker.sinks.ledger import AHEAD, MOST, Entry, Ledger
 from worker.sinks.tries import Tried
+from worker.store.sink_state import Note
+
+
+def stored(one: Ledger) -> Note:
+    """Note what has changed, and store it."""
+    note = one.note()
+    one.stored()
+    return note
 
 
 def ledger(*orders: str) -> Ledger:
@@ -85,7 +93,7 @@ def test_what_was_owed_is_settled_once_it_arrives() -> None:
     one = ledger("a")
     (first,) = take(one)
     fail(one, first, due=5000)
-    one.note()
+    stored(one)
     (again,) = take(one, now=5000)
     one.delivered(again)
     note = one.note()
@@ -107,8 +115,31 @@ def test_nothing_is_noted_twice() -> None:
     one = ledger("a")
     one.delivered(take(one)[0])
     assert one.changed
-    one.note()
+    stored(one)
 
+    assert not one.changed
+
+
+def test_a_note_that_may_be_lost_is_repeated_with_the_next_one() -> None:
+    one = ledger("a", "b", "c")
+    first, second, _ = take(one)
+    fail(one, first, due=5000)
+    one.delivered(second)
+    one.note()
+    again = one.note()
+
+    assert (again.position, list(again.owed), again.delivered, again.error) == ("2-0", ["1-0"], 1, "no")
+
+
+def test_what_a_lost_note_held_and_has_arrived_since_is_settled_by_the_next_one() -> None:
+    one = ledger("a")
+    (first,) = take(one)
+    fail(one, first, due=0)
+    one.note()
+    one.delivered(take(one)[0])
+    note = stored(one)
+
+    assert list(note.settled) == ["1-0"]
     assert not one.changed
 
 
@@ -179,19 +210,22 @@ def test_what_is_too_old_is_not_tried_any_more() -> None:
 
 @given(
     st.lists(st.sampled_from("abc."), max_size=30),
-    st.lists(st.sampled_from(["deliver", "fail", "note", "give up"]), max_size=120),
+    st.lists(st.sampled_from(["deliver", "fail", "note", "lose note", "give up"]), max_size=120),
 )
 def test_whatever_happens_nothing_is_lost_and_each_subject_keeps_its_order(orders: list[str], acts: list[str]) -> None:
     one, now, ended = ledger(*orders), 0.0, list[Entry]()
-    stored: set[str] = set()
+    kept: set[str] = set()
     for act in (*acts, *["deliver"] * 60):
         now += 10
-        if act == "note":
+        if act == "lose note":
+            one.note()
+        elif act == "note":
             note = one.note()
-            stored = (stored | set(note.owed)) - set(note.settled)
+            one.stored()
+            kept = (kept | set(note.owed)) - set(note.settled)
             left = {f"{n}-0" for n, order in enumerate(orders, 1) if order != "."} - {entry.id for entry in ended}
             passed = {entry for entry in left if int(entry[:-2]) <= int(note.position[:-2])}
-            assert passed <= stored  # a worker that takes over now finds all that is left
+            assert passed <= kept  # a worker that takes over now finds all that is left
         elif entry := one.next(now):
             if act == "fail":
                 fail(one, entry, due=now + 5)

@@ -9,6 +9,8 @@ from redis.exceptions import MovedError, NoPermissionError, ResponseError
 from worker.errors import StoreRefused, StoreUnavailable
 from worker.store.redis_client import refusal, translated, unavailable
 
+SCRIPT_6 = "Error running script (call to f_5f0): @user_script:1: @user_script: 1:"
+"""How Redis 6.2 begins the error of a command in a script."""
 REFUSED = [
     pytest.param(NoPermissionError("User u has no permissions to run the 'evalsha' command"), "evalsha", id="noperm"),
     pytest.param(
@@ -45,11 +47,19 @@ def test_a_refusal_is_unavailable_in_words_that_name_it(error: Exception, named:
 
 @pytest.mark.parametrize(
     "error",
-    [ConnectionLost("Connection refused"), OSError("down"), ResponseError("OOM command not allowed")],
-    ids=["lost", "down", "full"],
+    [
+        ConnectionLost("Connection refused"),
+        OSError("down"),
+        ResponseError("OOM command not allowed"),
+        ResponseError(f"{SCRIPT_6} -OOM command not allowed when used memory > 'maxmemory'."),
+        ResponseError(f"{SCRIPT_6} -READONLY You can't write against a read only replica."),
+    ],
+    ids=["lost", "down", "full", "full-6.2", "replica-6.2"],
 )
 def test_what_passes_is_no_refusal(error: Exception) -> None:
     assert refusal(error) == ""
+    with pytest.raises(StoreUnavailable), translated():
+        raise error
     assert type(unavailable(error)) is StoreUnavailable
 
 

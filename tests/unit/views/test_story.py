@@ -147,7 +147,7 @@ SENTENCES: dict[str, tuple[Event, list[str]]] = {
             "force_cancelled: seen cancelled after our force call; d",
             "last seen CANCELLED; calls: 9 look, 1 cancel, 1 force",
             "proof: attested, somebody gave their word that it is gone",
-            "the word that it is gone is that of ann: dead",
+            "the remote process is gone: attested by ann: dead",
             "child 2: cancelled (CANCELLED)",
             "the backend's own words: cause OPERATOR_CANCEL",
             "safe to run again: yes",
@@ -161,7 +161,7 @@ SENTENCES: dict[str, tuple[Event, list[str]]] = {
             "timed_out: it is not confirmed stopped, and the time is over",
             "last seen unknown; calls: none",
             "proof: none, nothing was seen to end",
-            "safe to run again: no, it is not known that the job runs no more",
+            "safe to run again: no, it is not known whether the job has stopped",
         ],
     ),
     "a-newer-type": (event("pondered"), ["pondered"]),
@@ -240,7 +240,7 @@ WAITS: dict[str, tuple[tuple[Event, ...], Event, str]] = {
     "until-overdue": (
         (ACCEPTED, SENT),
         event("overdue", 3601),
-        "1 h: looked whether the job had stopped; it had not",
+        "1 h: checked whether the job had stopped; it had not",
     ),
     "until-given-up": (
         (ACCEPTED, SENT),
@@ -295,7 +295,7 @@ def test_the_backends_cause_of_a_stop_by_somebody_else_is_quoted() -> None:
         ("gone", "the backend knows no such job either (404)"),
         ("cancelled", "not by us: the backend shows the job cancelled, and nothing that we sent has done that"),
         ("cancelling", "not by us: the backend shows the job being cancelled, and nothing that we sent has done that"),
-        ("active", "the backend shows it active (404), and nobody has asked for its end here"),
+        ("active", "the backend shows it active (404), and nobody has asked to cancel it here"),
     ],
     ids=["unknown", "cancelled", "cancelling", "active"],
 )

@@ -14,8 +14,8 @@ from ..session import connected
 def sinks(*, json: Json = False) -> None:
     """List the sinks: how far each has come in the events, what is owed to it, and what went wrong last.
 
-    The lag is the age of the oldest event that is not delivered yet. What is owed was passed by: it is tried again, or
-    waits for an event before it. A sink that was removed from the backends file stays until it is forgotten.
+    The lag is the age of the oldest event that is not delivered yet. Owed events lie before the position and have not
+    arrived: each is tried again, or waits for an earlier one. A sink that you remove from the backends file stays here.
 
     canceller sinks
 
