@@ -35,7 +35,7 @@ EXACT = 2**53
 PROBLEM_LIMIT = 1000
 NAME_LIMIT = 64
 """Characters of a name that a problem tells: the next problems are to be read as well."""
-RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
+RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:[0-5]\d)", re.ASCII)
 LINES = frozenset("\n\r\t")
 ESCAPES = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[ -/]*[0-~]")
 """What terminals act on in place of showing it: colours, titles, links."""

@@ -168,6 +168,7 @@ def in_doubt(content: dict[str, Any]) -> bool:
 @example({**BARE, "not_before": "2100-02-29T00:00:00Z"})
 @example({**BARE, "not_before": "2000-02-29 23:59:59.123456789-11:30"})
 @example({**BARE, "not_before": "2000-02-29T23:59:59Z\n"})
+@example({**BARE, "not_before": "2000-02-29T23:59:59-00:60"})
 @example({**BARE, "give_up_after": 10**400})
 @example({**BARE, "traceparent": "a\n"})
 @example({**BARE, "command_id": None, "no_field": None})

@@ -44,6 +44,8 @@ ACTION_FIELDS: Final[Mapping[str, Callable[[], Schema]]] = {
 NOTHING: Final[Schema] = {"type": "null"}
 """What a field may hold that a command does not have: null is as good as absent."""
 WORDS: Final[Schema] = {"type": "string", "minLength": 1}
+UNICODE: Final[Schema] = {"not": {"pattern": r"[\ud800-\udfff]"}}
+"""No halves of surrogate pairs."""
 
 
 def command() -> Schema:
@@ -122,8 +124,8 @@ def _batch_order(task: str) -> Schema:
     hold = {"hold": {**one_of_or_null({"type": "boolean"}), "description": "Hold what is open, too."}}
     properties = {
         "id": {**clean(128, 1), "description": "Of the batch."},
-        "by": {**WORDS, "description": "Who."},
-        "reason": {**WORDS, "description": "Why."},
+        "by": {**WORDS, **UNICODE, "description": "Who."},
+        "reason": {**WORDS, **UNICODE, "description": "Why."},
         **(hold if ORDERS[task] == "batch_pause" else {}),
         "token": {**one_of_or_null(clean(8192)), "description": MEANINGS["token"]},
     }
