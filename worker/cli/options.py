@@ -122,6 +122,15 @@ Json = Annotated[bool, typer.Option("--json", help="Write JSON: one object on ea
 BackendsFile = Annotated[
     Path | None, typer.Option("--backends", metavar="FILE", help="The backends file, instead of CANCELLER_BACKENDS.")
 ]
+
+
+def check_who_and_why(by: str, reason: str) -> None:
+    """Check that an order says by whom it is given and why."""
+    for option, text in (("--by", by), ("--reason", reason)):
+        if not text.strip():
+            raise typer.BadParameter("it is kept with the order and can't be empty", param_hint=option)
+
+
 Timeout = Annotated[
     float | None,
     typer.Option("--timeout", parser=duration, metavar="DURATION", help="Wait at most this long, then exit 6."),
@@ -150,5 +159,5 @@ Producer = Annotated[
 OnlyBackend = Annotated[
     str, typer.Option("--backend", metavar="NAME", help="Only this backend.", autocompletion=backend_names)
 ]
-By = Annotated[str, typer.Option("--by", metavar="NAME", help="Who gives the word; kept with it.")]
-Why = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, or from where it is known; kept with it.")]
+By = Annotated[str, typer.Option("--by", metavar="NAME", help="Who gives the order; kept with it.")]
+Why = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept with it.")]

@@ -16,7 +16,7 @@ from ...settings.signing_key import SigningKey
 from ...views.batches import described, progress_line, short
 from ..checks.attendance import attendance
 from ..exits import Exit
-from ..options import ORDER_PATIENCE, Json, KeyFile, OrderTimeout, Producer
+from ..options import ORDER_PATIENCE, By, Json, KeyFile, OrderTimeout, Producer, Why, check_who_and_why
 from ..output import Output
 from ..session import Session, connected, signer
 from .naming import batch_named
@@ -27,8 +27,6 @@ LOOK_EVERY: Final = 0.1
 Id = Annotated[
     str, typer.Argument(metavar="ID", help="The id of a batch, the beginning of one, or the file of its plan.")
 ]
-By = Annotated[str, typer.Option("--by", metavar="NAME", help="Who gives the order; kept with it.")]
-Why = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept with it.")]
 Hold = Annotated[bool, typer.Option("--hold", help="Hold what is open, too: nothing more is sent for it.")]
 
 
@@ -111,14 +109,12 @@ def abort(
 
 
 def _run(named: str, given: Given, *, json: bool) -> None:
-    for option, text in (("--by", given.by), ("--reason", given.reason)):
-        if not text.strip():
-            raise typer.BadParameter("it is kept with the order and can't be empty", param_hint=option)
+    check_who_and_why(given.by, given.reason)
     raise typer.Exit(asyncio.run(_give(named, given, Output(as_json=json))))
 
 
 @dataclass(frozen=True, slots=True)
-class Sign:
+class Order:
     """How an order is sent, when it holds, and what is reported then."""
 
     send: Callable[[AsyncBatch, Given], Awaitable[str]]
@@ -127,20 +123,20 @@ class Sign:
     text: str
 
 
-SIGNS: Final[Mapping[str, Sign]] = {
-    "pause": Sign(
+ORDERS: Final[Mapping[str, Order]] = {
+    "pause": Order(
         lambda batch, given: batch.pause(by=given.by, reason=given.reason, hold=given.hold),
         lambda status, given: status.state is BatchState.PAUSED and (status.held or not given.hold),
         "paused",
         "nothing new is started",
     ),
-    "resume": Sign(
+    "resume": Order(
         lambda batch, given: batch.resume(by=given.by, reason=given.reason),
         lambda status, _: status.state is BatchState.RUNNING,
         "resumed",
         "it goes on",
     ),
-    "abort": Sign(
+    "abort": Order(
         lambda batch, given: batch.abort(by=given.by, reason=given.reason),
         lambda status, _: status.state is BatchState.FINISHED and bool(status.reason),
         "aborted",
@@ -150,7 +146,7 @@ SIGNS: Final[Mapping[str, Sign]] = {
 
 
 async def _give(named: str, given: Given, output: Output) -> Exit:
-    sign = SIGNS[given.name]
+    order = ORDERS[given.name]
     async with connected(key=given.key) as session:
         batch = await batch_named(session, named)
         before = await batch.status()
@@ -159,7 +155,7 @@ async def _give(named: str, given: Given, output: Output) -> Exit:
         if given.name == "resume" and before.state is not BatchState.PAUSED:
             rejected_batch(session, Rejected(WRONG["not_paused"]), output)
             return Exit.NOT_AS_ASKED
-        order_id = await sign.send(batch, given)
+        order_id = await order.send(batch, given)
         try:
             status = await _held(session, batch, order_id, given, before)
         except Rejected as rejected:
@@ -168,8 +164,8 @@ async def _give(named: str, given: Given, output: Output) -> Exit:
                 return _too_late(after, output)
             code = rejected_batch(session, rejected, output)
             return Exit.NOT_AS_ASKED if str(rejected) in WRONG.values() else code
-        if sign.done(status, given):
-            return _tell(status, sign.name, f"{sign.name}: {sign.text}: {progress_line(status)}", output)
+        if order.done(status, given):
+            return _tell(status, order.name, f"{order.name}: {order.text}: {progress_line(status)}", output)
         if status.state.final:
             return _too_late(status, output)
         if _paused_again(status, given, before):
@@ -195,7 +191,7 @@ async def _held(session: Session, batch: AsyncBatch, order_id: str, given: Given
     deadline = loop.time() + given.timeout
     while True:
         status = await batch.status()
-        settled = SIGNS[given.name].done(status, given) or _paused_again(status, given, before)
+        settled = ORDERS[given.name].done(status, given) or _paused_again(status, given, before)
         if settled or status.state.final or loop.time() > deadline:
             return status
         if rejection := await session.client.ends.notes.rejection(order_id):

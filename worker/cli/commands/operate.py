@@ -28,6 +28,7 @@ from ..options import (
     Producer,
     SeveralOpen,
     Why,
+    check_who_and_why,
     duration,
     one_named,
 )
@@ -124,9 +125,7 @@ def release(
 
 
 def _run(named: Sequence[str], given: Given, *, json: bool) -> None:
-    for option, text in (("--by", given.by), ("--reason", given.reason)):
-        if not text.strip():
-            raise typer.BadParameter("it is kept with the order and can't be empty", param_hint=option)
+    check_who_and_why(given.by, given.reason)
     raise typer.Exit(asyncio.run(_give_all(named, given, Output(as_json=json))))
 
 

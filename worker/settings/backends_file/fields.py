@@ -1,7 +1,7 @@
 """The kinds of value in the backends file: web addresses, identifiers, statuses."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
@@ -14,6 +14,8 @@ from ..paths import expanded
 from ..redis_url import port_of, split_url
 from ..secret import Secret
 
+SECRETS_AT_ONCE: Final = 2
+"""A secret, and the one that takes its place."""
 _SEGMENT: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}")
 _HOST: Final = re.compile(r"[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?")
 _IPV4: Final = re.compile(r"[0-9]+(?:\.[0-9]+){3}")
@@ -52,6 +54,29 @@ class Table(BaseModel):
     """A table of the file: frozen, no unknown keys, no value in an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+def one_or_two(files: tuple[Path, ...], info: ValidationInfo) -> tuple[Path, ...]:
+    """Check that one secret is given, or two while they change: in this field, `…_file`, and in `…_env` before it.
+
+    Raises:
+        ValueError: there are none, or more.
+
+    """
+    stem = str(info.field_name).removesuffix("_file")
+    variables = info.data.get(f"{stem}_env")
+    given = len(variables or ()) + len(files)
+    if variables is not None and not 1 <= given <= SECRETS_AT_ONCE:
+        several = stem if stem.endswith("s") else f"{stem}s"
+        raise ValueError(
+            f"{given or 'no'} {several} are given: name one in {stem}_env or {stem}_file, two while they change"
+        )
+    return files
+
+
+def secrets_at(variables: Iterable[str], files: Iterable[Path]) -> tuple[Secret, ...]:
+    """Return where secrets are: in variables, then in files."""
+    return (*(Secret("env", name) for name in variables), *(Secret("file", str(path)) for path in files))
 
 
 def _web_url(value: str) -> str:

@@ -22,7 +22,6 @@ from pydantic import (
     TypeAdapter,
     ValidationError,
     ValidationInfo,
-    field_validator,
 )
 
 from ..env_file import process_environment
@@ -30,13 +29,12 @@ from ..environment import PRODUCER
 from ..errors import ConfigurationError
 from ..problems import problems_of, suggestion
 from ..secret import Secret
-from .fields import Table, content_of, located
+from .fields import Table, content_of, located, one_or_two, secrets_at
 from .names import Backends, WithBackends, listed
 
 Algorithm = Literal["EdDSA", "HS256"]
 Verb = Literal["cancel", "delete"]
 
-KEYS_AT_ONCE: Final = 2
 SHORTEST_SECRET: Final = 32
 """Bytes: a shared secret for HS256 must be as long as what the hash gives."""
 
@@ -113,30 +111,17 @@ class Producer(Table):
 
     algorithm: Algorithm
     keys_env: Annotated[EnvKeys, Field(repr=False)] = ()
-    keys_file: Annotated[FileKeys, Field(repr=False, validate_default=True)] = ()
+    keys_file: Annotated[FileKeys, AfterValidator(one_or_two), Field(repr=False, validate_default=True)] = ()
     backends: Backends | None = None
     verbs: Verbs = frozenset({"cancel", "delete"})
     force: StrictBool = False
     per_minute: Annotated[StrictInt, Field(ge=1)] | None = None
     operator: StrictBool = False
 
-    @field_validator("keys_file")
-    @classmethod
-    def _one_or_two(cls, value: tuple[Path, ...], info: ValidationInfo) -> tuple[Path, ...]:
-        given = len(info.data.get("keys_env", ())) + len(value)
-        if "keys_env" in info.data and not 1 <= given <= KEYS_AT_ONCE:
-            raise ValueError(
-                f"{given or 'no'} keys are given: name one in keys_env or keys_file, two while they change"
-            )
-        return value
-
     @property
     def keys(self) -> tuple[Secret, ...]:
         """Where the keys are."""
-        return (
-            *(Secret("env", name) for name in self.keys_env),
-            *(Secret("file", str(path)) for path in self.keys_file),
-        )
+        return secrets_at(self.keys_env, self.keys_file)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,6 @@ from pydantic import (
     StrictStr,
     ValidationError,
     ValidationInfo,
-    field_validator,
 )
 
 from ..env_file import process_environment
@@ -29,12 +28,11 @@ from ..quantities import PositiveDuration, Retention
 from ..secret import Secret
 from .backend_table import Count
 from .backends import NAME
-from .fields import Table, WrittenUrl, content_of, located
+from .fields import Table, WrittenUrl, content_of, located, one_or_two, secrets_at
 from .names import Backends, WithBackends, listed
 from .proxies import ProxyEnv, ProxyUrl
 from .tls_files import TlsFiles
 
-SECRETS_AT_ONCE: Final = 2
 PREFIX: Final = "whsec_"
 """How a secret begins that is base64 (Standard Webhooks)."""
 OUTCOMES: Final = (
@@ -163,29 +161,16 @@ class WebhookSink(SinkConfig, TlsFiles):
     kind: Literal["webhook"]
     url: Annotated[WrittenUrl, AfterValidator(_url)]
     secret_env: Annotated[EnvSecrets, Field(repr=False)] = ()
-    secret_file: Annotated[FileSecrets, Field(repr=False, validate_default=True)] = ()
+    secret_file: Annotated[FileSecrets, AfterValidator(one_or_two), Field(repr=False, validate_default=True)] = ()
     timeout: PositiveDuration = 10.0
     max_in_flight: Count = 64
     proxy: ProxyUrl | None = None
     proxy_env: ProxyEnv | None = Field(default=None, repr=False)
 
-    @field_validator("secret_file")
-    @classmethod
-    def _one_or_two(cls, value: tuple[Path, ...], info: ValidationInfo) -> tuple[Path, ...]:
-        given = len(info.data.get("secret_env", ())) + len(value)
-        if "secret_env" in info.data and not 1 <= given <= SECRETS_AT_ONCE:
-            raise ValueError(
-                f"{given or 'no'} secrets are given: name one in secret_env or secret_file, two while they change"
-            )
-        return value
-
     @property
     def secrets(self) -> tuple[Secret, ...]:
         """Where the secrets are."""
-        return (
-            *(Secret("env", name) for name in self.secret_env),
-            *(Secret("file", str(path)) for path in self.secret_file),
-        )
+        return secrets_at(self.secret_env, self.secret_file)
 
 
 class CelerySink(SinkConfig):
