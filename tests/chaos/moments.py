@@ -31,6 +31,8 @@ MUST_BE_ZERO = (
     "failures of the bench",
 )
 START_BAR = 1.0
+LATE = 1.0
+"""Seconds that a call may lie in a socket after its worker has given it up."""
 TICK = 0.001
 """Seconds: the time of an event is that of its entry in the stream, which is cut to milliseconds."""
 
@@ -210,11 +212,10 @@ def _quiet(moment: Moment, job: Job) -> Iterator[tuple[float, float]]:
 
 def _was_given_up(moment: Moment, job: Job, call: Call, begin: float) -> bool:
     """Whether its end was reported before that moment: more calls were than had arrived before this one."""
-    told = [
-        one for one in moment.told.get(job.id, ()) if one.at <= begin and one.name == f"cancellation.{call.verb}_sent"
-    ]
+    name = f"cancellation.{call.verb}_sent"
+    told = [one.at for one in moment.told.get(job.id, ()) if one.at <= begin and one.name == name]
     earlier = [one for one in moment.calls[job.id] if one.verb == call.verb and one.arrived < call.arrived]
-    return len(told) > len(earlier)
+    return len(told) > len(earlier) and call.arrived < told[-1] + LATE
 
 
 def starts(moment: Moment) -> list[float]:
