@@ -109,7 +109,9 @@ class Storm:
                         position = entry.decode()
                         event = json.loads(fields[b"event"])
                         name = event["type"].removeprefix("canceller.").removesuffix(".v1")
-                        self.told[event["subject"]].append(Told(int(position.split("-")[0]) / 1000, name, event))
+                        self.told[event.get("subject", "")].append(
+                            Told(int(position.split("-")[0]) / 1000, name, event)
+                        )
                 async with self.news:
                     self.news.notify_all()
 
@@ -147,7 +149,8 @@ class Storm:
     def plan(self, kind: str, number: int) -> Moment:
         """Choose a moment."""
         one = plan(self.options.seed, kind, number)
-        one.killed = bool(self.options.kill_every) and number % self.options.kill_every == 0
+        turn = number + list(KINDS).index(kind)  # so that kinds take turns with the kills
+        one.killed = bool(self.options.kill_every) and turn % self.options.kill_every == 0
         one.told, one.calls = self.told, self.backend.calls
         return one
 
@@ -233,21 +236,26 @@ class Storm:
             worker.start()
 
     async def run(self) -> None:
-        """Live through all moments, some at a time."""
-        reading = asyncio.create_task(self.read())
+        """Live through all moments, some at a time, and check what is left."""
         try:
-            await self.ready()
-            await self.measure()
-            left = (self.plan(kind, number) for number in range(self.options.moments) for kind in self.options.kinds)
             async with asyncio.TaskGroup() as group:
-                for _ in range(self.options.at_once):
-                    group.create_task(self.live(left))
+                reading = group.create_task(self.read())
+                await self.ready()
+                await self.measure()
+                await self.live_all()
+                reading.cancel()
             await self.check_left()
         finally:
-            reading.cancel()
             for worker in self.workers:
                 worker.stop()
             await self.client.aclose()
+
+    async def live_all(self) -> None:
+        """Start as many at a time as was asked for."""
+        left = (self.plan(kind, number) for number in range(self.options.moments) for kind in self.options.kinds)
+        async with asyncio.TaskGroup() as group:
+            for _ in range(self.options.at_once):
+                group.create_task(self.live(left))
 
     async def live(self, left: Iterator[Moment]) -> None:
         """Live through one moment after the other."""
