@@ -31,6 +31,8 @@ MUST_BE_ZERO = (
     "failures of the bench",
 )
 START_BAR = 1.0
+NEAR = 0.5
+"""Seconds around an order and its acknowledgement in which another moment's kill counts as near."""
 LATE = 1.0
 """Seconds that a call may lie in a socket after its worker has given it up."""
 TICK = 0.001
@@ -294,6 +296,7 @@ def row(moments: Sequence[Moment], kills: Sequence[float]) -> dict[str, float]:
     return {
         "moments": len(moments),
         "kills": sum(one.killed for one in moments),
+        "killed near": sum(any(one.sent_at - NEAR < kill < at + NEAR for kill in kills) for one, at in acknowledged),
         "ended before": sum(one.missed for one in moments),
         "calls before": sum(call.arrived <= at for _, at, call in calls),
         "with calls under way": len(flying),

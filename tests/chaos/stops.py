@@ -20,6 +20,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,8 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.chaos.moments import AIMS, KINDS, MUST_BE_ZERO, SLOW, Call, Job, Moment, Told, judge, plan, row
-from tests.chaos.world import EVENTS, Server, Worker, environment
+from tests.chaos.world import EVENTS, Server, environment
+from tests.support.cell import READY, Worker
 from worker.client import AsyncClient
 from worker.settings.environment import Settings
 from worker.simulator import Simulator
@@ -85,12 +87,13 @@ class Storm:
     """One deployment, and the moments on it."""
 
     def __init__(self, options: argparse.Namespace, folder: Path, server: Server, backend: Backend) -> None:
-        self.options, self.backend, self.server = options, backend, server
+        self.options, self.folder, self.backend, self.server = options, folder, backend, server
         file = folder / "backends.toml"
         file.write_text(BACKENDS.format(url=backend.base_url("ess")))
-        env = environment(server, file, {})
-        self.workers = [Worker(f"worker{at}", folder, env) for at in range(2)]
-        self.client = AsyncClient.from_env(Settings.load(env))
+        self.env = environment(server, file, {})
+        self.workers: dict[Path, Worker] = {}
+        self.numbers = count()
+        self.client = AsyncClient.from_env(Settings.load(self.env))
         self.told: dict[str, list[Told]] = defaultdict(list)
         self.news = asyncio.Condition()
         self.moments: list[Moment] = []
@@ -123,14 +126,19 @@ class Storm:
                 return True
         return False
 
-    async def ready(self) -> None:
-        """Wait until both workers run."""
-        while not all(worker.ready(called=False) for worker in self.workers):
-            for worker in self.workers:
-                if not worker.alive:
-                    self.problems.append(("workers that ended by themselves", f"{worker.log}: life {worker.lives}"))
-                    worker.start()
-            await asyncio.sleep(0.05)
+    def start(self) -> Worker:
+        """Start a worker process."""
+        log = self.folder / f"worker{next(self.numbers)}.log"
+        return self.workers.setdefault(log, Worker(self.env, log))
+
+    def running(self) -> list[Path]:
+        """Return the workers that work, by their logs; one that has ended by itself is a finding."""
+        for log, worker in list(self.workers.items()):
+            if worker.ended():
+                del self.workers[log]
+                self.problems.append(("workers that ended by themselves", str(log)))
+                self.start()
+        return [log for log in self.workers if log.exists() and READY in log.read_text()]
 
     async def measure(self) -> None:
         """See how long after its cancel a job is forced, for each slowness."""
@@ -169,8 +177,6 @@ class Storm:
     async def moment(self, one: Moment) -> None:
         """Live through one moment."""
         dice = random.Random(f"{self.options.seed} {one.name}")  # noqa: S311 - repeatable dice
-        if one.killed:
-            await self.ready()
         self.moments.append(one)
         await self.send(one, **({"rate": rate} if (rate := dice.choice([None, 5, 20])) else {}))
         await self.come_close(one, dice)
@@ -227,35 +233,29 @@ class Storm:
     async def kill(self, one: Moment, seconds: float) -> None:
         """Kill a worker after a while and start another, unless only one runs."""
         await asyncio.sleep(seconds)
-        running = [worker for worker in self.workers if worker.alive and worker.ready(called=False)]
+        running = self.running()
         one.killed = len(running) > 1
         if one.killed:
-            worker = random.Random(one.name).choice(running)  # noqa: S311 - repeatable dice
             self.kills.append(time.time())
-            worker.kill()
-            worker.start()
+            self.workers.pop(random.Random(one.name).choice(running)).kill()  # noqa: S311 - repeatable dice
+            self.start()
 
     async def run(self) -> None:
         """Live through all moments, some at a time, and check what is left."""
         try:
             async with asyncio.TaskGroup() as group:
                 reading = group.create_task(self.read())
-                await self.ready()
+                for worker in [self.start() for _ in range(2)]:
+                    await asyncio.to_thread(worker.wait_for, READY)
                 await self.measure()
-                await self.live_all()
+                left = (self.plan(kind, at) for at in range(self.options.moments) for kind in self.options.kinds)
+                await asyncio.gather(*(self.live(left) for _ in range(self.options.at_once)))
                 reading.cancel()
             await self.check_left()
         finally:
-            for worker in self.workers:
+            for worker in self.workers.values():
                 worker.stop()
             await self.client.aclose()
-
-    async def live_all(self) -> None:
-        """Start as many at a time as was asked for."""
-        left = (self.plan(kind, number) for number in range(self.options.moments) for kind in self.options.kinds)
-        async with asyncio.TaskGroup() as group:
-            for _ in range(self.options.at_once):
-                group.create_task(self.live(left))
 
     async def live(self, left: Iterator[Moment]) -> None:
         """Live through one moment after the other."""
@@ -273,8 +273,8 @@ class Storm:
             for name in ("open:ess", "claims:ess"):
                 if count := await client.hlen(f"{{canceller}}:{name}"):
                     self.problems.append(("left in Redis", f"{name}: {count}"))
-        for worker in self.workers:
-            for line in worker.log.read_text(errors="replace").splitlines():
+        for log in self.folder.glob("worker*.log"):
+            for line in log.read_text(errors="replace").splitlines():
                 if line.startswith("Traceback") or '"exception"' in line:
                     self.problems.append(("tracebacks in the logs", line[:1500]))
 
@@ -328,7 +328,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos.stops", description=__doc__)
     parser.add_argument("--moments", type=int, default=20, help="moments of each kind of order")
     parser.add_argument("--kinds", nargs="+", choices=list(KINDS), default=list(KINDS), help="which orders, in turns")
-    parser.add_argument("--kill-every", type=int, default=4, help="kill a worker in one moment of so many; 0: never")
+    parser.add_argument(
+        "--kill-every", type=int, default=2, help="kill in one moment of so many, if both workers run; 0: never"
+    )
     parser.add_argument("--at-once", type=int, default=6, help="moments at a time")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10_000))
     parser.add_argument("--json", type=Path, help="write the report there too")
