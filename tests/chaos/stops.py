@@ -98,6 +98,7 @@ class Storm:
         self.news = asyncio.Condition()
         self.moments: list[Moment] = []
         self.kills: list[float] = []
+        self.lived = 0
         self.lags: dict[float, float] = {}
         self.problems: list[tuple[str, str]] = []
 
@@ -264,8 +265,9 @@ class Storm:
                 await self.moment(one)
             except Exception as error:  # noqa: BLE001 - it stops no other
                 self.problems.append(("failures of the bench", f"{error!r}: {one}"))
-            if len(self.moments) % 50 == 0:
-                say(f"{len(self.moments)} moments, {len(self.kills)} kills")
+            self.lived += 1
+            if self.lived % 50 == 0:
+                say(f"{self.lived} moments, {len(self.kills)} kills")
 
     async def check_left(self) -> None:
         """Check that Redis holds no open work, and that no worker met what it did not expect."""
