@@ -59,11 +59,6 @@ class Reply(Struct, frozen=True):
         return value if isinstance(value, dict) else None
 
     @property
-    def empty_or_data(self) -> bool:
-        """Whether the body is empty or a JSON object, as an API's is when there is nothing to report."""
-        return not self.body.strip() or self.data is not None
-
-    @property
     def date(self) -> datetime | None:
         """The backend's clock: the `Date` header, whole seconds; None of a reply from a cache, which has an `Age`."""
         return None if "age" in self.headers else http_date(self.headers.get("date", ""))
@@ -282,6 +277,11 @@ def tells_error(data: Mapping[str, Any]) -> bool:
     return any(value for key, value in data.items() if key.lower() in ERROR_KEYS)
 
 
+def silent(reply: Reply) -> bool:
+    """Whether a success has no body, or an object that tells of no error."""
+    return not reply.body.strip() if reply.data is None else not tells_error(reply.data)
+
+
 def job_in(
     reply: Reply, wrappers: Sequence[str], bare: Callable[[Mapping[str, Any]], object]
 ) -> Mapping[str, Any] | None:
@@ -311,12 +311,7 @@ LONGEST_ID = 512
 """Characters of a job's id."""
 
 CALLS_SAVED = 10
-"""A list is worth reading if one call saves this many looks."""
-
-
-def pages_worth(jobs: Sequence[Job]) -> int:
-    """Return how many pages of a list are cheaper than looks at the jobs one by one."""
-    return len(jobs) // CALLS_SAVED
+"""A page of a list is worth reading if it saves this many looks at jobs one by one."""
 
 
 def items(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -11,7 +11,20 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 
 from ..domain.model import Action, Answer, AnswerKind, Job, JobState, Observation, Source
-from .adapter import Reply, Request, answer, common_answer, facts, gone, items, seen_nothing, taken, text, unusable
+from .adapter import (
+    Reply,
+    Request,
+    answer,
+    common_answer,
+    facts,
+    gone,
+    items,
+    seen_nothing,
+    silent,
+    taken,
+    text,
+    unusable,
+)
 
 STATES: Mapping[str, JobState] = {
     "UNKNOWN": JobState.UNKNOWN,
@@ -108,7 +121,7 @@ def change(reply: Reply, action: Action, job: Job) -> Answer:
         return judge(reply, action, job)
     data = reply.data
     if not data:
-        return taken(reply, fits=reply.empty_or_data)
+        return taken(reply, fits=silent(reply))
     linked = not LINK.isdisjoint(data) and not any(data.get(name) for name in PROBLEM)
     return taken(reply, fits=linked and not names_another(data, job.id))
 
@@ -163,7 +176,8 @@ def observation(data: Item, job_id: str, clock: datetime | None) -> Observation:
         undeletable=_undeletable(data, kind, job_id),
         detail=_recurrence(data, kind),
         facts=facts(data, FACTS),
-        parent=_may_have_children(data, state, kind),
+        # A request with sub-requests is paused while they run.
+        parent=kind in PARENT_TYPES or "PAUSED" in (state, word(data.get("previousState"))),
     )
 
 
@@ -175,21 +189,8 @@ def state_word(data: Item) -> str:
 
 def word(value: object) -> str:
     """Return a word of ESS in the one way that our tables write it."""
-    return "" if value is None else _spelled(text(value))
-
-
-@lru_cache(maxsize=128)  # each look reads half a dozen words, of which there are few
-def _spelled(written: str) -> str:
-    return SPELLINGS.get(written.upper(), written.upper())
-
-
-def may_have_children(data: Item) -> bool:
-    """Whether it is a parent, or was paused, as a request with sub-requests is."""
-    return _may_have_children(data, word(data.get("state")), word(data.get("requestType")))
-
-
-def _may_have_children(data: Item, state: str, kind: str) -> bool:
-    return kind in PARENT_TYPES or "PAUSED" in (state, word(data.get("previousState")))
+    written = text(value).upper()
+    return SPELLINGS.get(written, written)
 
 
 def names_another(data: Item, job_id: str) -> bool:
@@ -208,12 +209,6 @@ def requests_in(reply: Reply) -> dict[str, Item] | None:
     return items(reply, "items", "requestId", request_id)
 
 
-def count(reply: Reply) -> int:
-    """Return how many requests the list says that there are; whether in all or on this page is not documented."""
-    told = (reply.data or {}).get("count")
-    return told if isinstance(told, int) else 0
-
-
 def no_page(reply: Reply) -> bool:
     """Whether ESS says that a list has no such page, in a body of the form that its errors have."""
     missing = not reply.ok and judge(reply, Action.LOOK, NO_JOB).kind is AnswerKind.NOT_FOUND
@@ -228,20 +223,25 @@ def no_list(reply: Reply, what: str = "children") -> Answer:
     return seen_nothing(replace(judged, detail=f"the list of {what} can't be read: {judged.detail}"))
 
 
-class ListedRequest(NamedTuple):
+class Entry(NamedTuple):
+    """A request in a list: its fields, and what they mean."""
+
+    item: Item
+    seen: Observation
+
+
+class Entries(NamedTuple):
     """What a list of requests by their ids has shown."""
 
-    seen: Mapping[str, Observation]
+    entries: Mapping[str, Entry]
     calls: int
     why: Answer | None = None
     """Why it could not be read on."""
 
 
-def by_ids(
-    ids: Sequence[str], pages: int, usable: Callable[[Item, Observation], object]
-) -> Generator[Request, Reply, ListedRequest]:
+def by_ids(ids: Sequence[str], pages: int) -> Generator[Request, Reply, Entries]:
     """Ask for requests by id, in at most `pages` pages (`q` takes a SCIM filter, DOC E2; `or` in it is INFERRED)."""
-    found: dict[str, Observation] = {}
+    found: dict[str, Entry] = {}
     calls = 0
     for start in range(0, len(ids), IDS):
         wanted = set(ids[start : start + IDS])
@@ -252,14 +252,13 @@ def by_ids(
             number, calls = number + 1, calls + 1
             shown = requests_in(reply)
             if shown is None:
-                return ListedRequest(found, calls, no_list(reply, "requests"))
+                return Entries(found, calls, no_list(reply, "requests"))
             if wanted.isdisjoint(shown):
                 break
             known = {item_id: item for item_id, item in shown.items() if item_id in wanted}
             wanted -= known.keys()
-            seen = {item_id: observation(item, item_id, reply.date) for item_id, item in known.items()}
-            found |= {item_id: one for item_id, one in seen.items() if usable(known[item_id], one)}
-    return ListedRequest(found, calls)
+            found |= {one: Entry(item, observation(item, one, reply.date)) for one, item in known.items()}
+    return Entries(found, calls)
 
 
 def any_of(field: str, ids: Sequence[str]) -> str:

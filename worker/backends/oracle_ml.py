@@ -19,6 +19,7 @@ from pydantic import Field, StrictStr
 from ..domain.model import Answer, AnswerKind, Job, JobState, Observation, Source, Steps
 from ..settings.backends_file.backend_table import WithoutProject
 from .adapter import (
+    CALLS_SAVED,
     Adapter,
     Call,
     Look,
@@ -31,7 +32,6 @@ from .adapter import (
     gone,
     items,
     names,
-    pages_worth,
     seen_nothing,
     taken,
     tells_error,
@@ -98,7 +98,7 @@ class OracleMl(Adapter):
         A job of any other word, or of none, is left out: the list's words are not published, and only a look
         tells how a job has ended, or that there is none.
         """
-        return self._survey(jobs) if pages_worth(jobs) else None
+        return self._survey(jobs) if len(jobs) >= CALLS_SAVED else None
 
     def _survey(self, jobs: Sequence[Job]) -> Survey:
         reply = yield Request("GET", self._path(), headers=HEADERS)
@@ -110,14 +110,13 @@ class OracleMl(Adapter):
             job_id: Observation(JobState.ACTIVE, PENDING, Source.OWN, job_id, clock=reply.date) for job_id in running
         }
 
-    def cancel(self, job: Job) -> Call:
-        """Abort the job, which removes its record."""
-        return self.delete(job)
-
     def delete(self, job: Job) -> Call:
         """Remove the job's record, which aborts it."""
         reply = yield Request("DELETE", self._path(job.id), headers=HEADERS)
         return _judge(reply, job)
+
+    cancel = delete
+    """There is one call for both."""
 
     def _path(self, *rest: str) -> tuple[str, ...]:
         return ("oml", "api", self.scripts, "v2", "jobs", *rest)
