@@ -162,7 +162,7 @@ class Reconciliation:
         asked = self._clock.now()
         seen = await self._caller.drive(self._backend.adapter.look(self._cancellation.job), Action.LOOK)
         if isinstance(seen, Answer):
-            self._cancellation = evolve.look_failed(evolve.looked(self._cancellation), seen, asked)
+            self._cancellation = evolve.look_failed(self._cancellation, seen, asked, looks=1)
             return seen
         return await self._take_in_look(seen, asked)
 
@@ -209,7 +209,7 @@ class Reconciliation:
             self._cancellation = before
             await self._wait(Wait(self._clock.now(), f"make the {send.action} in a new pass"))
             return
-        job = before.job if send.job_id == before.job_id else evolve.child_job(before.job, send.job_id)
+        job = before.job if send.job_id == before.job_id else replace(before.job, id=send.job_id)
         answer = await self._caller.drive(call(self._backend.adapter, send.action, job), send.action)
         await self._take_in(send, answer)
 

@@ -156,7 +156,7 @@ class Walk:
         seen = self.world.look(self.now)
         self.watch.asked(self, seen)
         self._spend()
-        one = evolve.looked(one)
+        one = evolve.progress(one, looks=one.progress.looks + 1)
         if isinstance(seen, Answer):
             return evolve.look_failed(one, seen, asked), seen
         seen = whole(one, seen)
