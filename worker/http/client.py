@@ -90,7 +90,7 @@ class Http:
         self._now = now
         self._credential = credential
         if credential:
-            credential.connect(self._fetch)
+            credential.fetch = self._fetch
 
     async def ready(self) -> None:
         """Make sure that a usable credential is at hand, before an intent is noted; `timeout` seconds at most.
@@ -146,8 +146,8 @@ class Http:
         return await self._shown(call, credential, await credential.token(deadline), deadline)
 
     async def _shown(self, call: Call, credential: Credential, token: Token, deadline: float) -> Reply:
-        signed = Call(call.method, call.url, {**call.headers, **credential.shown(token)}, call.content)
-        reply = await self._exchange(signed, deadline)
+        headers = {**call.headers, credential.header: credential.scheme + token.value}
+        reply = await self._exchange(Call(call.method, call.url, headers, call.content), deadline)
         return blanked(reply, credential.secrets(token))
 
     async def _fetch(self, request: httpx.Request) -> Reply:
