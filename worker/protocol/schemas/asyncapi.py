@@ -14,7 +14,8 @@ THEIRS: Final = "#/components/schemas/"
 
 def asyncapi(version: str) -> Schema:
     """Return the document of a version of this package."""
-    tasks = {name: _message_of_task(name, text) for name, text in _abouts(commands.definitions(), commands.TASKS)}
+    schemas = commands.definitions()
+    tasks = {name: _message_of_task(name, schemas[name]["description"]) for name in commands.TASKS}
     types = {one.name: _message_of_event(one) for one in events.TYPES}
     return {
         "asyncapi": "3.0.0",
@@ -54,13 +55,9 @@ def asyncapi(version: str) -> Schema:
         },
         "components": {
             "messages": {**tasks, **types},
-            "schemas": relocated({**commands.definitions(), **events.definitions()}),
+            "schemas": relocated({**schemas, **events.definitions()}),
         },
     }
-
-
-def _abouts(schemas: Mapping[str, Schema], names: Mapping[str, Any]) -> list[tuple[str, str]]:
-    return [(name, schemas[name]["description"]) for name in names]
 
 
 def _message_of_task(name: str, about: str) -> Schema:

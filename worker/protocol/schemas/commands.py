@@ -100,6 +100,7 @@ def _batch() -> Schema:
             "description": "Open at once.",
         },
     }
+    either = {name: one_of_or_null(schema) for name, schema in options.items()}
     number = {"type": "integer", "minimum": 1, "maximum": PARTS_LIMIT}
     member = {"description": "A command; one that is wrong is rejected by itself."}
     properties = {
@@ -107,17 +108,12 @@ def _batch() -> Schema:
         "part": {**number, "description": "Which part this is; not above `parts`."},
         "parts": number,
         "commands": {"type": "array", "items": member, "minItems": 1, "maxItems": PART_LIMIT},
-        "options": one_of_or_null(_nullable(options)),
+        "options": one_of_or_null({**fields(either, *either), "additionalProperties": NOTHING}),
         "token": {**one_of_or_null(clean(8192)), "description": MEANINGS["token"]},
     }
     later: Schema = {"if": {"properties": {"part": {"minimum": 2}}}, "then": {"properties": {"options": NOTHING}}}
     about = f"The keyword arguments of {PART_TASK}; the options come with part 1."
     return {**fields(properties, "options", "token", description=about, **later), "additionalProperties": NOTHING}
-
-
-def _nullable(properties: Mapping[str, Schema]) -> Schema:
-    either = {name: one_of_or_null(schema) for name, schema in properties.items()}
-    return {**fields(either, *either), "additionalProperties": NOTHING}
 
 
 def _batch_order(task: str) -> Schema:

@@ -14,9 +14,9 @@ from ...domain.decision import CONDITIONS
 from ...domain.model import Action, AnswerKind, Evidence, Force, JobState, Outcome, Verb
 from ..batches import BatchState
 from ..json_types import Schema
-from .documents import document, fields, one_of_or_null, text
+from .documents import document, fields, one_of_or_null
 
-TEXT: Final = text()
+TEXT: Final[Schema] = {"type": "string"}
 TEXT_OR_NULL: Final[Schema] = {"type": ["string", "null"]}
 NUMBER: Final[Schema] = {"type": "number", "minimum": 0}
 COUNT: Final[Schema] = {"type": "integer", "minimum": 0}
