@@ -5,6 +5,7 @@ Optional: without them everybody who reaches the queue may send. Keys are named 
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Final, Literal
@@ -27,7 +28,7 @@ from pydantic import (
 from ..env_file import process_environment
 from ..environment import PRODUCER
 from ..errors import ConfigurationError
-from ..problems import problems_of, suggestion
+from ..problems import place_in, problems_of, suggestion
 from ..secret import Secret
 from .fields import Table, content_of, located, one_or_two, secrets_at
 from .names import Backends, WithBackends, listed
@@ -186,12 +187,7 @@ def _read(name: str, table: object, around: WithBackends, found: dict[str, Produ
     try:
         found[name] = Producer.model_validate(dict(table), context=around)
     except ValidationError as error:
-
-        def place(location: tuple[int | str, ...]) -> str:
-            parts = (f"[{part}]" if isinstance(part, int) else part for part in location)
-            return f"{header} {''.join(parts)}"
-
-        return problems + problems_of(error, place, _unknown)
+        return problems + problems_of(error, partial(place_in, header), _unknown)
     return problems
 
 

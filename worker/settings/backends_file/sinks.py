@@ -4,6 +4,7 @@ import base64
 import binascii
 import re
 from collections.abc import Iterable, Mapping
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from types import MappingProxyType
@@ -23,7 +24,7 @@ from pydantic import (
 from ..env_file import process_environment
 from ..environment import check_broker_url
 from ..errors import ConfigurationError
-from ..problems import choices, problems_of, suggestion
+from ..problems import choices, place_in, problems_of, suggestion
 from ..quantities import PositiveDuration, Retention
 from ..secret import Secret
 from .backend_table import Count
@@ -266,10 +267,6 @@ def _common(header: str, table: Mapping[str, Any], around: WithBackends) -> list
 
 
 def _explained(header: str, model: type[SinkConfig], error: ValidationError) -> list[str]:
-    def place(location: tuple[int | str, ...]) -> str:
-        parts = (f"[{part}]" if isinstance(part, int) else part for part in location)
-        return f"{header} {''.join(parts)}"
-
     def unknown(location: tuple[int | str, ...]) -> str:
         key = str(location[-1])
         if key in _INLINE:
@@ -277,4 +274,4 @@ def _explained(header: str, model: type[SinkConfig], error: ValidationError) -> 
         known = sorted(model.model_fields)
         return f"no such key{suggestion(key, known) or '; known are ' + ', '.join(known)}"
 
-    return problems_of(error, place, unknown)
+    return problems_of(error, partial(place_in, header), unknown)
