@@ -161,6 +161,7 @@ def observation(data: Item, job_id: str, clock: datetime | None) -> Observation:
     flags = [(name, data.get(field)) for name, field in FLAGS.items()]
     asynchronous, force_allowed = [_flag(value) for _, value in flags]
     since = text(data.get("stateChangeTime"))
+    undeletable, detail = _of_a_child(data, kind, job_id)
     return Observation(
         state=STATES.get(state, JobState.UNKNOWN),
         raw=state_word(data),
@@ -173,8 +174,8 @@ def observation(data: Item, job_id: str, clock: datetime | None) -> Observation:
         asynchronous=asynchronous,
         force_allowed=force_allowed,
         unreadable=frozenset([name for name, value in flags if value is not None and _flag(value) is None]),
-        undeletable=_undeletable(data, kind, job_id),
-        detail=_recurrence(data, kind),
+        undeletable=undeletable,
+        detail=detail,
         facts=facts(data, FACTS),
         # A request with sub-requests is paused while they run.
         parent=kind in PARENT_TYPES or "PAUSED" in (state, word(data.get("previousState"))),
@@ -278,22 +279,15 @@ def request_id(value: object) -> str:
     return found if is_id(found) else ""
 
 
-def _undeletable(data: Item, kind: str, job_id: str) -> str:
-    parents = {request_id(data.get("absParentRequestId")), request_id(data.get("parentRequestId"))} - {"", job_id}
-    if not parents and kind not in CHILD_TYPES:
-        return ""
-    return f"request {job_id} is a child, and only submitted requests can be deleted: delete {_parent(data)} instead"
-
-
-def _recurrence(data: Item, kind: str) -> str:
-    if kind not in RECURRING_TYPES:
-        return ""
-    return f"cancelling one child of a recurrence does not stop the recurrence: for that cancel {_parent(data)}"
-
-
-def _parent(data: Item) -> str:
-    parent = request_id(data.get("absParentRequestId")) or request_id(data.get("parentRequestId"))
-    return f"its parent {parent}" if parent else "its parent"
+def _of_a_child(data: Item, kind: str, job_id: str) -> tuple[str, str]:
+    """Say why a child can't be deleted, and what a cancel of it leaves going; both are empty if it is none."""
+    parents = [request_id(data.get(name)) for name in ("absParentRequestId", "parentRequestId")]
+    if kind not in CHILD_TYPES and set(parents) <= {"", job_id}:
+        return "", ""
+    parent = f"its parent {parents[0] or parents[1]}".removesuffix(" ")
+    undeletable = f"request {job_id} is a child, and only submitted requests can be deleted: delete {parent} instead"
+    going = f"cancelling one child of a recurrence does not stop the recurrence: for that cancel {parent}"
+    return undeletable, going if kind in RECURRING_TYPES else ""
 
 
 def _flag(value: object) -> bool | None:

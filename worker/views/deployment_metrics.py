@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -10,15 +11,15 @@ from prometheus_client.registry import Collector
 from ..store.totals import Totals
 
 
+@dataclass(frozen=True, eq=False)
 class Counted(Collector):
     """Totals as a registry takes them."""
 
-    def __init__(self, totals: Totals) -> None:
-        self._totals = totals
+    totals: Totals
 
     def collect(self) -> Iterator[Metric]:
         """Return all metrics of a deployment."""
-        totals = self._totals
+        totals = self.totals
         yield _gauge(
             "canceller_open",
             "Open cancellations, by the job's state as last seen (`unseen` before the first look), and by lane.",

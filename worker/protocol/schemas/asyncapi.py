@@ -14,8 +14,7 @@ THEIRS: Final = "#/components/schemas/"
 
 def asyncapi(version: str) -> Schema:
     """Return the document of a version of this package."""
-    schemas = commands.definitions()
-    tasks = {name: _message_of_task(name, schemas[name]["description"]) for name in commands.TASKS}
+    tasks = {name: _message_of_task(name, one["description"]) for name, one in commands.tasks().items()}
     types = {one.name: _message_of_event(one) for one in events.TYPES}
     return {
         "asyncapi": "3.0.0",
@@ -55,7 +54,7 @@ def asyncapi(version: str) -> Schema:
         },
         "components": {
             "messages": {**tasks, **types},
-            "schemas": relocated({**schemas, **events.definitions()}),
+            "schemas": relocated({**commands.definitions(), **events.definitions()}),
         },
     }
 
