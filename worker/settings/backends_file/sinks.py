@@ -29,7 +29,7 @@ from ..quantities import PositiveDuration, Retention
 from ..secret import Secret
 from .backend_table import Count
 from .backends import NAME
-from .fields import Table, WrittenUrl, content_of, located, one_or_two, secrets_at
+from .fields import Named, Table, WrittenUrl, content_of, one_or_two, secret_at, secrets_at
 from .names import Backends, WithBackends, listed
 from .proxies import ProxyEnv, ProxyUrl
 from .tls_files import TlsFiles
@@ -86,21 +86,11 @@ def _url(value: str) -> str:
     return value
 
 
-def _secret_env(name: str, info: ValidationInfo) -> str:
-    _check_secret(Secret("env", name), info)
-    return name
-
-
-def _secret_file(path: Path, info: ValidationInfo) -> Path:
-    place = located(path, info)
-    _check_secret(Secret("file", str(place)), info)
-    return place
-
-
-def _check_secret(secret: Secret, info: ValidationInfo) -> None:
+def _secret(named: Named, info: ValidationInfo) -> Named:
+    place, secret = secret_at(named, info)
     content = content_of(secret, info)
     if content is None or not content.startswith(PREFIX):
-        return
+        return place
     coded = content.removeprefix(PREFIX)
     try:
         key = base64.b64decode(coded + "=" * (-len(coded) % 4), validate=True)
@@ -108,6 +98,7 @@ def _check_secret(secret: Secret, info: ValidationInfo) -> None:
         key = b""
     if not key:
         raise ValueError(f"{secret.place} begins with {PREFIX} and must go on with base64: it is cut or mistyped")
+    return place
 
 
 def _broker(name: str, info: ValidationInfo) -> str:
@@ -129,8 +120,8 @@ def _task(value: str) -> str:
 
 Types = Annotated[frozenset[Annotated[StrictStr, AfterValidator(_event_type)]], BeforeValidator(listed)]
 Outcomes = Annotated[frozenset[Annotated[StrictStr, AfterValidator(_outcome)]], BeforeValidator(listed)]
-EnvSecrets = Annotated[tuple[Annotated[StrictStr, AfterValidator(_secret_env)], ...], BeforeValidator(listed)]
-FileSecrets = Annotated[tuple[Annotated[Path, AfterValidator(_secret_file)], ...], BeforeValidator(listed)]
+EnvSecrets = Annotated[tuple[Annotated[StrictStr, AfterValidator(_secret)], ...], BeforeValidator(listed)]
+FileSecrets = Annotated[tuple[Annotated[Path, AfterValidator(_secret)], ...], BeforeValidator(listed)]
 Word = Annotated[StrictStr, AfterValidator(_task)]
 
 
