@@ -340,6 +340,8 @@ def unusable(reply: Reply, why: str) -> Answer:
     return answer(reply, AnswerKind.UNANSWERED, Source.NOBODY, detail=f"{why}: {said}" if said else why)
 
 
-def gone(reply: Reply, job: Job, raw: str, source: Source, detail: str = "") -> Observation:
-    """Say that there is no such job, in words of the API's own or not."""
-    return Observation(JobState.GONE, raw, source, job.id, clock=reply.date, detail=detail or reply.excerpt())
+def unseen(reply: Reply, job: Job, judged: Answer, raw: str) -> Observation | Answer:
+    """Say what a look's reply shows that is no success: that there is no such job, in whosever words, or nothing."""
+    if judged.kind is not AnswerKind.NOT_FOUND:
+        return seen_nothing(judged)
+    return Observation(JobState.GONE, raw, judged.source, job.id, clock=reply.date, detail=judged.detail)

@@ -28,7 +28,6 @@ from .adapter import (
     answer,
     common_answer,
     facts,
-    gone,
     items,
     job_in,
     seen_nothing,
@@ -36,6 +35,7 @@ from .adapter import (
     strange,
     taken,
     text,
+    unseen,
     unusable,
 )
 
@@ -179,9 +179,7 @@ class Mrs(Adapter):
                 return unusable(reply, "the reply is about another job")
             return _observation(data, job, reply.date)
         judged = _judge(reply, Action.LOOK)
-        if judged.kind is AnswerKind.NOT_FOUND:
-            return gone(reply, job, judged.code or str(reply.status), judged.source, judged.detail)
-        return seen_nothing(judged)
+        return unseen(reply, job, judged, judged.code or str(reply.status))
 
     def look_many(self, jobs: Sequence[Job]) -> Survey | None:
         """Read the lists of the jobs' clusters; v1.1 has one too, of the resource that a look reads (DOC M2)."""

@@ -23,8 +23,7 @@ from .oracle_ess_words import (
     by_ids,
     change,
     is_id,
-    look_result,
-    single,
+    look_at,
 )
 
 
@@ -44,14 +43,13 @@ class OracleEss(Adapter, Selection):
 
     def look(self, job: Job) -> Look:
         """Read the request, then its children where it can have any, or could when it was looked at before."""
-        reply = yield single(job.id)
-        seen = look_result(reply, job)
+        seen, data = yield from look_at(job)
         if isinstance(seen, Answer):
             return seen
         if seen.state is JobState.GONE:
             return (yield from with_known_children(job, seen))
         if job.parent or job.living or seen.parent:
-            return (yield from with_children(job, reply.data or {}, seen))
+            return (yield from with_children(job, data, seen))
         return seen
 
     def look_many(self, jobs: Sequence[Job]) -> Survey | None:

@@ -25,14 +25,12 @@ from .oracle_ess_words import (
     Item,
     any_of,
     by_ids,
-    look_result,
+    look_at,
     no_list,
     no_page,
     observation,
-    page,
+    read_page,
     request_id,
-    requests_in,
-    single,
     state_word,
 )
 
@@ -158,7 +156,7 @@ class _Family:
                 if shown.why is not None and _in_trouble(shown.why):
                     return shown.why if shown.why.retry_after else None
             for child in self._missing()[: self._left]:
-                seen = look_result((yield single(child)), Job(child))
+                seen, _ = yield from look_at(Job(child))
                 if isinstance(seen, Answer) and _in_trouble(seen):
                     return seen if seen.retry_after else None
                 if isinstance(seen, Observation) and seen.source is Source.OWN:
@@ -196,8 +194,9 @@ class _Family:
         room = max(0, self._left - min(KEPT, len(self._job.living)))  # the rest is for looks at single children
         for number in range(first, first + min(most, room)):
             self._left -= 1
-            reply = yield page({**query, "fields": FIELDS}, number)
-            shown = {} if number and no_page(reply) else requests_in(reply)
+            reply, shown = yield from read_page({**query, "fields": FIELDS}, number)
+            if number and no_page(reply):
+                shown = {}
             if shown is None or not all(state_word(item) for item in shown.values()):
                 # A proxy's page says nothing about the query.
                 refused = reply.status in REFUSED_QUERY and reply.data is not None

@@ -16,7 +16,7 @@ from ..domain.model import unanswered
 from ..settings.problems import choices, suggestion
 from ..settings.quantities import seconds
 from .adapter import text
-from .oracle_ess_words import STATES, Item, no_list, page, requests_in, word
+from .oracle_ess_words import STATES, Item, no_list, read_page, word
 from .selecting import Listed, Listing, Selecting, Where
 
 CRITERIA: Mapping[str, str] = {
@@ -59,14 +59,15 @@ class Selection(Selecting):
         else:
             last, before = "0", ""
             if "older-than" in where:
-                reply = yield page({"q": _filter(where, "0", ""), "fields": "requestId", "orderBy": "requestId:asc"}, 0)
-                if requests_in(reply) is None:
+                query = {"q": _filter(where, "0", ""), "fields": "requestId", "orderBy": "requestId:asc"}
+                reply, shown = yield from read_page(query)
+                if shown is None:
                     return no_list(reply, "requests")
                 if reply.date is None:
                     return unanswered(UNDATED)
                 before = iso(reply.date - timedelta(seconds=seconds(where["older-than"]))) or ""
-        reply = yield page({"q": _filter(where, last, before), "fields": SHOWN, "orderBy": "requestId:asc"}, 0)
-        shown = requests_in(reply)
+        query = {"q": _filter(where, last, before), "fields": SHOWN, "orderBy": "requestId:asc"}
+        reply, shown = yield from read_page(query)
         if shown is None:
             return no_list(reply, "requests")
         ids = [int(one) for one in shown]

@@ -17,12 +17,12 @@ from .adapter import (
     answer,
     common_answer,
     facts,
-    gone,
     items,
     seen_nothing,
     silent,
     taken,
     text,
+    unseen,
     unusable,
 )
 
@@ -95,24 +95,17 @@ NO_JOB = Job("")
 Item = Mapping[str, Any]
 
 
-def single(job_id: str) -> Request:
-    """Return the request that shows one ESS request."""
-    return Request("GET", (*REQUESTS, job_id), {"fields": FIELDS}, HEADERS)
-
-
-def look_result(reply: Reply, job: Job) -> Observation | Answer:
-    """Read the reply to `single`: what the request is, that there is none, or why neither can be told."""
-    data = reply.data
+def look_at(job: Job) -> Generator[Request, Reply, tuple[Observation | Answer, Item]]:
+    """Read one request: what it is, that there is none, or why neither can be told; then its fields."""
+    reply = yield Request("GET", (*REQUESTS, job.id), {"fields": FIELDS}, HEADERS)
+    data = reply.data or {}
     if not reply.ok:
-        judged = judge(reply, Action.LOOK, job)
-        if judged.kind is AnswerKind.NOT_FOUND:
-            return gone(reply, job, str(reply.status), judged.source, judged.detail)
-        return seen_nothing(judged)
-    if data is None or not state_word(data):
-        return unusable(reply, "the reply shows no request's state")
+        return unseen(reply, job, judge(reply, Action.LOOK, job), str(reply.status)), data
+    if not state_word(data):
+        return unusable(reply, "the reply shows no request's state"), data
     if names_another(data, job.id):
-        return unusable(reply, "the reply is about another request")
-    return observation(data, job.id, reply.date)
+        return unusable(reply, "the reply is about another request"), data
+    return observation(data, job.id, reply.date), data
 
 
 def change(reply: Reply, action: Action, job: Job) -> Answer:
@@ -200,14 +193,12 @@ def names_another(data: Item, job_id: str) -> bool:
     return named is not None and request_id(named) != job_id
 
 
-def page(query: Mapping[str, str], number: int) -> Request:
-    """Return the request for a page of a list."""
-    return Request("GET", (*REQUESTS, "search", str(number)) if number else REQUESTS, query, HEADERS)
-
-
-def requests_in(reply: Reply) -> dict[str, Item] | None:
-    """Return a page's requests by id, or None if any of them can't be read, or two go by one id."""
-    return items(reply, "items", "requestId", request_id)
+def read_page(
+    query: Mapping[str, str], number: int = 0
+) -> Generator[Request, Reply, tuple[Reply, dict[str, Item] | None]]:
+    """Read a page of a list: the reply, and its requests by id; None if any can't be read, or two go by one id."""
+    reply = yield Request("GET", (*REQUESTS, "search", str(number)) if number else REQUESTS, query, HEADERS)
+    return reply, items(reply, "items", "requestId", request_id)
 
 
 def no_page(reply: Reply) -> bool:
@@ -249,9 +240,8 @@ def by_ids(ids: Sequence[str], pages: int) -> Generator[Request, Reply, Entries]
         query = {"q": any_of("requestId", ids[start : start + IDS]), "fields": FIELDS}
         number = 0
         while wanted and calls < pages:
-            reply = yield page(query, number)
+            reply, shown = yield from read_page(query, number)
             number, calls = number + 1, calls + 1
-            shown = requests_in(reply)
             if shown is None:
                 return Entries(found, calls, no_list(reply, "requests"))
             if wanted.isdisjoint(shown):

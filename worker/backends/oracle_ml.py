@@ -29,7 +29,6 @@ from .adapter import (
     about_another,
     common_answer,
     facts,
-    gone,
     items,
     names,
     seen_nothing,
@@ -144,8 +143,15 @@ def _seen(reply: Reply, job: Job) -> Observation | Answer:
     if judged.kind is not AnswerKind.NOT_FOUND:
         return seen_nothing(judged)
     told = _missing(reply, job)
-    missing = gone(reply, job, "job not found" if told else str(reply.status), told or Source.UNSURE, judged.detail)
-    return replace(missing, facts=facts(reply.data or {}, FACTS))
+    return Observation(
+        JobState.GONE,
+        "job not found" if told else str(reply.status),
+        told or Source.UNSURE,
+        job.id,
+        clock=reply.date,
+        detail=judged.detail,
+        facts=facts(reply.data or {}, FACTS),
+    )
 
 
 def _pending(reply: Reply, data: Mapping[str, Any], job: Job) -> Observation | Answer:
@@ -183,7 +189,7 @@ def _listed(reply: Reply, job: Job) -> Observation | Answer | None:
         return None
     if job.id not in words:
         detail = "the status call answers 5xx and the job list no longer names it"
-        return gone(reply, job, "not listed", Source.UNSURE, detail)
+        return Observation(JobState.GONE, "not listed", Source.UNSURE, job.id, clock=reply.date, detail=detail)
     raw = words[job.id]
     state = LIST_STATES.get(raw.upper(), JobState.UNKNOWN)
     detail = FINISHED_DETAIL if state is JobState.SUCCEEDED else ""

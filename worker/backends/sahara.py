@@ -29,7 +29,6 @@ from .adapter import (
     answer,
     common_answer,
     facts,
-    gone,
     items,
     job_in,
     names,
@@ -37,6 +36,7 @@ from .adapter import (
     strange,
     taken,
     text,
+    unseen,
     unusable,
 )
 
@@ -211,9 +211,7 @@ def _seen(reply: Reply, job: Job) -> Observation | Answer:
     """Say what a reply that holds a record, or should, shows of the job."""
     if not reply.ok:
         judged = _judge(reply, Action.LOOK, job)
-        if judged.kind is AnswerKind.NOT_FOUND:
-            return gone(reply, job, judged.code or str(reply.status), judged.source, judged.detail)
-        return seen_nothing(judged)
+        return unseen(reply, job, judged, judged.code or str(reply.status))
     data = job_in(reply, ("job_execution", "job"), lambda body: "info" in body)
     # A record that names our job has no state while the engine has told nothing of it (SEED S4).
     untold = data is not None and text(data.get("id"), LONGEST_ID) == job.id and not data.get("info", True)
