@@ -15,7 +15,7 @@ from ..backends.adapter import call
 from ..domain import event_drafts, evolve
 from ..domain.cancellation import Cancellation
 from ..domain.decision import Decision, Finish, Hold, Send, Wait
-from ..domain.escalation import after_answer, decide, matters, needs_look, overdue, to_probe, too_early
+from ..domain.escalation import after_answer, decide, matters, needs_look, to_probe, too_early, warn_at
 from ..domain.event_drafts import EventDraft
 from ..domain.evidence.family import whole
 from ..domain.evidence.proof import refuted
@@ -186,7 +186,7 @@ class Reconciliation:
         return to_probe(self._cancellation, seen, self._policy, self._clock.now()) if self._backend.probe else ()
 
     def _warn(self, decision: Decision) -> None:
-        if isinstance(decision, Finish) or not overdue(self._cancellation, self._policy, self._now):
+        if isinstance(decision, Finish) or self._now < warn_at(self._cancellation, self._policy):
             return
         self._cancellation = evolve.progress(self._cancellation, overdue=True)
         self._facts.append(event_drafts.overdue(self._cancellation, self._policy))
