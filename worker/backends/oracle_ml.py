@@ -19,7 +19,6 @@ from pydantic import Field, StrictStr
 from ..domain.model import Answer, AnswerKind, Job, JobState, Observation, Source, Steps
 from ..settings.backends_file.backend_table import WithoutProject
 from .adapter import (
-    CALLS_SAVED,
     Adapter,
     Call,
     Look,
@@ -91,15 +90,12 @@ class OracleMl(Adapter):
         listing = yield Request("GET", self._path(), headers=HEADERS)  # OML answers 5xx about unknown jobs, too
         return _listed(listing, job) or replace(seen, retry_after=listing.retry_after)
 
-    def look_many(self, jobs: Sequence[Job]) -> Survey | None:
+    def look_many(self, jobs: Sequence[Job]) -> Survey:
         """Ask the list of all own jobs, which is one call however long it is (DOC O3), which of them run.
 
         A job of any other word, or of none, is left out: the list's words are not published, and only a look
         tells how a job has ended, or that there is none.
         """
-        return self._survey(jobs) if len(jobs) >= CALLS_SAVED else None
-
-    def _survey(self, jobs: Sequence[Job]) -> Survey:
         reply = yield Request("GET", self._path(), headers=HEADERS)
         words = _words(reply)
         if words is None:

@@ -128,7 +128,7 @@ class Sahara(Adapter):
 
         v1.1's list does too, but there a look lets Sahara ask its engine first, so a list tells less.
         """
-        return _listed(jobs) if self.dialect == "v2" and len(jobs) >= CALLS_SAVED else None
+        return _listed(jobs) if self.dialect == "v2" else None
 
     def cancel(self, job: Job) -> Call:
         """Ask Sahara to stop the job; v1.1 does it behind a GET, which no cache may answer."""
