@@ -51,6 +51,7 @@ class SignatureRejected(InvalidCommand):
     The text is for everybody and tells an attacker nothing; `log_reason` is the true cause, for the operator.
     `expired` means that nothing else is wrong: such a command may have been taken in before, and come again.
     `signed_by` names the producer where the signature is accepted and only a right is missing.
+    `holds` means that a known producer has signed it, who may just not do this, or not any more.
     """
 
     def __init__(self, reason: str, log_reason: str, *, expired: bool = False, signed_by: str = "") -> None:
@@ -58,11 +59,7 @@ class SignatureRejected(InvalidCommand):
         self.log_reason = log_reason
         self.expired = expired
         self.signed_by = signed_by
-
-    @property
-    def holds(self) -> bool:
-        """Whether a known producer has signed it, who may just not do this, or not any more."""
-        return self.expired or self.args == (NOT_ALLOWED,)
+        self.holds = expired or reason == NOT_ALLOWED
 
 
 @dataclass(frozen=True, slots=True)
