@@ -10,7 +10,7 @@ from typing import Any
 
 from ..client import BatchStatus, Event, Result
 from ..store.codec import Snapshot as Seen
-from ..views.batch_meter import progress, running
+from ..views.batch_meter import progress
 from ..views.explain import clock, words
 from ..views.gates import gates_of, told_gates
 from ..views.open_rows import STATES, Row, selected
@@ -74,7 +74,7 @@ async def overview(board: Board, params: Params) -> Context:
     some, paging = paged(summary.held, params.get("page", ""), HELD_PAGE)
     rows = await with_commands(board, some)
     gates = [gate for row, command in rows for gate in gates_of(row, command, board.feed.gates)]
-    some_batches = running(now.batches)[:BATCHES_AT_ONCE]
+    some_batches = [progress(one) for one in now.batches if not one.state.final][:BATCHES_AT_ONCE]
     return {**_shared(now), "gates": gates, "paging": paging, "forces": summary.forces, "batches": some_batches}
 
 

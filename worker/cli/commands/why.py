@@ -15,7 +15,7 @@ from ...runtime.wiring import backend_of
 from ...settings.backends_file.backends import BackendConfig
 from ...settings.problems import choices, suggestion
 from ...views.explain import clock
-from ...views.story import Chapter, at_line, by_nobody, chapters
+from ...views.story import Chapter, by_nobody, chapters
 from ..asking import ask
 from ..configuration import configuration
 from ..exits import Exit
@@ -93,7 +93,7 @@ def _write(chapter: Chapter, now: datetime, output: Output) -> None:
         output.object(chapter)
         return
     output.line(chapter.title)
-    output.sheet([(at_line(line, now), line.text) for line in chapter.lines])
+    output.sheet([(clock(line.at, now) if line.at else line.name, line.text) for line in chapter.lines])
     if chapter.missing:
         output.line(f"{chapter.missing} of its events were not found")
     output.line("")
