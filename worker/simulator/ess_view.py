@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from .clock import iso_naive, iso_utc
+from .clock import iso_utc
 from .ess_state import CANCELLING, REFUSED, TERMINAL, cancel_effect, force_objection, last_check_in, moment_of
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Item = Mapping[str, Any]
 BASE = "ess/rest/scheduler/v1"
-TIMES: dict[str, Callable[[float], str]] = {"utc": iso_utc, "naive": iso_naive}
+ZONES = {"utc": "Z", "naive": ""}
 _CAUSES = {"CANCELLED": "OPERATOR_CANCEL", "EXPIRED": "REQUEST_EXPIRED", "ERROR": "SYSTEM_ERROR"}
 
 
@@ -58,7 +58,7 @@ class Details(Mapping[str, Any]):
         self.job = job
         self.call = call
         self.knobs = world.knobs.ess
-        self.shows = TIMES[self.knobs.times]
+        self.zone = ZONES[self.knobs.times]
         self._fields = _SHOWN if self.knobs.force_allowed_shown != "absent" else _SHOWN_WITHOUT_FORCE
 
     def __getitem__(self, name: str) -> Any:
@@ -95,7 +95,7 @@ _SHOWN: dict[str, Callable[[Details], Any]] = {
     "parentRequestId": lambda of: number(of.job.parent) if of.job.parent else None,
     "requestType": lambda of: _request_type(of.world, of.job, of.children),
     "state": lambda of: of.here.state,
-    "stateChangeTime": lambda of: of.shows(_change_time(of.world, of.job, of.here, of.call.now)),
+    "stateChangeTime": lambda of: iso_utc(_change_time(of.world, of.job, of.here, of.call.now), of.zone),
     "processPhase": lambda of: _phase(of.here, asynchronous=not (of.job.life.sync or of.children)),
     "cause": lambda of: _CAUSES.get(of.here.state) if of.done else "NON_TERMINAL",
     "isAsynchronous": lambda of: not of.job.life.sync,
@@ -103,9 +103,9 @@ _SHOWN: dict[str, Callable[[Details], Any]] = {
     "isForceCancelAllowed": lambda of: _force_shown(of.world, of.job, of.here, of.call.now),
     "isTimedOut": lambda _: False,
     "errorType": lambda of: "SYSTEM" if of.here.state == "ERROR" else None,
-    "submissionTime": lambda of: of.shows(of.job.created_at),
-    "processStartTime": lambda of: of.shows(of.job.created_at),
-    "completedTime": lambda of: of.shows(of.here.since) if of.done else None,
+    "submissionTime": lambda of: iso_utc(of.job.created_at, of.zone),
+    "processStartTime": lambda of: iso_utc(of.job.created_at, of.zone),
+    "completedTime": lambda of: iso_utc(of.here.since, of.zone) if of.done else None,
     "elapsedTime": lambda of: round(((of.here.since if of.done else of.call.now) - of.job.created_at) * 1000),
     "submitter": lambda of: of.job.submitter,
     "links": lambda of: [{"rel": rel, "href": href(of.call, of.job.id, tail)} for rel, tail in _LINKS],
