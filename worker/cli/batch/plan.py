@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -65,7 +64,7 @@ class PlanFailed(CancellerError):
     """There is no plan; the text says why."""
 
 
-def plan(  # noqa: PLR0913 - Typer makes an option of each parameter
+async def plan(  # noqa: PLR0913 - Typer makes an option of each parameter
     file: Files = None,
     *,
     backend: BackendName = None,
@@ -81,7 +80,7 @@ def plan(  # noqa: PLR0913 - Typer makes an option of each parameter
     key: KeyFile = None,
     producer: Producer = None,
     json: Json = False,
-) -> None:
+) -> Exit:
     """Look at every job, and write down what a clean-up would do to it; nothing is changed.
 
     The workers make the looks, at --rate and within each backend's own limits.
@@ -96,7 +95,7 @@ def plan(  # noqa: PLR0913 - Typer makes an option of each parameter
     place, chosen = chosen_by(file or [], where or [])
     choice = Choice(fields_of(backend, verb, reason, by, label, param), chosen, place, backends)
     asked = Asked(rate, output_file, signer(key, producer))
-    raise typer.Exit(asyncio.run(_plan(choice, asked, Output(as_json=json))))
+    return await _plan(choice, asked, Output(as_json=json))
 
 
 def chosen_by(words: Sequence[str], where: Sequence[str]) -> tuple[str, dict[str, str]]:
