@@ -21,6 +21,7 @@ from ..client import (
 )
 from .board import Board
 from .live import KNOWN
+from .templating import milliseconds
 
 BODY_LIMIT = 64_000
 """Bytes of a form."""
@@ -70,7 +71,7 @@ def shown(board: Board, request: Request, template: str, status: int = 200, /, *
             "signed_in": session.operator,
             "form_token": board.sessions.form_token(session),
             "query": "",
-            "now_ms": int(board.now().timestamp() * 1000),
+            "now_ms": milliseconds(board.now()),
             "stream": "",
             **context,
         },

@@ -25,7 +25,7 @@ from ..store.overview import Overview
 from ..store.redis_client import connect
 from ..store.store import Store
 from .feed import Feed
-from .sessions import Session, Sessions, is_token
+from .sessions import Session, Sessions, same
 from .templating import Templates
 
 WAITING_FOR = 2.0
@@ -54,9 +54,9 @@ def event_of(raw: Mapping[str, Any]) -> Event | None:
         return None
 
 
-def sequence(event: Event) -> int:
-    """Return the number of an event among those of its cancellation."""
-    text = event.sequence or ""
+def number(sequence: str | None) -> int:
+    """Read the number of an event among those of its cancellation; 0 if it is none."""
+    text = sequence or ""
     return int(text) if text.isdecimal() and len(text) <= 10 else 0  # noqa: PLR2004 - digits
 
 
@@ -77,22 +77,14 @@ class Board:
         self.templates = Templates(settings.prefix)
         self.signs_as = key.producer if key is not None else ""
         self._token = token
+        self.read_only = token is None and not self.signs_as
+        """Whether nobody may act here."""
         self._stories: dict[str, tuple[int, Story]] = {}
         self.rendered: dict[object, tuple[int, str]] = {}
 
-    @property
-    def read_only(self) -> bool:
-        """Whether nobody may act here."""
-        return self._token is None and not self.signs_as
-
-    @property
-    def asks_for_token(self) -> bool:
-        """Whether only those who know the token may read and act."""
-        return self._token is not None
-
     def is_token(self, given: str) -> bool:
         """Whether this is the token."""
-        return self._token is not None and is_token(given, self._token)
+        return self._token is not None and same(given, self._token)
 
     def session(self, request: HTTPConnection) -> Session:
         """Return who asks; a browser without a cookie of ours gets a new session."""
@@ -106,7 +98,7 @@ class Board:
 
     def may_read(self, request: HTTPConnection) -> bool:
         """Whether the token was shown, if there is one: by this browser, or in the request itself."""
-        if not self.asks_for_token or self.session(request).operator:
+        if self._token is None or self.session(request).operator:
             return True
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
         return scheme.lower() == "bearer" and self.is_token(given.strip())
@@ -132,13 +124,15 @@ class Board:
 
     async def story(self, seen: Seen) -> Story:
         """Return what the events say of a cancellation; they are read again only when there are more."""
-        one, number = seen.record.cancellation, seen.record.sequence
+        one, latest = seen.record.cancellation, seen.record.sequence
         known = self._stories.get(one.id)
-        if known is None or known[0] != number:
-            found = await self.overview.story(one, number, SEARCHED)
+        if known is None or known[0] != latest:
+            found = await self.overview.story(one, latest, SEARCHED)
             events = [event for raw in found if (event := event_of(raw)) is not None]
-            own = sorted((event for event in events if event.cancellationid == one.id), key=sequence)
-            known = number, Story(own, [event for event in events if event.cancellationid is None])
+            own = sorted(
+                (event for event in events if event.cancellationid == one.id), key=lambda event: number(event.sequence)
+            )
+            known = latest, Story(own, [event for event in events if event.cancellationid is None])
             keep(self._stories, one.id, known, STORIES)
         return known[1]
 
