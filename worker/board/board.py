@@ -7,7 +7,6 @@ import secrets
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import ValidationError
@@ -26,7 +25,7 @@ from ..store.redis_client import connect
 from ..store.store import Store
 from .feed import Feed
 from .sessions import Session, Sessions, same
-from .templating import Templates
+from .templating import templates
 
 WAITING_FOR = 2.0
 """Seconds for which the number of waiting commands is shown again."""
@@ -74,7 +73,7 @@ class Board:
         self.feed = Feed(self.overview, self.batches, waiting)
         self.sessions = Sessions(secrets.token_bytes(32))
         self.login = asyncio.Lock()
-        self.templates = Templates(settings.prefix)
+        self.templates = templates(settings.prefix)
         self.signs_as = key.producer if key is not None else ""
         self._token = token
         self.read_only = token is None and not self.signs_as
@@ -117,10 +116,6 @@ class Board:
             httponly=True,
             samesite="strict",
         )
-
-    def now(self) -> datetime:
-        """Return the time by the deployment's clock, as far as it was read; else by ours."""
-        return self.feed.now() or datetime.now(UTC)
 
     async def story(self, seen: Seen) -> Story:
         """Return what the events say of a cancellation; they are read again only when there are more."""

@@ -242,6 +242,7 @@ async def rendered(board: Board, name: str, params: Mapping[str, str], base: str
     known_age, html = board.rendered.get(wanted, (-1, ""))
     if age != known_age or not age:
         context = await view.context(board, known)
-        html = board.templates.render(f"live/{view.template}", base=base, acts=acts, params=known, **context)
+        template = board.templates.get_template(f"live/{view.template}")
+        html = template.render(base=base, acts=acts, params=known, **context)
         keep(board.rendered, wanted, (age, html), RENDERED)
     return html
