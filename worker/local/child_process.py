@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import selectors
 import subprocess
 import sys
 import time
@@ -81,3 +82,11 @@ def stop_all(processes: Sequence[subprocess.Popen[bytes]], seconds: float = STOP
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def first_line(process: subprocess.Popen[bytes], seconds: float) -> str:
+    """Return the first line that a process writes to its pipe; empty if there is none within some seconds."""
+    assert process.stdout is not None  # noqa: S101 - it was started with one
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)
+        return process.stdout.readline().decode() if selector.select(seconds) else ""
