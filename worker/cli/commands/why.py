@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated
@@ -37,14 +36,14 @@ Parameters = Annotated[
 ]
 
 
-def why(
+async def why(
     named: One,
     *,
     everything: Everything = False,
     param: Parameters = None,
     backends: BackendsFile = None,
     json: Json = False,
-) -> None:
+) -> Exit:
     """Tell the whole story of a job: who asked, each call and its answer, each wait and its cause, the end, its proof.
 
     The newest cancellation comes first. If nothing is known of the job here, its backend is asked.
@@ -58,12 +57,11 @@ def why(
     one_named(named)
     params = pairs(param or (), "--param")
     output = Output(as_json=json)
-    told = asyncio.run(_tell(named, None if everything else NEWEST, output))
-    if not told:
-        backend, job_id = named
-        _, configs = configuration(backends)
-        config = _known_backend(backend, configs)
-        raise typer.Exit(asyncio.run(_ask(backend, config, Job(job_id, params), output)))
+    if await _tell(named, None if everything else NEWEST, output):
+        return Exit.DONE
+    backend, job_id = named
+    _, configs = configuration(backends)
+    return await _ask(backend, _known_backend(backend, configs), Job(job_id, params), output)
 
 
 async def _tell(named: Sequence[str], limit: int | None, output: Output) -> bool:
