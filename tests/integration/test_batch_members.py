@@ -7,9 +7,10 @@ from datetime import timedelta
 import pytest
 from redis.asyncio import Redis
 from support.batches import Stage, cancel, cancels
-from support.commands import command
+from support.commands import claim, command
 from support.stepped_redis import SteppedRedis
 
+from worker.errors import InvalidCommand
 from worker.protocol.batches import BatchState
 from worker.store.dead_letters import DeadLetters
 from worker.store.store import Store
@@ -44,6 +45,34 @@ async def test_a_bad_member_is_rejected_and_stops_no_other(stage: Stage, redis: 
     rejected = [event for event in await stage.events() if event.name == "rejected"]
     assert [event.data["command_id"] for event in rejected] == ["b:1", "b:2", "b:3", "b:4"]
     assert len([one async for one in DeadLetters(redis, "canceller").list()]) == 4
+
+
+EXPECTING = [cancel(index, expect={"raw_state": "RUNNING"}) for index in range(2)]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [({}, ("RUNNING",)), ({"on_changed": "skip"}, ("RUNNING",)), ({"on_changed": "apply"}, ())],
+    ids=["not-said", "skip", "apply"],
+)
+async def test_a_members_expectation_counts_unless_the_batch_says_otherwise(
+    stage: Stage, options: dict[str, str], expected: tuple[str, ...]
+) -> None:
+    await stage.send(EXPECTING, **options)
+    await stage.feed()
+
+    assert [one.record.cancellation.spec.expect for one in (await claim(stage.store)).claims] == [expected] * 2
+
+
+async def test_all_parts_of_a_batch_are_for_what_its_first_options_say(stage: Stage) -> None:
+    await stage.send(EXPECTING, parts=2)
+    with pytest.raises(InvalidCommand, match="sent before with other content, and the first one stays"):
+        await stage.send(EXPECTING, parts=2, on_changed="apply")
+    await stage.send(EXPECTING[:1], part=2, parts=2)
+    await stage.feed()
+
+    found = (await claim(stage.store)).claims
+    assert {one.record.cancellation.spec.expect for one in found} == {("RUNNING",)}
 
 
 DEEP: dict[str, object] = {"command": [7]}

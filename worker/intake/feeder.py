@@ -199,7 +199,9 @@ class Feeder:
         if self._part is None or self._part[:2] != (batch, part):
             self._part = batch, part, await self._batches.commands(duty.id, part.number)
         commands = self._part[2][duty.cursor - part.first :][:count]
-        return [Member(index, content, part.signed_by) for index, content in enumerate(commands, duty.cursor)]
+        return [
+            Member(index, content, part.signed_by, duty.blind) for index, content in enumerate(commands, duty.cursor)
+        ]
 
     async def _reject(self, member: Member, rejection: Rejection) -> None:
         """Reject a member with an event and a dead letter; the dry run of a batch has its result alone."""

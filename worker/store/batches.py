@@ -41,6 +41,7 @@ class Duty(Struct, frozen=True):
     """What is to be done for a batch: `count` members may start from index `cursor` on, `sweep` is under way.
 
     `created` is when its first part came, in milliseconds: the id of a batch that is past its retention may come again.
+    `blind` says that no member's `expect` counts.
     """
 
     id: str
@@ -48,6 +49,7 @@ class Duty(Struct, frozen=True):
     cursor: int
     count: int
     sweep: bool
+    blind: bool
 
 
 class Duties(Struct, frozen=True):
@@ -136,7 +138,7 @@ class Batches(EventLog):
         for id_, what in zip(found[::2], found[1::2], strict=True):
             todo = json.loads(what)
             created, cursor, count = (int(todo[name]) for name in ("created", "cursor", "count"))
-            duties.append(Duty(id_.decode(), created, cursor, count, bool(todo["sweep"])))
+            duties.append(Duty(id_.decode(), created, cursor, count, bool(todo["sweep"]), bool(todo["blind"])))
         return Duties(moment(now), moment(int(next_at)) if int(next_at) >= 0 else None, int(older), tuple(duties))
 
     async def let_go(self, batch_id: str) -> None:

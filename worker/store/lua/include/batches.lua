@@ -7,7 +7,7 @@
 -- A batch is a JSON object under :batch:ID. Times are in ms.
 --   f          format
 --   state      as in protocol/batches.py
---   options    rate, canary, stop_at, max_open
+--   options    rate, canary, stop_at, max_open, on_changed
 --   cap        the most member starts a second that the producer who signed it may ask for; absent for any
 --   parts received selected dry   how many parts it has, how many are there, with how many members, how many dry runs
 --   cursor     how many members have started: the next to start has this index
