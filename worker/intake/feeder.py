@@ -19,9 +19,9 @@ from msgspec.structs import replace
 from ..errors import CONFLICT, StoreUnavailable
 from ..observability.observer import NOBODY, Observer
 from ..observability.outage import Seldom
-from ..store.batches import Duties, Duty, PartSize, RejectedMember, Step
+from ..store.batches import UNFIT, Duties, Duty, PartSize, RejectedMember, Step
 from ..store.store import Store
-from ..store.transitions import Acceptance, Rejection
+from ..store.transitions import Acceptance, Accepted, Rejection
 from .admission import Admission
 from .delivery import FULL
 from .handler import Engine
@@ -163,20 +163,30 @@ class Feeder:
         for member, verdict in judged:
             if isinstance(verdict, Rejection):
                 await self._reject(member, verdict)
-        taken = [RejectedMember(one.command_id, one.reason) if isinstance(one, Rejection) else one for _, one in judged]
-        if not taken:
-            return 0
-        verdicts = await self._batches.start(Step(duty.id, duty.cursor, taken, self._rooms), self._worker)
-        seconds = asyncio.get_running_loop().time() - began
-        for (member, one), said in zip(judged, verdicts, strict=False):
-            counted = "rejected" if said.verdict == "conflict" else said.verdict
-            traceparent = one.traceparent if isinstance(one, Acceptance) else None
-            self._observer.message_handled(member.backend, member.verb, counted, traceparent, seconds)
-            if said.verdict == "conflict" and isinstance(one, Acceptance):
-                await self._reject(member, self._admission.rejection(member.content, one.command_id, CONFLICT))
-        for name in {one.backend for _, one in judged[: len(verdicts)]}:
+        started, unfit = 0, True
+        while unfit and started < len(judged):
+            step = Step(duty.id, duty.cursor + started, [to_start(one) for _, one in judged[started:]], self._rooms)
+            verdicts = await self._batches.start(step, self._worker)
+            unfit = bool(verdicts) and verdicts[-1].verdict in UNFIT
+            seconds = asyncio.get_running_loop().time() - began
+            for (member, one), said in zip(judged[started:], verdicts[:-1] if unfit else verdicts, strict=False):
+                traceparent = one.traceparent if isinstance(one, Acceptance) else None
+                self._observer.message_handled(member.backend, member.verb, said.verdict, traceparent, seconds)
+                started += 1
+            if unfit:
+                judged[started] = await self._reject_unfit(*judged[started], verdicts[-1])
+        for name in {one.backend for _, one in judged[:started]}:
             self._engine.wake(name)
-        return len(verdicts)
+        return started
+
+    async def _reject_unfit(
+        self, member: Member, one: Acceptance | Rejection, said: Accepted
+    ) -> tuple[Member, Rejection]:
+        """Reject a member that could not be started; whoever counts it does so again if this worker dies before."""
+        why = CONFLICT if said.verdict == "conflict" else f"command: could not be taken in: {said.cancellation_id}"
+        rejection = self._admission.rejection(member.content, one.command_id, why)
+        await self._reject(member, rejection)
+        return member, rejection
 
     async def _mine(self, duty: Duty, members: Sequence[Member]) -> Sequence[Member]:
         """Return the members up to the first one whose backend only other workers serve; leave them the batch there."""
@@ -214,3 +224,8 @@ class Feeder:
             backend=rejection.backend,
             reason=rejection.log_reason or rejection.reason,
         )
+
+
+def to_start(one: Acceptance | Rejection) -> Acceptance | RejectedMember:
+    """Return a member as a step has it."""
+    return RejectedMember(one.command_id, one.reason) if isinstance(one, Rejection) else one

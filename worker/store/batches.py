@@ -35,6 +35,8 @@ AT_ONCE = 10
 """The most batches that a worker gets in one round."""
 SWEPT_AT_ONCE = 25
 """The most open members that one script call holds, releases or aborts, so that it takes a few milliseconds."""
+UNFIT = frozenset({"conflict", "broken"})
+"""Verdicts on a member that is not started until it is given as a `RejectedMember`: its rejection comes first."""
 
 
 class Duty(Struct, frozen=True):
@@ -154,7 +156,10 @@ class Batches(EventLog):
         return bool(goes_on), [name.decode() for name in names]
 
     async def start(self, step: Step, worker: str) -> list[Accepted]:
-        """Start members, each once; return the verdicts on those that were, which may be fewer than were given."""
+        """Start members, each once; return the verdicts on those that were, which may be fewer than were given.
+
+        The last verdict may be on one that was not started, but has to be rejected: see `UNFIT`.
+        """
         head = WRITER.encode(
             {
                 "id": step.batch_id,

@@ -23,13 +23,14 @@
 -- Returns one "VERDICT ID" per command: accepted, joined, same (nothing happened), conflict (its id is another command's),
 --   newer (it would join a record of a newer format, so a newer worker must take it),
 --   replayed (its signature was used by another), or throttled (too many of its producer); the last two have no ID.
---   Of a batch only for the members that were started, which may be fewer, with rejected (no ID) as a further verdict.
+--   Of a batch only for the members that were started, which may be fewer, with rejected (no ID) as a further verdict. After
+--   them one that was not may follow: it has to be rejected with an event before it is given again, with `er`. Its verdict is
+--   conflict, or broken (what went wrong in place of an ID).
 -- Events   accepted, joined, attestation_void, those of a batch
 
 local STRICTNESS = {auto = 0, attested = 1, never = 2}
 local now, days, places = clock(), tonumber(ARGV[1]), cjson.decode(ARGV[2])
 
-local CONFLICT = "command_id: it is another command's, with another content" -- as in errors.py
 local MOST_EXPECTED = 20 -- states that the commands of one cancellation may expect; beyond that any state will do
 
 local noted = {}
@@ -260,7 +261,7 @@ local function waiting_on(backend)
   return waits[backend]
 end
 
--- Start the next member of a batch; return its verdict, nil if it may not start now.
+-- Start the next member of a batch; return its verdict, nil if it may not start now, and whether it was not started.
 local function start(batch, command, rooms)
   if startable(batch, now) < 1 then return nil end
   local index, verdict = batch.cursor, 'rejected '
@@ -277,8 +278,11 @@ local function start(batch, command, rooms)
       batch.cursor = index
       return nil
     end
+    if name == 'conflict' then
+      batch.cursor = index
+      return verdict, true
+    end
     if name == 'accepted' and not begins(command) then waits[command.b] = (waits[command.b] or 0) + 1 end
-    if name == 'conflict' then count_end(batch, index, {o = 'rejected', er = CONFLICT}, now) end
   end
   batch.news = 1
   if batch.tokens then batch.tokens = batch.tokens - 1 end
@@ -287,12 +291,12 @@ end
 
 -- The same, also for a member whose job's cancellation can't be read: that stops no other member.
 local function try_to_start(batch, command, rooms)
+  if command.er then return start(batch, command, rooms) end
   local index = batch.cursor
-  local done, verdict = pcall(start, batch, command, rooms)
-  if done then return verdict end
-  batch.cursor = index + 1
-  count_end(batch, index, {o = 'rejected', er = 'command: could not be taken in: ' .. string.sub(tostring(verdict), 1, 200)}, now)
-  return 'rejected '
+  local done, verdict, left = pcall(start, batch, command, rooms)
+  if done then return verdict, left end
+  batch.cursor = index
+  return 'broken ' .. string.sub(tostring(verdict), 1, 200), true
 end
 
 local function take_all()
@@ -306,9 +310,9 @@ local function start_all(step)
   if not batch or batch.cursor ~= step.cursor then return verdicts end
   lend(step.id, step.worker, step.lease) -- the first write: over its memory limit Redis refuses all of this here
   for index = 4, #ARGV do
-    local verdict = try_to_start(batch, cmsgpack.unpack(ARGV[index]), step.rooms)
-    if not verdict then break end
+    local verdict, left = try_to_start(batch, cmsgpack.unpack(ARGV[index]), step.rooms)
     verdicts[#verdicts + 1] = verdict
+    if left or not verdict then break end
   end
   save_batches(now)
   return verdicts
