@@ -136,7 +136,7 @@ def test_a_plan_is_refused_after_a_day_unless_it_may_be_older(deployment: Cell, 
     told = " ".join(refused.stderr.replace("│", " ").split())
 
     assert refused.returncode == 2
-    assert "plan.jsonl is 1 d 2 h old, and jobs change: a plan is applied within 1 d." in told
+    assert "is 1 d 2 h old, and jobs change: a plan is applied within 1 d." in told
     assert "make a new one with `canceller batch plan`, or apply this one all the same with --max-age 2d" in told
     assert changing_calls(deployment, ids) == 0
 
