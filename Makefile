@@ -30,7 +30,7 @@ schemas: ## write the published schemas into worker/guide/schemas
 	$(BIN)/python -m worker.cli.write_schemas
 
 test: ## run all tests but those that need a RabbitMQ; about twelve minutes
-	$(BIN)/python -m pytest -n 6 --dist loadscope
+	$(BIN)/python -m pytest -n 4 --dist loadscope
 
 test-unit: ## run the tests without IO
 	$(BIN)/python -m pytest -q -n 4 tests/unit
