@@ -15,7 +15,7 @@ from ..broker.sender import Sender
 from ..errors import NewerFormat, UnknownCancellation, UnreadableRecord
 from ..protocol.batches import BatchStatus, OptionFields, parse_options
 from ..protocol.messages import Command, CommandFields, Event, parse_child, parse_hold_time
-from ..protocol.signer import signed_all
+from ..protocol.signer import signed
 from ..settings.environment import Settings
 from ..settings.errors import ConfigurationError
 from ..settings.quantities import LONGEST
@@ -332,14 +332,14 @@ class AsyncClient:
 
     async def deliver(self, whole: Mapping[str, Any]) -> str:
         """Sign and send one message; its verb names the task. Return its id."""
-        (signed,) = await self._signed([whole])
-        return await self._single(signed)
+        (one,) = await self._signed([whole])
+        return await self._single(one)
 
     async def _signed(self, contents: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
         """Sign what is sent, if this client has a key; by the time that workers check it by."""
         if self._key is None:
             return contents
-        return await asyncio.to_thread(signed_all, self._key, contents, (await self._store.times())[0])
+        return await asyncio.to_thread(signed, self._key, contents, (await self._store.times())[0])
 
     async def _single(self, whole: Mapping[str, Any]) -> str:
         """Send a command or an order: the task's name says its verb."""
