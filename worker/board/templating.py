@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import lru_cache
 from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -37,8 +38,9 @@ def day_time(at: datetime) -> str:
     return f"{at:%Y-%m-%d %H:%M:%S} UTC"
 
 
+@lru_cache(maxsize=1)
 def templates(deployment: str) -> Environment:
-    """Return the templates of a board; `deployment` is how it is called."""
+    """Return the templates of a board; `deployment` is how it is called. Those of one are compiled once a process."""
     found = Environment(
         loader=FileSystemLoader(assets.folder("templates")),
         autoescape=True,
