@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -13,7 +14,9 @@ from conformance.dialects import DIALECTS
 from conformance.kit import HASTY, PATIENT
 from conformance.replies.oracle_ess import ESS
 from conformance.whole import Whole, prepare, whole
+from msgspec.structs import replace as replaced
 from redis.asyncio import Redis
+from support.commands import command
 
 from worker.domain.model import Action
 from worker.engine.clock import Clock
@@ -133,11 +136,43 @@ async def test_a_job_that_lives_again_is_cancelled_again_if_that_is_configured(r
         assert len(after.one.made(Action.CANCEL)) == 2
 
 
+@pytest.mark.parametrize("taken", [1, 3])
+async def test_a_strangers_command_with_the_id_for_it_keeps_no_cancellation_closed(redis: Redis, taken: int) -> None:
+    """Workers reject such an id; one of an older version takes it in, before or during the upgrade."""
+    async with ended(redis, reopen=True) as after:
+        old = after.ended.data["cancellation_id"]
+        for number in range(taken):
+            stranger = replaced(command(str(number)), command_id=f"{old}-reopened-{number}".removesuffix("-0"))
+            assert (await after.one.store.accept(stranger)).verdict == "accepted"
+        after.one.one.add()
+        await asyncio.gather(after.look(), after.another().round())
+        await after.look()
+        opened = [event for event in await after.one.events() if event.name == "accepted"]
+
+        assert [event.data["requested_by"] for event in opened[1 + taken :]] == ["canceller"]
+        assert opened[-1].command_ids == [f"{old}-reopened-{taken}"]
+        assert await after.planned() == 0
+
+
+async def test_a_cancellation_whose_ids_are_all_taken_stays_closed_and_is_looked_at_no_more(redis: Redis) -> None:
+    async with ended(redis, reopen=True) as after:
+        make = after.one.backend.reopen
+        assert make is not None
+        await after.one.store.accept(command(command_id="taken"))
+        after.one.backend = replace(after.one.backend, reopen=lambda *which: replaced(make(*which), command_id="taken"))
+        after.watcher = after.another()
+        after.one.one.add()
+        await after.look()
+
+        assert (len(await after.reported()), await after.planned()) == (1, 0)
+        assert [event.name for event in await after.one.events()].count("accepted") == 2
+
+
 async def test_a_worker_that_dies_after_its_report_leaves_the_rest_to_another(redis: Redis) -> None:
     async with ended(redis, reopen=True) as after:
         after.one.one.add()
         make = after.one.backend.reopen
-        after.one.backend = replace(after.one.backend, reopen=lambda _: 1 / 0)  # type: ignore[arg-type,return-value]
+        after.one.backend = replace(after.one.backend, reopen=lambda *_: 1 / 0)  # type: ignore[arg-type,return-value]
         after.watcher = after.another()
         await after.look()
         assert [event.name for event in await after.one.events()].count("accepted") == 1

@@ -7,10 +7,12 @@ from datetime import timedelta
 import pytest
 from redis.asyncio import Redis
 from support.batches import Stage, cancel, cancels
-from support.commands import command
+from support.commands import INTAKE, claim, command
 from support.stepped_redis import SteppedRedis
 
+from worker.errors import CONFLICT, InvalidCommand
 from worker.protocol.batches import BatchState
+from worker.store.batches import Step
 from worker.store.dead_letters import DeadLetters
 from worker.store.store import Store
 
@@ -44,6 +46,34 @@ async def test_a_bad_member_is_rejected_and_stops_no_other(stage: Stage, redis: 
     rejected = [event for event in await stage.events() if event.name == "rejected"]
     assert [event.data["command_id"] for event in rejected] == ["b:1", "b:2", "b:3", "b:4"]
     assert len([one async for one in DeadLetters(redis, "canceller").list()]) == 4
+
+
+EXPECTING = [cancel(index, expect={"raw_state": "RUNNING"}) for index in range(2)]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [({}, ("RUNNING",)), ({"on_changed": "skip"}, ("RUNNING",)), ({"on_changed": "apply"}, ())],
+    ids=["not-said", "skip", "apply"],
+)
+async def test_a_members_expectation_counts_unless_the_batch_says_otherwise(
+    stage: Stage, options: dict[str, str], expected: tuple[str, ...]
+) -> None:
+    await stage.send(EXPECTING, **options)
+    await stage.feed()
+
+    assert [one.record.cancellation.spec.expect for one in (await claim(stage.store)).claims] == [expected] * 2
+
+
+async def test_all_parts_of_a_batch_are_for_what_its_first_options_say(stage: Stage) -> None:
+    await stage.send(EXPECTING, parts=2)
+    with pytest.raises(InvalidCommand, match="sent before with other content, and the first one stays"):
+        await stage.send(EXPECTING, parts=2, on_changed="apply")
+    await stage.send(EXPECTING[:1], part=2, parts=2)
+    await stage.feed()
+
+    found = (await claim(stage.store)).claims
+    assert {one.record.cancellation.spec.expect for one in found} == {("RUNNING",)}
 
 
 DEEP: dict[str, object] = {"command": [7]}
@@ -121,6 +151,52 @@ async def test_a_member_that_was_sent_before_as_a_command_counts_as_that(stage: 
 
     assert await stage.counts() == {"refused": 1, "cancelled": 1, "rejected": 1}
     assert [one.evidence for one in await stage.report()] == ["reported", "reported", None]
+
+
+OWN = [cancel(1), cancel(2, command_id="own"), cancel(3)]
+
+
+async def rejected_once(stage: Stage, redis: Redis, why: str) -> None:
+    """Check that the second of three members is rejected, and that this is told once."""
+    rejected = [event for event in await stage.events() if event.name == "rejected"]
+    letters = [one async for one in DeadLetters(redis, "canceller").list()]
+
+    assert [event.data["command_id"] for event in rejected] == ["own"]
+    assert why in rejected[0].data["error"]
+    assert [(one.command_id, one.reason) for one in letters] == [("own", rejected[0].data["error"])]
+    assert [one.error or "" for one in await stage.report()] == ["", rejected[0].data["error"], ""]
+    assert await stage.counts() == {"open": 2, "rejected": 1}
+
+
+@pytest.mark.parametrize("told", [False, True], ids=["before-it-tells", "before-it-counts"])
+async def test_a_member_whose_id_is_another_commands_is_told_of_whenever_a_worker_dies(
+    stage: Stage,
+    store: Store,
+    redis: Redis,
+    told: bool,  # noqa: FBT001
+) -> None:
+    await store.accept(command("7", "own"))
+    await stage.send(OWN)
+    members = [command(str(index), one.get("command_id", f"b:{index - 1}")) for index, one in enumerate(OWN, 1)]
+    verdicts = await stage.batches.start(Step("b", 0, members, {}), "dies")
+    assert [one.verdict for one in verdicts] == ["accepted", "conflict"]
+    if told:
+        await store.reject(INTAKE.rejection(OWN[1], "own", CONFLICT))
+    await redis.delete("{canceller}:feeder:b")  # its lease is over
+    await stage.feed()
+
+    await rejected_once(stage, redis, CONFLICT)
+
+
+async def test_a_member_whose_jobs_cancellation_can_not_be_read_is_told_of(
+    stage: Stage, store: Store, redis: Redis
+) -> None:
+    unreadable = await store.accept(command("2", "first"))
+    await redis.set(f"{{canceller}}:hot:{unreadable.cancellation_id}", b"{no record")
+    await stage.send(OWN)
+    await stage.feed()
+
+    await rejected_once(stage, redis, "command: could not be taken in: ")
 
 
 async def test_members_that_may_not_begin_yet_take_no_room_from_others(stage: Stage) -> None:

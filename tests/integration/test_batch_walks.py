@@ -76,7 +76,8 @@ class Walk:
             case "feed":
                 await self.feeder.round()
             case "end" | "fail":
-                await stage.end(one.amount, "cancelled" if one.what == "end" else "refused")
+                outcome, backend = "cancelled" if one.what == "end" else "refused", "oml" if one.flag else "ess"
+                await stage.end(one.amount, outcome, backend)
             case "die":
                 await self.die(one)
             case "join":
@@ -108,7 +109,8 @@ class Walk:
                     await self.stage.order("resume", name)
             self.stage.pass_time(0.3)
             await self.stage.feed(self.feeder)
-            await self.stage.end()
+            for backend in ("ess", "oml"):
+                await self.stage.end(backend=backend)
         raise AssertionError(states)
 
     async def check(self, *, aborted: bool) -> None:
@@ -131,7 +133,8 @@ async def walk(url: str, options: dict[str, Any], happenings: list[Do], abort_at
     redis = SteppedRedis.from_url(url)
     await redis.flushall()
     here = Walk(redis)
-    await here.stage.send([7, *(cancel(index % 20) for index in range(MEMBERS - 1))], **options)
+    members = [cancel(index % 20, backend="oml" if index % 3 == 1 else "ess") for index in range(MEMBERS - 1)]
+    await here.stage.send([7, *members], **options)
     await here.stage.send([cancel(index) for index in range(5, 10)], "other")
     for number, one in enumerate(happenings):
         await here.do(Do("abort") if number == abort_at else one)

@@ -7,10 +7,11 @@ from collections.abc import Set as AbstractSet
 import pytest
 from msgspec.structs import replace
 from redis.asyncio import Redis
-from support.commands import LATER, LIMITS, claim, command, commit
+from support.commands import FINISHED, LATER, LIMITS, claim, command, commit
 
 from worker.store.store import Store
 from worker.store.transitions import Claims, Limits
+from worker.store.watch_list import ToWatch
 
 LISTS = replace(LIMITS, per_list=10, rate=20.0)
 """A burst of this rate is two calls."""
@@ -251,3 +252,46 @@ async def test_a_list_is_charged_once_and_each_look_beside_it_too(store: Store, 
         await store.commit(one)
 
     assert await tokens(redis) == pytest.approx(before - 3)
+
+
+async def looks_due(store: Store, redis: Redis, count: int) -> None:
+    """Have looks due at so many jobs whose cancellations have ended."""
+    await store.accept_all([command(f"ended-{index}", f"e-{index}") for index in range(count)])
+    for one in (await claim(store)).claims:
+        await store.commit(commit(one, "finish", facts=FINISHED, watch_after=(3600.0,)))
+    for member in await redis.zrange("{canceller}:watch:ess", 0, -1):
+        await redis.zadd("{canceller}:watch:ess", {member: 1})
+
+
+async def looks(store: Store, rate: float) -> int:
+    """Claim looks after the end; return how many."""
+    return len((await store.watch_list.claim(ToWatch("ess", 10, 40.0, 100, rate))).ended)
+
+
+@pytest.mark.parametrize(
+    ("rate", "waiting", "expected"),
+    [(1.0, 1, 0), (20.0, 5, 0), (40.0, 3, 1), (40.0, 0, 3), (0.0, 50, 3)],
+    ids=["one-call", "too-few-calls", "what-is-left", "nothing-waits", "no-rate"],
+)
+async def test_stops_go_before_looks_after_the_end(
+    store: Store, redis: Redis, rate: float, waiting: int, expected: int
+) -> None:
+    await looks_due(store, redis, 3)
+    if waiting:
+        await store.accept_all([command(str(index), f"c-{index}") for index in range(waiting)])
+
+    assert await looks(store, rate) == expected
+    stops = await claim(store, limits=replace(LIMITS, rate=rate))
+    assert len(stops.claims) == min(waiting, int(max(1, rate / 10)) if rate else waiting)
+
+
+async def test_while_stops_take_all_calls_one_in_twenty_is_a_look_after_the_end(store: Store, redis: Redis) -> None:
+    await looks_due(store, redis, 3)
+    await store.accept_all([command(str(index), f"c-{index}") for index in range(50)])
+    first = await looks(store, 10.0)
+    now = int(await redis.hget("{canceller}:limit:ess", "looked") or 0)  # type: ignore[misc]
+    await redis.hset("{canceller}:limit:ess", "looked", str(now - 2000))  # type: ignore[misc]
+    later = [await looks(store, 10.0) for _ in range(2)]
+    await refill(redis)
+
+    assert (first, later, await looks(store, 10.0)) == (0, [1, 0], 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import os
 from pathlib import Path
@@ -13,6 +14,7 @@ from aiohttp import web
 from celery import Celery
 from redis import Redis as SyncRedis
 from support.certificates import Authority
+from support.http_recorder import SOON, says, wiretap
 from support.webhooks import SECRET, body, receiving
 
 from worker.errors import CallUnanswered, CancellerError
@@ -60,16 +62,30 @@ async def test_another_secret_verifies_nothing() -> None:
     [
         pytest.param(web.Response(status=202, text="thanks"), None, id="taken"),
         pytest.param(
-            web.Response(status=307, headers={"Location": "/other"}), Failure("it answered 307"), id="redirected"
+            web.Response(status=307, headers={"Location": "/other?key=hunter2"}),
+            Failure("it answered 307; redirects are not followed: give the sink the URL that it leads to"),
+            id="redirected",
         ),
         pytest.param(web.Response(status=410), Failure("it answered 410", refused=True), id="gone"),
+        pytest.param(
+            web.Response(status=410, headers={"Retry-After": "7"}),
+            Failure("it answered 410", refused=True, retry_after=7.0),
+            id="gone-but-ask-later",
+        ),
+        pytest.param(
+            web.Response(status=429, headers={"Retry-After": "7"}),
+            Failure("it answered 429", retry_after=7.0),
+            id="too-many",
+        ),
+        pytest.param(
+            web.Response(status=503, body=b"x" * 2_000_000, headers={"Retry-After": "7"}),
+            Failure("it answered 503", retry_after=7.0),
+            id="busy-with-a-long-body",
+        ),
         pytest.param(
             web.Response(status=503, headers={"Retry-After": "7"}),
             Failure("it answered 503", retry_after=7.0),
             id="busy",
-        ),
-        pytest.param(
-            web.Response(status=200, body=b"x" * 2_000_000), Failure("the reply is over 1000000 bytes"), id="endless"
         ),
     ],
 )
@@ -80,6 +96,84 @@ async def test_an_answer_has_its_meaning(answer: web.Response, failure: Failure 
         await webhook.aclose()
 
     assert len(receiver.requests) == 1
+
+
+CHUNKED = b"Transfer-Encoding: chunked"
+
+
+def answered(*lines: bytes, body: bytes = b"", status: bytes = b"200 OK") -> bytes:
+    return b"\r\n".join((b"HTTP/1.1 " + status, *lines, b"", body))
+
+
+@pytest.mark.parametrize("apart", [False, True], ids=["in-one-piece", "after-its-head"])
+@pytest.mark.parametrize(
+    "sent",
+    [
+        pytest.param(answered(b"Content-Length: 2000000", body=b"x" * 2_000_000), id="over-a-megabyte"),
+        pytest.param(answered(CHUNKED, body=(b"ffff\r\n" + b"x" * 65_535 + b"\r\n") * 40), id="many-chunks"),
+        pytest.param(answered(CHUNKED, body=b"zz\r\nthanks\r\n"), id="no-chunks"),
+        pytest.param(answered(b"Content-Length: 100", body=b"thanks"), id="cut-short"),
+        pytest.param(answered(body=b"thanks"), id="without-a-length"),
+        pytest.param(answered(b"Content-Length: 2", b"Content-Encoding: gzip", body=b"\x1f\x8b"), id="half-a-gzip"),
+        pytest.param(answered(b"Content-Length: 2", b"Content-Encoding: br", body=b"\x8b\x03"), id="unknown-coding"),
+        pytest.param(
+            answered(b"Content-Encoding: gzip", body=gzip.compress(b"\0" * 9_000_000)), id="a-bomb-without-a-length"
+        ),
+        pytest.param(
+            answered(b"Content-Type: text/plain; charset=none-such", b"Content-Length: 1", body=b"\xff"), id="charset"
+        ),
+        pytest.param(answered(b"Content-Length: 6", body=b"thanks", status=b"204 No Content"), id="a-204-with-a-body"),
+        pytest.param(answered(b"Content-Length: 6", body=b"thanks, and more"), id="more-than-its-length"),
+    ],
+)
+async def test_a_2xx_is_a_delivery_whatever_its_body_is_like(sent: bytes, apart: bool) -> None:  # noqa: FBT001
+    async def behave(writer: asyncio.StreamWriter, _count: int) -> bool:
+        head, gap, rest = sent.partition(b"\r\n\r\n")
+        writer.write(head + gap + (b"" if apart else rest))
+        await writer.drain()
+        if apart:
+            await asyncio.sleep(0)
+            writer.write(rest)
+            await writer.drain()
+        return False
+
+    async with wiretap(behave) as tap:
+        webhook = Webhook(tap.url, [SECRET], timeout=SOON)
+        assert await webhook.deliver("c-1", EVENT) is None
+        await webhook.aclose()
+
+    assert len(tap.requests) == 1
+
+
+@pytest.mark.parametrize("status", [b"204 No Content", b"200 OK"])
+async def test_what_follows_an_answer_is_not_the_next_one(status: bytes) -> None:
+    forged = answered(b"Content-Length: 0", status=b"500 Internal Server Error")
+    async with wiretap(says(answered(b"Content-Length: 0", status=status, body=forged))) as tap:
+        webhook = Webhook(tap.url, [SECRET], timeout=SOON)
+        assert [await webhook.deliver(f"c-{number}", EVENT) for number in range(3)] == [None] * 3
+        await webhook.aclose()
+
+
+async def test_a_body_that_never_ends_delays_no_delivery() -> None:
+    async def drip(writer: asyncio.StreamWriter, _count: int) -> bool:
+        writer.write(answered(b"Content-Length: 2000000"))
+        return await asyncio.Event().wait()
+
+    async with wiretap(drip) as tap:
+        webhook = Webhook(tap.url, [SECRET], timeout=600)
+        async with asyncio.timeout(SOON):
+            assert await webhook.deliver("c-1", EVENT) is None
+        await webhook.aclose()
+
+
+async def test_deliveries_share_a_connection_where_bodies_are_short() -> None:
+    async with wiretap(says(answered(b"Content-Length: 6", body=b"thanks"))) as tap:
+        webhook = Webhook(tap.url, [SECRET])
+        for number in range(3):
+            assert await webhook.deliver(f"c-{number}", EVENT) is None
+        await webhook.aclose()
+
+    assert (len(tap.requests), tap.connections) == (3, 1)
 
 
 async def test_no_answer_is_waited_for_only_so_long() -> None:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from system.conftest import BACKENDS
 from typer.testing import CliRunner
 
 from worker.cli.app import command_line
+from worker.cli.batch.plan_file import first_line, write_plan
 
 KNOBS = {"ess": {"cancel_delay": 0.2, "page_size": 25}}
 SENT = ("cancel", "delete", "force")
@@ -112,6 +114,56 @@ def test_an_edited_plan_sends_nothing(deployment: Cell, tmp_path: Path) -> None:
 
     assert applied.returncode == 2
     assert "was edited or cut since it was written" in " ".join(applied.stderr.split())
+
+
+def written_plan(place: Path, ids: list[str], planned_at: datetime) -> str:
+    """Write a plan to cancel jobs that run, as if it were made then; return its digest."""
+    header = {"verb": "cancel", "backends": ["ess"], "planned_at": planned_at.isoformat()}
+    plan = [
+        {"job_id": one, "backend": "ess", "verb": "cancel", "raw_state": "RUNNING", "would": "cancel", "children": []}
+        for one in ids
+    ]
+    first = first_line(header, plan)
+    write_plan(place, first, plan)
+    return str(first["digest"])
+
+
+def test_a_plan_is_refused_after_a_day_unless_it_may_be_older(deployment: Cell, tmp_path: Path) -> None:
+    place = tmp_path / "plan.jsonl"
+    ids = add_jobs(deployment, 2200, 2)
+    written_plan(place, ids, datetime.now(UTC) - timedelta(days=1, hours=2))
+    refused = batch(deployment, "apply", str(place))
+    told = " ".join(refused.stderr.replace("│", " ").split())
+
+    assert refused.returncode == 2
+    assert "is 1 d 2 h old, and jobs change: a plan is applied within 1 d." in told
+    assert "make a new one with `canceller batch plan`, or apply this one all the same with --max-age 2d" in told
+    assert changing_calls(deployment, ids) == 0
+
+    applied = batch(deployment, "apply", str(place), "--max-age", "2d", "--wait")
+    assert (applied.returncode, changing_calls(deployment, ids)) == (0, 2)
+    assert "this plan was applied already" in batch(deployment, "apply", str(place)).stdout
+
+
+def test_an_interrupted_apply_is_ended_as_it_was_begun(deployment: Cell, tmp_path: Path) -> None:
+    place = tmp_path / "plan.jsonl"
+    ids = [str(number) for number in range(9_000_000, 9_001_001)]
+    digest = written_plan(place, ids, datetime.now(UTC))
+    commands = [
+        {"job_id": one, "backend": "ess", "verb": "cancel", "expect": {"raw_state": "RUNNING"}} for one in ids[:1000]
+    ]
+    part = {"batch_id": digest, "part": 1, "parts": 2, "commands": commands, "options": {"max_open": 400}}
+    deployment.send("batch", **part)
+    deployment.wait_until(lambda: digest in batch(deployment, "list", "--json").stdout, 10)
+    others = [batch(deployment, "apply", str(place), *words) for words in ([], ["--on-changed", "apply"])]
+
+    for other in others:
+        told = " ".join(other.stderr.replace("│", " ").split())
+        assert other.returncode == 2
+        assert "a part of this plan was sent before, with --max-open 400: repeat it so to send the rest" in told
+
+    ended = batch(deployment, "apply", str(place), "--max-open", "400", "--wait", "--json")
+    assert lines(ended)[-1]["counts"]["finished"] == {"not_found": 1001}
 
 
 def test_every_bad_line_is_named_and_nothing_is_sent(deployment: Cell, tmp_path: Path) -> None:

@@ -103,6 +103,18 @@ def test_every_metric_is_in_the_guide(name: str) -> None:
     assert f"`{name.removesuffix('_bucket').removesuffix('_count').removesuffix('_sum')}" in GUIDE
 
 
+@pytest.mark.parametrize("one", [one for one in metrics() if one.name.startswith(OURS)], ids=lambda one: one.name)
+def test_every_metric_has_a_panel(one: Metric) -> None:
+    shown = [
+        selected.name
+        for several in panels().values()
+        for query in several
+        for selected in selectors(promql_parser.parse(query))
+    ]
+
+    assert {f"{one.name}{ending}" for ending in ENDINGS[one.type]} & set(shown)
+
+
 @pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule["alert"])
 def test_every_alert_names_the_section_of_the_guide_that_says_what_to_do(rule: dict[str, dict[str, str]]) -> None:
     name = rule["alert"]

@@ -36,7 +36,7 @@ class Backend:
     `probe` asks the second source whether a job's process is gone; it returns None if that is not known. `rate` is in
     calls per second, 0 for no limit; `breaker_pause` is in seconds. `look_many` allows lists in place of looks.
     `watch_after` is how many seconds after the end of a cancellation its job is looked at; `reopen` makes the command
-    that opens it again if the job lives, None if it stays closed.
+    that opens it again if the job lives, given how many ids for it are taken; None if it stays closed.
     `place` describes what is called at which address; `moved` limits how often a change of it is logged. `closes` are
     functions that end its connections.
     """
@@ -52,7 +52,7 @@ class Backend:
     breaker_pause: float = 15.0
     look_many: bool = True
     watch_after: tuple[float, ...] = ()
-    reopen: Callable[[Snapshot], Acceptance] | None = None
+    reopen: Callable[[Snapshot, int], Acceptance] | None = None
     place: str = ""
     observer: Observer = NOBODY
     stop_times: StopTimes = field(default_factory=StopTimes)

@@ -16,6 +16,7 @@ from ..observability.log_fields import context, loggable
 from ..observability.outage import Outage
 from ..store.codec import Snapshot
 from ..store.store import Store
+from ..store.transitions import Acceptance
 from ..store.watch_list import Seen, ToWatch
 from .backend import Backend
 from .calls import Caller
@@ -29,6 +30,8 @@ AT_ONCE = 10
 """The most looks at once."""
 TAKEN = frozenset({"accepted", "joined", "same"})
 """The verdicts on a command that need no other try."""
+MOST_IDS = 10
+"""The ids by which a cancellation is tried to be opened again, while others have sent commands with them."""
 
 
 class Watcher:
@@ -108,7 +111,19 @@ class Watcher:
             log.warning("job.reappeared", **context(cancellation), **loggable(seen.event))
         if seen.follows != "reopen" or backend.reopen is None:
             return
-        taken = await self._store.accept(backend.reopen(ended))
-        if taken.verdict in TAKEN:
+        verdict = await self._open_again(backend.reopen, ended)
+        if verdict == "conflict":
+            hint = "others have sent commands with the ids for it: cancel the job by a command of your own"
+            log.error("job.not_opened_again", **context(cancellation), hint=hint)
+        if verdict in TAKEN or verdict == "conflict":
             await watch_list.settle(backend.name, cancellation.id, Seen("done"))
             self._wake(backend.name)
+
+    async def _open_again(self, make: Callable[[Snapshot, int], Acceptance], ended: Snapshot) -> str:
+        """Open a cancellation again, once, by the first id that no other command has; return the last verdict."""
+        verdict = "conflict"
+        for taken in range(MOST_IDS):
+            verdict = (await self._store.accept(make(ended, taken))).verdict
+            if verdict != "conflict":
+                break
+        return verdict

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import ssl
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -22,6 +24,8 @@ from .transport import KEEP_ALIVE, MAX_HEADER, Body, Call, Proxy, headers_of, in
 PROXY_AUTHENTICATION = 407
 TUNNEL_HEADERS = {"User-Agent": "canceller"}
 """What a proxy is told beside where a tunnel leads to."""
+REST_BYTES, REST_SECONDS = 65_536, 0.25
+"""How much of a body that nobody wants is read, and for how long, so that its connection can be used again."""
 LONGEST_HEAD = 4 * MAX_HEADER
 """Bytes of a reply's head that are held until it is whole; a longer one goes to the parser as it comes."""
 HEAD_END = re.compile(rb"\n\r?\n")
@@ -140,6 +144,36 @@ class AiohttpTransport:
 
     async def exchange(self, call: Call, limit: int) -> Reply:
         """Make a call; see `Transport`."""
+        reply = await self._answered(call)
+        try:
+            headers = headers_of(reply.raw_headers)
+            body = Body(limit)
+            while chunk := await reply.content.readany():
+                body.add(chunk)
+            return Reply(reply.status, headers, body.whole(headers))
+        finally:
+            reply.close()  # a connection whose reply was read to its end is back in the pool by now
+
+    async def exchange_head(self, call: Call, seconds: float) -> Reply:
+        """Make a call whose answer is its status and headers, which must come within `seconds`.
+
+        The body is left out, so nothing that it is like can take the answer back: one that is long, slow or broken only
+        costs the connection. Raises TimeoutError, and what `exchange` raises before a body.
+        """
+        async with asyncio.timeout(seconds):
+            reply = await self._answered(call)
+        try:
+            with suppress(Exception):
+                async with asyncio.timeout(REST_SECONDS):
+                    rest = REST_BYTES
+                    while rest > 0 and (chunk := await reply.content.readany()):
+                        rest -= len(chunk)
+            return Reply(reply.status, headers_of(reply.raw_headers))
+        finally:
+            reply.close()
+
+    async def _answered(self, call: Call) -> aiohttp.ClientResponse:
+        """Make a call; return its reply as soon as its head is whole, to be closed by the caller."""
         forwarded = self._proxy is not None and call.url.startswith("http://")
         try:
             reply = await self._open().request(
@@ -157,16 +191,10 @@ class AiohttpTransport:
             if self._proxy is None or (error.host, error.port) != (self._proxy.raw_host, self._proxy.port):
                 raise
             raise CallUnanswered(f"the proxy can't be used: {in_words(type(error).__name__)}") from error
-        try:
-            if forwarded and reply.status == PROXY_AUTHENTICATION:
-                raise CallUnanswered(self._no_tunnel(reply.status))
-            headers = headers_of(reply.raw_headers)
-            body = Body(limit)
-            while chunk := await reply.content.readany():
-                body.add(chunk)
-            return Reply(reply.status, headers, body.whole(headers))
-        finally:
-            reply.close()  # a connection whose reply was read to its end is back in the pool by now
+        if forwarded and reply.status == PROXY_AUTHENTICATION:
+            reply.close()
+            raise CallUnanswered(self._no_tunnel(reply.status))
+        return reply
 
     def _no_tunnel(self, status: int) -> str:
         if status != PROXY_AUTHENTICATION:

@@ -41,6 +41,8 @@ STRANGER_LIMIT = 4096
 REASON_LIMIT = 1000
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 """Characters that no command id may contain."""
+RESERVED = re.compile(r"[0-9a-f]{32}-reopened(?:-\d+)?")
+"""The command ids by which we open cancellations again (`reopening.py`): a producer's command must not pass for one."""
 READABLE = ("backend", "job_id", "verb", "reason", "requested_by", "labels", "batch_id")
 """Fields of a command that its `rejected` event repeats."""
 
@@ -114,7 +116,7 @@ class Admission:
                 listed = ", ".join(sorted(known)) or "none"
                 problem = f"backend: no backend has this name; known: {listed}{suggestion(command.backend, known)}"
                 return replace(self.rejection(content, command_id, problem, signed), digest=command.digest)
-            self._check(command, signed)
+            self._check(command, command.command_id or command_id, signed)
             not_before = _not_before(command, envelope, now)
             return self._accept(command, command.command_id or command_id, envelope, signed, not_before)
         except SignatureRejected as problem:
@@ -125,8 +127,10 @@ class Admission:
             log.exception("intake.command_failed", command_id=command_id)
             return self.rejection(content, command_id, f"{type(error).__name__} while it was taken in", signed)
 
-    def _check(self, command: Command, signed: Signed | None) -> None:
-        """Check a command against the rules of its backend."""
+    def _check(self, command: Command, command_id: str, signed: Signed | None) -> None:
+        """Check a command's id, and the command against the rules of its backend."""
+        if RESERVED.fullmatch(command_id):
+            raise InvalidCommand("command_id: CANCELLATION-reopened is reserved for cancellations opened again")
         rules = self.rules[command.backend]
         if rules.another_attests and not (signed or command.requested_by):
             raise InvalidCommand('requested_by: this backend requires it (attest = "another")')

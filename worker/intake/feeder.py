@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -19,9 +20,9 @@ from msgspec.structs import replace
 from ..errors import CONFLICT, StoreUnavailable
 from ..observability.observer import NOBODY, Observer
 from ..observability.outage import Seldom
-from ..store.batches import Duties, Duty, PartSize, RejectedMember, Step
+from ..store.batches import UNFIT, Duties, Duty, PartSize, RejectedMember, Step
 from ..store.store import Store
-from ..store.transitions import Acceptance, Rejection
+from ..store.transitions import Acceptance, Accepted, Rejection
 from .admission import Admission
 from .delivery import FULL
 from .handler import Engine
@@ -40,6 +41,10 @@ SOON, LATE = 0.05, 1.0
 """Seconds between two rounds while a batch waits for something; later ones are asked for by the worker's beat."""
 RETRY = 0.5
 """Seconds until the next round after one that failed."""
+FULL_FOR = 0.2
+"""Seconds until those of a batch's members that wait for room on a backend are tried again."""
+KEPT_PARTS = 4
+"""How many parts of batches a worker keeps."""
 LEFT = 1.0
 """Seconds for which a batch is left to other workers: those that serve its next member's backend, or after an error."""
 
@@ -66,7 +71,8 @@ class Feeder:
         self._observer = observer
         self._rooms = {name: max(LEAST_ROOM, 2 * most) for name, most in in_flight.items()}
         self._sizes: tuple[tuple[str, int], Sequence[PartSize]] | None = None
-        self._part: tuple[tuple[str, int], PartSize, list[object]] | None = None
+        self._parts: dict[tuple[tuple[str, int], PartSize], Sequence[object]] = {}
+        self._full_until: dict[tuple[str, str], float] = {}
         self._warned = Seldom()
         self._full, self._look_again_at = False, 0.0
         self._left: dict[str, float] = {}
@@ -105,6 +111,7 @@ class Feeder:
         """Do what there is to do; return the seconds until the next round, None if a beat will ask for it."""
         now = asyncio.get_running_loop().time()
         self._left = {batch_id: until for batch_id, until in self._left.items() if until > now}
+        self._full_until = {which: until for which, until in self._full_until.items() if until > now}
         duties = await self._batches.feed(self._worker, sorted(self._left))
         if duties.older and duties.next_at is not None and self._warned.due():
             hint = "end the upgrade: members start once all workers know batches"
@@ -133,18 +140,21 @@ class Feeder:
         worked = False
         while turns and not self._stopping:
             duty = turns.popleft()
+            count = min(size, duty.count)
             try:
                 swept = duty.sweep and await self._sweep(duty.id)
-                started = await self._start(duty, min(size, duty.count), duties.now) if duty.count else 0
+                late = await self._start_passed(duty, count, duties.now) if count and duty.passed else 0
+                started = await self._start(duty, count - late, duties.now) if count > late else 0
             except StoreUnavailable:
                 raise
             except Exception:  # it stops no other batch
                 log.exception("feeder.failed", batch_id=duty.id)
                 self._left[duty.id] = asyncio.get_running_loop().time() + LEFT
                 continue
-            worked = worked or swept or started > 0
-            if started == min(size, duty.count) < duty.count:
-                turns.append(replace(duty, cursor=duty.cursor + started, count=duty.count - started, sweep=False))
+            worked = worked or swept or late + started > 0
+            if late + started == count < duty.count:
+                rest = {"cursor": duty.cursor + started, "count": duty.count - count}
+                turns.append(replace(duty, **rest, sweep=False, passed={}))
         return worked
 
     async def _sweep(self, batch_id: str) -> bool:
@@ -154,29 +164,59 @@ class Feeder:
             self._engine.wake(name)
         return goes_on
 
+    async def _start_passed(self, duty: Duty, count: int, now: datetime) -> int:
+        """Start up to `count` of those members that others have gone before; return how many were started."""
+        began, started = asyncio.get_running_loop().time(), 0
+        elsewhere = await self._handover.elsewhere(duty.passed)
+        for backend in random.sample(sorted(duty.passed), len(duty.passed)):
+            if backend in elsewhere or self._full_until.get((duty.id, backend), 0.0) > began or started >= count:
+                continue
+            indexes = await self._batches.passed(duty.id, backend, count - started)
+            step = Step(duty.id, duty.cursor, (), self._rooms, backend, indexes)
+            mine = await self._start_all(step, await self._members(duty, indexes), now)
+            if not mine:
+                self._full_until[duty.id, backend] = began + FULL_FOR
+            started += mine
+        return started
+
     async def _start(self, duty: Duty, count: int, now: datetime) -> int:
-        """Start up to `count` members; return how many were started."""
+        """Start up to `count` members from the cursor on, or pass them; return how many."""
+        members = await self._members(duty, range(duty.cursor, duty.cursor + count))
+        step = Step(duty.id, duty.cursor, (), self._rooms)
+        return await self._start_all(step, await self._mine(duty, members), now)
+
+    async def _start_all(self, step: Step, members: Sequence[Member], now: datetime) -> int:
+        """Start the members of a step; return how many were started or passed."""
         began = asyncio.get_running_loop().time()
-        members = await self._mine(duty, await self._members(duty, count))
         known = self._handover.known
-        judged = [(one, judge(self._admission, duty.id, one, now, known)) for one in members]
+        judged = [(one, judge(self._admission, step.batch_id, one, now, known)) for one in members]
         for member, verdict in judged:
             if isinstance(verdict, Rejection):
                 await self._reject(member, verdict)
-        taken = [RejectedMember(one.command_id, one.reason) if isinstance(one, Rejection) else one for _, one in judged]
-        if not taken:
-            return 0
-        verdicts = await self._batches.start(Step(duty.id, duty.cursor, taken, self._rooms), self._worker)
-        seconds = asyncio.get_running_loop().time() - began
-        for (member, one), said in zip(judged, verdicts, strict=False):
-            counted = "rejected" if said.verdict == "conflict" else said.verdict
-            traceparent = one.traceparent if isinstance(one, Acceptance) else None
-            self._observer.message_handled(member.backend, member.verb, counted, traceparent, seconds)
-            if said.verdict == "conflict" and isinstance(one, Acceptance):
-                await self._reject(member, self._admission.rejection(member.content, one.command_id, CONFLICT))
-        for name in {one.backend for _, one in judged[: len(verdicts)]}:
+        started, unfit = 0, True
+        while unfit and started < len(judged):
+            verdicts = await self._batches.start(rest_of(step, started, [one for _, one in judged]), self._worker)
+            unfit = bool(verdicts) and verdicts[-1].verdict in UNFIT
+            seconds = asyncio.get_running_loop().time() - began
+            for (member, one), said in zip(judged[started:], verdicts[:-1] if unfit else verdicts, strict=False):
+                started += 1
+                if said.verdict != "passed":
+                    traceparent = one.traceparent if isinstance(one, Acceptance) else None
+                    self._observer.message_handled(member.backend, member.verb, said.verdict, traceparent, seconds)
+            if unfit:
+                judged[started] = await self._reject_unfit(*judged[started], verdicts[-1])
+        for name in {one.backend for _, one in judged[:started]}:
             self._engine.wake(name)
-        return len(verdicts)
+        return started
+
+    async def _reject_unfit(
+        self, member: Member, one: Acceptance | Rejection, said: Accepted
+    ) -> tuple[Member, Rejection]:
+        """Reject a member that could not be started; whoever counts it does so again if this worker dies before."""
+        why = CONFLICT if said.verdict == "conflict" else f"command: could not be taken in: {said.cancellation_id}"
+        rejection = self._admission.rejection(member.content, one.command_id, why)
+        await self._reject(member, rejection)
+        return member, rejection
 
     async def _mine(self, duty: Duty, members: Sequence[Member]) -> Sequence[Member]:
         """Return the members up to the first one whose backend only other workers serve; leave them the batch there."""
@@ -187,19 +227,32 @@ class Feeder:
             await self._batches.let_go(duty.id)
         return members[:mine]
 
-    async def _members(self, duty: Duty, count: int) -> Sequence[Member]:
-        """Return the next members, `count` at most, all of one part."""
+    async def _members(self, duty: Duty, indexes: Sequence[int]) -> Sequence[Member]:
+        """Return the members with these indexes, up to the first one that is not there."""
         batch = duty.id, duty.created
         if self._sizes is None or self._sizes[0] != batch:
             self._sizes = batch, await self._batches.sizes(duty.id)
-        part = next((one for one in self._sizes[1] if one.first <= duty.cursor < one.first + one.count), None)
-        if part is None:
-            self._sizes = None
-            return ()
-        if self._part is None or self._part[:2] != (batch, part):
-            self._part = batch, part, await self._batches.commands(duty.id, part.number)
-        commands = self._part[2][duty.cursor - part.first :][:count]
-        return [Member(index, content, part.signed_by) for index, content in enumerate(commands, duty.cursor)]
+        members: list[Member] = []
+        for index in indexes:
+            place = bisect_right(self._sizes[1], index, key=lambda one: one.first) - 1
+            part = self._sizes[1][place] if place >= 0 else None
+            if part is None or index >= part.first + part.count:
+                self._sizes = None if not members else self._sizes
+                break
+            commands = await self._commands(batch, part)
+            if index - part.first >= len(commands):
+                break
+            members.append(Member(index, commands[index - part.first], part.signed_by, duty.blind))
+        return members
+
+    async def _commands(self, batch: tuple[str, int], part: PartSize) -> Sequence[object]:
+        """Return the commands of a part; the latest few are kept."""
+        known = self._parts.pop((batch, part), None)
+        commands = await self._batches.commands(batch[0], part.number) if known is None else known
+        self._parts[batch, part] = commands
+        if len(self._parts) > KEPT_PARTS:
+            del self._parts[next(iter(self._parts))]
+        return commands
 
     async def _reject(self, member: Member, rejection: Rejection) -> None:
         """Reject a member with an event and a dead letter; the dry run of a batch has its result alone."""
@@ -212,3 +265,9 @@ class Feeder:
             backend=rejection.backend,
             reason=rejection.log_reason or rejection.reason,
         )
+
+
+def rest_of(step: Step, done: int, members: Sequence[Acceptance | Rejection]) -> Step:
+    """Return a step with all but the first `done` of these members."""
+    rest = [RejectedMember(one.command_id, one.reason) if isinstance(one, Rejection) else one for one in members[done:]]
+    return replace(step, members=rest, cursor=step.cursor + done, indexes=step.indexes[done : len(members)])

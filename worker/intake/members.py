@@ -16,11 +16,15 @@ from .admission import Admission
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One member as it was sent; `signed_by` has signed the part of the batch that brought it, empty for nobody."""
+    """One member as it was sent; `signed_by` has signed the part of the batch that brought it, empty for nobody.
+
+    `blind` says that its `expect` does not count.
+    """
 
     index: int
     content: Any
     signed_by: str
+    blind: bool = False
 
     @property
     def backend(self) -> str:
@@ -46,7 +50,8 @@ def judge(
     """Judge a member: it belongs to the batch, is in the batch lane unless it says otherwise, and bears no token."""
     content = member.content
     if isinstance(content, Mapping):
-        own = {name: value for name, value in content.items() if value is not None and name != "token"}
+        left_out = {"token", "expect"} if member.blind else {"token"}
+        own = {name: value for name, value in content.items() if value is not None and name not in left_out}
         content = {"lane": "batch", **own, "batch_id": batch_id}
     command_id = member_id(batch_id, member.index, content)
     verdict = admission.take(content, command_id, now, known=known, vouched_by=member.signed_by)

@@ -14,18 +14,20 @@ from .admission import BackendRules, new_id
 OURSELVES = "canceller"
 """Who asks, in the words of the command's events."""
 ONCE = "reopened"
-"""The digest of the content of such a command; a cancellation is opened again once, by the command's id."""
+"""The digest of the content of such a command, which no other content has. By it and the command's id a cancellation is
+opened again once."""
 
 
-def reopening(rules: BackendRules, make_id: Callable[[], str] = new_id) -> Callable[[Snapshot], Acceptance]:
+def reopening(rules: BackendRules, make_id: Callable[[], str] = new_id) -> Callable[[Snapshot, int], Acceptance]:
     """Return what turns an ended cancellation of a backend with these rules into a command that opens it again."""
     return partial(reopened, rules, make_id)
 
 
-def reopened(rules: BackendRules, make_id: Callable[[], str], ended: Snapshot) -> Acceptance:
+def reopened(rules: BackendRules, make_id: Callable[[], str], ended: Snapshot, taken: int = 0) -> Acceptance:
     """Return the command that opens an ended cancellation again, with the same wishes.
 
-    Nobody's word is carried over: the job lives. Nor is the state in which it was expected.
+    Nobody's word is carried over: the job lives. Nor is the state in which it was expected. `taken` is how many of the
+    ids for it are another command's, which an older worker may have let in: each worker goes on to the same next one.
     """
     record, policy = ended.record, rules.policy
     cancellation = record.cancellation
@@ -37,7 +39,7 @@ def reopened(rules: BackendRules, make_id: Callable[[], str], ended: Snapshot) -
     sinks = tuple(ended.command.get("reply_to") or ())
     return Acceptance(
         cancellation_id=make_id(),
-        command_id=f"{cancellation.id}-reopened",
+        command_id=f"{cancellation.id}-reopened" + (f"-{taken}" if taken else ""),  # both are `RESERVED`
         digest=ONCE.ljust(16, "-"),
         backend=cancellation.backend,
         job_id=job_id,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
-from typing import Annotated, Any, Final, TypedDict
+from typing import Annotated, Any, Final, Literal, TypedDict
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, ValidationError
 
@@ -86,6 +86,8 @@ def _whole(value: object) -> object:
 Count = Annotated[StrictInt, BeforeValidator(_whole)]
 Share = Annotated[float, BeforeValidator(_share), Field(gt=0, le=1, allow_inf_nan=False)]
 Rate = Annotated[float, BeforeValidator(_positive), Field(gt=0, le=RATE_LIMIT, allow_inf_nan=False)]
+OnChanged = Literal["skip", "apply"]
+"""What is done to a job that is not in the state that its command expects."""
 
 
 class BatchOptions(BaseModel):
@@ -93,7 +95,7 @@ class BatchOptions(BaseModel):
 
     `rate` is in member starts a second, None for no limit. The first `canary` members must all have ended without a
     failure before the rest starts. The batch pauses once the share of failures passes `stop_at`. At most `max_open`
-    members are open at once.
+    members are open at once. With `on_changed` = "apply" no member's `expect` counts.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
@@ -102,6 +104,7 @@ class BatchOptions(BaseModel):
     canary: Annotated[Count, Field(ge=0, le=PART_LIMIT * PARTS_LIMIT)] = 0
     stop_at: Share | None = None
     max_open: Annotated[Count, Field(ge=1, le=OPEN_LIMIT)] = USUAL_OPEN
+    on_changed: OnChanged | None = None
 
 
 class OptionFields(TypedDict, total=False):
@@ -111,6 +114,7 @@ class OptionFields(TypedDict, total=False):
     canary: int | None
     stop_at: float | str | None
     max_open: int | None
+    on_changed: OnChanged | None
 
 
 class BatchPart(BaseModel):

@@ -1,4 +1,4 @@
-"""Posts events as Standard Webhooks: one request per try, one bounded reply, no redirect followed."""
+"""Posts events as Standard Webhooks: one request per try, of whose reply the head counts, no redirect followed."""
 
 from __future__ import annotations
 
@@ -22,8 +22,6 @@ from ..http.transport import Call, Proxy, in_words
 from ..http.transport_aiohttp import AiohttpTransport
 from .tries import Failure
 
-MOST_REPLY = 1_000_000
-"""Bytes of a reply that are read."""
 STRONG = 24
 """Bytes that a key has at least (Standard Webhooks)."""
 PREFIX = "whsec_"
@@ -88,7 +86,7 @@ class Webhook:
         }
 
     async def deliver(self, event_id: str, body: bytes) -> Failure | None:
-        """Post an event; any 2xx says that it has arrived."""
+        """Post an event; any 2xx says that it has arrived, whatever follows in its body."""
         at, text, name = self._now(), body.decode(), message_id(event_id)
         signatures = [signer.sign(name, at, text) for signer in self._signers]
         headers = {
@@ -98,8 +96,7 @@ class Webhook:
             "webhook-signature": " ".join(signatures),
         }
         try:
-            async with asyncio.timeout(self._timeout):
-                reply = await self._wire.exchange(Call("POST", self._url, headers, body), MOST_REPLY)
+            reply = await self._wire.exchange_head(Call("POST", self._url, headers, body), self._timeout)
         except TimeoutError:
             return Failure(f"no answer within {self._timeout:g} s")
         except CallUnanswered as error:
@@ -109,7 +106,10 @@ class Webhook:
         if HTTPStatus.OK <= reply.status < HTTPStatus.MULTIPLE_CHOICES:
             return None
         wait = replace(reply, received=at).retry_after
-        return Failure(f"it answered {reply.status}", refused=reply.status in REFUSALS, retry_after=wait)
+        reason = f"it answered {reply.status}"
+        if HTTPStatus.MULTIPLE_CHOICES <= reply.status < HTTPStatus.BAD_REQUEST:
+            reason += "; redirects are not followed: give the sink the URL that it leads to"
+        return Failure(reason, refused=reply.status in REFUSALS, retry_after=wait)
 
     async def reach(self) -> str:
         """Open a connection, with TLS where the URL has it, and close it; by a proxy only the proxy is reached."""

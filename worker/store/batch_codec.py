@@ -59,6 +59,12 @@ class BatchRecord(Struct, frozen=True):
     hold: int = 0
     held: int = 0
     cut: int | None = None
+    passed: dict[str, int] = {}
+
+    @property
+    def waiting(self) -> int:
+        """How many members have not started."""
+        return self.selected - self.cursor + sum(self.passed.values())
 
 
 class Line(Struct, frozen=True, rename=LINE_LETTERS):
@@ -94,9 +100,7 @@ def unpack_commands(packed: bytes) -> list[Any]:
 
 def status_of(batch_id: str, record: BatchRecord) -> BatchStatus:
     """Return what is known of a batch."""
-    counts = BatchCounts(
-        record.selected, record.selected - record.cursor, record.open, record.rejected, dict(record.finished)
-    )
+    counts = BatchCounts(record.selected, record.waiting, record.open, record.rejected, dict(record.finished))
     return BatchStatus(
         id=batch_id,
         state=record.state,

@@ -35,12 +35,16 @@ AT_ONCE = 10
 """The most batches that a worker gets in one round."""
 SWEPT_AT_ONCE = 25
 """The most open members that one script call holds, releases or aborts, so that it takes a few milliseconds."""
+UNFIT = frozenset({"conflict", "broken"})
+"""Verdicts on a member that is not started until it is given as a `RejectedMember`: its rejection comes first."""
 
 
 class Duty(Struct, frozen=True):
     """What is to be done for a batch: `count` members may start from index `cursor` on, `sweep` is under way.
 
     `created` is when its first part came, in milliseconds: the id of a batch that is past its retention may come again.
+    `blind` says that no member's `expect` counts. `passed` is how many members before the cursor wait for room on their
+    backend, by backend.
     """
 
     id: str
@@ -48,6 +52,8 @@ class Duty(Struct, frozen=True):
     cursor: int
     count: int
     sweep: bool
+    blind: bool
+    passed: Mapping[str, int]
 
 
 class Duties(Struct, frozen=True):
@@ -81,13 +87,16 @@ class RejectedMember(Struct, frozen=True):
 class Step(Struct, frozen=True):
     """The members of a batch from index `cursor` on that are to be started.
 
-    `rooms` says for each backend how many first passes of the batch lane may wait there.
+    `rooms` says for each backend how many first passes of the batch lane may wait there. With a backend in `of` they
+    are the first of its members that were passed, with these `indexes`.
     """
 
     batch_id: str
     cursor: int
     members: Sequence[Acceptance | RejectedMember]
     rooms: Mapping[str, int]
+    of: str = ""
+    indexes: Sequence[int] = ()
 
 
 class Batches(EventLog):
@@ -136,7 +145,8 @@ class Batches(EventLog):
         for id_, what in zip(found[::2], found[1::2], strict=True):
             todo = json.loads(what)
             created, cursor, count = (int(todo[name]) for name in ("created", "cursor", "count"))
-            duties.append(Duty(id_.decode(), created, cursor, count, bool(todo["sweep"])))
+            sweep, blind = (bool(todo[name]) for name in ("sweep", "blind"))
+            duties.append(Duty(id_.decode(), created, cursor, count, sweep, blind, todo["passed"]))
         return Duties(moment(now), moment(int(next_at)) if int(next_at) >= 0 else None, int(older), tuple(duties))
 
     async def let_go(self, batch_id: str) -> None:
@@ -152,7 +162,11 @@ class Batches(EventLog):
         return bool(goes_on), [name.decode() for name in names]
 
     async def start(self, step: Step, worker: str) -> list[Accepted]:
-        """Start members, each once; return the verdicts on those that were, which may be fewer than were given."""
+        """Start members, each once; return the verdicts on those that were, which may be fewer than were given.
+
+        A member may be `passed` instead. The last verdict may be on one that was not started, but has to be rejected:
+        see `UNFIT`.
+        """
         head = WRITER.encode(
             {
                 "id": step.batch_id,
@@ -160,6 +174,7 @@ class Batches(EventLog):
                 "worker": worker,
                 "lease": int(LEASE * 1000),
                 "rooms": dict(step.rooms),
+                **({"of": step.of, "indexes": list(step.indexes)} if step.of else {}),
             }
         )
         accepted = [one for one in step.members if isinstance(one, Acceptance)]
@@ -188,6 +203,12 @@ class Batches(EventLog):
         name = f"{self._base}:batchparts:{batch_id}"
         packed = await self._interruptible(cast("Any", self._redis.hget(name, str(number))))
         return unpack_commands(packed) if packed else []
+
+    async def passed(self, batch_id: str, backend: str, count: int) -> list[int]:
+        """Return the indexes of the first members, up to `count`, that were passed since their backend is full."""
+        name = f"{self._base}:batchpassed:{batch_id}:{backend}"
+        found = await self._interruptible(cast("Any", self._redis.lrange(name, 0, count - 1)))
+        return [int(index) for index in found]
 
     async def status(self, batch_id: str) -> BatchStatus:
         """Return what is known of a batch.
@@ -219,14 +240,15 @@ class Batches(EventLog):
         for part in await self.sizes(batch_id):
             indexes = range(part.first, part.first + part.count)
             pipe = self._redis.pipeline(transaction=False)
-            pipe.hmget(f"{self._base}:batchends:{batch_id}", [str(index) for index in indexes])
             pipe.zrangebyscore(f"{self._base}:batchopen:{batch_id}", part.first, indexes[-1])
-            ends, members = await self._interruptible(pipe.execute())
+            pipe.hmget(f"{self._base}:batchends:{batch_id}", [str(index) for index in indexes])
+            members, ends = await self._interruptible(pipe.execute())  # in this order no end goes unseen
             open_ = dict(member.decode().split(" ", 1) for member in members)
             commands = await self.commands(batch_id, part.number)
             for index, content, end in zip(indexes, commands, ends, strict=True):
-                line = LINE.decode(end) if end else CUT if cut is not None and index >= cut else None
-                yield result_of(batch_id, index, content, line, open_.get(str(index)))
+                cancellation_id = open_.get(str(index))
+                line = LINE.decode(end) if end else CUT if cut is not None and not cancellation_id else None
+                yield result_of(batch_id, index, content, line, cancellation_id)
 
     async def _record(self, batch_id: str) -> BatchRecord:
         value = await self._interruptible(self._redis.get(self._key(batch_id)))

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from support.commands import RULES, Anything
+from support.commands import INTAKE, RULES, Anything
 from unit.conftest import Build
 
 from worker.domain.cancellation import WHOLE
 from worker.domain.model import Force, Lane, Outcome, Policy, Verb
-from worker.intake.admission import BackendRules
+from worker.intake.admission import BackendRules, new_id
 from worker.intake.reopening import reopened
 from worker.store.codec import Record, Snapshot
-from worker.store.transitions import Acceptance
+from worker.store.transitions import Acceptance, Rejection
 
 LABELS = {"team": "a"}
 
@@ -52,6 +52,26 @@ def test_it_is_the_same_command_each_time(build: Build) -> None:
 
     assert (one.command_id, one.digest) == (other.command_id, other.digest)
     assert (one.command_id, len(one.digest)) == ("c1-reopened", 16)
+
+
+@pytest.mark.parametrize("taken", [0, 1, 99])
+def test_no_producer_can_send_a_command_with_its_id(taken: int, build: Build) -> None:
+    ended = build.cancellation(id=new_id())
+    one = reopened(RULES, new_id, Snapshot(Record(ended, Outcome.CANCELLED)), taken)
+    foreign = {"verb": "cancel", "backend": "ess", "job_id": "1"}
+    reason = "command_id: CANCELLATION-reopened is reserved for cancellations opened again"
+
+    for said in (INTAKE.take(foreign | {"command_id": one.command_id}, "task"), INTAKE.take(foreign, one.command_id)):
+        assert isinstance(said, Rejection)
+        assert (said.reason, said.data["command_id"]) == (reason, one.command_id)
+
+
+def test_each_time_that_its_id_is_taken_it_has_another_one(build: Build) -> None:
+    ended = Snapshot(Record(build.cancellation(), Outcome.CANCELLED))
+
+    assert [reopened(RULES, new_id, ended, taken).command_id for taken in range(3)] == [
+        "c1-reopened", "c1-reopened-1", "c1-reopened-2",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
 from ...client.async_client import Rejected
 from ...client.batches import AsyncBatch
 from ...errors import UnknownBatch
-from ...protocol.batches import BatchState, BatchStatus, parse_options
+from ...protocol.batches import WRONG, BatchOptions, BatchState, BatchStatus, parse_options
 from ...settings.signing_key import SigningKey
 from ...views.batches import short
 from ...views.counted import counted
+from ...views.explain import span
 from ..exits import Exit
-from ..options import Json, KeyFile, Producer, Timeout, one_of
+from ..options import Json, KeyFile, Producer, Timeout, duration, one_of
 from ..output import Output
 from ..session import Session, connected, signer
 from .choosing import Asker, BackendName, Choice, Labels, Params, Reason, VerbName, choose, fields_of
@@ -27,7 +29,7 @@ from .files import reading
 from .naming import new_id
 from .plan import Rate
 from .plan_file import NoPlan, read_plan
-from .planning import commands_of_plan
+from .planning import age_of, commands_of_plan
 from .rejections import rejected_batch
 from .spool import Spool
 from .watching import Watch, going_on, to_watch
@@ -40,6 +42,8 @@ class OnChanged(StrEnum):
     APPLY = "apply"
 
 
+MOST_AGE: Final = 86400.0
+"""Seconds after which a plan is refused, unless --max-age says otherwise."""
 PlanName = Annotated[str | None, typer.Argument(metavar="PLAN", help="What `batch plan` has written.")]
 Unplanned = Annotated[
     str | None,
@@ -75,6 +79,12 @@ Changed = Annotated[
         help="What to do with a job whose state is no longer the plan's: leave it alone, or stop it all the same.",
     ),
 ]
+MaxAge = Annotated[
+    float | None,
+    typer.Option(
+        "--max-age", parser=duration, metavar="DURATION", help="Refuse a plan that is older than this. [default: 1d]"
+    ),
+]
 WaitFlag = Annotated[
     bool, typer.Option("--wait", help="Watch it to its end also without a terminal, where it is otherwise only sent.")
 ]
@@ -88,6 +98,7 @@ async def apply(  # noqa: PLR0913 - Typer makes an option of each parameter
     stop_at: StopAt = None,
     max_open: MaxOpen = None,
     on_changed: Changed = OnChanged.SKIP,
+    max_age: MaxAge = None,
     most: Most = None,
     wait: WaitFlag = False,
     seconds: Timeout = None,
@@ -109,7 +120,7 @@ async def apply(  # noqa: PLR0913 - Typer makes an option of each parameter
 
     When it is watched to its end: exit 0 when all went as planned, 3 when a job was not as planned, could not be
     stopped or was aborted, or when the batch has paused by itself; 6 when it is still open after --timeout. Exit 2 for
-    a plan that was edited or cut, 0 for one that was applied before: then nothing is sent.
+    a plan that is too old, was edited or cut, 0 for one that was applied before: then nothing is sent.
 
     canceller batch apply plan.jsonl --canary 10 --stop-at 10% --rate 50
 
@@ -122,7 +133,15 @@ async def apply(  # noqa: PLR0913 - Typer makes an option of each parameter
         raise typer.BadParameter("without a plan, say how many jobs there may be at most: --max N", param_hint="--max")
     if plan and any(fields):
         raise typer.BadParameter("the plan says that already; it goes with --unplanned", param_hint="--backend ...")
-    options = {"rate": rate, "canary": canary or None, "stop_at": stop_at, "max_open": max_open}
+    if unplanned and max_age is not None:
+        raise typer.BadParameter("only a plan has an age", param_hint="--max-age")
+    options = {
+        "rate": rate,
+        "canary": canary or None,
+        "stop_at": stop_at,
+        "max_open": max_open,
+        "on_changed": "apply" if plan and on_changed is OnChanged.APPLY else None,
+    }
     parse_options(options)
     output = Output(as_json=json)
     applying = Applying(
@@ -132,9 +151,10 @@ async def apply(  # noqa: PLR0913 - Typer makes an option of each parameter
         wait or seconds is not None or output.on_terminal,
         seconds,
         signer(key, producer),
+        max_age,
     )
     if plan:
-        return await applying.plan(plan, expecting=on_changed is OnChanged.SKIP)
+        return await applying.plan(plan)
     return await applying.unplanned(Choice(fields_of(*fields), {}, str(unplanned)))
 
 
@@ -148,8 +168,9 @@ class Applying:
     watches: bool
     seconds: float | None
     key: SigningKey | None
+    max_age: float | None
 
-    async def plan(self, place: str, *, expecting: bool) -> Exit:
+    async def plan(self, place: str) -> Exit:
         """Send what a plan lists, unless it was applied before."""
         with Spool() as lines, Spool() as members:
             try:
@@ -157,12 +178,18 @@ class Applying:
                     first = await asyncio.to_thread(read_plan, source, name, lines)
             except NoPlan as error:
                 raise typer.BadParameter(str(error), param_hint="PLAN") from None
-            for command in commands_of_plan(iter(lines), expecting=expecting):
+            for command in commands_of_plan(iter(lines)):
                 members.add(command)
             async with connected(key=self.key) as session:
                 before = await _known(session, str(first["digest"]))
-                if before is not None:
+                if before is not None and before.state is not BatchState.RECEIVING:
                     return report_applied(before, self.output)
+                if before is not None:
+                    await self._check_same_options(session, before)
+                elif members:
+                    self._check_age(
+                        name, age_of(first, (await session.store.times())[0]), session.settings.keep_records
+                    )
                 if not members:
                     self.output.note(f"{name} lists nothing that would be sent: there is nothing to do")
                     return Exit.DONE
@@ -174,6 +201,30 @@ class Applying:
             with Spool() as members:
                 await choose(choice, session, members, self.output)
                 return await self._send(session, members, new_id("unplanned"))
+
+    def _check_age(self, name: str, age: float | None, kept: float) -> None:
+        """Refuse a plan that is too old. `kept` is for how long it is known that a plan was applied before."""
+        most = min(MOST_AGE, kept) if self.max_age is None else self.max_age
+        if age is None:
+            raise typer.BadParameter(f"{name} does not say when it was made: make a new plan", param_hint="PLAN")
+        if age > most:
+            days = math.ceil(age / 86400)
+            old = f"{name} is {span(age)} old, and jobs change: a plan is applied within {span(most)}"
+            ways = f"make a new one with `canceller batch plan`, or apply this one all the same with --max-age {days}d"
+            raise typer.BadParameter(f"{old}. Nothing was sent: {ways}", param_hint="PLAN")
+        if age > kept:
+            self.output.note(f"whether it was applied before is known for {span(kept)} only")
+
+    async def _check_same_options(self, session: Session, before: BatchStatus) -> None:
+        """Refuse other options than those with which a part of the plan was sent before: the first ones stay."""
+        parts = await session.client.batch_store.sizes(before.id)
+        if before.options == parse_options(self.options) or all(part.number != 1 for part in parts):
+            return
+        raise typer.BadParameter(
+            f"a part of this plan was sent before, {as_given(before.options)}: repeat it so to send the rest. "
+            "Nothing has started yet, and nothing was sent now",
+            param_hint="PLAN",
+        )
 
     async def _send(self, session: Session, members: Spool, batch_id: str) -> Exit:
         if self.most is not None and len(members) > self.most:
@@ -188,6 +239,9 @@ class Applying:
             async with going_on(batch, self.output, to_watch):
                 status = await Watch(session, batch, self.output, "stopping").run(self.seconds)
         except Rejected as rejected:
+            if WRONG["conflict"] in str(rejected):
+                for line in ("it was sent before with other options, which stay", *to_watch(short(batch.id))):
+                    self.output.note(line)
             return rejected_batch(session, rejected, self.output)
         return await report_end(batch, status, self.output)
 
@@ -200,10 +254,16 @@ class Applying:
             self.output.note(line)
 
 
+def as_given(options: BatchOptions) -> str:
+    """Write the options of a batch as a command line gives them."""
+    given = options.model_dump(exclude_defaults=True)
+    texts = [f"--{name.replace('_', '-')} {value}" for name, value in given.items()]
+    return f"with {' '.join(texts)}" if texts else "without options"
+
+
 async def _known(session: Session, batch_id: str) -> BatchStatus | None:
-    """Return the batch that this plan has become, None if there is none or not all of it has arrived."""
+    """Return the batch that this plan has become, None if there is none."""
     try:
-        status = await session.client.batch_by_id(batch_id).status()
+        return await session.client.batch_by_id(batch_id).status()
     except UnknownBatch:
         return None
-    return None if status.state is BatchState.RECEIVING else status

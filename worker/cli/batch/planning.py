@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from ...domain.dry_run import NOTHING
@@ -72,13 +73,18 @@ class Tally:
         }
 
 
-def commands_of_plan(lines: Iterator[Line], *, expecting: bool) -> Iterator[dict[str, Any]]:
-    """Yield the commands that a plan sends; with `expecting` each only to a job in the state in which it was seen."""
+def commands_of_plan(lines: Iterator[Line]) -> Iterator[dict[str, Any]]:
+    """Yield the commands that a plan sends, each to a job in the state in which it was seen."""
     for line in lines:
         if line.get("would") not in SENT:
             continue
         command = {name: value for name, value in line.items() if name not in FOUND}
-        command.pop("expect", None)
-        if expecting:
-            command["expect"] = {"raw_state": line.get("raw_state")}
-        yield command
+        yield {**command, "expect": {"raw_state": line.get("raw_state")}}
+
+
+def age_of(header: Line, now: datetime) -> float | None:
+    """Return the seconds since a plan was made, None if it does not say when."""
+    try:
+        return (now - datetime.fromisoformat(header["planned_at"])).total_seconds()
+    except (KeyError, TypeError, ValueError):
+        return None

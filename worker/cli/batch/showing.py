@@ -142,6 +142,7 @@ def words(seen: BatchStatus, now: datetime) -> list[tuple[str, str]]:
         f"{options.max_open} open at once",
         f"a canary of {options.canary}" if options.canary else "",
         f"pauses above {options.stop_at * 100:g} % failures" if options.stop_at else "",
+        "stops jobs that have changed, too" if options.on_changed == "apply" else "",
     ]
     told = [
         ("batch", seen.id),

@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, get_args
 
-from ..batches import OPEN_LIMIT, ORDERS, PART_LIMIT, PART_TASK, PARTS_LIMIT, RATE_LIMIT, SHARE_TEXT
+from ..batches import (
+    OPEN_LIMIT,
+    ORDERS,
+    PART_LIMIT,
+    PART_TASK,
+    PARTS_LIMIT,
+    RATE_LIMIT,
+    SHARE_TEXT,
+    OnChanged,
+)
 from ..json_types import Schema, clean
 from ..messages import CHILD, HOLD_TIME, SUBMIT_LIMIT, Command
 from ..operator_actions import ACTIONS, OperatorAction
@@ -94,6 +103,7 @@ def _batch() -> Schema:
             "maximum": OPEN_LIMIT,
             "description": "Open at once.",
         },
+        "on_changed": {"enum": list(get_args(OnChanged)), "description": "With `apply` no `expect` counts."},
     }
     either = {name: one_of_or_null(schema) for name, schema in options.items()}
     number = {"type": "integer", "minimum": 1, "maximum": PARTS_LIMIT}

@@ -1,13 +1,14 @@
 -- Accept commands: each opens a cancellation, or joins the open one of its job, once per command id. With a step of a batch
 -- the commands are its next members, and the batch has moved on behind those that were started, all in one step.
 --
--- Includes record, schedule, events, commands, signatures, batches
+-- Includes record, schedule, events, commands, signatures, batches, turns
 --
 -- KEYS[1]  the events stream
 -- ARGV[1]  for how many days a command id is remembered
 -- ARGV[2]  a JSON object, mark of a place -> the place in words
 -- ARGV[3]  empty, or a step of a batch, a MessagePack map: id, cursor (index of the first of these members), worker, lease (for
---          how long that goes on to start the members, ms), rooms (backend -> how many first passes of its batch lane may wait)
+--          how long that goes on to start the members, ms), rooms (backend -> how many first passes of its batch lane may wait);
+--          with of (a backend) and indexes the commands are those of its members that were passed first, not those at the cursor
 -- ARGV[4…] one MessagePack map per command:
 --   b j v p fa l s w k ad d nb y as in the guard, see record.lua
 --   id   id for a new cancellation
@@ -23,13 +24,15 @@
 -- Returns one "VERDICT ID" per command: accepted, joined, same (nothing happened), conflict (its id is another command's),
 --   newer (it would join a record of a newer format, so a newer worker must take it),
 --   replayed (its signature was used by another), or throttled (too many of its producer); the last two have no ID.
---   Of a batch only for the members that were started, which may be fewer, with rejected (no ID) as a further verdict.
+--   Of a batch only for the members that were started, which may be fewer, with rejected (no ID) as a further verdict, and
+--   passed (no ID) for one that waits for room on its backend, while those behind it go on. After
+--   them one that was not may follow: it has to be rejected with an event before it is given again, with `er`. Its verdict is
+--   conflict, or broken (what went wrong in place of an ID).
 -- Events   accepted, joined, attestation_void, those of a batch
 
 local STRICTNESS = {auto = 0, attested = 1, never = 2}
 local now, days, places = clock(), tonumber(ARGV[1]), cjson.decode(ARGV[2])
 
-local CONFLICT = "command_id: it is another command's, with another content" -- as in errors.py
 local MOST_EXPECTED = 20 -- states that the commands of one cancellation may expect; beyond that any state will do
 
 local noted = {}
@@ -251,34 +254,31 @@ local function count_same(id, batch, index)
   return true
 end
 
-local waits = {} -- backend -> how many first passes of its batch lane wait that may begin now
-
-local function waiting_on(backend)
-  if not waits[backend] then
-    waits[backend] = redis.call('ZCOUNT', key('due', backend, 'bf'), '-inf', now) + redis.call('ZCARD', key('park', backend, 'b'))
-  end
-  return waits[backend]
-end
-
--- Start the next member of a batch; return its verdict, nil if it may not start now.
-local function start(batch, command, rooms)
+-- Start a member of a batch; return its verdict, nil if it may not start now, and whether it was not started.
+local function start(batch, command, rooms, index, of)
   if startable(batch, now) < 1 then return nil end
-  local index, verdict = batch.cursor, 'rejected '
+  local verdict = 'rejected '
   if command.er then
-    batch.cursor = index + 1
+    move(batch, of, 1)
     count_end(batch, index, {o = 'rejected', er = command.er}, now)
   else
-    local room = rooms[command.b]
-    if room and waiting_on(command.b) >= room then return nil end
-    batch.cursor, command.member = index + 1, {batch, index}
+    local full = is_full(batch, command.b, rooms, now)
+    if full and of then return nil end
+    if full or (batch.passed[command.b] and not of) then return pass(batch, command.b, now) end
+    move(batch, of, 1)
+    command.member = {batch, index}
     verdict = take(command)
     local name, id = string.match(verdict, '^(%w+) (.*)$')
     if name == 'newer' or (name == 'same' and not count_same(id, batch, index)) then
-      batch.cursor = index
+      move(batch, of, -1)
       return nil
     end
-    if name == 'accepted' and not begins(command) then waits[command.b] = (waits[command.b] or 0) + 1 end
-    if name == 'conflict' then count_end(batch, index, {o = 'rejected', er = CONFLICT}, now) end
+    if name == 'conflict' then
+      move(batch, of, -1)
+      return verdict, true
+    end
+    batch.full[command.b] = nil
+    if name == 'accepted' and not begins(command) then waits_now(command.b) end
   end
   batch.news = 1
   if batch.tokens then batch.tokens = batch.tokens - 1 end
@@ -286,13 +286,14 @@ local function start(batch, command, rooms)
 end
 
 -- The same, also for a member whose job's cancellation can't be read: that stops no other member.
-local function try_to_start(batch, command, rooms)
-  local index = batch.cursor
-  local done, verdict = pcall(start, batch, command, rooms)
-  if done then return verdict end
-  batch.cursor = index + 1
-  count_end(batch, index, {o = 'rejected', er = 'command: could not be taken in: ' .. string.sub(tostring(verdict), 1, 200)}, now)
-  return 'rejected '
+local function try_to_start(batch, command, rooms, index, of)
+  if command.er then return start(batch, command, rooms, index, of) end
+  local cursor, count = batch.cursor, of and batch.passed[of]
+  local done, verdict, left = pcall(start, batch, command, rooms, index, of)
+  if done then return verdict, left end
+  batch.cursor = cursor
+  if of then batch.passed[of] = count end
+  return 'broken ' .. string.sub(tostring(verdict), 1, 200), true
 end
 
 local function take_all()
@@ -302,14 +303,17 @@ local function take_all()
 end
 
 local function start_all(step)
-  local batch, verdicts = load_batch(step.id), {}
-  if not batch or batch.cursor ~= step.cursor then return verdicts end
+  local batch, verdicts, moved = load_batch(step.id), {}, 0
+  if not batch or not is_next(batch, step) then return verdicts end
   lend(step.id, step.worker, step.lease) -- the first write: over its memory limit Redis refuses all of this here
-  for index = 4, #ARGV do
-    local verdict = try_to_start(batch, cmsgpack.unpack(ARGV[index]), step.rooms)
-    if not verdict then break end
+  for number = 1, #ARGV - 3 do
+    local index = step.of and step.indexes[number] or batch.cursor
+    local verdict, left = try_to_start(batch, cmsgpack.unpack(ARGV[number + 3]), step.rooms, index, step.of)
     verdicts[#verdicts + 1] = verdict
+    if left or not verdict then break end
+    moved = number
   end
+  note_turns(step, moved)
   save_batches(now)
   return verdicts
 end

@@ -58,7 +58,8 @@ local ORDERS = {
     name(batch)
     local left = waiting(batch)
     if left > 0 then batch.finished.aborted = (batch.finished.aborted or 0) + left end
-    batch.cursor, batch.news = batch.selected, 1
+    for backend in pairs(batch.passed) do redis.call('DEL', key('batchpassed', id, backend)) end
+    batch.cursor, batch.passed, batch.news = batch.selected, {}, 1
     sweep(batch, 'abort')
   end,
 }

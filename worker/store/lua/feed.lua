@@ -5,8 +5,8 @@
 -- KEYS[1]  the events stream
 -- ARGV     worker, for how long it may work on a batch (ms), the most batches, ids of batches that are left to other workers…
 -- Returns  {now (ms), when there is something to do for any batch (ms, or -1), how many living workers do not know batches; then
---          of each batch for this worker: id, a JSON object with created, cursor, count (how many members may start) and sweep
---          (1 if there is one)}
+--          of each batch for this worker: id, a JSON object with created, cursor, count (how many members may start), sweep
+--          (1 if there is one), blind (1 if no member's `expect` counts) and passed (see batches.lua)}
 -- Events   progress; finished, for a batch whose parts did not come in time
 
 local worker, lease, most = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -37,7 +37,8 @@ local function offer(batch)
   local count = older == 0 and startable(batch, now) or 0
   if (count > 0 or batch.sweep) and not left[batch.id] and is_ours(batch.id) then
     out[#out + 1] = batch.id
-    out[#out + 1] = cjson.encode({created = batch.created, cursor = batch.cursor, count = count, sweep = batch.sweep and 1 or 0})
+    out[#out + 1] = cjson.encode({created = batch.created, cursor = batch.cursor, count = count, sweep = batch.sweep and 1 or 0,
+      blind = batch.options.on_changed == 'apply' and 1 or 0, passed = batch.passed})
   end
   if not batch.sweep and count == 0 then waits[batch.id] = math.max(now + BLOCKED, next_feed(batch, now)) end
 end

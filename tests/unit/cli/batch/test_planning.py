@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from worker.cli.batch.planning import Tally, commands_of_plan, planned_line
+from worker.cli.batch.planning import Tally, age_of, commands_of_plan, planned_line
 from worker.protocol.batches import BatchResult
 
 COMMAND = {"job_id": 7, "backend": "ess", "verb": "cancel", "reason": "budget", "labels": {"team": "billing"}}
@@ -95,11 +96,26 @@ LINES = [
 
 
 def test_only_what_would_be_sent_is_sent_and_each_to_the_state_that_was_seen() -> None:
-    sent = [*commands_of_plan(iter(LINES), expecting=True)]
+    sent = [*commands_of_plan(iter(LINES))]
 
     assert [one["job_id"] for one in sent] == ["0", "2"]
     assert sent[0] == {**COMMAND, "job_id": "0", "expect": {"raw_state": "RUNNING"}}
 
 
-def test_without_an_expectation_the_state_does_not_matter() -> None:
-    assert all("expect" not in one for one in commands_of_plan(iter(LINES), expecting=False))
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("header", "age"),
+    [
+        ({"planned_at": "2026-11-22T10:00:00.000Z"}, 26 * 3600),
+        ({"planned_at": "2026-11-23T12:00:01.000Z"}, -1),
+        ({"planned_at": "2026-11-22T10:00:00"}, None),
+        ({"planned_at": ""}, None),
+        ({"planned_at": 7}, None),
+        ({}, None),
+    ],
+    ids=["of-yesterday", "ahead", "without-a-zone", "empty", "a-number", "not-said"],
+)
+def test_the_age_of_a_plan_is_that_of_its_looks(header: dict[str, Any], age: float | None) -> None:
+    assert age_of(header, NOW) == age

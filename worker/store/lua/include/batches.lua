@@ -7,10 +7,13 @@
 -- A batch is a JSON object under :batch:ID. Times are in ms.
 --   f          format
 --   state      as in protocol/batches.py
---   options    rate, canary, stop_at, max_open
+--   options    rate, canary, stop_at, max_open, on_changed
 --   cap        the most member starts a second that the producer who signed it may ask for; absent for any
 --   parts received selected dry   how many parts it has, how many are there, with how many members, how many dry runs
---   cursor     how many members have started: the next to start has this index
+--   cursor     the next member to start has this index; all before it have started or were passed
+--   passed     how many members, by backend, wait for room on it, while others have gone before them
+--   opened     how many members are open, by backend
+--   full       since when a backend has had no room for a member, by backend
 --   open rejected finished        counters; the last by outcome
 --   window     the latest ends, a letter each: x for a failure
 --   proven     how many canary members have ended
@@ -43,14 +46,27 @@ local function load_batch(id)
   local batch = cjson.decode(value)
   if batch.f > BATCH_FORMAT then return nil, true end
   batch.id = id
+  for _, by_backend in ipairs({'passed', 'opened', 'full'}) do batch[by_backend] = batch[by_backend] or {} end
   batches[id] = batch
   batch_order[#batch_order + 1] = id
   lines[id], opened[id], closed[id] = {}, {}, {}
   return batch
 end
 
+local function passed_in(batch)
+  local sum = 0
+  for _, count in pairs(batch.passed) do sum = sum + count end
+  return sum
+end
+
 local function waiting(batch)
-  return batch.selected - batch.cursor
+  return batch.selected - batch.cursor + passed_in(batch)
+end
+
+-- Add to a counter by backend; one of zero is left out.
+local function add(counters, backend, count)
+  local sum = (counters[backend] or 0) + count
+  counters[backend] = sum > 0 and sum or nil
 end
 
 local function is_final(batch)
@@ -144,6 +160,7 @@ local function link(id, guard, batch, index)
     guard.bt = {batch.id, index}
   end
   batch.open, batch.news = batch.open + 1, 1
+  add(batch.opened, guard.b, 1)
   table.insert(opened[batch.id], index)
   table.insert(opened[batch.id], index .. ' ' .. id)
 end
@@ -156,6 +173,7 @@ local function end_links(id, guard, extra, now)
     local batch = load_batch(batch_id)
     if not batch then return end
     batch.open = batch.open - 1
+    add(batch.opened, guard.b, -1)
     table.insert(closed[batch_id], index .. ' ' .. id)
     count_end(batch, index, line, now)
   end
@@ -224,12 +242,21 @@ local function lend(id, worker, lease)
   redis.call('SET', key('feeder', id), worker, 'PX', lease)
 end
 
+-- Return whether the canary still holds up the rest.
+local function waits_for_canary(batch)
+  return not batch.waived and batch.proven < math.min(batch.options.canary or 0, batch.selected)
+end
+
+-- Return how many members of one backend may be open while members of others wait.
+local function share(batch)
+  return math.max(1, math.floor((batch.options.max_open or 1000) / math.max(1, #batch.backends)))
+end
+
 -- Return how many members may start now. Tokens are refilled up to those of a second.
 local function startable(batch, now)
   if batch.state ~= 'running' then return 0 end
   local count = math.min(waiting(batch), (batch.options.max_open or 1000) - batch.open)
-  local canary = math.min(batch.options.canary or 0, batch.selected)
-  if not batch.waived and batch.proven < canary then count = math.min(count, canary - batch.cursor) end
+  if waits_for_canary(batch) then count = math.min(count, math.min(batch.options.canary, batch.selected) - batch.cursor) end
   local rate = math.min(batch.options.rate or math.huge, batch.cap or math.huge)
   if rate < math.huge then
     local since = math.max(0, now - batch.at)

@@ -35,6 +35,7 @@
 --   :batchsizes:ID     hash, number of a part -> digest, how many commands, who signed it
 --   :batchends:ID      hash, index of a member -> its result
 --   :batchopen:ID      zset, "index, id of its cancellation" of an open member -> index
+--   :batchpassed:ID:BACKEND  list: indexes of members that wait for their backend, while others have gone before them
 --   :feeder:ID         string with a TTL: the worker that starts the members of a batch
 --   :links:ID          list: the links from a cancellation to members of batches, except the first
 --   :places            hash, mark of a place -> the place in words
