@@ -230,6 +230,12 @@ def task_of(raw: bytes) -> str:
         return ""
 
 
+def text_in(content: object, name: str) -> str:
+    """Return a text that a command holds under a name; empty if it holds none, or is no command at all."""
+    found = content.get(name) if isinstance(content, Mapping) else None
+    return found if isinstance(found, str) else ""
+
+
 def read_raw(received: RawMessage) -> Item:
     """Read a message as kombu's AMQP transport writes it; what can't be read is `Malformed`, as in `decode`."""
     raw = received.raw

@@ -19,10 +19,11 @@ from msgspec.structs import replace
 from ..errors import CONFLICT, StoreUnavailable
 from ..observability.observer import NOBODY, Observer
 from ..observability.outage import Seldom
-from ..store.batches import Duties, Duty, PartSize, RejectedMember, Step
+from ..store.batches import Duties, Duty, PartSize, Step
 from ..store.store import Store
-from ..store.transitions import Acceptance, Rejection
+from ..store.transitions import Acceptance, RejectedMember, Rejection
 from .admission import Admission
+from .decoder import text_in
 from .delivery import FULL
 from .handler import Engine
 from .handover import Handover
@@ -171,7 +172,9 @@ class Feeder:
         for (member, one), said in zip(judged, verdicts, strict=False):
             counted = "rejected" if said.verdict == "conflict" else said.verdict
             traceparent = one.traceparent if isinstance(one, Acceptance) else None
-            self._observer.message_handled(member.backend, member.verb, counted, traceparent, seconds)
+            self._observer.message_handled(
+                member.backend, text_in(member.content, "verb"), counted, traceparent, seconds
+            )
             if said.verdict == "conflict" and isinstance(one, Acceptance):
                 await self._reject(member, self._admission.rejection(member.content, one.command_id, CONFLICT))
         for name in {one.backend for _, one in judged[: len(verdicts)]}:

@@ -12,7 +12,7 @@ from redis.exceptions import MovedError, ResponseError
 
 from ..settings.environment import Settings
 from .redis_client import refusal
-from .rights import BINDINGS, Call, celery_calls, celery_channels, queue_calls, scratch_calls, store_calls
+from .rights import BINDINGS, Call, CeleryNames, celery_calls, queue_calls, scratch_calls, store_calls
 from .scripts import Script, source
 
 ANSWER = 1.0
@@ -48,7 +48,7 @@ async def try_celery(redis: Redis, settings: Settings) -> Refusals:
     token = secrets.token_hex(6)
     refused = await _script(redis, f"{BINDINGS}{token}")
     refused |= await _tried(celery_calls(settings, token), redis.execute_command)
-    return refused | await _tried([("PSUBSCRIBE", channel) for channel in celery_channels(settings)], subscribe)
+    return refused | await _tried([("PSUBSCRIBE", channel) for channel in CeleryNames(settings).channels], subscribe)
 
 
 def try_celery_now(redis: Any, settings: Settings) -> Refusals:
@@ -71,7 +71,7 @@ def try_celery_now(redis: Any, settings: Settings) -> Refusals:
     calls: list[tuple[Call, Any]] = [(("EVAL", f"{BINDINGS}{token}"), script)]
     calls += [(call, redis.execute_command) for call in celery_calls(settings, token)]
     if settings.remote_control:
-        calls += [(("PSUBSCRIBE", channel), subscribe) for channel in celery_channels(settings)]
+        calls += [(("PSUBSCRIBE", channel), subscribe) for channel in CeleryNames(settings).channels]
     refused: dict[str, str] = {}
     for call, made in calls:
         try:
