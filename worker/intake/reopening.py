@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 from ..domain import event_drafts
 from ..domain.model import Lane
@@ -17,12 +16,7 @@ ONCE = "reopened"
 """The digest of the content of such a command; a cancellation is opened again once, by the command's id."""
 
 
-def reopening(rules: BackendRules, make_id: Callable[[], str] = new_id) -> Callable[[Snapshot], Acceptance]:
-    """Return what turns an ended cancellation of a backend with these rules into a command that opens it again."""
-    return partial(reopened, rules, make_id)
-
-
-def reopened(rules: BackendRules, make_id: Callable[[], str], ended: Snapshot) -> Acceptance:
+def reopened(rules: BackendRules, ended: Snapshot, make_id: Callable[[], str] = new_id) -> Acceptance:
     """Return the command that opens an ended cancellation again, with the same wishes.
 
     Nobody's word is carried over: the job lives. Nor is the state in which it was expected.

@@ -20,9 +20,8 @@ LABELS = {"team": "a"}
 
 def again(build: Build, rules: BackendRules = RULES, **orders: Any) -> Acceptance:
     record = Record(build.cancellation(**orders), Outcome.CANCELLED)
-    return reopened(
-        rules, lambda: "new", Snapshot(record, command={"labels": LABELS, "batch_id": "b-1", "reason": "x"})
-    )
+    ended = Snapshot(record, command={"labels": LABELS, "batch_id": "b-1", "reason": "x"})
+    return reopened(rules, ended, lambda: "new")
 
 
 def test_it_is_the_same_job_with_the_same_wishes(build: Build) -> None:
@@ -42,7 +41,7 @@ def test_canceller_asks_for_it_and_says_why(build: Build) -> None:
 
 def test_the_same_sinks_get_its_events(build: Build) -> None:
     ended = Snapshot(Record(build.cancellation(), Outcome.CANCELLED), command={"reply_to": ["billing"]})
-    one = reopened(RULES, lambda: "new", ended)
+    one = reopened(RULES, ended, lambda: "new")
 
     assert (one.reply_to, list(one.said)[-1], one.said["reply_to"]) == (("billing",), "reply_to", ("billing",))
 
