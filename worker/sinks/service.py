@@ -297,7 +297,7 @@ class Service:
                 if not held:
                     raise LeaseLost
                 self._ledger.stored()
-                self._clock.told(now.timestamp() * 1000, asked_at)
+                self._clock = Clock(now.timestamp() * 1000, asked_at, self._clock.speed)
 
     async def _leave(self) -> None:
         """Note what is left to note, and give the lease back."""
