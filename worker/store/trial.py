@@ -64,15 +64,15 @@ def try_celery_now(redis: Any, settings: Settings) -> Refusals:
             pubsub.psubscribe(channel)
             pubsub.get_message(timeout=ANSWER)
 
-    def script(_: str, base: str) -> None:
-        refused.update(_in_script(redis.eval(source("probe"), 1, base, json.dumps(list(scratch_calls(base))))))
-
     token = secrets.token_hex(6)
-    calls: list[tuple[Call, Any]] = [(("EVAL", f"{BINDINGS}{token}"), script)]
-    calls += [(call, redis.execute_command) for call in celery_calls(settings, token)]
+    base = f"{BINDINGS}{token}"
+    calls: list[tuple[Call, Any]] = [(call, redis.execute_command) for call in celery_calls(settings, token)]
     if settings.remote_control:
         calls += [(("PSUBSCRIBE", channel), subscribe) for channel in CeleryNames(settings).channels]
-    refused: dict[str, str] = {}
+    try:
+        refused = _in_script(redis.eval(source("probe"), 1, base, json.dumps(list(scratch_calls(base)))))
+    except ResponseError as error:
+        refused = _said(("EVAL", base), error)
     for call, made in calls:
         try:
             made(*call)
@@ -84,12 +84,10 @@ def try_celery_now(redis: Any, settings: Settings) -> Refusals:
 async def _script(redis: Redis, base: str) -> dict[str, str]:
     """Run a script that tries every command of the others."""
     script = Script(redis, source("probe"))
-
-    async def run(*_: str) -> None:
-        refused.update(_in_script(await script(keys=[base], args=[json.dumps(list(scratch_calls(base)))])))
-
-    refused: dict[str, str] = {}
-    return refused | await _tried([("EVALSHA",)], run)
+    try:
+        return _in_script(await script(keys=[base], args=[json.dumps(list(scratch_calls(base)))]))
+    except ResponseError as error:
+        return _said(("EVALSHA",), error)
 
 
 def _in_script(reply: Any) -> dict[str, str]:
