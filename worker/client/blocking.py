@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from dataclasses import dataclass
 from functools import wraps
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
@@ -14,12 +15,12 @@ Returned = TypeVar("Returned")
 Found = TypeVar("Found")
 
 
+@dataclass(unsafe_hash=True)
 class Blocking(Generic[Inner]):
     """An asynchronous object and the thread whose loop runs its calls."""
 
-    def __init__(self, inner: Inner, thread: LoopThread) -> None:
-        self.inner = inner
-        self.thread = thread
+    inner: Inner
+    thread: LoopThread
 
     def walk(self, stream: AsyncIterator[Found]) -> Iterator[Found]:
         """Go through what one of the asynchronous object's calls yields."""
