@@ -1,4 +1,4 @@
-"""Python programs as processes that need not load libraries first: each is forked off a server that has loaded them.
+"""Python programs as processes that need not load modules first: each is forked off a server that has loaded them.
 
 They are processes like any other: each has an environment, a folder and an output of its own, and can be killed.
 """
@@ -24,6 +24,8 @@ CONTEXT.set_forkserver_preload(
     [
         *("celery.bin.celery", "celery.apps.worker", "kombu.transport.redis", "redis.asyncio", "aiohttp", "httpx"),
         *("pydantic_settings", "structlog", "msgspec", "jwt", "typer", "rich.live", "rich.progress", "rich.table"),
+        # Of ours what reads nothing of its process while it is loaded. `worker.celery` makes the application then.
+        *("worker.runtime.process", "worker.client", "worker.simulator", "worker.cli.commands.show"),
     ]
 )
 READ_AT_START = ("LANG", "LC_", "LD_", "PYTHON")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 
@@ -21,7 +22,17 @@ SYSTEM = Tls()
 
 
 def tls_context(files: Tls) -> ssl.SSLContext:
-    """Build a verifying context; raises OSError for files that are missing or do not fit."""
+    """Return a verifying context, which nobody may change; raises OSError for files that are missing or do not fit."""
+    return _system_context(ssl.get_default_verify_paths()) if files == SYSTEM else _context(files)
+
+
+@lru_cache(maxsize=1)
+def _system_context(_paths: ssl.DefaultVerifyPaths) -> ssl.SSLContext:
+    """Share one context: to load the system's authorities costs more than all else that a backend's client does."""
+    return _context(SYSTEM)
+
+
+def _context(files: Tls) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=files.ca_file)
     if files.client_cert:
         context.load_cert_chain(files.client_cert, files.client_key, password="")  # else OpenSSL asks on the terminal

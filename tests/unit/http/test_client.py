@@ -257,6 +257,10 @@ def test_certificates_are_always_verified() -> None:
     assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
 
 
+def test_all_who_trust_the_system_s_authorities_share_what_was_loaded() -> None:
+    assert tls_context(Tls()) is tls_context(Tls())
+
+
 @pytest.mark.parametrize("files", [("/missing.pem", None, None), (None, "/missing.pem", "/missing.key")])
 def test_missing_certificates_are_told_at_once(files: tuple[str | None, str | None, str | None]) -> None:
     with pytest.raises(OSError, match="No such file"):
