@@ -71,7 +71,7 @@ async def test_a_job_that_was_asked_to_stop_elsewhere_is_not_concluded_about(red
     async with crowd(redis, poll=Poll(0.0, 0.0)) as one:
         found = await accept(one)
         await step(one, HERE)
-        one.one.sim.world.put(one.one.sim.world.jobs["ess", "1"].evolve(deleted_at=0.0))
+        one.one.sim.world.put(replace(one.one.sim.world.jobs["ess", "1"], deleted_at=0.0))
         await step(one)
 
         assert (await one.store.get(found)).record.outcome is None

@@ -99,7 +99,7 @@ async def test_a_job_that_a_list_does_not_show_is_looked_at_alone_and_ends_right
         await one.ask(numbers(20))
         one.stop_all()
         job = one.one.sim.world.jobs["ess", "7"]
-        one.one.sim.world.put(job.evolve(deleted_at=0.0))
+        one.one.sim.world.put(replace(job, deleted_at=0.0))
 
         assert await one.finish(20) == {"cancelled": 20}
         assert (one.lists, one.looks) == (2, ["7"])  # it might have been on a second page
@@ -320,7 +320,7 @@ async def test_many_ride_on_few_permits_and_never_more_calls_are_in_flight(redis
             one.one.sim.add_fault("error", verb="list", times=1000)
         if fault == "not-shown":
             for job_id in numbers(60)[::3]:
-                one.one.sim.world.put(one.one.sim.world.jobs["ess", job_id].evolve(deleted_at=0.0))
+                one.one.sim.world.put(replace(one.one.sim.world.jobs["ess", job_id], deleted_at=0.0))
         calls = Counting(one.backend.calls)
         one.backend = replace(one.backend, calls=calls)
 

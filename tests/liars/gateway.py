@@ -88,8 +88,8 @@ def stop_all(one: Cell) -> None:
     """Let all jobs stop of the cancels that they have taken."""
     world, now = one.simulator.world, one.simulator.clock.now()
     for job in list(world.jobs.values()):
-        gone = {} if job.deleted_at is None else {"deleted_at": now}  # Oracle ML's only stop
-        world.put(job.evolve(life=replace(job.life, stuck=False, cancels_after=0.0), **gone))
+        gone = None if job.deleted_at is None else now  # Oracle ML's only stop
+        world.put(replace(job, life=replace(job.life, stuck=False, cancels_after=0.0), deleted_at=gone))
 
 
 def job_id(backend: str, number: int) -> str:

@@ -9,7 +9,7 @@ import dataclasses
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tests.liars.judge import CHANGING, Called, Member
@@ -62,9 +62,9 @@ class Liar:
         cluster = {"cluster": "c1"} if plan.place.kind == "mrs-v2" else {}
         for job in add(self.world, plan.story.spec, now):
             began = now - plan.story.ago
-            gone = {} if plan.story.gone_after is None else {"deleted_at": now + plan.story.gone_after}
-            if plan.story.ago or gone:
-                self.world.put(job.evolve(created_at=began, last=Moment(job.last.state, began), **gone))
+            gone = None if plan.story.gone_after is None else now + plan.story.gone_after
+            if plan.story.ago or gone is not None:
+                self.world.put(replace(job, created_at=began, last=Moment(job.last.state, began), deleted_at=gone))
         system = plan.place.system
         add(self.world, {"system": system, "id": plan.other, "state": "succeeded", **cluster}, now - DAY)
         add(self.world, {"system": system, "id": ids(plan.place, plan.number, 900), **cluster}, now - DAY)

@@ -15,7 +15,7 @@ from typing import Self
 
 import amqp
 
-from worker.local.embedded_redis import stop, tied
+from worker.local.child_process import stop_all, tied
 
 BINARY = "rabbitmq-server"
 HOST = "127.0.0.1"
@@ -95,7 +95,7 @@ class Node:
     def stop(self) -> None:
         """End the node as an operator would."""
         if self._server is not None:
-            stop(self._server, STOP_SECONDS)
+            stop_all([self._server], STOP_SECONDS)
 
     def kill(self) -> float:
         """End the node as a crash would and start it again; return how many seconds it was away."""
@@ -154,7 +154,7 @@ class Node:
         try:
             yield
         finally:
-            stop(process, STOP_SECONDS)
+            stop_all([process], STOP_SECONDS)
 
     def _answers(self) -> bool:
         assert self._server

@@ -17,7 +17,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
-from worker.local.embedded_redis import server_binary, stop, tied
+from worker.local.child_process import stop_all, tied
+from worker.local.embedded_redis import server_binary
 
 HOST = "127.0.0.1"
 MASTER = "mymaster"
@@ -156,7 +157,7 @@ def _start(stack: ExitStack, port: int, *words: str) -> subprocess.Popen[bytes]:
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    stack.callback(stop, process, 10)
+    stack.callback(stop_all, [process], 10)
     with redis.Redis(host=HOST, port=port, socket_timeout=5, retry=Retry(NoBackoff(), 0)) as client:
         until(lambda: _answers(client), 20)
     return process

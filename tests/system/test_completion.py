@@ -6,6 +6,7 @@ import os
 import shlex
 import shutil
 import subprocess
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -39,11 +40,17 @@ def env(tmp_path: Path, redis_url: str, sync_redis: Redis) -> dict[str, str]:
     }
 
 
+@cache
+def script_of(shell: str) -> str:
+    """Return the script that we write for a shell."""
+    return run(os.environ, "completion", shell).stdout
+
+
 def offered_by_bash(env: dict[str, str], *words: str, strange: dict[str, str] | None = None) -> list[str]:
     """Let bash complete the last word by the script that we write for it, in an environment that is strange then."""
     changes = " ".join(f"{name}={shlex.quote(value)}" for name, value in (strange or {}).items())
     program = f"""
-        eval "$(canceller completion bash)"
+        {script_of("bash")}
         {f"export {changes}" if changes else ""}
         COMP_WORDS=(canceller {shlex.join(words)}) COMP_CWORD={len(words)}
         _canceller_completion canceller
@@ -90,8 +97,8 @@ def test_what_cannot_be_read_is_no_error_while_a_line_is_completed(
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_every_shell_has_its_script(shell: str, env: dict[str, str]) -> None:
-    script = run(env, "completion", shell).stdout
+def test_every_shell_has_its_script(shell: str) -> None:
+    script = script_of(shell)
 
     assert f"complete_{shell}" in script
     if shutil.which(shell):

@@ -21,7 +21,7 @@ STRICT = {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 REASON = "预算 budget Übung 予算 😀"
 
 
-LOCALES = ("C", "POSIX", "zh_CN.gbk", "zh_CN.gb18030", "ja_JP.eucjp", "de_DE.iso88591")
+LOCALES = ("C", "zh_CN.gbk", "zh_CN.gb18030", "ja_JP.eucjp", "de_DE.iso88591")
 
 
 def machine_locales() -> list[str]:

@@ -14,7 +14,7 @@ from support.prometheus import ALERTS, PROMTOOL, check_rules, panels, rules
 
 from worker.observability.worker_metrics import WorkerMetrics
 from worker.store.totals import Totals
-from worker.views.deployment_metrics import families
+from worker.views.deployment_metrics import Counted
 
 GUIDE = (ROOT / "worker/guide/monitoring.md").read_text(encoding="utf-8")
 TOTALS = Totals(
@@ -38,7 +38,7 @@ def metrics() -> list[Metric]:
     worker = WorkerMetrics(["ess"])
     worker.call_made("ess", "look", "accepted", 0.1)
     worker.message_handled("ess", "cancel", "accepted", None, 0.1)
-    return [*worker.registry.collect(), *families(TOTALS)]
+    return [*worker.registry.collect(), *Counted(TOTALS).collect()]
 
 
 SERIES = {f"{one.name}{ending}": one for one in metrics() for ending in ENDINGS[one.type]}

@@ -59,11 +59,6 @@ class Reply(Struct, frozen=True):
         return value if isinstance(value, dict) else None
 
     @property
-    def empty_or_data(self) -> bool:
-        """Whether the body is empty or a JSON object, as an API's is when there is nothing to report."""
-        return not self.body.strip() or self.data is not None
-
-    @property
     def date(self) -> datetime | None:
         """The backend's clock: the `Date` header, whole seconds; None of a reply from a cache, which has an `Age`."""
         return None if "age" in self.headers else http_date(self.headers.get("date", ""))
@@ -173,6 +168,7 @@ class Adapter(ABC):
     def look_many(self, jobs: Sequence[Job]) -> Survey | None:
         """Observe many jobs with a tenth as many calls, or fewer; None if the backend's lists don't allow that.
 
+        There are at least `CALLS_SAVED` of them.
         The result is by job id. It holds only what a look at the job alone would show as well: a job that
         is missing in a list, or of which it shows too little, is left out and looked at alone. An
         `Answer` says why the list can't be used.
@@ -282,6 +278,11 @@ def tells_error(data: Mapping[str, Any]) -> bool:
     return any(value for key, value in data.items() if key.lower() in ERROR_KEYS)
 
 
+def silent(reply: Reply) -> bool:
+    """Whether a success has no body, or an object that tells of no error."""
+    return not reply.body.strip() if reply.data is None else not tells_error(reply.data)
+
+
 def job_in(
     reply: Reply, wrappers: Sequence[str], bare: Callable[[Mapping[str, Any]], object]
 ) -> Mapping[str, Any] | None:
@@ -311,12 +312,7 @@ LONGEST_ID = 512
 """Characters of a job's id."""
 
 CALLS_SAVED = 10
-"""A list is worth reading if one call saves this many looks."""
-
-
-def pages_worth(jobs: Sequence[Job]) -> int:
-    """Return how many pages of a list are cheaper than looks at the jobs one by one."""
-    return len(jobs) // CALLS_SAVED
+"""A page of a list is worth reading if it saves this many looks at jobs one by one."""
 
 
 def items(
@@ -345,6 +341,8 @@ def unusable(reply: Reply, why: str) -> Answer:
     return answer(reply, AnswerKind.UNANSWERED, Source.NOBODY, detail=f"{why}: {said}" if said else why)
 
 
-def gone(reply: Reply, job: Job, raw: str, source: Source, detail: str = "") -> Observation:
-    """Say that there is no such job, in words of the API's own or not."""
-    return Observation(JobState.GONE, raw, source, job.id, clock=reply.date, detail=detail or reply.excerpt())
+def unseen(reply: Reply, job: Job, judged: Answer, raw: str) -> Observation | Answer:
+    """Say what a look's reply shows that is no success: that there is no such job, in whosever words, or nothing."""
+    if judged.kind is not AnswerKind.NOT_FOUND:
+        return seen_nothing(judged)
+    return Observation(JobState.GONE, raw, judged.source, job.id, clock=reply.date, detail=judged.detail)

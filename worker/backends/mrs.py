@@ -16,6 +16,7 @@ from ..domain.model import Action, Answer, AnswerKind, Job, JobState, Observatio
 from ..settings.backends_file.backend_table import WithProject
 from ..settings.backends_file.fields import Segment
 from .adapter import (
+    CALLS_SAVED,
     COMMON_KINDS,
     Adapter,
     Call,
@@ -27,15 +28,14 @@ from .adapter import (
     answer,
     common_answer,
     facts,
-    gone,
     items,
     job_in,
-    pages_worth,
     seen_nothing,
+    silent,
     strange,
     taken,
-    tells_error,
     text,
+    unseen,
     unusable,
 )
 
@@ -150,47 +150,43 @@ class Mrs(Adapter):
     def within(self) -> tuple[str, ...]:
         """Return the project and, with v2, whose jobs are other ones, the dialect and its cluster."""
         cluster = (f"cluster {self.cluster_id}",) if self.cluster_id else ()
-        newer = ("dialect v2", *cluster) if self._newer else ()
+        newer = ("dialect v2", *cluster) if self.dialect == "v2" else ()
         return (f"project {self.project_id}", *newer)
 
     def problem(self, job: Job) -> str:
         """Say whether v2 lacks its cluster."""
         cluster_id = self._cluster_id(job)
-        if self._newer and not cluster_id:
+        if self.dialect == "v2" and not cluster_id:
             return 'params.cluster_id: is needed, since dialect is "v2" and the backend has no cluster_id of its own'
         return f"params.cluster_id: {cluster_id!r} is not a cluster id" if cluster_id in {".", ".."} else ""
 
     def address(self, job: Job) -> str:
         """Return the job's cluster where v2 needs it and it is not the backend's own."""
         cluster_id = self._cluster_id(job)
-        return cluster_id if self._newer and cluster_id != self.cluster_id else ""
+        return cluster_id if self.dialect == "v2" and cluster_id != self.cluster_id else ""
 
     def look(self, job: Job) -> Look:
         """Read the job from the resource that tells its state: v1.1's cancel resource does not."""
-        path = self._v2(job, job.id) if self._newer else self._v11("job-exes", job.id)
+        newer = self.dialect == "v2"
+        path = self._v2(job, job.id) if newer else ("v1.1", self.project_id, "job-exes", job.id)
         reply = yield Request("GET", path, headers=HEADERS)
         if reply.ok:
             data = job_in(reply, ("job_execution", "job_detail"), _word)
             if data is None or not _word(data):
                 return unusable(reply, "the reply does not say how the job is")
-            if about_another(job, self._named_by(data)):
+            # v1.1's `job_id` is another thing's (SEED S4).
+            if about_another(job, (newer and data.get("job_id")) or data.get("id")):
                 return unusable(reply, "the reply is about another job")
             return _observation(data, job, reply.date)
         judged = _judge(reply, Action.LOOK)
-        if judged.kind is AnswerKind.NOT_FOUND:
-            return gone(reply, job, judged.code or str(reply.status), judged.source, judged.detail)
-        return seen_nothing(judged)
-
-    def _named_by(self, data: Mapping[str, Any]) -> object:
-        """Return the id by which a body names its job; v1.1's `job_id` is another thing's (SEED S4)."""
-        return (data.get("job_id") or data.get("id")) if self._newer else data.get("id")
+        return unseen(reply, job, judged, judged.code or str(reply.status))
 
     def look_many(self, jobs: Sequence[Job]) -> Survey | None:
         """Read the lists of the jobs' clusters; v1.1 has one too, of the resource that a look reads (DOC M2)."""
         clusters: dict[str, list[Job]] = {}
         for job in jobs:
             clusters.setdefault(self._cluster_id(job), []).append(job)
-        worth = [group for cluster_id, group in clusters.items() if cluster_id and pages_worth(group)]
+        worth = [group for cluster_id, group in clusters.items() if cluster_id and len(group) >= CALLS_SAVED]
         return self._survey(worth) if worth else None
 
     def _survey(self, clusters: Sequence[Sequence[Job]]) -> Survey:
@@ -209,10 +205,10 @@ class Mrs(Adapter):
         """Read one cluster's list until all jobs are found, it ends, or it is no longer worth it."""
         wanted, found = {job.id: job for job in jobs}, dict[str, Observation]()
         known: set[str] = set()
-        position, by_jobs = 1, False
-        for page in range(1, pages_worth(jobs) + 1):
+        position, by_jobs, newer = 1, False, self.dialect == "v2"
+        for page in range(1, len(jobs) // CALLS_SAVED + 1):
             reply = yield self._page(jobs[0], position)
-            listed = items(reply, "job_list", "job_id") if self._newer else items(reply, "job_executions", "id")
+            listed = items(reply, "job_list", "job_id") if newer else items(reply, "job_executions", "id")
             if listed is None:
                 return found or seen_nothing(_judge(reply, Action.LOOK))
             new = listed.keys() - known
@@ -225,54 +221,42 @@ class Mrs(Adapter):
             }
             if not new or wanted.keys() <= known:
                 break
-            position = len(known) + 1 if by_jobs and self._newer else page + 1
+            position = len(known) + 1 if by_jobs and newer else page + 1
         return found
 
     def _page(self, job: Job, position: int) -> Request:
         """Ask for a page. What v2 counts in `offset` is not told (DOC M3): pages, unless pages then overlap."""
-        if self._newer:
+        if self.dialect == "v2":
             return Request("GET", self._v2(job), {"limit": PAGE, "offset": str(position)}, HEADERS)
         query = {"cluster_id": self._cluster_id(job), "page_size": PAGE, "current_page": str(position)}
-        return Request("GET", self._v11("job-exes"), query, HEADERS)
+        return Request("GET", ("v1.1", self.project_id, "job-exes"), query, HEADERS)
 
     def cancel(self, job: Job) -> Call:
         """Ask MRS to stop the job; v1.1 does it behind a GET, which no cache may answer."""
-        if self._newer:
+        if self.dialect == "v2":
             reply = yield Request("POST", self._v2(job, job.id, "kill"), headers=HEADERS)
-            return taken(reply, fits=_silent(reply)) if reply.ok else _judge(reply, Action.CANCEL)
-        path = self._v11("job-executions", job.id, "cancel")
+            return taken(reply, fits=silent(reply)) if reply.ok else _judge(reply, Action.CANCEL)
+        path = ("v1.1", self.project_id, "job-executions", job.id, "cancel")
         reply = yield Request("GET", path, headers={**HEADERS, "Cache-Control": "no-store"})
         if reply.ok:
             data = job_in(reply, ("job_execution",), _word) or {}
-            return taken(reply, fits=bool(data) and not about_another(job, self._named_by(data)))
+            return taken(reply, fits=bool(data) and not about_another(job, data.get("id")))
         return _judge(reply, Action.CANCEL)
 
     def delete(self, job: Job) -> Call:
         """Remove the job's record; v2's batch call does not tell its effect, the next look does."""
-        if self._newer:
+        if self.dialect == "v2":
             request = Request("POST", self._v2(job, "batch-delete"), headers=HEADERS, json={"job_id_list": [job.id]})
         else:
-            request = Request("DELETE", self._v11("job-executions", job.id), headers=HEADERS)
+            request = Request("DELETE", ("v1.1", self.project_id, "job-executions", job.id), headers=HEADERS)
         reply = yield request
-        return taken(reply, fits=_silent(reply)) if reply.ok else _judge(reply, Action.DELETE)
-
-    @property
-    def _newer(self) -> bool:
-        return self.dialect == "v2"
+        return taken(reply, fits=silent(reply)) if reply.ok else _judge(reply, Action.DELETE)
 
     def _cluster_id(self, job: Job) -> str:
         return job.params.get("cluster_id") or self.cluster_id
 
-    def _v11(self, *rest: str) -> tuple[str, ...]:
-        return ("v1.1", self.project_id, *rest)
-
     def _v2(self, job: Job, *rest: str) -> tuple[str, ...]:
         return ("v2", self.project_id, "clusters", self._cluster_id(job), "job-executions", *rest)
-
-
-def _silent(reply: Reply) -> bool:
-    """Whether a success has no body, or one that tells of no error."""
-    return reply.empty_or_data and not tells_error(reply.data or {})
 
 
 def _judge(reply: Reply, action: Action) -> Answer:

@@ -7,27 +7,24 @@ what a 400 means for a cancellation, is decided elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ..domain.model import Action, Answer, Job, JobState, Observation, Steps
+from ..domain.model import Action, Answer, Job, JobState, Steps
 from ..settings.backends_file.backend_table import WithoutProject
-from .adapter import Adapter, Call, Look, Request, Survey, pages_worth, text
+from .adapter import CALLS_SAVED, Adapter, Call, Look, Request, Survey, text
 from .oracle_ess_family import with_children, with_known_children
-from .oracle_ess_selection import CRITERIA, list_requests, objections
+from .oracle_ess_selection import Selection
 from .oracle_ess_words import (
     HEADERS,
     MAX_ID,
     REQUESTS,
-    Item,
     by_ids,
     change,
     is_id,
-    look_result,
-    single,
+    look_at,
 )
-from .selecting import Listing, Selecting, Where
 
 
 class OracleEssOptions(WithoutProject):
@@ -35,11 +32,10 @@ class OracleEssOptions(WithoutProject):
 
 
 @dataclass(frozen=True, slots=True)
-class OracleEss(Adapter, Selecting):
+class OracleEss(Adapter, Selection):
     """The adapter of kind `oracle-ess`."""
 
     steps: ClassVar[Steps] = Steps(look_before_cancel=False, force=True)
-    criteria: ClassVar[Mapping[str, str]] = CRITERIA
 
     def problem(self, job: Job) -> str:
         """Say why this can't be a request id."""
@@ -47,20 +43,19 @@ class OracleEss(Adapter, Selecting):
 
     def look(self, job: Job) -> Look:
         """Read the request, then its children where it can have any, or could when it was looked at before."""
-        reply = yield single(job.id)
-        seen = look_result(reply, job)
+        seen, data = yield from look_at(job)
         if isinstance(seen, Answer):
             return seen
         if seen.state is JobState.GONE:
             return (yield from with_known_children(job, seen))
         if job.parent or job.living or seen.parent:
-            return (yield from with_children(job, reply.data or {}, seen))
+            return (yield from with_children(job, data, seen))
         return seen
 
     def look_many(self, jobs: Sequence[Job]) -> Survey | None:
         """Read requests by their ids; a parent, of which a list shows too little, is left out."""
-        childless = [job for job in jobs if not job.parent]
-        return _survey([job.id for job in childless], pages_worth(childless)) if pages_worth(childless) else None
+        childless = [job.id for job in jobs if not job.parent]
+        return _survey(childless) if len(childless) >= CALLS_SAVED else None
 
     def cancel(self, job: Job) -> Call:
         """Ask ESS to cancel; for a parent it asks all its children too."""
@@ -77,24 +72,17 @@ class OracleEss(Adapter, Selecting):
         reply = yield Request("DELETE", (*REQUESTS, job.id), headers=HEADERS)
         return change(reply, Action.DELETE, job)
 
-    def objections(self, where: Where) -> list[str]:
-        """Say what is wrong with a state, an age or a submitter."""
-        return objections(where)
 
-    def list_page(self, where: Where, after: tuple[str, ...] = ()) -> Listing:
-        """List requests in the order of their ids."""
-        return list_requests(where, after)
-
-
-def _survey(ids: Sequence[str], pages: int) -> Survey:
-    shown = yield from by_ids(ids, pages, _tells_all)
-    return shown.why if shown.why is not None and not shown.seen else shown.seen
-
-
-def _tells_all(item: Item, seen: Observation) -> bool:
-    """Whether a list's item shows as much as a look: it has no children, and what says so was not left out.
+def _survey(ids: Sequence[str]) -> Survey:
+    """Keep of a list what shows as much as a look: a request without children, if what says so was not left out.
 
     Without its time, CANCELLING would seem to have begun anew.
     """
-    timed = seen.state is not JobState.CANCELLING or seen.since_text
-    return bool(seen.raw and timed and text(item.get("requestType"))) and not seen.parent
+    shown = yield from by_ids(ids, len(ids) // CALLS_SAVED)
+    seen = {
+        job_id: one.seen
+        for job_id, one in shown.entries.items()
+        if one.seen.raw and not one.seen.parent and text(one.item.get("requestType"))
+        if one.seen.since_text or one.seen.state is not JobState.CANCELLING
+    }
+    return shown.why if shown.why is not None and not seen else seen

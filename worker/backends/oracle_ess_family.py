@@ -9,7 +9,7 @@ are looked at by their ids.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Generator, Mapping
+from collections.abc import Collection, Generator, Mapping
 from itertools import pairwise
 from typing import NamedTuple, TypeVar
 
@@ -21,19 +21,16 @@ from .oracle_ess_words import (
     FIELDS,
     IDS,
     STATES,
+    Entry,
     Item,
     any_of,
     by_ids,
-    count,
-    look_result,
-    may_have_children,
+    look_at,
     no_list,
     no_page,
     observation,
-    page,
+    read_page,
     request_id,
-    requests_in,
-    single,
     state_word,
 )
 
@@ -51,9 +48,11 @@ OK = 200
 REFUSED_QUERY = frozenset({400, 422, 501})
 """The statuses by which a server may say that it does not support a query."""
 
-FINAL_STATES = tuple(state for state, meaning in STATES.items() if meaning.final)
-LIVING_STATES = ("WAIT", "READY", "RUNNING", "COMPLETED", "BLOCKED", "HOLD", "CANCELLING")
-"""As many states that are not final, for a filter of the same form that shows ended children instead."""
+NOT_ENDED = "".join(f' and state ne "{state}"' for state, meaning in STATES.items() if meaning.final)
+NOT_LIVING = "".join(
+    f' and state ne "{state}"' for state in ("WAIT", "READY", "RUNNING", "COMPLETED", "BLOCKED", "HOLD", "CANCELLING")
+)
+"""As many states that are not final: a filter of the same form, which shows ended children instead."""
 
 STRANGERS = "the list of children can't be used: it shows requests that are not of this family"
 BROKEN = "the list of children can't be used: it shows a request whose parent it leaves out"
@@ -64,19 +63,10 @@ T = TypeVar("T")
 Exchange = Generator[Request, Reply, T]
 
 
-class Member(NamedTuple):
-    """A request of a family as a list shows it."""
-
-    parent: str
-    branches: bool
-    """Whether it may have children."""
-    seen: Observation
-
-
 class Pages(NamedTuple):
     """What pages of a list have shown."""
 
-    read: tuple[tuple[int, Mapping[str, Member]], ...]
+    read: tuple[tuple[int, Mapping[str, Entry]], ...]
     """The number of each page that showed requests which no earlier page had, and those requests."""
     whole: bool = False
     """Whether the list has ended with them."""
@@ -86,7 +76,7 @@ class Pages(NamedTuple):
     """Whether the server refuses the query itself, or ignores a part of it."""
 
     @property
-    def members(self) -> dict[str, Member]:
+    def members(self) -> dict[str, Entry]:
         """All requests that were shown."""
         return {member_id: member for _, members in self.read for member_id, member in members.items()}
 
@@ -141,7 +131,7 @@ class _Family:
         if not self._top:
             return (yield from self._by_level())
         if not self._long:
-            pages = yield from self._read({"q": self._filter}, self._in_family, PLAIN_PAGES, only_short=True)
+            pages = yield from self._read({"q": self._filter}, PLAIN_PAGES, only_short=True)
             incomplete = self._keep(pages)
             if pages.why is not None or pages.whole:
                 return pages.why or incomplete
@@ -160,13 +150,13 @@ class _Family:
         """Ask for the children that were alive before and that no list has shown; return a reply that asks to wait."""
         try:
             if len(self._missing()) > SINGLY:
-                shown = yield from by_ids(self._missing(), self._left, lambda _, seen: seen.raw)
+                shown = yield from by_ids(self._missing(), self._left)
                 self._left -= shown.calls
-                self._children.update(shown.seen)
+                self._children.update({one: entry.seen for one, entry in shown.entries.items() if entry.seen.raw})
                 if shown.why is not None and _in_trouble(shown.why):
                     return shown.why if shown.why.retry_after else None
             for child in self._missing()[: self._left]:
-                seen = look_result((yield single(child)), Job(child))
+                seen, _ = yield from look_at(Job(child))
                 if isinstance(seen, Answer) and _in_trouble(seen):
                     return seen if seen.retry_after else None
                 if isinstance(seen, Observation) and seen.source is Source.OWN:
@@ -178,42 +168,45 @@ class _Family:
     def _missing(self) -> list[str]:
         return [child for child in self._job.living if child not in self._children]
 
-    def _in_family(self, item: Item) -> bool:
-        return self._top in (request_id(item.get("absParentRequestId")), request_id(item.get("requestId")))
-
     def _read(
         self,
         query: Mapping[str, str],
-        belongs: Callable[[Item], bool],
         most: int,
         first: int = 0,
         *,
+        parents: Collection[str] = (),
         only_short: bool = False,
         only_living: bool = False,
     ) -> Exchange[Pages]:
         """Read pages from number `first` on, `most` of them at the most, until one shows that the list has ended.
 
-        Numbers begin at 0, or at 1, where the second page asked for is the first one again. With `only_short`,
-        reading stops once `count` shows that the list is longer than that; with `only_living`, once it holds a
-        child that has ended, although the filter excludes those.
+        Numbers begin at 0, or at 1, where the second page asked for is the first one again. All requests must be
+        children of `parents`, if these are given, and of the family otherwise. With `only_short`, reading stops once
+        `count` shows that the list is longer than that; with `only_living`, once it holds a child that has ended,
+        although the filter excludes those.
         """
-        read: list[tuple[int, Mapping[str, Member]]] = []
+        kin = parents or {self._top}
+        named_by = ["parentRequestId"] if parents else ["absParentRequestId", "requestId"]
+        read: list[tuple[int, Mapping[str, Entry]]] = []
         seen: set[str] = set()
         before: set[str] | None = None
         total = 0
         room = max(0, self._left - min(KEPT, len(self._job.living)))  # the rest is for looks at single children
         for number in range(first, first + min(most, room)):
             self._left -= 1
-            reply = yield page({**query, "fields": FIELDS}, number)
-            shown = {} if number and no_page(reply) else requests_in(reply)
+            reply, shown = yield from read_page({**query, "fields": FIELDS}, number)
+            if number and no_page(reply):
+                shown = {}
             if shown is None or not all(state_word(item) for item in shown.values()):
                 # A proxy's page says nothing about the query.
                 refused = reply.status in REFUSED_QUERY and reply.data is not None
                 return Pages(tuple(read), why=no_list(reply), refused=refused)
-            if not all(belongs(item) for item in shown.values()):
+            if not all(any(request_id(item.get(name)) in kin for name in named_by) for item in shown.values()):
                 return Pages(tuple(read), why=_unread(STRANGERS))
-            total = max(total, count(reply))
-            new = {one: _member(item, one, reply) for one, item in shown.items() if one not in seen}
+            counted = (reply.data or {}).get("count")  # whether in all or on this page is not documented
+            total = max(total, counted if isinstance(counted, int) else 0)
+            unseen = (one for one in shown if one not in seen)
+            new = {one: Entry(shown[one], observation(shown[one], one, reply.date)) for one in unseen}
             if only_living and any(member.seen.state.final for member in new.values()):
                 return Pages((), refused=True)
             if not new and shown and shown.keys() == before:
@@ -242,14 +235,14 @@ class _Family:
                 self._children[member_id] = member.seen
         return _unread(BROKEN) if broken else None
 
-    def _above(self, member_id: str, members: Mapping[str, Member]) -> str:
+    def _above(self, member_id: str, members: Mapping[str, Entry]) -> str:
         """Follow a request's parents up to our request or the top; return where that ends, empty for a circle."""
         if self._top == self._job.id:
             return self._top  # the list shows no other's descendants
         passed: set[str] = set()
         while member_id in members and member_id not in {self._job.id, self._top, *passed}:
             passed.add(member_id)
-            member_id = members[member_id].parent
+            member_id = request_id(members[member_id].item.get("parentRequestId"))
         return "" if member_id in passed else member_id
 
     def _by_level(self) -> Exchange[Answer | None]:
@@ -259,7 +252,7 @@ class _Family:
         while parents:
             asked = parents[:size]
             query = {"q": any_of("parentRequestId", asked)}
-            pages = yield from self._read(query, _naming("parentRequestId", asked), MOST_CALLS)
+            pages = yield from self._read(query, MOST_CALLS, parents=asked)
             if pages.refused and len(asked) > 1:
                 size = 1
                 continue
@@ -268,7 +261,10 @@ class _Family:
             if not pages.whole:
                 return pages.why or _unread("the family has more requests than a look can read")
             known |= new.keys()
-            parents = [*parents[size:], *(one for one, member in new.items() if member.branches)]
+            branches = [
+                one for one, member in new.items() if member.seen.parent or not text(member.item.get("requestType"))
+            ]
+            parents = [*parents[size:], *branches]
         return None
 
     def _read_living(self) -> Exchange[Pages]:
@@ -276,11 +272,10 @@ class _Family:
 
         An empty list is believed only if a filter of the same form does show the children that have ended.
         """
-        query = {"q": _excluding(self._filter, FINAL_STATES)}
-        pages = yield from self._read(query, self._in_family, MOST_CALLS, only_living=True)
+        pages = yield from self._read({"q": self._filter + NOT_ENDED}, MOST_CALLS, only_living=True)
         if pages.read or pages.refused or pages.why is not None:
             return pages
-        others = yield from self._read({"q": _excluding(self._filter, LIVING_STATES)}, self._in_family, 1)
+        others = yield from self._read({"q": self._filter + NOT_LIVING}, 1)
         shows = others.why is not None or any(member.seen.state.final for member in others.members.values())
         return others._replace(read=(), whole=True) if shows else Pages((), refused=True)
 
@@ -289,7 +284,7 @@ class _Family:
         missing = len(self._job.living)
         most = SCAN_PAGES - (missing if missing <= SINGLY else 1)
         query = {"q": self._filter, "orderBy": "requestId:asc"}
-        pages = yield from self._read(query, self._in_family, most, self._pages)
+        pages = yield from self._read(query, most, self._pages)
         order = [int(member_id) for member_id in pages.members]
         if order != sorted(order):
             self._pages = 0
@@ -298,32 +293,15 @@ class _Family:
         if self._pages and pages.whole and not pages.read:
             self._pages = 0
             return _unread(SHRUNK)
+        known = {*self._job.living, self._job.id}
         for (_, members), (following, _) in pairwise(pages.read):
-            if not all(self._settled(member_id, member) for member_id, member in members.items()):
+            # What has ended need not be shown again, and later looks ask for what is alive by its id.
+            if any(one not in known and member.seen.state is JobState.UNKNOWN for one, member in members.items()):
                 break
             self._pages = following
         if pages.whole or pages.why is not None:
             return pages.why
         return _unread(f"the list of children is long: {self._pages} pages are read, the next look reads on")
-
-    def _settled(self, member_id: str, member: Member) -> bool:
-        """Whether the list need not show it again: it has ended, or later looks ask for it by its id."""
-        known = member_id in {*self._job.living, self._job.id}
-        return known or member.seen.state.final or member.seen.state in {JobState.ACTIVE, JobState.CANCELLING}
-
-
-def _member(item: Item, item_id: str, reply: Reply) -> Member:
-    branches = may_have_children(item) or not text(item.get("requestType"))
-    return Member(request_id(item.get("parentRequestId")), branches, observation(item, item_id, reply.date))
-
-
-def _naming(field: str, ids: Collection[str]) -> Callable[[Item], bool]:
-    """Return a test for whether a request names one of these ids in a field."""
-    return lambda item: request_id(item.get(field)) in ids
-
-
-def _excluding(query: str, states: tuple[str, ...]) -> str:
-    return " and ".join((query, *(f'state ne "{state}"' for state in states)))
 
 
 def _unread(why: str) -> Answer:

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from typing import ClassVar
 
 from ..domain.event_drafts import text as iso
 from ..domain.model import unanswered
 from ..settings.problems import choices, suggestion
 from ..settings.quantities import seconds
 from .adapter import text
-from .oracle_ess_words import STATES, Item, no_list, page, requests_in, word
-from .selecting import Listed, Listing, Where
+from .oracle_ess_words import STATES, Item, no_list, read_page, word
+from .selecting import Listed, Listing, Selecting, Where
 
 CRITERIA: Mapping[str, str] = {
     "state": "a state in ESS's words, such as RUNNING",
@@ -29,47 +30,54 @@ DISORDERED = "the list can't be used: it is not in the order of the request ids"
 UNDATED = "the list can't be used: the reply has no Date, by which to know how old a request is"
 
 
-def objections(where: Where) -> list[str]:
-    """Say what is wrong with the values."""
-    found = []
-    state, age, submitter = (where.get(key) for key in CRITERIA)
-    if state is not None and word(state) not in STATES:
-        found.append(f"state: {state[:64]!r} is no state of ESS ({choices(STATES)}){suggestion(word(state), STATES)}")
-    if age is not None:
-        try:
-            seconds(age)
-        except ValueError as error:
-            found.append(f"older-than: {age[:64]!r} {error}")
-    if submitter is not None and (not submitter or '"' in submitter or "\\" in submitter):
-        found.append("submitter: is a name, without quotes and backslashes")
-    return found
+class Selection(Selecting):
+    """Lists requests in the order of their ids."""
 
+    criteria: ClassVar[Mapping[str, str]] = CRITERIA
 
-def list_requests(where: Where, after: tuple[str, ...]) -> Listing:
-    """List the requests behind the last one of the page before; the first page sets the time that ages count from."""
-    if after:
-        last, before = after
-    else:
-        last, before = "0", ""
-        if "older-than" in where:
-            reply = yield page({"q": _filter(where, "0", ""), "fields": "requestId", "orderBy": "requestId:asc"}, 0)
-            if requests_in(reply) is None:
-                return no_list(reply, "requests")
-            if reply.date is None:
-                return unanswered(UNDATED)
-            before = iso(reply.date - timedelta(seconds=seconds(where["older-than"]))) or ""
-    reply = yield page({"q": _filter(where, last, before), "fields": SHOWN, "orderBy": "requestId:asc"}, 0)
-    shown = requests_in(reply)
-    if shown is None:
-        return no_list(reply, "requests")
-    ids = [int(one) for one in shown]
-    if ids != sorted(ids) or (ids and ids[0] <= int(last)):
-        return unanswered(DISORDERED)
-    for request_id, item in shown.items():
-        for field, holds in _tests(where, before).items():
-            if not holds(item):
-                return unanswered(UNHEEDED.format(request_id, field))
-    return Listed(tuple(shown), (str(ids[-1]), before) if ids else None)
+    def objections(self, where: Where) -> list[str]:
+        """Say what is wrong with the values."""
+        found = []
+        state, age, submitter = (where.get(key) for key in CRITERIA)
+        if state is not None and word(state) not in STATES:
+            found.append(
+                f"state: {state[:64]!r} is no state of ESS ({choices(STATES)}){suggestion(word(state), STATES)}"
+            )
+        if age is not None:
+            try:
+                seconds(age)
+            except ValueError as error:
+                found.append(f"older-than: {age[:64]!r} {error}")
+        if submitter is not None and (not submitter or '"' in submitter or "\\" in submitter):
+            found.append("submitter: is a name, without quotes and backslashes")
+        return found
+
+    def list_page(self, where: Where, after: tuple[str, ...] = ()) -> Listing:
+        """List the requests behind the last one of the page before; ages count from the time of the first page."""
+        if after:
+            last, before = after
+        else:
+            last, before = "0", ""
+            if "older-than" in where:
+                query = {"q": _filter(where, "0", ""), "fields": "requestId", "orderBy": "requestId:asc"}
+                reply, shown = yield from read_page(query)
+                if shown is None:
+                    return no_list(reply, "requests")
+                if reply.date is None:
+                    return unanswered(UNDATED)
+                before = iso(reply.date - timedelta(seconds=seconds(where["older-than"]))) or ""
+        query = {"q": _filter(where, last, before), "fields": SHOWN, "orderBy": "requestId:asc"}
+        reply, shown = yield from read_page(query)
+        if shown is None:
+            return no_list(reply, "requests")
+        ids = [int(one) for one in shown]
+        if ids != sorted(ids) or (ids and ids[0] <= int(last)):
+            return unanswered(DISORDERED)
+        for request_id, item in shown.items():
+            for field, holds in _tests(where, before).items():
+                if not holds(item):
+                    return unanswered(UNHEEDED.format(request_id, field))
+        return Listed(tuple(shown), (str(ids[-1]), before) if ids else None)
 
 
 def _filter(where: Where, last: str, before: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -11,7 +11,20 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 
 from ..domain.model import Action, Answer, AnswerKind, Job, JobState, Observation, Source
-from .adapter import Reply, Request, answer, common_answer, facts, gone, items, seen_nothing, taken, text, unusable
+from .adapter import (
+    Reply,
+    Request,
+    answer,
+    common_answer,
+    facts,
+    items,
+    seen_nothing,
+    silent,
+    taken,
+    text,
+    unseen,
+    unusable,
+)
 
 STATES: Mapping[str, JobState] = {
     "UNKNOWN": JobState.UNKNOWN,
@@ -82,24 +95,17 @@ NO_JOB = Job("")
 Item = Mapping[str, Any]
 
 
-def single(job_id: str) -> Request:
-    """Return the request that shows one ESS request."""
-    return Request("GET", (*REQUESTS, job_id), {"fields": FIELDS}, HEADERS)
-
-
-def look_result(reply: Reply, job: Job) -> Observation | Answer:
-    """Read the reply to `single`: what the request is, that there is none, or why neither can be told."""
-    data = reply.data
+def look_at(job: Job) -> Generator[Request, Reply, tuple[Observation | Answer, Item]]:
+    """Read one request: what it is, that there is none, or why neither can be told; then its fields."""
+    reply = yield Request("GET", (*REQUESTS, job.id), {"fields": FIELDS}, HEADERS)
+    data = reply.data or {}
     if not reply.ok:
-        judged = judge(reply, Action.LOOK, job)
-        if judged.kind is AnswerKind.NOT_FOUND:
-            return gone(reply, job, str(reply.status), judged.source, judged.detail)
-        return seen_nothing(judged)
-    if data is None or not state_word(data):
-        return unusable(reply, "the reply shows no request's state")
+        return unseen(reply, job, judge(reply, Action.LOOK, job), str(reply.status)), data
+    if not state_word(data):
+        return unusable(reply, "the reply shows no request's state"), data
     if names_another(data, job.id):
-        return unusable(reply, "the reply is about another request")
-    return observation(data, job.id, reply.date)
+        return unusable(reply, "the reply is about another request"), data
+    return observation(data, job.id, reply.date), data
 
 
 def change(reply: Reply, action: Action, job: Job) -> Answer:
@@ -108,7 +114,7 @@ def change(reply: Reply, action: Action, job: Job) -> Answer:
         return judge(reply, action, job)
     data = reply.data
     if not data:
-        return taken(reply, fits=reply.empty_or_data)
+        return taken(reply, fits=silent(reply))
     linked = not LINK.isdisjoint(data) and not any(data.get(name) for name in PROBLEM)
     return taken(reply, fits=linked and not names_another(data, job.id))
 
@@ -148,6 +154,7 @@ def observation(data: Item, job_id: str, clock: datetime | None) -> Observation:
     flags = [(name, data.get(field)) for name, field in FLAGS.items()]
     asynchronous, force_allowed = [_flag(value) for _, value in flags]
     since = text(data.get("stateChangeTime"))
+    undeletable, detail = _of_a_child(data, kind, job_id)
     return Observation(
         state=STATES.get(state, JobState.UNKNOWN),
         raw=state_word(data),
@@ -160,10 +167,11 @@ def observation(data: Item, job_id: str, clock: datetime | None) -> Observation:
         asynchronous=asynchronous,
         force_allowed=force_allowed,
         unreadable=frozenset([name for name, value in flags if value is not None and _flag(value) is None]),
-        undeletable=_undeletable(data, kind, job_id),
-        detail=_recurrence(data, kind),
+        undeletable=undeletable,
+        detail=detail,
         facts=facts(data, FACTS),
-        parent=_may_have_children(data, state, kind),
+        # A request with sub-requests is paused while they run.
+        parent=kind in PARENT_TYPES or "PAUSED" in (state, word(data.get("previousState"))),
     )
 
 
@@ -175,21 +183,8 @@ def state_word(data: Item) -> str:
 
 def word(value: object) -> str:
     """Return a word of ESS in the one way that our tables write it."""
-    return "" if value is None else _spelled(text(value))
-
-
-@lru_cache(maxsize=128)  # each look reads half a dozen words, of which there are few
-def _spelled(written: str) -> str:
-    return SPELLINGS.get(written.upper(), written.upper())
-
-
-def may_have_children(data: Item) -> bool:
-    """Whether it is a parent, or was paused, as a request with sub-requests is."""
-    return _may_have_children(data, word(data.get("state")), word(data.get("requestType")))
-
-
-def _may_have_children(data: Item, state: str, kind: str) -> bool:
-    return kind in PARENT_TYPES or "PAUSED" in (state, word(data.get("previousState")))
+    written = text(value).upper()
+    return SPELLINGS.get(written, written)
 
 
 def names_another(data: Item, job_id: str) -> bool:
@@ -198,20 +193,12 @@ def names_another(data: Item, job_id: str) -> bool:
     return named is not None and request_id(named) != job_id
 
 
-def page(query: Mapping[str, str], number: int) -> Request:
-    """Return the request for a page of a list."""
-    return Request("GET", (*REQUESTS, "search", str(number)) if number else REQUESTS, query, HEADERS)
-
-
-def requests_in(reply: Reply) -> dict[str, Item] | None:
-    """Return a page's requests by id, or None if any of them can't be read, or two go by one id."""
-    return items(reply, "items", "requestId", request_id)
-
-
-def count(reply: Reply) -> int:
-    """Return how many requests the list says that there are; whether in all or on this page is not documented."""
-    told = (reply.data or {}).get("count")
-    return told if isinstance(told, int) else 0
+def read_page(
+    query: Mapping[str, str], number: int = 0
+) -> Generator[Request, Reply, tuple[Reply, dict[str, Item] | None]]:
+    """Read a page of a list: the reply, and its requests by id; None if any can't be read, or two go by one id."""
+    reply = yield Request("GET", (*REQUESTS, "search", str(number)) if number else REQUESTS, query, HEADERS)
+    return reply, items(reply, "items", "requestId", request_id)
 
 
 def no_page(reply: Reply) -> bool:
@@ -228,38 +215,41 @@ def no_list(reply: Reply, what: str = "children") -> Answer:
     return seen_nothing(replace(judged, detail=f"the list of {what} can't be read: {judged.detail}"))
 
 
-class ListedRequest(NamedTuple):
+class Entry(NamedTuple):
+    """A request in a list: its fields, and what they mean."""
+
+    item: Item
+    seen: Observation
+
+
+class Entries(NamedTuple):
     """What a list of requests by their ids has shown."""
 
-    seen: Mapping[str, Observation]
+    entries: Mapping[str, Entry]
     calls: int
     why: Answer | None = None
     """Why it could not be read on."""
 
 
-def by_ids(
-    ids: Sequence[str], pages: int, usable: Callable[[Item, Observation], object]
-) -> Generator[Request, Reply, ListedRequest]:
+def by_ids(ids: Sequence[str], pages: int) -> Generator[Request, Reply, Entries]:
     """Ask for requests by id, in at most `pages` pages (`q` takes a SCIM filter, DOC E2; `or` in it is INFERRED)."""
-    found: dict[str, Observation] = {}
+    found: dict[str, Entry] = {}
     calls = 0
     for start in range(0, len(ids), IDS):
         wanted = set(ids[start : start + IDS])
         query = {"q": any_of("requestId", ids[start : start + IDS]), "fields": FIELDS}
         number = 0
         while wanted and calls < pages:
-            reply = yield page(query, number)
+            reply, shown = yield from read_page(query, number)
             number, calls = number + 1, calls + 1
-            shown = requests_in(reply)
             if shown is None:
-                return ListedRequest(found, calls, no_list(reply, "requests"))
+                return Entries(found, calls, no_list(reply, "requests"))
             if wanted.isdisjoint(shown):
                 break
             known = {item_id: item for item_id, item in shown.items() if item_id in wanted}
             wanted -= known.keys()
-            seen = {item_id: observation(item, item_id, reply.date) for item_id, item in known.items()}
-            found |= {item_id: one for item_id, one in seen.items() if usable(known[item_id], one)}
-    return ListedRequest(found, calls)
+            found |= {one: Entry(item, observation(item, one, reply.date)) for one, item in known.items()}
+    return Entries(found, calls)
 
 
 def any_of(field: str, ids: Sequence[str]) -> str:
@@ -279,22 +269,15 @@ def request_id(value: object) -> str:
     return found if is_id(found) else ""
 
 
-def _undeletable(data: Item, kind: str, job_id: str) -> str:
-    parents = {request_id(data.get("absParentRequestId")), request_id(data.get("parentRequestId"))} - {"", job_id}
-    if not parents and kind not in CHILD_TYPES:
-        return ""
-    return f"request {job_id} is a child, and only submitted requests can be deleted: delete {_parent(data)} instead"
-
-
-def _recurrence(data: Item, kind: str) -> str:
-    if kind not in RECURRING_TYPES:
-        return ""
-    return f"cancelling one child of a recurrence does not stop the recurrence: for that cancel {_parent(data)}"
-
-
-def _parent(data: Item) -> str:
-    parent = request_id(data.get("absParentRequestId")) or request_id(data.get("parentRequestId"))
-    return f"its parent {parent}" if parent else "its parent"
+def _of_a_child(data: Item, kind: str, job_id: str) -> tuple[str, str]:
+    """Say why a child can't be deleted, and what a cancel of it leaves going; both are empty if it is none."""
+    parents = [request_id(data.get(name)) for name in ("absParentRequestId", "parentRequestId")]
+    if kind not in CHILD_TYPES and set(parents) <= {"", job_id}:
+        return "", ""
+    parent = f"its parent {parents[0] or parents[1]}".removesuffix(" ")
+    undeletable = f"request {job_id} is a child, and only submitted requests can be deleted: delete {parent} instead"
+    going = f"cancelling one child of a recurrence does not stop the recurrence: for that cancel {parent}"
+    return undeletable, going if kind in RECURRING_TYPES else ""
 
 
 def _flag(value: object) -> bool | None:

@@ -28,10 +28,8 @@ from .adapter import (
     about_another,
     common_answer,
     facts,
-    gone,
     items,
     names,
-    pages_worth,
     seen_nothing,
     taken,
     tells_error,
@@ -92,15 +90,12 @@ class OracleMl(Adapter):
         listing = yield Request("GET", self._path(), headers=HEADERS)  # OML answers 5xx about unknown jobs, too
         return _listed(listing, job) or replace(seen, retry_after=listing.retry_after)
 
-    def look_many(self, jobs: Sequence[Job]) -> Survey | None:
+    def look_many(self, jobs: Sequence[Job]) -> Survey:
         """Ask the list of all own jobs, which is one call however long it is (DOC O3), which of them run.
 
         A job of any other word, or of none, is left out: the list's words are not published, and only a look
         tells how a job has ended, or that there is none.
         """
-        return self._survey(jobs) if pages_worth(jobs) else None
-
-    def _survey(self, jobs: Sequence[Job]) -> Survey:
         reply = yield Request("GET", self._path(), headers=HEADERS)
         words = _words(reply)
         if words is None:
@@ -110,14 +105,13 @@ class OracleMl(Adapter):
             job_id: Observation(JobState.ACTIVE, PENDING, Source.OWN, job_id, clock=reply.date) for job_id in running
         }
 
-    def cancel(self, job: Job) -> Call:
-        """Abort the job, which removes its record."""
-        return self.delete(job)
-
     def delete(self, job: Job) -> Call:
         """Remove the job's record, which aborts it."""
         reply = yield Request("DELETE", self._path(job.id), headers=HEADERS)
         return _judge(reply, job)
+
+    cancel = delete
+    """There is one call for both."""
 
     def _path(self, *rest: str) -> tuple[str, ...]:
         return ("oml", "api", self.scripts, "v2", "jobs", *rest)
@@ -145,8 +139,15 @@ def _seen(reply: Reply, job: Job) -> Observation | Answer:
     if judged.kind is not AnswerKind.NOT_FOUND:
         return seen_nothing(judged)
     told = _missing(reply, job)
-    missing = gone(reply, job, "job not found" if told else str(reply.status), told or Source.UNSURE, judged.detail)
-    return replace(missing, facts=facts(reply.data or {}, FACTS))
+    return Observation(
+        JobState.GONE,
+        "job not found" if told else str(reply.status),
+        told or Source.UNSURE,
+        job.id,
+        clock=reply.date,
+        detail=judged.detail,
+        facts=facts(reply.data or {}, FACTS),
+    )
 
 
 def _pending(reply: Reply, data: Mapping[str, Any], job: Job) -> Observation | Answer:
@@ -184,7 +185,7 @@ def _listed(reply: Reply, job: Job) -> Observation | Answer | None:
         return None
     if job.id not in words:
         detail = "the status call answers 5xx and the job list no longer names it"
-        return gone(reply, job, "not listed", Source.UNSURE, detail)
+        return Observation(JobState.GONE, "not listed", Source.UNSURE, job.id, clock=reply.date, detail=detail)
     raw = words[job.id]
     state = LIST_STATES.get(raw.upper(), JobState.UNKNOWN)
     detail = FINISHED_DETAIL if state is JobState.SUCCEEDED else ""

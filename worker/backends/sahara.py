@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from ..domain.model import Action, Answer, AnswerKind, Job, JobState, Observation, Source, Steps
 from ..settings.backends_file.backend_table import WithProject
 from .adapter import (
+    CALLS_SAVED,
     LONGEST_ID,
     Adapter,
     Call,
@@ -28,15 +29,14 @@ from .adapter import (
     answer,
     common_answer,
     facts,
-    gone,
     items,
     job_in,
     names,
-    pages_worth,
     seen_nothing,
     strange,
     taken,
     text,
+    unseen,
     unusable,
 )
 
@@ -128,7 +128,7 @@ class Sahara(Adapter):
 
         v1.1's list does too, but there a look lets Sahara ask its engine first, so a list tells less.
         """
-        return _listed(jobs) if self.dialect == "v2" and pages_worth(jobs) else None
+        return _listed(jobs) if self.dialect == "v2" else None
 
     def cancel(self, job: Job) -> Call:
         """Ask Sahara to stop the job; v1.1 does it behind a GET, which no cache may answer."""
@@ -167,7 +167,7 @@ def _listed(jobs: Sequence[Job]) -> Survey:
     wanted, found = {job.id: job for job in jobs}, dict[str, Observation]()
     known: set[str] = set()
     query = {"limit": PAGE}
-    for _ in range(pages_worth(jobs)):
+    for _ in range(len(jobs) // CALLS_SAVED):
         reply = yield Request("GET", ("v2", "jobs"), query, HEADERS["v2"])
         listed = items(reply, "jobs", "id")
         if listed is None:
@@ -179,17 +179,12 @@ def _listed(jobs: Sequence[Job]) -> Survey:
             for job_id in new & wanted.keys()
             if _status(listed[job_id])
         }
-        marker = _next(reply)
+        markers = (reply.data or {}).get("markers")  # there may be none at all if this is the last page
+        marker = text(markers.get("next"), LONGEST_ID) if isinstance(markers, dict) else ""
         if not new or not marker or wanted.keys() <= known:
             break
         query = {"limit": PAGE, "marker": marker}
     return found
-
-
-def _next(reply: Reply) -> str:
-    """Return the marker of the next page, empty if this is the last one: then there may be no markers at all."""
-    markers = (reply.data or {}).get("markers")
-    return text(markers.get("next"), LONGEST_ID) if isinstance(markers, dict) else ""
 
 
 def _judge(reply: Reply, action: Action, job: Job) -> Answer:
@@ -216,20 +211,15 @@ def _seen(reply: Reply, job: Job) -> Observation | Answer:
     """Say what a reply that holds a record, or should, shows of the job."""
     if not reply.ok:
         judged = _judge(reply, Action.LOOK, job)
-        if judged.kind is AnswerKind.NOT_FOUND:
-            return gone(reply, job, judged.code or str(reply.status), judged.source, judged.detail)
-        return seen_nothing(judged)
+        return unseen(reply, job, judged, judged.code or str(reply.status))
     data = job_in(reply, ("job_execution", "job"), lambda body: "info" in body)
-    if data is None or not (_status(data) or _untold(data, job)):
+    # A record that names our job has no state while the engine has told nothing of it (SEED S4).
+    untold = data is not None and text(data.get("id"), LONGEST_ID) == job.id and not data.get("info", True)
+    if data is None or not (untold or _status(data)):
         return unusable(reply, "the reply does not say how the job is")
     if about_another(job, data.get("id")):
         return unusable(reply, "the reply is about another job")
     return _observation(data, job, reply.date)
-
-
-def _untold(data: Mapping[str, Any], job: Job) -> bool:
-    """Whether a record that names our job has no state, as one may of which the engine has told nothing (SEED S4)."""
-    return text(data.get("id"), LONGEST_ID) == job.id and "info" in data and not data["info"]
 
 
 def _observation(data: Mapping[str, Any], job: Job, clock: datetime | None) -> Observation:

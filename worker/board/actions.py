@@ -75,12 +75,8 @@ def given(form: Form, action: str, fields: Mapping[str, str]) -> Given:
             raise Problem("Say who you are: it is kept." if name == "by" else "Say why: it is kept.")
         if len(text) > LIMITS[name]:
             raise Problem(f"This is too long: {LIMITS[name]} characters at most.")
-    return Given(action, texts["by"], texts["reason"], _more(form, fields))
-
-
-def _more(form: Form, fields: Mapping[str, str]) -> Mapping[str, Any]:
-    text = fields.get(form.extra, "").strip() if form.extra else ""
-    return FIELDS[form.extra](text) if text else {}
+    extra = fields.get(form.extra, "").strip() if form.extra else ""
+    return Given(action, texts["by"], texts["reason"], FIELDS[form.extra](extra) if extra else {})
 
 
 def _hold_time(text: str) -> Mapping[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from functools import wraps
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
@@ -21,6 +22,7 @@ from ..client import (
 )
 from .board import Board
 from .live import KNOWN
+from .templating import milliseconds
 
 BODY_LIMIT = 64_000
 """Bytes of a form."""
@@ -60,9 +62,8 @@ def page(handler: Handler, *, guarded: bool = True) -> Callable[[Request], Await
 def shown(board: Board, request: Request, template: str, status: int = 200, /, **context: Any) -> Response:
     """Return a whole page, and keep the browser's session."""
     session = board.session(request)
-    html = board.templates.render(
-        template,
-        **{
+    html = board.templates.get_template(template).render(
+        {
             "base": base_of(request),
             "acts": board.may_act(request),
             "read_only": board.read_only,
@@ -70,7 +71,7 @@ def shown(board: Board, request: Request, template: str, status: int = 200, /, *
             "signed_in": session.operator,
             "form_token": board.sessions.form_token(session),
             "query": "",
-            "now_ms": int(board.now().timestamp() * 1000),
+            "now_ms": milliseconds(board.feed.now() or datetime.now(UTC)),
             "stream": "",
             **context,
         },

@@ -7,7 +7,6 @@ import secrets
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import ValidationError
@@ -25,8 +24,8 @@ from ..store.overview import Overview
 from ..store.redis_client import connect
 from ..store.store import Store
 from .feed import Feed
-from .sessions import Session, Sessions, is_token
-from .templating import Templates
+from .sessions import Session, Sessions, same
+from .templating import templates
 
 WAITING_FOR = 2.0
 """Seconds for which the number of waiting commands is shown again."""
@@ -54,9 +53,9 @@ def event_of(raw: Mapping[str, Any]) -> Event | None:
         return None
 
 
-def sequence(event: Event) -> int:
-    """Return the number of an event among those of its cancellation."""
-    text = event.sequence or ""
+def number(sequence: str | None) -> int:
+    """Read the number of an event among those of its cancellation; 0 if it is none."""
+    text = sequence or ""
     return int(text) if text.isdecimal() and len(text) <= 10 else 0  # noqa: PLR2004 - digits
 
 
@@ -74,25 +73,17 @@ class Board:
         self.feed = Feed(self.overview, self.batches, waiting)
         self.sessions = Sessions(secrets.token_bytes(32))
         self.login = asyncio.Lock()
-        self.templates = Templates(settings.prefix)
+        self.templates = templates(settings.prefix)
         self.signs_as = key.producer if key is not None else ""
         self._token = token
+        self.read_only = token is None and not self.signs_as
+        """Whether nobody may act here."""
         self._stories: dict[str, tuple[int, Story]] = {}
         self.rendered: dict[object, tuple[int, str]] = {}
 
-    @property
-    def read_only(self) -> bool:
-        """Whether nobody may act here."""
-        return self._token is None and not self.signs_as
-
-    @property
-    def asks_for_token(self) -> bool:
-        """Whether only those who know the token may read and act."""
-        return self._token is not None
-
     def is_token(self, given: str) -> bool:
         """Whether this is the token."""
-        return self._token is not None and is_token(given, self._token)
+        return self._token is not None and same(given, self._token)
 
     def session(self, request: HTTPConnection) -> Session:
         """Return who asks; a browser without a cookie of ours gets a new session."""
@@ -106,7 +97,7 @@ class Board:
 
     def may_read(self, request: HTTPConnection) -> bool:
         """Whether the token was shown, if there is one: by this browser, or in the request itself."""
-        if not self.asks_for_token or self.session(request).operator:
+        if self._token is None or self.session(request).operator:
             return True
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
         return scheme.lower() == "bearer" and self.is_token(given.strip())
@@ -126,19 +117,17 @@ class Board:
             samesite="strict",
         )
 
-    def now(self) -> datetime:
-        """Return the time by the deployment's clock, as far as it was read; else by ours."""
-        return self.feed.now() or datetime.now(UTC)
-
     async def story(self, seen: Seen) -> Story:
         """Return what the events say of a cancellation; they are read again only when there are more."""
-        one, number = seen.record.cancellation, seen.record.sequence
+        one, latest = seen.record.cancellation, seen.record.sequence
         known = self._stories.get(one.id)
-        if known is None or known[0] != number:
-            found = await self.overview.story(one, number, SEARCHED)
+        if known is None or known[0] != latest:
+            found = await self.overview.story(one, latest, SEARCHED)
             events = [event for raw in found if (event := event_of(raw)) is not None]
-            own = sorted((event for event in events if event.cancellationid == one.id), key=sequence)
-            known = number, Story(own, [event for event in events if event.cancellationid is None])
+            own = sorted(
+                (event for event in events if event.cancellationid == one.id), key=lambda event: number(event.sequence)
+            )
+            known = latest, Story(own, [event for event in events if event.cancellationid is None])
             keep(self._stories, one.id, known, STORIES)
         return known[1]
 

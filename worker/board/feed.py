@@ -73,7 +73,8 @@ class Feed:
         self._waiting = waiting
         self._task: asyncio.Task[None] | None = None
         self._ticked = asyncio.Event()
-        self._watchers = 0
+        self.watchers = 0
+        """How many watch."""
         self._asked_at = 0.0
         self.closing = asyncio.Event()
         self._forget()
@@ -90,7 +91,8 @@ class Feed:
         self._cursors: dict[str, int] = {}
         self._seen: set[str] = set()
         self._touched = False
-        self._ordered: list[Row] = []
+        self.ordered: Sequence[Row] = ()
+        """What is open, the oldest first."""
 
     async def current(self) -> Snapshot:
         """Return the latest reading, made no more than a tick ago, unless Redis keeps us waiting."""
@@ -110,18 +112,13 @@ class Feed:
     @contextlib.asynccontextmanager
     async def watched(self) -> AsyncIterator[None]:
         """Keep reading meanwhile."""
-        self._watchers += 1
+        self.watchers += 1
         self._start()
         try:
             yield
         finally:
-            self._watchers -= 1
+            self.watchers -= 1
             self._asked_at = asyncio.get_running_loop().time()
-
-    @property
-    def watchers(self) -> int:
-        """How many watch."""
-        return self._watchers
 
     async def next_tick(self, seconds: float) -> bool:
         """Wait for the next reading; False if there is none within some seconds, or the board closes."""
@@ -131,10 +128,6 @@ class Feed:
                 await ticked.wait()
                 return not self.closing.is_set()
         return False
-
-    def ordered(self) -> Sequence[Row]:
-        """Return what is open, the oldest first."""
-        return self._ordered
 
     def close(self) -> None:
         """End all that wait for a reading."""
@@ -159,7 +152,7 @@ class Feed:
 
     async def _read_on(self) -> None:
         loop = asyncio.get_running_loop()
-        while not self.closing.is_set() and (self._watchers or loop.time() - self._asked_at < IDLE):
+        while not self.closing.is_set() and (self.watchers or loop.time() - self._asked_at < IDLE):
             try:
                 await self._read()
             except (CancellerError, OSError, TimeoutError) as error:
@@ -201,8 +194,8 @@ class Feed:
         waiting = await self._waiting.get()
         before = self.snapshot
         if self._touched or not before.complete:
-            self._ordered = in_order(self.rows.values())
-            summary = summed_up(self._ordered)
+            self.ordered = in_order(self.rows.values())
+            summary = summed_up(self.ordered)
             self._touched = False
         else:
             summary = before.summary

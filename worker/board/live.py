@@ -10,14 +10,14 @@ from typing import Any
 
 from ..client import BatchStatus, Event, Result
 from ..store.codec import Snapshot as Seen
-from ..views.batch_meter import progress, running
+from ..views.batch_meter import progress
 from ..views.explain import clock, words
 from ..views.gates import gates_of, told_gates
 from ..views.open_rows import STATES, Row, selected
 from ..views.story import STILL_TRUE, Known, Line, chapters
 from ..views.timeline import timeline
 from .batches import EFFECTS
-from .board import Board, keep, sequence
+from .board import Board, keep, number
 from .feed import Snapshot
 
 PAGE = 50
@@ -74,7 +74,7 @@ async def overview(board: Board, params: Params) -> Context:
     some, paging = paged(summary.held, params.get("page", ""), HELD_PAGE)
     rows = await with_commands(board, some)
     gates = [gate for row, command in rows for gate in gates_of(row, command, board.feed.gates)]
-    some_batches = running(now.batches)[:BATCHES_AT_ONCE]
+    some_batches = [progress(one) for one in now.batches if not one.state.final][:BATCHES_AT_ONCE]
     return {**_shared(now), "gates": gates, "paging": paging, "forces": summary.forces, "batches": some_batches}
 
 
@@ -82,7 +82,7 @@ async def open_(board: Board, params: Params) -> Context:
     """Show the open cancellations of a backend, of a state, or all."""
     now = await board.feed.current()
     backend, state = params.get("backend", ""), params.get("state", "")
-    some, paging = paged(selected(board.feed.ordered(), backend, state), params.get("page", ""), PAGE)
+    some, paging = paged(selected(board.feed.ordered, backend, state), params.get("page", ""), PAGE)
     rows = await with_commands(board, some)
     return {**_shared(now), "rows": rows, "paging": paging, "backend": backend, "state_name": state}
 
@@ -189,8 +189,8 @@ async def _order(board: Board, params: Params, events: Sequence[Event]) -> tuple
     rejection = await board.client.ends.notes.rejection(order)
     if rejection:
         return "rejected", f"The {noun} was rejected: {rejection}"
-    before = _number(params.get("after"))
-    if any(one.name == event and sequence(one) > before for one in events):
+    before = number(params.get("after"))
+    if any(one.name == event and number(one.sequence) > before for one in events):
         return "taken", f"The {noun} has taken effect."
     return "sent", f"The {noun} is sent; no worker has taken it in yet."
 
@@ -206,10 +206,6 @@ async def _batch_order(board: Board, params: Params, status: BatchStatus) -> tup
     if status.state in EFFECTS[action]:
         return "taken", f"{action.capitalize()} has taken effect."
     return "sent", f"{action.capitalize()} is sent; no worker has taken it in yet."
-
-
-def _number(text: object) -> int:
-    return int(text) if isinstance(text, str) and text.isdecimal() and len(text) <= 10 else 0  # noqa: PLR2004 - digits
 
 
 VIEWS: Mapping[str, View] = {
@@ -246,6 +242,7 @@ async def rendered(board: Board, name: str, params: Mapping[str, str], base: str
     known_age, html = board.rendered.get(wanted, (-1, ""))
     if age != known_age or not age:
         context = await view.context(board, known)
-        html = board.templates.render(f"live/{view.template}", base=base, acts=acts, params=known, **context)
+        template = board.templates.get_template(f"live/{view.template}")
+        html = template.render(base=base, acts=acts, params=known, **context)
         keep(board.rendered, wanted, (age, html), RENDERED)
     return html

@@ -36,7 +36,7 @@ class Sessions:
         """Return the session of a cookie; None if it is forged, of another process, or over."""
         said, _, mac = cookie.rpartition(".")
         parts = cookie.split(".")
-        if len(parts) != PARTS or not _same(mac, self._mac("cookie", said)):
+        if len(parts) != PARTS or not same(mac, self._mac("cookie", said)):
             return None
         level, session_id, ends, _ = parts
         return Session(session_id, level == OPERATOR) if now < int(ends) else None
@@ -47,16 +47,12 @@ class Sessions:
 
     def is_own_form(self, session: Session, token: str) -> bool:
         """Whether a form came from one of this session's pages."""
-        return _same(token, self.form_token(session))
+        return same(token, self.form_token(session))
 
     def _mac(self, purpose: str, text: str) -> str:
         return hmac.new(self.secret, f"{purpose}:{text}".encode("utf-8", "replace"), hashlib.sha256).hexdigest()
 
 
-def is_token(given: str, expected: str) -> bool:
-    """Whether somebody has shown the token, compared in constant time."""
-    return _same(given, expected)
-
-
-def _same(one: str, other: str) -> bool:
+def same(one: str, other: str) -> bool:
+    """Whether two secrets are the same, compared in constant time."""
     return hmac.compare_digest(one.encode("utf-8", "replace"), other.encode("utf-8", "replace"))

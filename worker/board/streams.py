@@ -44,7 +44,7 @@ async def _changes(
             try:
                 html = await rendered(board, name, params, base, acts=acts)
             except CancellerError as error:
-                html = board.templates.render("live/problem.html", said=str(error))
+                html = board.templates.get_template("live/problem.html").render(said=str(error))
             if html != sent:
                 sent, sent_at = html, loop.time()
                 yield b"".join(b"data: " + line.encode() + b"\n" for line in html.splitlines()) + b"\n"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from functools import lru_cache
 from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -38,31 +38,17 @@ def day_time(at: datetime) -> str:
     return f"{at:%Y-%m-%d %H:%M:%S} UTC"
 
 
-class Templates:
-    """The templates of one board."""
-
-    def __init__(self, deployment: str) -> None:
-        """`deployment` is how it is called."""
-        self._environment = Environment(
-            loader=FileSystemLoader(assets.folder("templates")),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            finalize=shown,
-        )
-        self._environment.filters |= {
-            "part": path_part,
-            "ms": milliseconds,
-            "day_time": day_time,
-            "iso": datetime.isoformat,
-        }
-        self._environment.globals |= {
-            "cell": deployment,
-            "integrity": assets.integrity,
-            "version": assets.version,
-        }
-
-    def render(self, name: str, **context: Any) -> str:
-        """Return a template with what it shows."""
-        return self._environment.get_template(name).render(**context)
+@lru_cache(maxsize=1)
+def templates(deployment: str) -> Environment:
+    """Return the templates of a board; `deployment` is how it is called. Those of one are compiled once a process."""
+    found = Environment(
+        loader=FileSystemLoader(assets.folder("templates")),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=shown,
+    )
+    found.filters |= {"part": path_part, "ms": milliseconds, "day_time": day_time, "iso": datetime.isoformat}
+    found.globals |= {"cell": deployment, "integrity": assets.integrity, "version": assets.version}
+    return found

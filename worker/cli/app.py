@@ -24,6 +24,7 @@ from ..settings.environment import Settings
 from ..settings.errors import ConfigurationError
 from ..settings.unread import unread_variables
 from .command_table import COMMANDS
+from .coroutines import runnable
 from .exits import Exit
 from .output import Output
 from .usage import Commands
@@ -83,7 +84,7 @@ def command_line(words: Sequence[str] = (), *, completes: bool = False) -> typer
             app.add_typer(command, name=name, rich_help_panel=panel)
         else:
             text = cleandoc(ACTIONS[name].help) if name in ACTIONS else None
-            app.command(name, rich_help_panel=panel, help=text)(command)
+            app.command(name, rich_help_panel=panel, help=text)(runnable(command))
     return app
 
 

@@ -133,15 +133,14 @@ def _seen(look: Any) -> list[str]:
     """Take a glance at Redis; one that can't be had shows nothing."""
     with suppress(OSError, ValueError, ConfigurationError):
         environment = process_environment()
-        url = environment.get("REDIS_URL") or _embedded(environment.get("CANCELLER_DATA_DIR"))
+        url = environment.get("REDIS_URL")
+        if not url:
+            directory = environment.get("CANCELLER_DATA_DIR")
+            place = Path(directory).expanduser() if directory else state_directory(environment)
+            url = (place / EMBEDDED_URL_FILE).read_text(encoding="utf-8").strip() if place else ""
         with peek(url, environment.get("CANCELLER_PREFIX") or "canceller") as seen:
             return list(look(seen))
     return []
-
-
-def _embedded(directory: str | None) -> str:
-    place = Path(directory).expanduser() if directory else state_directory(process_environment())
-    return (place / EMBEDDED_URL_FILE).read_text(encoding="utf-8").strip() if place else ""
 
 
 def _backends_of_file() -> Iterator[str]:

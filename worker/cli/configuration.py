@@ -41,10 +41,8 @@ def configuration(
         variables["CANCELLER_BACKENDS"] = str(backends_file(backends).absolute())
     problems: list[str] = []
     settings = _tried(lambda: Settings.load(variables), problems)
-    if needs_redis:
-        _tried(lambda: _check_redis(variables), problems)
-    if embeds_redis:
-        _tried(lambda: _check_data_dir(variables), problems)
+    if needs_redis or embeds_redis:
+        _tried(lambda: _check_redis(variables, embeds=embeds_redis), problems)
     configs = _tried(lambda: _backends(variables), problems)
     if problems or settings is None or configs is None:
         raise ConfigurationError(dict.fromkeys(problems))
@@ -59,17 +57,16 @@ def _tried(read: Callable[[], Read], problems: list[str]) -> Read | None:
         return None
 
 
-def _check_redis(variables: Mapping[str, str]) -> None:
-    """Make sure that there is a Redis to connect to, by its own variables, whatever is wrong with the others."""
-    settings = Settings.load({name: variables[name] for name in REDIS_VARIABLES if name in variables}).discovered()
-    if settings.redis_url is None:
+def _check_redis(variables: Mapping[str, str], *, embeds: bool) -> None:
+    """Make sure that there is a Redis to connect to, or a directory for one that will be started.
+
+    This reads their own variables alone, whatever is wrong with the others.
+    """
+    settings = Settings.load({name: variables[name] for name in REDIS_VARIABLES if name in variables})
+    if not embeds and settings.discovered().redis_url is None:
         raise ConfigurationError([NO_REDIS])
-
-
-def _check_data_dir(variables: Mapping[str, str]) -> None:
-    """Make sure that an embedded Redis, if one will be started, has a directory, whatever is wrong with the rest."""
-    if not variables.get("REDIS_URL"):
-        _ = Settings.load({name: variables[name] for name in REDIS_VARIABLES if name in variables}).data_dir
+    if embeds and settings.redis_url is None:
+        _ = settings.data_dir
 
 
 def _backends(variables: Mapping[str, str]) -> Mapping[str, BackendConfig]:

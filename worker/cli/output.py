@@ -161,11 +161,8 @@ class Output:
         # A pipe has no window that could be too narrow for a table.
         self._out = out or console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
         self._err = console(stderr=True)
-
-    @property
-    def on_terminal(self) -> bool:
+        self.on_terminal = self._out.is_terminal and not as_json
         """Whether the output is text on a terminal."""
-        return self._out.is_terminal and not self.json
 
     @property
     def width(self) -> int:

@@ -15,7 +15,7 @@ from ..broker.sender import Sender
 from ..errors import NewerFormat, UnknownCancellation, UnreadableRecord
 from ..protocol.batches import BatchStatus, OptionFields, parse_options
 from ..protocol.messages import Command, CommandFields, Event, parse_child, parse_hold_time
-from ..protocol.signer import signed_all
+from ..protocol.signer import signed
 from ..settings.environment import Settings
 from ..settings.errors import ConfigurationError
 from ..settings.quantities import LONGEST
@@ -324,12 +324,12 @@ class AsyncClient:
 
     async def deliver(self, whole: Mapping[str, Any]) -> str:
         """Sign and send one message; its verb names the task. Return its id."""
-        (signed,) = await self._signed([whole])
-        fields = {name: value for name, value in signed.items() if name != "verb"}
-        return await asyncio.to_thread(self._open.sender.send, f"worker.{signed['verb']}", fields)
+        (one,) = await self._signed([whole])
+        fields = {name: value for name, value in one.items() if name != "verb"}
+        return await asyncio.to_thread(self._open.sender.send, f"worker.{one['verb']}", fields)
 
     async def _signed(self, contents: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
         """Sign what is sent, if this client has a key; by the time that workers check it by."""
         if self._key is None:
             return contents
-        return await asyncio.to_thread(signed_all, self._key, contents, (await self.store.times())[0])
+        return await asyncio.to_thread(signed, self._key, contents, (await self.store.times())[0])

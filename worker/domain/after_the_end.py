@@ -5,17 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from .decision import ENDED
 from .evolve import ALIVE
-from .model import Observation, Outcome, Policy, Source
+from .model import Observation, Policy, Source
 
 GRACE = 3
 """For how many of the longest waits between looks the last one is repeated while it shows nothing."""
-
-
-def watched(outcome: Outcome) -> bool:
-    """Whether jobs are looked at after this outcome: only a job that has ended can live again."""
-    return outcome in ENDED
 
 
 def next_look(ended_at: datetime, watch_after: Sequence[float], now: datetime) -> datetime | None:

@@ -177,11 +177,6 @@ def _unsent(cancellation: Cancellation, send: Send) -> Cancellation:
     return replace(cancellation, progress=replace(cancellation.progress, sent=others))
 
 
-def overdue(cancellation: Cancellation, policy: Policy, now: datetime) -> bool:
-    """Whether the job should have stopped by now and that was not reported yet."""
-    return now >= _warn_at(cancellation, policy)
-
-
 def to_probe(cancellation: Cancellation, seen: Observation, policy: Policy, now: datetime) -> tuple[str, ...]:
     """Return the jobs about whose processes the second source is to be asked after this look.
 
@@ -305,7 +300,14 @@ def matters(cancellation: Cancellation, policy: Policy) -> datetime:
 
     The end of a hold is not among them: the scripts know it by themselves.
     """
-    return min(cancellation.gives_up_at(FAR), _warn_at(cancellation, policy))
+    return min(cancellation.gives_up_at(FAR), warn_at(cancellation, policy))
+
+
+def warn_at(cancellation: Cancellation, policy: Policy) -> datetime:
+    """Return when to report that the job is overdue, `FAR` if that is done."""
+    if cancellation.progress.overdue:
+        return FAR
+    return cancellation.begins_at + timedelta(seconds=policy.warn_after)
 
 
 def _capped(cancellation: Cancellation, policy: Policy, now: datetime, until: datetime) -> datetime:
@@ -315,7 +317,7 @@ def _capped(cancellation: Cancellation, policy: Policy, now: datetime, until: da
     """
     give_up_at = cancellation.gives_up_at(now)
     deadline = give_up_at if give_up_at > now else now + timedelta(seconds=policy.poll.first)
-    ahead = [moment for moment in (deadline, _warn_at(cancellation, policy)) if moment > now]
+    ahead = [moment for moment in (deadline, warn_at(cancellation, policy)) if moment > now]
     return max(now, min([until, _hold_ends(cancellation, now), *ahead]))
 
 
@@ -323,10 +325,3 @@ def _hold_ends(cancellation: Cancellation, now: datetime) -> datetime:
     """Return when the current hold ends by itself: now if that is past, `FAR` if it does not or there is none."""
     hold = cancellation.spec.hold
     return FAR if hold is None or hold.until is None else max(now, hold.until)
-
-
-def _warn_at(cancellation: Cancellation, policy: Policy) -> datetime:
-    """Return when to report that the job is overdue, `FAR` if that is done."""
-    if cancellation.progress.overdue:
-        return FAR
-    return cancellation.begins_at + timedelta(seconds=policy.warn_after)

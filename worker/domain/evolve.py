@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from .cancellation import Cancellation, End, Intent, Probed, Sent, Sighting, sent_key
 from .decision import Send
 from .evidence import clock, doubt, family, proof
-from .model import Action, Answer, AnswerKind, Job, JobState, Observation, Policy, Source, unanswered
+from .model import Action, Answer, AnswerKind, JobState, Observation, Policy, Source, unanswered
 
 ALIVE = frozenset({JobState.ACTIVE, JobState.CANCELLING})
 """The states that show a job alive: an unknown word shows neither that it runs nor that it has ended."""
@@ -129,22 +129,13 @@ def probed(cancellation: Cancellation, job_id: str, gone: bool | None) -> Cancel
     return progress(cancellation, probes=proof.probed(cancellation.progress.probes, job_id, gone, at))
 
 
-def child_job(parent: Job, job_id: str) -> Job:
-    """Return a child of a job as an adapter needs it."""
-    return replace(parent, id=job_id)
-
-
-def looked(cancellation: Cancellation) -> Cancellation:
-    """Count one look."""
-    return progress(cancellation, looks=cancellation.progress.looks + 1)
-
-
-def look_failed(cancellation: Cancellation, answer: Answer, now: datetime) -> Cancellation:
-    """Record that a look showed nothing."""
+def look_failed(cancellation: Cancellation, answer: Answer, now: datetime, looks: int = 0) -> Cancellation:
+    """Record that a look showed nothing, or could not be made."""
     before = cancellation.progress
     detail = f"the last look failed: {answer.detail or answer.kind}"[:NOTE_LIMIT]
     return progress(
         cancellation,
+        looks=before.looks + looks,
         failed_looks=before.failed_looks + 1,
         note=detail,
         doubt=doubt.continued(before.doubt, answer, now),

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from ..backends.adapter import Adapter, Reply, Request
-from ..domain.after_the_end import watched
 from ..domain.cancellation import Cancellation
+from ..domain.decision import ENDED
 from ..domain.event_drafts import EventDraft
 from ..domain.model import Policy
 from ..observability.observer import NOBODY, Observer
@@ -73,8 +73,11 @@ class Backend:
         return bool(self.place and cancellation.place) and cancellation.place != place_mark(self.place)
 
     def watched(self, events: Sequence[EventDraft]) -> tuple[float, ...]:
-        """Return how many seconds after the end that these events report the job is looked at; empty for never."""
+        """Return how many seconds after the end that these events report the job is looked at; empty for never.
+
+        Only a job that has ended can live again.
+        """
         if not self.watch_after:
             return ()
-        ended = any(event.name == "finished" and watched(event.data["outcome"]) for event in events)
+        ended = any(event.name == "finished" and event.data["outcome"] in ENDED for event in events)
         return self.watch_after if ended else ()

@@ -15,7 +15,7 @@ from ..backends.adapter import call
 from ..domain import event_drafts, evolve
 from ..domain.cancellation import Cancellation
 from ..domain.decision import Decision, Finish, Hold, Send, Wait
-from ..domain.escalation import after_answer, decide, matters, needs_look, overdue, to_probe, too_early
+from ..domain.escalation import after_answer, decide, matters, needs_look, to_probe, too_early, warn_at
 from ..domain.event_drafts import EventDraft
 from ..domain.evidence.family import whole
 from ..domain.evidence.proof import refuted
@@ -162,7 +162,7 @@ class Reconciliation:
         asked = self._clock.now()
         seen = await self._caller.drive(self._backend.adapter.look(self._cancellation.job), Action.LOOK)
         if isinstance(seen, Answer):
-            self._cancellation = evolve.look_failed(evolve.looked(self._cancellation), seen, asked)
+            self._cancellation = evolve.look_failed(self._cancellation, seen, asked, looks=1)
             return seen
         return await self._take_in_look(seen, asked)
 
@@ -186,7 +186,7 @@ class Reconciliation:
         return to_probe(self._cancellation, seen, self._policy, self._clock.now()) if self._backend.probe else ()
 
     def _warn(self, decision: Decision) -> None:
-        if isinstance(decision, Finish) or not overdue(self._cancellation, self._policy, self._now):
+        if isinstance(decision, Finish) or self._now < warn_at(self._cancellation, self._policy):
             return
         self._cancellation = evolve.progress(self._cancellation, overdue=True)
         self._facts.append(event_drafts.overdue(self._cancellation, self._policy))
@@ -209,7 +209,7 @@ class Reconciliation:
             self._cancellation = before
             await self._wait(Wait(self._clock.now(), f"make the {send.action} in a new pass"))
             return
-        job = before.job if send.job_id == before.job_id else evolve.child_job(before.job, send.job_id)
+        job = before.job if send.job_id == before.job_id else replace(before.job, id=send.job_id)
         answer = await self._caller.drive(call(self._backend.adapter, send.action, job), send.action)
         await self._take_in(send, answer)
 

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from ..domain import event_drafts, evolve
 from ..domain.cancellation import FAR
 from ..domain.decision import Finish
-from ..domain.escalation import decide, matters, overdue
+from ..domain.escalation import decide, matters, warn_at
 from ..domain.model import Policy, Steps, unanswered
 from ..errors import StoreUnavailable
 from ..observability.log_fields import context
@@ -38,8 +38,8 @@ def without_backend(claim: Claim, now: datetime) -> Commit:
     cancellation, new = claim.record.cancellation, []
     # If something matters before the deadline, it is the warning; else the warning's time is not known.
     matters_at = claim.record.matters_at
-    warn_at = matters_at if matters_at < cancellation.spec.give_up_at else FAR
-    policy = replace(POLICY, warn_after=(warn_at - cancellation.begins_at).total_seconds())
+    warned_at = matters_at if matters_at < cancellation.spec.give_up_at else FAR
+    policy = replace(POLICY, warn_after=(warned_at - cancellation.begins_at).total_seconds())
     left_open = evolve.recovered(cancellation, policy)
     if left_open is not None:
         cancellation, send = left_open
@@ -49,7 +49,7 @@ def without_backend(claim: Claim, now: datetime) -> Commit:
         decision = replace(decision, detail=f"{decision.detail}; {UNCALLED}")
         new.append(event_drafts.finished(cancellation, decision, None, policy))
         return Commit(claim.token, claim.record, "finish", cancellation.progress, new)
-    if overdue(cancellation, policy, now):
+    if now >= warn_at(cancellation, policy):
         cancellation = evolve.progress(cancellation, overdue=True)
         new.append(event_drafts.overdue(cancellation, policy))
     due = max(now, cancellation.begins_at)  # so that a worker that serves the backend again finds it due

@@ -11,7 +11,7 @@ import html
 import json
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -135,21 +135,13 @@ class Layer:
     here: list[int]
     below: list[int]
 
-    def start(self, position: int) -> int:
-        """Return where in the view below something begins that begins here."""
-        piece = bisect_right(self.here, position) - 1
-        return self.below[piece] + (0 if piece % 2 else position - self.here[piece])
 
-    def end(self, position: int) -> int:
-        """Return where in the view below something ends that ends here."""
-        piece = bisect_right(self.here, position - 1) - 1
-        return self.below[piece + 1] if piece % 2 else self.below[piece] + position - self.here[piece]
-
-
-def inside(layers: Iterable[Layer], start: int, end: int) -> tuple[int, int]:
+def inside(layers: Sequence[Layer], start: int, end: int) -> tuple[int, int]:
     """Return where a span of the last layer is in the text that all were made of."""
-    for layer in reversed(list(layers)):
-        start, end = layer.start(start), layer.end(end)
+    for layer in reversed(layers):
+        first, last = bisect_right(layer.here, start) - 1, bisect_right(layer.here, end - 1) - 1
+        start = layer.below[first] + (0 if first % 2 else start - layer.here[first])
+        end = layer.below[last + 1] if last % 2 else layer.below[last] + end - layer.here[last]
     return start, end
 
 

@@ -90,7 +90,7 @@ class Http:
         self._now = now
         self._credential = credential
         if credential:
-            credential.connect(self._fetch)
+            credential.fetch = self._fetch
 
     async def ready(self) -> None:
         """Make sure that a usable credential is at hand, before an intent is noted; `timeout` seconds at most.
@@ -146,8 +146,8 @@ class Http:
         return await self._shown(call, credential, await credential.token(deadline), deadline)
 
     async def _shown(self, call: Call, credential: Credential, token: Token, deadline: float) -> Reply:
-        signed = Call(call.method, call.url, {**call.headers, **credential.shown(token)}, call.content)
-        reply = await self._exchange(signed, deadline)
+        headers = {**call.headers, credential.header: credential.scheme + token.value}
+        reply = await self._exchange(Call(call.method, call.url, headers, call.content), deadline)
         return blanked(reply, credential.secrets(token))
 
     async def _fetch(self, request: httpx.Request) -> Reply:
@@ -165,13 +165,15 @@ class Http:
             async with asyncio.timeout_at(deadline):
                 reply = await wire.exchange(call, self._max_reply)
                 return replace(blanked(reply, self._secrets), received=self._now())
-        except CallUnanswered as error:
-            raise CallUnanswered(f"{error}: {described(call, wire.through)}") from error.__cause__
         except Exception as error:  # noqa: BLE001 - once a request is under way, none proves that it had no effect
             # Named without its text, which may quote a URL or a token; aiohttp's protocol errors quote headers too.
-            kind = "no reply in time" if isinstance(error, TimeoutError) else in_words(type(error).__name__)
-            cause = error if isinstance(error, OSError | httpx.HTTPError) else None
-            raise CallUnanswered(f"{kind}: {described(call, wire.through)}") from cause
+            why = "no reply in time" if isinstance(error, TimeoutError) else in_words(type(error).__name__)
+            cause: BaseException | None = error if isinstance(error, OSError | httpx.HTTPError) else None
+            if isinstance(error, CallUnanswered):
+                why, cause = str(error), error.__cause__
+            place = f"{call.method} at {httpx.URL(call.url).netloc.decode('ascii')}"
+            through = f", through the proxy at {wire.through}" if wire.through else ""
+            raise CallUnanswered(f"{why}: {place}{through}") from cause
 
     def _deadline(self) -> float:
         return asyncio.get_running_loop().time() + self._timeout
@@ -181,12 +183,6 @@ def merged(*layers: Mapping[str, str]) -> dict[str, str]:
     """Return the headers of all layers; of those with one name, in whatever case, the last layer's."""
     found = {name.lower(): (name, value) for layer in layers for name, value in layer.items()}
     return dict(found.values())
-
-
-def described(call: Call, through: str) -> str:
-    """Name a call by its method and host alone, and the proxy on its way."""
-    place = f"{call.method} at {httpx.URL(call.url).netloc.decode('ascii')}"
-    return f"{place}, through the proxy at {through}" if through else place
 
 
 def target(path: tuple[str, ...], query: Mapping[str, str]) -> str:

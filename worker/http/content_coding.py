@@ -10,6 +10,7 @@ import io
 import re
 import zlib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from ..errors import CallUnanswered
 
@@ -36,27 +37,26 @@ UNKNOWN = "the reply has an unknown content encoding"
 UNTRUE = "the body is not what its content encoding says"
 
 
+@dataclass(slots=True)
 class Pieces:
-    """Pieces of a stream, none of them empty, of which the next bytes can be seen before they are read."""
+    """Pieces of a stream, none of them empty, of which the next bytes can be seen before they are read.
 
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        self._pieces = pieces
-        self._held = b""
+    `held` is what comes before the rest: bytes that were seen, or a piece's end that was put back.
+    """
+
+    rest: Iterator[bytes]
+    held: bytes = b""
 
     def read(self) -> bytes:
         """Return the next piece, empty at the end."""
-        piece, self._held = self._held or next(self._pieces, b""), b""
+        piece, self.held = self.held or next(self.rest, b""), b""
         return piece
 
     def peek(self) -> bytes:
         """Return what comes next without reading it: two bytes or more, less only at the end."""
-        while len(self._held) < len(GZIP_MAGIC) and (piece := next(self._pieces, b"")):
-            self._held += piece
-        return self._held
-
-    def unread(self, data: bytes) -> None:
-        """Put the end of the last piece back."""
-        self._held = data
+        while len(self.held) < len(GZIP_MAGIC) and (piece := next(self.rest, b"")):
+            self.held += piece
+        return self.held
 
 
 def undone(raw: bytes | bytearray, header: str, limit: int) -> bytes:
@@ -164,4 +164,4 @@ def member(source: Pieces, way: int) -> Iterator[bytes]:
         data, full = inflate.unconsumed_tail, len(piece) == CHUNK  # after a full piece zlib may hold more back
         if piece:
             yield piece
-    source.unread(inflate.unused_data)
+    source.held = inflate.unused_data

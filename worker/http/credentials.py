@@ -20,9 +20,6 @@ from ..backends.adapter import Reply
 from ..errors import CredentialUnavailable
 from .blanking import parts
 
-MARGIN = 60.0
-"""Seconds before its end at which a token is renewed (as dbt-oracle does for OML); a quarter of a shorter life."""
-
 Read = Callable[[], str]
 """Returns a secret as it is now; called again after a refusal, since files rotate."""
 Fetch = Callable[[httpx.Request], Awaitable[Reply]]
@@ -40,11 +37,6 @@ class Token:
     due: float = math.inf
 
 
-def lasting(value: str, since: float, seconds: float) -> Token:
-    """Return a token that lives for `seconds` from `since`."""
-    return Token(value, since + seconds, since + seconds - min(MARGIN, seconds / 4))
-
-
 class Credential(ABC):
     """Serves one `Http`, in its loop.
 
@@ -53,16 +45,15 @@ class Credential(ABC):
     """
 
     header = "Authorization"
+    """The header that signs a request: `scheme`, then the token."""
     scheme = "Bearer "
+    fetch: Fetch
+    """The way to the token endpoint; `Http` gives its own."""
 
     def __init__(self, *, monotonic: Monotonic = time.monotonic) -> None:
         self._monotonic = monotonic
         self._token: Token | None = None
         self._flight: asyncio.Task[Token] | None = None
-
-    def connect(self, fetch: Fetch) -> None:
-        """Take the way to the token endpoint; `Http` gives its own."""
-        self._fetch = fetch
 
     async def token(self, deadline: float) -> Token:
         """Return a token that needs no renewal, by `deadline` on the loop's clock.
@@ -76,12 +67,8 @@ class Credential(ABC):
             self._flight.add_done_callback(lambda flight: flight.cancelled() or flight.exception())  # all may have left
         return await landed(self._flight, deadline)
 
-    def shown(self, token: Token) -> dict[str, str]:
-        """Return the header that signs a request."""
-        return {self.header: self.scheme + token.value}
-
     def secrets(self, token: Token) -> tuple[str, ...]:
-        """Return what `shown` shows and no reply may repeat."""
+        """Return what is shown with a token and no reply may repeat."""
         return (token.value,)
 
     def refused(self, token: Token) -> None:

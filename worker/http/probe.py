@@ -55,11 +55,11 @@ class Probe:
         try:
             status = await self.status(job_id)
         except CancellerError as error:
-            self._warn(str(error))
-            return None
-        found = self.meaning(status)
-        if found is None:
-            self._warn(f"it answered {status}")
+            found, why = None, str(error)
+        else:
+            found, why = self.meaning(status), f"it answered {status}"
+        if found is None and self._seldom.due():
+            log.warning("backend.probe_can_not_tell", backend=self._name, error=why)
         return found
 
     def meaning(self, status: int) -> bool | None:
@@ -71,7 +71,3 @@ class Probe:
     async def aclose(self) -> None:
         """Close all connections."""
         await self._http.aclose()
-
-    def _warn(self, why: str) -> None:
-        if self._seldom.due():
-            log.warning("backend.probe_can_not_tell", backend=self._name, error=why)

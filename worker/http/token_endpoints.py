@@ -12,10 +12,9 @@ import math
 import re
 import time
 from abc import abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 from urllib.parse import quote_plus
 
 import httpx
@@ -23,12 +22,14 @@ import httpx
 from ..backends.adapter import Reply
 from ..errors import CallUnanswered, CredentialRefused, CredentialUnavailable
 from .blanking import blanked
-from .credentials import Credential, Monotonic, Read, Token, basic, header_text, lasting, secret
+from .credentials import Credential, Monotonic, Read, Token, basic, header_text, secret
 
 REFUSALS = frozenset({400, 401, 403})
 """Statuses by which a token endpoint says that the secret is wrong (RFC 6749, 5.2: 400 and 401)."""
 REFUSAL_HOLDS = 2.0
 """Seconds for which a refusal is remembered: longer would refuse jobs after the account was mended."""
+MARGIN = 60.0
+"""Seconds before its end at which a token is renewed (as dbt-oracle does for OML); a quarter of a shorter life."""
 DEFAULT_LIFE = 3600.0
 """Seconds that a token is taken to live when its endpoint doesn't say; a 401 corrects it."""
 VERSION_PATH = re.compile(r"(?<=[^:/])/+(?:v3/*)?$")
@@ -57,9 +58,13 @@ def digest(request: httpx.Request) -> bytes:
 class TokenEndpoint(Credential):
     """Gets its tokens from a URL; `monotonic` measures their lives."""
 
+    reply_fields: ClassVar[tuple[str, str]] = ("access_token", "expires_in")
+    """Where a reply's body holds the token, and how many seconds it lives."""
+
     def __init__(self, url: str, *, monotonic: Monotonic = time.monotonic) -> None:
         super().__init__(monotonic=monotonic)
         self._url = url
+        self._place = f"the token endpoint at {httpx.URL(url).netloc.decode('ascii')}"
         self._refusal: RememberedRefusal | None = None
         self._told: dict[object, Token] = {}
 
@@ -79,46 +84,45 @@ class TokenEndpoint(Credential):
     async def _obtain(self, old: Token | None) -> Token:  # noqa: ARG002 - only OML renews from the old one
         """Show the secrets, and once more, read anew, if they are refused; not those that were refused just now."""
         refusal = self._refusal
-        if refusal and self._monotonic() < refusal.until and digest(self._grant()) == refusal.digest:
-            raise self._refused(refusal.status)
-        for _ in range(2):
-            since, grant = self._monotonic(), self._grant()
-            reply = await self._ask(grant)
-            if reply.ok:
-                return self._token_of(reply, since)
-        self._refusal = RememberedRefusal(digest(grant), reply.status, self._monotonic() + REFUSAL_HOLDS)
-        raise self._refused(reply.status)
-
-    def _refused(self, status: int) -> CredentialRefused:
-        return CredentialRefused(f"{self._place} refuses the credential: {status}")
+        if not (refusal and self._monotonic() < refusal.until and digest(self._grant()) == refusal.digest):
+            for _ in range(2):
+                since, grant = self._monotonic(), self._grant()
+                reply = await self._ask(grant)
+                if reply.ok:
+                    return self._token_of(reply, since)
+            refusal = RememberedRefusal(digest(grant), reply.status, self._monotonic() + REFUSAL_HOLDS)
+            self._refusal = refusal
+        raise CredentialRefused(f"{self._place} refuses the credential: {refusal.status}")
 
     async def _ask(self, request: httpx.Request) -> Reply:
         """Return a success or a refusal; raises CredentialUnavailable for anything else."""
         try:
-            reply = await self._fetch(request)
+            reply = await self.fetch(request)
         except CallUnanswered as error:
             raise CredentialUnavailable(f"the token endpoint gave no answer: {error}") from error
         if not reply.ok and reply.status not in REFUSALS:
             raise CredentialUnavailable(f"{self._place} answered {reply.status}")
         return blanked(reply, self._shown)  # not of tokens, which it is there to show
 
-    def _required(self, value: object) -> str:
-        """Return a token as received; raises CredentialUnavailable for anything else."""
+    def _token_of(self, reply: Reply, since: float) -> Token:
+        """Read the token from a success; `since` is when it was asked for.
+
+        Raises CredentialUnavailable if it holds none.
+        """
+        value, life = self._issued(reply)
         if not isinstance(value, str):
             raise CredentialUnavailable(f"{self._place} answered without a token")
-        return header_text(value)
+        ends = since + life
+        return Token(header_text(value), ends, ends - min(MARGIN, life / 4))
 
-    @property
-    def _place(self) -> str:
-        return f"the token endpoint at {httpx.URL(self._url).netloc.decode('ascii')}"
+    def _issued(self, reply: Reply) -> tuple[object, float]:
+        """Return what a reply holds as a token, and how many seconds that lives."""
+        token, life = ((reply.data or {}).get(name) for name in self.reply_fields)
+        return token, seconds(life)
 
     @abstractmethod
     def _grant(self) -> httpx.Request:
         """Build the request for a new token, with the secrets as they are now."""
-
-    @abstractmethod
-    def _token_of(self, reply: Reply, since: float) -> Token:
-        """Read the token from a success; `since` is when it was asked for."""
 
 
 class ClientCredentials(TokenEndpoint):
@@ -155,10 +159,6 @@ class ClientCredentials(TokenEndpoint):
         self._told["pair"] = Token(pair)
         return httpx.Request("POST", self._url, headers={"Authorization": f"Basic {pair}"}, data=form)
 
-    def _token_of(self, reply: Reply, since: float) -> Token:
-        data = reply.data or {}
-        return lasting(self._required(data.get("access_token")), since, seconds(data.get("expires_in")))
-
 
 class Oml(TokenEndpoint):
     """Oracle Machine Learning: a password grant, then refreshes that show the old access token.
@@ -166,6 +166,8 @@ class Oml(TokenEndpoint):
     There is no separate refresh token (SRC O8). A refused token is not refreshed: a revoked one
     can't be, so a 401 leads to the password grant at once.
     """
+
+    reply_fields = ("accessToken", "expiresIn")
 
     def __init__(
         self, token_url: str, username: Read, password: Read, *, monotonic: Monotonic = time.monotonic
@@ -178,7 +180,8 @@ class Oml(TokenEndpoint):
     async def _obtain(self, old: Token | None) -> Token:
         now = self._monotonic()
         if old and now < min(old.ends, self._window_ends):
-            reply = await self._ask(self._post({"grant_type": "refresh_token", "token": old.value}))
+            refresh = {"grant_type": "refresh_token", "token": old.value}
+            reply = await self._ask(httpx.Request("POST", self._url, json=refresh))
             if reply.ok:
                 return self._token_of(reply, now)
         token = await super()._obtain(None)
@@ -187,14 +190,7 @@ class Oml(TokenEndpoint):
 
     def _grant(self) -> httpx.Request:
         names = {"username": secret(self._username), "password": self._revealed(self._password)}
-        return self._post({"grant_type": "password"} | names)
-
-    def _post(self, body: Mapping[str, str]) -> httpx.Request:
-        return httpx.Request("POST", self._url, json=body)
-
-    def _token_of(self, reply: Reply, since: float) -> Token:
-        data = reply.data or {}
-        return lasting(self._required(data.get("accessToken")), since, seconds(data.get("expiresIn")))
+        return httpx.Request("POST", self._url, json={"grant_type": "password"} | names)
 
 
 class KeystoneTokens(TokenEndpoint):
@@ -211,15 +207,8 @@ class KeystoneTokens(TokenEndpoint):
     def __init__(self, url: str, *, monotonic: Monotonic = time.monotonic) -> None:
         super().__init__(VERSION_PATH.sub("", url) + "/v3/auth/tokens", monotonic=monotonic)
 
-    @abstractmethod
-    def _auth(self) -> Mapping[str, object]:
-        """Say who asks and for which scope, with the secrets as they are now."""
-
-    def _grant(self) -> httpx.Request:
-        return httpx.Request("POST", self._url, json={"auth": self._auth()})
-
-    def _token_of(self, reply: Reply, since: float) -> Token:
-        return lasting(self._required(reply.headers.get("x-subject-token")), since, keystone_life(reply))
+    def _issued(self, reply: Reply) -> tuple[object, float]:
+        return reply.headers.get("x-subject-token"), keystone_life(reply)
 
 
 class Keystone(KeystoneTokens):
@@ -241,10 +230,11 @@ class Keystone(KeystoneTokens):
         self._user_domain = user_domain
         self._project_id = project_id
 
-    def _auth(self) -> Mapping[str, object]:
+    def _grant(self) -> httpx.Request:
         user = {"name": secret(self._username), "password": self._revealed(self._password)}
         identity = {"methods": ["password"], "password": {"user": user | {"domain": {"name": self._user_domain}}}}
-        return {"identity": identity, "scope": {"project": {"id": self._project_id}}}
+        scope = {"project": {"id": self._project_id}}
+        return httpx.Request("POST", self._url, json={"auth": {"identity": identity, "scope": scope}})
 
 
 class KeystoneApplication(KeystoneTokens):
@@ -257,9 +247,10 @@ class KeystoneApplication(KeystoneTokens):
         self._id = credential_id
         self._secret = credential_secret
 
-    def _auth(self) -> Mapping[str, object]:
+    def _grant(self) -> httpx.Request:
         credential = {"id": secret(self._id), "secret": self._revealed(self._secret)}
-        return {"identity": {"methods": ["application_credential"], "application_credential": credential}}
+        identity = {"methods": ["application_credential"], "application_credential": credential}
+        return httpx.Request("POST", self._url, json={"auth": {"identity": identity}})
 
 
 def keystone_life(reply: Reply) -> float:

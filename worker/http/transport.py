@@ -65,22 +65,22 @@ class Transport(Protocol):
         """Close all connections."""
 
 
+@dataclass(slots=True)
 class Body:
-    """A reply's body while it comes in, on the wire and decoded never larger than its limit."""
+    """A reply's body while it comes in, on the wire and decoded never larger than its limit in bytes."""
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._raw = bytearray()
+    limit: int
+    raw: bytearray = field(default_factory=bytearray, repr=False)
 
     def add(self, chunk: bytes | memoryview) -> None:
         """Take what came in; raises CallUnanswered when it is too much."""
-        self._raw += chunk
-        if len(self._raw) > self._limit:
-            raise CallUnanswered(f"the reply is over {self._limit} bytes")
+        self.raw += chunk
+        if len(self.raw) > self.limit:
+            raise CallUnanswered(f"the reply is over {self.limit} bytes")
 
     def whole(self, headers: Mapping[str, str]) -> bytes:
         """Return the body with its content codings undone; raises CallUnanswered if that can't be done."""
-        return undone(self._raw, headers.get("content-encoding", ""), self._limit)
+        return undone(self.raw, headers.get("content-encoding", ""), self.limit)
 
 
 def in_words(name: str) -> str:

@@ -177,8 +177,9 @@ class AiohttpTransport:
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:  # not in __init__: aiohttp wants a running loop
+            proxy_tls = tls_context(SYSTEM) if self._proxy and self._proxy.scheme == "https" else None
             self._session = aiohttp.ClientSession(
-                connector=Connector(self._proxy_tls(), limit=0, ssl=self._tls, keepalive_timeout=KEEP_ALIVE),
+                connector=Connector(proxy_tls, limit=0, ssl=self._tls, keepalive_timeout=KEEP_ALIVE),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(),
                 skip_auto_headers=("Content-Type",),  # a POST without a body would claim an octet stream
@@ -189,9 +190,6 @@ class AiohttpTransport:
             )
             self._session._retry_connection = False  # noqa: SLF001 - no public switch; a test counts at the socket
         return self._session
-
-    def _proxy_tls(self) -> ssl.SSLContext | None:
-        return tls_context(SYSTEM) if self._proxy and self._proxy.scheme == "https" else None
 
     async def aclose(self) -> None:
         """Close all connections."""

@@ -184,7 +184,7 @@ class Admission:
             params=command.params,
             traceparent=command.traceparent or envelope.traceparent,
             signed=signed,
-            binding=self.signatures.binding(signed),
+            binding=not self.signatures.on or (signed is not None and signed.force),
             address=rules.adapter.address(Job(command.job_id, command.params)),
             place=rules.place,
             not_before=not_before,

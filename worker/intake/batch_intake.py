@@ -11,16 +11,13 @@ import structlog
 
 from ..errors import ActionRejected, InvalidCommand, UnknownBatch
 from ..protocol.batches import MOST_BACKENDS
-from ..protocol.signing import SignatureRejected, Signed, out_of_reach, replayed, throttled
+from ..protocol.signing import OBJECTIONS, SignatureRejected, Signed, objection
 from ..store.store import Store
 from ..store.transitions import Rejection
 from .admission import Admission, expired, reject_signed
 from .decoder import OrderRequest, PartRequest
 
 log = structlog.get_logger(__name__)
-
-SIGNATURE_VERDICTS = {"replayed": replayed, "throttled": throttled}
-"""The store's verdicts on a signature that holds, and the rejections that follow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +87,8 @@ class BatchIntake:
             status = await self._means.patiently(lambda: self._batches.status(item.order.batch_id))
             unknown = len(status.backends) >= MOST_BACKENDS
             if unknown or not all(map(signed.may_touch, status.backends)):
-                raise out_of_reach(signed)
+                raise objection(signed, "out_of_reach")
         verdict = await self._means.patiently(lambda: self._store.use(signed, item.message_id))
-        if verdict in SIGNATURE_VERDICTS:
-            raise SIGNATURE_VERDICTS[verdict](signed)
+        if verdict in OBJECTIONS:
+            raise objection(signed, verdict)
         return signed

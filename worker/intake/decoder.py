@@ -18,7 +18,7 @@ from typing import Any
 from ..errors import InvalidCommand
 from ..protocol.batches import ORDERS, PART_TASK, BatchOrder, BatchPart, parse_order, parse_part
 from ..protocol.envelope import BARE, Envelope, envelope_of, untagged
-from ..protocol.letter_text import beginning, nameless, read_as_text
+from ..protocol.letter_text import beginning, text_of
 from ..protocol.messages import SUBMIT_LIMIT, order_texts
 from ..protocol.operator_actions import TASKS, OperatorAction
 
@@ -117,12 +117,11 @@ class RawMessage:
     @cached_property
     def raw(self) -> bytes:
         """All of it as one text, without what is only of one delivery: each delivery of a message gives the same."""
-        text = read_as_text(self.body)
         whole = {
             "headers": {name: value for name, value in self.headers.items() if not name.startswith("x-")},
             "content-type": self.content_type,
             "content-encoding": self.content_encoding,
-            "body": nameless(self.body) if text is None else text,
+            "body": text_of(self.body),
         }
         try:
             return json.dumps(whole, default=repr).encode()
@@ -270,9 +269,8 @@ def _readable(raw: bytes) -> str:
     with suppress(Exception):  # foreign bytes may raise anything; then they are shown as they are
         envelope = json.loads(raw)
         if envelope["properties"]["body_encoding"] == "base64":
-            body = base64.b64decode(envelope.pop("body"))
-            text = read_as_text(body)
-            return json.dumps({**envelope, "body": nameless(body) if text is None else text})
+            body = text_of(base64.b64decode(envelope.pop("body")))
+            return json.dumps({**envelope, "body": body})
     return raw.decode("utf-8", "backslashreplace").replace("\0", "")
 
 

@@ -12,12 +12,12 @@ import structlog
 
 from ..errors import CONFLICT, ActionRejected, CommandConflict, StoreUnavailable, UnknownCancellation
 from ..observability.observer import NOBODY, Observer
-from ..protocol.signing import SignatureRejected, Signed, out_of_reach
+from ..protocol.signing import OBJECTIONS, SignatureRejected, Signed, objection
 from ..store.serving import Serving
 from ..store.store import Store
 from ..store.transitions import Acceptance, Accepted, Rejection
 from .admission import EPOCH, Admission, expired, reject_signed
-from .batch_intake import SIGNATURE_VERDICTS, BatchIntake, Means
+from .batch_intake import BatchIntake, Means
 from .decoder import ActionRequest, Commands, Item, OrderRequest, PartRequest
 from .handover import Arrived, Handover
 
@@ -141,8 +141,8 @@ class Handler:
                 left.rejected.append((arrived, rejection))
             elif verdict == "newer":
                 left.newer.append(arrived)
-            elif one.signed is not None and verdict in SIGNATURE_VERDICTS:
-                problem = SIGNATURE_VERDICTS[verdict](one.signed)
+            elif one.signed is not None and verdict in OBJECTIONS:
+                problem = objection(one.signed, verdict)
                 left.rejected.append((arrived, reject_signed(arrived.content, one.command_id, problem)))
             else:
                 self._note(one.backend, one.verb, verdict, one.traceparent, until - STORE_PATIENCE)
@@ -190,10 +190,10 @@ class Handler:
             cancellation_id = await self._patiently(lambda: self._store.resolve(item.reference))
             shown = await self._patiently(lambda: self._store.get(cancellation_id))
             if not signed.may_touch(shown.record.cancellation.backend):
-                raise out_of_reach(signed)
+                raise objection(signed, "out_of_reach")
         verdict = await self._patiently(lambda: self._store.use(signed, item.message_id))
-        if verdict in SIGNATURE_VERDICTS:
-            raise SIGNATURE_VERDICTS[verdict](signed)
+        if verdict in OBJECTIONS:
+            raise objection(signed, verdict)
         return signed
 
     def _check(self, content: object, times: Sequence[datetime]) -> Signed | None:

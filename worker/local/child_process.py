@@ -1,7 +1,9 @@
-"""Child processes of `up`, `demo` and `dev`: real worker processes, all ended with their owner."""
+"""Child processes, all ended with their owner: the workers of `up`, `demo` and `dev`, servers, the simulator."""
 
 from __future__ import annotations
 
+import os
+import selectors
 import subprocess
 import sys
 import time
@@ -10,12 +12,24 @@ from typing import IO
 
 from ..settings.listen_address import ListenAddress
 from ..settings.place import FOLDER, PACKAGE
-from .embedded_redis import tied
 
 HTTP = "CANCELLER_HTTP"
 STOP_SECONDS = 9.0
 QUIET_ROOT = "ignore:You're running the worker with superuser privileges"
 """Celery says so once in each worker, and its advice, `--uid`, is not for processes that belong to another one."""
+
+TIED = """
+import ctypes, os, signal, sys
+if sys.platform == "linux":
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+if os.getppid() == int(sys.argv[1]):
+    os.execv(sys.argv[2], sys.argv[2:])
+"""
+"""Runs a program that gets SIGTERM when its parent is killed (1 is PR_SET_PDEATHSIG, which outlives an exec).
+
+A launcher, not `preexec_fn`: that runs between fork and exec, when a process with threads may deadlock.
+The parent's id is compared since it may have gone before the signal was asked for.
+"""
 
 
 def start_worker(number: int, env: Mapping[str, str], log: IO[bytes] | int | None = None) -> subprocess.Popen[bytes]:
@@ -24,20 +38,21 @@ def start_worker(number: int, env: Mapping[str, str], log: IO[bytes] | int | Non
     Where it serves its metrics, its port is by `number - 1` higher than the environment says.
     """
     arguments = ["-m", "celery", "--quiet", "-A", PACKAGE, "worker", "--hostname", f"canceller{number}@%h"]
-    return start(arguments, with_own_port(quiet(env), number), log, None if log is None else subprocess.STDOUT)
+    return start(arguments, environment_of(number, env), log, None if log is None else subprocess.STDOUT)
 
 
-def with_own_port(env: Mapping[str, str], number: int) -> dict[str, str]:
-    """Return an environment in which the worker with this number has a port of its own."""
-    shared = env.get(HTTP)
-    own = {HTTP: str(ListenAddress.parse(shared).of_worker(number - 1))} if shared else {}
+def environment_of(number: int, env: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of the worker with this number: a port of its own, no warning of Celery's about root."""
+    warnings, shared = env.get("PYTHONWARNINGS"), env.get(HTTP)
+    own = {"PYTHONWARNINGS": f"{warnings},{QUIET_ROOT}" if warnings else QUIET_ROOT}
+    if shared:
+        own[HTTP] = str(ListenAddress.parse(shared).of_worker(number - 1))
     return {**env, **own}
 
 
-def quiet(env: Mapping[str, str]) -> dict[str, str]:
-    """Return an environment without Celery's warning about root, and with all others as they were."""
-    own = env.get("PYTHONWARNINGS")
-    return {**env, "PYTHONWARNINGS": f"{own},{QUIET_ROOT}" if own else QUIET_ROOT}
+def tied(command: Sequence[str]) -> list[str]:
+    """Return a command line whose process ends when this one is killed; its program is a path."""
+    return [sys.executable, "-I", "-S", "-c", TIED, str(os.getpid()), *command]
 
 
 def start(
@@ -67,3 +82,11 @@ def stop_all(processes: Sequence[subprocess.Popen[bytes]], seconds: float = STOP
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def first_line(process: subprocess.Popen[bytes], seconds: float) -> str:
+    """Return the first line that a process writes to its pipe; empty if there is none within some seconds."""
+    assert process.stdout is not None  # noqa: S101 - it was started with one
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)
+        return process.stdout.readline().decode() if selector.select(seconds) else ""

@@ -6,7 +6,6 @@ import fcntl
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -19,6 +18,7 @@ import redis
 
 from ..errors import EmbeddedError
 from ..settings.paths import EMBEDDED_URL_FILE
+from .child_process import stop_all, tied
 from .data_directory import LOCK, make_private, opened, write_whole
 
 LONGEST_SOCKET_PATH = 100
@@ -28,24 +28,6 @@ START_SECONDS = 60.0
 STOP_SECONDS = 10.0
 TAKEOVER_SECONDS = 10.0
 """How long a new owner waits for the server of one that was killed to end."""
-
-TIED = """
-import ctypes, os, signal, sys
-if sys.platform == "linux":
-    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
-if os.getppid() == int(sys.argv[1]):
-    os.execv(sys.argv[2], sys.argv[2:])
-"""
-"""Runs a program that gets SIGTERM when its parent is killed (1 is PR_SET_PDEATHSIG, which outlives an exec).
-
-A launcher, not `preexec_fn`: that runs between fork and exec, when a process with threads may deadlock.
-The parent's id is compared since it may have gone before the signal was asked for.
-"""
-
-
-def tied(command: Sequence[str]) -> list[str]:
-    """Return a command line whose process ends when this one is killed; its program is a path."""
-    return [sys.executable, "-I", "-S", "-c", TIED, str(os.getpid()), *command]
 
 
 def server_binary() -> str:
@@ -221,17 +203,7 @@ def _process(command: Sequence[str], lock: IO[str]) -> Iterator[subprocess.Popen
     try:
         yield server
     finally:
-        stop(server, STOP_SECONDS)
-
-
-def stop(process: subprocess.Popen[bytes], seconds: float) -> None:
-    """End a process with SIGTERM, after `seconds` with SIGKILL."""
-    process.terminate()
-    try:
-        process.wait(timeout=max(0.0, seconds))
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+        stop_all([server], STOP_SECONDS)
 
 
 @contextmanager

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import selectors
 import subprocess
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +13,7 @@ from typing import Any
 from ..errors import CancellerError
 from ..settings.env_file import process_environment
 from ..settings.place import PACKAGE, shipped
-from .child_process import start, stop_all
+from .child_process import first_line, start, stop_all
 
 START_SECONDS = 20.0
 STOP_SECONDS = 3.0
@@ -70,14 +68,7 @@ def simulator_process(
 
 def _address(process: subprocess.Popen[bytes], log: Path) -> str:
     """Read the line in which the simulator reports its address."""
-    deadline = time.monotonic() + START_SECONDS
-    with selectors.DefaultSelector() as selector:
-        if process.stdout:
-            selector.register(process.stdout, selectors.EVENT_READ)
-        line = b""
-        if process.stdout and selector.select(max(0.0, deadline - time.monotonic())):
-            line = process.stdout.readline()
-    url = line.decode().strip().rpartition(" ")[2]
+    url = first_line(process, START_SECONDS).strip().rpartition(" ")[2]
     if not url.startswith("http://"):
         raise SimulatorFailed(f"the simulator did not start; its log is {log}")
     return url

@@ -15,14 +15,15 @@ class LogFile:
         """Raises OSError if the file can't be written."""
         self._path = Path(path).absolute()
         self._lock = threading.Lock()
-        self._file = self._opened()
+        # Without a buffer: its lock would hold up the end of a process that hangs in a write.
+        self._file = FileIO(self._path, "a")
 
     def write(self, text: str) -> int:
         """Write a text to the disk."""
         with self._lock:
             if self._is_elsewhere():
                 self._file.close()
-                self._file = self._opened()
+                self._file = FileIO(self._path, "a")
             return self._file.write(text.encode(self.encoding, "backslashreplace"))
 
     def flush(self) -> None:
@@ -35,10 +36,6 @@ class LogFile:
     def isatty(self) -> bool:
         """Whether it is a terminal: it is not."""
         return False
-
-    def _opened(self) -> FileIO:
-        # Without a buffer: its lock would hold up the end of a process that hangs in a write.
-        return FileIO(self._path, "a")
 
     def _is_elsewhere(self) -> bool:
         try:

@@ -6,6 +6,7 @@ what a secret may look like. That is judged on the finished line, all texts at o
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -36,12 +37,12 @@ def direct(filtering: type) -> type:
     return Direct
 
 
+@dataclass(frozen=True, slots=True)
 class ShortWay:
     """The only processor of JSON logs: writes an event at once, or hands it to the chain."""
 
-    def __init__(self, stream: Encoded, chain: Sequence[Processor]) -> None:
-        self._stream = stream
-        self._chain = chain
+    stream: Encoded
+    chain: Sequence[Processor]
 
     def __call__(self, logger: WrappedLogger, method: str, event: EventDict) -> Any:
         """Return the line."""
@@ -50,7 +51,7 @@ class ShortWay:
             if line is not None:
                 return line
         shown: Any = event
-        for processor in self._chain:
+        for processor in self.chain:
             shown = processor(logger, method, shown)
         return shown
 
@@ -66,4 +67,4 @@ class ShortWay:
         if may_hold_a_secret(line):
             return None
         # Of what a terminal acts on, the encoder leaves only this in ASCII.
-        return line if line.isascii() and "\x7f" not in line else json_for(self._stream, line)
+        return line if line.isascii() and "\x7f" not in line else json_for(self.stream, line)

@@ -11,6 +11,8 @@ from typing import Protocol, TextIO
 
 import structlog
 
+from .streams import Encoded
+
 GATHER = 0.02
 """Seconds from a line to its writing, in which others join it: a write costs a system call and a switch of threads."""
 TOGETHER = 1000
@@ -19,12 +21,8 @@ SHUTDOWN_TIMEOUT = 1.0
 """Seconds that a process waits at its end for queued lines, whether anybody reads them or not."""
 
 
-class Outlet(Protocol):
+class Outlet(Encoded, Protocol):
     """Where lines end up."""
-
-    @property
-    def encoding(self) -> str | None:
-        """The name of its encoding."""
 
     def write(self, text: str) -> object:
         """Write all of a text."""

@@ -25,11 +25,8 @@ def _shown(key: str, value: Any) -> Any:
     return _Written(visible(repr(value)))
 
 
-class _Written:
-    """A value that says itself how it is written: another `repr` would double the backslashes."""
+class _Written(str):
+    """A text that is its own `repr`: another one would double the backslashes."""
 
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def __repr__(self) -> str:
-        return self._text
+    __slots__ = ()
+    __repr__ = str.__str__

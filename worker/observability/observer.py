@@ -7,6 +7,7 @@ worker's event loop, takes microseconds, and raises nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from ..domain.cancellation import Cancellation
 from ..domain.event_drafts import EventDraft
@@ -48,42 +49,42 @@ class Observer:
         """Note an event of a cancellation that a pass has emitted."""
 
 
+@dataclass(frozen=True, slots=True)
 class SeveralObservers(Observer):
     """Passes everything on to several."""
 
-    def __init__(self, observers: Sequence[Observer]) -> None:
-        self._observers = observers
+    observers: Sequence[Observer]
 
     def call_made(
         self, backend: str, action: str, kind: str, seconds: float, cancellation: Cancellation | None = None
     ) -> None:
         """Pass it on."""
-        for one in self._observers:
+        for one in self.observers:
             one.call_made(backend, action, kind, seconds, cancellation)
 
     def pass_ended(self, cancellation: Cancellation, seconds: float) -> None:
         """Pass it on."""
-        for one in self._observers:
+        for one in self.observers:
             one.pass_ended(cancellation, seconds)
 
     def claimed(self, backend: str, late: Sequence[float]) -> None:
         """Pass it on."""
-        for one in self._observers:
+        for one in self.observers:
             one.claimed(backend, late)
 
     def committed(self, passes: int, seconds: float) -> None:
         """Pass it on."""
-        for one in self._observers:
+        for one in self.observers:
             one.committed(passes, seconds)
 
     def message_handled(self, backend: str, verb: str, verdict: str, traceparent: str | None, seconds: float) -> None:
         """Pass it on."""
-        for one in self._observers:
+        for one in self.observers:
             one.message_handled(backend, verb, verdict, traceparent, seconds)
 
     def event_emitted(self, cancellation: Cancellation, event: EventDraft) -> None:
         """Pass it on."""
-        for one in self._observers:
+        for one in self.observers:
             one.event_emitted(cancellation, event)
 
 

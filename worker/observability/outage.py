@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from math import inf
 
 import structlog
@@ -47,17 +48,17 @@ class Outage:
             log.info(f"{self._event.partition('.')[0]}.available_again")
 
 
+@dataclass(slots=True)
 class Seldom:
     """Limits a log line: at once, then once a minute at most."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._told_at = -inf
+    clock: Callable[[], float] = time.monotonic
+    told_at: float = -inf
 
     def due(self) -> bool:
         """Whether to log now; if so, this counts as logged."""
-        now = self._clock()
-        if now - self._told_at < SELDOM:
+        now = self.clock()
+        if now - self.told_at < SELDOM:
             return False
-        self._told_at = now
+        self.told_at = now
         return True

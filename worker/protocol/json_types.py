@@ -33,16 +33,6 @@ def clean(limit: int, at_least: int = 0) -> Schema:
     return {"type": "string", **shortest, "maxLength": limit, "not": {"pattern": CONTROL}}
 
 
-def label(limit: int) -> Schema:
-    """Describe a label: a number or a boolean is as good as its text."""
-    return {"type": ["string", "number", "boolean"], "maxLength": limit}
-
-
-def header(limit: int) -> Schema:
-    """Describe what an HTTP header may carry."""
-    return {"type": "string", "maxLength": limit, "not": {"pattern": "[^!-~]"}}
-
-
 def job_id(limit: int) -> Schema:
     """Describe a backend's own id: a whole number is as good as its digits."""
     text = {"type": "string", "minLength": 1, "maxLength": limit}

@@ -54,12 +54,9 @@ def without_signatures(content: object, levels: int = LEVELS) -> object:
 
 def shown(text: str, limit: int) -> str:
     """Return a stranger's text as an event, a log or a reason may hold it, `limit` characters at most."""
-    return one_line(without_tokens(text[: 4 * limit]))[:limit]
-
-
-def one_line(text: str) -> str:
-    """Escape what is no character on a line, as Python writes it."""
-    return UNSHOWN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+    left = without_tokens(text[: 4 * limit])
+    # What is no character on a line is escaped, as Python writes it.
+    return UNSHOWN.sub(lambda found: found[0].encode("unicode_escape").decode(), left)[:limit]
 
 
 def kept(text: str, limit: int) -> str:
@@ -75,16 +72,12 @@ def beginning(told: str, limit: int, whole: bytes) -> dict[str, object]:
     return {"bytes": len(whole), "sha256": hashlib.sha256(whole).hexdigest(), "beginning": told[:limit]}
 
 
-def read_as_text(raw: bytes) -> str | None:
-    """Return bytes as the text that they are, None if they are none: what is compressed may hold anything."""
+def text_of(raw: bytes) -> str:
+    """Return bytes as the text that they are, or name them: what is compressed, say, can't be searched."""
     with suppress(UnicodeDecodeError):
         text = raw.decode()
-        return None if NO_TEXT.search(text) else text
-    return None
-
-
-def nameless(raw: bytes) -> str:
-    """Name bytes that are no text, and can't be searched."""
+        if not NO_TEXT.search(text):
+            return text
     return f"[{len(raw)} bytes that are no text, sha256 {hashlib.sha256(raw).hexdigest()}]"
 
 

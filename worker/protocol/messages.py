@@ -135,12 +135,20 @@ Name = Annotated[str, *_clean(64, 1)]
 Id = Annotated[str, *_clean(128, 1)]
 Short = Annotated[str, *_clean(128)]
 Label = Annotated[
-    str, BeforeValidator(_label), StringConstraints(max_length=256), WithJsonSchema(json_types.label(256))
+    str,
+    BeforeValidator(_label),
+    StringConstraints(max_length=256),
+    WithJsonSchema({"type": ["string", "number", "boolean"], "maxLength": 256}),
 ]
 Param = Annotated[str, *_clean(512)]
 Reason = Annotated[str, BeforeValidator(_comment), StringConstraints(max_length=1000)]
 Token = Annotated[str, *_clean(8192)]
-Trace = Annotated[str, *_clean(128), AfterValidator(_header), WithJsonSchema(json_types.header(128))]
+Trace = Annotated[
+    str,
+    *_clean(128),
+    AfterValidator(_header),
+    WithJsonSchema({"type": "string", "maxLength": 128, "not": {"pattern": "[^!-~]"}}),
+]
 JobId = Annotated[
     str,
     BeforeValidator(_job_id),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 from ..errors import InvalidCommand
@@ -15,22 +16,15 @@ LIFETIME: Final = 3000
 UNSIGNABLE: Final = "it can't be signed: it holds a number that other languages would change, or half of a character"
 
 
-def signed(key: SigningKey, content: Mapping[str, Any], now: datetime) -> Mapping[str, Any]:
-    """Return a command or an order, its verb included, with its token; one that brings a token keeps it.
+def signed(key: SigningKey, contents: Sequence[Mapping[str, Any]], now: datetime) -> list[Mapping[str, Any]]:
+    """Return commands or orders, their verbs included, with their tokens; one that brings a token keeps it.
 
     Raises:
-        InvalidCommand: it has no canonical JSON.
+        InvalidCommand: one has no canonical JSON.
 
     """
-    if content.get("token") is not None:
-        return content
+    token = partial(sign, producer=key.producer, key=key.key, algorithm=key.algorithm, now=now, lifetime=LIFETIME)
     try:
-        token = sign(content, producer=key.producer, key=key.key, algorithm=key.algorithm, now=now, lifetime=LIFETIME)
+        return [one if one.get("token") is not None else {**one, "token": token(one)} for one in contents]
     except (ValueError, TypeError, RecursionError):
         raise InvalidCommand(UNSIGNABLE) from None
-    return {**content, "token": token}
-
-
-def signed_all(key: SigningKey, contents: Sequence[Mapping[str, Any]], now: datetime) -> Sequence[Mapping[str, Any]]:
-    """Sign many; raises as `signed` does."""
-    return [signed(key, content, now) for content in contents]

@@ -51,6 +51,7 @@ class SignatureRejected(InvalidCommand):
     The text is for everybody and tells an attacker nothing; `log_reason` is the true cause, for the operator.
     `expired` means that nothing else is wrong: such a command may have been taken in before, and come again.
     `signed_by` names the producer where the signature is accepted and only a right is missing.
+    `holds` means that a known producer has signed it, who may just not do this, or not any more.
     """
 
     def __init__(self, reason: str, log_reason: str, *, expired: bool = False, signed_by: str = "") -> None:
@@ -58,11 +59,7 @@ class SignatureRejected(InvalidCommand):
         self.log_reason = log_reason
         self.expired = expired
         self.signed_by = signed_by
-
-    @property
-    def holds(self) -> bool:
-        """Whether a known producer has signed it, who may just not do this, or not any more."""
-        return self.expired or self.args == (NOT_ALLOWED,)
+        self.holds = expired or reason == NOT_ALLOWED
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,21 +104,19 @@ class Signed:
         return self.backends is None or backend in self.backends
 
 
-def replayed(signed: Signed) -> SignatureRejected:
-    """Return the refusal of a signature that was used before."""
-    return SignatureRejected(NOT_ACCEPTED, f"{signed.producer}: its jti was used before")
+OBJECTIONS: Final[Mapping[str, tuple[str, str]]] = {
+    "replayed": (NOT_ACCEPTED, "its jti was used before"),
+    "throttled": (NOT_ALLOWED, "over {per_minute} commands per minute"),
+    "out_of_reach": (NOT_ALLOWED, "has no right to the backend of this cancellation"),
+}
+"""What only the store can have against a signature that holds: what everybody is told, and the true cause."""
 
 
-def throttled(signed: Signed) -> SignatureRejected:
-    """Return the refusal of one command too many."""
-    why = f"{signed.producer}: over {signed.per_minute} commands per minute"
-    return SignatureRejected(NOT_ALLOWED, why, signed_by=signed.producer)
-
-
-def out_of_reach(signed: Signed) -> SignatureRejected:
-    """Return the refusal of an order about a cancellation on somebody else's backend."""
-    why = f"{signed.producer}: has no right to the backend of this cancellation"
-    return SignatureRejected(NOT_ALLOWED, why, signed_by=signed.producer)
+def objection(signed: Signed, name: str) -> SignatureRejected:
+    """Return the rejection that follows from one of `OBJECTIONS`."""
+    reason, cause = OBJECTIONS[name]
+    log_reason = f"{signed.producer}: {cause.format(per_minute=signed.per_minute)}"
+    return SignatureRejected(reason, log_reason, signed_by=signed.producer if reason is NOT_ALLOWED else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,10 +159,6 @@ class Signatures:
             raise SignatureRejected(NOT_ACCEPTED, "who signed the batch is no producer of the configuration any more")
         _check_rights(producer, content)
         return Signed(producer.name, "", now, producer.per_minute, producer.backends, producer.force)
-
-    def binding(self, signed: Signed | None) -> bool:
-        """Return whether a command's stricter wishes about the force step bind others who ask to stop the same job."""
-        return not self.on or (signed is not None and signed.force)
 
     def _verified(self, token: object) -> tuple[Producer, Mapping[str, Any]]:
         if token is None:

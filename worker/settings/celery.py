@@ -72,11 +72,6 @@ _QUORUM: Final[dict[str, object]] = {
 }
 
 
-def cell_name(settings: Settings) -> str:
-    """Name one deployment among all that share its broker."""
-    return f"{settings.prefix}.{settings.queue}"
-
-
 def celery_settings(settings: Settings) -> dict[str, object]:
     """Return all of Celery's settings, for `app.conf.update(...)`.
 
@@ -93,17 +88,22 @@ def celery_settings(settings: Settings) -> dict[str, object]:
         )
     url = settings.broker_url.get_secret_value()
     quorum = scheme_of(url) in AMQP_SCHEMES
+    # kombu's own names for what its consumers hold are the same for all applications of a database, and whoever finds
+    # a message there that is older than its own visibility timeout sends it again.
+    held = f"{{{settings.prefix}}}:broker:{settings.queue}"
+    own_keys = {f"{name}_key": f"{held}:{name}" for name in ("unacked", "unacked_index", "unacked_mutex")}
+    exchange = f"{settings.prefix}.{settings.queue}"
     return {
         **_FIXED,
         "broker_url": broker_url(url),
         # Celery itself prefers CELERY_BROKER_URL to `broker_url`, in redis-py's words that kombu does not know.
         "broker_read_url": broker_url(url),
         "broker_write_url": broker_url(url),
-        "broker_transport_options": transport_options(url, _own_keys(settings)),
+        "broker_transport_options": transport_options(url, own_keys),
         # Other applications of the broker broadcast under Celery's own names: a `celery control shutdown` of theirs.
         "worker_enable_remote_control": settings.remote_control,
-        "control_exchange": cell_name(settings),
-        "event_exchange": f"{cell_name(settings)}.events",
+        "control_exchange": exchange,
+        "event_exchange": f"{exchange}.events",
         "task_default_queue": settings.queue,
         "task_queues": [
             # As a producer's Celery declares a queue it meets by name: RabbitMQ refuses a second shape.
@@ -134,16 +134,6 @@ def transport_options(url: str, own_keys: Mapping[str, object] = MappingProxyTyp
         once = Retry(NoBackoff(), 0)
         options |= {"master_name": target.master, "sentinel_kwargs": {**target.sentinel_arguments(), "retry": once}}
     return options
-
-
-def _own_keys(settings: Settings) -> dict[str, object]:
-    """Keep what our workers hold apart from what others hold.
-
-    kombu's own names are the same for all applications of a database, and whoever finds a message there that is older
-    than its own visibility timeout sends it again.
-    """
-    base = f"{{{settings.prefix}}}:broker:{settings.queue}"
-    return {f"{name}_key": f"{base}:{name}" for name in ("unacked", "unacked_index", "unacked_mutex")}
 
 
 def broker_url(url: str) -> str:

@@ -15,7 +15,7 @@ from .paths import EMBEDDED_URL_FILE, expanded, state_directory
 from .problems import problems_of
 from .quantities import Retention, Size
 from .redis_url import REDIS_SCHEMES, RedisTarget, split_url
-from .redis_url_files import check_files
+from .redis_url_files import check_redis_url
 
 LogFormat = Literal["auto", "json", "console"]
 LogLevel = Literal["debug", "info", "warning", "error", "critical"]
@@ -40,7 +40,7 @@ def scheme_of(url: str) -> str:
 
 
 def _redis_url(value: SecretStr) -> SecretStr:
-    check_files(RedisTarget.parse(value.get_secret_value()))
+    check_redis_url(value.get_secret_value())
     return value
 
 
@@ -60,7 +60,7 @@ def check_broker_url(url: str) -> None:
             "must be redis+sentinel://host:26379,host:26379/MASTER/DB for sentinels (rediss+sentinel:// with TLS)"
         )
     if scheme in REDIS_SCHEMES:
-        check_files(RedisTarget.parse(url))
+        check_redis_url(url)
 
 
 def _word(value: str) -> str:

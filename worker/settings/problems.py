@@ -55,6 +55,12 @@ def problems_of(
     ]
 
 
+def place_in(header: str, location: tuple[int | str, ...]) -> str:
+    """Name a place in a table of the file from pydantic's location, such as `[backends.ess] poll.max`."""
+    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+    return f"{header} {''.join(parts).removeprefix('.')}"
+
+
 def _explain(
     details: ErrorDetails,
     unknown_key: Callable[[tuple[int | str, ...]], str] | None,

@@ -7,7 +7,7 @@ from typing import Final, Literal
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from .errors import Mistakes
-from .redis_url_options import NO_TLS, Place, read_options
+from .redis_url_options import NO_TLS, OF_CONNECTIONS, TLS_OPTIONS, Place, read_options
 
 SENTINEL_PORT: Final = 26379
 """Where a sentinel listens when the URL names no port."""
@@ -151,8 +151,8 @@ def _single(url: str, parts: SplitResult) -> RedisTarget:
         username=username or given.text("username"),
         password=password or given.text("password"),
         tls=place == "tls",
-        options=given.connection(),
-        tls_options=given.tls(),
+        options=given.among(OF_CONNECTIONS),
+        tls_options=given.among(TLS_OPTIONS),
     )
 
 
@@ -163,8 +163,9 @@ def _sentinel(parts: SplitResult) -> RedisTarget:
     given = read_options(parts.query, "sentinel")
     tls = parts.scheme == "rediss+sentinel"
     sentinel_tls = bool(given.values.get("sentinel_tls", tls))
-    if not (tls or sentinel_tls) and given.tls():
-        raise Mistakes(f"option {name} {NO_TLS}" for name in given.tls())
+    tls_options = given.among(TLS_OPTIONS)
+    if not (tls or sentinel_tls) and tls_options:
+        raise Mistakes(f"option {name} {NO_TLS}" for name in tls_options)
     username, password = _credentials(parts.netloc)
     return RedisTarget(
         "sentinel",
@@ -177,8 +178,8 @@ def _sentinel(parts: SplitResult) -> RedisTarget:
         sentinel_username=given.text("sentinel_username"),
         sentinel_password=given.text("sentinel_password"),
         sentinel_tls=sentinel_tls,
-        options=given.connection(),
-        tls_options=given.tls(),
+        options=given.among(OF_CONNECTIONS),
+        tls_options=tls_options,
     )
 
 

@@ -8,14 +8,16 @@ from .errors import Mistakes
 from .redis_url import RedisTarget
 
 
-def check_files(target: RedisTarget) -> None:
-    """Check every file that a target names.
+def check_redis_url(url: str) -> None:
+    """Check the URL of a Redis, and every file that it names.
 
     Raises:
-        Mistakes: Some can't be read, or do not hold what they must.
+        ValueError: It can't be read as one.
+        Mistakes: Some files can't be read, or do not hold what they must.
 
     """
-    if problems := list(_problems(target)):
+    problems = list(_problems(RedisTarget.parse(url)))
+    if problems:
         raise Mistakes(problems)
 
 

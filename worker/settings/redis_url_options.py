@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 from urllib.parse import parse_qsl
@@ -90,7 +90,8 @@ _WITHOUT_EFFECT: Final[Mapping[str, Read]] = {"protocol": _number(2, 3), "retry_
 """Others' clients may need these; ours choose the protocol themselves, and repeat nothing without a look."""
 _TCP: Final[Mapping[str, Read]] = {"socket_keepalive": _boolean}
 _POOL: Final[Mapping[str, Read]] = {"max_connections": _number(10, 100_000)}
-_OF_CONNECTIONS: Final = frozenset((*_CONNECTIONS, *_TCP, *_POOL))
+OF_CONNECTIONS: Final = frozenset((*_CONNECTIONS, *_TCP, *_POOL))
+"""The options of connections."""
 _DIRECT: Final[Mapping[str, Read]] = {"db": _number(0, 999_999_999), "username": _text, "password": _text}
 _SENTINELS: Final[Mapping[str, Read]] = {
     "sentinel_username": _text,
@@ -134,13 +135,9 @@ class Given:
         value = self.values.get(name)
         return None if value is None else str(value)
 
-    def connection(self) -> dict[str, object]:
-        """Return what is said about connections, by redis-py's names."""
-        return {name: value for name, value in self.values.items() if name in _OF_CONNECTIONS}
-
-    def tls(self) -> dict[str, object]:
-        """Return what is said about TLS, by redis-py's names."""
-        return {name: value for name, value in self.values.items() if name in TLS_OPTIONS}
+    def among(self, names: Container[str]) -> dict[str, object]:
+        """Return what is said about some options, by redis-py's names."""
+        return {name: value for name, value in self.values.items() if name in names}
 
 
 def read_options(query: str, place: Place) -> Given:

@@ -27,14 +27,10 @@ class Clock:
     ) -> None:
         """Start the clock."""
         self._real = real
-        self._speed = _checked_speed(speed)
+        self.speed = _checked_speed(speed)
+        """Simulated seconds per real second; `set_speed` changes it."""
         self._base = time.time() if start is None else start
         self._since = real()
-
-    @property
-    def speed(self) -> float:
-        """Simulated seconds per real second."""
-        return self._speed
 
     def now(self) -> float:
         """Return the simulated time in seconds since 1970, cut to whole milliseconds as replies are."""
@@ -51,10 +47,10 @@ class Clock:
         """Change the speed from now on."""
         checked = _checked_speed(speed)
         self._base, self._since = self._exact(), self._real()
-        self._speed = checked
+        self.speed = checked
 
     def _exact(self) -> float:
-        return self._base + (self._real() - self._since) * self._speed
+        return self._base + (self._real() - self._since) * self.speed
 
 
 def _checked_speed(speed: float) -> float:
@@ -63,29 +59,19 @@ def _checked_speed(speed: float) -> float:
     return float(speed)
 
 
-def as_datetime(at: float) -> datetime:
-    """Turn seconds since 1970 into an aware UTC time."""
-    return datetime.fromtimestamp(at, UTC)
-
-
 def http_date(at: float) -> str:
     """Format a time for the `Date` header (whole seconds)."""
-    return format_datetime(as_datetime(at), usegmt=True)
+    return format_datetime(datetime.fromtimestamp(at, UTC), usegmt=True)
 
 
-def iso_utc(at: float) -> str:
-    """Format a time as ISO 8601 with milliseconds and Z."""
-    return iso_naive(at) + "Z"
-
-
-def iso_naive(at: float) -> str:
-    """Format a time as ISO 8601 with milliseconds and no zone."""
-    return as_datetime(at).replace(tzinfo=None).isoformat(timespec="milliseconds")
+def iso_utc(at: float, zone: str = "Z") -> str:
+    """Format a time in UTC as ISO 8601 with milliseconds; an empty `zone` leaves open which zone it is in."""
+    return datetime.fromtimestamp(at, UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + zone
 
 
 def iso_seconds(at: float) -> str:
     """Format a time as ISO 8601 with whole seconds and no zone (SEED S4 sample, SRC H5)."""
-    return as_datetime(at).replace(tzinfo=None).isoformat(timespec="seconds")
+    return datetime.fromtimestamp(at, UTC).replace(tzinfo=None).isoformat(timespec="seconds")
 
 
 def millis(at: float) -> int:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from .clock import iso_utc
 from .dispatch import CHANGING
-from .faults import fault_from
+from .faults import Rule, fault_from
 from .spec import add
 from .systems import SYSTEMS
 from .truth import checked_system, shown_entry, shown_job
-from .wire import Reply, json_reply, match
+from .wire import Address, Reply, json_reply, match
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,8 +67,14 @@ def _drop_job(world: World, _clock: Clock, call: Call) -> Reply:
 
 def _make_fault(world: World, _clock: Clock, call: Call) -> Reply:
     fault = fault_from(call.json())
-    world.faults.add(fault)
+    world.faults.append(Rule(fault))
     return json_reply(201, dataclasses.asdict(fault))
+
+
+def _list_faults(world: World, _clock: Clock, _call: Call) -> Reply:
+    """Show the faults in force, with how often each has fired."""
+    faults = [dataclasses.asdict(rule.fault) | {"fired": rule.fired} for rule in world.faults]
+    return json_reply(200, {"faults": faults})
 
 
 def _clear_faults(world: World, _clock: Clock, _call: Call) -> Reply:
@@ -86,7 +92,7 @@ def _show_log(world: World, _clock: Clock, call: Call) -> Reply:
 
 def _set_knobs(world: World, _clock: Clock, call: Call) -> Reply:
     world.knobs = world.knobs.changed(call.json())
-    return json_reply(200, world.knobs.as_dict())
+    return json_reply(200, dataclasses.asdict(world.knobs))
 
 
 def _show_clock(_world: World, clock: Clock, _call: Call) -> Reply:
@@ -120,9 +126,7 @@ def _reset(world: World, _clock: Clock, _call: Call) -> Reply:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class _ControlRoute:
-    method: str
-    pattern: str
+class _ControlRoute(Address):
     handler: Handler
 
 
@@ -132,10 +136,10 @@ _ROUTES = (
     _ControlRoute("GET", "_sim/jobs/{system}/{id}", _show_job),
     _ControlRoute("DELETE", "_sim/jobs/{system}/{id}", _drop_job),
     _ControlRoute("POST", "_sim/faults", _make_fault),
-    _ControlRoute("GET", "_sim/faults", lambda world, _clock, _call: json_reply(200, {"faults": world.faults.show()})),
+    _ControlRoute("GET", "_sim/faults", _list_faults),
     _ControlRoute("DELETE", "_sim/faults", _clear_faults),
     _ControlRoute("GET", "_sim/log", _show_log),
-    _ControlRoute("GET", "_sim/knobs", lambda world, _clock, _call: json_reply(200, world.knobs.as_dict())),
+    _ControlRoute("GET", "_sim/knobs", lambda world, _clock, _call: json_reply(200, dataclasses.asdict(world.knobs))),
     _ControlRoute("POST", "_sim/knobs", _set_knobs),
     _ControlRoute("GET", "_sim/clock", _show_clock),
     _ControlRoute("POST", "_sim/clock", _set_clock),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, NamedTuple
 
-from .faults import GATEWAYS, UNANSWERED, Fault
+from .faults import GATEWAYS, UNANSWERED, Fault, fault_for
 from .systems import SYSTEMS, locate
 from .tokens import refusal
 from .wire import Reply, Route, match
@@ -34,7 +34,7 @@ def answer(world: World, call: Call) -> Answer:
     route, params = match(system.routes, call.method, parts) or (None, {})
     call = dataclasses.replace(call, params=params)
     verb = route.verb if route else "unknown"
-    fault = world.faults.pick(system.name, verb, call.job_id, call.raw)
+    fault = fault_for(world.faults, system.name, verb, call.job_id, call.raw)
     true = Reply(200) if fault and not fault.has_effect else _true_reply(world, system, route, call)
     sent = _spoiled(world, system, call, true, fault) if fault else true
     http = None if fault and fault.kind in UNANSWERED else sent.http

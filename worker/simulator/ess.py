@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -117,7 +118,7 @@ def force(world: World, call: Call) -> Reply:
     objection = force_objection(job, here, call.now, world.knobs.ess, is_parent=is_parent)
     if objection:
         return refuse(world, call, world.knobs.ess.force_refused, objection)
-    world.put(job.moved(CANCELLED, call.now))
+    world.put(replace(job, last=Moment(CANCELLED, call.now)))
     return _accepted(call, effect=True)
 
 
@@ -138,7 +139,7 @@ def delete(world: World, call: Call) -> Reply:
 def _hide_tree(world: World, job: Job, now: float) -> None:
     for child in world.children("ess", job.id):
         _hide_tree(world, child, now)
-    world.put(job.evolve(deleted_at=now))
+    world.put(replace(job, deleted_at=now))
 
 
 _STEPS = {"hold": (("WAIT", "READY"), "HOLD"), "release": (("HOLD",), "WAIT")}
@@ -160,7 +161,7 @@ def _step_tree(world: World, job: Job, now: float, verb: str) -> bool:
     moves = moment_of(world, job, now).state in sources
     children = [_step_tree(world, child, now, verb) for child in world.children("ess", job.id)]
     if moves:
-        world.put(job.moved(target, now))
+        world.put(replace(job, last=Moment(target, now)))
     return moves or any(children)
 
 
@@ -176,7 +177,7 @@ def report(world: World, call: Call) -> Reply:
     target = REPORTED.get(str(body.get("status", "")))
     if state in TERMINAL or target is None:
         return _accepted(call, effect=False)
-    world.put(job.moved(target, call.now))
+    world.put(replace(job, last=Moment(target, call.now)))
     return _accepted(call, effect=True)
 
 
@@ -192,15 +193,15 @@ def check_in(world: World, call: Call) -> Reply:
         return _missing(world, call)
     asked = moment_of(world, job, call.now).state == CANCELLING
     if asked:
-        world.put(job.evolve(check_ins=(*job.check_ins, call.now)))
+        world.put(replace(job, check_ins=(*job.check_ins, call.now)))
     return json_reply(200, asked, effect=asked)
 
 
 def submit(world: World, call: Call) -> Reply:
     """POST a request: a new job with the life that the `all.submitted_life` switch names."""
-    job_id = _FIRST_ID + world.next_number()
+    job_id = _FIRST_ID + next(world.numbers)
     while ("ess", str(job_id)) in world.jobs:
-        job_id = _FIRST_ID + world.next_number()
+        job_id = _FIRST_ID + next(world.numbers)
     life = life_from(world.knobs.all.submitted_life, {})
     world.put(Job("ess", str(job_id), life, call.now, Moment(COURSE.word(life.state), call.now)))
     links = [{"rel": "self", "href": href(call, str(job_id))}]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from .clock import iso_naive, iso_utc
+from .clock import iso_utc
 from .ess_state import CANCELLING, REFUSED, TERMINAL, cancel_effect, force_objection, last_check_in, moment_of
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Item = Mapping[str, Any]
 BASE = "ess/rest/scheduler/v1"
-TIMES: dict[str, Callable[[float], str]] = {"utc": iso_utc, "naive": iso_naive}
+ZONES = {"utc": "Z", "naive": ""}
 _CAUSES = {"CANCELLED": "OPERATOR_CANCEL", "EXPIRED": "REQUEST_EXPIRED", "ERROR": "SYSTEM_ERROR"}
 
 
@@ -58,7 +58,7 @@ class Details(Mapping[str, Any]):
         self.job = job
         self.call = call
         self.knobs = world.knobs.ess
-        self.shows = TIMES[self.knobs.times]
+        self.zone = ZONES[self.knobs.times]
         self._fields = _SHOWN if self.knobs.force_allowed_shown != "absent" else _SHOWN_WITHOUT_FORCE
 
     def __getitem__(self, name: str) -> Any:
@@ -89,59 +89,58 @@ class Details(Mapping[str, Any]):
         return self.here.state in TERMINAL
 
 
+def _request_type(of: Details) -> str:
+    """Name the part that a request plays: a recurrence and its runs, which are job sets where they have steps."""
+    if not of.job.parent:
+        nested = any(of.world.children("ess", child.id) for child in of.children)
+        return "JOBSET_RECUR_PARENT" if nested else "RECUR_PARENT" if of.children else "SINGLETON"
+    if of.job.parent != top(of.world, of.job):
+        return "JOBSET_STEP"
+    return "JOBSET_RECUR_CHILD" if of.children else "RECUR_CHILD"
+
+
+def _change_time(of: Details) -> float:
+    if of.here.state == CANCELLING and of.knobs.check_in_shown:
+        return last_check_in(of.job, of.here.since, of.call.now, of.knobs)
+    return of.here.since
+
+
+def _phase(of: Details) -> str | None:
+    if of.done:
+        return "Complete"
+    if of.here.state in ("RUNNING", "CANCELLING"):
+        return "Execute" if of.job.life.sync or of.children else "ExecuteAsyncWait"
+    return None
+
+
+def _force_shown(of: Details) -> bool:
+    if of.knobs.force_allowed_shown == "state":
+        return of.here.state == CANCELLING and not of.job.life.sync
+    return not force_objection(of.job, of.here, of.call.now, of.knobs, is_parent=bool(of.children))
+
+
 _SHOWN: dict[str, Callable[[Details], Any]] = {
     "requestId": lambda of: number(of.job.id),
     "absParentRequestId": lambda of: number(top(of.world, of.job)),
     "parentRequestId": lambda of: number(of.job.parent) if of.job.parent else None,
-    "requestType": lambda of: _request_type(of.world, of.job, of.children),
+    "requestType": _request_type,
     "state": lambda of: of.here.state,
-    "stateChangeTime": lambda of: of.shows(_change_time(of.world, of.job, of.here, of.call.now)),
-    "processPhase": lambda of: _phase(of.here, asynchronous=not (of.job.life.sync or of.children)),
+    "stateChangeTime": lambda of: iso_utc(_change_time(of), of.zone),
+    "processPhase": _phase,
     "cause": lambda of: _CAUSES.get(of.here.state) if of.done else "NON_TERMINAL",
     "isAsynchronous": lambda of: not of.job.life.sync,
     "isCancellable": lambda of: cancel_effect(of.here.state, of.knobs, is_parent=bool(of.children)) != REFUSED,
-    "isForceCancelAllowed": lambda of: _force_shown(of.world, of.job, of.here, of.call.now),
+    "isForceCancelAllowed": _force_shown,
     "isTimedOut": lambda _: False,
     "errorType": lambda of: "SYSTEM" if of.here.state == "ERROR" else None,
-    "submissionTime": lambda of: of.shows(of.job.created_at),
-    "processStartTime": lambda of: of.shows(of.job.created_at),
-    "completedTime": lambda of: of.shows(of.here.since) if of.done else None,
+    "submissionTime": lambda of: iso_utc(of.job.created_at, of.zone),
+    "processStartTime": lambda of: iso_utc(of.job.created_at, of.zone),
+    "completedTime": lambda of: iso_utc(of.here.since, of.zone) if of.done else None,
     "elapsedTime": lambda of: round(((of.here.since if of.done else of.call.now) - of.job.created_at) * 1000),
     "submitter": lambda of: of.job.submitter,
     "links": lambda of: [{"rel": rel, "href": href(of.call, of.job.id, tail)} for rel, tail in _LINKS],
 }
 _SHOWN_WITHOUT_FORCE = {name: show for name, show in _SHOWN.items() if name != "isForceCancelAllowed"}
-
-
-def _request_type(world: World, job: Job, children: list[Job]) -> str:
-    """Name the part that a request plays: a recurrence and its runs, which are job sets where they have steps."""
-    if not job.parent:
-        nested = any(world.children("ess", child.id) for child in children)
-        return "JOBSET_RECUR_PARENT" if nested else "RECUR_PARENT" if children else "SINGLETON"
-    if job.parent != top(world, job):
-        return "JOBSET_STEP"
-    return "JOBSET_RECUR_CHILD" if children else "RECUR_CHILD"
-
-
-def _change_time(world: World, job: Job, here: Moment, now: float) -> float:
-    if here.state == CANCELLING and world.knobs.ess.check_in_shown:
-        return last_check_in(job, here.since, now, world.knobs.ess)
-    return here.since
-
-
-def _phase(here: Moment, *, asynchronous: bool) -> str | None:
-    if here.state in TERMINAL:
-        return "Complete"
-    if here.state in ("RUNNING", "CANCELLING"):
-        return "ExecuteAsyncWait" if asynchronous else "Execute"
-    return None
-
-
-def _force_shown(world: World, job: Job, here: Moment, now: float) -> bool:
-    if world.knobs.ess.force_allowed_shown == "state":
-        return here.state == CANCELLING and not job.life.sync
-    is_parent = bool(world.children("ess", job.id))
-    return not force_objection(job, here, now, world.knobs.ess, is_parent=is_parent)
 
 
 def narrowed(item: Mapping[str, Any], query: Mapping[str, str]) -> dict[str, Any]:

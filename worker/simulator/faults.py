@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 
 class Kind(NamedTuple):
@@ -85,11 +85,6 @@ class Fault:
         """The HTTP status in place of the true one, or None to leave that."""
         return self.http or KINDS[self.kind].http
 
-    def fits(self, system: str, verb: str, job_id: str, path: str) -> bool:
-        """Return whether the rule is about this call."""
-        wanted = ((self.system, system), (self.verb, verb), (self.job_id, job_id))
-        return all(want in ("", got) for want, got in wanted) and self.path in path
-
 
 def fault_from(spec: Mapping[str, Any]) -> Fault:
     """Build a rule from plain values.
@@ -128,42 +123,34 @@ def _fits(name: str, value: object) -> bool:
     return isinstance(value, (int, float) if name in _REAL else int) and (name == "seed" or value >= 0)
 
 
-class Faults:
-    """The rules in force, each with its own count and its own dice."""
-
-    def __init__(self) -> None:
-        """Start without any."""
-        self._rules: list[_Rule] = []
-
-    def add(self, fault: Fault) -> None:
-        """Put a rule into force, behind the others."""
-        self._rules.append(_Rule(fault, random.Random(fault.seed)))  # noqa: S311  # repeatable dice, no secret
-
-    def clear(self) -> None:
-        """Lift all rules."""
-        self._rules.clear()
-
-    def pick(self, system: str, verb: str, job_id: str, path: str) -> Fault | None:
-        """Choose the fault for this call, if any, and count it."""
-        about = (rule for rule in self._rules if rule.fault.fits(system, verb, job_id, path))
-        return next((rule.fault for rule in about if rule.fires()), None)
-
-    def show(self) -> list[dict[str, Any]]:
-        """Show the rules, with how often each has fired."""
-        return [dataclasses.asdict(rule.fault) | {"fired": rule.fired} for rule in self._rules]
-
-
 @dataclass(slots=True)
-class _Rule:
+class Rule:
+    """A fault in force, with its own counts and its own dice."""
+
     fault: Fault
-    dice: random.Random
     met: int = 0
     fired: int = 0
+    dice: random.Random = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Take the dice that the fault's seed gives."""
+        self.dice = random.Random(self.fault.seed)  # noqa: S311  # repeatable dice, no secret
 
     def fires(self) -> bool:
+        """Count a call that the fault is about, and return whether it goes wrong."""
         self.met += 1
         spent = self.fault.times is not None and self.fired >= self.fault.times
         if spent or self.met <= self.fault.skip or self.dice.random() >= self.fault.probability:
             return False
         self.fired += 1
         return True
+
+
+def fault_for(rules: Iterable[Rule], system: str, verb: str, job_id: str, path: str) -> Fault | None:
+    """Choose the fault for a call, if any, and count it."""
+    for rule in rules:
+        fault = rule.fault
+        wanted = ((fault.system, system), (fault.verb, verb), (fault.job_id, job_id))
+        if all(want in ("", got) for want, got in wanted) and fault.path in path and rule.fires():
+            return fault
+    return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -40,17 +40,9 @@ class Job:
     refreshed_at: float = 0.0
     deleted_at: float | None = None
 
-    def evolve(self, **changes: Any) -> Job:
-        """Return a copy with some fields changed."""
-        return dataclasses.replace(self, **changes)
-
-    def moved(self, state: str, now: float) -> Job:
-        """Return a copy that a call put into `state`."""
-        return self.evolve(last=Moment(state, now))
-
     def cancelled(self, state: str, seen: str, now: float) -> Job:
         """Return a copy that an accepted cancel took from `seen` into `state`."""
-        return self.evolve(last=Moment(state, now), cancelled_from=seen, cancels=self.cancels + 1)
+        return dataclasses.replace(self, last=Moment(state, now), cancelled_from=seen, cancels=self.cancels + 1)
 
     def hidden(self, now: float) -> bool:
         """Return whether the system denies that it exists."""

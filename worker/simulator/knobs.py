@@ -130,10 +130,6 @@ class Knobs:
             knobs = dataclasses.replace(knobs, **{group: fresh})
         return knobs
 
-    def as_dict(self) -> dict[str, dict[str, Any]]:
-        """Show all switches as nested dicts."""
-        return dataclasses.asdict(self)
-
 
 _AUTH = ("none", "bearer", "basic", "token")
 CHOICES: dict[str, tuple[object, ...]] = {

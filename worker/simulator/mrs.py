@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .iam import KEYSTONE_ROUTE
@@ -54,7 +54,7 @@ def _error(world: World, code: str) -> Reply:
 def _missing(world: World) -> Reply:
     """Tell that there is no such job: 0176 with the dialect's status, or with a 404 (SRC M6, DOC M4)."""
     missing = _error(world, "0176")
-    return dataclasses.replace(missing, http=404) if world.knobs.mrs.missing == "404" else missing
+    return replace(missing, http=404) if world.knobs.mrs.missing == "404" else missing
 
 
 def _find(world: World, call: Call) -> Job | None:
@@ -152,7 +152,7 @@ def delete(world: World, call: Call) -> Reply:
         return _missing(world)
     if moment_of(world, job, call.now).state not in COURSE.terminal:
         return _error(world, "0183")
-    world.put(job.evolve(deleted_at=call.now))
+    world.put(replace(job, deleted_at=call.now))
     return Reply(204, effect=True)
 
 
@@ -179,39 +179,39 @@ def batch_delete(world: World, call: Call) -> Reply:
         if job.id in wanted and moment_of(world, job, call.now).state in COURSE.terminal
     ]
     for job in ended:
-        world.put(job.evolve(deleted_at=call.now))
+        world.put(replace(job, deleted_at=call.now))
     return Reply(world.knobs.mrs.batch_delete_answer, effect=bool(ended))
 
 
-def _guarded(handler: Handler, knob: str, code: str) -> Handler:
+_VERSIONS = {
+    "v1.1": ("v1.1/{project}/", "v11_supported", "12000085"),
+    "v2": ("v2/{project}/clusters/{cluster}/", "v2_supported", "0167"),
+}
+"""Per version: where its paths begin, the switch of whether it is there, and the error if it is not."""
+
+
+def _route(version: str, method: str, path: str, verb: str, handler: Handler) -> Route:
+    root, knob, code = _VERSIONS[version]
+
     def guarded(world: World, call: Call) -> Reply:
         return handler(world, call) if getattr(world.knobs.mrs, knob) else _error(world, code)
 
-    return guarded
-
-
-def _v11(method: str, tail: str, verb: str, handler: Handler) -> Route:
-    return Route(method, f"v1.1/{{project}}/{tail}", verb, _guarded(handler, "v11_supported", "12000085"))
-
-
-def _v2(method: str, tail: str, verb: str, handler: Handler) -> Route:
-    path = f"v2/{{project}}/clusters/{{cluster}}/job-executions{tail}"
-    return Route(method, path, verb, _guarded(handler, "v2_supported", "0167"))
+    return Route(method, root + path, verb, guarded)
 
 
 MRS = System(
     "mrs",
     (
-        _v11("GET", "job-executions", "list", list_compatible),
-        _v11("GET", "job-executions/{id}", "look", _showing(200, "job_execution", compatible)),
-        _v11("GET", "job-executions/{id}/cancel", "cancel", cancel),
-        _v11("DELETE", "job-executions/{id}", "delete", delete),
-        _v11("GET", "job-exes", "list", list_native),
-        _v11("GET", "job-exes/{id}", "look", _showing(200, "job_execution", native)),
-        _v2("POST", "/batch-delete", "delete", batch_delete),
-        _v2("GET", "", "list", list_newer),
-        _v2("GET", "/{id}", "look", _showing(202, "job_detail", newer)),
-        _v2("POST", "/{id}/kill", "cancel", kill),
+        _route("v1.1", "GET", "job-executions", "list", list_compatible),
+        _route("v1.1", "GET", "job-executions/{id}", "look", _showing(200, "job_execution", compatible)),
+        _route("v1.1", "GET", "job-executions/{id}/cancel", "cancel", cancel),
+        _route("v1.1", "DELETE", "job-executions/{id}", "delete", delete),
+        _route("v1.1", "GET", "job-exes", "list", list_native),
+        _route("v1.1", "GET", "job-exes/{id}", "look", _showing(200, "job_execution", native)),
+        _route("v2", "POST", "job-executions/batch-delete", "delete", batch_delete),
+        _route("v2", "GET", "job-executions", "list", list_newer),
+        _route("v2", "GET", "job-executions/{id}", "look", _showing(202, "job_detail", newer)),
+        _route("v2", "POST", "job-executions/{id}/kill", "cancel", kill),
         KEYSTONE_ROUTE,
     ),
     refuse,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from .clock import as_datetime
 from .iam import OML_ROUTE
 from .job import Course, Job, Moment, cancel_takes, moment, vocabulary
 from .life import life_from
@@ -55,7 +56,7 @@ def show(world: World, call: Call) -> Reply:
         path = call.raw.partition("?")[0]
         return Reply(302, headers={"Content-Location": f"{call.origin}{path}/result"})
     body = {
-        "createdDate": as_datetime(job.created_at).strftime(" %b %d,%Y %H:%M"),
+        "createdDate": datetime.fromtimestamp(job.created_at, UTC).strftime(" %b %d,%Y %H:%M"),
         "status": "job is still running",
         "elapsedTime": _elapsed(call.now - job.created_at),
     }
@@ -89,7 +90,7 @@ def _listed(world: World, job: Job, now: float) -> dict[str, str]:
     here = moment_of(world, job, now)
     done = here.state in _FINISHED
     return {
-        "createdDate": as_datetime(job.created_at).strftime("%Y-%m-%d %H:%M:%S UTC"),
+        "createdDate": datetime.fromtimestamp(job.created_at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC"),
         "job_id": job.id,
         "status": "FINISH" if done else world.knobs.oml.list_running_state,
         "elapsedTime": _elapsed((here.since if done else now) - job.created_at),
@@ -106,7 +107,7 @@ def delete(world: World, call: Call) -> Reply:
         return _missing(world, call)
     effect = job.deleted_at is None
     if effect:
-        world.put(job.evolve(deleted_at=call.now + (0.0 if done else cancel_takes(job, 0.0))))
+        world.put(replace(job, deleted_at=call.now + (0.0 if done else cancel_takes(job, 0.0))))
     http = world.knobs.oml.delete_answer
     if http == 204:  # noqa: PLR2004  # the empty alternative of the knob
         return Reply(http, effect=effect)
@@ -117,7 +118,7 @@ def submit(world: World, call: Call) -> Reply:
     """POST a script: 201 with Location and a session cookie when asynchronous (SEED S1)."""
     if call.json().get("asyncFlag") is not True:
         return json_reply(200, {"result": "Hello World!"})
-    job_id = f"OML-SIM-{world.next_number():06}-LOW-{round(call.now * 1000)}"
+    job_id = f"OML-SIM-{next(world.numbers):06}-LOW-{round(call.now * 1000)}"
     life = life_from(world.knobs.all.submitted_life, {})
     world.put(Job("oml", job_id, life, call.now, Moment(COURSE.word(life.state), call.now)))
     where = f"{call.origin}/oml/api/{call.params['scripts']}/v2/jobs/{quote(job_id, safe='')}"

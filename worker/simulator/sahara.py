@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -135,7 +136,7 @@ def refresh(world: World, call: Call) -> Reply:
     job = world.find("sahara", call.job_id, call.now)
     if job is None:
         return _missing(call)
-    world.put(job.evolve(refreshed_at=call.now))
+    world.put(replace(job, refreshed_at=call.now))
     return _wrapped(200, job, moment_of(world, job, call.now), call)
 
 
@@ -189,11 +190,11 @@ def _doomed(world: World, job: Job, now: float) -> Job:
     knobs, here = world.knobs.sahara, moment_of(world, job, now)
     fresh = stopped(job, here, now, knobs)
     if fresh.last.state != COURSE.cancelling or here.state in COURSE.terminal:
-        return fresh.evolve(deleted_at=now)
+        return replace(fresh, deleted_at=now)
     if knobs.delete_keeps_raced and job.life.race:
-        return fresh.evolve(deleted_at=math.inf)
+        return replace(fresh, deleted_at=math.inf)
     tried = math.inf if job.life.falls_back_after is not None else cancel_takes(job, knobs.engine_delay)
-    return fresh.evolve(deleted_at=now + min(tried, knobs.canceling_timeout))
+    return replace(fresh, deleted_at=now + min(tried, knobs.canceling_timeout))
 
 
 def patch_old(world: World, call: Call) -> Reply:

@@ -14,7 +14,7 @@ from .clock import Clock, http_date
 from .cross_site import REFUSED, foreign, is_loopback
 from .delivery import deliver, plain
 from .dispatch import answer
-from .faults import Fault, fault_from
+from .faults import Fault, Rule, fault_from
 from .knobs import Knobs
 from .systems import SYSTEMS
 from .truth import Truth, truth
@@ -96,11 +96,6 @@ class Simulator:
         prefix = SYSTEMS[system].prefix
         return f"{self.url}/{prefix}" if prefix else self.url
 
-    @property
-    def knobs(self) -> Knobs:
-        """The switches as they are."""
-        return self.world.knobs
-
     def set_knobs(self, changes: Mapping[str, Any]) -> None:
         """Change switches: `{"ess": {"times": "naive"}}` or `{"ess.times": "naive"}`."""
         self.world.knobs = self.world.knobs.changed(changes)
@@ -124,7 +119,7 @@ class Simulator:
 
         """
         fault = fault_from({"kind": kind, **rule})
-        self.world.faults.add(fault)
+        self.world.faults.append(Rule(fault))
         return fault
 
     def clear_faults(self) -> None:

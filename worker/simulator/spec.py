@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from .faults import Fault, fault_from
+from .faults import Fault, Rule, fault_from
 from .job import Job, Moment
 from .life import life_from
 from .systems import COURSES
@@ -100,8 +100,7 @@ def load(world: World, path: Path, now: float) -> None:
     world.knobs = knobs
     for job in jobs:
         world.put(job)
-    for fault in faults:
-        world.faults.add(fault)
+    world.faults += map(Rule, faults)
 
 
 PARTS: Mapping[str, type[dict[str, Any] | list[Any]]] = {"knobs": dict, "jobs": list, "faults": list}

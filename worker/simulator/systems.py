@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from . import ess, ess_state, mrs_view, oml, sahara
+from . import ess_state, mrs_view, oml, sahara
 from .ess import ESS
 from .iam import IAM
 from .mrs import MRS
@@ -52,8 +52,3 @@ def locate(parts: Sequence[str]) -> tuple[System, Sequence[str]]:
         if row.prefix and row.prefix == parts[0]:
             return row.system, parts[1:]
     return _AT_ROOT.get(parts[0], ESS), parts
-
-
-def request_handle(job: Job) -> str | None:
-    """Return the handle for executionStatus, for systems that have one."""
-    return ess.handle(job) if job.system == "ess" else None

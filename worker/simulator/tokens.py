@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -29,44 +29,34 @@ class Token:
         return self.issuer == issuer and not self.revoked and now < self.expires_at
 
 
+@dataclass(frozen=True, slots=True)
 class Tokens:
-    """All tokens ever issued."""
+    """All tokens ever issued, by their text."""
 
-    def __init__(self) -> None:
-        """Start without any."""
-        self._issued: dict[str, Token] = {}
+    issued: dict[str, Token] = field(default_factory=dict)
 
     def issue(self, issuer: str, now: float, life: float, *, window: float | None = None, project: str = "") -> Token:
         """Hand out a fresh token that lives for `life` seconds and may be refreshed for `window` seconds in total."""
         ends = now + (life if window is None else window)
-        return self._add(Token(_value(issuer), issuer, min(now + life, ends), ends, project))
+        return self._fresh(issuer, min(now + life, ends), ends, project)
 
     def refresh(self, old: str, now: float, life: float) -> Token | None:
         """Trade a token that is still alive for a fresh one inside the same window (SRC O8); None when refused."""
-        known = self._issued.get(old)
+        known = self.issued.get(old)
         if known is None or not known.valid(known.issuer, now):
             return None
-        return self._add(
-            dataclasses.replace(known, value=_value(known.issuer), expires_at=min(now + life, known.window_ends))
-        )
+        return self._fresh(known.issuer, min(now + life, known.window_ends), known.window_ends, known.project)
 
     def revoke(self, issuer: str | None = None) -> int:
         """Revoke all tokens, or those of one issuer, and tell how many."""
-        hit = [token for token in self._issued.values() if issuer in (None, token.issuer) and not token.revoked]
-        self._issued.update({token.value: dataclasses.replace(token, revoked=True) for token in hit})
+        hit = [token for token in self.issued.values() if issuer in (None, token.issuer) and not token.revoked]
+        self.issued.update({token.value: dataclasses.replace(token, revoked=True) for token in hit})
         return len(hit)
 
-    def find(self, value: str) -> Token | None:
-        """Look a token up by its text."""
-        return self._issued.get(value)
-
-    def _add(self, token: Token) -> Token:
-        self._issued[token.value] = token
+    def _fresh(self, issuer: str, expires_at: float, window_ends: float, project: str) -> Token:
+        token = Token(f"sim-{issuer}-{secrets.token_hex(16)}", issuer, expires_at, window_ends, project)
+        self.issued[token.value] = token
         return token
-
-
-def _value(issuer: str) -> str:
-    return f"sim-{issuer}-{secrets.token_hex(16)}"
 
 
 def refusal(tokens: Tokens, knobs: Knobs, system: str, issuer: str, call: Call) -> str:
@@ -81,7 +71,7 @@ def refusal(tokens: Tokens, knobs: Knobs, system: str, issuer: str, call: Call) 
     shown = _shown(call, section.auth)
     if shown and shown == section.static_token:
         return ""
-    token = tokens.find(shown)
+    token = tokens.issued.get(shown)
     if token is None or not token.valid(issuer, call.now):
         return "the token is missing, expired or revoked"
     project = call.params.get("project", "")

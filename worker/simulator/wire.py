@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import parse_qsl, unquote
 
 if TYPE_CHECKING:
@@ -77,11 +77,17 @@ def json_reply(
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
-    """A method and a path pattern (`requests/{id}/cancel`), what it means to a canceller, and who answers it."""
+class Address:
+    """A method and a path pattern (`requests/{id}/cancel`)."""
 
     method: str
     pattern: str
+
+
+@dataclass(frozen=True, slots=True)
+class Route(Address):
+    """What an address means to a canceller, and who answers it."""
+
     verb: str
     handler: Callable[[World, Call], Reply]
 
@@ -94,19 +100,7 @@ class System(NamedTuple):
     refuse: Callable[[World, Call, int, str], Reply]
 
 
-class Matchable(Protocol):
-    """Anything with a method and a path pattern."""
-
-    @property
-    def method(self) -> str:
-        """The HTTP method."""
-
-    @property
-    def pattern(self) -> str:
-        """The path, with placeholders in braces."""
-
-
-R = TypeVar("R", bound=Matchable)
+R = TypeVar("R", bound=Address)
 
 
 def match(routes: Sequence[R], method: str, parts: Sequence[str]) -> tuple[R, dict[str, str]] | None:

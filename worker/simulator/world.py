@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from .faults import Faults
 from .knobs import Knobs
 from .tokens import Tokens
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .faults import Rule
     from .job import Job
 
 
@@ -36,11 +39,12 @@ class World:
 
     knobs: Knobs = field(default_factory=Knobs)
     jobs: dict[tuple[str, str], Job] = field(default_factory=dict)
-    faults: Faults = field(default_factory=Faults)
+    faults: list[Rule] = field(default_factory=list)
     tokens: Tokens = field(default_factory=Tokens)
     journal: deque[Entry] = field(default_factory=deque)
     received: int = 0
-    submitted: int = 0
+    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    """Of submitted jobs."""
     _heirs: dict[tuple[str, str], set[str]] = field(default_factory=dict)
 
     def put(self, job: Job) -> Job:
@@ -63,11 +67,6 @@ class World:
         """List the direct children of a job, hidden ones too."""
         known = (self.jobs.get((system, heir)) for heir in sorted(self._heirs.get((system, job_id), ())))
         return [job for job in known if job is not None and job.parent == job_id]
-
-    def next_number(self) -> int:
-        """Return the next number for a submitted job."""
-        self.submitted += 1
-        return self.submitted
 
     def note(self, entry: Entry) -> None:
         """Append to the log, and let go of its oldest lines beyond `all.log_lines`."""

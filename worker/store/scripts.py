@@ -28,7 +28,7 @@ class Script:
     def __init__(self, redis: Redis | ScriptConnection, text: str) -> None:
         self._redis = redis
         self._text = text
-        self._digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+        self._digest = digest_of(text)
 
     async def __call__(self, keys: Sequence[Any], args: Sequence[Any]) -> Any:
         """Run the script."""
@@ -91,6 +91,12 @@ def on_store(name: str) -> str:
 
     include(name)
     return timed("".join(texts.values()))
+
+
+@cache
+def digest_of(text: str) -> str:
+    """Return the name under which Redis knows a script; each store of a process asks for those of the same few."""
+    return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 
 def timed(text: str) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from msgspec import Struct
 
 from ..domain.decision import ENDED
 from ..protocol.batches import BatchState, BatchStatus
+from .batches import ended
 
 WIDTH = 1000.0
 """The width of a meter, in units of its own."""
@@ -34,13 +35,8 @@ class Progress(Struct, frozen=True):
 
 def progress(status: BatchStatus) -> Progress:
     """Draw a batch."""
-    counts = status.counts
-    return Progress(
-        status,
-        tuple(_parts(status)),
-        sum(counts.finished.values()) + counts.rejected,
-        () if status.state.final else tuple(_offers(status.state)),
-    )
+    offers = () if status.state.final else tuple(_offers(status.state))
+    return Progress(status, tuple(_parts(status)), ended(status.counts), offers)
 
 
 def _offers(state: BatchState) -> Iterator[str]:
@@ -67,8 +63,3 @@ def _parts(status: BatchStatus) -> Iterator[Part]:
             width = WIDTH * number / whole
             yield Part(kind, number, x, width)
             x += width
-
-
-def running(statuses: Sequence[BatchStatus]) -> list[Progress]:
-    """Return the batches in which something may still happen."""
-    return [progress(status) for status in statuses if not status.state.final]

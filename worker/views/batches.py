@@ -6,7 +6,7 @@ from collections import deque
 from typing import Any, Final
 
 from ..domain.model import Outcome
-from ..protocol.batches import BatchCounts, BatchResult, BatchState, BatchStatus
+from ..protocol.batches import BatchCounts, BatchState, BatchStatus
 from .explain import span
 
 REJECTED: Final = "rejected"
@@ -31,15 +31,10 @@ def ended(counts: BatchCounts) -> int:
     return counts.rejected + sum(counts.finished.values())
 
 
-def by_outcome(counts: BatchCounts) -> dict[str, int]:
-    """Return how many members have ended in which way; those that were rejected are told with the others."""
-    found = {outcome: count for outcome, count in sorted(counts.finished.items()) if count}
-    return {**found, **({REJECTED: counts.rejected} if counts.rejected else {})}
-
-
 def outcomes(counts: BatchCounts) -> str:
-    """Say how members have ended."""
-    return ", ".join(f"{count} {outcome}" for outcome, count in by_outcome(counts).items())
+    """Say how members have ended; those that were rejected are told with the others."""
+    found = {**dict(sorted(counts.finished.items())), REJECTED: counts.rejected}
+    return ", ".join(f"{count} {outcome}" for outcome, count in found.items() if count)
 
 
 class Pace:
@@ -131,9 +126,3 @@ def described(status: BatchStatus, pace: Pace | None = None) -> dict[str, Any]:
         left = pace.left(counts)
         told |= {"rate": round(pace.rate, 3), "seconds_left": None if left is None else round(left)}
     return told
-
-
-def result_line(result: BatchResult) -> str:
-    """Say how a member has ended, behind its name."""
-    parts = (result.outcome or "not ended", result.error or result.detail)
-    return "; ".join(filter(None, parts))

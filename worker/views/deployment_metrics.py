@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -10,66 +11,62 @@ from prometheus_client.registry import Collector
 from ..store.totals import Totals
 
 
+@dataclass(frozen=True, eq=False)
 class Counted(Collector):
     """Totals as a registry takes them."""
 
-    def __init__(self, totals: Totals) -> None:
-        self._totals = totals
+    totals: Totals
 
     def collect(self) -> Iterator[Metric]:
-        """Return the metrics."""
-        return families(self._totals)
-
-
-def families(totals: Totals) -> Iterator[Metric]:
-    """Return all metrics of a deployment."""
-    yield _gauge(
-        "canceller_open",
-        "Open cancellations, by the job's state as last seen (`unseen` before the first look), and by lane.",
-        totals.open.items(),
-        ("backend", "state", "lane"),
-    )
-    yield _by_backend(
-        "canceller_oldest_cancelling_seconds",
-        "For how long the job that has been in CANCELLING longest has been seen there; 0 if none is.",
-        totals.oldest_cancelling,
-    )
-    yield _by_backend(
-        "canceller_gates_held",
-        "Open cancellations whose force step is due and whose gate is shut.",
-        totals.gates_held,
-    )
-    yield _by_backend(
-        "canceller_overdue",
-        "Open cancellations that are not confirmed stopped after the backend's warn_after.",
-        totals.overdue,
-    )
-    yield _by_backend(
-        "canceller_breaker_open",
-        "1 while a backend is paused after repeated failures, or is being probed; else 0.",
-        totals.breaker_open,
-    )
-    if totals.waiting is not None:
-        yield GaugeMetricFamily(
-            "canceller_waiting_commands", "Commands that no worker has taken in yet.", totals.waiting
+        """Return all metrics of a deployment."""
+        totals = self.totals
+        yield _gauge(
+            "canceller_open",
+            "Open cancellations, by the job's state as last seen (`unseen` before the first look), and by lane.",
+            totals.open.items(),
+            ("backend", "state", "lane"),
         )
-    yield GaugeMetricFamily("canceller_workers", "Workers that live.", totals.workers)
-    yield GaugeMetricFamily(
-        "canceller_dead_letters",
-        "Rejected messages, and events that could not be delivered to a sink, that are kept.",
-        totals.dead_letters,
-    )
-    yield GaugeMetricFamily(
-        "canceller_redis_memory_ratio",
-        "The share of Redis's maxmemory that is in use; 0 without a limit. Nothing new is taken in above 0.9.",
-        totals.memory,
-    )
-    yield _gauge(
-        "canceller_sink_lag_seconds",
-        "The age of the oldest event that a sink has not got yet; 0 if it has got all.",
-        (((sink,), lag) for sink, lag in totals.sink_lags.items()),
-        ("sink",),
-    )
+        yield _by_backend(
+            "canceller_oldest_cancelling_seconds",
+            "For how long the job that has been in CANCELLING longest has been seen there; 0 if none is.",
+            totals.oldest_cancelling,
+        )
+        yield _by_backend(
+            "canceller_gates_held",
+            "Open cancellations whose force step is due and whose gate is shut.",
+            totals.gates_held,
+        )
+        yield _by_backend(
+            "canceller_overdue",
+            "Open cancellations that are not confirmed stopped after the backend's warn_after.",
+            totals.overdue,
+        )
+        yield _by_backend(
+            "canceller_breaker_open",
+            "1 while a backend is paused after repeated failures, or is being probed; else 0.",
+            totals.breaker_open,
+        )
+        if totals.waiting is not None:
+            yield GaugeMetricFamily(
+                "canceller_waiting_commands", "Commands that no worker has taken in yet.", totals.waiting
+            )
+        yield GaugeMetricFamily("canceller_workers", "Workers that live.", totals.workers)
+        yield GaugeMetricFamily(
+            "canceller_dead_letters",
+            "Rejected messages, and events that could not be delivered to a sink, that are kept.",
+            totals.dead_letters,
+        )
+        yield GaugeMetricFamily(
+            "canceller_redis_memory_ratio",
+            "The share of Redis's maxmemory that is in use; 0 without a limit. Nothing new is taken in above 0.9.",
+            totals.memory,
+        )
+        yield _gauge(
+            "canceller_sink_lag_seconds",
+            "The age of the oldest event that a sink has not got yet; 0 if it has got all.",
+            (((sink,), lag) for sink, lag in totals.sink_lags.items()),
+            ("sink",),
+        )
 
 
 def _by_backend(name: str, help_text: str, values: Mapping[str, float]) -> Metric:

@@ -11,7 +11,7 @@ from msgspec import Struct
 from ..domain.model import Action, JobState, Outcome
 from ..protocol.messages import Event
 from ..store.codec import Snapshot
-from .explain import clock, words
+from .explain import words
 from .story_words import told
 from .waits import cause_of_wait
 
@@ -54,7 +54,7 @@ def chapters(known: Sequence[Known], others: Sequence[Event], breaks: Sequence[E
     `others` are events about it that belong to no cancellation's count, such as `rejected`; `breaks` are those of its
     backend's breaker.
     """
-    found = [(_began(one), _chapter(one, _after(one, others), breaks, now)) for one in known]
+    found = [(_began(one), _chapter(one, others, breaks, now)) for one in known]
     lone = [event for event in others if event.name == "rejected"]
     found += [(when(event), _rejected(event)) for event in lone]
     return [chapter for _, chapter in sorted(found, key=lambda pair: pair[0], reverse=True)]
@@ -89,16 +89,12 @@ def _began(known: Known) -> datetime:
     return known.seen.record.cancellation.accepted_at
 
 
-def _after(known: Known, others: Sequence[Event]) -> list[Event]:
-    """Return what happened to the job of a cancellation after its end."""
-    ours = (event for event in others if event.data.get("cancellation_id") == known.cancellation_id)
-    return [event for event in ours if event.name == "reappeared"]
-
-
-def _chapter(known: Known, after: Sequence[Event], breaks: Sequence[Event], now: datetime) -> Chapter:
+def _chapter(known: Known, others: Sequence[Event], breaks: Sequence[Event], now: datetime) -> Chapter:
     record = known.seen.record if known.seen is not None else None
     finished = next((event for event in known.events if event.name == "finished"), None)
     outcome = finished.outcome if finished is not None else record and record.outcome
+    ours = (event for event in others if event.data.get("cancellation_id") == known.cancellation_id)
+    after = [event for event in ours if event.name == "reappeared"]
     lines = [*_past((*known.events, *after), breaks, now), *_record(known, now)]
     missing = max(0, record.sequence - len(known.events)) if record is not None else 0
     return Chapter(
@@ -157,8 +153,3 @@ def _rejected(event: Event) -> Chapter:
     data = event.data
     lines = tuple(Line(when(event), event.name, text) for text in told(event, when(event)))
     return Chapter(f"command {data.get('command_id', '?')}: rejected", "", "rejected", lines)
-
-
-def at_line(line: Line, now: datetime) -> str:
-    """Return the label of a line: its time, or what it is about."""
-    return clock(line.at, now) if line.at is not None else line.name

@@ -130,7 +130,8 @@ def _finished(event: Event, _: datetime) -> Iterator[str]:
     yield f"{outcome}: {OUTCOMES.get(outcome, 'the end')}{detail}"
     if data.get("plan"):
         yield f"would send {data['plan'].get('would')}: {data['plan'].get('because')}"
-    yield f"last seen {data.get('raw_state') or data.get('job_state')}; calls: {_counted(data.get('calls') or {})}"
+    calls = ", ".join(f"{count} {name}" for name, count in (data.get("calls") or {}).items())
+    yield f"last seen {data.get('raw_state') or data.get('job_state')}; calls: {calls or 'none'}"
     yield f"proof: {data.get('evidence')}, {EVIDENCE.get(str(data.get('evidence')), 'not known here')}"
     if data.get("attested_by"):
         yield f"the remote process is gone: attested by {data['attested_by']}"
@@ -141,10 +142,6 @@ def _finished(event: Event, _: datetime) -> Iterator[str]:
         yield f"the backend's own words: {', '.join(f'{name} {value}' for name, value in facts.items())}"
     safe = "yes" if data.get("safe_to_rerun") else "no, it is not known whether the job has stopped"
     yield f"safe to run again: {safe}"
-
-
-def _counted(calls: Mapping[str, object]) -> str:
-    return ", ".join(f"{count} {name}" for name, count in calls.items()) or "none"
 
 
 def _rejected(event: Event, _: datetime) -> Iterator[str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.bench.kit.cell import START_SECONDS, Stuck, until
 from tests.chaos.world import ROOT, Server
-from worker.local.embedded_redis import stop, tied
+from worker.local.child_process import stop_all, tied
 
 STOP_SECONDS = 20.0
 
@@ -48,7 +48,7 @@ def celery_worker(module: str, flags: Sequence[str], server: Server, base_url: s
                 raise Stuck(f"{module} has ended: {os.pread(log.fileno(), 4000, 0).decode(errors='replace')}")
             yield process.pid
         finally:
-            stop(process, STOP_SECONDS)
+            stop_all([process], STOP_SECONDS)
 
 
 def _said(log: int, words: bytes) -> bool:

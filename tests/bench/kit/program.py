@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from tests.bench.kit.cell import Stuck
-from worker.local.embedded_redis import stop, tied
+from worker.local.child_process import stop_all, tied
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -34,7 +34,7 @@ class Program:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """End it."""
-        stop(self._process, 5)
+        stop_all([self._process], 5)
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe:
                 pipe.close()

@@ -26,7 +26,7 @@ from typing import Any, ClassVar, Protocol, Self
 from urllib.parse import parse_qsl, urlencode, urlsplit
 from urllib.request import urlopen
 
-from worker.local.embedded_redis import stop, tied
+from worker.local.child_process import stop_all, tied
 
 ROOT = Path(__file__).resolve().parents[3]
 HEAD_END = b"\r\n\r\n"
@@ -230,7 +230,7 @@ class Served:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """End it."""
-        stop(self._process, 5)
+        stop_all([self._process], 5)
 
     def ask(self, path: str, settings: Mapping[str, float]) -> dict[str, Any]:
         """Ask for something beside the backend's own calls."""

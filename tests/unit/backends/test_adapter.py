@@ -17,19 +17,19 @@ from worker.backends.adapter import (
     answer,
     call,
     common_answer,
-    gone,
     names,
     redirect,
     seen_nothing,
     taken,
     tells_error,
+    unseen,
     unusable,
 )
 from worker.backends.mrs import Mrs
 from worker.backends.oracle_ess import OracleEss
 from worker.backends.oracle_ml import OracleMl
 from worker.backends.sahara import Sahara
-from worker.domain.model import Action, Answer, AnswerKind, Job, JobState, Source
+from worker.domain.model import Action, Answer, AnswerKind, Job, JobState, Observation, Source
 
 DATE = "Tue, 18 Feb 2025 17:01:05 GMT"
 THEN = datetime(2025, 2, 18, 17, 1, 5, tzinfo=UTC)
@@ -256,8 +256,10 @@ def test_a_success_that_can_not_be_used_says_why_and_keeps_retry_after(body: byt
 
 @pytest.mark.parametrize("source", [Source.OWN, Source.UNSURE])
 def test_gone_keeps_whose_words_they_are_and_the_clock_and_says_why(source: Source) -> None:
-    seen = gone(Reply(404, {"date": DATE}, b"no such job"), Job("J"), "404", source)
+    judged = Answer(AnswerKind.NOT_FOUND, source, 404, detail="no such job")
+    seen = unseen(Reply(404, {"date": DATE}), Job("J"), judged, "404")
 
+    assert isinstance(seen, Observation)
     assert (seen.state, seen.raw, seen.source, seen.job_id, seen.clock, seen.detail) == (
         JobState.GONE,
         "404",

@@ -25,10 +25,6 @@ def survey(reply: Reply) -> Any:
     return play(OracleMl().look_many(JOBS), reply)
 
 
-def test_few_are_looked_at_alone() -> None:
-    assert OracleMl().look_many(JOBS[:9]) is None
-
-
 def test_the_list_is_one_call() -> None:
     requests, _ = survey(listing())
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.backends.adapter import LONGEST_RETRY_AFTER, Reply, facts, text
+from worker.backends.adapter import LONGEST_RETRY_AFTER, Reply, facts, silent, text
 
 DATE = "Tue, 18 Feb 2025 17:01:05 GMT"
 THEN = datetime(2025, 2, 18, 17, 1, 5, tzinfo=UTC)
@@ -46,12 +46,14 @@ def test_data_is_read_in_the_charset_that_is_named() -> None:
         pytest.param(b"", True, id="empty"),
         pytest.param(b" \r\n", True, id="blank"),
         pytest.param(b"{}", True, id="object"),
+        pytest.param(b'{"error": null}', True, id="empty-error"),
+        pytest.param(b'{"error": "no"}', False, id="error"),
         pytest.param(b"<html>", False, id="html"),
         pytest.param(b"[]", False, id="list"),
     ],
 )
-def test_a_silent_success_is_empty_or_an_object(body: bytes, *, fits: bool) -> None:
-    assert Reply(200, {}, body).empty_or_data is fits
+def test_a_silent_success_is_empty_or_an_object_without_an_error(body: bytes, *, fits: bool) -> None:
+    assert silent(Reply(200, {}, body)) is fits
 
 
 @pytest.mark.parametrize(

@@ -32,10 +32,6 @@ def survey(wanted: list[Job], *replies: Reply) -> Any:
     return play(V2.look_many(wanted), *replies)
 
 
-def test_few_are_looked_at_alone() -> None:
-    assert V2.look_many(jobs(9)) is None
-
-
 def test_v11_has_no_list_since_its_look_lets_sahara_ask_its_engine() -> None:
     assert Sahara("37ca").look_many(jobs(100)) is None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from worker.board.sessions import LIFETIME, Session, Sessions, is_token
+from worker.board.sessions import LIFETIME, Session, Sessions, same
 
 OURS = Sessions(b"a" * 32)
 NOW = 1_800_000_000.0
@@ -44,10 +44,10 @@ def test_a_form_belongs_to_its_session() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "same"), [("0123456789abcdef", True), ("0123456789abcdeg", False), ("", False), ("\ud800é", False)]
+    ("given", "expected"), [("0123456789abcdef", True), ("0123456789abcdeg", False), ("", False), ("\ud800é", False)]
 )
-def test_only_the_whole_token_is_the_token(given: str, same: bool) -> None:  # noqa: FBT001 - a column
-    assert is_token(given, "0123456789abcdef") is same
+def test_only_the_whole_token_is_the_token(given: str, expected: bool) -> None:  # noqa: FBT001 - a column
+    assert same(given, "0123456789abcdef") is expected
 
 
 def test_a_secret_is_in_no_repr() -> None:

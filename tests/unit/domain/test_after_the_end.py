@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from unit.conftest import Build
 
-from worker.domain.after_the_end import lives, next_look, repeated_look, watched
+from worker.domain.after_the_end import lives, next_look, repeated_look
+from worker.domain.decision import ENDED
 from worker.domain.event_drafts import reappeared
 from worker.domain.model import Outcome, Poll
 
@@ -44,12 +45,10 @@ def test_a_look_that_showed_nothing_is_repeated(
     assert found == (None if due is None else build.at(due))
 
 
-ENDED = {"cancelled", "force_cancelled", "deleted", "already_finished", "completed_anyway"}
-
-
 @pytest.mark.parametrize("outcome", Outcome)
-def test_only_a_job_that_has_ended_is_looked_at_afterwards(outcome: Outcome) -> None:
-    assert watched(outcome) is (outcome in ENDED)
+def test_a_job_counts_as_ended_after_five_outcomes(outcome: Outcome) -> None:
+    expected = {"cancelled", "force_cancelled", "deleted", "already_finished", "completed_anyway"}
+    assert (outcome in ENDED) is (outcome in expected)
 
 
 @pytest.mark.parametrize(

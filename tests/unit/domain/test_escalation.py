@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from worker.domain.cancellation import End, Sighting
+from worker.domain.cancellation import FAR, End, Sighting
 from worker.domain.decision import Finish, Hold, Send, Wait
-from worker.domain.escalation import decide, matters, needs_look, overdue
+from worker.domain.escalation import decide, matters, needs_look, warn_at
 from worker.domain.model import Action, AnswerKind, Evidence, JobState, Outcome, Poll, Verb
 
 CANCEL = Send(Action.CANCEL, "1")
@@ -261,10 +260,8 @@ def test_what_matters_without_a_call_is_the_warning_then_the_end(build: Any) -> 
 
 
 def test_is_overdue_from_warn_after_on_and_once(build: Any) -> None:
-    almost = build.at(3600) - timedelta(milliseconds=1)
-    assert not overdue(build.cancellation(), build.policy(), almost)
-    assert overdue(build.cancellation(), build.policy(), build.at(3600))
-    assert not overdue(build.cancellation(overdue=True), build.policy(), build.at(9999))
+    assert warn_at(build.cancellation(), build.policy()) == build.at(3600)
+    assert warn_at(build.cancellation(overdue=True), build.policy()) == FAR
 
 
 def test_a_stuck_job_is_only_waited_for_without_a_force_step(build: Any) -> None:

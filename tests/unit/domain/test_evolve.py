@@ -8,7 +8,7 @@ import pytest
 from worker.domain import evolve
 from worker.domain.cancellation import End
 from worker.domain.decision import Send
-from worker.domain.model import Action, Answer, AnswerKind, Job, JobState
+from worker.domain.model import Action, Answer, AnswerKind, JobState
 
 CANCEL = Send(Action.CANCEL, "1")
 KINDS = list(AnswerKind)
@@ -221,15 +221,11 @@ def test_calls_are_counted_by_action_and_what_never_was_is_left_out(build: Any) 
         "delete": build.sent(),
     }
     assert evolve.actions(build.cancellation(sent=sent)) == {"cancel": 3, "force": 3, "delete": 1}
-    assert evolve.actions(evolve.looked(evolve.looked(build.cancellation()))) == {"look": 2}
+    looked = evolve.look_failed(build.cancellation(looks=1), build.answer("busy"), build.now, looks=1)
+    assert evolve.actions(looked) == {"look": 2}
     assert evolve.actions(build.cancellation()) == {}
 
 
 def test_a_wait_is_counted_and_says_what_it_is_for(build: Any) -> None:
     progress = evolve.waiting(build.cancellation(), "look again").progress
     assert (progress.waits, progress.next) == (1, "look again")
-
-
-def test_a_child_is_called_like_its_parent_but_for_its_id() -> None:
-    parent = Job("1", {"cluster_id": "c"}, stop_sent=True)
-    assert evolve.child_job(parent, "2") == Job("2", {"cluster_id": "c"}, stop_sent=True)

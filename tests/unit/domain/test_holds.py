@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from worker.domain import evolve
 from worker.domain.cancellation import OperatorHold, Sighting
 from worker.domain.decision import Finish, Hold, Send, Wait
-from worker.domain.escalation import decide, matters, needs_look, overdue
+from worker.domain.escalation import decide, matters, needs_look, warn_at
 from worker.domain.force_gate import refused_wait
 from worker.domain.model import Action, Force, Outcome, Verb
 
@@ -125,7 +125,7 @@ def test_a_wait_for_not_before_ends_with_the_hold(build: Any) -> None:
 
 
 def test_a_held_cancellation_becomes_overdue_all_the_same(build: Any) -> None:
-    assert overdue(build.cancellation(hold=hold(build)), build.policy(warn_after=60), build.at(60))
+    assert warn_at(build.cancellation(hold=hold(build)), build.policy(warn_after=60)) == build.at(60)
 
 
 @pytest.mark.parametrize(

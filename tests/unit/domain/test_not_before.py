@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from worker.domain.decision import Finish, Send, Wait
-from worker.domain.escalation import decide, matters, overdue, too_early
+from worker.domain.escalation import decide, matters, too_early, warn_at
 from worker.domain.model import Action, Answer, AnswerKind, Outcome, Source
 from worker.errors import InvalidCommand
 from worker.intake.admission import Admission, BackendRules
@@ -179,8 +179,7 @@ def test_an_abort_does_not_wait_for_the_time(build: Any) -> None:
 def test_warn_after_counts_from_not_before(build: Any) -> None:
     cancellation, policy = build.cancellation(not_before=build.at(7200)), build.policy(warn_after=3600)
 
-    assert not overdue(cancellation, policy, build.at(10799))
-    assert overdue(cancellation, policy, build.at(10800))
+    assert warn_at(cancellation, policy) == build.at(10800)
     assert matters(cancellation, policy) == build.at(10800)
 
 

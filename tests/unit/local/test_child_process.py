@@ -9,7 +9,7 @@ import sys
 import pytest
 from celery.platforms import ASSUMING_ROOT, ROOT_DISCOURAGED
 
-from worker.local.child_process import quiet, with_own_port
+from worker.local.child_process import QUIET_ROOT, environment_of
 
 WARN = """
 import sys, warnings
@@ -20,7 +20,7 @@ warnings.warn(SecurityWarning(sys.argv[1]))
 
 def warned(text: str, own: str) -> str:
     command = [sys.executable, "-c", WARN, text]
-    env = quiet({**os.environ, "PYTHONWARNINGS": own})
+    env = environment_of(1, {**os.environ, "PYTHONWARNINGS": own})
     return subprocess.run(command, env=env, capture_output=True, text=True, check=False).stderr
 
 
@@ -35,9 +35,11 @@ def test_only_the_warning_about_root_is_silent(own: str) -> None:
     [("127.0.0.1:9100", 1, "127.0.0.1:9100"), ("127.0.0.1:9100", 3, "127.0.0.1:9102"), ("[::1]:0", 2, "[::1]:0")],
 )
 def test_each_worker_serves_its_metrics_on_a_port_of_its_own(shared: str, number: int, own: str) -> None:
-    assert with_own_port({"CANCELLER_HTTP": shared, "HOME": "/"}, number) == {"CANCELLER_HTTP": own, "HOME": "/"}
+    env = environment_of(number, {"CANCELLER_HTTP": shared, "HOME": "/"})
+
+    assert env == {"CANCELLER_HTTP": own, "HOME": "/", "PYTHONWARNINGS": QUIET_ROOT}
 
 
 @pytest.mark.parametrize("env", [{}, {"CANCELLER_HTTP": ""}], ids=["unset", "empty"])
 def test_without_an_address_nothing_is_served(env: dict[str, str]) -> None:
-    assert with_own_port(env, 2) == env
+    assert environment_of(2, env) == {**env, "PYTHONWARNINGS": QUIET_ROOT}

@@ -80,7 +80,7 @@ def test_a_line_is_the_same_text_as_the_chains(values: dict[str, Any], encoding:
 
     (short,) = structlog.get_config()["processors"]
     line: Any = {**values, "event": "e"}
-    for processor in short._chain:
+    for processor in short.chain:
         line = processor(Lines("x", out), "warning", line)
     chained = (line + "\n").encode(encoding, "backslashreplace").decode(encoding)
     assert without_time(chained) == without_time(raw.getvalue().decode(encoding))

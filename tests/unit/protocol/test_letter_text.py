@@ -18,10 +18,8 @@ from hypothesis import strategies as st
 from worker.protocol.letter_text import (
     BLANK,
     kept,
-    nameless,
-    one_line,
-    read_as_text,
     shown,
+    text_of,
     without_signatures,
     without_tokens,
 )
@@ -151,7 +149,7 @@ def test_a_search_takes_no_longer_than_its_text(part: str) -> None:
     ],
 )  # fmt: skip
 def test_a_text_is_one_line_on_any_terminal(text: str, line: str) -> None:
-    assert one_line(text) == line
+    assert shown(text, 100) == line
 
 
 def test_what_is_shown_is_short_and_holds_no_token() -> None:
@@ -179,23 +177,21 @@ def test_no_token_is_kept_where_a_message_is_cut() -> None:
     assert not [1 for limit in range(1, 400) if CLAIMS[:10] in kept(text, limit)]
 
 
+NO_TEXT = "[{} bytes that are no text, sha256 {}]"
+UTF_16 = "größer".encode("utf-16-le")
+
+
 @pytest.mark.parametrize(
     ("raw", "text"),
     [
         pytest.param("[größer]\r\n\t".encode(), "[größer]\r\n\t", id="text"),
-        pytest.param(b"\xff", None, id="no-utf-8"),
-        pytest.param("größer".encode("utf-16-le"), None, id="utf-16"),
-        pytest.param(b"a\x1bb", None, id="control-characters"),
+        pytest.param(b"\xff\x00", NO_TEXT.format(2, hashlib.sha256(b"\xff\x00").hexdigest()), id="no-utf-8"),
+        pytest.param(UTF_16, NO_TEXT.format(len(UTF_16), hashlib.sha256(UTF_16).hexdigest()), id="utf-16"),
+        pytest.param(b"a\x1bb", NO_TEXT.format(3, hashlib.sha256(b"a\x1bb").hexdigest()), id="control-characters"),
     ],
 )
-def test_only_text_is_searched_as_text(raw: bytes, text: str | None) -> None:
-    assert read_as_text(raw) == text
-
-
-def test_what_is_no_text_goes_by_its_length_and_digest() -> None:
-    digest = hashlib.sha256(b"\xff\x00").hexdigest()
-
-    assert nameless(b"\xff\x00") == f"[2 bytes that are no text, sha256 {digest}]"
+def test_what_is_no_text_goes_by_its_length_and_digest(raw: bytes, text: str) -> None:
+    assert text_of(raw) == text
 
 
 SIGNED = {"backend": "ess", "token": "t"}

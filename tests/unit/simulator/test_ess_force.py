@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from worker.simulator.ess_state import force_objection, last_check_in, parent_moment
@@ -46,7 +48,7 @@ def test_force_on_a_parent_is_a_switch(rule: str, *, allowed: bool) -> None:
 
 
 def test_a_check_in_by_call_resets_the_clock() -> None:
-    subject = job().evolve(check_ins=(T + 100, T + 700))
+    subject = replace(job(), check_ins=(T + 100, T + 700))
 
     assert last_check_in(subject, T, T + 800, EssKnobs()) == T + 700
 
@@ -66,7 +68,7 @@ def test_a_check_in_that_lies_ahead_does_not_count() -> None:
     ],
 )
 def test_a_parent_follows_its_children(last: str, children: list[str], rule: str, expected: str) -> None:
-    parent = job().evolve(last=Moment(last, T))
+    parent = replace(job(), last=Moment(last, T))
     born = [Moment(state, T + number) for number, state in enumerate(children)]
 
     assert parent_moment(parent, parent.last, born, rule).state == expected

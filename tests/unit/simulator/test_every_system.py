@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
-from worker.simulator.faults import Fault
+from worker.simulator.faults import Fault, Rule
 from worker.simulator.systems import locate
 from worker.simulator.wire import Call
 
@@ -63,7 +63,7 @@ def test_a_forbidden_job_may_be_seen_but_not_stopped(new_bench: Any, system: str
 def test_an_error_comes_before_or_after_the_effect(new_bench: Any, system: str, kind: str, *, effect: bool) -> None:
     bench = new_bench()
     bench.job(system)
-    bench.world.faults.add(Fault(kind, times=1))
+    bench.world.faults.append(Rule(Fault(kind, times=1)))
     reply = bench.call(STOPS[system])
 
     assert (reply.http, bench.world.journal[-1].effect) == (500, effect)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from worker.simulator.ess_state import CANCEL_EFFECTS, COURSE, TERMINAL, cancel_effect
@@ -70,7 +72,7 @@ def test_a_cancelled_job_follows_its_script(script: dict[str, object], expected:
 
 
 def test_a_final_state_is_kept() -> None:
-    subject = job(succeeds_after=5).moved("CANCELLED", T + 1)
+    subject = replace(job(succeeds_after=5), last=Moment("CANCELLED", T + 1))
 
     assert moment(subject, T + 100, COURSE, 2.0) == Moment("CANCELLED", T + 1)
 

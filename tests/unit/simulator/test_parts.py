@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from worker.simulator.clock import Clock, http_date, iso_utc
-from worker.simulator.faults import KINDS, Fault, Faults, fault_from
+from worker.simulator.faults import KINDS, Fault, Rule, fault_for, fault_from
 from worker.simulator.knobs import CHOICES, Knobs
 from worker.simulator.spec import jobs_from, load
 from worker.simulator.tokens import Tokens
@@ -85,13 +86,12 @@ def test_a_knob_that_cannot_be_is_refused(changes: dict[str, Any]) -> None:
 def test_every_choice_names_a_knob_and_holds_its_default(path: str) -> None:
     group, _, name = path.partition(".")
 
-    assert Knobs().as_dict()[group][name] in CHOICES[path]
+    assert dataclasses.asdict(Knobs())[group][name] in CHOICES[path]
 
 
 def fired(fault: Fault, calls: int) -> list[bool]:
-    faults = Faults()
-    faults.add(fault)
-    return [faults.pick("ess", "cancel", "1", "/x/1/cancel") is not None for _ in range(calls)]
+    rules = [Rule(fault)]
+    return [fault_for(rules, "ess", "cancel", "1", "/x/1/cancel") is not None for _ in range(calls)]
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ def test_a_file_brings_knobs_jobs_and_faults(tmp_path: Path) -> None:
     world = World()
     load(world, path, 0)
 
-    assert (world.knobs.ess.force_window, list(world.jobs), len(world.faults.show())) == (60, [("ess", "1")], 1)
+    assert (world.knobs.ess.force_window, list(world.jobs), len(world.faults)) == (60, [("ess", "1")], 1)
 
 
 WRONG = """

@@ -170,7 +170,7 @@ async def test_the_control_api_sets_and_lifts_faults_and_knobs() -> None:
         knobs = await client.post("/_sim/knobs", json={"ess": {"times": "naive"}})
 
     assert (fault.status_code, lifted.status_code, knobs.json()["ess"]["times"]) == (201, 204, "naive")
-    assert sim.world.faults.show() == []
+    assert sim.world.faults == []
 
 
 @pytest.mark.asyncio

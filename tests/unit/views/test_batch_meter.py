@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.protocol.batches import BatchCounts, BatchOptions, BatchState, BatchStatus
-from worker.views.batch_meter import WIDTH, progress, running
+from worker.views.batch_meter import WIDTH, progress
 
 T = datetime(2026, 11, 22, 10, tzinfo=UTC)
 
@@ -53,12 +53,3 @@ def test_a_meter_is_full(waiting: int, open_: int, cancelled: int) -> None:
 )
 def test_only_orders_that_a_state_allows_are_offered(state: BatchState, offers: tuple[str, ...]) -> None:
     assert progress(status(state)).offers == offers
-
-
-def test_only_batches_at_work_are_running() -> None:
-    assert [one.status.state for one in running([status(state) for state in BatchState])] == [
-        BatchState.RECEIVING,
-        BatchState.RUNNING,
-        BatchState.PAUSED,
-        BatchState.ABORTING,
-    ]

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
 import typer
 
+from ..coroutines import runnable
 from . import orders, showing
 from .apply import apply
 from .plan import plan
@@ -13,12 +17,16 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     help="Clean up many jobs: plan, apply, watch, pause, abort. `canceller guide clean-ups` shows how.",
 )
-app.command("plan")(plan)
-app.command("apply")(apply)
-app.command("list")(showing.list_)
-app.command("status")(showing.status)
-app.command("watch")(showing.watch)
-app.command("pause")(orders.pause)
-app.command("resume")(orders.resume)
-app.command("abort")(orders.abort)
-app.command("report")(showing.report)
+COMMANDS: Final[Mapping[str, Callable[..., Any]]] = {
+    "plan": plan,
+    "apply": apply,
+    "list": showing.list_,
+    "status": showing.status,
+    "watch": showing.watch,
+    "pause": orders.pause,
+    "resume": orders.resume,
+    "abort": orders.abort,
+    "report": showing.report,
+}
+for name, command in COMMANDS.items():
+    app.command(name)(runnable(command))

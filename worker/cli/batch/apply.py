@@ -80,7 +80,7 @@ WaitFlag = Annotated[
 ]
 
 
-def apply(  # noqa: PLR0913 - Typer makes an option of each parameter
+async def apply(  # noqa: PLR0913 - Typer makes an option of each parameter
     plan: PlanName = None,
     *,
     rate: Rate = None,
@@ -90,7 +90,7 @@ def apply(  # noqa: PLR0913 - Typer makes an option of each parameter
     on_changed: Changed = OnChanged.SKIP,
     most: Most = None,
     wait: WaitFlag = False,
-    timeout: Timeout = None,
+    seconds: Timeout = None,
     unplanned: Unplanned = None,
     backend: BackendName = None,
     verb: VerbName = None,
@@ -101,7 +101,7 @@ def apply(  # noqa: PLR0913 - Typer makes an option of each parameter
     key: KeyFile = None,
     producer: Producer = None,
     json: Json = False,
-) -> None:
+) -> Exit:
     """Do what a plan lists: each job is looked at again, and left alone if it is not as the plan has seen it.
 
     A plan is applied once: its digest is the batch's id. Ctrl-C leaves the batch running; `batch watch` returns to it.
@@ -129,13 +129,13 @@ def apply(  # noqa: PLR0913 - Typer makes an option of each parameter
         output,
         {name: value for name, value in options.items() if value is not None},
         most,
-        wait or timeout is not None or output.on_terminal,
-        timeout,
+        wait or seconds is not None or output.on_terminal,
+        seconds,
         signer(key, producer),
     )
     if plan:
-        raise typer.Exit(asyncio.run(applying.plan(plan, expecting=on_changed is OnChanged.SKIP)))
-    raise typer.Exit(asyncio.run(applying.unplanned(Choice(fields_of(*fields), {}, str(unplanned)))))
+        return await applying.plan(plan, expecting=on_changed is OnChanged.SKIP)
+    return await applying.unplanned(Choice(fields_of(*fields), {}, str(unplanned)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from ...client.batches import AsyncBatch
 from ...protocol.batches import BatchResult, BatchState, BatchStatus
-from ...views.batches import DRIFT, FAILURES, WITHDRAWN, described, outcomes, progress_line, result_line, short
+from ...views.batches import DRIFT, FAILURES, WITHDRAWN, described, outcomes, progress_line, short
 from ...views.counted import counted
 from ..exits import Exit
 from ..output import Output, jsonable
@@ -76,7 +76,8 @@ async def _name_jobs(batch: AsyncBatch, status: BatchStatus, output: Output) -> 
         if output.json:
             output.object({"event": sort, **plain(result)})
         else:
-            output.line(f"{result.backend} {result.job_id}  ", result_line(result))
+            parts = (str(result.outcome), result.error or result.detail)
+            output.line(f"{result.backend} {result.job_id}  ", "; ".join(filter(None, parts)))
     if output.on_terminal:
         for sort, count in named.items():
             if count > SHOWN:

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 
-class Mistakes:
-    """Mistakes by their texts, each with the numbers of its lines.
+class Mistakes(dict[str, list[list[int]]]):
+    """Mistakes by their texts, each with the runs of its lines: the first and the last number.
 
-    Runs of lines are kept as one, so that a file that is wrong from end to end takes no memory.
+    So a file that is wrong from end to end takes no memory.
     """
-
-    def __init__(self) -> None:
-        self._runs: dict[str, list[list[int]]] = {}
-
-    def __bool__(self) -> bool:
-        return bool(self._runs)
 
     def add(self, line: int, text: str) -> None:
         """Note a mistake; the lines of one text come in their order."""
-        runs = self._runs.setdefault(text, [])
+        runs = self.setdefault(text, [])
         if runs and runs[-1][1] >= line - 1:
             runs[-1][1] = line
         else:
@@ -25,7 +19,7 @@ class Mistakes:
 
     def texts(self) -> list[str]:
         """Return each mistake with its lines, in the order in which they are met in the file."""
-        found = sorted(self._runs.items(), key=lambda one: one[1][0])
+        found = sorted(self.items(), key=lambda one: one[1][0])
         return [f"{numbered(runs)}: {text}" for text, runs in found]
 
 

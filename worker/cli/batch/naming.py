@@ -40,7 +40,8 @@ async def batch_named(session: Session, reference: str) -> AsyncBatch:
     else:
         return session.client.batch_by_id(reference)
     known = [one.id for one in await session.client.batches(SEARCHED)]
-    found = [one for one in known if len(reference) >= LEAST and one.removeprefix(DIGEST).startswith(_bare(reference))]
+    bare = reference.removeprefix(DIGEST)
+    found = [one for one in known if len(reference) >= LEAST and one.removeprefix(DIGEST).startswith(bare)]
     if len(found) == 1:
         return session.client.batch_by_id(found[0])
     if found:
@@ -62,7 +63,3 @@ def _digest_in(place: Path) -> str:
     except (OSError, ValueError, RecursionError):
         return ""
     return str(first.get("digest") or "") if isinstance(first, dict) and "plan" in first else ""
-
-
-def _bare(reference: str) -> str:
-    return reference.removeprefix(DIGEST)

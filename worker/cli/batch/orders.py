@@ -42,17 +42,17 @@ class Given:
     hold: bool = False
 
 
-def pause(
+async def pause(
     batch: Id,
     *,
     by: By,
     reason: Why,
     hold: Hold = False,
-    timeout: OrderTimeout = ORDER_PATIENCE,
+    patience: OrderTimeout = ORDER_PATIENCE,
     key: KeyFile = None,
     producer: Producer = None,
     json: Json = False,
-) -> None:
+) -> Exit:
     """Start nothing new; what is open goes on, unless --hold holds that too.
 
     Exit 0 when it is paused, 3 when it had ended, 4 when the order is rejected, 6 when no worker has taken it in yet.
@@ -61,19 +61,19 @@ def pause(
 
     canceller batch pause sha256:4f0c1d --hold --by ann --reason "wrong jobs"
     """
-    _run(batch, Given("pause", by, reason, timeout, signer(key, producer), hold), json=json)
+    return await _give(batch, Given("pause", by, reason, patience, signer(key, producer), hold), Output(as_json=json))
 
 
-def resume(
+async def resume(
     batch: Id,
     *,
     by: By,
     reason: Why,
-    timeout: OrderTimeout = ORDER_PATIENCE,
+    patience: OrderTimeout = ORDER_PATIENCE,
     key: KeyFile = None,
     producer: Producer = None,
     json: Json = False,
-) -> None:
+) -> Exit:
     """Go on after a pause: failures so far count no more, what was held is released, the canary's rest starts.
 
     Exit 0 when it goes on, 3 when it had ended, was not paused or has paused again by itself, 4 when the order is
@@ -83,19 +83,19 @@ def resume(
 
     canceller batch resume nightly-7 --by ann --reason "the window is open"
     """
-    _run(batch, Given("resume", by, reason, timeout, signer(key, producer)), json=json)
+    return await _give(batch, Given("resume", by, reason, patience, signer(key, producer)), Output(as_json=json))
 
 
-def abort(
+async def abort(
     batch: Id,
     *,
     by: By,
     reason: Why,
-    timeout: OrderTimeout = ORDER_PATIENCE,
+    patience: OrderTimeout = ORDER_PATIENCE,
     key: KeyFile = None,
     producer: Producer = None,
     json: Json = False,
-) -> None:
+) -> Exit:
     """End it: what has not started ends as aborted without a call, what is open is aborted.
 
     Exit 0 when all of it has ended, 3 when it had ended before, 4 when the order is rejected, 6 when some of it is
@@ -105,12 +105,7 @@ def abort(
 
     canceller batch abort nightly-7 --by ann --reason "the window closes" --timeout 2m
     """
-    _run(batch, Given("abort", by, reason, timeout, signer(key, producer)), json=json)
-
-
-def _run(named: str, given: Given, *, json: bool) -> None:
-    check_who_and_why(given.by, given.reason)
-    raise typer.Exit(asyncio.run(_give(named, given, Output(as_json=json))))
+    return await _give(batch, Given("abort", by, reason, patience, signer(key, producer)), Output(as_json=json))
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +141,7 @@ ORDERS: Final[Mapping[str, Order]] = {
 
 
 async def _give(named: str, given: Given, output: Output) -> Exit:
+    check_who_and_why(given.by, given.reason)
     order = ORDERS[given.name]
     async with connected(key=given.key) as session:
         batch = await batch_named(session, named)

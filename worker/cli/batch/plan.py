@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,7 +14,6 @@ from ...client.batches import AsyncBatch
 from ...domain.event_drafts import text as iso
 from ...errors import CancellerError
 from ...protocol.batches import BatchState, BatchStatus
-from ...settings.signing_key import SigningKey
 from ...views.counted import counted
 from ...views.explain import span
 from ..exits import Exit
@@ -65,7 +62,7 @@ class PlanFailed(CancellerError):
     """There is no plan; the text says why."""
 
 
-def plan(  # noqa: PLR0913 - Typer makes an option of each parameter
+async def plan(  # noqa: PLR0913 - Typer makes an option of each parameter
     file: Files = None,
     *,
     backend: BackendName = None,
@@ -81,7 +78,7 @@ def plan(  # noqa: PLR0913 - Typer makes an option of each parameter
     key: KeyFile = None,
     producer: Producer = None,
     json: Json = False,
-) -> None:
+) -> Exit:
     """Look at every job, and write down what a clean-up would do to it; nothing is changed.
 
     The workers make the looks, at --rate and within each backend's own limits.
@@ -93,10 +90,25 @@ def plan(  # noqa: PLR0913 - Typer makes an option of each parameter
 
     canceller batch plan --backend ess --where state=RUNNING older-than=6h --rate 50
     """
-    place, chosen = chosen_by(file or [], where or [])
-    choice = Choice(fields_of(backend, verb, reason, by, label, param), chosen, place, backends)
-    asked = Asked(rate, output_file, signer(key, producer))
-    raise typer.Exit(asyncio.run(_plan(choice, asked, Output(as_json=json))))
+    source, chosen = chosen_by(file or [], where or [])
+    choice = Choice(fields_of(backend, verb, reason, by, label, param), chosen, source, backends)
+    output = Output(as_json=json)
+    async with connected(key=signer(key, producer)) as session:
+        with Spool() as members, Spool() as lines:
+            await choose(choice, session, members, output)
+            looks = ({**command, "dry_run": True} for command in members)
+            batch = await session.client.batch(looks, batch_id=new_id("plan"), rate=rate)
+            try:
+                async with going_on(batch, output, _way_back):
+                    status = await Watch(session, batch, output, "looking at the jobs", aside=True).run()
+            except Rejected as rejected:
+                return rejected_batch(session, rejected, output)
+            header = await _compared(session, batch, _finished(status), members, lines, rate)
+            first = first_line(header, lines)
+            place = output_file or Path(f"plan-{first['digest'].removeprefix('sha256:')[:NAMED]}.jsonl")
+            write_plan(place, first, lines)
+            _report(first, place, lines, output)
+    return Exit.NOT_AS_ASKED if header["counts"][UNKNOWN] else Exit.DONE
 
 
 def chosen_by(words: Sequence[str], where: Sequence[str]) -> tuple[str, dict[str, str]]:
@@ -106,37 +118,6 @@ def chosen_by(words: Sequence[str], where: Sequence[str]) -> tuple[str, dict[str
     if not where or not all("=" in word for word in words):
         raise typer.BadParameter("give either one FILE (or `-`) or --where KEY=VALUE", param_hint="FILE|-")
     return "", pairs([*where, *words], "--where")
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """How a plan is made: at which rate, into which file, signed with what."""
-
-    rate: float | None
-    place: Path | None
-    key: SigningKey | None
-
-
-async def _plan(choice: Choice, asked: Asked, output: Output) -> Exit:
-    async with connected(key=asked.key) as session:
-        with Spool() as members, Spool() as lines:
-            await choose(choice, session, members, output)
-            batch = await session.client.batch(
-                ({**command, "dry_run": True} for command in members),
-                batch_id=new_id("plan"),
-                rate=asked.rate,
-            )
-            try:
-                async with going_on(batch, output, _way_back):
-                    status = await Watch(session, batch, output, "looking at the jobs", aside=True).run()
-            except Rejected as rejected:
-                return rejected_batch(session, rejected, output)
-            header = await _compared(session, batch, _finished(status), members, lines, asked.rate)
-            first = first_line(header, lines)
-            place = asked.place or Path(f"plan-{first['digest'].removeprefix('sha256:')[:NAMED]}.jsonl")
-            write_plan(place, first, lines)
-            _report(first, place, lines, output)
-    return Exit.NOT_AS_ASKED if header["counts"][UNKNOWN] else Exit.DONE
 
 
 def _way_back(batch_id: str) -> Sequence[str]:

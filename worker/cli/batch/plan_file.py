@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -19,6 +20,7 @@ FORMAT: Final = 1
 LONGEST_LINE: Final = 10_000_000
 """Bytes: a job may have a thousand children."""
 CONTENT: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+CHANGED: Final = "{} was edited or cut since it was written, so nothing is sent: make a new plan"
 Line = Mapping[str, Any]
 
 
@@ -42,9 +44,8 @@ def digest_of(header: Line, lines: Iterable[Line]) -> str:
 def write_plan(place: Path, first: Line, lines: Iterable[Line]) -> None:
     """Write a plan; until it is whole, what was there before stays. Raises FileError."""
     with writing(place) as file:
-        file.write(_text(first))
-        for line in lines:
-            file.write(_text(line))
+        for line in chain((first,), lines):
+            file.write(json.dumps(line).encode() + b"\n")
 
 
 def read_plan(source: BinaryIO, name: str, lines: Spool) -> Line:
@@ -64,7 +65,7 @@ def read_plan(source: BinaryIO, name: str, lines: Spool) -> Line:
         lines.add(line)
     header = {key: value for key, value in first.items() if key not in {"plan", "digest"}}
     if first.get("digest") != digest_of(header, lines):
-        raise _changed(name)
+        raise NoPlan(CHANGED.format(name))
     return first
 
 
@@ -80,14 +81,6 @@ def _objects(source: BinaryIO, name: str) -> Iterator[dict[str, Any]]:
             if found:
                 yield found
         elif begun:
-            raise _changed(name)
+            raise NoPlan(CHANGED.format(name))
         else:
             return
-
-
-def _changed(name: str) -> NoPlan:
-    return NoPlan(f"{name} was edited or cut since it was written, so nothing is sent: make a new plan")
-
-
-def _text(line: Line) -> bytes:
-    return json.dumps(line).encode() + b"\n"

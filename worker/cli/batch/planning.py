@@ -52,16 +52,6 @@ class Tally:
         self._verbs.add(line["verb"])
         self._backends.add(line["backend"])
 
-    @property
-    def sent(self) -> int:
-        """How many commands would be sent."""
-        return sum(self._would[verb] for verb in SENT)
-
-    @property
-    def unknown(self) -> int:
-        """How many jobs could not be looked at."""
-        return self._would[UNKNOWN]
-
     def header(self, took: float, rate: float | None, planned_at: str) -> dict[str, Any]:
         """Return a plan's header.
 
@@ -69,9 +59,9 @@ class Tally:
         that stops slowly is looked at more often.
         """
         names = (*SENT, NOTHING, UNKNOWN)
-        selected = self._would.total()
-        seconds = self.sent / rate if rate else LOOKS * took * self.sent / max(1, selected)
-        calls = {"look": LOOKS * self.sent, **{verb: self._would[verb] for verb in SENT}}
+        selected, sent = self._would.total(), sum(self._would[verb] for verb in SENT)
+        seconds = sent / rate if rate else LOOKS * took * sent / max(1, selected)
+        calls = {"look": LOOKS * sent, **{verb: self._would[verb] for verb in SENT}}
         return {
             "verb": next(iter(self._verbs)) if len(self._verbs) == 1 else MIXED,
             "backends": sorted(self._backends),

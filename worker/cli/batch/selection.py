@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping
+from itertools import chain
 from typing import Any, BinaryIO
 
 from ...errors import InvalidCommand
@@ -134,7 +135,7 @@ def rows(lines: Iterator[str], name: str, mistakes: Mistakes) -> Iterator[Row]:
         skipped += 1
     else:
         return
-    rest = _again(first, lines)
+    rest = chain((first,), lines)
     if first.lstrip().startswith("{"):
         yield from _json_rows(rest, skipped, mistakes)
     elif separator := separator_of(first):
@@ -143,11 +144,6 @@ def rows(lines: Iterator[str], name: str, mistakes: Mistakes) -> Iterator[Row]:
         mistakes.add(skipped + 1, f"is not a header: one of its columns must be {JOB}")
     else:
         yield from _id_rows(rest, skipped, mistakes)
-
-
-def _again(first: str, lines: Iterator[str]) -> Iterator[str]:
-    yield first
-    yield from lines
 
 
 def _id_rows(lines: Iterator[str], skipped: int, mistakes: Mistakes) -> Iterator[Row]:

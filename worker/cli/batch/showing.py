@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import csv
 import io
 import json as json_text
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final
@@ -44,50 +43,14 @@ ReportFile = Annotated[
 ]
 
 
-def list_(*, limit: Limit = 20, json: Json = False) -> None:
+async def list_(*, limit: Limit = 20, json: Json = False) -> None:
     """List the batches that are kept, newest first.
 
     canceller batch list
 
     canceller batch list --limit 5 --json
     """
-    asyncio.run(_list(limit, Output(as_json=json)))
-
-
-def status(batch: Id, *, json: Json = False) -> None:
-    """Show how far a batch has got, and what holds it up.
-
-    canceller batch status sha256:4f0c1d
-
-    canceller batch status nightly-7 --json
-    """
-    asyncio.run(_status(batch, Output(as_json=json)))
-
-
-def watch(batch: Id, *, timeout: Timeout = None, json: Json = False) -> None:
-    """Watch a batch to its end; Ctrl-C leaves it running.
-
-    Exit 0 when all went as planned, 3 when a job was not as planned, could not be stopped or was aborted, or when the
-    batch has paused by itself; 6 when it is still open after --timeout.
-
-    canceller batch watch sha256:4f0c1d
-
-    canceller batch watch nightly-7 --timeout 1h --json
-    """
-    raise typer.Exit(asyncio.run(_watch(batch, timeout, Output(as_json=json))))
-
-
-def report(batch: Id, *, file: ReportFile = None, json: Json = False) -> None:
-    """Show what became of each job, one per line, as JSON or CSV; also before the batch has ended.
-
-    canceller batch report plan.jsonl -o report.csv
-
-    canceller batch report nightly-7 --json
-    """
-    asyncio.run(_report(batch, file, Output(as_json=json)))
-
-
-async def _list(limit: int, output: Output) -> None:
+    output = Output(as_json=json)
     async with connected() as session:
         found = await session.client.batches(limit)
     if output.json:
@@ -113,13 +76,62 @@ async def _list(limit: int, output: Output) -> None:
         output.note("no batch is kept")
 
 
-async def _status(named: str, output: Output) -> None:
+async def status(batch: Id, *, json: Json = False) -> None:
+    """Show how far a batch has got, and what holds it up.
+
+    canceller batch status sha256:4f0c1d
+
+    canceller batch status nightly-7 --json
+    """
+    output = Output(as_json=json)
     async with connected() as session:
-        seen = await (await batch_named(session, named)).status()
+        seen = await (await batch_named(session, batch)).status()
     if output.json:
         output.object(described(seen))
         return
     output.sheet(words(seen, datetime.now(UTC)))
+
+
+async def watch(batch: Id, *, seconds: Timeout = None, json: Json = False) -> Exit:
+    """Watch a batch to its end; Ctrl-C leaves it running.
+
+    Exit 0 when all went as planned, 3 when a job was not as planned, could not be stopped or was aborted, or when the
+    batch has paused by itself; 6 when it is still open after --timeout.
+
+    canceller batch watch sha256:4f0c1d
+
+    canceller batch watch nightly-7 --timeout 1h --json
+    """
+    output = Output(as_json=json)
+    async with connected() as session:
+        watched = await batch_named(session, batch)
+        async with going_on(watched, output, to_watch):
+            seen = await Watch(session, watched, output, "stopping").run(seconds)
+        return await report_end(watched, seen, output)
+
+
+async def report(batch: Id, *, file: ReportFile = None, json: Json = False) -> None:
+    """Show what became of each job, one per line, as JSON or CSV; also before the batch has ended.
+
+    canceller batch report plan.jsonl -o report.csv
+
+    canceller batch report nightly-7 --json
+    """
+    output = Output(as_json=json)
+    async with connected() as session:
+        reported = await batch_named(session, batch)
+        if file is None:
+            async for result in reported.report():
+                output.object(plain(result))
+            return
+        count = await _written(reported.report(), file)
+        seen = await reported.status()
+    if output.json:
+        output.object({"batch_id": reported.id, "file": str(file), "jobs": count})
+    else:
+        output.line(f"{file} is written: {counted(count, 'job')}")
+    if seen.state is not BatchState.FINISHED:
+        output.note(f"the batch is {seen.state}: not ended: {counted(seen.counts.waiting + seen.counts.open, 'job')}")
 
 
 def words(seen: BatchStatus, now: datetime) -> list[tuple[str, str]]:
@@ -149,40 +161,15 @@ def words(seen: BatchStatus, now: datetime) -> list[tuple[str, str]]:
     return [(label, text) for label, text in told if text] + [("next", way) for way in ways_on(seen)]
 
 
-async def _watch(named: str, seconds: float | None, output: Output) -> Exit:
-    async with connected() as session:
-        batch = await batch_named(session, named)
-        async with going_on(batch, output, to_watch):
-            seen = await Watch(session, batch, output, "stopping").run(seconds)
-        return await report_end(batch, seen, output)
-
-
-async def _report(named: str, file: Path | None, output: Output) -> None:
-    async with connected() as session:
-        batch = await batch_named(session, named)
-        if file is None:
-            async for result in batch.report():
-                output.object(plain(result))
-            return
-        count = await _written(batch.report(), file)
-        seen = await batch.status()
-    if output.json:
-        output.object({"batch_id": batch.id, "file": str(file), "jobs": count})
-    else:
-        output.line(f"{file} is written: {counted(count, 'job')}")
-    if seen.state is not BatchState.FINISHED:
-        output.note(f"the batch is {seen.state}: not ended: {counted(seen.counts.waiting + seen.counts.open, 'job')}")
-
-
 async def _written(results: AsyncIterator[BatchResult], file: Path) -> int:
     """Write results into a file; return how many they are."""
     csv_wanted, count = file.suffix.lower() == ".csv", 0
-    line: Callable[[BatchResult], bytes] = csv_line if csv_wanted else _json_line
     with writing(file) as target:
         if csv_wanted:
             target.write(_csv(COLUMNS))
         async for result in results:
-            target.write(line(result))
+            json_line = json_text.dumps(plain(result)).encode() + b"\n"
+            target.write(csv_line(result) if csv_wanted else json_line)
             count += 1
     return count
 
@@ -204,7 +191,3 @@ def _csv(cells: Sequence[str]) -> bytes:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerow(cells)
     return text.getvalue().encode("utf-8", "backslashreplace")
-
-
-def _json_line(result: BatchResult) -> bytes:
-    return json_text.dumps(plain(result)).encode() + b"\n"

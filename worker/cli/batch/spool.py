@@ -5,22 +5,20 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 IN_MEMORY = 4_000_000
 """Bytes from which on they lie in a temporary file."""
 
 
-class Spool:
+class Spool(AbstractContextManager["Spool"]):
     """Objects in their order, read as often as needed. Use it in a `with` block, which ends its file."""
 
     def __init__(self) -> None:
         self._file = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - `__exit__` closes it
         self._count = 0
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

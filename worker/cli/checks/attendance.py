@@ -16,6 +16,7 @@ from ...settings.environment import Settings
 from ...store.peers import Peers
 from ...store.redis_client import connect, translated
 from ...store.scripts import Script, on_store
+from ...views.counted import counted
 from ..output import Output
 
 SOON = 1.0
@@ -48,12 +49,12 @@ class Attendance:
 
     def __str__(self) -> str:
         """Say so, as a part of a sentence."""
-        waiting = f"{_counted(self.waiting, 'command')} in {self.queue!r}" if self.waiting else ""
+        waiting = f"{counted(self.waiting, 'command')} in {self.queue!r}" if self.waiting else ""
         if not self.workers:
             wait = f" ({waiting} waiting)" if waiting else ""
             return f"no worker runs{wait}: start one with `canceller up` or `celery -A worker worker`"
-        there = f"{_counted(self.workers, 'worker')} {'runs' if self.workers == 1 else 'run'}"
-        left = f"{_counted(self.left, 'command')} for a worker with another backends file" if self.left else ""
+        there = f"{counted(self.workers, 'worker')} {'runs' if self.workers == 1 else 'run'}"
+        left = f"{counted(self.left, 'command')} for a worker with another backends file" if self.left else ""
         waits = " and ".join(filter(None, (waiting, left)))
         return f"{there}, {waits} waiting" if waits else there
 
@@ -112,7 +113,3 @@ async def noting_absence(settings: Settings, output: Output) -> AsyncIterator[No
         yield
     finally:
         await cancel_all({task})
-
-
-def _counted(number: int | None, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"

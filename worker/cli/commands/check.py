@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 
-import typer
 from redis.exceptions import RedisError
 
 from ...backends.adapter import Adapter
@@ -26,7 +25,7 @@ from ..checks.http import http_finding
 from ..checks.rabbitmq import rabbit_findings
 from ..checks.redis import redis_look
 from ..checks.redis_findings import MOST_OPEN
-from ..checks.sinks import sink_findings
+from ..checks.sinks import sink_finding
 from ..configuration import configuration
 from ..exits import Exit
 from ..options import BackendsFile, Json
@@ -38,7 +37,7 @@ STRANGERS = ("canceller-check-no-such-job", "0")
 """Job ids that no backend has; some backends only know numbers."""
 
 
-def check(*, backends: BackendsFile = None, json: Json = False) -> None:
+async def check(*, backends: BackendsFile = None, json: Json = False) -> Exit:
     """Check settings, backends file, Redis, RabbitMQ, backends and sinks, and say what a crash would lose.
 
     Each backend is asked about a job that can't exist, which changes nothing; no sink gets an event. Exit 0 when
@@ -51,9 +50,9 @@ def check(*, backends: BackendsFile = None, json: Json = False) -> None:
     output = Output(as_json=json)
     settings, configs = configuration(backends, needs_redis=True)
     findings = [Finding("ok", "settings", f"{counted(len(configs), 'backend')} in {settings.backends}")]
-    findings += asyncio.run(_look_around(settings, configs))
+    findings += await _look_around(settings, configs)
     _write(findings, output)
-    raise typer.Exit(Exit.ERROR if any(finding.verdict == "wrong" for finding in findings) else Exit.DONE)
+    return Exit.ERROR if any(finding.verdict == "wrong" for finding in findings) else Exit.DONE
 
 
 def _write(findings: Sequence[Finding], output: Output) -> None:
@@ -71,7 +70,7 @@ def _write(findings: Sequence[Finding], output: Output) -> None:
 
 
 async def _look_around(settings: Settings, configs: Mapping[str, BackendConfig]) -> list[Finding]:
-    """Look at Redis and RabbitMQ, then at all backends at once."""
+    """Look at Redis and RabbitMQ, then at all backends and sinks at once."""
     found = [*await redis_look(settings, configs), *await _left_behind(settings, configs)]
     if settings.redis_broker is not None:
         found += await _strays(settings.redis_broker, settings.queue)
@@ -79,11 +78,11 @@ async def _look_around(settings: Settings, configs: Mapping[str, BackendConfig])
         found.append(await http_finding(settings.http))
     if settings.amqp_broker:
         found += await asyncio.to_thread(rabbit_findings, settings)
-    asked = await asyncio.gather(
+    return found + await asyncio.gather(
         *(_backend(name, config) for name, config in configs.items()),
         *(probe_finding(name, config) for name, config in configs.items() if config.remote_probe),
+        *(sink_finding(name, config) for name, config in deployment_of(settings).sinks.items()),
     )
-    return found + asked + await sink_findings(deployment_of(settings).sinks)
 
 
 async def _left_behind(settings: Settings, configs: Mapping[str, BackendConfig]) -> list[Finding]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Any
 
@@ -14,6 +13,7 @@ from ...errors import InvalidCommand
 from ...protocol.signing import DENIALS
 from ...settings.signing_key import SigningKey
 from ...store.dead_letters import DeadLetter
+from ..coroutines import runnable
 from ..exits import Exit
 from ..options import Json, KeyFile, Producer
 from ..output import Output
@@ -29,36 +29,57 @@ Limit = Annotated[int, typer.Option(min=1, help="How many to show, oldest first.
 
 
 @app.command("list")
-def list_(limit: Limit = 100, *, json: Json = False) -> None:
+@runnable
+async def list_(limit: Limit = 100, *, json: Json = False) -> None:
     """List commands that were rejected, and events that could not be delivered to a sink, with the reason.
 
     canceller dead-letters list
 
     canceller dead-letters list --limit 10 --json
     """
-    asyncio.run(_list(limit, Output(as_json=json)))
+    output = Output(as_json=json)
+    async with connected() as session:
+        found = [letter async for letter in session.client.letters.list(limit)]
+    if output.json:
+        for letter in found:
+            output.object(letter)
+    elif found:
+        rows = [(letter.id, text(letter.at) or "", letter.command_id, letter.reason) for letter in found]
+        output.rows(("id", "at", "command or event", "reason"), rows)
+    else:
+        output.note("there are no dead letters")
 
 
 @app.command()
-def show(letter: Id, *, json: Json = False) -> None:
+@runnable
+async def show(letter: Id, *, json: Json = False) -> None:
     """Show one dead letter with its raw message.
 
     canceller dead-letters show 1763899200000-0
 
     canceller dead-letters show 1763899200000-0 --json
     """
-    asyncio.run(_show(letter, Output(as_json=json)))
+    output = Output(as_json=json)
+    async with connected() as session:
+        found = await session.client.letters.get(letter)
+    if output.json:
+        output.object(found)
+        return
+    about = "event" if found.sink else "command"
+    told = {"id": found.id, "at": text(found.at) or "", about: found.command_id, "reason": found.reason}
+    output.sheet([*told.items(), ("message", found.raw)])
 
 
 @app.command()
-def replay(
+@runnable
+async def replay(
     letters: Ids = None,
     *,
     every: All = False,
     key: KeyFile = None,
     producer: Producer = None,
     json: Json = False,
-) -> None:
+) -> Exit:
     """Send commands again, each under its own command id; what can't be read stays where it is.
 
     An event goes to its sink again under its old id, perhaps after later ones of its cancellation.
@@ -72,48 +93,23 @@ def replay(
 
     canceller dead-letters replay --all --key key.pem --producer billing
     """
-    acting = _each(
+    return await _each(
         letters, "sent again", AsyncClient.replay, Output(as_json=json), every=every, key=signer(key, producer)
     )
-    raise typer.Exit(asyncio.run(acting))
 
 
 @app.command()
-def drop(letters: Ids = None, *, every: All = False, json: Json = False) -> None:
+@runnable
+async def drop(letters: Ids = None, *, every: All = False, json: Json = False) -> Exit:
     """Let go of dead letters for good.
 
     canceller dead-letters drop 1763899200000-0
 
     canceller dead-letters drop --all
     """
-    acting = _each(
+    return await _each(
         letters, "dropped", lambda client, letter: client.letters.drop(letter), Output(as_json=json), every=every
     )
-    raise typer.Exit(asyncio.run(acting))
-
-
-async def _list(limit: int, output: Output) -> None:
-    async with connected() as session:
-        found = [letter async for letter in session.client.letters.list(limit)]
-    if output.json:
-        for letter in found:
-            output.object(letter)
-    elif found:
-        rows = [(letter.id, text(letter.at) or "", letter.command_id, letter.reason) for letter in found]
-        output.rows(("id", "at", "command or event", "reason"), rows)
-    else:
-        output.note("there are no dead letters")
-
-
-async def _show(letter_id: str, output: Output) -> None:
-    async with connected() as session:
-        letter = await session.client.letters.get(letter_id)
-    if output.json:
-        output.object(letter)
-        return
-    about = "event" if letter.sink else "command"
-    told = {"id": letter.id, "at": text(letter.at) or "", about: letter.command_id, "reason": letter.reason}
-    output.sheet([*told.items(), ("message", letter.raw)])
 
 
 async def _each(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated
 
 import typer
@@ -36,7 +35,7 @@ def listen_address(text: str) -> ListenAddress:
         raise typer.BadParameter(f"{text!r} {error}") from None
 
 
-def exporter(
+async def exporter(
     *,
     listen: Annotated[
         ListenAddress,
@@ -55,10 +54,7 @@ def exporter(
 
     canceller exporter --listen 0.0.0.0:9090 --json
     """
-    asyncio.run(_export(Settings.load().discovered(), listen, Output(as_json=json)))
-
-
-async def _export(settings: Settings, address: ListenAddress, output: Output) -> None:
+    output, settings = Output(as_json=json), Settings.load().discovered()
     redis = connect(settings)
     counted = Cached(lambda: totals_of(settings, redis), for_seconds=FOR_SECONDS, patience=PATIENCE)
 
@@ -73,7 +69,7 @@ async def _export(settings: Settings, address: ListenAddress, output: Output) ->
         registry.register(Counted(totals))
         return await make_aiohttp_handler(registry)(request)
 
-    endpoint = Endpoint("--listen", address, {"/metrics": metrics})
+    endpoint = Endpoint("--listen", listen, {"/metrics": metrics})
     try:
         await endpoint.start()
         url = f"http://{endpoint.address}/metrics"

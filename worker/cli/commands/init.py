@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -86,8 +86,11 @@ def _draft(given: dict[str, str], *, asks: bool) -> Draft | None:
 
     """
     for key, known in (("kind", TABLES), ("auth.type", AUTHS)):
-        if key in given:
-            _check(given[key], known, NAMES[key])
+        word = given.get(key)
+        if word is not None and word not in known:
+            raise typer.BadParameter(
+                f"{word!r} is not {choices(known)}{suggestion(word, known)}", param_hint=NAMES[key]
+            )
     if not asks and (missing := [f"{NAMES[key]} is missing" for key in NAMES if key not in given]):
         raise BadParameters([*missing, "--example needs none of them"])
     asks_name = asks and "name" not in given
@@ -143,11 +146,6 @@ def _chosen(question: str, words: Sequence[str], usual: str) -> str:
 
 def _answer(question: str, usual: str = "") -> str:
     return str(typer.prompt(question, default=usual or None, err=True)).strip()
-
-
-def _check(word: str, known: Iterable[str], option: str) -> None:
-    if word not in known:
-        raise typer.BadParameter(f"{word!r} is not {choices(known)}{suggestion(word, known)}", param_hint=option)
 
 
 def _write(file: Path, text: str) -> None:

@@ -64,72 +64,70 @@ For = Annotated[
 ]
 
 
-def abort(
+async def abort(
     named: One,
     *,
     by: By,
     reason: Why,
-    timeout: OrderTimeout = ORDER_PATIENCE,
+    patience: OrderTimeout = ORDER_PATIENCE,
     key: KeyFile = None,
     producer: Producer = None,
     json: Json = False,
-) -> None:
+) -> Exit:
     """Withdraw a cancellation."""
     one_named(named)
-    _run(named, Given("abort", by, reason, timeout, signer(key, producer)), json=json)
+    return await _give_all(named, Given("abort", by, reason, patience, signer(key, producer)), Output(as_json=json))
 
 
-def attest(
+async def attest(
     named: One,
     *,
     by: By,
     reason: Why,
     child: Child = None,
-    timeout: OrderTimeout = ORDER_PATIENCE,
+    patience: OrderTimeout = ORDER_PATIENCE,
     key: KeyFile = None,
     producer: Producer = None,
     json: Json = False,
-) -> None:
+) -> Exit:
     """Give one's word that the remote process of a job has stopped."""
     one_named(named)
-    _run(named, Given("attest", by, reason, timeout, signer(key, producer), child=child), json=json)
+    given = Given("attest", by, reason, patience, signer(key, producer), child=child)
+    return await _give_all(named, given, Output(as_json=json))
 
 
-def hold(
+async def hold(
     named: SeveralOpen,
     *,
     by: By,
     reason: Why,
     for_: For = None,
-    timeout: OrderTimeout = ORDER_PATIENCE,
+    patience: OrderTimeout = ORDER_PATIENCE,
     key: KeyFile = None,
     producer: Producer = None,
     json: Json = False,
-) -> None:
+) -> Exit:
     """Hold cancellations."""
-    _run(named, Given("hold", by, reason, timeout, signer(key, producer), seconds=for_), json=json)
+    given = Given("hold", by, reason, patience, signer(key, producer), seconds=for_)
+    return await _give_all(named, given, Output(as_json=json))
 
 
-def release(
+async def release(
     named: SeveralOpen,
     *,
     by: By,
     reason: Why,
-    timeout: OrderTimeout = ORDER_PATIENCE,
+    patience: OrderTimeout = ORDER_PATIENCE,
     key: KeyFile = None,
     producer: Producer = None,
     json: Json = False,
-) -> None:
+) -> Exit:
     """Release cancellations that are held."""
-    _run(named, Given("release", by, reason, timeout, signer(key, producer)), json=json)
-
-
-def _run(named: Sequence[str], given: Given, *, json: bool) -> None:
-    check_who_and_why(given.by, given.reason)
-    raise typer.Exit(asyncio.run(_give_all(named, given, Output(as_json=json))))
+    return await _give_all(named, Given("release", by, reason, patience, signer(key, producer)), Output(as_json=json))
 
 
 async def _give_all(named: Sequence[str], given: Given, output: Output) -> Exit:
+    check_who_and_why(given.by, given.reason)
     async with connected(key=given.key) as session:
         several = given.action in {"hold", "release"}
         found = await cancellations_named(session, named) if several else [await cancellation_named(session, named)]

@@ -52,7 +52,7 @@ SHARED = ("cancellation", "backend", "job", "verb")
 """The columns that both lists begin with."""
 
 
-def status(named: One, *, json: Json = False) -> None:
+async def status(named: One, *, json: Json = False) -> None:
     """Tell in words what was done, what is seen, what comes next, and what stands in the way.
 
     Exit 1 when nothing is known of it.
@@ -62,40 +62,7 @@ def status(named: One, *, json: Json = False) -> None:
     canceller status 0198f3c2a1b27d0e8c4f5a6b7c8d9e0f --json
     """
     one_named(named)
-    asyncio.run(_status(named, Output(as_json=json)))
-
-
-def wait(named: Several, *, timeout: Timeout = None, patience: Patience = PATIENCE, json: Json = False) -> None:
-    """Wait until cancellations have ended.
-
-    Exit 0 when each outcome is what its command asked for, 3 when one is not, 4 when one was refused, 2 when a command
-    was rejected, 1 when an id is not known after --patience, 6 when one is still open after --timeout.
-
-    canceller wait ess 300100 --timeout 10m
-
-    canceller wait invoice-7 invoice-8 --json
-    """
-    raise typer.Exit(asyncio.run(_wait(named, timeout, patience, Output(as_json=json))))
-
-
-def list_(
-    *,
-    backend: OnlyBackend = "",
-    finished: Annotated[bool, typer.Option("--finished/--open", help="Those that have ended, newest first.")] = False,
-    limit: Annotated[int, typer.Option(min=1, help="So many at most.")] = 100,
-    json: Json = False,
-) -> None:
-    """List the cancellations that are open, or those that have ended.
-
-    canceller list --backend ess
-
-    canceller list --finished --limit 20 --json
-    """
     output = Output(as_json=json)
-    asyncio.run(_list_finished(backend, limit, output) if finished else _list_open(backend, limit, output))
-
-
-async def _status(named: Sequence[str], output: Output) -> None:
     async with connected() as session:
         seen = await cancellation_named(session, named)
         result = None
@@ -108,6 +75,65 @@ async def _status(named: Sequence[str], output: Output) -> None:
         output.object({**described(seen, result, there), "words": _grouped(told)})
     else:
         output.sheet(told)
+
+
+async def wait(named: Several, *, seconds: Timeout = None, patience: Patience = PATIENCE, json: Json = False) -> Exit:
+    """Wait until cancellations have ended.
+
+    Exit 0 when each outcome is what its command asked for, 3 when one is not, 4 when one was refused, 2 when a command
+    was rejected, 1 when an id is not known after --patience, 6 when one is still open after --timeout.
+
+    canceller wait ess 300100 --timeout 10m
+
+    canceller wait invoice-7 invoice-8 --json
+    """
+    output, loop = Output(as_json=json), asyncio.get_running_loop()
+    async with connected() as session:
+
+        def missing(there: Attendance) -> UnknownCancellation:
+            job = f"; no cancellation of {' '.join(named)} is known" if len(named) == JOB_WORDS else ""
+            late = "" if there.idle else ", or its command is not taken in yet"
+            return UnknownCancellation(f"no cancellation or command has this id{late} ({there}){job}")
+
+        started = loop.time()
+        try:
+            async with asyncio.timeout(seconds):
+                await session.store.last_event_id()  # a Redis that can't be reached now is a mistake, not an outage
+                job = await job_named(session, named, patience if seconds is None else min(seconds, patience))
+        except TimeoutError:
+            return _unanswered(named, output)
+        if job is not None and job.record.outcome is not None:
+            output.note(f"no cancellation of {' '.join(named)} is open; the last one has ended")
+        commands: dict[str, dict[str, str]] = {reference: {} for reference in named}
+        if job is not None:
+            cancellation = job.record.cancellation
+            commands = {cancellation.id: {"backend": cancellation.backend, "job_id": cancellation.job_id}}
+        spent = loop.time() - started
+        return await report_ends(
+            session,
+            commands,
+            None if seconds is None else max(0.0, seconds - spent),
+            output,
+            missing=missing,
+            patience=max(0.0, patience - spent),
+        )
+
+
+async def list_(
+    *,
+    backend: OnlyBackend = "",
+    finished: Annotated[bool, typer.Option("--finished/--open", help="Those that have ended, newest first.")] = False,
+    limit: Annotated[int, typer.Option(min=1, help="So many at most.")] = 100,
+    json: Json = False,
+) -> None:
+    """List the cancellations that are open, or those that have ended.
+
+    canceller list --backend ess
+
+    canceller list --finished --limit 20 --json
+    """
+    listed = _list_finished if finished else _list_open
+    await listed(backend, limit, Output(as_json=json))
 
 
 def _unserved(there: Attendance, seen: Snapshot) -> str:
@@ -180,39 +206,6 @@ def _grouped(told: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
     for label, text in told:
         grouped.setdefault(label.replace(" ", "_"), []).append(text)
     return grouped
-
-
-async def _wait(named: Sequence[str], seconds: float | None, patience: float, output: Output) -> Exit:
-    loop = asyncio.get_running_loop()
-    async with connected() as session:
-
-        def missing(there: Attendance) -> UnknownCancellation:
-            job = f"; no cancellation of {' '.join(named)} is known" if len(named) == JOB_WORDS else ""
-            late = "" if there.idle else ", or its command is not taken in yet"
-            return UnknownCancellation(f"no cancellation or command has this id{late} ({there}){job}")
-
-        started = loop.time()
-        try:
-            async with asyncio.timeout(seconds):
-                await session.store.last_event_id()  # a Redis that can't be reached now is a mistake, not an outage
-                job = await job_named(session, named, patience if seconds is None else min(seconds, patience))
-        except TimeoutError:
-            return _unanswered(named, output)
-        if job is not None and job.record.outcome is not None:
-            output.note(f"no cancellation of {' '.join(named)} is open; the last one has ended")
-        commands: dict[str, dict[str, str]] = {reference: {} for reference in named}
-        if job is not None:
-            cancellation = job.record.cancellation
-            commands = {cancellation.id: {"backend": cancellation.backend, "job_id": cancellation.job_id}}
-        spent = loop.time() - started
-        return await report_ends(
-            session,
-            commands,
-            None if seconds is None else max(0.0, seconds - spent),
-            output,
-            missing=missing,
-            patience=max(0.0, patience - spent),
-        )
 
 
 def _unanswered(named: Sequence[str], output: Output) -> Exit:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from ...domain.event_drafts import text
 from ...store.sink_state import SinkState
 from ..options import Json
@@ -11,7 +9,7 @@ from ..output import Output
 from ..session import connected
 
 
-def sinks(*, json: Json = False) -> None:
+async def sinks(*, json: Json = False) -> None:
     """List the sinks: how far each has come in the events, what is owed to it, and what went wrong last.
 
     The lag is the age of the oldest event that is not delivered yet. Owed events lie before the position and have not
@@ -21,10 +19,7 @@ def sinks(*, json: Json = False) -> None:
 
     canceller sinks --json
     """
-    asyncio.run(_list(Output(as_json=json)))
-
-
-async def _list(output: Output) -> None:
+    output = Output(as_json=json)
     async with connected() as session:
         found = await session.store.sinks.states()
     if output.json:

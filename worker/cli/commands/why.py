@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated
@@ -15,7 +14,7 @@ from ...runtime.wiring import backend_of
 from ...settings.backends_file.backends import BackendConfig
 from ...settings.problems import choices, suggestion
 from ...views.explain import clock
-from ...views.story import Chapter, at_line, by_nobody, chapters
+from ...views.story import Chapter, by_nobody, chapters
 from ..asking import ask
 from ..configuration import configuration
 from ..exits import Exit
@@ -37,14 +36,14 @@ Parameters = Annotated[
 ]
 
 
-def why(
+async def why(
     named: One,
     *,
     everything: Everything = False,
     param: Parameters = None,
     backends: BackendsFile = None,
     json: Json = False,
-) -> None:
+) -> Exit:
     """Tell the whole story of a job: who asked, each call and its answer, each wait and its cause, the end, its proof.
 
     The newest cancellation comes first. If nothing is known of the job here, its backend is asked.
@@ -58,12 +57,11 @@ def why(
     one_named(named)
     params = pairs(param or (), "--param")
     output = Output(as_json=json)
-    told = asyncio.run(_tell(named, None if everything else NEWEST, output))
-    if not told:
-        backend, job_id = named
-        _, configs = configuration(backends)
-        config = _known_backend(backend, configs)
-        raise typer.Exit(asyncio.run(_ask(backend, config, Job(job_id, params), output)))
+    if await _tell(named, None if everything else NEWEST, output):
+        return Exit.DONE
+    backend, job_id = named
+    _, configs = configuration(backends)
+    return await _ask(backend, _known_backend(backend, configs), Job(job_id, params), output)
 
 
 async def _tell(named: Sequence[str], limit: int | None, output: Output) -> bool:
@@ -93,7 +91,7 @@ def _write(chapter: Chapter, now: datetime, output: Output) -> None:
         output.object(chapter)
         return
     output.line(chapter.title)
-    output.sheet([(at_line(line, now), line.text) for line in chapter.lines])
+    output.sheet([(clock(line.at, now) if line.at else line.name, line.text) for line in chapter.lines])
     if chapter.missing:
         output.line(f"{chapter.missing} of its events were not found")
     output.line("")

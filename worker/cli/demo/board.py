@@ -95,11 +95,6 @@ class Board:
         self.rows = [Row(case, f"demo-{number}") for number, case in enumerate(CASES, 1)]
         self.started = time.monotonic()
 
-    @property
-    def right(self) -> bool:
-        """Whether every case is as expected."""
-        return all(row.right for row in self.rows)
-
     def row_of(self, event: Event) -> Row | None:
         """Find the case that an event is about; a member is about its batch."""
         ids = {*event.command_ids, str(event.data.get("batch_id") or "")}

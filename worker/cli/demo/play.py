@@ -91,7 +91,7 @@ def _play(board: Board, output: Output) -> None:
 
 
 def _right(board: Board, waited: float) -> bool:
-    return board.right and waited >= RULE
+    return all(row.right for row in board.rows) and waited >= RULE
 
 
 class Play:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import secrets
-import selectors
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from ...local.child_process import start, stop_all
+from ...local.child_process import first_line, start, stop_all
 from ...settings.place import PACKAGE
 from ..commands.board import missing
 
@@ -27,13 +26,8 @@ class BoardProcess:
 
     def url(self) -> str:
         """Return its address once it listens; empty if it does not."""
-        with selectors.DefaultSelector() as selector:
-            if self.process.stdout:
-                selector.register(self.process.stdout, selectors.EVENT_READ)
-            if self.process.stdout and selector.select(START_SECONDS):
-                line = self.process.stdout.readline()
-                return str(json.loads(line)["url"]) if line else ""
-        return ""
+        line = first_line(self.process, START_SECONDS)
+        return str(json.loads(line)["url"]) if line else ""
 
 
 @contextmanager

@@ -76,7 +76,12 @@ class MergedLog:
         noise = level in QUIET and str(said.get("logger", "")).startswith(NOISE)
         if noise or str(said["event"]).startswith(TOLD_BY_EVENTS):
             return
-        named = " ".join(f"{name}={_short(value)}" for name, value in said.items() if name not in UNSAID)
+        shown = {
+            name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            for name, value in said.items()
+            if name not in UNSAID
+        }
+        named = " ".join(f"{name}={value}" for name, value in shown.items())
         mark = "" if level in QUIET else f"{level}: "
         self._write({"source": source, **said}, str(said.get("timestamp")), source, f"{mark}{said['event']}  {named}")
 
@@ -94,7 +99,3 @@ class MergedLog:
                     self._output.line(line, end)
             except OSError:  # whoever read this is gone; all still ends in order
                 self._output.silence(lines=True)
-
-
-def _short(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

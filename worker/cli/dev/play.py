@@ -169,7 +169,8 @@ async def _attend(started: Deployment, stopped: threading.Event, log: MergedLog)
             started.check()
             if log.worker_started.is_set() and not told:
                 whole = {"source": "dev", "simulator": started.simulator.url, "env_file": str(started.env_file)}
-                board = _board(started)
+                address = started.board.url() if started.board else ""
+                board = {"board": address, "board_token": started.board.token} if started.board and address else {}
                 log.show({**whole, **board}, what_next(started, board))
                 told = True
             await asyncio.sleep(LOOK_EVERY)
@@ -193,12 +194,6 @@ def workers_environment() -> dict[str, str]:
     """Return the environment of this process without what leads to another deployment."""
     leading = leading_elsewhere()
     return {name: value for name, value in process_environment().items() if name not in leading}
-
-
-def _board(started: Deployment) -> dict[str, str]:
-    """Return where the board is and what it asks for; nothing if there is none."""
-    url = started.board.url() if started.board else ""
-    return {"board": url, "board_token": started.board.token} if started.board and url else {}
 
 
 def what_next(started: Deployment, board: Mapping[str, str]) -> list[str]:

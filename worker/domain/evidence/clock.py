@@ -79,8 +79,3 @@ def not_before(cancellation: Cancellation, job_id: str) -> datetime | None:
     cancel = progress.sent.get(Action.CANCEL)
     cancelled_at = cancel.first_at if cancel is not None and cancel.accepted else None
     return max((at for at in (alive_at, cancelled_at) if at is not None), default=None)
-
-
-def on_theirs(reading: ClockReading, at: datetime, speed: float) -> datetime:
-    """Convert a moment on our clock to the backend's clock."""
-    return reading.theirs + (at - reading.ours) * speed

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from ..cancellation import Cancellation, ClockReading, Sent
 from ..model import Action, Observation, Policy
-from .clock import SLACK, on_theirs
+from .clock import SLACK
 
 APART = 86400.0
 """Seconds by which a time without a zone, or an unset clock, may differ from our own time."""
@@ -59,9 +59,10 @@ def _dated_before(
     call, progress = stop(cancellation), cancellation.progress
     if call is None or member.ended_at is None:
         return False
-    latest = member.ended_at + timedelta(seconds=slack)
-    if latest >= on_theirs(reading, call.first_at, policy.clock_speed):
+    # The latest moment, on our clock, that the backend's time can mean.
+    latest = reading.ours + (member.ended_at + timedelta(seconds=slack) - reading.theirs) / policy.clock_speed
+    if latest >= call.first_at:
         return False
     child = progress.children.get(member.job_id)
     alive_at = progress.alive_at if member.job_id == cancellation.job_id else child.alive_at if child else None
-    return alive_at is None or on_theirs(reading, alive_at, policy.clock_speed) <= latest
+    return alive_at is None or alive_at <= latest

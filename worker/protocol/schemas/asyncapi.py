@@ -14,7 +14,7 @@ THEIRS: Final = "#/components/schemas/"
 
 def asyncapi(version: str) -> Schema:
     """Return the document of a version of this package."""
-    tasks = {name: _message_of_task(name, text) for name, text in _abouts(commands.definitions(), commands.TASKS)}
+    tasks = {name: _message_of_task(name, one["description"]) for name, one in commands.tasks().items()}
     types = {one.name: _message_of_event(one) for one in events.TYPES}
     return {
         "asyncapi": "3.0.0",
@@ -57,10 +57,6 @@ def asyncapi(version: str) -> Schema:
             "schemas": relocated({**commands.definitions(), **events.definitions()}),
         },
     }
-
-
-def _abouts(schemas: Mapping[str, Schema], names: Mapping[str, Any]) -> list[tuple[str, str]]:
-    return [(name, schemas[name]["description"]) for name in names]
 
 
 def _message_of_task(name: str, about: str) -> Schema:

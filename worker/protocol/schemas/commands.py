@@ -68,11 +68,6 @@ def _task_of(verb: str) -> Schema:
     return {**whole, **title, "properties": properties, "required": required}
 
 
-def _submit() -> Schema:
-    commands = {"type": "array", "items": {"$ref": "#/$defs/command"}, "maxItems": SUBMIT_LIMIT}
-    return fields({"commands": commands}, closed=True, description="The keyword arguments of worker.submit.")
-
-
 def _action(action: OperatorAction) -> Schema:
     own = {name: one_of_or_null(ACTION_FIELDS[name]()) for name in action.fields}
     properties = {
@@ -100,6 +95,7 @@ def _batch() -> Schema:
             "description": "Open at once.",
         },
     }
+    either = {name: one_of_or_null(schema) for name, schema in options.items()}
     number = {"type": "integer", "minimum": 1, "maximum": PARTS_LIMIT}
     member = {"description": "A command; one that is wrong is rejected by itself."}
     properties = {
@@ -107,17 +103,12 @@ def _batch() -> Schema:
         "part": {**number, "description": "Which part this is; not above `parts`."},
         "parts": number,
         "commands": {"type": "array", "items": member, "minItems": 1, "maxItems": PART_LIMIT},
-        "options": one_of_or_null(_nullable(options)),
+        "options": one_of_or_null({**fields(either, *either), "additionalProperties": NOTHING}),
         "token": {**one_of_or_null(clean(8192)), "description": MEANINGS["token"]},
     }
     later: Schema = {"if": {"properties": {"part": {"minimum": 2}}}, "then": {"properties": {"options": NOTHING}}}
     about = f"The keyword arguments of {PART_TASK}; the options come with part 1."
     return {**fields(properties, "options", "token", description=about, **later), "additionalProperties": NOTHING}
-
-
-def _nullable(properties: Mapping[str, Schema]) -> Schema:
-    either = {name: one_of_or_null(schema) for name, schema in properties.items()}
-    return {**fields(either, *either), "additionalProperties": NOTHING}
 
 
 def _batch_order(task: str) -> Schema:
@@ -133,25 +124,26 @@ def _batch_order(task: str) -> Schema:
     return {**fields(properties, "hold", "token", description=about), "additionalProperties": NOTHING}
 
 
-TASKS: Final[Mapping[str, Callable[[], Schema]]] = {
-    "worker.cancel": lambda: _task_of("cancel"),
-    "worker.delete": lambda: _task_of("delete"),
-    "worker.submit": _submit,
-    PART_TASK: _batch,
-    **{task: lambda task=task: _batch_order(task) for task in ORDERS},  # type: ignore[misc]
-    **{action.task: lambda action=action: _action(action) for action in ACTIONS.values()},  # type: ignore[misc]
-}
-"""What makes the schema of the keyword arguments of each task."""
+def tasks() -> dict[str, Schema]:
+    """Return the schema of the keyword arguments of each task."""
+    commands = {"type": "array", "items": {"$ref": "#/$defs/command"}, "maxItems": SUBMIT_LIMIT}
+    about = "The keyword arguments of worker.submit."
+    return {
+        "worker.cancel": _task_of("cancel"),
+        "worker.delete": _task_of("delete"),
+        "worker.submit": fields({"commands": commands}, closed=True, description=about),
+        PART_TASK: _batch(),
+        **{task: _batch_order(task) for task in ORDERS},
+        **{action.task: _action(action) for action in ACTIONS.values()},
+    }
 
 
 def definitions() -> dict[str, Schema]:
     """Return the schemas of a command, of the keyword arguments of each task, and of what they refer to."""
-    tasks = {name: make() for name, make in TASKS.items()}
     one = command()
     parts = one.pop("$defs", {})
-    for task in tasks.values():
-        task.pop("$defs", None)
-    return {"command": one, **tasks, **parts}
+    of_tasks = {name: {key: value for key, value in task.items() if key != "$defs"} for name, task in tasks().items()}
+    return {"command": one, **of_tasks, **parts}
 
 
 def schema() -> Schema:

@@ -39,11 +39,6 @@ def one_of_or_null(schema: Mapping[str, Any]) -> Schema:
     return {"anyOf": [{key: one for key, one in schema.items() if key not in default}, {"type": "null"}], **default}
 
 
-def text(description: str = "") -> Schema:
-    """Describe any text."""
-    return {"type": "string", **({"description": description} if description else {})}
-
-
 def fields(properties: Mapping[str, Schema], *optional: str, closed: bool = False, **more: Any) -> Schema:
     """Describe an object whose properties all are there, but for the optional ones.
 

@@ -14,9 +14,9 @@ from ...domain.decision import CONDITIONS
 from ...domain.model import Action, AnswerKind, Evidence, Force, JobState, Outcome, Verb
 from ..batches import BatchState
 from ..json_types import Schema
-from .documents import document, fields, one_of_or_null, text
+from .documents import document, fields, one_of_or_null
 
-TEXT: Final = text()
+TEXT: Final[Schema] = {"type": "string"}
 TEXT_OR_NULL: Final[Schema] = {"type": ["string", "null"]}
 NUMBER: Final[Schema] = {"type": "number", "minimum": 0}
 COUNT: Final[Schema] = {"type": "integer", "minimum": 0}
@@ -77,12 +77,9 @@ CALLS: Final[Schema] = {"type": "object", "propertyNames": words(Action), "addit
 CHILD_ENDS: Final = (*map(str, Outcome), "open")
 
 
-def several(properties: Mapping[str, Schema]) -> Schema:
-    """Describe a list of objects."""
-    return {"type": "array", "items": fields(properties, closed=True)}
-
-
-SEEN_CHILDREN: Final = several({"job_id": TEXT, "job_state": STATE, "raw_state": TEXT})
+SEEN_CHILD: Final = fields({"job_id": TEXT, "job_state": STATE, "raw_state": TEXT}, closed=True)
+SEEN_CHILDREN: Final[Schema] = {"type": "array", "items": SEEN_CHILD}
+ENDED_CHILD: Final = fields({"job_id": TEXT, "outcome": words(CHILD_ENDS), "raw_state": TEXT}, closed=True)
 PLAN: Final = fields(
     {
         "would": {"enum": ["cancel", "delete", "nothing"]},
@@ -104,7 +101,7 @@ FINISHED: Final[Mapping[str, Schema]] = {
     "detail": TEXT,
     "calls": CALLS,
     "backend_facts": TEXTS,
-    "children": several({"job_id": TEXT, "outcome": words(CHILD_ENDS), "raw_state": TEXT}),
+    "children": {"type": "array", "items": ENDED_CHILD},
     **ATTESTED,
     "action": action("abort"),
     "plan": PLAN,

@@ -32,17 +32,16 @@ class _Secrets(Table):
         elif source == "file":
             if f"{stem}_env" in info.data:  # else that key's own mistake is already listed
                 given = (info.data[f"{stem}_env"] is not None) + (value is not None)
-                _refuse(cls._pair_problem(stem, given, info))
+                cls._check_pair(stem, given, info)
             return _check_file(value, info)
         return value
 
     @classmethod
-    def _pair_problem(cls, stem: str, given: int, info: ValidationInfo) -> str | None:  # noqa: ARG003 - for subclasses
-        """Say what is wrong with how many keys of a pair are given; None for nothing."""
-        if given == 1:
-            return None
-        wrong = "both are given" if given else "neither is given"
-        return f"{wrong}: use exactly one of {stem}_env and {stem}_file"
+    def _check_pair(cls, stem: str, given: int, info: ValidationInfo) -> None:  # noqa: ARG003 - for subclasses
+        """Check how many keys of a pair are given; raises ValueError."""
+        if given != 1:
+            wrong = "both are given" if given else "neither is given"
+            raise ValueError(f"{wrong}: use exactly one of {stem}_env and {stem}_file")
 
     def secret(self, stem: str) -> Secret:
         """Return the secret of a pair of keys, e.g. `token` for `token_env` or `token_file`."""
@@ -57,13 +56,10 @@ def _check_file(value: object, info: ValidationInfo) -> object:
     if not isinstance(value, Path) or around is None:
         return value
     path = located(value, info)
-    _refuse(Secret("file", str(path)).problem())
-    return path
-
-
-def _refuse(problem: str | None) -> None:
+    problem = Secret("file", str(path)).problem()
     if problem is not None:
         raise ValueError(problem)
+    return path
 
 
 class _Token(_Secrets):
@@ -144,23 +140,23 @@ class KeystoneAuth(_User, _ApplicationCredential, TlsFiles):
     user_domain: Annotated[StrictStr, Field(min_length=1)] = "Default"
 
     @classmethod
-    def _pair_problem(cls, stem: str, given: int, info: ValidationInfo) -> str | None:
+    def _check_pair(cls, stem: str, given: int, info: ValidationInfo) -> None:
         """Check that a user or an application credential is given, and only one of them.
 
         The keys of the application credential are validated first.
         """
+        id_stem, secret_stem = APPLICATION
         if given > 1:
-            return super()._pair_problem(stem, given, info)
-        if stem in APPLICATION:
-            id_stem, secret_stem = APPLICATION
+            super()._check_pair(stem, given, info)
+        elif stem in APPLICATION:
             if stem == secret_stem and bool(given) != _given(id_stem, info):
-                return f"{id_stem}_* and {secret_stem}_* belong together: give both or neither"
-            return None
-        if any(_given(one, info) for one in APPLICATION):
-            return f"an application credential replaces the user: remove {stem}_env and {stem}_file" if given else None
-        if given:
-            return None
-        return f"neither is given: use exactly one of {stem}_env and {stem}_file, or an application credential"
+                raise ValueError(f"{id_stem}_* and {secret_stem}_* belong together: give both or neither")
+        elif not any(_given(one, info) for one in APPLICATION):
+            if not given:
+                pair = f"exactly one of {stem}_env and {stem}_file"
+                raise ValueError(f"neither is given: use {pair}, or an application credential")
+        elif given:
+            raise ValueError(f"an application credential replaces the user: remove {stem}_env and {stem}_file")
 
     @property
     def application_credential(self) -> tuple[Secret, Secret] | None:

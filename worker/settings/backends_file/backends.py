@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from ..env_file import process_environment
 from ..errors import ConfigurationError
 from ..paths import expanded
-from ..problems import choices, problems_of, suggestion
+from ..problems import choices, place_in, problems_of, suggestion
 from .auth import BasicAuth, BearerAuth, ClientCredentialsAuth, KeystoneAuth, NoAuth, OmlAuth, TokenAuth
 from .backend_table import BackendConfig, Breaker, Kinds, Poll, RemoteProbe
 from .fields import Surroundings
@@ -161,8 +161,7 @@ def _explained(header: str, table: dict[str, Any], model: type[BaseModel], error
     misplaced = tuple(f"{header} auth.{key}_file:" for key in keys if f"{key}_file" not in keys)
 
     def place(location: Location) -> str:
-        parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in _written(location, auth_type))
-        return f"{header} {''.join(parts).removeprefix('.')}"
+        return place_in(header, _written(location, auth_type))
 
     def unknown_key(location: Location) -> str:
         written = _written(location, auth_type)

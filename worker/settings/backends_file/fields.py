@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
 from urllib.parse import unquote
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationInfo, WithJsonSchema
@@ -29,6 +29,10 @@ _DOTS: Final = frozenset({".", ".."})
 _JOB_ID: Final = "{job_id}"
 # These answer for the network or the right to ask, and prove nothing about a process.
 _NO_PROOF: Final = frozenset({401, 403, 407, 408, 425, 429})
+
+
+Named = TypeVar("Named", str, Path)
+"""What names a secret: a variable, or a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +186,14 @@ def located(path: Path, info: ValidationInfo) -> Path:
     around = Surroundings.of(info)
     place = expanded(path)
     return around.directory / place if around else place
+
+
+def secret_at(named: Named, info: ValidationInfo) -> tuple[Named, Secret]:
+    """Return a variable's name, or a file's path as this process uses it, and the secret that is there."""
+    if isinstance(named, Path):
+        place = located(named, info)
+        return place, Secret("file", str(place))
+    return named, Secret("env", named)
 
 
 def content_of(secret: Secret, info: ValidationInfo) -> str | None:

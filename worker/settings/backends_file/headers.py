@@ -52,7 +52,7 @@ def _name(value: str, info: ValidationInfo) -> str:
 
 
 def _value(value: str) -> str:
-    if not carried(value):
+    if not (value.isascii() and value.isprintable()):
         raise ValueError("must be printable ASCII without line breaks: no header can carry anything else")
     return value
 
@@ -60,16 +60,11 @@ def _value(value: str) -> str:
 def _variable(value: str, info: ValidationInfo) -> str:
     secret = Secret("env", value)
     content = content_of(secret, info)
-    if content is not None and not carried(content):
+    if content is not None and not (content.isascii() and content.isprintable()):
         raise ValueError(
             f"{secret.place} must hold printable ASCII without line breaks: no header can carry anything else"
         )
     return value
-
-
-def carried(value: str) -> bool:
-    """Whether a header can carry a value."""
-    return value.isascii() and value.isprintable()
 
 
 def _once(names: Iterable[str], known: Iterable[str] = ()) -> None:

@@ -5,6 +5,7 @@ Optional: without them everybody who reaches the queue may send. Keys are named 
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Final, Literal
@@ -27,9 +28,9 @@ from pydantic import (
 from ..env_file import process_environment
 from ..environment import PRODUCER
 from ..errors import ConfigurationError
-from ..problems import problems_of, suggestion
+from ..problems import place_in, problems_of, suggestion
 from ..secret import Secret
-from .fields import Table, content_of, located, one_or_two, secrets_at
+from .fields import Named, Table, content_of, one_or_two, secret_at, secrets_at
 from .names import Backends, WithBackends, listed
 
 Algorithm = Literal["EdDSA", "HS256"]
@@ -42,24 +43,14 @@ _INLINE: Final = frozenset({"key", "keys", "secret", "public_key"})
 _PUBLIC: Final = "-----BEGIN PUBLIC KEY-----"
 
 
-def _env_key(name: str, info: ValidationInfo) -> str:
-    _check_key(Secret("env", name), info)
-    return name
-
-
-def _file_key(path: Path, info: ValidationInfo) -> Path:
-    place = located(path, info)
-    _check_key(Secret("file", str(place)), info)
-    return place
-
-
-def _check_key(secret: Secret, info: ValidationInfo) -> None:
+def _key(named: Named, info: ValidationInfo) -> Named:
+    place, secret = secret_at(named, info)
     content = content_of(secret, info)
-    if content is None or "algorithm" not in info.data:
-        return
-    problem = _CHECKS[info.data["algorithm"]](content, secret.place)
-    if problem is not None:
-        raise ValueError(problem)
+    if content is not None and "algorithm" in info.data:
+        problem = _CHECKS[info.data["algorithm"]](content, secret.place)
+        if problem is not None:
+            raise ValueError(problem)
+    return place
 
 
 def _public_key_problem(text: str, place: str) -> str | None:
@@ -88,8 +79,8 @@ def shared_secret_problem(text: str, place: str) -> str | None:
 _CHECKS: Final = {"EdDSA": _public_key_problem, "HS256": shared_secret_problem}
 
 
-EnvKeys = Annotated[tuple[Annotated[StrictStr, AfterValidator(_env_key)], ...], BeforeValidator(listed)]
-FileKeys = Annotated[tuple[Annotated[Path, AfterValidator(_file_key)], ...], BeforeValidator(listed)]
+EnvKeys = Annotated[tuple[Annotated[StrictStr, AfterValidator(_key)], ...], BeforeValidator(listed)]
+FileKeys = Annotated[tuple[Annotated[Path, AfterValidator(_key)], ...], BeforeValidator(listed)]
 Verbs = Annotated[frozenset[Verb], BeforeValidator(listed)]
 
 
@@ -186,12 +177,7 @@ def _read(name: str, table: object, around: WithBackends, found: dict[str, Produ
     try:
         found[name] = Producer.model_validate(dict(table), context=around)
     except ValidationError as error:
-
-        def place(location: tuple[int | str, ...]) -> str:
-            parts = (f"[{part}]" if isinstance(part, int) else part for part in location)
-            return f"{header} {''.join(parts)}"
-
-        return problems + problems_of(error, place, _unknown)
+        return problems + problems_of(error, partial(place_in, header), _unknown)
     return problems
 
 

@@ -94,15 +94,13 @@ def _table(name: str, found: Schema) -> Schema:
         table["properties"] = {key: _listed(one) for key, one in table["properties"].items()}
     if name == WebhookSink.__name__:
         return {**table, "anyOf": [{"required": [f"secret_{source}"]} for source in SOURCES]}
-    stems = [key.removesuffix("_env") for key in table.get("properties", {}) if _is_pair(key, table["properties"])]
+    properties = table.get("properties", {})
+    variables = [key for key in properties if key.endswith("_env") and key != "keys_env"]
+    stems = [stem for key in variables if f"{(stem := key.removesuffix('_env'))}_file" in properties]
     if name == KeystoneAuth.__name__:
         ways = [{"allOf": [_one_source(stem) for stem in stems]} for stems in KEYSTONE_USERS]
         return {**table, "oneOf": ways}
     return {**table, "allOf": [_one_source(stem) for stem in stems]} if stems else table
-
-
-def _is_pair(key: str, properties: Mapping[str, Schema]) -> bool:
-    return key.endswith("_env") and f"{key.removesuffix('_env')}_file" in properties and key != "keys_env"
 
 
 def _one_source(stem: str) -> Schema:

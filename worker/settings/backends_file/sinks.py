@@ -4,6 +4,7 @@ import base64
 import binascii
 import re
 from collections.abc import Iterable, Mapping
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from types import MappingProxyType
@@ -23,12 +24,12 @@ from pydantic import (
 from ..env_file import process_environment
 from ..environment import check_broker_url
 from ..errors import ConfigurationError
-from ..problems import choices, problems_of, suggestion
+from ..problems import choices, place_in, problems_of, suggestion
 from ..quantities import PositiveDuration, Retention
 from ..secret import Secret
 from .backend_table import Count
 from .backends import NAME
-from .fields import Table, WrittenUrl, content_of, located, one_or_two, secrets_at
+from .fields import Named, Table, WrittenUrl, content_of, one_or_two, secret_at, secrets_at
 from .names import Backends, WithBackends, listed
 from .proxies import ProxyEnv, ProxyUrl
 from .tls_files import TlsFiles
@@ -85,21 +86,11 @@ def _url(value: str) -> str:
     return value
 
 
-def _secret_env(name: str, info: ValidationInfo) -> str:
-    _check_secret(Secret("env", name), info)
-    return name
-
-
-def _secret_file(path: Path, info: ValidationInfo) -> Path:
-    place = located(path, info)
-    _check_secret(Secret("file", str(place)), info)
-    return place
-
-
-def _check_secret(secret: Secret, info: ValidationInfo) -> None:
+def _secret(named: Named, info: ValidationInfo) -> Named:
+    place, secret = secret_at(named, info)
     content = content_of(secret, info)
     if content is None or not content.startswith(PREFIX):
-        return
+        return place
     coded = content.removeprefix(PREFIX)
     try:
         key = base64.b64decode(coded + "=" * (-len(coded) % 4), validate=True)
@@ -107,6 +98,7 @@ def _check_secret(secret: Secret, info: ValidationInfo) -> None:
         key = b""
     if not key:
         raise ValueError(f"{secret.place} begins with {PREFIX} and must go on with base64: it is cut or mistyped")
+    return place
 
 
 def _broker(name: str, info: ValidationInfo) -> str:
@@ -128,8 +120,8 @@ def _task(value: str) -> str:
 
 Types = Annotated[frozenset[Annotated[StrictStr, AfterValidator(_event_type)]], BeforeValidator(listed)]
 Outcomes = Annotated[frozenset[Annotated[StrictStr, AfterValidator(_outcome)]], BeforeValidator(listed)]
-EnvSecrets = Annotated[tuple[Annotated[StrictStr, AfterValidator(_secret_env)], ...], BeforeValidator(listed)]
-FileSecrets = Annotated[tuple[Annotated[Path, AfterValidator(_secret_file)], ...], BeforeValidator(listed)]
+EnvSecrets = Annotated[tuple[Annotated[StrictStr, AfterValidator(_secret)], ...], BeforeValidator(listed)]
+FileSecrets = Annotated[tuple[Annotated[Path, AfterValidator(_secret)], ...], BeforeValidator(listed)]
 Word = Annotated[StrictStr, AfterValidator(_task)]
 
 
@@ -266,10 +258,6 @@ def _common(header: str, table: Mapping[str, Any], around: WithBackends) -> list
 
 
 def _explained(header: str, model: type[SinkConfig], error: ValidationError) -> list[str]:
-    def place(location: tuple[int | str, ...]) -> str:
-        parts = (f"[{part}]" if isinstance(part, int) else part for part in location)
-        return f"{header} {''.join(parts)}"
-
     def unknown(location: tuple[int | str, ...]) -> str:
         key = str(location[-1])
         if key in _INLINE:
@@ -277,4 +265,4 @@ def _explained(header: str, model: type[SinkConfig], error: ValidationError) -> 
         known = sorted(model.model_fields)
         return f"no such key{suggestion(key, known) or '; known are ' + ', '.join(known)}"
 
-    return problems_of(error, place, unknown)
+    return problems_of(error, partial(place_in, header), unknown)

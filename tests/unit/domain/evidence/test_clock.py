@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from worker.domain.cancellation import ClockReading, Sighting
-from worker.domain.evidence.clock import cancelling_for, not_before, on_theirs, read
+from worker.domain.evidence.clock import cancelling_for, not_before, read
 from worker.domain.model import Action, Observation
 
 A_DAY = 86400.0
@@ -104,11 +104,6 @@ def test_a_simulators_clock_moves_at_the_speed_that_is_said(
 
     assert after is not None
     assert after.steady is fits
-
-
-def test_a_moment_of_ours_is_told_on_the_backends_clock(build: Any) -> None:
-    assert on_theirs(reading(build, 500, 10), build.at(4), 1) == build.at(494)
-    assert on_theirs(reading(build, 500, 10), build.at(4), 60) == build.at(140)
 
 
 # How long a job has been in CANCELLING

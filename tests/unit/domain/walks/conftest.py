@@ -15,7 +15,7 @@ from unit.domain.walks.model import LEASE, T, World
 from worker.domain import evolve
 from worker.domain.cancellation import WHOLE, Attestation, Cancellation, OperatorHold, Spec
 from worker.domain.decision import Finish, Hold, Send, Wait
-from worker.domain.escalation import after_answer, decide, needs_look, overdue, to_probe
+from worker.domain.escalation import after_answer, decide, needs_look, to_probe, warn_at
 from worker.domain.evidence.family import whole
 from worker.domain.model import Answer, Force, Observation, Policy, Verb, unanswered
 from worker.store.codec import pack_progress, unpack_progress
@@ -135,7 +135,7 @@ class Walk:
         one, seen = self._look(one)
         self._lose("crash early")
         decision = decide(one, seen, self.policy, self._time())
-        if not isinstance(decision, Finish) and overdue(one, self.policy, self._time()):
+        if not isinstance(decision, Finish) and self._time() >= warn_at(one, self.policy):
             one = evolve.progress(one, overdue=True)
         if isinstance(decision, Send):
             self.watch.sending(self, one, decision, seen)
@@ -156,7 +156,7 @@ class Walk:
         seen = self.world.look(self.now)
         self.watch.asked(self, seen)
         self._spend()
-        one = evolve.looked(one)
+        one = evolve.progress(one, looks=one.progress.looks + 1)
         if isinstance(seen, Answer):
             return evolve.look_failed(one, seen, asked), seen
         seen = whole(one, seen)
