@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 from redis.asyncio import Redis
 from support.batches import Stage, cancel, cancels
 from support.commands import LIMITS, claim, commit
@@ -114,6 +115,22 @@ async def test_a_plain_pause_does_not_announce_a_hold_that_does_not_hold_yet(sta
 
     assert (await names(stage)).count("paused") == 1
     assert (await stage.status()).held
+
+
+async def test_a_pause_that_holds_waits_for_the_call_of_a_member_that_is_aborted(stage: Stage, store: Store) -> None:
+    await stage.send(cancels(2))
+    await stage.feed()
+    one = (await claim(store, limits=replace(LIMITS, slots=1))).claims[0]
+    assert await store.commit(commit(one, "intent")) == 1
+    await store.act("abort", one.record.cancellation.id, "eve", "wrong job")
+    await stage.order("pause", hold=True)
+    await stage.feed()
+    assert "paused" not in await names(stage)
+    await store.commit(commit(one, "wait", due=one.record.cancellation.accepted_at, matters=None))
+    stage.pass_time(0.1)
+    await stage.feed()
+
+    assert (await names(stage)).count("paused") == 1
 
 
 async def test_a_batch_that_ends_during_a_pause_does_not_name_it_as_the_reason(stage: Stage) -> None:

@@ -55,6 +55,7 @@ local ACTS = {
   end,
   confirm = function(_, guard)
     if guard.h and guard.h.p then return nil end
+    if guard.x ~= '' and guard.i then return nil end -- an aborted one is not held, but a call may be in flight
     return false
   end,
   release = function(id, guard)
