@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ from worker.domain.model import Action
 from worker.engine.clock import Clock
 from worker.engine.watcher import Watcher
 from worker.intake.admission import BackendRules
-from worker.intake.reopening import reopening
+from worker.intake.reopening import reopened
 from worker.observability.outage import Outage
 from worker.protocol.messages import Event
 from worker.store.retention import DAY
@@ -68,7 +69,7 @@ async def ended(
 ) -> AsyncIterator[Afterwards]:
     async with whole(redis, dialect, **kit) as one:
         rules = BackendRules(one.backend.adapter, one.backend.policy)
-        one.backend = replace(one.backend, watch_after=watch, reopen=reopening(rules) if reopen else None)
+        one.backend = replace(one.backend, watch_after=watch, reopen=partial(reopened, rules) if reopen else None)
         prepare(one, "cancel")
         await one.accept("cancel", reason="budget", labels={"team": "a"}, batch_id="b-1")
         yield Afterwards(one, await one.finish())

@@ -20,7 +20,6 @@ from ..settings.environment import Settings
 from ..settings.errors import ConfigurationError
 from ..settings.quantities import LONGEST
 from ..settings.signing_key import SigningKey, signing_key
-from ..store.batches import Batches
 from ..store.codec import Snapshot
 from ..store.dead_letters import DeadLetter, DeadLetters
 from ..store.message_notes import MessageNotes
@@ -93,12 +92,8 @@ class AsyncClient:
         return self._open.ends
 
     @property
-    def batch_store(self) -> Batches:
-        """What Redis holds about batches."""
-        return self._store.batches
-
-    @property
-    def _store(self) -> Store:
+    def store(self) -> Store:
+        """The cancellations, and what Redis holds about batches and events."""
         return self._open.store
 
     @property
@@ -147,10 +142,11 @@ class AsyncClient:
 
         """
         named = [identified(content, f"commands.{index}") for index, content in enumerate(commands)]
-        after = await self._store.last_event_id()
+        after = await self.store.last_event_id()
         whole = await self._signed([one.fields for one in named])
         for start in range(0, len(whole), CHUNK):
-            await self._task("worker.submit", {"commands": whole[start : start + CHUNK]})
+            chunk = {"commands": whole[start : start + CHUNK]}
+            await asyncio.to_thread(self._open.sender.send, "worker.submit", chunk)
         return [AsyncCancellation(self, one.command_id, after, one.digest) for one in named]
 
     async def batch(
@@ -174,14 +170,14 @@ class AsyncClient:
 
     async def batches(self, limit: int = 100) -> list[BatchStatus]:
         """Return up to `limit` batches, the newest first."""
-        return await self._store.batches.list(limit)
+        return await self.store.batches.list(limit)
 
     async def abort(self, reference: str, *, by: str, reason: str) -> str:
         """Withdraw a cancellation, named by its id or a command's.
 
         Return the id of this order, by which `get` raises Rejected if it was refused.
         """
-        return await self._order("abort", reference, by, reason)
+        return await self.deliver({"verb": "abort", "id": reference, "by": by, "reason": reason})
 
     async def attest(self, reference: str, *, by: str, reason: str, child: str | int | None = None) -> str:
         """Give one's word that the remote process of a cancellation's job, or of one child of it alone, has stopped.
@@ -193,7 +189,7 @@ class AsyncClient:
 
         """
         about = {} if child is None else {"child": parse_child(child)}
-        return await self._order("attest", reference, by, reason, **about)
+        return await self.deliver({"verb": "attest", "id": reference, "by": by, "reason": reason, **about})
 
     async def hold(self, reference: str, *, by: str, reason: str, seconds: float | None = None) -> str:
         """Hold a cancellation: once its `held` event is emitted no changing call begins until it is released.
@@ -205,11 +201,11 @@ class AsyncClient:
 
         """
         limit = {} if seconds is None else {"for": parse_hold_time(seconds)}
-        return await self._order("hold", reference, by, reason, **limit)
+        return await self.deliver({"verb": "hold", "id": reference, "by": by, "reason": reason, **limit})
 
     async def release(self, reference: str, *, by: str, reason: str) -> str:
         """Release a cancellation that is held; return the id of this order, as `abort` does."""
-        return await self._order("release", reference, by, reason)
+        return await self.deliver({"verb": "release", "id": reference, "by": by, "reason": reason})
 
     async def replay(self, letter: DeadLetter) -> None:
         """Send a dead letter's command again, with the same command id, and let go of the letter.
@@ -244,20 +240,20 @@ class AsyncClient:
 
     async def open_of(self, backend: str, job_id: str) -> Snapshot:
         """Return the open cancellation of a job; raises UnknownCancellation if there is none."""
-        found = await self._store.open_id(backend, job_id)
+        found = await self.store.open_id(backend, job_id)
         if not found:
             raise UnknownCancellation(f"no cancellation of {backend} {job_id} is open")
-        return await self._store.get(found)
+        return await self.store.get(found)
 
     async def list_open(self, backend: str = "", limit: int = 100) -> list[Snapshot]:
         """Return up to `limit` open cancellations, of one backend or of all."""
         found: list[Snapshot] = []
-        for name in [backend] if backend else await self._store.backends():
+        for name in [backend] if backend else await self.store.backends():
             if len(found) >= limit:
                 break
-            for cancellation_id in await self._store.open_ids(name, limit - len(found)):
+            for cancellation_id in await self.store.open_ids(name, limit - len(found)):
                 try:
-                    found.append(await self._store.get(cancellation_id))
+                    found.append(await self.store.get(cancellation_id))
                 except UnknownCancellation:
                     continue  # it may end while we read
                 except (NewerFormat, UnreadableRecord) as error:
@@ -267,7 +263,7 @@ class AsyncClient:
     async def list_finished(self, backend: str = "", limit: int = 100) -> list[Event]:
         """Return up to `limit` newest `finished` events, of one backend or of all."""
         found: list[Event] = []
-        async for event in self._store.newest_events(500):
+        async for event in self.store.newest_events(500):
             if len(found) >= limit:
                 break
             if event.cancellationid and event.name == "finished" and backend in {"", event.backend}:
@@ -304,7 +300,7 @@ class AsyncClient:
         """Yield events with their positions, from which a reader may go on later."""
         position = after or "0-0"
         while True:
-            page = await self._store.events(position, block=BLOCK if follow else None)
+            page = await self.store.events(position, block=BLOCK if follow else None)
             for position, event in page:
                 yield position, event
             if not page and not follow:
@@ -322,29 +318,18 @@ class AsyncClient:
 
     async def _send(self, verb: str, content: Mapping[str, Any]) -> AsyncCancellation:
         one = identified({"verb": verb, **content}, "command")
-        after = await self._store.last_event_id()
+        after = await self.store.last_event_id()
         await self.deliver(one.fields)
         return AsyncCancellation(self, one.command_id, after, one.digest)
-
-    async def _order(self, action: str, reference: str, by: str, reason: str, **more: Any) -> str:
-        """Send an operator's action."""
-        return await self.deliver({"verb": action, "id": reference, "by": by, "reason": reason, **more})
 
     async def deliver(self, whole: Mapping[str, Any]) -> str:
         """Sign and send one message; its verb names the task. Return its id."""
         (one,) = await self._signed([whole])
-        return await self._single(one)
+        fields = {name: value for name, value in one.items() if name != "verb"}
+        return await asyncio.to_thread(self._open.sender.send, f"worker.{one['verb']}", fields)
 
     async def _signed(self, contents: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
         """Sign what is sent, if this client has a key; by the time that workers check it by."""
         if self._key is None:
             return contents
-        return await asyncio.to_thread(signed, self._key, contents, (await self._store.times())[0])
-
-    async def _single(self, whole: Mapping[str, Any]) -> str:
-        """Send a command or an order: the task's name says its verb."""
-        fields = {name: value for name, value in whole.items() if name != "verb"}
-        return await self._task(f"worker.{whole['verb']}", fields)
-
-    async def _task(self, name: str, kwargs: Mapping[str, Any]) -> str:
-        return await asyncio.to_thread(self._open.sender.send, name, kwargs)
+        return await asyncio.to_thread(signed, self._key, contents, (await self.store.times())[0])

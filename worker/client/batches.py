@@ -118,7 +118,7 @@ class AsyncBatch:
 
     async def status(self) -> BatchStatus:
         """Return what is known of it now; raises UnknownBatch while no worker has taken a part of it in."""
-        return await self.client.batch_store.status(self.id)
+        return await self.client.store.batches.status(self.id)
 
     async def wait(self, timeout: float | None = None) -> BatchStatus:  # noqa: ASYNC109 - as `Client` has it
         """Wait for its end, `timeout` seconds at most. A paused batch has not ended.
@@ -155,22 +155,20 @@ class AsyncBatch:
 
     async def pause(self, *, by: str, reason: str, hold: bool = False) -> str:
         """Start nothing new until it is resumed; with `hold`, hold what is open, too."""
-        return await self._order("batch_pause", by, reason, **({"hold": True} if hold else {}))
+        held = {"hold": True} if hold else {}
+        return await self.client.deliver({"verb": "batch_pause", "id": self.id, "by": by, "reason": reason, **held})
 
     async def resume(self, *, by: str, reason: str) -> str:
         """Go on after a pause: failures so far count no more, and what the pause has held is released."""
-        return await self._order("batch_resume", by, reason)
+        return await self.client.deliver({"verb": "batch_resume", "id": self.id, "by": by, "reason": reason})
 
     async def abort(self, *, by: str, reason: str) -> str:
         """End it: what has not started ends as aborted without a call, what is open is aborted."""
-        return await self._order("batch_abort", by, reason)
-
-    async def _order(self, verb: str, by: str, reason: str, **more: Any) -> str:
-        return await self.client.deliver({"verb": verb, "id": self.id, "by": by, "reason": reason, **more})
+        return await self.client.deliver({"verb": "batch_abort", "id": self.id, "by": by, "reason": reason})
 
     async def report(self) -> AsyncIterator[BatchResult]:
         """Go through its members in their order; raises UnknownBatch, as `status` does."""
-        async for result in self.client.batch_store.report(self.id):
+        async for result in self.client.store.batches.report(self.id):
             yield result
 
 
@@ -180,7 +178,7 @@ async def send_batch(
     """Check all commands, then send them in parts; raises InvalidCommand before anything is sent."""
     parts = await asyncio.to_thread(Parts, commands)
     try:
-        after = await client.batch_store.last_event_id()
+        after = await client.store.batches.last_event_id()
         sent = []
         for number, part in enumerate(parts, 1):
             whole = {"batch_id": batch_id, "part": number, "parts": parts.count, "commands": part}

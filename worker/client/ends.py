@@ -19,7 +19,6 @@ from ..errors import (
     UnknownCancellation,
     UnreadableRecord,
 )
-from ..protocol.messages import Event
 from ..store.codec import Snapshot
 from ..store.message_notes import MessageNotes
 from ..store.store import Store
@@ -93,7 +92,7 @@ class Ends:
             if seen.record.outcome is None:
                 return seen
             event = await self._store.event(seen.record.last_event)
-            return _result(seen.record.cancellation.id, str(seen.record.outcome), event.data if event else {})
+            return result_of(seen.record.cancellation.id, str(seen.record.outcome), event.data if event else {})
 
     async def wait(self, reference: str, timeout: float | None, digest: str = "", after: str = "") -> Result:  # noqa: ASYNC109 - as `Client` has it
         """Wait for an end, as `AsyncClient.wait` does."""
@@ -157,7 +156,7 @@ class Ends:
         if event is not None:  # a command's id that has a digest may be another command's: then the record decides
             named = {event.cancellationid} if digest else {event.cancellationid, *event.command_ids}
             if named & waiter.names:
-                return result_of(event)
+                return result_of(event.cancellationid or "", event.outcome or "", event.data)
         await waiter.listen()
         try:
             seen = await self.look(reference, digest, after)
@@ -254,12 +253,7 @@ class Ends:
         raise StillOpen(f"{reference} {what.format(timeout)}")
 
 
-def result_of(event: Event) -> Result:
-    """Read a `finished` event."""
-    return _result(event.cancellationid or "", event.outcome or "", event.data)
-
-
-def _result(cancellation_id: str, outcome: str, data: Mapping[str, Any]) -> Result:
+def result_of(cancellation_id: str, outcome: str, data: Mapping[str, Any]) -> Result:
     """Read the end of a cancellation; `data` is empty once its event is past its retention."""
     return Result(
         cancellation_id=cancellation_id,

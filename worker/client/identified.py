@@ -19,13 +19,9 @@ AS_READ = ("job_id", "reason", "labels")
 class Identified:
     """A command with its id; `digest` names its content if the id is the producer's own, else it is empty."""
 
+    command_id: str
     fields: Mapping[str, Any]
     digest: str
-
-    @property
-    def command_id(self) -> str:
-        """The id of the command."""
-        return str(self.fields["command_id"])
 
 
 def identified(content: Mapping[str, Any], place: str) -> Identified:
@@ -42,4 +38,4 @@ def identified(content: Mapping[str, Any], place: str) -> Identified:
     except InvalidCommand as error:
         raise InvalidCommand(f"{place}: {error}") from None
     texts = {name: getattr(command, name) for name in AS_READ if fields.get(name) is not None}
-    return Identified({**fields, **texts}, command.digest if own else "")
+    return Identified(str(fields["command_id"]), {**fields, **texts}, command.digest if own else "")

@@ -18,7 +18,7 @@ from celery.exceptions import ImproperlyConfigured
 from celery.exceptions import TimeoutError as CeleryTimeout
 
 from ..aio.loop_thread import LoopThread
-from ..errors import CancellerError, UnknownCancellation
+from ..errors import UnknownCancellation
 from ..settings.env_file import process_environment
 from ..settings.environment import Settings
 from ..settings.errors import ConfigurationError
@@ -74,7 +74,10 @@ class CancellerBackend(BaseBackend):
         """Yield what became of commands as they end; all share one reader of the events."""
         ids = [str(one) for one in dict.fromkeys(task_ids)]
         now_or_never = timeout is not None and timeout <= 0
-        found = self._now(ids) if max_iterations or now_or_never else self._ended(ids, timeout, interval, on_interval)
+        if max_iterations or now_or_never:
+            found: Iterable[Meta] = self._thread.call(_gathered(map(self._state, ids)))
+        else:
+            found = self._ended(ids, timeout, interval, on_interval)
         ready = 0
         for meta in found:
             if meta["status"] in states.READY_STATES:
@@ -113,17 +116,13 @@ class CancellerBackend(BaseBackend):
         raise NotImplementedError(NO_CHORDS)
 
     def _get_task_meta_for(self, task_id: str) -> Meta:
-        (meta,) = self._now([task_id])
-        return meta
-
-    def _now(self, ids: list[str]) -> list[Meta]:
-        return self._thread.call(_gathered(self._state(one) for one in ids))
+        return self._thread.call(self._state(task_id))
 
     async def _state(self, task_id: str) -> Meta:
         try:
             return meta_of(task_id, await self._client.ends.look_at_message(task_id))
         except (Rejected, UnknownCancellation) as error:
-            return failure(task_id, error)
+            return _meta(task_id, states.FAILURE, error)
 
     def _ended(
         self,
@@ -148,7 +147,7 @@ class CancellerBackend(BaseBackend):
         try:
             ended.put(meta_of(task_id, await self._client.ends.end_of_message(task_id)))
         except (Rejected, UnknownCancellation) as error:
-            ended.put(failure(task_id, error))
+            ended.put(_meta(task_id, states.FAILURE, error))
         except Exception as error:  # noqa: BLE001 - it is raised in the thread that waits
             ended.put(error)
 
@@ -186,11 +185,6 @@ def meta_of(task_id: str, found: MessageEnd | Snapshot | int | None) -> Meta:
     if isinstance(found, list):
         return _meta(task_id, states.SUCCESS, [described(one) for one in found])
     return _meta(task_id, states.SUCCESS, described(found), found.data.get("finished_at"))
-
-
-def failure(task_id: str, error: CancellerError) -> Meta:
-    """Say in Celery's words that a message was rejected, or that its commands can't be found by it."""
-    return _meta(task_id, states.FAILURE, error)
 
 
 def described(end: Result | Rejected) -> dict[str, Any]:

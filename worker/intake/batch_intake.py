@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 
@@ -20,18 +20,11 @@ from .decoder import OrderRequest, PartRequest
 log = structlog.get_logger(__name__)
 
 
-class Patiently(Protocol):
-    """Retries while Redis is away."""
-
-    def __call__(self, work: Callable[[], Awaitable[Any]]) -> Awaitable[Any]:
-        """Do some work."""
-
-
 @dataclass(frozen=True, slots=True)
 class Means:
     """What this shares with the handler of single commands: see there."""
 
-    patiently: Patiently
+    patiently: Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]]
     reject: Callable[[Rejection], Awaitable[None]]
     times: Callable[..., Awaitable[Sequence[datetime]]]
     check: Callable[[object, Sequence[datetime]], Signed | None]

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from ..errors import InvalidCommand
@@ -105,7 +105,7 @@ class OrderRequest:
 Item = Commands | ActionRequest | PartRequest | OrderRequest | Malformed
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RawMessage:
     """A message as AMQP delivers it: the body as bytes, and its properties."""
 
@@ -114,7 +114,7 @@ class RawMessage:
     content_type: str | None = None
     content_encoding: str | None = None
 
-    @property
+    @cached_property
     def raw(self) -> bytes:
         """All of it as one text, without what is only of one delivery: each delivery of a message gives the same."""
         whole = {
@@ -227,6 +227,12 @@ def task_of(raw: bytes) -> str:
         )
     except Exception:  # noqa: BLE001 - foreign bytes may raise anything
         return ""
+
+
+def text_in(content: object, name: str) -> str:
+    """Return a text that a command holds under a name; empty if it holds none, or is no command at all."""
+    found = content.get(name) if isinstance(content, Mapping) else None
+    return found if isinstance(found, str) else ""
 
 
 def read_raw(received: RawMessage) -> Item:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import structlog
 
@@ -50,19 +49,15 @@ class Backpressure:
         log.warning(event, used=round(used, 3), reason=f"nothing new is taken in over {FULL:.0%} of maxmemory")
 
 
-class Message(Protocol):
-    """A message that was taken off a queue."""
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A message that was taken off a queue: its bytes, for the dead letter of one that fails, and what it asks for."""
 
-    @property
-    def raw(self) -> bytes:
-        """Its bytes."""
-
-    @property
-    def item(self) -> Item:
-        """What it asks for."""
+    raw: bytes
+    item: Item
 
 
-async def settle(messages: Sequence[Message], handle: Handle) -> None:
+async def settle(messages: Sequence[Taken], handle: Handle) -> None:
     """Do what messages ask for.
 
     Raises:

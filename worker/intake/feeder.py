@@ -20,10 +20,11 @@ from msgspec.structs import replace
 from ..errors import CONFLICT, StoreUnavailable
 from ..observability.observer import NOBODY, Observer
 from ..observability.outage import Seldom
-from ..store.batches import UNFIT, Duties, Duty, PartSize, RejectedMember, Step
+from ..store.batches import UNFIT, Duties, Duty, PartSize, Step
 from ..store.store import Store
-from ..store.transitions import Acceptance, Accepted, Rejection
+from ..store.transitions import Acceptance, Accepted, RejectedMember, Rejection
 from .admission import Admission
+from .decoder import text_in
 from .delivery import FULL
 from .handler import Engine
 from .handover import Handover
@@ -202,7 +203,8 @@ class Feeder:
                 started += 1
                 if said.verdict != "passed":
                     traceparent = one.traceparent if isinstance(one, Acceptance) else None
-                    self._observer.message_handled(member.backend, member.verb, said.verdict, traceparent, seconds)
+                    verb = text_in(member.content, "verb")
+                    self._observer.message_handled(member.backend, verb, said.verdict, traceparent, seconds)
             if unfit:
                 judged[started] = await self._reject_unfit(*judged[started], verdicts[-1])
         for name in {one.backend for _, one in judged[:started]}:

@@ -22,6 +22,7 @@ from ..observability.outage import Seldom
 from ..protocol.envelope import Envelope
 from ..store.serving import GRACE, Serving
 from ..store.store import Store
+from .decoder import text_in
 from .delivery import FULL
 
 log = structlog.get_logger(__name__)
@@ -44,8 +45,7 @@ class Arrived:
     @property
     def backend(self) -> str:
         """The backend that it names, empty if it names none."""
-        found = self.content.get("backend") if isinstance(self.content, Mapping) else None
-        return found if isinstance(found, str) else ""
+        return text_in(self.content, "backend")
 
     @property
     def traceparent(self) -> str | None:

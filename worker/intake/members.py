@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from ..protocol.batches import member_id
 from ..store.transitions import Acceptance, Rejection
 from .admission import Admission
+from .decoder import text_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +30,7 @@ class Member:
     @property
     def backend(self) -> str:
         """The backend that it names, empty if it names none."""
-        found = self.content.get("backend") if isinstance(self.content, Mapping) else None
-        return found if isinstance(found, str) else ""
-
-    @property
-    def verb(self) -> str:
-        """What it asks for, empty if it does not say."""
-        found = self.content.get("verb") if isinstance(self.content, Mapping) else None
-        return found if isinstance(found, str) else ""
+        return text_in(self.content, "backend")
 
     @property
     def quiet(self) -> bool:

@@ -12,15 +12,14 @@ from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, Protocol
 
 import structlog
 
 from ..aio.tasks import cancel_all
 from ..errors import BrokerRefused, BrokerUnavailable, StoreUnavailable
-from .decoder import Item, RawMessage, read_raw
-from .delivery import CHUNK, CHUNK_BYTES, Backpressure, Fullness, Handle, settle
+from .decoder import RawMessage, read_raw
+from .delivery import CHUNK, CHUNK_BYTES, Backpressure, Fullness, Handle, Taken, settle
 
 log = structlog.get_logger(__name__)
 
@@ -66,16 +65,6 @@ class Delivery:
     received: RawMessage
     returns: int = 0
     at: float = field(default=0.0)
-
-    @cached_property
-    def item(self) -> Item:
-        """What the message asks for."""
-        return read_raw(self.received)
-
-    @property
-    def raw(self) -> bytes:
-        """Its bytes, for the dead letter of a message that fails."""
-        return self.received.raw
 
 
 class RabbitMQConsumer:
@@ -140,7 +129,8 @@ class RabbitMQConsumer:
                 await self._send_old_ones_again()
                 chunk = self._chunk()
                 if chunk:
-                    await settle(chunk, self._handle)
+                    taken = [Taken(one.received.raw, read_raw(one.received)) for one in chunk]
+                    await settle(taken, self._handle)
                     for connection in {one.connection for one in chunk}:
                         connection.acknowledge([one for one in chunk if one.connection is connection])
                 else:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from math import inf
 from typing import Any, cast
 
@@ -25,8 +24,8 @@ from ..observability.outage import Outage
 from ..store.clock_witness import Witness
 from ..store.redis_client import unavailable
 from ..store.scripts import Script, source, timed
-from .decoder import Item, decode
-from .delivery import CHUNK, CHUNK_BYTES, Backpressure, Fullness, Handle, settle
+from .decoder import decode
+from .delivery import CHUNK, CHUNK_BYTES, Backpressure, Fullness, Handle, Taken, settle
 from .strays import SPELLINGS, Lookout
 
 log = structlog.get_logger(__name__)
@@ -43,14 +42,6 @@ SEARCH_EVERY = 60.0
 """Seconds between two searches, by any worker, for commands in lists that no worker reads."""
 REMIND = 3600
 """Seconds between two warnings about the same list."""
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """One message that this worker has taken."""
-
-    raw: bytes
-    item: Item
 
 
 class RedisConsumer:

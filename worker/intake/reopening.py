@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 from ..domain import event_drafts
 from ..domain.model import Lane
@@ -18,12 +17,7 @@ ONCE = "reopened"
 opened again once."""
 
 
-def reopening(rules: BackendRules, make_id: Callable[[], str] = new_id) -> Callable[[Snapshot, int], Acceptance]:
-    """Return what turns an ended cancellation of a backend with these rules into a command that opens it again."""
-    return partial(reopened, rules, make_id)
-
-
-def reopened(rules: BackendRules, make_id: Callable[[], str], ended: Snapshot, taken: int = 0) -> Acceptance:
+def reopened(rules: BackendRules, ended: Snapshot, taken: int = 0, make_id: Callable[[], str] = new_id) -> Acceptance:
     """Return the command that opens an ended cancellation again, with the same wishes.
 
     Nobody's word is carried over: the job lives. Nor is the state in which it was expected. `taken` is how many of the

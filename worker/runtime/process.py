@@ -19,11 +19,11 @@ from ..intake.rabbitmq_consumer import RabbitMQConsumer
 from ..intake.redis_consumer import RedisConsumer
 from ..settings.backends_file.load import Deployment
 from ..settings.environment import Settings
-from ..sinks.pump import Pumps
+from ..sinks.pump import Pump
 from ..store.redis_client import connect_to
 from ..store.store import Store
 from .observers import observers_of
-from .sink_wiring import pumps_of
+from .sink_wiring import sink_of
 from .wiring import backend_of, deployment_of, intake_of, store_of
 
 if TYPE_CHECKING:
@@ -58,12 +58,14 @@ class Runtime:
         self._endpoint: Endpoint | None = None
         self._not_ready = "it is being started"
 
-    async def _build(self, deployment: Deployment) -> tuple[Store, Engine, list[Backend], Pumps]:
+    async def _build(self, deployment: Deployment) -> tuple[Store, Engine, list[Backend], list[Pump]]:
         configs, speed, observer = deployment.backends, self._settings.clock_speed, self._observers.every
         store = store_of(self._settings, configs, observer, deployment.sinks)
         backends = {name: backend_of(name, config, speed, observer) for name, config in configs.items()}
         engine = Engine(store, backends, self._settings.slots)
-        pumps = pumps_of(deployment.sinks, store.sinks, engine.worker, speed)
+        pumps = [
+            Pump(sink_of(name, config), store.sinks, engine.worker, speed) for name, config in deployment.sinks.items()
+        ]
         return store, engine, list(backends.values()), pumps
 
     def start(self) -> None:
@@ -76,7 +78,7 @@ class Runtime:
 
         async def start() -> None:
             await self._start_endpoint()
-            await self._pumps.start()
+            await asyncio.gather(*(pump.start() for pump in self._pumps))
             await self._engine.start()
             self._taking_over = asyncio.create_task(self._handler.handover.run())
             self._feeding = asyncio.create_task(self._feeder.run())
@@ -127,7 +129,7 @@ class Runtime:
                 self._feeder.stop()
                 await asyncio.wait({self._feeding}, timeout=FEEDER_LIMIT)
                 await cancel_all({self._feeding})
-            await asyncio.gather(self._engine.stop(grace), self._pumps.stop(grace))
+            await asyncio.gather(self._engine.stop(grace), *(pump.stop(grace) for pump in self._pumps))
 
         with suppress(TimeoutError):
             self._loop.call(stop(), STOP_LIMIT)

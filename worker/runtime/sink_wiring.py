@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from ..settings.backends_file.sinks import CelerySink, Sink, StdoutSink, WebhookSink
 from ..settings.secret import Secret
 from ..sinks.celery_task import CeleryTask
 from ..sinks.event import Filter
-from ..sinks.pump import Pump, Pumps
 from ..sinks.receiver import Receiver
 from ..sinks.service import Sink as Delivered
 from ..sinks.stdout import StandardOutput
 from ..sinks.tries import Limits
 from ..sinks.webhook import Webhook
-from ..store.sinks import Sinks
 from .wiring import own_tls, proxy_of
 
 
@@ -34,11 +30,6 @@ def receiver_of(config: Sink) -> Receiver:
             return CeleryTask(Secret("env", config.broker_url_env).read(), config.queue, config.task)
         case StdoutSink():
             return StandardOutput()
-
-
-def pumps_of(configs: Mapping[str, Sink], sinks: Sinks, worker: str, speed: float) -> Pumps:
-    """Return what delivers to all sinks of the file, if this worker gets their leases."""
-    return Pumps([Pump(sink_of(name, config), sinks, worker, speed) for name, config in configs.items()])
 
 
 def sink_of(name: str, config: Sink) -> Delivered:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from functools import partial
 from urllib.parse import urlsplit
 
 from msgspec.structs import replace
@@ -19,7 +20,7 @@ from ..http.token_endpoints import OML_TOKEN_PATH, ClientCredentials, Keystone, 
 from ..http.transport import Proxy
 from ..http.transport_aiohttp import AiohttpTransport
 from ..intake.admission import Admission, BackendRules
-from ..intake.reopening import reopening
+from ..intake.reopening import reopened
 from ..observability.observer import NOBODY, Observer
 from ..protocol.signing import Producer, Signatures
 from ..settings.backends_file.auth import (
@@ -210,7 +211,7 @@ def backend_of(name: str, config: BackendConfig, clock_speed: float = 1.0, obser
         breaker_pause=config.breaker.pause,
         look_many=config.look_many,
         watch_after=config.watch_after,
-        reopen=reopening(rules_of(config)) if config.reopen else None,
+        reopen=partial(reopened, rules_of(config)) if config.reopen else None,
         place=place_of(config),
         observer=observer,
         closes=(http.aclose, probe.aclose) if probe else (http.aclose,),

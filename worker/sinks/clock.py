@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 
 
+@dataclass(frozen=True, slots=True)
 class Clock:
-    """The deployment's time in milliseconds, by this worker's monotonic clock since it was last told.
+    """The deployment's time in milliseconds, carried on by this worker's monotonic clock.
 
-    `speed` is that of a fast clock: waits are so much shorter.
+    `told` is what it was when it was last asked for, at `asked_at` by the monotonic clock. `speed` is that of a fast
+    clock: waits are so much shorter.
     """
 
-    def __init__(self, now: float, asked_at: float, speed: float = 1.0) -> None:
-        self.speed = speed
-        self.told(now, asked_at)
-
-    def told(self, now: float, asked_at: float) -> None:
-        """Note the time, and the monotonic time at which it was asked for."""
-        self._now = now
-        self.asked_at = asked_at
+    told: float
+    asked_at: float
+    speed: float = 1.0
 
     def now(self) -> float:
         """Return the time."""
-        return self._now + (time.monotonic() - self.asked_at) * 1000
+        return self.told + (time.monotonic() - self.asked_at) * 1000
 
     def since_asked(self) -> float:
         """Return the seconds since the time was last asked for."""

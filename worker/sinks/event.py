@@ -36,12 +36,6 @@ class Head(Struct, frozen=True):
             return str(self.data["cancellation_id"])
         return f"{self.source} {self.subject}"
 
-    @property
-    def reply_to(self) -> tuple[str, ...]:
-        """The sinks that the commands have named."""
-        named = self.data.get("reply_to") if isinstance(self.data, dict) else None
-        return tuple(named) if isinstance(named, list) else ()
-
 
 READER = msgspec.json.Decoder(Head)
 
@@ -64,7 +58,8 @@ class Filter(Struct, frozen=True):
 
     def wants(self, head: Head) -> bool:
         """Say whether an event is delivered to the sink."""
-        if self.sink in head.reply_to:
+        named = head.data.get("reply_to") if isinstance(head.data, dict) else None
+        if isinstance(named, list) and self.sink in named:
             return True
         return (
             (self.types is None or head.type in self.types)

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ..store.sink_state import Note, Owed
+from ..store.stream_ids import stream_order
 from .tries import UNTRIED, Tried
 
 MOST = 10_000
@@ -39,18 +40,14 @@ class Entry:
     stored: bool = False
     outdated: bool = False
 
-    @property
-    def age_mark(self) -> tuple[int, int]:
-        """What sorts entries by age."""
-        written, _, number = self.id.partition("-")
-        return int(written), int(number)
-
 
 class Ledger:
     """The book of one sink while one worker delivers to it; `position` is how far it was when that began."""
 
     def __init__(self, position: str) -> None:
-        self._read_to = self._noted = position
+        self.read_to = position
+        """The position of the event that was read last."""
+        self._noted = position
         self._queues: dict[str, deque[Entry]] = {}
         self._ready: deque[Entry] = deque()
         self._later: list[tuple[float, int, Entry]] = []
@@ -67,11 +64,6 @@ class Ledger:
         self._count = 0
 
     @property
-    def read_to(self) -> str:
-        """The position of the event that was read last."""
-        return self._read_to
-
-    @property
     def room(self) -> int:
         """How many more events may be read now."""
         return min(AHEAD - len(self._fresh), MOST - len(self._fresh) - len(self._owed))
@@ -85,7 +77,7 @@ class Ledger:
     def position(self) -> str:
         """The position up to which every event is delivered, given up, or owed."""
         first = next(iter(self._fresh.values()), None)
-        return self._read_to if first is None else first.before
+        return self.read_to if first is None else first.before
 
     @property
     def changed(self) -> bool:
@@ -103,14 +95,14 @@ class Ledger:
     def read(self, position: str, entry: Entry | None) -> None:
         """Note the next event of the stream, which is None if it needs no delivery."""
         if entry is not None:
-            entry.before = self._read_to
+            entry.before = self.read_to
             waiting = self._queues.get(entry.order)
             if waiting and waiting[0].owed:
                 self._owe(entry)
             else:
                 self._fresh[entry.id] = entry
             self._enqueue(entry)
-        self._read_to = position
+        self.read_to = position
 
     def replay(self, entry: Entry) -> None:
         """Take an event that is to be delivered again; it neither waits for others nor holds them up."""
@@ -136,7 +128,7 @@ class Ledger:
     def hurry(self, now: float) -> None:
         """Make due at once what waits for its next try, unless the receiver has asked for the wait."""
         waiting, self._later = self._later, []
-        for _, _, entry in sorted(waiting, key=lambda one: one[2].age_mark):
+        for _, _, entry in sorted(waiting, key=lambda one: stream_order(one[2].id)):
             entry.due = max(now, entry.earliest)
             self._wait(entry)
 
@@ -169,7 +161,7 @@ class Ledger:
         old = [
             entry
             for entry in (*self._owed.values(), *self._fresh.values())
-            if entry.age_mark[0] < before and id(entry) in idle
+            if stream_order(entry.id)[0] < before and id(entry) in idle
         ]
         for entry in old:
             entry.outdated = True
@@ -225,7 +217,7 @@ class Ledger:
 
     def _own(self, entry: Entry) -> None:
         self._owed[entry.id] = entry
-        heapq.heappush(self._by_age, (entry.age_mark, entry.id))
+        heapq.heappush(self._by_age, (stream_order(entry.id), entry.id))
 
     def _oldest(self) -> str:
         while self._by_age and self._by_age[0][1] not in self._owed:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Sequence
 from contextlib import suppress
 
 import structlog
@@ -85,18 +84,3 @@ class Pump:
             with suppress(TimeoutError):
                 pause = CLAIM_EVERY * random.uniform(0.8, 1.2)  # noqa: S311 - spreads the workers' claims
                 await asyncio.wait_for(self._stopping.wait(), pause)
-
-
-class Pumps:
-    """The pumps of one worker."""
-
-    def __init__(self, pumps: Sequence[Pump]) -> None:
-        self._pumps = pumps
-
-    async def start(self) -> None:
-        """Start all of them."""
-        await asyncio.gather(*(pump.start() for pump in self._pumps))
-
-    async def stop(self, grace: float) -> None:
-        """Stop all of them."""
-        await asyncio.gather(*(pump.stop(grace) for pump in self._pumps))

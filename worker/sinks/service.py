@@ -16,7 +16,8 @@ from ..errors import StoreUnavailable
 from ..observability.outage import Seldom
 from ..store.event_entries import report
 from ..store.sink_state import Lease
-from ..store.sinks import Sinks, in_order, written_at
+from ..store.sinks import Sinks
+from ..store.stream_ids import stream_order
 from .clock import Clock
 from .event import Filter, read
 from .health import Health
@@ -82,6 +83,8 @@ class Service:
         self._lost = False
         self._seldom = Seldom()
         self._last_replay = "0-0"
+        days = sink.limits.keep_at_most / 86400
+        self._kept_for = f"{days:g} day{'s' if days != 1 else ''}"
 
     def stop(self, grace: float) -> None:
         """Start no delivery, and end once those on their way have ended, or after `grace` seconds."""
@@ -117,7 +120,7 @@ class Service:
         owed = await self._sinks.owed(self._sink.name)
         self._ledger.restore(
             Entry(id_, owed[id_].order, tried=Tried(owed[id_].tries, owed[id_].refused_since), due=owed[id_].due)
-            for id_ in in_order(owed)
+            for id_ in sorted(owed, key=stream_order)
         )
 
     async def _read(self) -> None:
@@ -144,7 +147,7 @@ class Service:
                 report(id_, "it can't be read")
             entry = None
             if head is not None and self._sink.filter.wants(head):
-                if written_at(id_) < oldest:
+                if stream_order(id_)[0] < oldest:
                     lost.append(id_)
                 else:
                     entry = Entry(id_, head.order, head.id, body)
@@ -161,7 +164,7 @@ class Service:
 
     async def _lose(self, lost: list[str]) -> None:
         count = f"{len(lost)} event{'s' if len(lost) != 1 else ''} from {lost[0]} to {lost[-1]}"
-        reason = f"sink {self._sink.name}: lost {count}, which could not be delivered within {self._kept_for()}"
+        reason = f"sink {self._sink.name}: lost {count}, which could not be delivered within {self._kept_for}"
         raw = json.dumps({"lost": len(lost), "first": lost[0], "last": lost[-1]}).encode()
         await self._bury(reason, raw, "")
 
@@ -265,9 +268,7 @@ class Service:
                 head = read(body)
                 entry.event_id = head.id if head else ""
                 last = f"; last error: {entry.error}" if entry.error else ""
-                await self._give_up(
-                    entry, f"sink {self._sink.name}: not delivered within {self._kept_for()}{last}", body
-                )
+                await self._give_up(entry, f"sink {self._sink.name}: not delivered within {self._kept_for}{last}", body)
                 self._room.set()
             await asyncio.sleep(OUTDATED_EVERY / self._clock.speed)
 
@@ -286,10 +287,6 @@ class Service:
         """Return when the oldest event was written that is still to be delivered, in milliseconds."""
         return int(self._clock.now() - self._sink.limits.keep_at_most * 1000)
 
-    def _kept_for(self) -> str:
-        days = self._sink.limits.keep_at_most / 86400
-        return f"{days:g} day{'s' if days != 1 else ''}"
-
     async def _note(self) -> None:
         """Note what has come of the deliveries, and renew the lease."""
         while True:
@@ -300,7 +297,7 @@ class Service:
                 if not held:
                     raise LeaseLost
                 self._ledger.stored()
-                self._clock.told(now.timestamp() * 1000, asked_at)
+                self._clock = Clock(now.timestamp() * 1000, asked_at, self._clock.speed)
 
     async def _leave(self) -> None:
         """Note what is left to note, and give the lease back."""

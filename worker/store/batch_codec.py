@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -21,7 +19,6 @@ from ..protocol.batches import (
 )
 from .codec import moment
 
-LEVEL = 6
 LONGEST_NAME = 64
 """Characters of a backend's name."""
 LINE_LETTERS = {
@@ -87,17 +84,6 @@ RECORD = msgspec.json.Decoder(BatchRecord)
 LINE = msgspec.json.Decoder(Line)
 
 
-def pack_commands(commands: Sequence[Any]) -> bytes:
-    """Write the commands of a part; about 20 bytes for each."""
-    return zlib.compress(json.dumps(commands, separators=(",", ":")).encode(), LEVEL)
-
-
-def unpack_commands(packed: bytes) -> list[Any]:
-    """Read what `pack_commands` has written."""
-    commands: list[Any] = json.loads(zlib.decompress(packed))
-    return commands
-
-
 def status_of(batch_id: str, record: BatchRecord) -> BatchStatus:
     """Return what is known of a batch."""
     counts = BatchCounts(record.selected, record.waiting, record.open, record.rejected, dict(record.finished))
@@ -149,8 +135,3 @@ def backends_of(part: BatchPart) -> list[str]:
     return sorted(
         {name for name in named if isinstance(name, str) and len(name) <= LONGEST_NAME and name.isprintable()}
     )
-
-
-def dry_runs(part: BatchPart) -> int:
-    """Return how many of a part's commands are dry runs."""
-    return sum(isinstance(one, Mapping) and one.get("dry_run") is True for one in part.commands)

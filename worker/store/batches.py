@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
@@ -18,17 +19,16 @@ from .batch_codec import (
     RECORD,
     BatchRecord,
     backends_of,
-    dry_runs,
-    pack_commands,
     result_of,
     status_of,
-    unpack_commands,
 )
 from .codec import WRITER, moment
 from .event_log import EventLog
-from .script_arguments import accept_argument, grouped, places_argument, rejected_member, verdict
-from .transitions import Acceptance, Accepted
+from .script_arguments import accept_argument, grouped, places_argument, verdict
+from .transitions import Acceptance, Accepted, RejectedMember
 
+LEVEL = 6
+"""How hard the commands of a part are compressed: to about 20 bytes for each."""
 LEASE = 2.0
 """Seconds for which a worker has a batch for itself."""
 AT_ONCE = 10
@@ -77,13 +77,6 @@ class PartSize(Struct, frozen=True):
     signed_by: str
 
 
-class RejectedMember(Struct, frozen=True):
-    """A member that is rejected, and why."""
-
-    command_id: str
-    reason: str
-
-
 class Step(Struct, frozen=True):
     """The members of a batch from index `cursor` on that are to be started.
 
@@ -111,7 +104,9 @@ class Batches(EventLog):
         """
         options = part.options.model_dump_json(exclude_none=True) if part.options else ""
         whose = (signed.producer, signed.per_minute / 60 if signed.per_minute else "") if signed else ("", "")
-        size = (len(part.commands), dry_runs(part), pack_commands(part.commands))
+        dry_runs = sum(isinstance(one, Mapping) and one.get("dry_run") is True for one in part.commands)
+        packed = zlib.compress(json.dumps(part.commands, separators=(",", ":")).encode(), LEVEL)
+        size = (len(part.commands), dry_runs, packed)
         named = (part.batch_id, part.part, part.parts, part.digest)
         keep = int(self._retention.records)
         arguments = (*named, *size, options, *whose, json.dumps(backends_of(part)), keep)
@@ -178,11 +173,7 @@ class Batches(EventLog):
             }
         )
         accepted = [one for one in step.members if isinstance(one, Acceptance)]
-        arguments = [
-            accept_argument(one) if isinstance(one, Acceptance) else rejected_member(one.command_id, one.reason)
-            for one in step.members
-        ]
-        first = next(grouped(arguments), ())
+        first = next(grouped([accept_argument(one) for one in step.members]), ())
         reply = await self._run(self._scripts.accept, self._days, places_argument(accepted), head, *first)
         return [verdict(entry) for entry in reply]
 
@@ -202,7 +193,7 @@ class Batches(EventLog):
         """Return the commands of one part; empty if it is not there."""
         name = f"{self._base}:batchparts:{batch_id}"
         packed = await self._interruptible(cast("Any", self._redis.hget(name, str(number))))
-        return unpack_commands(packed) if packed else []
+        return json.loads(zlib.decompress(packed)) if packed else []
 
     async def passed(self, batch_id: str, backend: str, count: int) -> list[int]:
         """Return the indexes of the first members, up to `count`, that were passed since their backend is full."""
@@ -222,7 +213,8 @@ class Batches(EventLog):
     async def list(self, limit: int) -> list[BatchStatus]:
         """Return up to `limit` batches, the newest first."""
         ids = await self._interruptible(self._redis.zrevrange(f"{self._base}:batches", 0, limit - 1))
-        found = await self._interruptible(self._redis.mget([self._key(id_.decode()) for id_ in ids])) if ids else []
+        names = [f"{self._base}:batch:{id_.decode()}" for id_ in ids]
+        found = await self._interruptible(self._redis.mget(names)) if ids else []
         return [
             status_of(id_.decode(), RECORD.decode(value))
             for id_, value in zip(ids, found, strict=True)
@@ -251,10 +243,7 @@ class Batches(EventLog):
                 yield result_of(batch_id, index, content, line, cancellation_id)
 
     async def _record(self, batch_id: str) -> BatchRecord:
-        value = await self._interruptible(self._redis.get(self._key(batch_id)))
+        value = await self._interruptible(self._redis.get(f"{self._base}:batch:{batch_id}"))
         if value is None:
             raise UnknownBatch(f"no batch is known as {batch_id!r}")
         return RECORD.decode(value)
-
-    def _key(self, batch_id: str) -> str:
-        return f"{self._base}:batch:{batch_id}"

@@ -16,6 +16,7 @@ from ..errors import InvalidCommand, UnknownCancellation
 from .codec import moment
 from .keyspace import Keyspace
 from .retention import LETTERS
+from .stream_ids import stream_order
 
 PAGE = 200
 ENTRY = re.compile(r"[0-9]{1,19}-[0-9]{1,19}")
@@ -83,7 +84,7 @@ class DeadLetters(Keyspace):
         walks = [self._walk(stream, left) for stream in self._streams]
         heads = [(letter, walk) for walk in walks if (letter := await anext(walk, None))]
         while heads and left > 0:
-            head = min(heads, key=lambda one: tuple(map(int, one[0].id.split("-"))))
+            head = min(heads, key=lambda one: stream_order(one[0].id))
             yield head[0]
             left -= 1
             heads.remove(head)
@@ -93,10 +94,10 @@ class DeadLetters(Keyspace):
     async def newest(self, limit: int, before: str = "") -> Sequence[DeadLetter]:
         """Return up to `limit` of them, the newest first: those before the one with an id, if that is given."""
         behind = f"({before}" if ENTRY.fullmatch(before) else "+"
-        found: dict[tuple[int, ...], DeadLetter] = {}
+        found: dict[tuple[int, int], DeadLetter] = {}
         for stream in self._streams:
             page = await self._call(self._redis.xrevrange(stream, max=behind, count=limit))
-            found |= {tuple(map(int, entry.decode().split("-"))): _read(entry, fields) for entry, fields in page}
+            found |= {stream_order(entry.decode()): _read(entry, fields) for entry, fields in page}
         return [found[place] for place in sorted(found, reverse=True)[:limit]]
 
     async def _walk(self, stream: str, limit: float) -> AsyncIterator[DeadLetter]:

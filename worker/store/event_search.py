@@ -14,6 +14,8 @@ from .event_entries import readable
 from .keyspace import Keyspace
 
 PAGE = 1000
+OF_BREAKER = "canceller.backend."
+"""How the types of events about a backend's breaker begin."""
 EARLIER = 2000
 """Milliseconds by which the ids of entries may lie before the time of their events: Redis's own clock makes them."""
 
@@ -29,18 +31,6 @@ class Search(Struct, frozen=True):
     searched: int
     back_to: datetime | None
     whole: bool
-
-
-def marks(backend: str, job_id: str) -> tuple[bytes, ...]:
-    """Return what the text of an event contains if it is about a job, or about its backend."""
-    subjects = (json.dumps(text, ensure_ascii=False) for text in (job_id, backend))
-    return tuple(f'"subject":{subject},'.encode() for subject in subjects)
-
-
-def about(event: Event, backend: str, job_id: str) -> bool:
-    """Whether an event is about a job, or about the breaker of its backend."""
-    of_breaker = event.type.startswith("canceller.backend.") and event.subject == backend
-    return event.backend == backend and (event.subject == job_id or of_breaker)
 
 
 class EventSearch(Keyspace):
@@ -88,7 +78,15 @@ class EventSearch(Keyspace):
 
     @staticmethod
     def _picked(page: Sequence[tuple[bytes, Mapping[bytes, bytes]]], backend: str, job_id: str) -> list[Event]:
-        """Parse only what may be about the job: parsing takes far longer than searching a text."""
-        wanted = marks(backend, job_id)
-        likely = [entry for entry in page if any(mark in entry[1].get(b"event", b"") for mark in wanted)]
-        return [event for _, event in readable(likely) if about(event, backend, job_id)]
+        """Return the events about a job, or about the breaker of its backend.
+
+        Only what may be is parsed: parsing takes far longer than searching a text.
+        """
+        marks = [f'"subject":{json.dumps(text, ensure_ascii=False)},'.encode() for text in (job_id, backend)]
+        likely = [entry for entry in page if any(mark in entry[1].get(b"event", b"") for mark in marks)]
+        return [
+            event
+            for _, event in readable(likely)
+            if event.backend == backend
+            and (event.subject == job_id or (event.type.startswith(OF_BREAKER) and event.subject == backend))
+        ]

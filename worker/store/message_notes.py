@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..protocol.messages import Event
 from .dead_letters import REMEMBERED_DAYS
 from .keyspace import Keyspace
+from .stream_ids import stream_order
 
 FORGOTTEN = "it was rejected; the event that says why is past its retention"
 
@@ -27,14 +28,9 @@ class MessageNotes(Keyspace):
         if not known or known[1]:
             return ""
         at, entry = int(known[2]), known[3].decode()
-        if at <= _position(after)[0] and _position(entry) <= _position(after):
+        if at <= stream_order(after)[0] and stream_order(entry) <= stream_order(after):
             return ""
         if not entry:
             return FORGOTTEN
         found = await self._interruptible(self._redis.xrange(f"{self._base}:events", min=entry, max=entry, count=1))
         return str(Event.model_validate_json(found[0][1][b"event"]).data.get("error")) if found else FORGOTTEN
-
-
-def _position(entry: str) -> tuple[int, int]:
-    stamp, _, number = entry.partition("-")
-    return int(stamp or 0), int(number or 0)

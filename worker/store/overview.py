@@ -142,7 +142,11 @@ class Overview(Keyspace):
 
     async def mentioned(self, job_id: str, batch_id: str, searched: int, limit: int) -> list[str]:
         """Return cancellations of a job or a batch that the newest `searched` events are about, newest first."""
-        needles = (b'"subject":' + _quoted(job_id), b'"batch_id":' + _quoted(batch_id))
+        named = {"subject": job_id, "batch_id": batch_id}
+        needles = [  # as the scripts write them into events
+            f'"{name}":{json.dumps(value, ensure_ascii=False)}'.encode("utf-8", "replace")
+            for name, value in named.items()
+        ]
         found: dict[str, None] = {}
         async for raw in self._newest(searched):
             if any(needle in raw for needle in needles) and (one := _about(raw)):
@@ -232,8 +236,3 @@ def _events(raw: bytes, needle: bytes, whose: bytes) -> Iterator[tuple[str, Mapp
             yield str(event["id"]), event
         except (ValueError, LookupError, TypeError):
             return
-
-
-def _quoted(text: str) -> bytes:
-    """Write a text as the scripts write it into events."""
-    return json.dumps(text, ensure_ascii=False).encode("utf-8", "replace")

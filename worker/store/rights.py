@@ -96,7 +96,7 @@ def queue_calls(queue: str, token: str) -> list[Call]:
 
 def celery_calls(settings: Settings, token: str) -> list[Call]:
     """Return what Celery does by kombu, without any effect."""
-    names = _Celery(settings)
+    names = CeleryNames(settings)
     reply = f"{token}.reply.{names.control}.pidbox"
     return [
         ("BRPOP", reply, "0.01"),
@@ -108,13 +108,8 @@ def celery_calls(settings: Settings, token: str) -> list[Call]:
     ]
 
 
-def celery_channels(settings: Settings) -> list[str]:
-    """Return the channels to which Celery subscribes, each as a pattern."""
-    return _Celery(settings).channels
-
-
-class _Celery:
-    """The names that follow from Celery's settings."""
+class CeleryNames:
+    """The names that follow from Celery's settings; `channels` are patterns, to which it subscribes."""
 
     def __init__(self, settings: Settings) -> None:
         made: Mapping[str, Any] = celery_settings(settings)
@@ -136,7 +131,7 @@ def acl_line(settings: Settings) -> str:
     keys = [f"{{{literal(settings.prefix)}}}:*"]
     channels: list[str] = []
     if settings.redis_broker is not None:
-        names = _Celery(settings)
+        names = CeleryNames(settings)
         keys += [f"{literal(settings.queue)}*", f"{BINDINGS.rstrip('.')}*"]
         keys += [f"*.{literal(names.control)}.pidbox*", f"{literal(names.event_queues)}*"]
         keys += [] if names.unacked.startswith(f"{{{settings.prefix}}}:") else [f"{literal(names.unacked)}*"]

@@ -23,7 +23,7 @@ from .codec import (
 )
 from .guard import GUARD_LETTERS
 from .retention import DAY
-from .transitions import Acceptance, Accepted, Claim, Claims, Commit, ToClaim
+from .transitions import Acceptance, Accepted, Claim, Claims, Commit, RejectedMember, ToClaim
 
 log = structlog.get_logger(__name__)
 
@@ -81,8 +81,10 @@ class CommandArgument(Struct, frozen=True, omit_defaults=True, rename=COMMAND_LE
     per_minute: int | None = None
 
 
-def accept_argument(one: Acceptance) -> bytes:
+def accept_argument(one: Acceptance | RejectedMember) -> bytes:
     """Write a command for `accept.lua`."""
+    if isinstance(one, RejectedMember):
+        return WRITER.encode({"c": one.command_id, "er": one.reason})
     signed = one.signed
     return WRITER.encode(
         CommandArgument(
@@ -115,11 +117,6 @@ def accept_argument(one: Acceptance) -> bytes:
             per_minute=signed.per_minute or 0 if signed else None,
         )
     )
-
-
-def rejected_member(command_id: str, reason: str) -> bytes:
-    """Write a member of a batch that is rejected for `accept.lua`."""
-    return WRITER.encode({"c": command_id, "er": reason})
 
 
 def places_argument(many: Sequence[Acceptance]) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import Any, cast
 
@@ -14,6 +14,7 @@ from .event_log import NEVER
 from .keyspace import Keyspace
 from .retention import DAY, USUAL, Retention
 from .sink_state import Lease, Note, Owed, SinkState
+from .stream_ids import stream_order
 
 SLACK = 600.0
 """Seconds for which events are kept beyond `keep_at_most`, so that a worker can say first what is lost."""
@@ -44,10 +45,14 @@ class Sinks(Keyspace):
 
     async def note(self, lease: Lease, note: Note, life: float) -> tuple[datetime, bool]:
         """Store a note and renew the lease, or give it back with a `life` of 0; False if it is another's by now."""
+        owed = {
+            entry: json.dumps([one.tries, one.due, one.refused_since, one.order], separators=(",", ":"))
+            for entry, one in note.owed.items()
+        }
         told: dict[str, Any] = {
             "p": note.position,
             "o": note.oldest,
-            "w": [part for entry, one in note.owed.items() for part in (entry, _written(one))],
+            "w": [part for one in owed.items() for part in one],
             "x": list(note.settled),
             "a": list(note.replayed),
             "n": note.delivered,
@@ -144,18 +149,4 @@ class Sinks(Keyspace):
         """
         call = self._redis.xrange(f"{self._base}:events", min=f"({position}", count=1)
         entries = [entry.decode() for entry, _ in await self._interruptible(call)] + [oldest] * bool(oldest)
-        return min(map(written_at, entries), default=NEVER)
-
-
-def written_at(entry: str) -> int:
-    """Return when an entry of a stream was written, in milliseconds by Redis's own clock."""
-    return int(entry.partition("-")[0])
-
-
-def _written(one: Owed) -> str:
-    return json.dumps([one.tries, one.due, one.refused_since, one.order], separators=(",", ":"))
-
-
-def in_order(entries: Collection[str]) -> Sequence[str]:
-    """Return ids of stream entries, oldest first."""
-    return sorted(entries, key=lambda entry: tuple(map(int, entry.split("-"))))
+        return min((stream_order(entry)[0] for entry in entries), default=NEVER)

@@ -75,7 +75,9 @@ class Store(Reader, EventLog, EventSearch):
         self.batches = Batches(redis, prefix, retention, longest)
         self.batches_wait = False
         """Whether there was something to do for a batch at the latest beat."""
-        self.sinks = Sinks(redis, prefix, retention, sinks, lambda: self._letters_limit(stranger=False))
+        self.sinks = Sinks(
+            redis, prefix, retention, sinks, lambda: retention.letters_limit(self._memory, stranger=False)
+        )
         self.watch_list = WatchList(redis, prefix)
         self.observer = observer
 
@@ -97,11 +99,8 @@ class Store(Reader, EventLog, EventSearch):
         whose = (rejection.mark, rejection.backend, rejection.subject)
         data = "{" + fragment(rejection.data) + "}"
         kept = (rejection.raw, rejection.reason, int(rejection.stranger))
-        limit = self._letters_limit(stranger=rejection.stranger)
+        limit = self._retention.letters_limit(self._memory, stranger=rejection.stranger)
         return bool(await self._run(self._scripts.reject, self._days, *whose, data, *kept, limit))
-
-    def _letters_limit(self, *, stranger: bool) -> int:
-        return self._retention.letters_limit(self._memory, stranger=stranger)
 
     async def trim(self, now: datetime, needed_since: int = NEVER) -> None:
         """Delete what is past its retention, as `EventLog` does, except events that a sink needs."""

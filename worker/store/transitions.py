@@ -53,6 +53,13 @@ class Acceptance(Struct, frozen=True):
     reply_to: tuple[str, ...] = ()
 
 
+class RejectedMember(Struct, frozen=True):
+    """A member of a batch that is rejected, and why."""
+
+    command_id: str
+    reason: str
+
+
 class Accepted(Struct, frozen=True):
     """The result of a command, as `accept.lua` lists it, and the cancellation that it belongs to."""
 

@@ -12,7 +12,7 @@ from redis.exceptions import MovedError, ResponseError
 
 from ..settings.environment import Settings
 from .redis_client import refusal
-from .rights import BINDINGS, Call, celery_calls, celery_channels, queue_calls, scratch_calls, store_calls
+from .rights import BINDINGS, Call, CeleryNames, celery_calls, queue_calls, scratch_calls, store_calls
 from .scripts import Script, source
 
 ANSWER = 1.0
@@ -48,7 +48,7 @@ async def try_celery(redis: Redis, settings: Settings) -> Refusals:
     token = secrets.token_hex(6)
     refused = await _script(redis, f"{BINDINGS}{token}")
     refused |= await _tried(celery_calls(settings, token), redis.execute_command)
-    return refused | await _tried([("PSUBSCRIBE", channel) for channel in celery_channels(settings)], subscribe)
+    return refused | await _tried([("PSUBSCRIBE", channel) for channel in CeleryNames(settings).channels], subscribe)
 
 
 def try_celery_now(redis: Any, settings: Settings) -> Refusals:
@@ -64,15 +64,15 @@ def try_celery_now(redis: Any, settings: Settings) -> Refusals:
             pubsub.psubscribe(channel)
             pubsub.get_message(timeout=ANSWER)
 
-    def script(_: str, base: str) -> None:
-        refused.update(_in_script(redis.eval(source("probe"), 1, base, json.dumps(list(scratch_calls(base))))))
-
     token = secrets.token_hex(6)
-    calls: list[tuple[Call, Any]] = [(("EVAL", f"{BINDINGS}{token}"), script)]
-    calls += [(call, redis.execute_command) for call in celery_calls(settings, token)]
+    base = f"{BINDINGS}{token}"
+    calls: list[tuple[Call, Any]] = [(call, redis.execute_command) for call in celery_calls(settings, token)]
     if settings.remote_control:
-        calls += [(("PSUBSCRIBE", channel), subscribe) for channel in celery_channels(settings)]
-    refused: dict[str, str] = {}
+        calls += [(("PSUBSCRIBE", channel), subscribe) for channel in CeleryNames(settings).channels]
+    try:
+        refused = _in_script(redis.eval(source("probe"), 1, base, json.dumps(list(scratch_calls(base)))))
+    except ResponseError as error:
+        refused = _said(("EVAL", base), error)
     for call, made in calls:
         try:
             made(*call)
@@ -84,12 +84,10 @@ def try_celery_now(redis: Any, settings: Settings) -> Refusals:
 async def _script(redis: Redis, base: str) -> dict[str, str]:
     """Run a script that tries every command of the others."""
     script = Script(redis, source("probe"))
-
-    async def run(*_: str) -> None:
-        refused.update(_in_script(await script(keys=[base], args=[json.dumps(list(scratch_calls(base)))])))
-
-    refused: dict[str, str] = {}
-    return refused | await _tried([("EVALSHA",)], run)
+    try:
+        return _in_script(await script(keys=[base], args=[json.dumps(list(scratch_calls(base)))]))
+    except ResponseError as error:
+        return _said(("EVALSHA",), error)
 
 
 def _in_script(reply: Any) -> dict[str, str]:

@@ -20,9 +20,8 @@ LABELS = {"team": "a"}
 
 def again(build: Build, rules: BackendRules = RULES, **orders: Any) -> Acceptance:
     record = Record(build.cancellation(**orders), Outcome.CANCELLED)
-    return reopened(
-        rules, lambda: "new", Snapshot(record, command={"labels": LABELS, "batch_id": "b-1", "reason": "x"})
-    )
+    ended = Snapshot(record, command={"labels": LABELS, "batch_id": "b-1", "reason": "x"})
+    return reopened(rules, ended, make_id=lambda: "new")
 
 
 def test_it_is_the_same_job_with_the_same_wishes(build: Build) -> None:
@@ -42,7 +41,7 @@ def test_canceller_asks_for_it_and_says_why(build: Build) -> None:
 
 def test_the_same_sinks_get_its_events(build: Build) -> None:
     ended = Snapshot(Record(build.cancellation(), Outcome.CANCELLED), command={"reply_to": ["billing"]})
-    one = reopened(RULES, lambda: "new", ended)
+    one = reopened(RULES, ended, make_id=lambda: "new")
 
     assert (one.reply_to, list(one.said)[-1], one.said["reply_to"]) == (("billing",), "reply_to", ("billing",))
 
@@ -57,7 +56,7 @@ def test_it_is_the_same_command_each_time(build: Build) -> None:
 @pytest.mark.parametrize("taken", [0, 1, 99])
 def test_no_producer_can_send_a_command_with_its_id(taken: int, build: Build) -> None:
     ended = build.cancellation(id=new_id())
-    one = reopened(RULES, new_id, Snapshot(Record(ended, Outcome.CANCELLED)), taken)
+    one = reopened(RULES, Snapshot(Record(ended, Outcome.CANCELLED)), taken)
     foreign = {"verb": "cancel", "backend": "ess", "job_id": "1"}
     reason = "command_id: CANCELLATION-reopened is reserved for cancellations opened again"
 
@@ -69,7 +68,7 @@ def test_no_producer_can_send_a_command_with_its_id(taken: int, build: Build) ->
 def test_each_time_that_its_id_is_taken_it_has_another_one(build: Build) -> None:
     ended = Snapshot(Record(build.cancellation(), Outcome.CANCELLED))
 
-    assert [reopened(RULES, new_id, ended, taken).command_id for taken in range(3)] == [
+    assert [reopened(RULES, ended, taken).command_id for taken in range(3)] == [
         "c1-reopened", "c1-reopened-1", "c1-reopened-2",
     ]  # fmt: skip
 

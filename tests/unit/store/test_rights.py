@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from worker.settings.environment import Settings
-from worker.store.rights import acl_line, celery_calls, celery_channels, queue_calls, scratch_calls, store_calls
+from worker.store.rights import CeleryNames, acl_line, celery_calls, queue_calls, scratch_calls, store_calls
 
 FILES = [*files("worker.store.lua").iterdir(), *files("worker.store.lua.include").iterdir()]
 SCRIPTS = "\n".join(one.read_text() for one in FILES if one.name.endswith(".lua"))
@@ -72,8 +72,8 @@ def test_a_prefix_that_is_a_pattern_opens_no_other_keys() -> None:
 def test_the_line_names_each_channel_as_it_is_subscribed_to() -> None:
     settings = settings_of()
 
-    assert celery_channels(settings) == ["/3.canceller.commands.pidbox", "/3.canceller.commands.events/worker.*"]
-    assert {f"&{channel}" for channel in celery_channels(settings)} <= set(acl_line(settings).split())
+    assert CeleryNames(settings).channels == ["/3.canceller.commands.pidbox", "/3.canceller.commands.events/worker.*"]
+    assert {f"&{channel}" for channel in CeleryNames(settings).channels} <= set(acl_line(settings).split())
 
 
 def test_the_line_is_for_the_user_of_the_url() -> None:

@@ -217,7 +217,7 @@ class Applying:
 
     async def _check_same_options(self, session: Session, before: BatchStatus) -> None:
         """Refuse other options than those with which a part of the plan was sent before: the first ones stay."""
-        parts = await session.client.batch_store.sizes(before.id)
+        parts = await session.store.batches.sizes(before.id)
         if before.options == parse_options(self.options) or all(part.number != 1 for part in parts):
             return
         raise typer.BadParameter(

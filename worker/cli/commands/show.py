@@ -283,7 +283,7 @@ async def _list_finished(backend: str, limit: int, output: Output) -> None:
             result.detail,
         )
         for event in events[:limit]
-        for result in (result_of(event),)
+        for result in (result_of(event.cancellationid or "", event.outcome or "", event.data),)
     ]
     output.rows((*SHARED, "outcome", "ended", "evidence", "detail"), rows)
     _note_rest(len(events), limit, backend, "has ended", output)

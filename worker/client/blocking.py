@@ -1,0 +1,44 @@
+"""Turns what the asynchronous client offers into what code without an asyncio loop can call."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
+
+from ..aio.loop_thread import LoopThread
+
+Inner = TypeVar("Inner")
+Given = ParamSpec("Given")
+Returned = TypeVar("Returned")
+Found = TypeVar("Found")
+
+
+@dataclass(unsafe_hash=True)
+class Blocking(Generic[Inner]):
+    """An asynchronous object and the thread whose loop runs its calls."""
+
+    inner: Inner
+    thread: LoopThread
+
+    def walk(self, stream: AsyncIterator[Found]) -> Iterator[Found]:
+        """Go through what one of the asynchronous object's calls yields."""
+
+        async def following() -> Found | None:
+            return await anext(stream, None)
+
+        while (found := self.thread.call(following())) is not None:
+            yield found
+
+
+def blocking(
+    method: Callable[Concatenate[Inner, Given], Coroutine[Any, Any, Returned]],
+) -> Callable[Concatenate[Blocking[Inner], Given], Returned]:
+    """Return a method that calls the one of the asynchronous object and waits for it."""
+
+    @wraps(method)
+    def call(self: Blocking[Inner], /, *args: Given.args, **kwargs: Given.kwargs) -> Returned:
+        return self.thread.call(method(self.inner, *args, **kwargs))
+
+    return call
