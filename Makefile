@@ -29,7 +29,7 @@ rooms: ## print the figures of the import graph
 schemas: ## write the published schemas into worker/guide/schemas
 	$(BIN)/python -m worker.cli.write_schemas
 
-test: ## run all tests but those that need a RabbitMQ; about twelve minutes
+test: ## run all tests but those that need a RabbitMQ; about ten minutes
 	$(BIN)/python -m pytest -n 4 --dist loadscope
 
 test-unit: ## run the tests without IO
