@@ -188,6 +188,8 @@ def to_probe(cancellation: Cancellation, seen: Observation, policy: Policy, now:
     if seen.final or (seen.provisional and now >= cancellation.gives_up_at(now)):
         stopped = tuple(forced(cancellation)) or (() if policy.steps.force else (cancellation.job_id,))
         return stopped[:MOST_PROBED]
+    if seen.unlisted is not None and seen.unlisted.retry_after and now < cancellation.gives_up_at(now):
+        return ()  # the backend asks for time, and is looked at again before any force
     gates = (gate(cancellation, member, policy, now) for member in candidates(cancellation, seen, policy))
     return tuple(one.job_id for one in gates if one.shut == ("remote_stopped",))[:1]
 
