@@ -12,6 +12,7 @@ from support.stepped_redis import SteppedRedis
 from worker.domain.cancellation import OperatorHold
 from worker.protocol.batches import BatchState
 from worker.store.store import Store
+from worker.store.transitions import Claim
 
 
 @pytest.fixture
@@ -30,6 +31,13 @@ async def hold_of(store: Store, command_id: str) -> OperatorHold | None:
 
 async def names(stage: Stage) -> list[str]:
     return [event.name for event in await stage.events("b")]
+
+
+async def end_pass(stage: Stage, store: Store, one: Claim) -> None:
+    """End the pass in which a call was made, and let the feeder see that."""
+    await store.commit(commit(one, "wait", due=one.record.cancellation.accepted_at, matters=None))
+    stage.pass_time(0.1)
+    await stage.feed()
 
 
 async def pause_over_a_hold_that_ends(stage: Stage, seconds: float) -> None:
@@ -109,9 +117,7 @@ async def test_a_plain_pause_does_not_announce_a_hold_that_does_not_hold_yet(sta
     await stage.order("pause")
     await stage.feed()
     assert "paused" not in await names(stage)
-    await store.commit(commit(one, "wait", due=one.record.cancellation.accepted_at, matters=None))
-    stage.pass_time(0.1)
-    await stage.feed()
+    await end_pass(stage, store, one)
 
     assert (await names(stage)).count("paused") == 1
     assert (await stage.status()).held
@@ -126,9 +132,7 @@ async def test_a_pause_that_holds_waits_for_the_call_of_a_member_that_is_aborted
     await stage.order("pause", hold=True)
     await stage.feed()
     assert "paused" not in await names(stage)
-    await store.commit(commit(one, "wait", due=one.record.cancellation.accepted_at, matters=None))
-    stage.pass_time(0.1)
-    await stage.feed()
+    await end_pass(stage, store, one)
 
     assert (await names(stage)).count("paused") == 1
 

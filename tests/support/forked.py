@@ -24,7 +24,7 @@ CONTEXT.set_forkserver_preload(
     [
         *("celery.bin.celery", "celery.apps.worker", "kombu.transport.redis", "redis.asyncio", "aiohttp", "httpx"),
         *("pydantic_settings", "structlog", "msgspec", "jwt", "typer", "rich.live", "rich.progress", "rich.table"),
-        # Of ours what reads nothing of its process while it is loaded. `worker.celery` makes the application then.
+        # Our own modules that read no environment when they are imported; `worker.celery` does, so it is not here.
         *("worker.runtime.process", "worker.client", "worker.simulator", "worker.cli.commands.show"),
     ]
 )

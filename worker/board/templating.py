@@ -40,7 +40,7 @@ def day_time(at: datetime) -> str:
 
 @lru_cache(maxsize=1)
 def templates(deployment: str) -> Environment:
-    """Return the templates of a board; `deployment` is how it is called. Those of one are compiled once a process."""
+    """Return the templates of a board, each compiled once per process; `deployment` is how it is called."""
     found = Environment(
         loader=FileSystemLoader(assets.folder("templates")),
         autoescape=True,

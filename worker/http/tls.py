@@ -28,7 +28,7 @@ def tls_context(files: Tls) -> ssl.SSLContext:
 
 @lru_cache(maxsize=1)
 def _system_context(_paths: ssl.DefaultVerifyPaths) -> ssl.SSLContext:
-    """Share one context: to load the system's authorities costs more than all else that a backend's client does."""
+    """Return one context for all: loading the system's authorities is the most expensive part of making a client."""
     return _context(SYSTEM)
 
 

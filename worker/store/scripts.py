@@ -95,7 +95,7 @@ def on_store(name: str) -> str:
 
 @cache
 def digest_of(text: str) -> str:
-    """Return the name under which Redis knows a script; each store of a process asks for those of the same few."""
+    """Return the digest by which Redis knows a script; cached, as every store of a process needs the same ones."""
     return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 
