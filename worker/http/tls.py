@@ -28,7 +28,10 @@ def tls_context(files: Tls) -> ssl.SSLContext:
 
 @lru_cache(maxsize=1)
 def _system_context(_paths: ssl.DefaultVerifyPaths) -> ssl.SSLContext:
-    """Return one context for all: loading the system's authorities is the most expensive part of making a client."""
+    """Return one context for all: loading the system's authorities is the most expensive part of making a client.
+
+    They lie where `_paths` says, so other paths give another context.
+    """
     return _context(SYSTEM)
 
 
