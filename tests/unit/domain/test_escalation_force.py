@@ -263,18 +263,20 @@ def test_asks_the_second_source_only_when_it_alone_is_missing(
 
 
 @pytest.mark.parametrize(
-    ("retry_after", "give_up", "expected"),
+    ("status", "retry_after", "give_up", "expected"),
     [
-        pytest.param(None, 3600, True, id="which-asked-for-no-time"),
-        pytest.param(60, 3600, False, id="which-asked-for-time"),
-        pytest.param(60, 0, True, id="which-asked-for-time-beyond-our-deadline"),
+        pytest.param(503, None, 3600, True, id="which-asked-for-no-time"),
+        pytest.param(413, 60, 3600, False, id="413-which-asked-for-time"),
+        pytest.param(429, 60, 3600, False, id="429-which-asked-for-time"),
+        pytest.param(503, 1, 3600, False, id="503-which-asked-for-a-second"),
+        pytest.param(503, 60, 0, True, id="which-asked-for-time-beyond-our-deadline"),
     ],
 )
 def test_asks_the_second_source_beside_a_family_list_that_failed(
-    build: Any, retry_after: float | None, give_up: float, *, expected: bool
+    build: Any, status: int, retry_after: float | None, give_up: float, *, expected: bool
 ) -> None:
     cancellation = build.cancellation(sent=build.cancelled(), clock=build.steady(), give_up=give_up)
-    why = build.answer("busy", 413, retry_after=retry_after)
+    why = build.answer("busy", status, retry_after=retry_after)
     seen = build.seen("cancelling", parent=True, unlisted=why, children=(build.stuck(job_id="2"),))
     assert bool(to_probe(cancellation, seen, build.policy(probes=True), build.now)) is expected
 
