@@ -60,13 +60,14 @@ def show(world: World, call: Call) -> Reply:
 
 def show_many(world: World, call: Call) -> Reply:
     """GET a page of requests, or with `id=` a batch of them (DOC E2; the shape of a batch entry is INFERRED)."""
-    jobs, query = world.visible("ess", call.now), call.query
+    query = call.query
     if "id" in query:
-        wanted = {text.strip() for text in query["id"].split(",")}
-        batch = [narrowed(Details(world, job, call), query) for job in jobs if job.id in wanted]
+        wanted = dict.fromkeys(text.strip() for text in query["id"].split(","))
+        jobs = [job for job_id in wanted if (job := world.find("ess", job_id, call.now)) is not None]
+        batch = [narrowed(Details(world, job, call), query) for job in jobs]
         return json_reply(200, {"batch": batch, "links": []}, content_type=_MANY)
     try:
-        found = chosen([Details(world, job, call) for job in jobs], query, world.knobs.ess)
+        found = chosen(world, call)
         page = int(call.params.get("page", world.knobs.ess.search_from))
     except ValueError as error:
         return refuse(world, call, 400, str(error))

@@ -12,7 +12,6 @@ from .ess_state import CANCELLING, REFUSED, TERMINAL, cancel_effect, force_objec
 
 if TYPE_CHECKING:
     from .job import Job, Moment
-    from .knobs import EssKnobs
     from .wire import Call
     from .world import World
 
@@ -157,32 +156,45 @@ def _names(text: str) -> set[str]:
     return {name.strip() for name in text.split(",") if name.strip()}
 
 
-def chosen(items: Sequence[Item], query: Mapping[str, str], knobs: EssKnobs) -> list[Item]:
+def chosen(world: World, call: Call) -> list[Item]:
     """Apply `q` and `orderBy`; `or` binds less than `and`. What a server heeds and refuses are switches (INFERRED).
 
     Raises:
         ValueError: The filter or the order cannot be read.
 
     """
+    query, knobs = call.query, world.knobs.ess
     cases = _cases(query.get("q", "")) if knobs.heeds_q else [[]]
     if len(cases) > 1 and not knobs.or_in_q:
         raise ValueError("'or' is not supported here")
     if not knobs.ne_in_q and any(operator == "ne" for case in cases for _, operator, _ in case):
         raise ValueError("'ne' is not supported here")
-    kept = [item for item in _meant(items, cases) if any(all(_holds(item, *test) for test in case) for case in cases)]
+    items = [Details(world, job, call) for job in _meant(world, cases, call.now)]
+    kept = [item for item in items if any(all(_holds(item, *test) for test in case) for case in cases)]
     name, _, direction = query.get("orderBy", "requestId").partition(":")
     if items and name not in items[0]:
         raise ValueError(f"cannot order by {name}")
     return sorted(kept, key=lambda item: _order(item[name]), reverse=direction == "desc")
 
 
-def _meant(items: Sequence[Item], cases: list[list[tuple[str, str, str]]]) -> Sequence[Item]:
-    """Leave out what no case can hold for, if each names the id of a request: a list of many ids is asked for often."""
-    named = [{value for name, operator, value in case if (name, operator) == ("requestId", "eq")} for case in cases]
-    if not all(named):
-        return items
-    wanted = set().union(*named)
-    return [item for item in items if str(item["requestId"]) in wanted]
+_MEANT: dict[str, Callable[[World, str], Sequence[Job]]] = {
+    "requestId": lambda world, job_id: world.named("ess", job_id),
+    "parentRequestId": lambda world, job_id: world.children("ess", job_id),
+    "absParentRequestId": lambda world, job_id: world.family("ess", job_id),
+}
+"""Fields by which jobs are found without a look at all of them: lists of few ids are asked for often."""
+
+
+def _meant(world: World, cases: list[list[tuple[str, str, str]]], now: float) -> Sequence[Job]:
+    """Return all jobs for which a case may hold."""
+    found: dict[str, Job] = {}
+    for case in cases:
+        keys = [(name, value) for name, operator, value in case if name in _MEANT and operator == "eq"]
+        if not keys:
+            return world.visible("ess", now)
+        name, value = keys[0]
+        found.update({job.id: job for job in _MEANT[name](world, value) if not job.hidden(now)})
+    return list(found.values())
 
 
 def _order(value: object) -> tuple[str, int, str]:

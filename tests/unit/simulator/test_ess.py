@@ -88,17 +88,21 @@ def test_an_ess_request_shows_its_times_with_a_zone(new_bench: Any) -> None:
 @pytest.mark.parametrize(
     ("query", "found"),
     [
-        pytest.param('absParentRequestId eq 1 and state eq "RUNNING"', [1, 3], id="family and state"),
+        pytest.param('absParentRequestId eq 1 and state eq "RUNNING"', [1, 3, 5], id="family and state"),
         pytest.param('state eq "WAIT"', [2], id="state"),
-        pytest.param("requestId gt 2", [3, 4], id="greater"),
+        pytest.param("requestId gt 2", [3, 4, 5], id="greater"),
         pytest.param('state ne "RUNNING"', [2], id="not equal"),
         pytest.param("requestId eq 1 or requestId eq 4 or requestId eq 9", [1, 4], id="either"),
+        pytest.param('state eq "WAIT" or requestId eq 4', [2, 4], id="one by its id, one by another field"),
+        pytest.param("parentRequestId eq 2 or requestId eq 2", [2, 5], id="parent or itself"),
+        pytest.param("absParentRequestId eq 2", [], id="a family by another than its top"),
+        pytest.param("requestId eq 4 and absParentRequestId eq 1", [], id="two keys that no request has"),
         pytest.param('requestId eq 4 or requestId eq 2 and state eq "RUNNING"', [4], id="and before or"),
     ],
 )
 def test_an_ess_list_is_filtered(new_bench: Any, query: str, found: list[int]) -> None:
     bench = new_bench()
-    bench.job("ess", children=[{"id": "2", "state": "WAIT"}, "3"])
+    bench.job("ess", children=[{"id": "2", "state": "WAIT", "children": ["5"]}, "3"])
     bench.job("ess", "4")
 
     assert [item["requestId"] for item in bench.json(f"GET {ESS}?q={quote(query)}")["items"]] == found
