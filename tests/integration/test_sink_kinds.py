@@ -15,11 +15,12 @@ from celery import Celery
 from redis import Redis as SyncRedis
 from support.certificates import Authority
 from support.http_recorder import SOON, says, wiretap
-from support.webhooks import SECRET, body, receiving
+from support.webhooks import SECRET, body, deliver, receiving
 
 from worker.errors import CallUnanswered, CancellerError
 from worker.http.tls import Tls
 from worker.sinks.celery_task import CeleryTask
+from worker.sinks.receiver import Message
 from worker.sinks.stdout import StandardOutput
 from worker.sinks.tries import Failure
 from worker.sinks.webhook import Webhook
@@ -42,7 +43,7 @@ BASE64 = "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ"
 async def test_the_library_verifies_what_a_webhook_sends(secrets: list[str], key: str | bytes) -> None:
     async with receiving(secret=key) as receiver:
         webhook = Webhook(receiver.url, secrets)
-        assert await webhook.deliver("c-1", EVENT) is None
+        assert await deliver(webhook, "c-1", EVENT) is None
         await webhook.aclose()
 
     assert receiver.ids == ["c-1"]
@@ -51,7 +52,7 @@ async def test_the_library_verifies_what_a_webhook_sends(secrets: list[str], key
 async def test_another_secret_verifies_nothing() -> None:
     async with receiving() as receiver:
         webhook = Webhook(receiver.url, ["another secret"])
-        assert await webhook.deliver("c-1", EVENT) == Failure("it answered 500")
+        assert await deliver(webhook, "c-1", EVENT) == Failure("it answered 500")
         await webhook.aclose()
 
     assert receiver.ids == []
@@ -92,7 +93,7 @@ async def test_another_secret_verifies_nothing() -> None:
 async def test_an_answer_has_its_meaning(answer: web.Response, failure: Failure | None) -> None:
     async with receiving(lambda _event, _count: answer) as receiver:
         webhook = Webhook(receiver.url, [SECRET])
-        assert await webhook.deliver("c-1", EVENT) == failure
+        assert await deliver(webhook, "c-1", EVENT) == failure
         await webhook.aclose()
 
     assert len(receiver.requests) == 1
@@ -139,7 +140,7 @@ async def test_a_2xx_is_a_delivery_whatever_its_body_is_like(sent: bytes, apart:
 
     async with wiretap(behave) as tap:
         webhook = Webhook(tap.url, [SECRET], timeout=SOON)
-        assert await webhook.deliver("c-1", EVENT) is None
+        assert await deliver(webhook, "c-1", EVENT) is None
         await webhook.aclose()
 
     assert len(tap.requests) == 1
@@ -150,7 +151,7 @@ async def test_what_follows_an_answer_is_not_the_next_one(status: bytes) -> None
     forged = answered(b"Content-Length: 0", status=b"500 Internal Server Error")
     async with wiretap(says(answered(b"Content-Length: 0", status=status, body=forged))) as tap:
         webhook = Webhook(tap.url, [SECRET], timeout=SOON)
-        assert [await webhook.deliver(f"c-{number}", EVENT) for number in range(3)] == [None] * 3
+        assert [await deliver(webhook, f"c-{number}", EVENT) for number in range(3)] == [None] * 3
         await webhook.aclose()
 
 
@@ -162,7 +163,7 @@ async def test_a_body_that_never_ends_delays_no_delivery() -> None:
     async with wiretap(drip) as tap:
         webhook = Webhook(tap.url, [SECRET], timeout=600)
         async with asyncio.timeout(SOON):
-            assert await webhook.deliver("c-1", EVENT) is None
+            assert await deliver(webhook, "c-1", EVENT) is None
         await webhook.aclose()
 
 
@@ -170,7 +171,7 @@ async def test_deliveries_share_a_connection_where_bodies_are_short() -> None:
     async with wiretap(says(answered(b"Content-Length: 6", body=b"thanks"))) as tap:
         webhook = Webhook(tap.url, [SECRET])
         for number in range(3):
-            assert await webhook.deliver(f"c-{number}", EVENT) is None
+            assert await deliver(webhook, f"c-{number}", EVENT) is None
         await webhook.aclose()
 
     assert (len(tap.requests), tap.connections) == (3, 1)
@@ -182,7 +183,7 @@ async def test_no_answer_is_waited_for_only_so_long() -> None:
 
     async with receiving(lambda _event, _count: hang()) as receiver:
         webhook = Webhook(receiver.url, [SECRET], timeout=0.2)
-        assert await webhook.deliver("c-1", EVENT) == Failure("no answer within 0.2 s")
+        assert await deliver(webhook, "c-1", EVENT) == Failure("no answer within 0.2 s")
         await webhook.aclose()
 
 
@@ -190,7 +191,7 @@ async def test_a_receiver_that_is_not_there_is_a_failure() -> None:
     async with receiving() as receiver:
         url = receiver.url
     webhook = Webhook(url, [SECRET])
-    failure = await webhook.deliver("c-1", EVENT)
+    failure = await deliver(webhook, "c-1", EVENT)
     with pytest.raises(CallUnanswered, match="no connection"):
         await webhook.reach()
     await webhook.aclose()
@@ -202,7 +203,7 @@ async def test_a_certificate_is_checked_against_the_sinks_authorities(ours: Auth
     theirs = Authority(tmp_path, "theirs")
     async with receiving(tls=ours.server()) as receiver:
         trusted, strange = (Webhook(receiver.url, [SECRET], tls=Tls(ca_file=str(one.file))) for one in (ours, theirs))
-        delivered = [await one.deliver("c-1", EVENT) for one in (trusted, strange)]
+        delivered = [await deliver(one, "c-1", EVENT) for one in (trusted, strange)]
         reached = await trusted.reach()
         with pytest.raises(CallUnanswered, match="its certificate is not trusted"):
             await strange.reach()
@@ -227,7 +228,7 @@ def consumer(url: str) -> tuple[Celery, list[Any]]:
 
 async def test_a_task_gets_the_event_and_its_id(redis_url: str, sync_redis: SyncRedis) -> None:
     sink = CeleryTask(redis_url, "job-events", "jobs.on_cancellation")
-    assert await sink.deliver("c-1", EVENT) is None
+    assert await deliver(sink, "c-1", EVENT) is None
     assert await sink.reach() == "its broker takes connections"
     await sink.aclose()
 
@@ -246,7 +247,7 @@ async def test_a_task_gets_the_event_and_its_id(redis_url: str, sync_redis: Sync
 
 async def test_a_broker_that_is_not_there_is_a_failure(tmp_path: Path) -> None:
     sink = CeleryTask(f"unix://:hunter2@{tmp_path}/redis.sock", "q", "t")
-    failure = await sink.deliver("c-1", EVENT)
+    failure = await deliver(sink, "c-1", EVENT)
     with pytest.raises(CancellerError) as caught:
         await sink.reach()
     await sink.aclose()
@@ -260,7 +261,7 @@ async def test_a_broker_that_is_not_there_is_a_failure(tmp_path: Path) -> None:
 async def test_standard_output_gets_a_line_for_each_event() -> None:
     reader, writer = os.pipe()
     sink = StandardOutput(writer)
-    done = await asyncio.gather(*(sink.deliver(f"c-{number}", body("c", number)) for number in range(100)))
+    done = await sink.deliver([Message(f"c-{number}", body("c", number)) for number in range(100)])
     await sink.aclose()
     os.close(writer)
     with os.fdopen(reader, encoding="utf-8") as lines:
@@ -275,7 +276,7 @@ async def test_a_line_holds_nothing_that_a_terminal_acts_on() -> None:
     sink = StandardOutput(writer)
     event = body("c", 1, data={"reason": "a\u202eb\x9bc"}).decode()
     raw = event.replace("\\u202e", "\u202e").replace("\\u009b", "\x9b")
-    await sink.deliver("c-1", raw.encode())
+    await deliver(sink, "c-1", raw.encode())
     await sink.aclose()
     os.close(writer)
     with os.fdopen(reader, encoding="utf-8") as lines:
@@ -288,7 +289,7 @@ async def test_a_line_holds_nothing_that_a_terminal_acts_on() -> None:
 async def test_lines_wait_while_nobody_reads() -> None:
     reader, writer = os.pipe()
     sink = StandardOutput(writer)
-    waiting = asyncio.create_task(sink.deliver("c-1", b"x" * 1_000_000))
+    waiting = asyncio.create_task(deliver(sink, "c-1", b"x" * 1_000_000))
     _, pending = await asyncio.wait([waiting], timeout=0.1)
     assert pending
     with os.fdopen(reader, "rb") as lines:
@@ -304,7 +305,7 @@ async def test_a_closed_output_is_a_failure() -> None:
     reader, writer = os.pipe()
     os.close(reader)
     sink = StandardOutput(writer)
-    failure = await sink.deliver("c-1", EVENT)
+    failure = await deliver(sink, "c-1", EVENT)
     await sink.aclose()
     os.close(writer)
 

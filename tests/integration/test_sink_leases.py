@@ -53,7 +53,7 @@ async def test_a_worker_that_stood_still_longer_than_its_lease_delivers_nothing(
         assert lease is not None
         service = Service(one, store.sinks, lease, Clock(now.timestamp() * 1000, time.monotonic() - LIFE - 1))
         with pytest.raises(LeaseLost):
-            await service._deliver(Entry("1-0", "c", body=body("c", 1)))
+            await service._deliver([Entry("1-0", "c", "c-1", body("c", 1))])
         await one.receiver.aclose()
 
     assert receiver.tries == []

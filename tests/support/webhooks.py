@@ -17,9 +17,10 @@ from standardwebhooks.webhooks import Webhook as Verifier
 
 from worker.sinks.event import Filter
 from worker.sinks.pump import Pump
+from worker.sinks.receiver import Message
 from worker.sinks.receiver import Receiver as AnyReceiver
 from worker.sinks.service import Sink
-from worker.sinks.tries import Limits
+from worker.sinks.tries import Failure, Limits
 from worker.sinks.webhook import Webhook
 from worker.store.store import Store
 
@@ -126,6 +127,12 @@ async def emit(redis: Redis, cancellation: str, *numbers: int, **more: Any) -> N
     """Append events of a cancellation to the stream."""
     for number in numbers:
         await redis.xadd(STREAM, {"event": body(cancellation, number, **more)})
+
+
+async def deliver(to: AnyReceiver, event_id: str, content: bytes) -> Failure | None:
+    """Deliver one event; return why it did not arrive, None if it did."""
+    (failure,) = await to.deliver([Message(event_id, content)])
+    return failure
 
 
 def sink(receiver: AnyReceiver, name: str = "s", filter_: Filter | None = None, **limits: Any) -> Sink:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from ..aio.daemon import in_daemon_thread
 from ..broker.sender import TaskSender
 from ..errors import CancellerError
+from .receiver import Message
 from .tries import Failure
 
 
@@ -14,19 +16,21 @@ class CeleryTask:
     """A task of another application; its only keyword argument is the event, its id that of the event."""
 
     max_in_flight = 8
+    at_once = 1
 
     def __init__(self, broker_url: str, queue: str, task: str) -> None:
         self._sender = TaskSender(broker_url, queue)
         self._task = task
 
-    async def deliver(self, event_id: str, body: bytes) -> Failure | None:
+    async def deliver(self, messages: Sequence[Message]) -> Sequence[Failure | None]:
         """Send an event; it has arrived once the broker has confirmed it."""
+        ((event_id, body),) = messages
         arguments = {"event": json.loads(body)}
         try:
             await in_daemon_thread(lambda: self._sender.send(self._task, arguments, event_id))
         except CancellerError as error:
-            return Failure(str(error))
-        return None
+            return [Failure(str(error))]
+        return [None]
 
     async def reach(self) -> str:
         """Connect to the broker."""

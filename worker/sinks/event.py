@@ -13,8 +13,15 @@ JOB = "canceller.job."
 """The same about a job after the end of a cancellation, which `data` names."""
 
 
+class Data(Struct, frozen=True):
+    """The parts of `data` that say where an event goes."""
+
+    cancellation_id: Any = None
+    reply_to: Any = None
+
+
 class Head(Struct, frozen=True):
-    """The parts of a CloudEvent that say where it goes; most of `data` is not looked at."""
+    """The parts of a CloudEvent that say where it goes; nothing else of it is decoded."""
 
     id: str
     type: str
@@ -23,7 +30,7 @@ class Head(Struct, frozen=True):
     backend: str | None = None
     outcome: str | None = None
     cancellationid: str | None = None
-    data: Any = None
+    data: Data | str | bool | int | float | list[Any] | None = None
 
     @property
     def order(self) -> str:
@@ -32,8 +39,8 @@ class Head(Struct, frozen=True):
             return self.cancellationid
         if self.type.startswith(CANCELLATION):  # a rejection, which no other event follows
             return self.id
-        if self.type.startswith(JOB) and isinstance(self.data, dict) and self.data.get("cancellation_id"):
-            return str(self.data["cancellation_id"])
+        if self.type.startswith(JOB) and isinstance(self.data, Data) and self.data.cancellation_id:
+            return str(self.data.cancellation_id)
         return f"{self.source} {self.subject}"
 
 
@@ -58,7 +65,7 @@ class Filter(Struct, frozen=True):
 
     def wants(self, head: Head) -> bool:
         """Say whether an event is delivered to the sink."""
-        named = head.data.get("reply_to") if isinstance(head.data, dict) else None
+        named = head.data.reply_to if isinstance(head.data, Data) else None
         if isinstance(named, list) and self.sink in named:
             return True
         return (

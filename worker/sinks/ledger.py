@@ -109,15 +109,16 @@ class Ledger:
         self._replays[entry.id] = entry
         self._ready.append(entry)
 
-    def next(self, now: float) -> Entry | None:
-        """Return the next event to be tried now, None if there is none."""
+    def next(self, now: float, most: int) -> list[Entry]:
+        """Return the next events to be tried now, `most` of them at the most and one of each order."""
         while self._later and self._later[0][0] <= now:
             self._ready.append(heapq.heappop(self._later)[2])
-        while self._ready:
+        entries: list[Entry] = []
+        while self._ready and len(entries) < most:
             entry = self._ready.popleft()
             if not entry.outdated:
-                return entry
-        return None
+                entries.append(entry)
+        return entries
 
     def next_due(self) -> float | None:
         """Return when the next try is due, in milliseconds; None if all is delivered or on its way."""

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
 
 from .tries import Failure
 
 
+class Message(NamedTuple):
+    """An event as it is delivered: its id, and its JSON as it lies in the stream."""
+
+    id: str
+    body: bytes
+
+
 class Receiver(Protocol):
-    """Where events arrive. `max_in_flight` is how many deliveries may be under way at once."""
+    """Where events arrive: `max_in_flight` deliveries may be under way at once, each of `at_once` events at most."""
 
     max_in_flight: int
+    at_once: int
 
-    async def deliver(self, event_id: str, body: bytes) -> Failure | None:
-        """Deliver an event in bounded time; return why it did not arrive, None if it did.
+    async def deliver(self, messages: Sequence[Message]) -> Sequence[Failure | None]:
+        """Deliver events in bounded time; return for each why it did not arrive, None if it did.
 
         Raises nothing that a receiver or a network causes.
         """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -22,7 +22,7 @@ from .clock import Clock
 from .event import Filter, read
 from .health import Health
 from .ledger import Entry, Ledger
-from .receiver import Receiver
+from .receiver import Message, Receiver
 from .tries import Failure, Limits, Tried, pause
 
 log = structlog.get_logger(__name__)
@@ -80,7 +80,7 @@ class Service:
         self._room = asyncio.Event()
         self._stopping = asyncio.Event()
         self._grace = 0.0
-        self._lost = False
+        self._ended_by: Exception | None = None
         self._seldom = Seldom()
         self._last_replay = "0-0"
         days = sink.limits.keep_at_most / 86400
@@ -103,7 +103,7 @@ class Service:
         tasks: list[asyncio.Task[object]] = []
         await self._restore()  # without that, leaving would note that nothing is owed
         try:
-            loops = (self._read(), self._read_replays(), self._send(), self._note(), self._give_up_outdated())
+            loops = (self._read_events(), self._read_replays(), self._send(), self._note(), self._give_up_outdated())
             tasks = [asyncio.create_task(loop) for loop in (*loops, self._stopping.wait())]
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -123,7 +123,7 @@ class Service:
             for id_ in sorted(owed, key=stream_order)
         )
 
-    async def _read(self) -> None:
+    async def _read_events(self) -> None:
         """Read events as long as there is room for them."""
         while True:
             room = min(PAGE, self._ledger.room)
@@ -191,14 +191,16 @@ class Service:
 
     def _start_due(self, now: float) -> float | None:
         """Start what is due; return the seconds until something else may be, None if nothing waits."""
-        if self._lost or self._clock.since_asked() > LIFE:
+        if self._ended_by is not None:
+            raise self._ended_by
+        if self._clock.since_asked() > LIFE:
             raise LeaseLost
         down = self._health.down
         if down and now < self._health.probe_at:
             return (self._health.probe_at - now) / 1000
-        limit = 1 if down else self._sink.receiver.max_in_flight
-        while len(self._in_flight) < limit and (entry := self._ledger.next(now)):
-            task = asyncio.create_task(self._try(entry))
+        limit, at_once = (1, 1) if down else (self._sink.receiver.max_in_flight, self._sink.receiver.at_once)
+        while len(self._in_flight) < limit and (entries := self._ledger.next(now, at_once)):
+            task = asyncio.create_task(self._try(entries))
             self._in_flight.add(task)
             task.add_done_callback(self._in_flight.discard)
         due = self._ledger.next_due()
@@ -206,52 +208,65 @@ class Service:
             return None
         return max(0.001, (due - now) / 1000)
 
-    async def _try(self, entry: Entry) -> None:
-        """Deliver an event once, and note what came of it."""
+    async def _try(self, entries: list[Entry]) -> None:
+        """Deliver events once, and note what came of it."""
         try:
-            failure = await self._deliver(entry)
-        except LeaseLost:
-            self._lost = True
-        except StoreUnavailable as error:
-            self._plan(entry, Failure(str(error)))
-        except Exception as error:
-            log.exception("sink.delivery_broken", sink=self._sink.name, event_id=entry.event_id)
-            self._plan(entry, Failure(type(error).__name__))
-        else:
-            if failure is not None:
-                self._plan(entry, failure)
+            known = [entry for entry in entries if (entry.event_id and entry.body) or await self._read(entry)]
+            for entry, failure in zip(known, await self._deliver(known), strict=True):
+                if failure is None:
+                    self._delivered(entry)
+                else:
+                    await self._failed(entry, failure)
+        except Exception as error:  # noqa: BLE001 - it is raised where deliveries are started
+            self._ended_by = error
         asyncio.get_running_loop().call_soon(self._wake.set)  # after this task has left those in flight
         self._room.set()
 
-    async def _deliver(self, entry: Entry) -> Failure | None:
-        """Try once; return a failure after which another try is to be made."""
-        body = entry.body
-        if body is None:
-            body = await self._sinks.entry(entry.id)
-        head = read(body or b"")
-        if body is None or head is None:
+    async def _read(self, entry: Entry) -> bool:
+        """Read an event whose body was let go; give it up if there is none any more."""
+        try:
+            body = entry.body or await self._sinks.entry(entry.id)
+            head = read(body or b"")
+            if head is not None:
+                entry.event_id, entry.body = head.id, body
+                return True
             reason = f"sink {self._sink.name}: the event at {entry.id} is no longer in the stream"
             await self._give_up(entry, reason, body or b"")
-            return None
-        entry.event_id = head.id
+        except StoreUnavailable as error:
+            self._plan(entry, Failure(str(error)))
+        return False
+
+    async def _deliver(self, entries: list[Entry]) -> Sequence[Failure | None]:
         if self._clock.since_asked() > LIFE:
             raise LeaseLost  # while this worker stood still another one may have delivered what follows
-        failure = await self._sink.receiver.deliver(head.id, body)
+        messages = [Message(entry.event_id, entry.body or b"") for entry in entries]
+        try:
+            return await self._sink.receiver.deliver(messages) if messages else ()
+        except Exception as error:
+            log.exception("sink.delivery_broken", sink=self._sink.name, event_id=messages[0].id)
+            return [Failure(type(error).__name__)] * len(messages)
+
+    def _delivered(self, entry: Entry) -> None:
+        self._ledger.delivered(entry)
+        if self._health.delivered():
+            self._ledger.hurry(self._clock.now())
+
+    async def _failed(self, entry: Entry, failure: Failure) -> None:
+        """Plan the next try of an event, or give it up."""
         now = self._clock.now()
-        if failure is None:
-            self._ledger.delivered(entry)
-            if self._health.delivered():
-                self._ledger.hurry(now)
-            return None
         self._health.failed(entry.order, now, failure.retry_after)
         if self._seldom.due():
-            log.warning("sink.delivery_failed", sink=self._sink.name, event_id=head.id, error=failure.reason)
+            log.warning("sink.delivery_failed", sink=self._sink.name, event_id=entry.event_id, error=failure.reason)
         entry.tried = entry.tried.after(failure, now)
         hopeless = entry.tried.hopeless(self._sink.limits, now, self._clock.speed)
         if not hopeless:
-            return failure
-        await self._give_up(entry, f"sink {self._sink.name}: {hopeless}; last error: {failure.reason}", body)
-        return None
+            self._plan(entry, failure)
+            return
+        reason = f"sink {self._sink.name}: {hopeless}; last error: {failure.reason}"
+        try:
+            await self._give_up(entry, reason, entry.body or b"")
+        except StoreUnavailable as error:
+            self._plan(entry, Failure(str(error)))
 
     def _plan(self, entry: Entry, failure: Failure) -> None:
         """Plan the next try of an event."""

@@ -6,9 +6,9 @@ import os
 import select
 from collections.abc import Sequence
 
-from ..aio.coalescer import Coalescer
 from ..aio.daemon import in_daemon_thread
 from ..observability.visible import visible_json
+from .receiver import Message
 from .tries import Failure
 
 STDOUT = 1
@@ -18,31 +18,33 @@ STDOUT = 1
 class StandardOutput:
     """Standard output, or another descriptor. A line waits for as long as nobody reads."""
 
-    max_in_flight = 500
+    max_in_flight = 1
+    at_once = 500
 
     def __init__(self, descriptor: int = STDOUT) -> None:
         self._descriptor = descriptor
-        self._lines: Coalescer[bytes, Failure | None] = Coalescer(self._write, self.max_in_flight)
 
-    async def deliver(self, event_id: str, body: bytes) -> Failure | None:  # noqa: ARG002 - the body has the id
-        """Write an event's line."""
-        line = visible_json(body.decode().replace("\n", " "))  # a terminal may show it
-        return await self._lines.add(f"{line}\n".encode())
+    async def deliver(self, messages: Sequence[Message]) -> Sequence[Failure | None]:
+        """Write a line for each event."""
+        lines = b"".join(map(line, messages))
+        try:
+            await in_daemon_thread(lambda: write_all(self._descriptor, lines))
+        except OSError as error:
+            failure = Failure(f"standard output takes nothing: {error.strerror or type(error).__name__}")
+            return [failure] * len(messages)
+        return [None] * len(messages)
 
     async def reach(self) -> str:
         """Say that there is nothing to reach."""
         return "a worker's standard output"
 
     async def aclose(self) -> None:
-        """Write no more."""
-        await self._lines.aclose()
+        """Leave standard output open: it is not ours alone."""
 
-    async def _write(self, lines: Sequence[bytes]) -> list[Failure | None]:
-        try:
-            await in_daemon_thread(lambda: write_all(self._descriptor, b"".join(lines)))
-        except OSError as error:
-            return [Failure(f"standard output takes nothing: {error.strerror or type(error).__name__}")] * len(lines)
-        return [None] * len(lines)
+
+def line(message: Message) -> bytes:
+    """Return an event as one line that a terminal may show."""
+    return visible_json(message.body.decode().replace("\n", " ")).encode() + b"\n"
 
 
 def write_all(descriptor: int, content: bytes) -> None:

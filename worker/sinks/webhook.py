@@ -20,6 +20,7 @@ from ..http.client import version
 from ..http.tls import SYSTEM, Tls, tls_context
 from ..http.transport import Call, Proxy, in_words
 from ..http.transport_aiohttp import AiohttpTransport
+from .receiver import Message
 from .tries import Failure
 
 STRONG = 24
@@ -60,6 +61,8 @@ def message_id(event_id: str) -> str:
 class Webhook:
     """Posts to one URL; `secrets` are one, or two while they change."""
 
+    at_once = 1
+
     def __init__(
         self,
         url: str,
@@ -85,8 +88,12 @@ class Webhook:
             "User-Agent": f"canceller/{version()}",
         }
 
-    async def deliver(self, event_id: str, body: bytes) -> Failure | None:
+    async def deliver(self, messages: Sequence[Message]) -> Sequence[Failure | None]:
         """Post an event; any 2xx says that it has arrived, whatever follows in its body."""
+        ((event_id, body),) = messages
+        return [await self._post(event_id, body)]
+
+    async def _post(self, event_id: str, body: bytes) -> Failure | None:
         at, text, name = self._now(), body.decode(), message_id(event_id)
         signatures = [signer.sign(name, at, text) for signer in self._signers]
         headers = {

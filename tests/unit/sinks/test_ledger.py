@@ -27,10 +27,7 @@ def ledger(*orders: str) -> Ledger:
 
 def take(one: Ledger, now: float = 0.0) -> list[Entry]:
     """Start all that may be tried now."""
-    taken = []
-    while entry := one.next(now):
-        taken.append(entry)
-    return taken
+    return one.next(now, AHEAD)
 
 
 def fail(one: Ledger, entry: Entry, due: float) -> None:
@@ -40,6 +37,12 @@ def fail(one: Ledger, entry: Entry, due: float) -> None:
 
 def test_events_of_different_subjects_are_tried_side_by_side() -> None:
     assert [entry.id for entry in take(ledger("a", "b", "c"))] == ["1-0", "2-0", "3-0"]
+
+
+def test_no_more_events_are_tried_than_are_asked_for() -> None:
+    one = ledger("a", "b", "c")
+
+    assert [[entry.id for entry in one.next(0, 2)] for _ in range(3)] == [["1-0", "2-0"], ["3-0"], []]
 
 
 def test_an_event_waits_for_the_one_before_it() -> None:
@@ -226,7 +229,8 @@ def test_whatever_happens_nothing_is_lost_and_each_subject_keeps_its_order(order
             left = {f"{n}-0" for n, order in enumerate(orders, 1) if order != "."} - {entry.id for entry in ended}
             passed = {entry for entry in left if int(entry[:-2]) <= int(note.position[:-2])}
             assert passed <= kept  # a worker that takes over now finds all that is left
-        elif entry := one.next(now):
+        elif entries := one.next(now, 1):
+            (entry,) = entries
             if act == "fail":
                 fail(one, entry, due=now + 5)
             else:
