@@ -38,6 +38,8 @@ _NEEDED: Final = (
 _NEEDED_OR_UNSEEN: Final = re.compile(f"({'|'.join(_NEEDED)})|[{_UNSEEN}]")
 _MOST_MARKS: Final = 10
 """So many marks may stand on one character: no language needs more, and a pile of them covers the lines around."""
+_PLAIN: Final = bytes(range(0x20, 0x7F))
+"""Printable ASCII. Taking it away shows whether a long text holds anything else, sooner than `isprintable` does."""
 _PERHAPS_A_FLOOD: Final = re.compile(rf"[^\w\s\x00-\x7f]{{{_MOST_MARKS + 1},}}")
 
 
@@ -54,7 +56,9 @@ def visible(text: str) -> str:
 
 def visible_json(text: str) -> str:
     """Return JSON of one line that says the same by JSON's own escapes."""
-    return text if text.isascii() and text.isprintable() else _escaped(text, lambda char: json.dumps(char)[1:-1])
+    if text.isascii() and not text.encode().translate(None, _PLAIN):
+        return text
+    return _escaped(text, lambda char: json.dumps(char)[1:-1])
 
 
 def _escaped(text: str, write: Callable[[str], str]) -> str:

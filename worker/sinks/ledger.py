@@ -48,7 +48,7 @@ class Ledger:
         self.read_to = position
         """The position of the event that was read last."""
         self._noted = position
-        self._queues: dict[str, deque[Entry]] = {}
+        self._queues: dict[str, list[Entry]] = {}
         self._ready: deque[Entry] = deque()
         self._later: list[tuple[float, int, Entry]] = []
         self._fresh: dict[str, Entry] = {}
@@ -198,10 +198,12 @@ class Ledger:
         self._unanswered = None
 
     def _enqueue(self, entry: Entry) -> None:
-        queue = self._queues.setdefault(entry.order, deque())
-        queue.append(entry)
-        if len(queue) == 1:
+        queue = self._queues.get(entry.order)
+        if queue is None:
+            self._queues[entry.order] = [entry]
             self._wait(entry)
+        else:
+            queue.append(entry)
 
     def _wait(self, entry: Entry) -> None:
         if entry.due <= 0:
@@ -230,11 +232,13 @@ class Ledger:
             del self._replays[entry.id]
             self._replayed.add(entry.id)
             return
-        self._fresh.pop(entry.id, None)
-        self._owed.pop(entry.id, None)
-        self._unsaved.pop(entry.id, None)
-        if entry.stored:
-            self._settled.add(entry.id)
+        if entry.owed:
+            del self._owed[entry.id]
+            self._unsaved.pop(entry.id, None)
+            if entry.stored:
+                self._settled.add(entry.id)
+        else:
+            del self._fresh[entry.id]
         queue = self._queues[entry.order]
         was_first = queue[0] is entry
         queue.remove(entry)

@@ -32,8 +32,11 @@ LIFE = 4.0
 RENEW_EVERY = 1.0
 NOTE_EVERY = 0.25
 """Seconds from one note to the next while there is something to note."""
-GATHER = 0.02
-"""Seconds from one read to the next, in which events gather: a read costs more than an event."""
+GATHER, LONGEST_GATHER, GATHER_EACH = 0.02, 0.1, 0.001
+"""Seconds from one read to the next, in which events gather: a read costs more than an event.
+
+At least and at most so many, and between them so many for each event that was read.
+"""
 PAGE = 500
 REPLAYS_EVERY = 1.0
 MOST_REPLAYS = 200
@@ -135,11 +138,13 @@ class Service:
             if page:
                 await self._take(page)
                 self._wake.set()
-                await asyncio.sleep(GATHER)
+                if len(page) < room:
+                    await asyncio.sleep(min(LONGEST_GATHER, max(GATHER, GATHER_EACH * len(page))))
 
     async def _take(self, page: list[tuple[str, bytes]]) -> None:
         """Put events into the ledger; those that were kept for long enough become one dead letter."""
         oldest = self._oldest_kept()
+        may_be_lost = stream_order(page[0][0])[0] < oldest
         lost: list[str] = []
         for id_, body in page:
             head = read(body)
@@ -147,7 +152,7 @@ class Service:
                 report(id_, "it can't be read")
             entry = None
             if head is not None and self._sink.filter.wants(head):
-                if stream_order(id_)[0] < oldest:
+                if may_be_lost and stream_order(id_)[0] < oldest:
                     lost.append(id_)
                 else:
                     entry = Entry(id_, head.order, head.id, body)

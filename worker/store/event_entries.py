@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
 from pydantic import ValidationError
@@ -27,6 +27,13 @@ def readable(entries: Iterable[tuple[bytes, Mapping[bytes, bytes]]]) -> list[tup
             names = {".".join(map(str, one["loc"])) for one in error.errors(include_input=False, include_url=False)}
             report(position, ", ".join(sorted(names - {""})) or "it is no JSON")
     return events
+
+
+def body(fields: Sequence[bytes]) -> bytes:
+    """Return the event of an entry whose names and values come in turn; empty if it has none."""
+    if fields[0] == b"event":
+        return fields[1]
+    return dict(zip(fields[::2], fields[1::2], strict=True)).get(b"event", b"")
 
 
 @lru_cache(maxsize=1000)
