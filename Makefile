@@ -41,6 +41,9 @@ test-examples: ## run the examples
 test-lowest: ## run some tests with the lowest versions of the dependencies that pyproject.toml allows
 	.ci/lowest
 
+test-newest: ## run some tests on the newest Python that is on PATH, or that pyenv has
+	.ci/newest
+
 demo: ## watch it work: embedded Redis, simulated backends, real workers
 	$(BIN)/canceller demo
 
@@ -53,4 +56,4 @@ wheel: ## build the wheel into dist/ and try it out in an environment of its own
 lock: ## bring requirements.lock up to pyproject.toml without another change; needs uv
 	uv pip compile --quiet --universal --extra dev --no-header --no-annotate -o requirements.lock pyproject.toml
 
-.PHONY: help setup format lint types contracts rooms schemas test test-unit test-examples test-lowest demo bench wheel lock
+.PHONY: help setup format lint types contracts rooms schemas test test-unit test-examples test-lowest test-newest demo bench wheel lock
