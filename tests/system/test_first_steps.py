@@ -134,7 +134,7 @@ def test_init_writes_a_backend_from_options(env: dict[str, str], tmp_path: Path)
     words = ("--kind", "oracle-ess", "--base-url", "https://h/", "--auth", "bearer", "--set", "max_in_flight=8")
     done = run(env, "init", str(file), *words)
 
-    assert "next: set ESS_TOKEN, then canceller check --backends" in done.stderr
+    assert "next: set ESS_TOKEN, then canceller up --backends" in done.stderr
     assert load_deployment(file, TABLES, environ={"ESS_TOKEN": "x"}).backends["ess"].max_in_flight == 8
 
 

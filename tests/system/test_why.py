@@ -90,7 +90,7 @@ def told(one: Cell, *named: str) -> str:
 FORCED_STORY = [
     f"cancel ess {FORCED}: force_cancelled",
     "cancel asked for by billing (command k-forced): budget",
-    'force = "attested", after 6 s at the earliest',
+    'a force step, where the backend has one: "attested", after 6 s at the earliest',
     "cancel sent: the backend took it",
     "the force step must wait 6 s (force_after)",
     "the force step is due and held: nobody has given their word that the remote process is gone",
@@ -182,6 +182,15 @@ def test_the_backend_is_asked_about_a_job_that_was_never_ours(
 
     assert (done.returncode, sentence in done.stdout) == (code, True), done.stdout
     assert f"nothing is known of ess {job_id} here" in done.stderr
+
+
+def test_the_backends_file_is_asked_for_where_only_it_could_tell_more(lived: Cell) -> None:
+    env = {name: value for name, value in lived.env.items() if name != "CANCELLER_BACKENDS"}
+    done = run(env, "why", "ess", NOWHERE)
+
+    assert done.returncode == Exit.USAGE
+    assert "--backends" in done.stderr
+    assert "mistakes" not in done.stderr
 
 
 def test_an_unknown_backend_is_a_mistake(lived: Cell) -> None:

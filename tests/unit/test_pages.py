@@ -140,6 +140,10 @@ def test_every_command_that_a_page_shows_exists() -> None:
             assert name in known, path.name
 
 
+def test_the_page_of_settings_shows_the_env_file_as_it_is() -> None:
+    assert f"```sh\n{text('.env.example')}```\n" in guide("settings")
+
+
 def test_every_variable_that_a_page_names_is_documented() -> None:
     documented = text(".env.example")
     for path in OURS:

@@ -81,10 +81,13 @@ def shown(board: Board, request: Request, template: str, status: int = 200, /, *
     return answer
 
 
+SIGN_IN = "this board asks for its token: sign in at /login, or send `Authorization: Bearer TOKEN`\n"
+
+
 def turned_away(request: Request) -> Response:
     """Ask for the token: people by a page, programs by a status."""
     if "text/html" not in request.headers.get("accept", "") or request.method != "GET":
-        return PlainTextResponse("this board asks for a token\n", 401, {"www-authenticate": "Bearer"})
+        return PlainTextResponse(SIGN_IN, 401, {"www-authenticate": "Bearer"})
     return RedirectResponse(f"{base_of(request)}/login", 303)
 
 

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
 from ..client import CancellerError
-from .answers import base_of, board_of
+from .answers import SIGN_IN, base_of, board_of
 from .board import Board
 from .live import KNOWN, rendered
 
@@ -24,7 +24,7 @@ async def stream(request: Request) -> Response:
     """Send a live part, and send it again whenever it has changed."""
     board, name = board_of(request), request.path_params["view"]
     if not board.may_read(request):
-        return PlainTextResponse("this board asks for a token\n", 401)
+        return PlainTextResponse(SIGN_IN, 401)
     if name not in KNOWN:
         return PlainTextResponse("there is no such stream\n", 404)
     if board.feed.watchers >= MOST_STREAMS:

@@ -54,7 +54,7 @@ def chapters(known: Sequence[Known], others: Sequence[Event], breaks: Sequence[E
     `others` are events about it that belong to no cancellation's count, such as `rejected`; `breaks` are those of its
     backend's breaker.
     """
-    found = [(_began(one), _chapter(one, others, breaks, now)) for one in known]
+    found = [(_began(one), _chapter(one, others, breaks, _sender_before(one, known), now)) for one in known]
     lone = [event for event in others if event.name == "rejected"]
     found += [(when(event), _rejected(event)) for event in lone]
     return [chapter for _, chapter in sorted(found, key=lambda pair: pair[0], reverse=True)]
@@ -89,13 +89,27 @@ def _began(known: Known) -> datetime:
     return known.seen.record.cancellation.accepted_at
 
 
-def _chapter(known: Known, others: Sequence[Event], breaks: Sequence[Event], now: datetime) -> Chapter:
+def _sender_before(one: Known, known: Sequence[Known]) -> Known | None:
+    """Return the cancellation before this one of the same job that has sent something which may have stopped it."""
+    senders = [other for other in known if _began(other) < _began(one) and _has_sent(other)]
+    return max(senders, key=_began, default=None)
+
+
+def _has_sent(known: Known) -> bool:
+    if known.seen is not None and any(key.startswith(CHANGING) for key in known.seen.record.cancellation.progress.sent):
+        return True
+    return any((event.data.get("calls") or {}).get(name) for event in known.events for name in CHANGING)
+
+
+def _chapter(
+    known: Known, others: Sequence[Event], breaks: Sequence[Event], sender: Known | None, now: datetime
+) -> Chapter:
     record = known.seen.record if known.seen is not None else None
     finished = next((event for event in known.events if event.name == "finished"), None)
     outcome = finished.outcome if finished is not None else record and record.outcome
     ours = (event for event in others if event.data.get("cancellation_id") == known.cancellation_id)
     after = [event for event in ours if event.name == "reappeared"]
-    lines = [*_past((*known.events, *after), breaks, now), *_record(known, now)]
+    lines = [*_past((*known.events, *after), breaks, sender, now), *_record(known, now)]
     missing = max(0, record.sequence - len(known.events)) if record is not None else 0
     return Chapter(
         _title(known, str(outcome or "open")), known.cancellation_id, str(outcome or ""), tuple(lines), missing
@@ -113,7 +127,7 @@ def _title(known: Known, outcome: str) -> str:
     return f"{verb} {backend} {job_id}: {outcome} (cancellation {known.cancellation_id})"
 
 
-def _past(events: Sequence[Event], breaks: Sequence[Event], now: datetime) -> Iterator[Line]:
+def _past(events: Sequence[Event], breaks: Sequence[Event], sender: Known | None, now: datetime) -> Iterator[Line]:
     """Tell each event, and between two of them what the time was spent on."""
     before: list[Event] = []
     for event in events:
@@ -124,17 +138,21 @@ def _past(events: Sequence[Event], breaks: Sequence[Event], now: datetime) -> It
         for text in told(event, now):
             yield Line(when(event), event.name, text)
         if event.name == "finished":
-            yield from _others(event)
+            yield from _others(event, sender)
         before.append(event)
 
 
-def _others(finished: Event) -> Iterator[Line]:
-    """Say so if somebody else has stopped the job."""
+def _others(finished: Event, sender: Known | None) -> Iterator[Line]:
+    """Say so if somebody else has stopped the job, or a cancellation before this one."""
     data, calls = finished.data, finished.data.get("calls") or {}
     state = (data.get("plan") or {}).get("job_state") or data.get("job_state")
     text = not_by_us(str(state), data.get("backend_facts"))
     if text and (finished.outcome == Outcome.ALREADY_FINISHED or not any(calls.get(name) for name in CHANGING)):
-        yield Line(when(finished), "not by us", text)
+        if sender is None:
+            yield Line(when(finished), "not by us", text)
+        else:
+            earlier = f"not by this cancellation; one before it has asked for the same: {sender.cancellation_id}"
+            yield Line(when(finished), "stopped before", earlier)
 
 
 def _record(known: Known, now: datetime) -> Iterator[Line]:

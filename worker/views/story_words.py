@@ -57,7 +57,8 @@ def _accepted(event: Event, now: datetime) -> Iterator[str]:
     effective = data.get("effective") or {}
     if effective:
         times = [span(effective[name]) if name in effective else "?" for name in ("force_after", "give_up_after")]
-        yield f'force = "{effective.get("force")}", after {times[0]} at the earliest; given up after {times[1]}'
+        yield f"given up after {times[1]}"
+        yield f'a force step, where the backend has one: "{effective.get("force")}", after {times[0]} at the earliest'
     if effective.get("attest"):
         yield "only somebody else than those who ask may attest"
     if data.get("not_before"):

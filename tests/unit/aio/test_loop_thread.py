@@ -56,7 +56,12 @@ async def nothing() -> None: ...
 def test_what_a_forked_child_does_to_an_inherited_connection_does_not_reach_the_parents() -> None:
     # From Python 3.12 on, a fork beside threads is warned about: what can go wrong there is what is tested.
     done = subprocess.run(
-        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORKED], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORKED],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
     )
 
     assert done.stderr == ""

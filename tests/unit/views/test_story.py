@@ -1,69 +1,26 @@
-"""A job's story: each event in full sentences, what the waits were for, and who else has stopped the job."""
+"""A job's story: each event in full sentences, and who else has stopped the job."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import timedelta
 
 import pytest
+from unit.views.events import ACCEPTED, EFFECTIVE, ENDED, FINISHED, NOW, SENT, SHUT, TAKEN, T, event, tell, texts
 
 from worker.domain.cancellation import Cancellation, Progress, Spec
 from worker.domain.model import Force, Verb
 from worker.protocol.messages import Event
 from worker.store.codec import Record, Snapshot
-from worker.views.story import RECORD_ONLY, Chapter, Known, by_nobody, chapters
+from worker.views.story import RECORD_ONLY, Known, by_nobody, chapters
 from worker.views.summary import GISTS
-from worker.views.waits import AGAIN, TO_THE_END
-
-T = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
-NOW = T + timedelta(hours=1)
-EFFECTIVE = {"force": "attested", "force_after": 1800.0, "give_up_after": 86400.0}
-TAKEN = {"status": 200, "code": None, "meaning": "accepted"}
-SHUT = {
-    "time_over": {"met": True, "evidence": "1800 s of 1800 s"},
-    "remote_stopped": {"met": False, "evidence": "nobody"},
-}
-ENDED = {"job_state": "cancelled", "raw_state": "CANCELLED", "evidence": "reported", "safe_to_rerun": True}
-
-
-def event(name: str, after: float = 0, about: str = "cancellation", **data: Any) -> Event:
-    """An event so many seconds after ten o'clock."""
-    own = {"cancellation_id": "c1", "command_ids": ["k-1"], "backend": "ess", "job_id": "1", "verb": "cancel"}
-    return Event.model_validate(
-        {
-            "id": f"c1-{name}-{after}",
-            "source": "/canceller/ess",
-            "type": f"canceller.{about}.{name}.v1",
-            "time": (T + timedelta(seconds=after)).isoformat(),
-            "subject": "1",
-            "backend": "ess",
-            "cancellationid": "c1" if about == "cancellation" else None,
-            "outcome": data.get("outcome"),
-            "data": {**own, **data},
-        }
-    )
-
-
-ACCEPTED = event("accepted", requested_by="billing", reason="budget", effective=EFFECTIVE)
-SENT = event("cancel_sent", 1, answer=TAKEN, target_job_id="1")
-FINISHED = event("finished", 3, outcome="cancelled", calls={"look": 2, "cancel": 1}, **ENDED)
-
-
-def tell(*events: Event, others: tuple[Event, ...] = (), breaks: tuple[Event, ...] = ()) -> Chapter:
-    (chapter,) = chapters([Known("c1", events)], others, breaks, NOW)
-    return chapter
-
-
-def texts(chapter: Chapter, name: str) -> list[str]:
-    return [line.text for line in chapter.lines if line.name == name]
-
 
 SENTENCES: dict[str, tuple[Event, list[str]]] = {
     "accepted": (
         ACCEPTED,
         [
             "cancel asked for by billing (command k-1): budget",
-            'force = "attested", after 30 min at the earliest; given up after 1 d',
+            "given up after 1 d",
+            'a force step, where the backend has one: "attested", after 30 min at the earliest',
         ],
     ),
     "accepted-with-conditions": (
@@ -76,7 +33,8 @@ SENTENCES: dict[str, tuple[Event, list[str]]] = {
         ),
         [
             "cancel asked for (command k-1)",
-            'force = "attested", after 30 min at the earliest; given up after 1 d',
+            "given up after 1 d",
+            'a force step, where the backend has one: "attested", after 30 min at the earliest',
             "only somebody else than those who ask may attest",
             "no call before 12:00:00 UTC, as the command asks",
             "a dry run: look, and send nothing",
@@ -179,92 +137,6 @@ def test_every_event_of_a_job_has_its_sentences() -> None:
     assert TELL.keys() == GISTS.keys() - {"paused", "resumed"}
 
 
-HELD = event("force_held", 1801, gate=SHUT)
-WAITS: dict[str, tuple[tuple[Event, ...], Event, str]] = {
-    "a-short-wait": ((ACCEPTED,), event("cancel_sent", 4, answer=TAKEN), ""),
-    "until-its-time": (
-        (event("accepted", not_before="2026-11-22T10:01:00.000Z"),),
-        event("cancel_sent", 60, answer=TAKEN),
-        "1 min: no call before 2026-11-22T10:01:00.000Z, as the command asked",
-    ),
-    "no-worker": (
-        (ACCEPTED,),
-        event("cancel_sent", 60, answer=TAKEN),
-        "1 min: looks showed nothing yet, or no worker was there to look",
-    ),
-    "until-the-force-step": (
-        (ACCEPTED, SENT),
-        event("force_sent", 1801, answer=TAKEN),
-        "30 min: not confirmed stopped; the force step must wait 30 min (force_after), and again after each check-in",
-    ),
-    "until-the-force-step-is-held": (
-        (event("accepted"), SENT),
-        HELD,
-        "30 min: not confirmed stopped; the force step must wait its time (force_after), and again after each check-in",
-    ),
-    "held-by-its-gate": (
-        (ACCEPTED, SENT, HELD),
-        event("attested", 1861, action={}),
-        "1 min: the force step was held: nobody has given their word that the remote process is gone",
-    ),
-    "after-the-attestation": (
-        (ACCEPTED, SENT, HELD, event("attested", 1861, action={})),
-        event("force_sent", 1921, answer=TAKEN),
-        "1 min: the force step was held: nobody has given their word that the remote process is gone",
-    ),
-    "forced-again": (
-        (ACCEPTED, SENT, event("force_held", 1801, gate={}), event("force_sent", 1802, answer="unanswered")),
-        event("force_sent", 1862, answer=TAKEN),
-        "1 min: a look had to show what the unanswered force had done before anything was repeated",
-    ),
-    "held-by-an-operator": (
-        (ACCEPTED, SENT, event("held", 2, action={"by": "ann"})),
-        event("released", 62, action={}),
-        "1 min: held by ann: nothing was sent that changes the job",
-    ),
-    "after-a-hold": (
-        (ACCEPTED, SENT, event("held", 2, action={}), event("released", 3, action={})),
-        event("finished", 63, outcome="cancelled"),
-        f"1 min: {TO_THE_END}",
-    ),
-    "until-a-repeat": (
-        (ACCEPTED, event("cancel_sent", answer="unanswered")),
-        event("cancel_sent", 60, answer=TAKEN),
-        "1 min: a look had to show what the unanswered cancel had done before anything was repeated",
-    ),
-    "while-refused": (
-        (ACCEPTED, event("cancel_sent", answer={"meaning": "refused"})),
-        event("cancel_sent", 60, answer={"meaning": "refused"}),
-        "1 min: a refusal that may not be the backend's own must last before it counts",
-    ),
-    "until-overdue": (
-        (ACCEPTED, SENT),
-        event("overdue", 3601),
-        "1 h: checked whether the job had stopped; it had not",
-    ),
-    "until-given-up": (
-        (ACCEPTED, SENT),
-        event("finished", 61, outcome="timed_out"),
-        "1 min: looked until give_up_after was over; the job was not confirmed stopped",
-    ),
-    "until-it-lives-again": ((ACCEPTED, SENT, FINISHED), event("reappeared", 63, "job"), f"1 min: {AGAIN}"),
-}
-
-
-@pytest.mark.parametrize(("before", "after", "cause"), WAITS.values(), ids=WAITS)
-def test_a_wait_has_its_cause(before: tuple[Event, ...], after: Event, cause: str) -> None:
-    waits = [line.text for line in tell(*before, after).lines if line.name == "wait"]
-    assert waits[-1:] == ([cause] if cause else [])
-
-
-def test_a_pause_of_the_backend_is_the_cause_of_a_wait() -> None:
-    paused = event("paused", 10, "backend", failures=10)
-    resumed = event("resumed", 20, "backend")
-    chapter = tell(ACCEPTED, event("cancel_sent", 60, answer=TAKEN), breaks=(resumed, paused))
-
-    assert texts(chapter, "wait") == ["1 min: the backend was not called for a while, after 10 failures in a row"]
-
-
 @pytest.mark.parametrize(
     ("finished", "ours"),
     [
@@ -281,6 +153,17 @@ def test_a_stop_by_somebody_else_is_named(finished: Event, ours: bool) -> None: 
     found = texts(tell(ACCEPTED, finished), "not by us")
     assert (found == []) is ours
     assert all(text.startswith("not by us: the backend shows the job ") for text in found)
+
+
+@pytest.mark.parametrize("calls", [{"look": 2, "cancel": 1}, {"look": 2}], ids=["sent", "sent-nothing"])
+def test_a_stop_that_a_cancellation_before_has_asked_for_is_not_somebody_elses(calls: dict[str, int]) -> None:
+    before = Known("c0", (event("accepted", -60), event("finished", -50, calls=calls, **ENDED)))
+    after = Known("c1", (ACCEPTED, event("finished", outcome="already_finished", calls={"look": 1}, **ENDED)))
+    newest, _ = chapters([before, after], (), (), NOW)
+    ours = "not by this cancellation; one before it has asked for the same: c0"
+
+    assert texts(newest, "stopped before") == ([ours] if "cancel" in calls else [])
+    assert bool(texts(newest, "not by us")) is ("cancel" not in calls)
 
 
 def test_the_backends_cause_of_a_stop_by_somebody_else_is_quoted() -> None:

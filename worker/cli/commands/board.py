@@ -24,7 +24,7 @@ LISTEN = "127.0.0.1:8590"
 FAREWELL = 1
 """Seconds that browsers have to let go when the board ends."""
 NEEDED = ("jinja2", "starlette", "uvicorn")
-INSTALL = "pip install 'canceller[board]'"
+INSTALL = "pip install jinja2 starlette uvicorn"
 OPEN_TO_ALL = (
     "CANCELLER_BOARD_TOKEN_FILE: is needed to listen beyond this machine: name a file that holds a token, which the "
     "board then asks for"

@@ -21,7 +21,9 @@ def completion(
 ) -> None:
     """Write the script by which a shell completes commands, options, backends and open jobs.
 
-    canceller completion bash > ~/.local/share/bash-completion/completions/canceller
+    In ~/.bashrc: eval "$(canceller completion bash)"
+
+    canceller completion zsh > ~/.zfunc/_canceller
 
     canceller completion fish > ~/.config/fish/completions/canceller.fish
     """

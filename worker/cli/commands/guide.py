@@ -27,6 +27,7 @@ TOPICS = (
     "evidence",
     "backends",
     "brokers",
+    "settings",
     "operating",
     "monitoring",
     "board",

@@ -28,6 +28,11 @@ EXAMPLE = "example"
 NAMES = {"kind": "--kind", "base_url": "--base-url", "auth.type": "--auth"}
 """The options for keys that each backend has."""
 
+NICKNAMES = {"oracle-ess": "ess", "oracle-ml": "oml"}
+"""The names of backends whose kind is too long for one, as in the example."""
+USUAL_AUTH = {"oracle-ess": "bearer", "oracle-ml": "oml", "mrs": "token", "sahara": "keystone"}
+"""How calls are usually authorised, by kind."""
+
 SCHEMA_LINE = re.compile(r"\A#:schema .*\n")
 """The line by which editors find the schema of a TOML file; the shipped one's path is relative to a checkout."""
 File = Annotated[Path, typer.Argument(metavar="FILE", help="Where to write it; a file that is there stays as it is.")]
@@ -97,7 +102,7 @@ def _draft(given: dict[str, str], *, asks: bool) -> Draft | None:
     kind = given.pop("kind", "") or _chosen("Kind of backend", (*TABLES, EXAMPLE), EXAMPLE)
     if kind == EXAMPLE:
         return None
-    usual = kind.rpartition("-")[2]
+    usual = NICKNAMES.get(kind, kind)
     draft = Draft(given.pop("name", usual), {"kind": kind})
     while asks_name:
         draft.name = _answer("Its name in commands", usual)
@@ -105,7 +110,7 @@ def _draft(given: dict[str, str], *, asks: bool) -> Draft | None:
             break
     base_url, type_ = given.pop("base_url", ""), given.pop("auth.type", "")
     _put(draft, "base_url", base_url, "Its address, e.g. https://host.example.com", asks=asks)
-    type_ = type_ or _chosen("How calls are authorised", tuple(AUTHS), "bearer")
+    type_ = type_ or _chosen("How calls are authorised", tuple(AUTHS), USUAL_AUTH[kind])
     draft.put("auth.type", type_)
     for key, text in given.items():
         draft.put(key, value_of(text))
@@ -114,7 +119,8 @@ def _draft(given: dict[str, str], *, asks: bool) -> Draft | None:
         question = f"The variable that holds {key.removesuffix('_env')}" if usual else key
         _put(draft, key, "" if asks else usual, question, usual, asks=asks)
     if problems := draft.problems():
-        raise ConfigurationError([*problems, "--set KEY=VALUE gives a key that has no option of its own"])
+        keys = " ".join(f"--set {key}=..." for key in draft.wanted) or "--set KEY=VALUE"
+        raise ConfigurationError([*problems, f"{keys} gives what has no option of its own"])
     return draft
 
 
@@ -165,8 +171,9 @@ def _report(file: Path, draft: Draft | None, output: Output) -> None:
         return
     output.line(f"{file} is written{'; set base_url and auth of your backends in it' if draft is None else ''}")
     first = f"set {', '.join(variables)}, then " if variables else ""
-    output.note(f"next: {first}canceller check --backends {file}")
-    if not process_environment().get("REDIS_URL"):
-        output.note(
-            f"without a REDIS_URL, start workers with a Redis of their own before: canceller up --backends {file}"
-        )
+    check = f"canceller check --backends {file}"
+    if process_environment().get("REDIS_URL"):
+        output.note(f"next: {first}{check}")
+    else:
+        output.note(f"next: {first}canceller up --backends {file}, which brings a Redis as REDIS_URL is not set")
+        output.note(f"and beside it, in another terminal: {check}")

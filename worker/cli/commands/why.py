@@ -12,6 +12,7 @@ from ...domain.model import Job, JobState, Observation
 from ...errors import CancellerError
 from ...runtime.wiring import backend_of
 from ...settings.backends_file.backends import BackendConfig
+from ...settings.env_file import process_environment
 from ...settings.problems import choices, suggestion
 from ...views.explain import clock
 from ...views.story import Chapter, by_nobody, chapters
@@ -46,7 +47,8 @@ async def why(
 ) -> Exit:
     """Tell the whole story of a job: who asked, each call and its answer, each wait and its cause, the end, its proof.
 
-    The newest cancellation comes first. If nothing is known of the job here, its backend is asked.
+    The newest cancellation comes first. If nothing is known of the job here, its backend is asked, for which the
+    backends file is needed.
 
     Exit 1 when the backend does not know it either, or gives no answer.
 
@@ -60,6 +62,10 @@ async def why(
     if await _tell(named, None if everything else NEWEST, output):
         return Exit.DONE
     backend, job_id = named
+    if backends is None and not process_environment().get("CANCELLER_BACKENDS"):
+        raise typer.BadParameter(
+            "to ask the job's backend, name its file here or in CANCELLER_BACKENDS", param_hint="--backends"
+        )
     _, configs = configuration(backends)
     return await _ask(backend, _known_backend(backend, configs), Job(job_id, params), output)
 

@@ -210,7 +210,7 @@ def what_next(started: Deployment, board: Mapping[str, str]) -> list[str]:
         *(f"  {line}" for line in lines),
         f"The board is at {board['board']} and asks for the token {board['board_token']}"
         if board
-        else f"The board needs its extra: {INSTALL}",
+        else f"The board needs its extra, `board`: {INSTALL}, and start this again",
         f"The simulator is at {url}{_pace(started.speed)}",
         f"Producers with Celery alone use the broker {broker_url(started.redis.url)}",
         "",
