@@ -16,6 +16,9 @@ WHOLE = ""
 FAR = datetime(2900, 1, 1, tzinfo=UTC)
 """Later than any planned moment."""
 
+NEVER_HELD = 0.0
+"""The seconds that holds have lasted if there was none. Records leave out only the very object of a default."""
+
 REMOVING = (str(Action.CANCEL), str(Action.DELETE))
 """The calls that may remove a job's record, by their keys in `Progress.sent`."""
 
@@ -135,7 +138,7 @@ class Sent(Struct, frozen=True, omit_defaults=True):
     detail: str = ""
     retry_after: float | None = None
     doubt: Doubt | None = None
-    held: float = 0.0
+    held: float = NEVER_HELD
 
     @property
     def effective(self) -> bool:
@@ -153,7 +156,7 @@ class Sighting(Struct, frozen=True, omit_defaults=True):
     at: datetime
     since_text: str = ""
     not_before: datetime | None = None
-    held: float = 0.0
+    held: float = NEVER_HELD
 
 
 class ClockReading(Struct, frozen=True, omit_defaults=True):
@@ -266,7 +269,7 @@ class Cancellation(Struct, frozen=True):
 
     def stood_still(self, now: datetime) -> float:
         """Return for how many seconds holds have lasted so far."""
-        return self.spec.held_for + self._holding(now)
+        return self.spec.held_for + self._holding(now) or NEVER_HELD
 
     def gives_up_at(self, now: datetime) -> datetime:
         """Return when it is given up, as far as is known now: a hold stops that clock."""

@@ -140,6 +140,14 @@ def test_the_progress_of_a_stuck_job_takes_half_of_its_bytes_at_most(build: Any)
     assert len(pack_progress(progress)) < len(WRITER.encode(progress)) / 2
 
 
+@pytest.mark.parametrize(("held_for", "stored"), [(0.0, False), (60.0, True)], ids=["never-held", "held"])
+def test_how_long_holds_lasted_takes_no_room_unless_there_was_one(build: Any, *, held_for: float, stored: bool) -> None:
+    held = build.cancellation(held_for=held_for).stood_still(build.now)
+    progress = Progress(sent=build.cancelled(held=held), cancelling={"1": Sighting(build.now, held=held)})
+
+    assert unpacked(pack_progress(progress)).count(b"held") == (2 if stored else 0)
+
+
 def test_the_spec_is_read_from_the_guard(build: Any) -> None:
     cancellation = record().cancellation
     spec = cancellation.spec
