@@ -234,7 +234,7 @@ class Watch:
         late = walk.now > max(give_up_at, walk.resumed) + POLL.max + 3 * SLOWEST + BLINK
         assert self.hold is not None or not late, "ended too late"
         if finish.outcome is Outcome.TIMED_OUT:
-            assert walk.now >= give_up_at
+            assert walk.now >= give_up_at - BLINK
             holds = self.hold is not None and self.hold[0] < give_up_at and walk.now < self.hold[1]
             assert not holds, "given up while held"
         self._only_looked(walk, one, finish)
