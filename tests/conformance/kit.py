@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Generator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from conformance.dialect import CLUSTER, PROJECT, Dialect
+from msgspec.structs import replace
 
 from worker.backends.adapter import NoReply, Reply, Request, call
 from worker.domain.model import Action, Answer, Job, Observation, unanswered
+from worker.engine.backend import Calls
 from worker.errors import CallUnanswered
 from worker.http.client import Http
 from worker.http.credentials import Credential
@@ -21,6 +24,9 @@ MAX_REPLY = 100_000
 PATIENT = 5.0
 HASTY = 0.1
 """Seconds of one call: enough for a simulator that answers, and little for one that does not."""
+ASKED = timedelta(seconds=40)
+"""How long a backend that is busy asks for."""
+READS = frozenset({"look", "refresh", "list"})
 ENDLESS = frozenset({"hang", "slow_drip"})
 
 
@@ -68,6 +74,24 @@ class Bench:
     def asked(self, action: Action) -> list[Entry]:
         """Return the requests of one action that came in; a batch's path names no job."""
         return self.sim.log(self.dialect.system, verb=self.dialect.verbs[action])
+
+
+@dataclass
+class Busy:
+    """The real client of a backend that answers each look and each list, and asks for time with it."""
+
+    one: Bench
+    calls: Calls
+
+    async def ready(self) -> None:
+        await self.calls.ready()
+
+    async def send(self, request: Request, *, traceparent: str | None = None) -> Reply:
+        reply = await self.calls.send(request, traceparent=traceparent)
+        if self.one.sim.log()[-1].verb not in READS:
+            return reply
+        asked = str(int(ASKED.total_seconds()))
+        return replace(reply, headers={**reply.headers, "retry-after": asked})
 
 
 @asynccontextmanager

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from conformance.dialect import Dialect
 from conformance.dialects import DIALECTS
-from conformance.kit import HASTY, PATIENT
+from conformance.kit import ASKED, HASTY, PATIENT, Busy
 from conformance.replies.oracle_ess import ESS
 from conformance.whole import Whole, prepare, whole
 from msgspec.structs import replace as replaced
@@ -249,3 +249,15 @@ async def test_looks_keep_to_the_limits_of_their_backend(redis: Redis, limits: t
         found = await after.one.store.watch_list.claim(ToWatch("b", 10, 40.0, many, rate))
 
         assert found.ended == ()
+
+
+async def test_a_look_that_asks_for_time_puts_off_the_next(redis: Redis) -> None:
+    async with ended(redis, watch=(0.01, 20.0)) as after:
+        after.one.backend = replace(after.one.backend, calls=Busy(after.one.one, after.one.backend.calls))
+        after.watcher = after.another()
+        (now,) = await after.one.store.times()
+        await after.look()
+        raw: Any = redis
+        ((_, due),) = await raw.zrange("{canceller}:watch:b", 0, -1, withscores=True)
+
+        assert due >= (now + ASKED).timestamp() * 1000

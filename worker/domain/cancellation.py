@@ -208,7 +208,7 @@ class Progress(Struct, frozen=True, omit_defaults=True):
     own. `closed_at`: start of the current run of looks that found the whole family ended. `family_at`: when the
     children were first seen. `children`: those seen alive, in the order in which to ask about them. `probes`: by job
     id. `void`: when an attestation was refuted, by its key in `Spec.attestations`. `pages` and `long`: for the next
-    look, see `model.Job`.
+    look, see `model.Job`. `quiet_until`: a look's replies asked for no further look before then.
     """
 
     intent: Intent | None = None
@@ -238,6 +238,7 @@ class Progress(Struct, frozen=True, omit_defaults=True):
     void: Mapping[str, datetime] = field(default_factory=dict)
     pages: int = 0
     long: bool = False
+    quiet_until: datetime | None = None
 
 
 def sent_key(action: Action, job_id: str) -> str:

@@ -22,8 +22,6 @@ from .force_gate import candidates, gate
 from .model import Action, Answer, AnswerKind, Evidence, JobState, Observation, Outcome, Policy, Verb
 from .outcome import ended
 
-LONGEST_BLIND = 300.0
-"""Seconds for which a backend's `Retry-After` may delay the next look, or `poll.max` if that is longer."""
 MOST_PROBED = 20
 """The most jobs of one family about which the second source is asked after a look."""
 FORCE_DUE = "the force step is due at "
@@ -118,7 +116,7 @@ def _not_before(
     cancellation: Cancellation, unlisted: Answer, decision: Decision, policy: Policy, now: datetime
 ) -> Decision:
     """Postpone a decision until the backend allows another read of a list that it would not show."""
-    asked_for = now + _asked_for(unlisted, policy)
+    asked_for = now + polling.asked_for(unlisted.retry_after, policy)
     if asked_for == now or isinstance(decision, Finish):
         return decision
     if isinstance(decision, Send):
@@ -146,7 +144,7 @@ def after_answer(
         return Finish(Outcome.REFUSED, Evidence.NONE, answer.detail)
     if answer.before is not None and answer.before.final and cancellation.spec.verb is Verb.CANCEL:
         return ended(_unsent(cancellation, send), answer.before, policy)
-    asked_for = now + _asked_for(answer, policy)
+    asked_for = now + polling.asked_for(answer.retry_after, policy)
     if answer.kind in {AnswerKind.REJECTED, AnswerKind.NOT_FOUND}:
         return Wait(_capped(cancellation, policy, now, asked_for), f"look why the {send.action} was not taken")
     if answer.kind in {AnswerKind.BUSY, AnswerKind.REFUSED}:
@@ -158,13 +156,6 @@ def after_answer(
         return Wait(_capped(cancellation, policy, now, asked_for), "look for other children that are stuck")
     until = max(asked_for, now + polling.first_look(cancellation, policy, now))
     return Wait(_capped(cancellation, policy, now, until), f"look what the {send.action} has done")
-
-
-def _asked_for(answer: Answer, policy: Policy) -> timedelta:
-    """Return for how long a backend's `Retry-After` delays the next look."""
-    if not answer.retry_after:
-        return timedelta()
-    return timedelta(seconds=min(answer.retry_after, max(policy.poll.max, LONGEST_BLIND)))
 
 
 def _unsent(cancellation: Cancellation, send: Send) -> Cancellation:
@@ -207,7 +198,7 @@ def _unseen(cancellation: Cancellation, answer: Answer, policy: Policy, now: dat
     again = now + polling.back_off(cancellation, policy.poll, max(0, cancellation.progress.failed_looks - 1))
     if doubt is not None and answer.kind is AnswerKind.REFUSED:
         again = ask_again(doubt, policy, now, again - now)
-    again = max(again, now + _asked_for(answer, policy))
+    again = max(again, now + polling.asked_for(answer.retry_after, policy))
     return Wait(_capped(cancellation, policy, now, again), "look again, the last look showed nothing")
 
 
@@ -312,14 +303,20 @@ def warn_at(cancellation: Cancellation, policy: Policy) -> datetime:
     return cancellation.begins_at + timedelta(seconds=policy.warn_after)
 
 
+def in_a_new_pass(cancellation: Cancellation, why: str, policy: Policy, now: datetime) -> Wait:
+    """Leave what was decided to another pass, which looks first: at once if the backend has not asked for time."""
+    return Wait(_capped(cancellation, policy, now, now), why)
+
+
 def _capped(cancellation: Cancellation, policy: Policy, now: datetime, until: datetime) -> datetime:
-    """Shorten a wait to the next moment that matters.
+    """Extend a wait to the time for which a look's replies asked, and shorten it to the next moment that matters.
 
     If the time ran out during a call, one last look follows after `poll.first`.
     """
     give_up_at = cancellation.gives_up_at(now)
     deadline = give_up_at if give_up_at > now else now + timedelta(seconds=policy.poll.first)
     ahead = [moment for moment in (deadline, warn_at(cancellation, policy)) if moment > now]
+    until = max(until, cancellation.progress.quiet_until or until)
     return max(now, min([until, _hold_ends(cancellation, now), *ahead]))
 
 

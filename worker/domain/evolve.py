@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
+from . import polling
 from .cancellation import Cancellation, End, Intent, Probed, Sent, Sighting, sent_key
 from .decision import Send
 from .evidence import clock, doubt, family, proof
@@ -118,6 +119,7 @@ def observed(
         void={**before.void, **dict.fromkeys(refuted, asked)} if refuted else before.void,
         pages=seen.pages,
         long=seen.long,
+        quiet_until=_quiet_until(before.quiet_until, seen, policy, now),
     )
 
 
@@ -145,6 +147,13 @@ def look_failed(cancellation: Cancellation, answer: Answer, now: datetime, looks
 def waiting(cancellation: Cancellation, why: str) -> Cancellation:
     """Count one wait and record what it is for."""
     return progress(cancellation, waits=cancellation.progress.waits + 1, next=why)
+
+
+def _quiet_until(before: datetime | None, seen: Observation, policy: Policy, now: datetime) -> datetime | None:
+    """Return until when this look's replies, or earlier ones, asked for no further look; None if that is over."""
+    asked_for = now + polling.asked_for(seen.retry_after, policy)
+    until = max(asked_for, before or asked_for)
+    return until if until > now else None
 
 
 def _sightings(cancellation: Cancellation, seen: Observation, now: datetime) -> Mapping[str, Sighting]:

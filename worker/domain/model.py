@@ -154,6 +154,8 @@ class Observation(Struct, frozen=True):
     Families: `parent` says that the job may have children, even if none was found; `unlisted` why not all children
     could be seen. `pages` is how many leading pages of their list need not be read again, `long` that their history is
     too long to read whole; both are handed to the next look.
+    `retry_after`: for how many seconds the replies asked for no further look, 0 if they did not. Adapters leave that to
+    whoever makes the calls.
     """
 
     state: JobState
@@ -176,6 +178,7 @@ class Observation(Struct, frozen=True):
     unlisted: Answer | None = None
     pages: int = 0
     long: bool = False
+    retry_after: float = 0.0
 
     @property
     def ended(self) -> bool:

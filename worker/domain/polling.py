@@ -20,6 +20,8 @@ JITTER = 0.2
 SOONEST = 0.1
 """Seconds from which waits grow if `poll.first` is shorter: nothing grows from zero."""
 TURNED_DOWN = frozenset({AnswerKind.REJECTED, AnswerKind.REFUSED})
+LONGEST_BLIND = 300.0
+"""Seconds for which a backend's `Retry-After` may delay the next look, or `poll.max` if that is longer."""
 LONGER = 10
 """A call that the backend keeps turning down pauses for up to this many times `poll.max`."""
 PLAIN = 4
@@ -65,6 +67,11 @@ def next_look(cancellation: Cancellation, policy: Policy, now: datetime) -> time
     if left is None:
         return back_off(cancellation, policy.poll, waits)
     return timedelta(seconds=min(policy.poll.max, left * (1 + JITTER / 2 * _spread(cancellation, waits))))
+
+
+def asked_for(retry_after: float | None, policy: Policy) -> timedelta:
+    """Return for how long a backend's `Retry-After`, in seconds, delays the next look."""
+    return timedelta(seconds=min(retry_after or 0.0, max(policy.poll.max, LONGEST_BLIND)))
 
 
 def first_look(cancellation: Cancellation, policy: Policy, now: datetime) -> timedelta:

@@ -7,6 +7,8 @@ from collections.abc import Generator
 from functools import partial
 from typing import TypeVar
 
+from msgspec.structs import replace
+
 from ..backends.adapter import NoReply, Reply, Request
 from ..domain.cancellation import Cancellation
 from ..domain.evidence.breaker import outage
@@ -49,13 +51,14 @@ class Caller:
         return said
 
     async def _said(self, exchange: Generator[Request, Reply, Said], *, look: bool) -> Said | Answer:
-        request = next(exchange)
+        request, retry_after = next(exchange), 0.0
         while True:
             if look and not self.lease_lasts():
                 return TOO_SLOW
             self.made += 1
             try:
                 reply = await self._backend.calls.send(request, traceparent=self._cancellation.traceparent)
+                retry_after = max(retry_after, reply.retry_after or 0.0)
                 step = partial(exchange.send, reply)
             except CallUnanswered as error:
                 step = partial(exchange.throw, NoReply(str(error)))
@@ -67,7 +70,7 @@ class Caller:
                 request = step()
             except StopIteration as stop:
                 said: Said = stop.value
-                return said
+                return replace(said, retry_after=retry_after) if isinstance(said, Observation) else said
             except NoReply as error:
                 return unanswered(str(error))
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
+from msgspec.structs import replace
 
 from ..aio.tasks import cancel_all
 from ..backends.adapter import CALLS_SAVED, Survey
@@ -152,14 +153,16 @@ class ListReader:
 
     async def _drive(self, survey: Survey) -> tuple[Sightings | Answer, int]:
         request = next(survey)
-        calls = 0
+        calls, retry_after = 0, 0.0
         while True:
             reply = await self._backend.calls.send(request)
-            calls += 1
+            calls, retry_after = calls + 1, max(retry_after, reply.retry_after or 0.0)
             try:
                 request = survey.send(reply)
             except StopIteration as stop:
                 seen: Sightings | Answer = stop.value
+                if retry_after and not isinstance(seen, Answer):
+                    seen = {job_id: replace(one, retry_after=retry_after) for job_id, one in seen.items()}
                 return seen, calls
 
     def _useless(self, why: str) -> Sightings:

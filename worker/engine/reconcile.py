@@ -15,7 +15,7 @@ from ..backends.adapter import call
 from ..domain import event_drafts, evolve
 from ..domain.cancellation import Cancellation
 from ..domain.decision import Decision, Finish, Hold, Send, Wait
-from ..domain.escalation import after_answer, decide, matters, needs_look, to_probe, too_early, warn_at
+from ..domain.escalation import after_answer, decide, in_a_new_pass, matters, needs_look, to_probe, too_early, warn_at
 from ..domain.event_drafts import EventDraft
 from ..domain.evidence.family import whole
 from ..domain.evidence.proof import refuted
@@ -151,6 +151,9 @@ class Reconciliation:
         self._now = self._clock.now()
         return decide(self._cancellation, seen, self._policy, self._now)
 
+    def _in_a_new_pass(self, why: str) -> Wait:
+        return in_a_new_pass(self._cancellation, why, self._policy, self._clock.now())
+
     def _looks(self, suspect: datetime | None) -> bool:
         return not self._cancellation.spec.aborted and needs_look(self._cancellation, self._policy, suspect)
 
@@ -207,7 +210,7 @@ class Reconciliation:
             return
         if not self._caller.lease_lasts():
             self._cancellation = before
-            await self._wait(Wait(self._clock.now(), f"make the {send.action} in a new pass"))
+            await self._wait(self._in_a_new_pass(f"make the {send.action} in a new pass"))
             return
         job = before.job if send.job_id == before.job_id else replace(before.job, id=send.job_id)
         answer = await self._caller.drive(call(self._backend.adapter, send.action, job), send.action)
@@ -227,7 +230,7 @@ class Reconciliation:
             if self._facts:
                 raise  # they may have been written with it, and must not be twice
         self._cancellation = before
-        await self._wait(Wait(self._clock.now(), "note the intent in a new pass"))
+        await self._wait(self._in_a_new_pass("note the intent in a new pass"))
         return False
 
     async def _take_in(self, send: Send, answer: Answer) -> None:
@@ -264,7 +267,7 @@ class Reconciliation:
             return
         decision = self._decide(seen)
         if self._acts(decision):
-            decision = Wait(self._now, "act on what was seen in a new pass")
+            decision = self._in_a_new_pass("act on what was seen in a new pass")
         await self._carry_out(decision, seen)
 
     async def _see_together(self) -> Observation | Answer | None:

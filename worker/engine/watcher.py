@@ -11,6 +11,7 @@ import structlog
 from ..domain import event_drafts
 from ..domain.after_the_end import lives, next_look, repeated_look
 from ..domain.model import Action, Answer
+from ..domain.polling import asked_for
 from ..errors import StoreUnavailable
 from ..observability.log_fields import context, loggable
 from ..observability.outage import Outage
@@ -101,6 +102,8 @@ class Watcher:
             return Seen("reopen" if backend.reopen else "alive", event=event, calls=calls, verdict=verdict)
         else:
             again = next_look(ended_at, backend.watch_after, clock.now())
+        if again:
+            again = max(again, clock.now() + asked_for(said.retry_after, backend.policy))
         return Seen("again" if again else "done", again, calls=calls, verdict=verdict)
 
     async def _settle(self, ended: Snapshot, seen: Seen) -> None:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from worker.backends.adapter import Adapter, Reply, Request
 from worker.backends.mrs import Mrs
@@ -38,6 +39,10 @@ def oozie(message: str = "no 2de7") -> Reply:
 
 
 RUNNING = give({"job": {"id": "2de7", "info": {"status": "RUNNING"}}})
+
+
+def asking(reply: Reply, seconds: str) -> Reply:
+    return replace(reply, headers={**reply.headers, "retry-after": seconds})
 
 
 class Scripted:
@@ -139,6 +144,22 @@ async def test_r4_an_exchange_that_knows_another_way_goes_on_without_a_reply() -
 
     assert isinstance(seen, Observation)
     assert (seen.state, one.made, one.verdict(listed=False)) == (JobState.CANCELLED, 2, "ok")
+
+
+@pytest.mark.parametrize(
+    ("script", "asked"),
+    [
+        pytest.param((RUNNING,), 0.0, id="nothing"),
+        pytest.param((asking(RUNNING, "4"),), 4.0, id="by-a-200"),
+        pytest.param((oozie(), asking(RUNNING, "4")), 4.0, id="by-the-second-reply"),
+        pytest.param((asking(RUNNING, "soon"),), 0.0, id="unreadably"),
+    ],
+)
+async def test_an_observation_says_for_how_long_its_replies_asked(script: tuple[Reply, ...], asked: float) -> None:
+    seen = await caller(SAHARA_V11, Scripted(*script)).drive(SAHARA_V11.look(JOB), Action.LOOK)
+
+    assert isinstance(seen, Observation)
+    assert seen.retry_after == asked
 
 
 async def test_one_that_knows_none_ends_as_unanswered_with_what_went_wrong() -> None:
