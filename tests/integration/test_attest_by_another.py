@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from support.commands import Anything, claim_one, command, names, signed
 
 from worker.domain.cancellation import WHOLE, Spec
+from worker.domain.evidence.proof import attestation_for
 from worker.domain.model import Policy
 from worker.errors import ActionRejected
 from worker.intake.admission import Admission, BackendRules
@@ -109,6 +110,79 @@ async def test_an_attester_who_joins_makes_the_word_void(store: Store, child: st
     assert after.revision == one.record.cancellation.spec.revision + 1
     with pytest.raises(ActionRejected):
         await attest(store, found, "bob", signed_by)
+
+
+@pytest.mark.parametrize("child", ["", "21"], ids=["the-family", "a-child"])
+@pytest.mark.parametrize(
+    ("signed_by", "whose"),
+    [
+        pytest.param(("", ""), "carl: seen dead", id="unsigned"),
+        pytest.param(("rounds", "ops"), "rounds (signed) as carl: seen dead", id="signed"),
+    ],
+)
+async def test_the_earlier_word_of_another_stands_again(
+    store: Store, child: str, signed_by: tuple[str, str], whose: str
+) -> None:
+    found = (await store.accept(strictly(requested_by="ann"))).cancellation_id
+    await attest(store, found, "carl", signed_by[0], child=child)
+    given = (await spec(store, found)).attestations[child]
+    await attest(store, found, "bob", signed_by[1], child=child)
+    await store.accept(strictly_signed("ops", "c-2") if signed_by[1] else strictly("c-2", requested_by="bob"))
+    (*_, (_, event)) = await store.events("0-0")
+
+    assert (await spec(store, found)).attestations == {child: given}
+    assert given.whose == whose
+    assert event.name == "attestation_void"
+    assert event.data["detail"].endswith(f"; in its place stands the earlier word of {whose}")
+
+
+@pytest.mark.parametrize(
+    ("attesters", "joiners", "stands"),
+    [
+        pytest.param(("carl", "bob"), ("carl",), "bob", id="the-earlier-one-joins"),
+        pytest.param(("carl", "bob"), ("carl", "bob"), None, id="both-join"),
+        pytest.param(("carl", "bob"), ("bob", "carl"), None, id="both-join-the-later-one-first"),
+        pytest.param(("carl", "eve", "bob"), ("bob",), "eve", id="the-latest-of-two-earlier-ones"),
+        pytest.param(("carl", "eve", "bob"), ("eve", "bob"), "carl", id="the-one-that-has-not-joined"),
+        pytest.param(("carl", "bob", "carl"), ("carl",), "bob", id="nobody-has-two-words"),
+        pytest.param(("carl", "bob", "bob"), ("bob",), "carl", id="nor-is-a-renewed-one-kept"),
+        pytest.param(tuple(f"a-{one}" for one in range(40)), ("a-39",), "a-38", id="of-many-the-latest"),
+    ],
+)
+async def test_of_several_words_the_latest_of_those_who_have_not_asked_counts(
+    store: Store, attesters: tuple[str, ...], joiners: tuple[str, ...], stands: str | None
+) -> None:
+    found = (await store.accept(strictly(requested_by="ann"))).cancellation_id
+    for by in attesters:
+        await attest(store, found, by)
+    for name in joiners:
+        await store.accept(strictly(f"by-{name}", requested_by=name))
+
+    standing = (await spec(store, found)).attestations
+    assert [one.by for one in standing.values()] == ([f"{stands}: seen dead"] if stands else [])
+
+
+async def test_a_word_about_a_child_brings_back_none_about_the_family(store: Store) -> None:
+    found = (await store.accept(strictly(requested_by="ann"))).cancellation_id
+    await attest(store, found, "carl")
+    await attest(store, found, "bob", child="21")
+    await store.accept(strictly("c-2", requested_by="bob"))
+
+    assert list((await spec(store, found)).attestations) == [WHOLE]
+
+
+async def test_an_earlier_word_does_not_outlive_a_sign_of_life(store: Store) -> None:
+    found = (await store.accept(strictly(requested_by="ann"))).cancellation_id
+    await attest(store, found, "carl")
+    one = (await store.get(found)).record.cancellation
+    refuted_at = one.spec.attestations[WHOLE].at
+    await attest(store, found, "bob")
+    await store.accept(strictly("c-2", requested_by="bob"))
+    one = (await store.get(found)).record.cancellation
+    refuted = replace(one, progress=replace(one.progress, void={WHOLE: refuted_at}))
+
+    assert attestation_for(one, "1") is not None
+    assert attestation_for(refuted, "1") is None
 
 
 async def test_a_join_of_somebody_else_leaves_the_word(store: Store) -> None:

@@ -154,20 +154,43 @@ local function merge(guard, command)
   return changed
 end
 
--- Delete the attestation of someone who asks for the cancellation too; return the inside of its event.
+-- Take the latest of the earlier words of those who have not asked for the cancellation, nil if there is none.
+local function take_earlier(guard, about)
+  local words, asked = guard.ao and guard.ao[about] or {}, {}
+  for _, name in ipairs(guard.aa) do asked[name] = true end
+  local word
+  repeat word = table.remove(words) until not word or not asked[word[1]]
+  if guard.ao then guard.ao[about] = words[1] and words end
+  return word
+end
+
+-- Name who gave a word, as `attributed` of cancellation.py does.
+local function attributed(attester, signed_by)
+  return signed_by and signed_by .. ' (signed) as ' .. attester or attester
+end
+
+-- Delete the attestation of someone who asks for the cancellation too, and put the latest earlier one that counts in its
+-- place; return the inside of its event.
 local function void(guard, about)
   local attester, signature = guard.s, guard.ss
-  if about == '' then
-    guard.s, guard.sa, guard.ss = '', nil, nil
-  else
+  if about ~= '' then
     attester, signature = guard.sc[about][1], guard.scs[about]
-    guard.sc[about], guard.scs[about] = nil, nil
+  end
+  local word = take_earlier(guard, about)
+  local earlier = word and {word[2], word[3]}
+  local signed = word and word[4] ~= '' and {word[4], word[3]} or nil
+  guard.an[about] = word and word[1]
+  if about == '' then
+    guard.s, guard.sa, guard.ss = earlier and earlier[1] or '', earlier and earlier[2], signed
+  else
+    guard.sc[about], guard.scs[about] = earlier, signed
   end
   local signed_by = signature and signature[1]
-  local whose = signed_by and signed_by .. ' (signed) as ' .. attester or attester
-  return '"attested_by":' .. quote(whose) .. (signed_by and ',"attestation_signed_by":' .. quote(signed_by) or '')
-    .. ',"child":' .. (about ~= '' and quote(about) or 'null')
-    .. ',"detail":"only another than those who ask for the cancellation may attest, and this one now does"'
+  local detail = 'only another than those who ask for the cancellation may attest, and this one now does'
+  if word then detail = detail .. '; in its place stands the earlier word of ' .. attributed(word[2], signed and signed[1]) end
+  return '"attested_by":' .. quote(attributed(attester, signed_by))
+    .. (signed_by and ',"attestation_signed_by":' .. quote(signed_by) or '')
+    .. ',"child":' .. (about ~= '' and quote(about) or 'null') .. ',"detail":' .. quote(detail)
 end
 
 -- If only others may attest, note who joins; return the events of the attestations that this makes void.
@@ -179,12 +202,11 @@ local function note_requester(id, guard, command)
     if one == name then return {} end
   end
   table.insert(guard.aa, name)
+  local lost = {}
   for about, who in pairs(guard.an or {}) do
-    if who == name then
-      events[#events + 1] = void(guard, about)
-      guard.an[about] = nil
-    end
+    if who == name then lost[#lost + 1] = about end
   end
+  for _, about in ipairs(lost) do events[#events + 1] = void(guard, about) end
   return events
 end
 

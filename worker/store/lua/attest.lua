@@ -10,11 +10,33 @@
 
 local child = more.child or ''
 
+local MOST_EARLIER = 10 -- earlier words that are kept beside the latest
+
 local function asked_for_it(guard, name)
   for _, one in ipairs(guard.aa) do
     if one == name then return true end
   end
   return false
+end
+
+-- Keep the word that one of `name` replaces: it counts again if that becomes void since `name` joins. Nobody has two.
+local function keep_earlier(guard, name)
+  local words, attester = {}, guard.an[child]
+  for _, word in ipairs(guard.ao and guard.ao[child] or {}) do
+    if word[1] ~= name and word[1] ~= attester then words[#words + 1] = word end
+  end
+  local given, signature = guard.sc and guard.sc[child], guard.scs and guard.scs[child]
+  if child == '' then
+    given, signature = guard.s ~= '' and {guard.s, guard.sa or guard.a}, guard.ss
+  end
+  if attester and attester ~= name and given then
+    words[#words + 1] = {attester, given[1], given[2], signature and signature[2] == given[2] and signature[1] or ''}
+  end
+  if #words > MOST_EARLIER then table.remove(words, 1) end
+  if words[1] or guard.ao then
+    guard.ao = guard.ao or {}
+    guard.ao[child] = words[1] and words
+  end
 end
 
 return on_open(function(guard, now)
@@ -23,6 +45,7 @@ return on_open(function(guard, now)
     if more.signing == 1 and not signed_by then return 'unsigned' end
     if asked_for_it(guard, name) then return 'requester' end
     guard.an = guard.an or {}
+    keep_earlier(guard, name)
     guard.an[child] = name
   end
   local signature = signed_by and {signed_by, now} or nil

@@ -32,6 +32,8 @@
 --   ex       states in which the job may be touched first, in the backend's words; absent for any state
 --   bt bm    the member of a batch that it is linked to: {id of the batch, index}; 1: there are more links, see batches.lua
 --   aa an    who has asked for the cancellation, present if only others may attest; who has attested: "" or child -> name
+--   ao       with aa, the earlier words of others than that attester: "" or child -> {{name, by whom, when, who signed it or ""}},
+--            the oldest first
 
 local FORMAT = 3
 local POLL, ALONE = 1, 2 -- the next pass is not the first: a poll that may ride along, or one that may not
