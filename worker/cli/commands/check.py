@@ -50,6 +50,7 @@ async def check(*, backends: BackendsFile = None, json: Json = False) -> Exit:
     output = Output(as_json=json)
     settings, configs = configuration(backends, needs_redis=True)
     findings = [Finding("ok", "settings", f"{counted(len(configs), 'backend')} in {settings.backends}")]
+    findings += [Finding("warning", "backends file", text) for text in deployment_of(settings).left_alone]
     findings += await _look_around(settings, configs)
     _write(findings, output)
     return Exit.ERROR if any(finding.verdict == "wrong" for finding in findings) else Exit.DONE
