@@ -104,7 +104,7 @@ class Sinks(Keyspace):
         return [state for name in names if (state := await self._state(name, now)) is not None]
 
     async def lags(self) -> dict[str, float]:
-        """Return the lag of each sink in seconds; one that no worker has had for a day while others lived is left out."""
+        """Return the lag of each sink in seconds; one without a worker for a day in which others lived is left out."""
         now, *_ = await self._run(self._scripts.now)
         states = await self.states()
         return {one.sink: one.lag for one in states if now - milliseconds(one.seen_at) < FORGOTTEN_AFTER * 1000}

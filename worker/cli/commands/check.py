@@ -106,7 +106,8 @@ async def _strays(broker: RedisTarget, queue: str) -> list[Finding]:
     """Look for commands beside the queue; a broker that can't be reached is no news here if it is REDIS_URL's."""
     client = connect_to(broker)
     try:
-        return list(stray_findings(await Lookout(client, queue).look(MOST_PAGES), queue))
+        lookout = Lookout(client, queue, everywhere=True)
+        return list(stray_findings(await lookout.look(MOST_PAGES), queue, through=lookout.through))
     except (RedisError, OSError) as error:
         return [Finding("warning", f"queue {queue}", f"nobody knows whether commands lie beside it: {error}")]
     finally:
