@@ -70,7 +70,8 @@ class Caller:
                 request = step()
             except StopIteration as stop:
                 said: Said = stop.value
-                return replace(said, retry_after=retry_after) if isinstance(said, Observation) else said
+                asks = retry_after and isinstance(said, Observation)
+                return replace(said, retry_after=retry_after) if asks else said
             except NoReply as error:
                 return unanswered(str(error))
 
