@@ -67,6 +67,18 @@ async def test_progress_is_told_once_a_second_at_most(stage: Stage) -> None:
     check_sums(events)
 
 
+async def test_the_end_of_a_batch_is_told_without_another_progress_within_a_second(stage: Stage) -> None:
+    await stage.send(cancels(3))
+    await stage.feed()
+    stage.pass_time(1.1)
+    await stage.end(2)
+    await stage.end(1)
+
+    events = await stage.events("b")
+    assert [event.name for event in events] == ["started", "progress", "finished"]
+    assert [event.data["counts"]["finished"] for event in events[1:]] == [{"cancelled": 1}, {"cancelled": 3}]
+
+
 async def test_progress_is_told_by_the_feeder_if_nothing_more_ends(stage: Stage) -> None:
     await stage.send(cancels(20))
     await stage.feed()

@@ -31,7 +31,7 @@ def apply() -> None:
     """Apply all changes, once in a process."""
     survive_a_lost_broker()
     survive_unreadable_headers()
-    stop_without_a_reader()
+    say_to_standard_error()
 
 
 def survive_a_lost_broker() -> None:
@@ -55,14 +55,16 @@ def survive_unreadable_headers() -> None:
     PROPERTY_CLASSES[Basic.CLASS_ID] = bounded(PROPERTY_CLASSES[Basic.CLASS_ID])  # type: ignore[assignment]  # typed as a class
 
 
-def stop_without_a_reader() -> None:
-    """Let a signal stop a worker whose terminal or pipe nobody reads.
+def say_to_standard_error() -> None:
+    """Let a signal stop a worker whose terminal or pipe nobody reads, and keep standard output for events.
 
-    Celery's signal handlers write a line, and would wait until it can be written. Checked with celery 5.7.0.
+    Celery's signal handlers write a line, most to standard output, where a sink may write events, and would wait until
+    it can be written. Checked with celery 5.7.0.
     """
     stock = getattr(stock_worker, SAY)
 
     def say(message: str, stream: Any = sys.__stderr__) -> None:
+        stream = sys.__stderr__ if stream is sys.__stdout__ else stream
         with suppress(AttributeError, OSError, ValueError):  # no stream, or a closed one
             if select.select((), (stream.fileno(),), (), 0)[1]:
                 stock(message, stream)

@@ -163,6 +163,8 @@ def _submit(message_id: str, kwargs: Mapping[str, Any], envelope: Envelope) -> I
     if set(kwargs) != {"commands"} or not isinstance(commands, list):
         problem = "commands: a worker.submit has one keyword argument, `commands`, a list"
         return Malformed(kwargs, message_id, problem)
+    if not commands:
+        return Malformed(kwargs, message_id, "commands: is empty; a worker.submit holds one command at least")
     if len(commands) > SUBMIT_LIMIT:
         problem = f"commands: {len(commands)} of them, and one message holds {SUBMIT_LIMIT} at most"
         return Malformed(kwargs, message_id, problem)

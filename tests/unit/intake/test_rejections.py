@@ -56,6 +56,13 @@ def test_a_rejected_message_is_kept_without_its_signature(args: Any, kwargs: Any
     assert "secret" not in letter.raw
 
 
+def test_a_submit_without_a_command_is_rejected() -> None:
+    refused = read("worker.submit", "m-1", [], {"commands": []}, {})
+
+    assert isinstance(refused, Malformed)
+    assert refused.reason == "commands: is empty; a worker.submit holds one command at least"
+
+
 def test_the_beginning_of_a_large_message_is_kept() -> None:
     content = {"reason": "x" * 3 * LETTER_LIMIT}
     one = rejected(content)

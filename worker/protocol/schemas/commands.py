@@ -136,7 +136,7 @@ def _batch_order(task: str) -> Schema:
 
 def tasks() -> dict[str, Schema]:
     """Return the schema of the keyword arguments of each task."""
-    commands = {"type": "array", "items": {"$ref": "#/$defs/command"}, "maxItems": SUBMIT_LIMIT}
+    commands = {"type": "array", "items": {"$ref": "#/$defs/command"}, "minItems": 1, "maxItems": SUBMIT_LIMIT}
     about = "The keyword arguments of worker.submit."
     return {
         "worker.cancel": _task_of("cancel"),

@@ -195,7 +195,8 @@ local function expire_batch(batch)
 end
 
 local function end_batch(batch, state, now)
-  tell_progress(batch, now)
+  local none_yet = batch.told == batch.started
+  if none_yet or now - batch.told >= TELL then tell_progress(batch, now) end -- else `finished` alone tells the last counts
   if batch.state == 'paused' then -- what was said of the pause is no reason of the end
     batch.by, batch.reason, batch.sg, batch.hold, batch.held = nil, nil, nil, nil, nil
   end
