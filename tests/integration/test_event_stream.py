@@ -185,3 +185,19 @@ async def test_old_events_are_trimmed_but_those_that_a_consumer_group_needs(
     await store.trim(BEGAN + timedelta(days=days))
 
     assert await redis.xlen(STREAM) in left
+
+
+SOURCES = {
+    "usual": ("canceller", "/canceller/ess"),
+    "with words": ("team/app_1.x~y-z:8@a", "/team/app_1.x~y-z:8@a/ess"),
+    "with what no path may hold": ("/x*[y]?ü\"'%:#", "/%2Fx*%5By%5D%3F%C3%BC%22'%25:%23/ess"),
+}
+
+
+@pytest.mark.parametrize(("prefix", "source"), SOURCES.values(), ids=SOURCES.keys())
+async def test_an_events_source_is_a_uri_reference_whatever_the_prefix(redis: Redis, prefix: str, source: str) -> None:
+    store = Store(redis, prefix)
+    await store.accept(command())
+    ((_, event),) = await store.events("0-0")
+
+    assert event.source == source

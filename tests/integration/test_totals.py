@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 from redis.asyncio import Redis
 from support.commands import FINISHED, INTAKE, claim, claim_one, command, commit
+from support.stepped_redis import SteppedRedis
 
 from worker.domain.cancellation import Progress, Sent, Sighting
 from worker.domain.model import AnswerKind, JobState
@@ -159,3 +160,32 @@ async def test_each_of_very_many_counts_once(store: Store, totals: TotalsReader)
     await store.accept_all([command(str(number), f"c-{number}") for number in range(many)])
 
     assert opened(await totals.read()) == {(ESS, "unseen", INTERACTIVE): many}
+
+
+async def test_ages_grow_while_no_worker_lives(redis: Redis) -> None:
+    stepped = SteppedRedis(connection_pool=redis.connection_pool)
+    store, totals = Store(stepped, "canceller", sinks=["s"]), TotalsReader(stepped, "canceller")
+    await store.beat("w1", 60.0, [ESS])
+    await store.accept(command("0", "c-0"))
+    await left_as(store, Progress(cancelling={"1": Sighting((await claim(store)).now)}))
+    await redis.sadd("{canceller}:sinks", "s")  # type: ignore[misc]
+    note = {"position": "0-1", "seen": stepped.at}
+    await redis.hset("{canceller}:sink:s", mapping=note)  # type: ignore[misc]
+    await store.leave("w1")
+    before = await totals.read()
+    stepped.at += 2 * 86_400_000
+    after = await totals.read()
+
+    assert after.oldest_cancelling[ESS] - before.oldest_cancelling[ESS] == 2 * 86_400
+    assert after.sink_lags["s"] - before.sink_lags["s"] == 2 * 86_400
+
+
+async def test_no_age_shows_a_step_of_redis_clock_that_a_living_worker_will_disprove(redis: Redis) -> None:
+    stepped = SteppedRedis(connection_pool=redis.connection_pool)
+    store, totals = Store(stepped, "canceller"), TotalsReader(stepped, "canceller")
+    await store.beat("w1", 60.0, [ESS])
+    await store.accept(command("0", "c-0"))
+    await left_as(store, Progress(cancelling={"1": Sighting((await claim(store)).now)}))
+    stepped.at += 30_000
+
+    assert (await totals.read()).oldest_cancelling[ESS] == 0

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from support.cell import Cell
+from support.cell import Cell, Worker
 from support.rolling import file_without, start_without
 from support.shell import lines, run
 
@@ -211,3 +211,22 @@ def test_what_older_workers_sent_to_wake_others_is_left_alone(deployment: Cell) 
     assert deployment.of("rejected") == []
     assert "canceller.reconcile" not in checked.stdout + deployment.logs()
     assert checked.returncode == Exit.DONE
+
+
+def test_an_older_worker_leaves_alone_what_only_newer_ones_know_and_works_on_the_rest(deployment: Cell) -> None:
+    file = deployment.directory / "backends.toml"
+    newer = '[backends.slurm]\nkind = "http"\nmanifest = "slurm"\n[sinks.topic]\nkind = "kafka"\n'
+    file.write_text(f"colour = 1\n{file.read_text()}\n{newer}")
+    deployment.env["CANCELLER_UNKNOWN_KEYS"] = "warn"
+    worker = Worker(deployment.env, deployment.directory / "worker0.log")
+    deployment.workers.append(worker)
+    warned = [json.loads(worker.wait_for("backends_file.left_alone")) for _ in range(3)]
+    prepare(deployment, [1])
+    deployment.send("cancel", backend="ess", job_id=1, reply_to=["topic"])
+    deployment.wait_finished(1)
+    checked = json.loads(run(deployment.env, "check", "--json").stdout)["findings"]
+
+    places = [f"{file}: {place}: no such " for place in ("colour", "[backends.slurm] kind", "[sinks.topic] kind")]
+    assert [one["level"] for one in warned] == ["warning"] * 3
+    for told in ([one["problem"] for one in warned], [one["text"] for one in checked if one["verdict"] == "warning"]):
+        assert [text.startswith(place) for text, place in zip(told, places, strict=True)] == [True] * 3

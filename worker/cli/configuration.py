@@ -43,7 +43,7 @@ def configuration(
     settings = _tried(lambda: Settings.load(variables), problems)
     if needs_redis or embeds_redis:
         _tried(lambda: _check_redis(variables, embeds=embeds_redis), problems)
-    configs = _tried(lambda: _backends(variables), problems)
+    configs = _tried(lambda: _backends(variables, settings), problems)
     if problems or settings is None or configs is None:
         raise ConfigurationError(dict.fromkeys(problems))
     return settings.discovered() if needs_redis else settings, configs
@@ -69,8 +69,9 @@ def _check_redis(variables: Mapping[str, str], *, embeds: bool) -> None:
         _ = settings.data_dir
 
 
-def _backends(variables: Mapping[str, str]) -> Mapping[str, BackendConfig]:
+def _backends(variables: Mapping[str, str], settings: Settings | None) -> Mapping[str, BackendConfig]:
     place = variables.get("CANCELLER_BACKENDS")
     if not place:
         raise ConfigurationError([NO_BACKENDS])
-    return load_deployment(place, TABLES).backends
+    leave_unknown = settings is not None and settings.unknown_keys == "warn"
+    return load_deployment(place, TABLES, leave_unknown=leave_unknown).backends

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+import structlog
+
 from ..aio.loop_thread import LoopThread
 from ..aio.tasks import cancel_all
 from ..engine.backend import Backend
@@ -29,6 +31,8 @@ from .wiring import backend_of, deployment_of, intake_of, store_of
 if TYPE_CHECKING:
     from ..observability.endpoint import Endpoint
 
+log = structlog.get_logger(__name__)
+
 STOP_LIMIT = 9.0
 """Seconds that a stop may take in all."""
 FEEDER_LIMIT = 1.0
@@ -42,7 +46,8 @@ class Runtime:
 
     def __init__(self, settings: Settings, deployment: Deployment) -> None:
         self._settings = settings
-        admission = intake_of(deployment.backends, deployment.producers, deployment.sinks)
+        self._left_alone = deployment.left_alone
+        admission = intake_of(deployment.backends, deployment.producers, deployment.sink_names)
         self._loop = LoopThread("canceller")
         self._observers = observers_of(deployment.backends.keys(), served=settings.http is not None)
         self._store, self._engine, self._backends, self._pumps = self._loop.call(self._build(deployment))
@@ -60,7 +65,7 @@ class Runtime:
 
     async def _build(self, deployment: Deployment) -> tuple[Store, Engine, list[Backend], list[Pump]]:
         configs, speed, observer = deployment.backends, self._settings.clock_speed, self._observers.every
-        store = store_of(self._settings, configs, observer, deployment.sinks)
+        store = store_of(self._settings, configs, observer, deployment.sink_names)
         backends = {name: backend_of(name, config, speed, observer) for name, config in configs.items()}
         engine = Engine(store, backends, self._settings.slots)
         pumps = [
@@ -75,6 +80,8 @@ class Runtime:
             ConfigurationError: nobody can listen on `CANCELLER_HTTP`.
 
         """
+        for problem in self._left_alone:
+            log.warning("backends_file.left_alone", problem=problem)
 
         async def start() -> None:
             await self._start_endpoint()

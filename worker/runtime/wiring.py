@@ -270,4 +270,4 @@ def deployment_of(settings: Settings) -> Deployment:
     """
     if settings.backends is None:
         raise ConfigurationError(["CANCELLER_BACKENDS: is not set: name the file that lists the backends"])
-    return load_deployment(settings.backends, TABLES)
+    return load_deployment(settings.backends, TABLES, leave_unknown=settings.unknown_keys == "warn")

@@ -104,6 +104,9 @@ class Settings(BaseSettings):
         default=None, validation_alias="CELERY_BROKER_URL"
     )
     backends: UserPath | None = Field(default=None, validation_alias="CANCELLER_BACKENDS")
+    unknown_keys: Annotated[Literal["error", "warn"], BeforeValidator(_lower)] = Field(
+        default="error", validation_alias="CANCELLER_UNKNOWN_KEYS"
+    )
     prefix: Word = Field(default="canceller", validation_alias="CANCELLER_PREFIX")
     queue: Word = Field(default="commands", validation_alias="CANCELLER_QUEUE")
     remote_control: bool = Field(default=False, validation_alias="CANCELLER_REMOTE_CONTROL")

@@ -8,8 +8,8 @@ from .env_file import ENV_FILE
 from .environment import Settings
 
 OURS = "CANCELLER_"
-ELSEWHERE = frozenset({ENV_FILE, "CANCELLER_UNKNOWN_KEYS"})
-"""Those that are read elsewhere, or by newer versions."""
+ELSEWHERE = frozenset({ENV_FILE})
+"""Those that are read elsewhere."""
 REMOVED = {"CANCELLER_TRANSPORT": "is no longer read: all calls are made by aiohttp; remove it"}
 """Those that older versions read, and what to do about them."""
 

@@ -79,7 +79,7 @@ class Overview(Keyspace):
             pipe.xlen(f"{base}:{stream}")
         pipe.xrevrange(f"{base}:events", count=1)
         had, told, left_of, *letters, newest = await self._interruptible(pipe.execute())
-        now, _, workers, *served = await self._run(self._scripts.now)
+        _, _, now, workers, *served = await self._run(self._scripts.now)
         names = sorted({*had, *told})
         pipe = self._redis.pipeline(transaction=False)
         for name in names:

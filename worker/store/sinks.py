@@ -99,12 +99,12 @@ class Sinks(Keyspace):
 
     async def states(self) -> list[SinkState]:
         """Return all sinks that ever had a position, by name."""
-        now, *_ = await self._run(self._scripts.now)
+        _, _, now, *_ = await self._run(self._scripts.now)
         names = sorted(name.decode() for name in await self._interruptible(self._redis.smembers(f"{self._base}:sinks")))
         return [state for name in names if (state := await self._state(name, now)) is not None]
 
     async def lags(self) -> dict[str, float]:
-        """Return the lag of each sink in seconds; those that no worker has had for a day are left out."""
+        """Return the lag of each sink in seconds; one without a worker for a day in which others lived is left out."""
         now, *_ = await self._run(self._scripts.now)
         states = await self.states()
         return {one.sink: one.lag for one in states if now - milliseconds(one.seen_at) < FORGOTTEN_AFTER * 1000}

@@ -92,7 +92,7 @@ class TotalsReader(Keyspace):
             StoreUnavailable: Redis can't be read.
 
         """
-        now, _, workers, *serving = await self._run(self._scripts.now)
+        _, _, now, workers, *serving = await self._run(self._scripts.now)
         tally = _Tally(moment(now))
         names = await self._names() | {name.decode() for name in serving}
         for name in sorted(names):

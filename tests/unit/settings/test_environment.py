@@ -56,6 +56,7 @@ def test_every_variable_is_read() -> None:
             "CANCELLER_LOG_LEVEL": "Warning",
             "CANCELLER_LOG_QUEUE": "50",
             "CANCELLER_SLOTS": "7",
+            "CANCELLER_UNKNOWN_KEYS": "Warn",
             "UNRELATED": "x",
         }
     )
@@ -64,6 +65,7 @@ def test_every_variable_is_read() -> None:
     assert settings.broker_url.get_secret_value() == "amqp://h//"
     assert (settings.backends, settings.data_dir) == (Path.home() / "b.toml", Path("/data"))
     assert (settings.prefix, settings.queue, settings.slots) == ("cell-1", "q", 7)
+    assert settings.unknown_keys == "warn"
     assert (settings.keep_events, settings.keep_records, settings.keep_dead_letters) == (3600, 90, 172800)
     assert (settings.log_format, settings.log_level, settings.log_queue) == ("json", "warning", 50)
 
@@ -100,6 +102,7 @@ def test_every_mistake_is_listed_at_once() -> None:
         {
             "REDIS_URL": "http://h",
             "CELERY_BROKER_URL": "h:5672",
+            "CANCELLER_UNKNOWN_KEYS": "ignore",
             "CANCELLER_PREFIX": "{a}",
             "CANCELLER_QUEUE": "a b",
             "CANCELLER_KEEP_EVENTS": "0",
@@ -113,6 +116,7 @@ def test_every_mistake_is_listed_at_once() -> None:
     assert [problem.partition(":")[0] for problem in found] == [
         "REDIS_URL",
         "CELERY_BROKER_URL",
+        "CANCELLER_UNKNOWN_KEYS",
         "CANCELLER_PREFIX",
         "CANCELLER_QUEUE",
         "CANCELLER_KEEP_EVENTS",

@@ -58,12 +58,14 @@ def left_behind(backend: str, place: str, count: int, looked_at: int) -> Finding
     return Finding("warning", f"backend {backend}", text)
 
 
-def stray_findings(strays: Sequence[Stray], queue: str) -> Iterator[Finding]:
-    """Report commands that lie beside the queue, where no worker takes them."""
+def stray_findings(strays: Sequence[Stray], queue: str, *, through: bool = True) -> Iterator[Finding]:
+    """Report commands that lie beside the queue, where no worker takes them; `through` if all lists were searched."""
     for stray in strays:
         several = counted(stray.length, "message")
         text = f"{several} in {stray.shown}, commands among them, which no worker reads: {stray.way_out(queue)}"
         yield Finding("warning", f"queue {queue}", text)
+    if not through:
+        yield Finding("ok", f"queue {queue}", "the broker holds much: not all its lists were searched for commands")
 
 
 def _version(version: str) -> Finding:

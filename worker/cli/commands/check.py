@@ -50,6 +50,7 @@ async def check(*, backends: BackendsFile = None, json: Json = False) -> Exit:
     output = Output(as_json=json)
     settings, configs = configuration(backends, needs_redis=True)
     findings = [Finding("ok", "settings", f"{counted(len(configs), 'backend')} in {settings.backends}")]
+    findings += [Finding("warning", "backends file", text) for text in deployment_of(settings).left_alone]
     findings += await _look_around(settings, configs)
     _write(findings, output)
     return Exit.ERROR if any(finding.verdict == "wrong" for finding in findings) else Exit.DONE
@@ -105,7 +106,8 @@ async def _strays(broker: RedisTarget, queue: str) -> list[Finding]:
     """Look for commands beside the queue; a broker that can't be reached is no news here if it is REDIS_URL's."""
     client = connect_to(broker)
     try:
-        return list(stray_findings(await Lookout(client, queue).look(MOST_PAGES), queue))
+        lookout = Lookout(client, queue, everywhere=True)
+        return list(stray_findings(await lookout.look(MOST_PAGES), queue, through=lookout.through))
     except (RedisError, OSError) as error:
         return [Finding("warning", f"queue {queue}", f"nobody knows whether commands lie beside it: {error}")]
     finally:

@@ -34,7 +34,8 @@ AUTHS: Final[dict[str, type[BaseModel]]] = {
     for model in (NoAuth, BearerAuth, BasicAuth, ClientCredentialsAuth, OmlAuth, TokenAuth, KeystoneAuth)
 }
 """The table of each `auth.type`."""
-_TABLES: Final[dict[str, type[BaseModel]]] = {"poll": Poll, "breaker": Breaker, "remote_probe": RemoteProbe}
+TABLES_IN: Final[dict[str, type[BaseModel]]] = {"poll": Poll, "breaker": Breaker, "remote_probe": RemoteProbe}
+"""The tables in a backend's table, by their keys."""
 
 
 def backends_file(path: str | Path) -> Path:
@@ -69,6 +70,20 @@ def read_backends_file(place: Path) -> str:
     raise ConfigurationError([problem])
 
 
+def document_of(text: str, source: str) -> dict[str, Any]:
+    """Read TOML.
+
+    Raises:
+        ConfigurationError: It is none.
+
+    """
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        problem = f"{source}: is not TOML: {error}"
+    raise ConfigurationError([problem])
+
+
 def parse_backends(
     text: str,
     kinds: Kinds,
@@ -90,7 +105,20 @@ def parse_backends(
         ConfigurationError: Lists every mistake with file, table and field.
 
     """
-    tables, problems = _tables(text)
+    return backends_in(document_of(text, source), kinds, source=source, environ=environ, directory=directory)
+
+
+def backends_in(
+    document: Mapping[str, Any],
+    kinds: Kinds,
+    *,
+    source: str = "backends file",
+    environ: Mapping[str, str] | None = None,
+    directory: Path | None = None,
+    may_lack: bool = False,
+) -> Mapping[str, BackendConfig]:
+    """Validate the backends of a file that is read from TOML, as `parse_backends` does; with `may_lack` it has none."""
+    tables, problems = _tables(document, may_lack=may_lack)
     around = Surroundings(process_environment() if environ is None else environ, directory or Path())
     backends: dict[str, BackendConfig] = {}
     for name, table in tables.items():
@@ -103,16 +131,12 @@ def parse_backends(
     return MappingProxyType(backends)
 
 
-def _tables(text: str) -> tuple[dict[str, Any], list[str]]:
-    try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        return {}, [f"is not TOML: {error}"]
+def _tables(document: Mapping[str, Any], *, may_lack: bool) -> tuple[dict[str, Any], list[str]]:
     problems = [
         f"{key}: no such key or table here{suggestion(key, TOP_LEVEL)}" for key in document.keys() - set(TOP_LEVEL)
     ]
     tables = document.get("backends", {})
-    if not isinstance(tables, dict) or not tables:
+    if not isinstance(tables, dict) or not (tables or may_lack):
         problems.append("backends: there is none: add a table such as [backends.ess] with kind, base_url and auth")
         return {}, problems
     return tables, problems
@@ -187,4 +211,4 @@ def _known_keys(location: Location, model: type[BaseModel], auth_type: object) -
         return list(model.model_fields)
     if location[0] == "auth":
         return list(AUTHS[cast("str", auth_type)].model_fields)
-    return list(_TABLES[str(location[0])].model_fields)
+    return list(TABLES_IN[str(location[0])].model_fields)

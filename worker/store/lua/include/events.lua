@@ -31,9 +31,19 @@ local function fixed(backend, job_id)
   return '"backend":"' .. backend .. '","job_id":' .. quote(job_id)
 end
 
+local function percent(byte)
+  return string.format('%%%02X', string.byte(byte))
+end
+
+-- Return a text as a part of a URI's path (RFC 3986, 3.3). A slash at its start would begin a host.
+local function as_path(text)
+  return (string.gsub(string.gsub(text, "[^A-Za-z0-9%-._~!$&'()*+,;=:@/]", percent), '^/', percent))
+end
+
+-- The `source` of events is a URI-reference.
 local sources = {}
 local function source(backend)
-  sources[backend] = sources[backend] or quote('/' .. string.sub(base, 2, -2) .. '/' .. backend)
+  sources[backend] = sources[backend] or quote('/' .. as_path(string.sub(base, 2, -2)) .. '/' .. as_path(backend))
   return sources[backend]
 end
 
