@@ -98,6 +98,22 @@ async def test_the_history_of_a_job_has_each_of_its_cancellations(store: Store) 
     assert {one.cancellation_id: one.seen and one.seen.record.outcome for one in found.known}[first] == "cancelled"
 
 
+async def test_the_last_end_of_a_job_is_found_however_many_others_ended_since(store: Store) -> None:
+    await finished(store, "1")
+    await store.accept(command("1", "c-again"))
+    (again,) = (await claim(store)).claims
+    await store.commit(commit(again, "finish", facts=FINISHED))
+    for number in range(2, 5):
+        await finished(store, str(number))
+    counted: list[int] = []
+    found = await store.last_end("ess", "1", None, counted.append)
+
+    assert found is not None
+    assert (found.cancellationid, counted) == (again.record.cancellation.id, [10])
+    assert await store.last_end("ess", "1", 6, counted.append) is None
+    assert await store.last_end("oml", "1", None, counted.append) is None
+
+
 @pytest.mark.parametrize("by_id", [True, False], ids=["ended", "open"])
 async def test_what_is_named_or_open_is_found_however_few_events_are_searched(store: Store, by_id: bool) -> None:  # noqa: FBT001 - a table's column
     ended = await finished(store, "1")

@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 
 from worker.cli.app import command_line
 from worker.cli.batch.plan_file import first_line, write_plan
+from worker.cli.exits import Exit
 
 KNOBS = {"ess": {"cancel_delay": 0.2, "page_size": 25}}
 SENT = ("cancel", "delete", "force")
@@ -78,7 +79,8 @@ def test_a_plan_changes_nothing_and_apply_does_what_it_says(deployment: Cell, tm
     assert {one["reason"] for one in plan} == {"INC-4711"}
 
     applied = batch(deployment, "apply", str(place), "--wait", "--json")
-    *_, end = lines(applied)
+    sent, *_, end = lines(applied)
+    assert sent == {"batch_id": first["digest"], "sent": 10}
     assert (applied.returncode, end["event"], end["batch_id"]) == (0, "ended", first["digest"])
     assert end["counts"]["finished"] == {"cancelled": 10}
     assert changing_calls(deployment, ended) == 0
@@ -103,6 +105,32 @@ def test_a_job_that_has_changed_since_the_plan_is_left_alone_and_listed(deployme
     assert (applied.returncode, listed) == (3, changed)
     assert before == changing_calls(deployment, changed) == 0
     assert "54 cancelled, 6 changed" in applied.stdout
+
+
+def test_a_job_that_has_ended_since_the_plan_is_listed_as_drift(deployment: Cell, tmp_path: Path) -> None:
+    place = tmp_path / "plan.jsonl"
+    ids = add_jobs(deployment, 2100, 2)
+    planned(deployment, place, "-", "--backend", "ess", stdin="\n".join(ids))
+    deployment.simulator.add_job("ess", ids[0], "finished")
+
+    applied = batch(deployment, "apply", str(place), "--wait", "--json")
+    listed = [one for one in lines(applied) if one.get("event") == "drift"]
+
+    assert applied.returncode == Exit.NOT_AS_ASKED
+    assert [(one["job_id"], one["outcome"]) for one in listed] == [(ids[0], "already_finished")]
+
+
+def test_a_plan_with_nothing_to_do_says_so(deployment: Cell, tmp_path: Path) -> None:
+    place = tmp_path / "plan.jsonl"
+    ids = add_jobs(deployment, 2200, 2, "finished")
+    words = ("-", "--backend", "ess", "--reason", "INC-4711", "-o")
+    made = batch(deployment, "plan", *words, str(place), stdin="\n".join(ids))
+    written = batch(deployment, "plan", *words, "-", stdin="\n".join(ids))
+
+    assert "2 jobs: nothing to do\n" in made.stdout
+    assert [one.get("job_id") for one in lines(written)] == [None, *ids]
+    assert "2 jobs: nothing to do\n" in written.stderr
+    assert lines(batch(deployment, "apply", str(place), "--json")) == [{"batch_id": None, "sent": 0}]
 
 
 def test_an_edited_plan_sends_nothing(deployment: Cell, tmp_path: Path) -> None:
@@ -294,6 +322,7 @@ def test_a_report_names_every_member_once(deployment: Cell, tmp_path: Path) -> N
 
     told = lines(batch(deployment, "report", first["digest"][:14]))
     assert told == lines(batch(deployment, "report", str(place)))
+    assert told == lines(batch(deployment, "report", str(place), "-o", "-"))
     assert [one["job_id"] for one in told] == ids
     assert Counter(one["outcome"] for one in told) == {"cancelled": 12}
     assert {one["safe_to_rerun"] for one in told} == {True}

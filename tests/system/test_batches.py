@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from random import Random
@@ -13,7 +14,7 @@ from support.batches import cancels, check_sums
 from support.cell import Cell, cell
 from support.guarded import guarded_cell
 
-from worker.client import Batch, BatchState, BatchStatus, Client, Event, Rejected, UnknownBatch
+from worker.client import Batch, BatchCounts, BatchState, BatchStatus, Client, Event, Rejected, UnknownBatch
 from worker.settings.environment import Settings
 
 WHY = {"by": "ann", "reason": "wait for the auditors"}
@@ -93,6 +94,33 @@ def test_batches_end_right_whatever_their_members_are(place: Cell, client: Clien
         assert [event.name for event in events][-2:] == ["progress", "finished"]
     place.check_sequences()
     assert {one.id for one in client.batches()} == {batch.id, other.id, plan.id}
+
+
+def test_a_client_knows_the_batch_that_it_has_sent_before_a_worker_does(place: Cell, client: Client) -> None:
+    batch = client.batch(cancels(3, 1), rate=5)
+    seen = batch.status()
+
+    assert (seen.state, seen.counts, seen.parts, seen.received) == (BatchState.RECEIVING, BatchCounts(), 1, 0)
+    assert seen.options.rate == 5
+    with pytest.raises(UnknownBatch):
+        client.batch_by_id(batch.id).status()
+    with ThreadPoolExecutor() as pool:
+        order = pool.submit(batch.pause, **WHY)
+        report = pool.submit(lambda: list(batch.report()))
+        place.start_worker()
+        order.result(60)
+        assert len(report.result(60)) == 3
+    until(place, batch, lambda now: now.state in {BatchState.PAUSED, BatchState.FINISHED})
+
+
+def test_a_client_is_told_that_the_batch_it_has_sent_was_rejected(guarded: Cell) -> None:
+    guarded.start_worker()
+    with Client(Settings.load(guarded.env)) as stranger:
+        batch = stranger.batch(cancels(3, 1))
+        with pytest.raises(Rejected):
+            list(batch.report())
+        with pytest.raises(Rejected):
+            batch.status()
 
 
 def test_a_batch_ends_right_though_all_workers_are_killed_again_and_again(place: Cell, client: Client) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import cast
 
 import pytest
 from support.cell import Cell
@@ -43,6 +44,40 @@ def test_does_not_wait_for_what_nobody_knows(deployment: Cell) -> None:
 
     assert (one.returncode, lines(one)[0]["known"]) == (Exit.ERROR, False)
     assert (two.returncode, "no cancellation of ess 1 is known" in two.stdout) == (Exit.ERROR, True)
+
+
+def test_a_job_that_ended_before_thousands_of_others_is_found(deployment: Cell) -> None:
+    deployment.start_worker()
+    deployment.simulator.add_job("ess", "1")
+    run(deployment.env, "cancel", "ess", "1", "--wait")
+    key = "{canceller}:events"
+    (_, last), *_ = cast("list[tuple[bytes, dict[bytes, bytes]]]", deployment.redis.xrevrange(key, count=1))
+    other = last[b"event"].replace(b'"subject":"1"', b'"subject":"2"')
+    assert other != last[b"event"]
+    with deployment.redis.pipeline() as pipe:
+        for _ in range(2001):
+            pipe.xadd(key, {b"event": other})
+        pipe.execute()
+
+    status = run(deployment.env, "status", "ess", "1", "--json")
+    waited = run(deployment.env, "wait", "ess", "1", "--json")
+    aborted = run(deployment.env, "abort", "ess", "1", "--by", "ann", "--reason", "wrong job")
+
+    assert (status.returncode, lines(status)[0]["outcome"]) == (Exit.DONE, "cancelled")
+    assert (waited.returncode, lines(waited)[0]["outcome"]) == (Exit.DONE, "cancelled")
+    assert (aborted.returncode, "too late" in aborted.stdout) == (Exit.NOT_AS_ASKED, True)
+
+
+@pytest.mark.parametrize("words", [("--patience", "100ms"), ("--timeout", "200ms")], ids=" ".join)
+def test_a_job_that_nobody_knows_is_one_answer(words: tuple[str, ...], deployment: Cell) -> None:
+    deployment.start_worker()
+    pair = run(deployment.env, "wait", "oml", "m0-0", *words, "--json")
+    ids = run(deployment.env, "wait", "k-7", "k-8", *words, "--json")
+
+    (answer,) = lines(pair)
+    assert (pair.returncode, answer["backend"], answer["job_id"]) == (Exit.ERROR, "oml", "m0-0")
+    assert (answer["known"], "no cancellation of oml m0-0 is known" in answer["error"]) == (False, True)
+    assert [one["id"] for one in lines(ids)] == ["k-7", "k-8"]
 
 
 def test_an_unknown_id_keeps_nobody_from_the_others(deployment: Cell) -> None:

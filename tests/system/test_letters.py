@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 from support.cell import ROOT, Cell
+from support.shell import lines, run
 
 
 def canceller(cell: Cell, *arguments: str, code: int = 0) -> str:
@@ -33,6 +34,10 @@ def test_shows_replays_and_drops_what_was_refused(deployment: Cell) -> None:
 
     assert command_id in canceller(deployment, "show", by_reason["backend"])
     assert "garbage" in canceller(deployment, "show", by_reason["message"])
+
+    newest = run(deployment.env, "dead-letters", "list", "--limit", "1", "--json")
+    assert [one["id"] for one in lines(newest)] == [max(by_reason.values())]
+    assert "these are the newest 1 of 2: --limit 2 shows all" in newest.stderr
 
     # A replay is a new try: the backend is still unknown, so it is refused again, and told again.
     canceller(deployment, "replay", by_reason["backend"])

@@ -4,16 +4,40 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib.metadata import version
+
+INTERRUPTED = 130
+"""The exit code after Ctrl-C, as shells give it: 128 and the signal's number."""
 
 
 def main() -> None:
-    """Run the command that was asked for.
+    """Run the command that was asked for; Ctrl-C ends it silently, also while its modules are being loaded."""
+    try:
+        open_closed_streams()
+        from ..observability import streams  # noqa: PLC0415 - an interrupt may come while it is loaded
 
-    Its version, and what a shell asks to complete a line, are answered before the rest is loaded.
-    """
-    open_closed_streams()
+        streams.guard_standard_output()
+        code: int | str | None = None
+        try:
+            try:
+                answer()
+            except SystemExit as ended:
+                code = ended.code
+            sys.stdout.flush()
+        except streams.Unwritable as error:
+            from .unwritten import end_unwritten  # noqa: PLC0415 - seldom needed
+
+            streams.discard(sys.stdout)  # else Python tries once more at its exit to write what is left
+            code = end_unwritten(sys.argv[1:], error, code)
+        sys.exit(code)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+
+
+def answer() -> None:
+    """Do what was asked for. Its version, and what a shell asks to complete a line, need not wait for the rest."""
     if sys.argv[1:] in (["--version"], ["-V"], ["version"]):
+        from importlib.metadata import version  # noqa: PLC0415 - nothing else needs it so early
+
         sys.stdout.write(f"canceller {version('canceller')}\n")
         return
     if "_CANCELLER_COMPLETE" in os.environ:

@@ -6,6 +6,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from importlib.metadata import version
 from inspect import cleandoc
@@ -100,7 +101,8 @@ def run() -> None:
     except ConfigurationError as error:
         complain("the configuration has mistakes:", *error.problems)
         if "--json" in words:
-            Output(as_json=True).object({"ok": False, "problems": list(error.problems)})
+            with suppress(streams.Unwritable):  # the exit code says it, too
+                Output(as_json=True).object({"ok": False, "problems": list(error.problems)})
         sys.exit(Exit.USAGE)
     except InvalidCommand as error:
         complain(str(error))
@@ -114,6 +116,8 @@ def run() -> None:
     except CancellerError as error:
         complain(str(error))
         sys.exit(Exit.ERROR)
+    except streams.Unwritable:
+        raise
     except Exception:  # noqa: BLE001 - a bug; its text may quote anything
         complain(*traceback.format_exc().rstrip().split("\n"))
         sys.exit(Exit.ERROR)

@@ -3,31 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Collection, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 
 from ..client.async_client import Rejected
 from ..errors import NewerFormat, UnknownCancellation, UnreadableRecord
 from ..store.codec import Snapshot
 from .options import JOB_WORDS
+from .output import Meter, Output
 from .session import Session
 
-SEARCHED_ENDS = 2000
-"""How many ended cancellations are searched for a job if none is open."""
+RECENT = 20_000
+"""Events that are searched for the end of a job in a moment; a longer search shows how far it is."""
 LOOK_EVERY = 0.2
 
 
-async def cancellation_named(session: Session, words: Sequence[str]) -> Snapshot:
+async def cancellation_named(session: Session, words: Sequence[str], output: Output) -> Snapshot:
     """Find the cancellation that an id, or a backend and its job's id, names.
 
     Raises:
         UnknownCancellation: there is none; the text says so if the id is that of a rejected command.
 
     """
-    return await (_of_id(session, words[0]) if len(words) == 1 else of_job(session, *words))
+    if len(words) == JOB_WORDS:
+        return await of_job(session, words[0], words[1], output)
+    return await _of_id(session, words[0])
 
 
-async def cancellations_named(session: Session, words: Sequence[str]) -> list[Snapshot]:
+async def cancellations_named(session: Session, words: Sequence[str], output: Output) -> list[Snapshot]:
     """Find the cancellations that ids name, or that of a backend and its job's id.
 
     Raises:
@@ -35,7 +39,7 @@ async def cancellations_named(session: Session, words: Sequence[str]) -> list[Sn
 
     """
     if len(words) == JOB_WORDS and not await _known(session, words[0]):
-        return [await of_job(session, *words)]
+        return [await of_job(session, words[0], words[1], output)]
     return [await _of_id(session, word) for word in words]
 
 
@@ -46,25 +50,53 @@ async def _of_id(session: Session, reference: str) -> Snapshot:
         raise UnknownCancellation(f"command {reference} was rejected: {rejected}") from rejected
 
 
-async def of_job(session: Session, backend: str, job_id: str) -> Snapshot:
+async def of_job(session: Session, backend: str, job_id: str, output: Output, limit: int | None = None) -> Snapshot:
     """Find the open cancellation of a job, else the last one that ended; no dry run.
 
+    For the latter the newest `limit` events are searched, all for None; a long search shows how far it is.
+
     Raises:
-        UnknownCancellation: there is none, or it ended too long ago.
+        UnknownCancellation: there is none, or its events are past their retention.
 
     """
-    try:
+    with suppress(UnknownCancellation):
         return await session.client.open_of(backend, job_id)
-    except UnknownCancellation:
-        for event in await session.client.list_finished(backend, SEARCHED_ENDS):
-            if event.subject == job_id and event.cancellationid and event.outcome != "planned":
-                return await session.client.get(event.cancellationid)
-    raise UnknownCancellation(
-        f"no cancellation of {backend} {job_id} is open, and none is among the last {SEARCHED_ENDS} that ended"
-    )
+    with ExitStack() as shown:
+        searched = Searched(shown, output, await session.store.kept_events())
+        event = await session.store.last_end(backend, job_id, limit, searched.advance)
+    if event is None or not event.cancellationid:
+        raise UnknownCancellation(
+            f"no cancellation of {backend} {job_id} is open, and no event tells of one that ended"
+        )
+    return await session.client.get(event.cancellationid)
 
 
-async def job_named(session: Session, words: Sequence[str], patience: float) -> Snapshot | None:
+@dataclass(slots=True)
+class Searched:
+    """Shows how far a search is among `kept` events, once it takes long."""
+
+    shown: ExitStack
+    output: Output
+    kept: int
+    count: int = 0
+    meter: Meter | None = None
+
+    def advance(self, count: int) -> None:
+        """Count more events as searched."""
+        self.count += count
+        if self.meter is not None:
+            self.meter.advance(count)
+        elif RECENT <= self.count < self.kept:
+            self.meter = self.shown.enter_context(self.output.meter("events searched", self.kept))
+            self.meter.advance(self.count)
+
+
+async def names_job(session: Session, words: Sequence[str], backends: Collection[str]) -> bool:
+    """Whether words of which nothing is known are a backend and its job's id, rather than two ids."""
+    return len(words) == JOB_WORDS and words[0] in backends and not await _known(session, words[0])
+
+
+async def job_named(session: Session, words: Sequence[str], patience: float, output: Output) -> Snapshot | None:
     """Return the cancellation of the job that two words name; None if they are ids, or nothing is known by them.
 
     The command may still be on its way to a worker, so both readings are tried for `patience` seconds.
@@ -77,8 +109,8 @@ async def job_named(session: Session, words: Sequence[str], patience: float) -> 
     while not await _known(session, backend):
         late = loop.time() >= deadline
         with suppress(UnknownCancellation):
-            if ended_too or late:  # a search through what has ended takes a while, so it is made first and last only
-                return await of_job(session, backend, job_id)
+            if ended_too or late:  # a search through what has ended takes a while: first a short one, last a whole one
+                return await of_job(session, backend, job_id, output, None if late else RECENT)
             return await session.client.open_of(backend, job_id)
         if late:
             break

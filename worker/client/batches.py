@@ -6,7 +6,8 @@ import asyncio
 import json
 import zlib
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from math import inf
 from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from ..protocol.batches import (
     EMPTY,
     PART_LIMIT,
     PARTS_LIMIT,
+    BatchCounts,
     BatchOptions,
     BatchResult,
     BatchState,
@@ -34,6 +36,8 @@ IN_MEMORY = 8 * 1024 * 1024
 """Bytes of parts that wait in memory until all are there; more wait in a temporary file."""
 FIRST_LOOK, LONGEST_PAUSE = 0.05, 1.0
 """Seconds between two looks at a batch while it is waited for; they grow from the one to the other."""
+TAKEN_IN = 10.0
+"""Seconds that an order about a batch, or its report, waits for what this client has just sent to be taken in."""
 OLDER = ": a worker of an older version took it; once all are upgraded, send the batch again with the same id"
 UNTAKEN = "is not known after {:g} s: no worker has taken it in yet (does one run?), or nothing has this id"
 
@@ -103,22 +107,60 @@ def checked(content: Mapping[str, Any] | Command, place: str) -> Mapping[str, An
     return {**fields, **texts}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class AsyncBatch:
     """A batch. `sent` are the ids of the messages that this client has sent for it, `after` the events' position then.
 
+    `untaken` is what this client knows of a batch that it has sent until it sees that a worker has taken it in.
+
     Orders return the id of their message, by which `AsyncClient.get` raises Rejected if they were refused; `status`
-    shows when they hold.
+    shows when they hold. An order about a batch that was just sent waits until all of it is taken in, for ten seconds
+    at most, so as not to come before the batch does.
     """
 
     client: AsyncClient
     id: str
     sent: tuple[str, ...] = ()
     after: str = ""
+    untaken: BatchStatus | None = field(default=None, compare=False)
 
     async def status(self) -> BatchStatus:
-        """Return what is known of it now; raises UnknownBatch while no worker has taken a part of it in."""
-        return await self.client.store.batches.status(self.id)
+        """Return what is known of it now. A batch that this client has sent is receiving until a worker takes it in.
+
+        Raises:
+            UnknownBatch: somebody else has sent it, if anybody has, and no worker has taken a part of it in.
+            Rejected: one of the parts that this client has sent was.
+
+        """
+        try:
+            return await self._seen()
+        except UnknownBatch:
+            if self.untaken is None:
+                raise
+        await self._raise_if_rejected()
+        return self.untaken
+
+    async def _seen(self) -> BatchStatus:
+        """Return what workers have made of it; raises UnknownBatch while none has taken a part in."""
+        status = await self.client.store.batches.status(self.id)
+        if status.state is not BatchState.RECEIVING:
+            self.untaken = None
+        return status
+
+    async def _taken_in(self) -> None:
+        """Wait until all that this client has just sent is taken in, for `TAKEN_IN` seconds at most.
+
+        Raises:
+            Rejected: one of the parts was.
+
+        """
+        loop = asyncio.get_running_loop()
+        deadline, pause = loop.time() + TAKEN_IN, FIRST_LOOK
+        while self.untaken is not None and loop.time() < deadline:
+            if (await self.status()).state is not BatchState.RECEIVING:
+                return
+            await asyncio.sleep(pause)
+            pause = min(LONGEST_PAUSE, 2 * pause)
 
     async def wait(self, timeout: float | None = None) -> BatchStatus:  # noqa: ASYNC109 - as `Client` has it
         """Wait for its end, `timeout` seconds at most. A paused batch has not ended.
@@ -133,7 +175,7 @@ class AsyncBatch:
         deadline = inf if timeout is None else started + timeout
         while True:
             try:
-                status = await self.status()
+                status = await self._seen()
             except UnknownBatch:
                 status = None
             if status is not None and status.state.final:
@@ -156,18 +198,28 @@ class AsyncBatch:
     async def pause(self, *, by: str, reason: str, hold: bool = False) -> str:
         """Start nothing new until it is resumed; with `hold`, hold what is open, too."""
         held = {"hold": True} if hold else {}
+        await self._taken_in()
         return await self.client.deliver({"verb": "batch_pause", "id": self.id, "by": by, "reason": reason, **held})
 
     async def resume(self, *, by: str, reason: str) -> str:
         """Go on after a pause: failures so far count no more, and what the pause has held is released."""
+        await self._taken_in()
         return await self.client.deliver({"verb": "batch_resume", "id": self.id, "by": by, "reason": reason})
 
     async def abort(self, *, by: str, reason: str) -> str:
         """End it: what has not started ends as aborted without a call, what is open is aborted."""
+        await self._taken_in()
         return await self.client.deliver({"verb": "batch_abort", "id": self.id, "by": by, "reason": reason})
 
     async def report(self) -> AsyncIterator[BatchResult]:
-        """Go through its members in their order; raises UnknownBatch, as `status` does."""
+        """Go through its members in their order; those of one that was just sent once it is taken in.
+
+        Raises:
+            UnknownBatch: no worker has taken a part of it in.
+            Rejected: one of the parts that this client has sent was.
+
+        """
+        await self._taken_in()
         async for result in self.client.store.batches.report(self.id):
             yield result
 
@@ -188,4 +240,14 @@ async def send_batch(
             sent.append(await client.deliver({"verb": "batch", **whole}))
     finally:
         parts.close()
-    return AsyncBatch(client, batch_id, tuple(sent), after)
+    counts = BatchCounts(selected=0, waiting=0, open=0, rejected=0, finished={})
+    untaken = BatchStatus(
+        id=batch_id,
+        state=BatchState.RECEIVING,
+        options=options,
+        counts=counts,
+        parts=parts.count,
+        received=0,
+        created_at=datetime.now(UTC),
+    )
+    return AsyncBatch(client, batch_id, tuple(sent), after, untaken)

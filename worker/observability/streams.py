@@ -1,6 +1,7 @@
 """Standard streams that take any text, whatever is in it and whatever a terminal's encoding can show."""
 
 import codecs
+import errno
 import json
 import os
 import re
@@ -9,6 +10,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Final, Protocol, TextIO
 
+from ..errors import in_words
 from .visible import visible, visible_json
 
 _FAILING: Final = ("strict", "surrogateescape")
@@ -24,6 +26,41 @@ def escape_what_cannot_be_shown() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper) and stream.errors in _FAILING:
             stream.reconfigure(errors="backslashreplace")
+
+
+class Unwritable(OSError):
+    """Standard output can't be written; the text is the cause. If `reader_left`, whoever read it needs no more."""
+
+    def __init__(self, cause: OSError) -> None:
+        super().__init__(in_words(cause))  # without its number: libraries end a process on a broken pipe by themselves
+        self.reader_left = cause.errno == errno.EPIPE
+
+
+class _Guarded(TextIOWrapper):
+    """Standard output whose errors say what they are about."""
+
+    def write(self, text: str, /) -> int:
+        """Write a text."""
+        try:
+            return super().write(text)
+        except OSError as error:
+            raise Unwritable(error) from error
+
+    def flush(self) -> None:
+        """Write what is buffered."""
+        try:
+            super().flush()
+        except OSError as error:
+            raise Unwritable(error) from error
+
+
+def guard_standard_output() -> None:
+    """Let standard output raise Unwritable, and no other OSError; whoever does so flushes it at the end."""
+    old = sys.stdout
+    if isinstance(old, TextIOWrapper) and not isinstance(old, _Guarded):
+        encoding, errors, line_buffering = old.encoding, old.errors, old.line_buffering
+        sys.stdout = _Guarded(old.detach(), encoding, errors, line_buffering=line_buffering)
+        sys.__stdout__ = sys.stdout  # type: ignore[misc]  # what is detached can't be used
 
 
 def discard(stream: TextIO) -> None:

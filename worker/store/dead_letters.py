@@ -91,6 +91,10 @@ class DeadLetters(Keyspace):
             if letter := await anext(head[1], None):
                 heads.append((letter, head[1]))
 
+    async def count(self) -> int:
+        """Return how many there are."""
+        return sum([await self._call(self._redis.xlen(stream)) for stream in self._streams])
+
     async def newest(self, limit: int, before: str = "") -> Sequence[DeadLetter]:
         """Return up to `limit` of them, the newest first: those before the one with an id, if that is given."""
         behind = f"({before}" if ENTRY.fullmatch(before) else "+"

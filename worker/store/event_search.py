@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
 
 from msgspec import Struct
@@ -14,6 +14,8 @@ from .event_entries import readable
 from .keyspace import Keyspace
 
 PAGE = 1000
+Page = Sequence[tuple[bytes, Mapping[bytes, bytes]]]
+"""Entries of the stream: the id of each, and its fields."""
 OF_BREAKER = "canceller.backend."
 """How the types of events about a backend's breaker begin."""
 EARLIER = 2000
@@ -46,21 +48,41 @@ class EventSearch(Keyspace):
         `report` is called with the number of entries that each page has brought.
         """
         found: list[Event] = []
-        searched, before, whole = 0, "+", False
+        searched = 0
         back_to: datetime | None = None
-        while limit is None or searched < limit:
-            count = PAGE if limit is None else min(PAGE, limit - searched)
-            page = await self._interruptible(self._redis.xrevrange(f"{self._base}:events", max=before, count=count))
+        async for page in self._pages_back(limit):
             found += self._picked(page, backend, job_id)
             searched += len(page)
             report(len(page))
             if page:
-                oldest = page[-1][0].decode()
-                before, back_to = f"({oldest}", moment(int(oldest.partition("-")[0]))
+                back_to = moment(int(page[-1][0].partition(b"-")[0]))
+        return Search(tuple(reversed(found)), searched, back_to, whole=limit is None or searched < limit)
+
+    async def last_end(
+        self, backend: str, job_id: str, limit: int | None, report: Callable[[int], None]
+    ) -> Event | None:
+        """Search the newest `limit` entries, all for None, for how a job's last cancellation ended; no dry run counts.
+
+        `report` is called as in `search_back`.
+        """
+        async for page in self._pages_back(limit):
+            report(len(page))
+            for event in self._picked(page, backend, job_id):
+                if event.name == "finished" and event.cancellationid and event.outcome != "planned":
+                    return event
+        return None
+
+    async def _pages_back(self, limit: int | None) -> AsyncIterator[Page]:
+        """Read the newest `limit` entries, in pages, the newest first; a last page may be empty."""
+        searched, before = 0, "+"
+        while limit is None or searched < limit:
+            count = PAGE if limit is None else min(PAGE, limit - searched)
+            page = await self._interruptible(self._redis.xrevrange(f"{self._base}:events", max=before, count=count))
+            yield page
             if len(page) < count:
-                whole = True
-                break
-        return Search(tuple(reversed(found)), searched, back_to, whole)
+                return
+            searched += len(page)
+            before = f"({page[-1][0].decode()}"
 
     async def search_from(self, backend: str, job_id: str, since: datetime, limit: int) -> tuple[Event, ...]:
         """Search up to `limit` entries from a time on."""
@@ -77,7 +99,7 @@ class EventSearch(Keyspace):
         return tuple(found)
 
     @staticmethod
-    def _picked(page: Sequence[tuple[bytes, Mapping[bytes, bytes]]], backend: str, job_id: str) -> list[Event]:
+    def _picked(page: Page, backend: str, job_id: str) -> list[Event]:
         """Return the events about a job, or about the breaker of its backend.
 
         Only what may be is parsed: parsing takes far longer than searching a text.

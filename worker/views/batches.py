@@ -13,17 +13,26 @@ REJECTED: Final = "rejected"
 FAILURES: Final = (str(Outcome.REFUSED), str(Outcome.TIMED_OUT), REJECTED)
 """The outcomes that count as failures of a batch."""
 DRIFT: Final = (str(Outcome.CHANGED), str(Outcome.NOT_FOUND))
-"""The outcomes of jobs that are not as the plan has seen them."""
+"""The outcomes of jobs that are not as a command expects them, whether there was a plan or not."""
+PLAN_DRIFT: Final = (*DRIFT, str(Outcome.ALREADY_FINISHED))
+"""The outcomes of jobs that are not as the plan has seen them: a plan sends nothing for a job that has ended."""
 WITHDRAWN: Final = (str(Outcome.ABORTED),)
 WINDOW: Final = 30.0
 """Seconds over which the rate is measured."""
-SHORT: Final = len("sha256:") + 12
+DIGEST: Final = "sha256:"
+"""How the id of a batch begins that is an applied plan: it is the plan's digest."""
+SHORT: Final = len(DIGEST) + 12
 """Characters of an id that are enough to name a batch."""
 
 
 def short(batch_id: str) -> str:
     """Return an id as people write it: a digest by its first digits."""
-    return batch_id[:SHORT] if batch_id.startswith("sha256:") else batch_id
+    return batch_id[:SHORT] if batch_id.startswith(DIGEST) else batch_id
+
+
+def drift_of(batch_id: str) -> tuple[str, ...]:
+    """Return the outcomes of a batch's jobs that are not as they were when it was planned or asked for."""
+    return PLAN_DRIFT if batch_id.startswith(DIGEST) else DRIFT
 
 
 def ended(counts: BatchCounts) -> int:

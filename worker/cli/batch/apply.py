@@ -192,6 +192,8 @@ class Applying:
                     )
                 if not members:
                     self.output.note(f"{name} lists nothing that would be sent: there is nothing to do")
+                    if self.output.json:
+                        self.output.object({"batch_id": None, "sent": 0})
                     return Exit.DONE
                 return await self._send(session, members, str(first["digest"]))
 
@@ -232,8 +234,10 @@ class Applying:
             raise typer.BadParameter(more, param_hint="--max")
         batch = await session.client.batch(members, batch_id=batch_id, **self.options)
         self.output.note(f"sent as batch {batch.id}: {counted(len(members), 'command')}")
+        if self.output.json:
+            self.output.object({"batch_id": batch.id, "sent": len(members)})
         if not self.watches:
-            self._sent(batch, len(members))
+            self._left(batch)
             return Exit.DONE
         try:
             async with going_on(batch, self.output, to_watch):
@@ -245,10 +249,9 @@ class Applying:
             return rejected_batch(session, rejected, self.output)
         return await report_end(batch, status, self.output)
 
-    def _sent(self, batch: AsyncBatch, count: int) -> None:
-        if self.output.json:
-            self.output.object({"batch_id": batch.id, "sent": count})
-        else:
+    def _left(self, batch: AsyncBatch) -> None:
+        """Say how to find a batch that is not watched."""
+        if not self.output.json:
             self.output.line(batch.id)
         for line in to_watch(short(batch.id)):
             self.output.note(line)

@@ -6,14 +6,13 @@ from typing import Any, Final
 
 from ...client.batches import AsyncBatch
 from ...protocol.batches import BatchResult, BatchState, BatchStatus
-from ...views.batches import DRIFT, FAILURES, WITHDRAWN, described, outcomes, progress_line, short
+from ...views.batches import FAILURES, WITHDRAWN, described, drift_of, outcomes, progress_line, short
 from ...views.counted import counted
 from ..exits import Exit
 from ..output import Output, jsonable
 
 SHOWN: Final = 20
 """How many jobs a terminal names of each sort; a pipe gets all of them."""
-SORTS: Final = {"drift": DRIFT, "failed": FAILURES}
 ALWAYS: Final = frozenset({"outcome", "evidence", "safe_to_rerun", "detail"})
 """What a member's line holds also while it is not known."""
 TITLES: Final = {
@@ -62,12 +61,12 @@ def report_applied(before: BatchStatus, output: Output) -> Exit:
 async def _name_jobs(batch: AsyncBatch, status: BatchStatus, output: Output) -> None:
     """Name the jobs that need somebody's attention."""
     counts = {**status.counts.finished, "rejected": status.counts.rejected}
-    expected = {sort: sum(counts.get(outcome, 0) for outcome in of) for sort, of in SORTS.items()}
-    if not any(expected.values()):
+    sorts = {"drift": drift_of(status.id), "failed": FAILURES}
+    if not any(counts.get(outcome) for of in sorts.values() for outcome in of):
         return
-    named: dict[str, int] = dict.fromkeys(SORTS, 0)
+    named: dict[str, int] = dict.fromkeys(sorts, 0)
     async for result in batch.report():
-        sort = next((sort for sort, of in SORTS.items() if result.outcome in of), None)
+        sort = next((sort for sort, of in sorts.items() if result.outcome in of), None)
         if sort is None:
             continue
         named[sort] += 1
@@ -95,7 +94,8 @@ def plain(result: BatchResult) -> dict[str, Any]:
 def exit_of_batch(status: BatchStatus) -> Exit:
     """Judge a batch: 3 if any job was not as planned, failed or was aborted, or if it stands still."""
     counts = status.counts
-    bad = sum(counts.finished.get(outcome, 0) for outcome in (*DRIFT, *FAILURES, *WITHDRAWN)) + counts.rejected
+    bad = sum(counts.finished.get(outcome, 0) for outcome in (*drift_of(status.id), *FAILURES, *WITHDRAWN))
+    bad += counts.rejected
     if status.state is BatchState.INCOMPLETE:
         return Exit.ERROR
     if status.state is BatchState.FINISHED:

@@ -13,7 +13,8 @@ import typer
 
 from ...errors import CancellerError
 
-STANDARD_INPUT = "-"
+STANDARD = "-"
+"""In the place of a file: standard input, or standard output."""
 
 
 class FileError(CancellerError):
@@ -23,7 +24,7 @@ class FileError(CancellerError):
 @contextmanager
 def reading(place: str) -> Iterator[tuple[BinaryIO, str]]:
     """Open a file, or standard input for `-`; also say what it is called."""
-    if place == STANDARD_INPUT:
+    if place == STANDARD:
         yield sys.stdin.buffer, "standard input"
         return
     try:

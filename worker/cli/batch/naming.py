@@ -9,15 +9,14 @@ from typing import Final
 
 from ...client.batches import AsyncBatch
 from ...errors import CancellerError, UnknownBatch
-from ...views.batches import short
+from ...views.batches import DIGEST, short
 from ..session import Session
 from .plan_file import LONGEST_LINE
 
-DIGEST: Final = "sha256:"
 SEARCHED: Final = 1000
 """How many batches are searched for one whose id begins so."""
 LEAST: Final = 4
-"""Characters of an id that are taken for its beginning."""
+"""Characters of an id that are taken for its beginning; `sha256:` does not count."""
 SHOWN: Final = 5
 
 
@@ -40,14 +39,20 @@ async def batch_named(session: Session, reference: str) -> AsyncBatch:
     else:
         return session.client.batch_by_id(reference)
     known = [one.id for one in await session.client.batches(SEARCHED)]
-    bare = reference.removeprefix(DIGEST)
-    found = [one for one in known if len(reference) >= LEAST and one.removeprefix(DIGEST).startswith(bare)]
+    found = [one for one in known if begins(one, reference)]
     if len(found) == 1:
         return session.client.batch_by_id(found[0])
     if found:
         raise NoBatch(f"{reference} is the beginning of several batches' ids: {', '.join(found[:SHOWN])}")
     last = f"; the last ones are {', '.join(map(short, known[:SHOWN]))}" if known else ""
     raise NoBatch(f"no batch is known as {reference}: `canceller batch list` shows those that are kept{last}")
+
+
+def begins(batch_id: str, reference: str) -> bool:
+    """Whether a batch's id, or a digest without its `sha256:`, begins so, with characters enough to be meant."""
+    if len(reference.removeprefix(DIGEST)) < LEAST:
+        return False
+    return batch_id.startswith(reference) or batch_id.removeprefix(DIGEST).startswith(reference)
 
 
 def new_id(kind: str) -> str:

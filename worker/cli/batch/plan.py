@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -32,9 +32,10 @@ from .choosing import (
     choose,
     fields_of,
 )
+from .files import STANDARD
 from .naming import new_id
 from .plan_file import first_line, write_plan
-from .planning import UNKNOWN, Tally, planned_line
+from .planning import SENT, UNKNOWN, Tally, planned_line
 from .rejections import rejected_batch
 from .spool import Spool
 from .watching import Watch, going_on
@@ -54,7 +55,12 @@ Files = Annotated[
 Rate = Annotated[float | None, typer.Option("--rate", min=0.001, metavar="N", help="At most this many jobs a second.")]
 PlanFile = Annotated[
     Path | None,
-    typer.Option("--output", "-o", metavar="PLAN", help="Where to write the plan. [default: plan-DIGEST.jsonl]"),
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="PLAN",
+        help="Where to write the plan; `-` is standard output. [default: plan-DIGEST.jsonl]",
+    ),
 ]
 
 
@@ -106,7 +112,11 @@ async def plan(  # noqa: PLR0913 - Typer makes an option of each parameter
             header = await _compared(session, batch, _finished(status), members, lines, rate)
             first = first_line(header, lines)
             place = output_file or Path(f"plan-{first['digest'].removeprefix('sha256:')[:NAMED]}.jsonl")
-            write_plan(place, first, lines)
+            if str(place) == STANDARD:
+                for line in (first, *lines):
+                    output.object(line)
+            else:
+                write_plan(place, first, lines)
             _report(first, place, lines, output)
     return Exit.NOT_AS_ASKED if header["counts"][UNKNOWN] else Exit.DONE
 
@@ -158,25 +168,35 @@ async def _compared(
 
 
 def _report(first: Mapping[str, Any], place: Path, lines: Spool, output: Output) -> None:
-    counts = first["counts"]
+    counts, is_file = first["counts"], str(place) != STANDARD
     if output.json:
-        output.object({**first, "file": str(place)})
+        if is_file:
+            output.object({**first, "file": str(place)})
         return
+    tell = output.line if is_file else output.note
     for line in _unknown(lines, counts[UNKNOWN]):
-        output.line(line)
-    would = ", ".join(f"{verb} {counts[verb]}" for verb in ("cancel", "delete") if counts[verb]) or "nothing to do"
-    rest = "".join(
-        f"; {counts[name]} {one if counts[name] == 1 else several}"
-        for name, (one, several) in RESTS.items()
-        if counts[name]
-    )
-    output.line(f"{counted(counts['selected'], 'job')}: would {would}{rest}")
+        tell(line)
+    tell(f"{counted(counts['selected'], 'job')}: {'; '.join(summed(counts))}")
     if first["calls"]:
         calls = ", ".join(f"{count} {name}" for name, count in first["calls"].items())
-        output.line(f"takes at least {span(first['seconds'])} and these calls: {calls}")
-    output.line(f"{place} is written; its digest is {first['digest']}")
-    if first["calls"]:
+        tell(f"takes at least {span(first['seconds'])} and these calls: {calls}")
+    if is_file:
+        tell(f"{place} is written; its digest is {first['digest']}")
+    if is_file and first["calls"]:
         output.note(f"next: canceller batch apply {place}")
+
+
+def summed(counts: Mapping[str, int]) -> Iterator[str]:
+    """Say for how many jobs which call would be made, and what is with the others."""
+    would = ", ".join(f"{verb} {counts[verb]}" for verb in SENT if counts[verb])
+    if would:
+        yield f"would {would}"
+    elif not counts[UNKNOWN]:
+        yield "nothing to do"
+        return
+    for name, (one, several) in RESTS.items():
+        if counts[name]:
+            yield f"{counts[name]} {one if counts[name] == 1 else several}"
 
 
 RESTS: Mapping[str, tuple[str, str]] = {

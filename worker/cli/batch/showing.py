@@ -21,7 +21,7 @@ from ..options import Json, Timeout
 from ..output import Output
 from ..session import connected
 from .ending import plain, report_end, ways_on
-from .files import writing
+from .files import STANDARD, writing
 from .naming import batch_named
 from .orders import Id
 from .watching import Watch, going_on, to_watch
@@ -39,7 +39,12 @@ TOLD: Final = frozenset({"detail", "raw_state", "error"})
 Limit = Annotated[int, typer.Option(min=1, help="At most this many, newest first.")]
 ReportFile = Annotated[
     Path | None,
-    typer.Option("--output", "-o", metavar="FILE", help="Write it there; as CSV if its name ends with .csv."),
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="Write it there, as CSV if its name ends with .csv; `-` is standard output.",
+    ),
 ]
 
 
@@ -120,7 +125,7 @@ async def report(batch: Id, *, file: ReportFile = None, json: Json = False) -> N
     output = Output(as_json=json)
     async with connected() as session:
         reported = await batch_named(session, batch)
-        if file is None:
+        if file is None or str(file) == STANDARD:
             async for result in reported.report():
                 output.object(plain(result))
             return

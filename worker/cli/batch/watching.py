@@ -68,7 +68,7 @@ class Watch:
         tell_at, ask_at = 0.0, loop.time() + ASK_EVERY
         while True:
             try:
-                self.status = await self.batch.status()
+                self.status = await self.session.store.batches.status(self.batch.id)
                 self.pace.note(loop.time(), ended(self.status.counts))
                 if self.status.state.final or stands_still(self.status):
                     return

@@ -25,7 +25,7 @@ Id = Annotated[str, typer.Argument(metavar="ID", help="The id of a dead letter, 
 Ids = Annotated[list[str] | None, typer.Argument(metavar="ID", help="The ids of dead letters, as `list` shows them.")]
 All = Annotated[bool, typer.Option("--all", help="All of them.")]
 Act = Callable[[AsyncClient, DeadLetter], Awaitable[Any]]
-Limit = Annotated[int, typer.Option(min=1, help="How many to show, oldest first.")]
+Limit = Annotated[int, typer.Option(min=1, help="Show the newest so many, the oldest of them first.")]
 
 
 @app.command("list")
@@ -39,7 +39,8 @@ async def list_(limit: Limit = 100, *, json: Json = False) -> None:
     """
     output = Output(as_json=json)
     async with connected() as session:
-        found = [letter async for letter in session.client.letters.list(limit)]
+        found = [*reversed(await session.client.letters.newest(limit))]
+        count = await session.client.letters.count()
     if output.json:
         for letter in found:
             output.object(letter)
@@ -48,6 +49,8 @@ async def list_(limit: Limit = 100, *, json: Json = False) -> None:
         output.rows(("id", "at", "command or event", "reason"), rows)
     else:
         output.note("there are no dead letters")
+    if count > len(found):
+        output.note(f"these are the newest {len(found)} of {count}: --limit {count} shows all")
 
 
 @app.command()

@@ -130,7 +130,10 @@ async def _give_all(named: Sequence[str], given: Given, output: Output) -> Exit:
     check_who_and_why(given.by, given.reason)
     async with connected(key=given.key) as session:
         several = given.action in {"hold", "release"}
-        found = await cancellations_named(session, named) if several else [await cancellation_named(session, named)]
+        if several:
+            found = await cancellations_named(session, named, output)
+        else:
+            found = [await cancellation_named(session, named, output)]
         return gravest([await _give(session, before, given, output) for before in found])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from math import inf
 from typing import Annotated, Any
 
 import typer
@@ -19,7 +20,7 @@ from ...views.summary import gist
 from ..checks.attendance import Attendance, attendance
 from ..completing import open_ones
 from ..exits import Exit
-from ..naming import cancellation_named, job_named
+from ..naming import cancellation_named, job_named, names_job
 from ..options import JOB_WORDS, Json, One, OnlyBackend, Timeout, duration, one_named
 from ..output import Output, jsonable
 from ..session import Session, connected
@@ -64,7 +65,7 @@ async def status(named: One, *, json: Json = False) -> None:
     one_named(named)
     output = Output(as_json=json)
     async with connected() as session:
-        seen = await cancellation_named(session, named)
+        seen = await cancellation_named(session, named, output)
         result = None
         if seen.record.outcome is not None:
             result = await session.client.wait(seen.record.cancellation.id)
@@ -91,23 +92,29 @@ async def wait(named: Several, *, seconds: Timeout = None, patience: Patience = 
     async with connected() as session:
 
         def missing(there: Attendance) -> UnknownCancellation:
-            job = f"; no cancellation of {' '.join(named)} is known" if len(named) == JOB_WORDS else ""
             late = "" if there.idle else ", or its command is not taken in yet"
+            if one_job:
+                return UnknownCancellation(f"no cancellation of {' '.join(named)} is known{late} ({there})")
+            job = f"; no cancellation of {' '.join(named)} is known" if len(named) == JOB_WORDS else ""
             return UnknownCancellation(f"no cancellation or command has this id{late} ({there}){job}")
 
-        started = loop.time()
+        started, job, answered, one_job = loop.time(), None, False, False
         try:
             async with asyncio.timeout(seconds):
                 await session.store.last_event_id()  # a Redis that can't be reached now is a mistake, not an outage
-                job = await job_named(session, named, patience if seconds is None else min(seconds, patience))
+                answered = True
+                job = await job_named(session, named, min(inf if seconds is None else seconds, patience), output)
         except TimeoutError:
-            return _unanswered(named, output)
+            if not answered:
+                return _unanswered(named, output)
         if job is not None and job.record.outcome is not None:
             output.note(f"no cancellation of {' '.join(named)} is open; the last one has ended")
         commands: dict[str, dict[str, str]] = {reference: {} for reference in named}
         if job is not None:
             cancellation = job.record.cancellation
             commands = {cancellation.id: {"backend": cancellation.backend, "job_id": cancellation.job_id}}
+        elif one_job := await names_job(session, named, (await attendance(session.settings)).backends):
+            commands = {" ".join(named): dict(zip(("backend", "job_id"), named, strict=True))}
         spent = loop.time() - started
         return await report_ends(
             session,

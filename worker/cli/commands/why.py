@@ -75,7 +75,7 @@ async def _tell(named: Sequence[str], limit: int | None, output: Output) -> bool
     async with connected() as session:
         only, (backend, job_id) = "", (named[0], named[-1])
         if len(named) == 1:
-            cancellation = (await cancellation_named(session, named)).record.cancellation
+            cancellation = (await cancellation_named(session, named, output)).record.cancellation
             only, backend, job_id = cancellation.id, cancellation.backend, cancellation.job_id
         kept = await session.store.kept_events()
         with output.meter("events searched", kept if limit is None else min(kept, limit)) as meter:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from worker.cli.batch.plan import summed
 from worker.cli.batch.planning import Tally, age_of, commands_of_plan, planned_line
 from worker.protocol.batches import BatchResult
 
@@ -119,3 +121,17 @@ NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 )
 def test_the_age_of_a_plan_is_that_of_its_looks(header: dict[str, Any], age: float | None) -> None:
     assert age_of(header, NOW) == age
+
+
+@pytest.mark.parametrize(
+    ("counts", "told"),
+    [
+        ({"cancel": 2, "delete": 1}, ["would cancel 2, delete 1"]),
+        ({"cancel": 2, "nothing": 1}, ["would cancel 2", "1 needs nothing"]),
+        ({"nothing": 4}, ["nothing to do"]),
+        ({"nothing": 3, "unknown": 1}, ["3 need nothing", "1 could not be looked at, and is left alone"]),
+    ],
+    ids=["all", "some", "none", "none-or-unknown"],
+)
+def test_what_a_plan_would_do_is_summed_up(counts: dict[str, int], told: list[str]) -> None:
+    assert [*summed(Counter(counts))] == told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -83,7 +84,9 @@ def test_what_holds_a_batch_up_is_said(status: BatchStatus, text: str) -> None:
 @pytest.mark.parametrize(
     ("status", "code"),
     [
-        (ended(cancelled=5, already_finished=1, completed_anyway=1), Exit.DONE),
+        (ended(cancelled=5, completed_anyway=1), Exit.DONE),
+        (replace(ended(cancelled=5, already_finished=1), id="unplanned-1"), Exit.DONE),
+        (ended(cancelled=5, already_finished=1), Exit.NOT_AS_ASKED),
         (ended(cancelled=5, changed=1), Exit.NOT_AS_ASKED),
         (ended(cancelled=5, not_found=1), Exit.NOT_AS_ASKED),
         (ended(cancelled=5, refused=1), Exit.NOT_AS_ASKED),
@@ -96,7 +99,8 @@ def test_what_holds_a_batch_up_is_said(status: BatchStatus, text: str) -> None:
         (batch(BatchState.INCOMPLETE), Exit.ERROR),
     ],
     ids=[
-        "all-ended", "changed", "not-found", "refused", "timed-out", "aborted", "rejected",
+        "all-ended", "ended-before-unplanned", "ended-before-planned", "changed", "not-found", "refused", "timed-out",
+        "aborted", "rejected",
         "running", "paused", "paused-by-itself", "incomplete",
     ],
 )  # fmt: skip
