@@ -117,7 +117,7 @@ async def test_a_large_database_is_searched_part_by_part(redis: Redis, sender: C
 
 async def test_a_wide_search_finds_commands_in_a_queue_of_any_name(redis: Redis, sender: Celery) -> None:
     for priority in (0, 9):
-        await send(sender, queue="comands", priority=priority)
+        await send(sender, queue="cancels", priority=priority)
     await send(sender, "shop.order", "orders")
     await redis.lpush("list", b"\xff garbage")
     await redis.set("text", "no list")
@@ -125,16 +125,16 @@ async def test_a_wide_search_finds_commands_in_a_queue_of_any_name(redis: Redis,
     lookout = Lookout(redis, "commands", everywhere=True)
     found = await lookout.look()
 
-    assert found == [Stray("comands", 1), Stray("comands\x06\x169", 1)]
+    assert found == [Stray("cancels", 1), Stray("cancels\x06\x169", 1)]
     assert lookout.through
     for stray in found:
         assert 'names another queue: set queue="commands"' in stray.way_out("commands")
-        assert stray.way_out("commands").endswith("CANCELLER_QUEUE=comands")
+        assert stray.way_out("commands").endswith("CANCELLER_QUEUE=cancels")
 
 
 async def test_a_wide_search_leaves_out_a_queue_that_another_worker_reads(redis: Redis, sender: Celery) -> None:
-    await send(sender, queue="comands")
-    await redis.zadd("comands.taken:takers", {"w1": 1})
+    await send(sender, queue="cancels")
+    await redis.zadd("cancels.taken:takers", {"w1": 1})
 
     assert await Lookout(redis, "commands", everywhere=True).look() == []
 
@@ -153,7 +153,7 @@ async def test_a_wide_search_looks_into_a_bounded_number_of_lists_and_says_so(re
 
 
 async def test_a_list_that_may_not_be_read_is_left_out(redis: Redis, redis_url: str, sender: Celery) -> None:
-    await send(sender, queue="comands")
+    await send(sender, queue="cancels")
     await send(sender, queue="shop_commands")
     await redis.acl_setuser(
         "some", enabled=True, passwords=["+p"], keys=["*commands*", "celery*"], categories=["+@all"]
@@ -171,7 +171,7 @@ STRAY_TEXTS = {"all searched": (True, 1), "a part searched": (False, 2)}
 
 @pytest.mark.parametrize(("through", "count"), STRAY_TEXTS.values(), ids=STRAY_TEXTS.keys())
 def test_check_says_if_not_all_lists_were_searched(*, through: bool, count: int) -> None:
-    found = list(stray_findings([Stray("comands", 3)], "commands", through=through))
+    found = list(stray_findings([Stray("cancels", 3)], "commands", through=through))
 
     assert len(found) == count
-    assert found[0].text.startswith("3 messages in comands, commands among them, which no worker reads: ")
+    assert found[0].text.startswith("3 messages in cancels, commands among them, which no worker reads: ")

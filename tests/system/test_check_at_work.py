@@ -41,8 +41,8 @@ def test_what_is_open_on_a_backend_that_the_file_no_longer_names_is_a_warning(de
 
 
 def test_commands_in_a_queue_whose_name_is_mistyped_are_a_warning(deployment: Cell) -> None:
-    deployment.sender.send_task("worker.cancel", kwargs={"backend": "ess", "job_id": "1"}, queue="comands")
+    deployment.sender.send_task("worker.cancel", kwargs={"backend": "ess", "job_id": "1"}, queue="cancels")
     told = findings(deployment)["queue commands"]
 
     assert told["verdict"] == "warning"
-    assert told["text"].startswith("1 message in comands, commands among them, which no worker reads: ")
+    assert told["text"].startswith("1 message in cancels, commands among them, which no worker reads: ")

@@ -102,7 +102,7 @@ def test_what_this_version_knows_is_validated_as_ever(tmp_path: Path, text: str,
 
 
 def test_a_word_that_may_be_misspelt_is_named(tmp_path: Path) -> None:
-    text = f'[backends.x]\n{ESS}timout = 1\n[backends.y]\nkind = "oracle-es"'
+    text = f'[backends.x]\n{ESS}timeouts = 1\n[backends.y]\nkind = "oracle-es"'
 
     assert [one.rpartition("; ")[2] for one in load(tmp_path, text).left_alone] == [
         "did you mean timeout?",
