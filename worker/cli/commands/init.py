@@ -30,8 +30,8 @@ NAMES = {"kind": "--kind", "base_url": "--base-url", "auth.type": "--auth"}
 
 NICKNAMES = {"oracle-ess": "ess", "oracle-ml": "oml"}
 """The names of backends whose kind is too long for one, as in the example."""
-USUAL_AUTH = {"oracle-ess": "bearer", "oracle-ml": "oml", "mrs": "token", "sahara": "keystone"}
-"""How calls are usually authorised, by kind."""
+USUAL_AUTH = {"oracle-ml": "oml", "mrs": "token", "sahara": "keystone"}
+"""How calls are usually authorised, by kind; `bearer` for all others."""
 
 SCHEMA_LINE = re.compile(r"\A#:schema .*\n")
 """The line by which editors find the schema of a TOML file; the shipped one's path is relative to a checkout."""
@@ -110,7 +110,7 @@ def _draft(given: dict[str, str], *, asks: bool) -> Draft | None:
             break
     base_url, type_ = given.pop("base_url", ""), given.pop("auth.type", "")
     _put(draft, "base_url", base_url, "Its address, e.g. https://host.example.com", asks=asks)
-    type_ = type_ or _chosen("How calls are authorised", tuple(AUTHS), USUAL_AUTH[kind])
+    type_ = type_ or _chosen("How calls are authorised", tuple(AUTHS), USUAL_AUTH.get(kind, "bearer"))
     draft.put("auth.type", type_)
     for key, text in given.items():
         draft.put(key, value_of(text))
