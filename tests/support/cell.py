@@ -139,6 +139,13 @@ class Cell:
                 self.events.append(json.loads(fields[b"event"]))
                 check_event(self.events[-1])
 
+    def catch_up(self) -> None:
+        """Read all events that the stream has by now, for claims about what has not been waited for by its event."""
+        before = -1
+        while before != len(self.events):
+            before = len(self.events)
+            self.read(0.001)
+
     def wait_until(self, done: Callable[[], bool], seconds: float = 90) -> None:
         """Read events until something holds."""
         deadline = time.monotonic() + seconds

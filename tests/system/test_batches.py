@@ -56,11 +56,7 @@ def until(cell: Cell, batch: Batch, reached: Callable[[BatchStatus], bool], seco
 
 
 def batch_events(cell: Cell, batch: Batch) -> list[Event]:
-    while True:
-        before = len(cell.events)
-        cell.read(0.01)
-        if len(cell.events) == before:
-            break
+    cell.catch_up()
     found = [event for event in cell.events if event["type"].startswith("canceller.batch.")]
     return [Event(**event) for event in found if event["subject"] == batch.id]
 
@@ -211,6 +207,7 @@ def test_the_signature_of_a_part_gives_its_members_the_rights_of_who_signed_it(g
         with Client(Settings.load(guarded.env)) as nobody, pytest.raises(Rejected, match="not accepted"):
             nobody.batch(cancels(1, 1)).wait(60)
 
+    guarded.catch_up()
     assert (end.counts.rejected, end.counts.finished) == (2, {"cancelled": 3})
     assert {event["data"]["signed_by"] for event in guarded.of("accepted")} == {"billing"}
     paused = next(event for event in batch_events(guarded, batch) if event.name == "paused")
