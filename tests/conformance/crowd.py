@@ -33,7 +33,7 @@ PATIENCE = 30.0
 """Real seconds in which an event must come; it takes a fraction of one."""
 AT_ONCE = Poll(0.0, 60.0)
 NO_DELAY = {"ess.cancel_delay": 0.0, "mrs.cancel_delay": 0.0, "sahara.engine_delay": 0.0}
-DELAY = 3.0
+DELAY = 1.0
 """Simulated seconds that a cancel takes."""
 DELAYS = {"ess.cancel_delay": DELAY, "ess.force_window": DELAY, "mrs.cancel_delay": DELAY, "sahara.engine_delay": DELAY}
 
@@ -69,7 +69,12 @@ class Crowd:
             await self.store.accept(taken)
 
     async def ask(self, job_ids: Iterable[str], life: str = "runs", **fields: Any) -> None:
-        """Have each job asked to stop, so that the next pass over each is a poll, due in a moment; forget the calls."""
+        """Have each job asked to stop, so that the next pass over each is a poll, due in a moment; forget the calls.
+
+        For jobs that are stuck the backend's clock counts as a fast one: a force is due once that is pushed forward.
+        """
+        if life == "stuck":
+            self.backend = replace(self.backend, policy=structs.replace(self.backend.policy, clock_speed=CLOCK_SPEED))
         await self.accept(job_ids, life, **fields)
         claims = await self.store.claim(ToClaim("b", "w0", Limits(1000, 60.0, 1000, 0.0, 1000)))
         for claim in claims.claims:
@@ -146,15 +151,19 @@ async def crowd(
     dialect: Dialect = ESS,
     *,
     patience: float = PATIENT,
+    hasty: bool = False,
     clock: SimClock | None = None,
     poll: Poll | None = None,
     force: Force = Force.AUTO,
     knobs: dict[str, Any] | None = None,
     **settings: Any,
 ) -> AsyncIterator[Crowd]:
-    """Start a backend of this dialect; `settings` are those of `Backend`."""
+    """Start a backend of this dialect; `settings` are those of `Backend`.
+
+    `patience` is the time of a list in seconds; a call has more. `hasty` is as for `bench`.
+    """
     slow = dialect.with_knobs("crowd", **{**DELAYS, **dialect.knobs, **(knobs or {})})
-    async with bench(slow, patience=patience, credential=StaticToken(lambda: "t1"), clock=clock) as one:
+    async with bench(slow, hasty=hasty, credential=StaticToken(lambda: "t1"), clock=clock) as one:
         policy = Policy(
             steps=dialect.adapter.steps,
             force=force,
@@ -163,7 +172,6 @@ async def crowd(
             timeout=patience,
             gone_means_stopped=dialect.adapter.steps.gone_means_stopped,
             believe_after=BELIEVE_AFTER,
-            clock_speed=CLOCK_SPEED,
         )
         given: dict[str, Any] = {"adapter": dialect.adapter, "breaker_failures": 1000, **settings}
         yield Crowd(

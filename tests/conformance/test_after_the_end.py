@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from conformance.dialect import Dialect
 from conformance.dialects import DIALECTS
-from conformance.kit import ASKED, HASTY, PATIENT, Busy
+from conformance.kit import ASKED, Busy
 from conformance.replies.oracle_ess import ESS
 from conformance.whole import Whole, prepare, whole
 from msgspec.structs import replace as replaced
@@ -212,7 +212,7 @@ async def test_two_workers_report_a_new_life_once(redis: Redis) -> None:
 
 
 async def test_a_look_that_shows_nothing_proves_nothing(redis: Redis) -> None:
-    async with ended(redis, patience=HASTY) as after:
+    async with ended(redis, hasty=True) as after:
         after.one.one.sim.add_fault("hang", verb="look")
         await after.look()
 
@@ -241,7 +241,7 @@ async def test_a_look_that_may_not_begin_is_asked_for_once_a_second(redis: Redis
 
 @pytest.mark.parametrize("limits", [(0, 0.0), (64, 0.001)], ids=["no-permit", "no-call-left"])
 async def test_looks_keep_to_the_limits_of_their_backend(redis: Redis, limits: tuple[int, float]) -> None:
-    async with ended(redis, patience=PATIENT) as after:
+    async with ended(redis) as after:
         await after.due()
         many, rate = limits
         if rate:

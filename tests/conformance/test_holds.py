@@ -27,7 +27,7 @@ LEASE = 0.5
 AROUND = 0.025
 """Seconds from the begin of a pass within which a hold comes: most passes are over by then."""
 MOMENTS = range(25)
-LONG = 20.0
+LONG = 60.0
 
 
 @dataclass

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from conformance.dialect import Dialect
 from conformance.dialects import DIALECTS, each_dialect, habitual
-from conformance.kit import patience_with, spoiled
+from conformance.kit import ENDLESS, spoiled
 from conformance.whole import prepare, whole
 from redis.asyncio import Redis
 
@@ -37,7 +37,7 @@ READS = ("error", "reset", "throttled", "expired_token", "html", "html-200", "tr
 
 LIVES = ("runs", "waits", "finished", "failed", "race", "absent", "forbidden")
 STEPS = [(dialect, command) for dialect in DIALECTS for command in dialect.steps]
-ENDLESS = {
+SILENT = {
     ("get_after_delete=500", "cancel", "absent"),
     ("get_after_delete=500", "delete", "absent"),
     ("delete_finished=400", "delete", "finished"),
@@ -63,7 +63,7 @@ HABITUAL = [
     for dialect in habitual()
     for command in ("cancel", "delete")
     for life in ("runs", "finished", "race", "absent")
-    if (dialect.name.rpartition("-")[2], command, life) not in ENDLESS and (dialect.name, command, life) not in MISTAKEN
+    if (dialect.name.rpartition("-")[2], command, life) not in SILENT and (dialect.name, command, life) not in MISTAKEN
 ]
 
 
@@ -72,7 +72,7 @@ async def test_one_fault_changes_nothing_about_the_end(
     redis: Redis, dialect: Dialect, command: str, action: Action, fault: str
 ) -> None:
     kind = fault.partition("-")[0]
-    async with whole(redis, dialect, patience=patience_with(kind)) as one:
+    async with whole(redis, dialect, hasty=kind in ENDLESS) as one:
         prepare(one, command)
         spoiled(one.one.sim, kind, verb=dialect.verbs[action], **{"times": 1, **FAULTS[fault]})
         await one.accept(command)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from conformance.crowd import crowd, numbers
-from conformance.kit import patience_with, spoiled
+from conformance.kit import ENDLESS, PATIENT, spoiled
 from msgspec import structs
 from redis.asyncio import Redis
 
@@ -35,7 +35,7 @@ FAULTS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_a_list_that_fails_costs_one_call_and_lists_are_left_alone(redis: Redis, fault: str) -> None:
     kind = fault.partition("-")[0]
-    async with crowd(redis, patience=patience_with(kind)) as one:
+    async with crowd(redis, hasty=kind in ENDLESS) as one:
         await one.ask(numbers(20))
         one.stop_all()
         spoiled(one.one.sim, kind, verb="list", **FAULTS[fault])
@@ -95,7 +95,7 @@ class Clumsy(OracleEss):
 
 @pytest.mark.parametrize("how", ["raises", "asks-nothing", "asks-for-no-path", "never-ends", "breaks"])
 async def test_no_fault_of_an_adapters_list_reaches_a_pass(redis: Redis, how: str) -> None:
-    patience = 0.3 if how == "never-ends" else 5.0
+    patience = 0.3 if how == "never-ends" else PATIENT
     async with crowd(redis, adapter=Clumsy(how=how), patience=patience) as one:
         await one.ask(numbers(20))
         one.stop_all()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
 from conformance.dialect import Dialect
 from conformance.kit import PATIENT, Bench, bench
+from msgspec import structs
 from redis.asyncio import Redis
 
 from worker.domain.model import Action, Force, Policy, Poll
@@ -34,12 +35,16 @@ DELAYS = {
 }
 TICK = 0.02
 """Simulated seconds from pass to pass: a stop is first seen under way, then done."""
-LONG = 5.0
+LONG = 60.0
 """Real seconds in which the next pass must come due; it takes a few hundredths at most."""
 PASSES = 60
 """How many passes a cancellation may take; most take five."""
 CLOCK_SPEED = 200.0
-"""The simulated clock stands still and is pushed forward from pass to pass: no real one moves so."""
+"""Where a force is due the simulated clock, which stands still, is pushed forward by seconds: no real one moves so.
+
+Elsewhere it is taken for a real one. At this speed the hundredths that may pass between a look and its call count as
+seconds of the backend's, by which a job's end can seem to be before the call.
+"""
 BELIEVE_AFTER = 0.05
 LOOKS = frozenset({"look", "refresh"})
 FORCE_AFTER = 3.0
@@ -171,22 +176,21 @@ async def whole(
     redis: Redis,
     dialect: Dialect,
     *,
-    patience: float = PATIENT,
+    hasty: bool = False,
     poll: Poll | None = None,
     clock: SimClock | None = None,
 ) -> AsyncIterator[Whole]:
     """Start a backend of this dialect with quick cancels, and a store for its cancellations."""
     quick = dialect.with_knobs("quick", **{**DELAYS, **dialect.knobs})
-    async with bench(quick, patience=patience, credential=StaticToken(lambda: "t1"), clock=clock) as one:
+    async with bench(quick, hasty=hasty, credential=StaticToken(lambda: "t1"), clock=clock) as one:
         policy = Policy(
             steps=dialect.adapter.steps,
             force=Force.AUTO,
             force_after=FORCE_AFTER,
             poll=poll or Poll(first=0.0, max=0.0),
-            timeout=patience,
+            timeout=PATIENT,
             gone_means_stopped=dialect.adapter.steps.gone_means_stopped,
             believe_after=BELIEVE_AFTER,
-            clock_speed=CLOCK_SPEED,
         )
         backend = Backend("b", dialect.adapter, policy, one.http, breaker_failures=1000)
         yield Whole(one, Store(redis, "canceller"), backend)
@@ -197,4 +201,6 @@ def prepare(one: Whole, command: str, life: str = "runs") -> None:
     one.one.add("stuck" if command == "force" else life)
     one.one.sim.clock.advance(10)
     if command == "force":
+        policy = structs.replace(one.backend.policy, clock_speed=CLOCK_SPEED)
+        one.backend = replace(one.backend, policy=policy)
         one.tick = FORCE_AFTER

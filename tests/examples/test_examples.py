@@ -137,7 +137,7 @@ def test_a_consumer_goes_on_behind_what_it_has_handled(deployment: Cell) -> None
     for job_id in ("80", "81"):
         sync_client.stop(job_id)
         events_consumer.consume(deployment.redis, seen.append, block=1)
-    deployment.read(1)
+    deployment.catch_up()
     ends = [event for event in seen if event.get_type() == "canceller.cancellation.finished.v1"]
 
     assert [event.get_id() for event in seen] == [event["id"] for event in deployment.events]

@@ -33,7 +33,7 @@ with Embedded(Path(sys.argv[1])) as server:
 """
 
 
-def until(done: Callable[[], bool], seconds: float = 10) -> None:
+def until(done: Callable[[], bool], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not done():
         assert time.monotonic() < deadline
@@ -116,7 +116,7 @@ def test_a_start_waits_for_what_a_killed_server_of_its_own_has_left(tmp_path: Pa
         with pytest.raises(FutureTimeout):
             started.result(timeout=0.3)
         fcntl.flock(left, fcntl.LOCK_UN)
-        started.result(timeout=10)
+        started.result(timeout=60)
         server.__exit__()
 
 

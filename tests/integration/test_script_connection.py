@@ -28,7 +28,7 @@ from worker.store.store import Store
 
 ECHO = "return {ARGV[1], tonumber(ARGV[2])}"
 WRITE = "return redis.call('SET', 'written', '1')"
-SOON = 10.0
+SOON = 30.0
 
 
 @pytest.fixture

@@ -16,8 +16,9 @@ from kombu import Connection
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from support.certificates import Authority
+from support.ports import HOST
 from support.relay import relayed
-from support.sentinel import HOST, MASTER, Replicated, watched
+from support.sentinel import MASTER, Replicated, watched
 
 from worker.settings.celery import celery_settings
 from worker.settings.environment import Settings

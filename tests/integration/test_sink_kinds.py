@@ -234,7 +234,7 @@ async def test_a_task_gets_the_event_and_its_id(redis_url: str, sync_redis: Sync
 
     app, called = consumer(redis_url)
     with app.connection() as connection, connection.SimpleQueue("job-events") as queue:
-        message = queue.get(timeout=5)
+        message = queue.get(timeout=60)
         args, kwargs, _ = message.payload
         app.tasks[message.headers["task"]].apply(args, kwargs, throw=True)
         message.ack()

@@ -32,7 +32,7 @@ async def test_a_worker_that_can_not_read_what_is_owed_leaves_it_owed(store: Sto
 
 
 async def test_a_worker_that_stops_while_it_claims_a_sink_gives_it_back(store: Store) -> None:
-    async with receiving() as receiver, asyncio.timeout(10):
+    async with receiving() as receiver, asyncio.timeout(60):
         slow = Slow(store.sinks)
         pump = Pump(sink(Webhook(receiver.url, [receiver.secret])), slow, "w1")  # type: ignore[arg-type,list-item]
         pump._task = asyncio.create_task(pump._run())

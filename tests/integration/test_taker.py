@@ -35,7 +35,7 @@ class Desk:
         self.came.set()
 
     async def wait_for(self, count: int) -> list[Item]:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while len(self.items) < count:
                 self.came.clear()
                 await self.came.wait()

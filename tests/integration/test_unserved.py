@@ -21,7 +21,7 @@ from worker.protocol.messages import Event
 from worker.store.serving import GRACE, LIFE, Serving
 from worker.store.store import Store
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 @dataclass

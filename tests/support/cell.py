@@ -74,7 +74,7 @@ class Worker:
         self.process.kill()
         self._end()
 
-    def stop(self, seconds: float = 15) -> float:
+    def stop(self, seconds: float = 60) -> float:
         """End it with SIGTERM; return how many seconds that took."""
         started = time.monotonic()
         self.process.send_signal(signal.SIGTERM)
@@ -86,8 +86,8 @@ class Worker:
         return time.monotonic() - started
 
     def _end(self) -> None:
-        self.process.wait(timeout=10)
-        self._reader.join(timeout=10)
+        self.process.wait(timeout=60)
+        self._reader.join(timeout=60)
         if self.process.stdout:
             self.process.stdout.close()
 
@@ -151,7 +151,7 @@ class Cell:
         deadline = time.monotonic() + seconds
         while not done():
             left = deadline - time.monotonic()
-            assert left > 0, f"not reached in {seconds} s; the last events: {self.events[-5:]}\n{self.logs()}"
+            assert left > 0, f"not reached in {seconds} s; the last events: {self.events[-5:]}\n{self.logs(3000)}"
             self.read(min(left, 1.0))
 
     def wait_finished(self, count: int, seconds: float = 90) -> None:
@@ -180,9 +180,9 @@ class Cell:
         ids = [event["id"] for event in self.events]
         assert len(ids) == len(set(ids))
 
-    def logs(self) -> str:
-        """Return the end of each worker's log."""
-        return "\n".join(log.read_text()[-3000:] for log in sorted(self.directory.glob("worker*.log")))
+    def logs(self, last: int = 0) -> str:
+        """Return each worker's log, or else its `last` characters."""
+        return "\n".join(log.read_text()[-last:] for log in sorted(self.directory.glob("worker*.log")))
 
 
 @contextmanager

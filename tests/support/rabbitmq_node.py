@@ -8,12 +8,13 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Self
 
 import amqp
+from support.ports import free_ports
 
 from worker.local.child_process import stop_all, tied
 
@@ -52,7 +53,7 @@ class Node:
     """A RabbitMQ node; a context manager. It can be killed, and comes back with the same data at the same address."""
 
     def __init__(self, directory: Path) -> None:
-        self.port, self._distribution, self._mapper = _free_ports(3)
+        self.port, self._distribution, self._mapper = free_ports(3)
         self._directory = directory
         self._log = directory / "rabbitmq.log"
         self._open = ExitStack()
@@ -169,14 +170,6 @@ class Node:
 def _listens(port: int) -> bool:
     with socket.socket() as one:
         return one.connect_ex((HOST, port)) == 0
-
-
-def _free_ports(count: int) -> Sequence[int]:
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind((HOST, 0))
-        return [one.getsockname()[1] for one in sockets]
 
 
 def _until(done: Callable[[], bool], who: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import threading
 import time
@@ -16,11 +15,11 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from redis.sentinel import Sentinel
+from support.ports import HOST, free_ports
 
 from worker.local.child_process import stop_all, tied
 from worker.local.embedded_redis import server_binary
 
-HOST = "127.0.0.1"
 MASTER = "mymaster"
 REPLICAS = 2
 SENTINELS = 3
@@ -60,13 +59,13 @@ class Replicated:
         found: redis.Redis = watch.master_for(MASTER, redis.Redis)
         return found
 
-    def replicate(self, seconds: float = 10) -> None:
+    def replicate(self, seconds: float = 60) -> None:
         """Wait until both replicas have all that the master has been told."""
         with redis.Redis(host=HOST, port=self.master, single_connection_client=True) as client:
             client.set("replicated", time.monotonic())
             assert client.wait(REPLICAS, int(seconds * 1000)) == REPLICAS
 
-    def fail_over(self, seconds: float = 30) -> int:
+    def fail_over(self, seconds: float = 90) -> int:
         """Kill the master; return the port of the new one once all sentinels agree on it."""
         self.servers[0].kill()
         self.servers[0].wait()
@@ -90,7 +89,7 @@ def knows_all(port: int) -> bool:
     return (int(told["num-slaves"]), int(told["num-other-sentinels"])) == (REPLICAS, SENTINELS - 1)
 
 
-def until(done: Callable[[], bool], seconds: float) -> None:
+def until(done: Callable[[], bool], seconds: float = 60) -> None:
     """Wait until something holds that tells nobody when it does."""
     never, deadline = threading.Event(), time.monotonic() + seconds
     while not done():
@@ -107,10 +106,10 @@ def replicated(directory: Path) -> Iterator[Replicated]:
         servers = [start_server(stack, directory, master)]
         servers += [start_server(stack, directory, port, "--replicaof", HOST, str(master)) for port in replicas]
         with redis.Redis(host=HOST, port=master) as client:
-            until(lambda: client.info("replication")["connected_slaves"] == REPLICAS, 20)
+            until(lambda: client.info("replication")["connected_slaves"] == REPLICAS)
         for port in sentinels:
             _sentinel(stack, directory, port, master)
-        until(lambda: all(knows_all(port) for port in sentinels), 30)
+        until(lambda: all(knows_all(port) for port in sentinels))
         yield Replicated(servers, master, sentinels)
 
 
@@ -122,15 +121,6 @@ def watched(directory: Path, *more: str) -> Iterator[Replicated]:
         servers = [start_server(stack, directory, master)]
         servers += [_sentinel(stack, directory, port, master, *more) for port in sentinels]
         yield Replicated(servers, master, sentinels)
-
-
-def free_ports(count: int) -> list[int]:
-    """Find ports that nobody listens on."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind((HOST, 0))
-        return [one.getsockname()[1] for one in sockets]
 
 
 def start_server(stack: ExitStack, directory: Path, port: int, *more: str) -> subprocess.Popen[bytes]:
@@ -159,7 +149,7 @@ def _start(stack: ExitStack, port: int, *words: str) -> subprocess.Popen[bytes]:
     )
     stack.callback(stop_all, [process], 10)
     with redis.Redis(host=HOST, port=port, socket_timeout=5, retry=Retry(NoBackoff(), 0)) as client:
-        until(lambda: _answers(client), 20)
+        until(lambda: _answers(client))
     return process
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from typing import Any
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 from support.cell import Cell, cell
+from support.ports import free_ports
 
 from worker.runtime.process import Runtime
 from worker.runtime.wiring import deployment_of
@@ -32,7 +32,7 @@ class Served:
     runtime: Runtime
     settings: Settings
 
-    def get(self, path: str, seconds: float = 2.0) -> tuple[int, str]:
+    def get(self, path: str, seconds: float = 30) -> tuple[int, str]:
         """Ask for a path; return the status, `LATE` if no answer came in time, and the text."""
         return get(f"http://{self.settings.http}{path}", seconds)
 
@@ -40,7 +40,7 @@ class Served:
         """Return what `/metrics` shows."""
         return series(self.get("/metrics")[1])
 
-    def until(self, done: Callable[[], bool], seconds: float = 5.0) -> bool:
+    def until(self, done: Callable[[], bool], seconds: float = 60) -> bool:
         """Wait until something holds, for so long at most; say whether it does."""
         return until(done, seconds)
 
@@ -51,18 +51,18 @@ class Served:
 
         async def hang() -> None:
             hangs.set()
-            go_on.wait(30)
+            go_on.wait(60)
 
         future = self.runtime._loop.begin(hang())
-        assert hangs.wait(5)
+        assert hangs.wait(60)
         try:
             yield
         finally:
             go_on.set()
-            future.result(5)
+            future.result(60)
 
 
-def get(url: str, seconds: float = 2.0) -> tuple[int, str]:
+def get(url: str, seconds: float = 30) -> tuple[int, str]:
     """Ask for a URL; return the status, `LATE` if no answer came in time, and the text."""
     try:
         reply = httpx.get(url, timeout=seconds)
@@ -71,7 +71,7 @@ def get(url: str, seconds: float = 2.0) -> tuple[int, str]:
     return reply.status_code, reply.text
 
 
-def until(done: Callable[[], bool], seconds: float = 5.0) -> bool:
+def until(done: Callable[[], bool], seconds: float = 60) -> bool:
     """Ask again and again until something holds, for so long at most; say whether it does."""
     over = threading.Event()
     timer = threading.Timer(seconds, over.set)
@@ -101,18 +101,10 @@ def value(found: Series, name: str, **labels: str) -> float:
     return found.get(f"{name}{{{written}}}" if written else name, nan)
 
 
-def free_port() -> int:
-    """Return a port that is free now."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
-
-
 @contextmanager
 def served(directory: Path, backends: str, **options: Any) -> Iterator[Served]:
     """Run a worker; `backends` and the options are as for `support.cell.cell`."""
-    more = {"CANCELLER_HTTP": f"127.0.0.1:{free_port()}", "CANCELLER_LOG_LEVEL": "error"}
+    more = {"CANCELLER_HTTP": f"127.0.0.1:{free_ports(1)[0]}", "CANCELLER_LOG_LEVEL": "error"}
     with cell(directory, backends, more=more, **options) as one:
         settings = Settings.load(one.env)
         runtime = Runtime(settings, deployment_of(settings))

@@ -29,7 +29,7 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """Run a command to its end; `by` is the program that starts it."""
     if not by and is_possible(env):
-        return run_forked("worker", *words, env=env, cwd=ROOT, stdin=stdin, seconds=60)
+        return run_forked("worker", *words, env=env, cwd=ROOT, stdin=stdin, seconds=120)
     return subprocess.run(
         [*by, *COMMAND, *words],
         cwd=ROOT,
@@ -37,7 +37,7 @@ def run(
         input=stdin,
         capture_output=True,
         encoding="utf-8",
-        timeout=60,
+        timeout=120,
         check=False,
     )
 
@@ -55,7 +55,7 @@ def lines(done: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
 
 @contextmanager
 def running(
-    env: Mapping[str, str], *words: str, by: Sequence[str] = (), seconds: float = 60
+    env: Mapping[str, str], *words: str, by: Sequence[str] = (), seconds: float = 120
 ) -> Iterator[subprocess.Popen[str]]:
     """Run a command that does not end by itself, `seconds` at most; `by` is the program that starts it."""
     with subprocess.Popen(
@@ -74,7 +74,7 @@ def running(
             killer.cancel()
             if process.poll() is None:
                 process.terminate()
-                process.wait(timeout=20)
+                process.wait(timeout=60)
 
 
 def read_until(process: subprocess.Popen[str], pattern: str) -> re.Match[str]:

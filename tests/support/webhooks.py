@@ -194,7 +194,7 @@ class Dead:
         return hang
 
 
-async def until(done: Callable[[], bool], seconds: float = 20.0) -> None:
+async def until(done: Callable[[], bool], seconds: float = 60) -> None:
     """Wait until something holds."""
 
     async def look() -> bool:
@@ -203,7 +203,7 @@ async def until(done: Callable[[], bool], seconds: float = 20.0) -> None:
     await found(look, seconds)
 
 
-async def found(look: Callable[[], Awaitable[Found]], seconds: float = 20.0) -> Found:
+async def found(look: Callable[[], Awaitable[Found]], seconds: float = 60) -> Found:
     """Look again and again until there is something, and return it."""
     async with asyncio.timeout(seconds):
         while not (seen := await look()):  # noqa: ASYNC110 - neither a receiver nor Redis tells it

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 from support.cell import Cell, cell
+from support.ports import free_ports
 from support.prometheus import PROMTOOL, failures, panels, rules
-from support.served import Series, free_port, get, series, until
+from support.served import Series, get, series, until
 from support.shell import read_until, running
 
 COMMON = """
@@ -82,7 +83,7 @@ def scraped(**addresses: str) -> Series:
     """Read `/metrics` of several; each series says whose it is."""
     found = {}
     for instance, address in addresses.items():
-        status, text = get(f"http://{address}/metrics", seconds=10)
+        status, text = get(f"http://{address}/metrics")
         assert status == 200, text
         for name, value in series(text).items():
             bare, _, labels = name.rstrip("}").partition("{")
@@ -113,7 +114,7 @@ def trouble(one: Cell) -> None:
 
 @pytest.fixture(scope="module")
 def scrapes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scrapes]:
-    worker = f"127.0.0.1:{free_port()}"
+    worker = f"127.0.0.1:{free_ports(1)[0]}"
     directory = tmp_path_factory.mktemp("alerts")
     with cell(directory, BACKENDS, knobs=KNOBS, more={"CANCELLER_HTTP": worker, "SINK_SECRET": "x"}) as one:
         process = one.start_worker()
@@ -124,17 +125,17 @@ def scrapes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scrapes]:
             one.wait_finished(1)
             quiet = scraped(worker=worker, exporter=exporter)
             trouble(one)
-            assert until(lambda: late(scraped(worker=worker)), seconds=40)
+            assert until(lambda: late(scraped(worker=worker)))
             used = int(one.redis.info("memory")["used_memory"])  # type: ignore[arg-type,index]
             one.redis.config_set("maxmemory", int(used / 0.85))
             memory = 'canceller_redis_memory_ratio{instance="exporter"}'
-            assert until(lambda: scraped(exporter=exporter)[memory] > 0.8, seconds=20)
+            assert until(lambda: scraped(exporter=exporter)[memory] > 0.8)
             busy = scraped(worker=worker, exporter=exporter)
             process.stop()
             for index in range(3):
                 one.send("cancel", backend="ess", job_id=1000 + index)
             workers = 'canceller_workers{instance="exporter"}'
-            assert until(lambda: scraped(exporter=exporter)[workers] == 0, seconds=20)
+            assert until(lambda: scraped(exporter=exporter)[workers] == 0)
             yield Scrapes(quiet, busy, scraped(exporter=exporter))
 
 

@@ -305,7 +305,7 @@ def test_an_interrupt_leaves_the_batch_running_and_says_how_to_return(deployment
         assert (resumed.returncode, resumed.stdout.strip()) == (3, "rejected: it is not paused")
         process.send_signal(signal.SIGINT)
         way = read_until(process, r"the batch goes on: canceller batch watch (\S+)")
-        assert process.wait(timeout=20) != 0
+        assert process.wait(timeout=60) != 0
 
     deployment.simulator.add_job("ess", stuck[0], state="CANCELLED")
     *_, end = lines(batch(deployment, "watch", way[1], "--json"))

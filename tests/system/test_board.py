@@ -28,7 +28,7 @@ def test_it_serves_until_it_is_ended_although_somebody_watches(redis_url: str, s
             lines = stream.iter_lines()
             assert next(lines).startswith("data: ")
             process.send_signal(signal.SIGTERM)
-            assert process.wait(timeout=30) == 0
+            assert process.wait(timeout=60) == 0
     finally:
         process.kill()
         process.wait()

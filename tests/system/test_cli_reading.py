@@ -35,7 +35,7 @@ def test_waits_for_a_command_that_is_still_on_its_way(named: list[str], deployme
     with running(deployment.env, "wait", *named, "--patience", "60s") as waiting:
         deployment.start_worker()
         read_until(waiting, "ess 1  cancelled")
-        assert waiting.wait(timeout=20) == Exit.DONE
+        assert waiting.wait(timeout=60) == Exit.DONE
 
 
 def test_does_not_wait_for_what_nobody_knows(deployment: Cell) -> None:

@@ -64,9 +64,9 @@ def calls(one: Cell, verb: str) -> int:
 
 def looked_on(one: Cell, looks: int = LOOKS) -> None:
     """Wait for so many more looks at the job; a blocking read of Redis would go by the clock that is stepped."""
-    before, deadline = calls(one, "look"), time.monotonic() + 20
+    before, deadline = calls(one, "look"), time.monotonic() + 60
     while calls(one, "look") < before + looks:
-        assert time.monotonic() < deadline, one.logs()
+        assert time.monotonic() < deadline, one.logs(3000)
         time.sleep(0.05)
 
 
@@ -77,7 +77,7 @@ def test_a_step_forces_nothing_ends_nothing_and_stops_no_look(place: Cell, clock
     place.send("cancel", backend="ess", job_id=1)
     place.wait_until(lambda: calls(place, "look") > 1)
     clock.set(step)
-    line = worker.wait_for("redis.clock_stepped", 20)
+    line = worker.wait_for("redis.clock_stepped")
     looked_on(place)
 
     assert json.loads(line)["seconds"] == step
@@ -93,12 +93,14 @@ def test_two_workers_go_on_as_one_does(place: Cell, clock: SteppedClock) -> None
     for step in (*STEPS.values(), 0):
         clock.set(step)
         looked_on(place)
+    before = time.time()
     place.send("abort", id=place.of("accepted")[0]["cancellationid"], by="ann", reason="enough")
     place.wait_finished(1)
 
     assert calls(place, "force") == 0
     assert place.finished("ess", "1")["outcome"] == "aborted"
-    assert abs(datetime.fromisoformat(place.finished("ess", "1")["time"]).timestamp() - time.time()) < 5
+    ended = datetime.fromisoformat(place.finished("ess", "1")["time"]).timestamp()
+    assert before - MINUTE < ended < time.time() + MINUTE  # and not as far off as any step
 
 
 @pytest.mark.parametrize("end", [Worker.stop, Worker.kill], ids=["stopped", "killed"])
@@ -129,7 +131,7 @@ def test_a_step_refuses_no_command_that_is_valid_now(place: Cell, clock: Stepped
     place.send("cancel", backend="ess", job_id=1)
     place.wait_until(lambda: calls(place, "look") > 1)
     clock.set(after)
-    worker.wait_for("redis.clock_stepped", 20)
+    worker.wait_for("redis.clock_stepped")
     command = {"verb": "cancel", "backend": "ess", "job_id": "2", "command_id": "c2"}
     now = datetime.fromtimestamp(time.time(), UTC)
     token = sign(command, producer="ops", key=KEY, algorithm="HS256", now=now, lifetime=600)

@@ -37,7 +37,7 @@ class Dev:
 def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
     directory = tmp_path_factory.mktemp("dev")
     with running(
-        {**os.environ, **ELSEWHERE, "TMPDIR": str(directory)}, "dev", "--workers", "1", seconds=300
+        {**os.environ, **ELSEWHERE, "TMPDIR": str(directory)}, "dev", "--workers", "1", seconds=600
     ) as process:
         read_until(process, "Type in another terminal:")
         typed: list[str] = []
@@ -54,7 +54,7 @@ def shell(*lines: str) -> subprocess.CompletedProcess[str]:
     start = ["set -e", f'canceller() {{ {shlex.join(COMMAND)} "$@"; }}']
     env = {**os.environ, **ELSEWHERE, "PYTHONPATH": str(ROOT)}
     program = "\n".join([*start, *lines])
-    return subprocess.run(["bash", "-c", program], env=env, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(["bash", "-c", program], env=env, capture_output=True, text=True, timeout=300, check=False)
 
 
 def test_all_that_it_says_works_as_it_is_printed(dev: Dev) -> None:
@@ -84,7 +84,7 @@ def test_a_second_one_runs_beside_the_first(dev: Dev, tmp_path: Path) -> None:
         children = psutil.Process(second.pid).children(recursive=True)
         second.send_signal(signal.SIGINT)
         read_until(second, "nothing is left behind")
-        assert Exit.DONE == second.wait(timeout=20)
+        assert Exit.DONE == second.wait(timeout=60)
 
     assert told[1] not in "".join(dev.typed)
     assert len(children) >= 3
@@ -96,6 +96,6 @@ def test_a_wrong_backends_file_starts_nothing(tmp_path: Path) -> None:
     (tmp_path / "b.toml").write_text("[backends.x]\n", encoding="utf-8")
     with running({**os.environ, "TMPDIR": str(tmp_path)}, "dev", "--backends", str(tmp_path / "b.toml")) as process:
         read_until(process, r"\[backends\.x\] kind: is required and missing")
-        assert Exit.USAGE == process.wait(timeout=20)
+        assert Exit.USAGE == process.wait(timeout=60)
 
     assert [path.name for path in tmp_path.iterdir()] == ["b.toml"]

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.served import free_port, get, series, until
+from support.ports import free_ports
+from support.served import get, series, until
 from support.shell import BACKENDS, read_until, run, running
 
 from worker.cli.exits import Exit
@@ -41,17 +42,17 @@ def test_the_exporter_answers_503_while_redis_is_away_and_goes_on_afterwards(
 ) -> None:
     with running(env, "exporter", "--listen", "127.0.0.1:0") as exporter:
         url = read_until(exporter, r"(http://\S+/metrics)")[1]
-        assert series(get(url, 10)[1])["canceller_workers"] == 0
+        assert series(get(url)[1])["canceller_workers"] == 0
         redis.__exit__()
         try:
-            assert until(lambda: get(url, 10)[0] == 503, seconds=20)
-            assert get(url, 10)[1].startswith("Redis: ")
+            assert until(lambda: get(url)[0] == 503)
+            assert get(url)[1].startswith("Redis: ")
         finally:
             redis.__enter__()
 
-        assert until(lambda: get(url, 10)[0] == 200, seconds=20)
+        assert until(lambda: get(url)[0] == 200)
         exporter.terminate()
-        assert exporter.wait(10) == Exit.DONE
+        assert exporter.wait(60) == Exit.DONE
 
 
 def test_an_address_that_is_taken_is_a_mistake_of_the_command_line(env: dict[str, str], taken: int) -> None:
@@ -69,18 +70,18 @@ def test_check_says_that_the_address_of_workers_is_taken(env: dict[str, str], ta
 
 
 def test_up_gives_each_worker_a_port_of_its_own_which_check_knows(env: dict[str, str]) -> None:
-    port = free_port()
+    port, _ = free_ports(2)
     env |= {"CANCELLER_HTTP": f"127.0.0.1:{port}"}
     with running(env, "up", "--workers", "2") as up:
         assert all(
-            until(lambda own=own: get(f"http://127.0.0.1:{own}/readyz") == (200, "ok\n"), seconds=40)  # type: ignore[misc]
+            until(lambda own=own: get(f"http://127.0.0.1:{own}/readyz") == (200, "ok\n"))  # type: ignore[misc]
             for own in (port, port + 1)
         )
         (found,) = [
             one for one in json.loads(run(env, "check", "--json").stdout)["findings"] if one["what"] == "CANCELLER_HTTP"
         ]
         up.terminate()
-        assert up.wait(20) == Exit.DONE
+        assert up.wait(60) == Exit.DONE
 
     assert found["text"] == f"a worker listens on 127.0.0.1:{port}, and takes commands in"
 

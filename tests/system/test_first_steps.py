@@ -177,7 +177,7 @@ def on_a_terminal(env: dict[str, str], answers: Sequence[str], *words: str) -> s
     ours, theirs = os.openpty()
     with subprocess.Popen([*COMMAND, *words], cwd=ROOT, env=env, stdin=theirs, stdout=theirs, stderr=theirs) as process:
         os.close(theirs)
-        killer = threading.Timer(60, process.kill)
+        killer = threading.Timer(120, process.kill)
         killer.start()
         waiting, shown = list(answers), b""
         with suppress(OSError):  # the end, on Linux

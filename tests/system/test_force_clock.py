@@ -56,7 +56,8 @@ def test_never_forces_before_the_backends_own_window_where_it_says_so(tmp_path: 
 def test_a_window_that_the_backend_hides_costs_one_refusal_per_wait(tmp_path: Path, off: float) -> None:
     clock = Clock(start=time.time() + off)
     with cell(tmp_path, BACKENDS, clock, {"ess": {"force_window": 5.0, "force_allowed_shown": "absent"}}) as one:
-        first, second = forced(one)
+        first, *more = forced(one)
 
         assert first >= 3.0
-        assert second >= first + 3.0
+        assert len(more) <= 1  # none if the machine is so slow that the first one comes after the window
+        assert all(second >= first + 3.0 for second in more)

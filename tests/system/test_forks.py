@@ -128,7 +128,7 @@ def test_a_client_of_a_module_works_in_the_tasks_of_a_prefork_worker(deployment:
                 outcomes = [one.get(timeout=60) for one in sent]
         finally:
             host.terminate()
-            host.wait(30)
+            host.wait(60)
 
     assert outcomes == ["already_finished", "already_finished"]
 

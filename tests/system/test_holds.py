@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import pytest
@@ -96,7 +95,7 @@ def test_what_can_not_be_expected_is_an_error_of_usage(deployment: Cell, words: 
 def test_an_operators_way_with_a_hold(deployment: Cell) -> None:
     deployment.start_worker()
     deployment.simulator.add_job("ess", "9")
-    deployment.send("cancel", backend="ess", job_id="9", command_id="k-9", not_before=soon(60))
+    deployment.send("cancel", backend="ess", job_id="9", command_id="k-9", not_before=soon(3600))
     deployment.wait_until(lambda: bool(deployment.of("accepted")))
     held = run(deployment.env, "hold", "ess", "9", *WHY)
     deployment.send("cancel", backend="ess", job_id="9")  # at once
@@ -126,7 +125,7 @@ def test_several_are_held_for_a_while(deployment: Cell) -> None:
     deployment.start_worker()
     for job_id in ("1", "2", "3"):
         deployment.simulator.add_job("ess", job_id)
-        deployment.send("cancel", backend="ess", job_id=job_id, command_id=f"k-{job_id}", not_before=soon(60))
+        deployment.send("cancel", backend="ess", job_id=job_id, command_id=f"k-{job_id}", not_before=soon(3600))
     deployment.wait_until(lambda: len(deployment.of("accepted")) == 3)
     two = run(deployment.env, "hold", "k-1", "k-2", "--for", "1s", *WHY)
     three = run(deployment.env, "hold", "k-1", "k-2", "k-3", "--for", "1s", *WHY, "--json")
@@ -182,15 +181,14 @@ JOBS = 12
 
 
 def test_no_force_follows_a_hold_whoever_is_killed(tmp_path: Path) -> None:
-    chance = Random(7)  # noqa: S311 - chance, not secrets
     with cell(tmp_path, FORCES, knobs={"ess": {"force_window": 0.5, "cancel_delay": 0.1}}) as one:
         workers = [one.start_worker(), one.start_worker()]
         ids = [str(100 + number) for number in range(JOBS)]
-        for job_id in ids:
+        for number, job_id in enumerate(ids):
             one.simulator.add_job("ess", job_id, "stuck")
-            one.send("cancel", backend="ess", job_id=job_id, command_id=f"k-{job_id}")
-        one.wait_until(lambda: len(one.of("cancel_sent")) == JOBS)
-        one.read(chance.uniform(0.5, 1.2))  # most of the forces come due about now
+            after = 1.0 + number / 2
+            one.send("cancel", backend="ess", job_id=job_id, command_id=f"k-{job_id}", force_after=after)
+        one.wait_until(lambda: len(one.of("force_sent")) >= 2)  # one more comes due each half second
         for job_id in ids:
             one.send("hold", id=f"k-{job_id}", by="ann", reason="wait")
         workers[0].kill()

@@ -98,6 +98,6 @@ def test_up_and_its_workers_run_without_a_home_or_a_name(variable: str, backends
         told = run(env, "status", "k-1", by=AS_NOBODY)
         up.send_signal(signal.SIGTERM)
         read_until(up, "ending the embedded Redis")
-        assert Exit.DONE == up.wait(timeout=20)
+        assert Exit.DONE == up.wait(timeout=60)
 
     assert (sent.returncode, told.returncode) == (Exit.DONE, Exit.DONE), sent.stderr + told.stderr

@@ -122,7 +122,7 @@ def on_a_terminal(cell: Cell, *words: str) -> str:
             pass
         finally:
             os.close(ours)
-        process.wait(timeout=10)
+        process.wait(timeout=60)
     return written.decode().replace("\r\n", "\n")
 
 
@@ -180,7 +180,7 @@ def test_a_status_in_a_pipe_is_harmless(told: Cell) -> None:
 
 
 def test_an_event_in_a_pipe_is_a_harmless_line(told: Cell) -> None:
-    told.read(0.1)
+    told.catch_up()
     out = piped(told, "events").stdout.decode()
 
     assert harmless(out)

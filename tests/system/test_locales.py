@@ -118,7 +118,7 @@ def test_a_worker_works_and_its_log_keeps_every_character(terminal: dict[str, st
 def test_the_demo_shows_its_table_in_a_terminal_without_utf_8(tmp_path: Path) -> None:
     env = environment({"TMPDIR": str(tmp_path), "LC_ALL": "C", **STRICT})
     done = subprocess.run(
-        [sys.executable, "-m", "worker", "demo"], cwd=ROOT, env=env, capture_output=True, timeout=90, check=False
+        [sys.executable, "-m", "worker", "demo"], cwd=ROOT, env=env, capture_output=True, timeout=300, check=False
     )
 
     assert done.returncode == 0, done.stdout + done.stderr

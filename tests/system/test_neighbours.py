@@ -44,7 +44,7 @@ def test_each_task_of_a_neighbour_runs_once_however_long_its_workers_hold_it(
     for _ in range(3):
         other.start_worker("-c", "1")
     expected = other.send_tasks()
-    deployment.wait_until(lambda: other.runs().keys() == expected and idle(other), seconds=90)
+    deployment.wait_until(lambda: other.runs().keys() == expected and idle(other), seconds=180)
 
     assert other.runs() == dict.fromkeys(expected, 1)
 
@@ -63,7 +63,7 @@ def shut_down_by_a_neighbour(cell: Cell, other: Neighbour) -> tuple[Worker, Work
     ours, theirs = cell.start_worker(), other.start_worker("-c", "1")
     ours.wait_for("ready.")
     celery(cell, APP, "control", "shutdown")
-    cell.wait_until(theirs.ended, seconds=30)
+    cell.wait_until(theirs.ended)
     works(cell, 1)
     return ours, theirs
 
@@ -83,8 +83,8 @@ def test_our_shutdown_ends_our_workers_alone_where_remote_control_is_on(deployme
     ours, theirs = deployment.start_worker(), other.start_worker("-c", "1")
     ours.wait_for("ready.")
     celery(deployment, "worker", "control", "shutdown")
-    deployment.wait_until(ours.ended, seconds=30)
+    deployment.wait_until(ours.ended)
     other.sender.send_task("report", args=("afterwards",))
-    deployment.wait_until(lambda: other.runs() == {"afterwards": 1} and idle(other), seconds=30)
+    deployment.wait_until(lambda: other.runs() == {"afterwards": 1} and idle(other))
 
     assert not theirs.ended()

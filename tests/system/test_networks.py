@@ -40,11 +40,11 @@ Given = TypeVar("Given")
 @contextmanager
 def running(loop: LoopThread, one: AbstractAsyncContextManager[Given]) -> Iterator[Given]:
     """Run a server in a loop of its own."""
-    given = loop.call(one.__aenter__(), timeout=10)
+    given = loop.call(one.__aenter__(), timeout=60)
     try:
         yield given
     finally:
-        loop.call(one.__aexit__(None, None, None), timeout=10)
+        loop.call(one.__aexit__(None, None, None), timeout=60)
 
 
 @contextmanager

@@ -51,4 +51,4 @@ def test_a_worker_that_comes_later_ends_the_wait(deployment: Cell) -> None:
         read_until(waiting, "no worker runs")
         deployment.start_worker()
         read_until(waiting, "ess 1  cancelled")
-        assert waiting.wait(timeout=20) == Exit.DONE
+        assert waiting.wait(timeout=60) == Exit.DONE

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 from support.cell import Cell, Worker
-from support.sentinel import HOST, free_ports, start_server
+from support.ports import HOST, free_ports
+from support.sentinel import start_server
 from support.shell import run
 
 from worker.cli.exits import Exit

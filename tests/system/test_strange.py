@@ -125,7 +125,7 @@ def test_a_wait_ends_once_its_known_record_is_gone(tmp_path: Path) -> None:
             one.wait_until(lambda: is_known_to(one))
             one.redis.flushall()
             read_until(waiting, "its record was there and is gone")
-            assert Exit.ERROR == waiting.wait(timeout=20)
+            assert Exit.ERROR == waiting.wait(timeout=60)
 
 
 def is_known_to(one: Cell) -> bool:

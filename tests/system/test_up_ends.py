@@ -28,6 +28,14 @@ def env(tmp_path: Path) -> dict[str, str]:
     return {**kept, "CANCELLER_BACKENDS": str(tmp_path / "b.toml"), "CANCELLER_DATA_DIR": str(tmp_path / "data")}
 
 
+@pytest.fixture(autouse=True)
+def _hangups() -> Iterator[None]:
+    """Have what a test starts not ignore hangups, as it would if we were run by nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=lambda number: number.name)
 def test_a_signal_ends_the_children_and_takes_the_address_back(
     number: signal.Signals, env: dict[str, str], tmp_path: Path
@@ -38,7 +46,7 @@ def test_a_signal_ends_the_children_and_takes_the_address_back(
         up.send_signal(number)
         read_until(up, "engine.stopped")
         read_until(up, "ending the embedded Redis")
-        assert Exit.DONE == up.wait(timeout=20)
+        assert Exit.DONE == up.wait(timeout=60)
 
     assert len(children) >= 2
     assert not [child for child in children if child.is_running()]
@@ -60,7 +68,7 @@ def on_a_terminal(env: dict[str, str]) -> Iterator[tuple[subprocess.Popen[bytes]
         preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - no thread of this process is in it
     ) as process:
         os.close(theirs)
-        killer = threading.Timer(60, process.kill)
+        killer = threading.Timer(120, process.kill)
         killer.start()
         try:
             yield process, ours
@@ -76,7 +84,7 @@ def test_a_terminal_that_is_closed_ends_all_in_order(env: dict[str, str], tmp_pa
             shown += os.read(terminal, 4096)
         children = psutil.Process(up.pid).children(recursive=True)
         os.close(terminal)
-        assert Exit.DONE == up.wait(timeout=20)
+        assert Exit.DONE == up.wait(timeout=60)
 
     assert not [child for child in children if child.is_running()]
     assert not (tmp_path / "data/redis.url").exists()

@@ -70,7 +70,7 @@ class Place:
         """Wait until something holds, reading events meanwhile."""
         deadline = time.monotonic() + seconds
         while not done():
-            assert time.monotonic() < deadline, f"not reached in {seconds} s\n{self.cell.logs()}"
+            assert time.monotonic() < deadline, f"not reached in {seconds} s\n{self.cell.logs(3000)}"
             self.cell.read(0.2)
 
     def finish(self, count: int) -> None:

@@ -50,7 +50,7 @@ class Notes:
         return self.fullness
 
     async def until(self, done: Callable[[], bool]) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not done():
                 self._changed.clear()
                 await self._changed.wait()

@@ -51,7 +51,7 @@ def test_clients_and_pages_of_its_own_are_not_foreign(headers: dict[str, str], h
 async def test_a_foreign_request_makes_no_job(header: dict[str, str]) -> None:
     async with (
         Simulator(clock=Clock(0, start=1.0)) as sim,
-        httpx.AsyncClient(base_url=sim.url, timeout=5, trust_env=False) as client,
+        httpx.AsyncClient(base_url=sim.url, timeout=60, trust_env=False) as client,
     ):
         text = {"Content-Type": "text/plain", **header}
         reply = await client.post("/_sim/jobs", content=JOB, headers=text)

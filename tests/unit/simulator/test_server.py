@@ -22,7 +22,7 @@ HASTY = httpx.Timeout(10.0, read=0.05)
 async def running() -> AsyncIterator[tuple[Simulator, httpx.AsyncClient]]:
     async with (
         Simulator(clock=Clock(0, start=T)) as sim,
-        httpx.AsyncClient(base_url=sim.url, timeout=5, trust_env=False) as client,
+        httpx.AsyncClient(base_url=sim.url, timeout=60, trust_env=False) as client,
     ):
         yield sim, client
 
