@@ -18,8 +18,8 @@ from msgspec.structs import replace
 
 from ..backends.adapter import Adapter
 from ..domain import event_drafts
+from ..domain.errors import InvalidCommand
 from ..domain.model import Force, Job, Lane, Policy
-from ..errors import InvalidCommand
 from ..protocol.envelope import BARE, Envelope
 from ..protocol.letter_text import kept, shown, without_signatures, without_tokens
 from ..protocol.messages import Command, parse_command

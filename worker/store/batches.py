@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from msgspec import Struct
 
-from ..errors import ActionRejected, InvalidCommand, UnknownBatch
+from ..domain.errors import ActionRejected, InvalidCommand, UnknownBatch
 from ..protocol.batches import WRONG, BatchOrder, BatchPart, BatchResult, BatchStatus
 from ..protocol.signing import Signed
 from .batch_codec import (
