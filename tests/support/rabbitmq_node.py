@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Self
 
 import amqp
-from support.ports import free_ports
 
 from worker.local.child_process import stop_all, tied
+
+from .ports import free_ports
 
 BINARY = "rabbitmq-server"
 HOST = "127.0.0.1"

@@ -15,10 +15,11 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from redis.sentinel import Sentinel
-from support.ports import HOST, free_ports
 
 from worker.local.child_process import stop_all, tied
 from worker.local.embedded_redis import server_binary
+
+from .ports import HOST, free_ports
 
 MASTER = "mymaster"
 REPLICAS = 2
