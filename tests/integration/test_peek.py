@@ -72,7 +72,7 @@ def test_a_redis_that_hangs_is_left_after_a_moment(silent: str) -> None:
     with pytest.raises(TimeoutError), peek(silent, "canceller") as seen:
         seen.backends()
 
-    assert time.monotonic() - started < PATIENCE + 5  # and not as long as Redis hangs
+    assert time.monotonic() - started < PATIENCE + 30  # and not as long as Redis hangs
 
 
 def test_a_server_that_refuses_is_an_error(redis_url: str) -> None:

@@ -151,7 +151,7 @@ async def pumping(
     try:
         yield pump
     finally:
-        await pump.stop(1.0)
+        await pump.stop(30.0)
 
 
 async def crash(pump: Pump) -> None:
