@@ -182,7 +182,7 @@ def test_an_interrupted_apply_is_ended_as_it_was_begun(deployment: Cell, tmp_pat
     ]
     part = {"batch_id": digest, "part": 1, "parts": 2, "commands": commands, "options": {"max_open": 400}}
     deployment.send("batch", **part)
-    deployment.wait_until(lambda: digest in batch(deployment, "list", "--json").stdout, 10)
+    deployment.wait_until(lambda: digest in batch(deployment, "list", "--json").stdout)
     others = [batch(deployment, "apply", str(place), *words) for words in ([], ["--on-changed", "apply"])]
 
     for other in others:

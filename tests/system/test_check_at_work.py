@@ -18,7 +18,7 @@ def findings(one: Cell, *more: str) -> dict[str, dict[str, Any]]:
 
 
 def test_nothing_is_worth_a_word_while_a_worker_works(deployment: Cell) -> None:
-    deployment.start_worker()
+    deployment.start_worker().wait_for("ready.")
     found = findings(deployment)
 
     assert {one["verdict"] for one in found.values()} == {"ok"}

@@ -62,7 +62,8 @@ def test_an_operators_way_with_a_stuck_job(deployment: Cell) -> None:
     sent = lines(
         run(deployment.env, "cancel", "ess", "9", "--command-id", "k-1", "--by", "ops", "--label", "a=b", "--json")
     )
-    waited = run(deployment.env, "wait", "k-1", "--timeout", "2s")
+    deployment.wait_until(lambda: len(deployment.simulator.log("ess", "9", "look")) >= 2)
+    waited = run(deployment.env, "wait", "k-1", "--timeout", "1s")
     words = run(deployment.env, "status", "ess", "9")
     state = json.loads(run(deployment.env, "status", "k-1", "--json").stdout)
     listed = lines(run(deployment.env, "list", "--json"))
@@ -89,7 +90,7 @@ def test_an_attestation_is_found_though_its_texts_are_kept_otherwise_than_given(
     deployment.start_worker()
     deployment.simulator.add_job("ess", "9", "stuck")
     run(deployment.env, "cancel", "ess", "9", "--command-id", "k-1")
-    run(deployment.env, "wait", "k-1", "--timeout", "2s")
+    deployment.wait_until(lambda: bool(deployment.of("accepted")))
 
     attested = run(deployment.env, "attest", "k-1", "--by", "ann\udcff", "--reason", "\udcff gone")
 

@@ -52,7 +52,7 @@ def test_a_mistyped_backend_is_a_mistake_with_the_ones_there_are(words: tuple[st
 
 
 def test_an_id_that_nobody_knows_is_no_open_cancellation_while_workers_are_idle(deployment: Cell) -> None:
-    deployment.start_worker()
+    deployment.start_worker().wait_for("ready.")
     done = run(deployment.env, "wait", "nope", "--timeout", "1s")
 
     assert Exit.ERROR == done.returncode
@@ -68,7 +68,7 @@ def test_a_command_that_waits_for_a_worker_is_still_open_when_the_wait_ends(depl
 @pytest.mark.parametrize("started", [True, False], ids=["one worker", "none"])
 def test_check_counts_workers_and_waiting_commands(deployment: Cell, *, started: bool) -> None:
     if started:
-        deployment.start_worker()
+        deployment.start_worker().wait_for("ready.")
     else:
         deployment.send("cancel", backend="ess", job_id=1)
     (told,) = lines(run(deployment.env, "check", "--json"))

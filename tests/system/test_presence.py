@@ -31,7 +31,7 @@ def test_a_wait_says_once_that_no_worker_lives_and_goes_on(words: tuple[str, ...
 
 
 def test_nothing_is_said_while_a_worker_lives(deployment: Cell) -> None:
-    deployment.start_worker()
+    deployment.start_worker().wait_for("ready.")
     deployment.simulator.add_job("ess", "9", "stuck")
     listed = run(deployment.env, "list")
     waited = run(deployment.env, "cancel", "ess", "9", "--wait", "--timeout", "3s")

@@ -49,6 +49,7 @@ def strewn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cell]:
         one.send("cancel", backend="ess", job_id="9", command_id="k-9")
         one.wait_finished(1)
         one.wait_until(lambda: len(one.of("cancel_sent")) == 3)
+        one.wait_until(lambda: len(one.simulator.log("ess", "9", "look")) >= 2)  # it is known to be in CANCELLING
         worker.stop()
         (damaged,) = [event["cancellationid"] for event in one.of("accepted") if event["subject"] == "8"]
         strew(one)
