@@ -35,13 +35,13 @@ child = os.fork()
 if child == 0:
     writer.write(b"from the child")
     writer.close()  # as a StreamWriter does that is collected, from Python 3.12 on
-    assert thread.call(answer(), timeout=20) == os.getpid()
+    assert thread.call(answer(), timeout=60) == os.getpid()
     thread.close()
     del reader, writer
     sys.exit(0)
 assert os.waitpid(child, 0)[1] == 0
 theirs.sendall(b"to the parent")
-print(thread.call(asyncio.wait_for(reader.readexactly(13), 20)).decode())
+print(thread.call(asyncio.wait_for(reader.readexactly(13), 60)).decode())
 theirs.settimeout(0)
 try:
     print(theirs.recv(100))
@@ -91,7 +91,7 @@ def test_what_is_waited_for_ends_with_an_interrupted_wait() -> None:
         with pytest.raises(Interrupted):
             thread.call(endless())
         signal.setitimer(signal.ITIMER_REAL, 0)
-        assert ended.wait(20)
+        assert ended.wait(60)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)

@@ -218,4 +218,4 @@ lines.write("never read\\n")
 
 def test_a_full_pipe_does_not_hold_up_the_end_of_a_process() -> None:
     with subprocess.Popen([sys.executable, "-c", ENDED], stderr=subprocess.PIPE) as program:
-        assert program.wait(30) == 0
+        assert program.wait(60) == 0
