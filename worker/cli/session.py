@@ -41,12 +41,14 @@ def signer(key_file: Path | None, producer: str | None) -> SigningKey | None:
         ConfigurationError: only half of it is there, or the key can't be used.
 
     """
-    variables = dict(process_environment())
+    variables, places = dict(process_environment()), {}
     if key_file is not None:
         variables |= {"CANCELLER_KEY": "", "CANCELLER_KEY_FILE": str(key_file)}
+        places = {"producer": "--producer", "file": "--key"}
     if producer is not None:
         variables["CANCELLER_PRODUCER"] = producer
-    return signing_key(Settings.load(variables))
+        places["producer"] = "--producer"
+    return signing_key(Settings.load(variables), **places)
 
 
 @asynccontextmanager
