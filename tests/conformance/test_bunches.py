@@ -28,9 +28,9 @@ async def a_list_of(one: Crowd) -> None:
             await asyncio.sleep(0)
 
 
-async def see(one: Crowd, count: int, company: int) -> tuple[int, int]:
+async def see(one: Crowd, count: int, in_flight: int) -> tuple[int, int]:
     """Look at so many jobs at once; return how many a list showed, and how many calls their passes pay for."""
-    bunch = LookGroup(ListReader(one.backend), lambda: company)
+    bunch = LookGroup(ListReader(one.backend), lambda: in_flight)
     for job_id in numbers(count):
         one.one.add("runs", job_id)
     shown = await asyncio.gather(*(bunch.see(Job(job_id)) for job_id in numbers(count)))
@@ -39,17 +39,17 @@ async def see(one: Crowd, count: int, company: int) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize(
-    ("count", "company", "expected"),
+    ("count", "in_flight", "expected"),
     [
         pytest.param(CALLS_SAVED - 1, 100, (0, 0), id="too few for a list"),
         pytest.param(ENOUGH, 100, (ENOUGH, 2), id="a list shows them all"),
-        pytest.param(ENOUGH, CALLS_SAVED - 1, (0, 0), id="no company, no wait"),
+        pytest.param(ENOUGH, CALLS_SAVED - 1, (0, 0), id="no in_flight, no wait"),
         pytest.param(60, 100, (60, 6), id="a call is paid for every ten"),
     ],
 )
-async def test_looks_come_together(redis: Redis, count: int, company: int, expected: tuple[int, int]) -> None:
+async def test_looks_come_together(redis: Redis, count: int, in_flight: int, expected: tuple[int, int]) -> None:
     async with crowd(redis) as one:
-        assert await see(one, count, company) == expected
+        assert await see(one, count, in_flight) == expected
         assert one.lists == (expected[1] > 0)
 
 

@@ -260,7 +260,7 @@ def common_answer(reply: Reply, otherwise: AnswerKind, source: Source, *, code: 
     return answer(reply, kind, source, code=code, detail=detail)
 
 
-def strange(judged: Answer) -> Answer:
+def of_unknown_code(judged: Answer) -> Answer:
     """Return the judgement of a reply with a code that is not known: a refusal in such words may be anybody's."""
     own = judged.source is Source.OWN and judged.kind is AnswerKind.REFUSED
     return replace(judged, source=Source.UNSURE) if own else judged

@@ -30,9 +30,9 @@ from .adapter import (
     facts,
     items,
     job_in,
+    of_unknown_code,
     seen_nothing,
     silent,
-    strange,
     taken,
     text,
     unseen,
@@ -269,7 +269,7 @@ def _judge(reply: Reply, action: Action) -> Answer:
     missing = COMMON_KINDS.get(reply.status) is AnswerKind.NOT_FOUND  # only a known code says so of a job
     source = _source(code) if code and not missing else Source.UNSURE
     otherwise = AnswerKind.UNANSWERED if action is Action.LOOK else STATUSES.get(reply.status, AnswerKind.REFUSED)
-    return strange(common_answer(reply, otherwise, source, code=code, detail=message))
+    return of_unknown_code(common_answer(reply, otherwise, source, code=code, detail=message))
 
 
 def _source(code: str) -> Source:

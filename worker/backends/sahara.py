@@ -32,8 +32,8 @@ from .adapter import (
     items,
     job_in,
     names,
+    of_unknown_code,
     seen_nothing,
-    strange,
     taken,
     text,
     unseen,
@@ -204,7 +204,7 @@ def _judge(reply: Reply, action: Action, job: Job) -> Answer:
     otherwise = AnswerKind.UNANSWERED if action is Action.LOOK else refuses
     missing = reply.status in MISSING
     whose = Source.UNSURE if missing else source
-    return strange(common_answer(reply, otherwise, whose, code=name, detail=message[:200]))
+    return of_unknown_code(common_answer(reply, otherwise, whose, code=name, detail=message[:200]))
 
 
 def _seen(reply: Reply, job: Job) -> Observation | Answer:

@@ -20,7 +20,7 @@ from ..store.store import Store
 
 UNSIGNED = "was it signed? --key FILE and --producer NAME sign, or CANCELLER_KEY_FILE and CANCELLER_PRODUCER"
 """A hint if a signature is not accepted, and none was made here."""
-FAREWELL = 0.5
+CLOSE_TIMEOUT = 0.5
 """Seconds that closing all connections may take."""
 
 
@@ -66,6 +66,6 @@ async def connected(settings: Settings | None = None, key: SigningKey | None = N
         yield Session(client, store, settings, signs=key is not None)
     finally:
         with suppress(TimeoutError, StoreUnavailable, RedisError, OSError):  # a server that hangs gets no goodbye
-            async with asyncio.timeout(FAREWELL):
+            async with asyncio.timeout(CLOSE_TIMEOUT):
                 await client.aclose()
                 await store.aclose()

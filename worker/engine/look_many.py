@@ -56,7 +56,7 @@ class SharedList:
         """
         job = claim.record.cancellation.job
         requested = self.jobs.get(job.id) == job
-        if not requested and (claim.rides or not claim.record.polled):
+        if not requested and (claim.piggy_backed or not claim.record.polled):
             return None
         sightings = await asyncio.shield(self.sightings)
         return sightings.get(job.id) if requested else None
@@ -79,7 +79,7 @@ class ListReader:
         """Whether lists may be read now."""
         return self._backend.look_many and asyncio.get_running_loop().time() >= self._not_before
 
-    def share(self, claims: Sequence[Claim], suspect: datetime | None) -> SharedList | None:
+    def share(self, claims: Sequence[Claim], lost_at: datetime | None) -> SharedList | None:
         """Begin to read a list of the claimed jobs that are polled; None if each has to be looked at alone.
 
         Only polls count: any other pass mostly ends in a call, which takes a look at the job alone.
@@ -88,7 +88,7 @@ class ListReader:
         jobs = [
             one.job
             for one in polled
-            if needs_look(one, self._backend.policy, suspect)
+            if needs_look(one, self._backend.policy, lost_at)
             and not one.spec.aborted
             and not self._backend.elsewhere(one)
         ]

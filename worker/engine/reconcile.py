@@ -50,13 +50,13 @@ FRESH = 0.25
 class PassInput:
     """What a pass begins with.
 
-    `suspect` is when Redis may have forgotten something; `blind` forbids any call, since the backend is paused;
-    `listed` is what a list has shown of the job; `paid` is how many calls the claim has paid for.
+    `lost_at` is when Redis may have forgotten something; `paused` means that the backend is: no call is made; `listed`
+    is what a list has shown of the job; `paid` is how many calls the claim has paid for.
     """
 
     claim: Claim
-    suspect: datetime | None = None
-    blind: bool = False
+    lost_at: datetime | None = None
+    paused: bool = False
     listed: Observation | None = None
     paid: int = 1
 
@@ -72,7 +72,7 @@ class Reconciliation:
         self._backend = backend
         self._store = store
         self._clock = clock
-        self._policy = replace(backend.policy, usual=usual) if (usual := backend.stop_times.usual) else backend.policy
+        self._policy = backend.learned_policy
         self._cancellation = given.claim.record.cancellation
         self._facts: list[EventDraft] = []
         self._caller = Caller(backend, clock, self._cancellation, given.paid)
@@ -92,12 +92,12 @@ class Reconciliation:
             await self._carry_out(decide(self._cancellation, None, self._policy, self._now), None)
         elif self._backend.elsewhere(self._cancellation):
             await self._moved()
-        elif self._given.claim.rides:
+        elif self._given.claim.piggy_backed:
             await self._piggy_backed()
         elif self._given.listed is not None:
             await self._on_list(self._given.listed)
         else:
-            seen = await self._see(self._given.suspect, blind=self._given.blind)
+            seen = await self._see(self._given.lost_at, paused=self._given.paused)
             await self._carry_out(self._decide(seen), seen)
         return self._due
 
@@ -114,8 +114,8 @@ class Reconciliation:
         if self._given.listed is not None:
             seen = self._observed(self._given.listed, self._clock.redis)
             calls = bool(self._to_probe(seen))
-        elif not (calls := self._looks(self._given.suspect)):
-            seen = await self._see(self._given.suspect, blind=self._given.blind)
+        elif not (calls := self._looks(self._given.lost_at)):
+            seen = await self._see(self._given.lost_at, paused=self._given.paused)
         if not calls and not self._acts(decision := self._decide(seen)):
             await self._carry_out(decision, seen)
         elif await self._commit("alone"):
@@ -126,7 +126,7 @@ class Reconciliation:
         self._listed = True
         seen: Observation | Answer | None = await self._take_in_look(listed, self._clock.redis)
         if self._acts(decision := self._decide(seen)):
-            seen = await self._see(self._given.suspect, blind=self._given.blind)
+            seen = await self._see(self._given.lost_at, paused=self._given.paused)
             decision = self._decide(seen)
         await self._carry_out(decision, seen)
 
@@ -154,13 +154,13 @@ class Reconciliation:
     def _in_a_new_pass(self, why: str) -> Wait:
         return in_a_new_pass(self._cancellation, why, self._policy, self._clock.now())
 
-    def _looks(self, suspect: datetime | None) -> bool:
-        return not self._cancellation.spec.aborted and needs_look(self._cancellation, self._policy, suspect)
+    def _looks(self, lost_at: datetime | None) -> bool:
+        return not self._cancellation.spec.aborted and needs_look(self._cancellation, self._policy, lost_at)
 
-    async def _see(self, suspect: datetime | None, *, blind: bool) -> Observation | Answer | None:
-        if blind and not self._cancellation.spec.aborted:
+    async def _see(self, lost_at: datetime | None, *, paused: bool) -> Observation | Answer | None:
+        if paused and not self._cancellation.spec.aborted:
             return PAUSED
-        if not self._looks(suspect):
+        if not self._looks(lost_at):
             return None
         asked = self._clock.now()
         seen = await self._caller.drive(self._backend.adapter.look(self._cancellation.job), Action.LOOK)
@@ -277,7 +277,7 @@ class Reconciliation:
             shown = await self._look_group.see(self._cancellation.job)
         self._caller.made += shown.calls
         if shown.observation is None:
-            return await self._see(None, blind=False)
+            return await self._see(None, paused=False)
         return await self._take_in_look(shown.observation, asked)
 
     async def _unready(self, answer: Answer) -> None:

@@ -26,7 +26,7 @@ from ..store.redis_client import unavailable
 from ..store.scripts import Script, source, timed
 from .decoder import decode
 from .delivery import CHUNK, CHUNK_BYTES, Backpressure, Fullness, Handle, Taken, settle
-from .strays import SPELLINGS, Lookout
+from .strays import SPELLINGS, StraySearch
 
 log = structlog.get_logger(__name__)
 
@@ -62,7 +62,7 @@ class RedisConsumer:
         self._stopping = False
         self._answered_at = -inf
         self._witness = Witness()
-        self._lookout = Lookout(redis, queue)
+        self._search = StraySearch(redis, queue)
         self._outage = Outage("taker.unavailable", "CELERY_BROKER_URL, or else REDIS_URL,")
 
     async def start(self) -> None:
@@ -159,7 +159,7 @@ class RedisConsumer:
         while not self._stopping:
             try:
                 turn = await self._redis.set(f"{self._prefix}:look", self._name, nx=True, px=int(SEARCH_EVERY * 900))
-                for stray in await self._lookout.look() if turn else ():
+                for stray in await self._search.look() if turn else ():
                     if await self._redis.set(f"{self._prefix}:told:{stray.name}", self._name, nx=True, ex=REMIND):
                         hint = stray.way_out(self._queue)
                         log.warning("taker.stranded", list=stray.shown, messages=stray.length, hint=hint)

@@ -41,7 +41,7 @@ PAGE = 500
 REPLAYS_EVERY = 1.0
 MOST_REPLAYS = 200
 OUTDATED_EVERY = 10.0
-FAREWELL = 1.0
+CLOSE_TIMEOUT = 1.0
 """Seconds that giving the lease back may take."""
 
 
@@ -300,7 +300,7 @@ class Service:
 
     async def _bury(self, reason: str, raw: bytes, event_id: str, *, entry: str = "", replay: str = "") -> None:
         mark = f"{event_id} {self._sink.name}"
-        if not await self._sinks.bury(self._lease, reason, raw, mark, entry=entry, replay=replay):
+        if not await self._sinks.give_up(self._lease, reason, raw, mark, entry=entry, replay=replay):
             raise LeaseLost
 
     def _oldest_kept(self) -> int:
@@ -322,5 +322,5 @@ class Service:
     async def _leave(self) -> None:
         """Note what is left to note, and give the lease back."""
         with suppress(StoreUnavailable, TimeoutError):
-            async with asyncio.timeout(FAREWELL):
+            async with asyncio.timeout(CLOSE_TIMEOUT):
                 await self._sinks.note(self._lease, self._ledger.note(), 0)

@@ -36,7 +36,7 @@ class Sinks(Keyspace):
     ) -> None:
         super().__init__(redis, prefix, retention)
         self._here = frozenset(here)
-        self._letters_limit = letters_limit or (lambda: retention.letters_limit(0, stranger=False))
+        self._letters_limit = letters_limit or (lambda: retention.letters_limit(0, unverified=False))
 
     async def claim(self, sink: str, worker: str, life: float, kind: str, keep: float) -> tuple[datetime, Lease | None]:
         """Take the lease of a sink for `life` seconds; None if another worker has one. Return the time with it."""
@@ -64,7 +64,7 @@ class Sinks(Keyspace):
         now, held = await self._run(self._scripts.sink_note, *arguments)
         return moment(int(now)), bool(held)
 
-    async def bury(
+    async def give_up(
         self, lease: Lease, reason: str, raw: bytes, mark: str, *, entry: str = "", replay: str = ""
     ) -> bool:
         """Keep what can't be delivered as a dead letter; False if the lease is another's by now."""

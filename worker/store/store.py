@@ -76,7 +76,7 @@ class Store(Reader, EventLog, EventSearch):
         self.batches_wait = False
         """Whether there was something to do for a batch at the latest beat."""
         self.sinks = Sinks(
-            redis, prefix, retention, sinks, lambda: retention.letters_limit(self._memory, stranger=False)
+            redis, prefix, retention, sinks, lambda: retention.letters_limit(self._memory, unverified=False)
         )
         self.watch_list = WatchList(redis, prefix)
         self.observer = observer
@@ -98,8 +98,8 @@ class Store(Reader, EventLog, EventSearch):
         """Reject a command with an event and a dead letter; False if this very rejection was made before."""
         whose = (rejection.mark, rejection.backend, rejection.subject)
         data = "{" + fragment(rejection.data) + "}"
-        kept = (rejection.raw, rejection.reason, int(rejection.stranger))
-        limit = self._retention.letters_limit(self._memory, stranger=rejection.stranger)
+        kept = (rejection.raw, rejection.reason, int(rejection.unverified))
+        limit = self._retention.letters_limit(self._memory, unverified=rejection.unverified)
         return bool(await self._run(self._scripts.reject, self._days, *whose, data, *kept, limit))
 
     async def trim(self, now: datetime, needed_since: int = NEVER) -> None:

@@ -117,7 +117,7 @@ def run(supervisor: Supervisor, redis: Embedded | None, stopped: threading.Event
             if redis is not None and not redis.running:
                 report(output, f"the embedded Redis has died, its log is {redis.data_dir / 'redis.log'}")
                 return Exit.ERROR
-            if supervisor.tend() is not None:
+            if supervisor.restart_dead() is not None:
                 report(output, "a worker says that its configuration is wrong, see above")
                 return Exit.USAGE
     finally:
