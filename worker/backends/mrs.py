@@ -161,7 +161,7 @@ class Mrs(Adapter):
         return f"params.cluster_id: {cluster_id!r} is not a cluster id" if cluster_id in {".", ".."} else ""
 
     def address(self, job: Job) -> str:
-        """Return the job's cluster where v2 needs it and it is not the backend's own."""
+        """Return the job's cluster if v2 needs it and it is not the backend's own."""
         cluster_id = self._cluster_id(job)
         return cluster_id if self.dialect == "v2" and cluster_id != self.cluster_id else ""
 

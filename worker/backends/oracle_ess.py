@@ -42,7 +42,7 @@ class OracleEss(Adapter, Selection):
         return "" if is_id(job.id) else f"job_id: {job.id!r} is not a request id: a whole number from 1 to {MAX_ID}"
 
     def look(self, job: Job) -> Look:
-        """Read the request, then its children where it can have any, or could when it was looked at before."""
+        """Read the request, then its children if it can have any, or could when it was looked at before."""
         seen, data = yield from look_at(job)
         if isinstance(seen, Answer):
             return seen

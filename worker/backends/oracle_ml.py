@@ -80,7 +80,7 @@ class OracleMl(Adapter):
         return (self.scripts,)
 
     def look(self, job: Job) -> Look:
-        """Ask for the job's state; where that fails after a stop of ours, ask the list of jobs."""
+        """Ask for the job's state; if that fails after a stop of ours, ask the list of jobs."""
         body = {"service": self.service} if self.service else None
         reply = yield Request("GET", self._path(job.id), headers=HEADERS, json=body)
         seen = _seen(reply, job)

@@ -65,7 +65,7 @@ async def connected(settings: Settings | None = None, key: SigningKey | None = N
     try:
         yield Session(client, store, settings, signs=key is not None)
     finally:
-        with suppress(TimeoutError, StoreUnavailable, RedisError, OSError):  # a server that hangs gets no goodbye
+        with suppress(TimeoutError, StoreUnavailable, RedisError, OSError):  # a server that hangs is not waited for
             async with asyncio.timeout(CLOSE_TIMEOUT):
                 await client.aclose()
                 await store.aclose()

@@ -76,7 +76,7 @@ class Dispatcher:
         self._alarm.wake_at(0.0)
 
     def wake_in(self, seconds: float) -> None:
-        """Claim in so many seconds, or a moment later together with other records, if nothing asks for it earlier."""
+        """Claim in some seconds, or a moment later together with other records, if nothing asks for it earlier."""
         apart = LISTS_APART if self._lists.ready else APART
         self._alarm.wake_in(seconds, not_before=self._claimed_at + apart)
 

@@ -29,7 +29,7 @@ SPARED = CALLS_SAVED // 2
 show is claimed a second time."""
 
 LIST = "list"
-"""What an observer hears such a call called."""
+"""The action that observers are given for such a call."""
 
 Sightings = Mapping[str, Observation]
 

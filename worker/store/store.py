@@ -136,7 +136,7 @@ class Store(Reader, EventLog, EventSearch):
         return [verdict(entry) for entry in reply]
 
     async def commit(self, commit: Commit) -> int:
-        """Commit a pass: 1 done, 0 refused since the spec changed, -1 the claim is no longer ours."""
+        """Commit a pass: 1 done, 0 not written, since the spec changed, -1 the claim is no longer ours."""
         return await self._commits.add(commit)
 
     async def _commit(self, commits: Sequence[Commit]) -> Sequence[int]:

@@ -23,7 +23,7 @@ from ..output import Output
 
 LISTEN = "127.0.0.1:8590"
 CLOSE_TIMEOUT = 1
-"""Seconds that browsers have to let go when the board ends."""
+"""Seconds that open requests have to end when the board stops."""
 NEEDED = ("jinja2", "starlette", "uvicorn")
 INSTALL = "pip install jinja2 starlette uvicorn"
 OPEN_TO_ALL = (

@@ -35,7 +35,7 @@ def up(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Run workers in the foreground, and an embedded Redis where REDIS_URL is not set.
+    """Run workers in the foreground, and an embedded Redis if REDIS_URL is not set.
 
     A worker that dies is started again. SIGTERM, Ctrl-C and a closed terminal end the workers, then Redis. With --json
     all logs are JSON.
@@ -99,7 +99,7 @@ def check_ports(settings: Settings, count: int) -> None:
     """Check that each worker can have a port of its own.
 
     Raises:
-        ConfigurationError: there are not so many.
+        ConfigurationError: there are too few ports.
 
     """
     try:
