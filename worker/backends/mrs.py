@@ -21,9 +21,9 @@ from .adapter import (
     Adapter,
     Call,
     Look,
+    LookMany,
     Reply,
     Request,
-    Survey,
     about_another,
     answer,
     common_answer,
@@ -181,15 +181,15 @@ class Mrs(Adapter):
         judged = _judge(reply, Action.LOOK)
         return unseen(reply, job, judged, judged.code or str(reply.status))
 
-    def look_many(self, jobs: Sequence[Job]) -> Survey | None:
+    def look_many(self, jobs: Sequence[Job]) -> LookMany | None:
         """Read the lists of the jobs' clusters; v1.1 has one too, of the resource that a look reads (DOC M2)."""
         clusters: dict[str, list[Job]] = {}
         for job in jobs:
             clusters.setdefault(self._cluster_id(job), []).append(job)
         worth = [group for cluster_id, group in clusters.items() if cluster_id and len(group) >= CALLS_SAVED]
-        return self._survey(worth) if worth else None
+        return self._by_clusters(worth) if worth else None
 
-    def _survey(self, clusters: Sequence[Sequence[Job]]) -> Survey:
+    def _by_clusters(self, clusters: Sequence[Sequence[Job]]) -> LookMany:
         """Read one cluster's list after the other: one that can't be read says nothing about the others."""
         found: dict[str, Observation] = {}
         why: Answer | None = None
@@ -201,7 +201,7 @@ class Mrs(Adapter):
                 found |= seen
         return why if why and not found else found
 
-    def _listed(self, jobs: Sequence[Job]) -> Survey:
+    def _listed(self, jobs: Sequence[Job]) -> LookMany:
         """Read one cluster's list until all jobs are found, it ends, or it is no longer worth it."""
         wanted, found = {job.id: job for job in jobs}, dict[str, Observation]()
         known: set[str] = set()

@@ -22,9 +22,9 @@ from .adapter import (
     Adapter,
     Call,
     Look,
+    LookMany,
     Reply,
     Request,
-    Survey,
     about_another,
     common_answer,
     facts,
@@ -90,7 +90,7 @@ class OracleMl(Adapter):
         listing = yield Request("GET", self._path(), headers=HEADERS)  # OML answers 5xx about unknown jobs, too
         return _listed(listing, job) or replace(seen, retry_after=listing.retry_after)
 
-    def look_many(self, jobs: Sequence[Job]) -> Survey:
+    def look_many(self, jobs: Sequence[Job]) -> LookMany:
         """Ask the list of all own jobs, which is one call however long it is (DOC O3), which of them run.
 
         A job of any other word, or of none, is left out: the list's words are not published, and only a look

@@ -21,10 +21,10 @@ from .adapter import (
     Adapter,
     Call,
     Look,
+    LookMany,
     NoReply,
     Reply,
     Request,
-    Survey,
     about_another,
     answer,
     common_answer,
@@ -123,7 +123,7 @@ class Sahara(Adapter):
         reply = yield Request("GET", self._path(job), headers=headers)
         return _seen(reply, job)
 
-    def look_many(self, jobs: Sequence[Job]) -> Survey | None:
+    def look_many(self, jobs: Sequence[Job]) -> LookMany | None:
         """Read v2's list, which shows of each job what a look at it does (SRC H1): what Sahara has asked lately.
 
         v1.1's list does too, but there a look lets Sahara ask its engine first, so a list tells less.
@@ -159,7 +159,7 @@ class Sahara(Adapter):
         return ("v1.1", self.project_id, "job-executions", job.id, *rest)
 
 
-def _listed(jobs: Sequence[Job]) -> Survey:
+def _listed(jobs: Sequence[Job]) -> LookMany:
     """Read v2's list until all jobs are found, it ends, or it is no longer worth it.
 
     The next page's marker is told; that job may be on both pages.

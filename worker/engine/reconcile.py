@@ -74,7 +74,7 @@ class Reconciliation:
         self._clock = clock
         self._policy = backend.learned_policy
         self._cancellation = given.claim.record.cancellation
-        self._facts: list[EventDraft] = []
+        self._drafts: list[EventDraft] = []
         self._caller = Caller(backend, clock, self._cancellation, given.paid)
         self._look_group = look_group
         self._listed = False  # whether a list has shown the job, in place of a look that this pass may make
@@ -85,7 +85,7 @@ class Reconciliation:
         left_open = evolve.recovered(self._cancellation, self._policy)
         if left_open is not None:  # a worker died in this call: it counts as unanswered
             self._cancellation, send = left_open
-            self._facts.append(event_drafts.sent(send, evolve.UNANSWERED))
+            self._drafts.append(event_drafts.sent(send, evolve.UNANSWERED))
         self._now = self._clock.now()  # of the latest decision, and of what is done with it at once
         if too_early(self._cancellation, self._now):
             # Decided by the time at which no look was needed: a moment later one may be.
@@ -180,7 +180,7 @@ class Reconciliation:
 
     def _observed(self, seen: Observation, asked: datetime) -> Observation:
         seen = whole(self._cancellation, seen)
-        self._facts += map(event_drafts.void, refuted(self._cancellation, seen, asked).values())
+        self._drafts += map(event_drafts.void, refuted(self._cancellation, seen, asked).values())
         now = self._clock.now()
         self._cancellation = evolve.observed(self._cancellation, seen, self._policy, now, looks=1, asked=asked)
         return seen
@@ -192,7 +192,7 @@ class Reconciliation:
         if isinstance(decision, Finish) or self._now < warn_at(self._cancellation, self._policy):
             return
         self._cancellation = evolve.progress(self._cancellation, overdue=True)
-        self._facts.append(event_drafts.overdue(self._cancellation, self._policy))
+        self._drafts.append(event_drafts.overdue(self._cancellation, self._policy))
 
     async def _send(self, send: Send) -> None:
         """Note the intent, make the call, take in the answer."""
@@ -227,7 +227,7 @@ class Reconciliation:
         try:
             return await self._commit("intent")
         except StoreUnavailable:
-            if self._facts:
+            if self._drafts:
                 raise  # they may have been written with it, and must not be twice
         self._cancellation = before
         await self._wait(self._in_a_new_pass("note the intent in a new pass"))
@@ -236,7 +236,7 @@ class Reconciliation:
     async def _take_in(self, send: Send, answer: Answer) -> None:
         self._now = now = self._clock.now()
         self._cancellation = evolve.answered(self._cancellation, send, answer, self._policy, now)
-        self._facts.append(event_drafts.sent(send, answer))
+        self._drafts.append(event_drafts.sent(send, answer))
         if answer.before is not None:
             self._cancellation = evolve.observed(self._cancellation, answer.before, self._policy, now)
         decision = after_answer(self._cancellation, send, answer, self._policy, now)
@@ -295,7 +295,7 @@ class Reconciliation:
         if self._acts(hold):
             held = self._cancellation.progress.held
             self._cancellation = evolve.progress(self._cancellation, held=(*held, hold.gate.reason))
-            self._facts.append(event_drafts.held(hold.gate, self._clock.now()))
+            self._drafts.append(event_drafts.held(hold.gate, self._clock.now()))
         shut = ", ".join(hold.gate.shut)
         await self._wait(Wait(hold.until, f"look again; the force step is due and held by: {shut}"))
 
@@ -307,12 +307,12 @@ class Reconciliation:
     async def _finish(self, finish: Finish, seen: Observation | None) -> None:
         if finish.outcome is Outcome.CANCELLED:
             self._backend.stop_times.learn(self._cancellation, self._now)
-        self._facts.append(event_drafts.finished(self._cancellation, finish, seen, self._policy))
+        self._drafts.append(event_drafts.finished(self._cancellation, finish, seen, self._policy))
         await self._commit("finish")
 
     async def _commit(self, mode: str, due: datetime | None = None) -> bool:
         """Commit what was found; False if nothing was written: the spec has changed, or the claim is lost."""
-        new = tuple(self._facts)
+        new = tuple(self._drafts)
         result = await self._commit_in_lease(
             Commit(
                 token=self._given.claim.token,
@@ -333,7 +333,7 @@ class Reconciliation:
             self._due = self._clock.now()
         else:
             log.warning("cancellation.fenced", **context(self._cancellation))
-        del self._facts[: len(new)]
+        del self._drafts[: len(new)]
         return result == 1
 
     async def _commit_in_lease(self, commit: Commit) -> int:
