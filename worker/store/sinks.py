@@ -69,7 +69,7 @@ class Sinks(Keyspace):
     ) -> bool:
         """Keep what can't be delivered as a dead letter; False if the lease is another's by now."""
         which = (lease.sink, lease.worker, lease.number, entry, replay)
-        return bool(await self._run(self._scripts.sink_bury, *which, reason, raw, mark, self._letters_limit()))
+        return bool(await self._run(self._scripts.sink_give_up, *which, reason, raw, mark, self._letters_limit()))
 
     async def owed(self, sink: str) -> dict[str, Owed]:
         """Return what is owed to a sink, by stream id."""
