@@ -79,7 +79,7 @@ class Crowd:
         claims = await self.store.claim(ToClaim("b", "w0", Limits(1000, 60.0, 1000, 0.0, 1000)))
         for claim in claims.claims:
             backend = replace(self.backend, policy=structs.replace(self.backend.policy, poll=Poll(0.001, 0.001)))
-            given = PassInput(claim, claims.suspect)
+            given = PassInput(claim, claims.lost_at)
             await Reconciliation(given, backend, self.store, Clock(claims.now)).run()
         self.one.sim.world.journal.clear()
 

@@ -204,7 +204,7 @@ async def test_what_a_list_shows_is_looked_at_alone_before_it_ends_anything(
         found = await one.accept("cancel", **fields)
         claims = await one.claim("w1")
         (claim,) = claims.claims
-        given = PassInput(claim, claims.suspect, listed=STALE)
+        given = PassInput(claim, claims.lost_at, listed=STALE)
         await Reconciliation(given, one.backend, one.store, Clock(claims.now)).run()
         seen = (await one.store.get(found)).record
 

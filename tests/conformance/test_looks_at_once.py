@@ -228,7 +228,7 @@ async def test_no_look_starts_that_would_outlast_the_lease(redis: Redis) -> None
 
         calls = Slow(one.backend.calls, a_bug)
         (claim,) = (claims := await one.claim("w1")).claims
-        given = PassInput(claim, claims.suspect)
+        given = PassInput(claim, claims.lost_at)
         await Reconciliation(given, replace(one.backend, calls=calls), one.store, clock).run()
 
         assert one.journal[-1].verb == "cancel"

@@ -64,7 +64,7 @@ async def test_a_pass_that_begins_too_early_ends_without_a_call(
         claims = await one.claim("w1", unseen=True)
         (claim,) = claims.claims
         clock = Running(claims.now, moments=running(at - timedelta(seconds=before)))
-        await Reconciliation(PassInput(claim, claims.suspect), one.backend, one.store, clock).run()
+        await Reconciliation(PassInput(claim, claims.lost_at), one.backend, one.store, clock).run()
         seen = await one.store.get(id_)
 
         assert one.journal == []

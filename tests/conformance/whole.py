@@ -100,7 +100,7 @@ class Whole:
         """Make one pass over each claimed record, `late` seconds after they were claimed."""
         for claim in claims.claims:
             clock = Clock(claims.now, time.monotonic() - late)
-            given = PassInput(claim, claims.suspect, claims.blind)
+            given = PassInput(claim, claims.lost_at, claims.paused)
             await Reconciliation(given, backend or self.backend, store or self.store, clock).run()
 
     async def finish(self, worker: str = "w1") -> Event:

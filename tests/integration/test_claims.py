@@ -94,9 +94,9 @@ async def test_a_backend_that_fails_too_often_is_paused_and_said_so(store: Store
         await store.commit(commit(one, "wait", due=claims.now, matters=LATER, verdict="bad:2:60000", calls=1))
     paused = await claim(store)
 
-    assert (True, ()) == (paused.blind, paused.claims)
+    assert (True, ()) == (paused.paused, paused.claims)
     assert "paused" == (await names(store))[-1]
-    assert not (await claim(store, backend="oml")).blind
+    assert not (await claim(store, backend="oml")).paused
 
 
 async def test_what_matters_without_a_call_goes_on_while_paused(store: Store) -> None:
@@ -106,7 +106,7 @@ async def test_what_matters_without_a_call_goes_on_while_paused(store: Store) ->
     await store.act("abort", accepted.cancellation_id, "ops", "not wanted")
     paused = await claim(store)
 
-    assert paused.blind
+    assert paused.paused
     assert [accepted.cancellation_id] == [one.record.cancellation.id for one in paused.claims]
 
 
@@ -125,11 +125,11 @@ async def test_work_returns_after_a_pause(store: Store) -> None:
 
 async def test_a_server_that_we_do_not_know_makes_old_records_suspect(store: Store, redis: Redis) -> None:
     await store.accept(command())
-    assert (await claim(store)).suspect is None
+    assert (await claim(store)).lost_at is None
     await redis.hset("{canceller}:server", "run_id", "another")  # type: ignore[misc]
 
     suspect = await claim(store)
-    assert suspect.suspect == suspect.now
+    assert suspect.lost_at == suspect.now
 
 
 async def test_a_record_of_a_newer_format_is_left_alone(store: Store, redis: Redis) -> None:

@@ -86,8 +86,8 @@ async def test_an_unknown_letter_says_so(letters: DeadLetters, letter_id: str) -
 GUARDED = Signatures(required=True)
 
 
-def letter(number: int, size: int = 1000, *, stranger: bool = False) -> Rejection:
-    return reject({"n": number, "x": "x" * size}, f"c-{number}", "why", stranger=stranger)
+def letter(number: int, size: int = 1000, *, unverified: bool = False) -> Rejection:
+    return reject({"n": number, "x": "x" * size}, f"c-{number}", "why", unverified=unverified)
 
 
 @pytest.fixture
@@ -148,7 +148,7 @@ async def test_letters_of_all_are_listed_by_their_time_and_found_by_their_ids(
     small: Store, letters: DeadLetters, redis: Redis
 ) -> None:
     for number in range(60):
-        await small.reject(letter(number, 10, stranger=number % 3 == 0))
+        await small.reject(letter(number, 10, unverified=number % 3 == 0))
     left = await kept(letters)
     ids = [one.id for one in left]
 
@@ -170,7 +170,7 @@ async def test_no_two_letters_have_one_id_also_within_a_millisecond(
     for name in LETTERS:
         await redis.xadd(f"{{canceller}}:{name}", {"reason": "why", "raw": "1", "mark": "old 1"}, id="9999999999999-0")
     for number in range(10):
-        await small.reject(letter(number, 10, stranger=number % 2 == 0))
+        await small.reject(letter(number, 10, unverified=number % 2 == 0))
     ids = [one.id for one in await kept(letters) if one.command_id != "old"]
 
     assert len(set(ids)) == 10
@@ -204,7 +204,7 @@ async def test_dead_letters_take_a_tenth_of_redis_memory_at_most(redis: Redis, l
 async def test_letters_of_strangers_are_kept_as_long_as_others(redis: Redis, letters: DeadLetters) -> None:
     store = Store(redis, "canceller", Retention(dead_letters=1.0))
     for number in range(300):
-        await store.reject(letter(number, 100, stranger=number % 2 == 0))
+        await store.reject(letter(number, 100, unverified=number % 2 == 0))
     await store.trim((await store.times())[0] + timedelta(seconds=60))
 
     assert len(await kept(letters)) < 100

@@ -23,7 +23,7 @@ async def test_all_that_was_parked_comes_back(store: Store) -> None:
     await pause(store, 60_000)
     await store.accept_all([command(str(index), f"c-{index}") for index in range(130)])
     for _ in range(2):
-        assert (await claim(store)).blind
+        assert (await claim(store)).paused
     await store._redis.hset("{canceller}:breaker:ess", mapping={"until": 0, "open": 0})  # type: ignore[misc]
     taken = 0
     for _ in range(3):

@@ -42,7 +42,7 @@ async def tokens(redis: Redis) -> float:
 
 
 def riders(claims: Claims) -> int:
-    return sum(one.rides for one in claims.claims)
+    return sum(one.piggy_backed for one in claims.claims)
 
 
 async def test_many_polls_are_charged_as_parts_of_lists(store: Store, redis: Redis) -> None:
@@ -72,7 +72,7 @@ async def test_few_polls_are_charged_as_looks(store: Store) -> None:
 async def test_a_permit_is_held_by_one_poll_of_ten(store: Store, lane: str, limits: Limits) -> None:
     await polls(store, 50, lane=lane)
     first = await claim(store, limits=limits)
-    taken = sum(not one.rides for one in first.claims)
+    taken = sum(not one.piggy_backed for one in first.claims)
     second = await claim(store, limits=replace(limits, slots=2 - taken, own_batch_slots=2 - taken))
 
     assert (len(first.claims), riders(first)) == (20, 18)
@@ -131,7 +131,7 @@ async def test_what_is_given_back_to_be_alone_is_due_at_once_and_rides_no_more(s
     await polls(store, 20)
     claims = await claim(store, limits=FREE)
     for one in claims.claims:
-        await store.commit(commit(one, "alone" if one.rides else "wait", due=LATER, matters=LATER))
+        await store.commit(commit(one, "alone" if one.piggy_backed else "wait", due=LATER, matters=LATER))
     again = await claim(store, limits=FREE)
 
     assert (len(again.claims), riders(again)) == (18, 0)
@@ -145,8 +145,8 @@ async def steadily(store: Store, limits: Limits, rounds: int, unseen: AbstractSe
         claims = await claim(store, limits=limits)
         for one in claims.claims:
             job_id = one.record.cancellation.job_id
-            leaves = one.rides and job_id in unseen
-            alone += [job_id] if not one.rides and (job_id in unseen or not one.record.polled) else []
+            leaves = one.piggy_backed and job_id in unseen
+            alone += [job_id] if not one.piggy_backed and (job_id in unseen or not one.record.polled) else []
             await store.commit(commit(one, "alone" if leaves else "wait", due=claims.now, matters=LATER))
     return alone
 

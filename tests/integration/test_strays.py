@@ -12,7 +12,7 @@ from celery import Celery
 from redis.asyncio import Redis
 
 from worker.cli.checks.findings import stray_findings
-from worker.intake.strays import MOST_LISTS, Lookout, Stray
+from worker.intake.strays import MOST_LISTS, Stray, StraySearch
 
 COMMAND = {"backend": "ess", "job_id": "1"}
 
@@ -49,7 +49,7 @@ async def test_finds_commands_that_a_producers_options_put_elsewhere(
     sender.conf.broker_transport_options = options
     for _ in range(2):
         await send(sender, priority=priority)
-    (stray,) = await Lookout(redis, "commands").look()
+    (stray,) = await StraySearch(redis, "commands").look()
 
     assert stray == Stray(name, 2)
     assert way_out in stray.way_out("commands")
@@ -58,7 +58,7 @@ async def test_finds_commands_that_a_producers_options_put_elsewhere(
 
 async def test_finds_commands_in_the_default_queue_of_celery(redis: Redis, sender: Celery) -> None:
     await send(sender, queue=None)
-    (stray,) = await Lookout(redis, "commands").look()
+    (stray,) = await StraySearch(redis, "commands").look()
 
     assert stray == Stray("celery", 1)
     assert 'queue="commands"' in stray.way_out("commands")
@@ -68,7 +68,7 @@ async def test_finds_commands_in_protocol_1(redis: Redis, sender: Celery) -> Non
     sender.conf.task_protocol = 1
     await send(sender, queue=None)
 
-    assert await Lookout(redis, "commands").look() == [Stray("celery", 1)]
+    assert await StraySearch(redis, "commands").look() == [Stray("celery", 1)]
 
 
 async def test_finds_no_queue_of_another_application(redis: Redis, sender: Celery) -> None:
@@ -77,7 +77,7 @@ async def test_finds_no_queue_of_another_application(redis: Redis, sender: Celer
     await redis.lpush("old_commands", b"\xff garbage", json.dumps({"headers": None}))
     await redis.set("set_commands", "no list")
 
-    assert await Lookout(redis, "commands").look() == []
+    assert await StraySearch(redis, "commands").look() == []
 
 
 async def test_finds_none_of_our_own_lists(redis: Redis, sender: Celery) -> None:
@@ -86,30 +86,30 @@ async def test_finds_none_of_our_own_lists(redis: Redis, sender: Celery) -> None
     await send(sender, "worker.reconcile", "canceller.reconcile.commands")
     await redis.copy("commands", "commands.taken:w1")
 
-    assert await Lookout(redis, "commands").look() == []
+    assert await StraySearch(redis, "commands").look() == []
 
 
 async def test_finds_no_queue_that_another_worker_reads(redis: Redis, sender: Celery) -> None:
     await send(sender, queue="shop_commands")
     await redis.zadd("shop_commands.taken:takers", {"w1": 1})
 
-    assert await Lookout(redis, "commands").look() == []
+    assert await StraySearch(redis, "commands").look() == []
 
 
 async def test_a_queues_name_is_no_pattern(redis: Redis, sender: Celery) -> None:
     await send(sender, queue="shop_c1")
     await send(sender, queue="shop_c[0-9]*")
 
-    assert await Lookout(redis, "c[0-9]*").look() == [Stray("shop_c[0-9]*", 1)]
+    assert await StraySearch(redis, "c[0-9]*").look() == [Stray("shop_c[0-9]*", 1)]
 
 
 async def test_a_large_database_is_searched_part_by_part(redis: Redis, sender: Celery) -> None:
     await redis.mset({f"key-{number}": "" for number in range(5000)})
     await send(sender, queue="shop_commands")
-    lookout = Lookout(redis, "commands")
-    looks = [await lookout.look(pages=1)]
-    while not lookout.through:
-        looks.append(await lookout.look(pages=1))
+    search = StraySearch(redis, "commands")
+    looks = [await search.look(pages=1)]
+    while not search.through:
+        looks.append(await search.look(pages=1))
 
     assert len(looks) > 2
     assert [stray for look in looks for stray in look] == [Stray("shop_commands", 1)]
@@ -122,11 +122,11 @@ async def test_a_wide_search_finds_commands_in_a_queue_of_any_name(redis: Redis,
     await redis.lpush("list", b"\xff garbage")
     await redis.set("text", "no list")
     await send(sender)
-    lookout = Lookout(redis, "commands", everywhere=True)
-    found = await lookout.look()
+    search = StraySearch(redis, "commands", everywhere=True)
+    found = await search.look()
 
     assert found == [Stray("cancels", 1), Stray("cancels\x06\x169", 1)]
-    assert lookout.through
+    assert search.through
     for stray in found:
         assert 'names another queue: set queue="commands"' in stray.way_out("commands")
         assert stray.way_out("commands").endswith("CANCELLER_QUEUE=cancels")
@@ -136,7 +136,7 @@ async def test_a_wide_search_leaves_out_a_queue_that_another_worker_reads(redis:
     await send(sender, queue="cancels")
     await redis.zadd("cancels.taken:takers", {"w1": 1})
 
-    assert await Lookout(redis, "commands", everywhere=True).look() == []
+    assert await StraySearch(redis, "commands", everywhere=True).look() == []
 
 
 async def test_a_wide_search_looks_into_a_bounded_number_of_lists_and_says_so(redis: Redis, sender: Celery) -> None:
@@ -146,10 +146,10 @@ async def test_a_wide_search_looks_into_a_bounded_number_of_lists_and_says_so(re
     await pipe.execute()
     await send(sender, queue="shop_commands")
     await send(sender, queue="z")
-    lookout = Lookout(redis, "commands", everywhere=True)
+    search = StraySearch(redis, "commands", everywhere=True)
 
-    assert await lookout.look() == [Stray("shop_commands", 1)]
-    assert not lookout.through
+    assert await search.look() == [Stray("shop_commands", 1)]
+    assert not search.through
 
 
 async def test_a_list_that_may_not_be_read_is_left_out(redis: Redis, redis_url: str, sender: Celery) -> None:
@@ -159,7 +159,7 @@ async def test_a_list_that_may_not_be_read_is_left_out(redis: Redis, redis_url: 
         "some", enabled=True, passwords=["+p"], keys=["*commands*", "celery*"], categories=["+@all"]
     )
     user = Redis.from_url(redis_url, username="some", password="p")
-    found = await Lookout(user, "commands", everywhere=True).look()
+    found = await StraySearch(user, "commands", everywhere=True).look()
     await user.aclose()
     await redis.acl_deluser("some")
 

@@ -74,7 +74,7 @@ class Stage:
             pass
 
     async def end(self, count: int = 1000, outcome: str = "cancelled", backend: str = "ess") -> int:
-        """End up to so many of the open members that are due; return how many."""
+        """End up to a number of the open members that are due; return how many."""
         ended = 0
         while ended < count:
             limits = replace(LIMITS, slots=min(75, count - ended))

@@ -103,7 +103,7 @@ class Worker:
 
 @dataclass
 class Cell:
-    """What a stranger sees of a deployment: a broker to send to, a stream to read, backends to watch."""
+    """What any user sees of a deployment: a broker to send to, a stream to read, backends to watch."""
 
     url: str
     directory: Path
@@ -129,7 +129,7 @@ class Cell:
         return str(self.sender.send_task(f"worker.{verb}", kwargs=command, queue="commands").id)
 
     def read(self, seconds: float) -> None:
-        """Read what the event stream has, waiting so long for the first entry; each event is as the schema has it."""
+        """Read what the event stream has, waiting some seconds for the first entry; check each event by the schema."""
         reply: Any = self.redis.xread(
             {"{canceller}:events": self.position}, count=1000, block=max(1, int(seconds * 1000))
         )
@@ -155,7 +155,7 @@ class Cell:
             self.read(min(left, 1.0))
 
     def wait_finished(self, count: int, seconds: float = 90) -> None:
-        """Read events until so many cancellations have finished."""
+        """Read events until that many cancellations have finished."""
         self.wait_until(lambda: len(self.of("finished")) >= count, seconds)
 
     def of(self, name: str) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ app.conf.broker_connection_retry_on_startup = True
 
 
 def run(name: str, seconds: float) -> None:
-    """Count one run, and take so long."""
+    """Count one run, and take some seconds."""
     with redis.Redis.from_url(os.environ["NEIGHBOUR_REDIS"]) as client:
         client.hincrby(COUNTS, name, 1)
     threading.Event().wait(seconds)

@@ -71,7 +71,7 @@ class Node:
         (self._directory / "rabbitmq.conf").write_text(CONFIG.format(port=self.port))
         (self._directory / "plugins").write_text("[].\n")
         with ExitStack() as stack:
-            # Erlang would start a port mapper that outlives it, or share that of a stranger.
+            # Erlang would start a port mapper that outlives it, or share another one's.
             stack.enter_context(self._process("epmd", "-port", str(self._mapper), "-address", HOST))
             _until(lambda: _listens(self._mapper), "Erlang's port mapper")
             stack.callback(self.stop)

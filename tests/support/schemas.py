@@ -1,4 +1,4 @@
-"""The published schemas as judges of what a test has at hand."""
+"""Checks events against the published schemas."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ class Served:
         return series(self.get("/metrics")[1])
 
     def until(self, done: Callable[[], bool], seconds: float = 60) -> bool:
-        """Wait until something holds, for so long at most; say whether it does."""
+        """Wait until something holds, up to a time limit; say whether it does."""
         return until(done, seconds)
 
     @contextmanager
@@ -72,7 +72,7 @@ def get(url: str, seconds: float = 30) -> tuple[int, str]:
 
 
 def until(done: Callable[[], bool], seconds: float = 60) -> bool:
-    """Ask again and again until something holds, for so long at most; say whether it does."""
+    """Ask again and again until something holds, up to a time limit; say whether it does."""
     over = threading.Event()
     timer = threading.Timer(seconds, over.set)
     timer.start()

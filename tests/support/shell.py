@@ -1,4 +1,4 @@
-"""The command line as a stranger runs it: a process, what it writes, how it ends."""
+"""The command line as any user runs it: a process, what it writes, how it ends."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ class SteppedClock:
         subprocess.run([COMPILER, "-shared", "-fPIC", "-O1", "-o", str(self._library), str(source)], check=True)
 
     def set(self, ahead: float) -> None:
-        """Step the clock: from now on it is so many seconds ahead of the true time, or behind it."""
+        """Step the clock: from now on it is that many seconds ahead of the true time, or behind it."""
         with self._file.open("r+b" if self._file.exists() else "w+b") as file:
             file.write(struct.pack("=q", int(ahead)))
 

@@ -20,7 +20,7 @@ TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 PAST = datetime(2020, 1, 1, tzinfo=UTC)
 
 
-@pytest.fixture(params=["taker", "celery"])
+@pytest.fixture(params=["redis consumer", "celery"])
 def cell(request: pytest.FixtureRequest, deployment: Cell) -> Cell:
     """A deployment whose commands are taken by our own intake, or by Celery's consumer, as from any other broker."""
     if request.param == "celery":

@@ -198,7 +198,12 @@ def test_check_names_every_missing_variable(bare_env: dict[str, str]) -> None:
         (["abort", "x", "--by", " ", "--reason", "y"], Exit.USAGE, "can't be empty"),
         (["status", "a", "b", "c"], Exit.USAGE, "give one ID"),
         (["up"], Exit.USAGE, "CANCELLER_BACKENDS"),
-        (["simulator", "--jobs", "nowhere.toml"], Exit.USAGE, "nowhere.toml"),
+        (["simulator", "--jobs", "nowhere.toml"], Exit.USAGE, "--jobs: nowhere.toml can't be read (No such file"),
+        (
+            ["cancel", "ess", "1", "--producer", "ops", "--key", "nowhere.pem"],
+            Exit.USAGE,
+            "--key: the file cannot be read (No such file",
+        ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

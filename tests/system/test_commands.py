@@ -139,7 +139,7 @@ def test_commands_that_lie_beside_the_queue_are_reported_by_workers_and_check(de
     deployment.sender.conf.broker_transport_options = {"global_keyprefix": "shop_"}
     deployment.send("cancel", backend="ess", job_id=1)
     worker = deployment.start_worker()
-    warning = json.loads(worker.wait_for("taker.stranded"))
+    warning = json.loads(worker.wait_for("redis_consumer.stranded"))
     checked = json.loads(run(deployment.env, "check", "--json").stdout)
     (finding,) = [one for one in checked["findings"] if one["what"] == "queue commands"]
 

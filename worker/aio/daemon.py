@@ -12,7 +12,7 @@ Result = TypeVar("Result")
 
 
 async def in_daemon_thread(function: Callable[[], Result]) -> Result:
-    """Call a function in a thread of its own and return its result; a cancelled wait leaves the thread to itself."""
+    """Call a function in a thread of its own and return its result; a cancelled wait does not stop the thread."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[Result] = loop.create_future()
 

@@ -10,7 +10,7 @@ Result = TypeVar("Result")
 
 
 class Delayed(Generic[Result]):
-    """Work that starts in so many seconds, with a task made only then; cancelling `timer` keeps it from starting."""
+    """Work that starts after a delay in seconds, and only then as a task; cancelling `timer` keeps it from starting."""
 
     __slots__ = ("_task", "_work", "timer")
 

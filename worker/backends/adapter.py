@@ -132,7 +132,7 @@ class NoReply(Exception):
 
 
 Look = Generator[Request, Reply, Observation | Answer]
-Survey = Generator[Request, Reply, Mapping[str, Observation] | Answer]
+LookMany = Generator[Request, Reply, Mapping[str, Observation] | Answer]
 Call = Generator[Request, Reply, Answer]
 
 
@@ -165,7 +165,7 @@ class Adapter(ABC):
         """Observe the job and change nothing; an `Answer` says why nothing was seen."""
 
     @abstractmethod
-    def look_many(self, jobs: Sequence[Job]) -> Survey | None:
+    def look_many(self, jobs: Sequence[Job]) -> LookMany | None:
         """Observe many jobs with a tenth as many calls, or fewer; None if the backend's lists don't allow that.
 
         There are at least `CALLS_SAVED` of them.
@@ -260,7 +260,7 @@ def common_answer(reply: Reply, otherwise: AnswerKind, source: Source, *, code: 
     return answer(reply, kind, source, code=code, detail=detail)
 
 
-def strange(judged: Answer) -> Answer:
+def of_unknown_code(judged: Answer) -> Answer:
     """Return the judgement of a reply with a code that is not known: a refusal in such words may be anybody's."""
     own = judged.source is Source.OWN and judged.kind is AnswerKind.REFUSED
     return replace(judged, source=Source.UNSURE) if own else judged

@@ -19,12 +19,12 @@ CHARSETS: Mapping[str, str] = {
     **dict.fromkeys(("gb2312", "gbk", "gb18030"), "gb18030"),
     **{name: name for name in ("cp1252", "koi8-r", "koi8-u", "tis-620", "euc-jp", "big5", "big5-hkscs", "euc-kr")},
 }
-"""Python's codec for each charset that is read where a `Content-Type` names it.
+"""Python's codec for each charset that is read if a `Content-Type` names it.
 
 A reply must not choose among all that Python can load: some are slow.
 """
 LONGEST_INTEGER = 640
-"""Digits that Python always turns into an int; it refuses more than 4,300 of them, or fewer where it is told to."""
+"""Digits that Python always turns into an int; it refuses more than 4,300 of them, or fewer if it is configured so."""
 GUARDS = (")]}',", ")]}'", "while(1);", "for(;;);")
 """What stands before JSON that a browser must not run as a script."""
 

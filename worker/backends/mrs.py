@@ -21,18 +21,18 @@ from .adapter import (
     Adapter,
     Call,
     Look,
+    LookMany,
     Reply,
     Request,
-    Survey,
     about_another,
     answer,
     common_answer,
     facts,
     items,
     job_in,
+    of_unknown_code,
     seen_nothing,
     silent,
-    strange,
     taken,
     text,
     unseen,
@@ -161,7 +161,7 @@ class Mrs(Adapter):
         return f"params.cluster_id: {cluster_id!r} is not a cluster id" if cluster_id in {".", ".."} else ""
 
     def address(self, job: Job) -> str:
-        """Return the job's cluster where v2 needs it and it is not the backend's own."""
+        """Return the job's cluster if v2 needs it and it is not the backend's own."""
         cluster_id = self._cluster_id(job)
         return cluster_id if self.dialect == "v2" and cluster_id != self.cluster_id else ""
 
@@ -181,15 +181,15 @@ class Mrs(Adapter):
         judged = _judge(reply, Action.LOOK)
         return unseen(reply, job, judged, judged.code or str(reply.status))
 
-    def look_many(self, jobs: Sequence[Job]) -> Survey | None:
+    def look_many(self, jobs: Sequence[Job]) -> LookMany | None:
         """Read the lists of the jobs' clusters; v1.1 has one too, of the resource that a look reads (DOC M2)."""
         clusters: dict[str, list[Job]] = {}
         for job in jobs:
             clusters.setdefault(self._cluster_id(job), []).append(job)
         worth = [group for cluster_id, group in clusters.items() if cluster_id and len(group) >= CALLS_SAVED]
-        return self._survey(worth) if worth else None
+        return self._by_clusters(worth) if worth else None
 
-    def _survey(self, clusters: Sequence[Sequence[Job]]) -> Survey:
+    def _by_clusters(self, clusters: Sequence[Sequence[Job]]) -> LookMany:
         """Read one cluster's list after the other: one that can't be read says nothing about the others."""
         found: dict[str, Observation] = {}
         why: Answer | None = None
@@ -201,7 +201,7 @@ class Mrs(Adapter):
                 found |= seen
         return why if why and not found else found
 
-    def _listed(self, jobs: Sequence[Job]) -> Survey:
+    def _listed(self, jobs: Sequence[Job]) -> LookMany:
         """Read one cluster's list until all jobs are found, it ends, or it is no longer worth it."""
         wanted, found = {job.id: job for job in jobs}, dict[str, Observation]()
         known: set[str] = set()
@@ -269,7 +269,7 @@ def _judge(reply: Reply, action: Action) -> Answer:
     missing = COMMON_KINDS.get(reply.status) is AnswerKind.NOT_FOUND  # only a known code says so of a job
     source = _source(code) if code and not missing else Source.UNSURE
     otherwise = AnswerKind.UNANSWERED if action is Action.LOOK else STATUSES.get(reply.status, AnswerKind.REFUSED)
-    return strange(common_answer(reply, otherwise, source, code=code, detail=message))
+    return of_unknown_code(common_answer(reply, otherwise, source, code=code, detail=message))
 
 
 def _source(code: str) -> Source:

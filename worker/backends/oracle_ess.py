@@ -13,7 +13,7 @@ from typing import ClassVar
 
 from ..domain.model import Action, Answer, Job, JobState, Steps
 from ..settings.backends_file.backend_table import WithoutProject
-from .adapter import CALLS_SAVED, Adapter, Call, Look, Request, Survey, text
+from .adapter import CALLS_SAVED, Adapter, Call, Look, LookMany, Request, text
 from .oracle_ess_family import with_children, with_known_children
 from .oracle_ess_selection import Selection
 from .oracle_ess_words import (
@@ -42,7 +42,7 @@ class OracleEss(Adapter, Selection):
         return "" if is_id(job.id) else f"job_id: {job.id!r} is not a request id: a whole number from 1 to {MAX_ID}"
 
     def look(self, job: Job) -> Look:
-        """Read the request, then its children where it can have any, or could when it was looked at before."""
+        """Read the request, then its children if it can have any, or could when it was looked at before."""
         seen, data = yield from look_at(job)
         if isinstance(seen, Answer):
             return seen
@@ -52,10 +52,10 @@ class OracleEss(Adapter, Selection):
             return (yield from with_children(job, data, seen))
         return seen
 
-    def look_many(self, jobs: Sequence[Job]) -> Survey | None:
+    def look_many(self, jobs: Sequence[Job]) -> LookMany | None:
         """Read requests by their ids; a parent, of which a list shows too little, is left out."""
         childless = [job.id for job in jobs if not job.parent]
-        return _survey(childless) if len(childless) >= CALLS_SAVED else None
+        return _by_lists(childless) if len(childless) >= CALLS_SAVED else None
 
     def cancel(self, job: Job) -> Call:
         """Ask ESS to cancel; for a parent it asks all its children too."""
@@ -73,7 +73,7 @@ class OracleEss(Adapter, Selection):
         return change(reply, Action.DELETE, job)
 
 
-def _survey(ids: Sequence[str]) -> Survey:
+def _by_lists(ids: Sequence[str]) -> LookMany:
     """Keep of a list what shows as much as a look: a request without children, if what says so was not left out.
 
     Without its time, CANCELLING would seem to have begun anew.

@@ -54,7 +54,7 @@ NOT_LIVING = "".join(
 )
 """As many states that are not final: a filter of the same form, which shows ended children instead."""
 
-STRANGERS = "the list of children can't be used: it shows requests that are not of this family"
+FOREIGN = "the list of children can't be used: it shows requests that are not of this family"
 BROKEN = "the list of children can't be used: it shows a request whose parent it leaves out"
 DISORDERED = "the list of children can't be used: it is not in the order that was asked for"
 SHRUNK = "the list of children has become shorter: it is read again from its start"
@@ -202,7 +202,7 @@ class _Family:
                 refused = reply.status in REFUSED_QUERY and reply.data is not None
                 return Pages(tuple(read), why=no_list(reply), refused=refused)
             if not all(any(request_id(item.get(name)) in kin for name in named_by) for item in shown.values()):
-                return Pages(tuple(read), why=_unread(STRANGERS))
+                return Pages(tuple(read), why=_unread(FOREIGN))
             counted = (reply.data or {}).get("count")  # whether in all or on this page is not documented
             total = max(total, counted if isinstance(counted, int) else 0)
             unseen = (one for one in shown if one not in seen)

@@ -21,7 +21,7 @@ from .selecting import Listed, Listing, Selecting, Where
 
 CRITERIA: Mapping[str, str] = {
     "state": "a state in ESS's words, such as RUNNING",
-    "older-than": "a duration, such as 2h: submitted at least so long ago, on ESS's own clock",
+    "older-than": "a duration, such as 2h: submitted at least this long ago, on ESS's own clock",
     "submitter": "the user who submitted it",
 }
 SHOWN = "requestId,state,submitter,submissionTime"

@@ -22,9 +22,9 @@ from .adapter import (
     Adapter,
     Call,
     Look,
+    LookMany,
     Reply,
     Request,
-    Survey,
     about_another,
     common_answer,
     facts,
@@ -80,7 +80,7 @@ class OracleMl(Adapter):
         return (self.scripts,)
 
     def look(self, job: Job) -> Look:
-        """Ask for the job's state; where that fails after a stop of ours, ask the list of jobs."""
+        """Ask for the job's state; if that fails after a stop of ours, ask the list of jobs."""
         body = {"service": self.service} if self.service else None
         reply = yield Request("GET", self._path(job.id), headers=HEADERS, json=body)
         seen = _seen(reply, job)
@@ -90,7 +90,7 @@ class OracleMl(Adapter):
         listing = yield Request("GET", self._path(), headers=HEADERS)  # OML answers 5xx about unknown jobs, too
         return _listed(listing, job) or replace(seen, retry_after=listing.retry_after)
 
-    def look_many(self, jobs: Sequence[Job]) -> Survey:
+    def look_many(self, jobs: Sequence[Job]) -> LookMany:
         """Ask the list of all own jobs, which is one call however long it is (DOC O3), which of them run.
 
         A job of any other word, or of none, is left out: the list's words are not published, and only a look

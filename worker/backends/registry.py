@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from ..settings.backends_file.backend_table import BackendConfig, Kinds
@@ -16,26 +17,40 @@ Options = TypeVar("Options", bound=BackendConfig)
 
 
 class Kind:
-    """A kind of backend: the table that configures one, and how its adapter is made of that."""
+    """A kind of backend: the table that configures one, how its adapter is made of that, and what `init` proposes."""
 
-    __slots__ = ("adapter", "options")
+    __slots__ = ("adapter", "auth", "criteria", "name", "options")
 
-    def __init__(self, options: type[Options], adapter: Callable[[Options], Adapter]) -> None:
-        """Pair a table with an adapter that takes its options."""
+    def __init__(
+        self,
+        options: type[Options],
+        adapter: Callable[[Options], Adapter],
+        *,
+        name: str = "",
+        auth: str = "bearer",
+        criteria: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """Pair a table with an adapter that takes its options.
+
+        `name` is the usual name of such a backend, empty if it is that of the kind; `auth` is the usual `auth.type`;
+        `criteria` are those of an adapter that is `Selecting`.
+        """
         self.options: type[BackendConfig] = options
         self.adapter: Callable[[Any], Adapter] = adapter
+        self.name = name
+        self.auth = auth
+        self.criteria = criteria
 
 
 KINDS: Mapping[str, Kind] = {
-    "oracle-ess": Kind(OracleEssOptions, lambda _: OracleEss()),
-    "oracle-ml": Kind(OracleMlOptions, lambda given: OracleMl(given.scripts, given.service or "")),
-    "mrs": Kind(MrsOptions, lambda given: Mrs(given.project_id, given.dialect, given.cluster_id or "")),
-    "sahara": Kind(SaharaOptions, lambda given: Sahara(given.project_id, given.dialect)),
+    "oracle-ess": Kind(OracleEssOptions, lambda _: OracleEss(), name="ess", criteria=OracleEss.criteria),
+    "oracle-ml": Kind(
+        OracleMlOptions, lambda given: OracleMl(given.scripts, given.service or ""), name="oml", auth="oml"
+    ),
+    "mrs": Kind(MrsOptions, lambda given: Mrs(given.project_id, given.dialect, given.cluster_id or ""), auth="token"),
+    "sahara": Kind(SaharaOptions, lambda given: Sahara(given.project_id, given.dialect), auth="keystone"),
 }
 """By the `kind` of a table in the backends file."""
-
-CRITERIA: Mapping[str, Mapping[str, str]] = {"oracle-ess": OracleEss.criteria}
-"""By what the jobs of a kind can be selected, for those whose adapter is `Selecting`."""
 
 TABLES: Kinds = {name: kind.options for name, kind in KINDS.items()}
 """What the reader of the backends file needs to know of them."""

@@ -21,10 +21,10 @@ from .adapter import (
     Adapter,
     Call,
     Look,
+    LookMany,
     NoReply,
     Reply,
     Request,
-    Survey,
     about_another,
     answer,
     common_answer,
@@ -32,8 +32,8 @@ from .adapter import (
     items,
     job_in,
     names,
+    of_unknown_code,
     seen_nothing,
-    strange,
     taken,
     text,
     unseen,
@@ -123,7 +123,7 @@ class Sahara(Adapter):
         reply = yield Request("GET", self._path(job), headers=headers)
         return _seen(reply, job)
 
-    def look_many(self, jobs: Sequence[Job]) -> Survey | None:
+    def look_many(self, jobs: Sequence[Job]) -> LookMany | None:
         """Read v2's list, which shows of each job what a look at it does (SRC H1): what Sahara has asked lately.
 
         v1.1's list does too, but there a look lets Sahara ask its engine first, so a list tells less.
@@ -159,7 +159,7 @@ class Sahara(Adapter):
         return ("v1.1", self.project_id, "job-executions", job.id, *rest)
 
 
-def _listed(jobs: Sequence[Job]) -> Survey:
+def _listed(jobs: Sequence[Job]) -> LookMany:
     """Read v2's list until all jobs are found, it ends, or it is no longer worth it.
 
     The next page's marker is told; that job may be on both pages.
@@ -204,7 +204,7 @@ def _judge(reply: Reply, action: Action, job: Job) -> Answer:
     otherwise = AnswerKind.UNANSWERED if action is Action.LOOK else refuses
     missing = reply.status in MISSING
     whose = Source.UNSURE if missing else source
-    return strange(common_answer(reply, otherwise, whose, code=name, detail=message[:200]))
+    return of_unknown_code(common_answer(reply, otherwise, whose, code=name, detail=message[:200]))
 
 
 def _seen(reply: Reply, job: Job) -> Observation | Answer:

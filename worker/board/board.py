@@ -139,7 +139,7 @@ class Board:
 
 
 def keep(kept: dict[Any, Any], name: object, value: object, most: int) -> None:
-    """Keep a value as the newest, and no more than so many."""
+    """Keep a value as the newest, and drop the oldest beyond a limit."""
     kept.pop(name, None)
     kept[name] = value
     while len(kept) > most:

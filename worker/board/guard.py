@@ -58,7 +58,7 @@ class Guard:
         await answer(scope, receive, send_marked)
 
     def problem(self, method: str, headers: Headers) -> tuple[int, str] | None:
-        """Return the status and text with which a request is refused; None if it may come in.
+        """Return the status and text of the answer to a request that is turned away; None if it may come in.
 
         A page of another site can have a browser ask us, by any name that it has resolve to our address: so the name
         must be ours, and whatever a browser says of the asking site must be that it is ours.

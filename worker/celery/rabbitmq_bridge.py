@@ -166,7 +166,7 @@ class CommandConsumer(LoneConsumer):
             call()
         except (AMQPError, OSError, AttributeError) as error:
             # The connection is gone: Celery notices by itself, and RabbitMQ redelivers what was not acknowledged.
-            log.info("receiver.connection_lost", error=error)
+            log.info("rabbitmq_consumer.connection_lost", error=error)
             return False
         return True
 

@@ -34,7 +34,7 @@ def main() -> None:
 
 
 def answer() -> None:
-    """Do what was asked for. Its version, and what a shell asks to complete a line, need not wait for the rest."""
+    """Run what was typed; for the version and for a shell's completion the other commands are not loaded."""
     if sys.argv[1:] in (["--version"], ["-V"], ["version"]):
         from importlib.metadata import version  # noqa: PLC0415 - nothing else needs it so early
 
@@ -51,7 +51,7 @@ def answer() -> None:
 
 
 def open_closed_streams() -> None:
-    """Lead to nothing what whoever started this has closed, as `>&-` does: else the next file would take its place."""
+    """Open `/dev/null` for standard streams that are closed, as by `>&-`: else the next file would take their place."""
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(number)

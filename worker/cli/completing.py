@@ -27,7 +27,7 @@ HARMLESS = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.,@%+/-]{0,511}")
 BACKEND = "--backend"
 """The one option whose value stand-ins complete."""
 MOST = 200
-"""So many words are offered at most."""
+"""The most words that are offered."""
 SHELLS = ("bash", "zsh", "fish")
 LETTERS = ("list", "show", "replay", "drop")
 """The commands about dead letters."""

@@ -25,7 +25,7 @@ PLANNED = "planned"
 
 WANTED = {"cancel": ENDED, "delete": frozenset({"deleted"})}
 
-GRAVITY = (Exit.ERROR, Exit.USAGE, Exit.NOT_ALLOWED, Exit.NOT_AS_ASKED, Exit.STILL_OPEN, Exit.DONE)
+SEVERITY = (Exit.ERROR, Exit.USAGE, Exit.NOT_ALLOWED, Exit.NOT_AS_ASKED, Exit.STILL_OPEN, Exit.DONE)
 """The order in which one code is chosen of several: the first one here wins."""
 
 
@@ -36,6 +36,6 @@ def exit_of(verb: str, outcome: str) -> Exit:
     return Exit.NOT_ALLOWED if outcome == "refused" else Exit.NOT_AS_ASKED
 
 
-def gravest(codes: Iterable[Exit]) -> Exit:
+def most_severe(codes: Iterable[Exit]) -> Exit:
     """Return the one code of many endings."""
-    return min(codes, key=GRAVITY.index, default=Exit.DONE)
+    return min(codes, key=SEVERITY.index, default=Exit.DONE)

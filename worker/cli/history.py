@@ -33,7 +33,7 @@ async def history_of(
 ) -> History:
     """Gather the history of a job, or with `only` that of one of its cancellations.
 
-    The newest `limit` events are searched, all for None; `report` hears how many each page has brought.
+    The newest `limit` events are searched, all for None; `report` is called with the number that each page has brought.
     """
     found = await store.search_back(backend, job_id, limit, report)
     events: dict[str, list[Event]] = defaultdict(list)

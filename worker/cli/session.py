@@ -20,7 +20,7 @@ from ..store.store import Store
 
 UNSIGNED = "was it signed? --key FILE and --producer NAME sign, or CANCELLER_KEY_FILE and CANCELLER_PRODUCER"
 """A hint if a signature is not accepted, and none was made here."""
-FAREWELL = 0.5
+CLOSE_TIMEOUT = 0.5
 """Seconds that closing all connections may take."""
 
 
@@ -41,12 +41,14 @@ def signer(key_file: Path | None, producer: str | None) -> SigningKey | None:
         ConfigurationError: only half of it is there, or the key can't be used.
 
     """
-    variables = dict(process_environment())
+    variables, places = dict(process_environment()), {}
     if key_file is not None:
         variables |= {"CANCELLER_KEY": "", "CANCELLER_KEY_FILE": str(key_file)}
+        places = {"producer": "--producer", "file": "--key"}
     if producer is not None:
         variables["CANCELLER_PRODUCER"] = producer
-    return signing_key(Settings.load(variables))
+        places["producer"] = "--producer"
+    return signing_key(Settings.load(variables), **places)
 
 
 @asynccontextmanager
@@ -63,7 +65,7 @@ async def connected(settings: Settings | None = None, key: SigningKey | None = N
     try:
         yield Session(client, store, settings, signs=key is not None)
     finally:
-        with suppress(TimeoutError, StoreUnavailable, RedisError, OSError):  # a server that hangs gets no goodbye
-            async with asyncio.timeout(FAREWELL):
+        with suppress(TimeoutError, StoreUnavailable, RedisError, OSError):  # a server that hangs is not waited for
+            async with asyncio.timeout(CLOSE_TIMEOUT):
                 await client.aclose()
                 await store.aclose()

@@ -16,7 +16,7 @@ from ..protocol.signing import DENIALS, NOT_ACCEPTED
 from ..store.codec import Snapshot
 from ..views.summary import end_line
 from .checks.attendance import Attendance, attendance, noting_absence
-from .exits import Exit, exit_of, gravest
+from .exits import Exit, exit_of, most_severe
 from .options import Seconds
 from .output import Meter, Output
 from .session import UNSIGNED, Session
@@ -47,7 +47,7 @@ async def report_ends(
 
     `digests` are those of `AsyncCancellation` if the commands were just sent; rejections up to the position `after` are
     of an earlier try. An id that is not known after `patience` seconds ends as `missing` says; without it, that is
-    noted and the wait goes on. Return the gravest code.
+    noted and the wait goes on. Return the most severe code.
     """
     with output.meter("waiting for the ends", len(commands)) as meter:
         report = Report(session, commands, output, meter, missing)
@@ -68,7 +68,7 @@ async def report_ends(
     for reference in report.open:
         write_open(reference, commands[reference], output, known=reference in report.known)
         report.codes[reference] = Exit.STILL_OPEN
-    return gravest(report.codes.values())
+    return most_severe(report.codes.values())
 
 
 @dataclass(slots=True)

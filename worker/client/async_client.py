@@ -175,7 +175,7 @@ class AsyncClient:
     async def abort(self, reference: str, *, by: str, reason: str) -> str:
         """Withdraw a cancellation, named by its id or a command's.
 
-        Return the id of this order, by which `get` raises Rejected if it was refused.
+        Return the id of this order, by which `get` raises Rejected if it was rejected.
         """
         return await self.deliver({"verb": "abort", "id": reference, "by": by, "reason": reason})
 

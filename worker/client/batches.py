@@ -113,7 +113,7 @@ class AsyncBatch:
 
     `untaken` is what this client knows of a batch that it has sent until it sees that a worker has taken it in.
 
-    Orders return the id of their message, by which `AsyncClient.get` raises Rejected if they were refused; `status`
+    Orders return the id of their message, by which `AsyncClient.get` raises Rejected if they were rejected; `status`
     shows when they hold. An order about a batch that was just sent waits until all of it is taken in, for ten seconds
     at most, so as not to come before the batch does.
     """

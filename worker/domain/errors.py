@@ -1,4 +1,4 @@
-"""What can go wrong, sorted by one question: does the same again help."""
+"""Exceptions, grouped by whether a retry can succeed."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ class CancellerError(Exception):
 
 
 class Temporary(CancellerError):
-    """The same again may succeed later."""
+    """A retry may succeed later."""
 
 
 class Permanent(CancellerError):
-    """The same again will fail again."""
+    """A retry will fail again."""
 
 
 class StoreUnavailable(Temporary):

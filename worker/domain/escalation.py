@@ -28,11 +28,11 @@ FORCE_DUE = "the force step is due at "
 """Stands before the time of a force step that is still ahead, in the `why` of a wait."""
 
 
-def needs_look(cancellation: Cancellation, policy: Policy, suspect: datetime | None = None) -> bool:
+def needs_look(cancellation: Cancellation, policy: Policy, lost_at: datetime | None = None) -> bool:
     """Whether a pass must look before it may decide.
 
     Only a first cancel may be sent without a look: if the backend's answer or the next look shows what it found (Oracle
-    ESS, Sahara), and if no command asks for a look and no operator holds it. `suspect` is when Redis may have lost our
+    ESS, Sahara), and if no command asks for a look and no operator holds it. `lost_at` is when Redis may have lost our
     last writes: what was accepted before then looks first.
     """
     spec = cancellation.spec
@@ -40,7 +40,7 @@ def needs_look(cancellation: Cancellation, policy: Policy, suspect: datetime | N
         return True
     if spec.dry_run or spec.expect or spec.hold is not None:
         return True
-    if suspect is not None and cancellation.accepted_at <= suspect:
+    if lost_at is not None and cancellation.accepted_at <= lost_at:
         return True
     return bool(cancellation.progress.sent) or cancellation.progress.looked_at is not None
 

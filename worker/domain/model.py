@@ -249,7 +249,7 @@ class Policy(Struct, frozen=True):
     `believe_after`: how long an answer that may not be the backend's own must last before it is believed.
     `appears_within`: how long after its command a job that the backend does not know may still appear.
     `clock_speed`: how many seconds the backend's clock moves per second of ours, 1 except for a simulator.
-    `usual`: how soon its jobs usually stop, as learned; see `worker.domain.polling`.
+    `stop_times`: how soon its jobs typically stop, as learned; see `worker.domain.polling`.
     """
 
     steps: Steps
@@ -264,4 +264,4 @@ class Policy(Struct, frozen=True):
     appears_within: float = 0.0
     probes: bool = False
     clock_speed: float = 1.0
-    usual: tuple[float, ...] = ()
+    stop_times: tuple[float, ...] = ()

@@ -20,7 +20,7 @@ JITTER = 0.2
 SOONEST = 0.1
 """Seconds from which waits grow if `poll.first` is shorter: nothing grows from zero."""
 TURNED_DOWN = frozenset({AnswerKind.REJECTED, AnswerKind.REFUSED})
-LONGEST_BLIND = 300.0
+LONGEST_DELAY = 300.0
 """Seconds for which a backend's `Retry-After` may delay the next look, or `poll.max` if that is longer."""
 LONGER = 10
 """A call that the backend keeps turning down pauses for up to this many times `poll.max`."""
@@ -63,7 +63,7 @@ def next_look(cancellation: Cancellation, policy: Policy, now: datetime) -> time
         return back_off(cancellation, policy.poll, waits)
     elapsed = (now - asked.last_at).total_seconds()
     least = max(SOONEST, policy.poll.first / 2)
-    left = next((one - elapsed for one in policy.usual if one - elapsed >= least), None)
+    left = next((one - elapsed for one in policy.stop_times if one - elapsed >= least), None)
     if left is None:
         return back_off(cancellation, policy.poll, waits)
     return timedelta(seconds=min(policy.poll.max, left * (1 + JITTER / 2 * _spread(cancellation, waits))))
@@ -71,14 +71,14 @@ def next_look(cancellation: Cancellation, policy: Policy, now: datetime) -> time
 
 def asked_for(retry_after: float | None, policy: Policy) -> timedelta:
     """Return for how long a backend's `Retry-After`, in seconds, delays the next look."""
-    return timedelta(seconds=min(retry_after or 0.0, max(policy.poll.max, LONGEST_BLIND)))
+    return timedelta(seconds=min(retry_after or 0.0, max(policy.poll.max, LONGEST_DELAY)))
 
 
 def first_look(cancellation: Cancellation, policy: Policy, now: datetime) -> timedelta:
     """Return the wait from a call's answer to the first look at its effect."""
     first = timedelta(seconds=policy.poll.first)
     cancel = cancellation.progress.sent.get(Action.CANCEL)
-    if not policy.usual or cancel is None or not cancel.accepted:
+    if not policy.stop_times or cancel is None or not cancel.accepted:
         return first
     return max(first, next_look(cancellation, policy, now))
 
@@ -88,7 +88,7 @@ def is_plain(cancellation_id: str) -> bool:
     return crc32(cancellation_id.encode()) % PLAIN == 0
 
 
-def usual(stops: list[float]) -> tuple[float, ...]:
+def typical_stop_times(stops: list[float]) -> tuple[float, ...]:
     """Return after how many seconds half of the jobs, and nearly all, have stopped; empty if there are too few."""
     if len(stops) < ENOUGH:
         return ()

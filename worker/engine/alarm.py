@@ -21,7 +21,7 @@ class Alarm:
             self._moved.set()
 
     def wake_in(self, seconds: float, *, not_before: float = 0.0) -> None:
-        """Go off in so many seconds, or at `not_before` if that is later, unless it goes off earlier anyway."""
+        """Go off in some seconds, or at `not_before` if that is later, unless it goes off earlier anyway."""
         self.wake_at(max(asyncio.get_running_loop().time() + seconds, not_before))
 
     async def sleep(self) -> None:

@@ -76,7 +76,7 @@ class Caller:
                 return unanswered(str(error))
 
     def verdict(self, *, listed: bool) -> str:
-        """Return how the backend does, as `commit.lua` reads it; `listed` is whether a list has shown the job."""
+        """Return the verdict on the backend, as `commit.lua` reads it; `listed` is whether a list has shown the job."""
         if self.failed:
             return f"bad:{self._backend.breaker_failures}:{int(self._backend.breaker_pause * 1000)}"
         return "ok" if self.made or listed else ""

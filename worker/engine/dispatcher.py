@@ -76,7 +76,7 @@ class Dispatcher:
         self._alarm.wake_at(0.0)
 
     def wake_in(self, seconds: float) -> None:
-        """Claim in so many seconds, or a moment later together with other records, if nothing asks for it earlier."""
+        """Claim in some seconds, or a moment later together with other records, if nothing asks for it earlier."""
         apart = LISTS_APART if self._lists.ready else APART
         self._alarm.wake_in(seconds, not_before=self._claimed_at + apart)
 
@@ -169,11 +169,11 @@ class Dispatcher:
         if late:
             self._backend.observer.claimed(self._backend.name, late)
         clock = Clock(claims.now, asked.at)
-        shared = self._lists.share(claims.claims, claims.suspect) if asked.lists and not claims.blind else None
-        listed = shared is not None and any(claim.rides for claim in claims.claims)
+        shared = self._lists.share(claims.claims, claims.lost_at) if asked.lists and not claims.paused else None
+        listed = shared is not None and any(claim.piggy_backed for claim in claims.claims)
         for claim in claims.claims:
             paid = 0 if listed and claim.record.polled else 1
-            self._window.start(self._pass(claim, claims, clock, shared, paid), rides=claim.rides)
+            self._window.start(self._pass(claim, claims, clock, shared, paid), piggy_backed=claim.piggy_backed)
         self._busy_then = self._window.busy
         again = next_claim(
             free=self._window.free,
@@ -195,12 +195,12 @@ class Dispatcher:
 
     async def _pass(self, claim: Claim, claims: Claims, clock: Clock, shared: SharedList | None, paid: int) -> None:
         cancellation = claim.record.cancellation
-        in_batch = cancellation.spec.lane is Lane.BATCH and not claim.rides
+        in_batch = cancellation.spec.lane is Lane.BATCH and not claim.piggy_backed
         self._window.batch += in_batch
         began = time.monotonic()
         try:
             listed = await shared.of(claim) if shared else None
-            given = PassInput(claim, claims.suspect, claims.blind, listed, paid)
+            given = PassInput(claim, claims.lost_at, claims.paused, listed, paid)
             due = await Reconciliation(given, self._backend, self._store, clock, self._look_group).run()
         except StoreUnavailable as error:
             log.warning("cancellation.dropped", **context(cancellation), error=str(error))

@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 BEAT = 1.0
 BEAT_LIFE = 4.0
 TRIM_EVERY = 60.0
-FAREWELL = 1.0
+SIGN_OFF_TIMEOUT = 1.0
 """Seconds for signing off; if Redis is away, the worker stops without."""
 FEW = 20
 """Up to this many commands for one backend are accepted and claimed in one round trip."""
@@ -94,7 +94,7 @@ class Engine:
         self._unserved.stop()
         await cancel_all(self._tasks)
         try:
-            async with asyncio.timeout(FAREWELL):
+            async with asyncio.timeout(SIGN_OFF_TIMEOUT):
                 await self._store.leave(self.worker)
         except (StoreUnavailable, TimeoutError) as error:
             self._outage.goes_on(str(error))

@@ -31,10 +31,10 @@ ALONE = ListedObservation(None)
 class LookGroup:
     """Lets passes share lists."""
 
-    def __init__(self, lists: ListReader, company: Callable[[], int]) -> None:
-        """`company` returns how many passes are in flight: if they are few, no list is worth a wait."""
+    def __init__(self, lists: ListReader, in_flight: Callable[[], int]) -> None:
+        """`in_flight` returns how many passes are in flight: if they are few, no list is worth a wait."""
         self._lists = lists
-        self._company = company
+        self._company = in_flight
         self._looks: Coalescer[Job, ListedObservation] = Coalescer(self._read, MOST, gather=GATHER, enough=ENOUGH)
 
     async def see(self, job: Job) -> ListedObservation:

@@ -13,7 +13,7 @@ import structlog
 from msgspec.structs import replace
 
 from ..aio.tasks import cancel_all
-from ..backends.adapter import CALLS_SAVED, Survey
+from ..backends.adapter import CALLS_SAVED, LookMany
 from ..domain.errors import CallUnanswered, CredentialRefused, CredentialUnavailable
 from ..domain.escalation import needs_look
 from ..domain.model import Answer, AnswerKind, Job, Observation
@@ -29,7 +29,7 @@ SPARED = CALLS_SAVED // 2
 show is claimed a second time."""
 
 LIST = "list"
-"""What an observer hears such a call called."""
+"""The action that observers are given for such a call."""
 
 Sightings = Mapping[str, Observation]
 
@@ -38,7 +38,7 @@ Sightings = Mapping[str, Observation]
 class ListRequest:
     """Lists to be read, and the jobs whose looks they may spare, by their ids."""
 
-    survey: Survey
+    exchange: LookMany
     jobs: Mapping[str, Job]
 
 
@@ -56,7 +56,7 @@ class SharedList:
         """
         job = claim.record.cancellation.job
         requested = self.jobs.get(job.id) == job
-        if not requested and (claim.rides or not claim.record.polled):
+        if not requested and (claim.piggy_backed or not claim.record.polled):
             return None
         sightings = await asyncio.shield(self.sightings)
         return sightings.get(job.id) if requested else None
@@ -79,7 +79,7 @@ class ListReader:
         """Whether lists may be read now."""
         return self._backend.look_many and asyncio.get_running_loop().time() >= self._not_before
 
-    def share(self, claims: Sequence[Claim], suspect: datetime | None) -> SharedList | None:
+    def share(self, claims: Sequence[Claim], lost_at: datetime | None) -> SharedList | None:
         """Begin to read a list of the claimed jobs that are polled; None if each has to be looked at alone.
 
         Only polls count: any other pass mostly ends in a call, which takes a look at the job alone.
@@ -88,7 +88,7 @@ class ListReader:
         jobs = [
             one.job
             for one in polled
-            if needs_look(one, self._backend.policy, suspect)
+            if needs_look(one, self._backend.policy, lost_at)
             and not one.spec.aborted
             and not self._backend.elsewhere(one)
         ]
@@ -116,14 +116,14 @@ class ListReader:
         if len(chosen) < CALLS_SAVED:
             return None
         try:
-            survey = self._backend.adapter.look_many(tuple(chosen.values()))
+            exchange = self._backend.adapter.look_many(tuple(chosen.values()))
         except Exception:
-            log.exception("survey.failed", backend=self._backend.name)
+            log.exception("look_many.failed", backend=self._backend.name)
             self._useless("no list could be asked for")
             return None
-        if survey is None:
+        if exchange is None:
             return None
-        return ListRequest(survey, chosen)
+        return ListRequest(exchange, chosen)
 
     async def read(self, plan: ListRequest) -> Sightings:
         """Make the calls, in the time of one look at most; return what they show, by job id.
@@ -134,14 +134,14 @@ class ListReader:
         kind = AnswerKind.UNANSWERED
         try:
             async with asyncio.timeout(self._backend.policy.timeout):
-                seen, calls = await self._drive(plan.survey)
+                seen, calls = await self._drive(plan.exchange)
             kind = seen.kind if isinstance(seen, Answer) else AnswerKind.ACCEPTED
         except TimeoutError:
             return self._useless("it takes longer than a look may")
         except (CallUnanswered, CredentialUnavailable, CredentialRefused) as error:
             return self._useless(str(error))
         except Exception:
-            log.exception("survey.failed", backend=self._backend.name)
+            log.exception("look_many.failed", backend=self._backend.name)
             return self._useless("it could not be understood")
         finally:
             self._backend.observer.call_made(self._backend.name, LIST, kind, time.monotonic() - began)
@@ -151,14 +151,14 @@ class ListReader:
             self._useless(f"it shows {len(seen)} of {len(plan.jobs)} jobs in {calls} calls")
         return seen
 
-    async def _drive(self, survey: Survey) -> tuple[Sightings | Answer, int]:
-        request = next(survey)
+    async def _drive(self, exchange: LookMany) -> tuple[Sightings | Answer, int]:
+        request = next(exchange)
         calls, retry_after = 0, 0.0
         while True:
             reply = await self._backend.calls.send(request)
             calls, retry_after = calls + 1, max(retry_after, reply.retry_after or 0.0)
             try:
-                request = survey.send(reply)
+                request = exchange.send(reply)
             except StopIteration as stop:
                 seen: Sightings | Answer = stop.value
                 if retry_after and not isinstance(seen, Answer):
@@ -167,5 +167,5 @@ class ListReader:
 
     def _useless(self, why: str) -> Sightings:
         self._not_before = asyncio.get_running_loop().time() + USELESS
-        log.info("survey.useless", backend=self._backend.name, detail=why, seconds=USELESS)
+        log.info("look_many.useless", backend=self._backend.name, detail=why, seconds=USELESS)
         return {}

@@ -50,13 +50,13 @@ FRESH = 0.25
 class PassInput:
     """What a pass begins with.
 
-    `suspect` is when Redis may have forgotten something; `blind` forbids any call, since the backend is paused;
-    `listed` is what a list has shown of the job; `paid` is how many calls the claim has paid for.
+    `lost_at` is when Redis may have forgotten something; `paused` means that the backend is: no call is made; `listed`
+    is what a list has shown of the job; `paid` is how many calls the claim has paid for.
     """
 
     claim: Claim
-    suspect: datetime | None = None
-    blind: bool = False
+    lost_at: datetime | None = None
+    paused: bool = False
     listed: Observation | None = None
     paid: int = 1
 
@@ -72,9 +72,9 @@ class Reconciliation:
         self._backend = backend
         self._store = store
         self._clock = clock
-        self._policy = replace(backend.policy, usual=usual) if (usual := backend.stop_times.usual) else backend.policy
+        self._policy = backend.learned_policy
         self._cancellation = given.claim.record.cancellation
-        self._facts: list[EventDraft] = []
+        self._drafts: list[EventDraft] = []
         self._caller = Caller(backend, clock, self._cancellation, given.paid)
         self._look_group = look_group
         self._listed = False  # whether a list has shown the job, in place of a look that this pass may make
@@ -85,19 +85,19 @@ class Reconciliation:
         left_open = evolve.recovered(self._cancellation, self._policy)
         if left_open is not None:  # a worker died in this call: it counts as unanswered
             self._cancellation, send = left_open
-            self._facts.append(event_drafts.sent(send, evolve.UNANSWERED))
+            self._drafts.append(event_drafts.sent(send, evolve.UNANSWERED))
         self._now = self._clock.now()  # of the latest decision, and of what is done with it at once
         if too_early(self._cancellation, self._now):
             # Decided by the time at which no look was needed: a moment later one may be.
             await self._carry_out(decide(self._cancellation, None, self._policy, self._now), None)
         elif self._backend.elsewhere(self._cancellation):
             await self._moved()
-        elif self._given.claim.rides:
+        elif self._given.claim.piggy_backed:
             await self._piggy_backed()
         elif self._given.listed is not None:
             await self._on_list(self._given.listed)
         else:
-            seen = await self._see(self._given.suspect, blind=self._given.blind)
+            seen = await self._see(self._given.lost_at, paused=self._given.paused)
             await self._carry_out(self._decide(seen), seen)
         return self._due
 
@@ -114,8 +114,8 @@ class Reconciliation:
         if self._given.listed is not None:
             seen = self._observed(self._given.listed, self._clock.redis)
             calls = bool(self._to_probe(seen))
-        elif not (calls := self._looks(self._given.suspect)):
-            seen = await self._see(self._given.suspect, blind=self._given.blind)
+        elif not (calls := self._looks(self._given.lost_at)):
+            seen = await self._see(self._given.lost_at, paused=self._given.paused)
         if not calls and not self._acts(decision := self._decide(seen)):
             await self._carry_out(decision, seen)
         elif await self._commit("alone"):
@@ -126,7 +126,7 @@ class Reconciliation:
         self._listed = True
         seen: Observation | Answer | None = await self._take_in_look(listed, self._clock.redis)
         if self._acts(decision := self._decide(seen)):
-            seen = await self._see(self._given.suspect, blind=self._given.blind)
+            seen = await self._see(self._given.lost_at, paused=self._given.paused)
             decision = self._decide(seen)
         await self._carry_out(decision, seen)
 
@@ -154,13 +154,13 @@ class Reconciliation:
     def _in_a_new_pass(self, why: str) -> Wait:
         return in_a_new_pass(self._cancellation, why, self._policy, self._clock.now())
 
-    def _looks(self, suspect: datetime | None) -> bool:
-        return not self._cancellation.spec.aborted and needs_look(self._cancellation, self._policy, suspect)
+    def _looks(self, lost_at: datetime | None) -> bool:
+        return not self._cancellation.spec.aborted and needs_look(self._cancellation, self._policy, lost_at)
 
-    async def _see(self, suspect: datetime | None, *, blind: bool) -> Observation | Answer | None:
-        if blind and not self._cancellation.spec.aborted:
+    async def _see(self, lost_at: datetime | None, *, paused: bool) -> Observation | Answer | None:
+        if paused and not self._cancellation.spec.aborted:
             return PAUSED
-        if not self._looks(suspect):
+        if not self._looks(lost_at):
             return None
         asked = self._clock.now()
         seen = await self._caller.drive(self._backend.adapter.look(self._cancellation.job), Action.LOOK)
@@ -180,7 +180,7 @@ class Reconciliation:
 
     def _observed(self, seen: Observation, asked: datetime) -> Observation:
         seen = whole(self._cancellation, seen)
-        self._facts += map(event_drafts.void, refuted(self._cancellation, seen, asked).values())
+        self._drafts += map(event_drafts.void, refuted(self._cancellation, seen, asked).values())
         now = self._clock.now()
         self._cancellation = evolve.observed(self._cancellation, seen, self._policy, now, looks=1, asked=asked)
         return seen
@@ -192,7 +192,7 @@ class Reconciliation:
         if isinstance(decision, Finish) or self._now < warn_at(self._cancellation, self._policy):
             return
         self._cancellation = evolve.progress(self._cancellation, overdue=True)
-        self._facts.append(event_drafts.overdue(self._cancellation, self._policy))
+        self._drafts.append(event_drafts.overdue(self._cancellation, self._policy))
 
     async def _send(self, send: Send) -> None:
         """Note the intent, make the call, take in the answer."""
@@ -227,7 +227,7 @@ class Reconciliation:
         try:
             return await self._commit("intent")
         except StoreUnavailable:
-            if self._facts:
+            if self._drafts:
                 raise  # they may have been written with it, and must not be twice
         self._cancellation = before
         await self._wait(self._in_a_new_pass("note the intent in a new pass"))
@@ -236,7 +236,7 @@ class Reconciliation:
     async def _take_in(self, send: Send, answer: Answer) -> None:
         self._now = now = self._clock.now()
         self._cancellation = evolve.answered(self._cancellation, send, answer, self._policy, now)
-        self._facts.append(event_drafts.sent(send, answer))
+        self._drafts.append(event_drafts.sent(send, answer))
         if answer.before is not None:
             self._cancellation = evolve.observed(self._cancellation, answer.before, self._policy, now)
         decision = after_answer(self._cancellation, send, answer, self._policy, now)
@@ -277,7 +277,7 @@ class Reconciliation:
             shown = await self._look_group.see(self._cancellation.job)
         self._caller.made += shown.calls
         if shown.observation is None:
-            return await self._see(None, blind=False)
+            return await self._see(None, paused=False)
         return await self._take_in_look(shown.observation, asked)
 
     async def _unready(self, answer: Answer) -> None:
@@ -295,7 +295,7 @@ class Reconciliation:
         if self._acts(hold):
             held = self._cancellation.progress.held
             self._cancellation = evolve.progress(self._cancellation, held=(*held, hold.gate.reason))
-            self._facts.append(event_drafts.held(hold.gate, self._clock.now()))
+            self._drafts.append(event_drafts.held(hold.gate, self._clock.now()))
         shut = ", ".join(hold.gate.shut)
         await self._wait(Wait(hold.until, f"look again; the force step is due and held by: {shut}"))
 
@@ -307,12 +307,12 @@ class Reconciliation:
     async def _finish(self, finish: Finish, seen: Observation | None) -> None:
         if finish.outcome is Outcome.CANCELLED:
             self._backend.stop_times.learn(self._cancellation, self._now)
-        self._facts.append(event_drafts.finished(self._cancellation, finish, seen, self._policy))
+        self._drafts.append(event_drafts.finished(self._cancellation, finish, seen, self._policy))
         await self._commit("finish")
 
     async def _commit(self, mode: str, due: datetime | None = None) -> bool:
         """Commit what was found; False if nothing was written: the spec has changed, or the claim is lost."""
-        new = tuple(self._facts)
+        new = tuple(self._drafts)
         result = await self._commit_in_lease(
             Commit(
                 token=self._given.claim.token,
@@ -333,7 +333,7 @@ class Reconciliation:
             self._due = self._clock.now()
         else:
             log.warning("cancellation.fenced", **context(self._cancellation))
-        del self._facts[: len(new)]
+        del self._drafts[: len(new)]
         return result == 1
 
     async def _commit_in_lease(self, commit: Commit) -> int:

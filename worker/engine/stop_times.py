@@ -14,10 +14,10 @@ REMEMBERED = 64
 
 
 class StopTimes:
-    """Learns from observed stops; `usual` goes into the policy of later passes."""
+    """Learns from observed stops; `typical` goes into the policy of later passes."""
 
     def __init__(self) -> None:
-        self.usual: tuple[float, ...] = ()
+        self.typical: tuple[float, ...] = ()
         self._stops: deque[float] = deque(maxlen=REMEMBERED)
 
     def learn(self, cancellation: Cancellation, now: datetime) -> None:
@@ -25,4 +25,4 @@ class StopTimes:
         asked = cancellation.progress.sent.get(Action.CANCEL)
         if asked is not None and asked.accepted and polling.is_plain(cancellation.id):
             self._stops.append((now - asked.last_at).total_seconds())
-            self.usual = polling.usual(list(self._stops))
+            self.typical = polling.typical_stop_times(list(self._stops))

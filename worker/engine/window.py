@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-FREE_RIDERS = 32
+UNCOUNTED_POLLS = 32
 """Up to this many piggy-backed polls take no slot. More do, so that interactive work is not delayed."""
 
 
@@ -20,7 +20,7 @@ class Window:
         """Running passes of the batch lane that take a slot."""
         self._on_end = on_end
         self._passes: set[asyncio.Task[None]] = set()
-        self._riders: set[asyncio.Task[None]] = set()
+        self._polls: set[asyncio.Task[None]] = set()
         self._claims = 0
         self._no_claims = asyncio.Event()
         self._no_claims.set()
@@ -33,22 +33,22 @@ class Window:
     @property
     def busy(self) -> int:
         """How many slots are taken."""
-        return len(self._passes) + max(0, len(self._riders) - FREE_RIDERS)
+        return len(self._passes) + max(0, len(self._polls) - UNCOUNTED_POLLS)
 
     @property
     def free(self) -> int:
         """How many slots are free: below zero if more piggy-backed polls were started than there was room for."""
         return self.slots - self.busy
 
-    def start(self, one: Coroutine[Any, Any, None], *, rides: bool) -> None:
-        """Start a pass; one that `rides` is a piggy-backed poll."""
+    def start(self, one: Coroutine[Any, Any, None], *, piggy_backed: bool) -> None:
+        """Start a pass; `piggy_backed` says whether it is a poll without a permit of its own."""
         task = asyncio.create_task(one)
-        (self._riders if rides else self._passes).add(task)
+        (self._polls if piggy_backed else self._passes).add(task)
         task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._passes.discard(task)
-        self._riders.discard(task)
+        self._polls.discard(task)
         self._on_end()
 
     @contextmanager
@@ -70,7 +70,7 @@ class Window:
         with suppress(TimeoutError):
             async with asyncio.timeout_at(until):
                 await self._no_claims.wait()
-        if not (passes := self._passes | self._riders):
+        if not (passes := self._passes | self._polls):
             return set()
         _, late = await asyncio.wait(passes, timeout=max(0.0, until - loop.time()))
         return late

@@ -65,7 +65,7 @@ class Credential(ABC):
         if not self._flight or self._flight.done():
             self._flight = asyncio.create_task(self._renew())
             self._flight.add_done_callback(lambda flight: flight.cancelled() or flight.exception())  # all may have left
-        return await landed(self._flight, deadline)
+        return await token_of_flight(self._flight, deadline)
 
     def secrets(self, token: Token) -> tuple[str, ...]:
         """Return what is shown with a token and no reply may repeat."""
@@ -90,8 +90,8 @@ class Credential(ABC):
         """Get a new token; `old` is due for renewal, and None if there was none or it was refused."""
 
 
-async def landed(flight: asyncio.Task[Token], deadline: float) -> Token:
-    """Wait for a flight without taking it down; raises CredentialUnavailable if it is not over in time."""
+async def token_of_flight(flight: asyncio.Task[Token], deadline: float) -> Token:
+    """Wait for a flight without cancelling it; raises CredentialUnavailable if it is not over in time."""
     await asyncio.wait({flight}, timeout=max(0.0, deadline - asyncio.get_running_loop().time()))
     if not flight.done():
         raise CredentialUnavailable("no credential in time")

@@ -1,4 +1,4 @@
-"""TLS of the default wire: always verified, resumed where the server allows it."""
+"""TLS of the default wire: always verified, resumed if the server allows it."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ FARTHEST = timedelta(days=30)
 """How far ahead `not_before` may lie."""
 LETTER_LIMIT = 256 * 1024
 """Characters of a message that its dead letter keeps; no valid command is longer."""
-STRANGER_LIMIT = 4096
+UNVERIFIED_LIMIT = 4096
 """The same for an unknown sender's message; most commands are shorter."""
 REASON_LIMIT = 1000
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -82,8 +82,8 @@ class Admission:
 
     def rejection(self, content: object, command_id: str, reason: str, signed: Signed | None = None) -> Rejection:
         """Reject what a sender has sent; `signed` is its signature, if that was verified."""
-        stranger, signed_by = (self.signatures.on, "") if signed is None else (False, signed.producer)
-        return reject(content, command_id, reason, signed_by, stranger=stranger)
+        unverified, signed_by = (self.signatures.on, "") if signed is None else (False, signed.producer)
+        return reject(content, command_id, reason, signed_by, unverified=unverified)
 
     def outlived(self, content: object, command_id: str, envelope: Envelope) -> Rejection:
         """Reject a message that has expired."""
@@ -229,14 +229,16 @@ def _said(command: Command, signed: Signed | None) -> Mapping[str, Any]:
 
 def reject_signed(content: object, command_id: str, problem: SignatureRejected) -> Rejection:
     """Reject what its signature, or its producer's rights, do not cover."""
-    rejection = reject(content, command_id, str(problem), problem.signed_by, stranger=not problem.holds)
+    rejection = reject(content, command_id, str(problem), problem.signed_by, unverified=not problem.holds)
     return replace(rejection, log_reason=problem.log_reason, expired=problem.expired)
 
 
-def reject(content: object, command_id: str, reason: str, signed_by: str = "", *, stranger: bool = False) -> Rejection:
+def reject(
+    content: object, command_id: str, reason: str, signed_by: str = "", *, unverified: bool = False
+) -> Rejection:
     """Reject a message: return the reason and as much of the message as is kept.
 
-    `stranger` says that signatures are on and this one was not verified. No text of the result contains a signed
+    `unverified` says that signatures are on and this one was not verified. No text of the result contains a signed
     token or a line break.
     """
     raw, bare = _raw(content), without_signatures(content)
@@ -247,17 +249,17 @@ def reject(content: object, command_id: str, reason: str, signed_by: str = "", *
     return Rejection(
         mark=f"{without_tokens(command_id)} {hashlib.sha256(raw.encode()).hexdigest()}",
         reason=reason,
-        raw=kept(_raw(bare), STRANGER_LIMIT if stranger else LETTER_LIMIT),
+        raw=kept(_raw(bare), UNVERIFIED_LIMIT if unverified else LETTER_LIMIT),
         data={
             "error": reason,
             "command_id": shown(command_id, 128),
             **({"signed_by": signed_by} if signed_by else {}),
             **{name: _readable(readable[name]) for name in READABLE if name in readable},
-            **({"reply_to": sinks} if (sinks := _sinks_named(readable)) and not stranger else {}),
+            **({"reply_to": sinks} if (sinks := _sinks_named(readable)) and not unverified else {}),
         },
         backend=shown(_plain(readable.get("backend"), 64), 64),
         subject=shown(_plain(readable.get("job_id"), 512), 512),
-        stranger=stranger,
+        unverified=unverified,
     )
 
 

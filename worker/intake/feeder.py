@@ -244,7 +244,7 @@ class Feeder:
             commands = await self._commands(batch, part)
             if index - part.first >= len(commands):
                 break
-            members.append(Member(index, commands[index - part.first], part.signed_by, duty.blind))
+            members.append(Member(index, commands[index - part.first], part.signed_by, duty.any_state))
         return members
 
     async def _commands(self, batch: tuple[str, int], part: PartSize) -> Sequence[object]:

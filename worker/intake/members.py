@@ -19,13 +19,13 @@ from .decoder import text_in
 class Member:
     """One member as it was sent; `signed_by` has signed the part of the batch that brought it, empty for nobody.
 
-    `blind` says that its `expect` does not count.
+    `any_state` says that its `expect` does not count.
     """
 
     index: int
     content: Any
     signed_by: str
-    blind: bool = False
+    any_state: bool = False
 
     @property
     def backend(self) -> str:
@@ -44,7 +44,7 @@ def judge(
     """Judge a member: it belongs to the batch, is in the batch lane unless it says otherwise, and bears no token."""
     content = member.content
     if isinstance(content, Mapping):
-        left_out = {"token", "expect"} if member.blind else {"token"}
+        left_out = {"token", "expect"} if member.any_state else {"token"}
         own = {name: value for name, value in content.items() if value is not None and name not in left_out}
         content = {"lane": "batch", **own, "batch_id": batch_id}
     command_id = member_id(batch_id, member.index, content)

@@ -84,7 +84,7 @@ class RabbitMQConsumer:
         """Start to handle what is delivered."""
         self._loop = asyncio.get_running_loop()
         self._tasks = [asyncio.create_task(self._run()), asyncio.create_task(self._watch())]
-        log.info("receiver.started")
+        log.info("rabbitmq_consumer.started")
 
     async def stop(self) -> None:
         """Finish the current chunk and leave the rest to other workers."""
@@ -136,9 +136,9 @@ class RabbitMQConsumer:
                 else:
                     await self._rest()
             except StoreUnavailable as error:
-                log.warning("receiver.unavailable", error=str(error))
+                log.warning("rabbitmq_consumer.unavailable", error=str(error))
             except Exception:
-                log.exception("receiver.failed")
+                log.exception("rabbitmq_consumer.failed")
             else:
                 continue
             self._waiting.extendleft(one for one in reversed(chunk) if one.connection is self._connection)
@@ -166,10 +166,10 @@ class RabbitMQConsumer:
             try:
                 await delivery.connection.send_again(delivery)
             except (BrokerUnavailable, BrokerRefused) as error:
-                log.warning("receiver.not_sent_again", error=str(error))
+                log.warning("rabbitmq_consumer.not_sent_again", error=str(error))
                 delivery.at, delivery.returns = self._loop.time(), 0
                 continue
-            log.warning("receiver.sent_again", returns=delivery.returns)
+            log.warning("rabbitmq_consumer.sent_again", returns=delivery.returns)
             with suppress(ValueError):  # a new connection may have removed it meanwhile
                 self._waiting.remove(delivery)
             delivery.connection.acknowledge([delivery])
@@ -181,10 +181,10 @@ class RabbitMQConsumer:
                 await self._backpressure.look()
                 self._switch(wanted=not self._backpressure.full)
             except StoreUnavailable as error:
-                log.warning("receiver.unavailable", error=str(error))
+                log.warning("rabbitmq_consumer.unavailable", error=str(error))
                 self._switch(wanted=False)
             except Exception:
-                log.exception("receiver.failed")
+                log.exception("rabbitmq_consumer.failed")
             await asyncio.sleep(LOOK)
 
     def _switch(self, *, wanted: bool) -> None:

@@ -26,7 +26,7 @@ from ..store.redis_client import unavailable
 from ..store.scripts import Script, source, timed
 from .decoder import decode
 from .delivery import CHUNK, CHUNK_BYTES, Backpressure, Fullness, Handle, Taken, settle
-from .strays import SPELLINGS, Lookout
+from .strays import SPELLINGS, StraySearch
 
 log = structlog.get_logger(__name__)
 
@@ -62,15 +62,15 @@ class RedisConsumer:
         self._stopping = False
         self._answered_at = -inf
         self._witness = Witness()
-        self._lookout = Lookout(redis, queue)
-        self._outage = Outage("taker.unavailable", "CELERY_BROKER_URL, or else REDIS_URL,")
+        self._search = StraySearch(redis, queue)
+        self._outage = Outage("redis_consumer.unavailable", "CELERY_BROKER_URL, or else REDIS_URL,")
 
     async def start(self) -> None:
         """Start to take messages, once the other workers can know that this one is alive."""
         with suppress(RedisError, OSError):
             await self._beat()
         self._tasks = [asyncio.create_task(one) for one in (self._run(), self._keep_beating(), self._keep_searching())]
-        log.info("taker.started", queue=self._queue)
+        log.info("redis_consumer.started", queue=self._queue)
 
     async def stop(self) -> None:
         """Take nothing new, finish what was taken, and let the other workers know that this one is gone."""
@@ -105,7 +105,7 @@ class RedisConsumer:
                 self._note_outage(error)
                 await asyncio.sleep(RETRY)
             except Exception:
-                log.exception("taker.failed")
+                log.exception("redis_consumer.failed")
                 await asyncio.sleep(RETRY)
 
     async def _take_next(self) -> None:
@@ -147,7 +147,7 @@ class RedisConsumer:
             except (RedisError, OSError, StoreUnavailable) as error:
                 self._note_outage(error)
             except Exception:
-                log.exception("taker.failed")
+                log.exception("redis_consumer.failed")
             await asyncio.sleep(BEAT_LIFE / 4)
 
     def _note_outage(self, error: Exception) -> None:
@@ -159,14 +159,14 @@ class RedisConsumer:
         while not self._stopping:
             try:
                 turn = await self._redis.set(f"{self._prefix}:look", self._name, nx=True, px=int(SEARCH_EVERY * 900))
-                for stray in await self._lookout.look() if turn else ():
+                for stray in await self._search.look() if turn else ():
                     if await self._redis.set(f"{self._prefix}:told:{stray.name}", self._name, nx=True, ex=REMIND):
                         hint = stray.way_out(self._queue)
-                        log.warning("taker.stranded", list=stray.shown, messages=stray.length, hint=hint)
+                        log.warning("redis_consumer.stranded", list=stray.shown, messages=stray.length, hint=hint)
             except (RedisError, OSError) as error:
-                log.debug("taker.not_looked_beside", error=f"{type(error).__name__}: {error}")
+                log.debug("redis_consumer.not_looked_beside", error=f"{type(error).__name__}: {error}")
             except Exception:
-                log.exception("taker.failed")
+                log.exception("redis_consumer.failed")
             await asyncio.sleep(SEARCH_EVERY)
 
     async def _beat(self) -> None:
@@ -177,4 +177,4 @@ class RedisConsumer:
         self._witness.hears(asked, now, step)
         self._answered_at = asyncio.get_running_loop().time()
         if back:
-            log.warning("taker.returned", messages=back, queue=self._queue)
+            log.warning("redis_consumer.returned", messages=back, queue=self._queue)

@@ -69,7 +69,7 @@ class Stray:
         return f"{reason} and {move}, or run a worker with CANCELLER_QUEUE={visible_name(read)}"
 
 
-class Lookout:
+class StraySearch:
     """Searches for the strays of one queue, one part of the database at a time.
 
     It looks into lists whose name holds that of the queue; with `everywhere`, into others, too.

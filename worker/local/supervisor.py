@@ -57,7 +57,7 @@ class Supervisor:
     def __post_init__(self) -> None:
         self.places = {number: Place() for number in range(1, self.count + 1)}
 
-    def tend(self) -> int | None:
+    def restart_dead(self) -> int | None:
         """Start what is missing; return the exit code of a worker that a restart can't help, else None."""
         for number, place in self.places.items():
             if place.process is not None and place.process.poll() is not None:

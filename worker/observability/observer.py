@@ -36,7 +36,7 @@ class Observer:
         """Note a claim; `late` is by how much each record was claimed after it had come due, where that is known."""
 
     def committed(self, passes: int, seconds: float) -> None:
-        """Note that Redis has stored so many passes in one step."""
+        """Note how many passes Redis has stored in one step."""
 
     def message_handled(self, backend: str, verb: str, verdict: str, traceparent: str | None, seconds: float) -> None:
         """Note what became of a command or an operator action: `accepted`, `joined`, `same` or `rejected`.

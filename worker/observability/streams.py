@@ -87,7 +87,7 @@ class Encoded(Protocol):
 
     @property
     def encoding(self) -> str | None:
-        """Its name; None where texts stay texts."""
+        """Its name; None if texts are not encoded."""
 
 
 def json_for(stream: Encoded, text: str) -> str:

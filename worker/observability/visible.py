@@ -37,7 +37,7 @@ _NEEDED: Final = (
 """Where writing needs an unseen character."""
 _NEEDED_OR_UNSEEN: Final = re.compile(f"({'|'.join(_NEEDED)})|[{_UNSEEN}]")
 _MOST_MARKS: Final = 10
-"""So many marks may stand on one character: no language needs more, and a pile of them covers the lines around."""
+"""The most marks on one character: no language needs more, and a pile of them covers the lines around it."""
 _PLAIN: Final = bytes(range(0x20, 0x7F))
 """Printable ASCII. Taking it away shows whether a long text holds anything else, sooner than `isprintable` does."""
 _PERHAPS_A_FLOOD: Final = re.compile(rf"[^\w\s\x00-\x7f]{{{_MOST_MARKS + 1},}}")
@@ -46,7 +46,7 @@ _PERHAPS_A_FLOOD: Final = re.compile(rf"[^\w\s\x00-\x7f]{{{_MOST_MARKS + 1},}}")
 def visible(text: str) -> str:
     """Return a text as one line, each of whose characters can be seen; what is visible already stays as it is.
 
-    Escaped are controls, line breaks, marks of direction, invisible characters where writing does not need them, halves
+    Escaped are controls, line breaks, marks of direction, invisible characters that writing does not need, halves
     of surrogate pairs, and marks that pile up. A backslash is not: an escape is for the eye.
     """
     if text.isascii() and text.isprintable():

@@ -29,13 +29,13 @@ TOO_DEEP: Final = "a command that was nested too deep"
 OPEN_LIMIT: Final = 1_000_000
 RATE_LIMIT: Final = 1_000_000
 MOST_BACKENDS: Final = 100
-"""How many names of backends are kept of a batch; one that has so many may have more."""
+"""The most names of backends that are kept of a batch; if it has this many, it may have more."""
 USUAL_OPEN: Final = 1000
 """How many members may be open at once if a batch does not say."""
 WINDOW: Final = 100
-"""The share of failures is that among so many latest ends."""
+"""The share of failures is that among this many of the latest ends."""
 ENOUGH: Final = 20
-"""From so many ends on the share of failures is judged."""
+"""The share of failures is judged from this many ends on."""
 EMPTY: Final = "commands: nothing is selected, and an empty batch is a mistake"
 
 

@@ -53,7 +53,7 @@ def without_signatures(content: object, levels: int = LEVELS) -> object:
 
 
 def shown(text: str, limit: int) -> str:
-    """Return a stranger's text as an event, a log or a reason may hold it, `limit` characters at most."""
+    """Return a text of unknown origin as an event, a log or a reason may hold it, `limit` characters at most."""
     left = without_tokens(text[: 4 * limit])
     # What is no character on a line is escaped, as Python writes it.
     return UNSHOWN.sub(lambda found: found[0].encode("unicode_escape").decode(), left)[:limit]

@@ -50,7 +50,7 @@ class SignatureRejected(InvalidCommand):
 
     The text is for everybody and tells an attacker nothing; `log_reason` is the true cause, for the operator.
     `expired` means that nothing else is wrong: such a command may have been taken in before, and come again.
-    `signed_by` names the producer where the signature is accepted and only a right is missing.
+    `signed_by` names the producer if the signature is accepted and only a right is missing.
     `holds` means that a known producer has signed it, who may just not do this, or not any more.
     """
 
@@ -139,7 +139,7 @@ class Signatures:
 
         """
         if not self.on or not isinstance(content, Mapping):
-            return None  # What is no JSON object is no command, and refused as that.
+            return None  # What is no JSON object is no command, and rejected as that.
         token = content.get("token")
         if token is None and not self.required:
             return None
@@ -261,7 +261,7 @@ def signed_digest(content: Mapping[str, Any]) -> str:
     """Name what a signature covers: all of a command with its verb, but not `token` and `traceparent`.
 
     SHA-256, in hex, of its canonical JSON (RFC 8785). There numbers are doubles: an integer beyond 2^53 has a
-    digest only where it is written as its double is, such as 10^16, so that no two integers share one.
+    digest only if it is written as its double is, such as 10^16, so that no two integers share one.
 
     Raises:
         TypeError, ValueError, RecursionError: it has no canonical JSON.

@@ -49,14 +49,14 @@ def _content(file: str) -> Mapping[str, str]:
     try:
         text = Path(file).expanduser().read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        problem = "no such file"
+        problem = "no such file (`canceller dev` removes its own when it ends)"
     except UnicodeDecodeError:
         problem = "is not UTF-8 text"
     except (OSError, RuntimeError) as error:
         problem = f"can't be read ({getattr(error, 'strerror', None) or 'no home directory is known'})"
     else:
         return env_variables(text, file)
-    raise ConfigurationError([f"{ENV_FILE}: {file}: {problem}: name a file of lines NAME=VALUE"])
+    raise ConfigurationError([f"{ENV_FILE}: {file}: {problem}: name a file of lines NAME=VALUE, or unset it"])
 
 
 def env_variables(text: str, source: str) -> Mapping[str, str]:

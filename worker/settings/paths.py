@@ -23,7 +23,7 @@ def expanded(path: str | Path) -> Path:
 
 
 def state_directory(environ: Mapping[str, str]) -> Path | None:
-    """Return where our state lies unless a setting says so; None where no home directory is known."""
+    """Return where our state lies unless a setting says so; None if no home directory is known."""
     state = environ.get("XDG_STATE_HOME", "")
     if state.startswith("/"):
         return Path(state) / "canceller"

@@ -121,7 +121,7 @@ _WHERE: Final[Mapping[Place, str]] = {
     "sentinel": "redis+sentinel://",
 }
 NO_TLS: Final = "is for TLS: begin the URL with rediss, or leave it out"
-"""What is said of an option for TLS where there is none."""
+"""What is said of an option for TLS in a URL without TLS."""
 
 
 @dataclass(frozen=True, slots=True)

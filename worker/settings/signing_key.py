@@ -26,19 +26,23 @@ class SigningKey:
     key: str = field(repr=False)
 
 
-def signing_key(settings: Settings) -> SigningKey | None:
+def signing_key(
+    settings: Settings, *, producer: str = "CANCELLER_PRODUCER", file: str = "CANCELLER_KEY_FILE"
+) -> SigningKey | None:
     """Read the key that the settings name; None if they name none.
+
+    `producer` and `file` are what errors call the places of the producer's name and of the key's file.
 
     Raises:
         ConfigurationError: There is half of it, or the key can't be read, or is of another kind.
 
     """
-    problems = list(_missing(settings))
+    problems = list(_missing(settings, producer))
     if problems:
         raise ConfigurationError(problems)
     if settings.producer is None:
         return None
-    place, key = _key(settings)
+    place, key = _key(settings, file)
     algorithm: Algorithm = "EdDSA" if key.lstrip().startswith(_PEM) else "HS256"
     problem = _private_key_problem(key, place) if algorithm == "EdDSA" else shared_secret_problem(key, place)
     if problem is not None:
@@ -46,17 +50,17 @@ def signing_key(settings: Settings) -> SigningKey | None:
     return SigningKey(settings.producer, algorithm, key)
 
 
-def _missing(settings: Settings) -> Iterator[str]:
+def _missing(settings: Settings, producer: str) -> Iterator[str]:
     has_key = settings.key is not None or settings.key_file is not None
     if settings.key is not None and settings.key_file is not None:
         yield "CANCELLER_KEY: CANCELLER_KEY_FILE is set too: set one of them"
     if has_key and settings.producer is None:
-        yield "CANCELLER_PRODUCER: is not set: name the producer of the backends file that signs with this key"
+        yield f"{producer}: is not set: name the producer of the backends file that signs with this key"
     if settings.producer is not None and not has_key:
-        yield "CANCELLER_PRODUCER: is set without a key: name the key's file in CANCELLER_KEY_FILE"
+        yield f"{producer}: is set without a key: name the key's file in CANCELLER_KEY_FILE, or behind --key"
 
 
-def _key(settings: Settings) -> tuple[str, str]:
+def _key(settings: Settings, file: str) -> tuple[str, str]:
     """Return the place of the key in words, and the key.
 
     The path of its file is held back: by mistake it may be the key.
@@ -66,7 +70,7 @@ def _key(settings: Settings) -> tuple[str, str]:
         if os.path.isfile(text):  # noqa: PTH113 - pathlib raises where a text is no path
             raise ConfigurationError(["CANCELLER_KEY: names a file: name it in CANCELLER_KEY_FILE"])
         return "CANCELLER_KEY: the variable", text
-    place, secret = "CANCELLER_KEY_FILE: the file", Secret("file", str(settings.key_file))
+    place, secret = f"{file}: the file", Secret("file", str(settings.key_file))
     problem = secret.problem()
     if problem is not None:
         raise ConfigurationError([problem.replace(secret.place, place)])

@@ -89,7 +89,7 @@ class Details(Mapping[str, Any]):
 
 
 def _request_type(of: Details) -> str:
-    """Name the part that a request plays: a recurrence and its runs, which are job sets where they have steps."""
+    """Name the part that a request plays: a recurrence and its runs, which are job sets if they have steps."""
     if not of.job.parent:
         nested = any(of.world.children("ess", child.id) for child in of.children)
         return "JOBSET_RECUR_PARENT" if nested else "RECUR_PARENT" if of.children else "SINGLETON"

@@ -11,7 +11,7 @@ class Clock:
     """The deployment's time in milliseconds, carried on by this worker's monotonic clock.
 
     `told` is what it was when it was last asked for, at `asked_at` by the monotonic clock. `speed` is that of a fast
-    clock: waits are so much shorter.
+    clock: it makes waits shorter.
     """
 
     told: float

@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 
 CLAIM_EVERY = 1.0
 """Seconds from one try to get a lease to the next."""
-FAREWELL = 1.0
+CLOSE_TIMEOUT = 1.0
 """Seconds that closing connections may take."""
 
 
@@ -51,10 +51,10 @@ class Pump:
         if self._service is not None:
             self._service.stop(grace)
         if self._task is not None:
-            await asyncio.wait([self._task], timeout=grace + 2 * FAREWELL)
+            await asyncio.wait([self._task], timeout=grace + 2 * CLOSE_TIMEOUT)
             await cancel_all([self._task])
         with suppress(TimeoutError, OSError):
-            async with asyncio.timeout(FAREWELL):
+            async with asyncio.timeout(CLOSE_TIMEOUT):
                 await self._sink.receiver.aclose()
 
     async def _claim(self) -> Service | None:

@@ -41,7 +41,7 @@ PAGE = 500
 REPLAYS_EVERY = 1.0
 MOST_REPLAYS = 200
 OUTDATED_EVERY = 10.0
-FAREWELL = 1.0
+CLOSE_TIMEOUT = 1.0
 """Seconds that giving the lease back may take."""
 
 
@@ -171,7 +171,7 @@ class Service:
         count = f"{len(lost)} event{'s' if len(lost) != 1 else ''} from {lost[0]} to {lost[-1]}"
         reason = f"sink {self._sink.name}: lost {count}, which could not be delivered within {self._kept_for}"
         raw = json.dumps({"lost": len(lost), "first": lost[0], "last": lost[-1]}).encode()
-        await self._bury(reason, raw, "")
+        await self._keep_dead_letter(reason, raw, "")
 
     async def _read_replays(self) -> None:
         """Read what is to be delivered again."""
@@ -294,13 +294,15 @@ class Service:
 
     async def _give_up(self, entry: Entry, reason: str, body: bytes) -> None:
         which = {"replay": entry.id} if entry.replay else {"entry": entry.id}
-        await self._bury(reason, body, entry.event_id, **which)
+        await self._keep_dead_letter(reason, body, entry.event_id, **which)
         self._ledger.given_up(entry, reason)
         log.warning("sink.dead_letter", sink=self._sink.name, event_id=entry.event_id, reason=reason)
 
-    async def _bury(self, reason: str, raw: bytes, event_id: str, *, entry: str = "", replay: str = "") -> None:
+    async def _keep_dead_letter(
+        self, reason: str, raw: bytes, event_id: str, *, entry: str = "", replay: str = ""
+    ) -> None:
         mark = f"{event_id} {self._sink.name}"
-        if not await self._sinks.bury(self._lease, reason, raw, mark, entry=entry, replay=replay):
+        if not await self._sinks.give_up(self._lease, reason, raw, mark, entry=entry, replay=replay):
             raise LeaseLost
 
     def _oldest_kept(self) -> int:
@@ -322,5 +324,5 @@ class Service:
     async def _leave(self) -> None:
         """Note what is left to note, and give the lease back."""
         with suppress(StoreUnavailable, TimeoutError):
-            async with asyncio.timeout(FAREWELL):
+            async with asyncio.timeout(CLOSE_TIMEOUT):
                 await self._sinks.note(self._lease, self._ledger.note(), 0)

@@ -21,7 +21,7 @@ class Failure(Struct, frozen=True):
 
 
 class Limits(Struct, frozen=True):
-    """When a delivery is given up: after so many tries, or so many seconds of refusals, or seconds in the stream."""
+    """When a delivery is given up: after some tries, some seconds of refusals, or some seconds in the stream."""
 
     max_tries: int = 20
     believe_after: float = 120.0
@@ -52,6 +52,6 @@ UNTRIED = Tried()
 
 
 def pause(tries: int, retry_after: float | None, chance: float) -> float:
-    """Return the seconds until the next try after so many; `chance` is from 0 to 1."""
+    """Return the seconds until the next try after some number of tries; `chance` is from 0 to 1."""
     wait: float = min(LONGEST, FIRST * FACTOR ** min(tries - 1, 60))
     return max(wait * (1 - JITTER + 2 * JITTER * chance), retry_after or 0.0)

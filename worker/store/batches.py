@@ -43,8 +43,8 @@ class Duty(Struct, frozen=True):
     """What is to be done for a batch: `count` members may start from index `cursor` on, `sweep` is under way.
 
     `created` is when its first part came, in milliseconds: the id of a batch that is past its retention may come again.
-    `blind` says that no member's `expect` counts. `passed` is how many members before the cursor wait for room on their
-    backend, by backend.
+    `any_state` says that no member's `expect` counts. `passed` is how many members before the cursor wait for room on
+    their backend, by backend.
     """
 
     id: str
@@ -52,7 +52,7 @@ class Duty(Struct, frozen=True):
     cursor: int
     count: int
     sweep: bool
-    blind: bool
+    any_state: bool
     passed: Mapping[str, int]
 
 
@@ -140,8 +140,8 @@ class Batches(EventLog):
         for id_, what in zip(found[::2], found[1::2], strict=True):
             todo = json.loads(what)
             created, cursor, count = (int(todo[name]) for name in ("created", "cursor", "count"))
-            sweep, blind = (bool(todo[name]) for name in ("sweep", "blind"))
-            duties.append(Duty(id_.decode(), created, cursor, count, sweep, blind, todo["passed"]))
+            sweep, any_state = (bool(todo[name]) for name in ("sweep", "blind"))
+            duties.append(Duty(id_.decode(), created, cursor, count, sweep, any_state, todo["passed"]))
         return Duties(moment(now), moment(int(next_at)) if int(next_at) >= 0 else None, int(older), tuple(duties))
 
     async def let_go(self, batch_id: str) -> None:

@@ -34,7 +34,7 @@ WRITER = msgspec.msgpack.Encoder()
 JSON_WRITER = msgspec.json.Encoder(enc_hook=str)
 NOTHING = Progress()
 POLL = 1
-"""What `lua/include/record.lua` calls so: the next pass is a poll that may ride along."""
+"""What `lua/include/record.lua` calls so: the next pass is a poll that may be piggy-backed."""
 
 
 class Record(Struct, frozen=True):

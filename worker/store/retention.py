@@ -13,7 +13,7 @@ LETTERS = ("dead", UNSIGNED)
 """The streams of dead letters. The second has those of unknown senders, if it is known who may send."""
 LETTERS_SHARE = 0.1
 """The most that dead letters take up, as a share of Redis's memory limit."""
-STRANGERS_SHARE = 0.1
+UNVERIFIED_SHARE = 0.1
 """The share of those bytes that dead letters of unknown senders have."""
 
 
@@ -32,13 +32,13 @@ class Retention:
         kept = settings.keep_events, settings.keep_records, settings.keep_dead_letters
         return cls(*kept, settings.dead_letters_size)
 
-    def letters_limit(self, memory: float, *, stranger: bool) -> int:
+    def letters_limit(self, memory: float, *, unverified: bool) -> int:
         """Return how many bytes of dead letters are kept; unknown senders can't push out the others'.
 
         `memory` is Redis's limit in bytes, 0 for none.
         """
         most = min(self.dead_letters_size, memory * LETTERS_SHARE) if memory else self.dead_letters_size
-        return int(most * (STRANGERS_SHARE if stranger else 1 - STRANGERS_SHARE))
+        return int(most * (UNVERIFIED_SHARE if unverified else 1 - UNVERIFIED_SHARE))
 
 
 USUAL = Retention()

@@ -184,13 +184,13 @@ def commit_arguments(one: Commit, keep: int) -> tuple[bytes, bytes, bytes]:
 
 def read_claims(reply: Sequence[Any]) -> Claims:
     """Read the reply of `claim.lua`."""
-    now, suspect, due, blind = (int(part) for part in reply[:4])
+    now, lost_at, due, paused = (int(part) for part in reply[:4])
     found = (claim_of(*reply[index : index + 4]) for index in range(4, len(reply), 4))
     return Claims(
         now=moment(now),
-        suspect=moment(suspect) if suspect else None,
+        lost_at=moment(lost_at) if lost_at else None,
         next_due=moment(due) if due >= 0 else None,
-        blind=bool(blind),
+        paused=bool(paused),
         claims=tuple(claim for claim in found if claim is not None),
     )
 
@@ -199,8 +199,8 @@ def claim_of(token: bytes, id_: bytes, hot: bytes, late: int) -> Claim | None:
     """Read one claimed record; None for an unreadable one, which is due again when its lease is over."""
     try:
         record = unpack(id_.decode(), hot)
-        noted, rides = token.endswith(b"/noted"), token.endswith(b"/rides")
-        return Claim(token.decode(), record, noted, rides, None if late < 0 else late / 1000)
+        noted, piggy_backed = token.endswith(b"/noted"), token.endswith(b"/rides")
+        return Claim(token.decode(), record, noted, piggy_backed, None if late < 0 else late / 1000)
     except (ValueError, OverflowError, zlib.error):
         log.exception("record.unreadable", cancellation_id=id_.decode())
         return None

@@ -59,7 +59,7 @@ class Scripts:
     batch_order: Script
     sink_claim: Script
     sink_note: Script
-    sink_bury: Script
+    sink_give_up: Script
     watch: Script
     watched: Script
     actions: Mapping[str, Script]

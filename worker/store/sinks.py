@@ -36,7 +36,7 @@ class Sinks(Keyspace):
     ) -> None:
         super().__init__(redis, prefix, retention)
         self._here = frozenset(here)
-        self._letters_limit = letters_limit or (lambda: retention.letters_limit(0, stranger=False))
+        self._letters_limit = letters_limit or (lambda: retention.letters_limit(0, unverified=False))
 
     async def claim(self, sink: str, worker: str, life: float, kind: str, keep: float) -> tuple[datetime, Lease | None]:
         """Take the lease of a sink for `life` seconds; None if another worker has one. Return the time with it."""
@@ -64,12 +64,12 @@ class Sinks(Keyspace):
         now, held = await self._run(self._scripts.sink_note, *arguments)
         return moment(int(now)), bool(held)
 
-    async def bury(
+    async def give_up(
         self, lease: Lease, reason: str, raw: bytes, mark: str, *, entry: str = "", replay: str = ""
     ) -> bool:
         """Keep what can't be delivered as a dead letter; False if the lease is another's by now."""
         which = (lease.sink, lease.worker, lease.number, entry, replay)
-        return bool(await self._run(self._scripts.sink_bury, *which, reason, raw, mark, self._letters_limit()))
+        return bool(await self._run(self._scripts.sink_give_up, *which, reason, raw, mark, self._letters_limit()))
 
     async def owed(self, sink: str) -> dict[str, Owed]:
         """Return what is owed to a sink, by stream id."""

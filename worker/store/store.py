@@ -74,7 +74,7 @@ class Store(Reader, EventLog, EventSearch):
         self.batches_wait = False
         """Whether there was something to do for a batch at the latest beat."""
         self.sinks = Sinks(
-            redis, prefix, retention, sinks, lambda: retention.letters_limit(self._memory, stranger=False)
+            redis, prefix, retention, sinks, lambda: retention.letters_limit(self._memory, unverified=False)
         )
         self.watch_list = WatchList(redis, prefix)
         self.observer = observer
@@ -96,8 +96,8 @@ class Store(Reader, EventLog, EventSearch):
         """Reject a command with an event and a dead letter; False if this very rejection was made before."""
         whose = (rejection.mark, rejection.backend, rejection.subject)
         data = "{" + fragment(rejection.data) + "}"
-        kept = (rejection.raw, rejection.reason, int(rejection.stranger))
-        limit = self._retention.letters_limit(self._memory, stranger=rejection.stranger)
+        kept = (rejection.raw, rejection.reason, int(rejection.unverified))
+        limit = self._retention.letters_limit(self._memory, unverified=rejection.unverified)
         return bool(await self._run(self._scripts.reject, self._days, *whose, data, *kept, limit))
 
     async def trim(self, now: datetime, needed_since: int = NEVER) -> None:
@@ -136,7 +136,7 @@ class Store(Reader, EventLog, EventSearch):
         return [verdict(entry) for entry in reply]
 
     async def commit(self, commit: Commit) -> int:
-        """Commit a pass: 1 done, 0 refused since the spec changed, -1 the claim is no longer ours."""
+        """Commit a pass: 1 done, 0 not written, since the spec changed, -1 the claim is no longer ours."""
         return await self._commits.add(commit)
 
     async def _commit(self, commits: Sequence[Commit]) -> Sequence[int]:

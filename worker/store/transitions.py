@@ -68,7 +68,7 @@ class Accepted(Struct, frozen=True):
 
 
 class Rejection(Struct, frozen=True):
-    """A command that is rejected: why, and what is kept of the message. A `stranger` is an unknown sender.
+    """A command that is rejected: why, and what is kept of the message. A `unverified` is an unknown sender.
 
     A `digest` means that the command itself is valid, so it may have been accepted before and be delivered again.
     """
@@ -82,7 +82,7 @@ class Rejection(Struct, frozen=True):
     log_reason: str = ""
     expired: bool = False
     digest: str = ""
-    stranger: bool = False
+    unverified: bool = False
 
     @property
     def command_id(self) -> str:
@@ -93,25 +93,25 @@ class Rejection(Struct, frozen=True):
 class Claim(Struct, frozen=True):
     """A record that this worker may work on until its lease ends.
 
-    `noted` means that the intent of its first cancel is stored already; the record is as it was before. `rides` means
-    that it is one of many polls that share one permit: it may make no call of its own. `late` is for how many seconds
-    it was due, None if that is not known.
+    `noted` means that the intent of its first cancel is stored already; the record is as it was before. `piggy_backed`
+    means that it is one of many polls that share one permit: it may make no call of its own. `late` is for how many
+    seconds it was due, None if that is not known.
     """
 
     token: str
     record: Record
     noted: bool = False
-    rides: bool = False
+    piggy_backed: bool = False
     late: float | None = None
 
 
 class Claims(Struct, frozen=True):
-    """The result of one claim. `next_due` is None if nothing waits; `blind` means that the backend is paused."""
+    """The result of one claim. `next_due` is None if nothing waits; `paused` means that the backend is."""
 
     now: datetime
-    suspect: datetime | None
+    lost_at: datetime | None
     next_due: datetime | None
-    blind: bool
+    paused: bool
     claims: tuple[Claim, ...]
 
 

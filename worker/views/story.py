@@ -54,7 +54,12 @@ def chapters(known: Sequence[Known], others: Sequence[Event], breaks: Sequence[E
     `others` are events about it that belong to no cancellation's count, such as `rejected`; `breaks` are those of its
     backend's breaker.
     """
-    found = [(_began(one), _chapter(one, others, breaks, _sender_before(one, known), now)) for one in known]
+    senders = sorted((one for one in known if _has_sent(one)), key=_began)
+    found = []
+    for one in known:
+        earlier = [sender for sender in senders if _began(sender) < _began(one)]
+        chapter = _chapter(one, others, breaks, earlier[-1] if earlier else None, now)
+        found.append((_began(one), chapter))
     lone = [event for event in others if event.name == "rejected"]
     found += [(when(event), _rejected(event)) for event in lone]
     return [chapter for _, chapter in sorted(found, key=lambda pair: pair[0], reverse=True)]
@@ -89,13 +94,8 @@ def _began(known: Known) -> datetime:
     return known.seen.record.cancellation.accepted_at
 
 
-def _sender_before(one: Known, known: Sequence[Known]) -> Known | None:
-    """Return the cancellation before this one of the same job that has sent something which may have stopped it."""
-    senders = [other for other in known if _began(other) < _began(one) and _has_sent(other)]
-    return max(senders, key=_began, default=None)
-
-
 def _has_sent(known: Known) -> bool:
+    """Whether a cancellation has sent something that may have stopped the job."""
     if known.seen is not None and any(key.startswith(CHANGING) for key in known.seen.record.cancellation.progress.sent):
         return True
     return any((event.data.get("calls") or {}).get(name) for event in known.events for name in CHANGING)

@@ -100,7 +100,7 @@ def test_commands_wait_in_rabbitmq_while_redis_is_away(place: Place) -> None:
     server = place.cell.embedded
     assert server
     server.__exit__()
-    worker.wait_for("receiver.unavailable")
+    worker.wait_for("rabbitmq_consumer.unavailable")
     load = Load(place)
     load.send(60)
     until(lambda: place.queues("messages")["commands"] == ["60"], 30)
@@ -116,7 +116,7 @@ def test_a_message_that_ended_many_workers_is_kept_from_the_limit(place: Place) 
     place.node.control("set_policy", "--vhost", place.vhost, "limit", "^commands$", policy, "--apply-to", "queues")
     cell.send("cancel", backend="ess", job_id=1)
     place.until(lambda: returns(place) >= 12)
-    cell.start_worker().wait_for("receiver.sent_again")
+    cell.start_worker().wait_for("rabbitmq_consumer.sent_again")
     place.finish(1)
 
 

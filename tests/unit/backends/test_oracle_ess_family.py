@@ -11,7 +11,7 @@ from unit.backends.ess_exchanges import EMPTY, ESS, REQUESTS, kid, look, page, p
 from unit.backends.exchanges import CLOCK, LOGIN, give, play
 
 from worker.backends.adapter import NoReply, Reply
-from worker.backends.oracle_ess_family import STRANGERS
+from worker.backends.oracle_ess_family import FOREIGN
 from worker.backends.oracle_ess_words import FIELDS
 from worker.domain.model import AnswerKind, Job, JobState
 
@@ -147,7 +147,7 @@ def test_nor_does_a_later_page(listing: Reply) -> None:
 def test_who_does_not_name_the_family_is_a_stranger(top: object) -> None:
     _, one = parent(page(kid(1, "CANCELLING"), kid(999, "CANCELLING", top)), EMPTY)
 
-    assert (one.children, one.unlisted.detail) == ((), STRANGERS)
+    assert (one.children, one.unlisted.detail) == ((), FOREIGN)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from unit.backends.ess_exchanges import EMPTY, ESS, kid, page, parent, tails, wo
 from unit.backends.exchanges import LOGIN, give, play
 
 from worker.backends.adapter import Reply, Request
-from worker.backends.oracle_ess_family import DISORDERED, SHRUNK, STRANGERS
+from worker.backends.oracle_ess_family import DISORDERED, FOREIGN, SHRUNK
 from worker.domain.model import AnswerKind, Job
 
 ALIVE = (
@@ -220,7 +220,7 @@ def test_a_list_that_ends_before_where_it_was_read_to_is_read_anew() -> None:
 def test_strangers_spoil_a_long_list_too() -> None:
     _, one = scanned(page(kid(11), kid(12, top=None)))
 
-    assert (one.pages, one.unlisted.detail) == (1, STRANGERS)
+    assert (one.pages, one.unlisted.detail) == (1, FOREIGN)
 
 
 @pytest.mark.parametrize(

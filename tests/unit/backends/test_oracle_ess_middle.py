@@ -9,7 +9,7 @@ from unit.backends.ess_exchanges import EMPTY, ESS, kid, page, words
 from unit.backends.exchanges import give, play
 
 from worker.backends.adapter import Reply
-from worker.backends.oracle_ess_family import BROKEN, STRANGERS
+from worker.backends.oracle_ess_family import BROKEN, FOREIGN
 from worker.domain.model import Job
 
 
@@ -88,8 +88,8 @@ def test_a_request_of_an_untold_type_may_have_children() -> None:
 @pytest.mark.parametrize(
     ("listing", "told"),
     [
-        pytest.param(page(step(30, 10)), STRANGERS, id="of-another-parent"),
-        pytest.param(page(step(30, None)), STRANGERS, id="of-no-parent"),
+        pytest.param(page(step(30, 10)), FOREIGN, id="of-another-parent"),
+        pytest.param(page(step(30, None)), FOREIGN, id="of-no-parent"),
         pytest.param(give({}, 500), "the list of children can't be read: {}", id="error"),
     ],
 )

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from unit.backends.ess_exchanges import ESS
 
 from worker.backends.adapter import Reply, Request
-from worker.backends.oracle_ess_family import MOST_CALLS, STRANGERS
+from worker.backends.oracle_ess_family import FOREIGN, MOST_CALLS
 from worker.domain.model import Answer, Job, JobState, Observation
 from worker.simulator.dispatch import answer
 from worker.simulator.knobs import Knobs
@@ -149,7 +149,7 @@ def test_a_server_that_does_not_heed_the_filter_never_shows_the_family_whole() -
     recurrence.cancel()
     seen.append(recurrence.look())
 
-    assert {one.unlisted.detail for one in seen if one.unlisted} == {STRANGERS}
+    assert {one.unlisted.detail for one in seen if one.unlisted} == {FOREIGN}
     assert [one.unlisted is not None and not one.final for one in seen] == [True] * 4
     assert [one.raw for one in seen] == [*["RUNNING"] * 3, "CANCELLED"]
     assert ([one.children for one in seen], max(recurrence.calls)) == ([()] * 4, 2)

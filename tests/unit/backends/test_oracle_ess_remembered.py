@@ -7,7 +7,7 @@ from unit.backends.ess_exchanges import EMPTY, ESS, kid, page, parent, tails, wo
 from unit.backends.exchanges import LOGIN, give, play
 
 from worker.backends.adapter import NoReply, Reply
-from worker.backends.oracle_ess_family import STRANGERS
+from worker.backends.oracle_ess_family import FOREIGN
 from worker.domain.model import Job, JobState
 
 
@@ -21,7 +21,7 @@ def test_a_living_child_that_the_list_leaves_out_is_looked_at_alone() -> None:
 def test_also_where_the_list_cannot_be_used() -> None:
     _, one = parent(page(kid(999, top=None)), give(kid(21)), living=("21",))
 
-    assert (words(one), one.unlisted.detail) == ({"21": "CANCELLED"}, STRANGERS)
+    assert (words(one), one.unlisted.detail) == ({"21": "CANCELLED"}, FOREIGN)
 
 
 def test_a_child_that_ess_does_not_know_is_gone() -> None:

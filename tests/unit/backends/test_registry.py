@@ -8,9 +8,10 @@ from worker.backends.adapter import Adapter
 from worker.backends.mrs import Mrs
 from worker.backends.oracle_ess import OracleEss
 from worker.backends.oracle_ml import OracleMl
-from worker.backends.registry import CRITERIA, KINDS, TABLES
+from worker.backends.registry import KINDS, TABLES
 from worker.backends.sahara import Sahara
 from worker.backends.selecting import Selecting
+from worker.settings.backends_file.backends import AUTHS, NAME
 
 CASES = [
     pytest.param("oracle-ess", {}, OracleEss(), id="oracle-ess"),
@@ -47,4 +48,14 @@ def test_each_kind_has_a_case_here() -> None:
 @pytest.mark.parametrize(("kind", "options", "adapter"), CASES)
 def test_the_criteria_of_a_kind_are_its_adapters(kind: str, options: dict[str, str], adapter: Adapter) -> None:
     assert options is not None
-    assert CRITERIA.get(kind) == (adapter.criteria if isinstance(adapter, Selecting) else None)
+    assert KINDS[kind].criteria == (adapter.criteria if isinstance(adapter, Selecting) else {})
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_usual_auth_of_a_kind_is_one_that_there_is(kind: str) -> None:
+    assert KINDS[kind].auth in AUTHS
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_usual_name_of_a_kind_is_one_that_a_backend_may_have(kind: str) -> None:
+    assert NAME.fullmatch(KINDS[kind].name or kind)

@@ -1,6 +1,6 @@
 import pytest
 
-from worker.cli.exits import Exit, exit_of, gravest
+from worker.cli.exits import Exit, exit_of, most_severe
 
 TABLE = [
     ("cancelled", Exit.DONE, Exit.NOT_AS_ASKED),
@@ -34,7 +34,7 @@ def test_an_outcome_is_judged_by_what_was_asked_for(outcome: str, of_cancel: Exi
     ids=["none", "open", "not as asked", "not allowed", "rejected"],
 )
 def test_of_many_endings_the_gravest_is_told(codes: list[Exit], told: Exit) -> None:
-    assert gravest(codes) is told
+    assert most_severe(codes) is told
 
 
 def test_the_codes_are_those_of_the_contract() -> None:

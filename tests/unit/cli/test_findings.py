@@ -6,7 +6,7 @@ import pytest
 
 from worker.backends.adapter import Request
 from worker.cli.checks.findings import probe_judged, redis_findings
-from worker.cli.commands.check import judged, stranger
+from worker.cli.commands.check import judged, probe_job
 from worker.domain.model import Answer, AnswerKind, Job, JobState, Observation, Source
 
 GOOD: dict[str, Any] = {
@@ -98,7 +98,7 @@ class Numbers:
 
 
 def test_asks_each_backend_for_a_job_that_it_could_name() -> None:
-    job = stranger(Numbers())  # type: ignore[arg-type]
+    job = probe_job(Numbers())  # type: ignore[arg-type]
 
     assert (job.id, set(job.params)) == ("0", {"cluster_id"})
 

@@ -30,7 +30,11 @@ def test_every_page_is_a_topic() -> None:
 
 @pytest.mark.parametrize("topic", TOPICS)
 def test_a_page_says_in_one_line_what_it_is_about(topic: str) -> None:
-    assert 20 < len(page(topic).summary) <= 120
+    title, gap, summary, end = page(topic).text.splitlines()[:4]
+
+    assert (title.startswith("# "), gap, end) == (True, "", "")
+    assert 20 < len(summary) <= 120
+    assert summary == page(topic).summary
 
 
 @pytest.mark.parametrize("topic", TOPICS)

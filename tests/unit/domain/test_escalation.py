@@ -48,11 +48,11 @@ def test_a_job_that_was_looked_at_before_is_looked_at_again(build: Any) -> None:
 
 
 def test_what_redis_may_have_forgotten_is_looked_at_first(build: Any) -> None:
-    assert needs_look(build.cancellation(), build.policy(), suspect=build.now)
+    assert needs_look(build.cancellation(), build.policy(), lost_at=build.now)
 
 
 def test_what_was_accepted_after_redis_came_back_is_not_suspect(build: Any) -> None:
-    assert not needs_look(build.cancellation(), build.policy(), suspect=build.at(-1))
+    assert not needs_look(build.cancellation(), build.policy(), lost_at=build.at(-1))
 
 
 def test_an_unseen_first_pass_cancels(build: Any) -> None:

@@ -84,7 +84,7 @@ ENVELOPE = Envelope(expires=datetime(2020, 1, 1, tzinfo=UTC))
 
 
 @pytest.mark.parametrize(
-    ("content", "now", "around", "stranger"),
+    ("content", "now", "around", "unverified"),
     [
         pytest.param(BARE, NOW, BARE_ENVELOPE, True, id="C5-unsigned"),
         pytest.param({**BARE, "token": FORGED}, NOW, BARE_ENVELOPE, True, id="C5-forged"),
@@ -95,12 +95,12 @@ ENVELOPE = Envelope(expires=datetime(2020, 1, 1, tzinfo=UTC))
     ],
 )
 def test_a_sender_without_a_valid_signature_is_a_stranger(
-    content: Any, now: datetime, around: Envelope, stranger: bool,  # noqa: FBT001
+    content: Any, now: datetime, around: Envelope, unverified: bool,  # noqa: FBT001
 ) -> None:  # fmt: skip
     one = Admission({}, signatures=GUARDED).take(content, "task-1", now, around)
 
     assert isinstance(one, Rejection)
-    assert one.stranger is stranger
+    assert one.unverified is unverified
 
 
 def test_a_producer_without_the_right_is_no_stranger() -> None:
@@ -108,11 +108,11 @@ def test_a_producer_without_the_right_is_no_stranger() -> None:
     one = Admission({}, signatures=bounded).take({**BARE, "token": TOKEN}, "task-1", NOW)
 
     assert isinstance(one, Rejection)
-    assert (one.reason, one.stranger) == (NOT_ALLOWED, False)
+    assert (one.reason, one.unverified) == (NOT_ALLOWED, False)
 
 
 def test_nobody_is_a_stranger_if_signing_is_off() -> None:
-    assert not rejected({}).stranger
+    assert not rejected({}).unverified
 
 
 def test_little_is_kept_of_a_strangers_message() -> None:

@@ -23,7 +23,7 @@ class Bench:
         self.processes: dict[int, Process] = {}
         self.said: list[str] = []
         self.supervisor = Supervisor(self.start, count, self.said.append, lambda: self.now)
-        self.supervisor.tend()
+        self.supervisor.restart_dead()
 
     def start(self, number: int) -> Any:
         self.started.append(number)
@@ -32,13 +32,13 @@ class Bench:
 
     def die(self, number: int, code: int) -> int | None:
         self.processes[number].returncode = code
-        return self.supervisor.tend()
+        return self.supervisor.restart_dead()
 
 
 def test_starts_every_worker_once() -> None:
     bench = Bench(3)
 
-    bench.supervisor.tend()
+    bench.supervisor.restart_dead()
 
     assert bench.started == [1, 2, 3]
 
@@ -49,7 +49,7 @@ def test_starts_a_dead_worker_again_after_a_pause() -> None:
     bench.die(1, -9)
     assert bench.started == [1, 2]
     bench.now = 1.0
-    bench.supervisor.tend()
+    bench.supervisor.restart_dead()
 
     assert bench.started == [1, 2, 1]
     assert bench.said == ["worker 1 has died by SIGKILL; the next one starts in 1 s"]
@@ -60,7 +60,7 @@ def test_the_pause_grows_up_to_a_limit() -> None:
     for _ in range(8):
         bench.die(1, 1)
         bench.now += LONGEST_PAUSE
-        bench.supervisor.tend()
+        bench.supervisor.restart_dead()
 
     pauses = [text.rpartition("in ")[2] for text in bench.said]
     assert pauses == ["1 s", "2 s", "4 s", "8 s", "16 s", "30 s", "30 s", "30 s"]
@@ -70,7 +70,7 @@ def test_a_worker_that_lived_long_is_forgiven() -> None:
     bench = Bench(1)
     bench.die(1, 1)
     bench.now += 1
-    bench.supervisor.tend()
+    bench.supervisor.restart_dead()
 
     bench.now += STEADY
     bench.die(1, 1)

@@ -101,7 +101,9 @@ def test_a_variable_of_the_file_that_nobody_reads_is_reported(file: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("content", "problem"), [(None, "no such file"), (b"A=\xff", "is not UTF-8 text")], ids=["missing", "not text"]
+    ("content", "problem"),
+    [(None, "no such file (`canceller dev` removes its own when it ends)"), (b"A=\xff", "is not UTF-8 text")],
+    ids=["missing", "not text"],
 )
 def test_a_file_that_cannot_be_read_is_a_mistake(content: bytes | None, problem: str, file: Path) -> None:
     if content is not None:
@@ -109,4 +111,6 @@ def test_a_file_that_cannot_be_read_is_a_mistake(content: bytes | None, problem:
     with pytest.raises(ConfigurationError) as caught:
         Settings.load()
 
-    assert caught.value.problems == (f"CANCELLER_ENV_FILE: {file}: {problem}: name a file of lines NAME=VALUE",)
+    assert caught.value.problems == (
+        f"CANCELLER_ENV_FILE: {file}: {problem}: name a file of lines NAME=VALUE, or unset it",
+    )

@@ -14,7 +14,7 @@ from ..output import Output, jsonable
 SHOWN: Final = 20
 """How many jobs a terminal names of each sort; a pipe gets all of them."""
 ALWAYS: Final = frozenset({"outcome", "evidence", "safe_to_rerun", "detail"})
-"""What a member's line holds also while it is not known."""
+"""The fields of a member's line that are written even before they are known."""
 TITLES: Final = {
     "drift": "not as planned, and left alone",
     "failed": "failed",

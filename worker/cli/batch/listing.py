@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Generator, Sequence
 from typing import TypeVar
 
 from ...backends.adapter import Reply, Request
-from ...backends.registry import CRITERIA
+from ...backends.registry import KINDS
 from ...backends.selecting import Selecting, Where
 from ...domain.errors import CancellerError
 from ...domain.model import Answer
@@ -28,7 +28,9 @@ class ListingError(CancellerError):
 def criteria_help() -> str:
     """Say by what jobs of each kind of backend can be selected."""
     told = (
-        f"{kind}: {', '.join(f'{key} ({meaning})' for key, meaning in of.items())}" for kind, of in CRITERIA.items()
+        f"{name}: {', '.join(f'{key} ({meaning})' for key, meaning in kind.criteria.items())}"
+        for name, kind in KINDS.items()
+        if kind.criteria
     )
     return "; ".join(told)
 

@@ -109,7 +109,7 @@ class Watch:
             self.output.note(f"nothing starts while workers of an older version run ({self.noted}): end the upgrade")
 
     def _tell(self, *, force: bool = False) -> None:
-        """Write how far it is where nobody sees the drawing, if that is news."""
+        """Write how far it is if nobody sees the drawing and that is news."""
         if self.status is None or self.output.on_terminal or (self.aside and self.output.json):
             return
         line = progress_line(self.status, self.pace)

@@ -22,8 +22,8 @@ from ..options import Json
 from ..output import Output
 
 LISTEN = "127.0.0.1:8590"
-FAREWELL = 1
-"""Seconds that browsers have to let go when the board ends."""
+CLOSE_TIMEOUT = 1
+"""Seconds that open requests have to end when the board stops."""
 NEEDED = ("jinja2", "starlette", "uvicorn")
 INSTALL = "pip install jinja2 starlette uvicorn"
 OPEN_TO_ALL = (
@@ -115,7 +115,7 @@ async def _serve(settings: Settings, host: str, port: int, output: Output) -> No
         shown = f"[{host}]" if ":" in host else host
         url = f"http://{shown}:{listener.getsockname()[1]}/"
         config = uvicorn.Config(
-            app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=FAREWELL
+            app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=CLOSE_TIMEOUT
         )
         if output.json:
             output.object({"url": url})

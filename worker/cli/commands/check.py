@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 from ...backends.adapter import Adapter
 from ...domain.errors import CallUnanswered, CancellerError, StoreUnavailable
 from ...domain.model import Answer, AnswerKind, Job, JobState, Observation, Source
-from ...intake.strays import Lookout
+from ...intake.strays import StraySearch
 from ...runtime.asking import ask
 from ...runtime.wiring import adapter_of, backend_of, deployment_of, place_of, probe_of, store_of
 from ...settings.backends_file.backends import BackendConfig
@@ -33,7 +33,7 @@ from ..output import Output
 
 MOST_PAGES = 1000
 """Thousands of keys that are looked at for commands beside the queue: half a second of Redis's time at most."""
-STRANGERS = ("canceller-check-no-such-job", "0")
+PROBE_IDS = ("canceller-check-no-such-job", "0")
 """Job ids that no backend has; some backends only know numbers."""
 
 
@@ -106,8 +106,8 @@ async def _strays(broker: RedisTarget, queue: str) -> list[Finding]:
     """Look for commands beside the queue; a broker that can't be reached is no news here if it is REDIS_URL's."""
     client = connect_to(broker)
     try:
-        lookout = Lookout(client, queue, everywhere=True)
-        return list(stray_findings(await lookout.look(MOST_PAGES), queue, through=lookout.through))
+        search = StraySearch(client, queue, everywhere=True)
+        return list(stray_findings(await search.look(MOST_PAGES), queue, through=search.through))
     except (RedisError, OSError) as error:
         return [Finding("warning", f"queue {queue}", f"nobody knows whether commands lie beside it: {error}")]
     finally:
@@ -123,7 +123,7 @@ async def _backend(name: str, config: BackendConfig) -> Finding:
     await asyncio.sleep(0)  # all are set up before the first is called: that is no part of their answer times
     started = time.monotonic()
     try:
-        said = await ask(backend, stranger(adapter_of(config)))
+        said = await ask(backend, probe_job(adapter_of(config)))
     except CancellerError as error:
         return Finding("wrong", what, f"{config.base_url}: {error}")
     finally:
@@ -141,7 +141,7 @@ async def probe_finding(name: str, config: BackendConfig) -> Finding:
         return Finding("wrong", what, f"it can't be set up: {error}")
     assert probe is not None  # noqa: S101 - it is called only for backends with one
     try:
-        status = await probe.status(stranger(adapter_of(config)).id)
+        status = await probe.status(probe_job(adapter_of(config)).id)
     except CallUnanswered as error:
         return Finding("wrong", what, f"it gives no answer, so it proves nothing: {error}")
     finally:
@@ -150,10 +150,10 @@ async def probe_finding(name: str, config: BackendConfig) -> Finding:
     return Finding(verdict, what, text)
 
 
-def stranger(adapter: Adapter) -> Job:
+def probe_job(adapter: Adapter) -> Job:
     """Return a job that the backend can't have."""
-    params = dict.fromkeys(adapter.params, STRANGERS[0])
-    jobs = [Job(job_id, own) for job_id in STRANGERS for own in ({}, params)]
+    params = dict.fromkeys(adapter.params, PROBE_IDS[0])
+    jobs = [Job(job_id, own) for job_id in PROBE_IDS for own in ({}, params)]
     return next((job for job in jobs if not adapter.problem(job)), jobs[0])
 
 
@@ -166,10 +166,10 @@ def judged(said: Observation | Answer, *, shown: bool) -> tuple[Verdict, str]:
     if isinstance(said, Observation) and said.source is not Source.OWN:
         return "warning", f"it answers {said.raw}, in words that are not its own: is the path of base_url right?"
     if isinstance(said, Observation):
-        strange = (
+        unclear = (
             "" if said.state is JobState.GONE else f", though it claims to know a job that can't exist ({said.raw})"
         )
-        return ("warning" if strange else "ok"), f"{TAKES[shown]}{strange}"
+        return ("warning" if unclear else "ok"), f"{TAKES[shown]}{unclear}"
     detail = said.detail or f"HTTP {said.status}"
     if said.kind is AnswerKind.BUSY:
         return "warning", f"it answers that it is busy: {detail}"

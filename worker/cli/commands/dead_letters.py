@@ -25,7 +25,7 @@ Id = Annotated[str, typer.Argument(metavar="ID", help="The id of a dead letter, 
 Ids = Annotated[list[str] | None, typer.Argument(metavar="ID", help="The ids of dead letters, as `list` shows them.")]
 All = Annotated[bool, typer.Option("--all", help="All of them.")]
 Act = Callable[[AsyncClient, DeadLetter], Awaitable[Any]]
-Limit = Annotated[int, typer.Option(min=1, help="Show the newest so many, the oldest of them first.")]
+Limit = Annotated[int, typer.Option(min=1, help="How many of the newest to show; the oldest of them comes first.")]
 
 
 @app.command("list")

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from ...backends.registry import TABLES
+from ...backends.registry import KINDS, TABLES
 from ...domain.errors import CancellerError
 from ...settings.backends_file.backends import AUTHS
 from ...settings.env_file import process_environment
@@ -27,11 +27,6 @@ EXAMPLE = "example"
 """What is answered for a kind to get all of them, as the simulator plays them."""
 NAMES = {"kind": "--kind", "base_url": "--base-url", "auth.type": "--auth"}
 """The options for keys that each backend has."""
-
-NICKNAMES = {"oracle-ess": "ess", "oracle-ml": "oml"}
-"""The names of backends whose kind is too long for one, as in the example."""
-USUAL_AUTH = {"oracle-ml": "oml", "mrs": "token", "sahara": "keystone"}
-"""How calls are usually authorised, by kind; `bearer` for all others."""
 
 SCHEMA_LINE = re.compile(r"\A#:schema .*\n")
 """The line by which editors find the schema of a TOML file; the shipped one's path is relative to a checkout."""
@@ -102,7 +97,7 @@ def _draft(given: dict[str, str], *, asks: bool) -> Draft | None:
     kind = given.pop("kind", "") or _chosen("Kind of backend", (*TABLES, EXAMPLE), EXAMPLE)
     if kind == EXAMPLE:
         return None
-    usual = NICKNAMES.get(kind, kind)
+    usual = KINDS[kind].name or kind
     draft = Draft(given.pop("name", usual), {"kind": kind})
     while asks_name:
         draft.name = _answer("Its name in commands", usual)
@@ -110,7 +105,7 @@ def _draft(given: dict[str, str], *, asks: bool) -> Draft | None:
             break
     base_url, type_ = given.pop("base_url", ""), given.pop("auth.type", "")
     _put(draft, "base_url", base_url, "Its address, e.g. https://host.example.com", asks=asks)
-    type_ = type_ or _chosen("How calls are authorised", tuple(AUTHS), USUAL_AUTH.get(kind, "bearer"))
+    type_ = type_ or _chosen("How calls are authorised", tuple(AUTHS), KINDS[kind].auth)
     draft.put("auth.type", type_)
     for key, text in given.items():
         draft.put(key, value_of(text))

@@ -16,7 +16,7 @@ from ...protocol.signing import NOT_ACCEPTED
 from ...settings.signing_key import SigningKey
 from ...store.codec import Snapshot
 from ..checks.attendance import attendance
-from ..exits import Exit, gravest
+from ..exits import Exit, most_severe
 from ..naming import cancellation_named, cancellations_named
 from ..options import (
     ORDER_PATIENCE,
@@ -134,7 +134,7 @@ async def _give_all(named: Sequence[str], given: Given, output: Output) -> Exit:
             found = await cancellations_named(session, named, output)
         else:
             found = [await cancellation_named(session, named, output)]
-        return gravest([await _give(session, before, given, output) for before in found])
+        return most_severe([await _give(session, before, given, output) for before in found])
 
 
 async def _give(session: Session, before: Snapshot, given: Given, output: Output) -> Exit:

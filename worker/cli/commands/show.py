@@ -130,7 +130,7 @@ async def list_(
     *,
     backend: OnlyBackend = "",
     finished: Annotated[bool, typer.Option("--finished/--open", help="Those that have ended, newest first.")] = False,
-    limit: Annotated[int, typer.Option(min=1, help="So many at most.")] = 100,
+    limit: Annotated[int, typer.Option(min=1, help="The most that are listed.")] = 100,
     json: Json = False,
 ) -> None:
     """List the cancellations that are open, or those that have ended.

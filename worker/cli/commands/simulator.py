@@ -54,7 +54,9 @@ def simulator(
 def _load(simulated: Simulator, jobs: Path) -> None:
     try:
         simulated.load(jobs)
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise BadParameters([f"--jobs: {jobs} can't be read ({in_words(error)}): name a file of jobs"]) from None
+    except ValueError as error:
         raise BadParameters(str(error).splitlines()) from None
 
 

@@ -35,7 +35,7 @@ def up(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Run workers in the foreground, and an embedded Redis where REDIS_URL is not set.
+    """Run workers in the foreground, and an embedded Redis if REDIS_URL is not set.
 
     A worker that dies is started again. SIGTERM, Ctrl-C and a closed terminal end the workers, then Redis. With --json
     all logs are JSON.
@@ -99,7 +99,7 @@ def check_ports(settings: Settings, count: int) -> None:
     """Check that each worker can have a port of its own.
 
     Raises:
-        ConfigurationError: there are not so many.
+        ConfigurationError: there are too few ports.
 
     """
     try:
@@ -117,7 +117,7 @@ def run(supervisor: Supervisor, redis: Embedded | None, stopped: threading.Event
             if redis is not None and not redis.running:
                 report(output, f"the embedded Redis has died, its log is {redis.data_dir / 'redis.log'}")
                 return Exit.ERROR
-            if supervisor.tend() is not None:
+            if supervisor.restart_dead() is not None:
                 report(output, "a worker says that its configuration is wrong, see above")
                 return Exit.USAGE
     finally:

@@ -13,7 +13,7 @@ class Case:
 
     `life` and `script` are the simulator's words for the job; an empty life means that there is no such job. `then` is
     an operator's or producer's next step, and the event after which it is taken. `needs` are events that must be seen.
-    With `others` it is a batch: of this job, and of so many that run; `expected` is how all have ended.
+    With `others` it is a batch: of this job, and of that many others that run; `expected` is how all have ended.
     """
 
     shows: str

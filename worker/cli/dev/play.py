@@ -76,7 +76,7 @@ class Deployment:
             raise DevError("the embedded Redis has died")
         if not self.simulator.running:
             raise DevError("the simulator has died")
-        if self.supervisor.tend() is not None:
+        if self.supervisor.restart_dead() is not None:
             raise DevError("a worker says that its configuration is wrong, see above")
 
 

@@ -95,7 +95,11 @@ def _batch() -> Schema:
     percent = {"type": "string", "pattern": rf"^{SHARE_TEXT}(?!\n)$"}
     options: dict[str, Schema] = {
         "rate": {"type": "number", "exclusiveMinimum": 0, "maximum": RATE_LIMIT, "description": "Starts a second."},
-        "canary": {"type": "integer", "minimum": 0, "description": "So many must end without a failure first."},
+        "canary": {
+            "type": "integer",
+            "minimum": 0,
+            "description": "As many members as this must end without a failure first.",
+        },
         "stop_at": {"anyOf": [share, percent], "description": "It pauses once the share of failures passes this."},
         "max_open": {
             "type": "integer",

@@ -39,7 +39,7 @@ TABLES_IN: Final[dict[str, type[BaseModel]]] = {"poll": Poll, "breaker": Breaker
 
 
 def backends_file(path: str | Path) -> Path:
-    """Return where a backends file lies, whoever's home its path begins with.
+    """Return the path of a backends file; it may begin with any user's home, such as `~ann`.
 
     Raises:
         ConfigurationError: That home is not known.

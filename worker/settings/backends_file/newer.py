@@ -61,14 +61,12 @@ def _known_fields(place: str, table: object, model: type[BaseModel], left: list[
         return table
     known = _known_keys(place, table, model.model_fields.keys(), left)
     for key, inner in known.items():
-        if isinstance(inner, Mapping) and (own := _model_of(key, inner)) is not None:
+        if not isinstance(inner, Mapping):
+            continue
+        own = AUTHS.get(str(inner.get("type"))) if key == "auth" else TABLES_IN.get(key)
+        if own is not None:  # else its keys are the operator's own, or its type is unknown
             known[key] = _known_fields(f"{place}{key}.", inner, own, left)
     return known
-
-
-def _model_of(key: str, table: Mapping[str, Any]) -> type[BaseModel] | None:
-    """Return the model of a table in a table; None if its keys are the operator's own, or its type is unknown."""
-    return AUTHS.get(str(table.get("type"))) if key == "auth" else TABLES_IN.get(key)
 
 
 def _known_keys(place: str, table: Mapping[str, Any], known: Collection[str], left: list[str]) -> dict[str, Any]:

@@ -15,16 +15,16 @@
 --          10  1 if a first cancel goes out without a look, so that its intent is noted with the claim; else 0
 --          11  only if nobody serves the backend, as far as this worker knows: the `:serves` of it that it saw last, 0 for none
 --          12  with 11: 1 if only aborted cancellations are claimed, else 0
--- Returns  {now (ms), suspect (ms, before which Redis may have forgotten something, or 0), next due (ms, or -1),
+-- Returns  {now (ms), lost at (ms, before which Redis may have forgotten something, or 0), next due (ms, or -1),
 --          1 if the backend is paused, so that no call is allowed, else 0; then token, id, hot value and lateness of each
 --          claimed record: the value as it was before the claim, and for how long it was due (ms, or -1 if that is not known)}
 -- Events   released, if the time of a hold is over
 --
--- A claimed record holds one of the backend's permits, except riders. In order of precedence:
+-- A claimed record holds one of the backend's permits, except piggy-backed polls. In order of precedence:
 --   lane         interactive records first; batch records take what is left
 --   class        within a lane first passes and polls take turns
---   riders       if a list answers many polls, one of them holds a permit and pays for the call; the others ride along:
---                they hold no permit, and may make no call of their own
+--   piggy-back   if a list answers many polls, one of them holds a permit and pays for the call; the others are
+--                piggy-backed: they hold no permit, and may make no call of their own
 
 local backend, worker = ARGV[1], ARGV[2]
 local slots, lease, most, rate = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
@@ -33,13 +33,13 @@ local unseen = ARGV[10] == '1'
 local last_served, only_aborted = tonumber(ARGV[11]), ARGV[12] == '1'
 local now = clock()
 local RETURN_AT_ONCE = 50 -- parked records that are scheduled again per claim once the backend answers
-local MOST_POLLS = 64 -- per claim, with riders: they hold no permit, but take up a worker all the same
-local suspect_at, next_wake, paused = 0, -1, false
+local MOST_POLLS = 64 -- per claim, piggy-backed ones included: they hold no permit, but take up a worker all the same
+local lost_at, next_wake, paused = 0, -1, false
 local out = {0, 0, 0, 0} -- the reply; its first four values come last
 
 -- Return since when Redis may have forgotten something. A server with another run id, after a restart or a failover, may
 -- have lost the latest writes of the one before.
-local function suspected_since()
+local function forgotten_since()
   local run_id = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
   local known = redis.call('HMGET', key('server'), 'run_id', 'suspect')
   if known[1] == run_id then return tonumber(known[2]) end
@@ -73,41 +73,41 @@ local notes = {} -- records with an intent that is noted here: key, value, …
 local function note_intent(id, guard, progress, value)
   if not unseen or guard.v ~= 'cancel' or guard.x ~= '' or progress ~= '' or guard.n or guard.i then return false end
   if guard.nb and guard.nb > now or guard.h or guard.y or guard.ex then return false end
-  if guard.g <= now or (suspect_at > 0 and guard.a <= suspect_at) then return false end
+  if guard.g <= now or (lost_at > 0 and guard.a <= lost_at) then return false end
   -- The guard has no `i` and no progress follows it, so `i` is spliced in: cheaper than encoding all of it again.
   notes[#notes + 1], notes[#notes + 2] = key('hot', id), string.sub(value, 1, -3) .. ',"i":' .. now .. '}\n'
   return true
 end
 
 -- Claim a record that comes off the schedule; an unreadable one is scheduled for later, and others go on. Returns how it was
--- claimed: 'rides', without a permit; 'polls' or 'pays', with one; 'short' if it needs a permit and there is none, so that
+-- claimed: 'piggy-backed', without a permit; 'polls' or 'pays', with one; 'short' if it needs a permit and there is none, so that
 -- it stays scheduled; nil if it was not claimed. `due_at` is its time in the schedule `due`.
-local function claim(id, value, due, may_ride, permit, due_at)
+local function claim(id, value, due, on_list, permit, due_at)
   local readable, guard, progress = pcall(read, value)
   if not readable or (not guard and progress) then defer('ZADD', due, now + 60000, id) end
   if not readable or not guard or guard.o ~= '' then return nil end
   if hold_ran_out(id, guard, now) then value = save(id, guard, progress) end
-  local rides = may_ride and guard.n == POLL
-  if not rides and not permit then return 'short' end
+  local piggy_backed = on_list and guard.n == POLL
+  if not piggy_backed and not permit then return 'short' end
   local noted = not paused and note_intent(id, guard, progress, value)
-  local token = worker .. '/' .. now .. '/' .. #out .. (noted and '/noted' or rides and '/rides' or '')
+  local token = worker .. '/' .. now .. '/' .. #out .. (noted and '/noted' or piggy_backed and '/rides' or '')
   defer('HSET', key('claims', backend), id, token)
-  defer('ZADD', key('lease', backend, rides and 'r' or guard.l), now + lease, id)
+  defer('ZADD', key('lease', backend, piggy_backed and 'r' or guard.l), now + lease, id)
   out[#out + 1], out[#out + 2] = token, id
   -- What a dead worker had claimed lies at the time of its acceptance, in front of all others.
   local known = due_at and not (guard.n and due_at == guard.a)
   out[#out + 1], out[#out + 2] = value, known and now - due_at or -1
-  return rides and 'rides' or guard.n == POLL and 'polls' or 'pays'
+  return piggy_backed and 'piggy-backed' or guard.n == POLL and 'polls' or 'pays'
 end
 
 local budget, spent = 0, 0 -- calls that the rate limit allows, and those paid for here
-local riding, polls = false, 0 -- whether polls ride along, and how many are claimed
+local shares, polls = false, 0 -- whether polls are piggy-backed, and how many are claimed
 
--- Polls ride along if enough of them are due to be worth the call of a list; fewer are polled one by one.
-local function let_ride(free, batch_free)
+-- Polls are piggy-backed if enough of them are due to be worth the call of a list; fewer are polled one by one.
+local function share_lists(free, batch_free)
   if per_list <= 1 or free < 1 or budget < 1 then return end
   local function due(lane) return redis.call('ZCOUNT', key('due', backend, lane .. 'p'), '-inf', now) end
-  riding = due('i') + (batch_free > 0 and due('b') or 0) >= per_list
+  shares = due('i') + (batch_free > 0 and due('b') or 0) >= per_list
 end
 
 local function with_scores(found)
@@ -121,9 +121,9 @@ end
 -- Claim records of one class with at most this many permits; return how many were used.
 local function take(class, permits)
   permits = math.max(0, math.min(permits, math.floor(budget - spent + 0.001)))
-  local ride = riding and string.sub(class, 2) == 'p'
+  local shared = shares and string.sub(class, 2) == 'p'
   local count = permits
-  if ride then
+  if shared then
     local left_on_list = -polls % per_list -- of the list that the latest permit pays for
     count = math.max(0, math.min(permits * per_list + left_on_list, MOST_POLLS - polls))
   end
@@ -131,10 +131,10 @@ local function take(class, permits)
   local used, taken, due = 0, {}, key('due', backend, class)
   local ids, due_at = with_scores(redis.call('ZRANGEBYSCORE', due, '-inf', now, 'WITHSCORES', 'LIMIT', 0, count))
   for index, value in ipairs(values_of('hot', ids)) do
-    local how = claim(ids[index], value, due, ride and polls % per_list > 0, used < permits, due_at[index])
+    local how = claim(ids[index], value, due, shared and polls % per_list > 0, used < permits, due_at[index])
     if how == 'short' then break end
     taken[index] = ids[index]
-    if how == 'rides' or how == 'polls' then polls = polls + 1 end
+    if how == 'piggy-backed' or how == 'polls' then polls = polls + 1 end
     if how == 'polls' or how == 'pays' then used = used + 1 end
   end
   call_many('ZREM', due, taken)
@@ -237,12 +237,12 @@ local function allowed(breaker)
 end
 
 local function reply()
-  out[1], out[2], out[3], out[4] = now, suspect_at, next_wake, paused and 1 or 0
+  out[1], out[2], out[3], out[4] = now, lost_at, next_wake, paused and 1 or 0
   return out
 end
 
 go_on_without_memory()
-suspect_at = suspected_since()
+lost_at = forgotten_since()
 expire_leases()
 if last_served then
   claim_unserved()
@@ -262,7 +262,7 @@ budget = tokens()
 local free = math.min(slots, allowed(breaker) - flying)
 if free > 0 then
   local batch_free = math.min(batch - held, own_batch)
-  if not breaker.open then let_ride(free, batch_free) end
+  if not breaker.open then share_lists(free, batch_free) end
   local taken = take_lane('i', free)
   taken = taken + take_lane('b', math.min(free - taken, batch_free))
   if rate > 0 then redis.call('HINCRBYFLOAT', key('limit', backend), 'tokens', -spent) end

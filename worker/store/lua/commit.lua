@@ -11,7 +11,7 @@
 -- Modes    intent  note a changing call, keep the claim
 --          answer  note the answer to it, keep the claim
 --          wait    give the record back, due later
---          alone   give the record back, due at once for a poll that does not ride along
+--          alone   give the record back, due at once for a poll that is not piggy-backed
 --          finish  end the cancellation
 -- Returns  per record: 1 done; 0 refused, since what is wanted has changed since the claim or forbids any call (an intent
 --          or a finish only; the record is due at once); -1 fenced, the claim is no longer ours and nothing was written

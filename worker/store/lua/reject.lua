@@ -5,7 +5,7 @@
 -- KEYS[1]  the events stream
 -- ARGV     for how many days the rejection is remembered, mark (names this rejection: the command's id and a digest),
 --          backend ("" if unreadable), subject ("" if unreadable), data (a JSON object), message, reason,
---          whether a stranger sent it (1 or 0), how many bytes of such dead letters are kept at most
+--          whether an unverified sender sent it (1 or 0), how many bytes of such dead letters are kept at most
 -- Returns  1, or 0 if this very rejection was made before
 -- Events   rejected
 

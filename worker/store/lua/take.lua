@@ -1,9 +1,9 @@
 -- Move messages from a broker's queue to this worker's own list in one step: at every moment a message is in one of them.
 --
 -- KEYS[1]  this worker's list of taken messages
--- KEYS[2]  the zset of takers, name -> when it took last (s)
+-- KEYS[2]  the zset of consumers, name -> when it took last (s)
 -- KEYS[3…] the queue's lists, the most urgent first
--- ARGV     this taker, how many to take at most, about how many bytes to take, the clock's key, and each message that it
+-- ARGV     this consumer, how many to take at most, about how many bytes to take, the clock's key, and each message that it
 --          has settled
 -- Returns  everything that this worker has taken and not yet settled, oldest last as in the queue
 

@@ -7,7 +7,7 @@ import re
 import pytest
 from typer.testing import CliRunner
 
-from worker.backends.registry import CRITERIA
+from worker.backends.registry import KINDS
 from worker.cli.app import command_line
 
 APP = command_line(["batch"])
@@ -32,7 +32,7 @@ def test_every_command_has_two_examples_and_speaks_json(command: str) -> None:
     assert "--json" in text
 
 
-@pytest.mark.parametrize("key", [key for criteria in CRITERIA.values() for key in criteria])
+@pytest.mark.parametrize("key", [key for kind in KINDS.values() for key in kind.criteria])
 def test_the_help_says_by_what_a_backend_can_list(key: str) -> None:
     assert f"{key}(" in re.sub(r"[\s│]+", "", told("plan"))
 

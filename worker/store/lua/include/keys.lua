@@ -10,7 +10,7 @@
 --                      is there under its own id, behind "\30"
 --   :due:BACKEND:LP    zset, id -> due time (ms); L = i(nteractive) or b(atch), P = f(irst pass) or p(oll)
 --   :park:BACKEND:L    zset, id -> time of the next thing that matters, while the backend is paused
---   :lease:BACKEND:L   zset, id -> end of its lease (ms); L also r and x, which hold no permit: polls that ride along,
+--   :lease:BACKEND:L   zset, id -> end of its lease (ms); L also r and x, which hold no permit: piggy-backed polls,
 --                      and a dead worker's open intents
 --   :claims:BACKEND    hash, id -> claim token, "WORKER/...", with "/noted" at its end if the claim noted an intent,
 --                      "/rides" if it holds no permit
@@ -51,7 +51,7 @@
 local base = string.match(KEYS[1], '^({.-})')
 local CLASSES = {'ip', 'if', 'bp', 'bf'}
 local LANES = {'i', 'b'}
-local LEASES = {'i', 'b', 'r', 'x'} -- r: polls that ride along, x: a dead worker's open intents; they hold no permit
+local LEASES = {'i', 'b', 'r', 'x'} -- r: piggy-backed polls, x: a dead worker's open intents; they hold no permit
 
 local function key(kind, name, part)
   if part then return base .. ':' .. kind .. ':' .. name .. ':' .. part end

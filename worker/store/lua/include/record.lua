@@ -36,7 +36,7 @@
 --            the oldest first
 
 local FORMAT = 3
-local POLL, ALONE = 1, 2 -- the next pass is not the first: a poll that may ride along, or one that may not
+local POLL, ALONE = 1, 2 -- the next pass is not the first: a poll that may be piggy-backed, or one that may not
 
 -- Read a record: its guard, its progress and its whole value; nil if there is none. A record of a newer format returns nil
 -- and its guard.

@@ -28,28 +28,28 @@ async def a_list_of(one: Crowd) -> None:
             await asyncio.sleep(0)
 
 
-async def see(one: Crowd, count: int, company: int) -> tuple[int, int]:
+async def see(one: Crowd, count: int, in_flight: int) -> tuple[int, int]:
     """Look at so many jobs at once; return how many a list showed, and how many calls their passes pay for."""
-    bunch = LookGroup(ListReader(one.backend), lambda: company)
+    group = LookGroup(ListReader(one.backend), lambda: in_flight)
     for job_id in numbers(count):
         one.one.add("runs", job_id)
-    shown = await asyncio.gather(*(bunch.see(Job(job_id)) for job_id in numbers(count)))
-    await bunch.aclose()
+    shown = await asyncio.gather(*(group.see(Job(job_id)) for job_id in numbers(count)))
+    await group.aclose()
     return sum(one.observation is not None for one in shown), sum(one.calls for one in shown)
 
 
 @pytest.mark.parametrize(
-    ("count", "company", "expected"),
+    ("count", "in_flight", "expected"),
     [
         pytest.param(CALLS_SAVED - 1, 100, (0, 0), id="too few for a list"),
         pytest.param(ENOUGH, 100, (ENOUGH, 2), id="a list shows them all"),
-        pytest.param(ENOUGH, CALLS_SAVED - 1, (0, 0), id="no company, no wait"),
+        pytest.param(ENOUGH, CALLS_SAVED - 1, (0, 0), id="no in_flight, no wait"),
         pytest.param(60, 100, (60, 6), id="a call is paid for every ten"),
     ],
 )
-async def test_looks_come_together(redis: Redis, count: int, company: int, expected: tuple[int, int]) -> None:
+async def test_looks_come_together(redis: Redis, count: int, in_flight: int, expected: tuple[int, int]) -> None:
     async with crowd(redis) as one:
-        assert await see(one, count, company) == expected
+        assert await see(one, count, in_flight) == expected
         assert one.lists == (expected[1] > 0)
 
 
@@ -63,10 +63,10 @@ async def test_where_no_list_can_be_read_each_looks_alone(redis: Redis) -> None:
 async def test_a_list_that_hangs_is_waited_for_once(redis: Redis) -> None:
     async with crowd(redis, patience=0.3) as one:
         one.one.sim.add_fault("hang", verb="list", times=1000)
-        bunch = LookGroup(ListReader(one.backend), lambda: 100)
-        first = asyncio.gather(*(bunch.see(Job(job_id)) for job_id in numbers(ENOUGH)))
+        group = LookGroup(ListReader(one.backend), lambda: 100)
+        first = asyncio.gather(*(group.see(Job(job_id)) for job_id in numbers(ENOUGH)))
         await a_list_of(one)
-        second = asyncio.gather(*(bunch.see(Job(job_id)) for job_id in numbers(ENOUGH)))
+        second = asyncio.gather(*(group.see(Job(job_id)) for job_id in numbers(ENOUGH)))
 
         assert {*await first, *await second} == {ALONE, ListedObservation(None, 1)}
         assert one.lists == 1
@@ -75,8 +75,8 @@ async def test_a_list_that_hangs_is_waited_for_once(redis: Redis) -> None:
 async def test_jobs_that_no_list_fits_do_not_turn_lists_off(redis: Redis) -> None:
     async with crowd(redis, MRS_V11) as one:
         lists = ListReader(one.backend)
-        bunch = LookGroup(lists, lambda: 100)
-        shown = await asyncio.gather(*(bunch.see(Job(job_id)) for job_id in numbers(ENOUGH)))
+        group = LookGroup(lists, lambda: 100)
+        shown = await asyncio.gather(*(group.see(Job(job_id)) for job_id in numbers(ENOUGH)))
 
         assert set(shown) == {ALONE}
         assert lists.ready
@@ -86,15 +86,15 @@ async def test_who_waits_for_a_bunch_that_closes_is_cancelled_after_its_list_has
     async with crowd(redis) as one:
         one.one.sim.add_fault("hang", verb="list", times=1000)
         calls = Counting(one.backend.calls)
-        bunch = LookGroup(ListReader(replace(one.backend, calls=calls)), lambda: 100)
-        waiters = [asyncio.create_task(bunch.see(Job(job_id))) for job_id in numbers(ENOUGH)]
+        group = LookGroup(ListReader(replace(one.backend, calls=calls)), lambda: 100)
+        waiters = [asyncio.create_task(group.see(Job(job_id))) for job_id in numbers(ENOUGH)]
         left: list[int] = []
         for waiter in waiters:
             waiter.add_done_callback(lambda _: left.append(calls.now))
         await a_list_of(one)
-        late = asyncio.create_task(bunch.see(Job("99")))
+        late = asyncio.create_task(group.see(Job("99")))
         await asyncio.sleep(0)
-        await bunch.aclose()
+        await group.aclose()
         await asyncio.wait([*waiters, late], timeout=PATIENCE)
 
         assert all(waiter.cancelled() for waiter in [*waiters, late])
@@ -136,9 +136,9 @@ async def test_looks_at_once_are_paid_for(redis: Redis) -> None:
     async with crowd(redis, rate=rate, poll=AT_ONCE, knobs=NO_DELAY) as one:
         await one.accept(numbers(count))
         claims = await one.store.claim(ToClaim("b", "w1", Limits(count, 60.0, 100, rate, 100)))
-        bunch = LookGroup(ListReader(one.backend), lambda: count)
+        group = LookGroup(ListReader(one.backend), lambda: count)
         passes = [
-            Reconciliation(PassInput(claim), one.backend, one.store, Clock(claims.now), bunch)
+            Reconciliation(PassInput(claim), one.backend, one.store, Clock(claims.now), group)
             for claim in claims.claims
         ]
         await asyncio.gather(*(each.run() for each in passes))
@@ -155,8 +155,8 @@ async def test_no_list_is_waited_for_that_would_outlast_the_lease(redis: Redis, 
         claims = await one.store.claim(ToClaim("b", "w1", Limits(ENOUGH, 60.0, 100, 0.0, 100)))
         clock = Clock(claims.now)
         clock.started -= one.backend.lease - left * one.backend.policy.timeout
-        bunch = LookGroup(ListReader(one.backend), lambda: ENOUGH)
-        passes = [Reconciliation(PassInput(claim), one.backend, one.store, clock, bunch) for claim in claims.claims]
+        group = LookGroup(ListReader(one.backend), lambda: ENOUGH)
+        passes = [Reconciliation(PassInput(claim), one.backend, one.store, clock, group) for claim in claims.claims]
         await asyncio.gather(*(each.run() for each in passes))
 
         assert (one.lists > 0) is lists

@@ -21,7 +21,7 @@ CLOCK = "commands.taken:clock"
 
 
 class Desk:
-    """Notes what a taker hands over; fails where it is told to."""
+    """Notes what a consumer hands over; fails where it is told to."""
 
     def __init__(self) -> None:
         self.items: list[Item] = []
@@ -60,7 +60,7 @@ def desk() -> Desk:
 
 
 @pytest.fixture
-async def taker(redis: Redis, desk: Desk) -> AsyncIterator[RedisConsumer]:
+async def consumer(redis: Redis, desk: Desk) -> AsyncIterator[RedisConsumer]:
     one = RedisConsumer(Redis(connection_pool=redis.connection_pool), "commands", "w1", desk.handle, roomy)
     yield one
     await one.stop()
@@ -81,12 +81,12 @@ SHAPES: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
 async def test_reads_what_a_celery_client_sends(
-    taker: RedisConsumer, desk: Desk, sender: Celery, shape: dict[str, Any]
+    consumer: RedisConsumer, desk: Desk, sender: Celery, shape: dict[str, Any]
 ) -> None:
     sender.conf.task_protocol = shape.get("protocol", 2)
     options = {name: value for name, value in shape.items() if name != "protocol"}
     message_id = await send(sender, "worker.cancel", kwargs=COMMAND, **options)
-    await taker.start()
+    await consumer.start()
 
     assert await desk.wait_for(1) == [Commands((({**COMMAND, "verb": "cancel"}, message_id),))]
 
@@ -101,11 +101,11 @@ ROUTES: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("options", ROUTES.values(), ids=ROUTES.keys())
 async def test_takes_every_priority_however_its_producer_writes_it(
-    taker: RedisConsumer, desk: Desk, sender: Celery, options: dict[str, Any]
+    consumer: RedisConsumer, desk: Desk, sender: Celery, options: dict[str, Any]
 ) -> None:
     sender.conf.broker_transport_options = options
     sent = {await send(sender, "worker.cancel", kwargs=COMMAND, priority=priority) for priority in range(10)}
-    await taker.start()
+    await consumer.start()
     items = await desk.wait_for(10)
 
     assert {item.contents[0][1] for item in items if isinstance(item, Commands)} == sent
@@ -113,23 +113,23 @@ async def test_takes_every_priority_however_its_producer_writes_it(
 
 @pytest.mark.parametrize("name", ["commands:3", "commands\x06\x165"])
 async def test_a_foreign_key_under_a_spelling_of_the_queue_stops_nothing(
-    taker: RedisConsumer, desk: Desk, sender: Celery, redis: Redis, name: str
+    consumer: RedisConsumer, desk: Desk, sender: Celery, redis: Redis, name: str
 ) -> None:
     await redis.set(name, "a stranger's")
     await send(sender, "worker.cancel", kwargs=COMMAND)
     await send(sender, "worker.cancel", kwargs=COMMAND, priority=9)
-    await taker.start()
+    await consumer.start()
 
     assert len(await desk.wait_for(2)) == 2
     assert await redis.get(name) == b"a stranger's"
 
 
-async def test_reads_every_task(taker: RedisConsumer, desk: Desk, sender: Celery) -> None:
+async def test_reads_every_task(consumer: RedisConsumer, desk: Desk, sender: Celery) -> None:
     await send(sender, "worker.delete", kwargs=COMMAND)
     await send(sender, "worker.submit", kwargs={"commands": [COMMAND, COMMAND]})
     await send(sender, "worker.abort", kwargs={"id": "c-1", "by": "ops", "reason": "not wanted"})
     await send(sender, "worker.unheard_of", kwargs={})
-    await taker.start()
+    await consumer.start()
 
     assert [type(item) for item in await desk.wait_for(4)] == [Commands, Commands, ActionRequest, Malformed]
 
@@ -158,50 +158,50 @@ GARBAGE = {
 
 @pytest.mark.parametrize("raw", GARBAGE.values(), ids=GARBAGE.keys())
 async def test_garbage_is_rejected_and_stops_nothing(
-    taker: RedisConsumer, desk: Desk, sender: Celery, redis: Redis, raw: bytes
+    consumer: RedisConsumer, desk: Desk, sender: Celery, redis: Redis, raw: bytes
 ) -> None:
     await redis.lpush("commands", raw)  # type: ignore[misc]
     await send(sender, "worker.cancel", kwargs=COMMAND)
-    await taker.start()
+    await consumer.start()
 
     assert [type(item) for item in await desk.wait_for(2)] == [Malformed, Commands]
 
 
 async def test_a_handled_message_leaves_the_list(
-    taker: RedisConsumer, desk: Desk, sender: Celery, redis: Redis
+    consumer: RedisConsumer, desk: Desk, sender: Celery, redis: Redis
 ) -> None:
     await send(sender, "worker.cancel", kwargs=COMMAND)
-    await taker.start()
+    await consumer.start()
     await desk.wait_for(1)
-    await taker.stop()
+    await consumer.stop()
 
     assert await redis.llen("commands") == 0  # type: ignore[misc]
     assert await redis.llen("commands.taken:w1") == 0  # type: ignore[misc]
 
 
 async def test_a_message_that_could_not_be_stored_is_tried_again(
-    taker: RedisConsumer, desk: Desk, sender: Celery
+    consumer: RedisConsumer, desk: Desk, sender: Celery
 ) -> None:
     desk.fail = [StoreUnavailable("Redis is away")]
     await send(sender, "worker.cancel", kwargs=COMMAND)
-    await taker.start()
+    await consumer.start()
 
     assert len(await desk.wait_for(1)) == 1
 
 
 async def test_a_message_that_fails_is_rejected_and_the_rest_of_its_chunk_is_not(
-    taker: RedisConsumer, desk: Desk, sender: Celery
+    consumer: RedisConsumer, desk: Desk, sender: Celery
 ) -> None:
     desk.fail = [RuntimeError("the batch"), RuntimeError("the first message")]
     await send(sender, "worker.cancel", kwargs=COMMAND)
     await send(sender, "worker.delete", kwargs=COMMAND)
-    await taker.start()
+    await consumer.start()
 
     assert [type(item) for item in await desk.wait_for(2)] == [Malformed, Commands]
 
 
 async def test_messages_of_a_dead_worker_go_back_to_the_queue(
-    redis: Redis, redis_url: str, desk: Desk, sender: Celery, taker: RedisConsumer
+    redis: Redis, redis_url: str, desk: Desk, sender: Celery, consumer: RedisConsumer
 ) -> None:
     message_id = await send(sender, "worker.cancel", kwargs=COMMAND)
     dead = RedisConsumer(Redis.from_url(redis_url), "commands", "dead", desk.handle, roomy)
@@ -211,7 +211,7 @@ async def test_messages_of_a_dead_worker_go_back_to_the_queue(
     )
     await redis.zrem("commands.taken:beats", "dead")
     await dead._redis.aclose()
-    await taker.start()
+    await consumer.start()
 
     assert await desk.wait_for(1) == [Commands((({**COMMAND, "verb": "cancel"}, message_id),))]
 

@@ -12,7 +12,7 @@ from conformance.kit import ENDLESS, PATIENT, spoiled
 from msgspec import structs
 from redis.asyncio import Redis
 
-from worker.backends.adapter import Reply, Request, Survey
+from worker.backends.adapter import LookMany, Reply, Request
 from worker.backends.oracle_ess import OracleEss
 from worker.domain.model import Job, Observation
 from worker.engine.backend import Calls
@@ -77,7 +77,7 @@ class Clumsy(OracleEss):
 
     how: str = ""
 
-    def look_many(self, jobs: Sequence[Job]) -> Survey | None:
+    def look_many(self, jobs: Sequence[Job]) -> LookMany | None:
         if self.how == "raises":
             raise KeyError(jobs[0].id)
         return self._survey()
