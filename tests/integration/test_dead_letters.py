@@ -153,6 +153,7 @@ async def test_letters_of_all_are_listed_by_their_time_and_found_by_their_ids(
     ids = [one.id for one in left]
 
     assert await redis.xlen("{canceller}:dead:unsigned") == 20
+    assert [one.unverified for one in left] == [number % 3 == 0 for number in range(60)]
     assert [one.command_id for one in left] == [f"c-{number}" for number in range(60)]
     assert len(set(ids)) == 60
     assert [await letters.get(one) for one in ids] == left

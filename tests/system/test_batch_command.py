@@ -320,6 +320,9 @@ def test_a_report_names_every_member_once(deployment: Cell, tmp_path: Path) -> N
     assert (sent.returncode, sent.stdout.strip()) == (0, first["digest"])
     assert batch(deployment, "watch", sent.stdout.strip()).returncode == 0
 
+    short = run(deployment.env, "batch", "status", first["digest"][:8])
+    assert (short.returncode, "is too short for the beginning of a batch's id: give 4" in short.stderr) == (1, True)
+
     told = lines(batch(deployment, "report", first["digest"][:14]))
     assert told == lines(batch(deployment, "report", str(place)))
     assert told == lines(batch(deployment, "report", str(place), "-o", "-"))
@@ -330,6 +333,8 @@ def test_a_report_names_every_member_once(deployment: Cell, tmp_path: Path) -> N
 
 def test_an_unknown_batch_is_an_error_that_says_where_to_look(deployment: Cell) -> None:
     done = run(deployment.env, "batch", "status", "nowhere")
+    nameless = run(deployment.env, "batch", "status", "")
 
-    assert done.returncode == 1
+    assert (done.returncode, nameless.returncode) == (1, 1)
     assert "no batch is known as nowhere: `canceller batch list` shows those that are kept" in done.stderr
+    assert "no batch is known as '': `canceller batch list`" in nameless.stderr

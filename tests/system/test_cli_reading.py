@@ -43,7 +43,7 @@ def test_does_not_wait_for_what_nobody_knows(deployment: Cell) -> None:
     two = run(deployment.env, "wait", "ess", "1", "--patience", "100ms")
 
     assert (one.returncode, lines(one)[0]["known"]) == (Exit.ERROR, False)
-    assert (two.returncode, "no cancellation of ess 1 is known" in two.stdout) == (Exit.ERROR, True)
+    assert (two.returncode, "no cancellation of ess 1 is known" in two.stderr) == (Exit.ERROR, True)
 
 
 def test_a_job_that_ended_before_thousands_of_others_is_found(deployment: Cell) -> None:
@@ -73,11 +73,14 @@ def test_a_job_that_nobody_knows_is_one_answer(words: tuple[str, ...], deploymen
     deployment.start_worker()
     pair = run(deployment.env, "wait", "oml", "m0-0", *words, "--json")
     ids = run(deployment.env, "wait", "k-7", "k-8", *words, "--json")
+    mistyped = run(deployment.env, "wait", "omk", "m0-0", *words)
 
     (answer,) = lines(pair)
     assert (pair.returncode, answer["backend"], answer["job_id"]) == (Exit.ERROR, "oml", "m0-0")
     assert (answer["known"], "no cancellation of oml m0-0 is known" in answer["error"]) == (False, True)
     assert [one["id"] for one in lines(ids)] == ["k-7", "k-8"]
+    told = "no cancellation of omk m0-0 is known either; no worker serves a backend omk; did you mean oml?"
+    assert (mistyped.stdout.count("no cancellation or command has this id"), mistyped.stderr.count(told)) == (2, 1)
 
 
 def test_an_unknown_id_keeps_nobody_from_the_others(deployment: Cell) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -162,16 +163,23 @@ async def test_an_order_of_a_client_that_was_rejected_is_found_by_its_id(guarded
         await client.aclose()
 
 
+PAST = datetime(2026, 1, 1, tzinfo=UTC)
+
+
 def test_whoever_replays_a_command_vouches_for_it(guarded: Cell) -> None:
     guarded.simulator.add_job("ess", 1)
     forged = guarded.send("cancel", backend="ess", job_id="1")
-    guarded.wait_until(lambda: len(guarded.of("rejected")) == 1)
-    (letter,) = lines(run(guarded.env, "dead-letters", "list", "--json"))
+    command = {"backend": "ess", "job_id": "1"}
+    guarded.sender.send_task("worker.cancel", kwargs=command, queue="commands", expires=PAST)
+    guarded.sender.send_task("worker.cancel", kwargs=command, queue="commands", link=guarded.sender.signature("x"))
+    guarded.wait_until(lambda: len(guarded.of("rejected")) == 3)
+    letters = lines(run(guarded.env, "dead-letters", "list", "--json"))
+    (letter,) = [one for one in letters if one["mark"].startswith(forged)]
     unnamed = run(signing(guarded), "dead-letters", "replay", "--all")
     named = run(signing(guarded), "dead-letters", "replay", letter["id"])
     guarded.wait_finished(1)
 
-    assert (unnamed.stdout, "1 stay" in unnamed.stderr) == ("", True)
+    assert (unnamed.stdout, "3 stay" in unnamed.stderr) == ("", True)
     assert named.returncode == Exit.DONE, named.stderr
     assert guarded.finished("ess", "1")["data"]["signed_by"] == "chief"
     assert guarded.finished("ess", "1")["data"]["command_ids"] == [forged]

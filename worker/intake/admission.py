@@ -20,9 +20,11 @@ from ..backends.adapter import Adapter
 from ..domain import event_drafts
 from ..domain.errors import InvalidCommand
 from ..domain.model import Force, Job, Lane, Policy
+from ..protocol.batches import ORDERS
 from ..protocol.envelope import BARE, Envelope
 from ..protocol.letter_text import kept, shown, without_signatures, without_tokens
-from ..protocol.messages import Command, parse_command
+from ..protocol.messages import Command, parse_command, with_eta
+from ..protocol.operator_actions import ACTIONS
 from ..protocol.signing import SignatureRejected, Signatures, Signed
 from ..settings.problems import suggestion
 from ..store.transitions import Acceptance, Rejection
@@ -45,6 +47,8 @@ RESERVED = re.compile(r"[0-9a-f]{32}-reopened(?:-\d+)?")
 """The command ids by which we open cancellations again (`reopening.py`): a producer's command must not pass for one."""
 READABLE = ("backend", "job_id", "verb", "reason", "requested_by", "labels", "batch_id")
 """Fields of a command that its `rejected` event repeats."""
+ORDERED = frozenset(ACTIONS) | {task.removeprefix("worker.") for task in ORDERS}
+"""The verbs of operators' orders."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +109,9 @@ class Admission:
         `vouched_by` has signed the batch that it is a member of. A bug here rejects this command alone: others of the
         same message may be stored already.
         """
+        kept_of = sent_again(content, envelope)
         if expired(envelope, now):
-            return self.outlived(content, command_id, envelope)
+            return self.outlived(kept_of, command_id, envelope)
         signed: Signed | None = None
         try:
             signed = self.signatures.judged(content, now, vouched_by)
@@ -115,17 +120,17 @@ class Admission:
                 known = known or self.rules
                 listed = ", ".join(sorted(known)) or "none"
                 problem = f"backend: no backend has this name; known: {listed}{suggestion(command.backend, known)}"
-                return replace(self.rejection(content, command_id, problem, signed), digest=command.digest)
+                return replace(self.rejection(kept_of, command_id, problem, signed), digest=command.digest)
             self._check(command, command.command_id or command_id, signed)
             not_before = _not_before(command, envelope, now)
             return self._accept(command, command.command_id or command_id, envelope, signed, not_before)
         except SignatureRejected as problem:
-            return reject_signed(content, command_id, problem)
+            return reject_signed(kept_of, command_id, problem)
         except InvalidCommand as error:
-            return self.rejection(content, command_id, str(error), signed)
+            return self.rejection(kept_of, command_id, str(error), signed)
         except Exception as error:
             log.exception("intake.command_failed", command_id=command_id)
-            return self.rejection(content, command_id, f"{type(error).__name__} while it was taken in", signed)
+            return self.rejection(kept_of, command_id, f"{type(error).__name__} while it was taken in", signed)
 
     def _check(self, command: Command, command_id: str, signed: Signed | None) -> None:
         """Check a command's id, and the command against the rules of its backend."""
@@ -199,6 +204,11 @@ class Admission:
         )
 
 
+def sent_again(content: object, envelope: Envelope) -> object:
+    """Return a command as it is kept when it is rejected: sent again without its message, it must not act sooner."""
+    return with_eta(content, envelope.eta) if isinstance(content, Mapping) else content
+
+
 def expired(envelope: Envelope, now: datetime) -> bool:
     """Say whether a message came after its `expires`."""
     return envelope.expires is not None and now >= envelope.expires
@@ -256,11 +266,21 @@ def reject(
             **({"signed_by": signed_by} if signed_by else {}),
             **{name: _readable(readable[name]) for name in READABLE if name in readable},
             **({"reply_to": sinks} if (sinks := _sinks_named(readable)) and not unverified else {}),
+            **_order(readable),
         },
         backend=shown(_plain(readable.get("backend"), 64), 64),
         subject=shown(_plain(readable.get("job_id"), 512), 512),
         unverified=unverified,
     )
+
+
+def _order(readable: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what an operator's order was about, and who gave it, as far as it can be read; nothing of a command."""
+    verb = readable.get("verb")
+    if not isinstance(verb, str) or verb not in ORDERED:
+        return {}
+    said = {name: _readable(readable.get(name)) for name in ("by", "reason")}
+    return {"id": _readable(readable.get("id")), "action": {"name": verb, **said}}
 
 
 def _sinks_named(readable: Mapping[str, Any]) -> list[str]:

@@ -17,17 +17,24 @@ from typing import Any
 
 from ..domain.errors import InvalidCommand
 from ..protocol.batches import ORDERS, PART_TASK, BatchOrder, BatchPart, parse_order, parse_part
-from ..protocol.envelope import BARE, Envelope, envelope_of, untagged
+from ..protocol.envelope import BARE, Envelope, envelope_of, eta_of, untagged
 from ..protocol.letter_text import beginning, text_of
-from ..protocol.messages import SUBMIT_LIMIT, order_texts
+from ..protocol.messages import SUBMIT_LIMIT, order_texts, with_eta
 from ..protocol.operator_actions import TASKS, OperatorAction
 
 VERBS: Mapping[str, str] = {"worker.cancel": "cancel", "worker.delete": "delete"}
+KNOWN_TASKS = (*VERBS, "worker.submit", *TASKS, PART_TASK, *ORDERS)
+SHOWN = 3
+"""How many arguments that an order does not have are named."""
 MESSAGE_LIMIT = 256 * 1024 * 1024
 """Bytes of a decompressed message body; 1,000 of the largest commands need less, however they are escaped."""
 ID_LIMIT = 128
 UNREAD_LIMIT = 2048
 """Characters that are kept of a message that can't be read."""
+ENVELOPE = frozenset({"body", "headers", "properties"})
+NO_MESSAGE = (
+    f"it is no message of Celery's, which is an object with {', '.join(sorted(ENVELOPE))}; `send_task` writes one"
+)
 OWN = -1
 """In place of the number of commands in a message, if some of them have ids of their own."""
 
@@ -140,7 +147,8 @@ def read(task: str, message_id: str, args: object, kwargs: object, options: Mapp
     try:
         envelope = envelope_of(options)
     except InvalidCommand as error:
-        return Malformed(kwargs, message_id, str(error))
+        content = with_eta(_named(task, kwargs), eta_of(options)) if task in VERBS else _named(task, kwargs)
+        return Malformed(content, message_id, str(error))
     if task in VERBS:
         return _command(VERBS[task], message_id, kwargs, envelope)
     if task == "worker.submit":
@@ -149,7 +157,15 @@ def read(task: str, message_id: str, args: object, kwargs: object, options: Mapp
         return _action_request(TASKS[task], message_id, kwargs, envelope)
     if task == PART_TASK or task in ORDERS:
         return _of_batch(task, message_id, kwargs, envelope)
-    return Malformed(whole, message_id, f"command: no task is called {task!r:.100}")
+    problem = f"command: no task is called {task!r:.100}; there are {', '.join(KNOWN_TASKS)}"
+    return Malformed(whole, message_id, problem)
+
+
+def _named(task: str, kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a message's arguments with the verb that its task stands for; one that holds several keeps theirs."""
+    if task == "worker.submit" or task not in KNOWN_TASKS:
+        return kwargs
+    return {"verb": task.removeprefix("worker."), **kwargs}
 
 
 def _command(verb: str, message_id: str, kwargs: Mapping[str, Any], envelope: Envelope) -> Item:
@@ -173,35 +189,36 @@ def _submit(message_id: str, kwargs: Mapping[str, Any], envelope: Envelope) -> I
 
 
 def _action_request(action: OperatorAction, message_id: str, kwargs: Mapping[str, Any], envelope: Envelope) -> Item:
+    content = {**kwargs, "verb": action.name}
     texts = [kwargs.get(name) for name in ("id", "by", "reason")]
     known = {"id", "by", "reason", "token", *action.fields}
     if kwargs.keys() - known or not all(isinstance(text, str) and text for text in texts):
         known_more = "".join(f", and may have {name}" for name in action.fields)
-        problem = f"{action.name}: needs the keyword arguments id, by and reason, each a text{known_more}"
-        return Malformed(kwargs, message_id, problem)
+        strange = "".join(f"; it has no {name!r:.40}" for name in sorted(kwargs.keys() - known)[:SHOWN])
+        problem = f"{action.name}: needs the keyword arguments id, by and reason, each a text{known_more}{strange}"
+        return Malformed(content, message_id, problem)
     if envelope.eta is not None:
-        return Malformed(kwargs, message_id, f"eta: {action.name} holds at once, so eta and countdown are not taken")
+        return Malformed(content, message_id, f"eta: {action.name} holds at once, so eta and countdown are not taken")
     try:
         more = {name: parse(kwargs[name]) for name, parse in action.fields.items() if kwargs.get(name) is not None}
     except InvalidCommand as error:
-        return Malformed(kwargs, message_id, f"{action.name}: {error}")
+        return Malformed(content, message_id, f"{action.name}: {error}")
     reference = str(texts[0]).encode("utf-8", "replace").decode()
     by, reason = order_texts(str(texts[1]), str(texts[2]))
-    content = {**kwargs, "verb": action.name}
     return ActionRequest(action.name, reference, by, reason, content, message_id, more, envelope)
 
 
 def _of_batch(task: str, message_id: str, kwargs: Mapping[str, Any], envelope: Envelope) -> Item:
     verb = task.removeprefix("worker.")
-    if envelope.eta is not None:
-        return Malformed(kwargs, message_id, f"eta: {verb} holds at once, so eta and countdown are not taken")
     content = {**kwargs, "verb": verb}
+    if envelope.eta is not None:
+        return Malformed(content, message_id, f"eta: {verb} holds at once, so eta and countdown are not taken")
     try:
         if task == PART_TASK:
             return PartRequest(parse_part(kwargs), content, message_id, envelope)
         return OrderRequest(parse_order(task, kwargs), content, message_id, envelope)
     except InvalidCommand as error:
-        return Malformed(kwargs, message_id, str(error))
+        return Malformed(content, message_id, str(error))
 
 
 def decode(raw: bytes) -> Item:
@@ -212,6 +229,8 @@ def decode(raw: bytes) -> Item:
     headers: Mapping[str, Any] = {}
     try:
         envelope = _loads(raw.decode())
+        if not isinstance(envelope, Mapping) or not envelope.keys() >= ENVELOPE:
+            return unreadable(raw, NO_MESSAGE)
         headers = envelope["headers"]
         body = _bytes(envelope["body"], envelope["properties"])
         received = RawMessage(body, headers, envelope.get("content-type"), envelope.get("content-encoding"))

@@ -16,7 +16,7 @@ from ..protocol.signing import OBJECTIONS, SignatureRejected, Signed, objection
 from ..store.serving import Serving
 from ..store.store import Store
 from ..store.transitions import Acceptance, Accepted, Rejection
-from .admission import EPOCH, Admission, expired, reject_signed
+from .admission import EPOCH, Admission, expired, reject_signed, sent_again
 from .batch_intake import BatchIntake, Means
 from .decoder import ActionRequest, Commands, Item, OrderRequest, PartRequest
 from .handover import Arrived, Handover
@@ -137,13 +137,15 @@ class Handler:
         stored = await self._patiently(lambda: self._engine.accept([one for _, one in accepted]), until)
         for (arrived, one), verdict in zip(accepted, (each.verdict for each in stored), strict=True):
             if verdict == "conflict":
-                rejection = self._admission.rejection(arrived.content, one.command_id, CONFLICT, one.signed)
+                kept_of = sent_again(arrived.content, arrived.envelope)
+                rejection = self._admission.rejection(kept_of, one.command_id, CONFLICT, one.signed)
                 left.rejected.append((arrived, rejection))
             elif verdict == "newer":
                 left.newer.append(arrived)
             elif one.signed is not None and verdict in OBJECTIONS:
                 problem = objection(one.signed, verdict)
-                left.rejected.append((arrived, reject_signed(arrived.content, one.command_id, problem)))
+                kept_of = sent_again(arrived.content, arrived.envelope)
+                left.rejected.append((arrived, reject_signed(kept_of, one.command_id, problem)))
             else:
                 self._note(one.backend, one.verb, verdict, one.traceparent, until - STORE_PATIENCE)
 
@@ -233,7 +235,8 @@ class Handler:
         )
 
     async def _reject_arrived(self, one: Arrived, why: str) -> None:
-        await self._reject(self._admission.rejection(one.content, one.command_id, why), one.traceparent)
+        kept_of = sent_again(one.content, one.envelope)
+        await self._reject(self._admission.rejection(kept_of, one.command_id, why), one.traceparent)
 
     async def _times(self, *, needed: bool) -> Sequence[datetime]:
         """Return what `Store.times` does; the epoch alone if nothing depends on the time."""

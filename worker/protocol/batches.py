@@ -16,8 +16,9 @@ from typing import Annotated, Any, Final, Literal, TypedDict
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, ValidationError
 
 from ..domain.errors import InvalidCommand
-from .messages import SORTED, Id, Token, order_texts, problems
+from .messages import SORTED, Id, Token, order_texts
 from .operator_actions import ACTIONS
+from .problem_words import problems
 
 PART_LIMIT: Final = 1000
 """The most commands of one part."""

@@ -40,6 +40,8 @@ class Envelope:
     traceparent: str | None = None
 
 
+ETA_LIMIT = 100
+"""Characters that are kept of a time that can't be read."""
 BARE = Envelope()
 """What a message without options says."""
 
@@ -72,6 +74,14 @@ def _moment(name: str, value: object) -> datetime | None:
         return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         raise InvalidCommand(f"{name}: can't be read as a time") from None
+
+
+def eta_of(options: Mapping[str, Any]) -> datetime | str | None:
+    """Return the `eta` of a message; its text, if it can't be read as a time."""
+    try:
+        return _moment("eta", options.get("eta"))
+    except InvalidCommand:
+        return str(options["eta"])[:ETA_LIMIT]
 
 
 TEXTS: Mapping[str, Callable[[Any], object]] = {

@@ -27,16 +27,15 @@ from pydantic import (
 
 from ..domain.errors import InvalidCommand
 from . import json_types
+from .problem_words import problems
 
 SUBMIT_LIMIT = 1000
 TEN_YEARS = 10 * 365 * 86400
 EXACT = 2**53
 """Up to here each whole number is a floating-point number."""
-PROBLEM_LIMIT = 1000
-NAME_LIMIT = 64
-"""Characters of a name that a problem tells: the next problems are to be read as well."""
 RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:[0-5]\d)", re.ASCII)
 LINES = frozenset("\n\r\t")
+JSON_NAMES = {type(None): "null", bool: "a boolean", int: "a number", float: "a number", str: "a text", list: "a list"}
 ESCAPES = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[ -/]*[0-~]")
 """What terminals act on in place of showing it: colours, titles, links."""
 
@@ -109,7 +108,7 @@ def _number(value: object) -> object:
     return value
 
 
-def _moment(value: object) -> object:
+def _moment(value: object) -> datetime:
     try:
         found = value
         if isinstance(value, str) and RFC_3339.fullmatch(value):
@@ -297,11 +296,11 @@ def parse_command(content: object) -> Command:
 
     """
     if not isinstance(content, Mapping):
-        raise InvalidCommand(f"a command is a JSON object, this is a {type(content).__name__}")
+        raise InvalidCommand(f"a command is a JSON object, this is {JSON_NAMES.get(type(content), 'something else')}")
     try:
         return Command.model_validate({name: value for name, value in content.items() if value is not None})
     except ValidationError as error:
-        raise InvalidCommand(problems(error)) from None
+        raise InvalidCommand(problems(error, known=Command.model_fields)) from None
     except RecursionError:
         raise InvalidCommand("the command is nested too deep") from None
 
@@ -332,16 +331,15 @@ def parse_child(value: object) -> str:
         raise InvalidCommand(problems(error, "child")) from None
 
 
-def problems(error: ValidationError, whole: str = "command") -> str:
-    """Write a validation error as one line for a person; `whole` names what has no parts."""
-    lines = (
-        f"{'.'.join(str(part)[:NAME_LIMIT] for part in detail['loc']) or whole}: {_plain(detail['msg'])}"
-        for detail in error.errors(include_input=False, include_url=False)
-    )
-    return "; ".join(lines)[:PROBLEM_LIMIT]
+def with_eta(content: Mapping[str, Any], eta: datetime | str | None) -> Mapping[str, Any]:
+    """Return a command with its message's `eta` as its `not_before`, the later one of both.
 
-
-def _plain(message: str) -> str:
-    return {"Extra inputs are not permitted": "is no field of a command"}.get(
-        message, message.removeprefix("Value error, ")
-    )
+    Sent again without that message, it must not act sooner. One that can't be read as a time stays as it is.
+    """
+    times = []
+    for one in (content.get("not_before"), eta) if eta is not None else ():
+        try:
+            times += [_moment(one)] if one is not None else []
+        except ValueError:
+            return {**content, "not_before": one}
+    return {**content, "not_before": max(times).isoformat()} if times else content

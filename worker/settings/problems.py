@@ -32,6 +32,8 @@ _TEXTS: Final[Mapping[str, str]] = {
     "model_attributes_type": "must be a table, such as {{ key = value }}",
     "dict_type": "must be a table",
     "frozen_set_type": "must be a list, in [ ]",
+    "list_type": "must be a list, in [ ]",
+    "tuple_type": "must be a list, in [ ]",
 }
 
 

@@ -41,7 +41,7 @@ class Tried(Struct, frozen=True):
     def hopeless(self, limits: Limits, now: float, speed: float) -> str:
         """Say why no further try is made, empty if one is; `now` is in ms, `speed` that of a fast clock."""
         if self.tries >= limits.max_tries:
-            return f"{self.tries} tries failed"
+            return "1 try failed" if self.tries == 1 else f"{self.tries} tries failed"
         refused_for = (now - self.refused_since) / 1000 * speed
         if self.refused_since and self.tries >= ENOUGH and refused_for >= limits.believe_after:
             return f"the receiver refused it {self.tries} times"

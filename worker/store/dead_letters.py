@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 from ..domain.errors import InvalidCommand, UnknownCancellation
 from .codec import moment
 from .keyspace import Keyspace
-from .retention import LETTERS
+from .retention import LETTERS, UNSIGNED
 from .stream_ids import stream_order
 
 PAGE = 200
@@ -28,7 +28,8 @@ REMEMBERED_DAYS = 40
 class DeadLetter:
     """One rejected message. `raw` is what is kept of it: JSON if it could be read, and never a token.
 
-    With a `sink` it is an event that could not be delivered there.
+    With a `sink` it is an event that could not be delivered there. An `unverified` one was sent unsigned, or its
+    signature was never checked, while it is known who may send.
     """
 
     id: str
@@ -37,6 +38,7 @@ class DeadLetter:
     raw: str
     mark: str
     sink: str = ""
+    unverified: bool = False
 
     @property
     def command_id(self) -> str:
@@ -101,7 +103,7 @@ class DeadLetters(Keyspace):
         found: dict[tuple[int, int], DeadLetter] = {}
         for stream in self._streams:
             page = await self._call(self._redis.xrevrange(stream, max=behind, count=limit))
-            found |= {stream_order(entry.decode()): _read(entry, fields) for entry, fields in page}
+            found |= {stream_order(entry.decode()): self._read(stream, entry, fields) for entry, fields in page}
         return [found[place] for place in sorted(found, reverse=True)[:limit]]
 
     async def _walk(self, stream: str, limit: float) -> AsyncIterator[DeadLetter]:
@@ -109,7 +111,7 @@ class DeadLetters(Keyspace):
         while True:
             page = await self._call(self._redis.xrange(stream, min=after, count=count))
             for entry, fields in page:
-                yield _read(entry, fields)
+                yield self._read(stream, entry, fields)
             if len(page) < count:
                 return
             after = f"({page[-1][0].decode()}"
@@ -124,7 +126,7 @@ class DeadLetters(Keyspace):
         for stream in self._streams if ENTRY.fullmatch(letter_id) else ():
             found = await self._call(self._redis.xrange(stream, min=letter_id, max=letter_id, count=1))
             if found:
-                return _read(*found[0])
+                return self._read(stream, *found[0])
         raise UnknownCancellation(f"no dead letter is known as {letter_id!r}")
 
     async def forget(self, letter: DeadLetter) -> None:
@@ -148,8 +150,9 @@ class DeadLetters(Keyspace):
         for stream in self._streams:
             await self._call(self._redis.xdel(stream, letter.id))
 
-
-def _read(entry: bytes, fields: Mapping[bytes, bytes]) -> DeadLetter:
-    stamp = entry.decode().partition("-")[0]
-    parts = (fields.get(name, b"").decode("utf-8", "replace") for name in (b"reason", b"raw", b"mark", b"sink"))
-    return DeadLetter(entry.decode(), moment(int(stamp)), *parts)
+    def _read(self, stream: str, entry: bytes, fields: Mapping[bytes, bytes]) -> DeadLetter:
+        stamp = entry.decode().partition("-")[0]
+        names = (b"reason", b"raw", b"mark", b"sink")
+        reason, raw, mark, sink = (fields.get(name, b"").decode("utf-8", "replace") for name in names)
+        unverified = stream == f"{self._base}:{UNSIGNED}"
+        return DeadLetter(entry.decode(), moment(int(stamp)), reason, raw, mark, sink, unverified)

@@ -68,7 +68,7 @@ class Accepted(Struct, frozen=True):
 
 
 class Rejection(Struct, frozen=True):
-    """A command that is rejected: why, and what is kept of the message. A `unverified` is an unknown sender.
+    """A command that is rejected: why, and what is kept of the message. `unverified` says that its sender is unknown.
 
     A `digest` means that the command itself is valid, so it may have been accepted before and be delivered again.
     """

@@ -89,10 +89,19 @@ def _finished(data: Data) -> str:
     return _joined([str(data.get("outcome")), str(data.get("evidence")), family, str(data.get("detail") or "")])
 
 
+def _rejected(data: Data) -> str:
+    signed = {"signed_by": data.get("signed_by")}
+    action = data.get("action")
+    if not isinstance(action, Mapping):
+        return _joined([str(data.get("error", "")), by_whom(signed)])
+    who = by_whom({**signed, "by": action.get("by")}, "by")
+    return _joined([str(data.get("error", "")), f"{action.get('name')} of {data.get('id')} {who}".rstrip()])
+
+
 GISTS: dict[str, Callable[[Data], str]] = {
     "accepted": _accepted,
     "joined": _joined_in,
-    "rejected": lambda data: _joined([str(data.get("error", "")), by_whom(data) if data.get("signed_by") else ""]),
+    "rejected": _rejected,
     "cancel_sent": _sent,
     "delete_sent": _sent,
     "force_sent": _sent,

@@ -123,6 +123,28 @@ def test_a_bad_action_is_rejected_with_its_field_and_the_reason(task: str, more:
     assert problem in item.reason
 
 
+def test_an_argument_that_an_action_does_not_have_is_named() -> None:
+    item = read("worker.hold", "m-1", [], {**ORDER, "fro": 1}, {})
+
+    assert isinstance(item, Malformed)
+    assert "may have for; it has no 'fro'" in item.reason
+
+
+def test_a_task_that_does_not_exist_is_answered_with_those_that_do() -> None:
+    item = read("worker.stop", "m-1", [], {}, {})
+
+    assert isinstance(item, Malformed)
+    assert "no task is called 'worker.stop'; there are worker.cancel, worker.delete, worker.submit" in item.reason
+
+
+@pytest.mark.parametrize("raw", [b"{}", b"null", b"[]", b'"x"', b'{"task": "worker.cancel"}'], ids=repr)
+def test_json_that_is_no_message_of_celerys_says_what_one_is(raw: bytes) -> None:
+    item = decode(raw)
+
+    assert isinstance(item, Malformed)
+    assert "an object with body, headers, properties; `send_task` writes one" in item.reason
+
+
 def test_an_actions_reason_is_kept_without_unprintable_characters() -> None:
     item = read("worker.abort", "m-1", [], {**ORDER, "reason": "\x1b[31mover\x1b[0m \x00budget"}, {})
 

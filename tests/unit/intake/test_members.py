@@ -113,7 +113,7 @@ def test_the_messages_of_batches_are_read() -> None:
     ("task", "content", "options", "why"),
     [
         ("worker.batch", {**PART, "commands": []}, {}, "commands: nothing is selected"),
-        ("worker.batch_abort", {"id": "b"}, {}, "batch_abort: by: Field required"),
+        ("worker.batch_abort", {"id": "b"}, {}, "batch_abort: by: is required"),
         ("worker.batch", PART, {"eta": "2026-11-22T12:00:00+00:00"}, "eta: batch holds at once"),
         ("worker.batch", PART, {"callbacks": ["t"]}, "link: nothing can be run after"),
     ],

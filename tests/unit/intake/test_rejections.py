@@ -56,6 +56,52 @@ def test_a_rejected_message_is_kept_without_its_signature(args: Any, kwargs: Any
     assert "secret" not in letter.raw
 
 
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+LATER = "2026-11-22T13:00:00+00:00"
+
+
+@pytest.mark.parametrize(
+    ("own", "kept"),
+    [
+        pytest.param({}, "2026-11-22T12:00:00+00:00", id="none-of-its-own"),
+        pytest.param({"not_before": LATER}, LATER, id="a-later-one-of-its-own"),
+        pytest.param({"not_before": "2026-11-22T11:00:00Z"}, "2026-11-22T12:00:00+00:00", id="an-earlier-one"),
+        pytest.param({"not_before": "noon"}, "noon", id="one-that-is-no-time"),
+        pytest.param({"not_before": None}, "2026-11-22T12:00:00+00:00", id="null"),
+    ],
+)
+def test_a_rejected_command_is_kept_with_its_messages_eta(own: dict[str, Any], kept: str) -> None:
+    one = NOBODYS.take({**BARE, **own}, "task-1", envelope=Envelope(eta=NOON))
+
+    assert isinstance(one, Rejection)
+    assert json.loads(one.raw)["not_before"] == kept
+
+
+def test_a_message_that_is_no_object_and_has_an_eta_is_rejected() -> None:
+    one = NOBODYS.take([1], "task-1", envelope=Envelope(eta=NOON))
+
+    assert isinstance(one, Rejection)
+    assert one.raw == "[1]"
+
+
+@pytest.mark.parametrize("verb", ["abort", "attest", "hold", "release", "batch_pause", "batch_resume", "batch_abort"])
+def test_a_rejected_order_says_what_it_was_about_who_gave_it_and_why(verb: str) -> None:
+    one = reject({"id": "c-1", "by": "ann", "reason": "INC-1", "verb": verb}, "m-1", "it has ended already")
+
+    assert (one.data["id"], one.data["action"]) == ("c-1", {"name": verb, "by": "ann", "reason": "INC-1"})
+
+
+def test_a_rejected_order_of_nobody_says_so() -> None:
+    action = reject({"verb": "hold"}, "m-1", "it needs the keyword arguments").data["action"]
+
+    assert action == {"name": "hold", "by": None, "reason": None}
+
+
+@pytest.mark.parametrize("verb", ["cancel", ["hold"], None], ids=repr)
+def test_a_rejected_command_has_no_action(verb: object) -> None:
+    assert "action" not in reject({**BARE, "verb": verb}, "m-1", "why").data
+
+
 def test_a_submit_without_a_command_is_rejected() -> None:
     refused = read("worker.submit", "m-1", [], {"commands": []}, {})
 

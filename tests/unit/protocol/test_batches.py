@@ -30,16 +30,16 @@ def test_a_part_keeps_its_commands_as_they_are() -> None:
 
 
 WRONG = {
-    "no id": ({"batch_id": None}, "batch_id: Field required"),
+    "no id": ({"batch_id": None}, "batch_id: is required"),
     "a control character in its id": ({"batch_id": "a\nb"}, "batch_id: holds a control character"),
-    "a long id": ({"batch_id": "x" * 129}, "batch_id: String should have at most 128"),
-    "no part": ({"part": 0}, "part: Input should be greater than or equal to 1"),
-    "a part that is a text": ({"part": "1"}, "part: Input should be a valid integer"),
+    "a long id": ({"batch_id": "x" * 129}, "batch_id: has more than 128"),
+    "no part": ({"part": 0}, "part: must be 1 or more"),
+    "a part that is a text": ({"part": "1"}, "part: must be a whole number"),
     "a part behind the last": ({"part": 3}, "part: is 3 of 2"),
-    "too many parts": ({"parts": 10_001}, "parts: Input should be less than or equal to 10000"),
+    "too many parts": ({"parts": 10_001}, "parts: must be 10000 or less"),
     "no commands": ({"commands": []}, EMPTY),
-    "too many commands": ({"commands": [1] * 1001}, "commands: List should have at most 1000"),
-    "commands that are no list": ({"commands": {}}, "commands: Input should be a valid list"),
+    "too many commands": ({"commands": [1] * 1001}, "commands: has more than 1000 entries"),
+    "commands that are no list": ({"commands": {}}, "commands: must be a list"),
     "an unknown field": ({"colour": 1}, "colour: "),
     "options of a later part": ({"part": 2, "options": {}}, "options: come with part 1 only"),
     "an unknown option": ({"options": {"colour": 1}}, "options.colour: "),
@@ -72,16 +72,16 @@ def test_a_share_is_a_number_or_percent(given: object, share: float) -> None:
 
 OPTIONS = {
     "no object": ([], "options: must be an object"),
-    "a canary of more than a batch can hold": ({"canary": 10**400}, "canary: Input should be less than or equal to"),
+    "a canary of more than a batch can hold": ({"canary": 10**400}, "canary: must be"),
     "no share": ({"stop_at": "often"}, "stop_at: is not a share such as '10%' or 0.1"),
     "a share that is true": ({"stop_at": True}, "stop_at: is not a share"),
-    "nothing of a share": ({"stop_at": "0%"}, "stop_at: Input should be greater than 0"),
-    "more than all": ({"stop_at": "101%"}, "stop_at: Input should be less than or equal to 1"),
-    "a rate of nothing": ({"rate": 0}, "rate: Input should be greater than 0"),
+    "nothing of a share": ({"stop_at": "0%"}, "stop_at: must be more than 0"),
+    "more than all": ({"stop_at": "101%"}, "stop_at: must be 1 or less"),
+    "a rate of nothing": ({"rate": 0}, "rate: must be more than 0"),
     "a rate that is a text": ({"rate": "5"}, "rate: is not a number"),
     "a rate without end": ({"rate": float("inf")}, "rate: "),
-    "half a canary": ({"canary": 1.5}, "canary: Input should be a valid integer"),
-    "nothing open": ({"max_open": 0}, "max_open: Input should be greater than or equal to 1"),
+    "half a canary": ({"canary": 1.5}, "canary: must be a whole number"),
+    "nothing open": ({"max_open": 0}, "max_open: must be 1 or more"),
 }
 
 
@@ -108,7 +108,7 @@ def test_only_a_pause_holds() -> None:
 
 @pytest.mark.parametrize("missing", ["id", "by", "reason"])
 def test_an_order_without_who_why_or_what_is_wrong(missing: str) -> None:
-    with pytest.raises(InvalidCommand, match=f"batch_resume: {missing}: Field required"):
+    with pytest.raises(InvalidCommand, match=f"batch_resume: {missing}: is required"):
         parse_order("worker.batch_resume", {**ORDER, missing: None})
 
 

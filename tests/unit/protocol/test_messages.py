@@ -39,7 +39,7 @@ def test_the_three_required_fields_are_enough() -> None:
 
 @pytest.mark.parametrize("name", list(BARE))
 def test_each_required_field_is_named_when_it_is_missing(name: str) -> None:
-    with pytest.raises(InvalidCommand, match=f"{name}: Field required"):
+    with pytest.raises(InvalidCommand, match=f"{name}: is required"):
         parse_command({key: value for key, value in BARE.items() if key != name})
 
 

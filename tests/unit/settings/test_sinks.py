@@ -127,7 +127,7 @@ def test_a_url_of_this_machine_needs_no_tls(host: str) -> None:
         pytest.param(WEBHOOK.replace("/x", "/#x"), "[sinks.x] url: must hold no fragment: it is never sent", id="hash"),
         pytest.param(
             WEBHOOK.replace("h/x", "u:hunter2@h/x"),
-            "[sinks.x] url: must hold no user or password: a URL ends up in logs; use auth for them",
+            "[sinks.x] url: must hold no user or password: a URL ends up in logs; the auth of a backend is for them",
             id="password",
         ),
         pytest.param(

@@ -58,6 +58,10 @@ def test_a_refusal_lasts_shorter_on_a_fast_clock() -> None:
     assert refused.hopeless(Limits(), 12_000, 600.0)
 
 
+def test_a_single_try_is_one_try() -> None:
+    assert Tried(1).hopeless(Limits(max_tries=1), 0.0, 1.0) == "1 try failed"
+
+
 def test_one_failing_subject_is_no_receiver_that_is_down() -> None:
     health = Health()
     for _ in range(10 * MANY):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -35,6 +36,27 @@ def reading(place: str) -> Iterator[tuple[BinaryIO, str]]:
         yield file, place
 
 
+def check_writable(place: Path) -> None:
+    """Find out whether a file can be written, before the work whose result it is to hold.
+
+    Raises:
+        FileError: it can't.
+
+    """
+    if str(place) == STANDARD:
+        return
+    new = _beside(place)
+    try:
+        if place.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        new.open("xb").close()
+    except OSError as error:
+        raise _unwritable(place, error) from None
+    finally:
+        with suppress(OSError):
+            new.unlink()
+
+
 @contextmanager
 def writing(place: Path) -> Iterator[BinaryIO]:
     """Open a file that takes the place of another once all of it is on the disk.
@@ -43,7 +65,7 @@ def writing(place: Path) -> Iterator[BinaryIO]:
         FileError: it can't be written, and what was there before stays.
 
     """
-    new = place.with_name(f".{place.name}.{os.getpid()}")
+    new = _beside(place)
     try:
         with new.open("xb") as file:
             yield file
@@ -51,7 +73,15 @@ def writing(place: Path) -> Iterator[BinaryIO]:
             os.fsync(file.fileno())
         new.replace(place)
     except OSError as error:
-        raise FileError(f"{place} can't be written ({error.strerror}): name another file with -o") from None
+        raise _unwritable(place, error) from None
     finally:
         with suppress(OSError):
             new.unlink()
+
+
+def _beside(place: Path) -> Path:
+    return place.parent / f".{place.name}.{os.getpid()}"  # `.` and `/` have no name
+
+
+def _unwritable(place: Path, error: OSError) -> FileError:
+    return FileError(f"{place} can't be written ({error.strerror}): name another file with -o")

@@ -32,7 +32,7 @@ from .choosing import (
     choose,
     fields_of,
 )
-from .files import STANDARD
+from .files import STANDARD, check_writable
 from .naming import new_id
 from .plan_file import first_line, write_plan
 from .planning import SENT, UNKNOWN, Tally, planned_line
@@ -99,6 +99,7 @@ async def plan(  # noqa: PLR0913 - Typer makes an option of each parameter
     source, chosen = chosen_by(file or [], where or [])
     choice = Choice(fields_of(backend, verb, reason, by, label, param), chosen, source, backends)
     output = Output(as_json=json)
+    check_writable(output_file or Path("plan.jsonl"))
     async with connected(key=signer(key, producer)) as session:
         with Spool() as members, Spool() as lines:
             await choose(choice, session, members, output)

@@ -87,8 +87,8 @@ async def replay(
 
     An event goes to its sink again under its old id, perhaps after later ones of its cancellation.
 
-    With a key you vouch for what they ask for by signing it: with --all those stay whose own signature, or their
-    producer's rights, were not enough.
+    With a key you vouch for what they ask for by signing it: with --all those stay that nobody has signed, or whose
+    own signature or their producer's rights were not enough.
 
     Exit 0 when all were sent, 1 when some could not be.
 
@@ -151,9 +151,11 @@ async def _each(
 
 
 def _not_denied(letters: Sequence[DeadLetter], output: Output) -> list[DeadLetter]:
-    """Leave out what its sender was denied: a key must not vouch for that unseen."""
-    kept = [one for one in letters if one.reason not in DENIALS]
+    """Leave out what its sender was denied, and what nobody has signed: a key must not vouch for that unseen."""
+    kept = [one for one in letters if one.reason not in DENIALS and not one.unverified]
     if len(kept) < len(letters):
         denied = len(letters) - len(kept)
-        output.note(f"{denied} stay, denied for their signature or lack of a right: name those that you vouch for")
+        output.note(
+            f"{denied} stay, unsigned, or denied for their signature or lack of a right: name those that you vouch for"
+        )
     return kept

@@ -95,10 +95,14 @@ async def wait(named: Several, *, seconds: Timeout = None, patience: Patience = 
             late = "" if there.idle else ", or its command is not taken in yet"
             if one_job:
                 return UnknownCancellation(f"no cancellation of {' '.join(named)} is known{late} ({there})")
-            job = f"; no cancellation of {' '.join(named)} is known" if len(named) == JOB_WORDS else ""
-            return UnknownCancellation(f"no cancellation or command has this id{late} ({there}){job}")
+            if len(named) == JOB_WORDS and not told_of_job:
+                told_of_job.append(named[0])
+                served = f"; no worker serves a backend {named[0]}{suggestion(named[0], there.backends)}"
+                output.note(f"no cancellation of {' '.join(named)} is known either{served if there.workers else ''}")
+            return UnknownCancellation(f"no cancellation or command has this id{late} ({there})")
 
         started, job, answered, one_job = loop.time(), None, False, False
+        told_of_job: list[str] = []
         try:
             async with asyncio.timeout(seconds):
                 await session.store.last_event_id()  # a Redis that can't be reached now is a mistake, not an outage

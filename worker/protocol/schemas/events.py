@@ -126,6 +126,15 @@ SOMETIMES: Final = ("command_ids_total", *SAID)
 """Those of them that may be absent: all but `signed_by` are there unless Redis has lost them."""
 READABLE: Final = ("backend", "job_id", "verb", "reason", "requested_by", "labels", "batch_id", "reply_to")
 """What a `rejected` event repeats of what could be read, whatever that was."""
+ORDER: Final[Mapping[str, Schema]] = {
+    "id": {},
+    "action": {
+        "type": "object",
+        "required": ["name", "by", "reason"],
+        "properties": {"name": TEXT, "by": {}, "reason": {}},
+    },
+}
+"""What it tells of an operator's order: what that was about, and who gave it and why."""
 
 HEAD: Final[Mapping[str, Schema]] = {
     "specversion": {"const": "1.0"},
@@ -243,8 +252,8 @@ TYPES: Final[tuple[Type, ...]] = (
     Type(
         "canceller.cancellation.rejected.v1",
         "A command or an operator action was rejected; what it said is repeated as far as it can be read.",
-        {"error": TEXT, "command_id": TEXT, "signed_by": TEXT, **{name: {} for name in READABLE}},
-        ("signed_by", *READABLE),
+        {"error": TEXT, "command_id": TEXT, "signed_by": TEXT, **{name: {} for name in READABLE}, **ORDER},
+        ("signed_by", *READABLE, *ORDER),
         optional=("subject", "backend"),
     ),
     Type(

@@ -88,7 +88,7 @@ def _web_url(value: str) -> str:
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError("must be http:// or https://, a host, and an optional port and prefix")
     if "@" in parts.netloc:
-        raise ValueError("must hold no user or password: a URL ends up in logs; use auth for them")
+        raise ValueError("must hold no user or password: a URL ends up in logs; the auth of a backend is for them")
     check_host(parts.hostname, bracketed="[" in parts.netloc)
     port_of(parts)
     return value

@@ -44,7 +44,7 @@ def test_the_help_says_by_what_a_backend_can_list(key: str) -> None:
         (["plan", "jobs", "--where", "state=RUNNING"], "give either one FILE (or `-`) or --where KEY=VALUE"),
         (["plan", "jobs", "more"], "give either one FILE (or `-`) or --where KEY=VALUE"),
         (["plan", "--where", "state=A", "state=B"], "'state' is given twice"),
-        (["plan", "jobs", "--verb", "stop"], "verb: Input should be 'cancel' or 'delete'"),
+        (["plan", "jobs", "--verb", "stop"], "verb: must be 'cancel' or 'delete'"),
         (["apply"], "give either a PLAN or --unplanned FILE"),
         (["apply", "plan", "--unplanned", "jobs"], "give either a PLAN or --unplanned FILE"),
         (["apply", "--unplanned", "jobs"], "without a plan, say how many jobs there may be at most: --max N"),

@@ -97,7 +97,7 @@ def test_every_wrong_line_is_named() -> None:
 
     assert mistakes(content) == [
         "line 3: job_id: '.' and '..' are no job ids: a URL would lose them",
-        "lines 4, 6: verb: Input should be 'cancel' or 'delete'",
+        "lines 4, 6: verb: must be 'cancel' or 'delete'",
         "line 7: has 2 cells, and the header has 3",
     ]
 
@@ -120,12 +120,12 @@ def test_runs_of_wrong_lines_are_named_as_such() -> None:
         ("1,2\n", "line 1: is not just an id: CSV begins with a header that names job_id, JSON with a {"),
         ('job_id,reason\n1,"a\nb"\n2,"c\n', "line 4: is not CSV: a quote that begins in it is never closed"),
         ('job_id,reason\n1,"a"b\n2,c\n', "line 2: is not CSV: ',' expected after '\"'"),
-        ('job_id,verb\n1,"cancel"\n2,"stop\n"\n', "line 3: verb: Input should be 'cancel' or 'delete'"),
+        ('job_id,verb\n1,"cancel"\n2,"stop\n"\n', "line 3: verb: must be 'cancel' or 'delete'"),
         ("job_id,job_id\n1,2\n", "line 1: names the column 'job_id' twice"),
         ('{"job_id": 1}\n{"job_id": \n', "line 2: is not JSON: Expecting value"),
         ('{"job_id": 1}\n[1]\n', "line 2: is not a JSON object"),
         ('{"job_id": 1}\n{"job_id": NaN}\n', "line 2: is not JSON: NaN is not a number"),
-        ('{"job_id": 1}\n{"job": 2}\n', "line 2: job_id: Field required; job: is no field of a command"),
+        ('{"job_id": 1}\n{"zzz": 2}\n', "line 2: job_id: is required, and missing; zzz: is no field of a command"),
         ('{"plan": 1}\n{"job_id": 1}\n', "line 1: begins a plan: send what it lists with `canceller batch apply`"),
     ],
     ids=[

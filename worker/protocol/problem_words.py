@@ -1,0 +1,72 @@
+"""PURE: what is wrong with a message, in the words of the one who wrote it. Names and rules are told, never a value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from ..settings.problems import suggestion
+
+PROBLEM_LIMIT: Final = 1000
+NAME_LIMIT: Final = 64
+"""Characters of a name that a problem tells: the next problems are to be read as well."""
+KEY: Final = "[key]"
+"""How pydantic marks that the name of an entry is wrong, not what is in it."""
+
+TEXTS: Final[Mapping[str, str]] = {
+    "missing": "is required, and missing",
+    "literal_error": "must be {expected}",
+    "string_type": "must be a text",
+    "string_too_short": "must not be empty",
+    "string_too_long": "has more than {max_length} characters",
+    "too_short": "must not be empty",
+    "bool_type": "must be true or false",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "int_parsing_size": "must be a whole number that is less long",
+    "greater_than": "must be more than {gt}",
+    "greater_than_equal": "must be {ge} or more",
+    "less_than_equal": "must be {le} or less",
+    "dict_type": "must be an object",
+    "model_type": "must be an object",
+    "list_type": "must be a list",
+    "tuple_type": "must be a list",
+}
+"""By pydantic's names."""
+TEXT: Final = "Value"
+"""What pydantic calls a text that one of our own readers has read."""
+
+
+def problems(error: ValidationError, whole: str = "command", known: Iterable[str] = ()) -> str:
+    """Write a validation error as one line for a person.
+
+    `whole` names what has no parts, `known` are the names of the fields that there are.
+    """
+    told, length = [], 0
+    for details in error.errors(include_input=False, include_url=False):
+        told.append(f"{_place(details, whole)}: {_text(details, known)}")
+        length += len(told[-1]) + 2
+        if length > PROBLEM_LIMIT:
+            break
+    return "; ".join(told)[:PROBLEM_LIMIT]
+
+
+def _place(details: ErrorDetails, whole: str) -> str:
+    parts = [str(part)[:NAME_LIMIT] for part in details["loc"]]
+    if parts[-1:] == [KEY]:
+        return f"a name in {'.'.join(parts[:-2])}"
+    return ".".join(parts) or whole
+
+
+def _text(details: ErrorDetails, known: Iterable[str]) -> str:
+    kind, rules = details["type"], details.get("ctx", {})
+    if kind == "extra_forbidden":
+        return f"is no field of a command{suggestion(str(details['loc'][-1])[:NAME_LIMIT], known)}"
+    if kind == "too_long":
+        return f"has more than {rules['max_length']} {'characters' if rules['field_type'] == TEXT else 'entries'}"
+    if kind in TEXTS:
+        return TEXTS[kind].format(**rules)
+    return details["msg"].removeprefix("Value error, ")
