@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Generator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -25,6 +25,7 @@ from .adapter import (
     unseen,
     unusable,
 )
+from .times import real
 
 STATES: Mapping[str, JobState] = {
     "UNKNOWN": JobState.UNKNOWN,
@@ -288,7 +289,7 @@ def _flag(value: object) -> bool | None:
 
 
 def _moment(value: object) -> datetime | None:
-    """Return the latest moment that a time text can mean, None if it names no zone.
+    """Return the latest moment that a time text can mean, None if it names no zone or is no real one.
 
     A text in whole seconds was cut off: the true moment lies up to 1 s later. A wait counted from
     it must not be short.
@@ -300,6 +301,6 @@ def _moment(value: object) -> datetime | None:
         moment = datetime.fromisoformat(written)
         if "." not in written and "," not in written:
             moment += timedelta(seconds=1)
-        return moment.astimezone(UTC) if moment.tzinfo else None
+        return real(moment)
     except (ValueError, OverflowError):
         return None

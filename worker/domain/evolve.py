@@ -106,7 +106,7 @@ def observed(
         seen_alive=before.seen_alive or alive,
         alive_at=asked if alive else before.alive_at,
         parent=has_children,
-        end=End(seen.state, seen.raw) if seen.final and not gone else before.end,
+        end=None if alive else End(seen.state, seen.raw) if seen.final and not gone else before.end,
         cancelling=_sightings(cancellation, seen, now),
         facts=_facts(before.facts, seen.facts),
         note="; ".join([part for part in (seen.detail, unlisted) if part])[:NOTE_LIMIT],

@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from ..domain.model import Action, JobState, Outcome
+from ..domain.model import Action, AnswerKind, JobState, Outcome
 from ..protocol.messages import Event
 from ..store.codec import Snapshot
 from .explain import words
@@ -16,6 +16,7 @@ from .story_words import told
 from .waits import cause_of_wait
 
 CHANGING = (str(Action.CANCEL), str(Action.FORCE), str(Action.DELETE))
+SENT = tuple(f"{name}_sent" for name in CHANGING)
 STOPPED_BY_SOMEBODY = frozenset({str(JobState.CANCELLED), str(JobState.CANCELLING)})
 STILL_TRUE = frozenset({"seen", "next", "in the way"})
 """What of a record that is open a story ends with, by the labels in `explain`."""
@@ -91,14 +92,28 @@ def _began(known: Known) -> datetime:
 
 def _sender_before(one: Known, known: Sequence[Known]) -> Known | None:
     """Return the cancellation before this one of the same job that has sent something which may have stopped it."""
-    senders = [other for other in known if _began(other) < _began(one) and _has_sent(other)]
+    senders = [other for other in known if _began(other) < _began(one) and _may_have_stopped(other)]
     return max(senders, key=_began, default=None)
 
 
-def _has_sent(known: Known) -> bool:
-    if known.seen is not None and any(key.startswith(CHANGING) for key in known.seen.record.cancellation.progress.sent):
-        return True
-    return any((event.data.get("calls") or {}).get(name) for event in known.events for name in CHANGING)
+def _may_have_stopped(known: Known) -> bool:
+    if known.seen is not None and known.seen.record.cancellation.progress.sent:
+        return any(call.effective for call in known.seen.record.cancellation.progress.sent.values())
+    return _had_effect(known.events)
+
+
+def _had_effect(events: Sequence[Event]) -> bool:
+    """Whether a call that changes something may have had an effect: one was not turned down, or its event is missing.
+
+    An end that came before all calls shows that none had.
+    """
+    if any(event.outcome == Outcome.ALREADY_FINISHED for event in events):
+        return False
+    answers = [event.data.get("answer") for event in events if event.name in SENT]
+    turned_down = [one for one in answers if isinstance(one, Mapping) and one.get("meaning") != AnswerKind.ACCEPTED]
+    counts = (event.data.get("calls") or {} for event in events)
+    made = max((sum(calls.get(name, 0) for name in CHANGING) for calls in counts), default=0)
+    return max(made, len(answers)) > len(turned_down)
 
 
 def _chapter(
@@ -137,17 +152,17 @@ def _past(events: Sequence[Event], breaks: Sequence[Event], sender: Known | None
                 yield Line(None, "wait", cause)
         for text in told(event, now):
             yield Line(when(event), event.name, text)
-        if event.name == "finished":
-            yield from _others(event, sender)
         before.append(event)
+        if event.name == "finished":
+            yield from _others(event, before, sender)
 
 
-def _others(finished: Event, sender: Known | None) -> Iterator[Line]:
+def _others(finished: Event, events: Sequence[Event], sender: Known | None) -> Iterator[Line]:
     """Say so if somebody else has stopped the job, or a cancellation before this one."""
-    data, calls = finished.data, finished.data.get("calls") or {}
+    data = finished.data
     state = (data.get("plan") or {}).get("job_state") or data.get("job_state")
     text = not_by_us(str(state), data.get("backend_facts"))
-    if text and (finished.outcome == Outcome.ALREADY_FINISHED or not any(calls.get(name) for name in CHANGING)):
+    if text and not _had_effect(events):
         if sender is None:
             yield Line(when(finished), "not by us", text)
         else:

@@ -160,6 +160,8 @@ def test_the_clock_is_the_date_header() -> None:
             id="else-process-end",
         ),
         pytest.param({"completedTime": "2026-11-22T10:00:00"}, None, id="no-zone"),
+        pytest.param({"completedTime": "9999-12-31T23:59:59.5Z"}, None, id="for-ever"),
+        pytest.param({"completedTime": "0001-01-01T00:00:00.5+14:00"}, None, id="before-the-first-day"),
     ],
 )
 def test_the_end_is_told_by_the_backends_own_times(times: dict[str, str | None], ended_at: datetime | None) -> None:

@@ -47,7 +47,8 @@ def cancelling_for(
     """Return for how many seconds a job has been in CANCELLING, and whether the backend's own clock says so.
 
     Otherwise they count from our first sight of it there, which is later than the truth, and not while on hold. The
-    backend's clock does not count if it claims more seconds than our own sightings and calls leave room for.
+    backend's clock does not count if it claims more seconds than our own sightings and calls leave room for, or if the
+    job's time is still ahead of it: then the two are not of one clock.
     """
     progress, speed = cancellation.progress, policy.clock_speed
     sighting = progress.cancelling.get(member.job_id)
@@ -61,7 +62,7 @@ def cancelling_for(
     longest = float("inf")
     if sighting is not None and sighting.not_before is not None:
         longest = (now - sighting.not_before).total_seconds() * speed + SLACK * max(1.0, speed)
-    sound = _fits(reading, member.clock, asked, now, speed) and theirs <= longest
+    sound = _fits(reading, member.clock, asked, now, speed) and -SLACK <= theirs <= longest
     return (theirs, True) if sound else (ours, False)
 
 
