@@ -35,7 +35,7 @@ async def see(one: Crowd, count: int, company: int) -> tuple[int, int]:
         one.one.add("runs", job_id)
     shown = await asyncio.gather(*(bunch.see(Job(job_id)) for job_id in numbers(count)))
     await bunch.aclose()
-    return sum(one.observation is not None for one in shown), sum(one.calls for one in shown)
+    return sum(one.shown is not None for one in shown), sum(one.calls for one in shown)
 
 
 @pytest.mark.parametrize(
