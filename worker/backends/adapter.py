@@ -262,14 +262,17 @@ def job_in(
 
 
 def about_another(job: Job, *named: object) -> bool:
-    """Whether a reply names a job, and not ours."""
+    """Whether a reply names a job, and not ours; a name that can't be read is none of ours."""
     ours = text(job.id, LONGEST_ID)
-    return any(found != ours for found in (text(one, LONGEST_ID + 1) for one in named) if found)
+    return any(text(one, LONGEST_ID + 1) != ours for one in named if one is not None and one != "")
 
 
 def names(job: Job, written: str) -> bool:
-    """Whether a text names our job, as a word of its own."""
-    return re.search(rf"(?<![\w-]){re.escape(job.id)}(?![\w-])", written) is not None
+    """Whether a text names our job, as a word of its own.
+
+    A gateway may repeat the path that it was asked for, so an id within a path or an address names nothing.
+    """
+    return re.search(rf"(?<![\w/:.-]){re.escape(job.id)}(?![\w/:-]|\.\w)", written) is not None
 
 
 LONGEST_ID = 512

@@ -16,7 +16,7 @@ from typing import NamedTuple, TypeVar
 from msgspec.structs import replace
 
 from ..domain.model import Answer, AnswerKind, Job, JobState, Observation, Source, unanswered
-from .adapter import UNAUTHORIZED, NoReply, Reply, Request, text
+from .adapter import UNAUTHORIZED, NoReply, Reply, Request
 from .oracle_ess_words import (
     FIELDS,
     IDS,
@@ -261,9 +261,7 @@ class _Family:
             if not pages.whole:
                 return pages.why or _unread("the family has more requests than a look can read")
             known |= new.keys()
-            branches = [
-                one for one, member in new.items() if member.seen.parent or not text(member.item.get("requestType"))
-            ]
+            branches = [one for one, member in new.items() if member.seen.parent]
             parents = [*parents[size:], *branches]
         return None
 
