@@ -13,6 +13,7 @@ import pytest
 from support.mock_transport import HttpxTransport
 
 from worker.backends.adapter import Request
+from worker.domain.polling import LONGEST_BLIND
 from worker.errors import CallUnanswered, CredentialRefused, CredentialUnavailable
 from worker.http.client import Http
 from worker.http.credentials import Basic, Bearer, Credential, StaticToken
@@ -114,6 +115,27 @@ async def test_an_endpoint_without_a_usable_answer_is_unavailable(
             await call(http)
 
     assert (len(world.asked), world.calls) == (1, [])
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 429, 503])
+@pytest.mark.parametrize(("asked", "heeded"), [(40, 40), (86400, LONGEST_BLIND)])
+async def test_an_endpoint_that_asks_for_time_has_not_refused_and_is_not_asked_before(
+    world: World, status: int, asked: int, heeded: float
+) -> None:
+    world.token = lambda _: httpx.Response(status, headers={"Retry-After": str(asked)})
+    now = [0.0]
+    made = ClientCredentials("https://idp.example.com/token", user, password, monotonic=lambda: now[0])
+    async with backend(world, made) as http:
+        for now[0] in (0.0, 1.0, heeded - 0.5):
+            with pytest.raises(CredentialUnavailable, match="asked for"):
+                await http.ready()
+        assert len(world.asked) == 1
+
+        now[0] = heeded
+        world.token = lambda _: httpx.Response(200, json={"access_token": "t"})
+        await http.ready()
+
+    assert len(world.asked) == 2
 
 
 @ENDPOINTS
