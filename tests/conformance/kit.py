@@ -12,9 +12,9 @@ from conformance.dialect import CLUSTER, PROJECT, Dialect
 from msgspec.structs import replace
 
 from worker.backends.adapter import NoReply, Reply, Request, call
+from worker.domain.errors import CallUnanswered
 from worker.domain.model import Action, Answer, Job, Observation, unanswered
 from worker.engine.backend import Calls
-from worker.errors import CallUnanswered
 from worker.http.client import Http
 from worker.http.credentials import Credential
 from worker.simulator import Clock, Entry, Fault, Simulator

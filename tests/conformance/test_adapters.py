@@ -11,8 +11,8 @@ from conformance.kit import bench
 from conformance.replies.mrs import MRS_V2, MRS_V11
 
 from worker.backends.oracle_ess import OracleEss
+from worker.domain.errors import InvalidCommand
 from worker.domain.model import Action, Answer, AnswerKind, Job, JobState, Observation
-from worker.errors import InvalidCommand
 
 STATES = [
     pytest.param(dialect, state, id=f"{dialect.name}-{state}") for dialect in DIALECTS for state in dialect.states

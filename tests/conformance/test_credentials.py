@@ -16,8 +16,8 @@ from conformance.replies.oracle_ess import ESS
 from conformance.replies.oracle_ml import OML
 from conformance.replies.sahara import SAHARA_V2, SAHARA_V11
 
+from worker.domain.errors import CredentialRefused, CredentialUnavailable
 from worker.domain.model import Action, Answer, AnswerKind, Observation
-from worker.errors import CredentialRefused, CredentialUnavailable
 from worker.http.client import Http
 from worker.http.credentials import Basic, Bearer, Credential, StaticToken
 from worker.http.token_endpoints import ClientCredentials, Keystone, KeystoneApplication

@@ -16,11 +16,11 @@ from redis.asyncio import Redis
 
 from worker.backends.adapter import Reply, Request
 from worker.domain.cancellation import OperatorHold
+from worker.domain.errors import ActionRejected
 from worker.domain.model import Action, JobState, Observation, Source
 from worker.engine.backend import Calls
 from worker.engine.clock import Clock
 from worker.engine.reconcile import PassInput, Reconciliation
-from worker.errors import ActionRejected
 
 LEASE = 0.5
 """Seconds: what a killed pass held comes back soon, and no pass takes nearly as long."""

@@ -17,11 +17,11 @@ from conformance.whole import LONG, Whole, prepare, whole
 from redis.asyncio import Redis
 
 from worker.backends.adapter import Reply, Request
+from worker.domain.errors import StoreUnavailable
 from worker.domain.model import Action, Job, Poll
 from worker.engine.backend import Calls
 from worker.engine.clock import Clock
 from worker.engine.reconcile import PassInput, Reconciliation
-from worker.errors import StoreUnavailable
 from worker.store.store import Store
 from worker.store.transitions import Commit, Limits, ToClaim
 

@@ -10,7 +10,7 @@ from conformance.kit import START
 
 from worker.backends.registry import TABLES
 from worker.cli.batch.listing import ListingError, listed, where_problems
-from worker.errors import CallUnanswered
+from worker.domain.errors import CallUnanswered
 from worker.settings.backends_file.backend_table import BackendConfig
 from worker.simulator import Clock, Simulator
 

@@ -8,7 +8,7 @@ import pytest
 from redis.asyncio import Redis
 from support.commands import FINISHED, claim, claim_one, command, commit, names
 
-from worker.errors import SeveralOpen
+from worker.domain.errors import SeveralOpen
 from worker.store.store import Store
 
 HERE, THERE = {"params": {"cluster_id": "a"}}, {"params": {"cluster_id": "b"}}

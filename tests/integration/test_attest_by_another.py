@@ -9,9 +9,9 @@ from msgspec.structs import replace
 from support.commands import Anything, claim_one, command, names, signed
 
 from worker.domain.cancellation import WHOLE, Spec
+from worker.domain.errors import ActionRejected
 from worker.domain.evidence.proof import attestation_for
 from worker.domain.model import Policy
-from worker.errors import ActionRejected
 from worker.intake.admission import Admission, BackendRules
 from worker.store.store import Store
 from worker.store.transitions import Acceptance

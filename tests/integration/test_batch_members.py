@@ -10,7 +10,7 @@ from support.batches import Stage, cancel, cancels
 from support.commands import INTAKE, claim, command
 from support.stepped_redis import SteppedRedis
 
-from worker.errors import CONFLICT, InvalidCommand
+from worker.domain.errors import CONFLICT, InvalidCommand
 from worker.protocol.batches import BatchState
 from worker.store.batches import Step
 from worker.store.dead_letters import DeadLetters

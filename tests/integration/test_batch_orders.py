@@ -11,7 +11,7 @@ from support.batches import Stage, cancel, cancels, check_sums
 from support.commands import LIMITS, claim, commit
 from support.stepped_redis import SteppedRedis
 
-from worker.errors import ActionRejected, UnknownBatch
+from worker.domain.errors import ActionRejected, UnknownBatch
 from worker.protocol.batches import BatchState
 from worker.store.store import Store
 

@@ -14,7 +14,7 @@ from support.batches import Stage, cancel, check_sums
 from support.commands import command
 from support.stepped_redis import SteppedRedis
 
-from worker.errors import ActionRejected
+from worker.domain.errors import ActionRejected
 from worker.protocol.batches import BatchState
 
 MEMBERS = 24

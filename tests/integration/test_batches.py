@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 from support.batches import Stage, cancel, cancels, check_sums
 from support.stepped_redis import SteppedRedis
 
-from worker.errors import InvalidCommand, UnknownBatch
+from worker.domain.errors import InvalidCommand, UnknownBatch
 from worker.protocol.batches import BatchState
 from worker.store.store import Store
 

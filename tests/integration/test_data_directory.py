@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from worker.errors import EmbeddedError
+from worker.domain.errors import EmbeddedError
 from worker.local.data_directory import LOCK, make_private, opened, write_whole
 
 

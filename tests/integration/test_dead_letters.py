@@ -8,7 +8,7 @@ import pytest
 from redis.asyncio import Redis
 from support.commands import INTAKE
 
-from worker.errors import InvalidCommand, UnknownCancellation
+from worker.domain.errors import InvalidCommand, UnknownCancellation
 from worker.intake.admission import Admission, reject
 from worker.protocol.signing import Signatures
 from worker.store.dead_letters import DeadLetter, DeadLetters

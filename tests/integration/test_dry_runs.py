@@ -7,7 +7,7 @@ from redis.asyncio import Redis
 from support.commands import FINISHED, LIMITS, claim, claim_one, command, commit, names
 
 from worker.domain.cancellation import Spec
-from worker.errors import UnknownCancellation
+from worker.domain.errors import UnknownCancellation
 from worker.store.store import Store
 from worker.store.transitions import ToClaim
 

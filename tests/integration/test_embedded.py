@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from worker.errors import EmbeddedError
+from worker.domain.errors import EmbeddedError
 from worker.local import embedded_redis
 from worker.local.embedded_redis import LONGEST_SOCKET_PATH, Embedded
 from worker.settings.environment import Settings

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from support.commands import FINISHED, INTAKE, claim, command, commit
 
 from worker.client.ends import Ends, Rejected, Result, StillOpen
-from worker.errors import UnknownCancellation, UnreadableRecord
+from worker.domain.errors import UnknownCancellation, UnreadableRecord
 from worker.store.dead_letters import DeadLetters
 from worker.store.message_notes import FORGOTTEN, MessageNotes
 from worker.store.store import Store

@@ -11,7 +11,7 @@ import pytest
 from redis.asyncio import Redis
 from support.commands import FINISHED, claim_one, command, commit
 
-from worker.errors import UnreadableRecord
+from worker.domain.errors import UnreadableRecord
 from worker.store.store import Store
 
 STREAM = "{canceller}:events"

@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from structlog.testing import capture_logs
 from support.commands import INTAKE, command, names
 
-from worker.errors import StoreUnavailable
+from worker.domain.errors import StoreUnavailable
 from worker.intake.handover import Arrived, Handover
 from worker.protocol.envelope import BARE
 from worker.store.serving import GRACE, LIFE, Serving

@@ -12,9 +12,9 @@ from redis.asyncio import Redis
 from support.commands import FINISHED, LATER, LIMITS, claim, claim_one, command, commit, names
 
 from worker.domain.cancellation import Intent, Progress, Spec
+from worker.domain.errors import ActionRejected, UnknownCancellation
 from worker.domain.event_drafts import EventDraft
 from worker.domain.model import Action
-from worker.errors import ActionRejected, UnknownCancellation
 from worker.store.codec import Snapshot
 from worker.store.store import Store
 from worker.store.transitions import Claim, ToClaim

@@ -12,7 +12,7 @@ import pytest
 from support.http_recorder import OK, SOON, calling, says, wiretap
 
 from worker.backends.adapter import Request, redirect
-from worker.errors import CallUnanswered
+from worker.domain.errors import CallUnanswered
 
 LOOK = Request("GET", ("job",))
 JSON = b'{"a": 1}'

@@ -11,7 +11,7 @@ import pytest
 from support.http_recorder import OK, SOON, Behave, Wiretap, calling, drops, hang, says, wiretap
 
 from worker.backends.adapter import Request
-from worker.errors import CallUnanswered, CredentialUnavailable
+from worker.domain.errors import CallUnanswered, CredentialUnavailable
 from worker.http.client import Http
 from worker.http.token_endpoints import Keystone
 

@@ -10,7 +10,7 @@ from support.certificates import Authority
 from support.http_recorder import OK, calling, says, wiretap
 
 from worker.backends.adapter import Request
-from worker.errors import CallUnanswered
+from worker.domain.errors import CallUnanswered
 from worker.http.client import Http
 from worker.http.tls import Tls
 from worker.http.transport_aiohttp import AiohttpTransport

@@ -10,7 +10,7 @@ import pytest
 from support.http_recorder import OK, SOON, Wiretap, calling, says, wiretap
 
 from worker.backends.adapter import Reply, Request
-from worker.errors import CallUnanswered
+from worker.domain.errors import CallUnanswered
 from worker.http import transport_aiohttp
 from worker.http.client import Http
 

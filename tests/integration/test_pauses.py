@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from redis.asyncio import Redis
 from support.commands import LATER, LIMITS, claim, claim_one, command, commit
 
-from worker.errors import StoreUnavailable
+from worker.domain.errors import StoreUnavailable
 from worker.store.store import Store
 from worker.store.transitions import Limits
 

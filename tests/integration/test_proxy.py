@@ -17,7 +17,7 @@ from support.http_recorder import OK, SOON, drops, says, wiretap
 from support.proxy import ForwardProxy, forward_proxy
 
 from worker.backends.adapter import Request
-from worker.errors import CallUnanswered
+from worker.domain.errors import CallUnanswered
 from worker.http.client import Http
 from worker.http.tls import SYSTEM, Tls
 from worker.http.transport import Proxy

@@ -19,7 +19,7 @@ from support.certificates import Authority
 from support.http_recorder import listening
 from support.relay import pump, relayed
 
-from worker.errors import StoreUnavailable
+from worker.domain.errors import StoreUnavailable
 from worker.local.embedded_redis import Embedded
 from worker.settings.redis_url import RedisTarget
 from worker.store.redis_client import connect_to

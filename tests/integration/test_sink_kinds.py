@@ -17,7 +17,7 @@ from support.certificates import Authority
 from support.http_recorder import SOON, says, wiretap
 from support.webhooks import SECRET, body, deliver, receiving
 
-from worker.errors import CallUnanswered, CancellerError
+from worker.domain.errors import CallUnanswered, CancellerError
 from worker.http.tls import Tls
 from worker.sinks.celery_task import CeleryTask
 from worker.sinks.receiver import Message

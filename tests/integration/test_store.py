@@ -10,8 +10,8 @@ from redis.asyncio import Redis
 from support.commands import FINISHED, INTAKE, LATER, claim_one, command, commit, names, signed
 
 from worker.domain.cancellation import WHOLE, Progress
+from worker.domain.errors import UnknownCancellation
 from worker.domain.model import Force, Lane, Verb
-from worker.errors import UnknownCancellation
 from worker.store.store import Store
 from worker.store.transitions import Rejection
 

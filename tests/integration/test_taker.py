@@ -12,7 +12,7 @@ import pytest
 from celery import Celery
 from redis.asyncio import Redis
 
-from worker.errors import StoreUnavailable
+from worker.domain.errors import StoreUnavailable
 from worker.intake.decoder import ActionRequest, Commands, Item, Malformed
 from worker.intake.redis_consumer import RedisConsumer
 

@@ -16,7 +16,7 @@ from support.http_recorder import Behave, Wiretap, says, wiretap
 
 from worker.backends.adapter import Request
 from worker.backends.registry import TABLES
-from worker.errors import CredentialUnavailable
+from worker.domain.errors import CredentialUnavailable
 from worker.runtime.wiring import http_of, probe_of
 from worker.settings.backends_file.backends import parse_backends
 from worker.settings.errors import ConfigurationError

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from support.commands import FINISHED, INTAKE, claim, command, commit
 
 from worker.client.ends import End, Ends, Rejected, Result
-from worker.errors import StoreUnavailable, UnknownCancellation
+from worker.domain.errors import StoreUnavailable, UnknownCancellation
 from worker.store.codec import Snapshot
 from worker.store.message_notes import MessageNotes
 from worker.store.store import Store

@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 from support.commands import FINISHED, LATER, claim_one, command, commit, names, signed
 
 from worker.domain.cancellation import WHOLE, Spec
-from worker.errors import ActionRejected, UnknownCancellation
+from worker.domain.errors import ActionRejected, UnknownCancellation
 from worker.store.codec import milliseconds, moment
 from worker.store.store import Store
 

@@ -21,8 +21,8 @@ from tests.liars.places import APPEARS_WITHIN, PLACES, Place
 from tests.liars.shapes import Told
 from worker.backends.adapter import Reply
 from worker.backends.registry import TABLES
+from worker.domain.errors import CallUnanswered
 from worker.engine.engine import Engine
-from worker.errors import CallUnanswered
 from worker.http.client import Http
 from worker.runtime.wiring import backend_of, credential_of, intake_of
 from worker.settings.backends_file.backends import parse_backends

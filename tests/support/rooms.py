@@ -14,7 +14,7 @@ from graphlib import TopologicalSorter
 
 import grimp
 
-LIMITS = {"rooms": 22, "floors": 8, "arrows": 105, "circles": 0}
+LIMITS = {"rooms": 20, "floors": 8, "arrows": 90, "circles": 0}
 Arrow = tuple[str, str]
 
 

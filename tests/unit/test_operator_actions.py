@@ -8,7 +8,7 @@ import pytest
 from redis.asyncio import Redis
 
 from worker.client import AsyncClient, Client
-from worker.errors import ActionRejected, UnknownCancellation
+from worker.domain.errors import ActionRejected, UnknownCancellation
 from worker.intake.decoder import ActionRequest, read
 from worker.intake.strays import OURS
 from worker.protocol.operator_actions import ACTIONS, OperatorAction, backend_acted_on

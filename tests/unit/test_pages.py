@@ -16,8 +16,8 @@ from worker.cli import pytest_plugin
 from worker.cli.app import command_line
 from worker.cli.commands.guide import TOPICS
 from worker.cli.exits import Exit
+from worker.domain.errors import CONFLICT
 from worker.domain.model import Evidence, JobState, Outcome
-from worker.errors import CONFLICT
 from worker.protocol.messages import Command
 from worker.protocol.operator_actions import ACTIONS
 from worker.protocol.signing import NOT_ACCEPTED, NOT_ALLOWED

@@ -10,7 +10,7 @@ from amqp.exceptions import AMQPError, ChannelError, MessageNacked, NotAllowed
 from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
-from ..errors import BrokerRefused, BrokerUnavailable
+from ..domain.errors import BrokerRefused, BrokerUnavailable
 
 CONFIRM = 5.0
 """Seconds that RabbitMQ may take to confirm a message; it never does while it is short of memory or disk."""

@@ -15,7 +15,7 @@ from celery.worker.state import maybe_shutdown
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError, ResponseError
 
-from ..errors import StoreRefused
+from ..domain.errors import StoreRefused
 from ..observability.outage import Seldom
 from ..settings.environment import Settings
 from ..store.redis_client import refusal

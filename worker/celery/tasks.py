@@ -14,7 +14,7 @@ from celery.exceptions import Reject
 from celery.signals import setup_logging
 from celery.worker.strategy import default
 
-from ..errors import StoreUnavailable
+from ..domain.errors import StoreUnavailable
 from ..intake.decoder import Malformed, read
 from ..protocol.batches import BATCH_TASKS
 from ..protocol.envelope import CANVAS, plain

@@ -17,7 +17,7 @@ import typer
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from ..errors import CancellerError, InvalidCommand, StoreUnavailable
+from ..domain.errors import CancellerError, InvalidCommand, StoreUnavailable
 from ..observability import logs, streams
 from ..protocol.operator_actions import ACTIONS
 from ..settings.env_file import ENV_FILE, process_environment

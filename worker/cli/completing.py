@@ -20,6 +20,7 @@ from ..settings.errors import ConfigurationError
 from ..settings.paths import EMBEDDED_URL_FILE, state_directory
 from ..store.peek import Peek, peek
 from .command_table import COMMANDS
+from .guide_files import GUIDE
 
 HARMLESS = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.,@%+/-]{0,511}")
 """What a shell takes as it is, wherever it stands in a line."""
@@ -95,8 +96,7 @@ def open_ones(ctx: typer.Context, incomplete: str) -> list[str]:
 
 def topics(incomplete: str) -> list[str]:
     """Offer the pages of the guide."""
-    pages = Path(__file__).resolve().parents[1] / "guide"
-    return _offered([page.stem for page in pages.glob("*.md")], incomplete)
+    return _offered([page.stem for page in GUIDE.glob("*.md")], incomplete)
 
 
 def shells(incomplete: str) -> list[str]:

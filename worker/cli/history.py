@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from ..errors import NewerFormat, UnknownCancellation, UnreadableRecord
+from ..domain.errors import NewerFormat, UnknownCancellation, UnreadableRecord
 from ..protocol.messages import Event
 from ..store.codec import Snapshot
 from ..store.event_search import Search

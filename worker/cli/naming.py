@@ -8,7 +8,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
 from ..client.async_client import Rejected
-from ..errors import NewerFormat, UnknownCancellation, UnreadableRecord
+from ..domain.errors import NewerFormat, UnknownCancellation, UnreadableRecord
 from ..store.codec import Snapshot
 from .options import JOB_WORDS
 from .output import Meter, Output

@@ -11,7 +11,7 @@ from pathlib import Path
 from redis.exceptions import RedisError
 
 from ..client.async_client import AsyncClient
-from ..errors import StoreUnavailable
+from ..domain.errors import StoreUnavailable
 from ..settings.env_file import process_environment
 from ..settings.environment import Settings
 from ..settings.signing_key import SigningKey, signing_key

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..client.async_client import Rejected, Result
 from ..client.ends import RETRY_AFTER, End
-from ..errors import StoreUnavailable, UnknownCancellation
+from ..domain.errors import StoreUnavailable, UnknownCancellation
 from ..observability.outage import Seldom
 from ..protocol.signing import DENIALS, NOT_ACCEPTED
 from ..store.codec import Snapshot

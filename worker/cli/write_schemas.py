@@ -12,7 +12,7 @@ from ..protocol.schemas import commands, events
 from ..protocol.schemas.asyncapi import asyncapi
 from ..protocol.schemas.documents import document, tidied
 from ..settings.backends_file import schema as backends_file
-from .schema_files import schema_file
+from .guide_files import schema_file
 
 ABOUT_CONFIG = "The backends file (TOML): one table for each remote system, and who may send commands."
 

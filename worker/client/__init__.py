@@ -3,7 +3,7 @@
 Never loads the engine, the intake, adapters or a Celery app: a library is a guest in its user's process.
 """
 
-from ..errors import (
+from ..domain.errors import (
     BrokerRefused,
     BrokerUnavailable,
     CancellerError,

@@ -12,10 +12,9 @@ from typing import Any, Self, TypeAlias, Unpack
 
 from ..aio.loop_thread import leave_to_parent
 from ..broker.sender import Sender
-from ..errors import NewerFormat, UnknownCancellation, UnreadableRecord
+from ..domain.errors import NewerFormat, UnknownCancellation, UnreadableRecord
 from ..protocol.batches import BatchStatus, OptionFields, parse_options
 from ..protocol.messages import Command, CommandFields, Event, parse_child, parse_hold_time
-from ..protocol.signer import signed
 from ..settings.environment import Settings
 from ..settings.errors import ConfigurationError
 from ..settings.quantities import LONGEST
@@ -30,6 +29,7 @@ from .batches import AsyncBatch, send_batch
 from .cancellation import AsyncCancellation
 from .ends import Ends, Rejected, Result, StillOpen
 from .identified import identified
+from .signer import signed
 
 log = logging.getLogger(__name__)
 

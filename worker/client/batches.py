@@ -12,7 +12,7 @@ from math import inf
 from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, Any
 
-from ..errors import InvalidCommand, UnknownBatch
+from ..domain.errors import InvalidCommand, UnknownBatch
 from ..protocol.batches import (
     EMPTY,
     PART_LIMIT,

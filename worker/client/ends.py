@@ -10,7 +10,7 @@ from math import inf
 from typing import Any, TypeAlias, TypeVar
 
 from ..aio.tasks import cancel_all
-from ..errors import (
+from ..domain.errors import (
     CommandConflict,
     NewerFormat,
     Permanent,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import InvalidCommand
+from ..domain.errors import InvalidCommand
 from ..protocol.envelope import plain
 from ..protocol.messages import parse_command
 

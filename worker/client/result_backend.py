@@ -18,7 +18,7 @@ from celery.exceptions import ImproperlyConfigured
 from celery.exceptions import TimeoutError as CeleryTimeout
 
 from ..aio.loop_thread import LoopThread
-from ..errors import UnknownCancellation
+from ..domain.errors import UnknownCancellation
 from ..settings.env_file import process_environment
 from ..settings.environment import Settings
 from ..settings.errors import ConfigurationError

@@ -11,9 +11,9 @@ from msgspec.structs import replace
 
 from ..backends.adapter import NoReply, Reply, Request
 from ..domain.cancellation import Cancellation
+from ..domain.errors import CallUnanswered, CredentialRefused, CredentialUnavailable
 from ..domain.evidence.breaker import outage
 from ..domain.model import Action, Answer, AnswerKind, Observation, Source, unanswered
-from ..errors import CallUnanswered, CredentialRefused, CredentialUnavailable
 from .backend import Backend
 from .clock import Clock
 

@@ -12,9 +12,9 @@ import structlog
 
 from ..aio.tasks import cancel_all
 from ..backends.adapter import CALLS_SAVED
+from ..domain.errors import StoreUnavailable
 from ..domain.escalation import matters
 from ..domain.model import Lane
-from ..errors import StoreUnavailable
 from ..observability.log_fields import context
 from ..observability.outage import Outage
 from ..store.store import Store

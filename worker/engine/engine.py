@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 import structlog
 
 from ..aio.tasks import cancel_all
-from ..errors import StoreUnavailable
+from ..domain.errors import StoreUnavailable
 from ..observability.outage import Outage
 from ..store.serving import Serving
 from ..store.store import Store

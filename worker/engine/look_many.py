@@ -14,10 +14,10 @@ from msgspec.structs import replace
 
 from ..aio.tasks import cancel_all
 from ..backends.adapter import CALLS_SAVED, Survey
+from ..domain.errors import CallUnanswered, CredentialRefused, CredentialUnavailable
 from ..domain.escalation import needs_look
 from ..domain.model import Answer, AnswerKind, Job, Observation, Source
 from ..domain.polling import asked_for
-from ..errors import CallUnanswered, CredentialRefused, CredentialUnavailable
 from ..store.transitions import Claim
 from .backend import Backend
 

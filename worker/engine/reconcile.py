@@ -15,12 +15,12 @@ from ..backends.adapter import call
 from ..domain import event_drafts, evolve
 from ..domain.cancellation import Cancellation
 from ..domain.decision import Decision, Finish, Hold, Send, Wait
+from ..domain.errors import CredentialRefused, CredentialUnavailable, StoreUnavailable
 from ..domain.escalation import after_answer, decide, in_a_new_pass, matters, needs_look, to_probe, too_early, warn_at
 from ..domain.event_drafts import EventDraft
 from ..domain.evidence.family import whole
 from ..domain.evidence.proof import refuted
 from ..domain.model import Action, Answer, AnswerKind, Observation, Outcome, Source, unanswered
-from ..errors import CredentialRefused, CredentialUnavailable, StoreUnavailable
 from ..observability.log_fields import context
 from ..store.store import Store
 from ..store.transitions import Claim, Commit

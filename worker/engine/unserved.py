@@ -13,9 +13,9 @@ from msgspec.structs import replace
 from ..domain import event_drafts, evolve
 from ..domain.cancellation import FAR
 from ..domain.decision import Finish
+from ..domain.errors import StoreUnavailable
 from ..domain.escalation import decide, matters, warn_at
 from ..domain.model import Policy, Steps, unanswered
-from ..errors import StoreUnavailable
 from ..observability.log_fields import context
 from ..observability.outage import Outage, Seldom
 from ..store.serving import GRACE, LIFE, Serving

@@ -10,9 +10,9 @@ import structlog
 
 from ..domain import event_drafts
 from ..domain.after_the_end import lives, next_look, repeated_look
+from ..domain.errors import StoreUnavailable
 from ..domain.model import Action, Answer
 from ..domain.polling import asked_for
-from ..errors import StoreUnavailable
 from ..observability.log_fields import context, loggable
 from ..observability.outage import Outage
 from ..store.codec import Snapshot

@@ -21,7 +21,7 @@ import httpx
 from msgspec.structs import replace
 
 from ..backends.adapter import UNAUTHORIZED, Reply, Request
-from ..errors import CallUnanswered, InvalidCommand
+from ..domain.errors import CallUnanswered, InvalidCommand
 from .blanking import blanked, parts
 from .credentials import Credential, Token
 from .transport import Call, Transport, in_words

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ..errors import CallUnanswered
+from ..domain.errors import CallUnanswered
 
 CHUNK = 8_192
 """Bytes that are read and inflated at a time."""

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 import httpx
 
 from ..backends.adapter import Reply
-from ..errors import CredentialUnavailable
+from ..domain.errors import CredentialUnavailable
 from .blanking import parts
 
 Read = Callable[[], str]

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import structlog
 
-from ..errors import CancellerError, InvalidCommand
+from ..domain.errors import CancellerError, InvalidCommand
 from ..observability.outage import Seldom
 from .client import Http
 

@@ -21,8 +21,8 @@ from urllib.parse import quote_plus
 import httpx
 
 from ..backends.adapter import Reply
+from ..domain.errors import CallUnanswered, CredentialRefused, CredentialUnavailable
 from ..domain.polling import LONGEST_BLIND
-from ..errors import CallUnanswered, CredentialRefused, CredentialUnavailable
 from .blanking import blanked
 from .credentials import Credential, Monotonic, Read, Token, basic, header_text, secret
 

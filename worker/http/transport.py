@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from ..backends.adapter import Reply
-from ..errors import CallUnanswered
+from ..domain.errors import CallUnanswered
 from .content_coding import undone
 
 KEEP_ALIVE = 4.0

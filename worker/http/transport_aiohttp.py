@@ -17,7 +17,7 @@ from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 
 from ..backends.adapter import Reply
-from ..errors import CallUnanswered
+from ..domain.errors import CallUnanswered
 from .tls import SYSTEM, Tls, tls_context
 from .transport import KEEP_ALIVE, MAX_HEADER, Body, Call, Proxy, headers_of, in_words
 

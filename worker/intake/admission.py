@@ -18,8 +18,8 @@ from msgspec.structs import replace
 
 from ..backends.adapter import Adapter
 from ..domain import event_drafts
+from ..domain.errors import InvalidCommand
 from ..domain.model import Force, Job, Lane, Policy
-from ..errors import InvalidCommand
 from ..protocol.envelope import BARE, Envelope
 from ..protocol.letter_text import kept, shown, without_signatures, without_tokens
 from ..protocol.messages import Command, parse_command
@@ -223,7 +223,7 @@ def _said(command: Command, signed: Signed | None) -> Mapping[str, Any]:
         **({"signed_by": signed.producer} if signed else {}),
         "labels": command.labels,
         "batch_id": command.batch_id,
-        **({"reply_to": command.reply_to} if command.reply_to else {}),  # last: `accept.lua` adds to it
+        **({"reply_to": command.reply_to} if command.reply_to else {}),  # last: `accepting.lua` adds to it
     }
 
 

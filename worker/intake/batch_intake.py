@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 
-from ..errors import ActionRejected, InvalidCommand, UnknownBatch
+from ..domain.errors import ActionRejected, InvalidCommand, UnknownBatch
 from ..protocol.batches import MOST_BACKENDS
 from ..protocol.signing import OBJECTIONS, SignatureRejected, Signed, objection
 from ..store.store import Store

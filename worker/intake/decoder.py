@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
 
-from ..errors import InvalidCommand
+from ..domain.errors import InvalidCommand
 from ..protocol.batches import ORDERS, PART_TASK, BatchOrder, BatchPart, parse_order, parse_part
 from ..protocol.envelope import BARE, Envelope, envelope_of, untagged
 from ..protocol.letter_text import beginning, text_of

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from ..errors import StoreUnavailable
+from ..domain.errors import StoreUnavailable
 from .decoder import Item, unreadable
 
 log = structlog.get_logger(__name__)

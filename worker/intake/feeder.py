@@ -17,7 +17,7 @@ from datetime import datetime
 import structlog
 from msgspec.structs import replace
 
-from ..errors import CONFLICT, StoreUnavailable
+from ..domain.errors import CONFLICT, StoreUnavailable
 from ..observability.observer import NOBODY, Observer
 from ..observability.outage import Seldom
 from ..store.batches import UNFIT, Duties, Duty, PartSize, Step

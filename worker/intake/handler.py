@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 
 import structlog
 
-from ..errors import CONFLICT, ActionRejected, CommandConflict, StoreUnavailable, UnknownCancellation
+from ..domain.errors import CONFLICT, ActionRejected, CommandConflict, StoreUnavailable, UnknownCancellation
 from ..observability.observer import NOBODY, Observer
 from ..protocol.signing import OBJECTIONS, SignatureRejected, Signed, objection
 from ..store.serving import Serving

@@ -17,7 +17,7 @@ from datetime import datetime
 
 import structlog
 
-from ..errors import StoreUnavailable
+from ..domain.errors import StoreUnavailable
 from ..observability.outage import Seldom
 from ..protocol.envelope import Envelope
 from ..store.serving import GRACE, Serving

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import structlog
 
 from ..aio.tasks import cancel_all
-from ..errors import BrokerRefused, BrokerUnavailable, StoreUnavailable
+from ..domain.errors import BrokerRefused, BrokerUnavailable, StoreUnavailable
 from .decoder import RawMessage, read_raw
 from .delivery import CHUNK, CHUNK_BYTES, Backpressure, Fullness, Handle, Taken, settle
 

@@ -19,7 +19,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from ..aio.tasks import cancel_all
-from ..errors import StoreUnavailable
+from ..domain.errors import StoreUnavailable
 from ..observability.outage import Outage
 from ..store.clock_witness import Witness
 from ..store.redis_client import unavailable

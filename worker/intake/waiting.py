@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 
 from ..broker.bounds import worded
 from ..broker.sender import Sender
-from ..errors import CancellerError
+from ..domain.errors import CancellerError
 from ..settings.environment import Settings
 from ..settings.redis_url import RedisTarget
 from ..store.redis_client import connect_to

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from ..errors import EmbeddedError
+from ..domain.errors import EmbeddedError
 
 LOCK = "lock"
 """The file that marks a data directory as ours: it is always the first one there."""

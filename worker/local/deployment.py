@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..aio.loop_thread import LoopThread
-from ..errors import CancellerError
+from ..domain.errors import CancellerError
 from ..settings.celery import broker_url
 from ..settings.env_file import DEPLOYMENT, process_environment
 from ..simulator import Clock, Simulator

@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 import redis
 
-from ..errors import EmbeddedError
+from ..domain.errors import EmbeddedError
 from ..settings.paths import EMBEDDED_URL_FILE
 from .child_process import stop_all, tied
 from .data_directory import LOCK, make_private, opened, write_whole

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import CancellerError
+from ..domain.errors import CancellerError
 from ..settings.env_file import process_environment
 from ..settings.place import PACKAGE, shipped
 from .child_process import first_line, start, stop_all

@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable, Mapping
 import structlog
 from aiohttp import web
 
-from ..errors import in_words
 from ..settings.errors import ConfigurationError
 from ..settings.listen_address import ListenAddress
+from .os_errors import in_words
 
 log = structlog.get_logger(__name__)
 

@@ -10,7 +10,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Final, Protocol, TextIO
 
-from ..errors import in_words
+from .os_errors import in_words
 from .visible import visible, visible_json
 
 _FAILING: Final = ("strict", "surrogateescape")

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Final, Literal, TypedDict
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, ValidationError
 
-from ..errors import InvalidCommand
+from ..domain.errors import InvalidCommand
 from .messages import SORTED, Id, Token, order_texts, problems
 from .operator_actions import ACTIONS
 

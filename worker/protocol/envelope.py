@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from ..errors import InvalidCommand
+from ..domain.errors import InvalidCommand
 
 CANVAS: Mapping[str, str] = {
     "callbacks": "link",

@@ -25,7 +25,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from ..errors import InvalidCommand
+from ..domain.errors import InvalidCommand
 from . import json_types
 
 SUBMIT_LIMIT = 1000

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from ..errors import ActionRejected, UnknownCancellation
+from ..domain.errors import ActionRejected, UnknownCancellation
 from .messages import parse_child, parse_hold_time
 
 

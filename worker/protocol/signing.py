@@ -18,7 +18,7 @@ from typing import Any, Final, Literal
 import jwt
 import rfc8785
 
-from ..errors import InvalidCommand
+from ..domain.errors import InvalidCommand
 from .batches import RIGHTS
 from .operator_actions import ACTIONS
 

@@ -9,7 +9,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.aiohttp import make_aiohttp_handler
 
-from ..errors import StoreUnavailable
+from ..domain.errors import StoreUnavailable
 from ..observability.endpoint import Endpoint, plain
 from ..settings.listen_address import ListenAddress
 from ..store.store import Store

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ..aio.daemon import in_daemon_thread
 from ..broker.sender import TaskSender
-from ..errors import CancellerError
+from ..domain.errors import CancellerError
 from .receiver import Message
 from .tries import Failure
 

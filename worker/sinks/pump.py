@@ -10,7 +10,7 @@ from contextlib import suppress
 import structlog
 
 from ..aio.tasks import cancel_all
-from ..errors import StoreUnavailable
+from ..domain.errors import StoreUnavailable
 from ..observability.outage import Outage
 from ..store.sinks import Sinks
 from .clock import Clock

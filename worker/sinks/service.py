@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import structlog
 
 from ..aio.tasks import cancel_all
-from ..errors import StoreUnavailable
+from ..domain.errors import StoreUnavailable
 from ..observability.outage import Seldom
 from ..store.event_entries import report
 from ..store.sink_state import Lease

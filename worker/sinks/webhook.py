@@ -15,7 +15,7 @@ from urllib.parse import quote, urlsplit
 from msgspec.structs import replace
 from standardwebhooks.webhooks import Webhook as Signer
 
-from ..errors import CallUnanswered
+from ..domain.errors import CallUnanswered
 from ..http.client import version
 from ..http.tls import SYSTEM, Tls, tls_context
 from ..http.transport import Call, Proxy, in_words

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from msgspec import Struct
 
-from ..errors import ActionRejected, InvalidCommand, UnknownBatch
+from ..domain.errors import ActionRejected, InvalidCommand, UnknownBatch
 from ..protocol.batches import WRONG, BatchOrder, BatchPart, BatchResult, BatchStatus
 from ..protocol.signing import Signed
 from .batch_codec import (
@@ -174,7 +174,7 @@ class Batches(EventLog):
         )
         accepted = [one for one in step.members if isinstance(one, Acceptance)]
         first = next(grouped([accept_argument(one) for one in step.members]), ())
-        reply = await self._run(self._scripts.accept, self._days, places_argument(accepted), head, *first)
+        reply = await self._run(self._scripts.start, self._days, places_argument(accepted), head, *first)
         return [verdict(entry) for entry in reply]
 
     async def sizes(self, batch_id: str) -> list[PartSize]:

@@ -19,8 +19,8 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from ..domain.cancellation import WHOLE, Attestation, Cancellation, Intent, OperatorHold, Progress, Spec, attributed
+from ..domain.errors import NewerFormat, UnreadableRecord
 from ..domain.model import Action, Lane, Outcome
-from ..errors import NewerFormat, UnreadableRecord
 from . import compression
 from .guard import FORMATTED, GUARD, PLACED, Guard, HoldPart
 

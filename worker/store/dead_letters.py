@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from redis.asyncio import Redis
 
-from ..errors import InvalidCommand, UnknownCancellation
+from ..domain.errors import InvalidCommand, UnknownCancellation
 from .codec import moment
 from .keyspace import Keyspace
 from .retention import LETTERS

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from msgspec import Struct
 
 from ..domain.cancellation import Cancellation
-from ..errors import NewerFormat, UnreadableRecord
+from ..domain.errors import NewerFormat, UnreadableRecord
 from . import codec
 from .codec import Record, Snapshot, moment
 from .keyspace import Keyspace

@@ -8,7 +8,7 @@ from typing import Any, cast
 from msgspec.structs import replace
 
 from ..domain.cancellation import Cancellation
-from ..errors import CONFLICT, CommandConflict, SeveralOpen, UnknownCancellation
+from ..domain.errors import CONFLICT, CommandConflict, SeveralOpen, UnknownCancellation
 from . import codec
 from .codec import Snapshot, moment
 from .keyspace import Keyspace

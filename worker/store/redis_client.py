@@ -12,7 +12,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import MovedError, NoPermissionError, RedisError, ResponseError
 
-from ..errors import StoreRefused, StoreUnavailable
+from ..domain.errors import StoreRefused, StoreUnavailable
 from ..settings.environment import Settings
 from ..settings.errors import ConfigurationError
 from ..settings.redis_url import RedisTarget

@@ -50,7 +50,7 @@ COMMAND_LETTERS = GUARD_LETTERS | {
 
 
 class CommandArgument(Struct, frozen=True, omit_defaults=True, rename=COMMAND_LETTERS):
-    """A command as `accept.lua` reads it; times are in milliseconds, `force_after` in seconds."""
+    """A command as `accepting.lua` reads it; times are in milliseconds, `force_after` in seconds."""
 
     cancellation_id: str
     command_id: str
@@ -82,7 +82,7 @@ class CommandArgument(Struct, frozen=True, omit_defaults=True, rename=COMMAND_LE
 
 
 def accept_argument(one: Acceptance | RejectedMember) -> bytes:
-    """Write a command for `accept.lua`."""
+    """Write a command for `accept.lua` or `start.lua`."""
     if isinstance(one, RejectedMember):
         return WRITER.encode({"c": one.command_id, "er": one.reason})
     signed = one.signed
@@ -120,7 +120,7 @@ def accept_argument(one: Acceptance | RejectedMember) -> bytes:
 
 
 def places_argument(many: Sequence[Acceptance]) -> bytes:
-    """Write the places of many commands for `accept.lua`; they are few, so each is written once."""
+    """Write the places of many commands; they are few, so each is written once."""
     return JSON_WRITER.encode({place_mark(one.place): one.place for one in many if one.place})
 
 
@@ -207,5 +207,5 @@ def claim_of(token: bytes, id_: bytes, hot: bytes, late: int) -> Claim | None:
 
 
 def verdict(entry: bytes) -> Accepted:
-    """Read the result of one command of `accept.lua`."""
+    """Read the verdict on one command."""
     return Accepted(*entry.decode().split(" ", 1))

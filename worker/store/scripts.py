@@ -44,6 +44,7 @@ class Scripts:
     """Every transition, ready to be called with keys and arguments."""
 
     accept: Script
+    start: Script
     claim: Script
     commit: Script
     beat: Script

@@ -42,8 +42,6 @@ from .transitions import Acceptance, Accepted, Claims, Commit, Rejection, ToClai
 from .watch_list import WatchList
 
 NOTHING: Mapping[str, Any] = {}
-NO_STEP = ""
-"""In place of a step of a batch, if commands are accepted by themselves."""
 GROUP = 100
 """The most records that one script call moves, so that each takes a few milliseconds."""
 
@@ -90,7 +88,7 @@ class Store(Reader, EventLog, EventSearch):
         places = places_argument(acceptances)
         accepted: list[Accepted] = []
         for group in grouped([accept_argument(one) for one in acceptances]):
-            reply = await self._run(self._scripts.accept, self._days, places, NO_STEP, *group)
+            reply = await self._run(self._scripts.accept, self._days, places, *group)
             accepted += [verdict(entry) for entry in reply]
         return accepted
 
@@ -126,7 +124,7 @@ class Store(Reader, EventLog, EventSearch):
         raise StoreUnavailable; what was claimed stays claimed all the same.
         """
         keys = [f"{self._base}:events"]
-        arguments = [self._days, places_argument(few), NO_STEP, *map(accept_argument, few)]
+        arguments = [self._days, places_argument(few), *map(accept_argument, few)]
         calls = [self._scripts.accept(keys, arguments), self._scripts.claim(keys, claim_arguments(one))]
         accepted, claimed = await asyncio.gather(*calls, return_exceptions=True)
         return None if isinstance(claimed, BaseException) else read_claims(claimed), self._verdicts(accepted)

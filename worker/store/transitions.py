@@ -61,7 +61,7 @@ class RejectedMember(Struct, frozen=True):
 
 
 class Accepted(Struct, frozen=True):
-    """The result of a command, as `accept.lua` lists it, and the cancellation that it belongs to."""
+    """The result of a command, as `accept.lua` and `start.lua` list it, and the cancellation that it belongs to."""
 
     verdict: str
     cancellation_id: str

@@ -7,8 +7,8 @@ from datetime import datetime
 import structlog
 from msgspec import Struct
 
+from ..domain.errors import NewerFormat, UnreadableRecord
 from ..domain.event_drafts import EventDraft
-from ..errors import NewerFormat, UnreadableRecord
 from .codec import Snapshot, fragment, milliseconds, moment, read
 from .keyspace import Keyspace
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from ..client.async_client import Rejected, Result
 from ..domain.cancellation import attributed
+from ..domain.errors import UnknownCancellation
 from ..domain.model import Outcome
-from ..errors import UnknownCancellation
 from ..protocol.messages import Event
 
 Data = Mapping[str, Any]

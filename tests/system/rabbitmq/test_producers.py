@@ -20,7 +20,7 @@ from system.rabbitmq.place import Place, deployed
 
 from worker.client import Client
 from worker.client.async_client import AsyncClient
-from worker.errors import BrokerRefused, BrokerUnavailable
+from worker.domain.errors import BrokerRefused, BrokerUnavailable
 from worker.settings.environment import Settings
 
 COMMAND = {"backend": "ess", "job_id": 1}

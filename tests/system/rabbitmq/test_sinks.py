@@ -6,7 +6,7 @@ import pytest
 from support.webhooks import body, deliver
 from system.rabbitmq.place import Place
 
-from worker.errors import BrokerRefused
+from worker.domain.errors import BrokerRefused
 from worker.sinks.celery_task import CeleryTask
 
 

@@ -7,7 +7,7 @@ from amqp.exceptions import AccessRefused, MessageNacked, NotAllowed, Preconditi
 from kombu.exceptions import OperationalError
 
 from worker.broker.bounds import worded
-from worker.errors import BrokerRefused, BrokerUnavailable, CancellerError
+from worker.domain.errors import BrokerRefused, BrokerUnavailable, CancellerError
 
 CLASSIC = (
     "PRECONDITION_FAILED - inequivalent arg 'x-queue-type' for queue 'commands' in vhost '/': "

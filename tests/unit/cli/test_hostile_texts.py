@@ -23,8 +23,8 @@ from worker.cli.demo.board import Board
 from worker.cli.output import Output
 from worker.client.async_client import Rejected, Result
 from worker.domain.cancellation import WHOLE, Attestation, Cancellation, Intent, Progress, Sent, Spec
+from worker.domain.errors import UnknownCancellation
 from worker.domain.model import Action, AnswerKind, Force, JobState, Outcome, Verb
-from worker.errors import UnknownCancellation
 from worker.protocol.messages import Event
 from worker.store.codec import Record, Snapshot
 from worker.views.explain import words

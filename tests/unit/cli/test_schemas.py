@@ -16,7 +16,7 @@ from unit.settings.backends_file import ENVIRON, parse
 
 from worker.cli.app import command_line
 from worker.cli.exits import Exit
-from worker.cli.schema_files import SCHEMAS, schema_file
+from worker.cli.guide_files import SCHEMAS, schema_file
 from worker.cli.write_schemas import MAKERS, written
 from worker.settings.errors import ConfigurationError
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from worker.client.batches import Parts
-from worker.errors import InvalidCommand
+from worker.domain.errors import InvalidCommand
 from worker.protocol.messages import Command
 
 BARE = {"verb": "cancel", "backend": "ess"}

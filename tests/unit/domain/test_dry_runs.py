@@ -11,9 +11,9 @@ from msgspec import structs
 
 from worker.domain import event_drafts
 from worker.domain.decision import Finish, Send, Wait
+from worker.domain.errors import InvalidCommand
 from worker.domain.escalation import decide, needs_look, to_probe
 from worker.domain.model import Answer, Evidence, JobState, Outcome, Policy, Source, Verb
-from worker.errors import InvalidCommand
 from worker.intake.admission import Admission, BackendRules
 from worker.protocol.messages import parse_command
 from worker.store.script_arguments import accept_argument

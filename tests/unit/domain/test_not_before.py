@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from worker.domain.decision import Finish, Send, Wait
+from worker.domain.errors import InvalidCommand
 from worker.domain.escalation import decide, matters, too_early, warn_at
 from worker.domain.model import Action, Answer, AnswerKind, Outcome, Source
-from worker.errors import InvalidCommand
 from worker.intake.admission import Admission, BackendRules
 from worker.protocol.envelope import Envelope
 from worker.protocol.messages import parse_command

@@ -15,11 +15,11 @@ from worker.backends.mrs import Mrs
 from worker.backends.oracle_ml import OracleMl
 from worker.backends.sahara import Sahara
 from worker.domain.cancellation import Cancellation, Spec
+from worker.domain.errors import CallUnanswered, CredentialRefused, CredentialUnavailable
 from worker.domain.model import Action, AnswerKind, Force, Job, JobState, Observation, Policy, Source, Verb
 from worker.engine.backend import Backend
 from worker.engine.calls import TOO_SLOW, Caller
 from worker.engine.clock import Clock
-from worker.errors import CallUnanswered, CredentialRefused, CredentialUnavailable
 from worker.observability.observer import NOBODY, Observer
 
 JOB = Job("2de7")

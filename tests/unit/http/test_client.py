@@ -17,7 +17,7 @@ import pytest
 from support.mock_transport import HttpxTransport
 
 from worker.backends.adapter import Reply, Request
-from worker.errors import CallUnanswered, InvalidCommand
+from worker.domain.errors import CallUnanswered, InvalidCommand
 from worker.http.client import Http, checked_base_url, target
 from worker.http.tls import Tls, tls_context
 

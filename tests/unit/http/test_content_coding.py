@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.errors import CallUnanswered
+from worker.domain.errors import CallUnanswered
 from worker.http.content_coding import CHUNK, GZIP_MAGIC, undone
 
 JSON = b'{"a": 1}'

@@ -13,8 +13,8 @@ import pytest
 from support.mock_transport import HttpxTransport
 
 from worker.backends.adapter import Request
+from worker.domain.errors import CallUnanswered, CredentialRefused, CredentialUnavailable
 from worker.domain.polling import LONGEST_BLIND
-from worker.errors import CallUnanswered, CredentialRefused, CredentialUnavailable
 from worker.http.client import Http
 from worker.http.credentials import Basic, Bearer, Credential, StaticToken
 from worker.http.token_endpoints import ClientCredentials, Keystone, Oml

@@ -15,7 +15,7 @@ import pytest
 from support.mock_transport import HttpxTransport
 
 from worker.backends.adapter import Request
-from worker.errors import CredentialRefused, CredentialUnavailable
+from worker.domain.errors import CredentialRefused, CredentialUnavailable
 from worker.http.client import Http
 from worker.http.credentials import Basic, Bearer, Credential, StaticToken
 from worker.http.token_endpoints import ClientCredentials, Keystone, Oml

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from worker.backends.adapter import Reply
-from worker.errors import CredentialRefused
+from worker.domain.errors import CredentialRefused
 from worker.http.credentials import Credential
 from worker.http.token_endpoints import (
     REFUSAL_HOLDS,

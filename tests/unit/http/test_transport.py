@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.errors import CallUnanswered
+from worker.domain.errors import CallUnanswered
 from worker.http.content_coding import GZIP_MAGIC
 from worker.http.transport import Body, headers_of
 

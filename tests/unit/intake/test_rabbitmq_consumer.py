@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 
 import pytest
 
-from worker.errors import BrokerUnavailable, StoreUnavailable
+from worker.domain.errors import BrokerUnavailable, StoreUnavailable
 from worker.intake.decoder import Commands, Item, Malformed, RawMessage
 from worker.intake.rabbitmq_consumer import HOLD, RETURNS, Delivery, RabbitMQConsumer
 

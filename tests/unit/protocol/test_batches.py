@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from worker.errors import InvalidCommand
+from worker.domain.errors import InvalidCommand
 from worker.protocol.batches import (
     EMPTY,
     ORDERS,

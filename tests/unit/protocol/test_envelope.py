@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 from kombu.utils.json import dumps
 
-from worker.errors import InvalidCommand
+from worker.domain.errors import InvalidCommand
 from worker.protocol.envelope import BARE, envelope_of, plain, untagged
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)

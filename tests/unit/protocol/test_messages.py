@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.errors import InvalidCommand
+from worker.domain.errors import InvalidCommand
 from worker.protocol.envelope import plain
 from worker.protocol.messages import Command, CommandFields, Event, ExpectedState, parse_command
 

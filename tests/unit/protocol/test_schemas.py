@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft7Validator, Draft202012Validator
 from support.schemas import check_event
 
-from worker.errors import InvalidCommand
+from worker.domain.errors import InvalidCommand
 from worker.intake.decoder import ActionRequest, Commands, read
 from worker.protocol.batches import BATCH_TASKS, ORDERS, parse_order, parse_part
 from worker.protocol.messages import Command, parse_command

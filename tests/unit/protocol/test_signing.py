@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from worker.errors import InvalidCommand
+from worker.domain.errors import InvalidCommand
 from worker.protocol import signing
 from worker.protocol.operator_actions import ACTIONS
 from worker.protocol.signing import (

@@ -6,7 +6,7 @@ import pytest
 from redis.exceptions import ConnectionError as ConnectionLost
 from redis.exceptions import MovedError, NoPermissionError, ResponseError
 
-from worker.errors import StoreRefused, StoreUnavailable
+from worker.domain.errors import StoreRefused, StoreUnavailable
 from worker.store.redis_client import refusal, translated, unavailable
 
 SCRIPT_6 = "Error running script (call to f_5f0): @user_script:1: @user_script: 1:"

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from worker.client.async_client import Rejected, Result
-from worker.errors import UnknownCancellation
+from worker.domain.errors import UnknownCancellation
 from worker.protocol.messages import Event
 from worker.views.summary import end_line, gist
 

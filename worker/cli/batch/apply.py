@@ -13,7 +13,7 @@ import typer
 
 from ...client.async_client import Rejected
 from ...client.batches import AsyncBatch
-from ...errors import UnknownBatch
+from ...domain.errors import UnknownBatch
 from ...protocol.batches import WRONG, BatchOptions, BatchState, BatchStatus, parse_options
 from ...settings.signing_key import SigningKey
 from ...views.batches import short

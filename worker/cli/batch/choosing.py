@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ...errors import InvalidCommand
+from ...domain.errors import InvalidCommand
 from ...observability.outage import Seldom
 from ...protocol.messages import parse_command
 from ...settings.backends_file.backend_table import BackendConfig

@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 import typer
 
-from ...errors import CancellerError
+from ...domain.errors import CancellerError
 
 STANDARD = "-"
 """In the place of a file: standard input, or standard output."""

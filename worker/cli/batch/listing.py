@@ -8,8 +8,8 @@ from typing import TypeVar
 from ...backends.adapter import Reply, Request
 from ...backends.registry import CRITERIA
 from ...backends.selecting import Selecting, Where
+from ...domain.errors import CancellerError
 from ...domain.model import Answer
-from ...errors import CancellerError
 from ...http.client import Http
 from ...runtime.wiring import adapter_of, http_of
 from ...settings.backends_file.backend_table import BackendConfig

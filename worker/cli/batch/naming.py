@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from ...client.batches import AsyncBatch
-from ...errors import CancellerError, UnknownBatch
+from ...domain.errors import CancellerError, UnknownBatch
 from ...views.batches import DIGEST, short
 from ..session import Session
 from .plan_file import LONGEST_LINE

@@ -11,8 +11,8 @@ import typer
 
 from ...client.async_client import Rejected
 from ...client.batches import AsyncBatch
+from ...domain.errors import CancellerError
 from ...domain.event_drafts import text as iso
-from ...errors import CancellerError
 from ...protocol.batches import BatchState, BatchStatus
 from ...views.counted import counted
 from ...views.explain import span

@@ -12,7 +12,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from ...errors import CancellerError
+from ...domain.errors import CancellerError
 from .files import writing
 from .spool import Spool
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from itertools import chain
 from typing import Any, BinaryIO
 
-from ...errors import InvalidCommand
+from ...domain.errors import InvalidCommand
 from ...protocol.messages import parse_command
 from ...settings.problems import choices, suggestion
 from .columns import JOB, csv_rows, separator_of

@@ -12,7 +12,7 @@ from typing import Final
 from ...aio.tasks import cancel_all
 from ...client.async_client import Rejected
 from ...client.batches import AsyncBatch
-from ...errors import StoreUnavailable, UnknownBatch
+from ...domain.errors import StoreUnavailable, UnknownBatch
 from ...observability.outage import Seldom
 from ...protocol.batches import BatchState, BatchStatus
 from ...protocol.messages import Event

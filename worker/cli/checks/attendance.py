@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from redis.asyncio import Redis
 
 from ...aio.tasks import cancel_all
-from ...errors import StoreUnavailable
+from ...domain.errors import StoreUnavailable
 from ...intake.waiting import waiting_in_redis
 from ...settings.environment import Settings
 from ...store.peers import Peers

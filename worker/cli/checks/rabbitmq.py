@@ -11,7 +11,7 @@ from kombu import Queue
 
 from ...broker.bounds import worded
 from ...broker.sender import Sender
-from ...errors import CancellerError
+from ...domain.errors import CancellerError
 from ...settings.environment import Settings
 from .findings import Finding
 

@@ -12,7 +12,7 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import MovedError, NoPermissionError, RedisError, ResponseError
 
-from ...errors import StoreUnavailable
+from ...domain.errors import StoreUnavailable
 from ...runtime.wiring import store_of
 from ...settings.backends_file.backends import BackendConfig
 from ...settings.environment import Settings

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...errors import CancellerError
+from ...domain.errors import CancellerError
 from ...runtime.sink_wiring import receiver_of
 from ...settings.backends_file.sinks import Sink
 from .findings import Finding

@@ -13,7 +13,8 @@ from typing import Annotated
 
 import typer
 
-from ...errors import CancellerError, in_words
+from ...domain.errors import CancellerError
+from ...observability.os_errors import in_words
 from ...settings.board_access import board_access
 from ...settings.environment import Settings
 from ...settings.errors import ConfigurationError

@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from redis.exceptions import RedisError
 
 from ...backends.adapter import Adapter
+from ...domain.errors import CallUnanswered, CancellerError, StoreUnavailable
 from ...domain.model import Answer, AnswerKind, Job, JobState, Observation, Source
-from ...errors import CallUnanswered, CancellerError, StoreUnavailable
 from ...intake.strays import Lookout
+from ...runtime.asking import ask
 from ...runtime.wiring import adapter_of, backend_of, deployment_of, place_of, probe_of, store_of
 from ...settings.backends_file.backends import BackendConfig
 from ...settings.environment import Settings
@@ -19,7 +20,6 @@ from ...settings.redis_url import RedisTarget
 from ...store.codec import place_mark
 from ...store.redis_client import connect_to
 from ...views.counted import counted
-from ..asking import ask
 from ..checks.findings import Finding, Verdict, left_behind, probe_judged, stray_findings
 from ..checks.http import http_finding
 from ..checks.rabbitmq import rabbit_findings

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from ...client.async_client import AsyncClient
+from ...domain.errors import InvalidCommand
 from ...domain.event_drafts import text
-from ...errors import InvalidCommand
 from ...protocol.signing import DENIALS
 from ...settings.signing_key import SigningKey
 from ...store.dead_letters import DeadLetter

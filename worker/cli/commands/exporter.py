@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.aiohttp import make_aiohttp_handler
 
 from ...aio.cached import Cached
-from ...errors import StoreUnavailable
+from ...domain.errors import StoreUnavailable
 from ...observability.endpoint import Endpoint, plain
 from ...runtime.deployment import totals_of
 from ...settings.environment import Settings

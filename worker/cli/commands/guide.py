@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Annotated
 
 import typer
 
-from ... import guide as pages
 from ...settings.problems import choices, suggestion
+from ..guide_files import GUIDE, SCHEMAS, schema_file
 from ..options import Json
 from ..output import Output
-from ..schema_files import SCHEMAS, schema_file
 
 TOPICS = (
     "sending",
@@ -67,7 +65,7 @@ class Page:
 
 def page(topic: str) -> Page:
     """Read a page."""
-    return Page(topic, files(pages).joinpath(f"{topic}.md").read_text(encoding="utf-8"))
+    return Page(topic, (GUIDE / f"{topic}.md").read_text(encoding="utf-8"))
 
 
 def guide(

@@ -11,16 +11,16 @@ from typing import Annotated
 import typer
 
 from ...backends.registry import TABLES
-from ...errors import CancellerError
+from ...domain.errors import CancellerError
 from ...settings.backends_file.backends import AUTHS
 from ...settings.env_file import process_environment
 from ...settings.errors import ConfigurationError
 from ...settings.place import shipped
 from ...settings.problems import choices, suggestion
 from ..backends_draft import Draft, value_of
+from ..guide_files import schema_file
 from ..options import Json, pairs
 from ..output import Output
-from ..schema_files import schema_file
 from ..usage import BadParameters
 
 EXAMPLE = "example"

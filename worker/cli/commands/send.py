@@ -9,8 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from ...client.async_client import CHUNK, AsyncCancellation
+from ...domain.errors import InvalidCommand
 from ...domain.model import Force, Lane
-from ...errors import InvalidCommand
 from ...protocol.messages import parse_command
 from ...settings.signing_key import SigningKey
 from ..completing import backend_names, open_jobs

@@ -12,7 +12,7 @@ import typer
 
 from ...client.async_client import Result
 from ...client.ends import result_of
-from ...errors import UnknownCancellation
+from ...domain.errors import UnknownCancellation
 from ...settings.problems import choices, suggestion
 from ...store.codec import Record, Snapshot
 from ...views.explain import clock, span, words

@@ -10,7 +10,8 @@ from typing import Annotated
 
 import typer
 
-from ...errors import CancellerError, in_words
+from ...domain.errors import CancellerError
+from ...observability.os_errors import in_words
 from ...simulator import Clock, Simulator
 from ..options import Json
 from ..output import Output

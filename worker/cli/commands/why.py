@@ -8,15 +8,15 @@ from typing import Annotated
 
 import typer
 
+from ...domain.errors import CancellerError
 from ...domain.model import Job, JobState, Observation
-from ...errors import CancellerError
+from ...runtime.asking import ask
 from ...runtime.wiring import backend_of
 from ...settings.backends_file.backends import BackendConfig
 from ...settings.env_file import process_environment
 from ...settings.problems import choices, suggestion
 from ...views.explain import clock
 from ...views.story import Chapter, by_nobody, chapters
-from ..asking import ask
 from ..configuration import configuration
 from ..exits import Exit
 from ..history import history_of

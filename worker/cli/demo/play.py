@@ -17,7 +17,7 @@ import typer
 from ...aio.tasks import cancel_all
 from ...backends.adapter import Request
 from ...client.async_client import AsyncClient
-from ...errors import CancellerError
+from ...domain.errors import CancellerError
 from ...http.client import Http
 from ...protocol.messages import Event
 from ...views.explain import span

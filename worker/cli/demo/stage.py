@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...errors import CancellerError
+from ...domain.errors import CancellerError
 from ...local.child_process import start_worker, stop_all
 from ...local.embedded_redis import Embedded
 from ...local.simulator_process import simulator_process

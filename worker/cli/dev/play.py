@@ -17,7 +17,7 @@ from typing import Annotated
 import typer
 
 from ...aio.tasks import cancel_all
-from ...errors import CancellerError, StoreUnavailable
+from ...domain.errors import CancellerError, StoreUnavailable
 from ...local.child_process import start_worker
 from ...local.embedded_redis import Embedded
 from ...local.simulator_process import SimulatorProcess, simulator_process

@@ -1,4 +1,4 @@
-"""PURE: signs what a client sends."""
+"""Signs what a client sends."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
-from ..errors import InvalidCommand
+from ..domain.errors import InvalidCommand
+from ..protocol.signing import sign
 from ..settings.signing_key import SigningKey
-from .signing import sign
 
 LIFETIME: Final = 3000
 """Seconds for which what was sent may wait for a worker: near the longest that workers take, should clocks differ."""

@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from worker.errors import in_words
+from worker.observability.os_errors import in_words
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ import jwt
 import pytest
 
 from worker.client.identified import identified
-from worker.errors import InvalidCommand
+from worker.client.signer import LIFETIME, signed
+from worker.domain.errors import InvalidCommand
 from worker.protocol.operator_actions import ACTIONS
-from worker.protocol.signer import LIFETIME, signed
 from worker.protocol.signing import Producer, Signatures
 from worker.settings.signing_key import SigningKey
 

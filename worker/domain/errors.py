@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 CONFLICT = "command_id: it is another command's, with another content"
 
 
@@ -85,8 +83,3 @@ class BrokerUnavailable(Temporary):
 
 class BrokerRefused(Permanent):
     """The broker does not take messages as they are sent to it; the text says why, and the way out."""
-
-
-def in_words(error: OSError) -> str:
-    """Say what the operating system refused, without its number and Python's names."""
-    return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)

@@ -1,4 +1,4 @@
-"""Asks a backend about a job, outside of any worker."""
+"""Asks a backend about a job, outside of any pass."""
 
 from __future__ import annotations
 

@@ -1,1 +1,0 @@
-"""The published schemas: files that `make schemas` writes from the code."""
