@@ -138,6 +138,44 @@ async def test_an_endpoint_that_asks_for_time_has_not_refused_and_is_not_asked_b
     assert len(world.asked) == 2
 
 
+async def test_a_token_that_cant_be_renewed_is_used_to_its_end(world: World) -> None:
+    world.token = lambda _: httpx.Response(200, json={"access_token": "t", "expires_in": 400})
+    now = [0.0]
+    made = ClientCredentials("https://idp.example.com/token", user, password, monotonic=lambda: now[0])
+    async with backend(world, made) as http:
+        await http.ready()
+        world.token = lambda _: httpx.Response(500)
+        now[0] = 399.0
+        await call(http)
+        assert (len(world.asked), len(world.calls)) == (2, 1)
+
+        now[0] = 400.0
+        with pytest.raises(CredentialUnavailable):
+            await call(http)
+
+    assert len(world.calls) == 1
+
+
+async def test_a_token_that_was_refused_meanwhile_is_used_no_longer(world: World) -> None:
+    world.token = lambda _: httpx.Response(200, json={"access_token": "t", "expires_in": 400})
+    now = [0.0]
+    made = ClientCredentials("https://idp.example.com/token", user, password, monotonic=lambda: now[0])
+    async with backend(world, made) as http:
+        await http.ready()
+        token = await made.token(asyncio.get_running_loop().time() + 5)
+
+        def fail(_: httpx.Request) -> httpx.Response:
+            made.refused(token)
+            return httpx.Response(500)
+
+        world.token = fail
+        now[0] = 399.0
+        with pytest.raises(CredentialUnavailable):
+            await call(http)
+
+    assert world.calls == []
+
+
 @ENDPOINTS
 async def test_an_endpoint_that_breaks_off_is_unavailable(world: World, make: Make) -> None:
     def reset(_: httpx.Request) -> httpx.Response:
