@@ -36,7 +36,7 @@ MOVED = unanswered(
     "the backends file points elsewhere now, and this cancellation was accepted for another place: "
     "point the file back to it, or abort this cancellation"
 )
-LEFT = frozenset({Outcome.TIMED_OUT, Outcome.PLANNED, Outcome.CHANGED})
+LEFT = frozenset({Outcome.TIMED_OUT, Outcome.REFUSED, Outcome.PLANNED, Outcome.CHANGED})
 """The outcomes that rest on an observation of a job that has not ended."""
 RETRY = 0.2
 """Seconds between two tries to commit."""
