@@ -261,7 +261,7 @@ async def test_a_wrong_password_is_refused_before_any_call(way: Way) -> None:
 async def test_a_token_service_that_fails_is_no_refusal(way: Way, kind: str) -> None:
     async with signed_in(way) as signed:
         job = signed.one.add()
-        signed.one.sim.add_fault(kind, verb="token", times=1)
+        signed.one.sim.add_fault(kind, verb="token", times=1, retry_after=None)
         if way.name in {"keystone", "application"} and kind == "truncated":  # its token travels in a header
             await signed.one.http.ready()
         else:

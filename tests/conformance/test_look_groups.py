@@ -35,7 +35,7 @@ async def see(one: Crowd, count: int, in_flight: int) -> tuple[int, int]:
         one.one.add("runs", job_id)
     shown = await asyncio.gather(*(group.see(Job(job_id)) for job_id in numbers(count)))
     await group.aclose()
-    return sum(one.observation is not None for one in shown), sum(one.calls for one in shown)
+    return sum(one.shown is not None for one in shown), sum(one.calls for one in shown)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ async def test_jobs_that_no_list_fits_do_not_turn_lists_off(redis: Redis) -> Non
         assert lists.ready
 
 
-async def test_who_waits_for_a_bunch_that_closes_is_cancelled_after_its_list_has_ended(redis: Redis) -> None:
+async def test_who_waits_for_a_group_that_closes_is_cancelled_after_its_list_has_ended(redis: Redis) -> None:
     async with crowd(redis) as one:
         one.one.sim.add_fault("hang", verb="list", times=1000)
         calls = Counting(one.backend.calls)

@@ -20,7 +20,7 @@ from worker.engine.backend import Calls
 FAULTS: dict[str, dict[str, Any]] = {
     "error": {},
     "expired_token": {},
-    "throttled": {"retry_after": 600},
+    "throttled": {"retry_after": 0},
     "html-200": {"http": 200},
     "html": {},
     "truncated": {},

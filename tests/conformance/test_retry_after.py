@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from conformance.crowd import crowd, numbers, params_of
@@ -14,7 +15,7 @@ from conformance.whole import prepare, whole
 from msgspec import structs
 from redis.asyncio import Redis
 
-from worker.domain.model import Action, JobState, Observation, Source
+from worker.domain.model import Action, Answer, AnswerKind, JobState, Observation, Source
 from worker.engine.clock import Clock
 from worker.engine.look_many import ListReader
 from worker.engine.reconcile import PassInput, Reconciliation
@@ -65,15 +66,34 @@ async def test_a_list_asks_for_each_job_that_it_shows(redis: Redis, dialect: Dia
         assert {shown.retry_after for shown in sightings.values()} == {ASKED.total_seconds()}
 
 
-async def test_a_job_that_a_list_shows_is_looked_at_again_no_sooner(redis: Redis) -> None:
+SHOWN = Observation(JobState.ACTIVE, "RUNNING", Source.OWN, "1", retry_after=ASKED.total_seconds())
+BUSY = Answer(AnswerKind.BUSY, Source.UNSURE, 429, retry_after=ASKED.total_seconds())
+
+
+@pytest.mark.parametrize("listed", [SHOWN, BUSY], ids=["shown", "the-list-was-turned-away"])
+async def test_a_job_of_a_list_that_asks_for_time_is_looked_at_no_sooner(
+    redis: Redis, listed: Observation | Answer
+) -> None:
     async with crowd(redis) as one:
         await one.ask(["1"])
         while not (claims := await one.store.claim(ToClaim("b", "w1", Limits(1, 60.0, 1, 0.0, 1)))).claims:
             assert claims.next_due
-        listed = Observation(JobState.ACTIVE, "RUNNING", Source.OWN, "1", retry_after=ASKED.total_seconds())
         given = PassInput(claims.claims[0], listed=listed)
         due = await Reconciliation(given, one.backend, one.store, Clock(claims.now)).run()
 
         assert due is not None
         assert due - claims.now >= ASKED
         assert one.looks == []
+
+
+async def test_nothing_is_given_up_because_a_list_asks_for_time(redis: Redis) -> None:
+    async with crowd(redis) as one:
+        await one.ask(["1"])
+        one.stop_all()
+        while not (claims := await one.store.claim(ToClaim("b", "w1", Limits(1, 60.0, 1, 0.0, 1)))).claims:
+            assert claims.next_due
+        late = Clock(claims.now + timedelta(days=2))
+        await Reconciliation(PassInput(claims.claims[0], listed=BUSY), one.backend, one.store, late).run()
+
+        assert one.looks == ["1"]
+        assert [event.outcome for event in await one.wait_for("finished", 1)] == ["cancelled"]

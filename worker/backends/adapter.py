@@ -7,13 +7,10 @@ is sent the `Reply`, may yield more, and returns what it all means. Whoever driv
 
 from __future__ import annotations
 
-import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Mapping, Sequence
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from functools import lru_cache
+from datetime import datetime
 from typing import Any, ClassVar
 
 from msgspec import Struct, field
@@ -21,9 +18,7 @@ from msgspec.structs import replace
 
 from ..domain.model import Action, Answer, AnswerKind, Job, JobState, Observation, Source, Steps
 from .json_text import parsed
-
-LONGEST_RETRY_AFTER = 86400.0
-"""Seconds; a backend that asks for more is asked again after a day."""
+from .times import http_date, longest_wait
 
 
 class Request(Struct, frozen=True):
@@ -71,42 +66,11 @@ class Reply(Struct, frozen=True):
         """
         if "retry-after" not in self.headers:
             return None
-        since = self.date or self.received
-        wanted = (_seconds(one.strip(), since) for one in SEVERAL.split(self.headers["retry-after"]))
-        return max((one for one in wanted if one is not None), default=None)
+        return longest_wait(self.headers["retry-after"], self.date or self.received)
 
     def excerpt(self, limit: int = 200) -> str:
         """Return the start of the body as one printable line, for a `detail`."""
         return text(self.body[: limit * 4].decode("utf-8", "replace"), limit)
-
-
-SEVERAL = re.compile(r"(?<![a-z]{2}),")
-"""Splits the values of several headers with one name: a comma, but not the one after a weekday."""
-SECONDS = re.compile(r"(\d+(?:\.\d+)?)\s*s?", re.ASCII)
-"""Seconds as `Retry-After` gives them (RFC 9110, 10.2.3), also with decimals or a unit, which some servers write."""
-ZONED = re.compile(r"[^:]*\d:\d\d(?::\d\d)?\s+(?:GMT|UTC|UT|Z|[+-]\d{4})(?: GMT)?")
-"""An HTTP date in a zone that is known: `parsedate_to_datetime` would take any other for UTC."""
-
-
-def _seconds(wanted: str, since: datetime | None) -> float | None:
-    """Return the seconds that a value of `Retry-After` names, a day at most, None if it names none."""
-    if number := SECONDS.fullmatch(wanted):
-        return float(math.ceil(min(float(number[1]), LONGEST_RETRY_AFTER)))
-    until = http_date(wanted)
-    return min(max(0.0, (until - since).total_seconds()), LONGEST_RETRY_AFTER) if until and since else None
-
-
-@lru_cache(maxsize=64)
-def http_date(written: str) -> datetime | None:
-    """Read a time of an HTTP header, None if it is none or names no zone; replies of one second share theirs."""
-    try:
-        if ZONED.fullmatch(written.strip()):
-            moment = parsedate_to_datetime(written)
-            return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        moment = datetime.fromisoformat(written)
-    except (ValueError, OverflowError):
-        return None
-    return moment if moment.tzinfo else None
 
 
 TEXTS = (str, int)
@@ -298,14 +262,17 @@ def job_in(
 
 
 def about_another(job: Job, *named: object) -> bool:
-    """Whether a reply names a job, and not ours."""
+    """Whether a reply names a job, and not ours; a name that can't be read is none of ours."""
     ours = text(job.id, LONGEST_ID)
-    return any(found != ours for found in (text(one, LONGEST_ID + 1) for one in named) if found)
+    return any(text(one, LONGEST_ID + 1) != ours for one in named if one is not None and one != "")
 
 
 def names(job: Job, written: str) -> bool:
-    """Whether a text names our job, as a word of its own."""
-    return re.search(rf"(?<![\w-]){re.escape(job.id)}(?![\w-])", written) is not None
+    """Whether a text names our job, as a word of its own.
+
+    A gateway may repeat the path that it was asked for, so an id within a path or an address names nothing.
+    """
+    return re.search(rf"(?<![\w/:.-]){re.escape(job.id)}(?![\w/:-]|\.\w)", written) is not None
 
 
 LONGEST_ID = 512

@@ -38,6 +38,7 @@ from .adapter import (
     unseen,
     unusable,
 )
+from .times import real
 
 UNFINISHED_STATES: Mapping[str, JobState] = {
     "-1": JobState.CANCELLED,  # terminated
@@ -319,6 +320,6 @@ def _moment(value: object) -> datetime | None:
     if isinstance(value, bool) or not isinstance(value, int) or value < FIRST_13_DIGITS:
         return None
     try:
-        return datetime.fromtimestamp(value / 1000, UTC)
+        return real(datetime.fromtimestamp(value / 1000, UTC))
     except (ValueError, OverflowError, OSError):
         return None

@@ -13,7 +13,7 @@ from typing import ClassVar
 
 from ..domain.model import Action, Answer, Job, JobState, Steps
 from ..settings.backends_file.backend_table import WithoutProject
-from .adapter import CALLS_SAVED, Adapter, Call, Look, LookMany, Request, text
+from .adapter import CALLS_SAVED, Adapter, Call, Look, LookMany, Request
 from .oracle_ess_family import with_children, with_known_children
 from .oracle_ess_selection import Selection
 from .oracle_ess_words import (
@@ -74,7 +74,7 @@ class OracleEss(Adapter, Selection):
 
 
 def _by_lists(ids: Sequence[str]) -> LookMany:
-    """Keep of a list what shows as much as a look: a request without children, if what says so was not left out.
+    """Keep of a list what shows as much as a look: a request that has no children.
 
     Without its time, CANCELLING would seem to have begun anew.
     """
@@ -82,7 +82,7 @@ def _by_lists(ids: Sequence[str]) -> LookMany:
     seen = {
         job_id: one.seen
         for job_id, one in shown.entries.items()
-        if one.seen.raw and not one.seen.parent and text(one.item.get("requestType"))
+        if one.seen.raw and not one.seen.parent
         if one.seen.since_text or one.seen.state is not JobState.CANCELLING
     }
     return shown.why if shown.why is not None and not seen else seen

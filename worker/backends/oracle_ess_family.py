@@ -16,7 +16,7 @@ from typing import NamedTuple, TypeVar
 from msgspec.structs import replace
 
 from ..domain.model import Answer, AnswerKind, Job, JobState, Observation, Source, unanswered
-from .adapter import UNAUTHORIZED, NoReply, Reply, Request, text
+from .adapter import UNAUTHORIZED, NoReply, Reply, Request
 from .oracle_ess_words import (
     FIELDS,
     IDS,
@@ -152,18 +152,23 @@ class _Family:
             if len(self._missing()) > SINGLY:
                 shown = yield from by_ids(self._missing(), self._left)
                 self._left -= shown.calls
-                self._children.update({one: entry.seen for one, entry in shown.entries.items() if entry.seen.raw})
+                found = {one: entry for one, entry in shown.entries.items() if entry.seen.raw and self._ours(*entry)}
+                self._children.update({one: entry.seen for one, entry in found.items()})
                 if shown.why is not None and _in_trouble(shown.why):
                     return shown.why if shown.why.retry_after else None
             for child in self._missing()[: self._left]:
-                seen, _ = yield from look_at(Job(child))
+                seen, item = yield from look_at(Job(child))
                 if isinstance(seen, Answer) and _in_trouble(seen):
                     return seen if seen.retry_after else None
-                if isinstance(seen, Observation) and seen.source is Source.OWN:
+                if isinstance(seen, Observation) and seen.source is Source.OWN and self._ours(item, seen):
                     self._children[child] = seen
         except NoReply:
             pass
         return None
+
+    def _ours(self, item: Item, seen: Observation) -> bool:
+        """Whether a child of ours is shown as one: it does not name another family, unless it has ended there."""
+        return seen.ended or request_id(item.get("absParentRequestId")) in {"", self._top} or not self._top
 
     def _missing(self) -> list[str]:
         return [child for child in self._job.living if child not in self._children]
@@ -261,9 +266,7 @@ class _Family:
             if not pages.whole:
                 return pages.why or _unread("the family has more requests than a look can read")
             known |= new.keys()
-            branches = [
-                one for one, member in new.items() if member.seen.parent or not text(member.item.get("requestType"))
-            ]
+            branches = [one for one, member in new.items() if member.seen.parent]
             parents = [*parents[size:], *branches]
         return None
 

@@ -24,6 +24,8 @@ CRITERIA: Mapping[str, str] = {
     "older-than": "a duration, such as 2h: submitted at least this long ago, on ESS's own clock",
     "submitter": "the user who submitted it",
 }
+OLDEST = 100 * 365 * 86400.0
+"""Seconds; no request was submitted so long ago, and no date is."""
 SHOWN = "requestId,state,submitter,submissionTime"
 UNHEEDED = "the list can't be used: it shows request {}, whose {} is not what was asked for"
 DISORDERED = "the list can't be used: it is not in the order of the request ids"
@@ -45,9 +47,11 @@ class Selection(Selecting):
             )
         if age is not None:
             try:
-                seconds(age)
+                too_long = seconds(age) > OLDEST
             except ValueError as error:
                 found.append(f"older-than: {age[:64]!r} {error}")
+            else:
+                found += [f"older-than: {age[:64]!r} is longer than a request can be old"] if too_long else []
         if submitter is not None and (not submitter or '"' in submitter or "\\" in submitter):
             found.append("submitter: is a name, without quotes and backslashes")
         return found

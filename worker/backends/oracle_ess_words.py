@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Generator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -18,13 +18,16 @@ from .adapter import (
     common_answer,
     facts,
     items,
+    names,
     seen_nothing,
     silent,
     taken,
+    tells_error,
     text,
     unseen,
     unusable,
 )
+from .times import real
 
 STATES: Mapping[str, JobState] = {
     "UNKNOWN": JobState.UNKNOWN,
@@ -53,10 +56,11 @@ STATES: Mapping[str, JobState] = {
 SPELLINGS: Mapping[str, str] = {"CANCELED": "CANCELLED", "CANCELING": "CANCELLING"}
 """Other ways to write a state, as ESS's own user interface has them (DOC E7)."""
 
-PARENT_TYPES = frozenset(
-    {"RECUR_PARENT", "JOBSET_SINGLETON", "JOBSET_RECUR_PARENT", "JOBSET_RECUR_CHILD", "JOBSET_STEP"}
-)
-"""The values of `requestType` that may have children (DOC E2, SRC E9; an open set); a step may be a job set itself."""
+CHILDLESS_TYPES = frozenset({"SINGLETON", "RECUR_CHILD", "SUB_REQUEST"})
+"""The values of `requestType` that have no children unless they are paused (DOC E2, SRC E9).
+
+The set is open: a request of any other type, or of one that is not told, may have some.
+"""
 CHILD_TYPES = frozenset({"RECUR_CHILD", "JOBSET_STEP", "JOBSET_RECUR_CHILD", "SUB_REQUEST"})
 RECURRING_TYPES = frozenset({"RECUR_CHILD", "JOBSET_RECUR_CHILD"})
 
@@ -101,7 +105,7 @@ def look_at(job: Job) -> Generator[Request, Reply, tuple[Observation | Answer, I
     data = reply.data or {}
     if not reply.ok:
         return unseen(reply, job, judge(reply, Action.LOOK, job), str(reply.status)), data
-    if not state_word(data):
+    if not state_word(data) or (data.get("requestId") is None and tells_error(data)):
         return unusable(reply, "the reply shows no request's state"), data
     if names_another(data, job.id):
         return unusable(reply, "the reply is about another request"), data
@@ -122,7 +126,7 @@ def change(reply: Reply, action: Action, job: Job) -> Answer:
 def judge(reply: Reply, action: Action, job: Job) -> Answer:
     """Judge a reply that is no success; what a status means to ESS it means only in ESS's own words."""
     code, detail = _told(reply)
-    source = Source.OWN if _is_own(reply, job.id) else Source.UNSURE
+    source = Source.OWN if _is_own(reply, job) else Source.UNSURE
     kind = ERRORS[action].get(reply.status) if source is Source.OWN else None
     if kind is None:
         otherwise = AnswerKind.UNANSWERED if action is Action.LOOK else AnswerKind.REFUSED
@@ -135,17 +139,13 @@ def _told(reply: Reply) -> tuple[str, str]:
     return text(data.get("errorCode")), text(data.get("detail")) or text(data.get("title"))
 
 
-def _is_own(reply: Reply, job_id: str) -> bool:
-    """Whether ESS itself speaks about a request: by a code of its own, or in words that name the request.
-
-    A gateway may repeat the path that it was asked for, so an id within a path or an address names nothing.
-    """
+def _is_own(reply: Reply, job: Job) -> bool:
+    """Whether ESS itself speaks about a request: by a code of its own, or in words that name the request."""
     data = reply.data or {}
     if CODE.fullmatch(text(data.get("errorCode"))):
         return True
-    named = re.compile(rf"(?<![\w/:.-]){re.escape(job_id)}(?![\w/:-]|\.\w)")
     texts = (text(data.get("detail")), text(data.get("title")))
-    return bool(job_id) and job_id != str(reply.status) and any(named.search(told) for told in texts)
+    return job.id not in {"", str(reply.status)} and any(names(job, told) for told in texts)
 
 
 def observation(data: Item, job_id: str, clock: datetime | None) -> Observation:
@@ -171,7 +171,7 @@ def observation(data: Item, job_id: str, clock: datetime | None) -> Observation:
         detail=detail,
         facts=facts(data, FACTS),
         # A request with sub-requests is paused while they run.
-        parent=kind in PARENT_TYPES or "PAUSED" in (state, word(data.get("previousState"))),
+        parent=kind not in CHILDLESS_TYPES or "PAUSED" in (state, word(data.get("previousState"))),
     )
 
 
@@ -288,7 +288,7 @@ def _flag(value: object) -> bool | None:
 
 
 def _moment(value: object) -> datetime | None:
-    """Return the latest moment that a time text can mean, None if it names no zone.
+    """Return the latest moment that a time text can mean, None if it names no zone or is no real one.
 
     A text in whole seconds was cut off: the true moment lies up to 1 s later. A wait counted from
     it must not be short.
@@ -300,6 +300,6 @@ def _moment(value: object) -> datetime | None:
         moment = datetime.fromisoformat(written)
         if "." not in written and "," not in written:
             moment += timedelta(seconds=1)
-        return moment.astimezone(UTC) if moment.tzinfo else None
+        return real(moment)
     except (ValueError, OverflowError):
         return None

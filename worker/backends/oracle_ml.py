@@ -49,8 +49,10 @@ NO_SUCH_JOB_CODE = "1026"
 
 PENDING = "job is still running"
 """A 202's words for a job that waits or runs (SEED S1, DOC O1), of which the list says that it is RUNNING."""
-RUNS = re.compile(r"(?:.*\bis )?(?:still )?running\W*", re.IGNORECASE | re.DOTALL)
+RUNS = re.compile(r"(?:(?P<job>(?:the |this |your )?job(?: \S+)?) is )?(?:still )?running\W*", re.IGNORECASE)
 """Words of another 2xx that say that a job runs: a stop destroys results, so "not running" must not pass."""
+OF_A_JOB = ("job_id", "jobId", "createdDate", "elapsedTime")
+"""Fields of a job, beside which a bare "running" is not that of a service's health."""
 FINISHED = "FINISH"
 RESULT = re.compile(r"/jobs/([^/]+)/result/?\Z")
 FINISHED_DETAIL = "finished; Oracle ML does not say here whether with success, its result does"
@@ -158,8 +160,10 @@ def _pending(reply: Reply, data: Mapping[str, Any], job: Job) -> Observation | A
     if about_another(job, data.get("job_id"), data.get("jobId")):
         return unusable(reply, "the reply is about another job")
     state = LIST_STATES.get(raw.upper(), JobState.UNKNOWN)
-    if state is JobState.UNKNOWN and (reply.status == HTTPStatus.ACCEPTED or RUNS.fullmatch(raw)):
-        state = JobState.ACTIVE
+    if state is not JobState.SUCCEEDED:
+        runs = RUNS.fullmatch(raw)
+        of_a_job = runs is not None and (runs["job"] or any(text(data.get(name)) for name in OF_A_JOB))
+        state = JobState.ACTIVE if of_a_job or reply.status == HTTPStatus.ACCEPTED else JobState.UNKNOWN
     detail = FINISHED_DETAIL if state is JobState.SUCCEEDED else ""
     return Observation(state, raw, Source.OWN, job.id, clock=reply.date, detail=detail, facts=facts(data, FACTS))
 
@@ -208,7 +212,7 @@ def _missing(reply: Reply, job: Job) -> Source | None:
     told = NO_SUCH_JOB.search(message)
     if reply.status != HTTPStatus.BAD_REQUEST or told is None or code not in {"", NO_SUCH_JOB_CODE}:
         return None
-    own = names(job, message) if told["named"] else code == NO_SUCH_JOB_CODE
+    own = names(job, message[told.end() :]) if told["named"] else code == NO_SUCH_JOB_CODE
     return Source.OWN if own else Source.UNSURE
 
 

@@ -14,7 +14,7 @@ from . import polling
 from .cancellation import FAR, Cancellation, sent_key
 from .decision import Decision, Finish, Hold, Send, Wait
 from .dry_run import planned
-from .evidence.doubt import ask_again, refuses
+from .evidence.doubt import ask_again, lasting, refuses
 from .evidence.effect import forced
 from .evidence.ending import Unproven, unproven
 from .expectation import as_expected, changed
@@ -136,15 +136,19 @@ def after_answer(
 ) -> Finish | Wait:
     """Decide how to go on after a changing call, answered or not.
 
-    A refusal that counts ends the cancellation. What an answer leaves open, a look must show: at once if nothing can
-    have happened, after `poll.first` if something may have, and never before the backend's `Retry-After`.
+    A refusal that counts ends the cancellation, once a look has shown that no unanswered try before it had an effect.
+    What an answer leaves open, a look must show: at once if nothing can have happened, after `poll.first` if something
+    may have, and never before the backend's `Retry-After`.
     """
     sent = cancellation.progress.sent[sent_key(send.action, send.job_id)]
+    asked_for = now + polling.asked_for(answer.retry_after, policy)
     if refuses(answer, sent.doubt, policy):
-        return Finish(Outcome.REFUSED, Evidence.NONE, answer.detail)
+        if not sent.unanswered or send.action is Action.FORCE:
+            return Finish(Outcome.REFUSED, Evidence.NONE, answer.detail)
+        why = f"look whether an earlier {send.action} has had an effect, as this one was refused"
+        return Wait(_capped(cancellation, policy, now, asked_for), why)
     if answer.before is not None and answer.before.final and cancellation.spec.verb is Verb.CANCEL:
         return ended(_unsent(cancellation, send), answer.before, policy)
-    asked_for = now + polling.asked_for(answer.retry_after, policy)
     if answer.kind in {AnswerKind.REJECTED, AnswerKind.NOT_FOUND}:
         return Wait(_capped(cancellation, policy, now, asked_for), f"look why the {send.action} was not taken")
     if answer.kind in {AnswerKind.BUSY, AnswerKind.REFUSED}:
@@ -254,7 +258,7 @@ def _send_or_wait(cancellation: Cancellation, action: Action, policy: Policy, no
     """Make a changing call unless an earlier try of it forbids that, for now or for good.
 
     An accepted call is never repeated. An unanswered one may be, if a look that began at least `poll.first` later still
-    shows the job untouched. One that was turned down may be after a pause, which grows.
+    shows the job untouched. One that was turned down may be after a pause, which grows. A refusal that counts is final.
     """
     sent = cancellation.progress.sent.get(action)
     if sent is None and policy.steps.cancel_removes:
@@ -266,6 +270,8 @@ def _send_or_wait(cancellation: Cancellation, action: Action, policy: Policy, no
     if sent.accepted:
         poll = now + polling.next_look(cancellation, policy, now)
         return Wait(_capped(cancellation, policy, now, poll), f"look again, the {action} is not confirmed")
+    if sent.last is AnswerKind.REFUSED and (sent.doubt is None or lasting(sent.doubt, policy)):
+        return Finish(Outcome.REFUSED, Evidence.NONE, sent.detail)
     again = sent.last_at + polling.pause(cancellation, policy, sent)
     if cancellation.known_until(sent, now) >= again:
         return Send(action, cancellation.job_id)

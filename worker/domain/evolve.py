@@ -106,7 +106,7 @@ def observed(
         seen_alive=before.seen_alive or alive,
         alive_at=asked if alive else before.alive_at,
         parent=has_children,
-        end=End(seen.state, seen.raw) if seen.final and not gone else before.end,
+        end=None if alive else End(seen.state, seen.raw) if seen.final and not gone else before.end,
         cancelling=_sightings(cancellation, seen, now),
         facts=_facts(before.facts, seen.facts),
         note="; ".join([part for part in (seen.detail, unlisted) if part])[:NOTE_LIMIT],
@@ -179,7 +179,8 @@ def _sightings(cancellation: Cancellation, seen: Observation, now: datetime) -> 
 
 def _sighting(cancellation: Cancellation, member: Observation, now: datetime) -> Sighting:
     before = cancellation.progress.cancelling.get(member.job_id)
-    if before is not None and before.since_text == member.since_text:
+    told_now = before is not None and not before.since_text and member.since_text
+    if before is not None and not told_now and not clock.moved(before.since_text, member.since_text):
         return before
     not_before = clock.not_before(cancellation, member.job_id)
     return Sighting(now, member.since_text, not_before, cancellation.stood_still(now))

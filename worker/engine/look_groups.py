@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ..aio.coalescer import Coalescer
 from ..backends.adapter import CALLS_SAVED
-from ..domain.model import Job, Observation
+from ..domain.model import Answer, Job, Observation
 from .look_many import ListReader
 
 GATHER, ENOUGH = 0.002, 16
@@ -19,9 +19,12 @@ LISTS = 2
 
 
 class ListedObservation(NamedTuple):
-    """What a list shows of a job, None if that has to be looked at alone; and how many calls its pass pays for."""
+    """What a list shows of a job, None if that has to be looked at alone; and how many calls its pass pays for.
 
-    observation: Observation | None
+    An `Answer` says that the job may not be looked at now.
+    """
+
+    shown: Observation | Answer | None
     calls: int = 0
 
 

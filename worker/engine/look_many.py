@@ -16,7 +16,8 @@ from ..aio.tasks import cancel_all
 from ..backends.adapter import CALLS_SAVED, LookMany
 from ..domain.errors import CallUnanswered, CredentialRefused, CredentialUnavailable
 from ..domain.escalation import needs_look
-from ..domain.model import Answer, AnswerKind, Job, Observation
+from ..domain.model import Answer, AnswerKind, Job, Observation, Source
+from ..domain.polling import asked_for
 from ..store.transitions import Claim
 from .backend import Backend
 
@@ -31,7 +32,10 @@ show is claimed a second time."""
 LIST = "list"
 """The action that observers are given for such a call."""
 
-Sightings = Mapping[str, Observation]
+UNSHOWN = Answer(AnswerKind.BUSY, Source.OWN, detail="the list of jobs does not show it, and asked for time")
+
+Sightings = Mapping[str, Observation | Answer]
+"""What is known of jobs without a look at each, by their ids; an `Answer` says that none may be looked at now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +50,10 @@ class ListRequest:
 class SharedList:
     """A list that is being read, and the jobs whose passes wait for it, by their ids."""
 
-    sightings: asyncio.Task[Sightings]
+    sightings: asyncio.Future[Sightings]
     jobs: Mapping[str, Job]
 
-    async def of(self, claim: Claim) -> Observation | None:
+    async def of(self, claim: Claim) -> Observation | Answer | None:
         """Return what the list shows of a claimed job, None if that has to be looked at alone.
 
         A poll whose job was not requested waits as well if it may call: the list may be using its permit.
@@ -66,18 +70,31 @@ class ListReader:
     """Judges when a list is worth reading, and reads it.
 
     A list only spares calls: a job that it does not show is looked at alone, and so is every job while the
-    backend's lists are of no use. No failure of a list reaches a pass.
+    backend's lists are of no use. No failure of a list reaches a pass, unless it asks for time by `Retry-After`: then
+    no job that a list could show is looked at before that is over.
     """
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
         self._not_before = 0.0
+        self._busy: Answer | None = None
+        """The list's latest answer that asked for time, until a list is read that does not."""
+        self._busy_until = 0.0
         self._reading: set[asyncio.Task[Sightings]] = set()
 
     @property
     def ready(self) -> bool:
-        """Whether lists may be read now."""
-        return self._backend.look_many and asyncio.get_running_loop().time() >= self._not_before
+        """Whether lists may be read now, or nothing may and the jobs need not be looked at alone."""
+        return self._backend.look_many and (self._left > 0 or asyncio.get_running_loop().time() >= self._not_before)
+
+    @property
+    def _left(self) -> float:
+        """For how many more seconds the backend has asked for no look."""
+        return self._busy_until - asyncio.get_running_loop().time()
+
+    def _wait(self) -> Answer | None:
+        """Return what to tell the passes of all jobs while the backend has asked for time, None if it has not."""
+        return replace(self._busy, retry_after=left) if self._busy and (left := self._left) > 0 else None
 
     def share(self, claims: Sequence[Claim], lost_at: datetime | None) -> SharedList | None:
         """Begin to read a list of the claimed jobs that are polled; None if each has to be looked at alone.
@@ -92,6 +109,10 @@ class ListReader:
             and not one.spec.aborted
             and not self._backend.elsewhere(one)
         ]
+        if jobs and (wait := self._wait()):
+            told = asyncio.get_running_loop().create_future()
+            told.set_result({job.id: wait for job in jobs})
+            return SharedList(told, {job.id: job for job in jobs})
         plan = self.plan_for(jobs)
         if plan is None:
             if len(jobs) >= CALLS_SAVED:  # else polls would still be claimed as piggy-backed
@@ -128,8 +149,11 @@ class ListReader:
     async def read(self, plan: ListRequest) -> Sightings:
         """Make the calls, in the time of one look at most; return what they show, by job id.
 
+        While the backend asks for time, that is what is told of each job, and no call is made.
         The passes that wait for this hold leases that last for a look, a credential and a call.
         """
+        if wait := self._wait():
+            return dict.fromkeys(plan.jobs, wait)
         began = time.monotonic()
         kind = AnswerKind.UNANSWERED
         try:
@@ -146,12 +170,14 @@ class ListReader:
         finally:
             self._backend.observer.call_made(self._backend.name, LIST, kind, time.monotonic() - began)
         if isinstance(seen, Answer):
-            return self._useless(seen.detail)
+            return self._asked_for_time(plan, seen) if seen.retry_after else self._useless(seen.detail)
+        self._busy = None
         if len(seen) < calls * SPARED:
             self._useless(f"it shows {len(seen)} of {len(plan.jobs)} jobs in {calls} calls")
-        return seen
+        asked = max((one.retry_after for one in seen.values()), default=0.0)
+        return {**dict.fromkeys(plan.jobs, replace(UNSHOWN, retry_after=asked)), **seen} if asked else seen
 
-    async def _drive(self, exchange: LookMany) -> tuple[Sightings | Answer, int]:
+    async def _drive(self, exchange: LookMany) -> tuple[Mapping[str, Observation] | Answer, int]:
         request = next(exchange)
         calls, retry_after = 0, 0.0
         while True:
@@ -160,12 +186,25 @@ class ListReader:
             try:
                 request = exchange.send(reply)
             except StopIteration as stop:
-                seen: Sightings | Answer = stop.value
+                seen: Mapping[str, Observation] | Answer = stop.value
+                if retry_after and isinstance(seen, Answer):
+                    return replace(seen, retry_after=retry_after), calls
                 if retry_after and not isinstance(seen, Answer):
                     seen = {job_id: replace(one, retry_after=retry_after) for job_id, one in seen.items()}
                 return seen, calls
 
+    def _asked_for_time(self, plan: ListRequest, said: Answer) -> Sightings:
+        """Look at no job before the time is over; then read lists again, unless this is the second such answer."""
+        again, seconds = self._busy is not None, asked_for(said.retry_after, self._backend.policy).total_seconds()
+        self._busy_until = asyncio.get_running_loop().time() + seconds
+        self._not_before = self._busy_until + (USELESS if again else 0.0)
+        detail = f"the list of jobs asked for time: {said.detail}"
+        self._busy = Answer(AnswerKind.BUSY, said.source, said.status, said.code, detail, seconds)
+        log.info("look_many.busy", backend=self._backend.name, detail=said.detail, seconds=seconds)
+        return dict.fromkeys(plan.jobs, self._busy)
+
     def _useless(self, why: str) -> Sightings:
+        self._busy = None
         self._not_before = asyncio.get_running_loop().time() + USELESS
         log.info("look_many.useless", backend=self._backend.name, detail=why, seconds=USELESS)
         return {}

@@ -36,7 +36,7 @@ MOVED = unanswered(
     "the backends file points elsewhere now, and this cancellation was accepted for another place: "
     "point the file back to it, or abort this cancellation"
 )
-LEFT = frozenset({Outcome.TIMED_OUT, Outcome.PLANNED, Outcome.CHANGED})
+LEFT = frozenset({Outcome.TIMED_OUT, Outcome.REFUSED, Outcome.PLANNED, Outcome.CHANGED})
 """The outcomes that rest on an observation of a job that has not ended."""
 RETRY = 0.2
 """Seconds between two tries to commit."""
@@ -51,13 +51,13 @@ class PassInput:
     """What a pass begins with.
 
     `lost_at` is when Redis may have forgotten something; `paused` means that the backend is: no call is made; `listed`
-    is what a list has shown of the job; `paid` is how many calls the claim has paid for.
+    is what a list has shown of the job, or why to wait; `paid` is how many calls the claim has paid for.
     """
 
     claim: Claim
     lost_at: datetime | None = None
     paused: bool = False
-    listed: Observation | None = None
+    listed: Observation | Answer | None = None
     paid: int = 1
 
 
@@ -77,7 +77,7 @@ class Reconciliation:
         self._drafts: list[EventDraft] = []
         self._caller = Caller(backend, clock, self._cancellation, given.paid)
         self._look_group = look_group
-        self._listed = False  # whether a list has shown the job, in place of a look that this pass may make
+        self._listed = False  # whether a list has shown the job
         self._due: datetime | None = None
 
     async def run(self) -> datetime | None:
@@ -113,7 +113,7 @@ class Reconciliation:
         seen: Observation | Answer | None = None
         if self._given.listed is not None:
             seen = self._observed(self._given.listed, self._clock.redis)
-            calls = bool(self._to_probe(seen))
+            calls = isinstance(seen, Observation) and bool(self._to_probe(seen))
         elif not (calls := self._looks(self._given.lost_at)):
             seen = await self._see(self._given.lost_at, paused=self._given.paused)
         if not calls and not self._acts(decision := self._decide(seen)):
@@ -121,9 +121,9 @@ class Reconciliation:
         elif await self._commit("alone"):
             self._due = self._clock.now()
 
-    async def _on_list(self, listed: Observation) -> None:
+    async def _on_list(self, listed: Observation | Answer) -> None:
         """Take what a list has shown for a look; if there is more to do than to wait or to end, look at the job."""
-        self._listed = True
+        self._listed = isinstance(listed, Observation)
         seen: Observation | Answer | None = await self._take_in_look(listed, self._clock.redis)
         if self._acts(decision := self._decide(seen)):
             seen = await self._see(self._given.lost_at, paused=self._given.paused)
@@ -164,21 +164,21 @@ class Reconciliation:
             return None
         asked = self._clock.now()
         seen = await self._caller.drive(self._backend.adapter.look(self._cancellation.job), Action.LOOK)
-        if isinstance(seen, Answer):
-            self._cancellation = evolve.look_failed(self._cancellation, seen, asked, looks=1)
-            return seen
         return await self._take_in_look(seen, asked)
 
-    async def _take_in_look(self, seen: Observation, asked: datetime) -> Observation:
+    async def _take_in_look(self, seen: Observation | Answer, asked: datetime) -> Observation | Answer:
         """Take in what was seen of the job, and ask the second source if that matters now."""
         seen = self._observed(seen, asked)
-        for target in self._to_probe(seen):
+        for target in self._to_probe(seen) if isinstance(seen, Observation) else ():
             if not (self._backend.probe and self._caller.lease_lasts()):
                 break
             self._cancellation = evolve.probed(self._cancellation, target, await self._backend.probe(target))
         return seen
 
-    def _observed(self, seen: Observation, asked: datetime) -> Observation:
+    def _observed(self, seen: Observation | Answer, asked: datetime) -> Observation | Answer:
+        if isinstance(seen, Answer):
+            self._cancellation = evolve.look_failed(self._cancellation, seen, asked, looks=1)
+            return seen
         seen = whole(self._cancellation, seen)
         self._drafts += map(event_drafts.void, refuted(self._cancellation, seen, asked).values())
         now = self._clock.now()
@@ -276,9 +276,9 @@ class Reconciliation:
         if self._look_group and self._caller.lease_lasts(LISTS + 1):
             shown = await self._look_group.see(self._cancellation.job)
         self._caller.made += shown.calls
-        if shown.observation is None:
+        if shown.shown is None:
             return await self._see(None, paused=False)
-        return await self._take_in_look(shown.observation, asked)
+        return await self._take_in_look(shown.shown, asked)
 
     async def _unready(self, answer: Answer) -> None:
         """Wait as after a failed look: there is no credential now, so nothing was sent."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -29,6 +30,8 @@ from .transport_aiohttp import AiohttpTransport
 NO_PATH = frozenset({"", ".", ".."})
 """Segments that would change the path around them (RFC 3986, 5.2.4)."""
 JSON_BODY: Mapping[str, str] = MappingProxyType({"Content-Type": "application/json"})
+OLD = re.compile(r"0*[1-9]\d*", re.ASCII)
+"""An `Age` of a second or more (RFC 9111, 5.1): the reply is not to this request, which may not have arrived."""
 FRAMING = frozenset({"host", "content-length", "transfer-encoding"})
 """Headers that a wire writes itself."""
 
@@ -77,6 +80,7 @@ class Http:
         self._defaults = {
             "Accept": "application/json",
             "Accept-Encoding": "gzip, deflate",
+            "Cache-Control": "no-cache",
             "User-Agent": f"canceller/{version()}",
         }
         extra = {**headers.plain, **headers.secret}
@@ -103,7 +107,7 @@ class Http:
     async def send(self, request: Request, *, traceparent: str | None = None) -> Reply:
         """Make one call; redirects and errors are answers, and a 401 is one after the credential was renewed.
 
-        Raises CallUnanswered when nobody knows what the call did (no reply, half a reply, one over `max_reply`),
+        Raises CallUnanswered when nobody knows what the call did (no reply, half or an old one, one over `max_reply`),
         CredentialUnavailable and CredentialRefused when it had no effect for want of a credential,
         InvalidCommand for a path segment that is no name.
         """
@@ -163,7 +167,7 @@ class Http:
         wire = wire or self._wire
         try:
             async with asyncio.timeout_at(deadline):
-                reply = await wire.exchange(call, self._max_reply)
+                reply = fresh(await wire.exchange(call, self._max_reply))
                 return replace(blanked(reply, self._secrets), received=self._now())
         except Exception as error:  # noqa: BLE001 - once a request is under way, none proves that it had no effect
             # Named without its text, which may quote a URL or a token; aiohttp's protocol errors quote headers too.
@@ -177,6 +181,13 @@ class Http:
 
     def _deadline(self) -> float:
         return asyncio.get_running_loop().time() + self._timeout
+
+
+def fresh(reply: Reply) -> Reply:
+    """Return a reply to this very request; raises CallUnanswered for an old one, from a cache."""
+    if OLD.fullmatch(reply.headers.get("age", "").strip()):
+        raise CallUnanswered("a cache has answered, with an old reply")
+    return reply
 
 
 def merged(*layers: Mapping[str, str]) -> dict[str, str]:

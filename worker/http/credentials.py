@@ -82,7 +82,14 @@ class Credential(ABC):
             await asyncio.wait({self._flight})
 
     async def _renew(self) -> Token:
-        self._token = await self._obtain(self._token)
+        """Get a new token; if there is none to be had now, the old one is used until its end."""
+        old = self._token
+        try:
+            self._token = await self._obtain(old)
+        except CredentialUnavailable:
+            if old is None or old is not self._token or self._monotonic() >= old.ends:
+                raise
+            return old
         return self._token
 
     @abstractmethod

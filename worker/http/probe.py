@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Collection
 from urllib.parse import quote
 
 import structlog
 
+from ..backends.adapter import Reply
 from ..domain.errors import CancellerError, InvalidCommand
+from ..domain.polling import LONGEST_DELAY
 from ..observability.outage import Seldom
 from .client import Http
 
@@ -38,6 +41,8 @@ class Probe:
         self._http = http
         self._target = target
         self._gone_when = gone_when
+        self._monotonic = monotonic
+        self._not_before = -math.inf
         self._seldom = Seldom(monotonic)
 
     async def status(self, job_id: str) -> int:
@@ -45,19 +50,27 @@ class Probe:
 
         Raises CallUnanswered if it gives none, InvalidCommand for an id that would ask about something else.
         """
+        return (await self._reply(job_id)).status
+
+    async def _reply(self, job_id: str) -> Reply:
         target = self._target.replace("{job_id}", quote(job_id, safe=""))
         if not job_id or not DOTS.isdisjoint(target.partition("?")[0].split("/")):
             raise InvalidCommand("the job's id leads out of the path of the probe's URL")
-        return (await self._http.get(target)).status
+        return await self._http.get(target)
 
     async def ask(self, job_id: str) -> bool | None:
-        """Say whether a job's process is gone; None if the source can't say."""
+        """Say whether a job's process is gone; None if the source can't say, or has asked for time."""
+        if self._monotonic() < self._not_before:
+            return None
         try:
-            status = await self.status(job_id)
+            reply = await self._reply(job_id)
         except CancellerError as error:
             found, why = None, str(error)
         else:
-            found, why = self.meaning(status), f"it answered {status}"
+            found, why = self.meaning(reply.status), f"it answered {reply.status}"
+            if reply.retry_after is not None and not reply.ok:
+                found, why = None, f"{why} and asked for time"
+                self._not_before = self._monotonic() + min(reply.retry_after, LONGEST_DELAY)
         if found is None and self._seldom.due():
             log.warning("backend.probe_can_not_tell", backend=self._name, error=why)
         return found

@@ -2,7 +2,8 @@
 
 An endpoint that can't be reached, is overloaded (429, 5xx) or makes no sense is unavailable; one that answers 400, 401
 or 403 is asked once more with the secrets read again, and has then refused. That answers for the same secrets for a
-moment, so that a thousand cancellations in a row do not try a wrong password two thousand times.
+moment, so that a thousand cancellations in a row do not try a wrong password two thousand times. One that asks for time
+by `Retry-After`, with whatever status, is not asked before.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import httpx
 
 from ..backends.adapter import Reply
 from ..domain.errors import CallUnanswered, CredentialRefused, CredentialUnavailable
+from ..domain.polling import LONGEST_DELAY
 from .blanking import blanked
 from .credentials import Credential, Monotonic, Read, Token, basic, header_text, secret
 
@@ -66,6 +68,7 @@ class TokenEndpoint(Credential):
         self._url = url
         self._place = f"the token endpoint at {httpx.URL(url).netloc.decode('ascii')}"
         self._refusal: RememberedRefusal | None = None
+        self._not_before = -math.inf
         self._told: dict[object, Token] = {}
 
     def secrets(self, token: Token) -> tuple[str, ...]:
@@ -96,10 +99,15 @@ class TokenEndpoint(Credential):
 
     async def _ask(self, request: httpx.Request) -> Reply:
         """Return a success or a refusal; raises CredentialUnavailable for anything else."""
+        if (left := self._not_before - self._monotonic()) > 0:
+            raise CredentialUnavailable(f"{self._place} has asked for {math.ceil(left)} more seconds of time")
         try:
             reply = await self.fetch(request)
         except CallUnanswered as error:
             raise CredentialUnavailable(f"the token endpoint gave no answer: {error}") from error
+        if not reply.ok and reply.retry_after is not None:
+            self._not_before = self._monotonic() + min(reply.retry_after, LONGEST_DELAY)
+            raise CredentialUnavailable(f"{self._place} answered {reply.status} and asked for time")
         if not reply.ok and reply.status not in REFUSALS:
             raise CredentialUnavailable(f"{self._place} answered {reply.status}")
         return blanked(reply, self._shown)  # not of tokens, which it is there to show

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from typing import Final
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
-
-from ..settings.problems import suggestion
 
 PROBLEM_LIMIT: Final = 1000
 NAME_LIMIT: Final = 64
@@ -64,7 +63,8 @@ def _place(details: ErrorDetails, whole: str) -> str:
 def _text(details: ErrorDetails, known: Iterable[str]) -> str:
     kind, rules = details["type"], details.get("ctx", {})
     if kind == "extra_forbidden":
-        return f"is no field of a command{suggestion(str(details['loc'][-1])[:NAME_LIMIT], known)}"
+        close = get_close_matches(str(details["loc"][-1])[:NAME_LIMIT], list(known), n=1)
+        return "is no field of a command" + (f"; did you mean {close[0]}?" if close else "")
     if kind == "too_long":
         return f"has more than {rules['max_length']} {'characters' if rules['field_type'] == TEXT else 'entries'}"
     if kind in TEXTS:

@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from ..domain.model import Action, JobState, Outcome
+from ..domain.model import Action, AnswerKind, JobState, Outcome
 from ..protocol.messages import Event
 from ..store.codec import Snapshot
 from .explain import words
@@ -16,6 +16,7 @@ from .story_words import told
 from .waits import cause_of_wait
 
 CHANGING = (str(Action.CANCEL), str(Action.FORCE), str(Action.DELETE))
+SENT = tuple(f"{name}_sent" for name in CHANGING)
 STOPPED_BY_SOMEBODY = frozenset({str(JobState.CANCELLED), str(JobState.CANCELLING)})
 STILL_TRUE = frozenset({"seen", "next", "in the way"})
 """What of a record that is open a story ends with, by the labels in `explain`."""
@@ -54,7 +55,7 @@ def chapters(known: Sequence[Known], others: Sequence[Event], breaks: Sequence[E
     `others` are events about it that belong to no cancellation's count, such as `rejected`; `breaks` are those of its
     backend's breaker.
     """
-    senders = sorted((one for one in known if _has_sent(one)), key=_began)
+    senders = sorted((one for one in known if _may_have_stopped(one)), key=_began)
     found = []
     for one in known:
         earlier = [sender for sender in senders if _began(sender) < _began(one)]
@@ -94,11 +95,24 @@ def _began(known: Known) -> datetime:
     return known.seen.record.cancellation.accepted_at
 
 
-def _has_sent(known: Known) -> bool:
-    """Whether a cancellation has sent something that may have stopped the job."""
-    if known.seen is not None and any(key.startswith(CHANGING) for key in known.seen.record.cancellation.progress.sent):
-        return True
-    return any((event.data.get("calls") or {}).get(name) for event in known.events for name in CHANGING)
+def _may_have_stopped(known: Known) -> bool:
+    if known.seen is not None and known.seen.record.cancellation.progress.sent:
+        return any(call.effective for call in known.seen.record.cancellation.progress.sent.values())
+    return _had_effect(known.events)
+
+
+def _had_effect(events: Sequence[Event]) -> bool:
+    """Whether a call that changes something may have had an effect: one was not turned down, or its event is missing.
+
+    An end that came before all calls shows that none had.
+    """
+    if any(event.outcome == Outcome.ALREADY_FINISHED for event in events):
+        return False
+    answers = [event.data.get("answer") for event in events if event.name in SENT]
+    turned_down = [one for one in answers if isinstance(one, Mapping) and one.get("meaning") != AnswerKind.ACCEPTED]
+    counts = (event.data.get("calls") or {} for event in events)
+    made = max((sum(calls.get(name, 0) for name in CHANGING) for calls in counts), default=0)
+    return max(made, len(answers)) > len(turned_down)
 
 
 def _chapter(
@@ -137,17 +151,17 @@ def _past(events: Sequence[Event], breaks: Sequence[Event], sender: Known | None
                 yield Line(None, "wait", cause)
         for text in told(event, now):
             yield Line(when(event), event.name, text)
-        if event.name == "finished":
-            yield from _others(event, sender)
         before.append(event)
+        if event.name == "finished":
+            yield from _others(event, before, sender)
 
 
-def _others(finished: Event, sender: Known | None) -> Iterator[Line]:
+def _others(finished: Event, events: Sequence[Event], sender: Known | None) -> Iterator[Line]:
     """Say so if somebody else has stopped the job, or a cancellation before this one."""
-    data, calls = finished.data, finished.data.get("calls") or {}
+    data = finished.data
     state = (data.get("plan") or {}).get("job_state") or data.get("job_state")
     text = not_by_us(str(state), data.get("backend_facts"))
-    if text and (finished.outcome == Outcome.ALREADY_FINISHED or not any(calls.get(name) for name in CHANGING)):
+    if text and not _had_effect(events):
         if sender is None:
             yield Line(when(finished), "not by us", text)
         else:

@@ -21,7 +21,7 @@ def page(*items: object, **more: object) -> Reply:
 
 
 def look(data: dict[str, Any], *pages: Reply) -> tuple[list[Request], Any]:
-    return play(ESS.look(JOB), give({"requestId": 4711, **data}), *pages)
+    return play(ESS.look(JOB), give({"requestId": 4711, "requestType": "SINGLETON", **data}), *pages)
 
 
 def seen(**data: object) -> Any:

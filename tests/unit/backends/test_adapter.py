@@ -193,7 +193,11 @@ def test_a_body_tells_of_an_error_by_its_keys_whatever_the_status(data: dict[str
     [
         pytest.param(("J",), False, id="ours"),
         pytest.param((), False, id="none-is-asked-for"),
-        pytest.param((None, "", [], True), False, id="none-is-named"),
+        pytest.param((None, ""), False, id="none-is-named"),
+        pytest.param((["J"],), True, id="a-list"),
+        pytest.param(({"id": "J"},), True, id="an-object"),
+        pytest.param((True,), True, id="a-flag"),
+        pytest.param((7.5,), True, id="a-fraction"),
         pytest.param(("OTHER",), True, id="A2-another"),
         pytest.param((None, "OTHER"), True, id="another-in-a-second-place"),
         pytest.param(("J", "OTHER"), True, id="ours-and-another"),

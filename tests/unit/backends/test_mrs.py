@@ -199,6 +199,7 @@ def test_a_v2_read_succeeds_with_either_status_and_shape(status: int, *, wrapped
         pytest.param(0, None, id="zero"),
         pytest.param(-1, None, id="negative"),
         pytest.param(10**30, None, id="out-of-range"),
+        pytest.param(253402300799999, None, id="the-last-moment-of-9999"),
         pytest.param(True, None, id="flag"),
         pytest.param("2017-05-25T07:28:12", None, id="text-without-zone"),
         pytest.param(None, None, id="null"),

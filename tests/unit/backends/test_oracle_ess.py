@@ -110,6 +110,27 @@ def test_without_a_state_nothing_was_seen(data: dict[str, Any]) -> None:
     assert (said.kind, "shows no request's state" in said.detail) == (AnswerKind.UNANSWERED, True)
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param({"error": "upstream timed out"}, id="a-gateways"),
+        pytest.param({"fault": {"faultstring": "no route"}}, id="another-gateways"),
+        pytest.param({"title": "Error", "status": 500, "errorCode": "ESS-00500"}, id="ess's-own"),
+    ],
+)
+@pytest.mark.parametrize("state", ["ERROR", "CANCELLED", "RUNNING"])
+def test_an_error_that_names_no_request_shows_no_state(state: str, error: dict[str, Any]) -> None:
+    _, said = play(ESS.look(JOB), give({"state": state, **error}))
+
+    assert (type(said), said.kind, said.source) == (Answer, AnswerKind.UNANSWERED, Source.NOBODY)
+
+
+def test_an_error_of_our_request_hides_no_state() -> None:
+    one = seen(state="ERROR", errorCode="ESS-07001")
+
+    assert (one.state, one.facts["errorCode"]) == (JobState.FAILED, "ESS-07001")
+
+
 def test_an_error_in_a_success_is_told() -> None:
     _, said = look({"title": "Scheduling error", "errorCode": "ESS-00500"})
 
@@ -160,6 +181,8 @@ def test_the_clock_is_the_date_header() -> None:
             id="else-process-end",
         ),
         pytest.param({"completedTime": "2026-11-22T10:00:00"}, None, id="no-zone"),
+        pytest.param({"completedTime": "9999-12-31T23:59:59.5Z"}, None, id="for-ever"),
+        pytest.param({"completedTime": "0001-01-01T00:00:00.5+14:00"}, None, id="before-the-first-day"),
     ],
 )
 def test_the_end_is_told_by_the_backends_own_times(times: dict[str, str | None], ended_at: datetime | None) -> None:

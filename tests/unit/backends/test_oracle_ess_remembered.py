@@ -50,6 +50,26 @@ def test_a_child_that_is_not_clearly_seen_is_told_as_unseen(reply: Reply) -> Non
 
 
 @pytest.mark.parametrize(
+    ("top", "state", "shown"),
+    [
+        pytest.param(4711, "CANCELLING", "CANCELLING", id="still-ours"),
+        pytest.param(None, "CANCELLING", "CANCELLING", id="silent"),
+        pytest.param(999, "CANCELLING", "", id="of-another-family-now"),
+        pytest.param(999, "CANCELLED", "CANCELLED", id="ended-in-another-family"),
+    ],
+)
+@pytest.mark.parametrize("missing", [["21"], ["21", "22", "23"]], ids=["alone", "together"])
+def test_a_child_that_has_left_the_family_counts_as_alive_and_is_never_forced(
+    missing: list[str], top: object, state: str, shown: str
+) -> None:
+    kids = [kid(int(number), state, top) for number in missing]
+    found = page(*kids) if len(kids) > 2 else give(kids[0])
+    _, one = parent(EMPTY, found, give({}, 403), living=tuple(missing))
+
+    assert words(one) == dict.fromkeys(missing, shown)
+
+
+@pytest.mark.parametrize(
     ("first", "asked"),
     [(give({}, 403), 2), (give({}, 401), 1), (give({}, 429), 1), (give({}, 503), 1)],
     ids=["forbidden", "unauthorised", "throttled", "unavailable"],

@@ -117,7 +117,9 @@ def test_an_age_needs_the_backends_clock() -> None:
 
 
 @pytest.mark.parametrize(
-    "where", [ALL, {"state": "canceling"}, {"older-than": "90"}], ids=["all", "spelling", "seconds"]
+    "where",
+    [ALL, {"state": "canceling"}, {"older-than": "90"}, {"older-than": "36500d"}],
+    ids=["all", "spelling", "seconds", "a-century"],
 )
 def test_what_can_be_asked_for_is_not_objected_to(where: Mapping[str, str]) -> None:
     assert ESS.objections(where) == []
@@ -128,10 +130,11 @@ def test_what_can_be_asked_for_is_not_objected_to(where: Mapping[str, str]) -> N
     [
         ({"state": "RUNING"}, "state: 'RUNING' is no state of ESS (UNKNOWN, WAIT, READY, "),
         ({"older-than": "old"}, "older-than: 'old' is not a duration"),
+        ({"older-than": "800000d"}, "older-than: '800000d' is longer than a request can be old"),
         ({"submitter": ""}, "submitter: is a name, without quotes and backslashes"),
         ({"submitter": 'a" or state ne "x'}, "submitter: is a name, without quotes and backslashes"),
     ],
-    ids=["state", "age", "no-name", "a-filter"],
+    ids=["state", "age", "an-age-before-all", "no-name", "a-filter"],
 )
 def test_a_value_that_can_not_be_is_told(where: Mapping[str, str], text: str) -> None:
     (objection,) = ESS.objections(where)

@@ -60,7 +60,18 @@ def test_a_202_is_running() -> None:
             {"status": "job is still running"}, 200, JobState.ACTIVE, "job is still running", id="200-pending"
         ),
         pytest.param({"status": "Job is RUNNING."}, 200, JobState.ACTIVE, "Job is RUNNING.", id="200-is-running"),
-        pytest.param({"status": "running"}, 200, JobState.ACTIVE, "running", id="200-running"),
+        pytest.param(
+            {"status": "the job J1 is running"}, 200, JobState.ACTIVE, "the job J1 is running", id="200-our-job-runs"
+        ),
+        pytest.param({"status": "running", "job_id": "J1"}, 200, JobState.ACTIVE, "running", id="200-running-by-id"),
+        pytest.param(
+            {"status": "running", "elapsedTime": "00:01"}, 200, JobState.ACTIVE, "running", id="200-running-for-a-while"
+        ),
+        pytest.param({"status": "running"}, 200, JobState.UNKNOWN, "running", id="200-running-like-any-service"),
+        pytest.param(
+            {"status": "Server is running."}, 200, JobState.UNKNOWN, "Server is running.", id="200-a-healthy-server"
+        ),
+        pytest.param({"status": "no job is running"}, 200, JobState.UNKNOWN, "no job is running", id="200-no-job"),
         pytest.param({"status": "FINISH"}, 200, JobState.SUCCEEDED, "FINISH", id="200-finish"),
         pytest.param({"status": "finish"}, 200, JobState.SUCCEEDED, "finish", id="200-finish-in-small-letters"),
         pytest.param({"status": "done"}, 200, JobState.UNKNOWN, "done", id="200-another-word"),
@@ -160,6 +171,7 @@ def test_a_400_that_says_so_in_oracle_mls_own_words_is_gone(data: dict[str, Any]
         pytest.param({"errorMessage": "job not found"}, id="neither-code-nor-id"),
         pytest.param({**MISSING, "errorMessage": "job not found with id 'J2'"}, id="A2-another-job"),
         pytest.param({**MISSING, "errorMessage": "job not found with id 'J12'"}, id="a-longer-id"),
+        pytest.param({**MISSING, "errorMessage": "J1: job not found with id 'J2'"}, id="ours-in-another-place"),
     ],
 )
 def test_a_400_that_may_be_about_another_job_is_gone_in_nobodys_words(data: dict[str, Any]) -> None:

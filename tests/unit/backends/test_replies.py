@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.backends.adapter import LONGEST_RETRY_AFTER, Reply, facts, silent, text
+from worker.backends.adapter import Reply, facts, silent, text
+from worker.backends.times import EARLIEST, LATEST, LONGEST_RETRY_AFTER
 
 DATE = "Tue, 18 Feb 2025 17:01:05 GMT"
 THEN = datetime(2025, 2, 18, 17, 1, 5, tzinfo=UTC)
@@ -155,11 +156,24 @@ def test_a_time_to_come_back_is_not_known_where_nobody_knows_when_the_reply_came
     assert Reply(429, {"retry-after": "Tue, 18 Feb 2025 17:02:05 GMT"}).retry_after is None
 
 
+@pytest.mark.parametrize(
+    "date",
+    [
+        pytest.param("Fri, 31 Dec 9999 23:59:59 GMT", id="for-ever"),
+        pytest.param("Fri, 31 Dec 9999 23:59:59 -1200", id="beyond-the-last-day"),
+        pytest.param("0001-01-01T00:00:00+14:00", id="before-the-first-day"),
+        pytest.param("Mon, 01 Jan 1601 00:00:00 GMT", id="none"),
+    ],
+)
+def test_a_time_that_stands_in_for_none_or_for_ever_is_no_clock(date: str) -> None:
+    assert Reply(200, {"date": date}).date is None
+
+
 @given(header=st.text() | st.text("0123456789.:,-+ sZGMTue"))
 def test_no_header_breaks_a_reply(header: str) -> None:
     reply = Reply(429, {"date": header, "retry-after": header}, received=THEN)
 
-    assert reply.date is None or reply.date.tzinfo
+    assert reply.date is None or EARLIEST <= reply.date < LATEST
     assert reply.retry_after is None or 0 <= reply.retry_after <= LONGEST_RETRY_AFTER
 
 

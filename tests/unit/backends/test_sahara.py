@@ -189,6 +189,12 @@ def test_facts_are_what_support_asks_for_and_times_without_a_zone_prove_nothing(
         pytest.param(fail("NOT_FOUND", 404, "JobExecution '2de7' is not found"), "NOT_FOUND", Source.OWN, id="our-id"),
         pytest.param(fail("NOT_FOUND", 404), "NOT_FOUND", Source.UNSURE, id="A3-a-bad-path-is-not-found-too"),
         pytest.param(fail("NOT_FOUND", 404, "no 2de79"), "NOT_FOUND", Source.UNSURE, id="a-longer-id"),
+        pytest.param(
+            fail("NOT_FOUND", 404, "The requested URL /v2/jobs/2de7 was not found"),
+            "NOT_FOUND",
+            Source.UNSURE,
+            id="the-path-that-was-asked-for",
+        ),
         pytest.param(fail("ROUTE_UNKNOWN", 404), "ROUTE_UNKNOWN", Source.UNSURE, id="A3-an-unknown-route"),
         pytest.param(fail("X", 404, "no 2de7"), "X", Source.UNSURE, id="our-id-in-nobodys-words"),
         pytest.param(give({}, 404), "404", Source.UNSURE, id="A3-bare"),

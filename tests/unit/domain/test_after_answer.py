@@ -27,6 +27,16 @@ def test_a_refusal_ends_the_cancellation_and_says_why(build: Any, action: Action
     assert end == Finish(Outcome.REFUSED, Evidence.NONE, "no right")
 
 
+@pytest.mark.parametrize("action", [Action.CANCEL, Action.DELETE])
+def test_a_refusal_after_an_unanswered_try_is_final_only_once_a_look_shows_the_job_alive(
+    build: Any, action: Action
+) -> None:
+    refused, sent = build.answer("refused", 400, detail="no right"), {action: build.sent("unanswered", -9)}
+    wait = after(build, refused, Send(action, "1"), sent=sent)
+
+    assert (wait.until, "an earlier" in wait.why) == (build.now, True)
+
+
 @pytest.mark.parametrize("action", [Action.CANCEL, Action.FORCE, Action.DELETE])
 def test_a_2xx_ends_nothing(build: Any, action: Action) -> None:
     assert after(build, build.answer("accepted", 200), Send(action, "1")).until == build.at(2)

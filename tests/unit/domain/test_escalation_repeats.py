@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from worker.domain.decision import Hold, Send, Wait
+from worker.domain.decision import Finish, Hold, Send, Wait
 from worker.domain.escalation import decide
-from worker.domain.model import Action, Poll, Verb
+from worker.domain.model import Action, Evidence, Outcome, Poll, Verb
 
 CANCEL = Send(Action.CANCEL, "1")
 DELETE = Send(Action.DELETE, "1")
@@ -92,3 +92,34 @@ def test_a_backend_that_says_when_to_come_back_is_obeyed(build: Any) -> None:
     cancellation = build.cancellation(sent=build.cancelled("busy", retry_after=30))
     assert until(build, decide(cancellation, build.seen(), build.policy(), build.at(29))) == 30
     assert decide(cancellation, build.seen(), build.policy(), build.at(30)) == CANCEL
+
+
+LASTED, FRESH = ("refused", -120, 0, 3), ("refused", -9, 0, 3)
+
+
+@pytest.mark.parametrize(
+    ("doubt", "final"),
+    [
+        pytest.param(None, True, id="in-its-own-words"),
+        pytest.param(LASTED, True, id="by-anybody-but-it-has-lasted"),
+        pytest.param(FRESH, False, id="by-anybody"),
+    ],
+)
+def test_a_refusal_that_counts_is_final_where_a_look_shows_the_job_alive(
+    build: Any, doubt: tuple[str, float, float, int] | None, *, final: bool
+) -> None:
+    said = {"doubt": build.doubt(*doubt)} if doubt else {}
+    sent = build.cancelled("refused", unanswered=True, count=2, detail="no right", **said)
+    decision = decide(build.cancellation(sent=sent), build.seen(), build.policy(), build.now)
+
+    assert (decision == Finish(Outcome.REFUSED, Evidence.NONE, "no right")) is final
+
+
+def test_a_refusal_that_counts_says_nothing_of_a_job_that_has_ended(build: Any) -> None:
+    sent = build.cancelled("refused", unanswered=True, count=2)
+    decision = decide(
+        build.cancellation(sent=sent, seen_alive=True), build.seen("cancelled"), build.policy(), build.now
+    )
+
+    assert isinstance(decision, Finish)
+    assert decision.outcome is Outcome.CANCELLED

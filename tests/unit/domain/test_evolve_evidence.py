@@ -294,3 +294,21 @@ def test_a10_a_date_that_has_not_moved_as_time_did_begins_the_reading_anew(build
 @pytest.mark.parametrize("kind", [AnswerKind.UNANSWERED, AnswerKind.BUSY])
 def test_an_answer_without_a_date_leaves_the_reading_alone(build: Any, kind: AnswerKind) -> None:
     assert answered(build, build.answer(kind), 1, clock=build.steady()).progress.clock == build.steady()
+
+
+# An end
+
+
+@pytest.mark.parametrize("state", ["active", "cancelling"])
+def test_an_end_is_forgotten_once_the_job_is_seen_alive_again(build: Any, state: str) -> None:
+    ended = build.looked(build.cancellation(), build.seen("failed"), 1)
+    assert ended.progress.end is not None
+
+    assert build.looked(ended, build.seen(state), 2).progress.end is None
+
+
+@pytest.mark.parametrize(("state", "source"), [("gone", "own"), ("gone", "unsure"), ("unknown", "own")])
+def test_an_end_is_kept_while_nothing_shows_the_job_alive(build: Any, state: str, source: str) -> None:
+    ended = build.looked(build.cancellation(), build.seen("failed"), 1)
+
+    assert build.looked(ended, build.seen(state, source=source), 2).progress.end == ended.progress.end

@@ -63,8 +63,10 @@ def test_a_job_not_seen_before_has_the_whole_wait_ahead(build: Any) -> None:
     assert gate(build.cancellation(cancelling=other), build.stuck(None), build.policy(), build.now).wait == 1800
 
 
-def test_a_state_change_ahead_of_the_backends_own_date_only_lengthens_the_wait(build: Any) -> None:
-    assert gate(build.cancellation(clock=build.steady()), build.stuck(-60), build.policy(), build.now).wait == 1860
+@pytest.mark.parametrize("ahead", [3, 7200, 10**9])
+def test_where_a_state_change_is_ahead_of_the_backends_own_date_our_first_sight_counts(build: Any, ahead: int) -> None:
+    cancellation = build.cancellation(cancelling={"1": Sighting(build.at(-600))}, clock=build.steady())
+    assert gate(cancellation, build.stuck(-ahead), build.policy(), build.now).wait == 1200
 
 
 @pytest.mark.parametrize(("command", "backend", "expected"), [(0, 1800, 1800), (3600, 1800, 3600), (60, 60, 60)])

@@ -73,6 +73,31 @@ async def test_refuses_a_segment_that_changes_the_path(segment: str) -> None:
             await http.send(Request("DELETE", ("requests", segment)))
 
 
+@pytest.mark.parametrize("age", ["1", "0300", " 60 ", "9" * 40])
+async def test_an_old_reply_of_a_cache_is_none_to_this_request(age: str) -> None:
+    with pytest.raises(CallUnanswered, match="a cache has answered, with an old reply: GET at"):
+        await answered(httpx.Response(200, headers={"Age": age}))
+
+
+@pytest.mark.parametrize("age", ["0", "000", "", "-5", "young"])
+async def test_a_cache_that_has_asked_the_backend_just_now_is_heard(age: str) -> None:
+    assert (await answered(httpx.Response(200, headers={"Age": age}))).status == 200
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+async def test_every_call_asks_caches_to_pass_it_on(method: str) -> None:
+    asked: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return httpx.Response(200)
+
+    async with backend(answer) as http:
+        await http.send(Request(method, ("x",)))
+
+    assert asked[0].headers["cache-control"] == "no-cache"
+
+
 async def test_a_reply_says_when_it_came_on_this_hosts_clock() -> None:
     came = datetime(2025, 2, 18, 17, 1, 5, tzinfo=UTC)
     wire = HttpxTransport(httpx.MockTransport(lambda _: httpx.Response(204)))

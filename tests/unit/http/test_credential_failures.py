@@ -14,6 +14,7 @@ from support.mock_transport import HttpxTransport
 
 from worker.backends.adapter import Request
 from worker.domain.errors import CallUnanswered, CredentialRefused, CredentialUnavailable
+from worker.domain.polling import LONGEST_DELAY
 from worker.http.client import Http
 from worker.http.credentials import Basic, Bearer, Credential, StaticToken
 from worker.http.token_endpoints import ClientCredentials, Keystone, Oml
@@ -114,6 +115,65 @@ async def test_an_endpoint_without_a_usable_answer_is_unavailable(
             await call(http)
 
     assert (len(world.asked), world.calls) == (1, [])
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 429, 503])
+@pytest.mark.parametrize(("asked", "heeded"), [(40, 40), (86400, LONGEST_DELAY)])
+async def test_an_endpoint_that_asks_for_time_has_not_refused_and_is_not_asked_before(
+    world: World, status: int, asked: int, heeded: float
+) -> None:
+    world.token = lambda _: httpx.Response(status, headers={"Retry-After": str(asked)})
+    now = [0.0]
+    made = ClientCredentials("https://idp.example.com/token", user, password, monotonic=lambda: now[0])
+    async with backend(world, made) as http:
+        for now[0] in (0.0, 1.0, heeded - 0.5):
+            with pytest.raises(CredentialUnavailable, match="asked for"):
+                await http.ready()
+        assert len(world.asked) == 1
+
+        now[0] = heeded
+        world.token = lambda _: httpx.Response(200, json={"access_token": "t"})
+        await http.ready()
+
+    assert len(world.asked) == 2
+
+
+async def test_a_token_that_cant_be_renewed_is_used_to_its_end(world: World) -> None:
+    world.token = lambda _: httpx.Response(200, json={"access_token": "t", "expires_in": 400})
+    now = [0.0]
+    made = ClientCredentials("https://idp.example.com/token", user, password, monotonic=lambda: now[0])
+    async with backend(world, made) as http:
+        await http.ready()
+        world.token = lambda _: httpx.Response(500)
+        now[0] = 399.0
+        await call(http)
+        assert (len(world.asked), len(world.calls)) == (2, 1)
+
+        now[0] = 400.0
+        with pytest.raises(CredentialUnavailable):
+            await call(http)
+
+    assert len(world.calls) == 1
+
+
+async def test_a_token_that_was_refused_meanwhile_is_used_no_longer(world: World) -> None:
+    world.token = lambda _: httpx.Response(200, json={"access_token": "t", "expires_in": 400})
+    now = [0.0]
+    made = ClientCredentials("https://idp.example.com/token", user, password, monotonic=lambda: now[0])
+    async with backend(world, made) as http:
+        await http.ready()
+        token = await made.token(asyncio.get_running_loop().time() + 5)
+
+        def fail(_: httpx.Request) -> httpx.Response:
+            made.refused(token)
+            return httpx.Response(500)
+
+        world.token = fail
+        now[0] = 399.0
+        with pytest.raises(CredentialUnavailable):
+            await call(http)
+
+    assert world.calls == []
 
 
 @ENDPOINTS

@@ -8,6 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 from support.mock_transport import HttpxTransport
 
+from worker.domain.polling import LONGEST_DELAY
 from worker.http.client import Http
 from worker.http.probe import Probe
 from worker.observability.outage import SELDOM
@@ -16,15 +17,16 @@ from worker.observability.outage import SELDOM
 class Agent:
     """An agent that answers one status, or not at all, and keeps what it was asked."""
 
-    def __init__(self, status: int | None) -> None:
+    def __init__(self, status: int | None, retry_after: str | None = None) -> None:
         self.status = status
+        self.headers = {} if retry_after is None else {"Retry-After": retry_after}
         self.asked: list[httpx.Request] = []
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         self.asked.append(request)
         if self.status is None:
             raise aiohttp.ServerDisconnectedError
-        return httpx.Response(self.status)
+        return httpx.Response(self.status, headers=self.headers)
 
 
 def probe(agent: Agent, target: str = "/alive/{job_id}", **options: object) -> Probe:
@@ -49,6 +51,22 @@ def probe(agent: Agent, target: str = "/alive/{job_id}", **options: object) -> P
 )
 async def test_only_a_success_or_a_named_status_says_anything(status: int | None, *, gone: bool | None) -> None:
     assert await probe(Agent(status)).ask("7") is gone
+
+
+@pytest.mark.parametrize("status", [404, 429, 503])
+@pytest.mark.parametrize(("asked", "heeded"), [(40, 40), (86400, LONGEST_DELAY)])
+async def test_one_that_asks_for_time_says_nothing_and_is_not_asked_before(
+    status: int, asked: int, heeded: float
+) -> None:
+    now = [0.0]
+    agent = Agent(status, str(asked))
+    source = probe(agent, monotonic=lambda: now[0])
+    for now[0] in (0.0, 1.0, heeded - 0.5):
+        assert await source.ask("7") is None
+    assert len(agent.asked) == 1
+
+    now[0], agent.status = heeded, 200
+    assert await source.ask("8") is False
 
 
 async def test_no_credential_is_shown_to_it() -> None:

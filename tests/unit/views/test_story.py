@@ -7,13 +7,14 @@ from datetime import timedelta
 import pytest
 from unit.views.events import ACCEPTED, EFFECTIVE, ENDED, FINISHED, NOW, SENT, SHUT, TAKEN, T, event, tell, texts
 
-from worker.domain.cancellation import Cancellation, Progress, Spec
-from worker.domain.model import Force, Verb
+from worker.domain.cancellation import Cancellation, Progress, Sent, Spec
+from worker.domain.model import AnswerKind, Force, Verb
 from worker.protocol.messages import Event
 from worker.store.codec import Record, Snapshot
 from worker.views.story import RECORD_ONLY, Known, by_nobody, chapters
 from worker.views.summary import GISTS
 
+LOOKING = Progress(next="look again")
 SENTENCES: dict[str, tuple[Event, list[str]]] = {
     "accepted": (
         ACCEPTED,
@@ -166,6 +167,45 @@ def test_a_stop_that_a_cancellation_before_has_asked_for_is_not_somebody_elses(c
     assert bool(texts(newest, "not by us")) is ("cancel" not in calls)
 
 
+def answered(name: str, meaning: str) -> Event:
+    """A call's event; `unanswered` has no answer."""
+    answer: object = "unanswered" if meaning == "unanswered" else {"status": 400, "code": None, "meaning": meaning}
+    return event(name, -55, answer=answer, target_job_id="1")
+
+
+@pytest.mark.parametrize(
+    ("meanings", "had_effect"),
+    [
+        pytest.param(["refused"], False, id="refused"),
+        pytest.param(["busy", "rejected"], False, id="turned-down-twice"),
+        pytest.param(["refused", "accepted"], True, id="taken-at-last"),
+        pytest.param(["busy", "unanswered"], True, id="unanswered-at-last"),
+    ],
+)
+def test_a_cancellation_whose_calls_were_all_turned_down_has_stopped_nothing(
+    meanings: list[str], *, had_effect: bool
+) -> None:
+    sent = [answered("cancel_sent", meaning) for meaning in meanings]
+    given_up = event("finished", -50, outcome="timed_out", calls={"look": 2, "cancel": len(sent)}, **ENDED)
+    before = Known("c0", (event("accepted", -60), *sent, given_up))
+    after = Known("c1", (ACCEPTED, event("finished", outcome="already_finished", calls={"look": 1}, **ENDED)))
+    newest, first = chapters([before, after], (), (), NOW)
+
+    assert bool(texts(newest, "stopped before")) is had_effect
+    assert bool(texts(newest, "not by us")) is not had_effect
+    assert bool(texts(first, "not by us")) is not had_effect
+
+
+@pytest.mark.parametrize("last", ["refused", "unanswered"])
+def test_the_record_tells_of_calls_whose_events_are_gone(last: str) -> None:
+    call = Sent(T, T, AnswerKind(last), unanswered=last == "unanswered")
+    cancellation = snapshot(2, Progress(sent={"cancel": call}))
+    after = Known("c1", (ACCEPTED, event("finished", outcome="already_finished", calls={"look": 1}, **ENDED)))
+    newest, _ = chapters([Known("c0", (event("accepted", -60),), cancellation), after], (), (), NOW)
+
+    assert bool(texts(newest, "not by us")) is (last == "refused")
+
+
 def test_the_backends_cause_of_a_stop_by_somebody_else_is_quoted() -> None:
     facts = {"cause": "OPERATOR_CANCEL"}
     (text,) = texts(tell(event("finished", outcome="already_finished", backend_facts=facts, **ENDED)), "not by us")
@@ -204,9 +244,9 @@ def test_the_newest_comes_first_also_a_rejected_command() -> None:
     assert [line.text for line in found[1].lines] == ["rejected by ops (signed): verb: is wrong"]
 
 
-def snapshot(sequence: int) -> Snapshot:
+def snapshot(sequence: int, progress: Progress = LOOKING) -> Snapshot:
     spec = Spec(Verb.CANCEL, Force.ATTESTED, 1800.0, T + timedelta(days=1))
-    record = Record(Cancellation("c1", "ess", "1", T, spec, Progress(next="look again")), sequence=sequence)
+    record = Record(Cancellation("c1", "ess", "1", T, spec, progress), sequence=sequence)
     return Snapshot(record, ("k-1",), {}, NOW + timedelta(seconds=45))
 
 

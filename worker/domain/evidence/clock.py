@@ -41,13 +41,33 @@ def _fits(before: ClockReading, theirs: datetime, asked: datetime, now: datetime
     return least * (1 - DRIFT) - slack <= moved <= most * (1 + DRIFT) + slack
 
 
+def moved(before: str, now: str) -> bool:
+    """Whether a job's time has moved, by the backend's texts for it.
+
+    A text that is left out says nothing. Nodes of one backend may write the same moment in other zones, or cut it off
+    at whole seconds.
+    """
+    if not before or not now or before == now:
+        return False
+    try:
+        old, new = datetime.fromisoformat(before), datetime.fromisoformat(now)
+    except ValueError:
+        return True
+    if (old.tzinfo is None) is not (new.tzinfo is None):
+        return True
+    if "." not in before or "." not in now:
+        old, new = old.replace(microsecond=0), new.replace(microsecond=0)
+    return old != new
+
+
 def cancelling_for(
     cancellation: Cancellation, member: Observation, policy: Policy, now: datetime
 ) -> tuple[float, bool]:
     """Return for how many seconds a job has been in CANCELLING, and whether the backend's own clock says so.
 
     Otherwise they count from our first sight of it there, which is later than the truth, and not while on hold. The
-    backend's clock does not count if it claims more seconds than our own sightings and calls leave room for.
+    backend's clock does not count if it claims more seconds than our own sightings and calls leave room for, or if the
+    job's time is still ahead of it: then the two are not of one clock.
     """
     progress, speed = cancellation.progress, policy.clock_speed
     sighting = progress.cancelling.get(member.job_id)
@@ -61,7 +81,7 @@ def cancelling_for(
     longest = float("inf")
     if sighting is not None and sighting.not_before is not None:
         longest = (now - sighting.not_before).total_seconds() * speed + SLACK * max(1.0, speed)
-    sound = _fits(reading, member.clock, asked, now, speed) and theirs <= longest
+    sound = _fits(reading, member.clock, asked, now, speed) and -SLACK <= theirs <= longest
     return (theirs, True) if sound else (ours, False)
 
 

@@ -1,0 +1,53 @@
+"""Times as backends and what stands before them write them."""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import lru_cache
+
+LONGEST_RETRY_AFTER = 86400.0
+"""Seconds; a backend that asks for more is asked again after a day."""
+EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2900, 1, 1, tzinfo=UTC)
+"""Outside of these a time is a stand-in for "none" or "for ever", such as 9999-12-31, and no arithmetic is safe."""
+SEVERAL = re.compile(r"(?<![a-z]{2}),")
+"""Splits the values of several headers with one name: a comma, but not the one after a weekday."""
+SECONDS = re.compile(r"(\d+(?:\.\d+)?)\s*s?", re.ASCII)
+"""Seconds as `Retry-After` gives them (RFC 9110, 10.2.3), also with decimals or a unit, which some servers write."""
+ZONED = re.compile(r"[^:]*\d:\d\d(?::\d\d)?\s+(?:GMT|UTC|UT|Z|[+-]\d{4})(?: GMT)?")
+"""An HTTP date in a zone that is known: `parsedate_to_datetime` would take any other for UTC."""
+
+
+def real(moment: datetime) -> datetime | None:
+    """Return a time in UTC, None if it names no zone or can't be the time of anything."""
+    return moment.astimezone(UTC) if moment.tzinfo and EARLIEST <= moment < LATEST else None
+
+
+@lru_cache(maxsize=64)
+def http_date(written: str) -> datetime | None:
+    """Read a time of an HTTP header, None if it is none or names no zone; replies of one second share theirs."""
+    try:
+        if ZONED.fullmatch(written.strip()):
+            moment = parsedate_to_datetime(written)
+            return real(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+        return real(datetime.fromisoformat(written))
+    except (ValueError, OverflowError):
+        return None
+
+
+def longest_wait(retry_after: str, since: datetime | None) -> float | None:
+    """Return the longest of the waits that a `Retry-After` names, in seconds, a day at most; None if it names none.
+
+    A time in it counts from `since`.
+    """
+    wanted = (_seconds(one.strip(), since) for one in SEVERAL.split(retry_after))
+    return max((one for one in wanted if one is not None), default=None)
+
+
+def _seconds(wanted: str, since: datetime | None) -> float | None:
+    if number := SECONDS.fullmatch(wanted):
+        return float(math.ceil(min(float(number[1]), LONGEST_RETRY_AFTER)))
+    until = http_date(wanted)
+    return min(max(0.0, (until - since).total_seconds()), LONGEST_RETRY_AFTER) if until and since else None
