@@ -11,8 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from canceller.client import Client, Rejected
-from canceller.errors import UnknownCancellation
+from canceller.client import Client, Rejected, UnknownCancellation
 from canceller.settings.environment import Settings
 from celery import Celery
 from celery.exceptions import TimeoutError as CeleryTimeout
