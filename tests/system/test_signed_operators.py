@@ -125,7 +125,7 @@ def test_half_a_signer_sends_nothing(guarded: Cell) -> None:
     done = run(guarded.env, "cancel", "ess", "1", "--key", str(guarded.directory / "ops.key"))
     looked = run({**guarded.env, "CANCELLER_KEY_FILE": "/nowhere"}, "list")
 
-    assert (done.returncode, "CANCELLER_PRODUCER: is not set" in done.stderr) == (Exit.USAGE, True)
+    assert (done.returncode, "--producer: is not set" in done.stderr) == (Exit.USAGE, True)
     assert looked.returncode == Exit.DONE, looked.stderr
     assert guarded.redis.xlen("{canceller}:events") == 0
 
