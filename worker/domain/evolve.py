@@ -179,8 +179,7 @@ def _sightings(cancellation: Cancellation, seen: Observation, now: datetime) -> 
 
 def _sighting(cancellation: Cancellation, member: Observation, now: datetime) -> Sighting:
     before = cancellation.progress.cancelling.get(member.job_id)
-    told_now = before is not None and not before.since_text and member.since_text
-    if before is not None and not told_now and not clock.moved(before.since_text, member.since_text):
+    if before is not None and before.since_text == member.since_text:
         return before
     not_before = clock.not_before(cancellation, member.job_id)
     return Sighting(now, member.since_text, not_before, cancellation.stood_still(now))

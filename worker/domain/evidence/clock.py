@@ -41,25 +41,6 @@ def _fits(before: ClockReading, theirs: datetime, asked: datetime, now: datetime
     return least * (1 - DRIFT) - slack <= moved <= most * (1 + DRIFT) + slack
 
 
-def moved(before: str, now: str) -> bool:
-    """Whether a job's time has moved, by the backend's texts for it.
-
-    A text that is left out says nothing. Nodes of one backend may write the same moment in other zones, or cut it off
-    at whole seconds.
-    """
-    if not before or not now or before == now:
-        return False
-    try:
-        old, new = datetime.fromisoformat(before), datetime.fromisoformat(now)
-    except ValueError:
-        return True
-    if (old.tzinfo is None) is not (new.tzinfo is None):
-        return True
-    if "." not in before or "." not in now:
-        old, new = old.replace(microsecond=0), new.replace(microsecond=0)
-    return old != new
-
-
 def cancelling_for(
     cancellation: Cancellation, member: Observation, policy: Policy, now: datetime
 ) -> tuple[float, bool]:

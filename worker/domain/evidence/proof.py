@@ -14,7 +14,6 @@ from msgspec.structs import replace
 
 from ..cancellation import WHOLE, Attestation, Cancellation, Probed
 from ..model import Action, JobState, Observation, Policy
-from .clock import moved
 from .ending import apart
 
 TWICE = 2
@@ -74,8 +73,9 @@ def sign_of_life(cancellation: Cancellation, member: Observation, asked: datetim
     """
     sighting = cancellation.progress.cancelling.get(member.job_id)
     if member.state is JobState.CANCELLING:
-        checked_in = sighting is not None and moved(sighting.since_text, member.since_text)
-        return f"job {member.job_id} has checked in: its time is now {member.since_text}" if checked_in else ""
+        before, since = sighting.since_text if sighting is not None else "", member.since_text
+        moved = before and since and before != since
+        return f"job {member.job_id} has checked in: its time is now {member.since_text}" if moved else ""
     if member.state is not JobState.ACTIVE:
         return ""
     if sighting is not None:

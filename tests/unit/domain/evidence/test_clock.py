@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from worker.domain.cancellation import ClockReading, Sighting
-from worker.domain.evidence.clock import cancelling_for, moved, not_before, read
+from worker.domain.evidence.clock import cancelling_for, not_before, read
 from worker.domain.model import Action, Observation
 
 A_DAY = 86400.0
@@ -266,30 +266,3 @@ def test_f12_a_date_that_is_ahead_of_the_schedulers_own_times_never_counts(build
         one = build.looked(one, seen, at)
 
     assert cancelling_for(one, seen, build.policy(), build.at(60)) == (60, False)
-
-
-AT = "2026-11-22T10:00:01.500Z"
-
-
-@pytest.mark.parametrize(
-    ("before", "now", "expected"),
-    [
-        pytest.param(AT, AT, False, id="the-same"),
-        pytest.param(AT, "2026-11-22T12:00:01.500+02:00", False, id="in-another-zone"),
-        pytest.param(AT, "2026-11-22T10:00:01.5+00:00", False, id="in-another-form"),
-        pytest.param(AT, "2026-11-22T10:00:01Z", False, id="cut-off"),
-        pytest.param("2026-11-22T11:00:01+01:00", AT, False, id="no-longer-cut-off"),
-        pytest.param("2026-11-22T10:00:01", "2026-11-22T10:00:01.5", False, id="cut-off-without-a-zone"),
-        pytest.param(AT, "", False, id="left-out"),
-        pytest.param("", AT, False, id="was-left-out"),
-        pytest.param("", "", False, id="never-told"),
-        pytest.param(AT, "2026-11-22T10:00:01.501Z", True, id="a-millisecond-later"),
-        pytest.param(AT, "2026-11-22T10:00:02Z", True, id="a-second-later-cut-off"),
-        pytest.param(AT, "2026-11-22T10:00:01.500+02:00", True, id="the-same-digits-in-another-zone"),
-        pytest.param(AT, "2026-11-22T10:00:01.500", True, id="the-same-digits-without-a-zone"),
-        pytest.param("T1", "T2", True, id="texts-that-are-no-times"),
-        pytest.param("0001-01-01T00:00:00.1+14:00", "9999-12-31T23:59:59.1-14:00", True, id="at-the-ends-of-time"),
-    ],
-)
-def test_a_jobs_time_has_moved_only_if_it_is_another_moment(before: str, now: str, *, expected: bool) -> None:
-    assert moved(before, now) is expected
