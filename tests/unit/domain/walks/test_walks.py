@@ -213,7 +213,7 @@ class Watch:
             given_at = max(((word.at - T).total_seconds() for word in one.spec.attestations.values()), default=-99.0)
             assert given_at >= self.life_at - SLOWEST or gone, "forced without a proof that holds"
         truth = next(each for each in walk.world.family if each.id == send.job_id)
-        on_theirs = self.script.times == "full" and self.script.rate == 1
+        on_theirs = self.script.times == "full" and self.script.rate <= 1  # a slow clock never claims too much
         spent = walk.world.spent(truth, walk.now) if on_theirs else 0.0
         seen_at = self.new_sights[send.job_id][0]
         on_ours = walk.now - seen_at - self.stood(seen_at)
