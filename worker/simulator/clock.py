@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from datetime import UTC, datetime
-from email.utils import format_datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -57,11 +56,6 @@ def _checked_speed(speed: float) -> float:
     if not (math.isfinite(speed) and speed >= 0):
         raise ValueError(f"speed must be a number from 0 up, not {speed}")
     return float(speed)
-
-
-def http_date(at: float) -> str:
-    """Format a time for the `Date` header (whole seconds)."""
-    return format_datetime(datetime.fromtimestamp(at, UTC), usegmt=True)
 
 
 def iso_utc(at: float, zone: str = "Z") -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from email.utils import formatdate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from aiohttp import web
 
 from . import control, spec
-from .clock import Clock, http_date
+from .clock import Clock
 from .cross_site import REFUSED, foreign, is_loopback
 from .delivery import deliver, plain
 from .dispatch import answer
@@ -161,7 +162,7 @@ class Simulator:
     async def _stamp(self, _request: web.Request, response: web.StreamResponse) -> None:
         response.headers.pop("Server", None)
         if self.world.knobs.all.date_header:
-            response.headers["Date"] = http_date(self.clock.now())
+            response.headers["Date"] = formatdate(self.clock.now(), usegmt=True)
         else:
             response.headers.pop("Date", None)
 
