@@ -13,6 +13,7 @@ Inner = TypeVar("Inner")
 Given = ParamSpec("Given")
 Returned = TypeVar("Returned")
 Found = TypeVar("Found")
+Wrapped = TypeVar("Wrapped")
 
 
 @dataclass(unsafe_hash=True)
@@ -40,5 +41,19 @@ def blocking(
     @wraps(method)
     def call(self: Blocking[Inner], /, *args: Given.args, **kwargs: Given.kwargs) -> Returned:
         return self.thread.call(method(self.inner, *args, **kwargs))
+
+    return call
+
+
+def returning(
+    kind: Callable[[Found, LoopThread], Wrapped],
+    method: Callable[Concatenate[Inner, Given], Coroutine[Any, Any, Found]],
+) -> Callable[Concatenate[Blocking[Inner], Given], Wrapped]:
+    """Return such a method that wraps the asynchronous object which it gets in one of the blocking `kind`."""
+    get = blocking(method)
+
+    @wraps(method)
+    def call(self: Blocking[Inner], /, *args: Given.args, **kwargs: Given.kwargs) -> Wrapped:
+        return kind(get(self, *args, **kwargs), self.thread)
 
     return call
