@@ -23,15 +23,6 @@ class Blocking(Generic[Inner]):
     inner: Inner
     thread: LoopThread
 
-    def walk(self, stream: AsyncIterator[Found]) -> Iterator[Found]:
-        """Go through what one of the asynchronous object's calls yields."""
-
-        async def following() -> Found | None:
-            return await anext(stream, None)
-
-        while (found := self.thread.call(following())) is not None:
-            yield found
-
 
 def blocking(
     method: Callable[Concatenate[Inner, Given], Coroutine[Any, Any, Returned]],
@@ -57,3 +48,21 @@ def returning(
         return kind(get(self, *args, **kwargs), self.thread)
 
     return call
+
+
+def walking(
+    method: Callable[Concatenate[Inner, Given], AsyncIterator[Found]],
+) -> Callable[Concatenate[Blocking[Inner], Given], Iterator[Found]]:
+    """Return a method that goes through what the one of the asynchronous object yields."""
+
+    @wraps(method)
+    def walk(self: Blocking[Inner], /, *args: Given.args, **kwargs: Given.kwargs) -> Iterator[Found]:
+        stream = method(self.inner, *args, **kwargs)
+
+        async def following() -> Found | None:
+            return await anext(stream, None)
+
+        while (found := self.thread.call(following())) is not None:
+            yield found
+
+    return walk

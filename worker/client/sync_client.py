@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 from ..aio.loop_thread import LoopThread
-from ..protocol.messages import Event
 from ..settings.environment import Settings
 from .async_client import AsyncCancellation, AsyncClient
-from .blocking import Blocking, blocking, returning
+from .blocking import Blocking, blocking, returning, walking
 from .sync_batch import Batch
 
 
@@ -42,6 +41,7 @@ class Client(Blocking[AsyncClient]):
     release = blocking(AsyncClient.release)
     get = blocking(AsyncClient.get)
     wait = blocking(AsyncClient.wait)
+    events = walking(AsyncClient.events)
 
     def __init__(self, settings: Settings | None = None) -> None:
         super().__init__(AsyncClient.from_env(settings), LoopThread("canceller-client"))
@@ -58,10 +58,6 @@ class Client(Blocking[AsyncClient]):
     def batch_by_id(self, batch_id: str) -> Batch:
         """Return a batch that anybody has sent, whether it is known yet or not."""
         return Batch(self.inner.batch_by_id(batch_id), self.thread)
-
-    def events(self, after: str = "", *, follow: bool = True) -> Iterator[Event]:
-        """Yield events behind a position in the stream."""
-        return self.walk(self.inner.events(after, follow=follow))
 
     def close(self) -> None:
         """Close all connections."""

@@ -5,12 +5,11 @@ import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final, Literal, TextIO
 
 import msgspec
 import structlog
-from structlog.typing import EventDict, Processor, WrappedLogger
+from structlog.typing import EventDict, Processor
 
 from .log_line import ShortWay, direct
 from .log_queue import LogQueue
@@ -77,11 +76,6 @@ class Lines:
     debug = info = warning = error = critical = exception = msg
 
 
-def _add_time(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    event["timestamp"] = msgspec.to_builtins(datetime.now(UTC))
-    return event
-
-
 def _formatter(last: Sequence[Processor]) -> logging.Formatter:
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[*_STAMPS, structlog.processors.StackInfoRenderer(), structlog.stdlib.ExtraAdder()],
@@ -112,6 +106,6 @@ def _written(value: object) -> str:
 _STAMPS: Final[tuple[Processor, ...]] = (
     structlog.stdlib.add_log_level,
     structlog.stdlib.add_logger_name,
-    _add_time,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
 )
 _WRITER: Final = msgspec.json.Encoder(enc_hook=_written)

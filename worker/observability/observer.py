@@ -53,14 +53,6 @@ class Observer:
 HOOKS = tuple(name for name in vars(Observer) if not name.startswith("_"))
 
 
-class SeveralObservers(Observer):
-    """Passes everything on to several."""
-
-    def __init__(self, observers: Sequence[Observer]) -> None:
-        for name in HOOKS:
-            setattr(self, name, partial(_call_each, [getattr(one, name) for one in observers]))
-
-
 def _call_each(hooks: Sequence[Callable[..., None]], *values: Any, **named: Any) -> None:
     for hook in hooks:
         hook(*values, **named)
@@ -72,6 +64,9 @@ NOBODY = Observer()
 
 def together(observers: Sequence[Observer]) -> Observer:
     """Return one observer that stands for all of them."""
-    if not observers:
-        return NOBODY
-    return observers[0] if len(observers) == 1 else SeveralObservers(observers)
+    if len(observers) <= 1:
+        return observers[0] if observers else NOBODY
+    every = Observer()
+    for name in HOOKS:
+        setattr(every, name, partial(_call_each, [getattr(one, name) for one in observers]))
+    return every

@@ -24,7 +24,6 @@ from .world import Entry, World
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from types import TracebackType
 
     from .job import Job
 
@@ -59,18 +58,7 @@ class Simulator:
         self._closing = asyncio.Event()
         self._runner: web.AppRunner | None = None
 
-    async def __aenter__(self) -> Self:
-        """Listen."""
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stop listening and cut what still hangs."""
-        await self.stop()
-
-    async def start(self) -> None:
+    async def start(self) -> Self:
         """Listen; `url` is known from here on. After a stop it listens on the same port again."""
         self._closing.clear()
         app = web.Application(client_max_size=_MAX_BODY)
@@ -80,12 +68,15 @@ class Simulator:
         await self._runner.setup()
         await web.TCPSite(self._runner, self._host, self._port).start()
         self._port = self._runner.addresses[0][1]
+        return self
 
-    async def stop(self) -> None:
+    async def stop(self, *_: object) -> None:
         """Stop listening and cut what still hangs."""
         self._closing.set()
         if self._runner is not None:
             await self._runner.cleanup()
+
+    __aenter__, __aexit__ = start, stop
 
     @property
     def url(self) -> str:

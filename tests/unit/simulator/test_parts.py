@@ -129,7 +129,7 @@ def test_a_fault_that_cannot_be_read_is_refused(spec: dict[str, Any]) -> None:
 
 def test_a_refresh_stays_inside_the_window() -> None:
     tokens = Tokens()
-    first = tokens.issue("oml", 0, 3600, window=5000)
+    first = tokens.issue("oml", 0, 3600, window_ends=5000)
     second = tokens.refresh(first.value, 3000, 3600)
 
     assert second is not None
