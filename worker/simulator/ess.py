@@ -34,6 +34,8 @@ _ONE = "application/vnd.oracle.resource+json;type=singular"
 _MANY = "application/vnd.oracle.resource+json;type=collection"
 _TITLES = {400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 409: "Conflict"}
 _FIRST_ID = 300_000
+HANDLE = "handle-{}"
+"""The handle that a job itself knows, by its id."""
 
 
 def refuse(_world: World, _call: Call, http: int, text: str) -> Reply:
@@ -164,7 +166,7 @@ def _step_tree(world: World, job: Job, now: float, verb: str) -> bool:
 def report(world: World, call: Call, job: Job) -> Reply:
     """POST executionStatus: the job tells its own result; the handle is known inside the job only (DOC E2)."""
     body = call.json()
-    if body.get("requestHandle") != handle(job):
+    if body.get("requestHandle") != HANDLE.format(job.id):
         return refuse(world, call, 400, "the request handle is not valid")
     state = moment_of(world, job, call.now).state
     target = REPORTED.get(str(body.get("status", "")))
@@ -172,11 +174,6 @@ def report(world: World, call: Call, job: Job) -> Reply:
         return _accepted(call, effect=False)
     world.put(replace(job, last=Moment(target, call.now)))
     return _accepted(call, effect=True)
-
-
-def handle(job: Job) -> str:
-    """Return the handle that the job itself would know."""
-    return f"handle-{job.id}"
 
 
 def check_in(world: World, call: Call, job: Job) -> Reply:
