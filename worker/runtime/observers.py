@@ -15,6 +15,7 @@ from ..observability.observer import Observer, together
 from ..protocol.operator_actions import ACTIONS
 
 if TYPE_CHECKING:
+    from ..observability.tracing import Tracing
     from ..observability.worker_metrics import WorkerMetrics
 
 
@@ -29,7 +30,8 @@ class Observers:
 def observers_of(backends: Collection[str], *, served: bool) -> Observers:
     """Return who listens to a worker of these backends; `served` is whether its metrics are."""
     metrics = metrics_of(backends) if served else None
-    return Observers(metrics, together([one for one in (metrics, tracing()) if one is not None]))
+    listening = (one for one in (metrics, tracing()) if one is not None)
+    return Observers(metrics, together([one.note for one in listening]))
 
 
 def metrics_of(backends: Collection[str]) -> WorkerMetrics:
@@ -39,7 +41,7 @@ def metrics_of(backends: Collection[str]) -> WorkerMetrics:
     return WorkerMetrics(backends, ACTIONS)
 
 
-def tracing() -> Observer | None:
+def tracing() -> Tracing | None:
     """Return what makes spans; None without the extra `otel`, or if nothing records them."""
     if find_spec("opentelemetry") is None or find_spec("opentelemetry.trace") is None:
         return None
