@@ -63,22 +63,24 @@ class WorkerMetrics(Collector):
 
     def note(self, happened: Happened) -> None:
         """Count what happened."""
-        match happened:
-            case CallMade(backend, action, kind, seconds):
-                self._calls[backend, action, kind] += 1
-                self._call_seconds.add(seconds)
+        match happened:  # the most frequent first
+            case CallMade():
+                self._calls[happened.backend, happened.action, happened.kind] += 1
+                self._call_seconds.add(happened.seconds)
             case PassEnded():
                 self._pass_seconds.add(happened.seconds)
+            case EventEmitted(event=event) if event.name == FINISHED:
+                backend, said = happened.cancellation.backend, event.data
+                self._finished[backend, str(said["outcome"]), str(said["evidence"])] += 1
+            case MessageHandled():
+                backend = happened.backend if happened.backend in self._backends else UNKNOWN
+                verb = happened.verb if happened.verb in self._verbs else UNKNOWN
+                self._commands[backend, verb, happened.verdict] += 1
+            case Committed():
+                self._commit_seconds.add(happened.seconds)
             case Claimed():
                 for seconds in happened.late:
                     self._lateness.add(seconds)
-            case Committed():
-                self._commit_seconds.add(happened.seconds)
-            case MessageHandled(backend, verb, verdict):
-                known = backend if backend in self._backends else UNKNOWN
-                self._commands[known, verb if verb in self._verbs else UNKNOWN, verdict] += 1
-            case EventEmitted(cancellation, event) if event.name == FINISHED:
-                self._finished[cancellation.backend, str(event.data["outcome"]), str(event.data["evidence"])] += 1
 
     def collect(self) -> Iterator[Metric]:
         """Return all metrics as they are now."""
