@@ -233,7 +233,7 @@ def _said(command: Command, signed: Signed | None) -> Mapping[str, Any]:
         **({"signed_by": signed.producer} if signed else {}),
         "labels": command.labels,
         "batch_id": command.batch_id,
-        **({"reply_to": command.reply_to} if command.reply_to else {}),  # last: `accepting.lua` adds to it
+        **({"reply_to": command.reply_to} if command.reply_to else {}),  # last: `joining.lua` adds to it
     }
 
 

@@ -23,7 +23,7 @@ from ..domain.errors import StoreUnavailable
 from ..observability.outage import Outage
 from ..store.clock_witness import Witness
 from ..store.redis_client import unavailable
-from ..store.scripts import Script, source, timed
+from ..store.scripts import Script, text_of
 from .decoder import decode
 from .delivery import CHUNK, CHUNK_BYTES, Backpressure, Fullness, Handle, Taken, settle
 from .strays import SPELLINGS, StraySearch
@@ -55,8 +55,8 @@ class RedisConsumer:
         self._list = f"{self._prefix}:{name}"
         self._handle = handle
         self._backpressure = Backpressure(fullness)
-        self._take = Script(redis, timed(source("take")))
-        self._return = Script(redis, timed(source("return")))
+        self._take = Script(redis, text_of("take"))
+        self._return = Script(redis, text_of("return"))
         self._tasks: list[asyncio.Task[None]] = []
         self._settled: tuple[bytes, ...] = ()
         self._stopping = False

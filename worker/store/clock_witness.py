@@ -42,7 +42,7 @@ class Witness:
         self._seldom = Seldom()
 
     def knows(self, asked: float) -> tuple[int, int]:
-        """Return the arguments of `observe` in `clock.lua` for a beat that is sent at `asked`."""
+        """Return the arguments of `observe.lua` for a beat that is sent at `asked`."""
         if self._known is not None:
             known, at = self._known
             return known, int((asked - at) * 1000)
