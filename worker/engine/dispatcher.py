@@ -121,7 +121,9 @@ class Dispatcher:
             if claims:
                 await self._begin(asked, claims)
         accepted = await settled
-        if not claims or not claims.claims:
+        if claims and claims.claims:
+            await asyncio.sleep(0)  # their first calls go out before whatever else is to be done for these commands
+        else:
             self.wake()
         return accepted
 
