@@ -117,11 +117,9 @@ class Dispatcher:
             return taken
         asked = self._ask(free)
         with self._window.claiming():
-            claims, settled = await self._store.accept_and_claim(acceptances, asked.claim)
-            if claims:
-                await self._begin(asked, claims)
-        accepted = await settled
-        if claims and claims.claims:
+            accepted, claims = await self._store.accept_and_claim(acceptances, asked.claim)
+            await self._begin(asked, claims)
+        if claims.claims:
             await asyncio.sleep(0)  # their first calls go out before whatever else is to be done for these commands
         else:
             self.wake()
