@@ -104,7 +104,7 @@ class Dispatcher:
         await self._lists.aclose()
 
     async def accept(self, acceptances: Sequence[Acceptance]) -> list[Accepted]:
-        """Accept a few commands and claim what is due for them, in one round trip to Redis.
+        """Accept a few commands and claim what is due then, in one step.
 
         Raises:
             StoreUnavailable: it is not known what was stored; accepting the commands again is harmless.
