@@ -235,10 +235,10 @@ def test_the_demos_screens_are_harmless() -> None:
         board = Board()
         for row, text in zip(board.rows, texts, strict=False):
             row.take(event("accepted", {"verb": text, "reason": text}))
-        written.output.draw(board.now(len(board.rows) + 4))
+        written.output.draw(board.now)
         for row, text in zip(board.rows, texts, strict=False):
             row.take(event("finished", {"evidence": text}, outcome=text))
-        written.output.draw(board.result(120))
+        written.output.draw(board.result)
 
     assert not deceptions(written.text)
 

@@ -5,25 +5,26 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager
-from types import TracebackType
-from typing import Any
+from contextlib import contextmanager
+from typing import IO, Any
 
 IN_MEMORY = 4_000_000
 """Bytes from which on they lie in a temporary file."""
 
 
-class Spool(AbstractContextManager["Spool"]):
-    """Objects in their order, read as often as needed. Use it in a `with` block, which ends its file."""
+@contextmanager
+def spool() -> Iterator[Spool]:
+    """Open a spool without objects, whose file ends with the block."""
+    with tempfile.SpooledTemporaryFile(IN_MEMORY) as file:
+        yield Spool(file)
 
-    def __init__(self) -> None:
-        self._file = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - `__exit__` closes it
+
+class Spool:
+    """Objects in their order, read as often as needed."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
         self._count = 0
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._file.close()
 
     def add(self, one: Mapping[str, Any]) -> None:
         """Append an object."""
