@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 
 from ...domain.errors import InvalidCommand
 from ...protocol.messages import parse_command
+from ...settings import errors
 from ...settings.problems import choices, suggestion
 from .columns import JOB, csv_rows, separator_of
 from .lines import text_lines
@@ -34,12 +35,8 @@ Row = tuple[int, Mapping[str, Any]]
 """A line's number and what it says of a command."""
 
 
-class SelectionMistakes(Exception):
+class SelectionMistakes(errors.Mistakes):
     """A file can't be used; `texts` says what is wrong with which lines."""
-
-    def __init__(self, texts: list[str]) -> None:
-        super().__init__("; ".join(texts))
-        self.texts = texts
 
 
 def select(

@@ -42,7 +42,7 @@ def mistakes(content: str | bytes, name: str = "jobs", defaults: Mapping[str, An
     """Return what is wrong with a file."""
     with pytest.raises(SelectionMistakes) as found:
         selected(content, name, defaults)
-    return found.value.texts
+    return list(found.value.texts)
 
 
 def ids(commands: list[dict[str, Any]]) -> list[object]:
