@@ -6,6 +6,7 @@ import json
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import IO, Any
 
 IN_MEMORY = 4_000_000
@@ -19,23 +20,23 @@ def spool() -> Iterator[Spool]:
         yield Spool(file)
 
 
+@dataclass(slots=True, eq=False)
 class Spool:
-    """Objects in their order, read as often as needed."""
+    """Objects in their order, `count` of them, read as often as needed."""
 
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self._count = 0
+    file: IO[bytes]
+    count: int = 0
 
     def add(self, one: Mapping[str, Any]) -> None:
         """Append an object."""
-        self._file.write(json.dumps(one, separators=(",", ":")).encode() + b"\n")
-        self._count += 1
+        self.file.write(json.dumps(one, separators=(",", ":")).encode() + b"\n")
+        self.count += 1
 
     def __len__(self) -> int:
-        return self._count
+        return self.count
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """Yield each object; one reader at a time."""
-        self._file.seek(0)
-        for line in self._file:
+        self.file.seek(0)
+        for line in self.file:
             yield json.loads(line)
