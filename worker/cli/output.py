@@ -159,7 +159,7 @@ class Output:
     def object(self, value: Any) -> None:
         """Write one JSON object on a line."""
         stream = cast("TextIO", self._out.file)
-        stream.write(json_for(stream, json.dumps(jsonable(value), ensure_ascii=False)) + "\n")
+        stream.write(json_for(stream.encoding, json.dumps(jsonable(value), ensure_ascii=False)) + "\n")
         stream.flush()
 
     def line(self, text: str, end: str = "") -> None:
