@@ -42,9 +42,9 @@ async def test_a_command_is_worked_on_with_the_step_that_takes_it_in(
 ) -> None:
     for name in ("accept", "claim"):
         await redis.script_load(getattr(store._scripts, name)._text)
-    dispatcher._alarm.at = inf
+    dispatcher.alarm.at = inf
     await dispatcher.accept([command()])
-    assert dispatcher._window.passes == 1
+    assert len(dispatcher._window.passes) == 1
     await dispatcher.stop(30)
 
     assert "cancel_sent" in await names(store)
@@ -59,11 +59,11 @@ async def test_a_command_whose_scripts_redis_has_forgotten_is_claimed_with_them_
     await redis.script_flush()
     for name in known:
         await redis.script_load(getattr(store._scripts, name)._text)
-    dispatcher._alarm.at = inf
+    dispatcher.alarm.at = inf
     (accepted,) = await dispatcher.accept([command()])
 
     assert accepted.verdict == "accepted"
-    assert (dispatcher._window.passes, dispatcher._alarm.at == 0.0) == (passes, not passes)
+    assert (len(dispatcher._window.passes), dispatcher.alarm.at == 0.0) == (passes, not passes)
     await dispatcher.stop(30)
 
 

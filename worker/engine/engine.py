@@ -59,7 +59,7 @@ class Engine:
     def wake(self, backend: str) -> None:
         """Claim at once on a backend of this worker; for any other, find out whether a worker serves it."""
         if backend in self._dispatchers:
-            self._dispatchers[backend].wake()
+            self._dispatchers[backend].alarm.wake()
         elif backend:
             self._unserved.wake()
 

@@ -77,12 +77,10 @@ class Feeder:
         self._warned = Seldom()
         self._full, self._look_again_at = False, 0.0
         self._left: dict[str, float] = {}
-        self._woken = asyncio.Event()
         self._stopping = False
-
-    def wake(self) -> None:
-        """Look at once whether there is something to do."""
-        self._woken.set()
+        self._woken = asyncio.Event()
+        self.wake = self._woken.set
+        """Looks at once whether there is something to do."""
 
     def stop(self) -> None:
         """End after the round under way."""
