@@ -126,7 +126,7 @@ class Engine:
         while not self._stopping:
             try:
                 now, _ = await self._store.beat(self.worker, BEAT_LIFE, ())
-                await self._store.trim(now)
+                await self._store.trim(now, await self._store.sinks.needed_since(now))
                 await self._store.note_places(self._places)
             except StoreUnavailable as error:
                 self._outage.goes_on(str(error), error.hint)

@@ -191,9 +191,7 @@ class Handler:
             shown = await self._patiently(lambda: self._store.get(cancellation_id))
             if not signed.may_touch(shown.record.cancellation.backend):
                 raise objection(signed, "out_of_reach")
-        verdict = await self._patiently(lambda: self._store.use(signed, item.message_id))
-        if verdict in OBJECTIONS:
-            raise objection(signed, verdict)
+        await self._patiently(lambda: self._store.use(signed, item.message_id))
         return signed
 
     def _check(self, content: object, times: Sequence[datetime]) -> Signed | None:
