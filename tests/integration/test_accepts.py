@@ -39,9 +39,9 @@ def dispatcher(store: Store) -> Dispatcher:
 
 
 async def test_a_command_is_worked_on_with_the_step_that_takes_it_in(dispatcher: Dispatcher, store: Store) -> None:
-    dispatcher._alarm.at = inf
+    dispatcher.alarm.at = inf
     await dispatcher.accept([command()])
-    assert dispatcher._window.passes == 1
+    assert len(dispatcher._window.passes) == 1
     await dispatcher.stop(30)
 
     assert "cancel_sent" in await names(store)
@@ -51,10 +51,10 @@ async def test_a_command_that_nothing_is_due_for_makes_the_next_claim_come_at_on
     dispatcher: Dispatcher, store: Store
 ) -> None:
     later = (await store.times())[0] + timedelta(hours=1)
-    dispatcher._alarm.at = inf
+    dispatcher.alarm.at = inf
     (accepted,) = await dispatcher.accept([replace(command(), not_before=later)])
 
-    assert (accepted.verdict, dispatcher._window.passes, dispatcher._alarm.at) == ("accepted", 0, 0.0)
+    assert (accepted.verdict, len(dispatcher._window.passes), dispatcher.alarm.at) == ("accepted", 0, 0.0)
 
 
 async def test_the_same_command_again_is_the_same(dispatcher: Dispatcher) -> None:

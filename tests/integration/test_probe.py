@@ -38,7 +38,7 @@ async def test_a_probes_url_goes_out_as_it_is_written(path: str, line: str) -> N
         probe = probe_of("b", probed(tap.url + path))
         assert probe is not None
         gone = await probe.ask("a/b? %")
-        await probe.aclose()
+        await probe.http.aclose()
 
     assert tap.lines() == [f"GET {line} HTTP/1.1"]
     assert gone is False

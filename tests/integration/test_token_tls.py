@@ -177,7 +177,7 @@ async def test_a_probe_trusts_the_apis_authorities_and_is_shown_nothing(files: F
         probe = probe_of("b", parse_backends(f"[backends.b]\n{keys}\n{remote}", environ={})["b"])
         assert probe is not None
         gone = await probe.ask("1")
-        await probe.aclose()
+        await probe.http.aclose()
 
     assert gone is False
     assert (len(agent.tap.requests), agent.shown) == (1, [])

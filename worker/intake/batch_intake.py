@@ -11,7 +11,7 @@ import structlog
 
 from ..domain.errors import ActionRejected, InvalidCommand, UnknownBatch
 from ..protocol.batches import MOST_BACKENDS
-from ..protocol.signing import OBJECTIONS, SignatureRejected, Signed, objection
+from ..protocol.signing import SignatureRejected, Signed, objection
 from ..store.store import Store
 from ..store.transitions import Rejection
 from .admission import Admission, expired, reject_signed
@@ -88,7 +88,5 @@ class BatchIntake:
             unknown = len(status.backends) >= MOST_BACKENDS
             if unknown or not all(map(signed.may_touch, status.backends)):
                 raise objection(signed, "out_of_reach")
-        verdict = await self._means.patiently(lambda: self._store.use(signed, item.message_id))
-        if verdict in OBJECTIONS:
-            raise objection(signed, verdict)
+        await self._means.patiently(lambda: self._store.use(signed, item.message_id))
         return signed

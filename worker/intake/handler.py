@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import structlog
 
@@ -31,22 +31,13 @@ SLICE = 100
 """Commands judged in one go: a worker that judges for too long looks dead to the others."""
 
 
-class Engine(Protocol):
-    """What intake needs of the engine."""
+Accept = Callable[[Sequence[Acceptance]], Awaitable[Sequence[Accepted]]]
+"""Stores accepted commands and begins to work on them.
 
-    worker: str
-    """The name of this worker."""
-
-    async def accept(self, acceptances: Sequence[Acceptance]) -> list[Accepted]:
-        """Store accepted commands and begin to work on them.
-
-        Raises:
-            StoreUnavailable: it is unknown what was stored; accepting them again is harmless.
-
-        """
-
-    def wake(self, backend: str) -> None:
-        """Look for due work on a backend at once."""
+Raises StoreUnavailable when it is unknown what was stored; accepting them again is harmless.
+"""
+Wake = Callable[[str], None]
+"""Looks for due work on a backend at once."""
 
 
 @dataclass(slots=True)
@@ -65,11 +56,18 @@ class Handler:
     """
 
     def __init__(
-        self, store: Store, admission: Admission, engine: Engine, serving: Serving, observer: Observer = NOBODY
+        self,
+        store: Store,
+        admission: Admission,
+        accept: Accept,
+        wake: Wake,
+        serving: Serving,
+        observer: Observer = NOBODY,
     ) -> None:
         self._store = store
         self._admission = admission
-        self._engine = engine
+        self._accept = accept
+        self._wake = wake
         self._observer = observer
         means = Means(self._patiently, self._reject, self._times, self._check)
         self.batches = BatchIntake(store, admission, means)
@@ -134,7 +132,7 @@ class Handler:
         """Store what was accepted; add to `left` what was not stored."""
         accepted = [(arrived, one) for arrived, one in judged if isinstance(one, Acceptance)]
         left.rejected += [(arrived, one) for arrived, one in judged if isinstance(one, Rejection)]
-        stored = await self._patiently(lambda: self._engine.accept([one for _, one in accepted]), until)
+        stored = await self._patiently(lambda: self._accept([one for _, one in accepted]), until)
         for (arrived, one), verdict in zip(accepted, (each.verdict for each in stored), strict=True):
             if verdict == "conflict":
                 kept_of = sent_again(arrived.content, arrived.envelope)
@@ -178,7 +176,7 @@ class Handler:
         by = f"{item.by}: {item.reason}"
         log.info(f"cancellation.{item.action}", cancellation_id=cancellation_id, by=by, **verified)
         self._note(backend, item.action, "accepted", traceparent, began)
-        self._engine.wake(backend)
+        self._wake(backend)
 
     async def _admit(self, item: ActionRequest, times: Sequence[datetime]) -> Signed | None:
         """Check an action's signature, its producer's right to the backend, and that the signature is used once.
@@ -193,9 +191,7 @@ class Handler:
             shown = await self._patiently(lambda: self._store.get(cancellation_id))
             if not signed.may_touch(shown.record.cancellation.backend):
                 raise objection(signed, "out_of_reach")
-        verdict = await self._patiently(lambda: self._store.use(signed, item.message_id))
-        if verdict in OBJECTIONS:
-            raise objection(signed, verdict)
+        await self._patiently(lambda: self._store.use(signed, item.message_id))
         return signed
 
     def _check(self, content: object, times: Sequence[datetime]) -> Signed | None:

@@ -77,11 +77,6 @@ def read(text: bytes) -> Arrived:
     return Arrived(content, command_id, Envelope(eta, expires, traceparent))
 
 
-def digest(text: bytes) -> str:
-    """Return the key under which a command is left; the same command has the same key."""
-    return hashlib.sha256(text).hexdigest()[:32]
-
-
 @dataclass(frozen=True, slots=True)
 class Later:
     """When a command is tried again, by the monotonic clock, and the seconds since its last try."""
@@ -145,15 +140,15 @@ class Handover:
             StoreUnavailable: it is unknown what was left; doing it again is harmless.
 
         """
-        texts = [(one.backend, written(one) or b"") for one in some]
         left: dict[str, dict[str, bytes]] = defaultdict(dict)
-        for backend, text in texts:
-            left[backend][digest(text)] = text
+        for one in some:
+            text = written(one) or b""
+            left[one.backend][hashlib.sha256(text).hexdigest()[:32]] = text
         if left:
             await self._store.peers.hand_over(left)
             if self._logged.due():
                 log.info("commands.left_to_other_workers", backends=sorted(left), commands=len(some))
-        return frozenset(digest(text) for _, text in texts)
+        return frozenset(digest for texts in left.values() for digest in texts)
 
     async def run(self) -> None:
         """Take in what others have left, every second, until cancelled."""

@@ -26,7 +26,7 @@ from ..store.redis_client import unavailable
 from ..store.scripts import Script, text_of
 from .decoder import decode
 from .delivery import CHUNK, CHUNK_BYTES, Backpressure, Fullness, Handle, Taken, settle
-from .strays import SPELLINGS, StraySearch
+from .strays import SPELLINGS, StraySearch, visible_name
 
 log = structlog.get_logger(__name__)
 
@@ -162,7 +162,9 @@ class RedisConsumer:
                 for stray in await self._search.look() if turn else ():
                     if await self._redis.set(f"{self._prefix}:told:{stray.name}", self._name, nx=True, ex=REMIND):
                         hint = stray.way_out(self._queue)
-                        log.warning("redis_consumer.stranded", list=stray.shown, messages=stray.length, hint=hint)
+                        log.warning(
+                            "redis_consumer.stranded", list=visible_name(stray.name), messages=stray.length, hint=hint
+                        )
             except (RedisError, OSError) as error:
                 log.debug("redis_consumer.not_looked_beside", error=f"{type(error).__name__}: {error}")
             except Exception:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 import structlog
 
@@ -17,16 +18,12 @@ UNKNOWN_STEP = b"?"
 """What a script returns as the step while only another worker can know whether there was one."""
 
 
-def passing() -> float:
-    """Return the seconds on a clock that is never set, and that goes on while the machine is suspended if there is one.
+passing = partial(time.clock_gettime, getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+"""Returns the seconds on a clock that is never set, and that goes on while the machine is suspended if there is one.
 
-    A Redis on the same machine sleeps for the same time, so that must count as time that has passed. While a virtual
-    machine is paused, none of its clocks goes on: its pause looks like a step of Redis's clock, and prolongs waits.
-    """
-    return time.clock_gettime(_CLOCK)
-
-
-_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+A Redis on the same machine sleeps for the same time, so that must count as time that has passed. While a virtual
+machine is paused, none of its clocks goes on: its pause looks like a step of Redis's clock, and prolongs waits.
+"""
 
 
 class Witness:

@@ -16,11 +16,11 @@ from redis.asyncio import Redis
 from ..aio.coalescer import Coalescer
 from ..observability.observer import NOBODY, Observer
 from ..protocol.operator_actions import backend_acted_on
-from ..protocol.signing import Signed
+from ..protocol.signing import OBJECTIONS, Signed, objection
 from .batches import Batches
 from .clock_witness import Witness
 from .codec import fragment, moment, place_mark
-from .event_log import NEVER, EventLog
+from .event_log import EventLog
 from .event_search import EventSearch
 from .peers import Peers
 from .reader import Reader
@@ -66,7 +66,8 @@ class Store(Reader, EventLog, EventSearch):
         self._own = scripts
         self._memory = 0.0
         self._witness = Witness("redis")
-        self._commits: Coalescer[Commit, int] = Coalescer(self._commit, GROUP)
+        self.commit = Coalescer(self._commit, GROUP).add
+        """Commits a pass: 1 done, 0 not written, since the spec changed, -1 the claim is no longer ours."""
         self.peers = Peers(redis, prefix)
         self.batches = Batches(redis, prefix, retention, longest)
         self.batches_wait = False
@@ -98,10 +99,6 @@ class Store(Reader, EventLog, EventSearch):
         limit = self._retention.letters_limit(self._memory, unverified=rejection.unverified)
         return bool(await self._run(self._scripts.reject, self._days, *whose, data, *kept, limit))
 
-    async def trim(self, now: datetime, needed_since: int = NEVER) -> None:
-        """Delete what is past its retention, as `EventLog` does, except events that a sink needs."""
-        await super().trim(now, min(needed_since, await self.sinks.needed_since(now)))
-
     async def count_commands(self, counts: Mapping[str, int]) -> None:
         """Note how many commands each message has, by message id, for clients that wait for all of them."""
         pipe = self._redis.pipeline(transaction=False)
@@ -120,10 +117,6 @@ class Store(Reader, EventLog, EventSearch):
         arguments = (self._days, places_argument(few), len(claiming), *claiming, *commands)
         verdicts, claimed = await self._run(self._scripts.accept_and_claim, *arguments)
         return [verdict(entry) for entry in verdicts], read_claims(claimed)
-
-    async def commit(self, commit: Commit) -> int:
-        """Commit a pass: 1 done, 0 not written, since the spec changed, -1 the claim is no longer ours."""
-        return await self._commits.add(commit)
 
     async def _commit(self, commits: Sequence[Commit]) -> Sequence[int]:
         keep = int(self._retention.records)
@@ -177,10 +170,17 @@ class Store(Reader, EventLog, EventSearch):
         reply = await self._run(self._scripts.actions[action], *arguments)
         return backend_acted_on(reply, cancellation_id, signed_by or by)
 
-    async def use(self, signed: Signed, message_id: str) -> str:
-        """Use up the signature of an operator's action: ok, replayed, or throttled."""
+    async def use(self, signed: Signed, message_id: str) -> None:
+        """Use up the signature of an operator's action.
+
+        Raises:
+            SignatureRejected: it was used up before, or its producer sends too many.
+
+        """
         arguments = (signed.mark, message_id, signed.producer, signed.per_minute or 0)
-        return str((await self._run(self._scripts.use, *arguments)).decode())
+        verdict = (await self._run(self._scripts.use, *arguments)).decode()
+        if verdict in OBJECTIONS:
+            raise objection(signed, verdict)
 
     async def note_places(self, places: Mapping[str, str]) -> None:
         """Note the place of each backend in this worker's file, in words."""
