@@ -10,6 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from email.utils import formatdate
 from typing import Any
 
 from tests.liars.judge import CHANGING, Called, Member
@@ -20,7 +21,7 @@ from tests.liars.shapes import Told
 from tests.liars.stories import DAY, Telling
 from tests.liars.traces import Traced, shown
 from worker.simulator import ess_state, mrs_view, oml, sahara
-from worker.simulator.clock import Clock, http_date
+from worker.simulator.clock import Clock
 from worker.simulator.dispatch import answer
 from worker.simulator.job import Job, Moment
 from worker.simulator.knobs import Knobs
@@ -202,7 +203,9 @@ class Liar:
 
     def _truly(self, call: Call) -> tuple[Told, bool]:
         reply = answer(self.world, call).reply
-        headers = {name.lower(): value for name, value in reply.headers.items()} | {"date": http_date(call.now)}
+        headers = {name.lower(): value for name, value in reply.headers.items()} | {
+            "date": formatdate(call.now, usegmt=True)
+        }
         if reply.body:
             headers["content-type"] = reply.content_type
         return Told(reply.http, headers, reply.body), reply.effect
@@ -252,7 +255,7 @@ class Liar:
         )
 
     def _with_headers(self, told: Told, verb: str, job_id: str, call: Call) -> Told:
-        told = dataclasses.replace(told, headers={"date": http_date(call.now), **told.headers})
+        told = dataclasses.replace(told, headers={"date": formatdate(call.now, usegmt=True), **told.headers})
         for one in self.plan.tellings:
             if one.lie.header and self._is_told(one, verb, call.now):
                 spoiled = one.lie.tell(self._occasion(one, verb, job_id, call, told))

@@ -74,7 +74,7 @@ class LoopThread:
         """Forget, in a forked child, the loop and thread that only the parent has."""
         self._lock = threading.Lock()  # another thread of the parent's may have held it
         if self._started is not None:
-            leave_to_parent(self._started)
+            inherited.append(self._started)
         if self._selector is not None:
             divert(self._selector)
         self._started = self._selector = None
@@ -95,12 +95,7 @@ class LoopThread:
 
 threads: weakref.WeakSet[LoopThread] = weakref.WeakSet()
 inherited: list[object] = []
-"""What a forked child must neither use nor clean up."""
-
-
-def leave_to_parent(what: object) -> None:
-    """Keep what a forked child has inherited from being finalized: that might send data on the parent's connections."""
-    inherited.append(what)
+"""What a forked child must neither use nor clean up: finalized, it might send data on the parent's connections."""
 
 
 @cache

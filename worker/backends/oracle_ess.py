@@ -15,7 +15,6 @@ from ..domain.model import Action, Answer, Job, JobState, Steps
 from ..settings.backends_file.backend_table import WithoutProject
 from .adapter import CALLS_SAVED, Adapter, Call, Look, LookMany, Request
 from .oracle_ess_family import with_children, with_known_children
-from .oracle_ess_selection import Selection
 from .oracle_ess_words import (
     HEADERS,
     MAX_ID,
@@ -32,7 +31,7 @@ class OracleEssOptions(WithoutProject):
 
 
 @dataclass(frozen=True, slots=True)
-class OracleEss(Adapter, Selection):
+class OracleEss(Adapter):
     """The adapter of kind `oracle-ess`."""
 
     steps: ClassVar[Steps] = Steps(look_before_cancel=False, force=True)

@@ -23,7 +23,6 @@ from .oracle_ess_words import (
     STATES,
     Entry,
     Item,
-    any_of,
     by_ids,
     look_at,
     no_list,
@@ -256,7 +255,7 @@ class _Family:
         known = {self._job.id}
         while parents:
             asked = parents[:size]
-            query = {"q": any_of("parentRequestId", asked)}
+            query = {"q": " or ".join(f"parentRequestId eq {one}" for one in asked)}
             pages = yield from self._read(query, MOST_CALLS, parents=asked)
             if pages.refused and len(asked) > 1:
                 size = 1

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import ClassVar
 
 from ..domain.event_drafts import text as iso
 from ..domain.model import unanswered
@@ -32,56 +31,50 @@ DISORDERED = "the list can't be used: it is not in the order of the request ids"
 UNDATED = "the list can't be used: the reply has no Date, by which to know how old a request is"
 
 
-class Selection(Selecting):
-    """Lists requests in the order of their ids."""
-
-    criteria: ClassVar[Mapping[str, str]] = CRITERIA
-
-    def objections(self, where: Where) -> list[str]:
-        """Say what is wrong with the values."""
-        found = []
-        state, age, submitter = (where.get(key) for key in CRITERIA)
-        if state is not None and word(state) not in STATES:
-            found.append(
-                f"state: {state[:64]!r} is no state of ESS ({choices(STATES)}){suggestion(word(state), STATES)}"
-            )
-        if age is not None:
-            try:
-                too_long = seconds(age) > OLDEST
-            except ValueError as error:
-                found.append(f"older-than: {age[:64]!r} {error}")
-            else:
-                found += [f"older-than: {age[:64]!r} is longer than a request can be old"] if too_long else []
-        if submitter is not None and (not submitter or '"' in submitter or "\\" in submitter):
-            found.append("submitter: is a name, without quotes and backslashes")
-        return found
-
-    def list_page(self, where: Where, after: tuple[str, ...] = ()) -> Listing:
-        """List the requests behind the last one of the page before; ages count from the time of the first page."""
-        if after:
-            last, before = after
+def objections(where: Where) -> list[str]:
+    """Say what is wrong with the values."""
+    found = []
+    state, age, submitter = (where.get(key) for key in CRITERIA)
+    if state is not None and word(state) not in STATES:
+        found.append(f"state: {state[:64]!r} is no state of ESS ({choices(STATES)}){suggestion(word(state), STATES)}")
+    if age is not None:
+        try:
+            too_long = seconds(age) > OLDEST
+        except ValueError as error:
+            found.append(f"older-than: {age[:64]!r} {error}")
         else:
-            last, before = "0", ""
-            if "older-than" in where:
-                query = {"q": _filter(where, "0", ""), "fields": "requestId", "orderBy": "requestId:asc"}
-                reply, shown = yield from read_page(query)
-                if shown is None:
-                    return no_list(reply, "requests")
-                if reply.date is None:
-                    return unanswered(UNDATED)
-                before = iso(reply.date - timedelta(seconds=seconds(where["older-than"]))) or ""
-        query = {"q": _filter(where, last, before), "fields": SHOWN, "orderBy": "requestId:asc"}
-        reply, shown = yield from read_page(query)
-        if shown is None:
-            return no_list(reply, "requests")
-        ids = [int(one) for one in shown]
-        if ids != sorted(ids) or (ids and ids[0] <= int(last)):
-            return unanswered(DISORDERED)
-        for request_id, item in shown.items():
-            for field, holds in _tests(where, before).items():
-                if not holds(item):
-                    return unanswered(UNHEEDED.format(request_id, field))
-        return Listed(tuple(shown), (str(ids[-1]), before) if ids else None)
+            found += [f"older-than: {age[:64]!r} is longer than a request can be old"] if too_long else []
+    if submitter is not None and (not submitter or '"' in submitter or "\\" in submitter):
+        found.append("submitter: is a name, without quotes and backslashes")
+    return found
+
+
+def list_page(where: Where, after: tuple[str, ...]) -> Listing:
+    """List the requests behind the last one of the page before; ages count from the time of the first page."""
+    if after:
+        last, before = after
+    else:
+        last, before = "0", ""
+        if "older-than" in where:
+            query = {"q": _filter(where, "0", ""), "fields": "requestId", "orderBy": "requestId:asc"}
+            reply, shown = yield from read_page(query)
+            if shown is None:
+                return no_list(reply, "requests")
+            if reply.date is None:
+                return unanswered(UNDATED)
+            before = iso(reply.date - timedelta(seconds=seconds(where["older-than"]))) or ""
+    query = {"q": _filter(where, last, before), "fields": SHOWN, "orderBy": "requestId:asc"}
+    reply, shown = yield from read_page(query)
+    if shown is None:
+        return no_list(reply, "requests")
+    ids = [int(one) for one in shown]
+    if ids != sorted(ids) or (ids and ids[0] <= int(last)):
+        return unanswered(DISORDERED)
+    for request_id, item in shown.items():
+        for field, holds in _tests(where, before).items():
+            if not holds(item):
+                return unanswered(UNHEEDED.format(request_id, field))
+    return Listed(tuple(shown), (str(ids[-1]), before) if ids else None)
 
 
 def _filter(where: Where, last: str, before: str) -> str:
@@ -115,3 +108,7 @@ def _submitted(item: Item) -> datetime | None:
     except ValueError:
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+BY_CRITERIA = Selecting(CRITERIA, objections, list_page)
+"""Lists requests in the order of their ids."""

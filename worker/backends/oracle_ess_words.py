@@ -236,8 +236,9 @@ def by_ids(ids: Sequence[str], pages: int) -> Generator[Request, Reply, Entries]
     found: dict[str, Entry] = {}
     calls = 0
     for start in range(0, len(ids), IDS):
-        wanted = set(ids[start : start + IDS])
-        query = {"q": any_of("requestId", ids[start : start + IDS]), "fields": FIELDS}
+        asked = ids[start : start + IDS]
+        wanted = set(asked)
+        query = {"q": " or ".join(f"requestId eq {one}" for one in asked), "fields": FIELDS}
         number = 0
         while wanted and calls < pages:
             reply, shown = yield from read_page(query, number)
@@ -250,11 +251,6 @@ def by_ids(ids: Sequence[str], pages: int) -> Generator[Request, Reply, Entries]
             wanted -= known.keys()
             found |= {one: Entry(item, observation(item, one, reply.date)) for one, item in known.items()}
     return Entries(found, calls)
-
-
-def any_of(field: str, ids: Sequence[str]) -> str:
-    """Return a filter for the requests whose field is one of these ids."""
-    return " or ".join(f"{field} eq {one}" for one in ids)
 
 
 @lru_cache(maxsize=1024)

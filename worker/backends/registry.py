@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
 from typing import Any, TypeVar
 
 from ..settings.backends_file.backend_table import BackendConfig, Kinds
 from .adapter import Adapter
 from .mrs import Mrs, MrsOptions
 from .oracle_ess import OracleEss, OracleEssOptions
+from .oracle_ess_selection import BY_CRITERIA
 from .oracle_ml import OracleMl, OracleMlOptions
 from .sahara import Sahara, SaharaOptions
+from .selecting import Selecting
 
 Options = TypeVar("Options", bound=BackendConfig)
 
@@ -19,7 +20,7 @@ Options = TypeVar("Options", bound=BackendConfig)
 class Kind:
     """A kind of backend: the table that configures one, how its adapter is made of that, and what `init` proposes."""
 
-    __slots__ = ("adapter", "auth", "criteria", "name", "options")
+    __slots__ = ("adapter", "auth", "name", "options", "selecting")
 
     def __init__(
         self,
@@ -28,22 +29,22 @@ class Kind:
         *,
         name: str = "",
         auth: str = "bearer",
-        criteria: Mapping[str, str] = MappingProxyType({}),
+        selecting: Selecting | None = None,
     ) -> None:
         """Pair a table with an adapter that takes its options.
 
         `name` is the usual name of such a backend, empty if it is that of the kind; `auth` is the usual `auth.type`;
-        `criteria` are those of an adapter that is `Selecting`.
+        `selecting` is how its jobs are listed by what they have in common, None if they can't be.
         """
         self.options: type[BackendConfig] = options
         self.adapter: Callable[[Any], Adapter] = adapter
         self.name = name
         self.auth = auth
-        self.criteria = criteria
+        self.selecting = selecting
 
 
 KINDS: Mapping[str, Kind] = {
-    "oracle-ess": Kind(OracleEssOptions, lambda _: OracleEss(), name="ess", criteria=OracleEss.criteria),
+    "oracle-ess": Kind(OracleEssOptions, lambda _: OracleEss(), name="ess", selecting=BY_CRITERIA),
     "oracle-ml": Kind(
         OracleMlOptions, lambda given: OracleMl(given.scripts, given.service or ""), name="oml", auth="oml"
     ),

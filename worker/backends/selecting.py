@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Generator, Mapping
-from typing import ClassVar, NamedTuple
+from collections.abc import Callable, Generator, Mapping
+from typing import NamedTuple
 
 from ..domain.model import Answer
 from .adapter import Reply, Request
@@ -24,19 +23,15 @@ class Listed(NamedTuple):
 Listing = Generator[Request, Reply, Listed | Answer]
 
 
-class Selecting(ABC):
-    """An adapter whose backend can list jobs by what they have in common."""
+class Selecting(NamedTuple):
+    """How the jobs of a kind of backend are listed by what they have in common."""
 
-    criteria: ClassVar[Mapping[str, str]]
+    criteria: Mapping[str, str]
     """The keys that it takes, each with what its value is, in words."""
+    objections: Callable[[Where], list[str]]
+    """Says what is wrong with the values of known keys."""
+    list_page: Callable[[Where, tuple[str, ...]], Listing]
+    """Lists a page of the jobs for which all of `where` holds, behind the page whose `Listed.after` is given, if any.
 
-    @abstractmethod
-    def objections(self, where: Where) -> list[str]:
-        """Say what is wrong with the values of known keys."""
-
-    @abstractmethod
-    def list_page(self, where: Where, after: tuple[str, ...] = ()) -> Listing:
-        """List a page of the jobs for which all of `where` holds, from the start or `after` an earlier page.
-
-        Only jobs that the reply shows to be such ones are listed. An `Answer` says why the list can't be used.
-        """
+    Only jobs that the reply shows to be such ones are listed. An `Answer` says why the list can't be used.
+    """

@@ -42,7 +42,7 @@ def day_time(at: datetime) -> str:
 def templates(deployment: str) -> Environment:
     """Return the templates of a board, each compiled once per process; `deployment` is how it is called."""
     found = Environment(
-        loader=FileSystemLoader(assets.folder("templates")),
+        loader=FileSystemLoader(assets.FOLDER / "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -50,5 +50,5 @@ def templates(deployment: str) -> Environment:
         finalize=shown,
     )
     found.filters |= {"part": path_part, "ms": milliseconds, "day_time": day_time, "iso": datetime.isoformat}
-    found.globals |= {"cell": deployment, "integrity": assets.integrity, "version": assets.version}
+    found.globals |= {"cell": deployment, "asset": assets.asset}
     return found

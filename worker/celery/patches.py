@@ -30,7 +30,7 @@ SAY = "safe_say"
 def apply() -> None:
     """Apply all changes, once in a process."""
     survive_a_lost_broker()
-    survive_unreadable_headers()
+    PROPERTY_CLASSES[Basic.CLASS_ID] = bounded(PROPERTY_CLASSES[Basic.CLASS_ID])  # type: ignore[assignment]  # typed as a class
     say_to_standard_error()
 
 
@@ -48,11 +48,6 @@ def survive_a_lost_broker() -> None:
         return stock(self, *args, **options)
 
     setattr(Channel, CHANNEL_SETTINGS, connection_parameters)
-
-
-def survive_unreadable_headers() -> None:
-    """Let a worker outlive a message whose headers RabbitMQ accepts and py-amqp can't read. Checked with amqp 5.4.2."""
-    PROPERTY_CLASSES[Basic.CLASS_ID] = bounded(PROPERTY_CLASSES[Basic.CLASS_ID])  # type: ignore[assignment]  # typed as a class
 
 
 def say_to_standard_error() -> None:
@@ -73,7 +68,10 @@ def say_to_standard_error() -> None:
 
 
 def bounded(stock: Callable[[Any, int], Properties]) -> Callable[[Any, int], Properties]:
-    """Return a reader of properties that never raises: if it can't read them, the content type says so."""
+    """Return a reader of properties that never raises: if it can't read them, the content type says so.
+
+    It lets a worker outlive a message whose headers RabbitMQ accepts and py-amqp can't read. Checked with amqp 5.4.2.
+    """
 
     def read(buffer: Any, offset: int) -> Properties:
         try:

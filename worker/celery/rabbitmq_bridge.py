@@ -92,7 +92,7 @@ class CommandConsumer(LoneConsumer):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **{**options, "initial_prefetch_count": PREFETCH})
         self.hub.call_repeatedly(WAKE_EVERY, lambda: None)
-        self._settled: deque[Any] = deque()
+        self.settled: deque[Any] = deque()
 
     def connect(self) -> Any:
         """Connect, and wait until the broker admits us and every queue has the right arguments."""
@@ -132,7 +132,7 @@ class CommandConsumer(LoneConsumer):
         """Return what is called with each message."""
         channel = self.task_consumer.channel
         channel.Message, channel.auto_decode = Sealed, False
-        self._settled.clear()
+        self.settled.clear()
         connection = ChannelConnection(self)
         consumer = runtime().rabbitmq
         in_its_loop = consumer.loop.call_soon_threadsafe
@@ -145,15 +145,10 @@ class CommandConsumer(LoneConsumer):
 
         return received
 
-    def settle(self, messages: Sequence[Sealed]) -> None:
-        """Acknowledge messages soon. May be called from any thread."""
-        self._settled.extend(messages)
-        self.call_soon(self.acknowledge)
-
     def acknowledge(self) -> None:
-        """Acknowledge the messages that were handled."""
-        while self._settled:
-            message = self._settled.popleft()
+        """Acknowledge the messages that were handled: those in `settled`, to which any thread may add."""
+        while self.settled:
+            message = self.settled.popleft()
             self._quietly(message.ack)
 
     def turn(self, *, wanted: bool) -> bool:
@@ -200,7 +195,8 @@ class ChannelConnection:
     def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
         """Acknowledge messages."""
         if self._channel.is_open:
-            self._consumer.settle([delivery.tag for delivery in deliveries])
+            self._consumer.settled.extend(delivery.tag for delivery in deliveries)
+            self._consumer.call_soon(self._consumer.acknowledge)
 
     def consume(self, *, wanted: bool) -> None:
         """Start or stop consuming."""

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self, TypeAlias, Unpack
 
-from ..aio.loop_thread import leave_to_parent
+from ..aio.loop_thread import inherited
 from ..broker.sender import Sender
 from ..domain.errors import NewerFormat, UnknownCancellation, UnreadableRecord
 from ..protocol.batches import BatchStatus, OptionFields, parse_options
@@ -103,7 +103,7 @@ class AsyncClient:
         if held is not None and (held.loop, held.process) == (loop, process):
             return held
         if held is not None and held.process != process:
-            leave_to_parent(held)
+            inherited.append(held)
         elif held is not None and not held.loop.is_closed():
             raise RuntimeError("this AsyncClient is in use in another event loop: make one in each, or use Client")
         self._connections = self._opened(loop, process)

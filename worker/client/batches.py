@@ -54,6 +54,7 @@ class Parts:
         """
         self.count = 0
         self._file = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - `close` closes it
+        self.close = self._file.close
         try:
             self._read(commands)
         except BaseException:
@@ -76,10 +77,6 @@ class Parts:
         self._file.seek(0)
         while head := self._file.read(8):
             yield json.loads(zlib.decompress(self._file.read(int.from_bytes(head, "big"))))
-
-    def close(self) -> None:
-        """Forget them."""
-        self._file.close()
 
     def _add(self, part: list[Mapping[str, Any]]) -> None:
         self.count += 1

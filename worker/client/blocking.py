@@ -13,6 +13,7 @@ Inner = TypeVar("Inner")
 Given = ParamSpec("Given")
 Returned = TypeVar("Returned")
 Found = TypeVar("Found")
+Wrapped = TypeVar("Wrapped")
 
 
 @dataclass(unsafe_hash=True)
@@ -21,15 +22,6 @@ class Blocking(Generic[Inner]):
 
     inner: Inner
     thread: LoopThread
-
-    def walk(self, stream: AsyncIterator[Found]) -> Iterator[Found]:
-        """Go through what one of the asynchronous object's calls yields."""
-
-        async def following() -> Found | None:
-            return await anext(stream, None)
-
-        while (found := self.thread.call(following())) is not None:
-            yield found
 
 
 def blocking(
@@ -42,3 +34,35 @@ def blocking(
         return self.thread.call(method(self.inner, *args, **kwargs))
 
     return call
+
+
+def returning(
+    kind: Callable[[Found, LoopThread], Wrapped],
+    method: Callable[Concatenate[Inner, Given], Coroutine[Any, Any, Found]],
+) -> Callable[Concatenate[Blocking[Inner], Given], Wrapped]:
+    """Return such a method that wraps the asynchronous object which it gets in one of the blocking `kind`."""
+    get = blocking(method)
+
+    @wraps(method)
+    def call(self: Blocking[Inner], /, *args: Given.args, **kwargs: Given.kwargs) -> Wrapped:
+        return kind(get(self, *args, **kwargs), self.thread)
+
+    return call
+
+
+def walking(
+    method: Callable[Concatenate[Inner, Given], AsyncIterator[Found]],
+) -> Callable[Concatenate[Blocking[Inner], Given], Iterator[Found]]:
+    """Return a method that goes through what the one of the asynchronous object yields."""
+
+    @wraps(method)
+    def walk(self: Blocking[Inner], /, *args: Given.args, **kwargs: Given.kwargs) -> Iterator[Found]:
+        stream = method(self.inner, *args, **kwargs)
+
+        async def following() -> Found | None:
+            return await anext(stream, None)
+
+        while (found := self.thread.call(following())) is not None:
+            yield found
+
+    return walk

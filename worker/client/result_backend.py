@@ -156,17 +156,14 @@ class CancellerBackend(BaseBackend):
             self._warned = True
             log.warning("%s; give the app of your own tasks a result backend of its own, or ignore_result", READ_ONLY)
 
-    def _forget(self, task_id: str) -> None:
-        """Keep it: what became of a command is not only the producer's to forget."""
+    def _nothing(self, _id: str) -> None:
+        """Forget no result: what became of a command is not only the producer's to forget. Find no group."""
 
-    def _save_group(self, group_id: str, result: object) -> None:
+    def _refused(self, *_: object) -> None:
         raise NotImplementedError(READ_ONLY)
 
-    def _restore_group(self, group_id: str) -> None:
-        """Find none: none is kept."""
-
-    def _delete_group(self, group_id: str) -> None:
-        raise NotImplementedError(READ_ONLY)
+    _forget = _restore_group = _nothing
+    _save_group = _delete_group = _refused
 
     def __reduce__(self, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None) -> Any:
         return super().__reduce__(args, {**(kwargs or {}), "url": self._url})  # type: ignore[call-arg]  # Celery's own

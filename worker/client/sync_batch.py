@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from ..protocol.batches import BatchResult
 from .batches import AsyncBatch
-from .blocking import Blocking, blocking
+from .blocking import Blocking, blocking, walking
 
 
 class Batch(Blocking[AsyncBatch]):
@@ -17,12 +14,9 @@ class Batch(Blocking[AsyncBatch]):
     pause = blocking(AsyncBatch.pause)
     resume = blocking(AsyncBatch.resume)
     abort = blocking(AsyncBatch.abort)
+    report = walking(AsyncBatch.report)
 
     @property
     def id(self) -> str:
         """The id of the batch."""
         return self.inner.id
-
-    def report(self) -> Iterator[BatchResult]:
-        """Go through its members in their order, as `AsyncBatch.report` does."""
-        return self.walk(self.inner.report())

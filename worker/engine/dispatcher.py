@@ -101,7 +101,7 @@ class Dispatcher:
         await cancel_all(self._lists.reading)
 
     async def accept(self, acceptances: Sequence[Acceptance]) -> list[Accepted]:
-        """Accept a few commands and claim what is due for them, in one round trip to Redis.
+        """Accept a few commands and claim what is due then, in one step.
 
         Raises:
             StoreUnavailable: it is not known what was stored; accepting the commands again is harmless.
@@ -114,11 +114,11 @@ class Dispatcher:
             return taken
         asked = self._ask(free)
         with self._window.claiming():
-            claims, settled = await self._store.accept_and_claim(acceptances, asked.claim)
-            if claims:
-                await self._begin(asked, claims)
-        accepted = await settled
-        if not claims or not claims.claims:
+            accepted, claims = await self._store.accept_and_claim(acceptances, asked.claim)
+            await self._begin(asked, claims)
+        if claims.claims:
+            await asyncio.sleep(0)  # their first calls go out before whatever else is to be done for these commands
+        else:
             self.alarm.wake()
         return accepted
 

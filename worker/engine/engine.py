@@ -32,7 +32,7 @@ TRIM_EVERY = 60.0
 SIGN_OFF_TIMEOUT = 1.0
 """Seconds for signing off; if Redis is away, the worker stops without."""
 FEW = 20
-"""Up to this many commands for one backend are accepted and claimed in one round trip."""
+"""Up to this many commands for one backend are accepted and claimed in one step."""
 
 
 class Engine:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 class LogFile:
-    """Appends to a file, and reopens it if it was moved away or deleted. A stream, as loggers want one."""
+    """Appends to a file, and reopens it if it was moved away or deleted."""
 
     encoding = "utf-8"
 
@@ -19,15 +19,12 @@ class LogFile:
         self._file = FileIO(self._path, "a")
 
     def write(self, text: str) -> int:
-        """Write a text to the disk."""
+        """Write a text to the disk at once."""
         with self._lock:
             if self._is_elsewhere():
                 self._file.close()
                 self._file = FileIO(self._path, "a")
             return self._file.write(text.encode(self.encoding, "backslashreplace"))
-
-    def flush(self) -> None:
-        """Do nothing: each write goes to the disk at once."""
 
     def close(self) -> None:
         """Close the file."""

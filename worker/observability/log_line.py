@@ -15,7 +15,7 @@ from structlog import DropEvent
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from .log_secrets import is_plain, may_hold_a_secret
-from .streams import Encoded, json_for
+from .streams import json_for
 
 _ENCODE: Final = msgspec.json.Encoder().encode
 
@@ -41,7 +41,8 @@ def direct(filtering: type) -> type:
 class ShortWay:
     """The only processor of JSON logs: writes an event at once, or hands it to the chain."""
 
-    stream: Encoded
+    encoding: str | None
+    """That of the stream."""
     chain: Sequence[Processor]
 
     def __call__(self, logger: WrappedLogger, method: str, event: EventDict) -> Any:
@@ -67,4 +68,4 @@ class ShortWay:
         if may_hold_a_secret(line):
             return None
         # Of what a terminal acts on, the encoder leaves only this in ASCII.
-        return line if line.isascii() and "\x7f" not in line else json_for(self.stream, line)
+        return line if line.isascii() and "\x7f" not in line else json_for(self.encoding, line)

@@ -7,11 +7,11 @@ import threading
 import time
 import weakref
 from contextlib import suppress
-from typing import Protocol, TextIO
+from typing import TextIO, TypeAlias
 
 import structlog
 
-from .streams import Encoded
+from .log_files import LogFile
 
 GATHER = 0.02
 """Seconds from a line to its writing, in which others join it: a write costs a system call and a switch of threads."""
@@ -19,16 +19,6 @@ TOGETHER = 1000
 """The most lines that are written in one go."""
 SHUTDOWN_TIMEOUT = 1.0
 """Seconds that a process waits at its end for queued lines, whether anybody reads them or not."""
-
-
-class Outlet(Encoded, Protocol):
-    """Where lines end up."""
-
-    def write(self, text: str) -> object:
-        """Write all of a text."""
-
-    def isatty(self) -> bool:
-        """Whether it is a terminal."""
 
 
 class Descriptor:
@@ -39,6 +29,7 @@ class Descriptor:
         self.encoding = stream.encoding
         self._errors = stream.errors or "strict"
         self._number = stream.fileno()
+        self.isatty = stream.isatty
 
     def write(self, text: str) -> None:
         """Write all of a text, however long that takes; raises OSError if nobody will ever read it."""
@@ -49,9 +40,9 @@ class Descriptor:
             except BlockingIOError:  # another process has set the shared pipe so
                 select.select((), (self._number,), ())
 
-    def isatty(self) -> bool:
-        """Whether it is a terminal."""
-        return os.isatty(self._number)
+
+Outlet: TypeAlias = Descriptor | LogFile | TextIO
+"""Where lines end up; `write` writes all of a text."""
 
 
 class LogQueue:
@@ -64,6 +55,7 @@ class LogQueue:
     def __init__(self, outlet: Outlet, most: int) -> None:
         """Up to `most` lines may wait."""
         self.encoding = outlet.encoding
+        self.isatty = outlet.isatty
         self._outlet = outlet
         self._most = most
         self._begin()
@@ -83,10 +75,6 @@ class LogQueue:
 
     def flush(self) -> None:
         """Do nothing: the thread writes as soon as it can."""
-
-    def isatty(self) -> bool:
-        """Whether it is a terminal."""
-        return self._outlet.isatty()
 
     def drain(self, seconds: float = SHUTDOWN_TIMEOUT) -> None:
         """Wait until everything queued is written, for at most this many seconds."""

@@ -10,19 +10,16 @@ _OF_SEVERAL_LINES: Final = ("exception", "stack")
 
 def visible_event(event: Mapping[str, Any]) -> dict[str, Any]:
     """Return an event with nothing in it that a terminal acts on or hides."""
-    return {visible(key): _shown(key, value) for key, value in event.items()}
-
-
-def _shown(key: str, value: Any) -> Any:
-    if isinstance(value, str):
-        if key in _OF_SEVERAL_LINES:
+    shown = {}
+    for key, value in event.items():
+        if isinstance(value, str) and key in _OF_SEVERAL_LINES:
             # Each line indented: an exception's text of several lines can't pass for an event of its own.
-            return "\n".join(f"  {visible(line)}" for line in value.split("\n"))
-        if visible(value) == value:
-            return value
-        if key == "event":
-            return visible(value)
-    return _Written(visible(repr(value)))
+            shown[visible(key)] = "\n".join(f"  {visible(line)}" for line in value.split("\n"))
+        elif isinstance(value, str) and (key == "event" or visible(value) == value):
+            shown[visible(key)] = visible(value)
+        else:
+            shown[visible(key)] = _Written(visible(repr(value)))
+    return shown
 
 
 class _Written(str):

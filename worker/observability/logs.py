@@ -3,13 +3,13 @@
 import json
 import logging
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final, Literal, TextIO
 
 import msgspec
 import structlog
-from structlog.typing import EventDict, Processor, WrappedLogger
+from structlog.typing import EventDict, Processor
 
 from .log_line import ShortWay, direct
 from .log_queue import LogQueue
@@ -40,15 +40,17 @@ def configure(
     console = out.isatty() if fmt == "auto" else fmt == "console"
     renderer = _renderer(out, console=console)
     filtering = structlog.make_filtering_bound_logger(threshold)
-    processors = [*_STAMPS, *_last(renderer)]
+    # A traceback comes before the redaction, which then sees its text; and as text, which shows no locals.
+    last: list[Processor] = [structlog.processors.format_exc_info, redact, renderer]
+    processors = [*_STAMPS, *last]
     structlog.configure(
-        processors=processors if console else [ShortWay(out, processors)],
+        processors=processors if console else [ShortWay(out.encoding, processors)],
         wrapper_class=filtering if console else direct(filtering),
         logger_factory=lambda name="": Lines(name, out),
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(out)
-    handler.setFormatter(_formatter(renderer))
+    handler.setFormatter(_formatter(last))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(threshold)
@@ -74,29 +76,16 @@ class Lines:
     debug = info = warning = error = critical = exception = msg
 
 
-def _add_time(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    event["timestamp"] = msgspec.to_builtins(datetime.now(UTC))
-    return event
-
-
-def _formatter(renderer: Processor) -> logging.Formatter:
+def _formatter(last: Sequence[Processor]) -> logging.Formatter:
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[*_STAMPS, structlog.processors.StackInfoRenderer(), structlog.stdlib.ExtraAdder()],
-        processors=[
-            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            *_last(renderer),
-        ],
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
     )
-
-
-def _last(renderer: Processor) -> list[Processor]:
-    # A traceback comes before the redaction, which then sees its text; and as text, which shows no locals.
-    return [structlog.processors.format_exc_info, redact, renderer]
 
 
 def _renderer(stream: TextIO | LogQueue, *, console: bool) -> Processor:
     if not console:
-        return lambda _logger, _method, event: json_for(stream, _json(event))
+        return lambda _logger, _method, event: json_for(stream.encoding, _json(event))
     for_people = structlog.dev.ConsoleRenderer(
         colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback
     )
@@ -117,6 +106,6 @@ def _written(value: object) -> str:
 _STAMPS: Final[tuple[Processor, ...]] = (
     structlog.stdlib.add_log_level,
     structlog.stdlib.add_logger_name,
-    _add_time,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
 )
 _WRITER: Final = msgspec.json.Encoder(enc_hook=_written)

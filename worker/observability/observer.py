@@ -6,8 +6,9 @@ worker's event loop, takes microseconds, and raises nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
 from ..domain.cancellation import Cancellation
 from ..domain.event_drafts import EventDraft
@@ -49,43 +50,12 @@ class Observer:
         """Note an event of a cancellation that a pass has emitted."""
 
 
-@dataclass(frozen=True, slots=True)
-class SeveralObservers(Observer):
-    """Passes everything on to several."""
+HOOKS = tuple(name for name in vars(Observer) if not name.startswith("_"))
 
-    observers: Sequence[Observer]
 
-    def call_made(
-        self, backend: str, action: str, kind: str, seconds: float, cancellation: Cancellation | None = None
-    ) -> None:
-        """Pass it on."""
-        for one in self.observers:
-            one.call_made(backend, action, kind, seconds, cancellation)
-
-    def pass_ended(self, cancellation: Cancellation, seconds: float) -> None:
-        """Pass it on."""
-        for one in self.observers:
-            one.pass_ended(cancellation, seconds)
-
-    def claimed(self, backend: str, late: Sequence[float]) -> None:
-        """Pass it on."""
-        for one in self.observers:
-            one.claimed(backend, late)
-
-    def committed(self, passes: int, seconds: float) -> None:
-        """Pass it on."""
-        for one in self.observers:
-            one.committed(passes, seconds)
-
-    def message_handled(self, backend: str, verb: str, verdict: str, traceparent: str | None, seconds: float) -> None:
-        """Pass it on."""
-        for one in self.observers:
-            one.message_handled(backend, verb, verdict, traceparent, seconds)
-
-    def event_emitted(self, cancellation: Cancellation, event: EventDraft) -> None:
-        """Pass it on."""
-        for one in self.observers:
-            one.event_emitted(cancellation, event)
+def _call_each(hooks: Sequence[Callable[..., None]], *values: Any, **named: Any) -> None:
+    for hook in hooks:
+        hook(*values, **named)
 
 
 NOBODY = Observer()
@@ -94,6 +64,9 @@ NOBODY = Observer()
 
 def together(observers: Sequence[Observer]) -> Observer:
     """Return one observer that stands for all of them."""
-    if not observers:
-        return NOBODY
-    return observers[0] if len(observers) == 1 else SeveralObservers(observers)
+    if len(observers) <= 1:
+        return observers[0] if observers else NOBODY
+    every = Observer()
+    for name in HOOKS:
+        setattr(every, name, partial(_call_each, [getattr(one, name) for one in observers]))
+    return every

@@ -8,7 +8,7 @@ import re
 import sys
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Final, Protocol, TextIO
+from typing import Final, TextIO
 
 from .os_errors import in_words
 from .visible import visible, visible_json
@@ -82,17 +82,12 @@ def complain(*lines: str) -> None:
     sys.stderr.write(f"{shown(*lines)}\n")
 
 
-class Encoded(Protocol):
-    """Something that may say in what encoding it writes."""
+def json_for(encoding: str | None, text: str) -> str:
+    """Return JSON of one line as a stream can carry it, and as a terminal may show it: with JSON's own escapes.
 
-    @property
-    def encoding(self) -> str | None:
-        """Its name; None if texts are not encoded."""
-
-
-def json_for(stream: Encoded, text: str) -> str:
-    """Return JSON of one line as this stream can carry it, and as a terminal may show it: with JSON's own escapes."""
+    `encoding` is that of the stream, None if it does not encode texts.
+    """
     seen = visible_json(text)
-    if seen.isascii() or stream.encoding is None or codecs.lookup(stream.encoding).name == "utf-8":
+    if seen.isascii() or encoding is None or codecs.lookup(encoding).name == "utf-8":
         return seen
     return _NOT_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], seen)

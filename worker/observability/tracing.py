@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from opentelemetry import trace
 from opentelemetry.trace import Link, SpanKind, Status, StatusCode, Tracer
@@ -23,13 +24,13 @@ FAILED = frozenset({AnswerKind.UNANSWERED, AnswerKind.REFUSED})
 PROPAGATOR = TraceContextTextMapPropagator()
 
 
+@dataclass(slots=True)
 class Tracing(Observer):
     """Makes spans, each once what it is about has ended."""
 
-    def __init__(self, tracer: Tracer) -> None:
-        self._tracer = tracer
-        self._calls: dict[str, list[tuple[str, str, int, int]]] = {}
-        """The calls of passes under way: action, kind, start and end, by the cancellation's id."""
+    tracer: Tracer
+    calls: dict[str, list[tuple[str, str, int, int]]] = field(default_factory=dict)
+    """The calls of passes under way: action, kind, start and end, by the cancellation's id."""
 
     def call_made(
         self, backend: str, action: str, kind: str, seconds: float, cancellation: Cancellation | None = None
@@ -40,7 +41,7 @@ class Tracing(Observer):
         if cancellation is None:
             self._call(backend, *made, links=())
         else:
-            self._calls.setdefault(cancellation.id, []).append(made)
+            self.calls.setdefault(cancellation.id, []).append(made)
 
     def pass_ended(self, cancellation: Cancellation, seconds: float) -> None:
         """Make the span of a pass, and within it those of its calls."""
@@ -51,18 +52,18 @@ class Tracing(Observer):
             "canceller.job_id": cancellation.job_id,
             "canceller.cancellation_id": cancellation.id,
         }
-        span = self._tracer.start_span(
+        span = self.tracer.start_span(
             "canceller.pass", attributes=about, links=links, start_time=end - int(seconds * 1e9)
         )
         with trace.use_span(span):
-            for made in self._calls.pop(cancellation.id, ()):
+            for made in self.calls.pop(cancellation.id, ()):
                 self._call(cancellation.backend, *made, links=links)
         span.end(end)
 
     def message_handled(self, backend: str, verb: str, verdict: str, traceparent: str | None, seconds: float) -> None:
         """Make the span of a message that was taken in."""
         end = time.time_ns()
-        span = self._tracer.start_span(
+        span = self.tracer.start_span(
             "canceller.take_in",
             kind=SpanKind.CONSUMER,
             attributes={"canceller.backend": backend, "canceller.verb": verb, "canceller.verdict": verdict},
@@ -73,7 +74,7 @@ class Tracing(Observer):
 
     def _call(self, backend: str, action: str, kind: str, start: int, end: int, *, links: Sequence[Link]) -> None:
         about: Attributes = {"canceller.backend": backend, "canceller.action": action, "canceller.answer": kind}
-        span = self._tracer.start_span(
+        span = self.tracer.start_span(
             f"canceller.call {action}", kind=SpanKind.CLIENT, attributes=about, links=links, start_time=start
         )
         if kind in FAILED:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from datetime import UTC, datetime
-from email.utils import format_datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -59,19 +59,13 @@ def _checked_speed(speed: float) -> float:
     return float(speed)
 
 
-def http_date(at: float) -> str:
-    """Format a time for the `Date` header (whole seconds)."""
-    return format_datetime(datetime.fromtimestamp(at, UTC), usegmt=True)
+def iso_utc(at: float, zone: str = "Z", timespec: str = "milliseconds") -> str:
+    """Format a time in UTC as ISO 8601; an empty `zone` leaves open which zone it is in."""
+    return datetime.fromtimestamp(at, UTC).replace(tzinfo=None).isoformat(timespec=timespec) + zone
 
 
-def iso_utc(at: float, zone: str = "Z") -> str:
-    """Format a time in UTC as ISO 8601 with milliseconds; an empty `zone` leaves open which zone it is in."""
-    return datetime.fromtimestamp(at, UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + zone
-
-
-def iso_seconds(at: float) -> str:
-    """Format a time as ISO 8601 with whole seconds and no zone (SEED S4 sample, SRC H5)."""
-    return datetime.fromtimestamp(at, UTC).replace(tzinfo=None).isoformat(timespec="seconds")
+iso_seconds = partial(iso_utc, zone="", timespec="seconds")
+"""Formats a time with whole seconds and no zone (SEED S4 sample, SRC H5)."""
 
 
 def millis(at: float) -> int:

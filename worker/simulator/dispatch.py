@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, NamedTuple
 
-from .faults import GATEWAYS, UNANSWERED, Fault, fault_for
+from .faults import GATEWAYS, KINDS, UNANSWERED, Fault, fault_for
 from .systems import SYSTEMS, locate
 from .tokens import refusal
 from .wire import Reply, Route, match
@@ -35,7 +35,8 @@ def answer(world: World, call: Call) -> Answer:
     call = dataclasses.replace(call, params=params)
     verb = route.verb if route else "unknown"
     fault = fault_for(world.faults, system.name, verb, call.job_id, call.raw)
-    true = Reply(200) if fault and not fault.has_effect else _true_reply(world, system, route, call)
+    carried_out = fault is None or (KINDS[fault.kind].applied if fault.applied is None else fault.applied)
+    true = _true_reply(world, system, route, call) if carried_out else Reply(200)
     sent = _spoiled(world, system, call, true, fault) if fault else true
     http = None if fault and fault.kind in UNANSWERED else sent.http
     number, kind = world.received + 1, fault.kind if fault else ""

@@ -17,13 +17,15 @@ from .ess_state import (
     force_objection,
     moment_of,
 )
-from .ess_view import BASE, Details, Item, chosen, href, narrowed, number
+from .ess_view import BASE, Details, chosen, href, narrowed, number
 from .iam import OAUTH2_ROUTE
 from .job import Job, Moment
 from .life import life_from
 from .wire import Reply, Route, System, json_reply
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .knobs import EssKnobs
     from .wire import Call
     from .world import World
@@ -32,6 +34,8 @@ _ONE = "application/vnd.oracle.resource+json;type=singular"
 _MANY = "application/vnd.oracle.resource+json;type=collection"
 _TITLES = {400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 409: "Conflict"}
 _FIRST_ID = 300_000
+HANDLE = "handle-{}"
+"""The handle that a job itself knows, by its id."""
 
 
 def refuse(_world: World, _call: Call, http: int, text: str) -> Reply:
@@ -42,19 +46,24 @@ def refuse(_world: World, _call: Call, http: int, text: str) -> Reply:
     return json_reply(http, {"type": uri, "title": title, "status": http, "detail": text, "errorCode": "ESS-00500"})
 
 
-def _missing(world: World, call: Call) -> Reply:
-    return refuse(world, call, 404, f"request {call.job_id} is not found")
+def _of_job(handler: Callable[[World, Call, Job], Reply]) -> Callable[[World, Call], Reply]:
+    """Let a handler answer a call about one job, if there is such a job."""
+
+    def answer(world: World, call: Call) -> Reply:
+        job = world.find("ess", call.job_id, call.now)
+        if job is None:
+            return refuse(world, call, 404, f"request {call.job_id} is not found")
+        return handler(world, call, job)
+
+    return answer
 
 
 def _accepted(call: Call, *, effect: bool) -> Reply:
     return json_reply(200, {"rel": "self", "href": href(call, call.job_id)}, effect=effect)
 
 
-def show(world: World, call: Call) -> Reply:
+def show(world: World, call: Call, job: Job) -> Reply:
     """GET one request."""
-    job = world.find("ess", call.job_id, call.now)
-    if job is None:
-        return _missing(world, call)
     return json_reply(200, narrowed(Details(world, job, call), call.query), content_type=_ONE)
 
 
@@ -74,7 +83,7 @@ def show_many(world: World, call: Call) -> Reply:
     return json_reply(200, _page(found, page, world.knobs.ess, call), content_type=_MANY)
 
 
-def _page(found: list[Item], page: int, knobs: EssKnobs, call: Call) -> dict[str, Any]:
+def _page(found: list[Details], page: int, knobs: EssKnobs, call: Call) -> dict[str, Any]:
     """Show a page; where numbers begin, and whether `count` is the page's or the list's, are switches (INFERRED)."""
     start = max(page - knobs.search_from, 0) * knobs.page_size
     items = [narrowed(item, call.query) for item in found[start : start + knobs.page_size]]
@@ -83,11 +92,8 @@ def _page(found: list[Item], page: int, knobs: EssKnobs, call: Call) -> dict[str
     return {"items": items, "count": count, "pageIndex": page, "links": links, "batch": None}
 
 
-def cancel(world: World, call: Call) -> Reply:
+def cancel(world: World, call: Call, job: Job) -> Reply:
     """POST cancel: begins or completes a cancellation, for a parent that of all its children (SEED S2)."""
-    job = world.find("ess", call.job_id, call.now)
-    if job is None:
-        return _missing(world, call)
     state = moment_of(world, job, call.now).state
     effect = cancel_effect(state, world.knobs.ess, is_parent=bool(world.children("ess", job.id)))
     if effect != REFUSED:
@@ -110,11 +116,8 @@ def _cancel_tree(world: World, job: Job, now: float) -> None:
         _cancel_tree(world, child, now)
 
 
-def force(world: World, call: Call) -> Reply:
+def force(world: World, call: Call, job: Job) -> Reply:
     """POST forceCancel: ends an asynchronous request after 30 silent minutes (SEED S3); no cascade (INFERRED)."""
-    job = world.find("ess", call.job_id, call.now)
-    if job is None:
-        return _missing(world, call)
     here, is_parent = moment_of(world, job, call.now), bool(world.children("ess", job.id))
     objection = force_objection(job, here, call.now, world.knobs.ess, is_parent=is_parent)
     if objection:
@@ -123,11 +126,8 @@ def force(world: World, call: Call) -> Reply:
     return _accepted(call, effect=True)
 
 
-def delete(world: World, call: Call) -> Reply:
+def delete(world: World, call: Call, job: Job) -> Reply:
     """DELETE: hides a submitted request that has ended, with its children (DOC E2)."""
-    job = world.find("ess", call.job_id, call.now)
-    if job is None:
-        return _missing(world, call)
     if job.parent:
         return refuse(world, call, 400, f"request {job.id} is not a submitted request")
     state = moment_of(world, job, call.now).state
@@ -146,11 +146,8 @@ def _hide_tree(world: World, job: Job, now: float) -> None:
 _STEPS = {"hold": (("WAIT", "READY"), "HOLD"), "release": (("HOLD",), "WAIT")}
 
 
-def _step(world: World, call: Call, verb: str) -> Reply:
+def _step(world: World, call: Call, job: Job, verb: str) -> Reply:
     """POST hold, from WAIT or READY, or release, from HOLD (DOC E5)."""
-    job = world.find("ess", call.job_id, call.now)
-    if job is None:
-        return _missing(world, call)
     if not _step_tree(world, job, call.now, verb):
         state = moment_of(world, job, call.now).state
         return refuse(world, call, 400, f"request {job.id} is in state {state}")
@@ -166,13 +163,10 @@ def _step_tree(world: World, job: Job, now: float, verb: str) -> bool:
     return moves or any(children)
 
 
-def report(world: World, call: Call) -> Reply:
+def report(world: World, call: Call, job: Job) -> Reply:
     """POST executionStatus: the job tells its own result; the handle is known inside the job only (DOC E2)."""
-    job = world.find("ess", call.job_id, call.now)
-    if job is None:
-        return _missing(world, call)
     body = call.json()
-    if body.get("requestHandle") != handle(job):
+    if body.get("requestHandle") != HANDLE.format(job.id):
         return refuse(world, call, 400, "the request handle is not valid")
     state = moment_of(world, job, call.now).state
     target = REPORTED.get(str(body.get("status", "")))
@@ -182,16 +176,8 @@ def report(world: World, call: Call) -> Reply:
     return _accepted(call, effect=True)
 
 
-def handle(job: Job) -> str:
-    """Return the handle that the job itself would know."""
-    return f"handle-{job.id}"
-
-
-def check_in(world: World, call: Call) -> Reply:
+def check_in(world: World, call: Call, job: Job) -> Reply:
     """POST checkInCancelling: answers whether the job is being cancelled, and resets the force clock (DOC E2, E3)."""
-    job = world.find("ess", call.job_id, call.now)
-    if job is None:
-        return _missing(world, call)
     asked = moment_of(world, job, call.now).state == CANCELLING
     if asked:
         world.put(replace(job, check_ins=(*job.check_ins, call.now)))
@@ -217,14 +203,14 @@ ESS = System(
         Route("POST", f"{_R}/submitArgs", "submit", submit),
         Route("GET", _R, "list", show_many),
         Route("GET", f"{_R}/search/{{page}}", "list", show_many),
-        Route("GET", f"{_R}/{{id}}", "look", show),
-        Route("DELETE", f"{_R}/{{id}}", "delete", delete),
-        Route("POST", f"{_R}/{{id}}/cancel", "cancel", cancel),
-        Route("POST", f"{_R}/{{id}}/forceCancel", "force", force),
-        Route("POST", f"{_R}/{{id}}/hold", "hold", partial(_step, verb="hold")),
-        Route("POST", f"{_R}/{{id}}/release", "release", partial(_step, verb="release")),
-        Route("POST", f"{_R}/{{id}}/executionStatus", "report", report),
-        Route("POST", f"{_R}/{{id}}/checkInCancelling", "check_in", check_in),
+        Route("GET", f"{_R}/{{id}}", "look", _of_job(show)),
+        Route("DELETE", f"{_R}/{{id}}", "delete", _of_job(delete)),
+        Route("POST", f"{_R}/{{id}}/cancel", "cancel", _of_job(cancel)),
+        Route("POST", f"{_R}/{{id}}/forceCancel", "force", _of_job(force)),
+        Route("POST", f"{_R}/{{id}}/hold", "hold", _of_job(partial(_step, verb="hold"))),
+        Route("POST", f"{_R}/{{id}}/release", "release", _of_job(partial(_step, verb="release"))),
+        Route("POST", f"{_R}/{{id}}/executionStatus", "report", _of_job(report)),
+        Route("POST", f"{_R}/{{id}}/checkInCancelling", "check_in", _of_job(check_in)),
         OAUTH2_ROUTE,
     ),
     refuse,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +10,12 @@ from .clock import iso_utc
 from .ess_state import CANCELLING, REFUSED, TERMINAL, cancel_effect, force_objection, last_check_in, moment_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
     from .job import Job, Moment
     from .wire import Call
     from .world import World
 
-Item = Mapping[str, Any]
 BASE = "ess/rest/scheduler/v1"
 ZONES = {"utc": "Z", "naive": ""}
 _CAUSES = {"CANCELLED": "OPERATOR_CANCEL", "EXPIRED": "REQUEST_EXPIRED", "ERROR": "SYSTEM_ERROR"}
@@ -49,8 +49,8 @@ _LINKS = (
 )
 
 
-class Details(Mapping[str, Any]):
-    """A request in full (DOC E2; only what matters to a canceller). A field is worked out when it is asked for."""
+class Details:
+    """A request in full (DOC E2; only what matters to a canceller); `fields` has what works out each field of it."""
 
     def __init__(self, world: World, job: Job, call: Call) -> None:
         self.world = world
@@ -58,19 +58,7 @@ class Details(Mapping[str, Any]):
         self.call = call
         self.knobs = world.knobs.ess
         self.zone = ZONES[self.knobs.times]
-        self._fields = _SHOWN if self.knobs.force_allowed_shown != "absent" else _SHOWN_WITHOUT_FORCE
-
-    def __getitem__(self, name: str) -> Any:
-        return self._fields[name](self)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._fields)
-
-    def __len__(self) -> int:
-        return len(self._fields)
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._fields
+        self.fields = _SHOWN if self.knobs.force_allowed_shown != "absent" else _SHOWN_WITHOUT_FORCE
 
     @cached_property
     def here(self) -> Moment:
@@ -142,21 +130,21 @@ _SHOWN: dict[str, Callable[[Details], Any]] = {
 _SHOWN_WITHOUT_FORCE = {name: show for name, show in _SHOWN.items() if name != "isForceCancelAllowed"}
 
 
-def narrowed(item: Mapping[str, Any], query: Mapping[str, str]) -> dict[str, Any]:
+def narrowed(item: Details, query: Mapping[str, str]) -> dict[str, Any]:
     """Apply `fields`, `excludeFields` and `links` to one request."""
-    wanted, unwanted = _names(query.get("fields", "")), _names(query.get("excludeFields", ""))
-    links = _names(query.get("links", ""))
-    kept = {key: value for key, value in item.items() if (not wanted or key in wanted) and key not in unwanted}
+    lists = (query.get(key, "").split(",") for key in ("fields", "excludeFields", "links"))
+    wanted, unwanted, links = ({name.strip() for name in names if name.strip()} for names in lists)
+    kept = {
+        name: read(item)
+        for name, read in item.fields.items()
+        if (not wanted or name in wanted) and name not in unwanted
+    }
     if links and "links" in kept:
         kept["links"] = [link for link in kept["links"] if link["rel"] in links]
     return kept
 
 
-def _names(text: str) -> set[str]:
-    return {name.strip() for name in text.split(",") if name.strip()}
-
-
-def chosen(world: World, call: Call) -> list[Item]:
+def chosen(world: World, call: Call) -> list[Details]:
     """Apply `q` and `orderBy`; `or` binds less than `and`. What a server heeds and refuses are switches (INFERRED).
 
     Raises:
@@ -172,9 +160,9 @@ def chosen(world: World, call: Call) -> list[Item]:
     items = [Details(world, job, call) for job in _meant(world, cases, call.now)]
     kept = [item for item in items if any(all(_holds(item, *test) for test in case) for case in cases)]
     name, _, direction = query.get("orderBy", "requestId").partition(":")
-    if items and name not in items[0]:
+    if items and name not in items[0].fields:
         raise ValueError(f"cannot order by {name}")
-    return sorted(kept, key=lambda item: _order(item[name]), reverse=direction == "desc")
+    return sorted(kept, key=lambda item: _order(item.fields[name](item)), reverse=direction == "desc")
 
 
 _MEANT: dict[str, Callable[[World, str], Sequence[Job]]] = {
@@ -233,10 +221,10 @@ def _cases(text: str) -> list[list[tuple[str, str, str]]]:
     return cases
 
 
-def _holds(item: Item, name: str, operator: str, wanted: str) -> bool:
-    if name not in item:
+def _holds(item: Details, name: str, operator: str, wanted: str) -> bool:
+    if name not in item.fields:
         raise ValueError(f"cannot filter by {name}")
-    value = item[name]
+    value = item.fields[name](item)
     if value is None:
         return operator == "ne"
     return _COMPARE[operator](*_alike(value, wanted))

@@ -76,11 +76,6 @@ class Fault:
     size: int = 10_000_000
 
     @property
-    def has_effect(self) -> bool:
-        """Return whether the call is carried out before it goes wrong."""
-        return KINDS[self.kind].applied if self.applied is None else self.applied
-
-    @property
     def http_sent(self) -> int | None:
         """The HTTP status in place of the true one, or None to leave that."""
         return self.http or KINDS[self.kind].http

@@ -23,7 +23,8 @@ def oml_token(world: World, call: Call) -> Reply:
     right = login_fits(str(body.get("username", "")), str(body.get("password", "")), knobs.username, knobs.password)
     if body.get("grant_type") != "password" or not right:
         return _oml_answer(None, call)
-    return _oml_answer(world.tokens.issue("oml", call.now, knobs.token_life, window=knobs.refresh_window), call)
+    window_ends = call.now + knobs.refresh_window
+    return _oml_answer(world.tokens.issue("oml", call.now, knobs.token_life, window_ends=window_ends), call)
 
 
 def _oml_answer(token: Token | None, call: Call) -> Reply:

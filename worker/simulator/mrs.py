@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .iam import KEYSTONE_ROUTE
@@ -51,15 +52,17 @@ def _error(world: World, code: str) -> Reply:
     return json_reply(http, {"error_code": code, "error_msg": text})
 
 
-def _missing(world: World) -> Reply:
-    """Tell that there is no such job: 0176 with the dialect's status, or with a 404 (SRC M6, DOC M4)."""
-    missing = _error(world, "0176")
-    return replace(missing, http=404) if world.knobs.mrs.missing == "404" else missing
+def _of_job(handler: Callable[[World, Call, Job], Reply]) -> Handler:
+    """Let a handler answer a call about one job; if there is none: 0176, or with a 404 (SRC M6, DOC M4)."""
 
+    def answer(world: World, call: Call) -> Reply:
+        job = world.find("mrs", call.job_id, call.now)
+        if job is not None and _inside(job, call):
+            return handler(world, call, job)
+        missing = _error(world, "0176")
+        return replace(missing, http=404) if world.knobs.mrs.missing == "404" else missing
 
-def _find(world: World, call: Call) -> Job | None:
-    job = world.find("mrs", call.job_id, call.now)
-    return job if job is None or _inside(job, call) else None
+    return answer
 
 
 def _inside(job: Job, call: Call) -> bool:
@@ -71,14 +74,11 @@ def _all(world: World, call: Call) -> list[Job]:
     return [job for job in world.visible("mrs", call.now) if _inside(job, call)]
 
 
-def _showing(http: int, name: str, view: Callable[[World, Job, Call], dict[str, Any]]) -> Handler:
-    """Return the handler of a GET of one job; 202 is the success code of v2's (DOC M3)."""
-
-    def show(world: World, call: Call) -> Reply:
-        job = _find(world, call)
-        return _missing(world) if job is None else json_reply(http, {name: view(world, job, call)})
-
-    return show
+def _show(
+    world: World, call: Call, job: Job, *, http: int, name: str, view: Callable[[World, Job, Call], dict[str, Any]]
+) -> Reply:
+    """GET one job; 202 is the success code of v2's (DOC M3)."""
+    return json_reply(http, {name: view(world, job, call)})
 
 
 def list_compatible(world: World, call: Call) -> Reply:
@@ -111,22 +111,16 @@ def _page(found: list[dict[str, Any]], size: str, at: str, *, counts: str = "pag
     return found[start : start + int(size)]
 
 
-def cancel(world: World, call: Call) -> Reply:
+def cancel(world: World, call: Call, job: Job) -> Reply:
     """GET cancel: a read by its method, a stop by its effect; the answer shows nothing of the outcome (SEED S4)."""
-    job = _find(world, call)
-    if job is None:
-        return _missing(world)
     refused, effect = _stop(world, job, call.now)
     if refused and (refused == "0180" or world.knobs.mrs.cancel_finished != 200):  # noqa: PLR2004  # the refusing alternative
         return _error(world, refused)
     return json_reply(200, {"job_execution": compatible(world, job, call)}, effect=effect)
 
 
-def kill(world: World, call: Call) -> Reply:
+def kill(world: World, call: Call, job: Job) -> Reply:
     """POST v2 kill: 202 and empty (DOC M3)."""
-    job = _find(world, call)
-    if job is None:
-        return _missing(world)
     refused, effect = _stop(world, job, call.now)
     if refused and (refused == "0180" or world.knobs.mrs.kill_finished != 202):  # noqa: PLR2004  # the refusing alternative
         return _error(world, refused)
@@ -145,11 +139,8 @@ def _stop(world: World, job: Job, now: float) -> tuple[str, bool]:
     return "", True
 
 
-def delete(world: World, call: Call) -> Reply:
+def delete(world: World, call: Call, job: Job) -> Reply:
     """DELETE the record; a running job must be cancelled first (DOC M1; 0183 DOC M4)."""
-    job = _find(world, call)
-    if job is None:
-        return _missing(world)
     if moment_of(world, job, call.now).state not in COURSE.terminal:
         return _error(world, "0183")
     world.put(replace(job, deleted_at=call.now))
@@ -203,15 +194,25 @@ MRS = System(
     "mrs",
     (
         _route("v1.1", "GET", "job-executions", "list", list_compatible),
-        _route("v1.1", "GET", "job-executions/{id}", "look", _showing(200, "job_execution", compatible)),
-        _route("v1.1", "GET", "job-executions/{id}/cancel", "cancel", cancel),
-        _route("v1.1", "DELETE", "job-executions/{id}", "delete", delete),
+        _route(
+            "v1.1",
+            "GET",
+            "job-executions/{id}",
+            "look",
+            _of_job(partial(_show, http=200, name="job_execution", view=compatible)),
+        ),
+        _route("v1.1", "GET", "job-executions/{id}/cancel", "cancel", _of_job(cancel)),
+        _route("v1.1", "DELETE", "job-executions/{id}", "delete", _of_job(delete)),
         _route("v1.1", "GET", "job-exes", "list", list_native),
-        _route("v1.1", "GET", "job-exes/{id}", "look", _showing(200, "job_execution", native)),
+        _route(
+            "v1.1", "GET", "job-exes/{id}", "look", _of_job(partial(_show, http=200, name="job_execution", view=native))
+        ),
         _route("v2", "POST", "job-executions/batch-delete", "delete", batch_delete),
         _route("v2", "GET", "job-executions", "list", list_newer),
-        _route("v2", "GET", "job-executions/{id}", "look", _showing(202, "job_detail", newer)),
-        _route("v2", "POST", "job-executions/{id}/kill", "cancel", kill),
+        _route(
+            "v2", "GET", "job-executions/{id}", "look", _of_job(partial(_show, http=202, name="job_detail", view=newer))
+        ),
+        _route("v2", "POST", "job-executions/{id}/kill", "cancel", _of_job(kill)),
         KEYSTONE_ROUTE,
     ),
     refuse,

@@ -83,18 +83,19 @@ def result(world: World, call: Call) -> Reply:
 
 def show_many(world: World, call: Call) -> Reply:
     """GET all jobs; FINISH is the only published state word (DOC O3)."""
-    return json_reply(200, {"result": [_listed(world, job, call.now) for job in world.visible("oml", call.now)]})
-
-
-def _listed(world: World, job: Job, now: float) -> dict[str, str]:
-    here = moment_of(world, job, now)
-    done = here.state in _FINISHED
-    return {
-        "createdDate": datetime.fromtimestamp(job.created_at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC"),
-        "job_id": job.id,
-        "status": "FINISH" if done else world.knobs.oml.list_running_state,
-        "elapsedTime": _elapsed((here.since if done else now) - job.created_at),
-    }
+    listed = []
+    for job in world.visible("oml", call.now):
+        here = moment_of(world, job, call.now)
+        done = here.state in _FINISHED
+        listed.append(
+            {
+                "createdDate": datetime.fromtimestamp(job.created_at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC"),
+                "job_id": job.id,
+                "status": "FINISH" if done else world.knobs.oml.list_running_state,
+                "elapsedTime": _elapsed((here.since if done else call.now) - job.created_at),
+            }
+        )
+    return json_reply(200, {"result": listed})
 
 
 def delete(world: World, call: Call) -> Reply:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from .knobs import SaharaKnobs
     from .wire import Call
     from .world import World
+
+    Handler = Callable[[World, Call], Reply]
 
 _ALIVE = ("PENDING", "READYTORUN", "PREP", "RUNNING", "TOBEKILLED", "TOBESUSPENDED", "SUSPENDED", "PREPSUSPENDED")
 _ENDED = ("SUCCEEDED", "FAILED", "KILLED", "DONEWITHERROR", "SUSPENDFAILED")
@@ -51,8 +54,20 @@ def _error(http: int, name: str, text: str, **more: str) -> Reply:
     return json_reply(http, body | more)
 
 
-def _missing(call: Call) -> Reply:
-    return _error(404, "NOT_FOUND", f"Object 'JobExecution' with id {call.job_id} not found")
+def _of_job(handler: Callable[[World, Call, Job], Reply], refusal: str = "") -> Handler:
+    """Let a handler answer a call about one job, if there is such a job.
+
+    With a `refusal`, which names an error, the call is a change, and some jobs must not be changed.
+    """
+
+    def answer(world: World, call: Call) -> Reply:
+        job = world.find("sahara", call.job_id, call.now)
+        if job is None:
+            return _error(404, "NOT_FOUND", f"Object 'JobExecution' with id {call.job_id} not found")
+        objection = _objection(job, call) if refusal else ""
+        return _error(400, refusal, objection) if objection else handler(world, call, job)
+
+    return answer
 
 
 def moment_of(world: World, job: Job, now: float) -> Moment:
@@ -98,10 +113,9 @@ def _wrapped(http: int, job: Job, here: Moment, call: Call, *, effect: bool = Fa
     return json_reply(http, {name: shown(job, here, call)}, effect=effect)
 
 
-def show(world: World, call: Call) -> Reply:
-    """GET one job execution of v1.1."""
-    job = world.find("sahara", call.job_id, call.now)
-    return _missing(call) if job is None else _wrapped(200, job, seen_moment(world, job, call.now), call)
+def show(world: World, call: Call, job: Job, http: int = 200) -> Reply:
+    """GET one job execution; PATCH of v1.1 answers a cancel so too, with a 202, and does nothing (SRC H1, H2)."""
+    return _wrapped(http, job, seen_moment(world, job, call.now), call)
 
 
 def show_many(world: World, call: Call) -> Reply:
@@ -131,11 +145,8 @@ def _markers(ids: list[str], start: int, limit: int, *, first: bool) -> dict[str
     return {"prev": ids[start - limit] if limit and start >= limit else None, "next": following}
 
 
-def refresh(world: World, call: Call) -> Reply:
+def refresh(world: World, call: Call, job: Job) -> Reply:
     """GET refresh-status: asks the engine and writes the database (SRC H3)."""
-    job = world.find("sahara", call.job_id, call.now)
-    if job is None:
-        return _missing(call)
     world.put(replace(job, refreshed_at=call.now))
     return _wrapped(200, job, moment_of(world, job, call.now), call)
 
@@ -146,14 +157,8 @@ def _objection(job: Job, call: Call) -> str:
     return f"JobExecution with id '{job.id}' is marked as protected" if job.life.protected else ""
 
 
-def cancel(world: World, call: Call) -> Reply:
+def cancel(world: World, call: Call, job: Job) -> Reply:
     """GET cancel of v1.1: the answer is the record from before, whatever the engine will do (SRC H2, H3)."""
-    job = world.find("sahara", call.job_id, call.now)
-    if job is None:
-        return _missing(call)
-    objection = _objection(job, call)
-    if objection:
-        return _error(400, "CANCELING_FAILED", objection)
     before = seen_moment(world, job, call.now)
     fresh = stopped(job, moment_of(world, job, call.now), call.now, world.knobs.sahara)
     world.put(fresh)
@@ -172,14 +177,8 @@ def stopped(job: Job, here: Moment, now: float, knobs: SaharaKnobs) -> Job:
     return job.cancelled(COURSE.cancelled if at_once else COURSE.cancelling, here.state, now)
 
 
-def delete(world: World, call: Call) -> Reply:
+def delete(world: World, call: Call, job: Job) -> Reply:
     """DELETE: 204 at once; later cancels, then destroys the record even if that failed (SRC H2)."""
-    job = world.find("sahara", call.job_id, call.now)
-    if job is None:
-        return _missing(call)
-    objection = _objection(job, call)
-    if objection:
-        return _error(400, "DELETION_FAILED", objection)
     effect = job.deleted_at is None
     if effect:
         world.put(_doomed(world, job, call.now))
@@ -197,26 +196,8 @@ def _doomed(world: World, job: Job, now: float) -> Job:
     return replace(fresh, deleted_at=now + min(tried, knobs.canceling_timeout))
 
 
-def patch_old(world: World, call: Call) -> Reply:
-    """PATCH of v1.1: answers 202 to a cancel and does nothing (SRC H1, H2)."""
-    job = world.find("sahara", call.job_id, call.now)
-    if job is None:
-        return _missing(call)
-    objection = _objection(job, call)
-    if objection:
-        return _error(400, "UPDATE_FAILED", objection)
-    return _wrapped(202, job, seen_moment(world, job, call.now), call)
-
-
-def patch_new(world: World, call: Call) -> Reply:
+def patch(world: World, call: Call, job: Job) -> Reply:
     """PATCH of v2: `{"info": {"status": "cancel"}}` cancels, behind the update check (SRC H1)."""
-    refused = _version_refusal(call)
-    job = world.find("sahara", call.job_id, call.now)
-    if refused or job is None:
-        return refused or _missing(call)
-    objection = _objection(job, call)
-    if objection:
-        return _error(400, "UPDATE_FAILED", objection)
     before, info = moment_of(world, job, call.now), call.json().get("info")
     if info != {"status": "cancel"}:
         return _wrapped(202, job, before, call)
@@ -235,7 +216,7 @@ def _version_refusal(call: Call) -> Reply | None:
     return None
 
 
-def _v2(handler: Callable[[World, Call], Reply]) -> Callable[[World, Call], Reply]:
+def _v2(handler: Handler) -> Handler:
     """Check the version of a call before its handler does."""
     return lambda world, call: _version_refusal(call) or handler(world, call)
 
@@ -245,15 +226,15 @@ SAHARA = System(
     "sahara",
     (
         Route("GET", _V11, "list", show_many),
-        Route("GET", f"{_V11}/{{id}}", "look", show),
-        Route("GET", f"{_V11}/{{id}}/refresh-status", "refresh", refresh),
-        Route("GET", f"{_V11}/{{id}}/cancel", "cancel", cancel),
-        Route("PATCH", f"{_V11}/{{id}}", "update", patch_old),
-        Route("DELETE", f"{_V11}/{{id}}", "delete", delete),
+        Route("GET", f"{_V11}/{{id}}", "look", _of_job(show)),
+        Route("GET", f"{_V11}/{{id}}/refresh-status", "refresh", _of_job(refresh)),
+        Route("GET", f"{_V11}/{{id}}/cancel", "cancel", _of_job(cancel, "CANCELING_FAILED")),
+        Route("PATCH", f"{_V11}/{{id}}", "update", _of_job(partial(show, http=202), "UPDATE_FAILED")),
+        Route("DELETE", f"{_V11}/{{id}}", "delete", _of_job(delete, "DELETION_FAILED")),
         Route("GET", "v2/jobs", "list", _v2(show_many)),
-        Route("GET", "v2/jobs/{id}", "look", _v2(show)),
-        Route("PATCH", "v2/jobs/{id}", "cancel", patch_new),
-        Route("DELETE", "v2/jobs/{id}", "delete", _v2(delete)),
+        Route("GET", "v2/jobs/{id}", "look", _v2(_of_job(show))),
+        Route("PATCH", "v2/jobs/{id}", "cancel", _v2(_of_job(patch, "UPDATE_FAILED"))),
+        Route("DELETE", "v2/jobs/{id}", "delete", _v2(_of_job(delete, "DELETION_FAILED"))),
         KEYSTONE_ROUTE,
     ),
     refuse,

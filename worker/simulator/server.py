@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from email.utils import formatdate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from aiohttp import web
 
 from . import control, spec
-from .clock import Clock, http_date
+from .clock import Clock
 from .cross_site import REFUSED, foreign, is_loopback
 from .delivery import deliver, plain
 from .dispatch import answer
@@ -23,7 +24,6 @@ from .world import Entry, World
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from types import TracebackType
 
     from .job import Job
 
@@ -58,18 +58,7 @@ class Simulator:
         self._closing = asyncio.Event()
         self._runner: web.AppRunner | None = None
 
-    async def __aenter__(self) -> Self:
-        """Listen."""
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stop listening and cut what still hangs."""
-        await self.stop()
-
-    async def start(self) -> None:
+    async def start(self) -> Self:
         """Listen; `url` is known from here on. After a stop it listens on the same port again."""
         self._closing.clear()
         app = web.Application(client_max_size=_MAX_BODY)
@@ -79,12 +68,15 @@ class Simulator:
         await self._runner.setup()
         await web.TCPSite(self._runner, self._host, self._port).start()
         self._port = self._runner.addresses[0][1]
+        return self
 
-    async def stop(self) -> None:
+    async def stop(self, *_: object) -> None:
         """Stop listening and cut what still hangs."""
         self._closing.set()
         if self._runner is not None:
             await self._runner.cleanup()
+
+    __aenter__, __aexit__ = start, stop
 
     @property
     def url(self) -> str:
@@ -161,7 +153,7 @@ class Simulator:
     async def _stamp(self, _request: web.Request, response: web.StreamResponse) -> None:
         response.headers.pop("Server", None)
         if self.world.knobs.all.date_header:
-            response.headers["Date"] = http_date(self.clock.now())
+            response.headers["Date"] = formatdate(self.clock.now(), usegmt=True)
         else:
             response.headers.pop("Date", None)
 

@@ -35,28 +35,27 @@ class Tokens:
 
     issued: dict[str, Token] = field(default_factory=dict)
 
-    def issue(self, issuer: str, now: float, life: float, *, window: float | None = None, project: str = "") -> Token:
-        """Hand out a fresh token that lives for `life` seconds and may be refreshed for `window` seconds in total."""
-        ends = now + (life if window is None else window)
-        return self._fresh(issuer, min(now + life, ends), ends, project)
+    def issue(
+        self, issuer: str, now: float, life: float, *, window_ends: float | None = None, project: str = ""
+    ) -> Token:
+        """Hand out a fresh token that lives for `life` seconds and may be refreshed until `window_ends`."""
+        ends = now + life if window_ends is None else window_ends
+        token = Token(f"sim-{issuer}-{secrets.token_hex(16)}", issuer, min(now + life, ends), ends, project)
+        self.issued[token.value] = token
+        return token
 
     def refresh(self, old: str, now: float, life: float) -> Token | None:
         """Trade a token that is still alive for a fresh one inside the same window (SRC O8); None when refused."""
         known = self.issued.get(old)
         if known is None or not known.valid(known.issuer, now):
             return None
-        return self._fresh(known.issuer, min(now + life, known.window_ends), known.window_ends, known.project)
+        return self.issue(known.issuer, now, life, window_ends=known.window_ends, project=known.project)
 
     def revoke(self, issuer: str | None = None) -> int:
         """Revoke all tokens, or those of one issuer, and tell how many."""
         hit = [token for token in self.issued.values() if issuer in (None, token.issuer) and not token.revoked]
         self.issued.update({token.value: dataclasses.replace(token, revoked=True) for token in hit})
         return len(hit)
-
-    def _fresh(self, issuer: str, expires_at: float, window_ends: float, project: str) -> Token:
-        token = Token(f"sim-{issuer}-{secrets.token_hex(16)}", issuer, expires_at, window_ends, project)
-        self.issued[token.value] = token
-        return token
 
 
 def refusal(tokens: Tokens, knobs: Knobs, system: str, issuer: str, call: Call) -> str:

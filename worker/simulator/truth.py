@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .clock import iso_utc
-from .ess import handle
+from .ess import HANDLE
 from .ess_state import force_due, moment_of
 from .systems import COURSES, MOMENTS
 
@@ -116,4 +116,4 @@ def shown_job(world: World, job: Job, now: float) -> dict[str, Any]:
 def _ess_extra(world: World, job: Job, now: float) -> dict[str, Any]:
     here = moment_of(world, job, now)
     due = force_due(job, here, now, world.knobs.ess) if here.state == "CANCELLING" and not job.life.sync else None
-    return {"force_due": shown_time(due), "request_handle": handle(job)}
+    return {"force_due": shown_time(due), "request_handle": HANDLE.format(job.id)}

@@ -54,7 +54,8 @@ class Ledger:
         self._fresh: dict[str, Entry] = {}
         self._owed: dict[str, Entry] = {}
         self._by_age: list[tuple[tuple[int, int], str]] = []
-        self._replays: dict[str, Entry] = {}
+        self.replays: dict[str, Entry] = {}
+        """Those on their way."""
         self._unsaved: dict[str, Entry] = {}
         self._settled: set[str] = set()
         self._replayed: set[str] = set()
@@ -67,11 +68,6 @@ class Ledger:
     def room(self) -> int:
         """How many more events may be read now."""
         return min(AHEAD - len(self._fresh), MOST - len(self._fresh) - len(self._owed))
-
-    @property
-    def replays(self) -> int:
-        """How many replays are on their way."""
-        return len(self._replays)
 
     @property
     def position(self) -> str:
@@ -106,7 +102,7 @@ class Ledger:
 
     def replay(self, entry: Entry) -> None:
         """Take an event that is to be delivered again; it neither waits for others nor holds them up."""
-        self._replays[entry.id] = entry
+        self.replays[entry.id] = entry
         self._ready.append(entry)
 
     def next(self, now: float, most: int) -> list[Entry]:
@@ -133,10 +129,30 @@ class Ledger:
             entry.due = max(now, entry.earliest)
             self._wait(entry)
 
-    def delivered(self, entry: Entry) -> None:
-        """Note that an event has arrived."""
-        self._delivered += 1
-        self._done(entry)
+    def settled(self, entry: Entry, error: str = "") -> None:
+        """Note that an event has arrived, or by an `error` that it became a dead letter and so left what is owed."""
+        if error:
+            self._error = error
+        else:
+            self._delivered += 1
+        if entry.replay:
+            del self.replays[entry.id]
+            self._replayed.add(entry.id)
+            return
+        if entry.owed:
+            del self._owed[entry.id]
+            self._unsaved.pop(entry.id, None)
+            if entry.stored:
+                self._settled.add(entry.id)
+        else:
+            del self._fresh[entry.id]
+        queue = self._queues[entry.order]
+        was_first = queue[0] is entry
+        queue.remove(entry)
+        if not queue:
+            del self._queues[entry.order]
+        elif was_first:
+            self._wait(queue[0])
 
     def failed(self, entry: Entry, error: str) -> None:
         """Note that a try failed; the entry says what is known of its tries and when the next one is due."""
@@ -149,11 +165,6 @@ class Ledger:
                     self._owe(one)
             self._unsaved[entry.id] = entry
         self._wait(entry)
-
-    def given_up(self, entry: Entry, error: str) -> None:
-        """Note that an event became a dead letter, which has removed it from what is owed."""
-        self._error = error
-        self._done(entry)
 
     def outdated(self, before: int) -> list[Entry]:
         """Take out the events that were written before a time (ms) and are not on their way now."""
@@ -226,23 +237,3 @@ class Ledger:
         while self._by_age and self._by_age[0][1] not in self._owed:
             heapq.heappop(self._by_age)
         return self._by_age[0][1] if self._by_age else ""
-
-    def _done(self, entry: Entry) -> None:
-        if entry.replay:
-            del self._replays[entry.id]
-            self._replayed.add(entry.id)
-            return
-        if entry.owed:
-            del self._owed[entry.id]
-            self._unsaved.pop(entry.id, None)
-            if entry.stored:
-                self._settled.add(entry.id)
-        else:
-            del self._fresh[entry.id]
-        queue = self._queues[entry.order]
-        was_first = queue[0] is entry
-        queue.remove(entry)
-        if not queue:
-            del self._queues[entry.order]
-        elif was_first:
-            self._wait(queue[0])

@@ -176,7 +176,7 @@ class Service:
     async def _read_replays(self) -> None:
         """Read what is to be delivered again."""
         while True:
-            room = MOST_REPLAYS - self._ledger.replays
+            room = MOST_REPLAYS - len(self._ledger.replays)
             found = await self._sinks.replays(self._sink.name, self._last_replay, room) if room > 0 else ()
             for id_, body in found:
                 self._last_replay = id_
@@ -252,7 +252,7 @@ class Service:
             return [Failure(type(error).__name__)] * len(messages)
 
     def _delivered(self, entry: Entry) -> None:
-        self._ledger.delivered(entry)
+        self._ledger.settled(entry)
         if self._health.delivered():
             self._ledger.hurry(self._clock.now())
 
@@ -295,7 +295,7 @@ class Service:
     async def _give_up(self, entry: Entry, reason: str, body: bytes) -> None:
         which = {"replay": entry.id} if entry.replay else {"entry": entry.id}
         await self._keep_dead_letter(reason, body, entry.event_id, **which)
-        self._ledger.given_up(entry, reason)
+        self._ledger.settled(entry, reason)
         log.warning("sink.dead_letter", sink=self._sink.name, event_id=entry.event_id, reason=reason)
 
     async def _keep_dead_letter(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from ..aio.daemon import in_daemon_thread
 from ..observability.visible import visible_json
@@ -15,20 +16,20 @@ STDOUT = 1
 """The descriptor of standard output: Python's own object may be replaced, and is closed at the end of a process."""
 
 
+@dataclass(slots=True)
 class StandardOutput:
     """Standard output, or another descriptor. A line waits for as long as nobody reads."""
 
-    max_in_flight = 1
-    at_once = 500
-
-    def __init__(self, descriptor: int = STDOUT) -> None:
-        self._descriptor = descriptor
+    descriptor: int = STDOUT
+    max_in_flight: int = 1
+    at_once: int = 500
 
     async def deliver(self, messages: Sequence[Message]) -> Sequence[Failure | None]:
-        """Write a line for each event."""
-        lines = b"".join(map(line, messages))
+        """Write a line for each event, which a terminal may show."""
+        texts = (visible_json(message.body.decode().replace("\n", " ")) for message in messages)
+        lines = "".join(f"{text}\n" for text in texts).encode()
         try:
-            await in_daemon_thread(lambda: write_all(self._descriptor, lines))
+            await in_daemon_thread(lambda: write_all(self.descriptor, lines))
         except OSError as error:
             failure = Failure(f"standard output takes nothing: {error.strerror or type(error).__name__}")
             return [failure] * len(messages)
@@ -40,11 +41,6 @@ class StandardOutput:
 
     async def aclose(self) -> None:
         """Leave standard output open: it is not ours alone."""
-
-
-def line(message: Message) -> bytes:
-    """Return an event as one line that a terminal may show."""
-    return visible_json(message.body.decode().replace("\n", " ")).encode() + b"\n"
 
 
 def write_all(descriptor: int, content: bytes) -> None:

@@ -80,6 +80,7 @@ class Webhook:
         self._timeout = timeout
         self._tls = tls
         self._wire = AiohttpTransport(tls, proxy)
+        self.aclose = self._wire.aclose
         self._now = now
         self._always = {
             "Content-Type": "application/cloudevents+json",
@@ -138,7 +139,3 @@ class Webhook:
         if self._wire.through:
             return f"its proxy {self._wire.through} takes connections; what is behind it was not tried"
         return "it takes connections" + (", and its certificate is trusted" if context else "")
-
-    async def aclose(self) -> None:
-        """Close all connections."""
-        await self._wire.aclose()

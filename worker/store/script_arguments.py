@@ -82,7 +82,7 @@ class CommandArgument(Struct, frozen=True, omit_defaults=True, rename=COMMAND_LE
 
 
 def accept_argument(one: Acceptance | RejectedMember) -> bytes:
-    """Write a command for `accept.lua` or `start.lua`."""
+    """Write a command for the scripts that take in commands."""
     if isinstance(one, RejectedMember):
         return WRITER.encode({"c": one.command_id, "er": one.reason})
     signed = one.signed

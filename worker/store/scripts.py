@@ -45,6 +45,7 @@ class Scripts:
     """Every transition, ready to be called with keys and arguments."""
 
     accept: Script
+    accept_and_claim: Script
     start: Script
     claim: Script
     commit: Script
@@ -71,6 +72,8 @@ INCLUDES = re.compile(r"^-- Includes (.+)$", re.MULTILINE)
 """The line of a header that names what a file includes."""
 ON_DEMAND = re.compile(r"^-- On demand (\w+): (.+)$", re.MULTILINE)
 """A line of a header that includes a file within a function of its name, which returns these functions of the file."""
+CALLS = re.compile(r"^-- Calls (.+)$", re.MULTILINE)
+"""The line of a header that names a script which is called as a function of its arguments."""
 
 
 def load(redis: Redis | ScriptConnection) -> Scripts:
@@ -96,7 +99,10 @@ def _expanded(name: str, included: set[str]) -> str:
                 parts.append(_expanded(f"include/{one}", included))
     for one, functions in ON_DEMAND.findall(text):
         body = _expanded(f"include/{one}", set(included))
-        parts.append(f"local function {one}()\n{body}return {functions}\nend\n")
+        parts.append(f"local function {one}()\n{body}return {functions}\nend -- of {one}\n")
+    for one in CALLS.findall(text):
+        body = _expanded(one, set(included))
+        parts.append(f"local function {one}(ARGV)\n{body}end -- of {one}\n")
     return "".join(parts) + text
 
 

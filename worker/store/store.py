@@ -5,10 +5,9 @@ Every transition is one of the scripts under `lua/`.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
-from collections.abc import Collection, Coroutine, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -25,7 +24,6 @@ from .event_log import EventLog
 from .event_search import EventSearch
 from .peers import Peers
 from .reader import Reader
-from .redis_client import translated
 from .retention import DAY, USUAL, Retention
 from .script_arguments import (
     accept_argument,
@@ -112,25 +110,13 @@ class Store(Reader, EventLog, EventSearch):
         """Claim what is due on one backend. A record of a newer format is left to newer workers."""
         return read_claims(await self._run(self._scripts.claim, *claim_arguments(one)))
 
-    async def accept_and_claim(
-        self, few: Sequence[Acceptance], one: ToClaim
-    ) -> tuple[Claims | None, Coroutine[Any, Any, list[Accepted]]]:
-        """Accept a few commands and claim what is due, in one round trip.
-
-        Return what was claimed, None if the claim failed, and the commands' verdicts as a coroutine. Awaiting that may
-        raise StoreUnavailable; what was claimed stays claimed all the same.
-        """
-        keys = [f"{self._base}:events"]
-        arguments = [self._days, places_argument(few), *map(accept_argument, few)]
-        calls = [self._scripts.accept(keys, arguments), self._scripts.claim(keys, claim_arguments(one))]
-        accepted, claimed = await asyncio.gather(*calls, return_exceptions=True)
-        return None if isinstance(claimed, BaseException) else read_claims(claimed), self._verdicts(accepted)
-
-    async def _verdicts(self, reply: list[bytes] | BaseException) -> list[Accepted]:
-        with translated():
-            if isinstance(reply, BaseException):
-                raise reply
-        return [verdict(entry) for entry in reply]
+    async def accept_and_claim(self, few: Sequence[Acceptance], one: ToClaim) -> tuple[list[Accepted], Claims]:
+        """Accept a few commands, and claim what is due then, in one step."""
+        claiming = claim_arguments(one)
+        commands = map(accept_argument, few)
+        arguments = (self._days, places_argument(few), len(claiming), *claiming, *commands)
+        verdicts, claimed = await self._run(self._scripts.accept_and_claim, *arguments)
+        return [verdict(entry) for entry in verdicts], read_claims(claimed)
 
     async def _commit(self, commits: Sequence[Commit]) -> Sequence[int]:
         keep = int(self._retention.records)

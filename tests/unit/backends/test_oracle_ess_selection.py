@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from unit.backends.ess_exchanges import EMPTY, ESS, REQUESTS, page
+from unit.backends.ess_exchanges import EMPTY, REQUESTS, page
 from unit.backends.exchanges import ANYBODYS, give, play
 
 from worker.backends.adapter import Reply
+from worker.backends.oracle_ess_selection import list_page, objections
 from worker.backends.selecting import Listed
 from worker.domain.model import Answer, AnswerKind
 
@@ -24,7 +25,7 @@ def item(number: object, **data: object) -> dict[str, object]:
 
 
 def listed(where: Mapping[str, str], *replies: Reply, after: tuple[str, ...] = ()) -> tuple[list[Any], Any]:
-    return play(ESS.list_page(where, after), *replies)
+    return play(list_page(where, after), *replies)
 
 
 def test_a_page_asks_for_all_that_must_hold_in_the_order_of_the_ids() -> None:
@@ -122,7 +123,7 @@ def test_an_age_needs_the_backends_clock() -> None:
     ids=["all", "spelling", "seconds", "a-century"],
 )
 def test_what_can_be_asked_for_is_not_objected_to(where: Mapping[str, str]) -> None:
-    assert ESS.objections(where) == []
+    assert objections(where) == []
 
 
 @pytest.mark.parametrize(
@@ -137,6 +138,6 @@ def test_what_can_be_asked_for_is_not_objected_to(where: Mapping[str, str]) -> N
     ids=["state", "age", "an-age-before-all", "no-name", "a-filter"],
 )
 def test_a_value_that_can_not_be_is_told(where: Mapping[str, str], text: str) -> None:
-    (objection,) = ESS.objections(where)
+    (objection,) = objections(where)
 
     assert objection.startswith(text)

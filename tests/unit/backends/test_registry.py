@@ -10,7 +10,6 @@ from worker.backends.oracle_ess import OracleEss
 from worker.backends.oracle_ml import OracleMl
 from worker.backends.registry import KINDS, TABLES
 from worker.backends.sahara import Sahara
-from worker.backends.selecting import Selecting
 from worker.settings.backends_file.backends import AUTHS, NAME
 
 CASES = [
@@ -43,12 +42,6 @@ def test_a_table_makes_the_adapter_of_its_kind(kind: str, options: dict[str, str
 
 def test_each_kind_has_a_case_here() -> None:
     assert {case.values[0] for case in CASES} == KINDS.keys()
-
-
-@pytest.mark.parametrize(("kind", "options", "adapter"), CASES)
-def test_the_criteria_of_a_kind_are_its_adapters(kind: str, options: dict[str, str], adapter: Adapter) -> None:
-    assert options is not None
-    assert KINDS[kind].criteria == (adapter.criteria if isinstance(adapter, Selecting) else {})
 
 
 @pytest.mark.parametrize("kind", KINDS)

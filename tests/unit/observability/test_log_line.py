@@ -56,7 +56,7 @@ def without_time(line: str) -> str:
 
 
 def written_at_once(values: dict[str, Any]) -> bool:
-    short = ShortWay(io.StringIO(), [lambda *_: "by the chain"])
+    short = ShortWay(None, [lambda *_: "by the chain"])
     return short(Lines("x", io.StringIO()), "info", {**values, "event": "e"}) != "by the chain"
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from worker.simulator.clock import Clock, http_date, iso_utc
+from worker.simulator.clock import Clock, iso_utc
 from worker.simulator.faults import KINDS, Fault, Rule, fault_for, fault_from
 from worker.simulator.knobs import CHOICES, Knobs
 from worker.simulator.spec import jobs_from, load
@@ -57,7 +57,6 @@ def test_the_clock_never_goes_back() -> None:
 
 def test_times_have_milliseconds_and_a_zone() -> None:
     assert iso_utc(1_763_899_200.25) == "2025-11-23T12:00:00.250Z"
-    assert http_date(1_763_899_200.25) == "Sun, 23 Nov 2025 12:00:00 GMT"
 
 
 @pytest.mark.parametrize("changes", [{"ess": {"force_window": 60}}, {"ess.force_window": 60}], ids=["nested", "dotted"])
@@ -130,7 +129,7 @@ def test_a_fault_that_cannot_be_read_is_refused(spec: dict[str, Any]) -> None:
 
 def test_a_refresh_stays_inside_the_window() -> None:
     tokens = Tokens()
-    first = tokens.issue("oml", 0, 3600, window=5000)
+    first = tokens.issue("oml", 0, 3600, window_ends=5000)
     second = tokens.refresh(first.value, 3000, 3600)
 
     assert second is not None

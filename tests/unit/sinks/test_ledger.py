@@ -50,7 +50,7 @@ def test_an_event_waits_for_the_one_before_it() -> None:
     first, other = take(one)
     assert (first.id, other.id) == ("1-0", "3-0")
 
-    one.delivered(first)
+    one.settled(first)
     assert [entry.id for entry in take(one)] == ["2-0"]
 
 
@@ -59,9 +59,9 @@ def test_the_position_waits_for_what_is_on_its_way() -> None:
     first, second = take(one)
     assert one.position == "1-0"
 
-    one.delivered(second)
+    one.settled(second)
     assert one.position == "1-0"
-    one.delivered(first)
+    one.settled(first)
     assert one.position == "3-0"
 
 
@@ -73,7 +73,7 @@ def test_a_failing_subject_holds_up_neither_others_nor_the_position() -> None:
     one = ledger("a", "b")
     first, second = take(one)
     fail(one, first, due=5000)
-    one.delivered(second)
+    one.settled(second)
     one.read("3-0", Entry("3-0", "a"))
     one.read("4-0", Entry("4-0", "b"))
 
@@ -98,7 +98,7 @@ def test_what_was_owed_is_settled_once_it_arrives() -> None:
     fail(one, first, due=5000)
     stored(one)
     (again,) = take(one, now=5000)
-    one.delivered(again)
+    one.settled(again)
     note = one.note()
 
     assert (list(note.settled), note.owed, note.oldest, note.delivered) == (["1-0"], {}, "", 1)
@@ -108,7 +108,7 @@ def test_what_was_never_stored_as_owed_needs_no_settling() -> None:
     one = ledger("a")
     (first,) = take(one)
     fail(one, first, due=0)
-    one.delivered(take(one)[0])
+    one.settled(take(one)[0])
     note = one.note()
 
     assert (note.owed, list(note.settled)) == ({}, [])
@@ -116,7 +116,7 @@ def test_what_was_never_stored_as_owed_needs_no_settling() -> None:
 
 def test_nothing_is_noted_twice() -> None:
     one = ledger("a")
-    one.delivered(take(one)[0])
+    one.settled(take(one)[0])
     assert one.changed
     stored(one)
 
@@ -127,7 +127,7 @@ def test_a_note_that_may_be_lost_is_repeated_with_the_next_one() -> None:
     one = ledger("a", "b", "c")
     first, second, _ = take(one)
     fail(one, first, due=5000)
-    one.delivered(second)
+    one.settled(second)
     one.note()
     again = one.note()
 
@@ -139,7 +139,7 @@ def test_what_a_lost_note_held_and_has_arrived_since_is_settled_by_the_next_one(
     (first,) = take(one)
     fail(one, first, due=0)
     one.note()
-    one.delivered(take(one)[0])
+    one.settled(take(one)[0])
     note = stored(one)
 
     assert list(note.settled) == ["1-0"]
@@ -170,17 +170,17 @@ def test_a_replay_neither_waits_nor_holds_up() -> None:
     one.replay(Entry("7-0", "7-0", body=b"{}", replay=True))
     first, replayed = take(one)
     fail(one, replayed, due=5000)
-    one.delivered(first)
+    one.settled(first)
     assert (one.position, one.note().owed) == ("1-0", {})
 
-    one.delivered(take(one, now=5000)[0])
+    one.settled(take(one, now=5000)[0])
     assert list(one.note().replayed) == ["7-0"]
 
 
 def test_a_dead_letter_lets_the_next_event_go() -> None:
     one = ledger("a", "a")
     (first,) = take(one)
-    one.given_up(first, "no")
+    one.settled(first, "no")
 
     assert [entry.id for entry in take(one)] == ["2-0"]
 
@@ -196,7 +196,7 @@ def test_the_position_waits_when_very_much_is_owed() -> None:
     one.restore(Entry(f"{number}-0", str(number), due=1e9) for number in range(1, MOST + 1))
     assert one.room == 0
 
-    one.given_up(one.outdated(before=2)[0], "too old")
+    one.settled(one.outdated(before=2)[0], "too old")
     assert one.room == 1
 
 
@@ -234,7 +234,7 @@ def test_whatever_happens_nothing_is_lost_and_each_subject_keeps_its_order(order
             if act == "fail":
                 fail(one, entry, due=now + 5)
             else:
-                (one.delivered if act == "deliver" else lambda gone: one.given_up(gone, "no"))(entry)
+                one.settled(entry, "" if act == "deliver" else "no")
                 ended.append(entry)
     by_order = {order: [entry.id for entry in ended if entry.order == order] for order in "abc"}
 

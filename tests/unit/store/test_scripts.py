@@ -31,12 +31,12 @@ USES = {name: re.compile(rf"(?<![\w.'])(?<!function ){name}\(") for name in FUNC
 USES |= {name: re.compile(rf"(?<![\w.'])(?<!local )(?<!, ){name}\b") for name in CONSTANTS}
 
 
-ON_DEMAND = re.compile(r"^local function (\w+)\(\)\n(-- .*?)^return ([\w, ]+)\nend\n", re.MULTILINE | re.DOTALL)
-"""What is included on demand: the name of the function around it, its text, what the function returns."""
+WITHIN = re.compile(r"^local function (\w+)\((?:ARGV)?\)\n(-- .*?)^end -- of \1\n", re.MULTILINE | re.DOTALL)
+"""What is included on demand, or called: the name of the function around it, and the text."""
 
 
 def outside(text: str) -> str:
-    return ON_DEMAND.sub(r"local function \1()\n", text)
+    return WITHIN.sub(r"local function \1()\n", text)
 
 
 def undefined(text: str, known: frozenset[str] = frozenset()) -> set[str]:
@@ -56,17 +56,17 @@ def test_a_script_defines_every_shared_name_before_it_uses_it(name: str) -> None
 @pytest.mark.parametrize("name", NAMES)
 def test_what_a_script_includes_on_demand_defines_every_shared_name_that_it_uses(name: str) -> None:
     text = text_of(name)
-    for match in ON_DEMAND.finditer(text):
+    for match in WITHIN.finditer(text):
         before = outside(text[: match.start()])
         known = frozenset(
             one for names in DEFINITION.findall(without_comments(before)) for one in names.strip().split(", ")
         )
 
-        assert undefined(f"{match[2]}return {match[3]}", known) == set(), match[1]
+        assert undefined(match[2], known) == set(), match[1]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_script_has_each_included_file_once(name: str) -> None:
-    functions = re.findall(r"^local function (\w+)", text_of(name), re.MULTILINE)
+    functions = re.findall(r"^local function (\w+)", outside(text_of(name)), re.MULTILINE)
 
     assert len(functions) == len(set(functions))

@@ -7,11 +7,11 @@ from typing import TypeVar
 
 from ...backends.adapter import Reply, Request
 from ...backends.registry import KINDS
-from ...backends.selecting import Selecting, Where
+from ...backends.selecting import Where
 from ...domain.errors import CancellerError
 from ...domain.model import Answer
 from ...http.client import Http
-from ...runtime.wiring import adapter_of, http_of
+from ...runtime.wiring import http_of
 from ...settings.backends_file.backend_table import BackendConfig
 from ...settings.problems import choices, suggestion
 
@@ -28,26 +28,26 @@ class ListingError(CancellerError):
 def criteria_help() -> str:
     """Say by what jobs of each kind of backend can be selected."""
     told = (
-        f"{name}: {', '.join(f'{key} ({meaning})' for key, meaning in kind.criteria.items())}"
+        f"{name}: {', '.join(f'{key} ({meaning})' for key, meaning in kind.selecting.criteria.items())}"
         for name, kind in KINDS.items()
-        if kind.criteria
+        if kind.selecting is not None
     )
     return "; ".join(told)
 
 
 def where_problems(config: BackendConfig, name: str, where: Where) -> list[str]:
     """Say why the jobs of a backend can't be selected like this."""
-    adapter = adapter_of(config)
-    if not isinstance(adapter, Selecting):
+    selecting = KINDS[config.kind].selecting
+    if selecting is None:
         return [f"{name} ({config.kind}) can't list its jobs by anything; {criteria_help()}. Give ids in a file"]
     found = []
     for key in where:
-        if key not in adapter.criteria:
-            close = suggestion(key[:64], adapter.criteria)
+        if key not in selecting.criteria:
+            close = suggestion(key[:64], selecting.criteria)
             found.append(
-                f"{name} ({config.kind}) can't list by {key[:64]!r}, only by {choices(adapter.criteria)}{close}"
+                f"{name} ({config.kind}) can't list by {key[:64]!r}, only by {choices(selecting.criteria)}{close}"
             )
-    return found or adapter.objections(where)
+    return found or selecting.objections(where)
 
 
 async def listed(config: BackendConfig, where: Where) -> AsyncIterator[Sequence[str]]:
@@ -58,14 +58,14 @@ async def listed(config: BackendConfig, where: Where) -> AsyncIterator[Sequence[
         CallUnanswered, CredentialUnavailable, CredentialRefused: a call had no reply.
 
     """
-    adapter = adapter_of(config)
-    assert isinstance(adapter, Selecting)  # noqa: S101 - `where_problems` has said so
+    selecting = KINDS[config.kind].selecting
+    assert selecting is not None  # noqa: S101 - `where_problems` has said so
     try:
         http = http_of(config)
     except (OSError, ValueError) as error:
         raise ListingError(f"{config.base_url}: it can't be set up: {error}") from None
     try:
-        page = adapter.list_page(where)
+        page = selecting.list_page(where, ())
         for _ in range(MOST_PAGES):
             said = await _driven(http, page)
             if isinstance(said, Answer):
@@ -74,7 +74,7 @@ async def listed(config: BackendConfig, where: Where) -> AsyncIterator[Sequence[
                 yield said.ids
             if said.after is None:
                 return
-            page = adapter.list_page(where, said.after)
+            page = selecting.list_page(where, said.after)
         raise ListingError(f"{config.base_url}: its list has no end: {MOST_PAGES} pages are read")
     finally:
         await http.aclose()

@@ -14,6 +14,7 @@ from ...domain.decision import CONDITIONS
 from ...domain.model import Action, AnswerKind, Evidence, Force, JobState, Outcome, Verb
 from ..batches import BatchState
 from ..json_types import Schema
+from ..operator_actions import ACTIONS
 from .documents import document, fields, one_of_or_null
 
 TEXT: Final[Schema] = {"type": "string"}
@@ -37,12 +38,11 @@ def words(values: Iterable[str]) -> Schema:
 STATE: Final = words(JobState)
 
 
-def action(name: str) -> Schema:
-    """Describe who did what, and why."""
-    properties = {"name": {"const": name}, "by": TEXT, "signed_by": TEXT, "reason": TEXT}
-    return fields(properties, "signed_by", closed=True)
-
-
+ACTION: Final[Mapping[str, Schema]] = {
+    name: fields({"name": {"const": name}, "by": TEXT, "signed_by": TEXT, "reason": TEXT}, "signed_by", closed=True)
+    for name in ACTIONS
+}
+"""Who did what, and why."""
 EFFECTIVE: Final = fields(
     {
         "force": words(Force),
@@ -103,7 +103,7 @@ FINISHED: Final[Mapping[str, Schema]] = {
     "backend_facts": TEXTS,
     "children": {"type": "array", "items": ENDED_CHILD},
     **ATTESTED,
-    "action": action("abort"),
+    "action": ACTION["abort"],
     "plan": PLAN,
     "accepted_at": TIME,
     "cancel_sent_at": TIME_OR_NULL,
@@ -223,12 +223,12 @@ TYPES: Final[tuple[Type, ...]] = (
     of_cancellation(
         "force_held", "The force step is due and a condition is not met.", {"gate": GATE, "target_job_id": TEXT}
     ),
-    of_cancellation("held", "An operator held the cancellation.", {"action": action("hold"), "until": TIME}, "until"),
-    of_cancellation("released", "The hold is over.", {"action": action("release")}),
+    of_cancellation("held", "An operator held the cancellation.", {"action": ACTION["hold"], "until": TIME}, "until"),
+    of_cancellation("released", "The hold is over.", {"action": ACTION["release"]}),
     of_cancellation(
         "attested",
         "Somebody gave their word that the remote process is gone.",
-        {"action": action("attest"), "child": TEXT},
+        {"action": ACTION["attest"], "child": TEXT},
         "child",
     ),
     of_cancellation(

@@ -84,7 +84,7 @@ end
 -- Claim a record that comes off the schedule; an unreadable one is scheduled for later, and others go on. Returns how it was
 -- claimed: 'piggy-backed', without a permit; 'polls' or 'pays', with one; 'short' if it needs a permit and there is none, so that
 -- it stays scheduled; nil if it was not claimed. `due_at` is its time in the schedule `due`.
-local function claim(id, value, due, on_list, permit, due_at)
+local function claim_record(id, value, due, on_list, permit, due_at)
   local readable, guard, progress = pcall(read, value)
   if not readable or (not guard and progress) then defer('ZADD', due, now + 60000, id) end
   if not readable or not guard or guard.o ~= '' then return nil end
@@ -124,7 +124,7 @@ local function with_scores(found)
 end
 
 -- Claim records of one class with at most this many permits; return how many were used.
-local function take(class, permits)
+local function take_class(class, permits)
   permits = math.max(0, math.min(permits, math.floor(budget - spent + 0.001)))
   local shared = shares and string.sub(class, 2) == 'p'
   local count = permits
@@ -136,7 +136,7 @@ local function take(class, permits)
   local used, taken, due = 0, {}, key('due', backend, class)
   local ids, due_at = with_scores(redis.call('ZRANGEBYSCORE', due, '-inf', now, 'WITHSCORES', 'LIMIT', 0, count))
   for index, value in ipairs(values_of('hot', ids)) do
-    local how = claim(ids[index], value, due, shared and polls % per_list > 0, used < permits, due_at[index])
+    local how = claim_record(ids[index], value, due, shared and polls % per_list > 0, used < permits, due_at[index])
     if how == 'short' then break end
     taken[index] = ids[index]
     if how == 'piggy-backed' or how == 'polls' then polls = polls + 1 end
@@ -152,10 +152,10 @@ end
 local function take_lane(lane, permits)
   local one, other = 'p', 'f'
   if rate > 0 and redis.call('HGET', key('limit', backend), 'turn' .. lane) == 'p' then one, other = 'f', 'p' end
-  local ones = take(lane .. one, math.floor((permits + (rate > 0 and 1 or now % 2)) / 2))
-  local others = take(lane .. other, permits - ones)
+  local ones = take_class(lane .. one, math.floor((permits + (rate > 0 and 1 or now % 2)) / 2))
+  local others = take_class(lane .. other, permits - ones)
   if rate > 0 and ones + others > 0 then redis.call('HSET', key('limit', backend), 'turn' .. lane, one) end
-  return ones + others + take(lane .. one, permits - ones - others)
+  return ones + others + take_class(lane .. one, permits - ones - others)
 end
 
 local function next_due()
@@ -175,7 +175,7 @@ local function claim_paused(pause_end)
   for _, lane in ipairs(LANES) do
     for _, id in ipairs(redis.call('ZRANGEBYSCORE', key('park', backend, lane), '-inf', now, 'LIMIT', 0, slots)) do
       redis.call('ZREM', key('park', backend, lane), id)
-      if claim(id, redis.call('GET', key('hot', id)), key('park', backend, lane), false, true) then slots = slots - 1 end
+      if claim_record(id, redis.call('GET', key('hot', id)), key('park', backend, lane), false, true) then slots = slots - 1 end
     end
     local first = redis.call('ZRANGE', key('park', backend, lane), 0, 0, 'WITHSCORES')
     next_wake = math.min(next_wake, tonumber(first[2] or pause_end))
@@ -201,7 +201,7 @@ local function claim_unserved()
     for _, id in ipairs(redis.call('ZRANGEBYSCORE', key('park', backend, lane), '-inf', now, 'LIMIT', 0, slots)) do
       if not only_aborted or is_aborted(id) then
         redis.call('ZREM', key('park', backend, lane), id)
-        claim(id, redis.call('GET', key('hot', id)), key('park', backend, lane), false, true)
+        claim_record(id, redis.call('GET', key('hot', id)), key('park', backend, lane), false, true)
       end
     end
   end
