@@ -14,7 +14,7 @@ from ..protocol.batches import MOST_BACKENDS
 from ..protocol.signing import SignatureRejected, Signed, objection
 from ..store.store import Store
 from ..store.transitions import Rejection
-from .admission import Admission, expired, reject_signed
+from .admission import Admission, reject_signed
 from .decoder import OrderRequest, PartRequest
 
 log = structlog.get_logger(__name__)
@@ -44,8 +44,8 @@ class BatchIntake:
     async def handle(self, item: PartRequest | OrderRequest) -> None:
         """Take in a part or carry out an order, or reject it."""
         times = await self._means.times(needed=item.envelope.expires is not None)
-        if all(expired(item.envelope, now) for now in times):
-            await self._means.reject(self._admission.outlived(item.content, item.message_id, item.envelope))
+        if outlived := self._admission.outlived(item.content, item.message_id, item.envelope, times):
+            await self._means.reject(outlived)
             return
         signed = None
         try:

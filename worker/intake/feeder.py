@@ -249,7 +249,8 @@ class Feeder:
             commands = await self._commands(batch, part)
             if index - part.first >= len(commands):
                 break
-            members.append(Member(index, commands[index - part.first], part.signed_by, duty.any_state))
+            content = commands[index - part.first]
+            members.append(Member.of(index, content, part.signed_by, any_state=duty.any_state))
         return members
 
     async def _commands(self, batch: tuple[str, int], part: PartSize) -> Sequence[object]:

@@ -16,7 +16,7 @@ from ..protocol.signing import OBJECTIONS, SignatureRejected, Signed, objection
 from ..store.serving import Serving
 from ..store.store import Store
 from ..store.transitions import Acceptance, Accepted, Rejection
-from .admission import EPOCH, Admission, expired, reject_signed, sent_again
+from .admission import EPOCH, Admission, reject_signed
 from .batch_intake import BatchIntake, Means
 from .decoder import ActionRequest, Commands, Item, OrderRequest, PartRequest
 from .handover import Arrived, Handover
@@ -79,7 +79,7 @@ class Handler:
         counts = {item.message_id: item.count for item in commands if item.message_id}
         if counts:
             await self._patiently(lambda: self._store.count_commands(counts))
-        await self.take([Arrived(*content, item.envelope) for item in commands for content in item.contents])
+        await self.take([Arrived.of(*content, item.envelope) for item in commands for content in item.contents])
         for item in items:
             if isinstance(item, ActionRequest):
                 await self._act(item)
@@ -135,15 +135,16 @@ class Handler:
         stored = await self._patiently(lambda: self._accept([one for _, one in accepted]), until)
         for (arrived, one), verdict in zip(accepted, (each.verdict for each in stored), strict=True):
             if verdict == "conflict":
-                kept_of = sent_again(arrived.content, arrived.envelope)
-                rejection = self._admission.rejection(kept_of, one.command_id, CONFLICT, one.signed)
+                rejection = self._admission.rejection(
+                    arrived.content, one.command_id, CONFLICT, one.signed, arrived.envelope
+                )
                 left.rejected.append((arrived, rejection))
             elif verdict == "newer":
                 left.newer.append(arrived)
             elif one.signed is not None and verdict in OBJECTIONS:
                 problem = objection(one.signed, verdict)
-                kept_of = sent_again(arrived.content, arrived.envelope)
-                left.rejected.append((arrived, reject_signed(kept_of, one.command_id, problem)))
+                rejection = reject_signed(arrived.content, one.command_id, problem, arrived.envelope)
+                left.rejected.append((arrived, rejection))
             else:
                 self._note(one.backend, one.verb, verdict, one.traceparent, until - STORE_PATIENCE)
 
@@ -151,8 +152,7 @@ class Handler:
         """Carry out an operator action, or reject it."""
         began, traceparent = asyncio.get_running_loop().time(), item.envelope.traceparent
         times = await self._times(needed=item.envelope.expires is not None)
-        if all(expired(item.envelope, now) for now in times):
-            outlived = self._admission.outlived(item.content, item.message_id, item.envelope)
+        if outlived := self._admission.outlived(item.content, item.message_id, item.envelope, times):
             await self._reject(outlived, traceparent, began)
             return
         signed = None
@@ -231,8 +231,8 @@ class Handler:
         )
 
     async def _reject_arrived(self, one: Arrived, why: str) -> None:
-        kept_of = sent_again(one.content, one.envelope)
-        await self._reject(self._admission.rejection(kept_of, one.command_id, why), one.traceparent)
+        rejection = self._admission.rejection(one.content, one.command_id, why, envelope=one.envelope)
+        await self._reject(rejection, one.traceparent)
 
     async def _times(self, *, needed: bool) -> Sequence[datetime]:
         """Return what `Store.times` does; the epoch alone if nothing depends on the time."""

@@ -38,7 +38,8 @@ class Keyspace:
 
     async def _run(self, script: Script, *args: Any) -> Any:
         """Run a script, whose reply is never lost to a cancellation of the task."""
-        return await self._call(script(keys=[f"{self._base}:events"], args=args))
+        with translated():
+            return await script(keys=[f"{self._base}:events"], args=args)
 
     async def _call(self, call: Awaitable[Any]) -> Any:
         with translated():
