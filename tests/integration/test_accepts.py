@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from math import inf
 
 import pytest
-from redis.asyncio import Redis
+from msgspec.structs import replace
 from support.commands import command, names
 
 from worker.backends.adapter import Reply, Request
@@ -37,34 +38,23 @@ def dispatcher(store: Store) -> Dispatcher:
     )
 
 
-async def test_a_command_is_worked_on_with_the_step_that_takes_it_in(
-    dispatcher: Dispatcher, store: Store, redis: Redis
-) -> None:
-    for name in ("accept", "claim"):
-        await redis.script_load(getattr(store._scripts, name)._text)
-    dispatcher._alarm.at = inf
+async def test_a_command_is_worked_on_with_the_step_that_takes_it_in(dispatcher: Dispatcher, store: Store) -> None:
+    dispatcher.alarm.at = inf
     await dispatcher.accept([command()])
-    assert dispatcher._window.passes == 1
+    assert len(dispatcher._window.passes) == 1
     await dispatcher.stop(30)
 
     assert "cancel_sent" in await names(store)
 
 
-@pytest.mark.parametrize(
-    ("known", "passes"), [([], 1), (["accept"], 1), (["claim"], 0)], ids=["none", "only-accept", "only-claim"]
-)
-async def test_a_command_whose_scripts_redis_has_forgotten_is_claimed_with_them_or_next(
-    dispatcher: Dispatcher, store: Store, redis: Redis, known: list[str], passes: int
+async def test_a_command_that_nothing_is_due_for_makes_the_next_claim_come_at_once(
+    dispatcher: Dispatcher, store: Store
 ) -> None:
-    await redis.script_flush()
-    for name in known:
-        await redis.script_load(getattr(store._scripts, name)._text)
-    dispatcher._alarm.at = inf
-    (accepted,) = await dispatcher.accept([command()])
+    later = (await store.times())[0] + timedelta(hours=1)
+    dispatcher.alarm.at = inf
+    (accepted,) = await dispatcher.accept([replace(command(), not_before=later)])
 
-    assert accepted.verdict == "accepted"
-    assert (dispatcher._window.passes, dispatcher._alarm.at == 0.0) == (passes, not passes)
-    await dispatcher.stop(30)
+    assert (accepted.verdict, len(dispatcher._window.passes), dispatcher.alarm.at) == ("accepted", 0, 0.0)
 
 
 async def test_the_same_command_again_is_the_same(dispatcher: Dispatcher) -> None:

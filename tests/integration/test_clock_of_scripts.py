@@ -6,7 +6,7 @@ import pytest
 from redis.asyncio import Redis
 from support.stepped_redis import SteppedRedis
 
-from worker.store.scripts import Script, on_store
+from worker.store.scripts import Script, text_of
 from worker.store.store import Store
 
 LIFE = 4000
@@ -19,7 +19,7 @@ class Worker:
 
     def __init__(self, redis: SteppedRedis, name: str) -> None:
         self.redis, self.name = redis, name
-        self._beat = Script(redis, on_store("beat"))
+        self._beat = Script(redis, text_of("beat"))
         self.known, self.at = -1, redis.at
 
     async def beat(self, passed: int = 0) -> tuple[int, int | bytes]:
@@ -43,7 +43,7 @@ async def opened(redis: Redis) -> None:
 
 
 async def times(redis: SteppedRedis) -> tuple[int, int]:
-    now, by_redis, *_ = await Script(redis, on_store("now"))(keys=["{canceller}:events"], args=[])
+    now, by_redis, *_ = await Script(redis, text_of("now"))(keys=["{canceller}:events"], args=[])
     return now, by_redis
 
 

@@ -20,7 +20,7 @@ from worker.store.transitions import Acceptance
 
 
 def cancel(job_id: str = "1", backend: str = "ess", **fields: Any) -> Arrived:
-    return Arrived({"verb": "cancel", "backend": backend, "job_id": job_id, **fields}, f"c-{job_id}", BARE)
+    return Arrived.of({"verb": "cancel", "backend": backend, "job_id": job_id, **fields}, f"c-{job_id}", BARE)
 
 
 @dataclass

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from support.backends_file import parse_backends
 from support.http_recorder import OK, drops, says, wiretap
 
-from worker.backends.registry import TABLES
 from worker.cli.commands.check import probe_finding
 from worker.runtime.wiring import probe_of
-from worker.settings.backends_file.backends import BackendConfig, parse_backends
+from worker.settings.backends_file.backends import BackendConfig
 
 SAHARA = 'kind = "sahara"\nbase_url = "http://b"\nproject_id = "p"\nauth = { type = "none" }\n'
 
@@ -16,7 +16,7 @@ SAHARA = 'kind = "sahara"\nbase_url = "http://b"\nproject_id = "p"\nauth = { typ
 def probed(url: str) -> BackendConfig:
     """Return a backend with a probe."""
     table = f'remote_probe = {{ url = "{url}", gone_when = "404" }}'
-    return parse_backends(f"[backends.b]\n{SAHARA}{table}", TABLES, environ={})["b"]
+    return parse_backends(f"[backends.b]\n{SAHARA}{table}", environ={})["b"]
 
 
 def status(line: str) -> bytes:
@@ -38,7 +38,7 @@ async def test_a_probes_url_goes_out_as_it_is_written(path: str, line: str) -> N
         probe = probe_of("b", probed(tap.url + path))
         assert probe is not None
         gone = await probe.ask("a/b? %")
-        await probe.aclose()
+        await probe.http.aclose()
 
     assert tap.lines() == [f"GET {line} HTTP/1.1"]
     assert gone is False

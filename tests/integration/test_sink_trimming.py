@@ -40,7 +40,8 @@ async def left(redis: Redis) -> list[str]:
 
 
 async def trim(store: Store) -> None:
-    await store.trim((await store.times())[0])
+    now = (await store.times())[0]
+    await store.trim(now, await store.sinks.needed_since(now))
 
 
 async def sink_at(store: Store, position: str, owed: Sequence[str] = (), keep: float = 30 * 24 * HOUR) -> Lease:

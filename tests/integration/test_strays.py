@@ -12,7 +12,7 @@ from celery import Celery
 from redis.asyncio import Redis
 
 from worker.cli.checks.findings import stray_findings
-from worker.intake.strays import MOST_LISTS, Stray, StraySearch
+from worker.intake.strays import MOST_LISTS, Stray, StraySearch, visible_name
 
 COMMAND = {"backend": "ess", "job_id": "1"}
 
@@ -53,7 +53,7 @@ async def test_finds_commands_that_a_producers_options_put_elsewhere(
 
     assert stray == Stray(name, 2)
     assert way_out in stray.way_out("commands")
-    assert stray.shown.isprintable()
+    assert visible_name(stray.name).isprintable()
 
 
 async def test_finds_commands_in_the_default_queue_of_celery(redis: Redis, sender: Celery) -> None:

@@ -11,14 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from support.backends_file import parse_backends
 from support.certificates import Authority, shown_by
 from support.http_recorder import Behave, Wiretap, says, wiretap
 
 from worker.backends.adapter import Request
-from worker.backends.registry import TABLES
 from worker.domain.errors import CredentialUnavailable
 from worker.runtime.wiring import http_of, probe_of
-from worker.settings.backends_file.backends import parse_backends
 from worker.settings.errors import ConfigurationError
 
 LOOK = Request("GET", ("job",))
@@ -88,7 +87,7 @@ def oauth2(url: str, extra: str = "") -> str:
 
 
 async def called(keys: str) -> None:
-    config = parse_backends(f"[backends.b]\n{keys}", TABLES, environ=ENVIRON)["b"]
+    config = parse_backends(f"[backends.b]\n{keys}", environ=ENVIRON)["b"]
     http = http_of(config)
     try:
         await http.send(LOOK)
@@ -175,10 +174,10 @@ async def test_a_probe_trusts_the_apis_authorities_and_is_shown_nothing(files: F
     async with server(files.api, files.api, reply({})) as agent:
         keys = f'kind = "oracle-ess"\nbase_url = "https://b"\nauth = {{ type = "none" }}\n{files.tls(files.api, "us")}'
         remote = f'remote_probe = {{ url = "{agent.url}/alive/{{job_id}}", gone_when = "404" }}'
-        probe = probe_of("b", parse_backends(f"[backends.b]\n{keys}\n{remote}", TABLES, environ={})["b"])
+        probe = probe_of("b", parse_backends(f"[backends.b]\n{keys}\n{remote}", environ={})["b"])
         assert probe is not None
         gone = await probe.ask("1")
-        await probe.aclose()
+        await probe.http.aclose()
 
     assert gone is False
     assert (len(agent.tap.requests), agent.shown) == (1, [])
@@ -201,11 +200,11 @@ def test_a_mistake_in_a_token_services_files_is_told(files: Files, keys: str, pr
     cert, _ = files.api.certificate("us")
     auth = oauth2("https://idp", ", " + keys.format(cert=cert, ca=files.api.file))
     with pytest.raises(ConfigurationError, match=problem):
-        parse_backends(f'[backends.b]\nkind = "oracle-ess"\nbase_url = "https://b"\n{auth}', TABLES, environ=ENVIRON)
+        parse_backends(f'[backends.b]\nkind = "oracle-ess"\nbase_url = "https://b"\n{auth}', environ=ENVIRON)
 
 
 @pytest.mark.parametrize("auth", ["bearer", "token"])
 def test_a_given_token_has_no_service_whose_files_there_could_be(files: Files, auth: str) -> None:
     keys = f'auth = {{ type = "{auth}", token_env = "P", ca_file = "{files.api.file}" }}'
     with pytest.raises(ConfigurationError, match=r"auth\.ca_file: no such key"):
-        parse_backends(f'[backends.b]\nkind = "oracle-ess"\nbase_url = "https://b"\n{keys}', TABLES, environ=ENVIRON)
+        parse_backends(f'[backends.b]\nkind = "oracle-ess"\nbase_url = "https://b"\n{keys}', environ=ENVIRON)

@@ -19,13 +19,12 @@ from redis.asyncio import Redis
 
 from tests.liars.places import APPEARS_WITHIN, PLACES, Place
 from tests.liars.shapes import Told
+from tests.support.backends_file import parse_backends
 from worker.backends.adapter import Reply
-from worker.backends.registry import TABLES
 from worker.domain.errors import CallUnanswered
 from worker.engine.engine import Engine
 from worker.http.client import Http
 from worker.runtime.wiring import backend_of, credential_of, intake_of
-from worker.settings.backends_file.backends import parse_backends
 from worker.settings.backends_file.producers import Producers
 from worker.store.retention import Retention
 from worker.store.store import Store
@@ -133,7 +132,7 @@ class Product:
         os.environ.update(SECRETS)
         self._redis = Redis.from_url(self._redis_url, max_connections=10_000)
         self._events = Redis.from_url(self._redis_url)
-        self._configs = parse_backends(backends_file(), TABLES)
+        self._configs = parse_backends(backends_file())
         self._intake = intake_of(self._configs, Producers())
         backends = {
             name: dataclasses.replace(

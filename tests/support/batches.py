@@ -17,22 +17,9 @@ from worker.protocol.batches import BatchOrder, BatchResult, BatchStatus, parse_
 from worker.protocol.messages import Event
 from worker.store.serving import Serving
 from worker.store.store import Store
-from worker.store.transitions import Acceptance, Accepted, ToClaim
+from worker.store.transitions import ToClaim
 
 IN_FLIGHT = {"ess": 1000, "oml": 1000}
-
-
-class Asleep:
-    """An engine that works on nothing by itself."""
-
-    def __init__(self, worker: str) -> None:
-        self.worker = worker
-
-    async def accept(self, acceptances: Sequence[Acceptance]) -> list[Accepted]:
-        raise NotImplementedError
-
-    def wake(self, backend: str) -> None:
-        """Nothing wakes it."""
 
 
 def cancel(job_id: object, **fields: Any) -> dict[str, Any]:
@@ -57,8 +44,11 @@ class Stage:
         async def never(_: Arrived, why: str) -> None:
             raise AssertionError(why)
 
+        def asleep(_: str) -> None:
+            """Work on nothing by itself."""
+
         handover = Handover(self.store, admission.rules.keys(), Serving(), nothing, never)
-        return Feeder(self.store, admission, Asleep(worker), handover, in_flight or IN_FLIGHT)
+        return Feeder(self.store, admission, worker, asleep, handover, in_flight or IN_FLIGHT)
 
     async def send(
         self, commands: Sequence[object], batch_id: str = "b", part: int = 1, parts: int = 1, **options: Any

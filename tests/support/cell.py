@@ -12,7 +12,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -232,10 +232,10 @@ def cell_on(
     try:
         yield one
     finally:
+        # How a worker stops is what other tests are about; to wait for each one would cost all tests a second.
         for worker in one.workers:
             if worker.process.poll() is None:
-                with suppress(subprocess.TimeoutExpired):
-                    worker.stop()
+                worker.kill()
         client.close()
         sender.close()
         loop.call(simulator.stop())

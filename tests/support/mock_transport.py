@@ -5,6 +5,7 @@ from __future__ import annotations
 import httpx
 
 from worker.backends.adapter import Reply
+from worker.http.content_coding import undone
 from worker.http.transport import Body, Call, headers_of
 
 
@@ -26,7 +27,7 @@ class HttpxTransport:
             assert isinstance(response.stream, httpx.AsyncByteStream)
             async for chunk in response.stream:
                 body.add(chunk)
-            return Reply(response.status_code, headers, body.whole(headers))
+            return Reply(response.status_code, headers, undone(body.raw, headers.get("content-encoding", ""), limit))
         finally:
             await response.aclose()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from base64 import b64encode
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -18,26 +19,25 @@ VENDORED: Mapping[str, tuple[str, str]] = {
 TYPES: Mapping[str, str] = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".txt": "text/plain"}
 
 
-@cache
-def folder(name: str) -> Path:
-    """Return a folder of this package."""
-    return Path(str(files(__package__).joinpath(name)))
+FOLDER = Path(str(files(__package__)))
+"""Where this package lies."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """A file: `integrity` is its hash, so that browsers run nothing else; `version` changes with it, for addresses."""
+
+    content: bytes
+    integrity: str
+    version: str
 
 
 @cache
-def content(name: str) -> bytes | None:
-    """Return an asset; None if there is none of this name."""
-    known = {path.name: path for path in folder("static").iterdir() if path.suffix in TYPES}
-    return known[name].read_bytes() if name in known else None
-
-
-@cache
-def integrity(name: str) -> str:
-    """Return the hash of an asset as a page names it, so that a browser runs nothing else."""
-    return "sha256-" + b64encode(hashlib.sha256(content(name) or b"").digest()).decode()
-
-
-@cache
-def version(name: str) -> str:
-    """Return a short text that changes with an asset, for its address."""
-    return hashlib.sha256(content(name) or b"").hexdigest()[:12]
+def asset(name: str) -> Asset | None:
+    """Return the asset of a name; None if there is none."""
+    known = {path.name: path for path in (FOLDER / "static").iterdir() if path.suffix in TYPES}
+    if name not in known:
+        return None
+    content = known[name].read_bytes()
+    digest = hashlib.sha256(content)
+    return Asset(content, f"sha256-{b64encode(digest.digest()).decode()}", digest.hexdigest()[:12])

@@ -135,6 +135,7 @@ class Board:
         """Close all connections."""
         await self.totals.aclose()
         await self.feed.aclose()
+        await self.store.aclose()
         await self.client.aclose()
 
 

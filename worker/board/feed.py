@@ -139,7 +139,6 @@ class Feed:
         self.close()
         if self._task is not None:
             await cancel_all([self._task])
-        await self._overview.aclose()
         await self._waiting.aclose()
 
     def _start(self) -> None:

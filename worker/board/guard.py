@@ -64,7 +64,8 @@ class Guard:
         must be ours, and whatever a browser says of the asking site must be that it is ours.
         """
         host = headers.get("host", "")
-        if name_of(host) not in self.hosts:
+        name, colon, port = host.rpartition(":")
+        if (name if colon and port.isdigit() else host).lower().rstrip(".") not in self.hosts:
             return 421, UNKNOWN_HOST
         origin = headers.get("origin")
         if origin is not None and origin.partition("://")[2].lower() != host.lower():
@@ -74,12 +75,6 @@ class Guard:
         if site not in OWN_SITES and not navigates:  # somebody may follow a link to a page of ours
             return 403, FOREIGN
         return None
-
-
-def name_of(host: str) -> str:
-    """Return the name in a `Host` header, without the port, in lower case."""
-    name, colon, port = host.rpartition(":")
-    return (name if colon and port.isdigit() else host).lower().rstrip(".")
 
 
 def host_names(listens_on: str, more: Iterable[str]) -> frozenset[str]:

@@ -44,7 +44,7 @@ Context = dict[str, Any]
 class View:
     """What one live part shows; `context` raises UnknownCancellation if there is no such thing.
 
-    `steady` means that it shows nothing but what the shared reader has read.
+    `steady` means that it shows nothing but what the shared reader has read, which is current when `context` is called.
     """
 
     template: str
@@ -54,51 +54,44 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Paging:
-    """One page of a list, counted from 1."""
+    """One page of a list, counted from 1; `others` are the pages before and after it, each with its word."""
 
     number: int
     pages: int
     total: int
-
-    @property
-    def others(self) -> list[tuple[str, int]]:
-        """The pages before and after this one."""
-        around = (("previous", self.number - 1), ("next", self.number + 1))
-        return [(word, number) for word, number in around if 1 <= number <= self.pages]
+    others: Sequence[tuple[str, int]]
 
 
 async def overview(board: Board, params: Params) -> Context:
     """Show the deployment: what is held, what is forced next, each backend."""
-    now = await board.feed.current()
+    now = board.feed.snapshot
     summary = now.summary
     some, paging = paged(summary.held, params.get("page", ""), HELD_PAGE)
     rows = await with_commands(board, some)
     gates = [gate for row, command in rows for gate in gates_of(row, command, board.feed.gates)]
     some_batches = [progress(one) for one in now.batches if not one.state.final][:BATCHES_AT_ONCE]
-    return {**_shared(now), "gates": gates, "paging": paging, "forces": summary.forces, "batches": some_batches}
+    return {"gates": gates, "paging": paging, "forces": summary.forces, "batches": some_batches}
 
 
 async def open_(board: Board, params: Params) -> Context:
     """Show the open cancellations of a backend, of a state, or all."""
-    now = await board.feed.current()
     backend, state = params.get("backend", ""), params.get("state", "")
     some, paging = paged(selected(board.feed.ordered, backend, state), params.get("page", ""), PAGE)
     rows = await with_commands(board, some)
-    return {**_shared(now), "rows": rows, "paging": paging, "backend": backend, "state_name": state}
+    return {"rows": rows, "paging": paging, "backend": backend, "state_name": state}
 
 
 async def cancellation(board: Board, params: Params) -> Context:
     """Show one cancellation: its words, its shut gates, its events."""
     seen = await board.client.get(params["id"])
-    now = await board.feed.current()
     one = seen.record.cancellation
     story = await board.story(seen)
+    now = board.feed.snapshot
     look = await board.client.ends.look(one.id) if seen.record.outcome is not None else None
     at = now.deployment.now if now.deployment else one.accepted_at
     (whole,) = chapters([Known(one.id, tuple(story.own), seen)], [], story.breaks, at)
     said = words(seen, at, look if isinstance(look, Result) else None, await _obstacles(board, now, seen))
     return {
-        **_shared(now),
         "seen": seen,
         "one": one,
         "outcome": seen.record.outcome,
@@ -114,15 +107,13 @@ async def cancellation(board: Board, params: Params) -> Context:
 
 async def batches(board: Board, _: Params) -> Context:
     """Show the newest batches."""
-    now = await board.feed.current()
-    return {**_shared(now), "batches": [progress(one) for one in await board.batches.list(BATCHES)]}
+    return {"batches": [progress(one) for one in await board.batches.list(BATCHES)]}
 
 
 async def batch(board: Board, params: Params) -> Context:
     """Show one batch."""
     status = await board.batches.status(params["id"])
-    now = await board.feed.current()
-    return {**_shared(now), "one": progress(status), "order": await _batch_order(board, params, status)}
+    return {"one": progress(status), "order": await _batch_order(board, params, status)}
 
 
 def _told(lines: Sequence[Line]) -> list[tuple[str, datetime | None, list[str]]]:
@@ -134,22 +125,19 @@ def _told(lines: Sequence[Line]) -> list[tuple[str, datetime | None, list[str]]]
 
 async def dead_letters(board: Board, params: Params) -> Context:
     """Show the dead letters, the newest first."""
-    now = await board.feed.current()
     before = params.get("before", "")
     letters = await board.client.letters.newest(PAGE + 1, before)
     more = letters[PAGE - 1].id if len(letters) > PAGE else ""
-    return {**_shared(now), "letters": letters[:PAGE], "more": more, "before": before}
-
-
-def _shared(now: Snapshot) -> Context:
-    return {"now": now, "deployment": now.deployment, "summary": now.summary, "states": STATES}
+    return {"letters": letters[:PAGE], "more": more, "before": before}
 
 
 def paged(rows: Sequence[Row], number: str, size: int) -> tuple[Sequence[Row], Paging]:
     """Return a page of rows; a number that there is no page of is the nearest that there is one of."""
     pages = max(1, -(-len(rows) // size))
     wanted = min(max(1, int(number) if number.isdecimal() and len(number) < 9 else 1), pages)  # noqa: PLR2004 - digits
-    return rows[(wanted - 1) * size : wanted * size], Paging(wanted, pages, len(rows))
+    around = (("previous", wanted - 1), ("next", wanted + 1))
+    others = [(word, other) for word, other in around if 1 <= other <= pages]
+    return rows[(wanted - 1) * size : wanted * size], Paging(wanted, pages, len(rows), others)
 
 
 async def with_commands(board: Board, rows: Sequence[Row]) -> list[tuple[Row, Mapping[str, Any]]]:
@@ -237,12 +225,13 @@ async def rendered(board: Board, name: str, params: Mapping[str, str], base: str
     view = VIEWS[name]
     known = {key: params[key] for key in KNOWN[name] if params.get(key)}
     wanted = (name, tuple(known.items()), base, acts)
-    await board.feed.current()
+    now = await board.feed.current()
     age = board.feed.version if view.steady else board.feed.tick
     known_age, html = board.rendered.get(wanted, (-1, ""))
     if age != known_age or not age:
+        shared = {"now": now, "deployment": now.deployment, "summary": now.summary, "states": STATES}
         context = await view.context(board, known)
         template = board.templates.get_template(f"live/{view.template}")
-        html = template.render(base=base, acts=acts, params=known, **context)
+        html = template.render(base=base, acts=acts, params=known, **shared, **context)
         keep(board.rendered, wanted, (age, html), RENDERED)
     return html

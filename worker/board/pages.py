@@ -89,8 +89,8 @@ async def find(board: Board, request: Request) -> Response:
 async def asset(request: Request) -> Response:
     """Return one of our files; its address changes with it, so browsers may keep it."""
     name = request.path_params["name"]
-    found = assets.content(name)
+    found = assets.asset(name)
     if found is None:
         return PlainTextResponse("there is no such file\n", 404)
     kind = assets.TYPES[name[name.rindex(".") :]]
-    return Response(found, media_type=kind, headers={"cache-control": "public, max-age=86400"})
+    return Response(found.content, media_type=kind, headers={"cache-control": "public, max-age=86400"})

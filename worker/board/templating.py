@@ -14,6 +14,8 @@ from . import assets
 
 LONGEST = 2000
 """Characters of one text that are shown."""
+DAY_TIME = "{:%Y-%m-%d %H:%M:%S} UTC"
+"""A moment for people whose browser runs no script."""
 
 
 def shown(value: object) -> object:
@@ -33,22 +35,17 @@ def milliseconds(at: datetime) -> int:
     return int(at.timestamp() * 1000)
 
 
-def day_time(at: datetime) -> str:
-    """Write a moment for people whose browser runs no script."""
-    return f"{at:%Y-%m-%d %H:%M:%S} UTC"
-
-
 @lru_cache(maxsize=1)
 def templates(deployment: str) -> Environment:
     """Return the templates of a board, each compiled once per process; `deployment` is how it is called."""
     found = Environment(
-        loader=FileSystemLoader(assets.folder("templates")),
+        loader=FileSystemLoader(assets.FOLDER / "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         finalize=shown,
     )
-    found.filters |= {"part": path_part, "ms": milliseconds, "day_time": day_time, "iso": datetime.isoformat}
-    found.globals |= {"cell": deployment, "integrity": assets.integrity, "version": assets.version}
+    found.filters |= {"part": path_part, "ms": milliseconds, "day_time": DAY_TIME.format, "iso": datetime.isoformat}
+    found.globals |= {"cell": deployment, "asset": assets.asset}
     return found

@@ -135,12 +135,13 @@ class CommandConsumer(LoneConsumer):
         self.settled.clear()
         connection = ChannelConnection(self)
         consumer = runtime().rabbitmq
-        consumer.connect(connection)
+        in_its_loop = consumer.loop.call_soon_threadsafe
+        in_its_loop(consumer.connect, connection)
 
         def received(message: Sealed) -> None:
             returns: Any = message.headers.get(DELIVERY_COUNT)
             count = returns if isinstance(returns, int) else 0
-            consumer.put(Delivery(connection, message, message.received(), count))
+            in_its_loop(consumer.put, Delivery(connection, message, message.received(), count))
 
         return received
 

@@ -9,10 +9,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from pydantic.fields import FieldInfo
+
 from ..backends.registry import TABLES
 from ..settings.backends_file.auth import APPLICATION
 from ..settings.backends_file.backend_table import BackendConfig
-from ..settings.backends_file.backends import AUTHS, parse_backends
+from ..settings.backends_file.backends import AUTHS, backends_in, document_of
 from ..settings.errors import ConfigurationError
 
 HEADER: Final = (
@@ -28,6 +30,12 @@ BARE: Final = re.compile(r"[A-Za-z0-9_-]+")
 """What TOML takes for a key without quotes."""
 SET: Final = "x"
 """What stands for a variable's value while a draft is checked: nobody has to have set it yet."""
+
+OWN: Final[Mapping[str, Mapping[str, FieldInfo]]] = {
+    kind: {key: about for key, about in model.model_fields.items() if key not in BackendConfig.model_fields}
+    for kind, model in TABLES.items()
+}
+"""The keys that only one kind has, by that."""
 
 
 @dataclass(slots=True)
@@ -53,13 +61,9 @@ class Draft:
             known = any(f"{stem}{source}" in auth for source in (VARIABLE, "_file"))
             if not known and not application and stem not in APPLICATION:
                 yield f"auth.{stem}{VARIABLE}"
-        yield from (key for key, about in self._own.items() if about.is_required() and key not in self.keys)
-
-    @property
-    def _own(self) -> Mapping[str, Any]:
-        """The keys that only this kind has."""
-        fields = TABLES[self.keys["kind"]].model_fields
-        return {key: about for key, about in fields.items() if key not in BackendConfig.model_fields}
+        yield from (
+            key for key, about in OWN[self.keys["kind"]].items() if about.is_required() and key not in self.keys
+        )
 
     @property
     def variables(self) -> list[str]:
@@ -74,7 +78,8 @@ class Draft:
     def problems(self) -> list[str]:
         """List what is wrong with it, or missing, in the words of the reader of a backends file."""
         try:
-            parse_backends(self.table(), TABLES, environ=dict.fromkeys(map(str, self.variables), SET))
+            table = document_of(self.table(), "backends file")
+            backends_in(table, TABLES, environ=dict.fromkeys(map(str, self.variables), SET))
         except ConfigurationError as error:
             return [problem.partition("]")[2].lstrip(": ") for problem in error.problems]
         return []
@@ -94,7 +99,9 @@ class Draft:
         if appends:
             rest = rest.replace(kind, f"{kind}  {appends[1]}", 1)
         more = (
-            f"# {key} = {written(about.default or '...')}\n" for key, about in self._own.items() if key not in self.keys
+            f"# {key} = {written(about.default or '...')}\n"
+            for key, about in OWN[self.keys["kind"]].items()
+            if key not in self.keys
         )
         schema = SCHEMA.match(example)
         return f"{schema[0] if schema else ''}{HEADER}{reference[0]}{rest}{''.join(more)}"

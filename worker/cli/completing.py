@@ -54,7 +54,7 @@ def _stand_ins() -> typer.Typer:
     """Return the command line with a stand-in for each command, which takes any words and completes them."""
     app = typer.Typer(add_completion=True)
     for _, name, _, _ in COMMANDS:
-        app.command(name)(_stand_in(WORDS.get(name, nothing)))
+        app.command(name)(_stand_in(WORDS.get(name)))
     return app
 
 
@@ -66,11 +66,6 @@ def _stand_in(offer: Any) -> Any:
         del words, in_
 
     return command
-
-
-def nothing() -> list[str]:
-    """Offer nothing."""
-    return []
 
 
 def backend_names(incomplete: str) -> list[str]:
@@ -117,7 +112,7 @@ WORDS = {
     "guide": topics,
     "completion": shells,
 }
-"""What the words behind a command may be."""
+"""What the words behind a command may be; of others nothing is offered."""
 
 
 def _offered(words: Sequence[str], incomplete: str) -> list[str]:

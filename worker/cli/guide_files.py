@@ -6,10 +6,5 @@ from pathlib import Path
 
 GUIDE = Path(__file__).resolve().parents[1] / "guide"
 """Where the pages lie, in a checkout as in an installed package."""
-SCHEMAS = ("commands", "events", "config", "asyncapi")
-"""The documents that there are."""
-
-
-def schema_file(name: str) -> Path:
-    """Return where the file of a document lies."""
-    return GUIDE / "schemas" / f"{name}.json"
+SCHEMAS = {name: GUIDE / "schemas" / f"{name}.json" for name in ("commands", "events", "config", "asyncapi")}
+"""The documents that there are, and the file of each."""

@@ -85,10 +85,10 @@ class Searched:
         """Count more events as searched."""
         self.count += count
         if self.meter is not None:
-            self.meter.advance(count)
+            self.meter(count)
         elif RECENT <= self.count < self.kept:
             self.meter = self.shown.enter_context(self.output.meter("events searched", self.kept))
-            self.meter.advance(self.count)
+            self.meter(self.count)
 
 
 async def names_job(session: Session, words: Sequence[str], backends: Collection[str]) -> bool:

@@ -21,7 +21,7 @@ import msgspec
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -140,16 +140,8 @@ def _coloured(text: str) -> Text:
     return Text(visible(text), style=COLOURS.get(first[0] if first else "", ""))
 
 
-@dataclass(frozen=True, slots=True)
-class Meter:
-    """Counts how much of a long piece of work is done; silent if nobody is looking."""
-
-    progress: Progress
-    task: TaskID
-
-    def advance(self, count: int = 1) -> None:
-        """Count more as done."""
-        self.progress.advance(self.task, count)
+Meter = Callable[..., None]
+"""Counts 1, or as many as it is called with, of a long piece of work as done; silent if nobody is looking."""
 
 
 class Output:
@@ -163,11 +155,6 @@ class Output:
         self._err = console(stderr=True)
         self.on_terminal = self._out.is_terminal and not as_json
         """Whether the output is text on a terminal."""
-
-    @property
-    def width(self) -> int:
-        """The columns of the terminal."""
-        return self._out.width
 
     def object(self, value: Any) -> None:
         """Write one JSON object on a line."""
@@ -230,9 +217,9 @@ class Output:
         """Write a text that ships with Canceller as it is."""
         self._out.file.write(text)
 
-    def draw(self, drawing: Drawing) -> None:
-        """Draw once."""
-        self._out.print(drawing)
+    def draw(self, draw: Callable[[int], Drawing]) -> None:
+        """Draw once, to fit the width of the terminal."""
+        self._out.print(draw(self._out.width))
 
     @contextmanager
     def live(self, draw: Callable[[int], Drawing | Gauge]) -> Iterator[None]:
@@ -254,4 +241,4 @@ class Output:
             TimeElapsedColumn(),
         )
         with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-            yield Meter(progress, progress.add_task(visible(what), total=total))
+            yield partial(progress.advance, progress.add_task(visible(what), total=total))

@@ -22,20 +22,6 @@ class BadParameters(typer.BadParameter):
         super().__init__("\n".join(map(visible, mistakes)))
 
 
-class Commands(TyperGroup):
-    """Commands whose errors of usage can be shown."""
-
-    def make_context(self, *args: Any, **options: Any) -> Any:
-        """Read the options that stand before any command."""
-        with _visible_errors():
-            return super().make_context(*args, **options)
-
-    def invoke(self, *args: Any) -> Any:
-        """Read the command and its options, and run it."""
-        with _visible_errors():
-            return super().invoke(*args)
-
-
 @contextmanager
 def _visible_errors() -> Iterator[None]:
     try:
@@ -44,3 +30,10 @@ def _visible_errors() -> Iterator[None]:
         if not isinstance(error, BadParameters):
             error.message = visible(error.message)
         raise
+
+
+class Commands(TyperGroup):
+    """Commands whose errors of usage can be shown: those before any command, and a command's own."""
+
+    make_context = _visible_errors()(TyperGroup.make_context)
+    invoke = _visible_errors()(TyperGroup.invoke)

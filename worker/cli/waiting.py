@@ -121,7 +121,7 @@ class Report:
         else:
             code = exit_of(str(end.data.get("verb") or command.get("verb") or "cancel"), end.outcome)
         self.codes[reference] = code
-        self.meter.advance()
+        self.meter(1)
         write_end(reference, command, end, self.output)
 
     def outage(self, error: StoreUnavailable) -> None:

@@ -12,7 +12,7 @@ from ..protocol.schemas import commands, events
 from ..protocol.schemas.asyncapi import asyncapi
 from ..protocol.schemas.documents import document, tidied
 from ..settings.backends_file import schema as backends_file
-from .guide_files import schema_file
+from .guide_files import SCHEMAS
 
 ABOUT_CONFIG = "The backends file (TOML): one table for each remote system, and who may send commands."
 
@@ -30,11 +30,6 @@ def written(name: str) -> str:
     return json.dumps(MAKERS[name](), indent=2) + "\n"
 
 
-def main() -> None:
-    """Write all files."""
-    for name in MAKERS:
-        schema_file(name).write_text(written(name), encoding="utf-8")
-
-
 if __name__ == "__main__":
-    main()
+    for made, file in SCHEMAS.items():
+        file.write_text(written(made), encoding="utf-8")

@@ -14,15 +14,12 @@ class Alarm:
         """When it goes off; `inf` if nobody has set it since it last did. A new one goes off at once."""
         self._moved = asyncio.Event()
 
-    def wake_at(self, at: float) -> None:
-        """Go off at this time, unless it goes off earlier anyway."""
+    def wake(self, seconds: float = -inf, *, not_before: float = 0.0) -> None:
+        """Go off in some seconds, by default at once, or at `not_before` if that is later; an earlier time stays."""
+        at = max(asyncio.get_running_loop().time() + seconds, not_before)
         if at < self.at:
             self.at = at
             self._moved.set()
-
-    def wake_in(self, seconds: float, *, not_before: float = 0.0) -> None:
-        """Go off in some seconds, or at `not_before` if that is later, unless it goes off earlier anyway."""
-        self.wake_at(max(asyncio.get_running_loop().time() + seconds, not_before))
 
     async def sleep(self) -> None:
         """Sleep until it goes off, and reset it."""

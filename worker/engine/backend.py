@@ -7,8 +7,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from msgspec.structs import replace
-
 from ..backends.adapter import Adapter, Reply, Request
 from ..domain.cancellation import Cancellation
 from ..domain.decision import ENDED
@@ -69,12 +67,6 @@ class Backend:
     def lease(self) -> float:
         """How long a worker may hold a record: longer than its calls can take."""
         return 3 * self.policy.timeout + 10
-
-    @property
-    def learned_policy(self) -> Policy:
-        """Its policy, with what was learned of how soon its jobs typically stop."""
-        typical = self.stop_times.typical
-        return replace(self.policy, stop_times=typical) if typical else self.policy
 
     def elsewhere(self, cancellation: Cancellation) -> bool:
         """Whether a cancellation was accepted for another place: then this backend's answers are not about its job."""

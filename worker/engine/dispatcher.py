@@ -60,10 +60,11 @@ class Dispatcher:
         self._store = store
         self._worker = worker
         self._outage = outage
-        self._alarm = Alarm()
+        self.alarm = Alarm()
+        """When it claims next; woken for what must not wait."""
         self._window = Window(min(slots, backend.max_in_flight), self._pass_ended)
         self._lists = ListReader(backend)
-        self._look_group = LookGroup(self._lists, lambda: self._window.passes)
+        self._look_group = LookGroup(self._lists, lambda: len(self._window.passes))
         self._claimed_at = 0.0
         self._busy_then = 0
         """How many slots were taken once the passes of the latest claim had been started."""
@@ -72,19 +73,15 @@ class Dispatcher:
         self._blocked = BLOCKED
         self._stopping = False
 
-    def wake(self) -> None:
-        """Claim at once."""
-        self._alarm.wake_at(0.0)
-
     def wake_in(self, seconds: float) -> None:
         """Claim in some seconds, or a moment later together with other records, if nothing asks for it earlier."""
         apart = LISTS_APART if self._lists.ready else APART
-        self._alarm.wake_in(seconds, not_before=self._claimed_at + apart)
+        self.alarm.wake(seconds, not_before=self._claimed_at + apart)
 
     async def run(self) -> None:
         """Claim whenever something is due, until stopped."""
         while not self._stopping:  # redis-py may swallow a cancellation
-            await self._alarm.sleep()
+            await self.alarm.sleep()
             try:
                 if not self._stopping:
                     await self._claim()
@@ -98,14 +95,14 @@ class Dispatcher:
     async def stop(self, grace: float) -> None:
         """Claim no more; let the passes in flight end for `grace` seconds, then leave them to whoever claims them."""
         self._stopping = True
-        self.wake()
+        self.alarm.wake()
         late = await self._window.drain(grace)
         await self._look_group.aclose()  # before the passes that wait for its list give their permits back
         await cancel_all(late)
-        await self._lists.aclose()
+        await cancel_all(self._lists.reading)
 
     async def accept(self, acceptances: Sequence[Acceptance]) -> list[Accepted]:
-        """Accept a few commands and claim what is due for them, in one round trip to Redis.
+        """Accept a few commands and claim what is due then, in one step.
 
         Raises:
             StoreUnavailable: it is not known what was stored; accepting the commands again is harmless.
@@ -114,16 +111,16 @@ class Dispatcher:
         free = min(self._window.free, len(acceptances))
         if free <= 0 or self._stopping:
             taken = await self._store.accept_all(acceptances)
-            self.wake()
+            self.alarm.wake()
             return taken
         asked = self._ask(free)
         with self._window.claiming():
-            claims, settled = await self._store.accept_and_claim(acceptances, asked.claim)
-            if claims:
-                await self._begin(asked, claims)
-        accepted = await settled
-        if not claims or not claims.claims:
-            self.wake()
+            accepted, claims = await self._store.accept_and_claim(acceptances, asked.claim)
+            await self._begin(asked, claims)
+        if claims.claims:
+            await asyncio.sleep(0)  # their first calls go out before whatever else is to be done for these commands
+        else:
+            self.alarm.wake()
         return accepted
 
     async def _claim(self) -> None:
@@ -185,14 +182,14 @@ class Dispatcher:
         )
         self._more, self._blocked = again.more, again.blocked
         if again.more:
-            self._alarm.wake_in(again.after)
+            self.alarm.wake(again.after)
         else:
             self.wake_in(again.after)
 
     def _pass_ended(self) -> None:
         if self._more:
             enough = self._window.busy <= self._busy_then * 3 // 4
-            self._alarm.wake_in(0.0 if enough else GATHER)
+            self.alarm.wake(0.0 if enough else GATHER)
 
     async def _pass(self, claim: Claim, claims: Claims, clock: Clock, shared: SharedList | None, paid: int) -> None:
         cancellation = claim.record.cancellation

@@ -32,7 +32,7 @@ TRIM_EVERY = 60.0
 SIGN_OFF_TIMEOUT = 1.0
 """Seconds for signing off; if Redis is away, the worker stops without."""
 FEW = 20
-"""Up to this many commands for one backend are accepted and claimed in one round trip."""
+"""Up to this many commands for one backend are accepted and claimed in one step."""
 
 
 class Engine:
@@ -59,7 +59,7 @@ class Engine:
     def wake(self, backend: str) -> None:
         """Claim at once on a backend of this worker; for any other, find out whether a worker serves it."""
         if backend in self._dispatchers:
-            self._dispatchers[backend].wake()
+            self._dispatchers[backend].alarm.wake()
         elif backend:
             self._unserved.wake()
 
@@ -126,7 +126,7 @@ class Engine:
         while not self._stopping:
             try:
                 now, _ = await self._store.beat(self.worker, BEAT_LIFE, ())
-                await self._store.trim(now)
+                await self._store.trim(now, await self._store.sinks.needed_since(now))
                 await self._store.note_places(self._places)
             except StoreUnavailable as error:
                 self._outage.goes_on(str(error), error.hint)

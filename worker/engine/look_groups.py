@@ -31,24 +31,20 @@ class ListedObservation(NamedTuple):
 ALONE = ListedObservation(None)
 
 
-class LookGroup:
+class LookGroup(Coalescer[Job, ListedObservation]):
     """Lets passes share lists."""
 
     def __init__(self, lists: ListReader, in_flight: Callable[[], int]) -> None:
         """`in_flight` returns how many passes are in flight: if they are few, no list is worth a wait."""
+        super().__init__(self._read, MOST, gather=GATHER, enough=ENOUGH)
         self._lists = lists
         self._company = in_flight
-        self._looks: Coalescer[Job, ListedObservation] = Coalescer(self._read, MOST, gather=GATHER, enough=ENOUGH)
 
     async def see(self, job: Job) -> ListedObservation:
         """Look at a job together with others; this takes no longer than `LISTS` looks may."""
         if not self._lists.ready or self._company() < CALLS_SAVED:
             return ALONE
-        return await self._looks.add(job)
-
-    async def aclose(self) -> None:
-        """Give up a list that is being read."""
-        await self._looks.aclose()
+        return await self.add(job)
 
     async def _read(self, jobs: Sequence[Job]) -> Sequence[ListedObservation]:
         plan = self._lists.plan_for(jobs) if self._lists.ready else None

@@ -12,7 +12,6 @@ from datetime import datetime
 import structlog
 from msgspec.structs import replace
 
-from ..aio.tasks import cancel_all
 from ..backends.adapter import CALLS_SAVED, LookMany
 from ..domain.errors import CallUnanswered, CredentialRefused, CredentialUnavailable
 from ..domain.escalation import needs_look
@@ -81,21 +80,19 @@ class ListReader:
         self._busy: Answer | None = None
         """The list's latest answer that asked for time, until a list is read that does not."""
         self._busy_until = 0.0
-        self._reading: set[asyncio.Task[Sightings]] = set()
+        self.reading: set[asyncio.Task[Sightings]] = set()
+        """The shared lists that are being read; they are to be cancelled at the end."""
 
     @property
     def ready(self) -> bool:
         """Whether lists may be read now, or nothing may and the jobs need not be looked at alone."""
-        return self._backend.look_many and (self._left > 0 or asyncio.get_running_loop().time() >= self._not_before)
-
-    @property
-    def _left(self) -> float:
-        """For how many more seconds the backend has asked for no look."""
-        return self._busy_until - asyncio.get_running_loop().time()
+        now = asyncio.get_running_loop().time()
+        return self._backend.look_many and (now < self._busy_until or now >= self._not_before)
 
     def _wait(self) -> Answer | None:
         """Return what to tell the passes of all jobs while the backend has asked for time, None if it has not."""
-        return replace(self._busy, retry_after=left) if self._busy and (left := self._left) > 0 else None
+        left = self._busy_until - asyncio.get_running_loop().time()
+        return replace(self._busy, retry_after=left) if self._busy and left > 0 else None
 
     def share(self, claims: Sequence[Claim], lost_at: datetime | None) -> SharedList | None:
         """Begin to read a list of the claimed jobs that are polled; None if each has to be looked at alone.
@@ -120,13 +117,9 @@ class ListReader:
                 self._not_before = asyncio.get_running_loop().time() + USELESS
             return None
         task = asyncio.create_task(self.read(plan))
-        self._reading.add(task)
-        task.add_done_callback(self._reading.discard)
+        self.reading.add(task)
+        task.add_done_callback(self.reading.discard)
         return SharedList(task, plan.jobs)
-
-    async def aclose(self) -> None:
-        """Give up the shared lists that are being read."""
-        await cancel_all(self._reading)
 
     def plan_for(self, jobs: Sequence[Job]) -> ListRequest | None:
         """Return how to see these jobs together, None if each has to be looked at alone.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import time
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -72,7 +72,8 @@ class Reconciliation:
         self._backend = backend
         self._store = store
         self._clock = clock
-        self._policy = backend.learned_policy
+        typical = backend.stop_times.typical
+        self._policy = replace(backend.policy, stop_times=typical) if typical else backend.policy
         self._cancellation = given.claim.record.cancellation
         self._drafts: list[EventDraft] = []
         self._caller = Caller(backend, clock, self._cancellation, given.paid)
@@ -185,7 +186,7 @@ class Reconciliation:
         self._cancellation = evolve.observed(self._cancellation, seen, self._policy, now, looks=1, asked=asked)
         return seen
 
-    def _to_probe(self, seen: Observation) -> Sequence[str]:
+    def _to_probe(self, seen: Observation) -> tuple[str, ...]:
         return to_probe(self._cancellation, seen, self._policy, self._clock.now()) if self._backend.probe else ()
 
     def _warn(self, decision: Decision) -> None:
@@ -222,7 +223,7 @@ class Reconciliation:
         If Redis does not confirm it, no call is made and the record is given back.
         """
         first = send == Send(Action.CANCEL, before.job_id) and not before.progress.sent
-        if self._given.claim.noted and first and self._clock.elapsed() < FRESH:
+        if self._given.claim.noted and first and time.monotonic() - self._clock.started < FRESH:
             return True
         try:
             return await self._commit("intent")
@@ -265,8 +266,7 @@ class Reconciliation:
             answer_first.timer.cancel()
         if await answer_first.call_off() is False:
             return
-        decision = self._decide(seen)
-        if self._acts(decision):
+        if self._acts(decision := self._decide(seen)):
             decision = self._in_a_new_pass("act on what was seen in a new pass")
         await self._carry_out(decision, seen)
 
@@ -296,8 +296,8 @@ class Reconciliation:
             held = self._cancellation.progress.held
             self._cancellation = evolve.progress(self._cancellation, held=(*held, hold.gate.reason))
             self._drafts.append(event_drafts.held(hold.gate, self._clock.now()))
-        shut = ", ".join(hold.gate.shut)
-        await self._wait(Wait(hold.until, f"look again; the force step is due and held by: {shut}"))
+        why = f"look again; the force step is due and held by: {', '.join(hold.gate.shut)}"
+        await self._wait(Wait(hold.until, why))
 
     async def _wait(self, wait: Wait) -> None:
         self._cancellation = evolve.waiting(self._cancellation, wait.why)

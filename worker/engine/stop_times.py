@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
 from ..domain import polling
 from ..domain.cancellation import Cancellation
@@ -13,12 +15,12 @@ REMEMBERED = 64
 """Only the latest stops count: a backend's habits change."""
 
 
+@dataclass(slots=True)
 class StopTimes:
     """Learns from observed stops; `typical` goes into the policy of later passes."""
 
-    def __init__(self) -> None:
-        self.typical: tuple[float, ...] = ()
-        self._stops: deque[float] = deque(maxlen=REMEMBERED)
+    typical: tuple[float, ...] = ()
+    _stops: deque[float] = field(default_factory=partial(deque[float], maxlen=REMEMBERED))
 
     def learn(self, cancellation: Cancellation, now: datetime) -> None:
         """Learn from a job that was seen stopped."""

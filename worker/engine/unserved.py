@@ -68,10 +68,8 @@ class Unserved:
         self._warned: dict[str, Seldom] = {}
         self._stopping = False
         self._woken = asyncio.Event()
-
-    def wake(self) -> None:
-        """Check at once."""
-        self._woken.set()
+        self.wake = self._woken.set
+        """Checks at once."""
 
     def stop(self) -> None:
         """End after the round under way."""

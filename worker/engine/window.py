@@ -18,22 +18,18 @@ class Window:
         self.slots = slots
         self.batch = 0
         """Running passes of the batch lane that take a slot."""
+        self.passes: set[asyncio.Task[None]] = set()
+        """Running passes, piggy-backed polls not counted."""
         self._on_end = on_end
-        self._passes: set[asyncio.Task[None]] = set()
         self._polls: set[asyncio.Task[None]] = set()
         self._claims = 0
         self._no_claims = asyncio.Event()
         self._no_claims.set()
 
     @property
-    def passes(self) -> int:
-        """How many passes are in flight, piggy-backed polls not counted."""
-        return len(self._passes)
-
-    @property
     def busy(self) -> int:
         """How many slots are taken."""
-        return len(self._passes) + max(0, len(self._polls) - UNCOUNTED_POLLS)
+        return len(self.passes) + max(0, len(self._polls) - UNCOUNTED_POLLS)
 
     @property
     def free(self) -> int:
@@ -43,11 +39,11 @@ class Window:
     def start(self, one: Coroutine[Any, Any, None], *, piggy_backed: bool) -> None:
         """Start a pass; `piggy_backed` says whether it is a poll without a permit of its own."""
         task = asyncio.create_task(one)
-        (self._polls if piggy_backed else self._passes).add(task)
+        (self._polls if piggy_backed else self.passes).add(task)
         task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        self._passes.discard(task)
+        self.passes.discard(task)
         self._polls.discard(task)
         self._on_end()
 
@@ -70,7 +66,7 @@ class Window:
         with suppress(TimeoutError):
             async with asyncio.timeout_at(until):
                 await self._no_claims.wait()
-        if not (passes := self._passes | self._polls):
+        if not (passes := self.passes | self._polls):
             return set()
         _, late = await asyncio.wait(passes, timeout=max(0.0, until - loop.time()))
         return late

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib import metadata
 from types import MappingProxyType
 from urllib.parse import quote
@@ -196,6 +196,10 @@ def merged(*layers: Mapping[str, str]) -> dict[str, str]:
     return dict(found.values())
 
 
+encode: Callable[[str], str] = lru_cache(maxsize=1024)(partial(quote, safe=""))
+"""Percent-encodes all but letters, digits and `_.-~`; the parts of a path and the fields asked for come again."""
+
+
 def target(path: tuple[str, ...], query: Mapping[str, str]) -> str:
     """Encode what follows the base URL: each segment as a whole, so an id can neither add nor leave a folder.
 
@@ -209,12 +213,6 @@ def target(path: tuple[str, ...], query: Mapping[str, str]) -> str:
         if query
         else encoded
     )
-
-
-@lru_cache(maxsize=1024)
-def encode(text: str) -> str:
-    """Percent-encode all but letters, digits and `_.-~`; the parts of a path and the fields asked for come again."""
-    return quote(text, safe="")
 
 
 def checked_base_url(text: str) -> str:

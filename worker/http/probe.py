@@ -38,32 +38,29 @@ class Probe:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._name = name
-        self._http = http
+        self.http = http
         self._target = target
         self._gone_when = gone_when
         self._monotonic = monotonic
         self._not_before = -math.inf
         self._seldom = Seldom(monotonic)
 
-    async def status(self, job_id: str) -> int:
-        """Return the status that the source answers about a job.
+    async def reply(self, job_id: str) -> Reply:
+        """Return what the source answers about a job.
 
-        Raises CallUnanswered if it gives none, InvalidCommand for an id that would ask about something else.
+        Raises CallUnanswered if it gives no answer, InvalidCommand for an id that would ask about something else.
         """
-        return (await self._reply(job_id)).status
-
-    async def _reply(self, job_id: str) -> Reply:
         target = self._target.replace("{job_id}", quote(job_id, safe=""))
         if not job_id or not DOTS.isdisjoint(target.partition("?")[0].split("/")):
             raise InvalidCommand("the job's id leads out of the path of the probe's URL")
-        return await self._http.get(target)
+        return await self.http.get(target)
 
     async def ask(self, job_id: str) -> bool | None:
         """Say whether a job's process is gone; None if the source can't say, or has asked for time."""
         if self._monotonic() < self._not_before:
             return None
         try:
-            reply = await self._reply(job_id)
+            reply = await self.reply(job_id)
         except CancellerError as error:
             found, why = None, str(error)
         else:
@@ -80,7 +77,3 @@ class Probe:
         if status in self._gone_when:
             return True
         return False if 200 <= status < 300 else None  # noqa: PLR2004 - what 2xx means
-
-    async def aclose(self) -> None:
-        """Close all connections."""
-        await self._http.aclose()

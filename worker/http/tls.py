@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ssl
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 
@@ -19,27 +18,21 @@ class Tls:
 
 SYSTEM = Tls()
 """The system's authorities, and nothing to show."""
+SHARED: dict[ssl.DefaultVerifyPaths, ssl.SSLContext] = {}
+"""The contexts of `SYSTEM` by where its authorities lie: loading them is the most expensive part of making a client."""
 
 
 def tls_context(files: Tls) -> ssl.SSLContext:
     """Return a verifying context, which nobody may change; raises OSError for files that are missing or do not fit."""
-    return _system_context(ssl.get_default_verify_paths()) if files == SYSTEM else _context(files)
-
-
-@lru_cache(maxsize=1)
-def _system_context(_paths: ssl.DefaultVerifyPaths) -> ssl.SSLContext:
-    """Return one context for all: loading the system's authorities is the most expensive part of making a client.
-
-    They lie where `_paths` says, so other paths give another context.
-    """
-    return _context(SYSTEM)
-
-
-def _context(files: Tls) -> ssl.SSLContext:
+    paths = ssl.get_default_verify_paths()
+    if files == SYSTEM and paths in SHARED:
+        return SHARED[paths]
     context = ssl.create_default_context(cafile=files.ca_file)
     if files.client_cert:
         context.load_cert_chain(files.client_cert, files.client_key, password="")  # else OpenSSL asks on the terminal
     context.sslobject_class = resuming()
+    if files == SYSTEM:
+        SHARED[paths] = context
     return context
 
 

@@ -8,7 +8,6 @@ from typing import Protocol
 
 from ..backends.adapter import Reply
 from ..domain.errors import CallUnanswered
-from .content_coding import undone
 
 KEEP_ALIVE = 4.0
 """Seconds that an idle connection is kept: less than servers do (Apache and uvicorn: 5), for a request that meets
@@ -49,7 +48,7 @@ class Transport(Protocol):
     """Sends each call once, over connections that it keeps, and does nothing else on its own.
 
     No repeats, redirects, cookies or proxies from the environment; HTTP/1.1 alone; any number of connections. It
-    undoes content codings by `Body` alone. A call that is cancelled ends at once, with its connection. `through` is the
+    undoes codings by `undone` alone. A call that is cancelled ends at once, with its connection. `through` is the
     host and port of the proxy that it was given, "" for none.
     """
 
@@ -67,7 +66,7 @@ class Transport(Protocol):
 
 @dataclass(slots=True)
 class Body:
-    """A reply's body while it comes in, on the wire and decoded never larger than its limit in bytes."""
+    """A reply's body while it comes in, never larger than its limit in bytes."""
 
     limit: int
     raw: bytearray = field(default_factory=bytearray, repr=False)
@@ -77,10 +76,6 @@ class Body:
         self.raw += chunk
         if len(self.raw) > self.limit:
             raise CallUnanswered(f"the reply is over {self.limit} bytes")
-
-    def whole(self, headers: Mapping[str, str]) -> bytes:
-        """Return the body with its content codings undone; raises CallUnanswered if that can't be done."""
-        return undone(self.raw, headers.get("content-encoding", ""), self.limit)
 
 
 def in_words(name: str) -> str:

@@ -18,6 +18,7 @@ from aiohttp.tracing import Trace
 
 from ..backends.adapter import Reply
 from ..domain.errors import CallUnanswered
+from .content_coding import undone
 from .tls import SYSTEM, Tls, tls_context
 from .transport import KEEP_ALIVE, MAX_HEADER, Body, Call, Proxy, headers_of, in_words
 
@@ -150,7 +151,7 @@ class AiohttpTransport:
             body = Body(limit)
             while chunk := await reply.content.readany():
                 body.add(chunk)
-            return Reply(reply.status, headers, body.whole(headers))
+            return Reply(reply.status, headers, undone(body.raw, headers.get("content-encoding", ""), limit))
         finally:
             reply.close()  # a connection whose reply was read to its end is back in the pool by now
 

@@ -84,15 +84,21 @@ class Admission:
     signatures: Signatures = field(default_factory=Signatures)
     sinks: frozenset[str] = frozenset()
 
-    def rejection(self, content: object, command_id: str, reason: str, signed: Signed | None = None) -> Rejection:
-        """Reject what a sender has sent; `signed` is its signature, if that was verified."""
+    def rejection(
+        self, content: object, command_id: str, reason: str, signed: Signed | None = None, envelope: Envelope = BARE
+    ) -> Rejection:
+        """Reject what a sender has sent, in an envelope; `signed` is its signature, if that was verified."""
         unverified, signed_by = (self.signatures.on, "") if signed is None else (False, signed.producer)
-        return reject(content, command_id, reason, signed_by, unverified=unverified)
+        return reject(content, command_id, reason, signed_by, unverified=unverified, envelope=envelope)
 
-    def outlived(self, content: object, command_id: str, envelope: Envelope) -> Rejection:
-        """Reject a message that has expired."""
+    def outlived(
+        self, content: object, command_id: str, envelope: Envelope, times: Collection[datetime]
+    ) -> Rejection | None:
+        """Reject a message that has expired at all of these times; None if it has not."""
+        if envelope.expires is None or any(now < envelope.expires for now in times):
+            return None
         reason = f"expires: it expired at {event_drafts.text(envelope.expires)}, before a worker took it in"
-        return replace(self.rejection(content, command_id, reason), expired=True)
+        return replace(self.rejection(content, command_id, reason, envelope=envelope), expired=True)
 
     def take(
         self,
@@ -109,9 +115,8 @@ class Admission:
         `vouched_by` has signed the batch that it is a member of. A bug here rejects this command alone: others of the
         same message may be stored already.
         """
-        kept_of = sent_again(content, envelope)
-        if expired(envelope, now):
-            return self.outlived(kept_of, command_id, envelope)
+        if outlived := self.outlived(content, command_id, envelope, (now,)):
+            return outlived
         signed: Signed | None = None
         try:
             signed = self.signatures.judged(content, now, vouched_by)
@@ -120,17 +125,18 @@ class Admission:
                 known = known or self.rules
                 listed = ", ".join(sorted(known)) or "none"
                 problem = f"backend: no backend has this name; known: {listed}{suggestion(command.backend, known)}"
-                return replace(self.rejection(kept_of, command_id, problem, signed), digest=command.digest)
+                return replace(self.rejection(content, command_id, problem, signed, envelope), digest=command.digest)
             self._check(command, command.command_id or command_id, signed)
             not_before = _not_before(command, envelope, now)
             return self._accept(command, command.command_id or command_id, envelope, signed, not_before)
         except SignatureRejected as problem:
-            return reject_signed(kept_of, command_id, problem)
+            return reject_signed(content, command_id, problem, envelope)
         except InvalidCommand as error:
-            return self.rejection(kept_of, command_id, str(error), signed)
+            return self.rejection(content, command_id, str(error), signed, envelope)
         except Exception as error:
             log.exception("intake.command_failed", command_id=command_id)
-            return self.rejection(kept_of, command_id, f"{type(error).__name__} while it was taken in", signed)
+            reason = f"{type(error).__name__} while it was taken in"
+            return self.rejection(content, command_id, reason, signed, envelope)
 
     def _check(self, command: Command, command_id: str, signed: Signed | None) -> None:
         """Check a command's id, and the command against the rules of its backend."""
@@ -204,16 +210,6 @@ class Admission:
         )
 
 
-def sent_again(content: object, envelope: Envelope) -> object:
-    """Return a command as it is kept when it is rejected: sent again without its message, it must not act sooner."""
-    return with_eta(content, envelope.eta) if isinstance(content, Mapping) else content
-
-
-def expired(envelope: Envelope, now: datetime) -> bool:
-    """Say whether a message came after its `expires`."""
-    return envelope.expires is not None and now >= envelope.expires
-
-
 def _not_before(command: Command, envelope: Envelope, now: datetime) -> datetime | None:
     """Return the earliest time to act: the later one of the command's `not_before` and Celery's `eta`."""
     not_before = max((one for one in (command.not_before, envelope.eta) if one is not None), default=None)
@@ -233,24 +229,33 @@ def _said(command: Command, signed: Signed | None) -> Mapping[str, Any]:
         **({"signed_by": signed.producer} if signed else {}),
         "labels": command.labels,
         "batch_id": command.batch_id,
-        **({"reply_to": command.reply_to} if command.reply_to else {}),  # last: `accepting.lua` adds to it
+        **({"reply_to": command.reply_to} if command.reply_to else {}),  # last: `joining.lua` adds to it
     }
 
 
-def reject_signed(content: object, command_id: str, problem: SignatureRejected) -> Rejection:
+def reject_signed(content: object, command_id: str, problem: SignatureRejected, envelope: Envelope = BARE) -> Rejection:
     """Reject what its signature, or its producer's rights, do not cover."""
-    rejection = reject(content, command_id, str(problem), problem.signed_by, unverified=not problem.holds)
+    unverified = not problem.holds
+    rejection = reject(content, command_id, str(problem), problem.signed_by, unverified=unverified, envelope=envelope)
     return replace(rejection, log_reason=problem.log_reason, expired=problem.expired)
 
 
 def reject(
-    content: object, command_id: str, reason: str, signed_by: str = "", *, unverified: bool = False
+    content: object,
+    command_id: str,
+    reason: str,
+    signed_by: str = "",
+    *,
+    unverified: bool = False,
+    envelope: Envelope = BARE,
 ) -> Rejection:
     """Reject a message: return the reason and as much of the message as is kept.
 
     `unverified` says that signatures are on and this one was not verified. No text of the result contains a signed
-    token or a line break.
+    token or a line break. A command that is sent again without its envelope must not act sooner.
     """
+    if isinstance(content, Mapping):
+        content = with_eta(content, envelope.eta)
     raw, bare = _raw(content), without_signatures(content)
     readable = bare if isinstance(bare, Mapping) else {}
     own = _plain(readable.get("command_id"), 128)

@@ -11,10 +11,10 @@ import structlog
 
 from ..domain.errors import ActionRejected, InvalidCommand, UnknownBatch
 from ..protocol.batches import MOST_BACKENDS
-from ..protocol.signing import OBJECTIONS, SignatureRejected, Signed, objection
+from ..protocol.signing import SignatureRejected, Signed, objection
 from ..store.store import Store
 from ..store.transitions import Rejection
-from .admission import Admission, expired, reject_signed
+from .admission import Admission, reject_signed
 from .decoder import OrderRequest, PartRequest
 
 log = structlog.get_logger(__name__)
@@ -44,8 +44,8 @@ class BatchIntake:
     async def handle(self, item: PartRequest | OrderRequest) -> None:
         """Take in a part or carry out an order, or reject it."""
         times = await self._means.times(needed=item.envelope.expires is not None)
-        if all(expired(item.envelope, now) for now in times):
-            await self._means.reject(self._admission.outlived(item.content, item.message_id, item.envelope))
+        if outlived := self._admission.outlived(item.content, item.message_id, item.envelope, times):
+            await self._means.reject(outlived)
             return
         signed = None
         try:
@@ -88,7 +88,5 @@ class BatchIntake:
             unknown = len(status.backends) >= MOST_BACKENDS
             if unknown or not all(map(signed.may_touch, status.backends)):
                 raise objection(signed, "out_of_reach")
-        verdict = await self._means.patiently(lambda: self._store.use(signed, item.message_id))
-        if verdict in OBJECTIONS:
-            raise objection(signed, verdict)
+        await self._means.patiently(lambda: self._store.use(signed, item.message_id))
         return signed

@@ -54,13 +54,9 @@ class Commands:
     contents: tuple[tuple[object, str], ...]
     envelope: Envelope = BARE
     message_id: str = ""
-    """Only of a message that may hold several commands."""
-
-    @property
-    def count(self) -> int:
-        """How many there are; `OWN` if some have ids of their own, since those can be found by these ids only."""
-        own = any(isinstance(content, Mapping) and content.get("command_id") for content, _ in self.contents)
-        return OWN if own else len(self.contents)
+    """Only of a message that may hold several commands, and so is `count`."""
+    count: int = 1
+    """How many there are; `OWN` if some have ids of their own, since those can be found by these ids only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +181,8 @@ def _submit(message_id: str, kwargs: Mapping[str, Any], envelope: Envelope) -> I
         problem = f"commands: {len(commands)} of them, and one message holds {SUBMIT_LIMIT} at most"
         return Malformed(kwargs, message_id, problem)
     contents = tuple((content, f"{message_id}:{index}") for index, content in enumerate(commands))
-    return Commands(contents, envelope, message_id=message_id)
+    own = any(isinstance(content, Mapping) and content.get("command_id") for content in commands)
+    return Commands(contents, envelope, message_id, OWN if own else len(contents))
 
 
 def _action_request(action: OperatorAction, message_id: str, kwargs: Mapping[str, Any], envelope: Envelope) -> Item:

@@ -26,7 +26,7 @@ from ..store.transitions import Acceptance, Accepted, RejectedMember, Rejection
 from .admission import Admission
 from .decoder import text_in
 from .delivery import FULL
-from .handler import Engine
+from .handler import Wake
 from .handover import Handover
 from .members import Member, judge
 
@@ -57,7 +57,8 @@ class Feeder:
         self,
         store: Store,
         admission: Admission,
-        engine: Engine,
+        worker: str,
+        wake_engine: Wake,
         handover: Handover,
         in_flight: Mapping[str, int],
         observer: Observer = NOBODY,
@@ -66,9 +67,9 @@ class Feeder:
         self._batches = store.batches
         self._store = store
         self._admission = admission
-        self._engine = engine
+        self._worker = worker
+        self._wake_engine = wake_engine
         self._handover = handover
-        self._worker = engine.worker
         self._observer = observer
         self._rooms = {name: max(LEAST_ROOM, 2 * most) for name, most in in_flight.items()}
         self._sizes: tuple[tuple[str, int], Sequence[PartSize]] | None = None
@@ -77,12 +78,10 @@ class Feeder:
         self._warned = Seldom()
         self._full, self._look_again_at = False, 0.0
         self._left: dict[str, float] = {}
-        self._woken = asyncio.Event()
         self._stopping = False
-
-    def wake(self) -> None:
-        """Look at once whether there is something to do."""
-        self._woken.set()
+        self._woken = asyncio.Event()
+        self.wake = self._woken.set
+        """Looks at once whether there is something to do."""
 
     def stop(self) -> None:
         """End after the round under way."""
@@ -162,7 +161,7 @@ class Feeder:
         """Hold, release or abort the next open members; return whether that goes on at once."""
         goes_on, names = await self._batches.sweep(batch_id)
         for name in names:
-            self._engine.wake(name)
+            self._wake_engine(name)
         return goes_on
 
     async def _start_passed(self, duty: Duty, count: int, now: datetime) -> int:
@@ -196,7 +195,13 @@ class Feeder:
                 await self._reject(member, verdict)
         started, unfit = 0, True
         while unfit and started < len(judged):
-            verdicts = await self._batches.start(rest_of(step, started, [one for _, one in judged]), self._worker)
+            rest = [
+                RejectedMember(one.command_id, one.reason) if isinstance(one, Rejection) else one
+                for _, one in judged[started:]
+            ]
+            indexes = step.indexes[started : len(judged)]
+            left = replace(step, members=rest, cursor=step.cursor + started, indexes=indexes)
+            verdicts = await self._batches.start(left, self._worker)
             unfit = bool(verdicts) and verdicts[-1].verdict in UNFIT
             seconds = asyncio.get_running_loop().time() - began
             for (member, one), said in zip(judged[started:], verdicts[:-1] if unfit else verdicts, strict=False):
@@ -208,7 +213,7 @@ class Feeder:
             if unfit:
                 judged[started] = await self._reject_unfit(*judged[started], verdicts[-1])
         for name in {one.backend for _, one in judged[:started]}:
-            self._engine.wake(name)
+            self._wake_engine(name)
         return started
 
     async def _reject_unfit(
@@ -244,7 +249,8 @@ class Feeder:
             commands = await self._commands(batch, part)
             if index - part.first >= len(commands):
                 break
-            members.append(Member(index, commands[index - part.first], part.signed_by, duty.any_state))
+            content = commands[index - part.first]
+            members.append(Member.of(index, content, part.signed_by, any_state=duty.any_state))
         return members
 
     async def _commands(self, batch: tuple[str, int], part: PartSize) -> Sequence[object]:
@@ -267,9 +273,3 @@ class Feeder:
             backend=rejection.backend,
             reason=rejection.log_reason or rejection.reason,
         )
-
-
-def rest_of(step: Step, done: int, members: Sequence[Acceptance | Rejection]) -> Step:
-    """Return a step with all but the first `done` of these members."""
-    rest = [RejectedMember(one.command_id, one.reason) if isinstance(one, Rejection) else one for one in members[done:]]
-    return replace(step, members=rest, cursor=step.cursor + done, indexes=step.indexes[done : len(members)])

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import structlog
 
@@ -16,7 +16,7 @@ from ..protocol.signing import OBJECTIONS, SignatureRejected, Signed, objection
 from ..store.serving import Serving
 from ..store.store import Store
 from ..store.transitions import Acceptance, Accepted, Rejection
-from .admission import EPOCH, Admission, expired, reject_signed, sent_again
+from .admission import EPOCH, Admission, reject_signed
 from .batch_intake import BatchIntake, Means
 from .decoder import ActionRequest, Commands, Item, OrderRequest, PartRequest
 from .handover import Arrived, Handover
@@ -31,22 +31,13 @@ SLICE = 100
 """Commands judged in one go: a worker that judges for too long looks dead to the others."""
 
 
-class Engine(Protocol):
-    """What intake needs of the engine."""
+Accept = Callable[[Sequence[Acceptance]], Awaitable[Sequence[Accepted]]]
+"""Stores accepted commands and begins to work on them.
 
-    worker: str
-    """The name of this worker."""
-
-    async def accept(self, acceptances: Sequence[Acceptance]) -> list[Accepted]:
-        """Store accepted commands and begin to work on them.
-
-        Raises:
-            StoreUnavailable: it is unknown what was stored; accepting them again is harmless.
-
-        """
-
-    def wake(self, backend: str) -> None:
-        """Look for due work on a backend at once."""
+Raises StoreUnavailable when it is unknown what was stored; accepting them again is harmless.
+"""
+Wake = Callable[[str], None]
+"""Looks for due work on a backend at once."""
 
 
 @dataclass(slots=True)
@@ -65,11 +56,18 @@ class Handler:
     """
 
     def __init__(
-        self, store: Store, admission: Admission, engine: Engine, serving: Serving, observer: Observer = NOBODY
+        self,
+        store: Store,
+        admission: Admission,
+        accept: Accept,
+        wake: Wake,
+        serving: Serving,
+        observer: Observer = NOBODY,
     ) -> None:
         self._store = store
         self._admission = admission
-        self._engine = engine
+        self._accept = accept
+        self._wake = wake
         self._observer = observer
         means = Means(self._patiently, self._reject, self._times, self._check)
         self.batches = BatchIntake(store, admission, means)
@@ -81,7 +79,7 @@ class Handler:
         counts = {item.message_id: item.count for item in commands if item.message_id}
         if counts:
             await self._patiently(lambda: self._store.count_commands(counts))
-        await self.take([Arrived(*content, item.envelope) for item in commands for content in item.contents])
+        await self.take([Arrived.of(*content, item.envelope) for item in commands for content in item.contents])
         for item in items:
             if isinstance(item, ActionRequest):
                 await self._act(item)
@@ -134,18 +132,19 @@ class Handler:
         """Store what was accepted; add to `left` what was not stored."""
         accepted = [(arrived, one) for arrived, one in judged if isinstance(one, Acceptance)]
         left.rejected += [(arrived, one) for arrived, one in judged if isinstance(one, Rejection)]
-        stored = await self._patiently(lambda: self._engine.accept([one for _, one in accepted]), until)
+        stored = await self._patiently(lambda: self._accept([one for _, one in accepted]), until)
         for (arrived, one), verdict in zip(accepted, (each.verdict for each in stored), strict=True):
             if verdict == "conflict":
-                kept_of = sent_again(arrived.content, arrived.envelope)
-                rejection = self._admission.rejection(kept_of, one.command_id, CONFLICT, one.signed)
+                rejection = self._admission.rejection(
+                    arrived.content, one.command_id, CONFLICT, one.signed, arrived.envelope
+                )
                 left.rejected.append((arrived, rejection))
             elif verdict == "newer":
                 left.newer.append(arrived)
             elif one.signed is not None and verdict in OBJECTIONS:
                 problem = objection(one.signed, verdict)
-                kept_of = sent_again(arrived.content, arrived.envelope)
-                left.rejected.append((arrived, reject_signed(kept_of, one.command_id, problem)))
+                rejection = reject_signed(arrived.content, one.command_id, problem, arrived.envelope)
+                left.rejected.append((arrived, rejection))
             else:
                 self._note(one.backend, one.verb, verdict, one.traceparent, until - STORE_PATIENCE)
 
@@ -153,8 +152,7 @@ class Handler:
         """Carry out an operator action, or reject it."""
         began, traceparent = asyncio.get_running_loop().time(), item.envelope.traceparent
         times = await self._times(needed=item.envelope.expires is not None)
-        if all(expired(item.envelope, now) for now in times):
-            outlived = self._admission.outlived(item.content, item.message_id, item.envelope)
+        if outlived := self._admission.outlived(item.content, item.message_id, item.envelope, times):
             await self._reject(outlived, traceparent, began)
             return
         signed = None
@@ -178,7 +176,7 @@ class Handler:
         by = f"{item.by}: {item.reason}"
         log.info(f"cancellation.{item.action}", cancellation_id=cancellation_id, by=by, **verified)
         self._note(backend, item.action, "accepted", traceparent, began)
-        self._engine.wake(backend)
+        self._wake(backend)
 
     async def _admit(self, item: ActionRequest, times: Sequence[datetime]) -> Signed | None:
         """Check an action's signature, its producer's right to the backend, and that the signature is used once.
@@ -193,9 +191,7 @@ class Handler:
             shown = await self._patiently(lambda: self._store.get(cancellation_id))
             if not signed.may_touch(shown.record.cancellation.backend):
                 raise objection(signed, "out_of_reach")
-        verdict = await self._patiently(lambda: self._store.use(signed, item.message_id))
-        if verdict in OBJECTIONS:
-            raise objection(signed, verdict)
+        await self._patiently(lambda: self._store.use(signed, item.message_id))
         return signed
 
     def _check(self, content: object, times: Sequence[datetime]) -> Signed | None:
@@ -235,8 +231,8 @@ class Handler:
         )
 
     async def _reject_arrived(self, one: Arrived, why: str) -> None:
-        kept_of = sent_again(one.content, one.envelope)
-        await self._reject(self._admission.rejection(kept_of, one.command_id, why), one.traceparent)
+        rejection = self._admission.rejection(one.content, one.command_id, why, envelope=one.envelope)
+        await self._reject(rejection, one.traceparent)
 
     async def _times(self, *, needed: bool) -> Sequence[datetime]:
         """Return what `Store.times` does; the epoch alone if nothing depends on the time."""

@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Self
 
 import structlog
 
@@ -36,28 +37,27 @@ LIMIT = 256 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """One command as it came; `command_id` is its id if it brings none."""
+    """One command as it came; `command_id` is its id if it brings none.
+
+    `backend` is the one that it names, empty for none. `traceparent` is the trace that it belongs to, in its sender's
+    words: its own field, else what its message says. `timed` says that what becomes of it depends on the time.
+    """
 
     content: object
     command_id: str
     envelope: Envelope
+    backend: str
+    traceparent: str | None
+    timed: bool
 
-    @property
-    def backend(self) -> str:
-        """The backend that it names, empty if it names none."""
-        return text_in(self.content, "backend")
-
-    @property
-    def traceparent(self) -> str | None:
-        """The trace that it belongs to, in its sender's words: its own field, else what its message says."""
-        own = self.content.get("traceparent") if isinstance(self.content, Mapping) else None
-        return own if isinstance(own, str) else self.envelope.traceparent
-
-    @property
-    def timed(self) -> bool:
-        """Whether what becomes of it depends on the time."""
-        by_envelope = self.envelope.eta is not None or self.envelope.expires is not None
-        return by_envelope or (isinstance(self.content, Mapping) and self.content.get("not_before") is not None)
+    @classmethod
+    def of(cls, content: object, command_id: str, envelope: Envelope) -> Self:
+        """Read what concerns a command before it is judged."""
+        fields: Mapping[str, object] = content if isinstance(content, Mapping) else {}
+        own = fields.get("traceparent")
+        traceparent = own if isinstance(own, str) else envelope.traceparent
+        timed = envelope.eta is not None or envelope.expires is not None or fields.get("not_before") is not None
+        return cls(content, command_id, envelope, text_in(content, "backend"), traceparent, timed)
 
 
 def written(one: Arrived) -> bytes | None:
@@ -74,12 +74,7 @@ def read(text: bytes) -> Arrived:
     """Return the command that `written` wrote."""
     content, command_id, eta, expires, traceparent = json.loads(text)
     eta, expires = (datetime.fromisoformat(at) if at else None for at in (eta, expires))
-    return Arrived(content, command_id, Envelope(eta, expires, traceparent))
-
-
-def digest(text: bytes) -> str:
-    """Return the key under which a command is left; the same command has the same key."""
-    return hashlib.sha256(text).hexdigest()[:32]
+    return Arrived.of(content, command_id, Envelope(eta, expires, traceparent))
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,15 +140,15 @@ class Handover:
             StoreUnavailable: it is unknown what was left; doing it again is harmless.
 
         """
-        texts = [(one.backend, written(one) or b"") for one in some]
         left: dict[str, dict[str, bytes]] = defaultdict(dict)
-        for backend, text in texts:
-            left[backend][digest(text)] = text
+        for one in some:
+            text = written(one) or b""
+            left[one.backend][hashlib.sha256(text).hexdigest()[:32]] = text
         if left:
             await self._store.peers.hand_over(left)
             if self._logged.due():
                 log.info("commands.left_to_other_workers", backends=sorted(left), commands=len(some))
-        return frozenset(digest(text) for _, text in texts)
+        return frozenset(digest for texts in left.values() for digest in texts)
 
     async def run(self) -> None:
         """Take in what others have left, every second, until cancelled."""

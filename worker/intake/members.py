@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
 from msgspec.structs import replace
 
@@ -19,23 +19,22 @@ from .decoder import text_in
 class Member:
     """One member as it was sent; `signed_by` has signed the part of the batch that brought it, empty for nobody.
 
-    `any_state` says that its `expect` does not count.
+    `any_state` says that its `expect` does not count. `backend` is the one that it names, empty for none. `quiet` says
+    that it leaves no trace beside its result in the batch, as a dry run.
     """
 
     index: int
     content: Any
     signed_by: str
-    any_state: bool = False
+    any_state: bool
+    backend: str
+    quiet: bool
 
-    @property
-    def backend(self) -> str:
-        """The backend that it names, empty if it names none."""
-        return text_in(self.content, "backend")
-
-    @property
-    def quiet(self) -> bool:
-        """Whether it leaves no trace beside its result in the batch, as a dry run."""
-        return isinstance(self.content, Mapping) and self.content.get("dry_run") is True
+    @classmethod
+    def of(cls, index: int, content: Any, signed_by: str, *, any_state: bool = False) -> Self:
+        """Read what concerns a member before it is judged."""
+        quiet = isinstance(content, Mapping) and content.get("dry_run") is True
+        return cls(index, content, signed_by, any_state, text_in(content, "backend"), quiet)
 
 
 def judge(

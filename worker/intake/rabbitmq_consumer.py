@@ -82,7 +82,7 @@ class RabbitMQConsumer:
 
     async def start(self) -> None:
         """Start to handle what is delivered."""
-        self._loop = asyncio.get_running_loop()
+        self.loop = asyncio.get_running_loop()
         self._tasks = [asyncio.create_task(self._run()), asyncio.create_task(self._watch())]
         log.info("rabbitmq_consumer.started")
 
@@ -103,22 +103,16 @@ class RabbitMQConsumer:
         return self._backpressure.problem or ("" if self._open else "Redis does not answer")
 
     def connect(self, connection: BrokerConnection) -> None:
-        """Use a new connection; what came by older ones is redelivered. May be called from any thread."""
-        self._loop.call_soon_threadsafe(self._connect, connection)
-
-    def put(self, delivery: Delivery) -> None:
-        """Add a message that was delivered. May be called from any thread."""
-        self._loop.call_soon_threadsafe(self._put, delivery)
-
-    def _connect(self, connection: BrokerConnection) -> None:
+        """Use a new connection; what came by older ones is redelivered. To be called in `loop`."""
         self._connection = connection
         self._waiting = deque(one for one in self._waiting if one.connection is connection)
         if not self._open:
             connection.consume(wanted=False)
 
-    def _put(self, delivery: Delivery) -> None:
+    def put(self, delivery: Delivery) -> None:
+        """Add a message that was delivered. To be called in `loop`."""
         if delivery.connection is self._connection:
-            delivery.at = self._loop.time()
+            delivery.at = self.loop.time()
             self._waiting.append(delivery)
             self._came.set()
 
@@ -161,13 +155,13 @@ class RabbitMQConsumer:
 
     async def _send_old_ones_again(self) -> None:
         """Send again what must not be kept or redelivered any longer; if that fails, it is handled as it is."""
-        late = self._loop.time() - HOLD
+        late = self.loop.time() - HOLD
         for delivery in [one for one in self._waiting if one.at < late or one.returns >= RETURNS]:
             try:
                 await delivery.connection.send_again(delivery)
             except (BrokerUnavailable, BrokerRefused) as error:
                 log.warning("rabbitmq_consumer.not_sent_again", error=str(error))
-                delivery.at, delivery.returns = self._loop.time(), 0
+                delivery.at, delivery.returns = self.loop.time(), 0
                 continue
             log.warning("rabbitmq_consumer.sent_again", returns=delivery.returns)
             with suppress(ValueError):  # a new connection may have removed it meanwhile

@@ -9,7 +9,7 @@ command id is taken in once.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable
 from contextlib import suppress
 from math import inf
 from typing import Any, cast
@@ -23,10 +23,10 @@ from ..domain.errors import StoreUnavailable
 from ..observability.outage import Outage
 from ..store.clock_witness import Witness
 from ..store.redis_client import unavailable
-from ..store.scripts import Script, source, timed
+from ..store.scripts import Script, text_of
 from .decoder import decode
 from .delivery import CHUNK, CHUNK_BYTES, Backpressure, Fullness, Handle, Taken, settle
-from .strays import SPELLINGS, StraySearch
+from .strays import SPELLINGS, StraySearch, visible_name
 
 log = structlog.get_logger(__name__)
 
@@ -55,8 +55,8 @@ class RedisConsumer:
         self._list = f"{self._prefix}:{name}"
         self._handle = handle
         self._backpressure = Backpressure(fullness)
-        self._take = Script(redis, timed(source("take")))
-        self._return = Script(redis, timed(source("return")))
+        self._take = Script(redis, text_of("take"))
+        self._return = Script(redis, text_of("return"))
         self._tasks: list[asyncio.Task[None]] = []
         self._settled: tuple[bytes, ...] = ()
         self._stopping = False
@@ -102,7 +102,8 @@ class RedisConsumer:
                 elif not await self._take_chunk():
                     await self._take_next()
             except (RedisError, OSError, StoreUnavailable) as error:
-                self._note_outage(error)
+                away = unavailable(error)
+                self._outage.goes_on(str(away), away.hint)
                 await asyncio.sleep(RETRY)
             except Exception:
                 log.exception("redis_consumer.failed")
@@ -113,7 +114,8 @@ class RedisConsumer:
         waiting = self._redis.blmove(self._queue, self._list, BLOCK, "RIGHT", "LEFT")
         raw: bytes | None = await cast("Awaitable[Any]", waiting)
         if raw is not None and not self._backpressure.full:
-            await self._settle_all([raw])
+            await settle([Taken(raw, decode(raw))], self._handle)
+            self._settled = (raw,)
             await asyncio.sleep(HEAD_START)
 
     async def _take_chunk(self) -> bool:
@@ -123,12 +125,9 @@ class RedisConsumer:
         taken: list[bytes] = await self._take(keys=keys, args=args)
         self._settled = ()
         if taken:
-            await self._settle_all(taken)
+            await settle([Taken(raw, decode(raw)) for raw in reversed(taken)], self._handle)
+            self._settled = tuple(reversed(taken))
         return bool(taken)
-
-    async def _settle_all(self, taken: Sequence[bytes]) -> None:
-        await settle([Taken(raw, decode(raw)) for raw in reversed(taken)], self._handle)
-        self._settled = tuple(reversed(taken))
 
     async def _let_go(self) -> None:
         """Remove only what was handled: a wait that was cut off may have put a later message into our list."""
@@ -145,14 +144,11 @@ class RedisConsumer:
                 await self._beat()
                 self._outage.is_over()
             except (RedisError, OSError, StoreUnavailable) as error:
-                self._note_outage(error)
+                away = unavailable(error)
+                self._outage.goes_on(str(away), away.hint)
             except Exception:
                 log.exception("redis_consumer.failed")
             await asyncio.sleep(BEAT_LIFE / 4)
-
-    def _note_outage(self, error: Exception) -> None:
-        translated = unavailable(error)
-        self._outage.goes_on(str(translated), translated.hint)
 
     async def _keep_searching(self) -> None:
         """Warn of commands that no worker reads; one worker searches for all, and each list is named once an hour."""
@@ -162,7 +158,9 @@ class RedisConsumer:
                 for stray in await self._search.look() if turn else ():
                     if await self._redis.set(f"{self._prefix}:told:{stray.name}", self._name, nx=True, ex=REMIND):
                         hint = stray.way_out(self._queue)
-                        log.warning("redis_consumer.stranded", list=stray.shown, messages=stray.length, hint=hint)
+                        log.warning(
+                            "redis_consumer.stranded", list=visible_name(stray.name), messages=stray.length, hint=hint
+                        )
             except (RedisError, OSError) as error:
                 log.debug("redis_consumer.not_looked_beside", error=f"{type(error).__name__}: {error}")
             except Exception:

@@ -48,14 +48,9 @@ class Stray:
     name: str
     length: int
 
-    @property
-    def shown(self) -> str:
-        """Its name, as a terminal may show it."""
-        return visible_name(self.name)
-
     def way_out(self, queue: str) -> str:
         """Say why messages go there, and what to do."""
-        move = f"move what lies there with LMOVE {self.shown} {queue} RIGHT LEFT"
+        move = f"move what lies there with LMOVE {visible_name(self.name)} {queue} RIGHT LEFT"
         if self.name.encode() == DEFAULT_QUEUE:
             return f'the producer names no queue: set queue="{queue}" or task_routes; {move}'
         if self.name.startswith(queue):

@@ -74,11 +74,8 @@ def _led_astray(handle: int) -> Iterator[str]:
 @contextmanager
 def opened(file: Path) -> Iterator[IO[str]]:
     """Open a file to read it and to write at its end; make it if it is not there. No link is followed."""
-
-    def opener(path: str, flags: int) -> int:
-        return os.open(path, flags | os.O_NOFOLLOW, 0o600)
-
-    with open(file, "a+", encoding="utf-8", opener=opener) as handle:
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "a+", encoding="utf-8") as handle:
         yield handle
 
 

@@ -32,11 +32,6 @@ class SimulatorProcess:
     url: str
     process: subprocess.Popen[bytes]
 
-    @property
-    def running(self) -> bool:
-        """Whether its process lives."""
-        return self.process.poll() is None
-
     def example(self) -> str:
         """Return the backends file that ships with the package, for this simulator."""
         text = shipped("backends.toml").read_text(encoding="utf-8")

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -52,14 +52,12 @@ class Supervisor:
     count: int
     report: Callable[[str], None]
     clock: Callable[[], float] = time.monotonic
-    places: Mapping[int, Place] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.places = {number: Place() for number in range(1, self.count + 1)}
+    places: dict[int, Place] = field(default_factory=dict)
 
     def restart_dead(self) -> int | None:
         """Start what is missing; return the exit code of a worker that a restart can't help, else None."""
-        for number, place in self.places.items():
+        for number in range(1, self.count + 1):
+            place = self.places.setdefault(number, Place())
             if place.process is not None and place.process.poll() is not None:
                 code = place.process.returncode
                 if code == WRONG_CONFIGURATION:

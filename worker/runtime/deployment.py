@@ -8,18 +8,20 @@ from redis.asyncio import Redis
 from ..intake.waiting import waiting_commands
 from ..settings.environment import Settings
 from ..store.peers import Peers
+from ..store.sinks import Sinks
 from ..store.totals import Totals, TotalsReader
 
 
 async def totals_of(settings: Settings, redis: Redis) -> Totals:
-    """Count what is open, and which commands wait: in the queue, or for a worker that serves their backend.
+    """Count what is open, how far the sinks lag, and which commands wait: in the queue, or for a worker to serve them.
 
     Raises:
         StoreUnavailable: Redis can't be read.
 
     """
     totals = await TotalsReader(redis, settings.prefix).read()
-    return replace(totals, waiting=await waiting_of(settings, redis))
+    lags = await Sinks(redis, settings.prefix).lags()
+    return replace(totals, sink_lags=lags, waiting=await waiting_of(settings, redis))
 
 
 async def waiting_of(settings: Settings, redis: Redis) -> int | None:

@@ -29,16 +29,13 @@ class Observers:
 
 def observers_of(backends: Collection[str], *, served: bool) -> Observers:
     """Return who listens to a worker of these backends; `served` is whether its metrics are."""
-    metrics = metrics_of(backends) if served else None
+    metrics = None
+    if served:
+        from ..observability.worker_metrics import WorkerMetrics  # noqa: PLC0415 - few workers serve them
+
+        metrics = WorkerMetrics(backends, ACTIONS)
     listening = (one for one in (metrics, tracing()) if one is not None)
     return Observers(metrics, together([one.note for one in listening]))
-
-
-def metrics_of(backends: Collection[str]) -> WorkerMetrics:
-    """Return what counts for Prometheus."""
-    from ..observability.worker_metrics import WorkerMetrics  # noqa: PLC0415 - few workers serve them
-
-    return WorkerMetrics(backends, ACTIONS)
 
 
 def tracing() -> Tracing | None:

@@ -52,10 +52,12 @@ class Runtime:
         self._observers = observers_of(deployment.backends.keys(), served=settings.http is not None)
         self._store, self._engine, self._backends, self._pumps = self._loop.call(self._build(deployment))
         observer = self._observers.every
-        self._handler = Handler(self._store, admission, self._engine, self._engine.serving, observer)
+        engine = self._engine
+        self._handler = Handler(self._store, admission, engine.accept, engine.wake, engine.serving, observer)
         in_flight = {one.name: one.max_in_flight for one in self._backends}
-        self._feeder = Feeder(self._store, admission, self._engine, self._handler.handover, in_flight, observer)
-        self._handler.batches.wake = self._engine.feed = self._feeder.wake
+        handover = self._handler.handover
+        self._feeder = Feeder(self._store, admission, engine.worker, engine.wake, handover, in_flight, observer)
+        self._handler.batches.wake = engine.feed = self._feeder.wake
         self._feeding: asyncio.Task[None] | None = None
         self.rabbitmq = RabbitMQConsumer(self._handler.handle, self._store.fullness)
         self._consumer: RedisConsumer | RabbitMQConsumer | None = None

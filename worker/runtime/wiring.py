@@ -113,14 +113,13 @@ def credential_of(config: BackendConfig) -> Credential | None:
 
 
 def headers_of(config: BackendConfig, *proxies: Proxy | None) -> ExtraHeaders:
-    """Return the extra headers of a backend's calls; the ones from environment variables are read here."""
+    """Return the extra headers of a backend's calls; the ones from environment variables are read here.
+
+    What these proxies are shown counts too: a proxy may pass it on to the backend.
+    """
     secret = {name: Secret("env", variable).read() for name, variable in config.headers_env.items()}
-    return ExtraHeaders(config.headers, secret, shown_to(*proxies))
-
-
-def shown_to(*proxies: Proxy | None) -> tuple[str, ...]:
-    """Return the secrets that these proxies get: a proxy may pass its own on to the backend."""
-    return tuple(one.authorization for one in proxies if one and one.authorization)
+    to_proxy = tuple(one.authorization for one in proxies if one and one.authorization)
+    return ExtraHeaders(config.headers, secret, to_proxy)
 
 
 def token_url_of(config: BackendConfig) -> str | None:
@@ -190,7 +189,7 @@ def probe_of(name: str, config: BackendConfig) -> Probe | None:
     host, slash, target = rest.partition("/")
     proxy = proxy_of(config, remote.url)
     wire = AiohttpTransport(Tls(ca_file=own_tls(config).ca_file), proxy)
-    headers = ExtraHeaders(to_proxy=shown_to(proxy))
+    headers = ExtraHeaders(to_proxy=(proxy.authorization,) if proxy else ())
     http = Http(f"{scheme}://{host}", timeout=config.timeout, max_reply=config.max_reply, wire=wire, headers=headers)
     return Probe(name, http, slash + target, remote.gone_when)
 
@@ -214,7 +213,7 @@ def backend_of(name: str, config: BackendConfig, clock_speed: float = 1.0, obser
         reopen=partial(reopened, rules_of(config)) if config.reopen else None,
         place=place_of(config),
         observer=observer,
-        closes=(http.aclose, probe.aclose) if probe else (http.aclose,),
+        closes=(http.aclose, probe.http.aclose) if probe else (http.aclose,),
     )
 
 

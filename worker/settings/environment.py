@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from .env_file import process_environment
@@ -39,16 +39,6 @@ def scheme_of(url: str) -> str:
     return url.partition("://")[0].lower()
 
 
-def _redis_url(value: SecretStr) -> SecretStr:
-    check_redis_url(value.get_secret_value())
-    return value
-
-
-def _broker_url(value: SecretStr) -> SecretStr:
-    check_broker_url(value.get_secret_value())
-    return value
-
-
 def check_broker_url(url: str) -> None:
     """Check the URL of a broker; raises ValueError, with none of its text."""
     # Alternatives after a `;` are kombu's business; its first tells which kind of broker it is.
@@ -61,6 +51,12 @@ def check_broker_url(url: str) -> None:
         )
     if scheme in REDIS_SCHEMES:
         check_redis_url(url)
+
+
+def _checked_url(value: SecretStr, info: ValidationInfo) -> SecretStr:
+    check = check_redis_url if info.field_name == "redis_url" else check_broker_url
+    check(value.get_secret_value())
+    return value
 
 
 def _word(value: str) -> str:
@@ -76,14 +72,6 @@ def producer_name(value: str) -> str:
     return value
 
 
-def _listen_address(value: object) -> object:
-    return ListenAddress.parse(value) if isinstance(value, str) else value
-
-
-def _lower(value: object) -> object:
-    return value.lower() if isinstance(value, str) else value
-
-
 Word = Annotated[str, AfterValidator(_word)]
 Producer = Annotated[str, AfterValidator(producer_name)]
 UserPath = Annotated[Path, AfterValidator(expanded)]
@@ -97,14 +85,14 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", case_sensitive=True, hide_input_in_errors=True)
 
-    redis_url: Annotated[SecretStr, AfterValidator(_redis_url)] | None = Field(
+    redis_url: Annotated[SecretStr, AfterValidator(_checked_url)] | None = Field(
         default=None, validation_alias="REDIS_URL"
     )
-    celery_broker_url: Annotated[SecretStr, AfterValidator(_broker_url)] | None = Field(
+    celery_broker_url: Annotated[SecretStr, AfterValidator(_checked_url)] | None = Field(
         default=None, validation_alias="CELERY_BROKER_URL"
     )
     backends: UserPath | None = Field(default=None, validation_alias="CANCELLER_BACKENDS")
-    unknown_keys: Annotated[Literal["error", "warn"], BeforeValidator(_lower)] = Field(
+    unknown_keys: Annotated[Literal["error", "warn"], BeforeValidator(str.lower)] = Field(
         default="error", validation_alias="CANCELLER_UNKNOWN_KEYS"
     )
     prefix: Word = Field(default="canceller", validation_alias="CANCELLER_PREFIX")
@@ -119,10 +107,10 @@ class Settings(BaseSettings):
     data_dir_if_any: UserPath | None = Field(
         default_factory=lambda: state_directory({}), validation_alias="CANCELLER_DATA_DIR"
     )
-    log_format: Annotated[LogFormat, BeforeValidator(_lower)] = Field(
+    log_format: Annotated[LogFormat, BeforeValidator(str.lower)] = Field(
         default="auto", validation_alias="CANCELLER_LOG_FORMAT"
     )
-    log_level: Annotated[LogLevel, BeforeValidator(_lower)] = Field(
+    log_level: Annotated[LogLevel, BeforeValidator(str.lower)] = Field(
         default="info", validation_alias="CANCELLER_LOG_LEVEL"
     )
     log_queue: int = Field(default=10_000, ge=1, le=1_000_000, validation_alias="CANCELLER_LOG_QUEUE")
@@ -134,7 +122,7 @@ class Settings(BaseSettings):
     board_hosts: str = Field(default="", validation_alias="CANCELLER_BOARD_HOSTS")
     clock_speed: float = Field(default=1.0, gt=0, le=100_000, validation_alias="CANCELLER_CLOCK_SPEED")
     slots: int = Field(default=200, ge=1, le=100_000, validation_alias="CANCELLER_SLOTS")
-    http: Annotated[ListenAddress | None, NoDecode, BeforeValidator(_listen_address)] = Field(
+    http: Annotated[Annotated[ListenAddress, BeforeValidator(ListenAddress.parse)] | None, NoDecode] = Field(
         default=None, validation_alias="CANCELLER_HTTP"
     )
 
@@ -234,9 +222,9 @@ class Settings(BaseSettings):
 
         """
         try:
-            secret = _redis_url(SecretStr(url))
+            check_redis_url(url)
         except ValueError as error:
             problems = [f"REDIS_URL: {text}" for text in texts_of(error)]
         else:
-            return self.model_copy(update={"redis_url": secret})
+            return self.model_copy(update={"redis_url": SecretStr(url)})
         raise ConfigurationError(problems)

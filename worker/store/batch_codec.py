@@ -58,11 +58,6 @@ class BatchRecord(Struct, frozen=True):
     cut: int | None = None
     passed: dict[str, int] = {}
 
-    @property
-    def waiting(self) -> int:
-        """How many members have not started."""
-        return self.selected - self.cursor + sum(self.passed.values())
-
 
 class Line(Struct, frozen=True, rename=LINE_LETTERS):
     """The result of a member as it is stored."""
@@ -86,7 +81,8 @@ LINE = msgspec.json.Decoder(Line)
 
 def status_of(batch_id: str, record: BatchRecord) -> BatchStatus:
     """Return what is known of a batch."""
-    counts = BatchCounts(record.selected, record.waiting, record.open, record.rejected, dict(record.finished))
+    waiting = record.selected - record.cursor + sum(record.passed.values())
+    counts = BatchCounts(record.selected, waiting, record.open, record.rejected, dict(record.finished))
     return BatchStatus(
         id=batch_id,
         state=record.state,

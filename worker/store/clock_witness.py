@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 import structlog
 
@@ -17,16 +18,12 @@ UNKNOWN_STEP = b"?"
 """What a script returns as the step while only another worker can know whether there was one."""
 
 
-def passing() -> float:
-    """Return the seconds on a clock that is never set, and that goes on while the machine is suspended if there is one.
+passing = partial(time.clock_gettime, getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+"""Returns the seconds on a clock that is never set, and that goes on while the machine is suspended if there is one.
 
-    A Redis on the same machine sleeps for the same time, so that must count as time that has passed. While a virtual
-    machine is paused, none of its clocks goes on: its pause looks like a step of Redis's clock, and prolongs waits.
-    """
-    return time.clock_gettime(_CLOCK)
-
-
-_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+A Redis on the same machine sleeps for the same time, so that must count as time that has passed. While a virtual
+machine is paused, none of its clocks goes on: its pause looks like a step of Redis's clock, and prolongs waits.
+"""
 
 
 class Witness:
@@ -42,7 +39,7 @@ class Witness:
         self._seldom = Seldom()
 
     def knows(self, asked: float) -> tuple[int, int]:
-        """Return the arguments of `observe` in `clock.lua` for a beat that is sent at `asked`."""
+        """Return the arguments of `observe.lua` for a beat that is sent at `asked`."""
         if self._known is not None:
             known, at = self._known
             return known, int((asked - at) * 1000)

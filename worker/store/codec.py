@@ -112,8 +112,10 @@ def unpack(cancellation_id: str, hot: bytes) -> Record:
 def read(cancellation_id: str, hot: bytes, cold: bytes) -> Snapshot:
     """Read both parts of a record; its place in the schedule is stored elsewhere. Raises as `read_hot` does."""
     record = read_hot(cancellation_id, hot)
+    ids, _, rest = cold.partition(b"\n")
+    fixed = rest.partition(b"\n")[2]
     try:
-        return snapshot(record, cold, None, claimed=False)
+        return Snapshot(record, tuple(json.loads(b"[" + ids + b"]")), json.loads(b"{" + fixed + b"}"))
     except (LookupError, TypeError, ValueError) as error:
         raise unreadable(cancellation_id, error) from error
 
@@ -230,19 +232,6 @@ def finished_progress(progress: Progress) -> tuple[bytes, bytes]:
 def unpack_progress(packed: bytes) -> Progress:
     """Read what `pack_progress` has written; a record that no pass has touched holds nothing."""
     return READER.decode(compression.unpack(packed)) if packed else NOTHING
-
-
-def snapshot(record: Record, cold: bytes, due_at: float | None, *, claimed: bool) -> Snapshot:
-    """Combine what a client sees."""
-    ids, _, rest = cold.partition(b"\n")
-    fixed = rest.partition(b"\n")[2]
-    return Snapshot(
-        record,
-        command_ids=tuple(json.loads(b"[" + ids + b"]")),
-        command=json.loads(b"{" + fixed + b"}"),
-        due_at=moment(due_at) if due_at is not None else None,
-        claimed=claimed,
-    )
 
 
 def fragment(data: Mapping[str, Any]) -> str:

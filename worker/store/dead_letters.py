@@ -10,12 +10,10 @@ from datetime import datetime
 from math import inf
 from typing import Any, cast
 
-from redis.asyncio import Redis
-
 from ..domain.errors import InvalidCommand, UnknownCancellation
 from .codec import moment
 from .keyspace import Keyspace
-from .retention import LETTERS, UNSIGNED
+from .retention import UNSIGNED
 from .stream_ids import stream_order
 
 PAGE = 200
@@ -76,14 +74,10 @@ class DeadLetter:
 class DeadLetters(Keyspace):
     """The dead letters of one deployment."""
 
-    def __init__(self, redis: Redis, prefix: str) -> None:
-        super().__init__(redis, prefix)
-        self._streams = [f"{self._base}:{name}" for name in LETTERS]
-
     async def list(self, limit: int | None = None) -> AsyncIterator[DeadLetter]:
         """Walk through them, oldest first, `limit` at most."""
         left = inf if limit is None else limit
-        walks = [self._walk(stream, left) for stream in self._streams]
+        walks = [self._walk(stream, left) for stream in self._letters]
         heads = [(letter, walk) for walk in walks if (letter := await anext(walk, None))]
         while heads and left > 0:
             head = min(heads, key=lambda one: stream_order(one[0].id))
@@ -95,13 +89,13 @@ class DeadLetters(Keyspace):
 
     async def count(self) -> int:
         """Return how many there are."""
-        return sum([await self._call(self._redis.xlen(stream)) for stream in self._streams])
+        return sum([await self._call(self._redis.xlen(stream)) for stream in self._letters])
 
     async def newest(self, limit: int, before: str = "") -> Sequence[DeadLetter]:
         """Return up to `limit` of them, the newest first: those before the one with an id, if that is given."""
         behind = f"({before}" if ENTRY.fullmatch(before) else "+"
         found: dict[tuple[int, int], DeadLetter] = {}
-        for stream in self._streams:
+        for stream in self._letters:
             page = await self._call(self._redis.xrevrange(stream, max=behind, count=limit))
             found |= {stream_order(entry.decode()): self._read(stream, entry, fields) for entry, fields in page}
         return [found[place] for place in sorted(found, reverse=True)[:limit]]
@@ -123,7 +117,7 @@ class DeadLetters(Keyspace):
             UnknownCancellation: there is none with this id.
 
         """
-        for stream in self._streams if ENTRY.fullmatch(letter_id) else ():
+        for stream in self._letters if ENTRY.fullmatch(letter_id) else ():
             found = await self._call(self._redis.xrange(stream, min=letter_id, max=letter_id, count=1))
             if found:
                 return self._read(stream, *found[0])
@@ -147,7 +141,7 @@ class DeadLetters(Keyspace):
 
     async def drop(self, letter: DeadLetter) -> None:
         """Delete one."""
-        for stream in self._streams:
+        for stream in self._letters:
             await self._call(self._redis.xdel(stream, letter.id))
 
     def _read(self, stream: str, entry: bytes, fields: Mapping[bytes, bytes]) -> DeadLetter:

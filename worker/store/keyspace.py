@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 
 from ..aio.tasks import unswallowed
 from .redis_client import translated
-from .retention import DAY, USUAL, Retention
+from .retention import DAY, LETTERS, USUAL, Retention
 from .script_connection import ScriptConnection
 from .scripts import Script, load
 
@@ -33,11 +33,13 @@ class Keyspace:
         self._base = f"{{{prefix}}}"
         self._retention = retention
         self._days = int((retention.records + longest) // DAY) + 1
+        self._letters = [f"{self._base}:{name}" for name in LETTERS]
         self._scripts = load(scripts or redis)
 
     async def _run(self, script: Script, *args: Any) -> Any:
         """Run a script, whose reply is never lost to a cancellation of the task."""
-        return await self._call(script(keys=[f"{self._base}:events"], args=args))
+        with translated():
+            return await script(keys=[f"{self._base}:events"], args=args)
 
     async def _call(self, call: Awaitable[Any]) -> Any:
         with translated():

@@ -18,7 +18,6 @@ from ..domain.errors import NewerFormat, UnreadableRecord
 from . import codec
 from .codec import Record, Snapshot, moment
 from .keyspace import Keyspace
-from .retention import LETTERS
 
 Read = TypeVar("Read")
 EVENT_PAGE = 1000
@@ -75,8 +74,8 @@ class Overview(Keyspace):
         pipe.smembers(f"{base}:backends")
         pipe.hkeys(f"{base}:at")
         pipe.smembers(f"{base}:handovers")
-        for stream in LETTERS:
-            pipe.xlen(f"{base}:{stream}")
+        for stream in self._letters:
+            pipe.xlen(stream)
         pipe.xrevrange(f"{base}:events", count=1)
         had, told, left_of, *letters, newest = await self._interruptible(pipe.execute())
         _, _, now, workers, *served = await self._run(self._scripts.now)
@@ -195,10 +194,6 @@ class Overview(Keyspace):
                 return
             searched -= count
             before = f"({page[-1][0].decode()}"
-
-    async def aclose(self) -> None:
-        """Close the connections."""
-        await self._redis.aclose()
 
 
 def _backend(name: bytes, served: bool, size: int, breaker: Sequence[bytes | None]) -> BackendNow:  # noqa: FBT001 - one column

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 
 SPECIAL = re.compile(r"[*?\[\]\\]")
 """The characters that mean something else than themselves."""
 
 
-def literal(text: str) -> str:
-    """Write a text as a pattern that only it matches."""
-    return SPECIAL.sub(r"\\\g<0>", text)
+literal = partial(SPECIAL.sub, r"\\\g<0>")
+"""Writes a text as a pattern that only it matches."""

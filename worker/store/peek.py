@@ -33,7 +33,7 @@ class Peek:
 
     def backends(self) -> list[str]:
         """Return the names of the backends that ever had a cancellation."""
-        return [_text(name) for name in self.ask("SMEMBERS", f"{self.base}:backends")]
+        return list(self.ask("SMEMBERS", f"{self.base}:backends"))
 
     def open_jobs(self, backend: str, beginning: str) -> list[str]:
         """Return the ids of jobs with an open cancellation, as many as there is time for."""
@@ -56,9 +56,8 @@ class Peek:
     def _scan(self, key: str, *more: str) -> Iterator[tuple[str, str]]:
         cursor = "0"
         while True:
-            next_, page = self.ask("HSCAN", key, cursor, *more, "COUNT", str(PAGE))
-            yield from zip(map(_text, page[::2]), map(_text, page[1::2]), strict=True)
-            cursor = _text(next_)
+            cursor, page = self.ask("HSCAN", key, cursor, *more, "COUNT", str(PAGE))
+            yield from zip(page[::2], page[1::2], strict=True)
             if cursor == "0" or time.monotonic() > self.deadline:
                 return
 
@@ -70,7 +69,7 @@ class Peek:
         if kind == b":":
             return int(rest)
         if kind == b"$":
-            return self.replies.read(int(rest) + 2)[:-2] if rest != b"-1" else b""
+            return self.replies.read(int(rest) + 2)[:-2].decode(errors="replace") if rest != b"-1" else ""
         if kind == b"*":
             return [self._reply() for _ in range(int(rest))]
         raise ValueError("Redis refuses, or is no Redis")
@@ -126,7 +125,3 @@ def _connected(address: tuple[str, int] | str) -> socket.socket:
         connection.close()
         raise
     return connection
-
-
-def _text(value: bytes) -> str:
-    return value.decode(errors="replace")

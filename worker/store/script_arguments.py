@@ -50,7 +50,7 @@ COMMAND_LETTERS = GUARD_LETTERS | {
 
 
 class CommandArgument(Struct, frozen=True, omit_defaults=True, rename=COMMAND_LETTERS):
-    """A command as `accepting.lua` reads it; times are in milliseconds, `force_after` in seconds."""
+    """A command as `command_arguments.lua` says; times are in milliseconds, `force_after` in seconds."""
 
     cancellation_id: str
     command_id: str
@@ -82,7 +82,7 @@ class CommandArgument(Struct, frozen=True, omit_defaults=True, rename=COMMAND_LE
 
 
 def accept_argument(one: Acceptance | RejectedMember) -> bytes:
-    """Write a command for `accept.lua` or `start.lua`."""
+    """Write a command for the scripts that take in commands."""
     if isinstance(one, RejectedMember):
         return WRITER.encode({"c": one.command_id, "er": one.reason})
     signed = one.signed

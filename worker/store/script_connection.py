@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from functools import partial
 from typing import Any
 
 import hiredis
@@ -40,14 +41,10 @@ class ScriptConnection:
         """The one in use at the end; those before it only wait for answers."""
         self._opening: asyncio.Task[Wire] | None = None
         self._closed = False
-
-    async def evalsha(self, *parts: Any) -> Any:
-        """Run a script by its digest."""
-        return await self._run(("EVALSHA", *parts))
-
-    async def eval(self, *parts: Any) -> Any:
-        """Run a script by its text."""
-        return await self._run(("EVAL", *parts))
+        self.evalsha = partial(self._run, "EVALSHA")
+        """Runs a script by its digest."""
+        self.eval = partial(self._run, "EVAL")
+        """Runs a script by its text."""
 
     async def aclose(self) -> None:
         """Close all connections; what still waits for one, or for an answer, fails, and so does every later script."""
@@ -58,7 +55,7 @@ class ScriptConnection:
         for wire in self._wires:
             wire.close(Lost(CLOSED))
 
-    async def _run(self, command: tuple[Any, ...]) -> Any:
+    async def _run(self, *command: Any) -> Any:
         packed = hiredis.pack_command(command)
         wire = self._wires[-1] if self._wires and self._wires[-1].fit else await self._opened()
         return await wire.send(packed)

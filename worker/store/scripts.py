@@ -1,7 +1,8 @@
 """Loads the Lua scripts: each file under `lua/` is one transition, and its header is its contract.
 
 The header also names the files under `lua/include/` that it needs, and each of those names others. Redis gets one text
-per script, with each file once.
+per script, with each file once. What most calls of a script do not need is included on demand: Lua would define its
+functions in every call, which takes longer than most of what a script does with one record.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ class Scripts:
     """Every transition, ready to be called with keys and arguments."""
 
     accept: Script
+    accept_and_claim: Script
     start: Script
     claim: Script
     commit: Script
@@ -68,41 +70,46 @@ class Scripts:
 
 INCLUDES = re.compile(r"^-- Includes (.+)$", re.MULTILINE)
 """The line of a header that names what a file includes."""
+ON_DEMAND = re.compile(r"^-- On demand (\w+): (.+)$", re.MULTILINE)
+"""A line of a header that includes a file within a function of its name, which returns these functions of the file."""
+CALLS = re.compile(r"^-- Calls (.+)$", re.MULTILINE)
+"""The line of a header that names a script which is called as a function of its arguments."""
 
 
 def load(redis: Redis | ScriptConnection) -> Scripts:
     """Return the scripts of the store for a client; nothing is sent to Redis yet."""
     names = [field.name for field in fields(Scripts) if field.name != "actions"]
-    one_by_one = {name: Script(redis, on_store(name)) for name in names}
-    return Scripts(**one_by_one, actions={name: Script(redis, on_store(name)) for name in ACTIONS})
+    one_by_one = {name: Script(redis, text_of(name)) for name in names}
+    return Scripts(**one_by_one, actions={name: Script(redis, text_of(name)) for name in ACTIONS})
 
 
 @cache
-def on_store(name: str) -> str:
-    """Return the text of a script of the store, behind the clock and all that it includes."""
-    texts: dict[str, str] = {}
+def text_of(name: str) -> str:
+    """Return the text of a script, behind the clock and all that it includes."""
+    return source("include/clock") + _expanded(name, set())
 
-    def include(file: str) -> None:
-        text = source(file)
-        for names in INCLUDES.findall(text):
-            for included in (f"include/{one}" for one in names.split(", ")):
-                if included not in texts:
-                    include(included)
-        texts[file] = text
 
-    include(name)
-    return timed("".join(texts.values()))
+def _expanded(name: str, included: set[str]) -> str:
+    """Return the text of a file, behind all that it includes and that is not `included` yet."""
+    text, parts = source(name), []
+    for names in INCLUDES.findall(text):
+        for one in names.split(", "):
+            if one not in included:
+                included.add(one)
+                parts.append(_expanded(f"include/{one}", included))
+    for one, functions in ON_DEMAND.findall(text):
+        body = _expanded(f"include/{one}", set(included))
+        parts.append(f"local function {one}()\n{body}return {functions}\nend -- of {one}\n")
+    for one in CALLS.findall(text):
+        body = _expanded(one, set(included))
+        parts.append(f"local function {one}(ARGV)\n{body}end -- of {one}\n")
+    return "".join(parts) + text
 
 
 @cache
 def digest_of(text: str) -> str:
     """Return the digest by which Redis knows a script; cached, as every store of a process needs the same ones."""
     return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
-
-
-def timed(text: str) -> str:
-    """Return the text of a script behind the clock that gives it the time."""
-    return source("include/clock") + text
 
 
 def source(name: str) -> str:

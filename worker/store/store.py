@@ -5,10 +5,9 @@ Every transition is one of the scripts under `lua/`.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
-from collections.abc import Collection, Coroutine, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -17,15 +16,14 @@ from redis.asyncio import Redis
 from ..aio.coalescer import Coalescer
 from ..observability.observer import NOBODY, Committed, Observer
 from ..protocol.operator_actions import backend_acted_on
-from ..protocol.signing import Signed
+from ..protocol.signing import OBJECTIONS, Signed, objection
 from .batches import Batches
 from .clock_witness import Witness
 from .codec import fragment, moment, place_mark
-from .event_log import NEVER, EventLog
+from .event_log import EventLog
 from .event_search import EventSearch
 from .peers import Peers
 from .reader import Reader
-from .redis_client import translated
 from .retention import DAY, USUAL, Retention
 from .script_arguments import (
     accept_argument,
@@ -68,7 +66,8 @@ class Store(Reader, EventLog, EventSearch):
         self._own = scripts
         self._memory = 0.0
         self._witness = Witness("redis")
-        self._commits: Coalescer[Commit, int] = Coalescer(self._commit, GROUP)
+        self.commit = Coalescer(self._commit, GROUP).add
+        """Commits a pass: 1 done, 0 not written, since the spec changed, -1 the claim is no longer ours."""
         self.peers = Peers(redis, prefix)
         self.batches = Batches(redis, prefix, retention, longest)
         self.batches_wait = False
@@ -100,10 +99,6 @@ class Store(Reader, EventLog, EventSearch):
         limit = self._retention.letters_limit(self._memory, unverified=rejection.unverified)
         return bool(await self._run(self._scripts.reject, self._days, *whose, data, *kept, limit))
 
-    async def trim(self, now: datetime, needed_since: int = NEVER) -> None:
-        """Delete what is past its retention, as `EventLog` does, except events that a sink needs."""
-        await super().trim(now, min(needed_since, await self.sinks.needed_since(now)))
-
     async def count_commands(self, counts: Mapping[str, int]) -> None:
         """Note how many commands each message has, by message id, for clients that wait for all of them."""
         pipe = self._redis.pipeline(transaction=False)
@@ -115,29 +110,13 @@ class Store(Reader, EventLog, EventSearch):
         """Claim what is due on one backend. A record of a newer format is left to newer workers."""
         return read_claims(await self._run(self._scripts.claim, *claim_arguments(one)))
 
-    async def accept_and_claim(
-        self, few: Sequence[Acceptance], one: ToClaim
-    ) -> tuple[Claims | None, Coroutine[Any, Any, list[Accepted]]]:
-        """Accept a few commands and claim what is due, in one round trip.
-
-        Return what was claimed, None if the claim failed, and the commands' verdicts as a coroutine. Awaiting that may
-        raise StoreUnavailable; what was claimed stays claimed all the same.
-        """
-        keys = [f"{self._base}:events"]
-        arguments = [self._days, places_argument(few), *map(accept_argument, few)]
-        calls = [self._scripts.accept(keys, arguments), self._scripts.claim(keys, claim_arguments(one))]
-        accepted, claimed = await asyncio.gather(*calls, return_exceptions=True)
-        return None if isinstance(claimed, BaseException) else read_claims(claimed), self._verdicts(accepted)
-
-    async def _verdicts(self, reply: list[bytes] | BaseException) -> list[Accepted]:
-        with translated():
-            if isinstance(reply, BaseException):
-                raise reply
-        return [verdict(entry) for entry in reply]
-
-    async def commit(self, commit: Commit) -> int:
-        """Commit a pass: 1 done, 0 not written, since the spec changed, -1 the claim is no longer ours."""
-        return await self._commits.add(commit)
+    async def accept_and_claim(self, few: Sequence[Acceptance], one: ToClaim) -> tuple[list[Accepted], Claims]:
+        """Accept a few commands, and claim what is due then, in one step."""
+        claiming = claim_arguments(one)
+        commands = map(accept_argument, few)
+        arguments = (self._days, places_argument(few), len(claiming), *claiming, *commands)
+        verdicts, claimed = await self._run(self._scripts.accept_and_claim, *arguments)
+        return [verdict(entry) for entry in verdicts], read_claims(claimed)
 
     async def _commit(self, commits: Sequence[Commit]) -> Sequence[int]:
         keep = int(self._retention.records)
@@ -191,10 +170,17 @@ class Store(Reader, EventLog, EventSearch):
         reply = await self._run(self._scripts.actions[action], *arguments)
         return backend_acted_on(reply, cancellation_id, signed_by or by)
 
-    async def use(self, signed: Signed, message_id: str) -> str:
-        """Use up the signature of an operator's action: ok, replayed, or throttled."""
+    async def use(self, signed: Signed, message_id: str) -> None:
+        """Use up the signature of an operator's action.
+
+        Raises:
+            SignatureRejected: it was used up before, or its producer sends too many.
+
+        """
         arguments = (signed.mark, message_id, signed.producer, signed.per_minute or 0)
-        return str((await self._run(self._scripts.use, *arguments)).decode())
+        verdict = (await self._run(self._scripts.use, *arguments)).decode()
+        if verdict in OBJECTIONS:
+            raise objection(signed, verdict)
 
     async def note_places(self, places: Mapping[str, str]) -> None:
         """Note the place of each backend in this worker's file, in words."""

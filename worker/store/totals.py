@@ -11,7 +11,6 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct
-from redis.asyncio import Redis
 
 from ..domain.cancellation import sent_key
 from ..domain.decision import read_reason
@@ -20,8 +19,6 @@ from . import compression
 from .codec import FORMAT, LANE_OF, moment
 from .guard import GUARD_LETTERS
 from .keyspace import Keyspace
-from .retention import LETTERS
-from .sinks import Sinks
 
 SLICE = 500
 """Records that are read in one call, which takes Redis about half a millisecond."""
@@ -35,7 +32,7 @@ class Totals(Struct, frozen=True):
 
     `open` is by backend, state of the job, and lane. `breaker_open` is 1 for a paused backend. `memory` is the share of
     Redis's memory limit that is used, 0 without a limit. `waiting` is how many commands nobody has taken in yet, None
-    if the broker can't say.
+    if the broker can't say. `TotalsReader` reads neither it nor `sink_lags`.
     """
 
     open: Mapping[tuple[str, str, str], int]
@@ -81,10 +78,6 @@ NOTHING = ProgressPart()
 class TotalsReader(Keyspace):
     """Reads one deployment's totals."""
 
-    def __init__(self, redis: Redis, prefix: str) -> None:
-        super().__init__(redis, prefix)
-        self._sinks = Sinks(redis, prefix)
-
     async def read(self) -> Totals:
         """Count everything; this takes seconds if a hundred thousand cancellations are open.
 
@@ -100,8 +93,8 @@ class TotalsReader(Keyspace):
         pipe = self._redis.pipeline(transaction=False)
         for name in sorted(names):
             pipe.hget(f"{self._base}:breaker:{name}", "open")
-        for stream in LETTERS:
-            pipe.xlen(f"{self._base}:{stream}")
+        for stream in self._letters:
+            pipe.xlen(stream)
         pipe.info("memory")
         *found, memory = await self._interruptible(pipe.execute())
         letters = found[len(names) :]
@@ -115,7 +108,6 @@ class TotalsReader(Keyspace):
             workers=int(workers),
             dead_letters=sum(letters),
             memory=float(memory["used_memory"]) / limit if limit else 0.0,
-            sink_lags=await self._sinks.lags(),
         )
 
     async def _names(self) -> set[str]:

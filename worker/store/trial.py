@@ -29,15 +29,8 @@ async def try_store(redis: Redis, prefix: str) -> Refusals:
     return refused | await _tried(store_calls(prefix, token), redis.execute_command)
 
 
-async def try_queue(redis: Redis, queue: str) -> Refusals:
-    """Try what a worker does with the command queue of a Redis broker."""
-    token = secrets.token_hex(6)
-    refused = await _script(redis, f"{queue}.taken:check-{token}")
-    return refused | await _tried(queue_calls(queue, token), redis.execute_command)
-
-
-async def try_celery(redis: Redis, settings: Settings) -> Refusals:
-    """Try what Celery does on a Redis broker."""
+async def try_broker(redis: Redis, settings: Settings) -> Refusals:
+    """Try what a worker does with the command queue of a Redis broker, and what Celery does there."""
 
     async def subscribe(_: str, channel: str) -> None:
         pubsub: Any = redis.pubsub()
@@ -46,7 +39,9 @@ async def try_celery(redis: Redis, settings: Settings) -> Refusals:
             await pubsub.get_message(timeout=ANSWER)
 
     token = secrets.token_hex(6)
-    refused = await _script(redis, f"{BINDINGS}{token}")
+    refused = await _script(redis, f"{settings.queue}.taken:check-{token}")
+    refused |= await _tried(queue_calls(settings.queue, token), redis.execute_command)
+    refused |= await _script(redis, f"{BINDINGS}{token}")
     refused |= await _tried(celery_calls(settings, token), redis.execute_command)
     return refused | await _tried([("PSUBSCRIBE", channel) for channel in CeleryNames(settings).channels], subscribe)
 

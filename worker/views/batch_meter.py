@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 
 from msgspec import Struct
 
@@ -33,23 +33,16 @@ class Progress(Struct, frozen=True):
     offers: tuple[str, ...]
 
 
+OFFERS: Mapping[BatchState, tuple[str, ...]] = {
+    BatchState.RECEIVING: ("abort",),
+    BatchState.RUNNING: ("pause", "abort"),
+    BatchState.PAUSED: ("resume", "abort"),
+}
+"""The orders that a state allows, none if it is not here."""
+
+
 def progress(status: BatchStatus) -> Progress:
-    """Draw a batch."""
-    offers = () if status.state.final else tuple(_offers(status.state))
-    return Progress(status, tuple(_parts(status)), ended(status.counts), offers)
-
-
-def _offers(state: BatchState) -> Iterator[str]:
-    if state is BatchState.RUNNING:
-        yield "pause"
-    if state is BatchState.PAUSED:
-        yield "resume"
-    if state is not BatchState.ABORTING:
-        yield "abort"
-
-
-def _parts(status: BatchStatus) -> Iterator[Part]:
-    """Return the parts of a meter from left to right, those without members left out."""
+    """Draw a batch: the parts of its meter from left to right, those without members left out."""
     counts = status.counts
     finished = counts.finished
     stopped = sum(number for outcome, number in finished.items() if outcome in ENDED)
@@ -57,9 +50,11 @@ def _parts(status: BatchStatus) -> Iterator[Part]:
     other = sum(finished.values()) + counts.rejected - stopped - failed
     numbers = {"stopped": stopped, "other": other, "failed": failed, "open": counts.open, "waiting": counts.waiting}
     whole = max(1, sum(numbers.values()))
+    meter: list[Part] = []
     x = 0.0
     for kind, number in numbers.items():
         if number:
             width = WIDTH * number / whole
-            yield Part(kind, number, x, width)
+            meter.append(Part(kind, number, x, width))
             x += width
+    return Progress(status, tuple(meter), ended(counts), OFFERS.get(status.state, ()))

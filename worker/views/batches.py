@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ..domain.model import Outcome
@@ -46,24 +47,27 @@ def outcomes(counts: BatchCounts) -> str:
     return ", ".join(f"{count} {outcome}" for outcome, count in found.items() if count)
 
 
+@dataclass(frozen=True, slots=True)
 class Pace:
-    """How fast members end, measured over the last half minute; times are seconds of any clock that only goes on."""
+    """How fast members end, measured over the last half minute; times are seconds of any clock that only goes on.
 
-    def __init__(self) -> None:
-        self._seen: deque[tuple[float, int]] = deque()
+    `seen` are the times with how many had ended by then.
+    """
+
+    seen: deque[tuple[float, int]] = field(default_factory=deque)
 
     def note(self, at: float, done: int) -> None:
         """Note how many have ended by now."""
-        self._seen.append((at, done))
-        while len(self._seen) > 2 and self._seen[1][0] <= at - WINDOW:  # noqa: PLR2004 - a first and a last one
-            self._seen.popleft()
+        self.seen.append((at, done))
+        while len(self.seen) > 2 and self.seen[1][0] <= at - WINDOW:  # noqa: PLR2004 - a first and a last one
+            self.seen.popleft()
 
     @property
     def rate(self) -> float:
         """Members that end in a second; 0 while nothing is known."""
-        if not self._seen:
+        if not self.seen:
             return 0.0
-        (start, before), (end, done) = self._seen[0], self._seen[-1]
+        (start, before), (end, done) = self.seen[0], self.seen[-1]
         return (done - before) / (end - start) if end > start else 0.0
 
     def left(self, counts: BatchCounts) -> float | None:

@@ -26,26 +26,30 @@ class Counted(Collector):
             totals.open.items(),
             ("backend", "state", "lane"),
         )
-        yield _by_backend(
-            "canceller_oldest_cancelling_seconds",
-            "For how long the job that has been in CANCELLING longest has been seen there; 0 if none is.",
-            totals.oldest_cancelling,
+        by_backend: Sequence[tuple[str, str, Mapping[str, float]]] = (
+            (
+                "canceller_oldest_cancelling_seconds",
+                "For how long the job that has been in CANCELLING longest has been seen there; 0 if none is.",
+                totals.oldest_cancelling,
+            ),
+            (
+                "canceller_gates_held",
+                "Open cancellations whose force step is due and whose gate is shut.",
+                totals.gates_held,
+            ),
+            (
+                "canceller_overdue",
+                "Open cancellations that are not confirmed stopped after the backend's warn_after.",
+                totals.overdue,
+            ),
+            (
+                "canceller_breaker_open",
+                "1 while a backend is paused after repeated failures, or is being probed; else 0.",
+                totals.breaker_open,
+            ),
         )
-        yield _by_backend(
-            "canceller_gates_held",
-            "Open cancellations whose force step is due and whose gate is shut.",
-            totals.gates_held,
-        )
-        yield _by_backend(
-            "canceller_overdue",
-            "Open cancellations that are not confirmed stopped after the backend's warn_after.",
-            totals.overdue,
-        )
-        yield _by_backend(
-            "canceller_breaker_open",
-            "1 while a backend is paused after repeated failures, or is being probed; else 0.",
-            totals.breaker_open,
-        )
+        for name, help_text, values in by_backend:
+            yield _gauge(name, help_text, (((backend,), value) for backend, value in values.items()), ("backend",))
         if totals.waiting is not None:
             yield GaugeMetricFamily(
                 "canceller_waiting_commands", "Commands that no worker has taken in yet.", totals.waiting
@@ -67,10 +71,6 @@ class Counted(Collector):
             (((sink,), lag) for sink, lag in totals.sink_lags.items()),
             ("sink",),
         )
-
-
-def _by_backend(name: str, help_text: str, values: Mapping[str, float]) -> Metric:
-    return _gauge(name, help_text, (((backend,), value) for backend, value in values.items()), ("backend",))
 
 
 def _gauge(

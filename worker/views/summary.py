@@ -35,8 +35,8 @@ def by_whom(said: Data, name: str = "requested_by") -> str:
     return f"by {who}" if who else ""
 
 
-def _accepted(data: Data) -> str:
-    return _joined([str(data.get("verb", "")), by_whom(data), str(data.get("reason") or "")])
+def _asked(data: Data, by: str = "requested_by") -> str:
+    return _joined([str(data.get("verb", "")), by_whom(data, by), str(data.get("reason") or "")])
 
 
 def _joined_in(data: Data) -> str:
@@ -99,7 +99,7 @@ def _rejected(data: Data) -> str:
 
 
 GISTS: dict[str, Callable[[Data], str]] = {
-    "accepted": _accepted,
+    "accepted": _asked,
     "joined": _joined_in,
     "rejected": _rejected,
     "cancel_sent": _sent,
@@ -128,16 +128,12 @@ def _far(data: Data) -> str:
     return _joined([waiting, ended, rejected])
 
 
-def _ordered(data: Data) -> str:
-    return _joined([by_whom(data, "by"), str(data.get("reason") or "")])
-
-
 BATCH_GISTS: dict[str, Callable[[Data], str]] = {
     "started": _far,
     "progress": _far,
-    "paused": lambda data: _joined([_ordered(data), _far(data)]),
-    "resumed": lambda data: _joined([_ordered(data), _far(data)]),
-    "finished": lambda data: _joined([_far(data), _ordered(data)]),
+    "paused": lambda data: _joined([_asked(data, "by"), _far(data)]),
+    "resumed": lambda data: _joined([_asked(data, "by"), _far(data)]),
+    "finished": lambda data: _joined([_far(data), _asked(data, "by")]),
 }
 """The same for the events of a batch."""
 

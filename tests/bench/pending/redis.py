@@ -15,7 +15,7 @@ import redis
 
 from tests.bench.kit.report import quantile
 from tests.chaos.world import EVENTS
-from worker.store.scripts import on_store, source, timed
+from worker.store.scripts import source, text_of
 
 BASE = "{canceller}:"
 BACKEND = "ess"
@@ -89,7 +89,7 @@ def _usages(client: redis.Redis, keys: list[str]) -> list[int]:
 def digests() -> dict[str, str]:
     """Name each script of the product by its digest, as each of its callers loads it."""
     names = [path.name[: -len(".lua")] for path in files("worker.store.lua").iterdir() if path.name.endswith(".lua")]
-    texts = ((name, text) for name in names for text in (source(name), timed(source(name)), on_store(name)))
+    texts = ((name, text) for name in names for text in (source(name), text_of(name)))
     return {hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest(): name for name, text in texts}
 
 

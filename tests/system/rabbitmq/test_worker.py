@@ -88,8 +88,9 @@ def test_works_however_celery_is_told_to_run(place: Place) -> None:
     for number in range(1, 51):
         place.cell.simulator.add_job("ess", number)
         place.cell.send("cancel", backend="ess", job_id=number)
-    place.cell.start_worker("-P", "prefork", "-c", "2", "-Q", "other")
+    worker = place.cell.start_worker("-P", "prefork", "-c", "2", "-Q", "other")
     place.finish(50)
+    worker.stop()  # and with it the processes of its pool
 
 
 def test_stops_within_ten_seconds_with_work_open_and_loses_nothing(place: Place) -> None:

@@ -11,31 +11,35 @@ from support.hostile import corpus, deceptions
 from worker.board import assets
 from worker.board.templating import LONGEST, shown, templates
 
-TEMPLATES = sorted(assets.folder("templates").rglob("*.html"))
+FOLDER = assets.FOLDER / "templates"
+TEMPLATES = sorted(FOLDER.rglob("*.html"))
 
 
 @pytest.mark.parametrize("name", assets.VENDORED)
 def test_a_file_of_others_is_as_they_publish_it(name: str) -> None:
     _, digest = assets.VENDORED[name]
+    found = assets.asset(name)
 
-    assert hashlib.sha256(assets.content(name) or b"").hexdigest() == digest
+    assert found is not None
+    assert hashlib.sha256(found.content).hexdigest() == digest
 
 
 def test_no_script_makes_code_of_text() -> None:
     for name in ("htmx.min.js", "hx-sse.min.js", "board.js"):
-        text = (assets.content(name) or b"").decode()
+        found = assets.asset(name)
 
-        assert not re.search(r"\beval\(|\bFunction\(", text), name
+        assert found is not None
+        assert not re.search(r"\beval\(|\bFunction\(", found.content.decode()), name
 
 
-@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: str(path.relative_to(assets.folder("templates"))))
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: str(path.relative_to(FOLDER)))
 def test_no_template_has_inline_code_or_style(path: object) -> None:
     text = path.read_text(encoding="utf-8")  # type: ignore[attr-defined]
 
     assert not re.search(r"\sstyle=|<style|\son\w+=|javascript:|<script(?![^>]* src=)", text)
 
 
-@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: str(path.relative_to(assets.folder("templates"))))
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: str(path.relative_to(FOLDER)))
 def test_only_live_parts_are_marked_as_safe(path: object) -> None:
     text = path.read_text(encoding="utf-8")  # type: ignore[attr-defined]
 
@@ -57,6 +61,6 @@ def test_a_flood_is_cut() -> None:
 
 
 def test_only_files_that_browsers_need_are_served() -> None:
-    assert assets.content("board.css")
-    assert assets.content("../app.py") is None
-    assert assets.content("app.py") is None
+    assert assets.asset("board.css")
+    assert assets.asset("../app.py") is None
+    assert assets.asset("app.py") is None

@@ -6,11 +6,12 @@ from itertools import product
 from typing import Any
 
 import pytest
+from support.backends_file import parse_backends
 
 from worker.backends.registry import TABLES
 from worker.cli.backends_draft import Draft, value_of
 from worker.settings.backends_file.backend_table import WithoutProject
-from worker.settings.backends_file.backends import AUTHS, parse_backends
+from worker.settings.backends_file.backends import AUTHS
 from worker.settings.place import shipped
 
 EXAMPLE = shipped("backends.toml").read_text(encoding="utf-8")
@@ -32,7 +33,7 @@ def answered(kind: str, auth: str) -> Draft:
 @pytest.mark.parametrize(("kind", "auth"), PAIRS, ids=lambda word: word)
 def test_every_kind_and_authorisation_makes_a_file_that_can_be_read(kind: str, auth: str) -> None:
     draft = answered(kind, auth)
-    (backend,) = parse_backends(draft.text(EXAMPLE), TABLES, environ=dict.fromkeys(draft.variables, "x")).values()
+    (backend,) = parse_backends(draft.text(EXAMPLE), environ=dict.fromkeys(draft.variables, "x")).values()
 
     assert (backend.kind, backend.auth.type, draft.problems()) == (kind, auth, [])
 
@@ -88,4 +89,4 @@ def test_a_text_stays_one_value(text: str) -> None:
     draft = answered("oracle-ml", "none")
     draft.put("service", text)
 
-    assert parse_backends(draft.text(EXAMPLE), TABLES)["my-1"].service == text  # type: ignore[attr-defined]
+    assert parse_backends(draft.text(EXAMPLE))["my-1"].service == text  # type: ignore[attr-defined]

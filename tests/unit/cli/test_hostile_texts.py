@@ -15,7 +15,7 @@ from rich.console import Console
 from support.hostile import LEGITIMATE, corpus, deceptions
 
 from worker.cli import waiting
-from worker.cli.app import command_line, complain
+from worker.cli.app import command_line
 from worker.cli.checks.attendance import Attendance
 from worker.cli.checks.findings import Finding
 from worker.cli.commands import check, events, show
@@ -25,6 +25,7 @@ from worker.client.async_client import Rejected, Result
 from worker.domain.cancellation import WHOLE, Attestation, Cancellation, Intent, Progress, Sent, Spec
 from worker.domain.errors import UnknownCancellation
 from worker.domain.model import Action, AnswerKind, Force, JobState, Outcome, Verb
+from worker.observability.streams import complain
 from worker.protocol.messages import Event
 from worker.store.codec import Record, Snapshot
 from worker.views.explain import words
@@ -235,10 +236,10 @@ def test_the_demos_screens_are_harmless() -> None:
         board = Board()
         for row, text in zip(board.rows, texts, strict=False):
             row.take(event("accepted", {"verb": text, "reason": text}))
-        written.output.draw(board.now(len(board.rows) + 4))
+        written.output.draw(board.now)
         for row, text in zip(board.rows, texts, strict=False):
             row.take(event("finished", {"evidence": text}, outcome=text))
-        written.output.draw(board.result(120))
+        written.output.draw(board.result)
 
     assert not deceptions(written.text)
 
@@ -246,7 +247,7 @@ def test_the_demos_screens_are_harmless() -> None:
 def test_each_note_and_each_error_is_a_harmless_line(capsys: pytest.CaptureFixture[str]) -> None:
     for text in TEXTS:
         Output().note(text)
-        complain(text, text)
+        complain(f"canceller: {text}", text)
     told = capsys.readouterr()
 
     assert not deceptions(told.err)

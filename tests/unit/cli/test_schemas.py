@@ -16,13 +16,13 @@ from unit.settings.backends_file import ENVIRON, parse
 
 from worker.cli.app import command_line
 from worker.cli.exits import Exit
-from worker.cli.guide_files import SCHEMAS, schema_file
+from worker.cli.guide_files import SCHEMAS
 from worker.cli.write_schemas import MAKERS, written
 from worker.settings.errors import ConfigurationError
 
 ROOT = Path(__file__).parents[3]
 EXAMPLE = ROOT / "config" / "backends.toml"
-CONFIG = json.loads(schema_file("config").read_text(encoding="utf-8"))
+CONFIG = json.loads(SCHEMAS["config"].read_text(encoding="utf-8"))
 JUDGE = Draft202012Validator(CONFIG)
 APP = command_line(["guide"])
 INIT = command_line(["init"])
@@ -36,14 +36,14 @@ def test_every_document_has_its_maker() -> None:
 
 @pytest.mark.parametrize("name", SCHEMAS)
 def test_a_file_is_what_the_code_makes_of_it_now(name: str) -> None:
-    assert written(name) == schema_file(name).read_text(encoding="utf-8"), "run: make schemas"
+    assert written(name) == SCHEMAS[name].read_text(encoding="utf-8"), "run: make schemas"
 
 
 @pytest.mark.parametrize("name", SCHEMAS)
 def test_the_guide_shows_a_document(name: str) -> None:
     told = CliRunner().invoke(APP, ["guide", "--schema", name])
 
-    assert (told.exit_code, told.stdout) == (Exit.DONE, schema_file(name).read_text(encoding="utf-8"))
+    assert (told.exit_code, told.stdout) == (Exit.DONE, SCHEMAS[name].read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_the_schema_of_the_configuration_is_one() -> None:
 def test_an_editor_finds_the_schema_of_the_shipped_file() -> None:
     first = EXAMPLE.read_text(encoding="utf-8").splitlines()[0]
 
-    assert (EXAMPLE.parent / first.removeprefix("#:schema ")).resolve() == schema_file("config").resolve()
+    assert (EXAMPLE.parent / first.removeprefix("#:schema ")).resolve() == SCHEMAS["config"].resolve()
 
 
 def test_an_editor_finds_the_schema_of_a_new_file(tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_an_editor_finds_the_schema_of_a_new_file(tmp_path: Path) -> None:
     lines = (tmp_path / "b.toml").read_text(encoding="utf-8").splitlines()
     url = urlsplit(lines[0].removeprefix("#:schema "))
 
-    assert (url.scheme, Path(url2pathname(url.path))) == ("file", schema_file("config"))
+    assert (url.scheme, Path(url2pathname(url.path))) == ("file", SCHEMAS["config"])
     assert lines[1:] == EXAMPLE.read_text(encoding="utf-8").splitlines()[1:]
 
 

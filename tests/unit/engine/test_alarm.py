@@ -36,7 +36,7 @@ def test_an_alarm_is_reset_when_it_has_gone_off() -> None:
     async def work() -> None:
         alarm = await used()
         assert alarm.at == inf
-        alarm.wake_in(3.0)
+        alarm.wake(3.0)
         await alarm.sleep()
         assert alarm.at == inf
 
@@ -46,13 +46,13 @@ def test_an_alarm_is_reset_when_it_has_gone_off() -> None:
 @pytest.mark.parametrize(
     ("set_it", "at"),
     [
-        pytest.param(lambda alarm: alarm.wake_in(3.0), 3.0, id="in a while"),
-        pytest.param(lambda alarm: alarm.wake_in(3.0, not_before=7.0), 7.0, id="not before a later time"),
-        pytest.param(lambda alarm: alarm.wake_in(3.0, not_before=2.0), 3.0, id="not before an earlier time"),
-        pytest.param(lambda alarm: alarm.wake_in(-3.0), 0.0, id="in the past"),
-        pytest.param(lambda alarm: (alarm.wake_at(5.0), alarm.wake_in(3.0)), 3.0, id="earlier than it was set to"),
-        pytest.param(lambda alarm: (alarm.wake_in(3.0), alarm.wake_in(inf)), 3.0, id="later than it was set to"),
-        pytest.param(lambda alarm: (alarm.wake_in(3.0), alarm.wake_at(0.0)), 0.0, id="at once"),
+        pytest.param(lambda alarm: alarm.wake(3.0), 3.0, id="in a while"),
+        pytest.param(lambda alarm: alarm.wake(3.0, not_before=7.0), 7.0, id="not before a later time"),
+        pytest.param(lambda alarm: alarm.wake(3.0, not_before=2.0), 3.0, id="not before an earlier time"),
+        pytest.param(lambda alarm: alarm.wake(-3.0), 0.0, id="in the past"),
+        pytest.param(lambda alarm: (alarm.wake(5.0), alarm.wake(3.0)), 3.0, id="earlier than it was set to"),
+        pytest.param(lambda alarm: (alarm.wake(3.0), alarm.wake(inf)), 3.0, id="later than it was set to"),
+        pytest.param(lambda alarm: (alarm.wake(3.0), alarm.wake()), 0.0, id="at once"),
     ],
 )
 def test_an_alarm_goes_off_at_the_earliest_time(set_it: Callable[[Alarm], object], at: float) -> None:
@@ -69,8 +69,8 @@ def test_an_alarm_goes_off_at_the_earliest_time(set_it: Callable[[Alarm], object
 def test_a_sleeper_is_woken_by_an_earlier_time(first: float, after: float, seconds: float, at: float | None) -> None:
     async def work() -> None:
         alarm = await used()
-        alarm.wake_in(first)
-        asyncio.get_running_loop().call_later(after, alarm.wake_in, seconds)
+        alarm.wake(first)
+        asyncio.get_running_loop().call_later(after, alarm.wake, seconds)
         assert await slept(alarm) == pytest.approx(at or min(first, after + seconds))
 
     run(work())

@@ -34,9 +34,9 @@ def test_slots_are_taken_by_passes_and_by_piggy_backed_polls_past_the_free_ones(
         one = window()
         for piggy_backed in [False] * passes + [True] * polls:
             one.start(asyncio.sleep(1), piggy_backed=piggy_backed)
-        assert (one.passes, one.busy, one.free) == (passes, busy, SLOTS - busy)
+        assert (len(one.passes), one.busy, one.free) == (passes, busy, SLOTS - busy)
         assert await one.drain(2) == set()
-        assert (one.passes, one.busy, one.free) == (0, 0, SLOTS)
+        assert (len(one.passes), one.busy, one.free) == (0, 0, SLOTS)
 
     run(work())
 
@@ -63,7 +63,7 @@ def test_a_drain_returns_the_passes_that_have_not_ended_in_time() -> None:
         late = await one.drain(2)
         assert (len(late), len(ended), asyncio.get_running_loop().time()) == (2, 1, 2)
         await cancel_all(late)
-        assert (one.passes, len(ended)) == (0, 3)
+        assert (len(one.passes), len(ended)) == (0, 3)
 
     run(work())
 

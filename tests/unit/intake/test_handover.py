@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from worker.intake.handover import LIMIT, Arrived, digest, read, written
+from worker.intake.handover import LIMIT, Arrived, read, written
 from worker.protocol.envelope import BARE, Envelope
 
 NOON = datetime(2026, 11, 22, 12, 0, 0, 123456, tzinfo=UTC)
@@ -17,11 +17,11 @@ for _ in range(20_000):
     DEEP = [DEEP]
 
 LEFT: dict[str, Arrived] = {
-    "a bare one": Arrived(BARE_COMMAND, "c-1", BARE),
-    "one with all times": Arrived(BARE_COMMAND, "c-1", Envelope(NOON, NOON, "00-0af7-01")),
-    "one with an expiry alone": Arrived(BARE_COMMAND, "c-1", Envelope(expires=NOON)),
-    "any text": Arrived({**BARE_COMMAND, "reason": "ü\ud800\x00\u2028", "token": "a.b.c"}, "s:1", BARE),
-    "any value": Arrived({"backend": "ess", "labels": [1, 2.5, None, True, {"a": 1e300}], "x": 2**70}, "s:2", BARE),
+    "a bare one": Arrived.of(BARE_COMMAND, "c-1", BARE),
+    "one with all times": Arrived.of(BARE_COMMAND, "c-1", Envelope(NOON, NOON, "00-0af7-01")),
+    "one with an expiry alone": Arrived.of(BARE_COMMAND, "c-1", Envelope(expires=NOON)),
+    "any text": Arrived.of({**BARE_COMMAND, "reason": "ü\ud800\x00\u2028", "token": "a.b.c"}, "s:1", BARE),
+    "any value": Arrived.of({"backend": "ess", "labels": [1, 2.5, None, True, {"a": 1e300}], "x": 2**70}, "s:2", BARE),
 }
 
 
@@ -30,12 +30,12 @@ def test_a_command_comes_back_as_it_was_left(one: Arrived) -> None:
     text = written(one)
     assert text is not None
     assert read(text) == one
-    assert digest(written(read(text)) or b"") == digest(text)
+    assert written(read(text)) == text
 
 
 def test_other_content_or_another_id_is_another_command() -> None:
-    several = [*LEFT.values(), Arrived(BARE_COMMAND, "c-2", BARE)]
-    assert len({digest(written(one) or b"") for one in several}) == len(several)
+    several = [*LEFT.values(), Arrived.of(BARE_COMMAND, "c-2", BARE)]
+    assert len({written(one) for one in several}) == len(several)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_other_content_or_another_id_is_another_command() -> None:
     ],
 )
 def test_an_invalid_command_is_not_left(content: object) -> None:
-    assert written(Arrived(content, "c-1", BARE)) is None
+    assert written(Arrived.of(content, "c-1", BARE)) is None
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_an_invalid_command_is_not_left(content: object) -> None:
     ],
 )
 def test_a_command_is_known_by_the_backend_that_it_names(content: object, backend: str) -> None:
-    assert Arrived(content, "c-1", BARE).backend == backend
+    assert Arrived.of(content, "c-1", BARE).backend == backend
 
 
 @pytest.mark.parametrize(
@@ -76,4 +76,4 @@ def test_a_command_is_known_by_the_backend_that_it_names(content: object, backen
     ],
 )
 def test_a_command_is_timed_by_its_message_or_itself(content: object, envelope: Envelope, timed: bool) -> None:  # noqa: FBT001 - a table's column
-    assert Arrived(content, "c-1", envelope).timed is timed
+    assert Arrived.of(content, "c-1", envelope).timed is timed

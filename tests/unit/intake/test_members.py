@@ -32,7 +32,7 @@ def intake(build: Any) -> Admission:
 
 
 def judged(intake: Admission, signed_by: str = "low", **fields: Any) -> Acceptance | Rejection:
-    return judge(intake, "b", Member(7, {**BARE, **fields}, signed_by), NOW, ())
+    return judge(intake, "b", Member.of(7, {**BARE, **fields}, signed_by), NOW, ())
 
 
 def test_a_member_belongs_to_its_batch_and_to_who_signed_it(intake: Admission) -> None:
@@ -60,7 +60,7 @@ def test_a_member_is_rejected_with(signed_by: str, fields: dict[str, Any], why: 
 
 
 def test_a_member_that_is_no_object_is_rejected(intake: Admission) -> None:
-    assert isinstance(judge(intake, "b", Member(7, "a text", "low"), NOW, ()), Rejection)
+    assert isinstance(judge(intake, "b", Member.of(7, "a text", "low"), NOW, ()), Rejection)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_a_member_that_is_no_object_is_rejected(intake: Admission) -> None:
     ids=["a dry run", "no dry run", "no object"],
 )
 def test_only_a_dry_run_leaves_no_trace(content: object, found: tuple[bool, str]) -> None:
-    member = Member(1, content, "")
+    member = Member.of(1, content, "")
 
     assert (member.quiet, member.backend) == found
 

@@ -138,7 +138,7 @@ async def test_sends_again_a_message_that_it_has_kept_for_too_long(receiver: Rab
     notes.fullness = -1.0
     await notes.until(lambda: not notes.wanted)
     delivery = notes.delivery("1")
-    receiver._put(delivery)
+    receiver.put(delivery)
     delivery.at -= HOLD + 1
     await notes.until(lambda: notes.acknowledged == ["1"])
 
@@ -148,11 +148,11 @@ async def test_sends_again_a_message_that_it_has_kept_for_too_long(receiver: Rab
 async def test_a_new_connection_drops_the_messages_of_the_old_one(receiver: RabbitMQConsumer, notes: Notes) -> None:
     notes.fullness = -1.0
     await notes.until(lambda: not notes.wanted)
-    receiver._put(notes.delivery("old"))
+    receiver.put(notes.delivery("old"))
     other = Notes()
-    receiver._connect(other)
-    receiver._put(notes.delivery("late"))
-    receiver._put(other.delivery("new"))
+    receiver.connect(other)
+    receiver.put(notes.delivery("late"))
+    receiver.put(other.delivery("new"))
     assert not other.wanted
     notes.fullness = 0.0
     await other.until(lambda: other.acknowledged == ["new"])

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from support.backends_file import parse_backends
 
-from worker.backends.registry import TABLES
 from worker.domain.model import Policy
 from worker.runtime.wiring import adapter_of, policy_of
-from worker.settings.backends_file.backends import parse_backends
 
 COMMON = 'base_url = "https://h"\nauth = { type = "none" }\n'
 WRITTEN = {
@@ -21,7 +20,7 @@ WRITTEN = {
 
 
 def policy(kind: str, keys: str = "") -> Policy:
-    config = parse_backends(f"[backends.b]\n{WRITTEN[kind]}{keys}", TABLES, environ={})["b"]
+    config = parse_backends(f"[backends.b]\n{WRITTEN[kind]}{keys}", environ={})["b"]
     return policy_of(config, adapter_of(config))
 
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from support.backends_file import parse_backends
 
-from worker.backends.registry import TABLES
-from worker.settings.backends_file.backends import BackendConfig, parse_backends
+from worker.settings.backends_file.backends import BackendConfig
 from worker.settings.errors import ConfigurationError
 
 ENVIRON: Mapping[str, str] = {
@@ -27,7 +27,7 @@ ENVIRON: Mapping[str, str] = {
 def parse(
     text: str, environ: Mapping[str, str] = ENVIRON, directory: Path | None = None
 ) -> Mapping[str, BackendConfig]:
-    return parse_backends(text, TABLES, source="b.toml", environ=environ, directory=directory)
+    return parse_backends(text, source="b.toml", environ=environ, directory=directory)
 
 
 def one(table: str, environ: Mapping[str, str] = ENVIRON, directory: Path | None = None) -> BackendConfig:

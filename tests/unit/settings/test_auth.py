@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+from support.backends_file import parse_backends
 from unit.settings.backends_file import ENVIRON, one, problems
 
 from worker.backends.registry import TABLES
@@ -13,7 +14,6 @@ from worker.settings.backends_file.auth import (
     OmlAuth,
     TokenAuth,
 )
-from worker.settings.backends_file.backends import parse_backends
 from worker.settings.backends_file.load import load_deployment
 from worker.settings.errors import ConfigurationError
 from worker.settings.secret import Secret
@@ -158,7 +158,7 @@ def test_an_application_credential_may_come_from_files(tmp_path: Path) -> None:
     (tmp_path / "s").write_text("hunter2", encoding="utf-8")
     keys = 'application_credential_id_env = "ID", application_credential_secret_file = "s"'
     text = f"[backends.x]\n{MRS}auth = {{ {KEYSTONE}, {keys} }}"
-    auth = parse_backends(text, TABLES, environ=ENVIRON, directory=tmp_path)["x"].auth
+    auth = parse_backends(text, environ=ENVIRON, directory=tmp_path)["x"].auth
     assert isinstance(auth, KeystoneAuth)
     assert auth.application_credential is not None
     assert auth.application_credential[1].read() == "hunter2"

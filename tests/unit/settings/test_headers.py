@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from support.backends_file import parse_backends
 from unit.settings.backends_file import ENVIRON, one, problems
 
-from worker.backends.registry import TABLES
 from worker.http.client import ExtraHeaders
 from worker.http.transport import Proxy
 from worker.runtime.wiring import headers_of
-from worker.settings.backends_file.backends import parse_backends
 from worker.settings.errors import ConfigurationError
 
 ESS = 'kind = "oracle-ess"\nbase_url = "https://h"\n'
@@ -100,7 +99,7 @@ def test_a_mistake_in_a_header_is_told_and_no_value_shown(keys: str, place: str,
 def test_the_header_of_a_keystone_token_is_auths() -> None:
     keys = 'kind = "mrs"\nbase_url = "https://h"\nproject_id = "p"\nauth = { type = "token", token_env = "TOKEN" }\n'
     with pytest.raises(ConfigurationError, match=r"headers_env\.x-auth-token: is written by auth"):
-        parse_backends(f'[backends.x]\n{keys}headers_env = {{ x-auth-token = "KEY" }}', TABLES, environ=ENVIRON)
+        parse_backends(f'[backends.x]\n{keys}headers_env = {{ x-auth-token = "KEY" }}', environ=ENVIRON)
 
 
 def test_all_mistakes_in_headers_are_listed_at_once() -> None:

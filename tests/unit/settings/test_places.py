@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from support.backends_file import parse_backends
 
-from worker.backends.registry import TABLES
 from worker.runtime.wiring import place_of
-from worker.settings.backends_file.backends import parse_backends
 from worker.store.codec import place_mark
 
 
 def place(keys: str, base_url: str = "https://h") -> str:
     text = f'[backends.b]\nbase_url = "{base_url}"\nauth = {{ type = "none" }}\n{keys}'
-    return place_of(parse_backends(text, TABLES, environ={})["b"])
+    return place_of(parse_backends(text, environ={})["b"])
 
 
 MRS, MRS_V2 = 'kind = "mrs"\nproject_id = "demo"', 'kind = "mrs"\ndialect = "v2"\nproject_id = "demo"'

@@ -26,13 +26,14 @@ from worker.domain.cancellation import (
 )
 from worker.domain.model import Action, AnswerKind, Force, JobState, Lane, Outcome, Verb
 from worker.store.codec import (
+    FORMAT,
     WRITER,
     finished_progress,
     fragment,
     milliseconds,
     moment,
     pack_progress,
-    snapshot,
+    read,
     unpack,
     unpack_progress,
 )
@@ -253,15 +254,12 @@ def test_no_moment_is_written_as_an_earlier_one(at: datetime) -> None:
     assert timedelta() <= moment(milliseconds(at)) - at < timedelta(milliseconds=1)
 
 
-def test_a_snapshot_holds_what_a_client_asks_for(build: Any) -> None:
-    one = snapshot(record(), b'"c-1","c-2"\n2\n"reason":"budget","labels":{}', 1795341660000, claimed=True)
+def test_a_snapshot_holds_what_a_client_asks_for() -> None:
+    hot = json.dumps({**GUARD, "f": FORMAT}).encode() + b"\n"
+    one = read("c1", hot, b'"c-1","c-2"\n2\n"reason":"budget","labels":{}')
     assert one.command_ids == ("c-1", "c-2")
     assert one.command == {"reason": "budget", "labels": {}}
-    assert (one.due_at, one.claimed) == (build.at(60), True)
-
-
-def test_a_snapshot_of_a_finished_record_is_not_due() -> None:
-    assert snapshot(record(), b"\n0\n", None, claimed=False).due_at is None
+    assert (one.due_at, one.claimed) == (None, False)
 
 
 @pytest.mark.parametrize("data", [{}, {"a": 1}, {"a": {"b": ["ü", '"', "\n", None]}}])

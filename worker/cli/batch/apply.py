@@ -31,7 +31,7 @@ from .plan import Rate
 from .plan_file import NoPlan, read_plan
 from .planning import age_of, commands_of_plan
 from .rejections import rejected_batch
-from .spool import Spool
+from .spool import Spool, spool
 from .watching import Watch, going_on, to_watch
 
 
@@ -172,7 +172,7 @@ class Applying:
 
     async def plan(self, place: str) -> Exit:
         """Send what a plan lists, unless it was applied before."""
-        with Spool() as lines, Spool() as members:
+        with spool() as lines, spool() as members:
             try:
                 with reading(place) as (source, name):
                     first = await asyncio.to_thread(read_plan, source, name, lines)
@@ -200,7 +200,7 @@ class Applying:
     async def unplanned(self, choice: Choice) -> Exit:
         """Send what a file lists."""
         async with connected(key=self.key) as session:
-            with Spool() as members:
+            with spool() as members:
                 await choose(choice, session, members, self.output)
                 return await self._send(session, members, new_id("unplanned"))
 

@@ -45,16 +45,10 @@ def check_writable(place: Path) -> None:
     """
     if str(place) == STANDARD:
         return
-    new = _beside(place)
-    try:
+    with _beside(place) as new:
         if place.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         new.open("xb").close()
-    except OSError as error:
-        raise _unwritable(place, error) from None
-    finally:
-        with suppress(OSError):
-            new.unlink()
 
 
 @contextmanager
@@ -65,23 +59,22 @@ def writing(place: Path) -> Iterator[BinaryIO]:
         FileError: it can't be written, and what was there before stays.
 
     """
-    new = _beside(place)
-    try:
+    with _beside(place) as new:
         with new.open("xb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
         new.replace(place)
+
+
+@contextmanager
+def _beside(place: Path) -> Iterator[Path]:
+    """Name a file beside another, and leave none there; what can't be done with it is a FileError."""
+    new = place.parent / f".{place.name}.{os.getpid()}"  # `.` and `/` have no name
+    try:
+        yield new
     except OSError as error:
-        raise _unwritable(place, error) from None
+        raise FileError(f"{place} can't be written ({error.strerror}): name another file with -o") from None
     finally:
         with suppress(OSError):
             new.unlink()
-
-
-def _beside(place: Path) -> Path:
-    return place.parent / f".{place.name}.{os.getpid()}"  # `.` and `/` have no name
-
-
-def _unwritable(place: Path, error: OSError) -> FileError:
-    return FileError(f"{place} can't be written ({error.strerror}): name another file with -o")

@@ -18,12 +18,9 @@ class Mistakes(dict[str, list[list[int]]]):
             runs.append([line, line])
 
     def texts(self) -> list[str]:
-        """Return each mistake with its lines, in the order in which they are met in the file."""
-        found = sorted(self.items(), key=lambda one: one[1][0])
-        return [f"{numbered(runs)}: {text}" for text, runs in found]
-
-
-def numbered(runs: list[list[int]]) -> str:
-    """Name lines as people do: `line 3`, `lines 3, 7-9`."""
-    names = [str(first) if first == last else f"{first}-{last}" for first, last in runs]
-    return f"line{'' if len(names) == 1 and runs[0][0] == runs[0][1] else 's'} {', '.join(names)}"
+        """Return each mistake, as `lines 3, 7-9: what is wrong`, in the order in which they are met in the file."""
+        found = []
+        for text, runs in sorted(self.items(), key=lambda one: one[1][0]):
+            names = ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)
+            found.append(f"line{'' if names.isdecimal() else 's'} {names}: {text}")
+        return found

@@ -44,7 +44,7 @@ async def batch_named(session: Session, reference: str) -> AsyncBatch:
         return session.client.batch_by_id(found[0])
     if found:
         raise NoBatch(f"{reference} is the beginning of several batches' ids: {', '.join(found[:SHOWN])}")
-    if 0 < len(reference.removeprefix(DIGEST)) < LEAST and any(_starts(one, reference) for one in known):
+    if any(begins(one, reference, least=1) for one in known):
         raise NoBatch(f"{reference} is too short for the beginning of a batch's id: give {LEAST} characters or more")
     last = f"; the last ones are {', '.join(map(short, known[:SHOWN]))}" if known else ""
     raise NoBatch(
@@ -52,14 +52,10 @@ async def batch_named(session: Session, reference: str) -> AsyncBatch:
     )
 
 
-def begins(batch_id: str, reference: str) -> bool:
+def begins(batch_id: str, reference: str, *, least: int = LEAST) -> bool:
     """Whether a batch's id, or a digest without its `sha256:`, begins so, with characters enough to be meant."""
-    if len(reference.removeprefix(DIGEST)) < LEAST:
+    if len(reference.removeprefix(DIGEST)) < least:
         return False
-    return _starts(batch_id, reference)
-
-
-def _starts(batch_id: str, reference: str) -> bool:
     return batch_id.startswith(reference) or batch_id.removeprefix(DIGEST).startswith(reference)
 
 

@@ -37,7 +37,7 @@ from .naming import new_id
 from .plan_file import first_line, write_plan
 from .planning import SENT, UNKNOWN, Tally, planned_line
 from .rejections import rejected_batch
-from .spool import Spool
+from .spool import Spool, spool
 from .watching import Watch, going_on
 
 NAMED = 12
@@ -101,7 +101,7 @@ async def plan(  # noqa: PLR0913 - Typer makes an option of each parameter
     output = Output(as_json=json)
     check_writable(output_file or Path("plan.jsonl"))
     async with connected(key=signer(key, producer)) as session:
-        with Spool() as members, Spool() as lines:
+        with spool() as members, spool() as lines:
             await choose(choice, session, members, output)
             looks = ({**command, "dry_run": True} for command in members)
             batch = await session.client.batch(looks, batch_id=new_id("plan"), rate=rate)

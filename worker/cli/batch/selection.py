@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 
 from ...domain.errors import InvalidCommand
 from ...protocol.messages import parse_command
+from ...settings import errors
 from ...settings.problems import choices, suggestion
 from .columns import JOB, csv_rows, separator_of
 from .lines import text_lines
@@ -34,12 +35,8 @@ Row = tuple[int, Mapping[str, Any]]
 """A line's number and what it says of a command."""
 
 
-class SelectionMistakes(Exception):
+class SelectionMistakes(errors.Mistakes):
     """A file can't be used; `texts` says what is wrong with which lines."""
-
-    def __init__(self, texts: list[str]) -> None:
-        super().__init__("; ".join(texts))
-        self.texts = texts
 
 
 def select(
@@ -85,7 +82,9 @@ class _Taking:
             self._mistakes.add(line, problem)
             return
         verb = str(command["verb"])
-        first, was = self._taken.setdefault(_job_of(command), (line, verb))
+        job = [command["backend"], str(command["job_id"]), sorted((command.get("params") or {}).items())]
+        digest = hashlib.blake2b(json.dumps(job).encode(), digest_size=12).digest()  # few bytes for each of many jobs
+        first, was = self._taken.setdefault(digest, (line, verb))
         if first == line:
             self._members.add(command)
         elif was == verb:
@@ -118,12 +117,6 @@ def with_defaults(fields: Mapping[str, Any], defaults: Mapping[str, Any]) -> dic
         if isinstance(own, Mapping) and isinstance(given, Mapping):
             whole[name] = {**given, **own}
     return whole
-
-
-def _job_of(command: Mapping[str, Any]) -> bytes:
-    """Name a job in a few bytes: by its backend, its id and what may be a part of its address."""
-    job = [command["backend"], str(command["job_id"]), sorted((command.get("params") or {}).items())]
-    return hashlib.blake2b(json.dumps(job).encode(), digest_size=12).digest()
 
 
 def rows(lines: Iterator[str], name: str, mistakes: Mistakes) -> Iterator[Row]:

@@ -129,7 +129,7 @@ async def report(batch: Id, *, file: ReportFile = None, json: Json = False) -> N
             async for result in reported.report():
                 output.object(plain(result))
             return
-        count = await _written(reported.report(), file)
+        count = await write_report(reported.report(), file)
         seen = await reported.status()
     if output.json:
         output.object({"batch_id": reported.id, "file": str(file), "jobs": count})
@@ -167,26 +167,22 @@ def words(seen: BatchStatus, now: datetime) -> list[tuple[str, str]]:
     return [(label, text) for label, text in told if text] + [("next", way) for way in ways_on(seen)]
 
 
-async def _written(results: AsyncIterator[BatchResult], file: Path) -> int:
+async def write_report(results: AsyncIterator[BatchResult], file: Path) -> int:
     """Write results into a file; return how many they are."""
     csv_wanted, count = file.suffix.lower() == ".csv", 0
     with writing(file) as target:
         if csv_wanted:
             target.write(_csv(COLUMNS))
         async for result in results:
-            json_line = json_text.dumps(plain(result)).encode() + b"\n"
-            target.write(csv_line(result) if csv_wanted else json_line)
+            found = plain(result)
+            csv_line = _csv([_cell(name, found.get(name)) for name in COLUMNS])
+            target.write(csv_line if csv_wanted else json_text.dumps(found).encode() + b"\n")
             count += 1
     return count
 
 
-def csv_line(result: BatchResult) -> bytes:
-    """Return a member as a line of CSV; no text of a backend can be taken for a formula."""
-    found = plain(result)
-    return _csv([_cell(name, found.get(name)) for name in COLUMNS])
-
-
 def _cell(name: str, value: object) -> str:
+    """Write a value as CSV has it; no text of a backend can be taken for a formula."""
     if isinstance(value, bool):
         return str(value).lower()
     text = "" if value is None else str(value)

@@ -5,36 +5,38 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager
-from types import TracebackType
-from typing import Any
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO, Any
 
 IN_MEMORY = 4_000_000
 """Bytes from which on they lie in a temporary file."""
 
 
-class Spool(AbstractContextManager["Spool"]):
-    """Objects in their order, read as often as needed. Use it in a `with` block, which ends its file."""
+@contextmanager
+def spool() -> Iterator[Spool]:
+    """Open a spool without objects, whose file ends with the block."""
+    with tempfile.SpooledTemporaryFile(IN_MEMORY) as file:
+        yield Spool(file)
 
-    def __init__(self) -> None:
-        self._file = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - `__exit__` closes it
-        self._count = 0
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._file.close()
+@dataclass(slots=True, eq=False)
+class Spool:
+    """Objects in their order, `count` of them, read as often as needed."""
+
+    file: IO[bytes]
+    count: int = 0
 
     def add(self, one: Mapping[str, Any]) -> None:
         """Append an object."""
-        self._file.write(json.dumps(one, separators=(",", ":")).encode() + b"\n")
-        self._count += 1
+        self.file.write(json.dumps(one, separators=(",", ":")).encode() + b"\n")
+        self.count += 1
 
     def __len__(self) -> int:
-        return self._count
+        return self.count
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """Yield each object; one reader at a time."""
-        self._file.seek(0)
-        for line in self._file:
+        self.file.seek(0)
+        for line in self.file:
             yield json.loads(line)

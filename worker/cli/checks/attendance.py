@@ -15,7 +15,7 @@ from ...intake.waiting import waiting_in_redis
 from ...settings.environment import Settings
 from ...store.peers import Peers
 from ...store.redis_client import connect, translated
-from ...store.scripts import Script, on_store
+from ...store.scripts import Script, text_of
 from ...views.counted import counted
 from ..output import Output
 
@@ -72,7 +72,7 @@ async def attendance(settings: Settings) -> Attendance:
         pipe.hkeys(f"{base}:at")
         pipe.smembers(f"{base}:backends")
         with translated():
-            workers, served = await living(redis, base)
+            _, _, _, workers, *served = await Script(redis, text_of("now"))(keys=[f"{base}:events"], args=[])
             told, had = await pipe.execute()
             left = await Peers(redis, settings.prefix).left()
     finally:
@@ -80,18 +80,16 @@ async def attendance(settings: Settings) -> Attendance:
     backends = tuple(sorted(name.decode() for name in {*told, *had}))
     target = settings.redis_broker
     waiting = await waiting_in_redis(target, settings.queue) if target is not None else None
-    return Attendance(workers, waiting, backends, settings.queue, served, left)
-
-
-async def living(redis: Redis, base: str) -> tuple[int, frozenset[str]]:
-    """Count the workers that live, and name the backends that these serve; the deployment's keys begin with `base`."""
-    _, _, _, workers, *served = await Script(redis, on_store("now"))(keys=[f"{base}:events"], args=[])
-    return int(workers), frozenset(name.decode() for name in served)
+    names = frozenset(name.decode() for name in served)
+    return Attendance(int(workers), waiting, backends, settings.queue, names, left)
 
 
 async def older_workers(redis: Redis, base: str) -> int:
-    """Count the living workers of versions that know no batches: beside one of them no member starts."""
-    _, _, now, workers, *_ = await Script(redis, on_store("now"))(keys=[f"{base}:events"], args=[])
+    """Count the living workers of versions that know no batches: beside one of them no member starts.
+
+    The deployment's keys begin with `base`.
+    """
+    _, _, now, workers, *_ = await Script(redis, text_of("now"))(keys=[f"{base}:events"], args=[])
     feeders = await redis.zcount(f"{base}:feeders", f"({int(now)}", "+inf")
     return max(0, int(workers) - int(feeders))
 

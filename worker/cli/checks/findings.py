@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ...intake.strays import Stray
+from ...intake.strays import Stray, visible_name
 from ...views.counted import counted
 
 OLDEST = (6, 2)
@@ -61,8 +61,8 @@ def left_behind(backend: str, place: str, count: int, looked_at: int) -> Finding
 def stray_findings(strays: Sequence[Stray], queue: str, *, through: bool = True) -> Iterator[Finding]:
     """Report commands that lie beside the queue, where no worker takes them; `through` if all lists were searched."""
     for stray in strays:
-        several = counted(stray.length, "message")
-        text = f"{several} in {stray.shown}, commands among them, which no worker reads: {stray.way_out(queue)}"
+        several = f"{counted(stray.length, 'message')} in {visible_name(stray.name)}"
+        text = f"{several}, commands among them, which no worker reads: {stray.way_out(queue)}"
         yield Finding("warning", f"queue {queue}", text)
     if not through:
         yield Finding("ok", f"queue {queue}", "the broker holds much: not all its lists were searched for commands")

@@ -20,7 +20,7 @@ from ...settings.redis_url import RedisTarget
 from ...store.redis_client import connect_to
 from ...store.retention import LETTERS, UNSIGNED
 from ...store.rights import acl_line
-from ...store.trial import try_celery, try_queue, try_store
+from ...store.trial import try_broker, try_store
 from .attendance import attendance
 from .findings import Finding, redis_findings
 from .redis_findings import (
@@ -86,7 +86,7 @@ async def _store(client: Redis, settings: Settings) -> list[Finding]:
     found = [] if info is None else list(redis_findings(info, fsync, seconds))
     refused = dict(await try_store(client, settings.prefix))
     if settings.redis_broker == settings.redis:
-        refused |= await _broker_refusals(client, settings)
+        refused |= await try_broker(client, settings)
     found.append(rights_finding("Redis rights", refused, acl_line(settings)))
     if info is not None:
         found.append(memory_finding(info, await _letters(client, settings.prefix)))
@@ -94,11 +94,7 @@ async def _store(client: Redis, settings: Settings) -> list[Finding]:
 
 
 async def _broker(client: Redis, settings: Settings) -> list[Finding]:
-    return [rights_finding("broker rights", await _broker_refusals(client, settings), acl_line(settings))]
-
-
-async def _broker_refusals(client: Redis, settings: Settings) -> dict[str, str]:
-    return {**await try_queue(client, settings.queue), **await try_celery(client, settings)}
+    return [rights_finding("broker rights", await try_broker(client, settings), acl_line(settings))]
 
 
 async def _letters(client: Redis, prefix: str) -> Letters:

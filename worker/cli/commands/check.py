@@ -141,11 +141,11 @@ async def probe_finding(name: str, config: BackendConfig) -> Finding:
         return Finding("wrong", what, f"it can't be set up: {error}")
     assert probe is not None  # noqa: S101 - it is called only for backends with one
     try:
-        status = await probe.status(probe_job(adapter_of(config)).id)
+        status = (await probe.reply(probe_job(adapter_of(config)).id)).status
     except CallUnanswered as error:
         return Finding("wrong", what, f"it gives no answer, so it proves nothing: {error}")
     finally:
-        await probe.aclose()
+        await probe.http.aclose()
     verdict, text = probe_judged(status, gone=probe.meaning(status))
     return Finding(verdict, what, text)
 

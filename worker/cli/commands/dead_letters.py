@@ -146,7 +146,7 @@ async def _each(
                         output.line(
                             f"{done}: {letter.id} ({'event' if letter.sink else 'command'} {letter.command_id})"
                         )
-                meter.advance()
+                meter(1)
     return result
 
 

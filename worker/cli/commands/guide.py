@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ...settings.problems import choices, suggestion
-from ..guide_files import GUIDE, SCHEMAS, schema_file
+from ..guide_files import GUIDE, SCHEMAS
 from ..options import Json
 from ..output import Output
 
@@ -45,27 +45,23 @@ LINK = re.compile(r"\[(?P<topic>[\w-]+)\]\((?P=topic)\.md\)")
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of the guide."""
+    """One page of the guide; `summary` is its line that says what it is about.
+
+    `for_terminal` is its text with the command that shows another page in place of each link to it.
+    """
 
     topic: str
     text: str
-
-    @property
-    def for_terminal(self) -> str:
-        """The page with the command that shows another page in place of each link to it."""
-        return LINK.sub(r"`canceller guide \g<topic>`", self.text)
-
-    @property
-    def summary(self) -> str:
-        """The line that says what the page is about."""
-        opening = OPENING.match(self.text)
-        assert opening is not None, self.topic  # noqa: S101 - a test reads every page
-        return opening["summary"]
+    summary: str
+    for_terminal: str
 
 
 def page(topic: str) -> Page:
     """Read a page."""
-    return Page(topic, (GUIDE / f"{topic}.md").read_text(encoding="utf-8"))
+    text = (GUIDE / f"{topic}.md").read_text(encoding="utf-8")
+    opening = OPENING.match(text)
+    assert opening is not None, topic  # noqa: S101 - a test reads every page
+    return Page(topic, text, opening["summary"], LINK.sub(r"`canceller guide \g<topic>`", text))
 
 
 def guide(
@@ -112,7 +108,7 @@ def _schema(name: str, topic: str | None, output: Output) -> None:
         raise typer.BadParameter(
             f"{name!r} is not {choices(SCHEMAS)}{suggestion(name, SCHEMAS)}", param_hint="--schema"
         )
-    output.verbatim(schema_file(name).read_text(encoding="utf-8"))
+    output.verbatim(SCHEMAS[name].read_text(encoding="utf-8"))
 
 
 def _list(output: Output) -> None:

@@ -18,7 +18,7 @@ from ...settings.errors import ConfigurationError
 from ...settings.place import shipped
 from ...settings.problems import choices, suggestion
 from ..backends_draft import Draft, value_of
-from ..guide_files import schema_file
+from ..guide_files import SCHEMAS
 from ..options import Json, pairs
 from ..output import Output
 from ..usage import BadParameters
@@ -70,7 +70,7 @@ def init(
     given = {"kind": kind, "name": name, "base_url": base_url, "auth.type": auth, **pairs(set_ or (), "--set")}
     given = {key: text for key, text in given.items() if text}
     asks = not json and sys.stdin is not None and sys.stdin.isatty()
-    schema = f"#:schema {schema_file('config').as_uri()}\n"
+    schema = f"#:schema {SCHEMAS['config'].as_uri()}\n"
     shipped_text = SCHEMA_LINE.sub(lambda _: schema, shipped("backends.toml").read_text(encoding="utf-8"))
     draft = None if example or not (given or asks) else _draft(given, asks=asks)
     _write(file, shipped_text if draft is None else draft.text(shipped_text))

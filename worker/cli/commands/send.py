@@ -180,7 +180,7 @@ async def send_all(
             for start in range(0, len(commands), CHUNK):
                 chunk = commands[start : start + CHUNK]
                 sent += await _submit(session, chunk)
-                meter.advance(len(chunk))
+                meter(len(chunk))
         if not wait:
             _report_sent(commands, sent, output)
             return Exit.DONE

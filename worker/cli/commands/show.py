@@ -143,8 +143,23 @@ async def list_(
 
     canceller list --finished --limit 20 --json
     """
-    listed = _list_finished if finished else _list_open
-    await listed(backend, limit, Output(as_json=json))
+    output = Output(as_json=json)
+    if finished:
+        await _list_finished(backend, limit, output)
+        return
+    async with connected() as session:
+        seen = await session.client.list_open(backend, limit + 1)
+        there = await attendance(session.settings)
+        if not there.workers:
+            output.note(str(there))
+        waiting = "" if seen else _why_empty(there, backend)
+    if output.json:
+        for one in seen[:limit]:
+            output.object(described(one, None, there))
+        return
+    now = datetime.now(UTC)
+    output.rows((*SHARED, "state", "open for", "next"), [_open_row(one, now, there) for one in seen[:limit]])
+    _note_rest(len(seen), limit, backend, f"is open{waiting}", output)
 
 
 def _unserved(there: Attendance, seen: Snapshot) -> str:
@@ -230,22 +245,6 @@ def _unanswered(named: Sequence[str], output: Output) -> Exit:
     if output.json:
         output.note(UNANSWERED)
     return Exit.STILL_OPEN
-
-
-async def _list_open(backend: str, limit: int, output: Output) -> None:
-    async with connected() as session:
-        seen = await session.client.list_open(backend, limit + 1)
-        there = await attendance(session.settings)
-        if not there.workers:
-            output.note(str(there))
-        waiting = "" if seen else _why_empty(there, backend)
-    if output.json:
-        for one in seen[:limit]:
-            output.object(described(one, None, there))
-        return
-    now = datetime.now(UTC)
-    output.rows((*SHARED, "state", "open for", "next"), [_open_row(one, now, there) for one in seen[:limit]])
-    _note_rest(len(seen), limit, backend, f"is open{waiting}", output)
 
 
 def _open_row(seen: Snapshot, now: datetime, there: Attendance) -> tuple[str, ...]:

@@ -79,7 +79,7 @@ async def _tell(named: Sequence[str], limit: int | None, output: Output) -> bool
             only, backend, job_id = cancellation.id, cancellation.backend, cancellation.job_id
         kept = await session.store.kept_events()
         with output.meter("events searched", kept if limit is None else min(kept, limit)) as meter:
-            found = await history_of(session.store, backend, job_id, only, limit, meter.advance)
+            found = await history_of(session.store, backend, job_id, only, limit, meter)
     now, searched = datetime.now(UTC), found.searched
     story = chapters(found.known, found.others, found.breaks, now)
     for chapter in story:

@@ -37,12 +37,7 @@ class Row:
     @property
     def name(self) -> str:
         """The job, as people name it, or the batch."""
-        return f"{self.case.backend} {f'{len(self.case.members)} jobs' if self.case.others else self.case.job_id}"
-
-    @property
-    def target(self) -> str:
-        """The id of the command that an operator acts on: of a batch the first member's."""
-        return f"{self.command_id}:0" if self.case.others else self.command_id
+        return f"{self.case.backend} {f'{self.case.others + 1} jobs' if self.case.others else self.case.job_id}"
 
     @property
     def right(self) -> bool:
@@ -94,11 +89,6 @@ class Board:
     def __init__(self) -> None:
         self.rows = [Row(case, f"demo-{number}") for number, case in enumerate(CASES, 1)]
         self.started = time.monotonic()
-
-    def row_of(self, event: Event) -> Row | None:
-        """Find the case that an event is about; a member is about its batch."""
-        ids = {*event.command_ids, str(event.data.get("batch_id") or "")}
-        return next((row for row in self.rows if row.command_id in ids), None)
 
     def now(self, height: int) -> Drawing:
         """Return the progress of the cases, as many as fit into `height` lines."""

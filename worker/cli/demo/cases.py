@@ -43,11 +43,6 @@ class Case:
         others = [{"system": system, "id": f"{self.job_id}{{n}}", "count": self.others}] if self.others else []
         return [{"system": system, "id": self.job_id, "life": self.life, **self.script}, *others]
 
-    @property
-    def members(self) -> list[str]:
-        """The jobs of a batch."""
-        return [self.job_id, *(f"{self.job_id}{number}" for number in range(1, self.others + 1))]
-
 
 STOPPED = {"remote_stopped": True, "requested_by": "demo"}
 CHILDREN = [{"id": "300201", "life": "runs"}, {"id": "300202", "life": "stuck"}]

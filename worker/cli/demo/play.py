@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import os
 import signal
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -20,6 +21,7 @@ from ...client.async_client import AsyncClient
 from ...domain.errors import CancellerError
 from ...http.client import Http
 from ...protocol.messages import Event
+from ...settings.env_file import DEPLOYMENT
 from ...views.explain import span
 from ...views.summary import gist
 from ..options import Json
@@ -27,7 +29,7 @@ from ..output import Output, picture
 from ..session import Session, connected
 from .board import WIDE, Board, Row
 from .cases import CANARY, FORCED_JOB, Case
-from .stage import DemoError, Stage, forget_the_shell, stage
+from .stage import DemoError, Stage, stage
 
 PATIENCE = 50.0
 """Seconds for everything to end."""
@@ -52,7 +54,8 @@ def demo(
     """
     output = Output(as_json=json)
     board = Board()
-    forget_the_shell()
+    for name in [name for name in os.environ if name.startswith(DEPLOYMENT)]:
+        del os.environ[name]  # not only for child processes: Celery and pydantic read some of them on their own
     with _sigterm_as_interrupt():
         _play(board, output)
     if svg is not None:
@@ -85,13 +88,10 @@ def _play(board: Board, output: Output) -> None:
             waited = asyncio.run(_waited(started.simulator_url))
         except CancellerError as error:
             problem = str(error)
-        _write(board, waited, output)
-        if problem or not _right(board, waited):
+        right = all(row.right for row in board.rows) and waited >= RULE
+        _write(board, waited, output, right=right)
+        if problem or not right:
             raise DemoError(f"{problem or 'not every outcome is the expected one'}; logs: {started.directory}")
-
-
-def _right(board: Board, waited: float) -> bool:
-    return all(row.right for row in board.rows) and waited >= RULE
 
 
 class Play:
@@ -137,9 +137,11 @@ class Play:
                 members = members_of(several.case)
                 await session.client.batch(members, batch_id=several.command_id, canary=CANARY, stop_at="10%")
         async for event in session.client.events(after):
-            row = self._board.row_of(event)
-            if row is not None:
-                await self._take(session, row, event)
+            ids = {*event.command_ids, str(event.data.get("batch_id") or "")}  # a member's event is about its batch
+            for row in self._board.rows:
+                if row.command_id in ids:
+                    await self._take(session, row, event)
+                    break
             if all(one.outcome for one in self._board.rows):
                 return
 
@@ -152,7 +154,8 @@ class Play:
             seconds = time.monotonic() - self._board.started
             self._output.line(f"{seconds:5.1f} s  {row.name}  {event.name}  {gist(event)}")
         if row.case.then is not None and row.case.then[0] == event.name and row.seen.count(event.name) == 1:
-            await STEPS[row.case.then[1]](session.client, row)
+            reference = f"{row.command_id}:0" if row.case.others else row.command_id  # of a batch the first member's
+            await STEPS[row.case.then[1]](session.client, reference, row.case)
 
 
 def command_of(case: Case, command_id: str) -> Mapping[str, Any]:
@@ -169,17 +172,18 @@ def command_of(case: Case, command_id: str) -> Mapping[str, Any]:
 
 def members_of(case: Case) -> list[Mapping[str, Any]]:
     """Return the commands of a batch; the first one is asked for as the case says."""
-    first, *others = ({"verb": case.verb, "backend": case.backend, "job_id": job_id} for job_id in case.members)
+    job_ids = [case.job_id, *(f"{case.job_id}{number}" for number in range(1, case.others + 1))]
+    first, *others = ({"verb": case.verb, "backend": case.backend, "job_id": job_id} for job_id in job_ids)
     return [{**first, "reason": case.shows, **case.fields}, *others]
 
 
-STEPS: Mapping[str, Callable[[AsyncClient, Row], Awaitable[Any]]] = {
-    "attest": lambda client, row: client.attest(
-        row.command_id, by="demo", reason="looked at the remote host: the process is gone"
+STEPS: Mapping[str, Callable[[AsyncClient, str, Case], Awaitable[Any]]] = {
+    "attest": lambda client, reference, _: client.attest(
+        reference, by="demo", reason="looked at the remote host: the process is gone"
     ),
-    "abort": lambda client, row: client.abort(row.command_id, by="demo", reason="it may run on"),
-    "hold": lambda client, row: client.hold(row.target, by="demo", reason="let somebody look first", seconds=4),
-    "delete": lambda client, row: client.delete(row.case.backend, row.case.job_id, reason="the record too"),
+    "abort": lambda client, reference, _: client.abort(reference, by="demo", reason="it may run on"),
+    "hold": lambda client, reference, _: client.hold(reference, by="demo", reason="let somebody look first", seconds=4),
+    "delete": lambda client, _, case: client.delete(case.backend, case.job_id, reason="the record too"),
 }
 """What an operator or a producer does next in a case."""
 
@@ -214,14 +218,12 @@ def _summary(board: Board) -> str:
     return f"{sum(row.right for row in board.rows)} of {len(board.rows)} outcomes are as expected"
 
 
-def _write(board: Board, waited: float, output: Output) -> None:
+def _write(board: Board, waited: float, output: Output, *, right: bool) -> None:
     seconds = time.monotonic() - board.started
     if output.json:
-        output.object(
-            {"ok": _right(board, waited), "seconds": seconds, "force_after": waited, "cases": board.as_plain()}
-        )
+        output.object({"ok": right, "seconds": seconds, "force_after": waited, "cases": board.as_plain()})
         return
-    output.draw(board.result(output.width))
+    output.draw(board.result)
     rule = f"was forced {span(waited)} after its cancel" if waited else "was never forced"
     output.line(f"30-minute rule: ESS job {FORCED_JOB} {rule} (the backend's own log)")
     output.line(f"{_summary(board)}; {seconds:.0f} s")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import tempfile
@@ -15,7 +14,7 @@ from ...domain.errors import CancellerError
 from ...local.child_process import start_worker, stop_all
 from ...local.embedded_redis import Embedded
 from ...local.simulator_process import simulator_process
-from ...settings.env_file import DEPLOYMENT, process_environment
+from ...settings.env_file import process_environment
 from ...settings.environment import Settings
 from .cases import JOBS_FILE
 
@@ -49,15 +48,6 @@ class Stage:
         for number, process in enumerate(self.workers, 1):
             if process.poll() is not None:
                 raise DemoError(f"worker {number} has ended with exit code {process.returncode}")
-
-
-def forget_the_shell() -> None:
-    """Drop all variables of this process that name a deployment: the demo touches only what it has started.
-
-    From the process itself, not only for its children: Celery and pydantic read some of them on their own.
-    """
-    for name in [name for name in os.environ if name.startswith(DEPLOYMENT)]:
-        del os.environ[name]
 
 
 @contextmanager

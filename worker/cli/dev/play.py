@@ -74,7 +74,7 @@ class Deployment:
         """
         if not self.redis.running:
             raise DevError("the embedded Redis has died")
-        if not self.simulator.running:
+        if self.simulator.process.poll() is not None:
             raise DevError("the simulator has died")
         if self.supervisor.restart_dead() is not None:
             raise DevError("a worker says that its configuration is wrong, see above")
@@ -103,7 +103,7 @@ def dev(
     """
     if backends is not None:
         backends = configuration(backends)[0].backends
-    check_ports(Settings.load(workers_environment()), workers)
+    check_ports(Settings.load(environment()[0]), workers)
     log = MergedLog(Output(as_json=json))
     with stop_signals() as stopped, tempfile.TemporaryDirectory(prefix="canceller-dev-") as directory:
         log.say("starting an embedded Redis, the simulator and the workers; Ctrl-C ends all")
@@ -134,7 +134,7 @@ def _deployment(
         }
         env_file = directory / "env"
         env_file.write_text("".join(f"{name}='{value}'\n" for name, value in own.items()), encoding="utf-8")
-        env = {**workers_environment(), **own, "CANCELLER_LOG_FORMAT": "json"}
+        env = {**environment()[0], **own, "CANCELLER_LOG_FORMAT": "json"}
 
         def start(number: int) -> subprocess.Popen[bytes]:
             process = start_worker(number, env, subprocess.PIPE)
@@ -185,21 +185,18 @@ async def _follow(settings: Settings, log: MergedLog) -> None:
                 log.event(event)
 
 
-def leading_elsewhere() -> list[str]:
-    """Return the variables of this process that lead to another deployment."""
-    return sorted(name for name in process_environment() if name.startswith(DEPLOYMENT) and name not in KEPT)
-
-
-def workers_environment() -> dict[str, str]:
-    """Return the environment of this process without what leads to another deployment."""
-    leading = leading_elsewhere()
-    return {name: value for name, value in process_environment().items() if name not in leading}
+def environment() -> tuple[dict[str, str], list[str]]:
+    """Return the environment of this process without what leads to another deployment, and the names of that."""
+    whole = process_environment()
+    elsewhere = sorted(name for name in whole if name.startswith(DEPLOYMENT) and name not in KEPT)
+    return {name: value for name, value in whole.items() if name not in elsewhere}, elsewhere
 
 
 def what_next(started: Deployment, board: Mapping[str, str]) -> list[str]:
     """Return the lines that say what to type next."""
     lines = [f"export {ENV_FILE}={shlex.quote(str(started.env_file))}"]
-    if others := leading_elsewhere():
+    _, others = environment()
+    if others:
         lines.append(f"unset {' '.join(others)}")  # what a shell has set goes before an env file
     url = started.simulator.url
     for command, shows in (*NEXT, MORE):

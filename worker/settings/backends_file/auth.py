@@ -146,12 +146,17 @@ class KeystoneAuth(_User, _ApplicationCredential, TlsFiles):
         The keys of the application credential are validated first.
         """
         id_stem, secret_stem = APPLICATION
+        # A pair that is wrong counts as given: its own mistake is already listed.
+        application = {
+            one: any(info.data.get(f"{one}_{source}", "") is not None for source in ("env", "file"))
+            for one in APPLICATION
+        }
         if given > 1:
             super()._check_pair(stem, given, info)
         elif stem in APPLICATION:
-            if stem == secret_stem and bool(given) != _given(id_stem, info):
+            if stem == secret_stem and bool(given) != application[id_stem]:
                 raise ValueError(f"{id_stem}_* and {secret_stem}_* belong together: give both or neither")
-        elif not any(_given(one, info) for one in APPLICATION):
+        elif not any(application.values()):
             if not given:
                 pair = f"exactly one of {stem}_env and {stem}_file"
                 raise ValueError(f"neither is given: use {pair}, or an application credential")
@@ -165,11 +170,6 @@ class KeystoneAuth(_User, _ApplicationCredential, TlsFiles):
             return None
         id_stem, secret_stem = APPLICATION
         return self.secret(id_stem), self.secret(secret_stem)
-
-
-def _given(stem: str, info: ValidationInfo) -> bool:
-    """Whether a pair is given; one that is wrong counts, as its own mistake is already listed."""
-    return any(info.data.get(f"{stem}_{source}", "") is not None for source in ("env", "file"))
 
 
 Auth = Annotated[

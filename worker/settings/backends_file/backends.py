@@ -20,7 +20,7 @@ from .auth import BasicAuth, BearerAuth, ClientCredentialsAuth, KeystoneAuth, No
 from .backend_table import BackendConfig, Breaker, Kinds, Poll, RemoteProbe
 from .fields import Surroundings
 
-__all__ = ["AUTHS", "BackendConfig", "backends_file", "parse_backends", "read_backends_file"]
+__all__ = ["AUTHS", "BackendConfig", "backends_file", "read_backends_file"]
 
 Location = tuple[int | str, ...]
 
@@ -84,30 +84,6 @@ def document_of(text: str, source: str) -> dict[str, Any]:
     raise ConfigurationError([problem])
 
 
-def parse_backends(
-    text: str,
-    kinds: Kinds,
-    *,
-    source: str = "backends file",
-    environ: Mapping[str, str] | None = None,
-    directory: Path | None = None,
-) -> Mapping[str, BackendConfig]:
-    """Validate the text of a backends file.
-
-    Args:
-        text: TOML.
-        kinds: The table of each kind.
-        source: What the problems call the file.
-        environ: Where `*_env` keys look, instead of this process's environment.
-        directory: What relative paths are relative to; None: the working directory.
-
-    Raises:
-        ConfigurationError: Lists every mistake with file, table and field.
-
-    """
-    return backends_in(document_of(text, source), kinds, source=source, environ=environ, directory=directory)
-
-
 def backends_in(
     document: Mapping[str, Any],
     kinds: Kinds,
@@ -117,7 +93,20 @@ def backends_in(
     directory: Path | None = None,
     may_lack: bool = False,
 ) -> Mapping[str, BackendConfig]:
-    """Validate the backends of a file that is read from TOML, as `parse_backends` does; with `may_lack` it has none."""
+    """Validate the backends of a backends file.
+
+    Args:
+        document: The file, read from TOML.
+        kinds: The table of each kind.
+        source: What the problems call the file.
+        environ: Where `*_env` keys look, instead of this process's environment.
+        directory: What relative paths are relative to; None: the working directory.
+        may_lack: Whether the file may have none.
+
+    Raises:
+        ConfigurationError: Lists every mistake with file, table and field.
+
+    """
     tables, problems = _tables(document, may_lack=may_lack)
     around = Surroundings(process_environment() if environ is None else environ, directory or Path())
     backends: dict[str, BackendConfig] = {}

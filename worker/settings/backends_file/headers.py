@@ -1,7 +1,7 @@
 """Extra headers of a backend's calls: `headers` as they are written, `headers_env` from variables."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, BaseModel, StrictStr, ValidationInfo
@@ -67,32 +67,29 @@ def _variable(value: str, info: ValidationInfo) -> str:
     return value
 
 
-def _once(names: Iterable[str], known: Iterable[str] = ()) -> None:
-    """Check that no two names are one header; raises ValueError."""
-    seen = {name.lower() for name in known}
-    for name in names:
+def _once(value: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+    """Check that no two names are one header; those of `headers`, which are read first, count with the others."""
+    seen = {name.lower() for name in info.data.get("headers", ())}
+    for name in value:
         if name.lower() in seen:
             raise ValueError(f"{name} is given twice, since case makes no difference: remove one of them")
         seen.add(name.lower())
+    return value
 
 
-def _headers(value: dict[str, str]) -> dict[str, str]:
-    _once(value)
+def _no_secret(value: dict[str, str]) -> dict[str, str]:
     secret = [name for name in value if name.lower() in _ALWAYS_SECRET]
     if secret:
         raise ValueError(f"a secret is never written here: use headers_env for {', '.join(secret)}")
     return value
 
 
-def _headers_env(value: dict[str, str], info: ValidationInfo) -> dict[str, str]:
-    _once(value, info.data.get("headers", ()))
-    return value
-
-
 _Name = Annotated[StrictStr, AfterValidator(_name)]
 
-Headers = Annotated[dict[_Name, Annotated[StrictStr, AfterValidator(_value)]], AfterValidator(_headers)]
+Headers = Annotated[
+    dict[_Name, Annotated[StrictStr, AfterValidator(_value)]], AfterValidator(_once), AfterValidator(_no_secret)
+]
 """Headers and their values."""
 
-HeadersFromEnv = Annotated[dict[_Name, Annotated[StrictStr, AfterValidator(_variable)]], AfterValidator(_headers_env)]
+HeadersFromEnv = Annotated[dict[_Name, Annotated[StrictStr, AfterValidator(_variable)]], AfterValidator(_once)]
 """Headers and the names of the variables that hold their values."""

@@ -55,11 +55,15 @@ def load_deployment(
     written = document_of(read_backends_file(place), str(place))
     document, left = without_unknown(written, kinds) if leave_unknown else (written, [])
     around: dict[str, Any] = {"source": str(place), "environ": environ, "directory": place.parent}
-    named = {**around, "backend_names": _names(written, "backends")}
+    names: dict[str, frozenset[str]] = {}
+    for key in ("backends", "sinks"):
+        tables = written.get(key)
+        names[key] = frozenset(tables) if isinstance(tables, dict) else frozenset()
+    named = {**around, "backend_names": names["backends"]}
     problems: list[str] = []
     backends: Mapping[str, BackendConfig] = {}
     try:
-        may_lack = bool(_names(written, "backends")) and leave_unknown
+        may_lack = bool(names["backends"]) and leave_unknown
         backends = backends_in(document, kinds, **around, may_lack=may_lack)
     except ConfigurationError as error:
         problems += error.problems
@@ -74,9 +78,4 @@ def load_deployment(
         problems += error.problems
     if problems:
         raise ConfigurationError(problems)
-    return Deployment(backends, producers, sinks, _names(written, "sinks"), tuple(f"{place}: {one}" for one in left))
-
-
-def _names(document: Mapping[str, Any], key: str) -> frozenset[str]:
-    tables = document.get(key)
-    return frozenset(tables) if isinstance(tables, dict) else frozenset()
+    return Deployment(backends, producers, sinks, names["sinks"], tuple(f"{place}: {one}" for one in left))

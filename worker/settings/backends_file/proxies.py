@@ -31,14 +31,14 @@ class Proxy:
     password: str = field(default="", repr=False)
 
     @classmethod
-    def parse(cls, url: str) -> "Proxy":
-        """Read a proxy's URL.
+    def parse(cls, url: str, *, needs_scheme: bool = True) -> "Proxy":
+        """Read a proxy's URL; one that needs no scheme and has none is of HTTP.
 
         Raises:
             ValueError: It is none; the text never quotes it.
 
         """
-        parts = split_url(url)
+        parts = split_url(url if needs_scheme or "://" in url else f"http://{url}")
         port = port_of(parts)
         more = parts.path not in {"", "/"} or "?" in url or "#" in url
         if parts.scheme not in PORTS or not parts.hostname or more:
@@ -77,17 +77,13 @@ def _usual(target: SplitResult, environ: Mapping[str, str]) -> Proxy | None:
     _, exceptions = _variable("no_proxy", environ)
     if not value or _bypassed(target, exceptions):
         return None
-    return Proxy.parse(_with_scheme(value))
+    return Proxy.parse(value, needs_scheme=False)
 
 
 def _variable(name: str, environ: Mapping[str, str]) -> tuple[str, str]:
     """Return the name of a variable as it is set, and its value; the lower-case one counts if both are set."""
     found = name if name in environ else name.upper()
     return found, environ.get(found, "").strip()
-
-
-def _with_scheme(value: str) -> str:
-    return value if "://" in value else f"http://{value}"
 
 
 def _bypassed(target: SplitResult, exceptions: str) -> bool:
@@ -137,7 +133,7 @@ def _check_variables(environ: Mapping[str, str]) -> None:
         name, value = _variable(f"{scheme}_proxy", environ)
         try:
             if value:
-                Proxy.parse(_with_scheme(value))
+                Proxy.parse(value, needs_scheme=False)
         except ValueError as error:
             problems.append(f"environment variable {name} {error}")
     if problems:

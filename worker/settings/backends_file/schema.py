@@ -97,14 +97,10 @@ def _table(name: str, found: Schema) -> Schema:
     properties = table.get("properties", {})
     variables = [key for key in properties if key.endswith("_env") and key != "keys_env"]
     stems = [stem for key in variables if f"{(stem := key.removesuffix('_env'))}_file" in properties]
+    one_source = {stem: {"oneOf": [{"required": [f"{stem}_{source}"]} for source in SOURCES]} for stem in stems}
     if name == KeystoneAuth.__name__:
-        ways = [{"allOf": [_one_source(stem) for stem in stems]} for stems in KEYSTONE_USERS]
-        return {**table, "oneOf": ways}
-    return {**table, "allOf": [_one_source(stem) for stem in stems]} if stems else table
-
-
-def _one_source(stem: str) -> Schema:
-    return {"oneOf": [{"required": [f"{stem}_{source}"]} for source in SOURCES]}
+        return {**table, "oneOf": [{"allOf": [one_source[stem] for stem in user]} for user in KEYSTONE_USERS]}
+    return {**table, "allOf": list(one_source.values())} if one_source else table
 
 
 def _without_null(schema: Any) -> Any:

@@ -3,7 +3,7 @@
 -- Includes accepting
 --
 -- KEYS[1]  the events stream
--- ARGV[1] ARGV[2]  and the commands: see accepting.lua
+-- ARGV[1] ARGV[2]  and the commands: see command_arguments.lua
 -- ARGV[3…] one command each
 -- Returns one "VERDICT ID" per command.
 -- Events   accepted, joined, attestation_void

@@ -1,10 +1,10 @@
 -- One worker's beat: note that it lives and which backends it serves, free what dead workers had claimed, return what is
 -- due next.
 --
--- Includes schedule, breaker
+-- Includes observe, dead_claims, breaker
 --
 -- KEYS[1]  the events stream
--- ARGV     worker, life of a beat (ms), what it knows of the time: two numbers, see `observe` in clock.lua; backends…
+-- ARGV     worker, life of a beat (ms), what it knows of the time: two numbers, see observe.lua; backends…
 -- Returns  {now (ms), by how much Redis's clock was stepped (ms, or `?` while that is not known),
 --          when there is something to do for a batch (ms, or -1), next due of each backend (ms, or -1)…}
 

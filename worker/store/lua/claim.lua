@@ -1,6 +1,9 @@
 -- Claim due records of one backend for one worker: a claim is a lease, and only a claimed record has one.
 --
--- Includes many, record, schedule, breaker, holds
+-- Includes many, record, schedule, breaker
+-- On demand holds: hold_ran_out
+-- On demand parking: park_due, unpark
+-- On demand dead_claims: free_dead_claims
 --
 -- KEYS[1]  the events stream
 -- ARGV      1  backend
@@ -32,7 +35,6 @@ local batch, own_batch, per_list = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumbe
 local unseen = ARGV[10] == '1'
 local last_served, only_aborted = tonumber(ARGV[11]), ARGV[12] == '1'
 local now = clock()
-local RETURN_AT_ONCE = 50 -- parked records that are scheduled again per claim once the backend answers
 local MOST_POLLS = 64 -- per claim, piggy-backed ones included: they hold no permit, but take up a worker all the same
 local lost_at, next_wake, paused = 0, -1, false
 local out = {0, 0, 0, 0} -- the reply; its first four values come last
@@ -82,11 +84,14 @@ end
 -- Claim a record that comes off the schedule; an unreadable one is scheduled for later, and others go on. Returns how it was
 -- claimed: 'piggy-backed', without a permit; 'polls' or 'pays', with one; 'short' if it needs a permit and there is none, so that
 -- it stays scheduled; nil if it was not claimed. `due_at` is its time in the schedule `due`.
-local function claim(id, value, due, on_list, permit, due_at)
+local function claim_record(id, value, due, on_list, permit, due_at)
   local readable, guard, progress = pcall(read, value)
   if not readable or (not guard and progress) then defer('ZADD', due, now + 60000, id) end
   if not readable or not guard or guard.o ~= '' then return nil end
-  if hold_ran_out(id, guard, now) then value = save(id, guard, progress) end
+  if guard.h then
+    local hold_ran_out = holds()
+    if hold_ran_out(id, guard, now) then value = save(id, guard, progress) end
+  end
   local piggy_backed = on_list and guard.n == POLL
   if not piggy_backed and not permit then return 'short' end
   local noted = not paused and note_intent(id, guard, progress, value)
@@ -119,7 +124,7 @@ local function with_scores(found)
 end
 
 -- Claim records of one class with at most this many permits; return how many were used.
-local function take(class, permits)
+local function take_class(class, permits)
   permits = math.max(0, math.min(permits, math.floor(budget - spent + 0.001)))
   local shared = shares and string.sub(class, 2) == 'p'
   local count = permits
@@ -131,7 +136,7 @@ local function take(class, permits)
   local used, taken, due = 0, {}, key('due', backend, class)
   local ids, due_at = with_scores(redis.call('ZRANGEBYSCORE', due, '-inf', now, 'WITHSCORES', 'LIMIT', 0, count))
   for index, value in ipairs(values_of('hot', ids)) do
-    local how = claim(ids[index], value, due, shared and polls % per_list > 0, used < permits, due_at[index])
+    local how = claim_record(ids[index], value, due, shared and polls % per_list > 0, used < permits, due_at[index])
     if how == 'short' then break end
     taken[index] = ids[index]
     if how == 'piggy-backed' or how == 'polls' then polls = polls + 1 end
@@ -147,10 +152,10 @@ end
 local function take_lane(lane, permits)
   local one, other = 'p', 'f'
   if rate > 0 and redis.call('HGET', key('limit', backend), 'turn' .. lane) == 'p' then one, other = 'f', 'p' end
-  local ones = take(lane .. one, math.floor((permits + (rate > 0 and 1 or now % 2)) / 2))
-  local others = take(lane .. other, permits - ones)
+  local ones = take_class(lane .. one, math.floor((permits + (rate > 0 and 1 or now % 2)) / 2))
+  local others = take_class(lane .. other, permits - ones)
   if rate > 0 and ones + others > 0 then redis.call('HSET', key('limit', backend), 'turn' .. lane, one) end
-  return ones + others + take(lane .. one, permits - ones - others)
+  return ones + others + take_class(lane .. one, permits - ones - others)
 end
 
 local function next_due()
@@ -162,30 +167,15 @@ local function next_due()
   return soonest
 end
 
--- Park what is due until something matters without a call. What this worker can't read is scheduled for later.
-local function park_due()
-  for _, class in ipairs(CLASSES) do
-    local due = key('due', backend, class)
-    for _, id in ipairs(redis.call('ZRANGEBYSCORE', due, '-inf', now, 'LIMIT', 0, 100)) do
-      local readable, guard, newer = pcall(load, id)
-      redis.call('ZREM', due, id)
-      if not readable or (not guard and newer) then
-        redis.call('ZADD', due, now + 60000, id)
-      elseif guard and guard.o == '' then
-        redis.call('ZADD', key('park', backend, guard.l), math.min(guard.m, guard.h and guard.h.u or guard.m), id)
-      end
-    end
-  end
-end
-
 -- While the backend is paused nothing is called; what matters without a call (a deadline, an abort) is claimed.
 local function claim_paused(pause_end)
-  park_due()
+  local park_due = parking()
+  park_due(backend, now)
   next_wake, paused = pause_end, true
   for _, lane in ipairs(LANES) do
     for _, id in ipairs(redis.call('ZRANGEBYSCORE', key('park', backend, lane), '-inf', now, 'LIMIT', 0, slots)) do
       redis.call('ZREM', key('park', backend, lane), id)
-      if claim(id, redis.call('GET', key('hot', id)), key('park', backend, lane), false, true) then slots = slots - 1 end
+      if claim_record(id, redis.call('GET', key('hot', id)), key('park', backend, lane), false, true) then slots = slots - 1 end
     end
     local first = redis.call('ZRANGE', key('park', backend, lane), 0, 0, 'WITHSCORES')
     next_wake = math.min(next_wake, tonumber(first[2] or pause_end))
@@ -203,32 +193,19 @@ end
 local function claim_unserved()
   if (tonumber(redis.call('ZSCORE', key('serves'), backend) or 0)) ~= last_served then return end
   paused = true
+  local free_dead_claims = dead_claims()
   free_dead_claims(backend)
-  park_due()
+  local park_due = parking()
+  park_due(backend, now)
   for _, lane in ipairs(LANES) do
     for _, id in ipairs(redis.call('ZRANGEBYSCORE', key('park', backend, lane), '-inf', now, 'LIMIT', 0, slots)) do
       if not only_aborted or is_aborted(id) then
         redis.call('ZREM', key('park', backend, lane), id)
-        claim(id, redis.call('GET', key('hot', id)), key('park', backend, lane), false, true)
+        claim_record(id, redis.call('GET', key('hot', id)), key('park', backend, lane), false, true)
       end
     end
   end
   next_wake = next_due()
-end
-
--- Schedule some parked records again, the interactive ones first; return whether any are left.
-local function unpark()
-  local left = RETURN_AT_ONCE
-  for _, lane in ipairs(LANES) do
-    if left > 0 then
-      for _, id in ipairs(redis.call('ZRANGE', key('park', backend, lane), 0, left - 1)) do
-        redis.call('ZREM', key('park', backend, lane), id)
-        requeue(id, now)
-        left = left - 1
-      end
-    end
-  end
-  return redis.call('EXISTS', key('park', backend, 'i'), key('park', backend, 'b')) > 0
 end
 
 -- How many calls may be in flight: one probe while the breaker is half open, then more with each success.
@@ -255,7 +232,11 @@ if is_paused(breaker, now) then
   run_deferred()
   return reply()
 end
-local parked = unpark()
+local parked = redis.call('EXISTS', key('park', backend, 'i'), key('park', backend, 'b')) > 0
+if parked then
+  local _, unpark = parking()
+  parked = unpark(backend, now)
+end
 local held = redis.call('ZCARD', key('lease', backend, 'b'))
 local flying = redis.call('ZCARD', key('lease', backend, 'i')) + held
 budget = tokens()

@@ -1,11 +1,13 @@
 -- Commit passes: what each has found and decided, as record, schedule and events in one step.
 --
--- Includes many, record, schedule, breaker, holds, batches
+-- Includes many, record, events, verdicts
+-- On demand holds: acknowledge_hold, hold_ran_out
+-- On demand batches: end_links, save_batches
 --
 -- KEYS[1]  the events stream
 -- ARGV     per record a MessagePack array, its packed progress, and what is kept of that if it finishes. The array: id,
 --          claim token, revision that the pass has seen, mode, due (ms), matters (ms, the next thing that matters without a
---          call), calls made that the claim has not paid for, verdict on the backend (see breaker.lua), keep (s, a finished
+--          call), calls made that the claim has not paid for, verdict on the backend (see verdicts.lua), keep (s, a finished
 --          record's life), the events, each an array: name, extra (inside of a JSON object), outcome; and after how long a
 --          job is looked at once its cancellation has ended (ms, absent for never)
 -- Modes    intent  note a changing call, keep the claim
@@ -15,10 +17,11 @@
 --          finish  end the cancellation
 -- Returns  per record: 1 done; 0 refused, since what is wanted has changed since the claim or forbids any call (an intent
 --          or a finish only; the record is due at once); -1 fenced, the claim is no longer ours and nothing was written
--- Events   those given; held, once no call can be in flight; those of breaker.lua if a verdict turns the breaker; those of
+-- Events   those given; held, once no call can be in flight; those of verdicts.lua if a verdict turns the breaker; those of
 --          batches whose members end
 
 local now = clock()
+local end_links, save_batches -- defined once a member of a batch ends
 
 local function emit_all(id, guard, cold, events)
   local last
@@ -37,14 +40,27 @@ local function close_ended()
   end
 end
 
+-- Announce a hold, unless that was done or a call may still be in flight.
+local function acknowledge(id, guard, cold)
+  if not guard.h then return end
+  local acknowledge_hold = holds()
+  acknowledge_hold(id, guard, now, cold)
+end
+
 local function finish(id, guard, cold, events, progress, keep, look_after)
   guard.o = events[#events][3]
   guard.i, guard.e = nil, now
   local last = events[#events]
   last[2] = last[2] .. ',"finished_at":"' .. iso(now) .. '"'
-  hold_ran_out(id, guard, now)
+  if guard.h then
+    local _, hold_ran_out = holds()
+    hold_ran_out(id, guard, now)
+  end
   guard.z = emit_all(id, guard, cold, events)
-  end_links(id, guard, last[2], now)
+  if guard.bt then
+    if not end_links then end_links, save_batches = batches() end
+    end_links(id, guard, last[2], now)
+  end
   local life = guard.y and guard.bt and 1 or keep -- of the dry run of a batch the result is in the batch
   save(id, guard, progress, life)
   local name = key('open', guard.b)
@@ -120,7 +136,7 @@ local function commit(one, id, guard, before, progress, kept, cold, current)
     end
     -- An intent that a dead worker left open stays open, since its call may have been made.
     if mode == 'finish' or string.sub(token, -6) == '/noted' then guard.i = nil end
-    acknowledge_hold(id, guard, now, cold)
+    acknowledge(id, guard, cold)
     save(id, guard, before)
     return 0
   end
@@ -133,7 +149,7 @@ local function commit(one, id, guard, before, progress, kept, cold, current)
   end
   emit_all(id, guard, cold, events)
   guard.i = mode == 'intent' and 1 or nil
-  acknowledge_hold(id, guard, now, cold)
+  acknowledge(id, guard, cold)
   if not keeps then
     guard.m = guard.x ~= '' and now or matters
     give_back(id, guard, (mode == 'alone' or guard.r ~= revision) and now or due, mode)
@@ -169,5 +185,5 @@ end
 close_ended()
 run_deferred()
 end_leases()
-save_batches(now)
+if save_batches then save_batches(now) end
 return results

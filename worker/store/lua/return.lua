@@ -1,9 +1,11 @@
 -- Report that this consumer lives; put back what dead consumers had taken and not settled.
 --
+-- Includes observe
+--
 -- KEYS[1]  the zset of consumers, name -> when it took last (s)
 -- KEYS[2]  the queue
 -- ARGV     prefix of the consumers' keys, this consumer, life of its beat (ms), what it knows of the time: two numbers,
---          see `observe` in clock.lua
+--          see observe.lua
 -- Returns  {now (ms), by how much Redis's clock was stepped (ms, or `?` while that is not known), how many messages came
 --          back}
 -- A consumer's list is PREFIX:NAME; PREFIX:beats is a zset, consumer -> when its beat ends (ms), PREFIX:clock the clock.

@@ -4,7 +4,7 @@
 -- Includes accepting, batches, turns
 --
 -- KEYS[1]  the events stream
--- ARGV[1] ARGV[2]  and the commands: see accepting.lua
+-- ARGV[1] ARGV[2]  and the commands: see command_arguments.lua
 -- ARGV[3]  a MessagePack map: id, cursor (index of the first of these members), worker, lease (for how long that goes on to
 --          start the members, ms), rooms (backend -> how many first passes of its batch lane may wait);
 --          with of (a backend) and indexes the commands are those of its members that were passed first, not those at the cursor

@@ -1,6 +1,6 @@
 -- Claim jobs of one backend that are due for a look after the end of their cancellations.
 --
--- Includes record, schedule, breaker
+-- Includes record, breaker
 --
 -- KEYS[1]  the events stream
 -- ARGV     backend, the most jobs to claim, lease (ms), the most calls in flight over all workers, rate: calls per second,

@@ -1,10 +1,10 @@
 -- Note what a look at a job has shown after the end of its cancellation.
 --
--- Includes record, breaker
+-- Includes record, events, verdicts
 --
 -- KEYS[1]  the events stream
 -- ARGV     id of the cancellation, backend, what follows, when to look next (ms), calls made that the claim has not paid for,
---          verdict on the backend (see breaker.lua), inside of a JSON object for the event
+--          verdict on the backend (see verdicts.lua), inside of a JSON object for the event
 -- What follows  again  another look
 --               alive  the job lives again: report that once, and look no more
 --               reopen the same, but stay claimed until the cancellation is open again

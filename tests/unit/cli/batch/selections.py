@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from worker.cli.batch.selection import SelectionMistakes, select
-from worker.cli.batch.spool import Spool
+from worker.cli.batch.spool import spool
 
 DEFAULTS = {"verb": "cancel", "backend": "ess"}
 
@@ -32,7 +32,7 @@ def chosen(
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """Return the commands that a file selects, and what is said of lines that are left out."""
     data = content.encode() if isinstance(content, str) else content
-    with Spool() as members:
+    with spool() as members:
         left_out = select(io.BytesIO(data), name, members, defaults, backends)
         assert len(members) == len([*members])
         return [*members], left_out
@@ -42,7 +42,7 @@ def mistakes(content: str | bytes, name: str = "jobs", defaults: Mapping[str, An
     """Return what is wrong with a file."""
     with pytest.raises(SelectionMistakes) as found:
         selected(content, name, defaults)
-    return found.value.texts
+    return list(found.value.texts)
 
 
 def ids(commands: list[dict[str, Any]]) -> list[object]:

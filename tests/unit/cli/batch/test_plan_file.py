@@ -12,7 +12,7 @@ import pytest
 
 from worker.cli.batch.files import FileError, writing
 from worker.cli.batch.plan_file import NoPlan, first_line, read_plan, write_plan
-from worker.cli.batch.spool import Spool
+from worker.cli.batch.spool import spool
 
 HEADER = {"verb": "cancel", "backends": ["ess"], "counts": {"selected": 3, "cancel": 3}, "calls": {}, "seconds": 1}
 LINES: list[dict[str, Any]] = [
@@ -36,7 +36,7 @@ def plan(tmp_path: Path) -> Path:
 
 
 def read(content: bytes) -> tuple[Any, list[dict[str, Any]]]:
-    with Spool() as lines:
+    with spool() as lines:
         return read_plan(io.BytesIO(content), "plan", lines), [*lines]
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from worker.cli.batch.ending import exit_of_batch, report_applied, ways_on
-from worker.cli.batch.showing import csv_line, words
+from worker.cli.batch.showing import words, write_report
 from worker.cli.exits import Exit
 from worker.cli.output import Output
 from worker.protocol.batches import BatchCounts, BatchOptions, BatchResult, BatchState, BatchStatus
@@ -172,7 +174,10 @@ def test_a_batch_is_told_in_words() -> None:
     [("fine, really", '"fine, really"'), ("=cmd()", "'=cmd()"), ("+1", "'+1"), ("two\nlines", '"two\nlines"')],
     ids=["comma", "equals", "plus", "lines"],
 )
-def test_no_text_of_a_backend_is_a_formula_in_a_report(detail: str, cell: str) -> None:
-    line = csv_line(BatchResult(0, "c", "ess", "-1", "cancel", "refused", safe_to_rerun=False, detail=detail))
+async def test_no_text_of_a_backend_is_a_formula_in_a_report(detail: str, cell: str, tmp_path: Path) -> None:
+    async def results() -> AsyncIterator[BatchResult]:
+        yield BatchResult(0, "c", "ess", "-1", "cancel", "refused", safe_to_rerun=False, detail=detail)
 
-    assert line.decode() == f"-1,ess,cancel,refused,,false,{cell},,,c,\n"
+    assert await write_report(results(), tmp_path / "report.csv") == 1
+    _, _, line = (tmp_path / "report.csv").read_text(encoding="utf-8").partition("\n")
+    assert line == f"-1,ess,cancel,refused,,false,{cell},,,c,\n"

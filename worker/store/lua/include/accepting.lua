@@ -1,29 +1,13 @@
 -- Takes in a command: it opens a cancellation, or joins the open one of its job, once per command id.
 --
--- Includes record, schedule, events, commands, signatures
+-- Includes command_arguments, record, events, commands
+-- On demand joining: join
+-- On demand signatures: user_of, is_within_rate, note_use
 --
--- ARGV[1]  for how many days a command id is remembered
--- ARGV[2]  a JSON object, mark of a place -> the place in words
---
--- A command is a MessagePack map:
---   b j v p fa l s w k ad d nb y as in the guard, see record.lua
---   id   id for a new cancellation
---   c h  command id, digest of its content (16 characters)
---   ex   the state that it expects; absent for any
---   at   1: only others than the requesters may attest
---   lo   1: its wishes about the force step bind nobody else
---   rt   sinks that get the cancellation's events; absent for none. `said` ends with them, too
---   ga wa  give up after, warn after (ms)
---   said effective  insides of JSON objects for the events
---   sg sp sm  of a signed command: mark of its signature (absent for a member), producer, commands per minute or 0
 -- Its verdict is accepted, joined, same (nothing happened), conflict (its id is another command's),
 --   newer (it would join a record of a newer format, so a newer worker must take it),
 --   replayed (its signature was used by another), or throttled (too many of its producer); the last two have no ID.
 
-local STRICTNESS = {auto = 0, attested = 1, never = 2}
-local MOST_EXPECTED = 20 -- states that the commands of one cancellation may expect; beyond that any state will do
-
-local now, days, places = clock(), tonumber(ARGV[1]), cjson.decode(ARGV[2])
 local noted = {} -- backends that this script has noted
 
 local function note_backend(name, place)
@@ -31,23 +15,6 @@ local function note_backend(name, place)
   redis.call('SADD', key('backends'), name)
   if place then redis.call('HSET', key('places'), place, places[place]) end
   noted[name] = true
-end
-
--- Return who asks, from the inside of a JSON object: the verified producer, else the name that they gave.
-local function requester(said)
-  local one = cjson.decode('{' .. said .. '}')
-  local name = one.signed_by or one.requested_by
-  return type(name) == 'string' and name or ''
-end
-
--- Return when a command may be acted on, nil for at once; the times to give up and to warn count from then.
-local function begins(command)
-  return command.nb and command.nb > now and command.nb or nil
-end
-
--- Return who signed the attestation in a command, as the guard's `ss`.
-local function signature(command)
-  return command.s ~= '' and command.sp and {command.sp, now} or nil
 end
 
 local function open_cancellation(command, link_member)
@@ -69,162 +36,6 @@ local function open_cancellation(command, link_member)
   redis.call('MSET', key('cold', command.id), cold, key('hot', command.id), packed(guard, ''))
 end
 
--- Return the fixed fields of an event with more sinks in their `reply_to`, which is the last of them.
-local function with_sinks(fixed, names)
-  local rest, known = string.match(fixed, '^(.*),"reply_to":(%[[^%]]*%])$')
-  local all, has = known and cjson.decode(known) or {}, {}
-  for _, name in ipairs(all) do has[name] = true end
-  for _, name in ipairs(names) do
-    if not has[name] then all[#all + 1] = name end
-  end
-  return (rest or fixed) .. ',"reply_to":' .. cjson.encode(all)
-end
-
-local function append_id(id, command_id, sinks)
-  local cold = redis.call('GET', key('cold', id))
-  local ids, count, fixed = string.match(cold, '^([^\n]*)\n([^\n]*)\n(.*)$')
-  if sinks then fixed = with_sinks(fixed, sinks) end
-  if tonumber(count) < 100 then ids = ids .. ',' .. quote(command_id) end
-  redis.call('SET', key('cold', id), ids .. '\n' .. (tonumber(count) + 1) .. '\n' .. fixed)
-end
-
--- Merge a command's wishes about the force step. The strictest wish of the commands that may bind others wins; as long as
--- no command may, the loosest wish wins.
-local function merge_force(guard, command, set)
-  local stricter, longer = STRICTNESS[command.p] - STRICTNESS[guard.p], command.fa - guard.fa
-  if guard.lo and command.lo then
-    set('p', command.p, stricter < 0)
-    set('fa', command.fa, longer < 0)
-  elseif not command.lo then
-    set('p', command.p, stricter > 0 or guard.lo and stricter ~= 0)
-    set('fa', command.fa, longer > 0 or guard.lo and longer ~= 0)
-    guard.lo = nil
-  end
-end
-
--- A state that any of the commands expects will do; a command that expects none lifts the condition.
-local function merge_expected(guard, command)
-  if not guard.ex then return false end
-  for _, one in ipairs(guard.ex) do
-    if one == command.ex then return false end
-  end
-  if command.ex and #guard.ex < MOST_EXPECTED then
-    table.insert(guard.ex, command.ex)
-  else
-    guard.ex = nil
-  end
-  return true
-end
-
--- Merge a command's wishes into the guard; return whether a decision could depend on the change.
-local function merge(guard, command)
-  local changed = false
-  local function set(field, value, when)
-    if when then guard[field] = value; changed = true end
-  end
-  set('v', 'delete', command.v == 'delete' and guard.v ~= 'delete')
-  merge_force(guard, command, set)
-  local patience = guard.g - (guard.nb or guard.a) - (guard.hs or 0)
-  if guard.nb and guard.nb > now then
-    -- Not begun yet: the earliest time wins, and a command without one wants it at once.
-    local from = math.min(guard.nb, begins(command) or now)
-    changed = changed or from < guard.nb or command.ga > patience
-    guard.nb, patience = from, math.max(patience, command.ga)
-    guard.g, guard.m = from + patience, from + math.min(patience, command.wa)
-  end
-  -- During a hold the deadline counts from its start; lifting the hold moves it.
-  local counted = guard.h and math.max(guard.h.at, guard.nb or 0) or now
-  set('g', counted + command.ga, command.ga > patience)
-  changed = merge_expected(guard, command) or changed
-  local attests = command.s ~= '' and not guard.aa
-  set('s', command.s, attests)
-  set('sa', now, attests) -- a later attestation may hold when an earlier one was refuted
-  set('ss', signature(command), attests)
-  return changed
-end
-
--- Take the latest of the earlier words of those who have not asked for the cancellation, nil if there is none.
-local function take_earlier(guard, about)
-  local words, asked = guard.ao and guard.ao[about] or {}, {}
-  for _, name in ipairs(guard.aa) do asked[name] = true end
-  local word
-  repeat word = table.remove(words) until not word or not asked[word[1]]
-  if guard.ao then guard.ao[about] = words[1] and words end
-  return word
-end
-
--- Name who gave a word, as `attributed` of cancellation.py does.
-local function attributed(attester, signed_by)
-  return signed_by and signed_by .. ' (signed) as ' .. attester or attester
-end
-
--- Delete the attestation of someone who asks for the cancellation too, and put the latest earlier one that counts in its
--- place; return the inside of its event.
-local function void(guard, about)
-  local attester, signature = guard.s, guard.ss
-  if about ~= '' then
-    attester, signature = guard.sc[about][1], guard.scs[about]
-  end
-  local word = take_earlier(guard, about)
-  local earlier = word and {word[2], word[3]}
-  local signed = word and word[4] ~= '' and {word[4], word[3]} or nil
-  guard.an[about] = word and word[1]
-  if about == '' then
-    guard.s, guard.sa, guard.ss = earlier and earlier[1] or '', earlier and earlier[2], signed
-  else
-    guard.sc[about], guard.scs[about] = earlier, signed
-  end
-  local signed_by = signature and signature[1]
-  local detail = 'only another than those who ask for the cancellation may attest, and this one now does'
-  if word then detail = detail .. '; in its place stands the earlier word of ' .. attributed(word[2], signed and signed[1]) end
-  return '"attested_by":' .. quote(attributed(attester, signed_by))
-    .. (signed_by and ',"attestation_signed_by":' .. quote(signed_by) or '')
-    .. ',"child":' .. (about ~= '' and quote(about) or 'null') .. ',"detail":' .. quote(detail)
-end
-
--- If only others may attest, note who joins; return the events of the attestations that this makes void.
-local function note_requester(id, guard, command)
-  if not guard.aa and not command.at then return {} end
-  if not guard.aa then guard.aa = {requester(string.match(redis.call('GET', key('cold', id)), '^[^\n]*\n[^\n]*\n(.*)$'))} end
-  local name, events = requester(command.said), {}
-  for _, one in ipairs(guard.aa) do
-    if one == name then return {} end
-  end
-  table.insert(guard.aa, name)
-  local lost = {}
-  for about, who in pairs(guard.an or {}) do
-    if who == name then lost[#lost + 1] = about end
-  end
-  for _, about in ipairs(lost) do events[#events + 1] = void(guard, about) end
-  return events
-end
-
-local function join(id, guard, progress, command, link_member)
-  append_id(id, command.c, command.rt)
-  local lane, not_before = guard.l, guard.nb
-  local changed = merge(guard, command)
-  if command.l == 'i' and lane == 'b' then
-    unschedule(id, guard)
-    guard.l = 'i'
-    changed = true
-  end
-  if changed then
-    guard.r = guard.r + 1
-    make_due(id, guard, now)
-  end
-  local lost = note_requester(id, guard, command)
-  if next(lost) and not changed then
-    guard.r = guard.r + 1
-    make_due(id, guard, now)
-  end
-  local joined = '"joined":{"command_id":' .. quote(command.c) .. ',"verb":"' .. command.v .. '",' .. command.said .. '}'
-  if guard.nb ~= not_before then joined = joined .. ',"not_before":"' .. iso(guard.nb) .. '"' end
-  emit(id, guard, 'joined', joined, '', now)
-  for _, event in ipairs(lost) do emit(id, guard, 'attestation_void', event, '', now) end
-  if link_member then link_member(id, guard) end
-  save(id, guard, progress)
-end
-
 -- Take in a command and return "VERDICT ID". For a member of a batch `link_member(id, guard)` links its cancellation to it,
 -- before the record is written.
 local function take(command, link_member)
@@ -232,14 +43,19 @@ local function take(command, link_member)
   local digest, known
   if not quiet then digest, known = recall(command.c, now, days) end
   if digest then return (digest == command.h and 'same ' or 'conflict ') .. known end
-  if command.sg and user_of(command.sg, now) then return 'replayed ' end
-  if command.sg and not is_within_rate(command.sp, command.sm, now) then return 'throttled ' end
+  local user_of, is_within_rate, note_use
+  if command.sg then
+    user_of, is_within_rate, note_use = signatures()
+    if user_of(command.sg, now) then return 'replayed ' end
+    if not is_within_rate(command.sp, command.sm, now) then return 'throttled ' end
+  end
   local verdict = 'accepted'
   local id = not command.y and redis.call('HGET', key('open', command.b), open_field(command))
   local guard, progress
   if id then guard, progress = load(id) end
   if not guard and progress then return 'newer ' .. id end
   if guard and guard.o == '' then
+    local join = joining()
     join(id, guard, progress, command, link_member)
     verdict = 'joined'
   else

@@ -165,9 +165,8 @@ local function link(id, guard, batch, index)
   table.insert(opened[batch.id], index .. ' ' .. id)
 end
 
--- Count the end of a cancellation in each member that is linked to it. `extra` is the inside of its `finished` event's data.
+-- Count the end of a cancellation in each member that is linked to it; there is one at least. `extra` is the inside of its `finished` event's data.
 local function end_links(id, guard, extra, now)
-  if not guard.bt then return end
   local line = result_of(id, guard.o, cjson.decode('{' .. extra .. '}'))
   local function end_member(batch_id, index)
     local batch = load_batch(batch_id)

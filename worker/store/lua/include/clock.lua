@@ -11,8 +11,6 @@
 -- Until then time stands still: TIME counts for no more than SLACK beyond the last beat, so that nothing acts on a step.
 
 local SLACK = 5000 -- ms by which TIME and a monotonic clock may differ from one beat to the next
-local DRIFT = 0.001 -- added to SLACK, as a share of the time since the last beat
-local PATIENCE = 3000 -- ms for which a worker that knows no time yet waits for another that does
 
 local function redis_time()
   local time = redis.call('TIME')
@@ -25,40 +23,4 @@ local function time_of_clock(clock)
   local last, unstepped = tonumber(state[2]), redis_time() + (state[1] or 0)
   if not last or (unstepped >= last and unstepped <= last + SLACK) then return unstepped, unstepped end
   return last, unstepped
-end
-
--- Return whether no other than `name` has a beat that ends after a time; `beats` is a zset of names by the end of the beat.
-local function alone(beats, name, at)
-  local own = tonumber(redis.call('ZSCORE', beats, name) or 0) > at and 1 or 0
-  return redis.call('ZCOUNT', beats, '(' .. at, '+inf') == own
-end
-
--- Note a beat of `name`, which knows that at least `passed` ms have passed since the time was `known`. With -1 as `known`
--- it knows no time yet, and has waited `passed` ms for another that does. `idle()`, if given, returns whether nothing is
--- under way that a jump ahead could harm.
--- Returns the time (ms), and by how much TIME was stepped (ms, 0 for not at all; nil while only another can know).
-local function observe(clock, beats, name, known, passed, idle)
-  local raw, state = redis_time(), redis.call('HMGET', clock, 'o', 't')
-  local offset, last = tonumber(state[1]) or 0, tonumber(state[2])
-  local now, step = math.max(last or 0, raw + offset), 0
-  local least = last or now
-  if known >= 0 then least = math.max(last or 0, known + passed) end
-  local differs = raw + offset - least
-  if math.abs(differs) > SLACK + math.max(passed, 0) * DRIFT then
-    if known >= 0 then
-      now, step = least, differs
-    elseif passed >= PATIENCE or alone(beats, name, last) then
-      now = math.max(last, raw) -- nobody measured what has passed, so nothing disproves TIME
-    else
-      return last, nil
-    end
-    offset = now - raw
-  elseif offset < -SLACK and idle and idle() then
-    now, offset = math.max(last or 0, raw), 0
-  elseif offset > 0 and last then
-    -- Ahead of TIME the clock runs a tenth slower until both agree. It never runs faster: nothing may come early.
-    offset = math.max(0, offset - math.floor((now - last) / 10))
-  end
-  redis.call('HSET', clock, 'o', offset, 't', now)
-  return now, step
 end

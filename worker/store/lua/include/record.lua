@@ -71,3 +71,8 @@ local function open_field(one, id)
   if one.y then return '\30' .. id end
   return one.ad and one.j .. '\31' .. one.ad or one.j
 end
+
+-- Return the key of the schedule that a record belongs to.
+local function due_key(guard)
+  return key('due', guard.b, guard.l .. (guard.n and 'p' or 'f'))
+end
