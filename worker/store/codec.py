@@ -83,7 +83,7 @@ def unpack(cancellation_id: str, hot: bytes) -> Record:
     """Read the hot part of a record."""
     head, _, tail = hot.partition(b"\n")
     guard = GUARD.decode(head)
-    progress = unpack_progress(tail)
+    progress = READER.decode(compression.unpack(tail)) if tail else NOTHING
     if guard.intent > 1:
         progress = replace(progress, intent=Intent(Action.CANCEL, guard.job_id, moment(guard.intent)))
     cancellation = Cancellation(
@@ -197,11 +197,6 @@ def _attestation(by: str, at: int, signature: tuple[str, int] | None) -> Attesta
     return Attestation(by, moment(at), signed_by)
 
 
-def pack_progress(progress: Progress) -> bytes:
-    """Write the part of a record that a pass owns; defaults are left out."""
-    return compression.pack(WRITER.encode(progress)) if progress != NOTHING else b""
-
-
 def finished_progress(progress: Progress) -> tuple[bytes, bytes]:
     """Write the progress of a pass that ends a cancellation: what is kept of it, and all of it if it does not end yet.
 
@@ -227,11 +222,6 @@ def finished_progress(progress: Progress) -> tuple[bytes, bytes]:
         long=progress.long,
     )
     return compression.keep_plain(WRITER.encode(kept)), compression.keep_plain(WRITER.encode(progress))
-
-
-def unpack_progress(packed: bytes) -> Progress:
-    """Read what `pack_progress` has written; a record that no pass has touched holds nothing."""
-    return READER.decode(compression.unpack(packed)) if packed else NOTHING
 
 
 def fragment(data: Mapping[str, Any]) -> str:
