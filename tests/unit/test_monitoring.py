@@ -12,6 +12,7 @@ from prometheus_client.core import Metric
 from support.cell import ROOT
 from support.prometheus import ALERTS, PROMTOOL, check_rules, panels, rules
 
+from worker.observability.observer import CallMade, MessageHandled
 from worker.observability.worker_metrics import WorkerMetrics
 from worker.store.totals import Totals
 from worker.views.deployment_metrics import Counted
@@ -36,8 +37,8 @@ OURS = "canceller_"
 def metrics() -> list[Metric]:
     """All metrics of a worker and of a deployment."""
     worker = WorkerMetrics(["ess"])
-    worker.call_made("ess", "look", "accepted", 0.1)
-    worker.message_handled("ess", "cancel", "accepted", None, 0.1)
+    worker.note(CallMade("ess", "look", "accepted", 0.1))
+    worker.note(MessageHandled("ess", "cancel", "accepted", None, 0.1))
     return [*worker.registry.collect(), *Counted(TOTALS).collect()]
 
 

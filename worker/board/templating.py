@@ -14,6 +14,8 @@ from . import assets
 
 LONGEST = 2000
 """Characters of one text that are shown."""
+DAY_TIME = "{:%Y-%m-%d %H:%M:%S} UTC"
+"""A moment for people whose browser runs no script."""
 
 
 def shown(value: object) -> object:
@@ -33,11 +35,6 @@ def milliseconds(at: datetime) -> int:
     return int(at.timestamp() * 1000)
 
 
-def day_time(at: datetime) -> str:
-    """Write a moment for people whose browser runs no script."""
-    return f"{at:%Y-%m-%d %H:%M:%S} UTC"
-
-
 @lru_cache(maxsize=1)
 def templates(deployment: str) -> Environment:
     """Return the templates of a board, each compiled once per process; `deployment` is how it is called."""
@@ -49,6 +46,6 @@ def templates(deployment: str) -> Environment:
         lstrip_blocks=True,
         finalize=shown,
     )
-    found.filters |= {"part": path_part, "ms": milliseconds, "day_time": day_time, "iso": datetime.isoformat}
+    found.filters |= {"part": path_part, "ms": milliseconds, "day_time": DAY_TIME.format, "iso": datetime.isoformat}
     found.globals |= {"cell": deployment, "asset": assets.asset}
     return found

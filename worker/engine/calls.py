@@ -14,6 +14,7 @@ from ..domain.cancellation import Cancellation
 from ..domain.errors import CallUnanswered, CredentialRefused, CredentialUnavailable
 from ..domain.evidence.breaker import outage
 from ..domain.model import Action, Answer, AnswerKind, Observation, Source, unanswered
+from ..observability.observer import CallMade
 from .backend import Backend
 from .clock import Clock
 
@@ -48,7 +49,7 @@ class Caller:
         if self.made > made:
             kind = said.kind if isinstance(said, Answer) else AnswerKind.ACCEPTED
             seconds = time.monotonic() - began
-            self._backend.observer.call_made(self._backend.name, action, kind, seconds, self._cancellation)
+            self._backend.observer(CallMade(self._backend.name, action, kind, seconds, self._cancellation))
         return said
 
     async def _said(self, exchange: Generator[Request, Reply, Said], *, look: bool) -> Said | Answer:

@@ -16,6 +16,7 @@ from ..domain.errors import StoreUnavailable
 from ..domain.escalation import matters
 from ..domain.model import Lane
 from ..observability.log_fields import context
+from ..observability.observer import Claimed, PassEnded
 from ..observability.outage import Outage
 from ..store.store import Store
 from ..store.transitions import Acceptance, Accepted, Claim, Claims, Commit, Limits, ToClaim
@@ -164,7 +165,7 @@ class Dispatcher:
             return
         late = [claim.late for claim in claims.claims if claim.late is not None]
         if late:
-            self._backend.observer.claimed(self._backend.name, late)
+            self._backend.observer(Claimed(self._backend.name, late))
         clock = Clock(claims.now, asked.at)
         shared = self._lists.share(claims.claims, claims.lost_at) if asked.lists and not claims.paused else None
         listed = shared is not None and any(claim.piggy_backed for claim in claims.claims)
@@ -208,4 +209,4 @@ class Dispatcher:
                 self.wake_in((due - clock.now()).total_seconds())
         finally:
             self._window.batch -= in_batch
-            self._backend.observer.pass_ended(cancellation, time.monotonic() - began)
+            self._backend.observer(PassEnded(cancellation, time.monotonic() - began))

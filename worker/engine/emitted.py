@@ -9,7 +9,7 @@ import structlog
 from ..domain.cancellation import Cancellation
 from ..domain.event_drafts import EventDraft
 from ..observability.log_fields import context, loggable
-from ..observability.observer import Observer
+from ..observability.observer import EventEmitted, Observer
 
 log = structlog.get_logger(__name__)
 
@@ -19,4 +19,4 @@ def report(cancellation: Cancellation, events: Sequence[EventDraft], observer: O
     whose = context(cancellation) if events else {}
     for event in events:
         log.info(f"cancellation.{event.name}", **whose, **loggable(event))
-        observer.event_emitted(cancellation, event)
+        observer(EventEmitted(cancellation, event))

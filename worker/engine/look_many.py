@@ -17,6 +17,7 @@ from ..domain.errors import CallUnanswered, CredentialRefused, CredentialUnavail
 from ..domain.escalation import needs_look
 from ..domain.model import Answer, AnswerKind, Job, Observation, Source
 from ..domain.polling import asked_for
+from ..observability.observer import CallMade
 from ..store.transitions import Claim
 from .backend import Backend
 
@@ -161,7 +162,7 @@ class ListReader:
             log.exception("look_many.failed", backend=self._backend.name)
             return self._useless("it could not be understood")
         finally:
-            self._backend.observer.call_made(self._backend.name, LIST, kind, time.monotonic() - began)
+            self._backend.observer(CallMade(self._backend.name, LIST, kind, time.monotonic() - began))
         if isinstance(seen, Answer):
             return self._asked_for_time(plan, seen) if seen.retry_after else self._useless(seen.detail)
         self._busy = None

@@ -18,7 +18,7 @@ import structlog
 from msgspec.structs import replace
 
 from ..domain.errors import CONFLICT, StoreUnavailable
-from ..observability.observer import NOBODY, Observer
+from ..observability.observer import NOBODY, MessageHandled, Observer
 from ..observability.outage import Seldom
 from ..store.batches import UNFIT, Duties, Duty, PartSize, Step
 from ..store.store import Store
@@ -209,7 +209,7 @@ class Feeder:
                 if said.verdict != "passed":
                     traceparent = one.traceparent if isinstance(one, Acceptance) else None
                     verb = text_in(member.content, "verb")
-                    self._observer.message_handled(member.backend, verb, said.verdict, traceparent, seconds)
+                    self._observer(MessageHandled(member.backend, verb, said.verdict, traceparent, seconds))
             if unfit:
                 judged[started] = await self._reject_unfit(*judged[started], verdicts[-1])
         for name in {one.backend for _, one in judged[:started]}:

@@ -11,7 +11,7 @@ from typing import TypeVar
 import structlog
 
 from ..domain.errors import CONFLICT, ActionRejected, CommandConflict, StoreUnavailable, UnknownCancellation
-from ..observability.observer import NOBODY, Observer
+from ..observability.observer import NOBODY, MessageHandled, Observer
 from ..protocol.signing import OBJECTIONS, SignatureRejected, Signed, objection
 from ..store.serving import Serving
 from ..store.store import Store
@@ -205,7 +205,7 @@ class Handler:
 
     def _note(self, backend: str, verb: str, verdict: str, traceparent: str | None, began: float) -> None:
         seconds = asyncio.get_running_loop().time() - began
-        self._observer.message_handled(backend, verb, verdict, traceparent, seconds)
+        self._observer(MessageHandled(backend, verb, verdict, traceparent, seconds))
 
     async def _reject(self, rejection: Rejection, traceparent: str | None = None, began: float | None = None) -> None:
         """Reject a message, unless its command was taken in before; `began` is when it began to be handled."""

@@ -16,7 +16,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from ..domain.cancellation import Cancellation
 from ..domain.model import AnswerKind
-from .observer import Observer
+from .observer import CallMade, Happened, MessageHandled, PassEnded
 
 Attributes = Mapping[str, str | int]
 FAILED = frozenset({AnswerKind.UNANSWERED, AnswerKind.REFUSED})
@@ -25,51 +25,48 @@ PROPAGATOR = TraceContextTextMapPropagator()
 
 
 @dataclass(slots=True)
-class Tracing(Observer):
+class Tracing:
     """Makes spans, each once what it is about has ended."""
 
     tracer: Tracer
     calls: dict[str, list[tuple[str, str, int, int]]] = field(default_factory=dict)
     """The calls of passes under way: action, kind, start and end, by the cancellation's id."""
 
-    def call_made(
-        self, backend: str, action: str, kind: str, seconds: float, cancellation: Cancellation | None = None
-    ) -> None:
-        """Keep a call for its pass; a list belongs to no pass."""
+    def note(self, happened: Happened) -> None:
+        """Make the span of a message that was taken in, or of a pass; keep a call for its pass."""
         end = time.time_ns()
-        made = action, kind, end - int(seconds * 1e9), end
-        if cancellation is None:
-            self._call(backend, *made, links=())
-        else:
-            self.calls.setdefault(cancellation.id, []).append(made)
+        match happened:
+            case CallMade(backend, action, kind, seconds, cancellation):
+                made = action, kind, end - int(seconds * 1e9), end
+                if cancellation is None:  # a list belongs to no pass
+                    self._call(backend, *made, links=())
+                else:
+                    self.calls.setdefault(cancellation.id, []).append(made)
+            case PassEnded(cancellation, seconds):
+                self._pass(cancellation, end - int(seconds * 1e9), end)
+            case MessageHandled(backend, verb, verdict, traceparent, seconds):
+                about = {"canceller.backend": backend, "canceller.verb": verb, "canceller.verdict": verdict}
+                span = self.tracer.start_span(
+                    "canceller.take_in",
+                    kind=SpanKind.CONSUMER,
+                    attributes=about,
+                    links=links_to(traceparent),
+                    start_time=end - int(seconds * 1e9),
+                )
+                span.end(end)
 
-    def pass_ended(self, cancellation: Cancellation, seconds: float) -> None:
+    def _pass(self, cancellation: Cancellation, start: int, end: int) -> None:
         """Make the span of a pass, and within it those of its calls."""
-        end = time.time_ns()
         links = links_to(cancellation.traceparent)
         about: Attributes = {
             "canceller.backend": cancellation.backend,
             "canceller.job_id": cancellation.job_id,
             "canceller.cancellation_id": cancellation.id,
         }
-        span = self.tracer.start_span(
-            "canceller.pass", attributes=about, links=links, start_time=end - int(seconds * 1e9)
-        )
+        span = self.tracer.start_span("canceller.pass", attributes=about, links=links, start_time=start)
         with trace.use_span(span):
             for made in self.calls.pop(cancellation.id, ()):
                 self._call(cancellation.backend, *made, links=links)
-        span.end(end)
-
-    def message_handled(self, backend: str, verb: str, verdict: str, traceparent: str | None, seconds: float) -> None:
-        """Make the span of a message that was taken in."""
-        end = time.time_ns()
-        span = self.tracer.start_span(
-            "canceller.take_in",
-            kind=SpanKind.CONSUMER,
-            attributes={"canceller.backend": backend, "canceller.verb": verb, "canceller.verdict": verdict},
-            links=links_to(traceparent),
-            start_time=end - int(seconds * 1e9),
-        )
         span.end(end)
 
     def _call(self, backend: str, action: str, kind: str, start: int, end: int, *, links: Sequence[Link]) -> None:

@@ -1,6 +1,6 @@
 """The metrics of one worker, as Prometheus reads them. Their names and labels are public: they only grow.
 
-Hooks only add to plain numbers, since passes pay for them; the texts are made when somebody asks. No label holds the
+A note only adds to plain numbers, since passes pay for it; the texts are made when somebody asks. No label holds the
 id of a job, or a text that a producer may choose.
 """
 
@@ -15,10 +15,8 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from ..domain.cancellation import Cancellation
-from ..domain.event_drafts import EventDraft
 from ..domain.model import Verb
-from .observer import Observer
+from .observer import CallMade, Claimed, Committed, EventEmitted, Happened, MessageHandled, PassEnded
 
 FINISHED = "finished"
 UNKNOWN = "unknown"
@@ -48,7 +46,7 @@ class Seconds:
         return HistogramMetricFamily(name, help_text, list(zip(ends, accumulate(self._counts), strict=True)), self._sum)
 
 
-class WorkerMetrics(Observer, Collector):
+class WorkerMetrics(Collector):
     """Counts what one worker does; `backends` and `actions` are the names that a rejected command may be counted by."""
 
     def __init__(self, backends: Collection[str], actions: Collection[str] = ()) -> None:
@@ -63,40 +61,26 @@ class WorkerMetrics(Observer, Collector):
         self._call_seconds, self._pass_seconds = Seconds(CALLS), Seconds(CALLS)
         self._commit_seconds, self._lateness = Seconds(COMMITS), Seconds(LATENESS)
 
-    def call_made(
-        self,
-        backend: str,
-        action: str,
-        kind: str,
-        seconds: float,
-        cancellation: Cancellation | None = None,  # noqa: ARG002 - for others
-    ) -> None:
-        """Count a call."""
-        self._calls[backend, action, kind] += 1
-        self._call_seconds.add(seconds)
-
-    def pass_ended(self, cancellation: Cancellation, seconds: float) -> None:  # noqa: ARG002 - for others
-        """Count a pass."""
-        self._pass_seconds.add(seconds)
-
-    def claimed(self, backend: str, late: Sequence[float]) -> None:  # noqa: ARG002 - for others
-        """Count claimed records."""
-        for seconds in late:
-            self._lateness.add(seconds)
-
-    def committed(self, passes: int, seconds: float) -> None:  # noqa: ARG002 - for others
-        """Count a commit."""
-        self._commit_seconds.add(seconds)
-
-    def message_handled(self, backend: str, verb: str, verdict: str, traceparent: str | None, seconds: float) -> None:  # noqa: ARG002 - for others
-        """Count a command or an operator action."""
-        known = backend if backend in self._backends else UNKNOWN
-        self._commands[known, verb if verb in self._verbs else UNKNOWN, verdict] += 1
-
-    def event_emitted(self, cancellation: Cancellation, event: EventDraft) -> None:
-        """Count an end."""
-        if event.name == FINISHED:
-            self._finished[cancellation.backend, str(event.data["outcome"]), str(event.data["evidence"])] += 1
+    def note(self, happened: Happened) -> None:
+        """Count what happened."""
+        match happened:  # the most frequent first
+            case CallMade():
+                self._calls[happened.backend, happened.action, happened.kind] += 1
+                self._call_seconds.add(happened.seconds)
+            case PassEnded():
+                self._pass_seconds.add(happened.seconds)
+            case EventEmitted(event=event) if event.name == FINISHED:
+                backend, said = happened.cancellation.backend, event.data
+                self._finished[backend, str(said["outcome"]), str(said["evidence"])] += 1
+            case MessageHandled():
+                backend = happened.backend if happened.backend in self._backends else UNKNOWN
+                verb = happened.verb if happened.verb in self._verbs else UNKNOWN
+                self._commands[backend, verb, happened.verdict] += 1
+            case Committed():
+                self._commit_seconds.add(happened.seconds)
+            case Claimed():
+                for seconds in happened.late:
+                    self._lateness.add(seconds)
 
     def collect(self) -> Iterator[Metric]:
         """Return all metrics as they are now."""

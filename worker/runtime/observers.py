@@ -15,6 +15,7 @@ from ..observability.observer import Observer, together
 from ..protocol.operator_actions import ACTIONS
 
 if TYPE_CHECKING:
+    from ..observability.tracing import Tracing
     from ..observability.worker_metrics import WorkerMetrics
 
 
@@ -33,10 +34,11 @@ def observers_of(backends: Collection[str], *, served: bool) -> Observers:
         from ..observability.worker_metrics import WorkerMetrics  # noqa: PLC0415 - few workers serve them
 
         metrics = WorkerMetrics(backends, ACTIONS)
-    return Observers(metrics, together([one for one in (metrics, tracing()) if one is not None]))
+    listening = (one for one in (metrics, tracing()) if one is not None)
+    return Observers(metrics, together([one.note for one in listening]))
 
 
-def tracing() -> Observer | None:
+def tracing() -> Tracing | None:
     """Return what makes spans; None without the extra `otel`, or if nothing records them."""
     if find_spec("opentelemetry") is None or find_spec("opentelemetry.trace") is None:
         return None

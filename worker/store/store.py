@@ -14,7 +14,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from ..aio.coalescer import Coalescer
-from ..observability.observer import NOBODY, Observer
+from ..observability.observer import NOBODY, Committed, Observer
 from ..protocol.operator_actions import backend_acted_on
 from ..protocol.signing import OBJECTIONS, Signed, objection
 from .batches import Batches
@@ -123,7 +123,7 @@ class Store(Reader, EventLog, EventSearch):
         arguments = [part for one in commits for part in commit_arguments(one, keep)]
         began = time.monotonic()
         results = [int(result) for result in await self._run(self._scripts.commit, *arguments)]
-        self.observer.committed(len(commits), time.monotonic() - began)
+        self.observer(Committed(len(commits), time.monotonic() - began))
         return results
 
     async def beat(self, worker: str, life: float, backends: Sequence[str]) -> tuple[datetime, list[datetime | None]]:

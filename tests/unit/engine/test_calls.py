@@ -20,7 +20,7 @@ from worker.domain.model import Action, AnswerKind, Force, Job, JobState, Observ
 from worker.engine.backend import Backend
 from worker.engine.calls import TOO_SLOW, Caller
 from worker.engine.clock import Clock
-from worker.observability.observer import NOBODY, Observer
+from worker.observability.observer import NOBODY, CallMade, Happened, Observer
 
 JOB = Job("2de7")
 T = datetime(2026, 11, 22, 10, tzinfo=UTC)
@@ -218,19 +218,6 @@ async def test_a_call_is_charged_for_once_and_not_if_the_claim_has_paid_for_it(p
     assert [one.charge(), one.charge()] == charged
 
 
-class Heard(Observer):
-    """Keeps what it hears of calls."""
-
-    def __init__(self) -> None:
-        self.calls: list[tuple[str, str, str]] = []
-
-    def call_made(
-        self, backend: str, action: str, kind: str, seconds: float, cancellation: Cancellation | None = None
-    ) -> None:
-        assert (cancellation, seconds >= 0) == (CANCELLATION, True)
-        self.calls.append((backend, action, kind))
-
-
 @pytest.mark.parametrize(
     ("script", "kind"),
     [
@@ -241,14 +228,17 @@ class Heard(Observer):
     ],
 )
 async def test_an_observer_hears_of_each_call_and_its_answer(script: tuple[Reply | Exception, ...], kind: str) -> None:
-    heard = Heard()
-    await caller(SAHARA_V11, Scripted(*script), observer=heard).drive(SAHARA_V11.look(JOB), Action.LOOK)
+    heard: list[Happened] = []
+    await caller(SAHARA_V11, Scripted(*script), observer=heard.append).drive(SAHARA_V11.look(JOB), Action.LOOK)
+    (made,) = heard
 
-    assert heard.calls == [("b", "look", kind)]
+    assert isinstance(made, CallMade)
+    assert (made.backend, made.action, made.kind, made.cancellation) == ("b", "look", kind, CANCELLATION)
+    assert made.seconds >= 0
 
 
 async def test_an_observer_hears_nothing_of_a_look_that_the_lease_forbids() -> None:
-    heard = Heard()
-    await caller(SAHARA, Scripted(), elapsed=9999, observer=heard).drive(SAHARA.look(JOB), Action.LOOK)
+    heard: list[Happened] = []
+    await caller(SAHARA, Scripted(), elapsed=9999, observer=heard.append).drive(SAHARA.look(JOB), Action.LOOK)
 
-    assert heard.calls == []
+    assert heard == []

@@ -12,6 +12,7 @@ from opentelemetry.trace import StatusCode
 
 from worker.domain.cancellation import Cancellation, Spec
 from worker.domain.model import Force, Verb
+from worker.observability.observer import CallMade, MessageHandled, PassEnded
 from worker.observability.tracing import Tracing, tracing
 
 T = datetime(2026, 11, 22, 10, tzinfo=UTC)
@@ -47,8 +48,8 @@ def linked(span: ReadableSpan) -> list[str]:
 
 
 def test_a_pass_has_its_calls_within_it(recorded: Recorded) -> None:
-    recorded.tracing.call_made("ess", "look", "accepted", 0.5, cancellation())
-    recorded.tracing.pass_ended(cancellation(), 2.0)
+    recorded.tracing.note(CallMade("ess", "look", "accepted", 0.5, cancellation()))
+    recorded.tracing.note(PassEnded(cancellation(), 2.0))
     whole, call = recorded.span("canceller.pass"), recorded.span("canceller.call look")
 
     assert call.parent == whole.context
@@ -58,9 +59,9 @@ def test_a_pass_has_its_calls_within_it(recorded: Recorded) -> None:
 
 
 def test_each_span_of_a_cancellation_links_to_the_commands_trace_and_is_no_part_of_it(recorded: Recorded) -> None:
-    recorded.tracing.message_handled("ess", "cancel", "accepted", PARENT, 0.1)
-    recorded.tracing.call_made("ess", "cancel", "accepted", 0.5, cancellation())
-    recorded.tracing.pass_ended(cancellation(), 2.0)
+    recorded.tracing.note(MessageHandled("ess", "cancel", "accepted", PARENT, 0.1))
+    recorded.tracing.note(CallMade("ess", "cancel", "accepted", 0.5, cancellation()))
+    recorded.tracing.note(PassEnded(cancellation(), 2.0))
     spans = [recorded.span(f"canceller.{name}") for name in ("take_in", "pass", "call cancel")]
 
     assert [linked(span) for span in spans] == [[TRACE]] * 3
@@ -69,28 +70,28 @@ def test_each_span_of_a_cancellation_links_to_the_commands_trace_and_is_no_part_
 
 @pytest.mark.parametrize("traceparent", [None, "", "00-1-2-01", "nonsense", PARENT[:-1]], ids=repr)
 def test_what_names_no_trace_is_linked_to_none(recorded: Recorded, traceparent: str | None) -> None:
-    recorded.tracing.message_handled("ess", "cancel", "rejected", traceparent, 0.1)
+    recorded.tracing.note(MessageHandled("ess", "cancel", "rejected", traceparent, 0.1))
 
     assert linked(recorded.span("canceller.take_in")) == []
 
 
 def test_a_list_of_many_jobs_is_a_span_of_its_own(recorded: Recorded) -> None:
-    recorded.tracing.call_made("ess", "list", "accepted", 0.1)
+    recorded.tracing.note(CallMade("ess", "list", "accepted", 0.1))
 
     assert recorded.span("canceller.call list").parent is None
 
 
 def test_a_pass_has_no_calls_of_the_one_before(recorded: Recorded) -> None:
-    recorded.tracing.call_made("ess", "look", "accepted", 0.1, cancellation())
-    recorded.tracing.pass_ended(cancellation(), 0.2)
-    recorded.tracing.pass_ended(cancellation(), 0.2)
+    recorded.tracing.note(CallMade("ess", "look", "accepted", 0.1, cancellation()))
+    recorded.tracing.note(PassEnded(cancellation(), 0.2))
+    recorded.tracing.note(PassEnded(cancellation(), 0.2))
 
     assert recorded.span("canceller.call look")
 
 
 @pytest.mark.parametrize(("kind", "code"), [("accepted", StatusCode.UNSET), ("unanswered", StatusCode.ERROR)])
 def test_a_call_without_an_answer_is_an_error(recorded: Recorded, kind: str, code: StatusCode) -> None:
-    recorded.tracing.call_made("ess", "list", kind, 0.1)
+    recorded.tracing.note(CallMade("ess", "list", kind, 0.1))
 
     assert recorded.span("canceller.call list").status.status_code is code
 

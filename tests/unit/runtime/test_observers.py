@@ -8,7 +8,7 @@ import sys
 import pytest
 from support.cell import ROOT
 
-from worker.observability.observer import NOBODY, Observer, together
+from worker.observability.observer import NOBODY, CallMade, Claimed, Committed, MessageHandled, Observer, together
 from worker.observability.worker_metrics import WorkerMetrics
 from worker.runtime.observers import observers_of
 
@@ -33,12 +33,12 @@ def test_metrics_that_are_served_listen() -> None:
     found = observers_of(["ess"], served=True)
 
     assert isinstance(found.metrics, WorkerMetrics)
-    assert found.every is found.metrics
+    assert found.every == found.metrics.note
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])
 def test_several_listen_as_one(count: int) -> None:
-    one = Observer()
+    one: Observer = [].append
     every = together([one] * count)
 
     assert (every is NOBODY, every is one) == (count == 0, count == 1)
@@ -46,11 +46,11 @@ def test_several_listen_as_one(count: int) -> None:
 
 def test_each_of_several_hears_everything() -> None:
     one, other = WorkerMetrics(["ess"]), WorkerMetrics(["ess"])
-    every = together([one, other])
-    every.call_made("ess", "look", "accepted", 0.1)
-    every.claimed("ess", [0.1])
-    every.committed(1, 0.1)
-    every.message_handled("ess", "cancel", "accepted", None, 0.1)
+    every = together([one.note, other.note])
+    every(CallMade("ess", "look", "accepted", 0.1))
+    every(Claimed("ess", [0.1]))
+    every(Committed(1, 0.1))
+    every(MessageHandled("ess", "cancel", "accepted", None, 0.1))
 
     assert [metric.samples for metric in one.collect()] == [metric.samples for metric in other.collect()]
     assert sum(sample.value for metric in one.collect() for sample in metric.samples if "_count" in sample.name) == 3
