@@ -109,19 +109,10 @@ def unpack(cancellation_id: str, hot: bytes) -> Record:
     )
 
 
-def read(cancellation_id: str, hot: bytes, cold: bytes) -> Snapshot:
-    """Read both parts of a record; its place in the schedule is stored elsewhere. Raises as `read_hot` does."""
-    record = read_hot(cancellation_id, hot)
-    ids, _, rest = cold.partition(b"\n")
-    fixed = rest.partition(b"\n")[2]
-    try:
-        return Snapshot(record, tuple(json.loads(b"[" + ids + b"]")), json.loads(b"{" + fixed + b"}"))
-    except (LookupError, TypeError, ValueError) as error:
-        raise unreadable(cancellation_id, error) from error
+def read(cancellation_id: str, hot: bytes, cold: bytes | None = None) -> Snapshot:
+    """Read a record that anything may have written, the cold part too if that is given.
 
-
-def read_hot(cancellation_id: str, hot: bytes) -> Record:
-    """Read the hot part of a record that anything may have written.
+    Its place in the schedule is stored elsewhere.
 
     Raises:
         NewerFormat: it was written by a newer version.
@@ -131,14 +122,15 @@ def read_hot(cancellation_id: str, hot: bytes) -> Record:
     try:
         if FORMATTED.decode(hot.partition(b"\n")[0]).format > FORMAT:
             raise NewerFormat(f"the record of {cancellation_id} was written by a newer version")
-        return unpack(cancellation_id, hot)
+        record = unpack(cancellation_id, hot)
+        if not cold:
+            return Snapshot(record)
+        ids, _, rest = cold.partition(b"\n")
+        fixed = rest.partition(b"\n")[2]
+        return Snapshot(record, tuple(json.loads(b"[" + ids + b"]")), json.loads(b"{" + fixed + b"}"))
     except (LookupError, TypeError, ValueError, ArithmeticError, msgspec.MsgspecError, zlib.error) as error:
-        raise unreadable(cancellation_id, error) from error
-
-
-def unreadable(cancellation_id: str, error: Exception) -> UnreadableRecord:
-    """Return the error for a record that can't be read."""
-    return UnreadableRecord(f"the record of {cancellation_id} can't be read ({type(error).__name__})")
+        text = f"the record of {cancellation_id} can't be read ({type(error).__name__})"
+        raise UnreadableRecord(text) from error
 
 
 def mark_of(hot: bytes) -> str:
