@@ -40,8 +40,7 @@ def _backends(_: Mapping[str, Schema], kinds: Kinds) -> Schema:
 
 
 def _producers(schemas: Mapping[str, Schema], _: Kinds) -> Schema:
-    table = dict(schemas[Producer.__name__])
-    table["properties"] = {name: _listed(one) for name, one in table["properties"].items()}
+    table = _with_single_texts(schemas[Producer.__name__])
     return _tables("Who may send signed commands.", f"^{PRODUCER.pattern}$", table)
 
 
@@ -64,9 +63,13 @@ def _tables(about: str, pattern: str, table: Schema, **more: Any) -> Schema:
     }
 
 
-def _listed(schema: Schema) -> Schema:
-    """Allow one text in place of a list with that text alone."""
-    return {"anyOf": [schema, schema["items"]]} if schema.get("type") == "array" else schema
+def _with_single_texts(table: Schema) -> Schema:
+    """Allow one text in place of each list with that text alone."""
+    properties = {
+        name: {"anyOf": [one, one["items"]]} if one.get("type") == "array" else one
+        for name, one in table["properties"].items()
+    }
+    return {**table, "properties": properties}
 
 
 TOP_LEVEL: Final[Mapping[str, Callable[[Mapping[str, Schema], Kinds], Schema]]] = {
@@ -91,7 +94,7 @@ def schema(kinds: Kinds) -> Schema:
 def _table(name: str, found: Schema) -> Schema:
     table = _without_null(found)
     if name in {model.__name__ for model in SINKS.values()}:
-        table["properties"] = {key: _listed(one) for key, one in table["properties"].items()}
+        table = _with_single_texts(table)
     if name == WebhookSink.__name__:
         return {**table, "anyOf": [{"required": [f"secret_{source}"]} for source in SOURCES]}
     properties = table.get("properties", {})
