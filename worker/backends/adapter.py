@@ -139,22 +139,15 @@ class Adapter(ABC):
         """
 
     @abstractmethod
-    def cancel(self, job: Job) -> Call:
-        """Ask the backend to stop the job."""
-
-    def force(self, job: Job) -> Call:
-        """Take the backend's last resort; by default refuse without a call: `steps.force` says that there is none."""
-        yield from ()
-        return Answer(AnswerKind.REFUSED, Source.OWN, detail=f"this backend has no force step for job {job.id}")
-
-    @abstractmethod
-    def delete(self, job: Job) -> Call:
-        """Remove the job's record."""
+    def change(self, action: Action, job: Job) -> Call:
+        """Stop the job, take the backend's last resort if `steps.force` says that it has one, or remove the record."""
 
 
 def call(adapter: Adapter, action: Action, job: Job) -> Call:
-    """Return the exchange of a changing call."""
-    return {Action.CANCEL: adapter.cancel, Action.FORCE: adapter.force, Action.DELETE: adapter.delete}[action](job)
+    """Make a changing call; a force on a backend that has no such step is refused without one."""
+    if action is Action.FORCE and not adapter.steps.force:
+        return Answer(AnswerKind.REFUSED, Source.OWN, detail=f"this backend has no force step for job {job.id}")
+    return (yield from adapter.change(action, job))
 
 
 COMMON_KINDS: Mapping[int, AnswerKind] = {
@@ -210,10 +203,13 @@ def redirect(reply: Reply) -> str:
     return text(f"HTTP {reply.status} to {host}{path}".removesuffix(" to "), 199)
 
 
-def common_answer(reply: Reply, otherwise: AnswerKind, source: Source, *, code: str = "", detail: str = "") -> Answer:
+def common_answer(
+    reply: Reply, otherwise: AnswerKind, source: Source, *, code: str = "", detail: str = "", known: bool = True
+) -> Answer:
     """Judge a reply by its status alone; `source` is whose words its body holds.
 
-    A 5xx or an unexpected 3xx proves nothing; the `detail` of a 3xx says where it points.
+    A 5xx or an unexpected 3xx proves nothing; the `detail` of a 3xx says where it points. A refusal with a code that is
+    not `known` may be anybody's.
     """
     if 300 <= reply.status < 400:  # noqa: PLR2004 - what 3xx means
         detail = f"{redirect(reply)}; {detail}" if detail else redirect(reply)
@@ -221,13 +217,9 @@ def common_answer(reply: Reply, otherwise: AnswerKind, source: Source, *, code: 
         kind = AnswerKind.UNANSWERED
     else:
         kind = COMMON_KINDS.get(reply.status, otherwise)
+    if kind is AnswerKind.REFUSED and source is Source.OWN and not known:
+        source = Source.UNSURE
     return answer(reply, kind, source, code=code, detail=detail)
-
-
-def of_unknown_code(judged: Answer) -> Answer:
-    """Return the judgement of a reply with a code that is not known: a refusal in such words may be anybody's."""
-    own = judged.source is Source.OWN and judged.kind is AnswerKind.REFUSED
-    return replace(judged, source=Source.UNSURE) if own else judged
 
 
 def taken(reply: Reply, *, fits: bool) -> Answer:

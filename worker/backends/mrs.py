@@ -30,7 +30,6 @@ from .adapter import (
     facts,
     items,
     job_in,
-    of_unknown_code,
     seen_nothing,
     silent,
     taken,
@@ -169,7 +168,7 @@ class Mrs(Adapter):
     def look(self, job: Job) -> Look:
         """Read the job from the resource that tells its state: v1.1's cancel resource does not."""
         newer = self.dialect == "v2"
-        path = self._v2(job, job.id) if newer else ("v1.1", self.project_id, "job-exes", job.id)
+        path = self._path(job, "job-executions" if newer else "job-exes", job.id)
         reply = yield Request("GET", path, headers=HEADERS)
         if reply.ok:
             data = job_in(reply, ("job_execution", "job_detail"), _word)
@@ -228,36 +227,43 @@ class Mrs(Adapter):
     def _page(self, job: Job, position: int) -> Request:
         """Ask for a page. What v2 counts in `offset` is not told (DOC M3): pages, unless pages then overlap."""
         if self.dialect == "v2":
-            return Request("GET", self._v2(job), {"limit": PAGE, "offset": str(position)}, HEADERS)
+            query = {"limit": PAGE, "offset": str(position)}
+            return Request("GET", self._path(job, "job-executions"), query, HEADERS)
         query = {"cluster_id": self._cluster_id(job), "page_size": PAGE, "current_page": str(position)}
-        return Request("GET", ("v1.1", self.project_id, "job-exes"), query, HEADERS)
+        return Request("GET", self._path(job, "job-exes"), query, HEADERS)
 
-    def cancel(self, job: Job) -> Call:
-        """Ask MRS to stop the job; v1.1 does it behind a GET, which no cache may answer."""
-        if self.dialect == "v2":
-            reply = yield Request("POST", self._v2(job, job.id, "kill"), headers=HEADERS)
-            return taken(reply, fits=silent(reply)) if reply.ok else _judge(reply, Action.CANCEL)
-        path = ("v1.1", self.project_id, "job-executions", job.id, "cancel")
-        reply = yield Request("GET", path, headers={**HEADERS, "Cache-Control": "no-store"})
-        if reply.ok:
-            data = job_in(reply, ("job_execution",), _word) or {}
-            return taken(reply, fits=bool(data) and not about_another(job, data.get("id")))
-        return _judge(reply, Action.CANCEL)
+    def change(self, action: Action, job: Job) -> Call:
+        """Ask MRS to stop the job, or remove its record.
 
-    def delete(self, job: Job) -> Call:
-        """Remove the job's record; v2's batch call does not tell its effect, the next look does."""
-        if self.dialect == "v2":
-            request = Request("POST", self._v2(job, "batch-delete"), headers=HEADERS, json={"job_id_list": [job.id]})
+        v1.1 stops behind a GET, which no cache may answer. v2's batch call does not tell its effect, the next look
+        does.
+        """
+        older, cancels = self.dialect == "v1.1", action is Action.CANCEL
+        if older and cancels:
+            path = self._path(job, "job-executions", job.id, "cancel")
+            request = Request("GET", path, headers={**HEADERS, "Cache-Control": "no-store"})
+        elif older:
+            request = Request("DELETE", self._path(job, "job-executions", job.id), headers=HEADERS)
+        elif cancels:
+            request = Request("POST", self._path(job, "job-executions", job.id, "kill"), headers=HEADERS)
         else:
-            request = Request("DELETE", ("v1.1", self.project_id, "job-executions", job.id), headers=HEADERS)
+            ids = {"job_id_list": [job.id]}
+            request = Request("POST", self._path(job, "job-executions", "batch-delete"), headers=HEADERS, json=ids)
         reply = yield request
-        return taken(reply, fits=silent(reply)) if reply.ok else _judge(reply, Action.DELETE)
+        if not reply.ok:
+            return _judge(reply, action)
+        if not (older and cancels):
+            return taken(reply, fits=silent(reply))
+        data = job_in(reply, ("job_execution",), _word) or {}
+        return taken(reply, fits=bool(data) and not about_another(job, data.get("id")))
 
     def _cluster_id(self, job: Job) -> str:
         return job.params.get("cluster_id") or self.cluster_id
 
-    def _v2(self, job: Job, *rest: str) -> tuple[str, ...]:
-        return ("v2", self.project_id, "clusters", self._cluster_id(job), "job-executions", *rest)
+    def _path(self, job: Job, *rest: str) -> tuple[str, ...]:
+        if self.dialect == "v2":
+            return ("v2", self.project_id, "clusters", self._cluster_id(job), *rest)
+        return ("v1.1", self.project_id, *rest)
 
 
 def _judge(reply: Reply, action: Action) -> Answer:
@@ -270,7 +276,7 @@ def _judge(reply: Reply, action: Action) -> Answer:
     missing = COMMON_KINDS.get(reply.status) is AnswerKind.NOT_FOUND  # only a known code says so of a job
     source = _source(code) if code and not missing else Source.UNSURE
     otherwise = AnswerKind.UNANSWERED if action is Action.LOOK else STATUSES.get(reply.status, AnswerKind.REFUSED)
-    return of_unknown_code(common_answer(reply, otherwise, source, code=code, detail=message))
+    return common_answer(reply, otherwise, source, code=code, detail=message, known=False)
 
 
 def _source(code: str) -> Source:

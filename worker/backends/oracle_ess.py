@@ -7,7 +7,7 @@ what a 400 means for a cancellation, is decided elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -20,10 +20,17 @@ from .oracle_ess_words import (
     MAX_ID,
     REQUESTS,
     by_ids,
-    change,
     is_id,
+    judge_change,
     look_at,
 )
+
+CHANGES: Mapping[Action, tuple[str, tuple[str, ...]]] = {
+    Action.CANCEL: ("POST", ("cancel",)),  # for a parent it asks all its children too
+    Action.FORCE: ("POST", ("forceCancel",)),  # declares an asynchronous request's remote job dead
+    Action.DELETE: ("DELETE", ()),  # hides a request that has ended, and its children
+}
+"""The method of each changing call, and its path below the request's own."""
 
 
 class OracleEssOptions(WithoutProject):
@@ -56,20 +63,11 @@ class OracleEss(Adapter):
         childless = [job.id for job in jobs if not job.parent]
         return _by_lists(childless) if len(childless) >= CALLS_SAVED else None
 
-    def cancel(self, job: Job) -> Call:
-        """Ask ESS to cancel; for a parent it asks all its children too."""
-        reply = yield Request("POST", (*REQUESTS, job.id, "cancel"), headers=HEADERS)
-        return change(reply, Action.CANCEL, job)
-
-    def force(self, job: Job) -> Call:
-        """Declare an asynchronous request's remote job dead."""
-        reply = yield Request("POST", (*REQUESTS, job.id, "forceCancel"), headers=HEADERS)
-        return change(reply, Action.FORCE, job)
-
-    def delete(self, job: Job) -> Call:
-        """Hide a request that has ended, and its children."""
-        reply = yield Request("DELETE", (*REQUESTS, job.id), headers=HEADERS)
-        return change(reply, Action.DELETE, job)
+    def change(self, action: Action, job: Job) -> Call:
+        """Make the call that `CHANGES` has for it."""
+        method, below = CHANGES[action]
+        reply = yield Request(method, (*REQUESTS, job.id, *below), headers=HEADERS)
+        return judge_change(reply, action, job)
 
 
 def _by_lists(ids: Sequence[str]) -> LookMany:

@@ -147,15 +147,17 @@ class _Family:
 
     def look_at_missing(self) -> Exchange[Answer | None]:
         """Ask for the children that were alive before and that no list has shown; return a reply that asks to wait."""
+        missing = [child for child in self._job.living if child not in self._children]
         try:
-            if len(self._missing()) > SINGLY:
-                shown = yield from by_ids(self._missing(), self._left)
+            if len(missing) > SINGLY:
+                shown = yield from by_ids(missing, self._left)
                 self._left -= shown.calls
                 found = {one: entry for one, entry in shown.entries.items() if entry.seen.raw and self._ours(*entry)}
                 self._children.update({one: entry.seen for one, entry in found.items()})
                 if shown.why is not None and _in_trouble(shown.why):
                     return shown.why if shown.why.retry_after else None
-            for child in self._missing()[: self._left]:
+                missing = [child for child in missing if child not in found]
+            for child in missing[: self._left]:
                 seen, item = yield from look_at(Job(child))
                 if isinstance(seen, Answer) and _in_trouble(seen):
                     return seen if seen.retry_after else None
@@ -168,9 +170,6 @@ class _Family:
     def _ours(self, item: Item, seen: Observation) -> bool:
         """Whether a child of ours is shown as one: it does not name another family, unless it has ended there."""
         return seen.ended or request_id(item.get("absParentRequestId")) in {"", self._top} or not self._top
-
-    def _missing(self) -> list[str]:
-        return [child for child in self._job.living if child not in self._children]
 
     def _read(
         self,

@@ -112,7 +112,7 @@ def look_at(job: Job) -> Generator[Request, Reply, tuple[Observation | Answer, I
     return observation(data, job.id, reply.date), data
 
 
-def change(reply: Reply, action: Action, job: Job) -> Answer:
+def judge_change(reply: Reply, action: Action, job: Job) -> Answer:
     """Judge the reply to a changing call; a success that is not what ESS gives may come from anybody."""
     if not reply.ok:
         return judge(reply, action, job)

@@ -16,7 +16,7 @@ from urllib.parse import unquote
 from msgspec.structs import replace
 from pydantic import Field, StrictStr
 
-from ..domain.model import Answer, AnswerKind, Job, JobState, Observation, Source, Steps
+from ..domain.model import Action, Answer, AnswerKind, Job, JobState, Observation, Source, Steps
 from ..settings.backends_file.backend_table import WithoutProject
 from .adapter import (
     Adapter,
@@ -99,21 +99,20 @@ class OracleMl(Adapter):
         tells how a job has ended, or that there is none.
         """
         reply = yield Request("GET", self._path(), headers=HEADERS)
-        words = _words(reply)
-        if words is None:
+        listed = items(reply, "result", "job_id")
+        if listed is None:
             return seen_nothing(_judge(reply, Job(""), AnswerKind.UNANSWERED))
-        running = (job.id for job in jobs if LIST_STATES.get(words.get(job.id, "")) is JobState.ACTIVE)
+        words = {job.id: text(listed[job.id].get("status")) for job in jobs if job.id in listed}
         return {
-            job_id: Observation(JobState.ACTIVE, PENDING, Source.OWN, job_id, clock=reply.date) for job_id in running
+            job_id: Observation(JobState.ACTIVE, PENDING, Source.OWN, job_id, clock=reply.date)
+            for job_id, word in words.items()
+            if LIST_STATES.get(word) is JobState.ACTIVE
         }
 
-    def delete(self, job: Job) -> Call:
+    def change(self, action: Action, job: Job) -> Call:  # noqa: ARG002 - there is one call for both
         """Remove the job's record, which aborts it."""
         reply = yield Request("DELETE", self._path(job.id), headers=HEADERS)
         return _judge(reply, job)
-
-    cancel = delete
-    """There is one call for both."""
 
     def _path(self, *rest: str) -> tuple[str, ...]:
         return ("oml", "api", self.scripts, "v2", "jobs", *rest)
@@ -184,22 +183,16 @@ def _named_by(reply: Reply) -> str:
 
 def _listed(reply: Reply, job: Job) -> Observation | Answer | None:
     """Say what the list of all own jobs shows, None if it is not a list of jobs."""
-    words = _words(reply)
-    if words is None:
+    listed = items(reply, "result", "job_id")
+    if listed is None:
         return None
-    if job.id not in words:
+    if job.id not in listed:
         detail = "the status call answers 5xx and the job list no longer names it"
         return Observation(JobState.GONE, "not listed", Source.UNSURE, job.id, clock=reply.date, detail=detail)
-    raw = words[job.id]
+    raw = text(listed[job.id].get("status"))
     state = LIST_STATES.get(raw.upper(), JobState.UNKNOWN)
     detail = FINISHED_DETAIL if state is JobState.SUCCEEDED else ""
     return Observation(state, raw, Source.OWN, job.id, clock=reply.date, detail=detail)
-
-
-def _words(reply: Reply) -> dict[str, str] | None:
-    """Return the list's word for each job, None if it is not a list of jobs."""
-    entries = items(reply, "result", "job_id")
-    return None if entries is None else {job_id: text(entry.get("status")) for job_id, entry in entries.items()}
 
 
 def _missing(reply: Reply, job: Job) -> Source | None:

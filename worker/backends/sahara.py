@@ -32,7 +32,6 @@ from .adapter import (
     items,
     job_in,
     names,
-    of_unknown_code,
     seen_nothing,
     taken,
     text,
@@ -130,16 +129,24 @@ class Sahara(Adapter):
         """
         return _listed(jobs) if self.dialect == "v2" else None
 
-    def cancel(self, job: Job) -> Call:
-        """Ask Sahara to stop the job; v1.1 does it behind a GET, which no cache may answer."""
+    def change(self, action: Action, job: Job) -> Call:
+        """Ask Sahara to stop the job or to remove its record.
+
+        v1.1 stops behind a GET, which no cache may answer. A record is removed later, and over a job that still runs
+        too.
+        """
         headers = HEADERS[self.dialect]
-        if self.dialect == "v2":
+        if action is Action.DELETE:
+            request = Request("DELETE", self._path(job), headers=headers)
+        elif self.dialect == "v2":
             request = Request("PATCH", self._path(job), headers=headers, json={"info": {"status": "cancel"}})
         else:
             request = Request("GET", self._path(job, "cancel"), headers={**headers, "Cache-Control": "no-store"})
         reply = yield request
         if not reply.ok:
-            return _judge(reply, Action.CANCEL, job)
+            return _judge(reply, action, job)
+        if action is Action.DELETE:
+            return taken(reply, fits=not reply.body.strip())
         before = _seen(reply, job)
         if isinstance(before, Answer):
             return taken(reply, fits=False)
@@ -147,11 +154,6 @@ class Sahara(Adapter):
         return replace(
             answer(reply, AnswerKind.REJECTED if ignored else AnswerKind.ACCEPTED, Source.OWN), before=before
         )
-
-    def delete(self, job: Job) -> Call:
-        """Remove the job's record; Sahara does it later, and over a job that still runs too."""
-        reply = yield Request("DELETE", self._path(job), headers=HEADERS[self.dialect])
-        return taken(reply, fits=not reply.body.strip()) if reply.ok else _judge(reply, Action.DELETE, job)
 
     def _path(self, job: Job, *rest: str) -> tuple[str, ...]:
         if self.dialect == "v2":
@@ -204,7 +206,7 @@ def _judge(reply: Reply, action: Action, job: Job) -> Answer:
     otherwise = AnswerKind.UNANSWERED if action is Action.LOOK else refuses
     missing = reply.status in MISSING
     whose = Source.UNSURE if missing else source
-    return of_unknown_code(common_answer(reply, otherwise, whose, code=name, detail=message[:200]))
+    return common_answer(reply, otherwise, whose, code=name, detail=message[:200], known=False)
 
 
 def _seen(reply: Reply, job: Job) -> Observation | Answer:

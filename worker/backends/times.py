@@ -42,12 +42,10 @@ def longest_wait(retry_after: str, since: datetime | None) -> float | None:
 
     A time in it counts from `since`.
     """
-    wanted = (_seconds(one.strip(), since) for one in SEVERAL.split(retry_after))
-    return max((one for one in wanted if one is not None), default=None)
-
-
-def _seconds(wanted: str, since: datetime | None) -> float | None:
-    if number := SECONDS.fullmatch(wanted):
-        return float(math.ceil(min(float(number[1]), LONGEST_RETRY_AFTER)))
-    until = http_date(wanted)
-    return min(max(0.0, (until - since).total_seconds()), LONGEST_RETRY_AFTER) if until and since else None
+    waits = list[float]()
+    for wanted in map(str.strip, SEVERAL.split(retry_after)):
+        if number := SECONDS.fullmatch(wanted):
+            waits.append(float(math.ceil(min(float(number[1]), LONGEST_RETRY_AFTER))))
+        elif since and (until := http_date(wanted)):
+            waits.append(min(max(0.0, (until - since).total_seconds()), LONGEST_RETRY_AFTER))
+    return max(waits, default=None)

@@ -90,25 +90,25 @@ def _show_log(world: World, _clock: Clock, call: Call) -> Reply:
     return json_reply(200, {"log": [shown_entry(entry) for entry in entries if everything or entry.verb in CHANGING]})
 
 
-def _set_knobs(world: World, _clock: Clock, call: Call) -> Reply:
-    world.knobs = world.knobs.changed(call.json())
+def _knobs(world: World, _clock: Clock, call: Call) -> Reply:
+    """Show the switches; a POST changes some of them first."""
+    if call.method == "POST":
+        world.knobs = world.knobs.changed(call.json())
     return json_reply(200, dataclasses.asdict(world.knobs))
 
 
-def _show_clock(_world: World, clock: Clock, _call: Call) -> Reply:
+def _time(_world: World, clock: Clock, call: Call) -> Reply:
+    """Show the clock; a POST moves it, or changes its speed, first."""
+    if call.method == "POST":
+        body = call.json()
+        wrong = [key for key in body if key not in ("advance", "speed") or not isinstance(body[key], int | float)]
+        if wrong or not body:
+            raise ValueError("the clock takes 'advance' (seconds) and 'speed', both numbers")
+        if "speed" in body:
+            clock.set_speed(body["speed"])
+        clock.advance(body.get("advance", 0))
     now = clock.now()
     return json_reply(200, {"now": iso_utc(now), "seconds": now, "speed": clock.speed})
-
-
-def _set_clock(world: World, clock: Clock, call: Call) -> Reply:
-    body = call.json()
-    wrong = [key for key in body if key not in ("advance", "speed") or not isinstance(body[key], int | float)]
-    if wrong or not body:
-        raise ValueError("the clock takes 'advance' (seconds) and 'speed', both numbers")
-    if "speed" in body:
-        clock.set_speed(body["speed"])
-    clock.advance(body.get("advance", 0))
-    return _show_clock(world, clock, call)
 
 
 def revoke(world: World, system: str | None) -> int:
@@ -139,10 +139,10 @@ _ROUTES = (
     _ControlRoute("GET", "_sim/faults", _list_faults),
     _ControlRoute("DELETE", "_sim/faults", _clear_faults),
     _ControlRoute("GET", "_sim/log", _show_log),
-    _ControlRoute("GET", "_sim/knobs", lambda world, _clock, _call: json_reply(200, dataclasses.asdict(world.knobs))),
-    _ControlRoute("POST", "_sim/knobs", _set_knobs),
-    _ControlRoute("GET", "_sim/clock", _show_clock),
-    _ControlRoute("POST", "_sim/clock", _set_clock),
+    _ControlRoute("GET", "_sim/knobs", _knobs),
+    _ControlRoute("POST", "_sim/knobs", _knobs),
+    _ControlRoute("GET", "_sim/clock", _time),
+    _ControlRoute("POST", "_sim/clock", _time),
     _ControlRoute(
         "DELETE",
         "_sim/tokens",

@@ -166,7 +166,7 @@ def chosen(world: World, call: Call) -> list[Details]:
 
 
 _MEANT: dict[str, Callable[[World, str], Sequence[Job]]] = {
-    "requestId": lambda world, job_id: world.named("ess", job_id),
+    "requestId": lambda world, job_id: [job] if (job := world.jobs.get(("ess", job_id))) else [],
     "parentRequestId": lambda world, job_id: world.children("ess", job_id),
     "absParentRequestId": lambda world, job_id: world.family("ess", job_id),
 }

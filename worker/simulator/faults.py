@@ -75,11 +75,6 @@ class Fault:
     gap: float = 0.05
     size: int = 10_000_000
 
-    @property
-    def http_sent(self) -> int | None:
-        """The HTTP status in place of the true one, or None to leave that."""
-        return self.http or KINDS[self.kind].http
-
 
 def fault_from(spec: Mapping[str, Any]) -> Fault:
     """Build a rule from plain values.

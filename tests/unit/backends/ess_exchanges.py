@@ -13,7 +13,7 @@ from worker.domain.model import Job
 ESS = OracleEss()
 JOB = Job("4711")
 REQUESTS = ("ess", "rest", "scheduler", "v1", "requests")
-CALLS = {"cancel": ESS.cancel, "force": ESS.force, "delete": ESS.delete}
+CALLS = ("cancel", "force", "delete")
 
 
 def page(*items: object, **more: object) -> Reply:

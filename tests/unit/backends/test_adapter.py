@@ -137,7 +137,7 @@ def test_a_redirect_is_told_by_host_and_path_alone(location: str, told: str) -> 
 )
 def test_a_look_and_a_cancel_that_are_redirected_say_where_to(adapter: Adapter, status: int) -> None:
     reply = Reply(status, {"location": "https://login.example.com/sso?x=hunter2"})
-    said = [play(exchange, reply)[1] for exchange in (adapter.look(Job("1")), adapter.cancel(Job("1")))]
+    said = [play(exchange, reply)[1] for exchange in (adapter.look(Job("1")), adapter.change(Action.CANCEL, Job("1")))]
 
     assert [(one.kind, one.detail) for one in said] == [
         (AnswerKind.UNANSWERED, f"HTTP {status} to login.example.com/sso")
@@ -275,7 +275,7 @@ def test_gone_keeps_whose_words_they_are_and_the_clock_and_says_why(source: Sour
 
 
 def test_a_force_that_does_not_exist_is_refused_without_a_call() -> None:
-    exchange = OracleMl().force(Job("J"))
+    exchange = call(OracleMl(), Action.FORCE, Job("J"))
 
     with pytest.raises(StopIteration) as end:
         next(exchange)

@@ -11,7 +11,7 @@ from unit.backends.mrs_exchanges import BOTH, JOB, JOBS_V2, V2, V11, fail, v2, v
 
 from worker.backends.adapter import Reply
 from worker.backends.mrs import Mrs
-from worker.domain.model import Answer, AnswerKind, Job, JobState, Source
+from worker.domain.model import Action, Answer, AnswerKind, Job, JobState, Source
 
 # what a command may name
 
@@ -312,8 +312,8 @@ def test_a_look_that_shows_no_job_says_why_and_in_whose_words(
 def test_the_wrong_dialect_is_refused_with_the_setting_to_change(
     mrs: Mrs, code: Any, setting: str, status: int
 ) -> None:
-    for exchange in (mrs.look, mrs.cancel, mrs.delete):
-        _, answer = play(exchange(JOB), fail(code, status))
+    for exchange in (mrs.look(JOB), mrs.change(Action.CANCEL, JOB), mrs.change(Action.DELETE, JOB)):
+        _, answer = play(exchange, fail(code, status))
 
         assert answer.kind is AnswerKind.REFUSED
         assert setting in answer.detail

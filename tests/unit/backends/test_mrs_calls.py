@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 from unit.backends.exchanges import LOGIN, anything, give, play, replies
 from unit.backends.mrs_exchanges import BOTH, EXECUTION, JOB, JOBS_V2, V2, V11, fail, v2, v11
 
-from worker.backends.adapter import Reply
+from worker.backends.adapter import Reply, call
 from worker.backends.mrs import ERRORS, Mrs
-from worker.domain.model import Answer, AnswerKind, Observation, Source
+from worker.domain.model import Action, Answer, AnswerKind, Observation, Source
 
 # changing calls
 
 
 def test_v11_cancels_by_a_get_that_no_cache_may_answer() -> None:
-    requests, answer = play(V11.cancel(JOB), give(EXECUTION))
+    requests, answer = play(V11.change(Action.CANCEL, JOB), give(EXECUTION))
 
     assert [(one.method, one.path, one.json) for one in requests] == [
         ("GET", ("v1.1", "37ca", "job-executions", "2de7", "cancel"), None)
@@ -28,14 +28,14 @@ def test_v11_cancels_by_a_get_that_no_cache_may_answer() -> None:
 
 
 def test_v2_cancels_by_a_kill() -> None:
-    requests, answer = play(V2.cancel(JOB), Reply(202))
+    requests, answer = play(V2.change(Action.CANCEL, JOB), Reply(202))
 
     assert [(one.method, one.path, one.json) for one in requests] == [("POST", (*JOBS_V2, "2de7", "kill"), None)]
     assert answer.kind is AnswerKind.ACCEPTED
 
 
 def test_v11_deletes_one() -> None:
-    requests, answer = play(V11.delete(JOB), Reply(204))
+    requests, answer = play(V11.change(Action.DELETE, JOB), Reply(204))
 
     assert [(one.method, one.path, one.json) for one in requests] == [
         ("DELETE", ("v1.1", "37ca", "job-executions", "2de7"), None)
@@ -44,7 +44,7 @@ def test_v11_deletes_one() -> None:
 
 
 def test_v2_deletes_a_batch_of_one() -> None:
-    requests, answer = play(V2.delete(JOB), Reply(200))
+    requests, answer = play(V2.change(Action.DELETE, JOB), Reply(200))
 
     assert [(one.method, one.path, one.json) for one in requests] == [
         ("POST", (*JOBS_V2, "batch-delete"), {"job_id_list": ["2de7"]})
@@ -66,12 +66,16 @@ def test_v2_deletes_a_batch_of_one() -> None:
     ],
 )
 def test_a_v11_cancel_without_our_job_is_unanswered(reply: Reply) -> None:
-    said = play(V11.cancel(JOB), reply)[1]
+    said = play(V11.change(Action.CANCEL, JOB), reply)[1]
 
     assert (said.kind, said.source) == (AnswerKind.UNANSWERED, Source.NOBODY)
 
 
-@pytest.mark.parametrize("exchange", [V2.cancel, V11.delete, V2.delete], ids=["kill", "delete", "batch-delete"])
+@pytest.mark.parametrize(
+    ("mrs", "action"),
+    [(V2, Action.CANCEL), (V11, Action.DELETE), (V2, Action.DELETE)],
+    ids=["kill", "delete", "batch-delete"],
+)
 @pytest.mark.parametrize(
     ("reply", "kind"),
     [
@@ -84,16 +88,16 @@ def test_a_v11_cancel_without_our_job_is_unanswered(reply: Reply) -> None:
     ],
 )
 def test_a_silent_success_was_taken_unless_its_body_says_otherwise(
-    exchange: Any, reply: Reply, kind: AnswerKind
+    mrs: Mrs, action: Action, reply: Reply, kind: AnswerKind
 ) -> None:
-    assert play(exchange(JOB), reply)[1].kind is kind
+    assert play(mrs.change(action, JOB), reply)[1].kind is kind
 
 
 @BOTH
 @pytest.mark.parametrize("status", [400, 500])
 @pytest.mark.parametrize("code", ERRORS)
 def test_an_error_code_means_the_same_whatever_the_status(mrs: Mrs, code: Any, status: int) -> None:
-    _, answer = play(mrs.cancel(JOB), fail(code, status))
+    _, answer = play(mrs.change(Action.CANCEL, JOB), fail(code, status))
 
     assert (answer.kind, answer.code, answer.status) == (ERRORS[code][0], code, status)
 
@@ -139,7 +143,7 @@ def test_the_table_says_what_to_do(code: Any, kind: AnswerKind) -> None:
 )
 @BOTH
 def test_without_a_known_code_the_status_speaks(mrs: Mrs, reply: Reply, kind: AnswerKind, source: Source) -> None:
-    said = play(mrs.cancel(JOB), reply)[1]
+    said = play(mrs.change(Action.CANCEL, JOB), reply)[1]
 
     assert (said.kind, said.source) == (kind, source)
 
@@ -166,12 +170,12 @@ def test_without_a_known_code_the_status_speaks(mrs: Mrs, reply: Reply, kind: An
 def test_a_known_code_says_whose_words_they_are_whatever_the_status(
     mrs: Mrs, code: Any, status: int, source: Source
 ) -> None:
-    assert play(mrs.cancel(JOB), fail(code, status))[1].source is source
+    assert play(mrs.change(Action.CANCEL, JOB), fail(code, status))[1].source is source
 
 
 @pytest.mark.parametrize("status", [200, 400, 429, 500])
 def test_retry_after_is_kept_whatever_the_status(status: int) -> None:
-    assert play(V2.cancel(JOB), Reply(status, {"retry-after": "30"}, LOGIN))[1].retry_after == 30.0
+    assert play(V2.change(Action.CANCEL, JOB), Reply(status, {"retry-after": "30"}, LOGIN))[1].retry_after == 30.0
 
 
 @pytest.mark.parametrize(
@@ -187,18 +191,21 @@ def test_retry_after_is_kept_whatever_the_status(status: int) -> None:
     ],
 )
 def test_a_failure_that_is_not_valid_json_is_read_all_the_same(body: bytes, code: Any, detail: str) -> None:
-    _, answer = play(V2.cancel(JOB), Reply(500, {}, body))
+    _, answer = play(V2.change(Action.CANCEL, JOB), Reply(500, {}, body))
 
     assert answer == Answer(AnswerKind.REJECTED, Source.OWN, 500, code, detail)
 
 
 def test_a_known_code_without_a_text_brings_its_own() -> None:
-    assert play(V2.cancel(JOB), fail("12000064", 400, None))[1].detail == "a security cluster has no job API"
+    assert (
+        play(V2.change(Action.CANCEL, JOB), fail("12000064", 400, None))[1].detail
+        == "a security cluster has no job API"
+    )
 
 
 @BOTH
 def test_there_is_no_force(mrs: Mrs) -> None:
-    requests, answer = play(mrs.force(JOB))
+    requests, answer = play(call(mrs, Action.FORCE, JOB))
 
     assert (requests, answer.kind) == ([], AnswerKind.REFUSED)
 
@@ -213,8 +220,8 @@ REPLIES = replies(JSON)
 @given(reply=REPLIES, mrs=st.sampled_from([V11, V2]))
 def test_no_reply_breaks_an_exchange(reply: Reply, mrs: Mrs) -> None:
     assert isinstance(play(mrs.look(JOB), reply)[1], Observation | Answer)
-    assert isinstance(play(mrs.cancel(JOB), reply)[1], Answer)
-    assert isinstance(play(mrs.delete(JOB), reply)[1], Answer)
+    assert isinstance(play(mrs.change(Action.CANCEL, JOB), reply)[1], Answer)
+    assert isinstance(play(mrs.change(Action.DELETE, JOB), reply)[1], Answer)
 
 
 @given(data=st.dictionaries(st.sampled_from(KEYS), JSON), state=st.sampled_from(["2", "KILLED"]))

@@ -12,7 +12,7 @@ from unit.backends.exchanges import LOGIN, anything, give, play, replies
 
 from worker.backends.adapter import Reply
 from worker.backends.oracle_ess_words import FIELDS
-from worker.domain.model import Answer, AnswerKind, Job, Observation, Source
+from worker.domain.model import Action, Answer, AnswerKind, Job, Observation, Source
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ from worker.domain.model import Answer, AnswerKind, Job, Observation, Source
     ],
 )
 def test_a_changing_call_is_one_request_without_a_body(name: str, method: str, path: tuple[str, ...]) -> None:
-    requests, _ = play(CALLS[name](JOB), give({}))
+    requests, _ = play(ESS.change(Action(name), JOB), give({}))
 
     assert [(one.method, one.path, one.json) for one in requests] == [(method, (*REQUESTS, *path), None)]
 
@@ -66,7 +66,7 @@ def test_a_changing_call_is_one_request_without_a_body(name: str, method: str, p
     ],
 )
 def test_an_answer_is_judged_alike_for_every_call(name: str, reply: Reply, kind: AnswerKind) -> None:
-    assert play(CALLS[name](JOB), reply)[1].kind is kind
+    assert play(ESS.change(Action(name), JOB), reply)[1].kind is kind
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_an_answer_is_judged_alike_for_every_call(name: str, reply: Reply, kind:
     [("cancel", AnswerKind.BUSY), ("force", AnswerKind.REJECTED), ("delete", AnswerKind.BUSY)],
 )
 def test_a_conflict_is_a_lock_but_for_a_force_it_may_mean_too_early(name: str, kind: AnswerKind) -> None:
-    assert play(CALLS[name](JOB), give({"errorCode": "ESS-00500"}, 409))[1].kind is kind
+    assert play(ESS.change(Action(name), JOB), give({"errorCode": "ESS-00500"}, 409))[1].kind is kind
 
 
 @pytest.mark.parametrize(
@@ -88,13 +88,15 @@ def test_a_conflict_is_a_lock_but_for_a_force_it_may_mean_too_early(name: str, k
     ],
 )
 def test_the_error_code_is_told_and_shows_who_speaks(code: Any, kind: AnswerKind, source: Source) -> None:
-    _, answer = play(ESS.cancel(JOB), give({"errorCode": code, "title": "Bad Request", "detail": "too late"}, 400))
+    _, answer = play(
+        ESS.change(Action.CANCEL, JOB), give({"errorCode": code, "title": "Bad Request", "detail": "too late"}, 400)
+    )
 
     assert (answer.kind, answer.source, answer.code, answer.detail) == (kind, source, code or "", "too late")
 
 
 def test_without_a_detail_the_title_is_told() -> None:
-    assert play(ESS.cancel(JOB), give({"title": "Bad Request"}, 400))[1].detail == "Bad Request"
+    assert play(ESS.change(Action.CANCEL, JOB), give({"title": "Bad Request"}, 400))[1].detail == "Bad Request"
 
 
 # anything may come back
@@ -107,8 +109,8 @@ REPLIES = replies(JSON)
 @given(replies=st.lists(REPLIES, min_size=1, max_size=3))
 def test_no_reply_breaks_an_exchange(replies: list[Reply]) -> None:
     assert isinstance(play(ESS.look(JOB), *replies)[1], Observation | Answer)
-    for exchange in CALLS.values():
-        assert isinstance(play(exchange(JOB), *replies)[1], Answer)
+    for name in CALLS:
+        assert isinstance(play(ESS.change(Action(name), JOB), *replies)[1], Answer)
 
 
 @given(data=st.dictionaries(st.sampled_from(FIELD_NAMES), JSON), item=JSON)

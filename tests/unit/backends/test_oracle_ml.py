@@ -11,11 +11,11 @@ from unit.backends.oml_exchanges import DATE, ELSE, JOB, JOBS, MISSING, OML, RES
 
 from worker.backends.adapter import Reply
 from worker.backends.oracle_ml import OracleMl
-from worker.domain.model import Answer, AnswerKind, Job, JobState, Source
+from worker.domain.model import Action, Answer, AnswerKind, Job, JobState, Source
 
 
 def test_its_only_stop_is_its_delete() -> None:
-    assert OML.cancel(JOB).gi_code is OML.delete(JOB).gi_code
+    assert next(OML.change(Action.CANCEL, JOB)) == next(OML.change(Action.DELETE, JOB))
     assert (OML.steps.cancel_removes, OML.steps.delete_stops, OML.steps.look_before_cancel) == (True, True, True)
 
 

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from unit.backends.exchanges import LOGIN, anything, give, play, replies
 from unit.backends.oml_exchanges import ELSE, JOB, JOBS, MISSING, OML, RESULT, STOPPED, look
 
-from worker.backends.adapter import Reply
-from worker.domain.model import Answer, AnswerKind, Job, Observation, Source
+from worker.backends.adapter import Reply, call
+from worker.domain.model import Action, Answer, AnswerKind, Job, Observation, Source
 
 
-@pytest.mark.parametrize("exchange", [OML.cancel, OML.delete], ids=["cancel", "delete"])
-def test_a_stop_is_one_delete(exchange: Any) -> None:
-    requests, _ = play(exchange(JOB), give({"result": "job deleted successfully"}))
+@pytest.mark.parametrize("action", [Action.CANCEL, Action.DELETE])
+def test_a_stop_is_one_delete(action: Action) -> None:
+    requests, _ = play(OML.change(action, JOB), give({"result": "job deleted successfully"}))
 
     assert [(one.method, one.path, one.json) for one in requests] == [("DELETE", (*JOBS, "J1"), None)]
 
@@ -51,13 +49,13 @@ def test_a_stop_is_one_delete(exchange: Any) -> None:
     ],
 )
 def test_an_answer_is_judged_by_status_and_text_together(reply: Reply, kind: AnswerKind, source: Source) -> None:
-    said = play(OML.cancel(JOB), reply)[1]
+    said = play(OML.change(Action.CANCEL, JOB), reply)[1]
 
     assert (said.kind, said.source) == (kind, source)
 
 
 def test_a_refusal_tells_what_oracle_ml_said() -> None:
-    _, answer = play(OML.delete(JOB), give({**MISSING, "errorMessage": "no way"}, 400))
+    _, answer = play(OML.change(Action.DELETE, JOB), give({**MISSING, "errorMessage": "no way"}, 400))
 
     assert (answer.kind, answer.source, answer.status, answer.code, answer.detail) == (
         AnswerKind.REFUSED,
@@ -69,7 +67,7 @@ def test_a_refusal_tells_what_oracle_ml_said() -> None:
 
 
 def test_there_is_no_force() -> None:
-    requests, answer = play(OML.force(JOB))
+    requests, answer = play(call(OML, Action.FORCE, JOB))
 
     assert (requests, answer.kind) == ([], AnswerKind.REFUSED)
 
@@ -84,8 +82,8 @@ REPLIES = replies(JSON)
 @given(replies=st.lists(REPLIES, min_size=1, max_size=3), job=st.sampled_from([JOB, STOPPED]))
 def test_no_reply_breaks_an_exchange(replies: list[Reply], job: Job) -> None:
     assert isinstance(play(OML.look(job), *replies)[1], Observation | Answer)
-    assert isinstance(play(OML.cancel(job), *replies)[1], Answer)
-    assert isinstance(play(OML.delete(job), *replies)[1], Answer)
+    assert isinstance(play(OML.change(Action.CANCEL, job), *replies)[1], Answer)
+    assert isinstance(play(OML.change(Action.DELETE, job), *replies)[1], Answer)
 
 
 @given(entries=JSON)

@@ -10,20 +10,20 @@ from hypothesis import strategies as st
 from unit.backends.exchanges import LOGIN, anything, give, play, replies
 from unit.backends.sahara_exchanges import BOTH, EXECUTIONS, JOB, V2, V11, fail, wrapped
 
-from worker.backends.adapter import Reply
+from worker.backends.adapter import Reply, call
 from worker.backends.sahara import ERRORS, Sahara
-from worker.domain.model import Answer, AnswerKind, Observation, Source
+from worker.domain.model import Action, Answer, AnswerKind, Observation, Source
 
 
 def test_v11_cancels_by_a_get_that_no_cache_may_answer() -> None:
-    requests, _ = play(V11.cancel(JOB), give(wrapped("RUNNING")))
+    requests, _ = play(V11.change(Action.CANCEL, JOB), give(wrapped("RUNNING")))
 
     assert [(one.method, one.path, one.json) for one in requests] == [("GET", (*EXECUTIONS, "2de7", "cancel"), None)]
     assert requests[0].headers["Cache-Control"] == "no-store"
 
 
 def test_v2_cancels_by_a_patch() -> None:
-    requests, _ = play(V2.cancel(JOB), give(wrapped("RUNNING"), 202))
+    requests, _ = play(V2.change(Action.CANCEL, JOB), give(wrapped("RUNNING"), 202))
 
     assert [(one.method, one.path, one.json) for one in requests] == [
         ("PATCH", ("v2", "jobs", "2de7"), {"info": {"status": "cancel"}})
@@ -35,7 +35,7 @@ def test_v2_cancels_by_a_patch() -> None:
     ("sahara", "path"), [(V11, (*EXECUTIONS, "2de7")), (V2, ("v2", "jobs", "2de7"))], ids=["v1.1", "v2"]
 )
 def test_a_delete_is_one_delete(sahara: Sahara, path: tuple[str, ...]) -> None:
-    requests, answer = play(sahara.delete(JOB), Reply(204))
+    requests, answer = play(sahara.change(Action.DELETE, JOB), Reply(204))
 
     assert [(one.method, one.path, one.json) for one in requests] == [("DELETE", path, None)]
     assert answer.kind is AnswerKind.ACCEPTED
@@ -46,7 +46,7 @@ def test_a_delete_is_one_delete(sahara: Sahara, path: tuple[str, ...]) -> None:
     ("raw", "final"), [("RUNNING", False), ("SUCCEEDED", True), ("KILLED", True), ("TOBEKILLED", False)]
 )
 def test_the_answer_to_a_cancel_is_a_snapshot_of_before(sahara: Sahara, raw: Any, *, final: bool) -> None:
-    _, answer = play(sahara.cancel(JOB), give(wrapped(raw), 202 if sahara is V2 else 200))
+    _, answer = play(sahara.change(Action.CANCEL, JOB), give(wrapped(raw), 202 if sahara is V2 else 200))
 
     assert answer.kind is AnswerKind.ACCEPTED
     assert (answer.before.raw, answer.before.final, answer.before.job_id) == (raw, final, "2de7")
@@ -54,7 +54,7 @@ def test_the_answer_to_a_cancel_is_a_snapshot_of_before(sahara: Sahara, raw: Any
 
 @BOTH
 def test_r5_a_cancel_of_a_failed_suspend_does_nothing_so_it_was_rejected(sahara: Sahara) -> None:
-    _, answer = play(sahara.cancel(JOB), give(wrapped("SUSPENDFAILED")))
+    _, answer = play(sahara.change(Action.CANCEL, JOB), give(wrapped("SUSPENDFAILED")))
 
     assert (answer.kind, answer.source, answer.before.raw) == (AnswerKind.REJECTED, Source.OWN, "SUSPENDFAILED")
 
@@ -73,7 +73,7 @@ def test_r5_a_cancel_of_a_failed_suspend_does_nothing_so_it_was_rejected(sahara:
     ],
 )
 def test_a_cancel_without_a_snapshot_of_our_job_is_unanswered(sahara: Sahara, reply: Reply) -> None:
-    answer = play(sahara.cancel(JOB), reply)[1]
+    answer = play(sahara.change(Action.CANCEL, JOB), reply)[1]
 
     assert (answer.kind, answer.source, answer.before) == (AnswerKind.UNANSWERED, Source.NOBODY, None)
 
@@ -88,7 +88,7 @@ def test_a_cancel_without_a_snapshot_of_our_job_is_unanswered(sahara: Sahara, re
     ],
 )
 def test_a_success_with_a_body_is_no_answer_to_a_delete(sahara: Sahara, reply: Reply) -> None:
-    assert play(sahara.delete(JOB), reply)[1].kind is AnswerKind.UNANSWERED
+    assert play(sahara.change(Action.DELETE, JOB), reply)[1].kind is AnswerKind.UNANSWERED
 
 
 @BOTH
@@ -107,8 +107,8 @@ def test_a_success_with_a_body_is_no_answer_to_a_delete(sahara: Sahara, reply: R
     ],
 )
 def test_an_error_name_says_what_to_do(sahara: Sahara, name: str, kind: AnswerKind) -> None:
-    for exchange in (sahara.cancel, sahara.delete):
-        answer = play(exchange(JOB), fail(name, message="no 2de7"))[1]
+    for action in (Action.CANCEL, Action.DELETE):
+        answer = play(sahara.change(action, JOB), fail(name, message="no 2de7"))[1]
         assert (answer.kind, answer.source, answer.code, answer.detail) == (kind, Source.OWN, name, "no 2de7")
 
 
@@ -134,19 +134,19 @@ def test_the_table_has_no_other_names() -> None:
     ],
 )
 def test_without_a_known_name_the_status_speaks(sahara: Sahara, reply: Reply, kind: AnswerKind, source: Source) -> None:
-    answer = play(sahara.cancel(JOB), reply)[1]
+    answer = play(sahara.change(Action.CANCEL, JOB), reply)[1]
 
     assert (answer.kind, answer.source) == (kind, source)
 
 
 @BOTH
 def test_f3_a_forbidden_that_passes_says_when_to_come_back(sahara: Sahara) -> None:
-    assert play(sahara.cancel(JOB), Reply(403, {"retry-after": "2"}))[1].retry_after == 2.0
+    assert play(sahara.change(Action.CANCEL, JOB), Reply(403, {"retry-after": "2"}))[1].retry_after == 2.0
 
 
 @BOTH
 def test_there_is_no_force(sahara: Sahara) -> None:
-    requests, answer = play(sahara.force(JOB))
+    requests, answer = play(call(sahara, Action.FORCE, JOB))
 
     assert (requests, answer.kind) == ([], AnswerKind.REFUSED)
 
@@ -162,8 +162,8 @@ REPLIES = replies(JSON)
 @given(reply=REPLIES, sahara=st.sampled_from([V11, V2]))
 def test_no_reply_breaks_an_exchange(reply: Reply, sahara: Sahara) -> None:
     assert isinstance(play(sahara.look(JOB), reply)[1], Observation | Answer)
-    assert isinstance(play(sahara.cancel(JOB), reply)[1], Answer)
-    assert isinstance(play(sahara.delete(JOB), reply)[1], Answer)
+    assert isinstance(play(sahara.change(Action.CANCEL, JOB), reply)[1], Answer)
+    assert isinstance(play(sahara.change(Action.DELETE, JOB), reply)[1], Answer)
 
 
 @given(data=st.dictionaries(st.sampled_from(KEYS), JSON))

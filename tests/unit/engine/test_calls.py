@@ -77,7 +77,7 @@ async def verdict(adapter: Adapter, *script: Reply | Exception, look: bool) -> s
     if look:
         await one.drive(adapter.look(JOB), Action.LOOK)
     else:
-        await one.drive(adapter.cancel(JOB), Action.CANCEL)
+        await one.drive(adapter.change(Action.CANCEL, JOB), Action.CANCEL)
     return one.verdict(listed=False)
 
 
@@ -127,7 +127,7 @@ async def test_a_sight_of_the_job_speaks_for_it(*, look: bool) -> None:
 async def test_one_bad_call_of_a_pass_is_enough() -> None:
     one = caller(SAHARA, Scripted(Reply(503), RUNNING))
     await one.drive(SAHARA.look(JOB), Action.LOOK)
-    await one.drive(SAHARA.cancel(JOB), Action.CANCEL)
+    await one.drive(SAHARA.change(Action.CANCEL, JOB), Action.CANCEL)
 
     assert one.verdict(listed=False) == BAD
 
@@ -176,14 +176,14 @@ async def test_one_that_knows_none_ends_as_unanswered_with_what_went_wrong() -> 
     ],
 )
 async def test_without_a_credential_nothing_happened(error: Exception, kind: AnswerKind, source: Source) -> None:
-    said: Any = await caller(SAHARA, Scripted(error)).drive(SAHARA.cancel(JOB), Action.CANCEL)
+    said: Any = await caller(SAHARA, Scripted(error)).drive(SAHARA.change(Action.CANCEL, JOB), Action.CANCEL)
 
     assert (said.kind, said.source, said.detail) == (kind, source, "why")
 
 
 async def test_a_look_ends_with_the_lease_and_a_changing_call_does_not() -> None:
     one = caller(SAHARA, Scripted(RUNNING), elapsed=9999)
-    taken: Any = await one.drive(SAHARA.cancel(JOB), Action.CANCEL)
+    taken: Any = await one.drive(SAHARA.change(Action.CANCEL, JOB), Action.CANCEL)
 
     assert taken.kind is AnswerKind.ACCEPTED
     assert await one.drive(SAHARA.look(JOB), Action.LOOK) == TOO_SLOW
@@ -191,7 +191,7 @@ async def test_a_look_ends_with_the_lease_and_a_changing_call_does_not() -> None
 
 async def test_a_look_that_our_lease_ends_says_nothing_against_the_backend() -> None:
     one = caller(SAHARA, Scripted(RUNNING), elapsed=9999)
-    await one.drive(SAHARA.cancel(JOB), Action.CANCEL)
+    await one.drive(SAHARA.change(Action.CANCEL, JOB), Action.CANCEL)
     await one.drive(SAHARA.look(JOB), Action.LOOK)
 
     assert one.verdict(listed=False) == "ok"
@@ -213,7 +213,7 @@ async def test_each_call_carries_the_trace() -> None:
 async def test_a_call_is_charged_for_once_and_not_if_the_claim_has_paid_for_it(paid: int, charged: list[int]) -> None:
     one = caller(SAHARA_V11, Scripted(oozie(), RUNNING, RUNNING), paid=paid)
     await one.drive(SAHARA_V11.look(JOB), Action.LOOK)
-    await one.drive(SAHARA_V11.cancel(JOB), Action.CANCEL)
+    await one.drive(SAHARA_V11.change(Action.CANCEL, JOB), Action.CANCEL)
 
     assert [one.charge(), one.charge()] == charged
 
