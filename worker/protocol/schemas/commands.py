@@ -152,18 +152,15 @@ def tasks() -> dict[str, Schema]:
     }
 
 
-def definitions() -> dict[str, Schema]:
-    """Return the schemas of a command, of the keyword arguments of each task, and of what they refer to."""
+def schema() -> Schema:
+    """Return the published schema: a command, the keyword arguments of each task, and what these refer to."""
     one = command()
     parts = one.pop("$defs", {})
     of_tasks = {name: {key: value for key, value in task.items() if key != "$defs"} for name, task in tasks().items()}
-    return {"command": one, **of_tasks, **parts}
-
-
-def schema() -> Schema:
-    """Return the published schema of commands."""
     about = (
         "One command. The keyword arguments of each task are under $defs, by the task's name. "
         "A field that is null is as good as absent."
     )
-    return document("commands", "Commands", about, {"$ref": "#/$defs/command", "$defs": definitions()})
+    return document(
+        "commands", "Commands", about, {"$ref": "#/$defs/command", "$defs": {"command": one, **of_tasks, **parts}}
+    )

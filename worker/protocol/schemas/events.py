@@ -287,15 +287,10 @@ TYPES: Final[tuple[Type, ...]] = (
 """All types of events. A new one is a line here."""
 
 
-def definitions(*, closed: bool = False) -> dict[str, Schema]:
-    """Return the schema of each type of event, by its name."""
-    return {one.name: one.schema(closed=closed) for one in TYPES}
-
-
 def schema(*, closed: bool = False) -> Schema:
     """Return the published schema of events."""
     about = "One event, a CloudEvents 1.0 JSON object. Each type is under $defs. Later versions may add fields."
-    types = definitions(closed=closed)
+    types = {one.name: one.schema(closed=closed) for one in TYPES}
     known = {"type": "object", "properties": {"type": {"enum": list(types)}}, "required": ["type"]}
     chosen = [
         {"if": {"properties": {"type": {"const": name}}, "required": ["type"]}, "then": {"$ref": f"#/$defs/{name}"}}
