@@ -38,11 +38,6 @@ class Attestation(Struct, frozen=True):
     at: datetime
     signed_by: str = ""
 
-    @property
-    def whose(self) -> str:
-        """Who gave their word, the verified producer first."""
-        return attributed(self.by, self.signed_by)
-
 
 class OperatorHold(Struct, frozen=True):
     """An operator's order to make no changing call: from `since`, to `until` if it ends by itself.
@@ -56,11 +51,6 @@ class OperatorHold(Struct, frozen=True):
     until: datetime | None = None
     signed_by: str = ""
     announced: bool = True
-
-    @property
-    def whose(self) -> str:
-        """Who holds it, the verified producer first."""
-        return attributed(self.by, self.signed_by)
 
 
 class Spec(Struct, frozen=True):

@@ -190,11 +190,6 @@ class Observation(Struct, frozen=True):
         """Whether the job and all its children have stopped for good."""
         return self.ended and self.unlisted is None and all(child.final for child in self.children)
 
-    @property
-    def family(self) -> tuple[Observation, ...]:
-        """The job itself, then its children."""
-        return (self, *self.children)
-
 
 class Answer(Struct, frozen=True):
     """A backend's answer to a changing call, or why a look showed nothing.
