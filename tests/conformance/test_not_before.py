@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import pytest
@@ -25,11 +24,12 @@ COMMANDS = [
 ]
 
 
-@dataclass(slots=True)
 class Running(Clock):
     """Time that runs on by half a second with each question."""
 
-    moments: Iterator[datetime] = field(default_factory=lambda: iter(()))
+    def __init__(self, redis: datetime, moments: Iterator[datetime]) -> None:
+        super().__init__(redis)
+        self.moments = moments
 
     def now(self) -> datetime:
         return next(self.moments)
@@ -63,7 +63,7 @@ async def test_a_pass_that_begins_too_early_ends_without_a_call(
         id_, at = await scheduled(one, command)
         claims = await one.claim("w1", unseen=True)
         (claim,) = claims.claims
-        clock = Running(claims.now, moments=running(at - timedelta(seconds=before)))
+        clock = Running(claims.now, running(at - timedelta(seconds=before)))
         await Reconciliation(PassInput(claim, claims.lost_at), one.backend, one.store, clock).run()
         seen = await one.store.get(id_)
 

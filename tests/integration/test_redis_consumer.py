@@ -6,11 +6,13 @@ import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from celery import Celery
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from worker.domain.errors import StoreUnavailable
 from worker.intake.decoder import ActionRequest, Commands, Item, Malformed
@@ -63,7 +65,10 @@ def desk() -> Desk:
 async def consumer(redis: Redis, desk: Desk) -> AsyncIterator[RedisConsumer]:
     one = RedisConsumer(Redis(connection_pool=redis.connection_pool), "commands", "w1", desk.handle, roomy)
     yield one
-    await one.stop()
+    ending = asyncio.create_task(one.stop())
+    with suppress(RedisError):
+        await redis.lpush("commands", b"")  # type: ignore[misc]  # ends its wait for a message
+    await ending
 
 
 async def send(app: Celery, name: str, **options: Any) -> str:

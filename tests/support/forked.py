@@ -103,7 +103,7 @@ def run_forked(
             process.kill()
             process.join()
             raise subprocess.TimeoutExpired(words, seconds)
-        told, errors = (file.read_text(encoding="utf-8") for file in files[1:])
+        told, errors = (file.read_bytes().decode() for file in files[1:])  # each character as it was written
         return subprocess.CompletedProcess([module, *words], process.exitcode, told, errors)
 
 

@@ -35,9 +35,9 @@ dialect = "v2"
 {QUICK}
 """
 KNOBS = {
-    "ess": {"cancel_delay": 1.0},
-    "mrs": {"cancel_delay": 1.0},
-    "sahara": {"engine_delay": 1.0},
+    "ess": {"cancel_delay": 0.3},
+    "mrs": {"cancel_delay": 0.3},
+    "sahara": {"engine_delay": 0.3},
 }
 
 

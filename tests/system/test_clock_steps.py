@@ -33,7 +33,7 @@ auth = { type = "none" }
 force = "auto"
 force_after = "30m"
 give_up_after = "24h"
-poll = { first = "200ms", max = "500ms" }
+poll = { first = "100ms", max = "200ms" }
 """
 MINUTE, HOUR = 60, 3600
 STEPS = {"31 minutes ahead": 31 * MINUTE, "25 hours ahead": 25 * HOUR, "an hour back": -HOUR}

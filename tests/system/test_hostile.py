@@ -17,6 +17,7 @@ from typing import ClassVar
 import pytest
 from support.cell import ROOT, Cell, cell
 from support.hostile import FORGED, deceptions
+from support.shell import run
 from system.conftest import BACKENDS, QUICK
 
 from worker.cli.exits import Exit
@@ -101,11 +102,6 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cell]:
             yield one
 
 
-def piped(cell: Cell, *words: str) -> subprocess.CompletedProcess[bytes]:
-    command = [sys.executable, "-m", "worker", *words]
-    return subprocess.run(command, cwd=ROOT, env=cell.env, capture_output=True, timeout=60, check=False)
-
-
 def on_a_terminal(cell: Cell, *words: str) -> str:
     """Return what a command writes to a terminal of 200 columns that knows no colours."""
     ours, theirs = os.openpty()
@@ -159,16 +155,16 @@ def test_nothing_on_a_terminal_acts_or_hides(command: tuple[str, ...], told: Cel
 
 @pytest.mark.parametrize("command", MISTAKEN.values(), ids=MISTAKEN)
 def test_nothing_in_an_error_acts_or_hides(command: tuple[str, ...], told: Cell) -> None:
-    done = piped(told, *command)
+    done = run(told.env, *command)
 
     assert done.returncode in {Exit.ERROR, Exit.USAGE}
     assert not done.stdout
-    assert harmless(done.stderr.decode())
+    assert harmless(done.stderr)
 
 
 @pytest.mark.parametrize("name", COLUMNS)
 def test_a_row_in_a_pipe_is_a_harmless_line_with_its_columns(name: str, told: Cell) -> None:
-    out = piped(told, *READING[name]).stdout.decode()
+    out = run(told.env, *READING[name]).stdout
 
     assert harmless(out.replace("\t", ""))
     assert {line.count("\t") + 1 for line in out.split("\n")[:-1]} == {COLUMNS[name]}
@@ -176,12 +172,12 @@ def test_a_row_in_a_pipe_is_a_harmless_line_with_its_columns(name: str, told: Ce
 
 
 def test_a_status_in_a_pipe_is_harmless(told: Cell) -> None:
-    assert harmless(piped(told, *READING["status"]).stdout.decode())
+    assert harmless(run(told.env, *READING["status"]).stdout)
 
 
 def test_an_event_in_a_pipe_is_a_harmless_line(told: Cell) -> None:
     told.catch_up()
-    out = piped(told, "events").stdout.decode()
+    out = run(told.env, "events").stdout
 
     assert harmless(out)
     assert len(told.events) <= out.count("\n")
@@ -190,9 +186,9 @@ def test_an_event_in_a_pipe_is_a_harmless_line(told: Cell) -> None:
 
 @pytest.mark.parametrize("command", READING.values(), ids=READING)
 def test_json_is_harmless(command: tuple[str, ...], told: Cell) -> None:
-    done = piped(told, *command, "--json")
+    done = run(told.env, *command, "--json")
 
-    assert harmless(done.stdout.decode())
+    assert harmless(done.stdout)
     assert [json.loads(line) for line in done.stdout.splitlines()]
 
 
@@ -204,6 +200,6 @@ def test_a_workers_log_for_people_is_harmless(told: Cell) -> None:
 
 
 def test_json_says_what_was_sent(told: Cell) -> None:
-    letters = [json.loads(line) for line in piped(told, "dead-letters", "list", "--json").stdout.splitlines()]
+    letters = [json.loads(line) for line in run(told.env, "dead-letters", "list", "--json").stdout.splitlines()]
 
     assert set(HOSTILE.values()) == {json.loads(letter["raw"])["backend"] for letter in letters}

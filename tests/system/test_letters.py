@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
-from support.cell import ROOT, Cell
+from support.cell import Cell
 from support.shell import lines, run
 
 
 def canceller(cell: Cell, *arguments: str, code: int = 0) -> str:
     """Run a command and return what it wrote."""
-    command = [sys.executable, "-m", "worker", "dead-letters", *arguments]
-    ended = subprocess.run(command, env=cell.env, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    ended = run(cell.env, "dead-letters", *arguments)
     assert ended.returncode == code, ended.stderr
     assert "Traceback" not in ended.stderr
     return ended.stdout

@@ -44,8 +44,9 @@ def test_works_however_celery_is_told_to_run(deployment: Cell, options: tuple[st
     for index in range(100):
         deployment.simulator.add_job("ess", index + 1)
         deployment.send("cancel", backend="ess", job_id=index + 1)
-    deployment.start_worker(*options)
+    worker = deployment.start_worker(*options)
     deployment.wait_finished(100)
+    worker.stop()  # and with it its child processes
 
     deployment.check_sequences()
 

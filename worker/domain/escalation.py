@@ -33,9 +33,11 @@ def needs_look(cancellation: Cancellation, policy: Policy, lost_at: datetime | N
 
     Only a first cancel may be sent without a look: if the backend's answer or the next look shows what it found (Oracle
     ESS, Sahara), and if no command asks for a look and no operator holds it. `lost_at` is when Redis may have lost our
-    last writes: what was accepted before then looks first.
+    last writes: what was accepted before then looks first. What an operator has withdrawn ends without one.
     """
     spec = cancellation.spec
+    if spec.aborted:
+        return False
     if spec.verb is Verb.DELETE or policy.steps.look_before_cancel:
         return True
     if spec.dry_run or spec.expect or spec.hold is not None:

@@ -103,9 +103,7 @@ class ListReader:
         jobs = [
             one.job
             for one in polled
-            if needs_look(one, self._backend.policy, lost_at)
-            and not one.spec.aborted
-            and not self._backend.elsewhere(one)
+            if needs_look(one, self._backend.policy, lost_at) and not self._backend.elsewhere(one)
         ]
         if jobs and (wait := self._wait()):
             told = asyncio.get_running_loop().create_future()

@@ -114,8 +114,8 @@ class Reconciliation:
         seen: Observation | Answer | None = None
         if self._given.listed is not None:
             seen = self._observed(self._given.listed, self._clock.redis)
-            calls = isinstance(seen, Observation) and bool(self._to_probe(seen))
-        elif not (calls := self._looks(self._given.lost_at)):
+            calls = bool(self._to_probe(seen))
+        elif not (calls := needs_look(self._cancellation, self._policy, self._given.lost_at)):
             seen = await self._see(self._given.lost_at, paused=self._given.paused)
         if not calls and not self._acts(decision := self._decide(seen)):
             await self._carry_out(decision, seen)
@@ -157,13 +157,10 @@ class Reconciliation:
         now = self._clock.now()
         return Wait(capped(self._cancellation, self._policy, now, now), why)
 
-    def _looks(self, lost_at: datetime | None) -> bool:
-        return not self._cancellation.spec.aborted and needs_look(self._cancellation, self._policy, lost_at)
-
     async def _see(self, lost_at: datetime | None, *, paused: bool) -> Observation | Answer | None:
         if paused and not self._cancellation.spec.aborted:
             return PAUSED
-        if not self._looks(lost_at):
+        if not needs_look(self._cancellation, self._policy, lost_at):
             return None
         asked = self._clock.now()
         seen = await self._caller.drive(self._backend.adapter.look(self._cancellation.job), Action.LOOK)
@@ -172,7 +169,7 @@ class Reconciliation:
     async def _take_in_look(self, seen: Observation | Answer, asked: datetime) -> Observation | Answer:
         """Take in what was seen of the job, and ask the second source if that matters now."""
         seen = self._observed(seen, asked)
-        for target in self._to_probe(seen) if isinstance(seen, Observation) else ():
+        for target in self._to_probe(seen):
             if not (self._backend.probe and self._caller.lease_lasts()):
                 break
             self._cancellation = evolve.probed(self._cancellation, target, await self._backend.probe(target))
@@ -188,8 +185,10 @@ class Reconciliation:
         self._cancellation = evolve.observed(self._cancellation, seen, self._policy, now, looks=1, asked=asked)
         return seen
 
-    def _to_probe(self, seen: Observation) -> tuple[str, ...]:
-        return to_probe(self._cancellation, seen, self._policy, self._clock.now()) if self._backend.probe else ()
+    def _to_probe(self, seen: Observation | Answer) -> tuple[str, ...]:
+        if self._backend.probe is None or isinstance(seen, Answer):
+            return ()
+        return to_probe(self._cancellation, seen, self._policy, self._clock.now())
 
     def _warn(self, decision: Decision) -> None:
         if isinstance(decision, Finish) or self._now < warn_at(self._cancellation, self._policy):

@@ -34,7 +34,8 @@ class Clock:
 
     def now(self) -> float:
         """Return the simulated time in seconds since 1970, cut to whole milliseconds as replies are."""
-        return math.floor(self._exact() * 1000 + 1e-6) / 1000
+        exact = self._base + (self._real() - self._since) * self.speed
+        return math.floor(exact * 1000 + 1e-6) / 1000
 
     def advance(self, seconds: float) -> float:
         """Jump ahead by simulated seconds and return the new time."""
@@ -45,12 +46,9 @@ class Clock:
 
     def set_speed(self, speed: float) -> None:
         """Change the speed from now on."""
-        checked = _checked_speed(speed)
-        self._base, self._since = self._exact(), self._real()
-        self.speed = checked
-
-    def _exact(self) -> float:
-        return self._base + (self._real() - self._since) * self.speed
+        checked, real = _checked_speed(speed), self._real()
+        self._base += (real - self._since) * self.speed
+        self._since, self.speed = real, checked
 
 
 def _checked_speed(speed: float) -> float:

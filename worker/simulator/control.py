@@ -65,21 +65,17 @@ def _drop_job(world: World, _clock: Clock, call: Call) -> Reply:
     return Reply(204) if world.jobs.pop(key, None) else json_reply(404, {"error": "no such job"})
 
 
-def _make_fault(world: World, _clock: Clock, call: Call) -> Reply:
-    fault = fault_from(call.json())
-    world.faults.append(Rule(fault))
-    return json_reply(201, dataclasses.asdict(fault))
-
-
-def _list_faults(world: World, _clock: Clock, _call: Call) -> Reply:
-    """Show the faults in force, with how often each has fired."""
+def _faults(world: World, _clock: Clock, call: Call) -> Reply:
+    """Show the faults in force, with how often each has fired; a POST adds and shows one, a DELETE lifts all."""
+    if call.method == "DELETE":
+        world.faults.clear()
+        return Reply(204)
+    if call.method == "POST":
+        fault = fault_from(call.json())
+        world.faults.append(Rule(fault))
+        return json_reply(201, dataclasses.asdict(fault))
     faults = [dataclasses.asdict(rule.fault) | {"fired": rule.fired} for rule in world.faults]
     return json_reply(200, {"faults": faults})
-
-
-def _clear_faults(world: World, _clock: Clock, _call: Call) -> Reply:
-    world.faults.clear()
-    return Reply(204)
 
 
 def _show_log(world: World, _clock: Clock, call: Call) -> Reply:
@@ -90,30 +86,32 @@ def _show_log(world: World, _clock: Clock, call: Call) -> Reply:
     return json_reply(200, {"log": [shown_entry(entry) for entry in entries if everything or entry.verb in CHANGING]})
 
 
-def _set_knobs(world: World, _clock: Clock, call: Call) -> Reply:
-    world.knobs = world.knobs.changed(call.json())
+def _knobs(world: World, _clock: Clock, call: Call) -> Reply:
+    """Show the switches; a POST changes some of them first."""
+    if call.method == "POST":
+        world.knobs = world.knobs.changed(call.json())
     return json_reply(200, dataclasses.asdict(world.knobs))
 
 
-def _show_clock(_world: World, clock: Clock, _call: Call) -> Reply:
+def _time(_world: World, clock: Clock, call: Call) -> Reply:
+    """Show the clock; a POST moves it, or changes its speed, first."""
+    if call.method == "POST":
+        body = call.json()
+        wrong = [key for key in body if key not in ("advance", "speed") or not isinstance(body[key], int | float)]
+        if wrong or not body:
+            raise ValueError("the clock takes 'advance' (seconds) and 'speed', both numbers")
+        if "speed" in body:
+            clock.set_speed(body["speed"])
+        clock.advance(body.get("advance", 0))
     now = clock.now()
     return json_reply(200, {"now": iso_utc(now), "seconds": now, "speed": clock.speed})
 
 
-def _set_clock(world: World, clock: Clock, call: Call) -> Reply:
-    body = call.json()
-    wrong = [key for key in body if key not in ("advance", "speed") or not isinstance(body[key], int | float)]
-    if wrong or not body:
-        raise ValueError("the clock takes 'advance' (seconds) and 'speed', both numbers")
-    if "speed" in body:
-        clock.set_speed(body["speed"])
-    clock.advance(body.get("advance", 0))
-    return _show_clock(world, clock, call)
-
-
-def revoke(world: World, system: str | None) -> int:
+def _revoke_tokens(world: World, _clock: Clock, call: Call) -> Reply:
     """Revoke every token, or those that one system trusts, and tell how many."""
-    return world.tokens.revoke(SYSTEMS[checked_system(system)].issuer if system else None)
+    system = call.query.get("system")
+    issuer = SYSTEMS[checked_system(system)].issuer if system else None
+    return json_reply(200, {"revoked": world.tokens.revoke(issuer)})
 
 
 def _reset(world: World, _clock: Clock, _call: Call) -> Reply:
@@ -135,18 +133,14 @@ _ROUTES = (
     _ControlRoute("GET", "_sim/jobs", _list_jobs),
     _ControlRoute("GET", "_sim/jobs/{system}/{id}", _show_job),
     _ControlRoute("DELETE", "_sim/jobs/{system}/{id}", _drop_job),
-    _ControlRoute("POST", "_sim/faults", _make_fault),
-    _ControlRoute("GET", "_sim/faults", _list_faults),
-    _ControlRoute("DELETE", "_sim/faults", _clear_faults),
+    _ControlRoute("POST", "_sim/faults", _faults),
+    _ControlRoute("GET", "_sim/faults", _faults),
+    _ControlRoute("DELETE", "_sim/faults", _faults),
     _ControlRoute("GET", "_sim/log", _show_log),
-    _ControlRoute("GET", "_sim/knobs", lambda world, _clock, _call: json_reply(200, dataclasses.asdict(world.knobs))),
-    _ControlRoute("POST", "_sim/knobs", _set_knobs),
-    _ControlRoute("GET", "_sim/clock", _show_clock),
-    _ControlRoute("POST", "_sim/clock", _set_clock),
-    _ControlRoute(
-        "DELETE",
-        "_sim/tokens",
-        lambda world, _clock, call: json_reply(200, {"revoked": revoke(world, call.query.get("system"))}),
-    ),
+    _ControlRoute("GET", "_sim/knobs", _knobs),
+    _ControlRoute("POST", "_sim/knobs", _knobs),
+    _ControlRoute("GET", "_sim/clock", _time),
+    _ControlRoute("POST", "_sim/clock", _time),
+    _ControlRoute("DELETE", "_sim/tokens", _revoke_tokens),
     _ControlRoute("POST", "_sim/reset", _reset),
 )

@@ -59,14 +59,15 @@ def _true_reply(world: World, system: System, route: Route | None, call: Call) -
 
 
 def _spoiled(world: World, system: System, call: Call, true: Reply, fault: Fault) -> Reply:
-    if fault.kind in _REFUSALS and fault.http_sent:
-        refused = system.refuse(world, call, fault.http_sent, f"simulated fault: {fault.kind}")
+    http = fault.http or KINDS[fault.kind].http
+    if fault.kind in _REFUSALS and http:
+        refused = system.refuse(world, call, http, f"simulated fault: {fault.kind}")
         if fault.kind != "throttled" or fault.retry_after is None:
             return refused
         return dataclasses.replace(refused, headers={"Retry-After": str(fault.retry_after)})
     if fault.kind == "gateway":
         kind, body = GATEWAYS[world.received % len(GATEWAYS)]
-        return Reply(fault.http_sent or 404, body, content_type=kind)
+        return Reply(http or 404, body, content_type=kind)
     spoil = _SPOILERS.get(fault.kind)
     return spoil(true, fault) if spoil else true
 
@@ -76,7 +77,7 @@ _HTML = b"<html><head><title>Proxy</title></head><body><h1>The proxy could not h
 
 
 _SPOILERS: dict[str, Callable[[Reply, Fault], Reply]] = {
-    "html": lambda _true, fault: Reply(fault.http_sent or 502, _HTML, content_type="text/html"),
+    "html": lambda _true, fault: Reply(fault.http or 502, _HTML, content_type="text/html"),
     "truncated": lambda true, _fault: dataclasses.replace(true, body=true.body[: len(true.body) // 2]),
     "big_body": lambda true, fault: dataclasses.replace(true, body=true.body.ljust(fault.size)),
 }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from .clock import iso_utc
@@ -59,21 +58,9 @@ class Details:
         self.knobs = world.knobs.ess
         self.zone = ZONES[self.knobs.times]
         self.fields = _SHOWN if self.knobs.force_allowed_shown != "absent" else _SHOWN_WITHOUT_FORCE
-
-    @cached_property
-    def here(self) -> Moment:
-        """Where the request stands."""
-        return moment_of(self.world, self.job, self.call.now)
-
-    @cached_property
-    def children(self) -> list[Job]:
-        """Its direct children."""
-        return self.world.children("ess", self.job.id)
-
-    @property
-    def done(self) -> bool:
-        """Whether it has ended."""
-        return self.here.state in TERMINAL
+        self.here: Moment = moment_of(world, job, call.now)
+        self.done: bool = self.here.state in TERMINAL
+        self.children: list[Job] = world.children("ess", job.id)
 
 
 def _request_type(of: Details) -> str:
@@ -166,7 +153,7 @@ def chosen(world: World, call: Call) -> list[Details]:
 
 
 _MEANT: dict[str, Callable[[World, str], Sequence[Job]]] = {
-    "requestId": lambda world, job_id: world.named("ess", job_id),
+    "requestId": lambda world, job_id: [job] if (job := world.jobs.get(("ess", job_id))) else [],
     "parentRequestId": lambda world, job_id: world.children("ess", job_id),
     "absParentRequestId": lambda world, job_id: world.family("ess", job_id),
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -75,11 +75,6 @@ class Fault:
     gap: float = 0.05
     size: int = 10_000_000
 
-    @property
-    def http_sent(self) -> int | None:
-        """The HTTP status in place of the true one, or None to leave that."""
-        return self.http or KINDS[self.kind].http
-
 
 def fault_from(spec: Mapping[str, Any]) -> Fault:
     """Build a rule from plain values.
@@ -118,18 +113,13 @@ def _fits(name: str, value: object) -> bool:
     return isinstance(value, (int, float) if name in _REAL else int) and (name == "seed" or value >= 0)
 
 
-@dataclass(slots=True)
 class Rule:
     """A fault in force, with its own counts and its own dice."""
 
-    fault: Fault
-    met: int = 0
-    fired: int = 0
-    dice: random.Random = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Take the dice that the fault's seed gives."""
-        self.dice = random.Random(self.fault.seed)  # noqa: S311  # repeatable dice, no secret
+    def __init__(self, fault: Fault) -> None:
+        self.fault = fault
+        self.met = self.fired = 0
+        self.dice = random.Random(fault.seed)  # noqa: S311  # repeatable dice, no secret
 
     def fires(self) -> bool:
         """Count a call that the fault is about, and return whether it goes wrong."""

@@ -68,14 +68,9 @@ class World:
         known = (self.jobs.get((system, heir)) for heir in sorted(self._heirs.get((system, job_id), ())))
         return [job for job in known if job is not None and job.parent == job_id]
 
-    def named(self, system: str, job_id: str) -> list[Job]:
-        """List the one job with an id, hidden or not, if there is one."""
-        job = self.jobs.get((system, job_id))
-        return [] if job is None else [job]
-
     def family(self, system: str, job_id: str) -> list[Job]:
         """List a job and all its descendants, hidden ones too."""
-        found = {job.id: job for job in self.named(system, job_id)}
+        found = {job_id: job} if (job := self.jobs.get((system, job_id))) else {}
         parents = [job_id]
         for parent in parents:
             new = [child for child in self.children(system, parent) if child.id not in found]

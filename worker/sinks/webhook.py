@@ -92,9 +92,6 @@ class Webhook:
     async def deliver(self, messages: Sequence[Message]) -> Sequence[Failure | None]:
         """Post an event; any 2xx says that it has arrived, whatever follows in its body."""
         ((event_id, body),) = messages
-        return [await self._post(event_id, body)]
-
-    async def _post(self, event_id: str, body: bytes) -> Failure | None:
         at, text, name = self._now(), body.decode(), message_id(event_id)
         signatures = [signer.sign(name, at, text) for signer in self._signers]
         headers = {
@@ -106,18 +103,18 @@ class Webhook:
         try:
             reply = await self._wire.exchange_head(Call("POST", self._url, headers, body), self._timeout)
         except TimeoutError:
-            return Failure(f"no answer within {self._timeout:g} s")
+            return [Failure(f"no answer within {self._timeout:g} s")]
         except CallUnanswered as error:
-            return Failure(str(error))
+            return [Failure(str(error))]
         except Exception as error:  # noqa: BLE001 - whatever a wire meets; its text may hold what was sent
-            return Failure(in_words(type(error).__name__))
+            return [Failure(in_words(type(error).__name__))]
         if HTTPStatus.OK <= reply.status < HTTPStatus.MULTIPLE_CHOICES:
-            return None
+            return [None]
         wait = replace(reply, received=at).retry_after
         reason = f"it answered {reply.status}"
         if HTTPStatus.MULTIPLE_CHOICES <= reply.status < HTTPStatus.BAD_REQUEST:
             reason += "; redirects are not followed: give the sink the URL that it leads to"
-        return Failure(reason, refused=reply.status in REFUSALS, retry_after=wait)
+        return [Failure(reason, refused=reply.status in REFUSALS, retry_after=wait)]
 
     async def reach(self) -> str:
         """Open a connection, with TLS where the URL has it, and close it; by a proxy only the proxy is reached."""

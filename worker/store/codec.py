@@ -83,7 +83,7 @@ def unpack(cancellation_id: str, hot: bytes) -> Record:
     """Read the hot part of a record."""
     head, _, tail = hot.partition(b"\n")
     guard = GUARD.decode(head)
-    progress = unpack_progress(tail)
+    progress = READER.decode(compression.unpack(tail)) if tail else NOTHING
     if guard.intent > 1:
         progress = replace(progress, intent=Intent(Action.CANCEL, guard.job_id, moment(guard.intent)))
     cancellation = Cancellation(
@@ -109,19 +109,10 @@ def unpack(cancellation_id: str, hot: bytes) -> Record:
     )
 
 
-def read(cancellation_id: str, hot: bytes, cold: bytes) -> Snapshot:
-    """Read both parts of a record; its place in the schedule is stored elsewhere. Raises as `read_hot` does."""
-    record = read_hot(cancellation_id, hot)
-    ids, _, rest = cold.partition(b"\n")
-    fixed = rest.partition(b"\n")[2]
-    try:
-        return Snapshot(record, tuple(json.loads(b"[" + ids + b"]")), json.loads(b"{" + fixed + b"}"))
-    except (LookupError, TypeError, ValueError) as error:
-        raise unreadable(cancellation_id, error) from error
+def read(cancellation_id: str, hot: bytes, cold: bytes | None = None) -> Snapshot:
+    """Read a record that anything may have written, the cold part too if that is given.
 
-
-def read_hot(cancellation_id: str, hot: bytes) -> Record:
-    """Read the hot part of a record that anything may have written.
+    Its place in the schedule is stored elsewhere.
 
     Raises:
         NewerFormat: it was written by a newer version.
@@ -131,14 +122,15 @@ def read_hot(cancellation_id: str, hot: bytes) -> Record:
     try:
         if FORMATTED.decode(hot.partition(b"\n")[0]).format > FORMAT:
             raise NewerFormat(f"the record of {cancellation_id} was written by a newer version")
-        return unpack(cancellation_id, hot)
+        record = unpack(cancellation_id, hot)
+        if not cold:
+            return Snapshot(record)
+        ids, _, rest = cold.partition(b"\n")
+        fixed = rest.partition(b"\n")[2]
+        return Snapshot(record, tuple(json.loads(b"[" + ids + b"]")), json.loads(b"{" + fixed + b"}"))
     except (LookupError, TypeError, ValueError, ArithmeticError, msgspec.MsgspecError, zlib.error) as error:
-        raise unreadable(cancellation_id, error) from error
-
-
-def unreadable(cancellation_id: str, error: Exception) -> UnreadableRecord:
-    """Return the error for a record that can't be read."""
-    return UnreadableRecord(f"the record of {cancellation_id} can't be read ({type(error).__name__})")
+        text = f"the record of {cancellation_id} can't be read ({type(error).__name__})"
+        raise UnreadableRecord(text) from error
 
 
 def mark_of(hot: bytes) -> str:
@@ -197,11 +189,6 @@ def _attestation(by: str, at: int, signature: tuple[str, int] | None) -> Attesta
     return Attestation(by, moment(at), signed_by)
 
 
-def pack_progress(progress: Progress) -> bytes:
-    """Write the part of a record that a pass owns; defaults are left out."""
-    return compression.pack(WRITER.encode(progress)) if progress != NOTHING else b""
-
-
 def finished_progress(progress: Progress) -> tuple[bytes, bytes]:
     """Write the progress of a pass that ends a cancellation: what is kept of it, and all of it if it does not end yet.
 
@@ -227,11 +214,6 @@ def finished_progress(progress: Progress) -> tuple[bytes, bytes]:
         long=progress.long,
     )
     return compression.keep_plain(WRITER.encode(kept)), compression.keep_plain(WRITER.encode(progress))
-
-
-def unpack_progress(packed: bytes) -> Progress:
-    """Read what `pack_progress` has written; a record that no pass has touched holds nothing."""
-    return READER.decode(compression.unpack(packed)) if packed else NOTHING
 
 
 def fragment(data: Mapping[str, Any]) -> str:

@@ -6,20 +6,18 @@ Nothing here reads everything at once. The raw bytes of events are searched befo
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
 from msgspec import Struct
 
 from ..domain.cancellation import Cancellation
 from ..domain.errors import NewerFormat, UnreadableRecord
-from . import codec
-from .codec import Record, Snapshot, moment
+from .codec import Record, Snapshot, moment, read
 from .keyspace import Keyspace
 
-Read = TypeVar("Read")
 EVENT_PAGE = 1000
 ABOUT = b'"cancellationid":"'
 HELD = b".force_held.v1"
@@ -102,14 +100,13 @@ class Overview(Keyspace):
     async def records(self, ids: Sequence[str]) -> list[Record]:
         """Read many records in one round trip; what is gone, damaged or of a newer format is left out."""
         found = await self._interruptible(self._redis.mget([f"{self._base}:hot:{one}" for one in ids])) if ids else []
-        return list(_readable(codec.read_hot, zip(ids, found, strict=True)))
+        return [seen.record for seen in _readable((one, hot, None) for one, hot in zip(ids, found, strict=True))]
 
     async def snapshots(self, ids: Sequence[str]) -> list[Snapshot]:
         """Read many records with their commands, as `records` does."""
         names = [f"{self._base}:{part}:{one}" for part in ("hot", "cold") for one in ids]
         found = await self._interruptible(self._redis.mget(names)) if ids else []
-        parts = zip(ids, found[: len(ids)], found[len(ids) :], strict=True)
-        return list(_readable(codec.read, ((one, hot, cold or b"") for one, hot, cold in parts)))
+        return list(_readable(zip(ids, found[: len(ids)], found[len(ids) :], strict=True)))
 
     async def changes(self, after: str, pages: int = 5) -> Changes:
         """Return what has changed since a position, up to `pages` thousand events later."""
@@ -202,12 +199,12 @@ def _backend(name: bytes, served: bool, size: int, breaker: Sequence[bytes | Non
     return BackendNow(name.decode(), size, served, int(failures or 0), paused)
 
 
-def _readable(read: Callable[..., Read], parts: Iterable[tuple[Any, ...]]) -> Iterator[Read]:
-    """Read what is there and can be read; each part begins with an id and what is stored of its record."""
-    for part in parts:
-        if part[1] is not None:
+def _readable(stored: Iterable[tuple[str, bytes | None, bytes | None]]) -> Iterator[Snapshot]:
+    """Read what is there and can be read; given are ids, and what is stored of each record."""
+    for id_, hot, cold in stored:
+        if hot is not None:
             with suppress(NewerFormat, UnreadableRecord):
-                yield read(*part)
+                yield read(id_, hot, cold)
 
 
 def _about(raw: bytes) -> str:

@@ -97,7 +97,7 @@ class Reader(Keyspace):
         hot, cold = await self._interruptible(parts)
         if hot is None:
             raise UnknownCancellation(f"no cancellation is known as {cancellation_id!r}")
-        seen = codec.read(cancellation_id, hot, cold or b"")
+        seen = codec.read(cancellation_id, hot, cold)
         backend = seen.record.cancellation.backend
         pipe = self._redis.pipeline(transaction=False)
         for schedule in SCHEDULES:

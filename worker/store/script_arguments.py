@@ -9,15 +9,16 @@ from typing import Any
 import structlog
 from msgspec import Struct
 
+from . import compression
 from .codec import (
     JSON_WRITER,
     LANES,
+    NOTHING,
     WRITER,
     finished_progress,
     fragment,
     milliseconds,
     moment,
-    pack_progress,
     place_mark,
     unpack,
 )
@@ -179,7 +180,8 @@ def commit_arguments(one: Commit, keep: int) -> tuple[bytes, bytes, bytes]:
     if one.mode == "finish":
         kept, all_of_it = finished_progress(one.progress)
         return whole, all_of_it, kept
-    return whole, pack_progress(one.progress), b""
+    progress = compression.pack(WRITER.encode(one.progress)) if one.progress != NOTHING else b""
+    return whole, progress, b""
 
 
 def read_claims(reply: Sequence[Any]) -> Claims:

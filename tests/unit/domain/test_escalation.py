@@ -55,6 +55,10 @@ def test_what_was_accepted_after_redis_came_back_is_not_suspect(build: Any) -> N
     assert not needs_look(build.cancellation(), build.policy(), lost_at=build.at(-1))
 
 
+def test_what_an_operator_has_withdrawn_is_not_looked_at(build: Any) -> None:
+    assert not needs_look(build.cancellation(verb=Verb.DELETE, aborted="ann"), build.policy(), lost_at=build.now)
+
+
 def test_an_unseen_first_pass_cancels(build: Any) -> None:
     assert decide(build.cancellation(), None, build.policy(), build.now) == CANCEL
 

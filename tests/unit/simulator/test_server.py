@@ -9,6 +9,7 @@ from email.utils import parsedate_to_datetime
 
 import httpx
 import pytest
+from support.simulated import set_knobs
 
 from worker.simulator import Clock, Simulator
 
@@ -39,7 +40,7 @@ async def test_every_reply_carries_the_simulated_date() -> None:
 @pytest.mark.asyncio
 async def test_the_date_can_be_left_out() -> None:
     async with running() as (sim, client):
-        sim.set_knobs({"all.date_header": False})
+        set_knobs(sim, {"all.date_header": False})
         reply = await client.get(f"{ESS}/1")
 
     assert "Date" not in reply.headers

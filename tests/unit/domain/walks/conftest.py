@@ -18,7 +18,8 @@ from worker.domain.decision import Finish, Hold, Send, Wait
 from worker.domain.escalation import after_answer, decide, needs_look, to_probe, warn_at
 from worker.domain.evidence.family import whole
 from worker.domain.model import Answer, Force, Observation, Policy, Verb, unanswered
-from worker.store.codec import pack_progress, unpack_progress
+from worker.store.codec import READER, WRITER
+from worker.store.compression import pack, unpack
 
 
 class Lost(Exception):
@@ -197,7 +198,7 @@ class Walk:
 
     def _commit(self, one: Cancellation) -> None:
         """Store the progress as Redis would."""
-        stored = unpack_progress(pack_progress(one.progress))
+        stored = READER.decode(unpack(pack(WRITER.encode(one.progress))))
         assert stored == one.progress
         self.record = replace(one, progress=stored)
         self.watch.committed()

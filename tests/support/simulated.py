@@ -1,0 +1,22 @@
+"""What tests alone ask of a simulator: the addresses of its systems, and other switches."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from worker.simulator.systems import SYSTEMS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from worker.simulator import Simulator
+
+
+def base_url(simulator: Simulator, system: str) -> str:
+    """Return the base address of one system (`ess`, `oml`, `mrs`, `sahara`)."""
+    return f"{simulator.url}/{SYSTEMS[system].prefix}".rstrip("/")
+
+
+def set_knobs(simulator: Simulator, changes: Mapping[str, Any]) -> None:
+    """Change switches: `{"ess": {"times": "naive"}}` or `{"ess.times": "naive"}`."""
+    simulator.world.knobs = simulator.world.knobs.changed(changes)
