@@ -12,7 +12,7 @@ from conformance.replies.mrs import MRS_V2, MRS_V11
 
 from worker.backends.oracle_ess import OracleEss
 from worker.domain.errors import InvalidCommand
-from worker.domain.model import Action, Answer, AnswerKind, Job, JobState, Observation
+from worker.domain.model import FINAL, Action, Answer, AnswerKind, Job, JobState, Observation
 
 STATES = [
     pytest.param(dialect, state, id=f"{dialect.name}-{state}") for dialect in DIALECTS for state in dialect.states
@@ -26,7 +26,7 @@ ENDINGS = [
     pytest.param(dialect, word, id=f"{dialect.name}-{word}")
     for dialect in DIALECTS
     for word, (state, _) in dialect.states.items()
-    if state.final
+    if state in FINAL
 ]
 AWKWARD = {
     "path": "a b/../c?x=1#y",

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from msgspec import Struct, field
 
-from .model import Action, AnswerKind, Force, Job, JobState, Lane, Verb
+from .model import FINAL, Action, AnswerKind, Force, Job, JobState, Lane, Verb
 
 WHOLE = ""
 """The key in `Spec.attestations` of an attestation about the job itself and its family."""
@@ -292,5 +292,5 @@ class Cancellation(Struct, frozen=True):
         """The job as an adapter needs it."""
         progress = self.progress
         removed = any(progress.sent[key].effective for key in REMOVING if key in progress.sent)
-        living = tuple([child_id for child_id, child in progress.children.items() if not child.state.final])
+        living = tuple([child_id for child_id, child in progress.children.items() if child.state not in FINAL])
         return Job(self.job_id, self.params, removed, progress.parent, living, progress.pages, progress.long)

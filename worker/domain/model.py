@@ -61,13 +61,9 @@ class JobState(StrEnum):
     GONE = "gone"
     UNKNOWN = "unknown"
 
-    @property
-    def final(self) -> bool:
-        """Whether the job has stopped for good; an unknown word never means that."""
-        return self in FINAL
-
 
 FINAL = frozenset({JobState.CANCELLED, JobState.SUCCEEDED, JobState.FAILED, JobState.GONE})
+"""The states in which a job has stopped for good; an unknown word never means that."""
 
 
 class Outcome(StrEnum):
@@ -183,7 +179,7 @@ class Observation(Struct, frozen=True):
     @property
     def ended(self) -> bool:
         """Whether the job itself has stopped for good, whatever its children do."""
-        return self.state.final and not self.provisional
+        return self.state in FINAL and not self.provisional
 
     @property
     def final(self) -> bool:

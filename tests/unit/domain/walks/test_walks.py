@@ -24,6 +24,7 @@ from worker.domain import event_drafts
 from worker.domain.cancellation import Cancellation, Spec
 from worker.domain.decision import Finish, Hold, Send, Wait
 from worker.domain.model import (
+    FINAL,
     Action,
     Answer,
     AnswerKind,
@@ -263,7 +264,7 @@ class Watch:
     def _tells_the_truth(self, world: Any, one: Cancellation, finish: Finish) -> None:
         root, outcome, sent = world.root, finish.outcome, {action for action, _, _ in world.log}
         if outcome in STOPPED | {Outcome.DELETED, Outcome.ALREADY_FINISHED}:
-            assert all(member.state.final for member in world.family), "ended before the job did"
+            assert all(member.state in FINAL for member in world.family), "ended before the job did"
             assert self.script.life != "absent"
         if outcome in {Outcome.CANCELLED, Outcome.DELETED}:
             assert self.effective, "stopped by nothing of ours"
