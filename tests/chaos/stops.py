@@ -32,7 +32,6 @@ from rich.table import Table
 from tests.chaos.moments import AIMS, KINDS, MUST_BE_ZERO, SLOW, Call, Job, Moment, Told, judge, plan, row
 from tests.chaos.world import EVENTS, Server, environment
 from tests.support.cell import READY, Worker
-from tests.support.simulated import base_url
 from worker.client import AsyncClient
 from worker.settings.environment import Settings
 from worker.simulator import Simulator
@@ -90,7 +89,7 @@ class Storm:
     def __init__(self, options: argparse.Namespace, folder: Path, server: Server, backend: Backend) -> None:
         self.options, self.folder, self.backend, self.server = options, folder, backend, server
         file = folder / "backends.toml"
-        file.write_text(BACKENDS.format(url=base_url(backend, "ess")))
+        file.write_text(BACKENDS.format(url=backend.url))
         self.env = environment(server, file, {})
         self.workers: dict[Path, Worker] = {}
         self.numbers = count()

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from support.cell import Cell, cell
 from support.shell import run
+from support.simulated import effects
 
 from worker.cli.exits import Exit
 
@@ -108,4 +109,4 @@ def test_a_child_is_not_deleted(ess: Cell) -> None:
 
     assert event["outcome"] == "refused"
     assert "30" in event["data"]["detail"]
-    assert ess.simulator.job("ess", 31).effects("delete") == 0
+    assert effects(ess.simulator.job("ess", 31), "delete") == 0

@@ -15,6 +15,7 @@ import pytest
 from celery import Celery
 from support.cell import READY, Cell, cell, cell_on
 from support.sentinel import MASTER, replicated
+from support.simulated import effects
 
 COMMON = """
 auth = { type = "none" }
@@ -80,7 +81,7 @@ class Load:
             system, job = SYSTEMS[index % 4], job_id(index)
             truth = self.cell.simulator.job(system, job)
             assert truth.ended_at is not None or truth.deleted_at is not None
-            assert max(truth.effects(verb) for verb in CHANGING) == 1, truth
+            assert max(effects(truth, verb) for verb in CHANGING) == 1, truth
             outcome = "completed_anyway" if races(index) else "cancelled"
             assert self.cell.finished(system, job)["outcome"] == outcome, truth
 

@@ -50,19 +50,17 @@ def _list_jobs(world: World, _clock: Clock, call: Call) -> Reply:
     return json_reply(200, {"jobs": [shown_job(world, job, call.now) for job in jobs]})
 
 
-def _show_job(world: World, _clock: Clock, call: Call) -> Reply:
-    system, job_id = checked_system(call.params["system"]), call.params["id"]
-    job = world.jobs.get((system, job_id))
+def _job(world: World, _clock: Clock, call: Call) -> Reply:
+    """Show a job and all calls that were about it; a DELETE drops the job."""
+    system, job_id = call.params["system"], call.params["id"]
+    if call.method == "DELETE":
+        return Reply(204) if world.jobs.pop((system, job_id), None) else json_reply(404, {"error": "no such job"})
+    job = world.jobs.get((checked_system(system), job_id))
     log = [shown_entry(entry) for entry in world.log(system, job_id)]
     if job is None and not log:
         return json_reply(404, {"error": f"no job {job_id!r} in {system}, and nobody asked for it"})
     shown = shown_job(world, job, call.now) if job else {"system": system, "id": job_id, "state": None}
     return json_reply(200, shown | {"known": job is not None, "log": log})
-
-
-def _drop_job(world: World, _clock: Clock, call: Call) -> Reply:
-    key = (call.params["system"], call.params["id"])
-    return Reply(204) if world.jobs.pop(key, None) else json_reply(404, {"error": "no such job"})
 
 
 def _faults(world: World, _clock: Clock, call: Call) -> Reply:
@@ -131,8 +129,8 @@ class _ControlRoute(Address):
 _ROUTES = (
     _ControlRoute("POST", "_sim/jobs", _make_job),
     _ControlRoute("GET", "_sim/jobs", _list_jobs),
-    _ControlRoute("GET", "_sim/jobs/{system}/{id}", _show_job),
-    _ControlRoute("DELETE", "_sim/jobs/{system}/{id}", _drop_job),
+    _ControlRoute("GET", "_sim/jobs/{system}/{id}", _job),
+    _ControlRoute("DELETE", "_sim/jobs/{system}/{id}", _job),
     _ControlRoute("POST", "_sim/faults", _faults),
     _ControlRoute("GET", "_sim/faults", _faults),
     _ControlRoute("DELETE", "_sim/faults", _faults),

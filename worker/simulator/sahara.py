@@ -43,14 +43,14 @@ _NAMES = {
 _ERROR_ID = "5d1cbd29-25ff-4e34-9b1a-0d2c5f9b8d11"
 
 
-def refuse(_world: World, _call: Call, http: int, text: str) -> Reply:
-    """Word a refusal; error_code is a number here, text in MRS (SRC H5)."""
+def refuse(_world: World, _call: Call, http: int, text: str, name: str = "", **more: str) -> Reply:
+    """Word a refusal, by the usual name of its status if it has none; error_code is a number here (SRC H5)."""
     unnamed = "INTERNAL_SERVER_ERROR" if http >= HTTPStatus.INTERNAL_SERVER_ERROR else ""
-    return _error(http, _NAMES.get(http, unnamed), text)
-
-
-def _error(http: int, name: str, text: str, **more: str) -> Reply:
-    body = {"error_code": http, "error_name": name, "error_message": f"{text}\nError ID: {_ERROR_ID}"}
+    body = {
+        "error_code": http,
+        "error_name": name or _NAMES.get(http, unnamed),
+        "error_message": f"{text}\nError ID: {_ERROR_ID}",
+    }
     return json_reply(http, body | more)
 
 
@@ -63,9 +63,9 @@ def _of_job(handler: Callable[[World, Call, Job], Reply], refusal: str = "") -> 
     def answer(world: World, call: Call) -> Reply:
         job = world.find("sahara", call.job_id, call.now)
         if job is None:
-            return _error(404, "NOT_FOUND", f"Object 'JobExecution' with id {call.job_id} not found")
+            return refuse(world, call, 404, f"Object 'JobExecution' with id {call.job_id} not found")
         objection = _objection(job, call) if refusal else ""
-        return _error(400, refusal, objection) if objection else handler(world, call, job)
+        return refuse(world, call, 400, objection, refusal) if objection else handler(world, call, job)
 
     return answer
 
@@ -128,7 +128,7 @@ def show_many(world: World, call: Call) -> Reply:
     limit = int(query["limit"]) if query.get("limit", "").isdecimal() else 0
     marker = query.get("marker", "")
     if marker and world.find("sahara", marker, call.now) is None:
-        return _error(404, "NOT_FOUND", f"Object with {{'marker': '{marker}'}} not found")
+        return refuse(world, call, 404, f"Object with {{'marker': '{marker}'}} not found")
     start = next((at for at, job in enumerate(found) if job["id"] == marker), 0)
     name = "job_executions" if "project" in call.params else "jobs"
     body: dict[str, Any] = {name: found[start : start + limit] if limit else found[start:]}
@@ -205,20 +205,20 @@ def patch(world: World, call: Call, job: Job) -> Reply:
     return _wrapped(202, job, before, call, effect=fresh is not job)
 
 
-def _version_refusal(call: Call) -> Reply | None:
+def _version_refusal(world: World, call: Call) -> Reply | None:
     words = call.headers.get("openstack-api-version", "").split()
     if words and words != ["data-processing", "2.0"]:
         text = "The requested microversion is not supported"
-        return _error(406, "NOT_ACCEPTABLE", text, min_version="2.0", max_version="2.0")
+        return refuse(world, call, 406, text, min_version="2.0", max_version="2.0")
     if call.method == "GET" and "refresh_status" in call.query:
         # The handler reads it, and the filter in front of the handler rejects it (SRC H1).
-        return _error(400, "INVALID_PARAMS_ON_REQUEST", "The only valid params are: .")
+        return refuse(world, call, 400, "The only valid params are: .")
     return None
 
 
 def _v2(handler: Handler) -> Handler:
     """Check the version of a call before its handler does."""
-    return lambda world, call: _version_refusal(call) or handler(world, call)
+    return lambda world, call: _version_refusal(world, call) or handler(world, call)
 
 
 _V11 = "v1.1/{project}/job-executions"

@@ -24,10 +24,6 @@ class Token:
     project: str = ""
     revoked: bool = False
 
-    def valid(self, issuer: str, now: float) -> bool:
-        """Return whether the token opens a door of this issuer at `now`."""
-        return self.issuer == issuer and not self.revoked and now < self.expires_at
-
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
@@ -44,10 +40,17 @@ class Tokens:
         self.issued[token.value] = token
         return token
 
+    def alive(self, text: str, now: float) -> Token | None:
+        """Find a token that was issued and is neither expired nor revoked."""
+        token = self.issued.get(text)
+        if token is None or token.revoked or now >= token.expires_at:
+            return None
+        return token
+
     def refresh(self, old: str, now: float, life: float) -> Token | None:
         """Trade a token that is still alive for a fresh one inside the same window (SRC O8); None when refused."""
-        known = self.issued.get(old)
-        if known is None or not known.valid(known.issuer, now):
+        known = self.alive(old, now)
+        if known is None:
             return None
         return self.issue(known.issuer, now, life, window_ends=known.window_ends, project=known.project)
 
@@ -70,8 +73,8 @@ def refusal(tokens: Tokens, knobs: Knobs, system: str, issuer: str, call: Call) 
     shown = _shown(call, section.auth)
     if shown and shown == section.static_token:
         return ""
-    token = tokens.issued.get(shown)
-    if token is None or not token.valid(issuer, call.now):
+    token = tokens.alive(shown, call.now)
+    if token is None or token.issuer != issuer:
         return "the token is missing, expired or revoked"
     project = call.params.get("project", "")
     return "the token belongs to another project" if project and token.project not in ("", project) else ""

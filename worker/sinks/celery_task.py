@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import partial
 
 from ..aio.daemon import in_daemon_thread
 from ..broker.sender import TaskSender
@@ -21,6 +22,7 @@ class CeleryTask:
     def __init__(self, broker_url: str, queue: str, task: str) -> None:
         self._sender = TaskSender(broker_url, queue)
         self._task = task
+        self.aclose = partial(in_daemon_thread, self._sender.close)
 
     async def deliver(self, messages: Sequence[Message]) -> Sequence[Failure | None]:
         """Send an event; it has arrived once the broker has confirmed it."""
@@ -36,7 +38,3 @@ class CeleryTask:
         """Connect to the broker."""
         await in_daemon_thread(self._sender.reach)
         return "its broker takes connections"
-
-    async def aclose(self) -> None:
-        """Close all connections."""
-        await in_daemon_thread(self._sender.close)

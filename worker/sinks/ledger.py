@@ -84,8 +84,8 @@ class Ledger:
     def restore(self, entries: Iterable[Entry]) -> None:
         """Take over what was owed before, oldest first."""
         for entry in entries:
-            entry.owed = entry.stored = True
-            self._own(entry)
+            entry.stored = True
+            self._owe(entry)
             self._enqueue(entry)
 
     def read(self, position: str, entry: Entry | None) -> None:
@@ -226,12 +226,10 @@ class Ledger:
     def _owe(self, entry: Entry) -> None:
         entry.owed = True
         entry.body = None
-        self._own(entry)
-        self._unsaved[entry.id] = entry
-
-    def _own(self, entry: Entry) -> None:
         self._owed[entry.id] = entry
         heapq.heappush(self._by_age, (stream_order(entry.id), entry.id))
+        if not entry.stored:
+            self._unsaved[entry.id] = entry
 
     def _oldest(self) -> str:
         while self._by_age and self._by_age[0][1] not in self._owed:

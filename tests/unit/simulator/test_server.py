@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 
 import httpx
 import pytest
-from support.simulated import set_knobs
+from support.simulated import effects, set_knobs
 
 from worker.simulator import Clock, Simulator
 
@@ -56,7 +56,7 @@ async def test_the_thirty_minutes_pass_in_a_moment() -> None:
         true = sim.job("ess", 4711)
 
     assert (early, due.status_code) == ([200, 400], 200)
-    assert (true.state, true.verbs(), true.effects("force")) == ("CANCELLED", ("cancel", "force", "force"), 1)
+    assert (true.state, true.verbs(), effects(true, "force")) == ("CANCELLED", ("cancel", "force", "force"), 1)
 
 
 @pytest.mark.asyncio

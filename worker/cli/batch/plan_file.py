@@ -29,16 +29,11 @@ class NoPlan(CancellerError):
 
 
 def first_line(header: Line, lines: Iterable[Line]) -> dict[str, Any]:
-    """Return the first line of a plan: its header with the format and the digest."""
-    return {"plan": FORMAT, "digest": digest_of(header, lines), **header}
-
-
-def digest_of(header: Line, lines: Iterable[Line]) -> str:
-    """Name a plan by what it says, its header without format and digest included."""
+    """Return the first line of a plan: its header with the format and the digest of what it says, header included."""
     digest = hashlib.sha256(f"{FORMAT}\n{CONTENT.encode(dict(header))}\n".encode())
     for line in lines:
         digest.update(f"{CONTENT.encode(dict(line))}\n".encode())
-    return f"sha256:{digest.hexdigest()}"
+    return {"plan": FORMAT, "digest": f"sha256:{digest.hexdigest()}", **header}
 
 
 def write_plan(place: Path, first: Line, lines: Iterable[Line]) -> None:
@@ -64,7 +59,7 @@ def read_plan(source: BinaryIO, name: str, lines: Spool) -> Line:
     for line in found:
         lines.add(line)
     header = {key: value for key, value in first.items() if key not in {"plan", "digest"}}
-    if first.get("digest") != digest_of(header, lines):
+    if first.get("digest") != first_line(header, lines)["digest"]:
         raise NoPlan(CHANGED.format(name))
     return first
 
