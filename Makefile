@@ -41,7 +41,7 @@ test-examples: ## run the examples
 test-lowest: ## run some tests with the lowest versions of the dependencies that pyproject.toml allows
 	.ci/lowest
 
-test-newest: ## run some tests on the newest Python that is on PATH, or that pyenv has
+test-newest: ## run some tests on the newest Python that is on PATH, or that pyenv has; judge what the core's cover
 	.ci/newest
 
 demo: ## watch it work: embedded Redis, simulated backends, real workers

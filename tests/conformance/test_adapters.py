@@ -13,7 +13,7 @@ from support.simulated import effects
 
 from worker.backends.oracle_ess import OracleEss
 from worker.domain.errors import InvalidCommand
-from worker.domain.model import Action, Answer, AnswerKind, Job, JobState, Observation
+from worker.domain.model import FINAL, Action, Answer, AnswerKind, Job, JobState, Observation
 
 STATES = [
     pytest.param(dialect, state, id=f"{dialect.name}-{state}") for dialect in DIALECTS for state in dialect.states
@@ -27,7 +27,7 @@ ENDINGS = [
     pytest.param(dialect, word, id=f"{dialect.name}-{word}")
     for dialect in DIALECTS
     for word, (state, _) in dialect.states.items()
-    if state.final
+    if state in FINAL
 ]
 AWKWARD = {
     "path": "a b/../c?x=1#y",

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 from support.commands import Anything, claim_one, command, names, signed
 
-from worker.domain.cancellation import WHOLE, Spec
+from worker.domain.cancellation import WHOLE, Spec, attributed
 from worker.domain.errors import ActionRejected
 from worker.domain.evidence.proof import attestation_for
 from worker.domain.model import Policy
@@ -131,7 +131,7 @@ async def test_the_earlier_word_of_another_stands_again(
     (*_, (_, event)) = await store.events("0-0")
 
     assert (await spec(store, found)).attestations == {child: given}
-    assert given.whose == whose
+    assert attributed(given.by, given.signed_by) == whose
     assert event.name == "attestation_void"
     assert event.data["detail"].endswith(f"; in its place stands the earlier word of {whose}")
 

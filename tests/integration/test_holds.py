@@ -86,7 +86,7 @@ async def test_a_hold_is_an_event_with_who_and_why(store: Store) -> None:
     assert (held.name, held.data["action"], held.data["reason"]) == ("held", action, "budget")
     assert kept is not None
     assert kept.until is not None
-    assert (kept.whose, kept.announced) == ('ops (signed) as ann "a"', True)
+    assert (kept.by, kept.signed_by, kept.announced) == ('ann "a"', "ops", True)
     assert held.data["until"] == kept.until.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     assert kept.until - kept.since == timedelta(seconds=60)
 

@@ -22,7 +22,7 @@ EACH = pytest.mark.parametrize("action", ACTIONS.values(), ids=ACTIONS.keys())
 
 @EACH
 def test_each_is_read_from_its_task(action: OperatorAction) -> None:
-    item = read(action.task, "m-1", [], ORDER, {})
+    item = read(f"worker.{action.name}", "m-1", [], ORDER, {})
     assert isinstance(item, ActionRequest)
     assert item.action == action.name
 
@@ -36,7 +36,7 @@ def test_each_has_a_script(action: OperatorAction) -> None:
 def test_each_is_sent_to_the_command_queue_and_known_beside_it(action: OperatorAction) -> None:
     routes = celery_settings(Settings.load({"REDIS_URL": "redis://localhost", "CANCELLER_QUEUE": "q"}))["task_routes"]
     assert routes == {"worker.*": {"queue": "q"}}
-    assert action.task in OURS
+    assert f"worker.{action.name}" in OURS
 
 
 @EACH

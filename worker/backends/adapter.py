@@ -68,10 +68,6 @@ class Reply(Struct, frozen=True):
             return None
         return longest_wait(self.headers["retry-after"], self.date or self.received)
 
-    def excerpt(self, limit: int = 200) -> str:
-        """Return the start of the body as one printable line, for a `detail`."""
-        return text(self.body[: limit * 4].decode("utf-8", "replace"), limit)
-
 
 TEXTS = (str, int)
 
@@ -173,14 +169,15 @@ ERROR_KEYS = frozenset(
 
 
 def answer(reply: Reply, kind: AnswerKind, source: Source, *, code: str = "", detail: str = "") -> Answer:
-    """Build an answer of the given kind from a reply; one that was taken needs no excerpt to explain it.
+    """Build an answer of the given kind from a reply; without a `detail` the start of the body explains it.
 
-    A refusal by a 401 is about our credential, in whatever words.
+    One that was taken needs no explanation. A refusal by a 401 is about our credential, in whatever words.
     """
-    told = detail or ("" if kind is AnswerKind.ACCEPTED else reply.excerpt())
+    if not detail and kind is not AnswerKind.ACCEPTED:
+        detail = text(reply.body[:800].decode("utf-8", "replace"))
     if kind is AnswerKind.REFUSED and reply.status == UNAUTHORIZED:
         source = Source.CREDENTIAL
-    return Answer(kind, source, reply.status, code, told, reply.retry_after, clock=reply.date)
+    return Answer(kind, source, reply.status, code, detail, reply.retry_after, clock=reply.date)
 
 
 ADDRESS = re.compile(r"(?:[a-z][a-z0-9+.-]*:[/\\]*|[/\\]{2,})([^/\\?#]*)([^?#]*)", re.IGNORECASE)
@@ -296,8 +293,8 @@ def seen_nothing(judged: Answer) -> Answer:
 
 def unusable(reply: Reply, why: str) -> Answer:
     """Return why a look's success shows nothing of the job."""
-    said = reply.excerpt()
-    return answer(reply, AnswerKind.UNANSWERED, Source.NOBODY, detail=f"{why}: {said}" if said else why)
+    judged = answer(reply, AnswerKind.UNANSWERED, Source.NOBODY)
+    return replace(judged, detail=f"{why}: {judged.detail}" if judged.detail else why)
 
 
 def unseen(reply: Reply, job: Job, judged: Answer, raw: str) -> Observation | Answer:

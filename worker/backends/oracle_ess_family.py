@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeVar
 
 from msgspec.structs import replace
 
-from ..domain.model import Answer, AnswerKind, Job, JobState, Observation, Source, unanswered
+from ..domain.model import FINAL, Answer, AnswerKind, Job, JobState, Observation, Source, unanswered
 from .adapter import UNAUTHORIZED, NoReply, Reply, Request
 from .oracle_ess_words import (
     FIELDS,
@@ -47,7 +47,7 @@ OK = 200
 REFUSED_QUERY = frozenset({400, 422, 501})
 """The statuses by which a server may say that it does not support a query."""
 
-NOT_ENDED = "".join(f' and state ne "{state}"' for state, meaning in STATES.items() if meaning.final)
+NOT_ENDED = "".join(f' and state ne "{state}"' for state, meaning in STATES.items() if meaning in FINAL)
 NOT_LIVING = "".join(
     f' and state ne "{state}"' for state in ("WAIT", "READY", "RUNNING", "COMPLETED", "BLOCKED", "HOLD", "CANCELLING")
 )
@@ -210,7 +210,7 @@ class _Family:
             total = max(total, counted if isinstance(counted, int) else 0)
             unseen = (one for one in shown if one not in seen)
             new = {one: Entry(shown[one], observation(shown[one], one, reply.date)) for one in unseen}
-            if only_living and any(member.seen.state.final for member in new.values()):
+            if only_living and any(member.seen.state in FINAL for member in new.values()):
                 return Pages((), refused=True)
             if not new and shown and shown.keys() == before:
                 before = None  # the next page shows whether this is the end
@@ -277,7 +277,7 @@ class _Family:
         if pages.read or pages.refused or pages.why is not None:
             return pages
         others = yield from self._read({"q": self._filter + NOT_LIVING}, 1)
-        shows = others.why is not None or any(member.seen.state.final for member in others.members.values())
+        shows = others.why is not None or any(member.seen.state in FINAL for member in others.members.values())
         return others._replace(read=(), whole=True) if shows else Pages((), refused=True)
 
     def _scan(self) -> Exchange[Answer | None]:

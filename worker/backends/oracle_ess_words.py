@@ -125,8 +125,7 @@ def judge_change(reply: Reply, action: Action, job: Job) -> Answer:
 
 def judge(reply: Reply, action: Action, job: Job) -> Answer:
     """Judge a reply that is no success; what a status means to ESS it means only in ESS's own words."""
-    code, detail = _told(reply)
-    source = Source.OWN if _is_own(reply, job) else Source.UNSURE
+    code, detail, source = _told(reply, job)
     kind = ERRORS[action].get(reply.status) if source is Source.OWN else None
     if kind is None:
         otherwise = AnswerKind.UNANSWERED if action is Action.LOOK else AnswerKind.REFUSED
@@ -134,18 +133,13 @@ def judge(reply: Reply, action: Action, job: Job) -> Answer:
     return answer(reply, kind, source, code=code, detail=detail)
 
 
-def _told(reply: Reply) -> tuple[str, str]:
+def _told(reply: Reply, job: Job) -> tuple[str, str, Source]:
+    """Return an error's code and text, and who speaks: ESS itself has a code of its own, or words that name the job."""
     data = reply.data or {}
-    return text(data.get("errorCode")), text(data.get("detail")) or text(data.get("title"))
-
-
-def _is_own(reply: Reply, job: Job) -> bool:
-    """Whether ESS itself speaks about a request: by a code of its own, or in words that name the request."""
-    data = reply.data or {}
-    if CODE.fullmatch(text(data.get("errorCode"))):
-        return True
-    texts = (text(data.get("detail")), text(data.get("title")))
-    return job.id not in {"", str(reply.status)} and any(names(job, told) for told in texts)
+    code, texts = text(data.get("errorCode")), (text(data.get("detail")), text(data.get("title")))
+    own = CODE.fullmatch(code) is not None
+    own = own or (job.id not in {"", str(reply.status)} and any(names(job, one) for one in texts))
+    return code, texts[0] or texts[1], Source.OWN if own else Source.UNSURE
 
 
 def observation(data: Item, job_id: str, clock: datetime | None) -> Observation:
@@ -204,7 +198,7 @@ def read_page(
 def no_page(reply: Reply) -> bool:
     """Whether ESS says that a list has no such page, in a body of the form that its errors have."""
     missing = not reply.ok and judge(reply, Action.LOOK, NO_JOB).kind is AnswerKind.NOT_FOUND
-    return missing and any(_told(reply))
+    return missing and any(_told(reply, NO_JOB)[:2])
 
 
 def no_list(reply: Reply, what: str = "children") -> Answer:

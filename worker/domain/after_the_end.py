@@ -37,4 +37,4 @@ def lives(seen: Observation) -> bool:
 
     A word that we do not know shows neither life nor an end.
     """
-    return seen.source is Source.OWN and any(member.state in ALIVE for member in seen.family)
+    return seen.source is Source.OWN and any(member.state in ALIVE for member in (seen, *seen.children))

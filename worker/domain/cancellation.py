@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from msgspec import Struct, field
 
-from .model import Action, AnswerKind, Force, Job, JobState, Lane, Verb
+from .model import FINAL, Action, AnswerKind, Force, Job, JobState, Lane, Verb
 
 WHOLE = ""
 """The key in `Spec.attestations` of an attestation about the job itself and its family."""
@@ -38,11 +38,6 @@ class Attestation(Struct, frozen=True):
     at: datetime
     signed_by: str = ""
 
-    @property
-    def whose(self) -> str:
-        """Who gave their word, the verified producer first."""
-        return attributed(self.by, self.signed_by)
-
 
 class OperatorHold(Struct, frozen=True):
     """An operator's order to make no changing call: from `since`, to `until` if it ends by itself.
@@ -56,11 +51,6 @@ class OperatorHold(Struct, frozen=True):
     until: datetime | None = None
     signed_by: str = ""
     announced: bool = True
-
-    @property
-    def whose(self) -> str:
-        """Who holds it, the verified producer first."""
-        return attributed(self.by, self.signed_by)
 
 
 class Spec(Struct, frozen=True):
@@ -302,5 +292,5 @@ class Cancellation(Struct, frozen=True):
         """The job as an adapter needs it."""
         progress = self.progress
         removed = any(progress.sent[key].effective for key in REMOVING if key in progress.sent)
-        living = tuple([child_id for child_id, child in progress.children.items() if not child.state.final])
+        living = tuple([child_id for child_id, child in progress.children.items() if child.state not in FINAL])
         return Job(self.job_id, self.params, removed, progress.parent, living, progress.pages, progress.long)

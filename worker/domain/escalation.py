@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from msgspec.structs import replace
 
 from . import polling
-from .cancellation import FAR, Cancellation, sent_key
+from .cancellation import FAR, Cancellation, attributed, sent_key
 from .decision import Decision, Finish, Hold, Send, Wait
 from .dry_run import planned
 from .evidence.doubt import ask_again, lasting, refuses
@@ -58,8 +58,8 @@ def decide(cancellation: Cancellation, seen: Observation | Answer | None, policy
     if hold is None or not isinstance(decision, Send):
         return decision
     again = now + polling.next_look(cancellation, policy, now)
-    why = f"look again; held by {hold.whose}: no {decision.action} is sent"
-    return Wait(_capped(cancellation, policy, now, again), why)
+    why = f"look again; held by {attributed(hold.by, hold.signed_by)}: no {decision.action} is sent"
+    return Wait(capped(cancellation, policy, now, again), why)
 
 
 def _decided(cancellation: Cancellation, seen: Observation | Answer | None, policy: Policy, now: datetime) -> Decision:
@@ -108,7 +108,7 @@ def _seen(cancellation: Cancellation, seen: Observation, policy: Policy, now: da
         return _given_up(cancellation, seen, policy)
     decision: Decision
     if lacks is not None:
-        decision = Wait(_capped(cancellation, policy, now, lacks.until), lacks.why)
+        decision = Wait(capped(cancellation, policy, now, lacks.until), lacks.why)
     else:
         decision = _alive(cancellation, seen, policy, now)
     return decision if seen.unlisted is None else _not_before(cancellation, seen.unlisted, decision, policy, now)
@@ -123,8 +123,8 @@ def _not_before(
         return decision
     if isinstance(decision, Send):
         why = f"look again before the {decision.action}, as a list asked for time"
-        return Wait(_capped(cancellation, policy, now, asked_for), why)
-    return replace(decision, until=_capped(cancellation, policy, now, max(decision.until, asked_for)))
+        return Wait(capped(cancellation, policy, now, asked_for), why)
+    return replace(decision, until=capped(cancellation, policy, now, max(decision.until, asked_for)))
 
 
 def too_early(cancellation: Cancellation, now: datetime) -> bool:
@@ -148,20 +148,20 @@ def after_answer(
         if not sent.unanswered or send.action is Action.FORCE:
             return Finish(Outcome.REFUSED, Evidence.NONE, answer.detail)
         why = f"look whether an earlier {send.action} has had an effect, as this one was refused"
-        return Wait(_capped(cancellation, policy, now, asked_for), why)
+        return Wait(capped(cancellation, policy, now, asked_for), why)
     if answer.before is not None and answer.before.final and cancellation.spec.verb is Verb.CANCEL:
         return ended(_unsent(cancellation, send), answer.before, policy)
     if answer.kind in {AnswerKind.REJECTED, AnswerKind.NOT_FOUND}:
-        return Wait(_capped(cancellation, policy, now, asked_for), f"look why the {send.action} was not taken")
+        return Wait(capped(cancellation, policy, now, asked_for), f"look why the {send.action} was not taken")
     if answer.kind in {AnswerKind.BUSY, AnswerKind.REFUSED}:
         again = now + polling.pause(cancellation, policy, sent)
         if sent.doubt is not None:
             again = max(asked_for, ask_again(sent.doubt, policy, now, again - now))
-        return Wait(_capped(cancellation, policy, now, again), f"try the {send.action} again")
+        return Wait(capped(cancellation, policy, now, again), f"try the {send.action} again")
     if send.job_id != cancellation.job_id:
-        return Wait(_capped(cancellation, policy, now, asked_for), "look for other children that are stuck")
+        return Wait(capped(cancellation, policy, now, asked_for), "look for other children that are stuck")
     until = max(asked_for, now + polling.first_look(cancellation, policy, now))
-    return Wait(_capped(cancellation, policy, now, until), f"look what the {send.action} has done")
+    return Wait(capped(cancellation, policy, now, until), f"look what the {send.action} has done")
 
 
 def _unsent(cancellation: Cancellation, send: Send) -> Cancellation:
@@ -205,7 +205,7 @@ def _unseen(cancellation: Cancellation, answer: Answer, policy: Policy, now: dat
     if doubt is not None and answer.kind is AnswerKind.REFUSED:
         again = ask_again(doubt, policy, now, again - now)
     again = max(again, now + polling.asked_for(answer.retry_after, policy))
-    return Wait(_capped(cancellation, policy, now, again), "look again, the last look showed nothing")
+    return Wait(capped(cancellation, policy, now, again), "look again, the last look showed nothing")
 
 
 def _after_the_end(cancellation: Cancellation, seen: Observation, policy: Policy, now: datetime) -> Decision:
@@ -227,7 +227,7 @@ def _alive(cancellation: Cancellation, seen: Observation, policy: Policy, now: d
     if policy.steps.cancel_removes and seen.state is not JobState.ACTIVE:
         poll = now + polling.next_look(cancellation, policy, now)
         why = "look again: a stop would remove the record, and nothing shows that the job runs"
-        return Wait(_capped(cancellation, policy, now, poll), why)
+        return Wait(capped(cancellation, policy, now, poll), why)
     cancel = cancellation.progress.sent.get(Action.CANCEL)
     accepted = cancel is not None and cancel.accepted
     if deleting and policy.steps.delete_stops and not (accepted and policy.steps.cancel_removes):
@@ -249,11 +249,11 @@ def _force_or_wait(cancellation: Cancellation, seen: Observation, policy: Policy
     held = [one for _, one in gates if one.wait <= 0]
     if held:
         unreported = [one for one in held if one.reason not in cancellation.progress.held]
-        return Hold(_capped(cancellation, policy, now, poll), (unreported or held)[0])
+        return Hold(capped(cancellation, policy, now, poll), (unreported or held)[0])
     if not gates:
-        return Wait(_capped(cancellation, policy, now, poll), "look again, the job is not confirmed stopped")
+        return Wait(capped(cancellation, policy, now, poll), "look again, the job is not confirmed stopped")
     due = now + timedelta(seconds=min(one.wait for _, one in gates))
-    return Wait(_capped(cancellation, policy, now, min(poll, due)), f"look again; {FORCE_DUE}{due:%H:%M:%S} UTC")
+    return Wait(capped(cancellation, policy, now, min(poll, due)), f"look again; {FORCE_DUE}{due:%H:%M:%S} UTC")
 
 
 def _send_or_wait(cancellation: Cancellation, action: Action, policy: Policy, now: datetime) -> Decision:
@@ -271,13 +271,13 @@ def _send_or_wait(cancellation: Cancellation, action: Action, policy: Policy, no
         return Send(action, cancellation.job_id)
     if sent.accepted:
         poll = now + polling.next_look(cancellation, policy, now)
-        return Wait(_capped(cancellation, policy, now, poll), f"look again, the {action} is not confirmed")
+        return Wait(capped(cancellation, policy, now, poll), f"look again, the {action} is not confirmed")
     if sent.last is AnswerKind.REFUSED and (sent.doubt is None or lasting(sent.doubt, policy)):
         return Finish(Outcome.REFUSED, Evidence.NONE, sent.detail)
     again = sent.last_at + polling.pause(cancellation, policy, sent)
     if cancellation.known_until(sent, now) >= again:
         return Send(action, cancellation.job_id)
-    return Wait(_capped(cancellation, policy, now, again), f"try the {action} again if the job is still untouched")
+    return Wait(capped(cancellation, policy, now, again), f"try the {action} again if the job is still untouched")
 
 
 def _given_up(cancellation: Cancellation, seen: Observation | None, policy: Policy) -> Finish:
@@ -311,12 +311,7 @@ def warn_at(cancellation: Cancellation, policy: Policy) -> datetime:
     return cancellation.begins_at + timedelta(seconds=policy.warn_after)
 
 
-def in_a_new_pass(cancellation: Cancellation, why: str, policy: Policy, now: datetime) -> Wait:
-    """Leave what was decided to another pass, which looks first: at once if the backend has not asked for time."""
-    return Wait(_capped(cancellation, policy, now, now), why)
-
-
-def _capped(cancellation: Cancellation, policy: Policy, now: datetime, until: datetime) -> datetime:
+def capped(cancellation: Cancellation, policy: Policy, now: datetime, until: datetime) -> datetime:
     """Extend a wait to the time for which a look's replies asked, and shorten it to the next moment that matters.
 
     If the time ran out during a call, one last look follows after `poll.first`.

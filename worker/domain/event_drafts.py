@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import Struct, field, to_builtins
 
-from .cancellation import Attestation, Cancellation
+from .cancellation import Attestation, Cancellation, attributed
 from .decision import Finish, Gate, Plan, Send
 from .evidence.effect import ended_before
 from .evidence.proof import Refuted, attestation_for
@@ -176,7 +176,7 @@ def _attestation(attestation: Attestation | None) -> Mapping[str, str | None]:
     if attestation is None:
         return {"attested_by": None}
     verified = {"attestation_signed_by": attestation.signed_by} if attestation.signed_by else {}
-    return {"attested_by": attestation.whose, **verified}
+    return {"attested_by": attributed(attestation.by, attestation.signed_by), **verified}
 
 
 def _child(cancellation: Cancellation, finish: Finish, child: Observation, policy: Policy) -> dict[str, object]:

@@ -168,7 +168,7 @@ def _sightings(cancellation: Cancellation, seen: Observation, now: datetime) -> 
         return before
     return {
         member.job_id: _sighting(cancellation, member, now)
-        for member in seen.family
+        for member in (seen, *seen.children)
         if member.state is JobState.CANCELLING
     } | {
         member.job_id: before[member.job_id]
@@ -190,7 +190,7 @@ def _still_gone(cancellation: Cancellation, seen: Observation, asked: datetime) 
     probes = cancellation.progress.probes
     if not probes:
         return probes
-    alive = {member.job_id for member in seen.family if proof.sign_of_life(cancellation, member, asked)}
+    alive = {member.job_id for member in (seen, *seen.children) if proof.sign_of_life(cancellation, member, asked)}
     return {job_id: said for job_id, said in probes.items() if job_id not in alive}
 
 

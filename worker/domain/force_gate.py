@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from . import polling
-from .cancellation import Cancellation, sent_key
+from .cancellation import Cancellation, attributed, sent_key
 from .decision import Condition, Gate
 from .evidence.clock import cancelling_for
 from .evidence.proof import attestation_for, proven_gone
@@ -95,7 +95,8 @@ def _proof(cancellation: Cancellation, member: Observation, force: Force, policy
         return Condition("remote_stopped", met=True, evidence="the remote probe says that it is gone")
     attestation = attestation_for(cancellation, member.job_id)
     if attestation is not None:
-        return Condition("remote_stopped", met=True, evidence=f"attested by {attestation.whose}")
+        who = attributed(attestation.by, attestation.signed_by)
+        return Condition("remote_stopped", met=True, evidence=f"attested by {who}")
     if force is Force.AUTO:
         return Condition("remote_stopped", met=None, evidence='not asked for by force = "auto"')
     missing = "nobody has given their word"

@@ -61,13 +61,9 @@ class JobState(StrEnum):
     GONE = "gone"
     UNKNOWN = "unknown"
 
-    @property
-    def final(self) -> bool:
-        """Whether the job has stopped for good; an unknown word never means that."""
-        return self in FINAL
-
 
 FINAL = frozenset({JobState.CANCELLED, JobState.SUCCEEDED, JobState.FAILED, JobState.GONE})
+"""The states in which a job has stopped for good; an unknown word never means that."""
 
 
 class Outcome(StrEnum):
@@ -183,17 +179,12 @@ class Observation(Struct, frozen=True):
     @property
     def ended(self) -> bool:
         """Whether the job itself has stopped for good, whatever its children do."""
-        return self.state.final and not self.provisional
+        return self.state in FINAL and not self.provisional
 
     @property
     def final(self) -> bool:
         """Whether the job and all its children have stopped for good."""
         return self.ended and self.unlisted is None and all(child.final for child in self.children)
-
-    @property
-    def family(self) -> tuple[Observation, ...]:
-        """The job itself, then its children."""
-        return (self, *self.children)
 
 
 class Answer(Struct, frozen=True):

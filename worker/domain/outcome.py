@@ -118,10 +118,10 @@ def _evidence(cancellation: Cancellation, seen: Observation, policy: Policy) -> 
     if cancellation.progress.end is None and seen.state is JobState.GONE and seen.source is not Source.OWN:
         return Evidence.UNVERIFIED
     forces = forced(cancellation)
-    if forces and any(member.state in CLOSED for member in seen.family):
+    if forces and any(member.state in CLOSED for member in (seen, *seen.children)):
         return _proof(cancellation, tuple(forces), policy, Evidence.UNVERIFIED)
     gone = seen.state is JobState.GONE and cancellation.progress.end is None and not policy.gone_means_stopped
-    unproven = gone or any(member.provisional for member in seen.family)
+    unproven = gone or any(member.provisional for member in (seen, *seen.children))
     claim = Evidence.UNVERIFIED if unproven else Evidence.REPORTED
     if unproven or not policy.steps.force:
         return _proof(cancellation, (cancellation.job_id,), policy, claim)

@@ -16,7 +16,7 @@ from ..domain import event_drafts, evolve
 from ..domain.cancellation import Cancellation
 from ..domain.decision import Decision, Finish, Hold, Send, Wait
 from ..domain.errors import CredentialRefused, CredentialUnavailable, StoreUnavailable
-from ..domain.escalation import after_answer, decide, in_a_new_pass, matters, needs_look, to_probe, too_early, warn_at
+from ..domain.escalation import after_answer, capped, decide, matters, needs_look, to_probe, too_early, warn_at
 from ..domain.event_drafts import EventDraft
 from ..domain.evidence.family import whole
 from ..domain.evidence.proof import refuted
@@ -153,7 +153,9 @@ class Reconciliation:
         return decide(self._cancellation, seen, self._policy, self._now)
 
     def _in_a_new_pass(self, why: str) -> Wait:
-        return in_a_new_pass(self._cancellation, why, self._policy, self._clock.now())
+        """Leave what was decided to another pass, which looks first: at once if the backend has not asked for time."""
+        now = self._clock.now()
+        return Wait(capped(self._cancellation, self._policy, now, now), why)
 
     async def _see(self, lost_at: datetime | None, *, paused: bool) -> Observation | Answer | None:
         if paused and not self._cancellation.spec.aborted:

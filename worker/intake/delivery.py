@@ -27,12 +27,8 @@ class Backpressure:
     """Whether the store is too full to take in anything new; `fullness` is the share of its memory in use."""
 
     fullness: Fullness
-    full: bool = False
-
-    @property
-    def problem(self) -> str:
-        """Why nothing new is taken in; empty if it is."""
-        return f"nothing new is taken in: {FULL:.0%} of Redis's maxmemory is in use" if self.full else ""
+    problem: str = ""
+    """Why nothing new is taken in; empty if it is."""
 
     async def look(self) -> None:
         """Look at the store's memory, and log when intake is paused or resumed.
@@ -42,10 +38,11 @@ class Backpressure:
 
         """
         used = await self.fullness()
-        if (used > FULL) is self.full:
+        full = used > FULL
+        if full is bool(self.problem):
             return
-        self.full = not self.full
-        event = "intake.paused" if self.full else "intake.resumed"
+        self.problem = f"nothing new is taken in: {FULL:.0%} of Redis's maxmemory is in use" if full else ""
+        event = "intake.paused" if full else "intake.resumed"
         log.warning(event, used=round(used, 3), reason=f"nothing new is taken in over {FULL:.0%} of maxmemory")
 
 

@@ -173,7 +173,7 @@ class RabbitMQConsumer:
         while not self._stopping:
             try:
                 await self._backpressure.look()
-                self._switch(wanted=not self._backpressure.full)
+                self._switch(wanted=not self._backpressure.problem)
             except StoreUnavailable as error:
                 log.warning("rabbitmq_consumer.unavailable", error=str(error))
                 self._switch(wanted=False)

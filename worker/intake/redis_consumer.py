@@ -96,7 +96,7 @@ class RedisConsumer:
     async def _run(self) -> None:
         while not self._stopping:
             try:
-                if self._backpressure.full:
+                if self._backpressure.problem:
                     await self._let_go()
                     await asyncio.sleep(RETRY)
                 elif not await self._take_chunk():
@@ -113,7 +113,7 @@ class RedisConsumer:
         """Wait for the next message and take it in one step; handle it unless the store is full by now."""
         waiting = self._redis.blmove(self._queue, self._list, BLOCK, "RIGHT", "LEFT")
         raw: bytes | None = await cast("Awaitable[Any]", waiting)
-        if raw is not None and not self._backpressure.full:
+        if raw is not None and not self._backpressure.problem:
             await settle([Taken(raw, decode(raw))], self._handle)
             self._settled = (raw,)
             await asyncio.sleep(HEAD_START)

@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from math import isfinite
-from typing import Annotated, Any, Literal, TypedDict
+from typing import Annotated, Any, Literal, TypedDict, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -39,6 +39,8 @@ JSON_NAMES = {type(None): "null", bool: "a boolean", int: "a number", float: "a 
 ESCAPES = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[ -/]*[0-~]")
 """What terminals act on in place of showing it: colours, titles, links."""
 
+T = TypeVar("T")
+
 
 def _job_id(value: object) -> object:
     """Take a whole number for its digits, also one that was written as 1.0, if no digit can be lost."""
@@ -65,9 +67,9 @@ def _no_control(value: str) -> str:
     return value
 
 
-def tidied(value: str) -> str:
+def _tidied(value: T) -> T | str:
     """Leave out of a comment what can't be shown, such as a terminal's colours: no job runs on for its sake."""
-    if value.isprintable():
+    if not isinstance(value, str) or value.isprintable():
         return value
     return "".join(map(_shown, ESCAPES.sub("", value)))
 
@@ -75,7 +77,7 @@ def tidied(value: str) -> str:
 def order_texts(by: str, reason: str) -> tuple[str, str]:
     """Return who gives an order and why, as both are kept."""
     by, reason = (text.encode("utf-8", "replace").decode() for text in (by, reason))
-    return tidied(by)[:128], tidied(reason)[:1000]
+    return _tidied(by)[:128], _tidied(reason)[:1000]
 
 
 def _shown(char: str) -> str:
@@ -85,15 +87,11 @@ def _shown(char: str) -> str:
     return "" if category == "Cc" and char not in LINES else char
 
 
-def _comment(value: object) -> object:
-    return tidied(value) if isinstance(value, str) else value
-
-
 def _label(value: object) -> object:
     """Take a number or a boolean for its text, as JSON writes it."""
     if isinstance(value, bool | int) or (isinstance(value, float) and isfinite(value)):
         return json.dumps(value)
-    return _comment(value)
+    return _tidied(value)
 
 
 def _header(value: str) -> str:
@@ -140,7 +138,7 @@ Label = Annotated[
     WithJsonSchema({"type": ["string", "number", "boolean"], "maxLength": 256}),
 ]
 Param = Annotated[str, *_clean(512)]
-Reason = Annotated[str, BeforeValidator(_comment), StringConstraints(max_length=1000)]
+Reason = Annotated[str, BeforeValidator(_tidied), StringConstraints(max_length=1000)]
 Token = Annotated[str, *_clean(8192)]
 Trace = Annotated[
     str,

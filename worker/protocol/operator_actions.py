@@ -31,11 +31,6 @@ class OperatorAction:
     fields: Mapping[str, Callable[[object], Any]] = field(default_factory=dict)
     right: str = "operator"
 
-    @property
-    def task(self) -> str:
-        """The task by which it is sent."""
-        return f"worker.{self.name}"
-
 
 ACTIONS: Final[Mapping[str, OperatorAction]] = {
     action.name: action
@@ -107,8 +102,8 @@ WRONG: Final[Mapping[str, str]] = {
 }
 """What scripts have against an action, in words."""
 
-TASKS: Final[Mapping[str, OperatorAction]] = {action.task: action for action in ACTIONS.values()}
-"""By their tasks."""
+TASKS: Final[Mapping[str, OperatorAction]] = {f"worker.{name}": action for name, action in ACTIONS.items()}
+"""By the tasks by which they are sent."""
 
 
 def backend_acted_on(reply: Sequence[bytes] | None, cancellation_id: str, by: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from ..client.async_client import Result
-from ..domain.cancellation import Cancellation, Sent, sent_key
+from ..domain.cancellation import Cancellation, Sent, attributed, sent_key
 from ..domain.decision import read_reason
 from ..domain.escalation import FORCE_DUE
 from ..domain.evidence.proof import attestation_for
@@ -108,7 +108,7 @@ def _asked(seen: Snapshot, now: datetime) -> Iterator[str]:
         of = f" of job {job_id}" if job_id else ""
         void = cancellation.progress.void.get(job_id)
         lost = f"; no longer counts since {clock(void, now)}" if void is not None and word.at <= void else ""
-        yield f"the remote process{of} is gone: the word of {word.whose}{lost}"
+        yield f"the remote process{of} is gone: the word of {attributed(word.by, word.signed_by)}{lost}"
     if cancellation.spec.dry_run:
         yield "a dry run: look, and send nothing"
     if cancellation.spec.expect:
@@ -184,7 +184,7 @@ def _on_hold(cancellation: Cancellation, now: datetime) -> Iterator[str]:
         return
     until = f" until {clock(hold.until, now)}" if hold.until else ""
     pending = "" if hold.announced else "; a call may still be in flight"
-    yield f"held by {hold.whose} since {clock(hold.since, now)}{until}: {hold.reason}{pending}"
+    yield f"held by {attributed(hold.by, hold.signed_by)} since {clock(hold.since, now)}{until}: {hold.reason}{pending}"
     left = span((cancellation.gives_up_at(now) - now).total_seconds())
     yield f"it has {left} left once it goes on: canceller release {cancellation.id} --by NAME --reason TEXT"
 

@@ -9,7 +9,7 @@ from heapq import nsmallest
 
 from msgspec import Struct, field
 
-from ..domain.cancellation import Cancellation
+from ..domain.cancellation import Cancellation, attributed
 from ..domain.escalation import FORCE_DUE
 from ..domain.model import Force
 from ..store.codec import Record
@@ -63,7 +63,7 @@ class Summary(Struct, frozen=True):
 def row_of(record: Record) -> Row:
     """Return the row of an open cancellation."""
     cancellation = record.cancellation
-    spec, progress = cancellation.spec, cancellation.progress
+    spec, progress, hold = cancellation.spec, cancellation.progress, cancellation.spec.hold
     return Row(
         id=cancellation.id,
         backend=cancellation.backend,
@@ -76,7 +76,7 @@ def row_of(record: Record) -> Row:
         force_at=force_at(cancellation),
         forced_by_word=spec.force is Force.ATTESTED,
         gates=tuple((job_id, tuple(names)) for job_id, names in held(cancellation)),
-        hold=f"{spec.hold.whose}: {spec.hold.reason}" if spec.hold is not None else "",
+        hold=f"{attributed(hold.by, hold.signed_by)}: {hold.reason}" if hold is not None else "",
         overdue=progress.overdue,
     )
 

@@ -179,4 +179,6 @@ def test_sights_and_calls_remember_how_long_it_was_held(build: Any) -> None:
 
 @pytest.mark.parametrize(("signed_by", "whose"), [("", "ann"), ("ops", "ops (signed) as ann")], ids=["plain", "signed"])
 def test_a_hold_names_who_ordered_it(build: Any, signed_by: str, whose: str) -> None:
-    assert hold(build, signed_by=signed_by).whose == whose
+    one = build.cancellation(hold=hold(build, signed_by=signed_by))
+    decision: Any = decide(one, build.seen("active"), build.policy(), build.at(1))
+    assert f"; held by {whose}: no" in decision.why

@@ -9,7 +9,7 @@ import pytest
 from worker.domain import evolve
 from worker.domain.cancellation import OperatorHold
 from worker.domain.decision import Finish, Hold, Send, Wait
-from worker.domain.escalation import after_answer, decide, in_a_new_pass, to_probe
+from worker.domain.escalation import after_answer, capped, decide, to_probe
 from worker.domain.model import Action, Force, Observation, Verb
 
 ASKED = 40.0
@@ -116,12 +116,12 @@ def test_a_snapshot_in_an_answer_shortens_nothing(build: Any) -> None:
 
 def test_what_is_left_to_a_new_pass_waits_for_its_look(build: Any) -> None:
     one = build.looked(build.cancellation(), build.seen(retry_after=ASKED), 0)
-    assert in_a_new_pass(one, "why", build.policy(), build.at(1)) == Wait(build.at(ASKED), "why")
+    assert capped(one, build.policy(), build.at(1), build.at(1)) == build.at(ASKED)
 
 
 def test_without_it_a_new_pass_follows_at_once(build: Any) -> None:
     one = build.looked(build.cancellation(), build.seen(), 0)
-    assert in_a_new_pass(one, "why", build.policy(), build.at(1)) == Wait(build.at(1), "why")
+    assert capped(one, build.policy(), build.at(1), build.at(1)) == build.at(1)
 
 
 def test_it_is_forgotten_once_it_is_over(build: Any) -> None:

@@ -12,6 +12,7 @@ import typer
 
 from ...client.async_client import Result
 from ...client.ends import result_of
+from ...domain.cancellation import attributed
 from ...domain.errors import UnknownCancellation
 from ...settings.problems import choices, suggestion
 from ...store.codec import Record, Snapshot
@@ -267,7 +268,7 @@ def _next(seen: Snapshot, there: Attendance) -> str:
         return f"{UNSERVED}; timed_out at {cancellation.spec.give_up_at:%Y-%m-%d %H:%M:%S} UTC"
     hold = cancellation.spec.hold
     if hold is not None:
-        return f"held by {hold.whose}: {hold.reason}"
+        return f"held by {attributed(hold.by, hold.signed_by)}: {hold.reason}"
     return cancellation.progress.next or "the first pass"
 
 

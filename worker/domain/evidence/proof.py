@@ -57,7 +57,7 @@ def refuted(cancellation: Cancellation, seen: Observation, asked: datetime) -> M
     for key, attestation in cancellation.spec.attestations.items():
         if attestation.at >= asked:
             continue
-        for member in seen.family:
+        for member in (seen, *seen.children):
             why = sign_of_life(cancellation, member, asked)
             if why and _holds(cancellation, key, member.job_id):
                 lost[key] = Refuted(attestation, key, why)

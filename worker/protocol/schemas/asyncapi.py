@@ -54,7 +54,7 @@ def asyncapi(version: str) -> Schema:
         },
         "components": {
             "messages": {**tasks, **types},
-            "schemas": relocated({**commands.definitions(), **events.schema()["$defs"]}),
+            "schemas": relocated({**commands.schema()["$defs"], **events.schema()["$defs"]}),
         },
     }
 

@@ -17,7 +17,7 @@ from ..batches import (
 )
 from ..json_types import Schema, clean
 from ..messages import CHILD, HOLD_TIME, SUBMIT_LIMIT, Command
-from ..operator_actions import ACTIONS, OperatorAction
+from ..operator_actions import TASKS, OperatorAction
 from .documents import document, fields, one_of_or_null, tidied
 
 MEANINGS: Final[Mapping[str, str]] = {
@@ -77,7 +77,7 @@ def _task_of(verb: str) -> Schema:
     return {**whole, **title, "properties": properties, "required": required}
 
 
-def _action(action: OperatorAction) -> Schema:
+def _action(task: str, action: OperatorAction) -> Schema:
     own = {name: one_of_or_null(ACTION_FIELDS[name]()) for name in action.fields}
     properties = {
         "id": {**WORDS, "description": "Of a cancellation or of a command."},
@@ -86,7 +86,7 @@ def _action(action: OperatorAction) -> Schema:
         **own,
         "token": {**one_of_or_null({"type": "string"}), "description": MEANINGS["token"]},
     }
-    about = f"The keyword arguments of {action.task}."
+    about = f"The keyword arguments of {task}."
     return fields(properties, *own, "token", closed=True, description=about)
 
 
@@ -148,22 +148,19 @@ def tasks() -> dict[str, Schema]:
         "worker.submit": fields({"commands": commands}, closed=True, description=about),
         PART_TASK: _batch(),
         **{task: _batch_order(task) for task in ORDERS},
-        **{action.task: _action(action) for action in ACTIONS.values()},
+        **{task: _action(task, action) for task, action in TASKS.items()},
     }
 
 
-def definitions() -> dict[str, Schema]:
-    """Return the schemas of a command, of the keyword arguments of each task, and of what they refer to."""
+def schema() -> Schema:
+    """Return the published schema: a command, the keyword arguments of each task, and what these refer to."""
     one = command()
     parts = one.pop("$defs", {})
     of_tasks = {name: {key: value for key, value in task.items() if key != "$defs"} for name, task in tasks().items()}
-    return {"command": one, **of_tasks, **parts}
-
-
-def schema() -> Schema:
-    """Return the published schema of commands."""
     about = (
         "One command. The keyword arguments of each task are under $defs, by the task's name. "
         "A field that is null is as good as absent."
     )
-    return document("commands", "Commands", about, {"$ref": "#/$defs/command", "$defs": definitions()})
+    return document(
+        "commands", "Commands", about, {"$ref": "#/$defs/command", "$defs": {"command": one, **of_tasks, **parts}}
+    )

@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from worker.domain.model import Action, Answer, AnswerKind, JobState, Observation, Source, unanswered
+from worker.domain.model import FINAL, Action, Answer, AnswerKind, JobState, Observation, Source, unanswered
 
 T = datetime(2026, 11, 22, 10, tzinfo=UTC)
 LEASE = 40.0
@@ -37,7 +37,7 @@ class Member:
 
     def turn(self, state: JobState, at: float) -> None:
         self.state, self.since = state, at
-        if state.final:
+        if state in FINAL:
             self.ended = at if self.ended is None else self.ended
             self.final = self.final or state
 
@@ -86,13 +86,13 @@ class World:
         for member in reversed(self.family):
             self._live(member, self.chance.uniform(self.at, to))
         self.at = to
-        if known and all(one.state.final for one in self.family) and self.maybe("vanish", 0.5):
+        if known and all(one.state in FINAL for one in self.family) and self.maybe("vanish", 0.5):
             self.root.turn(JobState.GONE, to)
 
     def _live(self, member: Member, at: float) -> None:
         if self.maybe("dies", 0.2):
             member.running = False
-        if self.chance.random() < 0.6 or member.state.final or self._keeps_open(member):
+        if self.chance.random() < 0.6 or member.state in FINAL or self._keeps_open(member):
             return
         cancelling = member.state is JobState.CANCELLING
         if member.life in {"succeeds", "fails"} or (cancelling and member.life in {"stops", "closes first"}):
@@ -107,7 +107,9 @@ class World:
     def _keeps_open(self, member: Member) -> bool:
         """Whether a parent waits for its children, as most do."""
         return (
-            member is self.root and member.life != "closes first" and any(not one.state.final for one in self.children)
+            member is self.root
+            and member.life != "closes first"
+            and any(one.state not in FINAL for one in self.children)
         )
 
     # Looks
@@ -142,7 +144,7 @@ class World:
         )
 
     def _show(self, member: Member, at: float) -> dict[str, Any]:
-        state = JobState.UNKNOWN if not member.state.final and self.maybe("unknown", 0.1) else member.state
+        state = JobState.UNKNOWN if member.state not in FINAL and self.maybe("unknown", 0.1) else member.state
         since, clock, times = self.vendor(member.since), self.vendor(at).replace(microsecond=0), self.script.times
         shows = times in {"full", "no date"}
         ended = member.ended is not None and self.script.rate <= 1
@@ -213,8 +215,8 @@ class World:
         return taken
 
     def _delete(self, member: Member, at: float) -> bool:
-        if not member.state.final and self.script.kind in {"ess", "sahara"}:
+        if member.state not in FINAL and self.script.kind in {"ess", "sahara"}:
             return False
-        member.running = member.running and member.state.final
+        member.running = member.running and member.state in FINAL
         member.turn(JobState.GONE, at)
         return True

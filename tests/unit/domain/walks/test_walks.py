@@ -24,6 +24,7 @@ from worker.domain import event_drafts
 from worker.domain.cancellation import Cancellation, Spec
 from worker.domain.decision import Finish, Hold, Send, Wait
 from worker.domain.model import (
+    FINAL,
     Action,
     Answer,
     AnswerKind,
@@ -104,8 +105,8 @@ class Watch:
 
     def looked(self, walk: Any, seen: Observation) -> None:
         self.looked_at = walk.now
-        stuck = {one.job_id: one.since_text for one in seen.family if one.state is JobState.CANCELLING}
-        unseen = {one.job_id for one in seen.family if not one.raw}
+        stuck = {one.job_id: one.since_text for one in (seen, *seen.children) if one.state is JobState.CANCELLING}
+        unseen = {one.job_id for one in (seen, *seen.children) if not one.raw}
         if seen.source is Source.UNSURE:
             return
         kept = {name: sight for name, sight in self.sights.items() if stuck.get(name) == sight[1] or name in unseen}
@@ -199,7 +200,7 @@ class Watch:
             assert seen.state in {JobState.ACTIVE, JobState.UNKNOWN}, "repeated over the effect of the first try"
 
     def _may_force(self, walk: Any, one: Cancellation, send: Send, seen: Observation) -> None:
-        member = next(each for each in seen.family if each.job_id == send.job_id)
+        member = next(each for each in (seen, *seen.children) if each.job_id == send.job_id)
         alive = [child for child in seen.children if not child.final]
         needed = max(one.spec.force_after, self.script.force_after)
         tries = self.tries.get((send.action, send.job_id), Tries())
@@ -263,7 +264,7 @@ class Watch:
     def _tells_the_truth(self, world: Any, one: Cancellation, finish: Finish) -> None:
         root, outcome, sent = world.root, finish.outcome, {action for action, _, _ in world.log}
         if outcome in STOPPED | {Outcome.DELETED, Outcome.ALREADY_FINISHED}:
-            assert all(member.state.final for member in world.family), "ended before the job did"
+            assert all(member.state in FINAL for member in world.family), "ended before the job did"
             assert self.script.life != "absent"
         if outcome in {Outcome.CANCELLED, Outcome.DELETED}:
             assert self.effective, "stopped by nothing of ours"
