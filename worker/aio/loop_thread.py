@@ -101,13 +101,13 @@ inherited: list[object] = []
 @cache
 def notice_forks() -> None:
     """Have each forked child start its loops anew. Nothing is registered before the first `LoopThread` is made."""
+
+    def start_anew() -> None:
+        for thread in list(threads):
+            thread.start_anew()
+
     if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=_after_fork)
-
-
-def _after_fork() -> None:
-    for thread in list(threads):
-        thread.start_anew()
+        os.register_at_fork(after_in_child=start_anew)
 
 
 def divert(selector: selectors.BaseSelector) -> None:
