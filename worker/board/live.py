@@ -87,7 +87,7 @@ async def cancellation(board: Board, params: Params) -> Context:
     one = seen.record.cancellation
     story = await board.story(seen)
     now = board.feed.snapshot
-    look = await board.client.connections.ends.look(one.id) if seen.record.outcome is not None else None
+    look = await board.client.ends.look(one.id) if seen.record.outcome is not None else None
     at = now.deployment.now if now.deployment else one.accepted_at
     (whole,) = chapters([Known(one.id, tuple(story.own), seen)], [], story.breaks, at)
     said = words(seen, at, look if isinstance(look, Result) else None, await _obstacles(board, now, seen))
@@ -126,7 +126,7 @@ def _told(lines: Sequence[Line]) -> list[tuple[str, datetime | None, list[str]]]
 async def dead_letters(board: Board, params: Params) -> Context:
     """Show the dead letters, the newest first."""
     before = params.get("before", "")
-    letters = await board.client.connections.letters.newest(PAGE + 1, before)
+    letters = await board.client.letters.newest(PAGE + 1, before)
     more = letters[PAGE - 1].id if len(letters) > PAGE else ""
     return {"letters": letters[:PAGE], "more": more, "before": before}
 
@@ -174,7 +174,7 @@ async def _order(board: Board, params: Params, events: Sequence[Event]) -> tuple
     if action not in TAKEN or not order:
         return None
     noun, event = TAKEN[action]
-    rejection = await board.client.connections.ends.notes.rejection(order)
+    rejection = await board.client.ends.notes.rejection(order)
     if rejection:
         return "rejected", f"The {noun} was rejected: {rejection}"
     before = number(params.get("after"))
@@ -188,7 +188,7 @@ async def _batch_order(board: Board, params: Params, status: BatchStatus) -> tup
     action, order = params.get("action", ""), params.get("order", "")
     if action not in EFFECTS or not order:
         return None
-    rejection = await board.client.connections.ends.notes.rejection(order)
+    rejection = await board.client.ends.notes.rejection(order)
     if rejection:
         return "rejected", f"{action.capitalize()} was rejected: {rejection}"
     if status.state in EFFECTS[action]:

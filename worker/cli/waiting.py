@@ -52,7 +52,7 @@ async def report_ends(
     with output.meter("waiting for the ends", len(commands)) as meter:
         report = Report(session, commands, output, meter, missing)
         references = {reference: digests.get(reference, "") for reference in commands}
-        ends = session.client.connections.ends.wait_many(references, patience, report.outage, after)
+        ends = session.client.ends.wait_many(references, patience, report.outage, after)
         try:
             async with noting_absence(session.settings, output):
                 with suppress(TimeoutError):

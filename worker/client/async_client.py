@@ -66,7 +66,7 @@ class AsyncClient:
         """`settings` name a Redis; with a `key` all that is sent is signed, whatever they say of keys."""
         self._settings = settings
         self._key = key
-        self._held: Connections | None = None
+        self._connections: Connections | None = None
 
     @classmethod
     def from_env(cls, settings: Settings | None = None) -> Self:
@@ -82,18 +82,32 @@ class AsyncClient:
         return cls(settings, signing_key(settings))
 
     @property
-    def connections(self) -> Connections:
-        """The connections of this loop and process, opened if there are none yet."""
+    def letters(self) -> DeadLetters:
+        """The dead letters."""
+        return self._open.letters
+
+    @property
+    def ends(self) -> Ends:
+        """What has become of commands."""
+        return self._open.ends
+
+    @property
+    def store(self) -> Store:
+        """The cancellations, and what Redis holds about batches and events."""
+        return self._open.store
+
+    @property
+    def _open(self) -> Connections:
         loop, process = asyncio.get_running_loop(), os.getpid()
-        held = self._held
+        held = self._connections
         if held is not None and (held.loop, held.process) == (loop, process):
             return held
         if held is not None and held.process != process:
             inherited.append(held)
         elif held is not None and not held.loop.is_closed():
             raise RuntimeError("this AsyncClient is in use in another event loop: make one in each, or use Client")
-        self._held = self._opened(loop, process)
-        return self._held
+        self._connections = self._opened(loop, process)
+        return self._connections
 
     def _opened(self, loop: asyncio.AbstractEventLoop, process: int) -> Connections:
         settings = self._settings
@@ -128,11 +142,11 @@ class AsyncClient:
 
         """
         named = [identified(content, f"commands.{index}") for index, content in enumerate(commands)]
-        after = await self.connections.store.last_event_id()
+        after = await self.store.last_event_id()
         whole = await self._signed([one.fields for one in named])
         for start in range(0, len(whole), CHUNK):
             chunk = {"commands": whole[start : start + CHUNK]}
-            await asyncio.to_thread(self.connections.sender.send, "worker.submit", chunk)
+            await asyncio.to_thread(self._open.sender.send, "worker.submit", chunk)
         return [AsyncCancellation(self, one.command_id, after, one.digest) for one in named]
 
     async def batch(
@@ -156,7 +170,7 @@ class AsyncClient:
 
     async def batches(self, limit: int = 100) -> list[BatchStatus]:
         """Return up to `limit` batches, the newest first."""
-        return await self.connections.store.batches.list(limit)
+        return await self.store.batches.list(limit)
 
     async def abort(self, reference: str, *, by: str, reason: str) -> str:
         """Withdraw a cancellation, named by its id or a command's.
@@ -203,13 +217,13 @@ class AsyncClient:
 
         """
         if letter.sink:
-            await self.connections.letters.deliver_again(letter)
-            await self.connections.letters.drop(letter)
+            await self.letters.deliver_again(letter)
+            await self.letters.drop(letter)
             return
         whole = letter.command()
-        await self.connections.letters.forget(letter)
+        await self.letters.forget(letter)
         await self.deliver(whole)
-        await self.connections.letters.drop(letter)
+        await self.letters.drop(letter)
 
     async def get(self, reference: str, digest: str = "", after: str = "") -> Snapshot:
         """Return what is known of a cancellation, named by its id or a command's.
@@ -222,24 +236,24 @@ class AsyncClient:
             Rejected: the command was, or will be, since another one has its id.
 
         """
-        return await self.connections.ends.get(reference, digest, after)
+        return await self._open.ends.get(reference, digest, after)
 
     async def open_of(self, backend: str, job_id: str) -> Snapshot:
         """Return the open cancellation of a job; raises UnknownCancellation if there is none."""
-        found = await self.connections.store.open_id(backend, job_id)
+        found = await self.store.open_id(backend, job_id)
         if not found:
             raise UnknownCancellation(f"no cancellation of {backend} {job_id} is open")
-        return await self.connections.store.get(found)
+        return await self.store.get(found)
 
     async def list_open(self, backend: str = "", limit: int = 100) -> list[Snapshot]:
         """Return up to `limit` open cancellations, of one backend or of all."""
         found: list[Snapshot] = []
-        for name in [backend] if backend else await self.connections.store.backends():
+        for name in [backend] if backend else await self.store.backends():
             if len(found) >= limit:
                 break
-            for cancellation_id in await self.connections.store.open_ids(name, limit - len(found)):
+            for cancellation_id in await self.store.open_ids(name, limit - len(found)):
                 try:
-                    found.append(await self.connections.store.get(cancellation_id))
+                    found.append(await self.store.get(cancellation_id))
                 except UnknownCancellation:
                     continue  # it may end while we read
                 except (NewerFormat, UnreadableRecord) as error:
@@ -249,7 +263,7 @@ class AsyncClient:
     async def list_finished(self, backend: str = "", limit: int = 100) -> list[Event]:
         """Return up to `limit` newest `finished` events, of one backend or of all."""
         found: list[Event] = []
-        async for event in self.connections.store.newest_events(500):
+        async for event in self.store.newest_events(500):
             if len(found) >= limit:
                 break
             if event.cancellationid and event.name == "finished" and backend in {"", event.backend}:
@@ -275,7 +289,7 @@ class AsyncClient:
             UnknownCancellation: it was known and is gone, as after a loss of Redis's data.
 
         """
-        return await self.connections.ends.wait(reference, timeout, digest, after)
+        return await self._open.ends.wait(reference, timeout, digest, after)
 
     async def events(self, after: str = "", *, follow: bool = True) -> AsyncIterator[Event]:
         """Yield events behind a position in the stream (all that are kept, if none is given)."""
@@ -286,7 +300,7 @@ class AsyncClient:
         """Yield events with their positions, from which a reader may go on later."""
         position = after or "0-0"
         while True:
-            page = await self.connections.store.events(position, block=BLOCK if follow else None)
+            page = await self.store.events(position, block=BLOCK if follow else None)
             for position, event in page:
                 yield position, event
             if not page and not follow:
@@ -294,17 +308,17 @@ class AsyncClient:
 
     async def aclose(self) -> None:
         """Close all connections."""
-        held = self._held
+        held = self._connections
         if held is None or (held.loop, held.process) != (asyncio.get_running_loop(), os.getpid()):
             return  # Nothing is open here; what is open elsewhere is closed there.
-        self._held = None
+        self._connections = None
         await held.ends.watch.aclose()
         await held.store.aclose()
         await asyncio.to_thread(held.sender.close)
 
     async def _send(self, verb: str, content: Mapping[str, Any]) -> AsyncCancellation:
         one = identified({"verb": verb, **content}, "command")
-        after = await self.connections.store.last_event_id()
+        after = await self.store.last_event_id()
         await self.deliver(one.fields)
         return AsyncCancellation(self, one.command_id, after, one.digest)
 
@@ -312,10 +326,10 @@ class AsyncClient:
         """Sign and send one message; its verb names the task. Return its id."""
         (one,) = await self._signed([whole])
         fields = {name: value for name, value in one.items() if name != "verb"}
-        return await asyncio.to_thread(self.connections.sender.send, f"worker.{one['verb']}", fields)
+        return await asyncio.to_thread(self._open.sender.send, f"worker.{one['verb']}", fields)
 
     async def _signed(self, contents: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
         """Sign what is sent, if this client has a key; by the time that workers check it by."""
         if self._key is None:
             return contents
-        return await asyncio.to_thread(signed, self._key, contents, (await self.connections.store.times())[0])
+        return await asyncio.to_thread(signed, self._key, contents, (await self.store.times())[0])

@@ -139,7 +139,7 @@ class AsyncBatch:
 
     async def _seen(self) -> BatchStatus:
         """Return what workers have made of it; raises UnknownBatch while none has taken a part in."""
-        status = await self.client.connections.store.batches.status(self.id)
+        status = await self.client.store.batches.status(self.id)
         if status.state is not BatchState.RECEIVING:
             self.untaken = None
         return status
@@ -189,7 +189,7 @@ class AsyncBatch:
 
     async def _raise_if_rejected(self) -> None:
         for message_id in self.sent:
-            if reason := await self.client.connections.ends.notes.rejection(message_id, self.after):
+            if reason := await self.client.ends.notes.rejection(message_id, self.after):
                 raise Rejected(reason + (OLDER if "no task is called" in reason else ""))
 
     async def pause(self, *, by: str, reason: str, hold: bool = False) -> str:
@@ -217,7 +217,7 @@ class AsyncBatch:
 
         """
         await self._taken_in()
-        async for result in self.client.connections.store.batches.report(self.id):
+        async for result in self.client.store.batches.report(self.id):
             yield result
 
 
@@ -227,7 +227,7 @@ async def send_batch(
     """Check all commands, then send them in parts; raises InvalidCommand before anything is sent."""
     parts = await asyncio.to_thread(Parts, commands)
     try:
-        after = await client.connections.store.batches.last_event_id()
+        after = await client.store.batches.last_event_id()
         sent = []
         for number, part in enumerate(parts, 1):
             whole = {"batch_id": batch_id, "part": number, "parts": parts.count, "commands": part}

@@ -32,8 +32,8 @@ class AsyncCancellation:
             Rejected: the command was.
 
         """
-        return await self.client.connections.ends.wait(self.command_id, timeout, self.digest, self.after)
+        return await self.client.ends.wait(self.command_id, timeout, self.digest, self.after)
 
     async def get(self) -> Snapshot:
         """Return what is known of it now; raises UnknownCancellation while no worker has taken the command in."""
-        return await self.client.connections.ends.get(self.command_id, self.digest, self.after)
+        return await self.client.ends.get(self.command_id, self.digest, self.after)

@@ -120,7 +120,7 @@ class CancellerBackend(BaseBackend):
 
     async def _state(self, task_id: str) -> Meta:
         try:
-            return meta_of(task_id, await self._client.connections.ends.look_at_message(task_id))
+            return meta_of(task_id, await self._client.ends.look_at_message(task_id))
         except (Rejected, UnknownCancellation) as error:
             return _meta(task_id, states.FAILURE, error)
 
@@ -145,7 +145,7 @@ class CancellerBackend(BaseBackend):
 
     async def _put_end(self, task_id: str, ended: SimpleQueue[Meta | Exception]) -> None:
         try:
-            ended.put(meta_of(task_id, await self._client.connections.ends.end_of_message(task_id)))
+            ended.put(meta_of(task_id, await self._client.ends.end_of_message(task_id)))
         except (Rejected, UnknownCancellation) as error:
             ended.put(_meta(task_id, states.FAILURE, error))
         except Exception as error:  # noqa: BLE001 - it is raised in the thread that waits

@@ -190,7 +190,7 @@ async def _held(session: Session, batch: AsyncBatch, order_id: str, given: Given
         settled = ORDERS[given.name].done(status, given) or _paused_again(status, given, before)
         if settled or status.state.final or loop.time() > deadline:
             return status
-        if rejection := await session.client.connections.ends.notes.rejection(order_id):
+        if rejection := await session.client.ends.notes.rejection(order_id):
             raise Rejected(rejection)
         await asyncio.sleep(LOOK_EVERY)
 

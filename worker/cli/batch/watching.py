@@ -92,7 +92,7 @@ class Watch:
     async def _raise_if_rejected(self) -> None:
         with suppress(StoreUnavailable):
             for message_id in self.batch.sent:
-                if reason := await self.session.client.connections.ends.notes.rejection(message_id, self.batch.after):
+                if reason := await self.session.client.ends.notes.rejection(message_id, self.batch.after):
                     raise Rejected(reason)
 
     async def _note_older_workers(self) -> None:

@@ -39,8 +39,8 @@ async def list_(limit: Limit = 100, *, json: Json = False) -> None:
     """
     output = Output(as_json=json)
     async with connected() as session:
-        found = [*reversed(await session.client.connections.letters.newest(limit))]
-        count = await session.client.connections.letters.count()
+        found = [*reversed(await session.client.letters.newest(limit))]
+        count = await session.client.letters.count()
     if output.json:
         for letter in found:
             output.object(letter)
@@ -64,7 +64,7 @@ async def show(letter: Id, *, json: Json = False) -> None:
     """
     output = Output(as_json=json)
     async with connected() as session:
-        found = await session.client.connections.letters.get(letter)
+        found = await session.client.letters.get(letter)
     if output.json:
         output.object(found)
         return
@@ -111,11 +111,7 @@ async def drop(letters: Ids = None, *, every: All = False, json: Json = False) -
     canceller dead-letters drop --all
     """
     return await _each(
-        letters,
-        "dropped",
-        lambda client, letter: client.connections.letters.drop(letter),
-        Output(as_json=json),
-        every=every,
+        letters, "dropped", lambda client, letter: client.letters.drop(letter), Output(as_json=json), every=every
     )
 
 
@@ -132,7 +128,7 @@ async def _each(
         raise typer.BadParameter("name dead letters, or give --all", param_hint="[ID]...")
     result = Exit.DONE
     async with connected(key=key) as session:
-        letters = session.client.connections.letters
+        letters = session.client.letters
         chosen = [one async for one in letters.list()] if every else [await letters.get(one) for one in ids or ()]
         if every and session.signs:
             chosen = _not_denied(chosen, output)

@@ -228,7 +228,7 @@ async def _seen(session: Session, before: Snapshot, order_id: str, given: Given)
         seen = await session.client.get(before.record.cancellation.id)
         if SIGNS[given.action].done(before, seen, given) or seen.record.outcome is not None:
             return seen
-        rejection = await session.client.connections.ends.notes.rejection(order_id)
+        rejection = await session.client.ends.notes.rejection(order_id)
         if rejection:
             raise Rejected(rejection)
         if asyncio.get_running_loop().time() > deadline:
