@@ -145,8 +145,7 @@ class Reconciliation:
     def _acts(self, decision: Decision) -> bool:
         """Whether it makes a call, reports something new, or ends before the job has: a list may be out of date."""
         unreported = isinstance(decision, Hold) and decision.gate.reason not in self._cancellation.progress.held
-        leaves = isinstance(decision, Finish) and decision.outcome in LEFT
-        return unreported or leaves or isinstance(decision, Send)
+        return isinstance(decision, Send) or unreported or (isinstance(decision, Finish) and decision.outcome in LEFT)
 
     def _decide(self, seen: Observation | Answer | None) -> Decision:
         self._now = self._clock.now()
