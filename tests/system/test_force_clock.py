@@ -107,4 +107,3 @@ def test_a_window_that_the_backend_hides_costs_one_refusal_per_wait(
 
     assert first >= 3.0
     assert len(more) <= 1  # none if the machine is so slow that the first one comes after the window
-    assert all(second >= first + 3.0 for second in more)
