@@ -84,7 +84,7 @@ class Backends:
     def revoke(self) -> None:
         """Revoke all tokens that were issued."""
         for world in self.worlds.values():
-            world.world.tokens.revoke()
+            world.revoke_tokens()
 
     def retire(self, jobs: list[tuple[str, list[str]]]) -> None:
         """Note how jobs ended up and forget them: the lists of children and of jobs grow with all that is known."""

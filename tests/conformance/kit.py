@@ -11,7 +11,6 @@ from typing import Any
 
 from conformance.dialect import CLUSTER, PROJECT, Dialect
 from msgspec.structs import replace
-from support.simulated import base_url
 
 from worker.aio.tasks import cancel_all
 from worker.backends.adapter import NoReply, Reply, Request, call
@@ -133,7 +132,7 @@ async def bench(
     """
     async with Simulator(clock=clock or Clock(0, start=START), knobs=dialect.knobs) as sim:
         http = Http(
-            base_url(sim, dialect.system),
+            sim.base_url(dialect.system),
             credential=credential,
             timeout=PATIENT,
             max_reply=MAX_REPLY,

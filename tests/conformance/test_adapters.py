@@ -9,7 +9,6 @@ from conformance.dialect import Dialect
 from conformance.dialects import DIALECTS, each_dialect, each_text_dialect
 from conformance.kit import bench
 from conformance.replies.mrs import MRS_V2, MRS_V11
-from support.simulated import effects
 
 from worker.backends.oracle_ess import OracleEss
 from worker.domain.errors import InvalidCommand
@@ -155,7 +154,7 @@ async def test_an_awkward_id_travels_as_one_encoded_segment(dialect: Dialect, jo
         asked = (*one.asked(Action.LOOK), *one.asked(Action.CANCEL))
         assert {job_id} == {entry.job_id for entry in asked}
         assert all(quote(job_id, safe="") in entry.raw_path.split("/") for entry in asked)
-        assert 1 == effects(one.sim.job(dialect.system, job_id), dialect.verbs[Action.CANCEL])
+        assert 1 == one.sim.job(dialect.system, job_id).effects(dialect.verbs[Action.CANCEL])
 
 
 @each_text_dialect

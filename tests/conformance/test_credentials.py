@@ -15,7 +15,6 @@ from conformance.replies.mrs import MRS_V2, MRS_V11
 from conformance.replies.oracle_ess import ESS
 from conformance.replies.oracle_ml import OML
 from conformance.replies.sahara import SAHARA_V2, SAHARA_V11
-from support.simulated import base_url, set_knobs
 
 from worker.domain.errors import CredentialRefused, CredentialUnavailable
 from worker.domain.model import Action, Answer, AnswerKind, Observation
@@ -80,7 +79,7 @@ def oml(one: Bench, secrets: Secrets) -> Credential:
 
 def keystone(one: Bench, secrets: Secrets) -> Credential:
     return Keystone(
-        base_url(one.sim, one.dialect.system),
+        one.sim.base_url(one.dialect.system),
         secrets.give("username"),
         secrets.give("password"),
         user_domain="Default",
@@ -90,7 +89,7 @@ def keystone(one: Bench, secrets: Secrets) -> Credential:
 
 
 def application(one: Bench, secrets: Secrets) -> Credential:
-    url, give = f"{base_url(one.sim, one.dialect.system)}/v3", secrets.give
+    url, give = f"{one.sim.base_url(one.dialect.system)}/v3", secrets.give
     return KeystoneApplication(url, give("username"), give("password"), monotonic=secrets.monotonic)
 
 
@@ -157,7 +156,7 @@ async def signed_in(way: Way, *, life: float = HOUR, **knobs: Any) -> AsyncItera
     async with bench(way.dialect.with_knobs("signed", **changes)) as plain:
         secrets = Secrets(NAME, PASSWORD, clock=plain.sim.clock)
         credential = way.make(plain, secrets)
-        http = Http(base_url(plain.sim, plain.dialect.system), credential=credential, timeout=5.0)
+        http = Http(plain.sim.base_url(plain.dialect.system), credential=credential, timeout=5.0)
         try:
             yield Signed(replace(plain, http=http), secrets)
         finally:
@@ -221,7 +220,7 @@ async def test_a_revoked_token_costs_one_401_and_the_call_has_one_effect(way: Wa
     async with signed_in(way) as signed:
         job = signed.one.add()
         await signed.one.http.ready()
-        signed.one.sim.world.tokens.revoke()
+        signed.one.sim.revoke_tokens(way.dialect.system)
         said = await signed.one.do(action, job)
 
         assert isinstance(said, Observation) or said.kind is AnswerKind.ACCEPTED, said
@@ -290,7 +289,7 @@ async def test_a_rotated_secret_is_read_again_on_a_401(way: Way) -> None:
         job = signed.one.add()
         await signed.one.look(job)
         system = way.dialect.system
-        set_knobs(signed.one.sim, {f"{system}.static_token": "t-2", f"{system}.password": "p-2"})
+        signed.one.sim.set_knobs({f"{system}.static_token": "t-2", f"{system}.password": "p-2"})
         signed.secrets.token, signed.secrets.password = "t-2", "p-2"
         answer = await signed.one.call(Action.CANCEL, job)
 
@@ -323,7 +322,7 @@ async def test_oml_refreshes_inside_its_window_and_signs_in_anew_after_it() -> N
 @pytest.mark.parametrize("dialect", [MRS_V11, MRS_V2, SAHARA_V11], ids=lambda dialect: dialect.name)
 async def test_a_token_of_another_project_opens_nothing(dialect: Dialect) -> None:
     async with bench(dialect.with_knobs("iam", **{f"{dialect.system}.auth": "token"})) as one:
-        url = base_url(one.sim, dialect.system)
+        url = one.sim.base_url(dialect.system)
         other = Keystone(url, lambda: "u", lambda: "p", user_domain="Default", project_id="p2")
         http = Http(url, credential=other)
         answer = await Bench(dialect, one.sim, http).call(Action.CANCEL, one.add())

@@ -15,7 +15,6 @@ from conformance.dialects import DIALECTS
 from conformance.replies.oracle_ess import ESS
 from conformance.whole import LONG, Whole, prepare, whole
 from redis.asyncio import Redis
-from support.simulated import set_knobs
 
 from worker.backends.adapter import Reply, Request
 from worker.domain.errors import StoreUnavailable
@@ -203,7 +202,7 @@ async def test_a_worker_that_died_in_the_look_is_replaced(redis: Redis, dialect:
 
 async def test_an_abort_in_between_is_obeyed_and_the_answer_kept(redis: Redis) -> None:
     async with whole(redis, ESS) as one:
-        set_knobs(one.one.sim, NO_DELAY)
+        one.one.sim.set_knobs(NO_DELAY)
         prepare(one, "cancel")
         cancellation_id = await one.accept("cancel")
 
@@ -257,7 +256,7 @@ async def test_an_answer_does_not_wait_for_a_look_that_takes_long(redis: Redis) 
 
 async def test_and_what_the_late_look_shows_is_handed_in_by_the_same_pass(redis: Redis) -> None:
     async with whole(redis, ESS) as one:
-        set_knobs(one.one.sim, NO_DELAY)
+        one.one.sim.set_knobs(NO_DELAY)
         prepare(one, "cancel")
         await one.accept("cancel")
 

@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 
 import pytest
 from conformance.kit import START
-from support.simulated import base_url
 
 from worker.backends.registry import TABLES
 from worker.cli.batch.listing import ListingError, listed, where_problems
@@ -25,7 +24,7 @@ async def ess(**knobs: object) -> AsyncIterator[tuple[Simulator, BackendConfig]]
         for number in range(1, 9):
             sim.add_job("ess", 300_100 + number, submitter="ann" if number % 2 else "bob", age=number * HOUR)
         sim.add_job("ess", 300_200, "waits", submitter="ann")
-        table = {"kind": "oracle-ess", "base_url": base_url(sim, "ess"), "auth": {"type": "none"}}
+        table = {"kind": "oracle-ess", "base_url": sim.base_url("ess"), "auth": {"type": "none"}}
         yield sim, TABLES["oracle-ess"].model_validate(table)
 
 

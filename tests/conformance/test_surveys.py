@@ -16,7 +16,6 @@ from conformance.replies.oracle_ess import ESS
 from conformance.replies.oracle_ml import OML
 from conformance.replies.sahara import SAHARA_V11
 from redis.asyncio import Redis
-from support.simulated import set_knobs
 
 from worker.backends.mrs import Mrs
 from worker.domain.model import Force, Job, Poll
@@ -112,7 +111,7 @@ async def test_a_parent_is_looked_at_alone_with_its_children(redis: Redis) -> No
     async with crowd(redis) as one:
         await one.ask(numbers(20))
         one.one.sim.add_job("ess", "99", parent="7")
-        set_knobs(one.one.sim, {"ess.parent_end": "stays"})
+        one.one.sim.set_knobs({"ess.parent_end": "stays"})
         one.stop_all()
         async with one.engine(), asyncio.timeout(PATIENCE):
             finished = await one.wait_for("finished", 19)
@@ -288,7 +287,7 @@ async def test_a_half_open_backend_is_asked_for_no_list(redis: Redis) -> None:
 async def test_a_rate_is_kept_on_average(redis: Redis, dialect: Dialect) -> None:
     rate, count = 100.0, 80
     async with crowd(redis, dialect, rate=rate, clock=SimClock(), poll=Poll(0.1, 0.1)) as one:
-        set_knobs(one.one.sim, {"ess.cancel_delay": 0.3, "sahara.engine_delay": 0.3})
+        one.one.sim.set_knobs({"ess.cancel_delay": 0.3, "sahara.engine_delay": 0.3})
         await one.accept(numbers(count))
         assert await one.finish(count) == {"cancelled": count}
 

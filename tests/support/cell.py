@@ -26,7 +26,6 @@ from worker.simulator import Clock, Simulator
 
 from .forked import Forked, is_possible
 from .schemas import check_event
-from .simulated import base_url
 
 ROOT = Path(__file__).resolve().parents[2]
 READY = "engine.started"
@@ -222,7 +221,7 @@ def cell_on(
     loop = LoopThread("simulator")
     simulator = Simulator(clock=clock, knobs=knobs)
     loop.call(simulator.start())
-    bases = {system: base_url(simulator, system) for system in ("ess", "oml", "mrs", "sahara")}
+    bases = {system: simulator.base_url(system) for system in ("ess", "oml", "mrs", "sahara")}
     file = directory / "backends.toml"
     for system, base in bases.items():
         backends = backends.replace(f"{{{system}}}", base)

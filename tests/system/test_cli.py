@@ -13,7 +13,6 @@ import pytest
 from celery import Celery
 from support.cell import Cell
 from support.shell import lines, read_until, run, running
-from support.simulated import set_knobs
 
 from worker.cli.exits import Exit
 
@@ -141,7 +140,7 @@ def test_check_looks_at_everything(deployment: Cell) -> None:
 
 
 def test_check_finds_a_backend_that_refuses_its_credential(deployment: Cell) -> None:
-    set_knobs(deployment.simulator, {"ess.auth": "bearer"})
+    deployment.simulator.set_knobs({"ess.auth": "bearer"})
 
     done = run(deployment.env, "check")
 

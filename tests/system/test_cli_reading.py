@@ -8,7 +8,6 @@ from typing import cast
 import pytest
 from support.cell import Cell
 from support.shell import lines, read_until, run, running
-from support.simulated import base_url
 
 from worker.cli.exits import Exit
 
@@ -141,7 +140,7 @@ def test_a_file_that_points_elsewhere_is_told_by_status_and_check(deployment: Ce
     deployment.wait_until(lambda: bool(deployment.of("cancel_sent")))
     before = run(deployment.env, "check", "--json")
     worker.stop()
-    here = base_url(deployment.simulator, "ess")
+    here = deployment.simulator.base_url("ess")
     there = here.replace("127.0.0.1", "localhost")
     file.write_text(file.read_text().replace(f'"{here}"', f'"{there}"'))
     deployment.start_worker().wait_for("backend.moved")

@@ -6,7 +6,6 @@ from collections import Counter
 
 import pytest
 from support.cell import Cell
-from support.simulated import effects
 
 SYSTEMS = ("ess", "oml", "mrs", "sahara")
 JOBS = 200
@@ -46,4 +45,4 @@ def test_a_killed_worker_loses_and_doubles_nothing(deployment: Cell, events: int
     for index in range(JOBS):
         truth = deployment.simulator.job(SYSTEMS[index % 4], job_id(index))
         assert truth.ended_at is not None or truth.deleted_at is not None
-        assert max(effects(truth, verb) for verb in ("cancel", "delete")) == 1, truth
+        assert max(truth.effects(verb) for verb in ("cancel", "delete")) == 1, truth

@@ -10,7 +10,6 @@ import pytest
 from support.cell import Cell, Worker
 from support.rolling import file_without, start_without
 from support.shell import lines, run
-from support.simulated import effects
 
 from worker.cli.exits import Exit
 
@@ -45,7 +44,7 @@ def test_no_command_is_rejected_that_one_of_two_workers_knows(deployment: Cell) 
     assert deployment.of("rejected") == []
     assert len(deployment.of("accepted")) == len(deployment.of("finished")) == 60
     assert {event["outcome"] for event in deployment.of("finished")} == {"cancelled"}
-    assert [effects(deployment.simulator.job("ess", job_id), "cancel") for job_id in range(1, 61)] == [1] * 60
+    assert [deployment.simulator.job("ess", job_id).effects("cancel") for job_id in range(1, 61)] == [1] * 60
     deployment.check_sequences()
 
 

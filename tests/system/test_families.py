@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from support.cell import Cell, cell
 from support.shell import run
-from support.simulated import effects
 
 from worker.cli.exits import Exit
 
@@ -109,4 +108,4 @@ def test_a_child_is_not_deleted(ess: Cell) -> None:
 
     assert event["outcome"] == "refused"
     assert "30" in event["data"]["detail"]
-    assert effects(ess.simulator.job("ess", 31), "delete") == 0
+    assert ess.simulator.job("ess", 31).effects("delete") == 0

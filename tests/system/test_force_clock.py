@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from support.cell import Cell, cell
-from support.simulated import base_url
 
 from worker.aio.loop_thread import LoopThread
 from worker.simulator import Clock, Simulator
@@ -57,7 +56,7 @@ def systems() -> Iterator[dict[str, Simulator]]:
 @pytest.fixture(scope="module")
 def ended(systems: dict[str, Simulator], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cell]:
     """A deployment that was told to cancel each of the jobs, and has ended all."""
-    backends = "".join(BACKEND.format(name=name, url=base_url(each, "ess")) for name, each in systems.items())
+    backends = "".join(BACKEND.format(name=name, url=each.base_url("ess")) for name, each in systems.items())
     with cell(tmp_path_factory.mktemp("clocks"), backends) as one:
         one.start_worker()
         for name in systems:

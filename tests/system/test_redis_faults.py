@@ -15,7 +15,6 @@ import pytest
 from celery import Celery
 from support.cell import READY, Cell, cell, cell_on
 from support.sentinel import MASTER, replicated
-from support.simulated import effects
 
 COMMON = """
 auth = { type = "none" }
@@ -81,7 +80,7 @@ class Load:
             system, job = SYSTEMS[index % 4], job_id(index)
             truth = self.cell.simulator.job(system, job)
             assert truth.ended_at is not None or truth.deleted_at is not None
-            assert max(effects(truth, verb) for verb in CHANGING) == 1, truth
+            assert max(truth.effects(verb) for verb in CHANGING) == 1, truth
             outcome = "completed_anyway" if races(index) else "cancelled"
             assert self.cell.finished(system, job)["outcome"] == outcome, truth
 

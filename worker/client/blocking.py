@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from functools import wraps
+from inspect import Signature, signature
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 from ..aio.loop_thread import LoopThread
@@ -22,6 +23,12 @@ class Blocking(Generic[Inner]):
 
     inner: Inner
     thread: LoopThread
+
+
+def named_as_blocking(method: Callable[..., Any]) -> Signature:
+    """Return the signature of a method, with what it returns named as its blocking counterpart is: without `Async`."""
+    found = signature(method)
+    return found.replace(return_annotation=str(found.return_annotation).removeprefix("Async"))
 
 
 def blocking(
@@ -47,6 +54,7 @@ def returning(
     def call(self: Blocking[Inner], /, *args: Given.args, **kwargs: Given.kwargs) -> Wrapped:
         return kind(get(self, *args, **kwargs), self.thread)
 
+    call.__signature__ = named_as_blocking(method)  # type: ignore[attr-defined]  # read by `help` and editors
     return call
 
 
@@ -65,4 +73,5 @@ def walking(
         while (found := self.thread.call(following())) is not None:
             yield found
 
+    walk.__signature__ = named_as_blocking(method)  # type: ignore[attr-defined]  # read by `help` and editors
     return walk

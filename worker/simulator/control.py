@@ -105,11 +105,13 @@ def _time(_world: World, clock: Clock, call: Call) -> Reply:
     return json_reply(200, {"now": iso_utc(now), "seconds": now, "speed": clock.speed})
 
 
-def _revoke_tokens(world: World, _clock: Clock, call: Call) -> Reply:
+def revoke(world: World, system: str | None) -> int:
     """Revoke every token, or those that one system trusts, and tell how many."""
-    system = call.query.get("system")
-    issuer = SYSTEMS[checked_system(system)].issuer if system else None
-    return json_reply(200, {"revoked": world.tokens.revoke(issuer)})
+    return world.tokens.revoke(SYSTEMS[checked_system(system)].issuer if system else None)
+
+
+def _revoke_tokens(world: World, _clock: Clock, call: Call) -> Reply:
+    return json_reply(200, {"revoked": revoke(world, call.query.get("system"))})
 
 
 def _reset(world: World, _clock: Clock, _call: Call) -> Reply:

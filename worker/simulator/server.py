@@ -17,6 +17,7 @@ from .delivery import deliver, plain
 from .dispatch import answer
 from .faults import Fault, Rule, fault_from
 from .knobs import Knobs
+from .systems import SYSTEMS
 from .truth import Truth, truth
 from .wire import Call
 from .world import Entry, World
@@ -82,6 +83,14 @@ class Simulator:
         """The simulator's address, without a slash at the end."""
         return f"http://{f'[{self._host}]' if ':' in self._host else self._host}:{self._port}"
 
+    def base_url(self, system: str) -> str:
+        """Return the base address of one system (`ess`, `oml`, `mrs`, `sahara`)."""
+        return f"{self.url}/{SYSTEMS[system].prefix}".rstrip("/")
+
+    def set_knobs(self, changes: Mapping[str, Any]) -> None:
+        """Change switches: `{"ess": {"times": "naive"}}` or `{"ess.times": "naive"}`."""
+        self.world.knobs = self.world.knobs.changed(changes)
+
     def add_job(self, system: str, job_id: str | int, life: str = "runs", **script: Any) -> Job:
         """Create a job of a preset life; `script` sets single fields, `children`, and what else a job has.
 
@@ -107,6 +116,10 @@ class Simulator:
     def clear_faults(self) -> None:
         """Lift all faults."""
         self.world.faults.clear()
+
+    def revoke_tokens(self, system: str | None = None) -> int:
+        """Revoke all issued tokens, or those that one system trusts, and tell how many."""
+        return control.revoke(self.world, system)
 
     def job(self, system: str, job_id: str | int) -> Truth:
         """Return the truth about a job, whatever its system answers."""

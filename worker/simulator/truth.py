@@ -37,6 +37,10 @@ class Truth:
         """List what was asked, in order."""
         return tuple(entry.verb for entry in self.log)
 
+    def effects(self, verb: str) -> int:
+        """Count the calls of one verb that had an effect."""
+        return sum(entry.effect for entry in self.log if entry.verb == verb)
+
 
 def truth(world: World, system: str, job_id: str, now: float) -> Truth:
     """Return the truth about one job at `now`.

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 from support.cell import READY
 from support.sentinel import until
-from support.simulated import effects
 from system.rabbitmq.place import SYSTEMS, Place
 
 CHANGING = ("cancel", "delete", "force")
@@ -40,7 +39,7 @@ class Load:
         assert {event["outcome"] for event in cell.of("finished")} == {"cancelled"}
         for index in range(self.sent):
             truth = cell.simulator.job(SYSTEMS[index % 4], job_id(index))
-            assert max(effects(truth, verb) for verb in CHANGING) == 1, truth
+            assert max(truth.effects(verb) for verb in CHANGING) == 1, truth
 
 
 def job_id(index: int) -> str:

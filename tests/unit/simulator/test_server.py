@@ -9,7 +9,6 @@ from email.utils import parsedate_to_datetime
 
 import httpx
 import pytest
-from support.simulated import effects, set_knobs
 
 from worker.simulator import Clock, Simulator
 
@@ -40,7 +39,7 @@ async def test_every_reply_carries_the_simulated_date() -> None:
 @pytest.mark.asyncio
 async def test_the_date_can_be_left_out() -> None:
     async with running() as (sim, client):
-        set_knobs(sim, {"all.date_header": False})
+        sim.set_knobs({"all.date_header": False})
         reply = await client.get(f"{ESS}/1")
 
     assert "Date" not in reply.headers
@@ -56,7 +55,7 @@ async def test_the_thirty_minutes_pass_in_a_moment() -> None:
         true = sim.job("ess", 4711)
 
     assert (early, due.status_code) == ([200, 400], 200)
-    assert (true.state, true.verbs(), effects(true, "force")) == ("CANCELLED", ("cancel", "force", "force"), 1)
+    assert (true.state, true.verbs(), true.effects("force")) == ("CANCELLED", ("cancel", "force", "force"), 1)
 
 
 @pytest.mark.asyncio
