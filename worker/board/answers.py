@@ -30,12 +30,18 @@ BODY_LIMIT = 64_000
 Handler = Callable[[Board, Request], Awaitable[Response]]
 
 
+def board_of(request: Request) -> Board:
+    """Return the board that a request is for."""
+    board: Board = request.app.state.board
+    return board
+
+
 def page(handler: Handler, *, guarded: bool = True) -> Callable[[Request], Awaitable[Response]]:
     """Make a handler a page: only for those who may read, with a session, and with words for what went wrong."""
 
     @wraps(handler)
     async def answer(request: Request) -> Response:
-        board: Board = request.app.state.board
+        board = board_of(request)
         if guarded and not board.may_read(request):
             return turned_away(request)
         try:

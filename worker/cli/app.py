@@ -96,30 +96,30 @@ def run() -> None:
     words = without_env_file(understood(sys.argv[1:]))
     try:
         for problem in unread_variables(process_environment()):
-            streams.complain(f"canceller: {problem}")
+            complain(problem)
         command_line(words)(words, prog_name="canceller")
     except ConfigurationError as error:
-        streams.complain("canceller: the configuration has mistakes:", *error.problems)
+        complain("the configuration has mistakes:", *error.problems)
         if "--json" in words:
             with suppress(streams.Unwritable):  # the exit code says it, too
                 Output(as_json=True).object({"ok": False, "problems": list(error.problems)})
         sys.exit(Exit.USAGE)
     except InvalidCommand as error:
-        streams.complain(f"canceller: {error}")
+        complain(str(error))
         sys.exit(Exit.USAGE)
     except (StoreUnavailable, RedisError) as error:
-        streams.complain(f"canceller: {error}; {way_to_redis()}")
+        complain(f"{error}; {way_to_redis()}")
         sys.exit(Exit.ERROR)
     except OperationalError as error:
-        streams.complain(f"canceller: the broker can't be reached: {error}; check CELERY_BROKER_URL or REDIS_URL")
+        complain(f"the broker can't be reached: {error}; check CELERY_BROKER_URL or REDIS_URL")
         sys.exit(Exit.ERROR)
     except CancellerError as error:
-        streams.complain(f"canceller: {error}")
+        complain(str(error))
         sys.exit(Exit.ERROR)
     except streams.Unwritable:
         raise
     except Exception:  # noqa: BLE001 - a bug; its text may quote anything
-        streams.complain(*f"canceller: {traceback.format_exc()}".rstrip().split("\n"))
+        complain(*traceback.format_exc().rstrip().split("\n"))
         sys.exit(Exit.ERROR)
 
 
@@ -149,9 +149,15 @@ def without_env_file(words: list[str]) -> list[str]:
         elif file := value or next(rest, ""):
             os.environ[ENV_FILE] = str(Path(file).absolute())
         else:
-            streams.complain("canceller: --env-file: name the file behind it")
+            complain("--env-file: name the file behind it")
             sys.exit(Exit.USAGE)
     return found
+
+
+def complain(*lines: str) -> None:
+    """Write an error."""
+    first, *more = lines
+    streams.complain(f"canceller: {first}", *more)
 
 
 def way_to_redis() -> str:

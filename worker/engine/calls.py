@@ -38,8 +38,7 @@ class Caller:
 
     def lease_lasts(self, calls: int = 1) -> bool:
         """Whether this many calls, one after the other from now on, end within the lease whatever happens to them."""
-        elapsed = time.monotonic() - self._clock.started
-        return self._backend.lease - elapsed > calls * self._backend.policy.timeout
+        return self._backend.lease - self._clock.elapsed() > calls * self._backend.policy.timeout
 
     async def drive(self, exchange: Generator[Request, Reply, Said], action: Action) -> Said | Answer:
         """Make the calls of an exchange; those of a look end with the lease."""

@@ -23,3 +23,7 @@ class Clock:
     def now(self) -> datetime:
         """Return Redis's time now. It is late by the reply's way at most, so nothing comes due early."""
         return datetime.fromtimestamp(time.monotonic() + self._ahead, UTC)
+
+    def elapsed(self) -> float:
+        """Return the seconds since the claim was sent."""
+        return time.monotonic() - self.started

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -223,7 +222,7 @@ class Reconciliation:
         If Redis does not confirm it, no call is made and the record is given back.
         """
         first = send == Send(Action.CANCEL, before.job_id) and not before.progress.sent
-        if self._given.claim.noted and first and time.monotonic() - self._clock.started < FRESH:
+        if self._given.claim.noted and first and self._clock.elapsed() < FRESH:
             return True
         try:
             return await self._commit("intent")

@@ -73,12 +73,15 @@ class TokenEndpoint(Credential):
 
     def secrets(self, token: Token) -> tuple[str, ...]:
         """Return the token, and what the endpoint was shown for it."""
-        return (token.value, *(one.value for one in self._told.values()))
+        return (token.value, *self._shown())
 
     def _revealed(self, read: Read) -> str:
         """Read a secret to send to the endpoint; no reply may repeat it. User names may be repeated."""
         self._told[read] = Token(secret(read))
         return self._told[read].value
+
+    def _shown(self) -> tuple[str, ...]:
+        return tuple(one.value for one in self._told.values())
 
     async def _obtain(self, old: Token | None) -> Token:  # noqa: ARG002 - only OML renews from the old one
         """Show the secrets, and once more, read anew, if they are refused; not those that were refused just now."""
@@ -106,8 +109,7 @@ class TokenEndpoint(Credential):
             raise CredentialUnavailable(f"{self._place} answered {reply.status} and asked for time")
         if not reply.ok and reply.status not in REFUSALS:
             raise CredentialUnavailable(f"{self._place} answered {reply.status}")
-        told = (one.value for one in self._told.values())
-        return blanked(reply, told)  # not of tokens, which it is there to show
+        return blanked(reply, self._shown())  # not of tokens, which it is there to show
 
     def _token_of(self, reply: Reply, since: float) -> Token:
         """Read the token from a success; `since` is when it was asked for.

@@ -9,7 +9,7 @@ command id is taken in once.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from contextlib import suppress
 from math import inf
 from typing import Any, cast
@@ -102,8 +102,7 @@ class RedisConsumer:
                 elif not await self._take_chunk():
                     await self._take_next()
             except (RedisError, OSError, StoreUnavailable) as error:
-                away = unavailable(error)
-                self._outage.goes_on(str(away), away.hint)
+                self._note_outage(error)
                 await asyncio.sleep(RETRY)
             except Exception:
                 log.exception("redis_consumer.failed")
@@ -114,8 +113,7 @@ class RedisConsumer:
         waiting = self._redis.blmove(self._queue, self._list, BLOCK, "RIGHT", "LEFT")
         raw: bytes | None = await cast("Awaitable[Any]", waiting)
         if raw is not None and not self._backpressure.problem:
-            await settle([Taken(raw, decode(raw))], self._handle)
-            self._settled = (raw,)
+            await self._settle_all([raw])
             await asyncio.sleep(HEAD_START)
 
     async def _take_chunk(self) -> bool:
@@ -125,9 +123,12 @@ class RedisConsumer:
         taken: list[bytes] = await self._take(keys=keys, args=args)
         self._settled = ()
         if taken:
-            await settle([Taken(raw, decode(raw)) for raw in reversed(taken)], self._handle)
-            self._settled = tuple(reversed(taken))
+            await self._settle_all(taken)
         return bool(taken)
+
+    async def _settle_all(self, taken: Sequence[bytes]) -> None:
+        await settle([Taken(raw, decode(raw)) for raw in reversed(taken)], self._handle)
+        self._settled = tuple(reversed(taken))
 
     async def _let_go(self) -> None:
         """Remove only what was handled: a wait that was cut off may have put a later message into our list."""
@@ -144,11 +145,14 @@ class RedisConsumer:
                 await self._beat()
                 self._outage.is_over()
             except (RedisError, OSError, StoreUnavailable) as error:
-                away = unavailable(error)
-                self._outage.goes_on(str(away), away.hint)
+                self._note_outage(error)
             except Exception:
                 log.exception("redis_consumer.failed")
             await asyncio.sleep(BEAT_LIFE / 4)
+
+    def _note_outage(self, error: Exception) -> None:
+        away = unavailable(error)
+        self._outage.goes_on(str(away), away.hint)
 
     async def _keep_searching(self) -> None:
         """Warn of commands that no worker reads; one worker searches for all, and each list is named once an hour."""

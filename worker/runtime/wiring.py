@@ -118,8 +118,12 @@ def headers_of(config: BackendConfig, *proxies: Proxy | None) -> ExtraHeaders:
     What these proxies are shown counts too: a proxy may pass it on to the backend.
     """
     secret = {name: Secret("env", variable).read() for name, variable in config.headers_env.items()}
-    to_proxy = tuple(one.authorization for one in proxies if one and one.authorization)
-    return ExtraHeaders(config.headers, secret, to_proxy)
+    return ExtraHeaders(config.headers, secret, shown_to(*proxies))
+
+
+def shown_to(*proxies: Proxy | None) -> tuple[str, ...]:
+    """Return the secrets that these proxies get: a proxy may pass its own on to the backend."""
+    return tuple(one.authorization for one in proxies if one and one.authorization)
 
 
 def token_url_of(config: BackendConfig) -> str | None:
@@ -189,7 +193,7 @@ def probe_of(name: str, config: BackendConfig) -> Probe | None:
     host, slash, target = rest.partition("/")
     proxy = proxy_of(config, remote.url)
     wire = AiohttpTransport(Tls(ca_file=own_tls(config).ca_file), proxy)
-    headers = ExtraHeaders(to_proxy=(proxy.authorization,) if proxy else ())
+    headers = ExtraHeaders(to_proxy=shown_to(proxy))
     http = Http(f"{scheme}://{host}", timeout=config.timeout, max_reply=config.max_reply, wire=wire, headers=headers)
     return Probe(name, http, slash + target, remote.gone_when)
 
