@@ -1,8 +1,8 @@
 """Loads the Lua scripts: each file under `lua/` is one transition, and its header is its contract.
 
 The header also names the files under `lua/include/` that it needs, and each of those names others. Redis gets one text
-per script, with each file once. What most calls of a script do not need is included on demand: Lua would define its
-functions in every call, which takes longer than most of what a script does with one record.
+per script. Lua defines all its functions anew in each call, so what most calls do not need is included on demand:
+within a function, which only a call that needs it runs.
 """
 
 from __future__ import annotations
