@@ -60,7 +60,7 @@ def planned(deployment: Cell, place: Path, *words: str, stdin: str = "") -> list
 
 def changing_calls(deployment: Cell, ids: list[str]) -> int:
     """Count the calls that would change one of these jobs."""
-    return sum(entry.verb in SENT for job_id in ids for entry in deployment.simulator.world.log("ess", job_id))
+    return sum(entry.verb in SENT for job_id in ids for entry in deployment.simulator.log("ess", job_id))
 
 
 def known(deployment: Cell) -> int:

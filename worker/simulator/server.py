@@ -6,6 +6,7 @@ import asyncio
 import sys
 from email.utils import formatdate
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Self
 
 from aiohttp import web
@@ -33,6 +34,8 @@ _MAX_BODY = 16 * 1024 * 1024
 class Simulator:
     """A running simulator: `async with Simulator() as sim`, then talk to `sim.url`.
 
+    A test may call its methods from another thread than the one whose loop serves.
+
     Args:
         clock: Simulated time; real time when left out.
         knobs: The switches, or just those to change (`{"ess": {"force_window": 60}}`).
@@ -55,6 +58,8 @@ class Simulator:
         self._host, self._port = host, port
         self.hosts: set[str] | None = set() if is_loopback(host) else None
         """Names by which it may be asked beside those of the loopback, as behind a proxy; None for any."""
+        self._turn = Lock()
+        """Held by whoever reads or changes the world: the loop that serves, or a test in a thread of its own."""
         self._closing = asyncio.Event()
         self._runner: web.AppRunner | None = None
 
@@ -89,7 +94,8 @@ class Simulator:
 
     def set_knobs(self, changes: Mapping[str, Any]) -> None:
         """Change switches: `{"ess": {"times": "naive"}}` or `{"ess.times": "naive"}`."""
-        self.world.knobs = self.world.knobs.changed(changes)
+        with self._turn:
+            self.world.knobs = self.world.knobs.changed(changes)
 
     def add_job(self, system: str, job_id: str | int, life: str = "runs", **script: Any) -> Job:
         """Create a job of a preset life; `script` sets single fields, `children`, and what else a job has.
@@ -100,7 +106,8 @@ class Simulator:
             ValueError: Something in it cannot be read.
 
         """
-        return spec.add(self.world, {"system": system, "id": job_id, "life": life, **script}, self.clock.now())[0]
+        with self._turn:
+            return spec.add(self.world, {"system": system, "id": job_id, "life": life, **script}, self.clock.now())[0]
 
     def add_fault(self, kind: str, **rule: Any) -> Fault:
         """Put a fault into force; the fields are those of `Fault`.
@@ -110,24 +117,29 @@ class Simulator:
 
         """
         fault = fault_from({"kind": kind, **rule})
-        self.world.faults.append(Rule(fault))
+        with self._turn:
+            self.world.faults.append(Rule(fault))
         return fault
 
     def clear_faults(self) -> None:
         """Lift all faults."""
-        self.world.faults.clear()
+        with self._turn:
+            self.world.faults.clear()
 
     def revoke_tokens(self, system: str | None = None) -> int:
         """Revoke all issued tokens, or those that one system trusts, and tell how many."""
-        return control.revoke(self.world, system)
+        with self._turn:
+            return control.revoke(self.world, system)
 
     def job(self, system: str, job_id: str | int) -> Truth:
         """Return the truth about a job, whatever its system answers."""
-        return truth(self.world, system, str(job_id), self.clock.now())
+        with self._turn:
+            return truth(self.world, system, str(job_id), self.clock.now())
 
     def log(self, system: str = "", job_id: str | int | None = None, verb: str = "") -> list[Entry]:
         """List the requests received, in order."""
-        return self.world.log(system, None if job_id is None else str(job_id), verb)
+        with self._turn:
+            return self.world.log(system, None if job_id is None else str(job_id), verb)
 
     def load(self, path: str | Path) -> None:
         """Read knobs, jobs and faults from a TOML or JSON file.
@@ -136,7 +148,8 @@ class Simulator:
             ValueError: Something in it cannot be read.
 
         """
-        spec.load(self.world, Path(path), self.clock.now())
+        with self._turn:
+            spec.load(self.world, Path(path), self.clock.now())
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         headers = {name.lower(): value for name, value in request.headers.items()}
@@ -144,10 +157,12 @@ class Simulator:
             return web.Response(status=403, body=REFUSED.format(sign).encode(), content_type="text/plain")
         body = await request.read()
         origin = f"http://{headers.get('host', f'{self._host}:{self._port}')}"
-        call = Call(request.method, request.raw_path, self.clock.now(), headers, body, origin)
-        if call.parts[0] == control.PREFIX:
-            return plain(control.handle(self.world, self.clock, call))
-        return await deliver(request, answer(self.world, call), self._closing)
+        with self._turn:
+            call = Call(request.method, request.raw_path, self.clock.now(), headers, body, origin)
+            if call.parts[0] == control.PREFIX:
+                return plain(control.handle(self.world, self.clock, call))
+            answered = answer(self.world, call)
+        return await deliver(request, answered, self._closing)
 
     async def _stamp(self, _request: web.Request, response: web.StreamResponse) -> None:
         response.headers.pop("Server", None)

@@ -13,6 +13,8 @@ import pytest
 from worker.simulator import Clock, Simulator
 
 T = 1_763_899_200.0
+LONG = 200_000
+"""Entries of a log that takes long to read."""
 ESS = "/ess/rest/scheduler/v1/requests"
 HASTY = httpx.Timeout(10.0, read=0.05)
 """For a reply that never comes: to connect may take longer on a busy machine."""
@@ -43,6 +45,22 @@ async def test_the_date_can_be_left_out() -> None:
         reply = await client.get(f"{ESS}/1")
 
     assert "Date" not in reply.headers
+
+
+@pytest.mark.asyncio
+async def test_the_log_is_read_in_another_thread_while_requests_arrive() -> None:
+    async with running() as (sim, client):
+        await client.get(f"{ESS}/1")
+        sim.world.journal.extend(sim.log() * LONG)  # so that requests arrive while it is read
+        read = asyncio.get_running_loop().run_in_executor(None, lambda: [len(sim.log()) for _ in range(20)])
+        asked = 0
+        while not read.done():
+            await client.get(f"{ESS}/1")
+            asked += 1
+
+    lengths = await read
+    assert lengths == sorted(lengths)
+    assert LONG < lengths[-1] <= LONG + 1 + asked
 
 
 @pytest.mark.asyncio
