@@ -76,7 +76,7 @@ async def overview(board: Board, params: Params) -> Context:
 async def open_(board: Board, params: Params) -> Context:
     """Show the open cancellations of a backend, of a state, or all."""
     backend, state = params.get("backend", ""), params.get("state", "")
-    some, paging = paged(selected(board.feed.ordered, backend, state), params.get("page", ""), PAGE)
+    some, paging = paged(selected(board.feed.snapshot.summary.rows, backend, state), params.get("page", ""), PAGE)
     rows = await with_commands(board, some)
     return {"rows": rows, "paging": paging, "backend": backend, "state_name": state}
 
