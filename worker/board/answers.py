@@ -21,7 +21,8 @@ from ..client import (
     UnreadableRecord,
 )
 from .board import Board
-from .live import KNOWN
+from .live import KNOWN, rendered
+from .sessions import same
 from .templating import milliseconds
 
 BODY_LIMIT = 64_000
@@ -30,18 +31,12 @@ BODY_LIMIT = 64_000
 Handler = Callable[[Board, Request], Awaitable[Response]]
 
 
-def board_of(request: Request) -> Board:
-    """Return the board that a request is for."""
-    board: Board = request.app.state.board
-    return board
-
-
 def page(handler: Handler, *, guarded: bool = True) -> Callable[[Request], Awaitable[Response]]:
     """Make a handler a page: only for those who may read, with a session, and with words for what went wrong."""
 
     @wraps(handler)
     async def answer(request: Request) -> Response:
-        board = board_of(request)
+        board: Board = request.app.state.board
         if guarded and not board.may_read(request):
             return turned_away(request)
         try:
@@ -81,6 +76,16 @@ def shown(board: Board, request: Request, template: str, status: int = 200, /, *
     return answer
 
 
+async def shown_live(
+    board: Board, request: Request, template: str, name: str, params: Mapping[str, str], /, **context: Any
+) -> Response:
+    """Return a whole page with a live part, and the address of the stream that keeps that up to date."""
+    query = urlencode({key: params[key] for key in KNOWN[name] if params.get(key)})
+    stream = f"/stream/{name}" + (f"?{query}" if query else "")
+    part = await rendered(board, name, params, base_of(request), acts=board.may_act(request))
+    return shown(board, request, template, part=part, stream=stream, **context)
+
+
 SIGN_IN = "this board asks for its token: sign in at /login, or send `Authorization: Bearer TOKEN`\n"
 
 
@@ -97,28 +102,13 @@ def base_of(request: Request) -> str:
     return base
 
 
-def stream_of(name: str, params: Mapping[str, str]) -> str:
-    """Return the address of the stream of a live part."""
-    query = urlencode({key: params[key] for key in KNOWN[name] if params.get(key)})
-    return f"/stream/{name}" + (f"?{query}" if query else "")
-
-
-async def own_form(board: Board, request: Request) -> dict[str, str] | Response:
-    """Return the fields of a form that one of our pages has sent; else the answer that refuses it."""
-    if not board.may_act(request):
-        return shown(board, request, "message.html", 403, title="Read-only", said="Nobody may act on this board.")
-    fields = await fields_of(request)
-    if not board.sessions.is_own_form(board.session(request), fields.get("form_token", "")):
-        text = "This form is too old, or no page of this board has made it: load the page again."
-        return shown(board, request, "message.html", 403, title="Form refused", said=text)
-    return fields
-
-
-async def fields_of(request: Request) -> dict[str, str]:
-    """Return the fields of a form; a body that is too large has none."""
+async def own_form(board: Board, request: Request) -> dict[str, str] | None:
+    """Return the fields of a form that one of this browser's pages has sent; None if none has, or it is too large."""
     body = b""
     async for chunk in request.stream():
         body += chunk
         if len(body) > BODY_LIMIT:
-            return {}
-    return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=50))
+            return None
+    fields = dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=50))
+    expected = board.sessions.form_token(board.session(request))
+    return fields if same(fields.get("form_token", ""), expected) else None

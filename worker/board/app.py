@@ -11,27 +11,24 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..settings.board_access import board_access
 from ..settings.environment import Settings
-from ..settings.signing_key import signing_key
+from ..settings.signing_key import SigningKey, signing_key
 from ..store.redis_client import connect
 from .answers import page
 from .board import Board
 from .guard import Guard, host_names
 from .metrics import metrics
-from .orders import BATCH, CANCELLATION, order_of, page_of
-from .pages import asset, find, live_page, login, logout, open_
+from .orders import BATCH, CANCELLATION
+from .pages import asset, find, live_page, login, logout
 from .streams import stream
 
 ROUTES = [
     Route("/", live_page("overview")),
-    Route("/open", page(open_)),
+    Route("/open", live_page("open")),
     Route("/batches", live_page("batches")),
     Route("/dead-letters", live_page("dead-letters")),
     Route("/search", page(find)),
-    *(Route(f"/{one.path}/{{id:path}}", page(page_of(one))) for one in (CANCELLATION, BATCH)),
-    *(
-        Route(f"/{one.path}/{{id:path}}/{{action}}", page(order_of(one)), methods=["POST"])
-        for one in (CANCELLATION, BATCH)
-    ),
+    *(Route(f"/{one.path}/{{id:path}}", page(one.page)) for one in (CANCELLATION, BATCH)),
+    *(Route(f"/{one.path}/{{id:path}}/{{action}}", page(one.order), methods=["POST"]) for one in (CANCELLATION, BATCH)),
     Route("/stream/{view}", stream),
     Route("/metrics", metrics),
     Route("/login", page(login, guarded=False), methods=["GET", "POST"]),
@@ -51,18 +48,21 @@ def app_for(
         ConfigurationError: the environment has mistakes, or names no Redis, or a key that can't be used.
 
     """
-    return BoardApp((settings or Settings.load()).discovered(), hosts, listens_on)
+    settings = (settings or Settings.load()).discovered()
+    connect(settings)  # names what is wrong before anything is served
+    access = board_access(settings)
+    names = host_names(listens_on, (*access.hosts, *hosts))
+    return BoardApp(settings, signing_key(settings), access.token, names)
 
 
 class BoardApp:
     """Makes the board in the event loop that serves the first request: its connections work nowhere else."""
 
-    def __init__(self, settings: Settings, hosts: Collection[str], listens_on: str) -> None:
-        connect(settings)  # names what is wrong before anything is served
+    def __init__(self, settings: Settings, key: SigningKey | None, token: str | None, hosts: Collection[str]) -> None:
         self._settings = settings
-        self._key, access = signing_key(settings), board_access(settings)
-        self._token = access.token
-        self._hosts = host_names(listens_on, (*access.hosts, *hosts))
+        self._key = key
+        self._token = token
+        self._hosts = hosts
         self._app: ASGIApp | None = None
         self.board: Board | None = None
 

@@ -88,12 +88,7 @@ class Board:
     def session(self, request: HTTPConnection) -> Session:
         """Return who asks; a browser without a cookie of ours gets a new session."""
         found = self.sessions.read(request.cookies.get(cookie_name(request), ""), time.time())
-        return found or Session(self.session_id())
-
-    @staticmethod
-    def session_id() -> str:
-        """Return the id of a new session."""
-        return secrets.token_urlsafe(18)
+        return found or Session()
 
     def may_read(self, request: HTTPConnection) -> bool:
         """Whether the token was shown, if there is one: by this browser, or in the request itself."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable
 from datetime import datetime, timedelta
 
 from msgspec import Struct
@@ -21,7 +21,7 @@ from ..client import BatchStatus, CancellerError
 from ..store.batches import Batches
 from ..store.codec import EPOCH
 from ..store.overview import Deployment, Gates, Overview
-from ..views.open_rows import Row, Summary, in_order, row_of, summed_up
+from ..views.open_rows import Row, Summary, row_of, summed_up
 
 log = logging.getLogger(__name__)
 
@@ -91,8 +91,6 @@ class Feed:
         self._cursors: dict[str, int] = {}
         self._seen: set[str] = set()
         self._touched = False
-        self.ordered: Sequence[Row] = ()
-        """What is open, the oldest first."""
 
     async def current(self) -> Snapshot:
         """Return the latest reading, made no more than a tick ago, unless Redis keeps us waiting."""
@@ -193,8 +191,7 @@ class Feed:
         waiting = await self._waiting.get()
         before = self.snapshot
         if self._touched or not before.complete:
-            self.ordered = in_order(self.rows.values())
-            summary = summed_up(self.ordered)
+            summary = summed_up(self.rows.values())
             self._touched = False
         else:
             summary = before.summary

@@ -8,7 +8,7 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any
 
-from ..client import BatchStatus, Event, Result
+from ..client import Result
 from ..store.codec import Snapshot as Seen
 from ..views.batch_meter import progress
 from ..views.explain import clock, words
@@ -76,7 +76,7 @@ async def overview(board: Board, params: Params) -> Context:
 async def open_(board: Board, params: Params) -> Context:
     """Show the open cancellations of a backend, of a state, or all."""
     backend, state = params.get("backend", ""), params.get("state", "")
-    some, paging = paged(selected(board.feed.ordered, backend, state), params.get("page", ""), PAGE)
+    some, paging = paged(selected(board.feed.snapshot.summary.rows, backend, state), params.get("page", ""), PAGE)
     rows = await with_commands(board, some)
     return {"rows": rows, "paging": paging, "backend": backend, "state_name": state}
 
@@ -90,6 +90,9 @@ async def cancellation(board: Board, params: Params) -> Context:
     look = await board.client.ends.look(one.id) if seen.record.outcome is not None else None
     at = now.deployment.now if now.deployment else one.accepted_at
     (whole,) = chapters([Known(one.id, tuple(story.own), seen)], [], story.breaks, at)
+    noun, event = TAKEN.get(params.get("action", ""), ("", ""))
+    before = number(params.get("after"))
+    taken = any(told.name == event and number(told.sequence) > before for told in story.own)
     said = words(seen, at, look if isinstance(look, Result) else None, await _obstacles(board, now, seen))
     return {
         "seen": seen,
@@ -100,7 +103,7 @@ async def cancellation(board: Board, params: Params) -> Context:
         "timeline": timeline(story.own),
         "story": _told(whole.lines),
         "missing": whole.missing,
-        "order": await _order(board, params, story.own),
+        "order": await _order(board, params, noun and f"The {noun}", taken=taken),
         "end": look if isinstance(look, Result) else None,
     }
 
@@ -113,7 +116,10 @@ async def batches(board: Board, _: Params) -> Context:
 async def batch(board: Board, params: Params) -> Context:
     """Show one batch."""
     status = await board.batches.status(params["id"])
-    return {"one": progress(status), "order": await _batch_order(board, params, status)}
+    action = params.get("action", "")
+    noun = action.capitalize() if action in EFFECTS else ""
+    order = await _order(board, params, noun, taken=status.state in EFFECTS.get(action, ()))
+    return {"one": progress(status), "order": order}
 
 
 def _told(lines: Sequence[Line]) -> list[tuple[str, datetime | None, list[str]]]:
@@ -168,32 +174,17 @@ async def _obstacles(board: Board, now: Snapshot, seen: Seen) -> list[str]:
     return found
 
 
-async def _order(board: Board, params: Params, events: Sequence[Event]) -> tuple[str, str] | None:
-    """Return what became of an operator's action that was just sent: a word and a sentence."""
-    action, order = params.get("action", ""), params.get("order", "")
-    if action not in TAKEN or not order:
-        return None
-    noun, event = TAKEN[action]
-    rejection = await board.client.ends.notes.rejection(order)
-    if rejection:
-        return "rejected", f"The {noun} was rejected: {rejection}"
-    before = number(params.get("after"))
-    if any(one.name == event and number(one.sequence) > before for one in events):
-        return "taken", f"The {noun} has taken effect."
-    return "sent", f"The {noun} is sent; no worker has taken it in yet."
-
-
-async def _batch_order(board: Board, params: Params, status: BatchStatus) -> tuple[str, str] | None:
-    """Return what became of an order about a batch, as `_order` does."""
-    action, order = params.get("action", ""), params.get("order", "")
-    if action not in EFFECTS or not order:
+async def _order(board: Board, params: Params, noun: str, *, taken: bool) -> tuple[str, str] | None:
+    """Return what became of the order that was just sent, if `noun` names one: a word and a sentence."""
+    order = params.get("order", "")
+    if not noun or not order:
         return None
     rejection = await board.client.ends.notes.rejection(order)
     if rejection:
-        return "rejected", f"{action.capitalize()} was rejected: {rejection}"
-    if status.state in EFFECTS[action]:
-        return "taken", f"{action.capitalize()} has taken effect."
-    return "sent", f"{action.capitalize()} is sent; no worker has taken it in yet."
+        return "rejected", f"{noun} was rejected: {rejection}"
+    if taken:
+        return "taken", f"{noun} has taken effect."
+    return "sent", f"{noun} is sent; no worker has taken it in yet."
 
 
 VIEWS: Mapping[str, View] = {

@@ -9,12 +9,13 @@ from starlette.responses import PlainTextResponse, Response
 
 from ..client import StoreUnavailable
 from ..views.deployment_metrics import Counted
-from .answers import board_of, turned_away
+from .answers import turned_away
+from .board import Board
 
 
 async def metrics(request: Request) -> Response:
     """Answer a scrape; 503 while Redis can't be read."""
-    board = board_of(request)
+    board: Board = request.app.state.board
     if not board.may_read(request):
         return turned_away(request)
     try:

@@ -13,10 +13,11 @@ from ..client import AsyncClient, UnknownCancellation
 from ..views.batch_meter import progress
 from . import actions, batches
 from .actions import Form, Given, Problem, given
-from .answers import base_of, own_form, shown, stream_of
+from .answers import base_of, own_form, shown, shown_live
 from .board import Board
-from .live import rendered
 from .templating import path_part
+
+NOTHING: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,48 @@ class Subject:
     find: Callable[[Board, str], Awaitable[Found]]
     send: Callable[[AsyncClient, str, Given], Awaitable[str]]
 
+    async def page(
+        self, board: Board, request: Request, filled: Mapping[str, str] = NOTHING, problem: str = ""
+    ) -> Response:
+        """Show it, with the form of an order; `filled` is what is in that, `problem` what is wrong with it."""
+        found = await self.find(board, request.path_params["id"])
+        chosen = filled.get("action") or request.query_params.get("act", "")
+        answer = await shown_live(
+            board,
+            request,
+            "subject.html",
+            self.view,
+            {**request.query_params, "id": found.id},
+            title=found.title,
+            kind=found.kind,
+            path=f"/{self.path}/{path_part(found.id)}",
+            forms={name: self.forms[name] for name in found.offers} if board.may_act(request) else {},
+            chosen=chosen if chosen in found.offers else "",
+            filled={"child": request.query_params.get("child", ""), **filled},
+            problem=problem,
+        )
+        answer.status_code = 400 if problem else 200
+        return answer
+
+    async def order(self, board: Board, request: Request) -> Response:
+        """Take the form of such a page, and send the order."""
+        if not board.may_act(request):
+            return shown(board, request, "message.html", 403, title="Read-only", said="Nobody may act on this board.")
+        fields = await own_form(board, request)
+        if fields is None:
+            text = "This form is too old, or no page of this board has made it: load the page again."
+            return shown(board, request, "message.html", 403, title="Form refused", said=text)
+        action = request.path_params["action"]
+        if action not in self.forms:
+            raise UnknownCancellation(f"there is no action called {action!r}")
+        found = await self.find(board, request.path_params["id"])
+        try:
+            order = await self.send(board.client, found.id, given(self.forms[action], action, fields))
+        except Problem as problem:
+            return await self.page(board, request, {**fields, "action": action}, str(problem))
+        query = urlencode({"order": order, "action": action, "after": str(found.before)})
+        return RedirectResponse(f"{base_of(request)}/{self.path}/{path_part(found.id)}?{query}", 303)
+
 
 async def _cancellation(board: Board, reference: str) -> Found:
     record = (await board.client.get(reference)).record
@@ -55,58 +98,3 @@ async def _batch(board: Board, reference: str) -> Found:
 
 CANCELLATION = Subject("cancellations", "cancellation", actions.FORMS, _cancellation, actions.send)
 BATCH = Subject("batches", "batch", batches.FORMS, _batch, batches.send)
-
-
-def page_of(subject: Subject) -> Callable[[Board, Request], Awaitable[Response]]:
-    """Make the page of one of them."""
-
-    async def answer(board: Board, request: Request) -> Response:
-        found = await subject.find(board, request.path_params["id"])
-        return await _shown(board, request, subject, found, {})
-
-    return answer
-
-
-def order_of(subject: Subject) -> Callable[[Board, Request], Awaitable[Response]]:
-    """Make what takes the forms of such a page, and sends the order."""
-
-    async def answer(board: Board, request: Request) -> Response:
-        fields = await own_form(board, request)
-        if isinstance(fields, Response):
-            return fields
-        action = request.path_params["action"]
-        if action not in subject.forms:
-            raise UnknownCancellation(f"there is no action called {action!r}")
-        found = await subject.find(board, request.path_params["id"])
-        try:
-            order = await subject.send(board.client, found.id, given(subject.forms[action], action, fields))
-        except Problem as problem:
-            return await _shown(board, request, subject, found, {**fields, "action": action}, str(problem))
-        query = urlencode({"order": order, "action": action, "after": str(found.before)})
-        return RedirectResponse(f"{base_of(request)}/{subject.path}/{path_part(found.id)}?{query}", 303)
-
-    return answer
-
-
-async def _shown(
-    board: Board, request: Request, subject: Subject, found: Found, filled: Mapping[str, str], problem: str = ""
-) -> Response:
-    acts = board.may_act(request)
-    params = {**request.query_params, "id": found.id}
-    part = await rendered(board, subject.view, params, base_of(request), acts=acts)
-    chosen = filled.get("action") or request.query_params.get("act", "")
-    return shown(
-        board,
-        request,
-        "subject.html",
-        400 if problem else 200,
-        title=found.title,
-        kind=found.kind,
-        path=f"/{subject.path}/{path_part(found.id)}",
-        part=part,
-        stream=stream_of(subject.view, params),
-        forms={name: subject.forms[name] for name in found.offers} if acts else {},
-        chosen=chosen if chosen in found.offers else "",
-        filled={"child": request.query_params.get("child", ""), **filled},
-        problem=problem,
-    )

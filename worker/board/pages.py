@@ -10,69 +10,64 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
 from ..views.open_rows import STATES
 from . import assets
-from .answers import base_of, fields_of, page, shown, stream_of
+from .answers import base_of, own_form, page, shown, shown_live
 from .board import Board
-from .live import rendered
 from .search import search
 from .sessions import Session
 
 LOGIN_PAUSE = 1.0
 """Seconds that a wrong token costs whoever shows it, one at a time."""
-TITLES: Mapping[str, str] = {"overview": "Overview", "batches": "Batches", "dead-letters": "Dead letters"}
+LIVE: Mapping[str, tuple[str, str]] = {
+    "overview": ("Overview", "page.html"),
+    "open": ("Open cancellations", "open.html"),
+    "batches": ("Batches", "page.html"),
+    "dead-letters": ("Dead letters", "page.html"),
+}
+"""The title and the template of each page that is a live part; that of what is open is chosen by backend and state."""
 
 
 def live_page(name: str) -> Callable[[Request], Awaitable[Response]]:
     """Make the page of a live part."""
+    title, template = LIVE[name]
 
     async def answer(board: Board, request: Request) -> Response:
-        params = dict(request.query_params)
-        part = await rendered(board, name, params, base_of(request), acts=board.may_act(request))
-        return shown(board, request, "page.html", title=TITLES[name], part=part, stream=stream_of(name, params))
+        deployment = (await board.feed.current()).deployment
+        return await shown_live(
+            board,
+            request,
+            template,
+            name,
+            request.query_params,
+            title=title,
+            chosen=request.query_params,
+            names=[one.name for one in deployment.backends] if deployment else [],
+            states=STATES,
+        )
 
     return page(answer)
 
 
-async def open_(board: Board, request: Request) -> Response:
-    """Show what is open, to be chosen by backend and state."""
-    params = dict(request.query_params)
-    part = await rendered(board, "open", params, base_of(request), acts=board.may_act(request))
-    deployment = board.feed.snapshot.deployment
-    return shown(
-        board,
-        request,
-        "open.html",
-        title="Open cancellations",
-        part=part,
-        stream=stream_of("open", params),
-        chosen=params,
-        names=[one.name for one in deployment.backends] if deployment else [],
-        states=STATES,
-    )
-
-
 async def login(board: Board, request: Request) -> Response:
     """Ask for the token, and let the browser that shows it in."""
-    session = board.session(request)
     if request.method != "POST":
         return shown(board, request, "login.html", title="Sign in", problem="")
-    fields = await fields_of(request)
-    if not board.sessions.is_own_form(session, fields.get("form_token", "")):
+    fields = await own_form(board, request)
+    if fields is None:
         return shown(board, request, "login.html", 403, title="Sign in", problem="Load this page again, and try again.")
     async with board.login:
         if not board.is_token(fields.get("token", "").strip()):
             await asyncio.sleep(LOGIN_PAUSE)
             return shown(board, request, "login.html", 403, title="Sign in", problem="This is not the token.")
     answer = RedirectResponse(f"{base_of(request)}/", 303)
-    board.greet(request, answer, Session(board.session_id(), operator=True))
+    board.greet(request, answer, Session(operator=True))
     return answer
 
 
 async def logout(board: Board, request: Request) -> Response:
     """Let a browser forget that it has shown the token."""
-    fields = await fields_of(request)
     answer = RedirectResponse(f"{base_of(request)}/", 303)
-    if board.sessions.is_own_form(board.session(request), fields.get("form_token", "")):
-        board.greet(request, answer, Session(board.session_id()))
+    if await own_form(board, request) is not None:
+        board.greet(request, answer, Session())
     return answer
 
 

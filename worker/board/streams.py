@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
 from ..client import CancellerError
-from .answers import SIGN_IN, base_of, board_of
+from .answers import SIGN_IN, base_of
 from .board import Board
 from .live import KNOWN, rendered
 
@@ -22,7 +22,8 @@ HEARTBEAT = 15.0
 
 async def stream(request: Request) -> Response:
     """Send a live part, and send it again whenever it has changed."""
-    board, name = board_of(request), request.path_params["view"]
+    board: Board = request.app.state.board
+    name = request.path_params["view"]
     if not board.may_read(request):
         return PlainTextResponse(SIGN_IN, 401)
     if name not in KNOWN:

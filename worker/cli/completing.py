@@ -7,7 +7,7 @@ a line that a shell runs, and comes from anyone who may send commands: only text
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import redirect_stderr, suppress
 from io import StringIO
 from pathlib import Path
@@ -89,14 +89,14 @@ def open_ones(ctx: typer.Context, incomplete: str) -> list[str]:
     return _offered(_seen(lambda seen: [one for name in seen.backends() for one in seen.open_ids(name)]), incomplete)
 
 
-def topics(incomplete: str) -> list[str]:
-    """Offer the pages of the guide."""
-    return _offered([page.stem for page in GUIDE.glob("*.md")], incomplete)
-
-
-def shells(incomplete: str) -> list[str]:
-    """Offer the shells that can complete."""
-    return _offered(SHELLS, incomplete)
+def known_words(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Offer the words that a command knows: what is done about dead letters, pages of the guide, shells."""
+    known: Mapping[str | None, Sequence[str]] = {
+        "dead-letters": () if _typed(ctx) else LETTERS,
+        "guide": [page.stem for page in GUIDE.glob("*.md")],
+        "completion": SHELLS,
+    }
+    return _offered(known[ctx.info_name], incomplete)
 
 
 WORDS = {
@@ -108,9 +108,9 @@ WORDS = {
     "attest": open_ones,
     "hold": open_ones,
     "release": open_ones,
-    "dead-letters": lambda ctx, incomplete: [] if _typed(ctx) else _offered(LETTERS, incomplete),
-    "guide": topics,
-    "completion": shells,
+    "dead-letters": known_words,
+    "guide": known_words,
+    "completion": known_words,
 }
 """What the words behind a command may be; of others nothing is offered."""
 

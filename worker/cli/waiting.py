@@ -145,27 +145,27 @@ def name_of(reference: str, command: Command) -> str:
 
 def write_end(reference: str, command: Command, end: End, output: Output) -> None:
     """Write how a wait has ended."""
-    if not output.json:
-        known = command or (end.data if isinstance(end, Result) else {})
-        output.line(f"{name_of(reference, known)}  ", end_line(end))
-    elif isinstance(end, Result):
+    known, said = command, {"outcome": None, "known": False, "error": str(end)}
+    if isinstance(end, Result):
+        known = command or end.data
         names = ("cancellation_id", "outcome", "evidence", "safe_to_rerun", "detail", "data")
-        output.object({**_identity(reference, command), **{name: getattr(end, name) for name in names}})
+        said = {name: getattr(end, name) for name in names}
     elif isinstance(end, Rejected):
-        output.object({**_identity(reference, command), "outcome": "rejected", "error": str(end)})
-    else:
-        output.object({**_identity(reference, command), "outcome": None, "known": False, "error": str(end)})
+        said = {"outcome": "rejected", "error": str(end)}
+    _write(reference, command, said, output, f"{name_of(reference, known)}  ", end_line(end))
 
 
 def write_open(reference: str, command: Command, output: Output, *, known: bool) -> None:
     """Write that the wait has ended before the cancellation did, or before it was known."""
+    text = f"still open; it goes on: canceller status {reference}" if known else f"not known yet: {NOT_TAKEN}"
+    said = {"outcome": None, "known": known}
+    _write(reference, command, said, output, f"{name_of(reference, command)}  {text}")
+
+
+def _write(reference: str, command: Command, said: Mapping[str, Any], output: Output, text: str, end: str = "") -> None:
+    """Write what is `said`, with all that is known of the command, or else a line with a coloured end."""
     if output.json:
-        output.object({**_identity(reference, command), "outcome": None, "known": known})
-    elif known:
-        output.line(f"{name_of(reference, command)}  still open; it goes on: canceller status {reference}")
+        identity = {name: command[name] for name in ("verb", "backend", "job_id") if name in command}
+        output.object({"id": reference, **identity, **said})
     else:
-        output.line(f"{name_of(reference, command)}  not known yet: {NOT_TAKEN}")
-
-
-def _identity(reference: str, command: Command) -> dict[str, Any]:
-    return {"id": reference, **{name: command[name] for name in ("verb", "backend", "job_id") if name in command}}
+        output.line(text, end)

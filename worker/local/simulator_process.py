@@ -27,15 +27,11 @@ class SimulatorFailed(CancellerError):
 
 @dataclass(frozen=True, slots=True)
 class SimulatorProcess:
-    """A running simulator."""
+    """A running simulator; `example` is the backends file that ships with the package, for this one."""
 
     url: str
     process: subprocess.Popen[bytes]
-
-    def example(self) -> str:
-        """Return the backends file that ships with the package, for this simulator."""
-        text = shipped("backends.toml").read_text(encoding="utf-8")
-        return text.replace(EXAMPLE_ADDRESS, self.url.removeprefix("http://"))
+    example: str
 
 
 @contextmanager
@@ -54,7 +50,9 @@ def simulator_process(
     with log.open("ab") as errors:
         process = start(arguments, process_environment(), subprocess.PIPE, errors)
     try:
-        yield SimulatorProcess(_address(process, log), process)
+        url = _address(process, log)
+        example = shipped("backends.toml").read_text(encoding="utf-8")
+        yield SimulatorProcess(url, process, example.replace(EXAMPLE_ADDRESS, url.removeprefix("http://")))
     finally:
         stop_all([process], STOP_SECONDS)
         if process.stdout:

@@ -62,26 +62,22 @@ class Pace:
         while len(self.seen) > 2 and self.seen[1][0] <= at - WINDOW:  # noqa: PLR2004 - a first and a last one
             self.seen.popleft()
 
-    @property
-    def rate(self) -> float:
-        """Members that end in a second; 0 while nothing is known."""
-        if not self.seen:
-            return 0.0
-        (start, before), (end, done) = self.seen[0], self.seen[-1]
-        return (done - before) / (end - start) if end > start else 0.0
-
-    def left(self, counts: BatchCounts) -> float | None:
-        """Return in how many seconds all will have ended at this rate."""
-        return (counts.waiting + counts.open) / self.rate if self.rate else None
+    def measured(self, counts: BatchCounts) -> tuple[float, float | None]:
+        """Return how many members end in a second, 0 while nothing is known, and in how many seconds all have ended."""
+        rate = 0.0
+        if self.seen:
+            (start, before), (end, done) = self.seen[0], self.seen[-1]
+            rate = (done - before) / (end - start) if end > start else 0.0
+        return rate, (counts.waiting + counts.open) / rate if rate else None
 
 
 def progress_line(status: BatchStatus, pace: Pace | None = None) -> str:
     """Say in one line how far a batch is, and how fast if it is watched."""
     counts = status.counts
     parts = [f"{ended(counts)} of {counts.selected} ended"]
-    if status.state is BatchState.RUNNING and pace is not None and pace.rate:
-        left = pace.left(counts)
-        parts.append(f"{pace.rate:.3g}/s{f', {span(left)} left' if left is not None else ''}")
+    rate, left = pace.measured(counts) if pace is not None else (0.0, None)
+    if status.state is BatchState.RUNNING and left is not None:
+        parts.append(f"{rate:.3g}/s, {span(left)} left")
     if counts.open:
         parts.append(f"{counts.open} open")
     if told := outcomes(counts):
@@ -136,6 +132,6 @@ def described(status: BatchStatus, pace: Pace | None = None) -> dict[str, Any]:
         "held": status.held,
     }
     if pace is not None:
-        left = pace.left(counts)
-        told |= {"rate": round(pace.rate, 3), "seconds_left": None if left is None else round(left)}
+        rate, left = pace.measured(counts)
+        told |= {"rate": round(rate, 3), "seconds_left": None if left is None else round(left)}
     return told

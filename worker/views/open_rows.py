@@ -52,9 +52,9 @@ class Count(Struct):
 
 
 class Summary(Struct, frozen=True):
-    """All open cancellations that are known; `total` is how many these are."""
+    """All open cancellations that are known, the oldest first."""
 
-    total: int = 0
+    rows: Sequence[Row] = ()
     counts: Mapping[str, Mapping[str, Count]] = field(default_factory=dict)
     forces: tuple[Row, ...] = ()
     held: tuple[Row, ...] = ()
@@ -107,13 +107,12 @@ def force_at(cancellation: Cancellation) -> datetime | None:
 
 
 def summed_up(rows: Iterable[Row]) -> Summary:
-    """Sum up all rows, which come with the oldest first."""
+    """Sum up all rows."""
+    ordered = sorted(rows, key=lambda row: (row.accepted_at, row.id))
     counts: dict[str, dict[str, Count]] = defaultdict(dict)
     gates: list[Row] = []
     ahead: list[tuple[datetime, str, Row]] = []
-    total = 0
-    for row in rows:
-        total += 1
+    for row in ordered:
         count = counts[row.backend].get(row.state)
         if count is None:
             counts[row.backend][row.state] = Count(1, row.accepted_at)
@@ -124,12 +123,7 @@ def summed_up(rows: Iterable[Row]) -> Summary:
         elif row.force_at is not None:
             ahead.append((row.force_at, row.id, row))
     forces = tuple(row for _, _, row in nsmallest(NEXT_FORCES, ahead))
-    return Summary(total, counts, forces, tuple(gates))
-
-
-def in_order(rows: Iterable[Row]) -> list[Row]:
-    """Return rows with the oldest first."""
-    return sorted(rows, key=lambda row: (row.accepted_at, row.id))
+    return Summary(ordered, counts, forces, tuple(gates))
 
 
 def selected(rows: Sequence[Row], backend: str, state: str) -> Sequence[Row]:

@@ -34,13 +34,11 @@ def told(event: Event, now: datetime) -> Iterator[str]:
     yield from (" ".join(text.split()) for text in tell(event, now))
 
 
-def _who(data: Data, name: str = "requested_by") -> str:
-    who = by_whom(data, name)
-    return f" {who}" if who else ""
-
-
-def _why(data: Data) -> str:
-    return f": {data['reason']}" if data.get("reason") else ""
+def _asked(what: str, said: Data, about: str, by: str = "requested_by") -> str:
+    """Say what was asked for, by whom and why; `about` stands between these two."""
+    who = by_whom(said, by)
+    why = f": {said['reason']}" if said.get("reason") else ""
+    return f"{what}{who and f' {who}'}{about}{why}"
 
 
 def _moment(text: object, now: datetime) -> str:
@@ -53,7 +51,7 @@ def _moment(text: object, now: datetime) -> str:
 def _accepted(event: Event, now: datetime) -> Iterator[str]:
     data = event.data
     ids = ", ".join(event.command_ids)
-    yield f"{data.get('verb')} asked for{_who(data)} (command {ids}){_why(data)}"
+    yield _asked(f"{data.get('verb')} asked for", data, f" (command {ids})")
     effective = data.get("effective") or {}
     if effective:
         times = [span(effective[name]) if name in effective else "?" for name in ("force_after", "give_up_after")]
@@ -71,7 +69,7 @@ def _accepted(event: Event, now: datetime) -> Iterator[str]:
 
 def _joined(event: Event, _: datetime) -> Iterator[str]:
     joined = event.data.get("joined") or {}
-    yield f"joined{_who(joined)} (command {joined.get('command_id', '?')}){_why(joined)}"
+    yield _asked("joined", joined, f" (command {joined.get('command_id', '?')})")
     yield f"the verb is {event.data.get('verb')}; one cancellation serves all its commands"
 
 
@@ -106,7 +104,7 @@ def _operated(sentence: str) -> Callable[[Event, datetime], Iterator[str]]:
         action = event.data.get("action") or {}
         child = f" (job {event.data['child']} alone)" if event.data.get("child") else ""
         until = f"; until {_moment(event.data['until'], now)}" if event.data.get("until") else ""
-        yield f"{sentence}{_who(action, 'by')}{child}{_why(action)}{until}"
+        yield f"{_asked(sentence, action, child, 'by')}{until}"
 
     return tell
 
@@ -146,7 +144,8 @@ def _finished(event: Event, _: datetime) -> Iterator[str]:
 
 
 def _rejected(event: Event, _: datetime) -> Iterator[str]:
-    yield f"rejected{_who(event.data)}: {event.data.get('error')}"
+    who = by_whom(event.data)
+    yield f"rejected{who and f' {who}'}: {event.data.get('error')}"
 
 
 def _reappeared(event: Event, _: datetime) -> Iterator[str]:

@@ -38,9 +38,13 @@ def test_a_cookie_that_is_not_ours_is_worth_nothing(cookie: str, now: float) -> 
 def test_a_form_belongs_to_its_session() -> None:
     token = OURS.form_token(ANN)
 
-    assert OURS.is_own_form(ANN, token)
-    assert not OURS.is_own_form(Session("bob-1", operator=True), token)
-    assert not OURS.is_own_form(ANN, "")
+    assert same(token, OURS.form_token(Session(ANN.id)))
+    assert not same(token, OURS.form_token(Session("bob-1", operator=True)))
+    assert not same("", token)
+
+
+def test_each_new_session_has_an_id_of_its_own() -> None:
+    assert Session().id != Session().id
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,10 @@ import pytest
 
 from worker.cli.checks.redis_findings import (
     Letters,
+    backend_findings,
     is_cluster,
     memory_finding,
-    nameless_finding,
     rights_finding,
-    unserved_finding,
 )
 
 MIB = 2**20
@@ -76,7 +75,7 @@ def test_says_how_full_redis_is(used: int, most: int, letters: Letters, verdict:
     ("count", "told"), [(1, "1 cancellation is open"), (7, "7 cancellations are open"), (1000, "1000 or more")]
 )
 def test_a_backend_that_the_file_does_not_name_is_a_warning(count: int, told: str) -> None:
-    finding = nameless_finding("old", count, served=False)
+    (finding,) = backend_findings((), {"old": count}, ())
 
     assert (finding.verdict, finding.what) == ("warning", "backend old")
     assert finding.text.startswith(told)
@@ -92,11 +91,13 @@ def test_a_backend_that_the_file_does_not_name_is_a_warning(count: int, told: st
     ],
 )
 def test_says_whether_anybody_works_on_a_backend_that_the_file_does_not_name(served: bool, told: str) -> None:  # noqa: FBT001 - a table's column
-    assert told in nameless_finding("old", 1, served=served).text
+    (finding,) = backend_findings((), {"old": 1}, {"old"} if served else ())
+
+    assert told in finding.text
 
 
 def test_a_backend_of_the_file_that_no_living_worker_knows_is_a_warning() -> None:
-    finding = unserved_finding("new")
+    (finding,) = backend_findings(["new"], {}, {"old"})
 
     assert (finding.verdict, finding.what) == ("warning", "backend new")
     assert "none of them knows it" in finding.text

@@ -147,7 +147,7 @@ async def _give(named: str, given: Given, output: Output) -> Exit:
         batch = await batch_named(session, named)
         before = await batch.status()
         if before.state.final:
-            return _too_late(before, output)
+            return await _unmet(session, before, given, before, output)
         if given.name == "resume" and before.state is not BatchState.PAUSED:
             rejected_batch(session, Rejected(WRONG["not_paused"]), output)
             return Exit.NOT_AS_ASKED
@@ -157,17 +157,13 @@ async def _give(named: str, given: Given, output: Output) -> Exit:
         except Rejected as rejected:
             after = await batch.status()
             if after.state.final:
-                return _too_late(after, output)
+                return await _unmet(session, after, given, before, output)
             code = rejected_batch(session, rejected, output)
             return Exit.NOT_AS_ASKED if str(rejected) in WRONG.values() else code
         if order.done(status, given):
-            return _tell(status, order.name, f"{order.name}: {order.text}: {progress_line(status)}", output)
-        if status.state.final:
-            return _too_late(status, output)
-        if _paused_again(status, given, before):
-            _tell(status, "paused", f"it went on, and has paused again: {progress_line(status)}", output)
-            return Exit.NOT_AS_ASKED
-        return await _not_yet(session, status, given, output)
+            _tell(status, order.name, f"{order.name}: {order.text}: {progress_line(status)}", output)
+            return Exit.DONE
+        return await _unmet(session, status, given, before, output)
 
 
 def _paused_again(status: BatchStatus, given: Given, before: BatchStatus) -> bool:
@@ -195,15 +191,17 @@ async def _held(session: Session, batch: AsyncBatch, order_id: str, given: Given
         await asyncio.sleep(LOOK_EVERY)
 
 
-def _too_late(status: BatchStatus, output: Output) -> Exit:
-    _tell(status, "too_late", f"too late: batch {short(status.id)} has ended: {progress_line(status)}", output)
-    return Exit.NOT_AS_ASKED
-
-
-async def _not_yet(session: Session, status: BatchStatus, given: Given, output: Output) -> Exit:
-    """Report why an order does not hold yet."""
+async def _unmet(session: Session, status: BatchStatus, given: Given, before: BatchStatus, output: Output) -> Exit:
+    """Report why an order does not hold, or not yet."""
+    how_far = progress_line(status)
+    if status.state.final:
+        _tell(status, "too_late", f"too late: batch {short(status.id)} has ended: {how_far}", output)
+        return Exit.NOT_AS_ASKED
+    if _paused_again(status, given, before):
+        _tell(status, "paused", f"it went on, and has paused again: {how_far}", output)
+        return Exit.NOT_AS_ASKED
     if given.name == "abort" and status.state is BatchState.ABORTING:
-        text = f"being aborted, and nothing new is started: {progress_line(status)}"
+        text = f"being aborted, and nothing new is started: {how_far}"
     elif given.name == "pause" and status.state is BatchState.PAUSED:
         text = "paused, and not held yet: calls are in flight, and the hold takes effect when they have ended"
     else:
@@ -213,9 +211,8 @@ async def _not_yet(session: Session, status: BatchStatus, given: Given, output: 
     return Exit.STILL_OPEN
 
 
-def _tell(status: BatchStatus, order: str, text: str, output: Output) -> Exit:
+def _tell(status: BatchStatus, order: str, text: str, output: Output) -> None:
     if output.json:
         output.object({"order": order, **described(status)})
     else:
         output.line(text)
-    return Exit.DONE

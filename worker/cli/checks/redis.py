@@ -27,11 +27,10 @@ from .redis_findings import (
     CLUSTER,
     MOST_OPEN,
     Letters,
+    backend_findings,
     is_cluster,
     memory_finding,
-    nameless_finding,
     rights_finding,
-    unserved_finding,
 )
 
 PATIENCE = 10.0
@@ -124,6 +123,5 @@ async def _at_work(settings: Settings, configs: Mapping[str, BackendConfig]) -> 
     finally:
         await store.aclose()
     workers = Finding("ok" if there.workers else "warning", "workers", str(there))
-    unserved = [unserved_finding(name) for name in sorted(configs) if there.unserved(name)]
-    found = [nameless_finding(name, count, served=name in there.served) for name, count in counts.items()]
-    return [workers, *unserved, *found]
+    unserved = [name for name in sorted(configs) if there.unserved(name)]
+    return [workers, *backend_findings(unserved, counts, there.served)]

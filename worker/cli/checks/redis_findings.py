@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,22 +78,27 @@ def memory_finding(info: Mapping[str, Any], letters: Letters) -> Finding:
     return Finding("ok", "Redis memory", text)
 
 
-def nameless_finding(backend: str, count: int, *, served: bool) -> Finding:
-    """Report open cancellations of a backend that this file does not name; the file of a living worker may."""
-    more = " or more" if count >= MOST_OPEN else ""
-    several = f"{count}{more} cancellation{' is' if count == 1 else 's are'} open"
-    if served:
-        who = "living workers with another file work on them; once those are gone nothing is called"
-    else:
-        who = "no living worker knows it, so nothing is called and each ends as timed_out at its deadline"
-    text = f"{several}, and the backends file does not name it: {who}. Put it back, or abort them"
-    return Finding("warning", f"backend {backend}", text)
+def backend_findings(
+    unserved: Iterable[str], nameless: Mapping[str, int], served: Collection[str]
+) -> Iterator[Finding]:
+    """Report backends that the file names and no living worker serves, and those that it does not name.
 
-
-def unserved_finding(backend: str) -> Finding:
-    """Report a backend that the file names and no living worker serves."""
-    text = "workers run, and none of them knows it, so commands for it are rejected: start them again with this file"
-    return Finding("warning", f"backend {backend}", text)
+    Of the latter `nameless` counts what is open; the file of a living worker, which is among `served`, may name one.
+    """
+    for backend in unserved:
+        text = (
+            "workers run, and none of them knows it, so commands for it are rejected: start them again with this file"
+        )
+        yield Finding("warning", f"backend {backend}", text)
+    for backend, count in nameless.items():
+        more = " or more" if count >= MOST_OPEN else ""
+        several = f"{count}{more} cancellation{' is' if count == 1 else 's are'} open"
+        if backend in served:
+            who = "living workers with another file work on them; once those are gone nothing is called"
+        else:
+            who = "no living worker knows it, so nothing is called and each ends as timed_out at its deadline"
+        text = f"{several}, and the backends file does not name it: {who}. Put it back, or abort them"
+        yield Finding("warning", f"backend {backend}", text)
 
 
 def _mib(size: int) -> str:

@@ -8,7 +8,7 @@ import typer
 from typer.completion import get_completion_script  # type: ignore[attr-defined]  # from its private module
 
 from ...settings.problems import choices, suggestion
-from ..completing import SHELLS, shells
+from ..completing import SHELLS, known_words
 from ..options import Json
 from ..output import Output
 
@@ -17,7 +17,7 @@ VARIABLE = "_CANCELLER_COMPLETE"
 
 
 def completion(
-    shell: Annotated[str, typer.Argument(metavar="[bash|zsh|fish]", autocompletion=shells)], *, json: Json = False
+    shell: Annotated[str, typer.Argument(metavar="[bash|zsh|fish]", autocompletion=known_words)], *, json: Json = False
 ) -> None:
     """Write the script by which a shell completes commands, options, backends and open jobs.
 

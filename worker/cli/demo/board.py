@@ -23,21 +23,17 @@ WIDE = 100
 
 @dataclass(slots=True)
 class Row:
-    """One case: what has come of it so far."""
+    """One case, and what has come of it so far; `name` is its job, as people name it, or its batch."""
 
     case: Case
     command_id: str
+    name: str
     now: str = "sent"
     seen: list[str] = field(default_factory=list)
     outcome: str = ""
     evidence: str = ""
     cancel_sent_at: float | None = None
     ended_at: float = 0.0
-
-    @property
-    def name(self) -> str:
-        """The job, as people name it, or the batch."""
-        return f"{self.case.backend} {f'{self.case.others + 1} jobs' if self.case.others else self.case.job_id}"
 
     @property
     def right(self) -> bool:
@@ -77,7 +73,8 @@ class Row:
         """What happens now, in a few words."""
         if self.outcome:
             return self.outcome
-        if self.seen[-1:] == ["cancel_sent"] and self.case.stuck and self.cancel_sent_at is not None:
+        lives = {self.case.life, *(child["life"] for child in self.case.script.get("children", ()))}
+        if self.seen[-1:] == ["cancel_sent"] and "stuck" in lives and self.cancel_sent_at is not None:
             minutes = (time.monotonic() - self.cancel_sent_at) * SPEED / 60
             return f"in CANCELLING for {minutes:.0f} min on ESS's clock"
         return self.now
@@ -87,7 +84,10 @@ class Board:
     """All cases."""
 
     def __init__(self) -> None:
-        self.rows = [Row(case, f"demo-{number}") for number, case in enumerate(CASES, 1)]
+        self.rows: list[Row] = []
+        for number, case in enumerate(CASES, 1):
+            jobs = f"{case.others + 1} jobs" if case.others else case.job_id
+            self.rows.append(Row(case, f"demo-{number}", f"{case.backend} {jobs}"))
         self.started = time.monotonic()
 
     def now(self, height: int) -> Drawing:
@@ -107,7 +107,12 @@ class Board:
     def result(self, width: int) -> Drawing:
         """Return the table of what was expected and what came; with the evidence if there is room."""
         columns = ["", "what it shows", "backend, job", "expected", "outcome", *(["evidence"] if width >= WIDE else [])]
-        return Drawing(columns, [_final(row)[: len(columns)] for row in self.rows])
+        rows: list[Sequence[Cell]] = []
+        for row in self.rows:
+            mark = Cell("✓", "green") if row.right else Cell("✗", "bold red")
+            told = mark, Cell(row.case.shows), Cell(row.name), Cell(row.case.expected), _word(row.outcome or "none")
+            rows.append((*told, Cell(row.evidence))[: len(columns)])
+        return Drawing(columns, rows)
 
     def as_plain(self) -> list[dict[str, Any]]:
         """Return the same as plain values."""
@@ -129,9 +134,3 @@ class Board:
 
 def _word(text: str) -> Cell:
     return Cell(text, COLOURS.get(text, ""))
-
-
-def _final(row: Row) -> Sequence[Cell]:
-    mark = Cell("✓", "green") if row.right else Cell("✗", "bold red")
-    outcome = _word(row.outcome or "none")
-    return mark, Cell(row.case.shows), Cell(row.name), Cell(row.case.expected), outcome, Cell(row.evidence)

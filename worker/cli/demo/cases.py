@@ -30,11 +30,6 @@ class Case:
     others: int = 0
 
     @property
-    def stuck(self) -> bool:
-        """Whether its job stays in the state that only a force ends."""
-        return self.life == "stuck" or any(child["life"] == "stuck" for child in self.script.get("children", ()))
-
-    @property
     def jobs(self) -> list[dict[str, Any]]:
         """The job as the simulator's jobs file has it."""
         if not self.life:

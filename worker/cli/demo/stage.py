@@ -67,7 +67,7 @@ def _started(directory: Path, stack: ExitStack) -> Stage:
     redis = stack.enter_context(Embedded(directory / "redis"))
     simulator = stack.enter_context(simulator_process(directory, SPEED, JOBS_FILE))
     backends = directory / "backends.toml"
-    backends.write_text(simulator.example().replace(*EXAMPLE_POLL), encoding="utf-8")
+    backends.write_text(simulator.example.replace(*EXAMPLE_POLL), encoding="utf-8")
     own = {
         "REDIS_URL": redis.url,
         "CANCELLER_BACKENDS": str(backends),

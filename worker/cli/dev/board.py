@@ -24,10 +24,12 @@ class BoardProcess:
     process: subprocess.Popen[bytes]
     token: str = field(repr=False)
 
-    def url(self) -> str:
-        """Return its address once it listens; empty if it does not."""
+    def address(self) -> Mapping[str, str]:
+        """Return where it is once it listens, with its token; nothing if it does not."""
         line = first_line(self.process, START_SECONDS)
-        return str(json.loads(line)["url"]) if line else ""
+        if not line:
+            return {}
+        return {"board": str(json.loads(line)["url"]), "board_token": self.token}
 
 
 @contextmanager

@@ -126,7 +126,7 @@ def _deployment(
     ):
         if backends is None:
             backends = directory / "backends.toml"
-            backends.write_text(simulator.example(), encoding="utf-8")
+            backends.write_text(simulator.example, encoding="utf-8")
         own = {
             "REDIS_URL": redis.url,
             "CANCELLER_BACKENDS": str(backends.absolute()),
@@ -169,8 +169,7 @@ async def _attend(started: Deployment, stopped: threading.Event, log: MergedLog)
             started.check()
             if log.worker_started.is_set() and not told:
                 whole = {"source": "dev", "simulator": started.simulator.url, "env_file": str(started.env_file)}
-                address = started.board.url() if started.board else ""
-                board = {"board": address, "board_token": started.board.token} if started.board and address else {}
+                board = started.board.address() if started.board else {}
                 log.show({**whole, **board}, what_next(started, board))
                 told = True
             await asyncio.sleep(LOOK_EVERY)

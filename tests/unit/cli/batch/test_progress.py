@@ -52,7 +52,7 @@ def pace(*samples: tuple[float, int]) -> Pace:
     ids=["nothing", "one", "two", "the-last-half-minute", "no-time"],
 )
 def test_the_rate_is_measured(samples: list[tuple[float, int]], rate: float) -> None:
-    assert pace(*samples).rate == rate
+    assert pace(*samples).measured(COUNTS)[0] == rate
 
 
 def test_a_line_says_how_far_it_is_how_fast_and_how_jobs_have_ended() -> None:
