@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from support.cell import Cell
 from support.shell import lines, read_until, run, running
@@ -52,3 +54,14 @@ def test_a_worker_that_comes_later_ends_the_wait(deployment: Cell) -> None:
         deployment.start_worker()
         read_until(waiting, "ess 1  cancelled")
         assert waiting.wait(timeout=60) == Exit.DONE
+
+
+def test_a_batch_that_is_not_watched_is_left_once_a_worker_knows_it(deployment: Cell, tmp_path: Path) -> None:
+    deployment.simulator.add_job("ess", "1")
+    file = tmp_path / "jobs.txt"
+    file.write_text("1", encoding="utf-8")
+    with running(deployment.env, "batch", "apply", "--unplanned", str(file), "--max", "1", "--backend", "ess") as left:
+        read_until(left, "no worker runs")
+        deployment.start_worker()
+        read_until(left, "the batch goes on: canceller batch watch")
+        assert left.wait(timeout=60) == Exit.DONE

@@ -37,7 +37,7 @@ IN_MEMORY = 8 * 1024 * 1024
 FIRST_LOOK, LONGEST_PAUSE = 0.05, 1.0
 """Seconds between two looks at a batch while it is waited for; they grow from the one to the other."""
 TAKEN_IN = 10.0
-"""Seconds that an order about a batch, or its report, waits for what this client has just sent to be taken in."""
+"""Seconds for which `taken_in`, and so an order about a batch or its report, waits for what was just sent."""
 OLDER = ": a worker of an older version took it; once all are upgraded, send the batch again with the same id"
 UNTAKEN = "is not known after {:g} s: no worker has taken it in yet (does one run?), or nothing has this id"
 
@@ -144,8 +144,8 @@ class AsyncBatch:
             self.untaken = None
         return status
 
-    async def _taken_in(self) -> None:
-        """Wait until all that this client has just sent is taken in, for `TAKEN_IN` seconds at most.
+    async def taken_in(self) -> None:
+        """Wait until workers have taken in all that this client has just sent, for `TAKEN_IN` seconds at most.
 
         Raises:
             Rejected: one of the parts was.
@@ -195,17 +195,17 @@ class AsyncBatch:
     async def pause(self, *, by: str, reason: str, hold: bool = False) -> str:
         """Start nothing new until it is resumed; with `hold`, hold what is open, too."""
         held = {"hold": True} if hold else {}
-        await self._taken_in()
+        await self.taken_in()
         return await self.client.deliver({"verb": "batch_pause", "id": self.id, "by": by, "reason": reason, **held})
 
     async def resume(self, *, by: str, reason: str) -> str:
         """Go on after a pause: failures so far count no more, and what the pause has held is released."""
-        await self._taken_in()
+        await self.taken_in()
         return await self.client.deliver({"verb": "batch_resume", "id": self.id, "by": by, "reason": reason})
 
     async def abort(self, *, by: str, reason: str) -> str:
         """End it: what has not started ends as aborted without a call, what is open is aborted."""
-        await self._taken_in()
+        await self.taken_in()
         return await self.client.deliver({"verb": "batch_abort", "id": self.id, "by": by, "reason": reason})
 
     async def report(self) -> AsyncIterator[BatchResult]:
@@ -216,7 +216,7 @@ class AsyncBatch:
             Rejected: one of the parts that this client has sent was.
 
         """
-        await self._taken_in()
+        await self.taken_in()
         async for result in self.client.store.batches.report(self.id):
             yield result
 

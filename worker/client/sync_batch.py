@@ -10,6 +10,7 @@ class Batch(Blocking[AsyncBatch]):
     """`AsyncBatch` for code without an asyncio loop."""
 
     status = blocking(AsyncBatch.status)
+    taken_in = blocking(AsyncBatch.taken_in)
     wait = blocking(AsyncBatch.wait)
     pause = blocking(AsyncBatch.pause)
     resume = blocking(AsyncBatch.resume)

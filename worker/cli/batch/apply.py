@@ -13,12 +13,13 @@ import typer
 
 from ...client.async_client import Rejected
 from ...client.batches import AsyncBatch
-from ...domain.errors import UnknownBatch
+from ...domain.errors import StoreUnavailable, UnknownBatch
 from ...protocol.batches import WRONG, BatchOptions, BatchState, BatchStatus, parse_options
 from ...settings.signing_key import SigningKey
 from ...views.batches import short
 from ...views.counted import counted
 from ...views.explain import span
+from ..checks.attendance import noting_absence
 from ..exits import Exit
 from ..options import Json, KeyFile, Producer, Timeout, duration, one_of
 from ..output import Output
@@ -236,11 +237,11 @@ class Applying:
         self.output.note(f"sent as batch {batch.id}: {counted(len(members), 'command')}")
         if self.output.json:
             self.output.object({"batch_id": batch.id, "sent": len(members)})
-        if not self.watches:
-            self._left(batch)
-            return Exit.DONE
         try:
             async with going_on(batch, self.output, to_watch):
+                if not self.watches:
+                    await self._leave(session, batch)
+                    return Exit.DONE
                 status = await Watch(session, batch, self.output, "stopping").run(self.seconds)
         except Rejected as rejected:
             if WRONG["conflict"] in str(rejected):
@@ -249,10 +250,20 @@ class Applying:
             return rejected_batch(session, rejected, self.output)
         return await report_end(batch, status, self.output)
 
-    def _left(self, batch: AsyncBatch) -> None:
-        """Say how to find a batch that is not watched."""
+    async def _leave(self, session: Session, batch: AsyncBatch) -> None:
+        """Say how to find a batch that is not watched, once its id is known to other commands.
+
+        Raises:
+            Rejected: a part of it was.
+
+        """
         if not self.output.json:
             self.output.line(batch.id)
+        async with noting_absence(session.settings, self.output):
+            try:
+                await batch.taken_in()
+            except StoreUnavailable as error:
+                self.output.note(f"{error}; the batch goes on without this terminal")
         for line in to_watch(short(batch.id)):
             self.output.note(line)
 
