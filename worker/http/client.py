@@ -152,7 +152,7 @@ class Http:
     async def _shown(self, call: Call, credential: Credential, token: Token, deadline: float) -> Reply:
         headers = {**call.headers, credential.header: credential.scheme + token.value}
         reply = await self._exchange(Call(call.method, call.url, headers, call.content), deadline)
-        return blanked(reply, credential.secrets(token))
+        return blanked(reply, (token.value, *token.shown))
 
     async def _fetch(self, request: httpx.Request) -> Reply:
         """Make a credential's own call to its token endpoint, under the same limits."""

@@ -13,10 +13,10 @@ from ..backends.registry import KINDS, TABLES
 from ..domain.model import Force, Policy, Poll
 from ..engine.backend import Backend
 from ..http.client import ExtraHeaders, Http
-from ..http.credentials import Basic, Bearer, Credential, StaticToken, basic
+from ..http.credentials import Credential, Given, basic
 from ..http.probe import Probe
 from ..http.tls import SYSTEM, Tls
-from ..http.token_endpoints import OML_TOKEN_PATH, ClientCredentials, Keystone, KeystoneApplication, Oml
+from ..http.token_endpoints import OML_TOKEN_PATH, ClientCredentials, Keystone, Oml
 from ..http.transport import Proxy
 from ..http.transport_aiohttp import AiohttpTransport
 from ..intake.admission import Admission, BackendRules
@@ -84,11 +84,11 @@ def credential_of(config: BackendConfig) -> Credential | None:
         case NoAuth():
             return None
         case BearerAuth():
-            return Bearer(auth.secret("token").read)
+            return Given(auth.secret("token").read)
         case TokenAuth():
-            return StaticToken(auth.secret("token").read)
+            return Given(auth.secret("token").read, header="X-Auth-Token")
         case BasicAuth():
-            return Basic(auth.secret("username").read, auth.secret("password").read)
+            return Given(auth.secret("password").read, username=auth.secret("username").read)
         case ClientCredentialsAuth():
             return ClientCredentials(
                 auth.token_url,
@@ -101,7 +101,7 @@ def credential_of(config: BackendConfig) -> Credential | None:
             return Oml(token_url_of(config) or "", auth.secret("username").read, auth.secret("password").read)
         case KeystoneAuth():
             if auth.application_credential:
-                return KeystoneApplication(auth.url, *(one.read for one in auth.application_credential))
+                return Keystone(auth.url, *(one.read for one in auth.application_credential))
             project_id = config.project_id if isinstance(config, WithProject) else ""
             return Keystone(
                 auth.url,
