@@ -17,7 +17,10 @@ from worker.http.blanking import BLANK, blanked, forms, parts
 from worker.http.client import ExtraHeaders, Http
 from worker.http.credentials import Credential, Given
 from worker.http.token_endpoints import ClientCredentials, Keystone, Oml
+from worker.http.transport import Proxy
+from worker.http.transport_aiohttp import AiohttpTransport
 
+LOGIN = "Basic c2NvdHQ6aHVudGVyMg=="
 SECRET = 'p+ä/"<w> %d'
 
 
@@ -112,14 +115,20 @@ async def test_a_token_that_holds_the_clients_name_is_taken_whole() -> None:
     assert (await credential.token(0.0)).value == token
 
 
-async def test_a_reply_does_not_repeat_a_proxys_password() -> None:
-    wire = HttpxTransport(
-        httpx.MockTransport(lambda _: httpx.Response(403, text="c2NvdHQ6aHVudGVyMg== is scott:hunter2"))
-    )
-    http = Http("https://b", wire=wire, headers=ExtraHeaders(to_proxy=("Basic c2NvdHQ6aHVudGVyMg==",)))
+@pytest.mark.parametrize(("own", "tokens"), [(LOGIN, ""), ("", LOGIN), (LOGIN, LOGIN)])
+async def test_a_reply_does_not_repeat_a_proxys_password(own: str, tokens: str) -> None:
+    """Neither that of the API's proxy, nor of the token service's."""
+    replies = httpx.MockTransport(lambda _: httpx.Response(403, text="c2NvdHQ6aHVudGVyMg== is scott:hunter2"))
+    http = Http("https://b", wire=HttpxTransport(replies, own), token_wire=HttpxTransport(replies, tokens))
 
     assert (await http.send(Request("GET", ("x",)))).body == b"[secret] is scott:[secret]"
     assert (await http.get("/probe")).body == b"[secret] is scott:[secret]"
+
+
+def test_a_wire_says_what_its_proxy_is_shown() -> None:
+    wires = [AiohttpTransport(proxy=one) for one in (Proxy("http://p:3128", LOGIN), Proxy("http://p:3128"), None)]
+
+    assert [wire.to_proxy for wire in wires] == [LOGIN, "", ""]
 
 
 async def test_a_reply_does_not_repeat_the_password_of_basic() -> None:
