@@ -157,15 +157,11 @@ def token_tls(config: BackendConfig) -> Tls:
     """Return the TLS files for a token service: its own, else the API's if both are one server."""
     own = own_tls(config.auth) if isinstance(config.auth, TlsFiles) else SYSTEM
     url = token_url_of(config)
-    if url is None or (own == SYSTEM and origin(url) == origin(config.base_url)):
+    if url is None:
         return own_tls(config)
-    return own
-
-
-def origin(url: str) -> tuple[str, str | None, int]:
-    """Return what identifies a server: scheme, host and port."""
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname, parts.port or PORTS[parts.scheme]
+    urls = urlsplit(url), urlsplit(config.base_url)
+    servers = {(one.scheme, one.hostname, one.port or PORTS[one.scheme]) for one in urls}
+    return own_tls(config) if own == SYSTEM and len(servers) == 1 else own
 
 
 def probe_of(name: str, config: BackendConfig) -> Probe | None:
