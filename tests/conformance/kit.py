@@ -100,7 +100,7 @@ class HastyWire:
     A short time for all calls would be over for some that a busy machine answers late.
     """
 
-    through = ""
+    through = to_proxy = ""
 
     def __init__(self, sim: Simulator) -> None:
         self._sim = sim

@@ -19,8 +19,8 @@ from conformance.replies.sahara import SAHARA_V2, SAHARA_V11
 from worker.domain.errors import CredentialRefused, CredentialUnavailable
 from worker.domain.model import Action, Answer, AnswerKind, Observation
 from worker.http.client import Http
-from worker.http.credentials import Basic, Bearer, Credential, StaticToken
-from worker.http.token_endpoints import ClientCredentials, Keystone, KeystoneApplication
+from worker.http.credentials import Credential, Given
+from worker.http.token_endpoints import ClientCredentials, Keystone
 from worker.http.token_endpoints import Oml as OmlCredential
 from worker.simulator import Clock
 
@@ -90,19 +90,19 @@ def keystone(one: Bench, secrets: Secrets) -> Credential:
 
 def application(one: Bench, secrets: Secrets) -> Credential:
     url, give = f"{one.sim.base_url(one.dialect.system)}/v3", secrets.give
-    return KeystoneApplication(url, give("username"), give("password"), monotonic=secrets.monotonic)
+    return Keystone(url, give("username"), give("password"), monotonic=secrets.monotonic)
 
 
 def bearer(_one: Bench, secrets: Secrets) -> Credential:
-    return Bearer(secrets.give("token"))
+    return Given(secrets.give("token"))
 
 
 def static(_one: Bench, secrets: Secrets) -> Credential:
-    return StaticToken(secrets.give("token"))
+    return Given(secrets.give("token"), header="X-Auth-Token")
 
 
 def basic(_one: Bench, secrets: Secrets) -> Credential:
-    return Basic(secrets.give("username"), secrets.give("password"))
+    return Given(secrets.give("password"), username=secrets.give("username"))
 
 
 def login(system: str) -> dict[str, str]:

@@ -43,7 +43,7 @@ Exchange = Callable[[str, str, Mapping[str, str], bytes], Told | None]
 class LiarWire:
     """A wire whose other end is one life's liar."""
 
-    through = ""
+    through = to_proxy = ""
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange

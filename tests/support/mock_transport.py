@@ -14,8 +14,9 @@ class HttpxTransport:
 
     through = ""
 
-    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
+    def __init__(self, transport: httpx.AsyncBaseTransport, to_proxy: str = "") -> None:
         self._transport = transport
+        self.to_proxy = to_proxy
 
     async def exchange(self, call: Call, limit: int) -> Reply:
         """Make a call by the transport."""

@@ -157,7 +157,7 @@ class Ends:
             named = {event.cancellationid} if digest else {event.cancellationid, *event.command_ids}
             if named & waiter.names:
                 return result_of(event.cancellationid or "", event.outcome or "", event.data)
-        await waiter.listen()
+        await self.watch.listen(waiter)
         try:
             seen = await self.look(reference, digest, after)
         except UnknownCancellation:
@@ -238,7 +238,7 @@ class Ends:
             ):
                 left = inf
                 while left > 0:
-                    await waiter.listen()
+                    await self.watch.listen(waiter)
                     found = await look()
                     if isinstance(found, Snapshot):
                         known = True

@@ -25,19 +25,14 @@ class Waiter:
         self.names = {name}
         self.known = False
         self.finished: Event | None = None
+        self.woken = asyncio.Event()
         self._watch = watch
-        self._woken = asyncio.Event()
-
-    async def listen(self) -> None:
-        """Begin to listen: whatever happens from now on ends the next `wait`."""
-        self._woken.clear()
-        await self._watch.follow()
 
     async def wait(self, seconds: float) -> None:
         """Wait until an event is about one of the names, `seconds` at most."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self._woken.wait()
+                await self.woken.wait()
 
     def identify(self, cancellation_id: str) -> None:
         """Wait for events about this cancellation, too: an event about many commands does not name them all."""
@@ -49,7 +44,7 @@ class Waiter:
         """End the wait, because of an event or of trouble with reading them."""
         if event is not None and event.name == "finished":
             self.finished = event
-        self._woken.set()
+        self.woken.set()
 
 
 class Watch:
@@ -75,13 +70,14 @@ class Watch:
                 if not self.waiting[one]:
                     del self.waiting[one]
 
-    async def follow(self) -> None:
-        """Make sure that events are read from this moment on.
+    async def listen(self, waiter: Waiter) -> None:
+        """Make sure that events are read from this moment on: whatever happens now ends the waiter's next `wait`.
 
         Raises:
             StoreUnavailable: Redis can't be reached.
 
         """
+        waiter.woken.clear()
         async with self._starting:
             if self._reader is None or self._reader.done():
                 self._position = await self._store.last_event_id()

@@ -38,11 +38,10 @@ FRAMING = frozenset({"host", "content-length", "transfer-encoding"})
 
 @dataclass(frozen=True, slots=True)
 class ExtraHeaders:
-    """Headers of every call to an API beside our own, those with secret values, and what proxies are shown."""
+    """Headers of every call to an API beside our own, and those with secret values."""
 
     plain: Mapping[str, str] = field(default_factory=dict)
     secret: Mapping[str, str] = field(default_factory=dict, repr=False)
-    to_proxy: tuple[str, ...] = field(default=(), repr=False)
 
 
 NO_EXTRA_HEADERS = ExtraHeaders()
@@ -57,7 +56,7 @@ class Http:
     token endpoint, by default `wire`.
     `headers` are extra ones of every call to the API. They replace our defaults, and a request's own headers replace
     them; only their `Accept` also replaces a request's. No reply shows the secret ones, the credential, or what a token
-    endpoint or a proxy was shown.
+    endpoint or a proxy was shown, which may pass its own on.
     `now` is this host's wall clock: it dates replies.
     Raises ValueError for a `base_url` with credentials, a query or a fragment.
     """
@@ -89,7 +88,7 @@ class Http:
         self._accept = {name: value for name, value in extra.items() if name.lower() == "accept"}
         self._wire = wire or AiohttpTransport()
         self._token_wire = token_wire or self._wire
-        shown = (*headers.secret.values(), *headers.to_proxy)
+        shown = (*headers.secret.values(), self._wire.to_proxy, self._token_wire.to_proxy)
         self._secrets = tuple(part for value in shown for part in parts(value))
         self._now = now
         self._credential = credential
@@ -152,7 +151,7 @@ class Http:
     async def _shown(self, call: Call, credential: Credential, token: Token, deadline: float) -> Reply:
         headers = {**call.headers, credential.header: credential.scheme + token.value}
         reply = await self._exchange(Call(call.method, call.url, headers, call.content), deadline)
-        return blanked(reply, credential.secrets(token))
+        return blanked(reply, (token.value, *token.shown))
 
     async def _fetch(self, request: httpx.Request) -> Reply:
         """Make a credential's own call to its token endpoint, under the same limits."""

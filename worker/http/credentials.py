@@ -30,11 +30,15 @@ Monotonic = Callable[[], float]
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A secret in use. `ends` and `due` (for renewal) are seconds on the credential's monotonic clock."""
+    """A secret in use. `ends` and `due` (for renewal) are seconds on the credential's monotonic clock.
+
+    `shown` is what else is shown with it, or was shown for it: no reply may repeat that either.
+    """
 
     value: str = field(repr=False)
     ends: float = math.inf
     due: float = math.inf
+    shown: tuple[str, ...] = field(default=(), repr=False)
 
 
 class Credential(ABC):
@@ -66,10 +70,6 @@ class Credential(ABC):
             self._flight = asyncio.create_task(self._renew())
             self._flight.add_done_callback(lambda flight: flight.cancelled() or flight.exception())  # all may have left
         return await token_of_flight(self._flight, deadline)
-
-    def secrets(self, token: Token) -> tuple[str, ...]:
-        """Return what is shown with a token and no reply may repeat."""
-        return (token.value,)
 
     def refused(self, token: Token) -> None:
         """Forget a token after a 401, unless a younger one has taken its place."""
@@ -107,40 +107,26 @@ async def token_of_flight(flight: asyncio.Task[Token], deadline: float) -> Token
     return flight.result()
 
 
-class Bearer(Credential):
-    """A given token, sent as `Authorization: Bearer`; read again on a 401."""
+class Given(Credential):
+    """A given token, or a password with its user name by HTTP Basic (RFC 7617, UTF-8); read again on a 401.
 
-    def __init__(self, read: Read) -> None:
+    A token is sent as `Authorization: Bearer`, or by itself in the `header` that is named.
+    """
+
+    def __init__(self, read: Read, *, username: Read | None = None, header: str = "") -> None:
         super().__init__()
         self._read = read
-
-    async def _obtain(self, old: Token | None) -> Token:  # noqa: ARG002 - nothing to renew it from
-        return Token(header_text(secret(self._read)))
-
-
-class StaticToken(Bearer):
-    """A given token, sent as `X-Auth-Token`; read again on a 401."""
-
-    header = "X-Auth-Token"
-    scheme = ""
-
-
-class Basic(Credential):
-    """A user name and a password (RFC 7617, UTF-8); both read again on a 401."""
-
-    scheme = "Basic "
-
-    def __init__(self, username: Read, password: Read) -> None:
-        super().__init__()
         self._username = username
-        self._password = password
+        if username:
+            self.scheme = "Basic "
+        elif header:
+            self.header, self.scheme = header, ""
 
     async def _obtain(self, old: Token | None) -> Token:  # noqa: ARG002 - nothing to renew it from
-        return Token(basic(secret(self._username), secret(self._password)))
-
-    def secrets(self, token: Token) -> tuple[str, ...]:
-        """Return the pair as it is sent, and the password in it."""
-        return parts(self.scheme + token.value)
+        if not self._username:
+            return Token(header_text(secret(self._read)))
+        pair = basic(secret(self._username), secret(self._read))
+        return Token(pair, shown=parts(self.scheme + pair))
 
 
 def basic(username: str, password: str) -> str:

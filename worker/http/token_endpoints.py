@@ -13,7 +13,7 @@ import math
 import re
 import time
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Literal
 from urllib.parse import quote_plus
@@ -51,6 +51,14 @@ class RememberedRefusal:
     until: float
 
 
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A request for a token, and the secrets in it that no reply may repeat; user names may be repeated."""
+
+    request: httpx.Request
+    secrets: tuple[str, ...] = field(repr=False)
+
+
 def digest(request: httpx.Request) -> bytes:
     """Identify a request by its secrets, without keeping them."""
     shown = request.headers.get("authorization", "").encode()
@@ -69,39 +77,26 @@ class TokenEndpoint(Credential):
         self._place = f"the token endpoint at {httpx.URL(url).netloc.decode('ascii')}"
         self._refusal: RememberedRefusal | None = None
         self._not_before = -math.inf
-        self._told: dict[object, Token] = {}
-
-    def secrets(self, token: Token) -> tuple[str, ...]:
-        """Return the token, and what the endpoint was shown for it."""
-        return (token.value, *self._shown())
-
-    def _revealed(self, read: Read) -> str:
-        """Read a secret to send to the endpoint; no reply may repeat it. User names may be repeated."""
-        self._told[read] = Token(secret(read))
-        return self._told[read].value
-
-    def _shown(self) -> tuple[str, ...]:
-        return tuple(one.value for one in self._told.values())
 
     async def _obtain(self, old: Token | None) -> Token:  # noqa: ARG002 - only OML renews from the old one
         """Show the secrets, and once more, read anew, if they are refused; not those that were refused just now."""
         refusal = self._refusal
-        if not (refusal and self._monotonic() < refusal.until and digest(self._grant()) == refusal.digest):
+        if not (refusal and self._monotonic() < refusal.until and digest(self._grant().request) == refusal.digest):
             for _ in range(2):
                 since, grant = self._monotonic(), self._grant()
                 reply = await self._ask(grant)
                 if reply.ok:
-                    return self._token_of(reply, since)
-            refusal = RememberedRefusal(digest(grant), reply.status, self._monotonic() + REFUSAL_HOLDS)
+                    return self._token_of(reply, since, grant.secrets)
+            refusal = RememberedRefusal(digest(grant.request), reply.status, self._monotonic() + REFUSAL_HOLDS)
             self._refusal = refusal
         raise CredentialRefused(f"{self._place} refuses the credential: {refusal.status}")
 
-    async def _ask(self, request: httpx.Request) -> Reply:
+    async def _ask(self, grant: Grant) -> Reply:
         """Return a success or a refusal; raises CredentialUnavailable for anything else."""
         if (left := self._not_before - self._monotonic()) > 0:
             raise CredentialUnavailable(f"{self._place} has asked for {math.ceil(left)} more seconds of time")
         try:
-            reply = await self.fetch(request)
+            reply = await self.fetch(grant.request)
         except CallUnanswered as error:
             raise CredentialUnavailable(f"the token endpoint gave no answer: {error}") from error
         if not reply.ok and reply.retry_after is not None:
@@ -109,10 +104,10 @@ class TokenEndpoint(Credential):
             raise CredentialUnavailable(f"{self._place} answered {reply.status} and asked for time")
         if not reply.ok and reply.status not in REFUSALS:
             raise CredentialUnavailable(f"{self._place} answered {reply.status}")
-        return blanked(reply, self._shown())  # not of tokens, which it is there to show
+        return blanked(reply, grant.secrets)  # not of tokens, which it is there to show
 
-    def _token_of(self, reply: Reply, since: float) -> Token:
-        """Read the token from a success; `since` is when it was asked for.
+    def _token_of(self, reply: Reply, since: float, shown: tuple[str, ...]) -> Token:
+        """Read the token from a success; `since` is when it was asked for, `shown` the secrets that it was asked with.
 
         Raises CredentialUnavailable if it holds none.
         """
@@ -120,7 +115,7 @@ class TokenEndpoint(Credential):
         if not isinstance(value, str):
             raise CredentialUnavailable(f"{self._place} answered without a token")
         ends = since + life
-        return Token(header_text(value), ends, ends - min(MARGIN, life / 4))
+        return Token(header_text(value), ends, ends - min(MARGIN, life / 4), shown)
 
     def _issued(self, reply: Reply) -> tuple[object, float]:
         """Return what a reply holds as a token, and how many seconds that lives."""
@@ -128,7 +123,7 @@ class TokenEndpoint(Credential):
         return token, seconds(life)
 
     @abstractmethod
-    def _grant(self) -> httpx.Request:
+    def _grant(self) -> Grant:
         """Build the request for a new token, with the secrets as they are now."""
 
 
@@ -156,15 +151,15 @@ class ClientCredentials(TokenEndpoint):
         self._scope = scope
         self._client_auth = client_auth
 
-    def _grant(self) -> httpx.Request:
-        client_id, client_secret = secret(self._client_id), self._revealed(self._client_secret)
+    def _grant(self) -> Grant:
+        client_id, client_secret = secret(self._client_id), secret(self._client_secret)
         form = {"grant_type": "client_credentials"} | ({"scope": self._scope} if self._scope else {})
         if self._client_auth == "post":
             form |= {"client_id": client_id, "client_secret": client_secret}
-            return httpx.Request("POST", self._url, data=form)
+            return Grant(httpx.Request("POST", self._url, data=form), (client_secret,))
         pair = basic(quote_plus(client_id), quote_plus(client_secret))
-        self._told["pair"] = Token(pair)
-        return httpx.Request("POST", self._url, headers={"Authorization": f"Basic {pair}"}, data=form)
+        request = httpx.Request("POST", self._url, headers={"Authorization": f"Basic {pair}"}, data=form)
+        return Grant(request, (client_secret, pair))
 
 
 class Oml(TokenEndpoint):
@@ -188,21 +183,25 @@ class Oml(TokenEndpoint):
         now = self._monotonic()
         if old and now < min(old.ends, self._window_ends):
             refresh = {"grant_type": "refresh_token", "token": old.value}
-            reply = await self._ask(httpx.Request("POST", self._url, json=refresh))
+            reply = await self._ask(Grant(httpx.Request("POST", self._url, json=refresh), old.shown))
             if reply.ok:
-                return self._token_of(reply, now)
+                return self._token_of(reply, now, old.shown)
         token = await super()._obtain(None)
         self._window_ends = now + OML_WINDOW
         return token
 
-    def _grant(self) -> httpx.Request:
-        names = {"username": secret(self._username), "password": self._revealed(self._password)}
-        return httpx.Request("POST", self._url, json={"grant_type": "password"} | names)
+    def _grant(self) -> Grant:
+        username, password = secret(self._username), secret(self._password)
+        names = {"grant_type": "password", "username": username, "password": password}
+        return Grant(httpx.Request("POST", self._url, json=names), (password,))
 
 
-class KeystoneTokens(TokenEndpoint):
+class Keystone(TokenEndpoint):
     """Keystone v3, and the IAM of MRS's clouds: tokens that are sent as `X-Auth-Token`.
 
+    With a `project_id`, `name` and `password` are those of a user, and it is the token's scope. Without one they are
+    the id and the secret of an application credential, whose project is its scope: Keystone refuses a request that
+    names one.
     `url` is the service's address, with or without `/v3`; `/v3/auth/tokens` is asked. The token comes in the header
     `X-Subject-Token`, its end as a time of the server's clock, which is held against the same reply's `Date`
     (OpenStack Identity API v3).
@@ -211,64 +210,44 @@ class KeystoneTokens(TokenEndpoint):
     header = "X-Auth-Token"
     scheme = ""
 
-    def __init__(self, url: str, *, monotonic: Monotonic = time.monotonic) -> None:
-        super().__init__(VERSION_PATH.sub("", url) + "/v3/auth/tokens", monotonic=monotonic)
-
-    def _issued(self, reply: Reply) -> tuple[object, float]:
-        return reply.headers.get("x-subject-token"), keystone_life(reply)
-
-
-class Keystone(KeystoneTokens):
-    """A project-scoped token by a user's password."""
-
     def __init__(
         self,
         url: str,
-        username: Read,
+        name: Read,
         password: Read,
         *,
-        user_domain: str,
-        project_id: str,
+        user_domain: str = "",
+        project_id: str | None = None,
         monotonic: Monotonic = time.monotonic,
     ) -> None:
-        super().__init__(url, monotonic=monotonic)
-        self._username = username
+        super().__init__(VERSION_PATH.sub("", url) + "/v3/auth/tokens", monotonic=monotonic)
+        self._name = name
         self._password = password
         self._user_domain = user_domain
         self._project_id = project_id
 
-    def _grant(self) -> httpx.Request:
-        user = {"name": secret(self._username), "password": self._revealed(self._password)}
-        identity = {"methods": ["password"], "password": {"user": user | {"domain": {"name": self._user_domain}}}}
-        scope = {"project": {"id": self._project_id}}
-        return httpx.Request("POST", self._url, json={"auth": {"identity": identity, "scope": scope}})
+    def _grant(self) -> Grant:
+        name, password = secret(self._name), secret(self._password)
+        auth: dict[str, Any]
+        if self._project_id is None:
+            credential = {"id": name, "secret": password}
+            auth = {"identity": {"methods": ["application_credential"], "application_credential": credential}}
+        else:
+            user = {"name": name, "password": password, "domain": {"name": self._user_domain}}
+            identity = {"methods": ["password"], "password": {"user": user}}
+            auth = {"identity": identity, "scope": {"project": {"id": self._project_id}}}
+        return Grant(httpx.Request("POST", self._url, json={"auth": auth}), (password,))
 
-
-class KeystoneApplication(KeystoneTokens):
-    """A token by an application credential, whose project is its scope: Keystone refuses a request that names one."""
-
-    def __init__(
-        self, url: str, credential_id: Read, credential_secret: Read, *, monotonic: Monotonic = time.monotonic
-    ) -> None:
-        super().__init__(url, monotonic=monotonic)
-        self._id = credential_id
-        self._secret = credential_secret
-
-    def _grant(self) -> httpx.Request:
-        credential = {"id": secret(self._id), "secret": self._revealed(self._secret)}
-        identity = {"methods": ["application_credential"], "application_credential": credential}
-        return httpx.Request("POST", self._url, json={"auth": {"identity": identity}})
-
-
-def keystone_life(reply: Reply) -> float:
-    """Return how many seconds a token lives, by the server's clock alone."""
-    token: Any = (reply.data or {}).get("token")
-    try:
-        ends = datetime.fromisoformat(token["expires_at"])
-    except (TypeError, KeyError, ValueError):
-        return DEFAULT_LIFE
-    ends = ends if ends.tzinfo else ends.replace(tzinfo=UTC)
-    return seconds((ends - reply.date).total_seconds() if reply.date else None)
+    def _issued(self, reply: Reply) -> tuple[object, float]:
+        """Return the token, and how many seconds it lives by the server's clock alone."""
+        value = reply.headers.get("x-subject-token")
+        token: Any = (reply.data or {}).get("token")
+        try:
+            ends = datetime.fromisoformat(token["expires_at"])
+        except (TypeError, KeyError, ValueError):
+            return value, DEFAULT_LIFE
+        ends = ends if ends.tzinfo else ends.replace(tzinfo=UTC)
+        return value, seconds((ends - reply.date).total_seconds() if reply.date else None)
 
 
 def seconds(value: object) -> float:

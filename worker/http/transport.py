@@ -49,10 +49,11 @@ class Transport(Protocol):
 
     No repeats, redirects, cookies or proxies from the environment; HTTP/1.1 alone; any number of connections. It
     undoes codings by `undone` alone. A call that is cancelled ends at once, with its connection. `through` is the
-    host and port of the proxy that it was given, "" for none.
+    host and port of the proxy that it was given, "" for none, and `to_proxy` what that proxy is shown, if anything.
     """
 
     through: str
+    to_proxy: str
 
     async def exchange(self, call: Call, limit: int) -> Reply:
         """Make a call and read its reply, `limit` bytes at most, without a time limit: `Http` cancels it in time.

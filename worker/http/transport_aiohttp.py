@@ -138,9 +138,10 @@ class AiohttpTransport:
     def __init__(self, tls: Tls = SYSTEM, proxy: Proxy | None = None) -> None:
         self._tls = tls_context(tls)
         self._proxy = yarl.URL(proxy.url) if proxy else None
-        # aiohttp's own `proxy_auth` would show the password in the repr of its errors.
-        self._shown = {"Proxy-Authorization": proxy.authorization} if proxy and proxy.authorization else {}
         self.through = proxy.url.partition("://")[2] if proxy else ""
+        self.to_proxy = proxy.authorization if proxy else ""
+        # aiohttp's own `proxy_auth` would show the password in the repr of its errors.
+        self._shown = {"Proxy-Authorization": self.to_proxy} if self.to_proxy else {}
         self._session: aiohttp.ClientSession | None = None
 
     async def exchange(self, call: Call, limit: int) -> Reply:

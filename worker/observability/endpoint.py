@@ -19,14 +19,18 @@ SHUTDOWN = 0.5
 
 
 class Endpoint:
-    """Listens on one address; `routes` has what answers a GET of each path."""
+    """Listens on one address, once, until `stop`; `routes` has what answers a GET of each path."""
 
     def __init__(self, setting: str, address: ListenAddress, routes: Mapping[str, Handler]) -> None:
         """`setting` names where the address comes from, for errors."""
         self._setting = setting
         self.address = address
-        self._routes = routes
-        self._runner: web.AppRunner | None = None
+        self._paths = sorted(routes)
+        app = web.Application()
+        for path, handler in routes.items():
+            app.router.add_get(path, handler)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN)
+        self.stop = self._runner.cleanup
 
     async def start(self) -> None:
         """Listen; from here on `address` has the port in use.
@@ -35,10 +39,6 @@ class Endpoint:
             ConfigurationError: nobody can listen there, and why.
 
         """
-        app = web.Application()
-        for path, handler in self._routes.items():
-            app.router.add_get(path, handler)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN)
         await self._runner.setup()
         try:
             await web.TCPSite(self._runner, self.address.host, self.address.port).start()
@@ -47,12 +47,7 @@ class Endpoint:
             problem = f"{self._setting}: can't listen on {self.address}: {in_words(error).lower()}"
             raise ConfigurationError([f"{problem}; set another address, or end what listens there"]) from None
         self.address = ListenAddress(self.address.host, self._runner.addresses[0][1])
-        log.info("endpoint.started", address=str(self.address), paths=sorted(self._routes))
-
-    async def stop(self) -> None:
-        """Listen no more."""
-        if self._runner is not None:
-            await self._runner.cleanup()
+        log.info("endpoint.started", address=str(self.address), paths=self._paths)
 
 
 def plain(line: str, status: int = 200) -> web.Response:

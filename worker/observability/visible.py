@@ -62,13 +62,11 @@ def visible_json(text: str) -> str:
 
 
 def _escaped(text: str, write: Callable[[str], str]) -> str:
-    dammed = _PERHAPS_A_FLOOD.sub(lambda found: _dammed(found[0], write), text)
-    return _NEEDED_OR_UNSEEN.sub(lambda found: found[1] or write(found[0]), dammed)
+    def dammed(flood: re.Match[str]) -> str:
+        shown, marks = [], 0
+        for char in flood[0]:
+            marks = marks + 1 if category(char) in {"Mn", "Me"} else 0
+            shown.append(char if marks <= _MOST_MARKS else write(char))
+        return "".join(shown)
 
-
-def _dammed(text: str, write: Callable[[str], str]) -> str:
-    shown, marks = [], 0
-    for char in text:
-        marks = marks + 1 if category(char) in {"Mn", "Me"} else 0
-        shown.append(char if marks <= _MOST_MARKS else write(char))
-    return "".join(shown)
+    return _NEEDED_OR_UNSEEN.sub(lambda found: found[1] or write(found[0]), _PERHAPS_A_FLOOD.sub(dammed, text))

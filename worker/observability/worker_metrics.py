@@ -31,19 +31,14 @@ class Seconds:
     """A histogram without labels; `bounds` are the upper ends of its buckets."""
 
     def __init__(self, bounds: Sequence[float]) -> None:
-        self._bounds = bounds
-        self._counts = [0] * (len(bounds) + 1)
-        self._sum = 0.0
+        self.bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        self.sum = 0.0
 
     def add(self, seconds: float) -> None:
         """Count one."""
-        self._counts[bisect_left(self._bounds, seconds)] += 1
-        self._sum += seconds
-
-    def family(self, name: str, help_text: str) -> Metric:
-        """Write it as a metric."""
-        ends = [*map(str, self._bounds), "+Inf"]
-        return HistogramMetricFamily(name, help_text, list(zip(ends, accumulate(self._counts), strict=True)), self._sum)
+        self.counts[bisect_left(self.bounds, seconds)] += 1
+        self.sum += seconds
 
 
 class WorkerMetrics(Collector):
@@ -102,12 +97,16 @@ class WorkerMetrics(Collector):
             ("backend", "action", "kind"),
             self._calls,
         )
-        yield self._call_seconds.family("canceller_call_seconds", "How long calls to backends take.")
-        yield self._pass_seconds.family("canceller_pass_seconds", "How long passes take, calls and commits included.")
-        yield self._lateness.family(
-            "canceller_schedule_lateness_seconds", "How long cancellations were due before this worker claimed them."
-        )
-        yield self._commit_seconds.family("canceller_commit_seconds", "How long Redis takes to store several passes.")
+        late = "How long cancellations were due before this worker claimed them."
+        for seconds, name, help_text in (
+            (self._call_seconds, "canceller_call_seconds", "How long calls to backends take."),
+            (self._pass_seconds, "canceller_pass_seconds", "How long passes take, calls and commits included."),
+            (self._lateness, "canceller_schedule_lateness_seconds", late),
+            (self._commit_seconds, "canceller_commit_seconds", "How long Redis takes to store several passes."),
+        ):
+            ends = [*map(str, seconds.bounds), "+Inf"]
+            buckets = list(zip(ends, accumulate(seconds.counts), strict=True))
+            yield HistogramMetricFamily(name, help_text, buckets, seconds.sum)
 
 
 def _counter(name: str, help_text: str, labels: Sequence[str], counts: Counter[tuple[str, str, str]]) -> Metric:

@@ -27,20 +27,16 @@ def endpoint_of(
         return plain("ok")  # a loop that hangs does not get here
 
     async def readyz(_: web.Request) -> web.Response:
-        problem = await without_redis(store) or not_taking_in()
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await store.times()
+        except TimeoutError:
+            problem = f"Redis gives no answer in {PATIENCE:g} s"
+        except StoreUnavailable as error:
+            problem = str(error)
+        else:
+            problem = not_taking_in()
         return plain(problem, 503) if problem else plain("ok")
 
     routes = {"/metrics": make_aiohttp_handler(registry), "/healthz": healthz, "/readyz": readyz}
     return Endpoint("CANCELLER_HTTP", address, routes)
-
-
-async def without_redis(store: Store) -> str:
-    """Return why Redis can't be used; empty if it answers."""
-    try:
-        async with asyncio.timeout(PATIENCE):
-            await store.times()
-    except TimeoutError:
-        return f"Redis gives no answer in {PATIENCE:g} s"
-    except StoreUnavailable as error:
-        return str(error)
-    return ""

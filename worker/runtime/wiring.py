@@ -13,10 +13,10 @@ from ..backends.registry import KINDS, TABLES
 from ..domain.model import Force, Policy, Poll
 from ..engine.backend import Backend
 from ..http.client import ExtraHeaders, Http
-from ..http.credentials import Basic, Bearer, Credential, StaticToken, basic
+from ..http.credentials import Credential, Given, basic
 from ..http.probe import Probe
 from ..http.tls import SYSTEM, Tls
-from ..http.token_endpoints import OML_TOKEN_PATH, ClientCredentials, Keystone, KeystoneApplication, Oml
+from ..http.token_endpoints import OML_TOKEN_PATH, ClientCredentials, Keystone, Oml
 from ..http.transport import Proxy
 from ..http.transport_aiohttp import AiohttpTransport
 from ..intake.admission import Admission, BackendRules
@@ -65,16 +65,11 @@ def policy_of(config: BackendConfig, adapter: Adapter) -> Policy:
     )
 
 
-def adapter_of(config: BackendConfig) -> Adapter:
-    """Return the adapter of a configured backend."""
-    return KINDS[config.kind].adapter(config)
-
-
-def place_of(config: BackendConfig) -> str:
+def place_of(config: BackendConfig, adapter: Adapter) -> str:
     """Say which API is called at which address, without secrets: a cancellation trusts observations of no other one."""
     parts = urlsplit(config.base_url)
     host = parts.netloc.lower().removesuffix(":443" if parts.scheme == "https" else ":80")
-    return ", ".join((f"{config.kind} at {parts.scheme}://{host}{parts.path}", *adapter_of(config).within))
+    return ", ".join((f"{config.kind} at {parts.scheme}://{host}{parts.path}", *adapter.within))
 
 
 def credential_of(config: BackendConfig) -> Credential | None:
@@ -84,11 +79,11 @@ def credential_of(config: BackendConfig) -> Credential | None:
         case NoAuth():
             return None
         case BearerAuth():
-            return Bearer(auth.secret("token").read)
+            return Given(auth.secret("token").read)
         case TokenAuth():
-            return StaticToken(auth.secret("token").read)
+            return Given(auth.secret("token").read, header="X-Auth-Token")
         case BasicAuth():
-            return Basic(auth.secret("username").read, auth.secret("password").read)
+            return Given(auth.secret("password").read, username=auth.secret("username").read)
         case ClientCredentialsAuth():
             return ClientCredentials(
                 auth.token_url,
@@ -101,7 +96,7 @@ def credential_of(config: BackendConfig) -> Credential | None:
             return Oml(token_url_of(config) or "", auth.secret("username").read, auth.secret("password").read)
         case KeystoneAuth():
             if auth.application_credential:
-                return KeystoneApplication(auth.url, *(one.read for one in auth.application_credential))
+                return Keystone(auth.url, *(one.read for one in auth.application_credential))
             project_id = config.project_id if isinstance(config, WithProject) else ""
             return Keystone(
                 auth.url,
@@ -112,18 +107,10 @@ def credential_of(config: BackendConfig) -> Credential | None:
             )
 
 
-def headers_of(config: BackendConfig, *proxies: Proxy | None) -> ExtraHeaders:
-    """Return the extra headers of a backend's calls; the ones from environment variables are read here.
-
-    What these proxies are shown counts too: a proxy may pass it on to the backend.
-    """
+def headers_of(config: BackendConfig) -> ExtraHeaders:
+    """Return the extra headers of a backend's calls; the ones from environment variables are read here."""
     secret = {name: Secret("env", variable).read() for name, variable in config.headers_env.items()}
-    return ExtraHeaders(config.headers, secret, shown_to(*proxies))
-
-
-def shown_to(*proxies: Proxy | None) -> tuple[str, ...]:
-    """Return the secrets that these proxies get: a proxy may pass its own on to the backend."""
-    return tuple(one.authorization for one in proxies if one and one.authorization)
+    return ExtraHeaders(config.headers, secret)
 
 
 def token_url_of(config: BackendConfig) -> str | None:
@@ -148,7 +135,7 @@ def http_of(config: BackendConfig) -> Http:
         max_reply=config.max_reply,
         wire=AiohttpTransport(*api),
         token_wire=AiohttpTransport(*token) if token != api else None,
-        headers=headers_of(config, api[1], token[1]),
+        headers=headers_of(config),
     )
 
 
@@ -170,15 +157,11 @@ def token_tls(config: BackendConfig) -> Tls:
     """Return the TLS files for a token service: its own, else the API's if both are one server."""
     own = own_tls(config.auth) if isinstance(config.auth, TlsFiles) else SYSTEM
     url = token_url_of(config)
-    if url is None or (own == SYSTEM and origin(url) == origin(config.base_url)):
+    if url is None:
         return own_tls(config)
-    return own
-
-
-def origin(url: str) -> tuple[str, str | None, int]:
-    """Return what identifies a server: scheme, host and port."""
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname, parts.port or PORTS[parts.scheme]
+    urls = urlsplit(url), urlsplit(config.base_url)
+    servers = {(one.scheme, one.hostname, one.port or PORTS[one.scheme]) for one in urls}
+    return own_tls(config) if own == SYSTEM and len(servers) == 1 else own
 
 
 def probe_of(name: str, config: BackendConfig) -> Probe | None:
@@ -191,21 +174,18 @@ def probe_of(name: str, config: BackendConfig) -> Probe | None:
         return None
     scheme, _, rest = remote.url.partition("://")
     host, slash, target = rest.partition("/")
-    proxy = proxy_of(config, remote.url)
-    wire = AiohttpTransport(Tls(ca_file=own_tls(config).ca_file), proxy)
-    headers = ExtraHeaders(to_proxy=shown_to(proxy))
-    http = Http(f"{scheme}://{host}", timeout=config.timeout, max_reply=config.max_reply, wire=wire, headers=headers)
+    wire = AiohttpTransport(Tls(ca_file=own_tls(config).ca_file), proxy_of(config, remote.url))
+    http = Http(f"{scheme}://{host}", timeout=config.timeout, max_reply=config.max_reply, wire=wire)
     return Probe(name, http, slash + target, remote.gone_when)
 
 
 def backend_of(name: str, config: BackendConfig, clock_speed: float = 1.0, observer: Observer = NOBODY) -> Backend:
     """Return a backend that is ready for use; call this in the event loop that will use it."""
-    adapter, probe = adapter_of(config), probe_of(name, config)
-    http = http_of(config)
+    rules, probe, http = rules_of(config), probe_of(name, config), http_of(config)
     return Backend(
         name=name,
-        adapter=adapter,
-        policy=replace(policy_of(config, adapter), clock_speed=clock_speed),
+        adapter=rules.adapter,
+        policy=replace(rules.policy, clock_speed=clock_speed),
         calls=http,
         probe=probe.ask if probe else None,
         max_in_flight=config.max_in_flight,
@@ -214,8 +194,8 @@ def backend_of(name: str, config: BackendConfig, clock_speed: float = 1.0, obser
         breaker_pause=config.breaker.pause,
         look_many=config.look_many,
         watch_after=config.watch_after,
-        reopen=partial(reopened, rules_of(config)) if config.reopen else None,
-        place=place_of(config),
+        reopen=partial(reopened, rules) if config.reopen else None,
+        place=rules.place,
         observer=observer,
         closes=(http.aclose, probe.http.aclose) if probe else (http.aclose,),
     )
@@ -223,9 +203,9 @@ def backend_of(name: str, config: BackendConfig, clock_speed: float = 1.0, obser
 
 def rules_of(config: BackendConfig) -> BackendRules:
     """Return what intake must know about a configured backend."""
-    adapter = adapter_of(config)
+    adapter = KINDS[config.kind].adapter(config)
     return BackendRules(
-        adapter, policy_of(config, adapter), config.require, place_of(config), config.attest == "another"
+        adapter, policy_of(config, adapter), config.require, place_of(config, adapter), config.attest == "another"
     )
 
 

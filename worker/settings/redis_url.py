@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from .errors import Mistakes
-from .redis_url_options import NO_TLS, OF_CONNECTIONS, TLS_OPTIONS, Place, read_options
+from .redis_url_options import NO_TLS, Place, read_options
 
 SENTINEL_PORT: Final = 26379
 """Where a sentinel listens when the URL names no port."""
@@ -87,7 +87,11 @@ class RedisTarget:
             raise ValueError(_SHAPES)
         if "@" in parts.query:  # a password with a question mark ends the host early
             raise ValueError(_NO_URL)
-        return _sentinel(parts) if _PLACES[parts.scheme] == "sentinel" else _single(url, parts)
+        target = _sentinel(parts) if _PLACES[parts.scheme] == "sentinel" else _single(url, parts)
+        username, _, password = parts.netloc.rpartition("@")[0].partition(":")
+        return replace(
+            target, username=unquote(username) or target.username, password=unquote(password) or target.password
+        )
 
     @property
     def address(self) -> str:
@@ -143,16 +147,15 @@ def _single(url: str, parts: SplitResult) -> RedisTarget:
         raise ValueError(_SHAPES)
     given = read_options(parts.query, place)
     path = "" if place == "unix" else parts.path.removeprefix("/")
-    username, password = _credentials(parts.netloc)
     return RedisTarget(
         "url",
         url,
-        db=_database(given.text("db") or path),
-        username=username or given.text("username"),
-        password=password or given.text("password"),
+        db=_database(str(given.others.get("db", path))),
+        username=given.others.get("username"),
+        password=given.others.get("password"),
         tls=place == "tls",
-        options=given.among(OF_CONNECTIONS),
-        tls_options=given.among(TLS_OPTIONS),
+        options=given.connections,
+        tls_options=given.tls,
     )
 
 
@@ -162,24 +165,20 @@ def _sentinel(parts: SplitResult) -> RedisTarget:
         raise ValueError(_SENTINEL)
     given = read_options(parts.query, "sentinel")
     tls = parts.scheme == "rediss+sentinel"
-    sentinel_tls = bool(given.values.get("sentinel_tls", tls))
-    tls_options = given.among(TLS_OPTIONS)
-    if not (tls or sentinel_tls) and tls_options:
-        raise Mistakes(f"option {name} {NO_TLS}" for name in tls_options)
-    username, password = _credentials(parts.netloc)
+    sentinel_tls = given.others.get("sentinel_tls", tls)
+    if not (tls or sentinel_tls) and given.tls:
+        raise Mistakes(f"option {name} {NO_TLS}" for name in given.tls)
     return RedisTarget(
         "sentinel",
         sentinels=tuple(_host(host) for host in parts.netloc.rpartition("@")[2].split(",")),
         master=unquote(master),
         db=_database(db),
-        username=username,
-        password=password,
         tls=tls,
-        sentinel_username=given.text("sentinel_username"),
-        sentinel_password=given.text("sentinel_password"),
+        sentinel_username=given.others.get("sentinel_username"),
+        sentinel_password=given.others.get("sentinel_password"),
         sentinel_tls=sentinel_tls,
-        options=given.among(OF_CONNECTIONS),
-        tls_options=tls_options,
+        options=given.connections,
+        tls_options=given.tls,
     )
 
 
@@ -188,11 +187,6 @@ def _host(text: str) -> tuple[str, int]:
     if not parts.hostname:
         raise ValueError(_SENTINEL)
     return parts.hostname, port_of(parts) or SENTINEL_PORT
-
-
-def _credentials(netloc: str) -> tuple[str | None, str | None]:
-    username, _, password = netloc.rpartition("@")[0].partition(":")
-    return unquote(username) or None, unquote(password) or None
 
 
 def _database(text: str) -> int:

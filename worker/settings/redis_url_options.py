@@ -2,9 +2,9 @@
 
 import math
 import re
-from collections.abc import Callable, Container, Mapping
-from dataclasses import dataclass
-from typing import Final, Literal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
 from urllib.parse import parse_qsl
 
 from .errors import Mistakes
@@ -126,18 +126,14 @@ NO_TLS: Final = "is for TLS: begin the URL with rediss, or leave it out"
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What a query gives, each option read by its type."""
+    """What a query gives, each option read by its type: those of connections, those of TLS, and the others.
 
-    values: Mapping[str, object]
+    Names are redis-py's.
+    """
 
-    def text(self, name: str) -> str | None:
-        """Return an option that is a text."""
-        value = self.values.get(name)
-        return None if value is None else str(value)
-
-    def among(self, names: Container[str]) -> dict[str, object]:
-        """Return what is said about some options, by redis-py's names."""
-        return {name: value for name, value in self.values.items() if name in names}
+    connections: dict[str, object] = field(default_factory=dict)
+    tls: dict[str, object] = field(default_factory=dict)
+    others: dict[str, Any] = field(default_factory=dict)
 
 
 def read_options(query: str, place: Place) -> Given:
@@ -151,21 +147,22 @@ def read_options(query: str, place: Place) -> Given:
     names = [name for name, _ in pairs]
     repeated = (name for at, name in enumerate(names) if name in names[:at])
     problems = [f"option {name} is given twice" for name in repeated if name in OPTIONS[place]]
-    values: dict[str, object] = {}
+    given = Given()
     for name, text in pairs:
         read = OPTIONS[place].get(name)
         if read is None:
             problems.append(_unknown(name, place))
             continue
+        group = given.connections if name in OF_CONNECTIONS else given.tls if name in TLS_OPTIONS else given.others
         try:
-            values[name] = read(text)
+            group[name] = read(text)
         except ValueError as error:
             problems.append(f"option {name} {error}")
-    if values.keys() & {"ssl_certfile", "ssl_keyfile"} == {"ssl_keyfile"}:
+    if given.tls.keys() & {"ssl_certfile", "ssl_keyfile"} == {"ssl_keyfile"}:
         problems.append("option ssl_keyfile is given without ssl_certfile")
     if problems:
         raise Mistakes(dict.fromkeys(problems))
-    return Given(values)
+    return given
 
 
 def _unknown(name: str, place: Place) -> str:

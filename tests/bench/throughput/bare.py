@@ -41,7 +41,7 @@ class Below(httpx.AsyncBaseTransport):
 class Client:
     """httpx's client as a wire, and ours below it."""
 
-    through = ""
+    through = to_proxy = ""
 
     def __init__(self) -> None:
         self._client = httpx.AsyncClient(transport=Below(), trust_env=False)

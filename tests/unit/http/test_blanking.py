@@ -15,9 +15,12 @@ from support.mock_transport import HttpxTransport
 from worker.backends.adapter import Reply, Request
 from worker.http.blanking import BLANK, blanked, forms, parts
 from worker.http.client import ExtraHeaders, Http
-from worker.http.credentials import Basic, Bearer, Credential, StaticToken
-from worker.http.token_endpoints import ClientCredentials, Keystone, KeystoneApplication, Oml
+from worker.http.credentials import Credential, Given
+from worker.http.token_endpoints import ClientCredentials, Keystone, Oml
+from worker.http.transport import Proxy
+from worker.http.transport_aiohttp import AiohttpTransport
 
+LOGIN = "Basic c2NvdHQ6aHVudGVyMg=="
 SECRET = 'p+ä/"<w> %d'
 
 
@@ -41,11 +44,13 @@ async def echoed(credential: Credential | None = None, **headers: str) -> str:
 @pytest.mark.parametrize(
     ("credential", "secret"),
     [
-        pytest.param(Bearer(lambda: "hunter2-token"), "hunter2-token", id="C1-bearer"),
-        pytest.param(StaticToken(lambda: "hunter2-token"), "hunter2-token", id="C1-token"),
+        pytest.param(Given(lambda: "hunter2-token"), "hunter2-token", id="C1-bearer"),
+        pytest.param(Given(lambda: "hunter2-token", header="X-Auth-Token"), "hunter2-token", id="C1-token"),
         pytest.param(Oml("https://b/token", lambda: "u", lambda: "p"), "token-1234", id="C1-issued"),
         pytest.param(
-            Basic(lambda: "scott", lambda: "hunter2"), base64.b64encode(b"scott:hunter2").decode(), id="C1-basic"
+            Given(lambda: "hunter2", username=lambda: "scott"),
+            base64.b64encode(b"scott:hunter2").decode(),
+            id="C1-basic",
         ),
     ],
 )
@@ -73,7 +78,7 @@ ENDPOINTS: dict[str, Credential] = {
     "oauth-post": ClientCredentials("https://b/token", lambda: "client", lambda: SHOWN, client_auth="post"),
     "oml": Oml("https://b/token", lambda: "ann", lambda: SHOWN),
     "keystone": Keystone("https://b", lambda: "ann", lambda: SHOWN, user_domain="d", project_id="p1"),
-    "keystone-application": KeystoneApplication("https://b", lambda: "id", lambda: SHOWN),
+    "keystone-application": Keystone("https://b", lambda: "id", lambda: SHOWN),
 }
 
 
@@ -110,19 +115,25 @@ async def test_a_token_that_holds_the_clients_name_is_taken_whole() -> None:
     assert (await credential.token(0.0)).value == token
 
 
-async def test_a_reply_does_not_repeat_a_proxys_password() -> None:
-    wire = HttpxTransport(
-        httpx.MockTransport(lambda _: httpx.Response(403, text="c2NvdHQ6aHVudGVyMg== is scott:hunter2"))
-    )
-    http = Http("https://b", wire=wire, headers=ExtraHeaders(to_proxy=("Basic c2NvdHQ6aHVudGVyMg==",)))
+@pytest.mark.parametrize(("own", "tokens"), [(LOGIN, ""), ("", LOGIN), (LOGIN, LOGIN)])
+async def test_a_reply_does_not_repeat_a_proxys_password(own: str, tokens: str) -> None:
+    """Neither that of the API's proxy, nor of the token service's."""
+    replies = httpx.MockTransport(lambda _: httpx.Response(403, text="c2NvdHQ6aHVudGVyMg== is scott:hunter2"))
+    http = Http("https://b", wire=HttpxTransport(replies, own), token_wire=HttpxTransport(replies, tokens))
 
     assert (await http.send(Request("GET", ("x",)))).body == b"[secret] is scott:[secret]"
     assert (await http.get("/probe")).body == b"[secret] is scott:[secret]"
 
 
+def test_a_wire_says_what_its_proxy_is_shown() -> None:
+    wires = [AiohttpTransport(proxy=one) for one in (Proxy("http://p:3128", LOGIN), Proxy("http://p:3128"), None)]
+
+    assert [wire.to_proxy for wire in wires] == [LOGIN, "", ""]
+
+
 async def test_a_reply_does_not_repeat_the_password_of_basic() -> None:
     wire = HttpxTransport(httpx.MockTransport(lambda _: httpx.Response(403, text="scott's hunter2 is wrong")))
-    http = Http("https://b", credential=Basic(lambda: "scott", lambda: "hunter2"), wire=wire)
+    http = Http("https://b", credential=Given(lambda: "hunter2", username=lambda: "scott"), wire=wire)
 
     assert (await http.send(Request("GET", ("x",)))).body == b"scott's [secret] is wrong"
 
@@ -130,7 +141,7 @@ async def test_a_reply_does_not_repeat_the_password_of_basic() -> None:
 async def test_the_answer_to_a_renewed_credential_is_blanked_as_well() -> None:
     tokens = iter(["first-token", "second-token"])
     wire = HttpxTransport(httpx.MockTransport(lambda one: httpx.Response(401, text=one.headers["authorization"])))
-    http = Http("https://b", credential=Bearer(lambda: next(tokens)), wire=wire)
+    http = Http("https://b", credential=Given(lambda: next(tokens)), wire=wire)
 
     assert (await http.send(Request("GET", ("x",)))).body == b"Bearer [secret]"
 

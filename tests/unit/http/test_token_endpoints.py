@@ -21,9 +21,7 @@ from worker.http.token_endpoints import (
     REFUSAL_HOLDS,
     ClientCredentials,
     Keystone,
-    KeystoneApplication,
     Oml,
-    keystone_life,
     seconds,
 )
 
@@ -104,7 +102,7 @@ async def test_oauth2_shows_the_client_in_the_form_with_post(endpoint: Endpoint,
 
 
 async def test_keystone_takes_an_application_credential_without_a_scope(endpoint: Endpoint) -> None:
-    await ready(KeystoneApplication("https://idp.example.com/v3", lambda: "id", lambda: "hunter2"), endpoint)
+    await ready(Keystone("https://idp.example.com/v3", lambda: "id", lambda: "hunter2"), endpoint)
 
     (request,) = endpoint.asked
     identity = {"methods": ["application_credential"], "application_credential": {"id": "id", "secret": "hunter2"}}
@@ -113,7 +111,7 @@ async def test_keystone_takes_an_application_credential_without_a_scope(endpoint
 
 
 async def test_keystone_shows_an_application_credentials_token(endpoint: Endpoint) -> None:
-    credential = KeystoneApplication("https://idp.example.com", lambda: "id", lambda: "hunter2")
+    credential = Keystone("https://idp.example.com", lambda: "id", lambda: "hunter2")
     await ready(credential, endpoint)
 
     assert (credential.header, credential.scheme, (await credential.token(0)).value) == ("X-Auth-Token", "", "t1")
@@ -132,7 +130,7 @@ async def test_keystone_shows_an_application_credentials_token(endpoint: Endpoin
     ],
 )
 async def test_keystones_address_may_hold_the_version(endpoint: Endpoint, url: str, asked: str) -> None:
-    await ready(KeystoneApplication(url, lambda: "id", lambda: "s"), endpoint)
+    await ready(Keystone(url, lambda: "id", lambda: "s"), endpoint)
 
     assert str(endpoint.asked[0].url) == asked
 
@@ -251,10 +249,16 @@ MOMENT = datetime(2026, 11, 22, 10, tzinfo=UTC)
         pytest.param([], MOMENT, HOUR, id="no body"),
     ],
 )
-def test_keystone_tokens_live_by_the_servers_clock(body: object, date: datetime | None, expected: float) -> None:
+async def test_keystone_tokens_live_by_the_servers_clock(body: object, date: datetime | None, expected: float) -> None:
     headers = {"date": format_datetime(date, usegmt=True)} if date else {}
+    credential = Keystone("https://k", lambda: "id", lambda: "s", monotonic=lambda: 0.0)
 
-    assert keystone_life(Reply(201, headers, json.dumps(body).encode())) == expected
+    async def answer(_: httpx.Request) -> Reply:
+        return Reply(201, headers | {"x-subject-token": "t"}, json.dumps(body).encode())
+
+    credential.fetch = answer
+
+    assert (await credential.token(asyncio.get_running_loop().time() + 5)).ends == expected
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from support.backends_file import parse_backends
 
 from worker.domain.model import Policy
-from worker.runtime.wiring import adapter_of, policy_of
+from worker.runtime.wiring import rules_of
 
 COMMON = 'base_url = "https://h"\nauth = { type = "none" }\n'
 WRITTEN = {
@@ -20,8 +20,7 @@ WRITTEN = {
 
 
 def policy(kind: str, keys: str = "") -> Policy:
-    config = parse_backends(f"[backends.b]\n{WRITTEN[kind]}{keys}", environ={})["b"]
-    return policy_of(config, adapter_of(config))
+    return rules_of(parse_backends(f"[backends.b]\n{WRITTEN[kind]}{keys}", environ={})["b"]).policy
 
 
 @pytest.mark.parametrize(

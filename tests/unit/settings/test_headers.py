@@ -7,7 +7,6 @@ from support.backends_file import parse_backends
 from unit.settings.backends_file import ENVIRON, one, problems
 
 from worker.http.client import ExtraHeaders
-from worker.http.transport import Proxy
 from worker.runtime.wiring import headers_of
 from worker.settings.errors import ConfigurationError
 
@@ -112,9 +111,3 @@ def test_all_mistakes_in_headers_are_listed_at_once() -> None:
         "[backends.x] headers_env.Y",
         "[backends.x] headers_env.Z",
     ]
-
-
-def test_no_reply_may_repeat_what_a_proxy_is_shown() -> None:
-    proxies = (Proxy("http://proxy:3128", "Basic aHVudGVyMg=="), None, Proxy("http://other:3128"))
-
-    assert headers_of(one(NONE), *proxies).to_proxy == ("Basic aHVudGVyMg==",)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from support.backends_file import parse_backends
 
-from worker.runtime.wiring import place_of
+from worker.runtime.wiring import rules_of
 from worker.store.codec import place_mark
 
 
 def place(keys: str, base_url: str = "https://h") -> str:
     text = f'[backends.b]\nbase_url = "{base_url}"\nauth = {{ type = "none" }}\n{keys}'
-    return place_of(parse_backends(text, environ={})["b"])
+    return rules_of(parse_backends(text, environ={})["b"]).place
 
 
 MRS, MRS_V2 = 'kind = "mrs"\nproject_id = "demo"', 'kind = "mrs"\ndialect = "v2"\nproject_id = "demo"'

@@ -13,7 +13,7 @@ from ...domain.errors import CallUnanswered, CancellerError, StoreUnavailable
 from ...domain.model import Answer, AnswerKind, Job, JobState, Observation, Source
 from ...intake.strays import StraySearch
 from ...runtime.asking import ask
-from ...runtime.wiring import adapter_of, backend_of, deployment_of, place_of, probe_of, store_of
+from ...runtime.wiring import backend_of, deployment_of, probe_of, rules_of, store_of
 from ...settings.backends_file.backends import BackendConfig
 from ...settings.environment import Settings
 from ...settings.redis_url import RedisTarget
@@ -91,10 +91,11 @@ async def _left_behind(settings: Settings, configs: Mapping[str, BackendConfig])
     store, found = store_of(settings, configs), []
     try:
         for name, config in configs.items():
-            known = ("", place_mark(place_of(config)))
+            place = rules_of(config).place
+            known = ("", place_mark(place))
             places = await store.open_places(name, MOST_OPEN)
-            if count := sum(place not in known for place in places):
-                found.append(left_behind(name, place_of(config), count, len(places)))
+            if count := sum(one not in known for one in places):
+                found.append(left_behind(name, place, count, len(places)))
     except StoreUnavailable:
         return []  # `redis_look` has reported it
     finally:
@@ -123,7 +124,7 @@ async def _backend(name: str, config: BackendConfig) -> Finding:
     await asyncio.sleep(0)  # all are set up before the first is called: that is no part of their answer times
     started = time.monotonic()
     try:
-        said = await ask(backend, probe_job(adapter_of(config)))
+        said = await ask(backend, probe_job(backend.adapter))
     except CancellerError as error:
         return Finding("wrong", what, f"{config.base_url}: {error}")
     finally:
@@ -141,7 +142,7 @@ async def probe_finding(name: str, config: BackendConfig) -> Finding:
         return Finding("wrong", what, f"it can't be set up: {error}")
     assert probe is not None  # noqa: S101 - it is called only for backends with one
     try:
-        status = (await probe.reply(probe_job(adapter_of(config)).id)).status
+        status = (await probe.reply(probe_job(rules_of(config).adapter).id)).status
     except CallUnanswered as error:
         return Finding("wrong", what, f"it gives no answer, so it proves nothing: {error}")
     finally:

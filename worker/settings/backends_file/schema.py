@@ -5,7 +5,7 @@ It says what may stand where, not whether the files and variables exist that it 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from pydantic.json_schema import models_json_schema
@@ -30,27 +30,13 @@ KEYSTONE_USERS: Final = (
 NULL: Final = {"type": "null"}
 
 
-def _backends(_: Mapping[str, Schema], kinds: Kinds) -> Schema:
+def _of_kinds(models: Mapping[str, type[Table]]) -> Schema:
+    """Return the schema of a table whose `kind` decides what else it holds."""
     chosen = [
         {"if": {"properties": {"kind": {"const": kind}}}, "then": {"$ref": f"#/$defs/{model.__name__}"}}
-        for kind, model in kinds.items()
+        for kind, model in models.items()
     ]
-    table = {"type": "object", "properties": {"kind": {"enum": list(kinds)}}, "required": ["kind"], "allOf": chosen}
-    return _tables("The remote systems whose jobs are to be stopped.", f"^{NAME.pattern}$", table, minProperties=1)
-
-
-def _producers(schemas: Mapping[str, Schema], _: Kinds) -> Schema:
-    table = _with_single_texts(schemas[Producer.__name__])
-    return _tables("Who may send signed commands.", f"^{PRODUCER.pattern}$", table)
-
-
-def _sinks(*_: Any) -> Schema:
-    chosen = [
-        {"if": {"properties": {"kind": {"const": kind}}}, "then": {"$ref": f"#/$defs/{model.__name__}"}}
-        for kind, model in SINKS.items()
-    ]
-    table = {"type": "object", "properties": {"kind": {"enum": list(SINKS)}}, "required": ["kind"], "allOf": chosen}
-    return _tables("Where events are delivered to.", f"^{NAME.pattern}$", table)
+    return {"type": "object", "properties": {"kind": {"enum": list(models)}}, "required": ["kind"], "allOf": chosen}
 
 
 def _tables(about: str, pattern: str, table: Schema, **more: Any) -> Schema:
@@ -72,21 +58,20 @@ def _with_single_texts(table: Schema) -> Schema:
     return {**table, "properties": properties}
 
 
-TOP_LEVEL: Final[Mapping[str, Callable[[Mapping[str, Schema], Kinds], Schema]]] = {
-    "backends": _backends,
-    "producers": _producers,
-    "sinks": _sinks,
-    "require_signed": lambda *_: {"type": "boolean", "description": "Must each command be signed by a producer?"},
-}
-"""What makes the schema of each key and table of the file."""
-
-
 def schema(kinds: Kinds) -> Schema:
     """Return the schema of a backends file with these kinds of backends; the caller adds what names it."""
     models: list[type[Table]] = [*kinds.values(), *SINKS.values(), Producer]
     _, found = models_json_schema([(one, "validation") for one in models], ref_template="#/$defs/{model}")
     schemas = {name: _table(name, one) for name, one in found["$defs"].items()}
-    properties = {name: make(schemas, kinds) for name, make in TOP_LEVEL.items()}
+    producer = _with_single_texts(schemas[Producer.__name__])
+    properties = {
+        "backends": _tables(
+            "The remote systems whose jobs are to be stopped.", f"^{NAME.pattern}$", _of_kinds(kinds), minProperties=1
+        ),
+        "producers": _tables("Who may send signed commands.", f"^{PRODUCER.pattern}$", producer),
+        "sinks": _tables("Where events are delivered to.", f"^{NAME.pattern}$", _of_kinds(SINKS)),
+        "require_signed": {"type": "boolean", "description": "Must each command be signed by a producer?"},
+    }
     whole = {"type": "object", "properties": properties, "required": ["backends"], "additionalProperties": False}
     return {**whole, "$defs": {name: one for name, one in schemas.items() if name != Producer.__name__}}
 
