@@ -259,23 +259,19 @@ class Cancellation(Struct, frozen=True):
         return self.accepted_at if not_before is None else max(self.accepted_at, not_before)
 
     def stood_still(self, now: datetime) -> float:
-        """Return for how many seconds holds have lasted so far."""
-        return self.spec.held_for + self._holding(now) or NEVER_HELD
+        """Return for how many seconds holds have lasted so far, not counting the time before `begins_at`."""
+        hold, held_for = self.spec.hold, self.spec.held_for
+        if hold is not None:
+            end = now if hold.until is None else min(now, hold.until)
+            held_for += max(0.0, (end - max(hold.since, self.begins_at)).total_seconds())
+        return held_for or NEVER_HELD
 
     def gives_up_at(self, now: datetime) -> datetime:
         """Return when it is given up, as far as is known now: a hold stops that clock."""
         give_up_at, hold = self.spec.give_up_at, self.spec.hold
         if hold is None or hold.since >= give_up_at:
             return give_up_at
-        return give_up_at + timedelta(seconds=self._holding(now))
-
-    def _holding(self, now: datetime) -> float:
-        """Return for how many seconds the current hold has lasted, not counting the time before `begins_at`."""
-        hold = self.spec.hold
-        if hold is None:
-            return 0.0
-        end = now if hold.until is None else min(now, hold.until)
-        return max(0.0, (end - max(hold.since, self.begins_at)).total_seconds())
+        return give_up_at + timedelta(seconds=self.stood_still(now) - self.spec.held_for)
 
     def known_until(self, sent: Sent, now: datetime) -> datetime:
         """Return the moment up to which we know what the latest try of a call has done.
