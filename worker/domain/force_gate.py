@@ -38,7 +38,7 @@ def candidates(cancellation: Cancellation, seen: Observation, policy: Policy) ->
 
 
 def gate(cancellation: Cancellation, member: Observation, policy: Policy, now: datetime) -> Gate:
-    """Judge every precondition for one job in CANCELLING.
+    """Judge every precondition for one job in CANCELLING; one of which nobody can say does not shut the gate.
 
     The time counts on the backend's own clock if it shows one that can be relied on: its state change time is compared
     with its own `Date`, never with another host's clock. Otherwise it counts on Redis's clock from our first sight of
@@ -50,18 +50,16 @@ def gate(cancellation: Cancellation, member: Observation, policy: Policy, now: d
     time_evidence = f"{needed:g} s since our first sight of {member.raw}, on Redis's clock"
     if on_its_clock:
         time_evidence = f"{spent:g} s of {needed:g} s since {member.since_text} on the backend's own clock"
-    return Gate(
-        job_id=member.job_id,
-        wait=max(0.0, wait),
-        conditions=(
-            Condition("in_cancelling", met=True, evidence=f"seen in {member.raw}"),
-            Condition("time_over", wait <= 0, time_evidence),
-            _said(member, "asynchronous", "that it is asynchronous"),
-            _said(member, "force_allowed", "that a force is allowed"),
-            Condition("policy_allows", force is not Force.NEVER, f'force = "{force}"'),
-            _proof(cancellation, member, force, policy),
-        ),
+    conditions = (
+        Condition("in_cancelling", met=True, evidence=f"seen in {member.raw}"),
+        Condition("time_over", wait <= 0, time_evidence),
+        _said(member, "asynchronous", "that it is asynchronous"),
+        _said(member, "force_allowed", "that a force is allowed"),
+        Condition("policy_allows", force is not Force.NEVER, f'force = "{force}"'),
+        _proof(cancellation, member, force, policy),
     )
+    shut = tuple([condition.name for condition in conditions if condition.met is False])
+    return Gate(member.job_id, conditions, max(0.0, wait), shut)
 
 
 def refused_wait(cancellation: Cancellation, member: Observation, policy: Policy, now: datetime) -> float:
