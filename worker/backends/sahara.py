@@ -137,11 +137,8 @@ class Sahara(Adapter):
                 return found or seen_nothing(_judge(reply, Action.LOOK, jobs[0]))
             new = listed.keys() - known
             known |= new
-            found |= {
-                job_id: _observation(listed[job_id], wanted[job_id], reply.date)
-                for job_id in new & wanted.keys()
-                if _status(listed[job_id])
-            }
+            shown = {one: _observation(listed[one], wanted[one], reply.date) for one in new & wanted.keys()}
+            found |= {job_id: seen for job_id, seen in shown.items() if seen.raw}
             markers = (reply.data or {}).get("markers")  # there may be none at all if this is the last page
             marker = text(markers.get("next"), LONGEST_ID) if isinstance(markers, dict) else ""
             if not new or not marker or wanted.keys() <= known:
@@ -204,15 +201,17 @@ def _seen(reply: Reply, job: Job) -> Observation | Answer:
     data = job_in(reply, ("job_execution", "job"), lambda body: "info" in body)
     # A record that names our job has no state while the engine has told nothing of it (SEED S4).
     untold = data is not None and text(data.get("id"), LONGEST_ID) == job.id and not data.get("info", True)
-    if data is None or not (untold or _status(data)):
+    seen = _observation(data or {}, job, reply.date)
+    if data is None or not (untold or seen.raw):
         return unusable(reply, "the reply does not say how the job is")
     if about_another(job, data.get("id")):
         return unusable(reply, "the reply is about another job")
-    return _observation(data, job, reply.date)
+    return seen
 
 
 def _observation(data: Mapping[str, Any], job: Job, clock: datetime | None) -> Observation:
-    raw = _status(data)
+    info = data.get("info")
+    raw = text(info.get("status")) if isinstance(info, dict) else ""
     return Observation(
         state=STATES.get(raw.upper(), JobState.UNKNOWN),
         raw=raw,
@@ -222,8 +221,3 @@ def _observation(data: Mapping[str, Any], job: Job, clock: datetime | None) -> O
         provisional=raw.upper() in PROVISIONAL,
         facts=facts(data, FACTS),
     )
-
-
-def _status(data: Mapping[str, Any]) -> str:
-    info = data.get("info")
-    return text(info.get("status")) if isinstance(info, dict) else ""
