@@ -141,7 +141,7 @@ class Mrs(Adapter):
     params: ClassVar[frozenset[str]] = frozenset({"cluster_id"})
 
     def __init__(self, project_id: str, dialect: str = "v1.1", cluster_id: str = "") -> None:
-        """`dialect` is `v1.1` or `v2`, whose jobs are other ones; `cluster_id` is the usual cluster."""
+        """`dialect` is `v1.1` or `v2`, whose jobs are other ones; `cluster_id` counts where a command names none."""
         cluster = (f"cluster {cluster_id}",) if cluster_id else ()
         self.within = (f"project {project_id}", *(("dialect v2", *cluster) if dialect == "v2" else ()))
         self.project_id = project_id

@@ -17,8 +17,8 @@ def next_look(
 ) -> datetime | None:
     """Return when the next look is due, None after the last one; `watch_after` is in seconds from the end.
 
-    A look that has `shown` nothing is repeated every `poll.max` seconds until the next one is due; the last one for a
-    while longer.
+    `shown` says whether the latest look showed anything: one that did not is repeated every `poll.max` seconds until
+    the next one is due; the last one for a while longer.
     """
     times = (ended_at + timedelta(seconds=after) for after in watch_after)
     following = next((at for at in times if at > now), None)

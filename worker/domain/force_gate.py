@@ -38,7 +38,7 @@ def candidates(cancellation: Cancellation, seen: Observation, policy: Policy) ->
 
 
 def gate(cancellation: Cancellation, member: Observation, policy: Policy, now: datetime) -> Gate:
-    """Judge every precondition for one job in CANCELLING; one of which nobody can say does not shut the gate.
+    """Judge every precondition for one job in CANCELLING; an unknown one does not shut the gate.
 
     The time counts on the backend's own clock if it shows one that can be relied on: its state change time is compared
     with its own `Date`, never with another host's clock. Otherwise it counts on Redis's clock from our first sight of

@@ -150,11 +150,11 @@ class Reconciliation:
         self._now = self._clock.now()
         return decide(self._cancellation, seen, self._policy, self._now)
 
-    async def _leave(self, cancellation: Cancellation, why: str) -> None:
+    async def _leave(self, before: Cancellation, why: str) -> None:
         """Leave what was decided to another pass, which looks first: at once if the backend has not asked for time."""
-        self._cancellation = cancellation
+        self._cancellation = before
         now = self._clock.now()
-        await self._carry_out(Wait(capped(cancellation, self._policy, now, now), why), None)
+        await self._carry_out(Wait(capped(before, self._policy, now, now), why), None)
 
     async def _see(self, lost_at: datetime | None, *, paused: bool) -> Observation | Answer | None:
         if paused and not self._cancellation.spec.aborted:
