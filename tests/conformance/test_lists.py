@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from worker.domain.model import Action, Answer, Job, Observation
 
-LISTED = [one for one in DIALECTS if one.adapter.look_many([Job("1", {"cluster_id": "c1"})] * 10)]
+LISTED = [one for one in DIALECTS if next(one.adapter.look_many([Job("1", {"cluster_id": "c1"})] * 10), None)]
 LEFT_OUT: Mapping[str, frozenset[str]] = {
     "ess": frozenset({"PAUSED"}),
     "oml": frozenset({"succeeded", "failed"}),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -71,13 +71,13 @@ async def test_lists_that_spare_next_to_nothing_are_left_alone(redis: Redis, siz
             assert engine._dispatchers["b"]._lists.ready is again
 
 
-@dataclass(frozen=True, slots=True)
 class Clumsy(OracleEss):
     """An adapter whose lists go wrong in a way that no adapter should."""
 
-    how: str = ""
+    def __init__(self, how: str) -> None:
+        self.how = how
 
-    def look_many(self, jobs: Sequence[Job]) -> LookMany | None:
+    def look_many(self, jobs: Sequence[Job]) -> LookMany:
         if self.how == "raises":
             raise KeyError(jobs[0].id)
         return self._survey()

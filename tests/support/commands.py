@@ -46,8 +46,8 @@ def command(job_id: str = "1", command_id: str = "c-1", **fields: Any) -> Accept
 def signed(producer: str, command_id: str, **fields: Any) -> Acceptance:
     """A command of a producer without the right to force."""
     one = command(command_id=command_id, **fields)
-    mark = Signed(producer, command_id, LATER)
-    return replace(one, signed=mark, said={**one.said, "signed_by": producer}, binding=False)
+    signature = Signed(producer, f"{producer} {command_id}", LATER)
+    return replace(one, signed=signature, said={**one.said, "signed_by": producer}, binding=False)
 
 
 async def claim(store: Store, worker: str = "w1", backend: str = "ess", limits: Limits = LIMITS) -> Claims:

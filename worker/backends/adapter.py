@@ -106,11 +106,8 @@ class Adapter(ABC):
     """The backend's escalation."""
     params: ClassVar[frozenset[str]] = frozenset()
     """The names of `params` that a command may carry."""
-
-    @property
-    def within(self) -> tuple[str, ...]:
-        """What beside the base URL leads to its jobs, in words."""
-        return ()
+    within: tuple[str, ...] = ()
+    """What beside the base URL leads to its jobs, in words."""
 
     def problem(self, job: Job) -> str:  # noqa: ARG002 - by default it takes any
         """Say why a command for this job can't be taken, or return an empty text."""
@@ -125,10 +122,9 @@ class Adapter(ABC):
         """Observe the job and change nothing; an `Answer` says why nothing was seen."""
 
     @abstractmethod
-    def look_many(self, jobs: Sequence[Job]) -> LookMany | None:
-        """Observe many jobs with a tenth as many calls, or fewer; None if the backend's lists don't allow that.
+    def look_many(self, jobs: Sequence[Job]) -> LookMany:
+        """Observe many jobs with a tenth as many calls, or fewer: with none if the backend's lists don't allow that.
 
-        There are at least `CALLS_SAVED` of them.
         The result is by job id. It holds only what a look at the job alone would show as well: a job that
         is missing in a list, or of which it shows too little, is left out and looked at alone. An
         `Answer` says why the list can't be used.

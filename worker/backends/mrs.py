@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Literal
 
@@ -135,23 +134,19 @@ class MrsOptions(WithProject):
     cluster_id: Segment | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class Mrs(Adapter):
     """The adapter of kind `mrs`; v2 needs a `cluster_id`, here or in a command's `params`."""
 
     steps: ClassVar[Steps] = Steps(look_before_cancel=True)
     params: ClassVar[frozenset[str]] = frozenset({"cluster_id"})
 
-    project_id: str
-    dialect: str = "v1.1"
-    cluster_id: str = ""
-
-    @property
-    def within(self) -> tuple[str, ...]:
-        """Return the project and, with v2, whose jobs are other ones, the dialect and its cluster."""
-        cluster = (f"cluster {self.cluster_id}",) if self.cluster_id else ()
-        newer = ("dialect v2", *cluster) if self.dialect == "v2" else ()
-        return (f"project {self.project_id}", *newer)
+    def __init__(self, project_id: str, dialect: str = "v1.1", cluster_id: str = "") -> None:
+        """`dialect` is `v1.1` or `v2`, whose jobs are other ones; `cluster_id` counts where a command names none."""
+        cluster = (f"cluster {cluster_id}",) if cluster_id else ()
+        self.within = (f"project {project_id}", *(("dialect v2", *cluster) if dialect == "v2" else ()))
+        self.project_id = project_id
+        self.dialect = dialect
+        self.cluster_id = cluster_id
 
     def problem(self, job: Job) -> str:
         """Say whether v2 lacks its cluster."""
@@ -181,20 +176,19 @@ class Mrs(Adapter):
         judged = _judge(reply, Action.LOOK)
         return unseen(reply, job, judged, judged.code or str(reply.status))
 
-    def look_many(self, jobs: Sequence[Job]) -> LookMany | None:
-        """Read the lists of the jobs' clusters; v1.1 has one too, of the resource that a look reads (DOC M2)."""
+    def look_many(self, jobs: Sequence[Job]) -> LookMany:
+        """Read the lists of the jobs' clusters; v1.1 has one too, of the resource that a look reads (DOC M2).
+
+        One that can't be read says nothing about the others.
+        """
         clusters: dict[str, list[Job]] = {}
         for job in jobs:
             clusters.setdefault(self._cluster_id(job), []).append(job)
-        worth = [group for cluster_id, group in clusters.items() if cluster_id and len(group) >= CALLS_SAVED]
-        return self._by_clusters(worth) if worth else None
-
-    def _by_clusters(self, clusters: Sequence[Sequence[Job]]) -> LookMany:
-        """Read one cluster's list after the other: one that can't be read says nothing about the others."""
+        clusters.pop("", None)  # without one there is no list
         found: dict[str, Observation] = {}
         why: Answer | None = None
-        for jobs in clusters:
-            seen = yield from self._listed(jobs)
+        for group in clusters.values():
+            seen = yield from self._listed(group)
             if isinstance(seen, Answer):
                 why = seen
             else:

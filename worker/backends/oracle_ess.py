@@ -8,7 +8,6 @@ what a 400 means for a cancellation, is decided elsewhere.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 from ..domain.model import Action, Answer, Job, JobState, Steps
@@ -20,9 +19,9 @@ from .oracle_ess_words import (
     MAX_ID,
     REQUESTS,
     by_ids,
-    is_id,
     judge_change,
     look_at,
+    request_id,
 )
 
 CHANGES: Mapping[Action, tuple[str, tuple[str, ...]]] = {
@@ -37,7 +36,6 @@ class OracleEssOptions(WithoutProject):
     """Oracle Enterprise Scheduler, at `{base_url}/ess/rest/scheduler/v1`."""
 
 
-@dataclass(frozen=True, slots=True)
 class OracleEss(Adapter):
     """The adapter of kind `oracle-ess`."""
 
@@ -45,7 +43,8 @@ class OracleEss(Adapter):
 
     def problem(self, job: Job) -> str:
         """Say why this can't be a request id."""
-        return "" if is_id(job.id) else f"job_id: {job.id!r} is not a request id: a whole number from 1 to {MAX_ID}"
+        fits = bool(job.id) and request_id(job.id) == job.id
+        return "" if fits else f"job_id: {job.id!r} is not a request id: a whole number from 1 to {MAX_ID}"
 
     def look(self, job: Job) -> Look:
         """Read the request, then its children if it can have any, or could when it was looked at before."""
@@ -58,28 +57,23 @@ class OracleEss(Adapter):
             return (yield from with_children(job, data, seen))
         return seen
 
-    def look_many(self, jobs: Sequence[Job]) -> LookMany | None:
-        """Read requests by their ids; a parent, of which a list shows too little, is left out."""
+    def look_many(self, jobs: Sequence[Job]) -> LookMany:
+        """Read requests by their ids; a parent, of which a list shows too little, is left out.
+
+        Without its time, CANCELLING would seem to have begun anew.
+        """
         childless = [job.id for job in jobs if not job.parent]
-        return _by_lists(childless) if len(childless) >= CALLS_SAVED else None
+        shown = yield from by_ids(childless, len(childless) // CALLS_SAVED)
+        seen = {
+            job_id: one.seen
+            for job_id, one in shown.entries.items()
+            if one.seen.raw and not one.seen.parent
+            if one.seen.since_text or one.seen.state is not JobState.CANCELLING
+        }
+        return shown.why if shown.why is not None and not seen else seen
 
     def change(self, action: Action, job: Job) -> Call:
         """Make the call that `CHANGES` has for it."""
         method, below = CHANGES[action]
         reply = yield Request(method, (*REQUESTS, job.id, *below), headers=HEADERS)
         return judge_change(reply, action, job)
-
-
-def _by_lists(ids: Sequence[str]) -> LookMany:
-    """Keep of a list what shows as much as a look: a request that has no children.
-
-    Without its time, CANCELLING would seem to have begun anew.
-    """
-    shown = yield from by_ids(ids, len(ids) // CALLS_SAVED)
-    seen = {
-        job_id: one.seen
-        for job_id, one in shown.entries.items()
-        if one.seen.raw and not one.seen.parent
-        if one.seen.since_text or one.seen.state is not JobState.CANCELLING
-    }
-    return shown.why if shown.why is not None and not seen else seen

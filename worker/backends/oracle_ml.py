@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import unquote
@@ -67,29 +66,26 @@ class OracleMlOptions(WithoutProject):
     service: Annotated[StrictStr, Field(min_length=1, max_length=128)] | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class OracleMl(Adapter):
-    """The adapter of kind `oracle-ml`; `scripts` is `r-scripts` or `py-scripts`, `service` a service level."""
+    """The adapter of kind `oracle-ml`."""
 
     steps: ClassVar[Steps] = Steps(look_before_cancel=True, cancel_removes=True, delete_stops=True)
 
-    scripts: str = "r-scripts"
-    service: str = ""
-
-    @property
-    def within(self) -> tuple[str, ...]:
-        """Return the kind of scripts, which is part of every path."""
-        return (self.scripts,)
+    def __init__(self, scripts: str = "r-scripts", service: str = "") -> None:
+        """`scripts` is `r-scripts` or `py-scripts`, `service` a service level."""
+        self.within = (scripts,)
+        self._jobs = ("oml", "api", scripts, "v2", "jobs")
+        self.service = service
 
     def look(self, job: Job) -> Look:
         """Ask for the job's state; if that fails after a stop of ours, ask the list of jobs."""
         body = {"service": self.service} if self.service else None
-        reply = yield Request("GET", self._path(job.id), headers=HEADERS, json=body)
+        reply = yield Request("GET", (*self._jobs, job.id), headers=HEADERS, json=body)
         seen = _seen(reply, job)
         fails = reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR and reply.retry_after is None
         if not (job.stop_sent and fails):
             return seen
-        listing = yield Request("GET", self._path(), headers=HEADERS)  # OML answers 5xx about unknown jobs, too
+        listing = yield Request("GET", self._jobs, headers=HEADERS)  # OML answers 5xx about unknown jobs, too
         return _listed(listing, job) or replace(seen, retry_after=listing.retry_after)
 
     def look_many(self, jobs: Sequence[Job]) -> LookMany:
@@ -98,7 +94,7 @@ class OracleMl(Adapter):
         A job of any other word, or of none, is left out: the list's words are not published, and only a look
         tells how a job has ended, or that there is none.
         """
-        reply = yield Request("GET", self._path(), headers=HEADERS)
+        reply = yield Request("GET", self._jobs, headers=HEADERS)
         listed = items(reply, "result", "job_id")
         if listed is None:
             return seen_nothing(_judge(reply, Job(""), AnswerKind.UNANSWERED))
@@ -111,11 +107,8 @@ class OracleMl(Adapter):
 
     def change(self, action: Action, job: Job) -> Call:  # noqa: ARG002 - there is one call for both
         """Remove the job's record, which aborts it."""
-        reply = yield Request("DELETE", self._path(job.id), headers=HEADERS)
+        reply = yield Request("DELETE", (*self._jobs, job.id), headers=HEADERS)
         return _judge(reply, job)
-
-    def _path(self, *rest: str) -> tuple[str, ...]:
-        return ("oml", "api", self.scripts, "v2", "jobs", *rest)
 
 
 def _judge(reply: Reply, job: Job, otherwise: AnswerKind = AnswerKind.REFUSED) -> Answer:

@@ -7,7 +7,6 @@ answers with a snapshot from before: that is handed on as such, and never as wha
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Literal
 
@@ -88,46 +87,64 @@ class SaharaOptions(WithProject):
     dialect: Literal["v1.1", "v2"] = "v1.1"
 
 
-@dataclass(frozen=True, slots=True)
 class Sahara(Adapter):
     """The adapter of kind `sahara`."""
 
     steps: ClassVar[Steps] = Steps(look_before_cancel=False, gone_means_stopped=False)
 
-    project_id: str
-    dialect: str = "v1.1"
-
-    @property
-    def within(self) -> tuple[str, ...]:
-        """Return the project; both dialects show the same jobs."""
-        return (f"project {self.project_id}",)
+    def __init__(self, project_id: str, dialect: str = "v1.1") -> None:
+        """`dialect` is `v1.1` or `v2`; both show the same jobs of a project."""
+        self.within = (f"project {project_id}",)
+        self.dialect = dialect
+        self._jobs = ("v2", "jobs") if dialect == "v2" else ("v1.1", project_id, "job-executions")
 
     def look(self, job: Job) -> Look:
         """Read the job; v1.1 lets Sahara ask its engine first, v2 knows what Sahara has asked lately.
 
         Where the engine gives no answer, or has forgotten the job, the record alone is read, as old as it may be.
         """
-        headers = HEADERS[self.dialect]
+        headers, path = HEADERS[self.dialect], (*self._jobs, job.id)
         if self.dialect == "v2":
-            reply = yield Request("GET", self._path(job), headers=headers)
+            reply = yield Request("GET", path, headers=headers)
             return _seen(reply, job)
         try:
-            reply = yield Request("GET", self._path(job, "refresh-status"), headers=headers)
+            reply = yield Request("GET", (*path, "refresh-status"), headers=headers)
             seen = _seen(reply, job)
         except NoReply:
             seen = None
         unanswered = isinstance(seen, Answer) and seen.kind is AnswerKind.UNANSWERED and seen.retry_after is None
         if seen is not None and not unanswered:
             return seen
-        reply = yield Request("GET", self._path(job), headers=headers)
+        reply = yield Request("GET", path, headers=headers)
         return _seen(reply, job)
 
-    def look_many(self, jobs: Sequence[Job]) -> LookMany | None:
+    def look_many(self, jobs: Sequence[Job]) -> LookMany:
         """Read v2's list, which shows of each job what a look at it does (SRC H1): what Sahara has asked lately.
 
         v1.1's list does too, but there a look lets Sahara ask its engine first, so a list tells less.
+        It is read until all jobs are found, it ends, or it is no longer worth it. The next page's marker is told; that
+        job may be on both pages.
         """
-        return _listed(jobs) if self.dialect == "v2" else None
+        if self.dialect != "v2":
+            return {}
+        wanted, found = {job.id: job for job in jobs}, dict[str, Observation]()
+        known: set[str] = set()
+        query = {"limit": PAGE}
+        for _ in range(len(jobs) // CALLS_SAVED):
+            reply = yield Request("GET", self._jobs, query, HEADERS["v2"])
+            listed = items(reply, "jobs", "id")
+            if listed is None:
+                return found or seen_nothing(_judge(reply, Action.LOOK, jobs[0]))
+            new = listed.keys() - known
+            known |= new
+            shown = {one: _observation(listed[one], wanted[one], reply.date) for one in new & wanted.keys()}
+            found |= {job_id: seen for job_id, seen in shown.items() if seen.raw}
+            markers = (reply.data or {}).get("markers")  # there may be none at all if this is the last page
+            marker = text(markers.get("next"), LONGEST_ID) if isinstance(markers, dict) else ""
+            if not new or not marker or wanted.keys() <= known:
+                break
+            query = {"limit": PAGE, "marker": marker}
+        return found
 
     def change(self, action: Action, job: Job) -> Call:
         """Ask Sahara to stop the job or to remove its record.
@@ -135,13 +152,13 @@ class Sahara(Adapter):
         v1.1 stops behind a GET, which no cache may answer. A record is removed later, and over a job that still runs
         too.
         """
-        headers = HEADERS[self.dialect]
+        headers, path = HEADERS[self.dialect], (*self._jobs, job.id)
         if action is Action.DELETE:
-            request = Request("DELETE", self._path(job), headers=headers)
+            request = Request("DELETE", path, headers=headers)
         elif self.dialect == "v2":
-            request = Request("PATCH", self._path(job), headers=headers, json={"info": {"status": "cancel"}})
+            request = Request("PATCH", path, headers=headers, json={"info": {"status": "cancel"}})
         else:
-            request = Request("GET", self._path(job, "cancel"), headers={**headers, "Cache-Control": "no-store"})
+            request = Request("GET", (*path, "cancel"), headers={**headers, "Cache-Control": "no-store"})
         reply = yield request
         if not reply.ok:
             return _judge(reply, action, job)
@@ -154,39 +171,6 @@ class Sahara(Adapter):
         return replace(
             answer(reply, AnswerKind.REJECTED if ignored else AnswerKind.ACCEPTED, Source.OWN), before=before
         )
-
-    def _path(self, job: Job, *rest: str) -> tuple[str, ...]:
-        if self.dialect == "v2":
-            return ("v2", "jobs", job.id, *rest)
-        return ("v1.1", self.project_id, "job-executions", job.id, *rest)
-
-
-def _listed(jobs: Sequence[Job]) -> LookMany:
-    """Read v2's list until all jobs are found, it ends, or it is no longer worth it.
-
-    The next page's marker is told; that job may be on both pages.
-    """
-    wanted, found = {job.id: job for job in jobs}, dict[str, Observation]()
-    known: set[str] = set()
-    query = {"limit": PAGE}
-    for _ in range(len(jobs) // CALLS_SAVED):
-        reply = yield Request("GET", ("v2", "jobs"), query, HEADERS["v2"])
-        listed = items(reply, "jobs", "id")
-        if listed is None:
-            return found or seen_nothing(_judge(reply, Action.LOOK, jobs[0]))
-        new = listed.keys() - known
-        known |= new
-        found |= {
-            job_id: _observation(listed[job_id], wanted[job_id], reply.date)
-            for job_id in new & wanted.keys()
-            if _status(listed[job_id])
-        }
-        markers = (reply.data or {}).get("markers")  # there may be none at all if this is the last page
-        marker = text(markers.get("next"), LONGEST_ID) if isinstance(markers, dict) else ""
-        if not new or not marker or wanted.keys() <= known:
-            break
-        query = {"limit": PAGE, "marker": marker}
-    return found
 
 
 def _judge(reply: Reply, action: Action, job: Job) -> Answer:
@@ -217,15 +201,17 @@ def _seen(reply: Reply, job: Job) -> Observation | Answer:
     data = job_in(reply, ("job_execution", "job"), lambda body: "info" in body)
     # A record that names our job has no state while the engine has told nothing of it (SEED S4).
     untold = data is not None and text(data.get("id"), LONGEST_ID) == job.id and not data.get("info", True)
-    if data is None or not (untold or _status(data)):
+    seen = _observation(data or {}, job, reply.date)
+    if data is None or not (untold or seen.raw):
         return unusable(reply, "the reply does not say how the job is")
     if about_another(job, data.get("id")):
         return unusable(reply, "the reply is about another job")
-    return _observation(data, job, reply.date)
+    return seen
 
 
 def _observation(data: Mapping[str, Any], job: Job, clock: datetime | None) -> Observation:
-    raw = _status(data)
+    info = data.get("info")
+    raw = text(info.get("status")) if isinstance(info, dict) else ""
     return Observation(
         state=STATES.get(raw.upper(), JobState.UNKNOWN),
         raw=raw,
@@ -235,8 +221,3 @@ def _observation(data: Mapping[str, Any], job: Job, clock: datetime | None) -> O
         provisional=raw.upper() in PROVISIONAL,
         facts=facts(data, FACTS),
     )
-
-
-def _status(data: Mapping[str, Any]) -> str:
-    info = data.get("info")
-    return text(info.get("status")) if isinstance(info, dict) else ""

@@ -12,19 +12,19 @@ GRACE = 3
 """For how many of the longest waits between looks the last one is repeated while it shows nothing."""
 
 
-def next_look(ended_at: datetime, watch_after: Sequence[float], now: datetime) -> datetime | None:
-    """Return when the next look is due, None after the last one; `watch_after` is in seconds from the end."""
-    times = (ended_at + timedelta(seconds=after) for after in watch_after)
-    return next((at for at in times if at > now), None)
+def next_look(
+    ended_at: datetime, watch_after: Sequence[float], policy: Policy, now: datetime, *, shown: bool
+) -> datetime | None:
+    """Return when the next look is due, None after the last one; `watch_after` is in seconds from the end.
 
-
-def repeated_look(ended_at: datetime, watch_after: Sequence[float], policy: Policy, now: datetime) -> datetime | None:
-    """Return when to look again after a look that showed nothing, None if it is given up.
-
-    It is repeated every `poll.max` seconds until the next one is due; the last one for a while longer.
+    `shown` says whether the latest look showed anything: one that did not is repeated every `poll.max` seconds until
+    the next one is due; the last one for a while longer.
     """
+    times = (ended_at + timedelta(seconds=after) for after in watch_after)
+    following = next((at for at in times if at > now), None)
+    if shown:
+        return following
     soon = now + timedelta(seconds=max(policy.poll.max, policy.poll.first))
-    following = next_look(ended_at, watch_after, now)
     if following is not None:
         return min(soon, following)
     grace = max(policy.believe_after, GRACE * policy.poll.max)

@@ -21,16 +21,15 @@ class Condition(Struct, frozen=True):
 
 
 class Gate(Struct, frozen=True):
-    """All preconditions of the force step for one job; `wait` is how many seconds are left until its time."""
+    """All preconditions of the force step for one job.
+
+    `wait` is how many seconds are left until its time. `shut` are the names of the conditions that are not met.
+    """
 
     job_id: str
     conditions: tuple[Condition, ...]
     wait: float
-
-    @property
-    def shut(self) -> tuple[str, ...]:
-        """The names of the conditions that are not met; an unknown one does not shut the gate."""
-        return tuple(condition.name for condition in self.conditions if condition.met is False)
+    shut: tuple[str, ...]
 
     @property
     def reason(self) -> str:

@@ -38,31 +38,28 @@ def candidates(cancellation: Cancellation, seen: Observation, policy: Policy) ->
 
 
 def gate(cancellation: Cancellation, member: Observation, policy: Policy, now: datetime) -> Gate:
-    """Judge every precondition for one job in CANCELLING.
+    """Judge every precondition for one job in CANCELLING; an unknown one does not shut the gate.
 
     The time counts on the backend's own clock if it shows one that can be relied on: its state change time is compared
     with its own `Date`, never with another host's clock. Otherwise it counts on Redis's clock from our first sight of
     CANCELLING.
     """
     spent, on_its_clock = cancelling_for(cancellation, member, policy, now)
-    needed = force_after(cancellation, policy)
+    force, needed = policy.stricter(cancellation.spec.force, cancellation.spec.force_after)
     wait = max(needed - spent, refused_wait(cancellation, member, policy, now))
     time_evidence = f"{needed:g} s since our first sight of {member.raw}, on Redis's clock"
     if on_its_clock:
         time_evidence = f"{spent:g} s of {needed:g} s since {member.since_text} on the backend's own clock"
-    force = cancellation.spec.force.stricter(policy.force)
-    return Gate(
-        job_id=member.job_id,
-        wait=max(0.0, wait),
-        conditions=(
-            Condition("in_cancelling", met=True, evidence=f"seen in {member.raw}"),
-            Condition("time_over", wait <= 0, time_evidence),
-            _said(member, "asynchronous", "that it is asynchronous"),
-            _said(member, "force_allowed", "that a force is allowed"),
-            Condition("policy_allows", force is not Force.NEVER, f'force = "{force}"'),
-            _proof(cancellation, member, force, policy),
-        ),
+    conditions = (
+        Condition("in_cancelling", met=True, evidence=f"seen in {member.raw}"),
+        Condition("time_over", wait <= 0, time_evidence),
+        _said(member, "asynchronous", "that it is asynchronous"),
+        _said(member, "force_allowed", "that a force is allowed"),
+        Condition("policy_allows", force is not Force.NEVER, f'force = "{force}"'),
+        _proof(cancellation, member, force, policy),
     )
+    shut = tuple([condition.name for condition in conditions if condition.met is False])
+    return Gate(member.job_id, conditions, max(0.0, wait), shut)
 
 
 def refused_wait(cancellation: Cancellation, member: Observation, policy: Policy, now: datetime) -> float:
@@ -79,14 +76,10 @@ def refused_wait(cancellation: Cancellation, member: Observation, policy: Policy
     elif member.force_allowed and sent.allowed is not True:
         pause = 0.0
     else:
-        pause = force_after(cancellation, policy) + cancellation.stood_still(now) - sent.held
+        _, force_after = policy.stricter(cancellation.spec.force, cancellation.spec.force_after)
+        pause = force_after + cancellation.stood_still(now) - sent.held
     again = sent.last_at + timedelta(seconds=pause)
     return (again - cancellation.known_until(sent, now)).total_seconds()
-
-
-def force_after(cancellation: Cancellation, policy: Policy) -> float:
-    """Return the seconds to wait in CANCELLING: a command can only lengthen the backend's `force_after`."""
-    return max(cancellation.spec.force_after, policy.force_after)
 
 
 def _proof(cancellation: Cancellation, member: Observation, force: Force, policy: Policy) -> Condition:

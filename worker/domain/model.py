@@ -42,10 +42,6 @@ class Force(StrEnum):
     ATTESTED = "attested"
     NEVER = "never"
 
-    def stricter(self, other: Force) -> Force:
-        """Return whichever of the two allows less."""
-        return max(self, other, key=STRICTNESS.__getitem__)
-
 
 STRICTNESS = {Force.AUTO: 0, Force.ATTESTED: 1, Force.NEVER: 2}
 
@@ -256,3 +252,7 @@ class Policy(Struct, frozen=True):
     probes: bool = False
     clock_speed: float = 1.0
     stop_times: tuple[float, ...] = ()
+
+    def stricter(self, force: Force, force_after: float) -> tuple[Force, float]:
+        """Return which of a command's wishes hold: it can only allow less than the backend, and wait longer."""
+        return max(force, self.force, key=STRICTNESS.__getitem__), max(force_after, self.force_after)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -37,8 +37,8 @@ class Backend:
     calls per second, 0 for no limit; `breaker_pause` is in seconds. `look_many` allows lists in place of looks.
     `watch_after` is how many seconds after the end of a cancellation its job is looked at; `reopen` makes the command
     that opens it again if the job lives, given how many ids for it are taken; None if it stays closed.
-    `place` describes what is called at which address; `moved` limits how often a change of it is logged. `closes` are
-    functions that end its connections.
+    `place` describes what is called at which address; `moved` limits how often a change of it is logged. `connections`
+    are closed at the end.
     """
 
     name: str
@@ -57,11 +57,7 @@ class Backend:
     observer: Observer = NOBODY
     stop_times: StopTimes = field(default_factory=StopTimes)
     moved: Seldom = field(default_factory=Seldom)
-    closes: tuple[Callable[[], Awaitable[None]], ...] = ()
-
-    async def aclose(self) -> None:
-        """Close all connections."""
-        await asyncio.gather(*(close() for close in self.closes))
+    connections: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     @property
     def lease(self) -> float:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
 from msgspec.structs import replace
 
-from ..backends.adapter import CALLS_SAVED, LookMany
+from ..backends.adapter import CALLS_SAVED, LookMany, Request
 from ..domain.errors import CallUnanswered, CredentialRefused, CredentialUnavailable
 from ..domain.escalation import needs_look
 from ..domain.model import Answer, AnswerKind, Job, Observation, Source
@@ -40,9 +40,10 @@ Sightings = Mapping[str, Observation | Answer]
 
 @dataclass(frozen=True, slots=True)
 class ListRequest:
-    """Lists to be read, and the jobs whose looks they may spare, by their ids."""
+    """Lists to be read, from the first call on, and the jobs whose looks they may spare, by their ids."""
 
     exchange: LookMany
+    first: Request
     jobs: Mapping[str, Job]
 
 
@@ -89,10 +90,12 @@ class ListReader:
         now = asyncio.get_running_loop().time()
         return self._backend.look_many and (now < self._busy_until or now >= self._not_before)
 
-    def _wait(self) -> Answer | None:
-        """Return what to tell the passes of all jobs while the backend has asked for time, None if it has not."""
+    def _told_to_wait(self, job_ids: Iterable[str]) -> Sightings:
+        """Return what to tell the passes of these jobs while the backend has asked for time, nothing if it has not."""
         left = self._busy_until - asyncio.get_running_loop().time()
-        return replace(self._busy, retry_after=left) if self._busy and left > 0 else None
+        if self._busy is None or left <= 0:
+            return {}
+        return dict.fromkeys(job_ids, replace(self._busy, retry_after=left))
 
     def share(self, claims: Sequence[Claim], lost_at: datetime | None) -> SharedList | None:
         """Begin to read a list of the claimed jobs that are polled; None if each has to be looked at alone.
@@ -105,10 +108,10 @@ class ListReader:
             for one in polled
             if needs_look(one, self._backend.policy, lost_at) and not self._backend.elsewhere(one)
         ]
-        if jobs and (wait := self._wait()):
-            told = asyncio.get_running_loop().create_future()
-            told.set_result({job.id: wait for job in jobs})
-            return SharedList(told, {job.id: job for job in jobs})
+        if told := self._told_to_wait(job.id for job in jobs):
+            done = asyncio.get_running_loop().create_future()
+            done.set_result(told)
+            return SharedList(done, {job.id: job for job in jobs})
         plan = self.plan_for(jobs)
         if plan is None:
             if len(jobs) >= CALLS_SAVED:  # else polls would still be claimed as piggy-backed
@@ -130,13 +133,12 @@ class ListReader:
             return None
         try:
             exchange = self._backend.adapter.look_many(tuple(chosen.values()))
+            first = next(exchange, None)
         except Exception:
             log.exception("look_many.failed", backend=self._backend.name)
             self._useless("no list could be asked for")
             return None
-        if exchange is None:
-            return None
-        return ListRequest(exchange, chosen)
+        return None if first is None else ListRequest(exchange, first, chosen)
 
     async def read(self, plan: ListRequest) -> Sightings:
         """Make the calls, in the time of one look at most; return what they show, by job id.
@@ -144,13 +146,13 @@ class ListReader:
         While the backend asks for time, that is what is told of each job, and no call is made.
         The passes that wait for this hold leases that last for a look, a credential and a call.
         """
-        if wait := self._wait():
-            return dict.fromkeys(plan.jobs, wait)
+        if told := self._told_to_wait(plan.jobs):
+            return told
         began = time.monotonic()
         kind = AnswerKind.UNANSWERED
         try:
             async with asyncio.timeout(self._backend.policy.timeout):
-                seen, calls = await self._drive(plan.exchange)
+                seen, calls = await self._drive(plan.exchange, plan.first)
             kind = seen.kind if isinstance(seen, Answer) else AnswerKind.ACCEPTED
         except TimeoutError:
             return self._useless("it takes longer than a look may")
@@ -169,8 +171,7 @@ class ListReader:
         asked = max((one.retry_after for one in seen.values()), default=0.0)
         return {**dict.fromkeys(plan.jobs, replace(UNSHOWN, retry_after=asked)), **seen} if asked else seen
 
-    async def _drive(self, exchange: LookMany) -> tuple[Mapping[str, Observation] | Answer, int]:
-        request = next(exchange)
+    async def _drive(self, exchange: LookMany, request: Request) -> tuple[Mapping[str, Observation] | Answer, int]:
         calls, retry_after = 0, 0.0
         while True:
             reply = await self._backend.calls.send(request)

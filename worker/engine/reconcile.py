@@ -150,10 +150,11 @@ class Reconciliation:
         self._now = self._clock.now()
         return decide(self._cancellation, seen, self._policy, self._now)
 
-    def _in_a_new_pass(self, why: str) -> Wait:
+    async def _leave(self, before: Cancellation, why: str) -> None:
         """Leave what was decided to another pass, which looks first: at once if the backend has not asked for time."""
+        self._cancellation = before
         now = self._clock.now()
-        return Wait(capped(self._cancellation, self._policy, now, now), why)
+        await self._carry_out(Wait(capped(before, self._policy, now, now), why), None)
 
     async def _see(self, lost_at: datetime | None, *, paused: bool) -> Observation | Answer | None:
         if paused and not self._cancellation.spec.aborted:
@@ -209,8 +210,7 @@ class Reconciliation:
         if not await self._noted(before, send):
             return
         if not self._caller.lease_lasts():
-            self._cancellation = before
-            await self._wait(self._in_a_new_pass(f"make the {send.action} in a new pass"))
+            await self._leave(before, f"make the {send.action} in a new pass")
             return
         job = before.job if send.job_id == before.job_id else replace(before.job, id=send.job_id)
         answer = await self._caller.drive(call(self._backend.adapter, send.action, job), send.action)
@@ -229,8 +229,7 @@ class Reconciliation:
         except StoreUnavailable:
             if self._drafts:
                 raise  # they may have been written with it, and must not be twice
-        self._cancellation = before
-        await self._wait(self._in_a_new_pass("note the intent in a new pass"))
+        await self._leave(before, "note the intent in a new pass")
         return False
 
     async def _take_in(self, send: Send, answer: Answer) -> None:
@@ -266,8 +265,9 @@ class Reconciliation:
         if await answer_first.call_off() is False:
             return
         if self._acts(decision := self._decide(seen)):
-            decision = self._in_a_new_pass("act on what was seen in a new pass")
-        await self._carry_out(decision, seen)
+            await self._leave(self._cancellation, "act on what was seen in a new pass")
+        else:
+            await self._carry_out(decision, seen)
 
     async def _see_together(self) -> Observation | Answer | None:
         asked = self._clock.now()

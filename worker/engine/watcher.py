@@ -9,9 +9,9 @@ from collections.abc import Callable
 import structlog
 
 from ..domain import event_drafts
-from ..domain.after_the_end import lives, next_look, repeated_look
+from ..domain.after_the_end import lives, next_look
 from ..domain.errors import StoreUnavailable
-from ..domain.model import Action, Answer
+from ..domain.model import Action, Observation
 from ..domain.polling import asked_for
 from ..observability.log_fields import context, loggable
 from ..observability.outage import Outage
@@ -89,19 +89,17 @@ class Watcher:
         if record.outcome is None or ended_at is None or not backend.watch_after:
             return Seen("done")
         if backend.elsewhere(cancellation):
-            again = repeated_look(ended_at, backend.watch_after, backend.policy, clock.now())
+            again = next_look(ended_at, backend.watch_after, backend.policy, clock.now(), shown=False)
             return Seen("again", again) if again else Seen("done")
         caller = Caller(backend, clock, cancellation, paid=1)
         said = await caller.drive(backend.adapter.look(cancellation.job), Action.LOOK)
         verdict = caller.verdict(listed=False)
         calls = caller.charge()
-        if isinstance(said, Answer):
-            again = repeated_look(ended_at, backend.watch_after, backend.policy, clock.now())
-        elif lives(said):
+        if isinstance(said, Observation) and lives(said):
             event = event_drafts.reappeared(said, record.outcome, ended_at)
             return Seen("reopen" if backend.reopen else "alive", event=event, calls=calls, verdict=verdict)
-        else:
-            again = next_look(ended_at, backend.watch_after, clock.now())
+        shown = isinstance(said, Observation)
+        again = next_look(ended_at, backend.watch_after, backend.policy, clock.now(), shown=shown)
         if again:
             again = max(again, clock.now() + asked_for(said.retry_after, backend.policy))
         return Seen("again" if again else "done", again, calls=calls, verdict=verdict)

@@ -27,14 +27,9 @@ class Window:
         self._no_claims.set()
 
     @property
-    def busy(self) -> int:
-        """How many slots are taken."""
-        return len(self.passes) + max(0, len(self._polls) - UNCOUNTED_POLLS)
-
-    @property
     def free(self) -> int:
         """How many slots are free: below zero if more piggy-backed polls were started than there was room for."""
-        return self.slots - self.busy
+        return self.slots - len(self.passes) - max(0, len(self._polls) - UNCOUNTED_POLLS)
 
     def start(self, one: Coroutine[Any, Any, None], *, piggy_backed: bool) -> None:
         """Start a pass; `piggy_backed` says whether it is a poll without a permit of its own."""

@@ -170,8 +170,7 @@ class Admission:
     ) -> Acceptance:
         rules = self.rules[command.backend]
         policy, another = rules.policy, rules.another_attests
-        force = Force(command.force or policy.force).stricter(policy.force)
-        force_after = max(command.force_after or 0.0, policy.force_after)
+        force, force_after = policy.stricter(Force(command.force or policy.force), command.force_after or 0.0)
         give_up_after = min(command.give_up_after or policy.give_up_after, policy.give_up_after)
         effective = dict(event_drafts.effective(force, force_after, give_up_after, another=another))
         if command.dry_run:

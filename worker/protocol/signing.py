@@ -84,21 +84,16 @@ class Producer:
 class Signed:
     """A signature that holds, and what the store must still check: `mark` is new, `per_minute` is kept.
 
-    `backends` is for an order: its cancellation, so its backend, is known to the store alone. `force` is as in
-    `Producer`.
+    `mark` names it among those of all producers, and is empty for a member of a signed batch. `backends` is for an
+    order: its cancellation, so its backend, is known to the store alone. `force` is as in `Producer`.
     """
 
     producer: str
-    jti: str
+    mark: str
     expires_at: datetime
     per_minute: int | None = None
     backends: frozenset[str] | None = None
     force: bool = False
-
-    @property
-    def mark(self) -> str:
-        """Name this signature among those of all producers, as a short text for the store."""
-        return hashlib.sha256(f"{self.producer}\0{self.jti}".encode()).hexdigest()[:32]
 
     def may_touch(self, backend: str) -> bool:
         """Return whether the producer has a right to this backend."""
@@ -149,7 +144,8 @@ class Signatures:
         _check_rights(producer, content)
         _check_times(producer, claims, now.timestamp())
         expires_at = datetime.fromtimestamp(claims["exp"], UTC)
-        return Signed(producer.name, claims["jti"], expires_at, producer.per_minute, producer.backends, producer.force)
+        mark = hashlib.sha256(f"{producer.name}\0{claims['jti']}".encode()).hexdigest()[:32]
+        return Signed(producer.name, mark, expires_at, producer.per_minute, producer.backends, producer.force)
 
     def judged(self, content: object, now: datetime, vouched_by: str) -> Signed | None:
         """Judge a command as `check` does; if somebody has signed the batch that it is a member of, by their rights."""

@@ -149,7 +149,7 @@ class Runtime:
         async def close() -> None:
             if self._endpoint is not None:
                 await self._endpoint.stop()
-            await asyncio.gather(*(backend.aclose() for backend in self._backends))
+            await asyncio.gather(*(backend.connections.aclose() for backend in self._backends))
             await self._store.aclose()
 
         self._loop.call(close())

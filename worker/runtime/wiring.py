@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from contextlib import AsyncExitStack
 from functools import partial
 from urllib.parse import urlsplit
 
@@ -181,7 +182,10 @@ def probe_of(name: str, config: BackendConfig) -> Probe | None:
 
 def backend_of(name: str, config: BackendConfig, clock_speed: float = 1.0, observer: Observer = NOBODY) -> Backend:
     """Return a backend that is ready for use; call this in the event loop that will use it."""
-    rules, probe, http = rules_of(config), probe_of(name, config), http_of(config)
+    rules, probe = rules_of(config), probe_of(name, config)
+    http, connections = http_of(config), AsyncExitStack()
+    for one in (http, probe.http) if probe else (http,):
+        connections.push_async_callback(one.aclose)
     return Backend(
         name=name,
         adapter=rules.adapter,
@@ -197,7 +201,7 @@ def backend_of(name: str, config: BackendConfig, clock_speed: float = 1.0, obser
         reopen=partial(reopened, rules) if config.reopen else None,
         place=rules.place,
         observer=observer,
-        closes=(http.aclose, probe.http.aclose) if probe else (http.aclose,),
+        connections=connections,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from unit.conftest import Build
 
-from worker.domain.after_the_end import lives, next_look, repeated_look
+from worker.domain.after_the_end import lives, next_look
 from worker.domain.decision import ENDED
 from worker.domain.event_drafts import reappeared
 from worker.domain.model import Outcome, Poll
@@ -21,7 +21,7 @@ WATCH = (60.0, 300.0)
     ids=["at-the-end", "before-the-first", "at-the-first", "before-the-last", "at-the-last", "later"],
 )
 def test_looks_are_counted_from_the_end(now: float, due: float | None, build: Build) -> None:
-    found = next_look(build.now, WATCH, build.at(now))
+    found = next_look(build.now, WATCH, build.policy(), build.at(now), shown=True)
     assert found == (None if due is None else build.at(due))
 
 
@@ -41,7 +41,7 @@ def test_a_look_that_showed_nothing_is_repeated(
     watch: tuple[float, ...], now: float, due: float | None, build: Build
 ) -> None:
     policy = build.policy(poll=Poll(2.0, 60.0, 2.0), believe_after=120.0)
-    found = repeated_look(build.now, watch, policy, build.at(now))
+    found = next_look(build.now, watch, policy, build.at(now), shown=False)
     assert found == (None if due is None else build.at(due))
 
 

@@ -8,7 +8,7 @@ import pytest
 from worker.domain.cancellation import WHOLE, Attestation, Sighting
 from worker.domain.decision import CONDITIONS, read_reason
 from worker.domain.evidence.effect import forced
-from worker.domain.force_gate import candidates, force_after, gate, refused_wait
+from worker.domain.force_gate import candidates, gate, refused_wait
 from worker.domain.model import Force, Observation
 
 SIGNED = Attestation("bob", datetime(2026, 11, 22, 10, tzinfo=UTC), "ops")
@@ -72,7 +72,7 @@ def test_where_a_state_change_is_ahead_of_the_backends_own_date_our_first_sight_
 @pytest.mark.parametrize(("command", "backend", "expected"), [(0, 1800, 1800), (3600, 1800, 3600), (60, 60, 60)])
 def test_the_longer_force_after_holds(build: Any, command: float, backend: float, expected: float) -> None:
     cancellation = build.cancellation(force_after=command)
-    assert force_after(cancellation, build.policy(force_after=backend)) == expected
+    assert gate(cancellation, build.stuck(None), build.policy(force_after=backend), build.now).wait == expected
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -222,8 +223,12 @@ def test_times_within_their_bounds_hold(claims: dict[str, Any]) -> None:
 
 
 def test_a_mark_is_one_producers_signature() -> None:
-    signed = [Signed(name, jti, NOW) for name, jti in [("a", "b"), ("b", "a"), ("a", "bb"), ("ab", "b")]]
-    assert len({one.mark for one in signed}) == 4
+    door = Signatures({name: replace(OPS, name=name) for name in ("a", "b", "ab")})
+    tokens = [
+        sign(COMMAND, producer=name, key=SECRET, algorithm="HS256", now=NOW, jti=jti)
+        for name, jti in [("a", "b"), ("b", "a"), ("a", "bb"), ("ab", "b")]
+    ]
+    assert len({one.mark for one in (check(COMMAND, token, door) for token in tokens) if one}) == 4
 
 
 OBJECTIONS = {
@@ -262,8 +267,8 @@ def test_each_command_of_a_submit_has_its_own_signature() -> None:
 
 def test_what_needs_memory_is_handed_on() -> None:
     token = sign(COMMAND, producer="billing", key=OLD, algorithm="EdDSA", now=NOW, lifetime=60, jti="mine")
-    signed = check(COMMAND, token)
-    assert signed == Signed("billing", "mine", NOW + timedelta(seconds=60), 9, frozenset({"ess"}))
+    signed, mark = check(COMMAND, token), hashlib.sha256(b"billing\0mine").hexdigest()[:32]
+    assert signed == Signed("billing", mark, NOW + timedelta(seconds=60), 9, frozenset({"ess"}))
     assert (signed.may_touch("ess"), signed.may_touch("mrs")) == (True, False)
 
 

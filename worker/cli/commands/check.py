@@ -128,7 +128,7 @@ async def _backend(name: str, config: BackendConfig) -> Finding:
     except CancellerError as error:
         return Finding("wrong", what, f"{config.base_url}: {error}")
     finally:
-        await backend.aclose()
+        await backend.connections.aclose()
     verdict, text = judged(said, shown=config.auth.type != "none")
     return Finding(verdict, what, f"{config.base_url}: {text} ({(time.monotonic() - started) * 1000:.0f} ms)")
 

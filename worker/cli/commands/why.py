@@ -117,14 +117,14 @@ async def _ask(name: str, config: BackendConfig, job: Job, output: Output) -> Ex
     backend = backend_of(name, config)
     problem = backend.adapter.problem(job)
     if problem:
-        await backend.aclose()
+        await backend.connections.aclose()
         raise typer.BadParameter(problem, param_hint="JOB_ID")
     try:
         said = await ask(backend, job)
     except CancellerError as error:
         return _unanswered(name, job, str(error), output)
     finally:
-        await backend.aclose()
+        await backend.connections.aclose()
     if not isinstance(said, Observation):
         return _unanswered(name, job, said.detail or f"HTTP {said.status}", output)
     text = by_nobody(str(said.state), said.raw, said.facts)

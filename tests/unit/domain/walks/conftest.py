@@ -17,7 +17,7 @@ from worker.domain.cancellation import WHOLE, Attestation, Cancellation, Operato
 from worker.domain.decision import Finish, Hold, Send, Wait
 from worker.domain.escalation import after_answer, decide, needs_look, to_probe, warn_at
 from worker.domain.evidence.family import whole
-from worker.domain.model import Answer, Force, Observation, Policy, Verb, unanswered
+from worker.domain.model import STRICTNESS, Answer, Force, Observation, Policy, Verb, unanswered
 from worker.store.codec import READER, WRITER
 from worker.store.compression import pack, unpack
 
@@ -79,7 +79,7 @@ class Walk:
             until = T + timedelta(seconds=self.now + chance.choice((0.0, 100.0)))
             changes |= {
                 "verb": chance.choice((spec.verb, Verb.DELETE)),
-                "force": spec.force.stricter(chance.choice(list(Force))),
+                "force": max(spec.force, chance.choice(list(Force)), key=STRICTNESS.__getitem__),
                 "force_after": max(spec.force_after, chance.choice((0.0, 45.0))),
                 "expect": (),
                 "give_up_at": max(spec.give_up_at, min(until, T + timedelta(seconds=500))),
