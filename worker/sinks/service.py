@@ -86,6 +86,8 @@ class Service:
         self._ended_by: Exception | None = None
         self._seldom = Seldom()
         self._last_replay = "0-0"
+        self._keep = sink.limits.keep_at_most * 1000
+        """Milliseconds from when an event was written until it is not delivered any more."""
         days = sink.limits.keep_at_most / 86400
         self._kept_for = f"{days:g} day{'s' if days != 1 else ''}"
 
@@ -143,7 +145,7 @@ class Service:
 
     async def _take(self, page: list[tuple[str, bytes]]) -> None:
         """Put events into the ledger; those that were kept for long enough become one dead letter."""
-        oldest = self._oldest_kept()
+        oldest = self._clock.now() - self._keep
         may_be_lost = stream_order(page[0][0])[0] < oldest
         lost: list[str] = []
         for id_, body in page:
@@ -198,7 +200,7 @@ class Service:
         """Start what is due; return the seconds until something else may be, None if nothing waits."""
         if self._ended_by is not None:
             raise self._ended_by
-        if self._clock.since_asked() > LIFE:
+        if now - self._clock.told > LIFE * 1000:
             raise LeaseLost
         down = self._health.down
         if down and now < self._health.probe_at:
@@ -242,7 +244,7 @@ class Service:
         return False
 
     async def _deliver(self, entries: list[Entry]) -> Sequence[Failure | None]:
-        if self._clock.since_asked() > LIFE:
+        if self._clock.now() - self._clock.told > LIFE * 1000:
             raise LeaseLost  # while this worker stood still another one may have delivered what follows
         messages = [Message(entry.event_id, entry.body or b"") for entry in entries]
         try:
@@ -283,7 +285,7 @@ class Service:
     async def _give_up_outdated(self) -> None:
         """Give up what was kept for long enough, however many tries are left."""
         while True:
-            for entry in self._ledger.outdated(self._oldest_kept()):
+            for entry in self._ledger.outdated(self._clock.now() - self._keep):
                 body = entry.body or await self._sinks.entry(entry.id) or b""
                 head = read(body)
                 entry.event_id = head.id if head else ""
@@ -305,15 +307,11 @@ class Service:
         if not await self._sinks.give_up(self._lease, reason, raw, mark, entry=entry, replay=replay):
             raise LeaseLost
 
-    def _oldest_kept(self) -> int:
-        """Return when the oldest event was written that is still to be delivered, in milliseconds."""
-        return int(self._clock.now() - self._sink.limits.keep_at_most * 1000)
-
     async def _note(self) -> None:
         """Note what has come of the deliveries, and renew the lease."""
         while True:
             await asyncio.sleep(NOTE_EVERY)
-            if self._ledger.changed or self._clock.since_asked() > RENEW_EVERY:
+            if self._ledger.changed or self._clock.now() - self._clock.told > RENEW_EVERY * 1000:
                 asked_at = asyncio.get_running_loop().time()
                 now, held = await self._sinks.note(self._lease, self._ledger.note(), LIFE)
                 if not held:
