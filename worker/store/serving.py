@@ -24,7 +24,9 @@ class Serving:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._looked_at = clock()
-        self._seen: dict[str, tuple[float, float]] = {}
+        self.announced: dict[str, float] = {}
+        """The number with which each backend was announced last."""
+        self._silence: dict[str, float] = {}
 
     def see(self, announced: Mapping[str, float]) -> None:
         """Note the number with which each backend is announced now, 0 for never; a first sight counts as a beat."""
@@ -32,18 +34,15 @@ class Serving:
         since = min(now - self._looked_at, MOST_UNSEEN)
         self._looked_at = now
         for backend, number in announced.items():
-            before, silence = self._seen.get(backend, (None, 0.0))
-            self._seen[backend] = number, silence + since if number == before else 0.0
-
-    def announcement(self, backend: str) -> float:
-        """Return the number with which a backend was announced last."""
-        return self._seen[backend][0]
+            again = number == self.announced.get(backend)
+            self._silence[backend] = self._silence[backend] + since if again else 0.0
+        self.announced.update(announced)
 
     def silence(self, backend: str) -> float:
         """Return for how many seconds no beat of a backend was seen; infinite for an unknown one."""
-        return self._seen[backend][1] if backend in self._seen else inf
+        return self._silence.get(backend, inf)
 
     @property
     def known(self) -> frozenset[str]:
         """The backends that living workers serve."""
-        return frozenset(backend for backend, (_, silence) in self._seen.items() if silence < LIFE)
+        return frozenset(backend for backend, silence in self._silence.items() if silence < LIFE)
