@@ -52,11 +52,6 @@ class Sealed(pyamqp.Message):
         self.received = RawMessage(message.body, headers, self.content_type, self.content_encoding)
         """The message as intake decodes it."""
 
-    def copy(self) -> Any:
-        """Return the message as a new one."""
-        headers = {name: value for name, value in self.received.headers.items() if name != DELIVERY_COUNT}
-        return amqp.Message(self.received.body, **{**self.properties, "application_headers": headers})
-
 
 class LoneConsumer(Consumer):
     """Ignores the other workers of the broker, which may be another application's; ours need nothing from each other.
@@ -202,7 +197,9 @@ class ChannelConnection:
         """Send a message to the end of its queue, as a new one."""
 
         def send() -> None:
-            message = delivery.tag.copy()
+            received = delivery.received
+            headers = {name: value for name, value in received.headers.items() if name != DELIVERY_COUNT}
+            message = amqp.Message(received.body, **{**delivery.tag.properties, "application_headers": headers})
             with worded(self._queue), producer_of(self._consumer.app) as producer:
                 producer.channel.basic_publish(message, routing_key=self._queue, confirm_timeout=CONFIRM)
 
