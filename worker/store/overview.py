@@ -166,21 +166,18 @@ class Overview(Keyspace):
         whose = b'"backend":"' + one.backend.encode() + b'"'
         early: dict[str, Mapping[str, Any]] = {}
         late: dict[str, Mapping[str, Any]] = {}
-
-        def lacking() -> bool:
-            own = (event for event in (early | late).values() if event.get("cancellationid") == one.id)
-            return sum(1 for _ in own) < number
-
+        found = 0
         after, left = f"{int(one.accepted_at.timestamp() * 1000) - 1000}", searched // 2
-        while left > 0 and lacking():
+        while left > 0 and found < number:
             count = min(left, EVENT_PAGE)
             call = self._redis.xrange(f"{self._base}:events", min=after, count=count)
             page = await self._interruptible(call)
             for _, fields in page:
                 early.update(_events(fields.get(b"event", b""), needle, whose))
+            found = sum(event.get("cancellationid") == one.id for event in early.values())
             left = left - count if len(page) == count else 0
             after = f"({page[-1][0].decode()}" if page else after
-        if lacking():
+        if found < number:
             async for raw in self._newest(searched // 2):
                 late.update(_events(raw, needle, whose))
         return list((early | dict(reversed(late.items()))).values())
