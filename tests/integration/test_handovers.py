@@ -36,7 +36,7 @@ class Desk:
     rejected: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.serving = Serving(lambda: self.now)
+        self.serving = Serving(self.mine, lambda: self.now)
         admission = Admission(dict.fromkeys(self.mine, RULES))
         self.handover = Handover(self.store, admission, self.serving, self.take, self.reject)
 
@@ -108,7 +108,7 @@ async def test_a_command_is_left_for_a_worker_that_may_be_on_its_way_back(
     await other.hear("ess", seconds=GRACE - 2)
     await other.take([cancel()])
     await other.handover.look()
-    assert (other.rejected, other.handover.known) == ([], {"oml"})
+    assert (other.rejected, other.serving.known) == ([], {"oml"})
 
     await knowing.handover.look()
     assert (knowing.taken, await store.peers.left()) == (["c-1 accepted"], {})
@@ -135,7 +135,7 @@ async def test_a_left_command_stays_if_a_worker_is_back_that_was_not_seen_yet(st
 
 async def test_the_backends_that_others_serve_are_known_for_a_worker_s_life(other: Desk) -> None:
     await other.hear("ess", seconds=LIFE - 2)
-    assert other.handover.known == {"ess", "oml"}
+    assert other.serving.known == {"ess", "oml"}
 
 
 async def test_a_command_that_comes_again_is_left_once_and_taken_in_once(

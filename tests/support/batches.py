@@ -47,7 +47,7 @@ class Stage:
         def asleep(_: str) -> None:
             """Work on nothing by itself."""
 
-        handover = Handover(self.store, admission, Serving(), nothing, never)
+        handover = Handover(self.store, admission, Serving(admission.rules), nothing, never)
         return Feeder(self.store, admission, worker, asleep, handover, in_flight or IN_FLIGHT)
 
     async def send(

@@ -99,7 +99,7 @@ class Handler:
 
     async def _take_here(self, here: Sequence[Arrived], until: float) -> Leftovers:
         """Judge and store commands slice by slice: while Redis stores one slice, the next is judged."""
-        times, known = await self._times(needed=any(one.timed for one in here)), self.handover.known
+        times, known = await self._times(needed=any(one.timed for one in here)), self.handover.serving.known
         left = Leftovers()
         storing: asyncio.Task[None] | None = None
         try:

@@ -100,16 +100,11 @@ class Handover:
         self._store = store
         self._admission = admission
         self._mine = admission.rules.keys()
-        self._serving = serving
+        self.serving = serving
         self._take = take
         self._reject = reject
         self._later: dict[str, Later] = {}
         self._logged = Seldom()
-
-    @property
-    def known(self) -> frozenset[str]:
-        """The backends that this worker serves, and those that it knows others to serve."""
-        return self._serving.known | frozenset(self._mine)
 
     async def sort(self, arrived: Sequence[Arrived]) -> tuple[Sequence[Arrived], frozenset[str]]:
         """Leave commands whose backend only other workers serve; return the rest, and the digests of those left.
@@ -131,8 +126,8 @@ class Handover:
         """Return those of some backends that only other workers serve; raises StoreUnavailable."""
         foreign = [name for name in backends if name and name not in self._mine]
         if foreign:
-            self._serving.see(await self._store.peers.announced())
-        return frozenset(name for name in foreign if self._serving.silence(name) < GRACE)
+            self.serving.see(await self._store.peers.announced())
+        return frozenset(name for name in foreign if self.serving.silence(name) < GRACE)
 
     async def leave(self, some: Sequence[Arrived]) -> frozenset[str]:
         """Leave commands to other workers; return their digests.

@@ -1,9 +1,9 @@
-"""Which backends living workers serve, by the beats that this worker has seen."""
+"""Which backends living workers serve: this one, and others by the beats that it has seen."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from math import inf
 
 LIFE = 5.0
@@ -15,13 +15,14 @@ MOST_UNSEEN = 2.0
 
 
 class Serving:
-    """Counts for how long a backend was not announced again.
+    """Counts for how long a backend was not announced again; `mine` are those that this worker serves.
 
     Each beat changes the number with which a backend is announced. Only that change counts, never Redis's clock, which
     may step.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, mine: Collection[str] = (), clock: Callable[[], float] = time.monotonic) -> None:
+        self._mine = frozenset(mine)
         self._clock = clock
         self._looked_at = clock()
         self.announced: dict[str, float] = {}
@@ -44,5 +45,5 @@ class Serving:
 
     @property
     def known(self) -> frozenset[str]:
-        """The backends that living workers serve."""
-        return frozenset(backend for backend, silence in self._silence.items() if silence < LIFE)
+        """The backends that living workers serve, as far as this one knows."""
+        return self._mine.union(backend for backend, silence in self._silence.items() if silence < LIFE)

@@ -16,7 +16,7 @@ class Watch:
 
     def __init__(self) -> None:
         self.now = 100.0
-        self.serving = Serving(lambda: self.now)
+        self.serving = Serving(clock=lambda: self.now)
 
     def look(self, after: float = 1.0, **announced: float) -> None:
         self.now += after
