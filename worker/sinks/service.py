@@ -278,8 +278,9 @@ class Service:
     def _plan(self, entry: Entry, failure: Failure) -> None:
         """Plan the next try of an event."""
         wait = pause(max(1, entry.tried.tries), failure.retry_after, self._chance())
-        entry.earliest = self._clock.after(failure.retry_after or 0.0)
-        entry.due = self._clock.after(wait)
+        now, second = self._clock.now(), 1000 / self._clock.speed
+        entry.earliest = now + (failure.retry_after or 0.0) * second
+        entry.due = now + wait * second
         self._ledger.failed(entry, failure.reason)
 
     async def _give_up_outdated(self) -> None:
