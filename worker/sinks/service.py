@@ -173,7 +173,8 @@ class Service:
         count = f"{len(lost)} event{'s' if len(lost) != 1 else ''} from {lost[0]} to {lost[-1]}"
         reason = f"sink {self._sink.name}: lost {count}, which could not be delivered within {self._kept_for}"
         raw = json.dumps({"lost": len(lost), "first": lost[0], "last": lost[-1]}).encode()
-        await self._keep_dead_letter(reason, raw, "")
+        if not await self._sinks.give_up(self._lease, reason, raw, ""):
+            raise LeaseLost
 
     async def _read_replays(self) -> None:
         """Read what is to be delivered again."""
@@ -297,16 +298,10 @@ class Service:
 
     async def _give_up(self, entry: Entry, reason: str, body: bytes) -> None:
         which = {"replay": entry.id} if entry.replay else {"entry": entry.id}
-        await self._keep_dead_letter(reason, body, entry.event_id, **which)
+        if not await self._sinks.give_up(self._lease, reason, body, entry.event_id, **which):
+            raise LeaseLost
         self._ledger.settled(entry, reason)
         log.warning("sink.dead_letter", sink=self._sink.name, event_id=entry.event_id, reason=reason)
-
-    async def _keep_dead_letter(
-        self, reason: str, raw: bytes, event_id: str, *, entry: str = "", replay: str = ""
-    ) -> None:
-        mark = f"{event_id} {self._sink.name}"
-        if not await self._sinks.give_up(self._lease, reason, raw, mark, entry=entry, replay=replay):
-            raise LeaseLost
 
     async def _note(self) -> None:
         """Note what has come of the deliveries, and renew the lease."""
