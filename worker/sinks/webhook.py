@@ -28,7 +28,7 @@ STRONG = 24
 PREFIX = "whsec_"
 IN_A_HEADER = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 """What a header carries unchanged. Receivers read other characters in different ways, and would find that the signature
-does not match, so an id with such is percent-encoded."""
+does not match, so an id that holds any is percent-encoded."""
 REFUSALS = frozenset({
     HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE,
     HTTPStatus.UNPROCESSABLE_ENTITY,
