@@ -9,14 +9,15 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
-from support.commands import INTAKE, command, names
+from support.commands import INTAKE, RULES, command, names
 
 from worker.domain.errors import StoreUnavailable
+from worker.intake.admission import Admission
 from worker.intake.handover import Arrived, Handover
 from worker.protocol.envelope import BARE
 from worker.store.serving import GRACE, LIFE, Serving
 from worker.store.store import Store
-from worker.store.transitions import Acceptance
+from worker.store.transitions import Acceptance, Rejection
 
 
 def cancel(job_id: str = "1", backend: str = "ess", **fields: Any) -> Arrived:
@@ -35,8 +36,9 @@ class Desk:
     rejected: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.serving = Serving(lambda: self.now)
-        self.handover = Handover(self.store, self.mine, self.serving, self.take, self.reject)
+        self.serving = Serving(self.mine, lambda: self.now)
+        admission = Admission(dict.fromkeys(self.mine, RULES))
+        self.handover = Handover(self.store, admission, self.serving, self.take, self.reject)
 
     async def take(self, arrived: Sequence[Arrived]) -> frozenset[str]:
         if self.fails:
@@ -55,8 +57,8 @@ class Desk:
                 self.rejected.append(one.command_id)
         return left
 
-    async def reject(self, one: Arrived, why: str) -> None:
-        self.rejected.append(f"{one.command_id} {why}")
+    async def reject(self, rejection: Rejection, _: str | None) -> None:
+        self.rejected.append(f"{rejection.command_id} {rejection.reason}")
 
     async def hear(self, *backends: str, seconds: float = 0.0) -> None:
         """Look as often as a worker does, first at a beat of these backends."""
@@ -85,7 +87,7 @@ async def test_a_command_for_a_backend_that_another_worker_serves_is_left_to_it(
     assert (other.taken, other.rejected) == (["c-2 accepted"], [])
 
     await knowing.handover.look()
-    assert (knowing.taken, await store.peers.handovers()) == (["c-1 accepted"], [])
+    assert (knowing.taken, await store.peers.left()) == (["c-1 accepted"], {})
 
 
 async def test_a_worker_that_has_just_announced_a_backend_is_heard_of_in_time(store: Store, other: Desk) -> None:
@@ -97,7 +99,7 @@ async def test_a_worker_that_has_just_announced_a_backend_is_heard_of_in_time(st
 async def test_a_command_that_nobody_can_take_in_is_rejected_at_once(store: Store, other: Desk) -> None:
     await other.hear("oml")
     assert not await other.take([cancel("1", "nowhere"), cancel("2", "")])
-    assert (other.rejected, await store.peers.handovers()) == (["c-1", "c-2"], [])
+    assert (other.rejected, await store.peers.left()) == (["c-1", "c-2"], {})
 
 
 async def test_a_command_is_left_for_a_worker_that_may_be_on_its_way_back(
@@ -106,10 +108,10 @@ async def test_a_command_is_left_for_a_worker_that_may_be_on_its_way_back(
     await other.hear("ess", seconds=GRACE - 2)
     await other.take([cancel()])
     await other.handover.look()
-    assert (other.rejected, other.handover.known) == ([], {"oml"})
+    assert (other.rejected, other.serving.known) == ([], {"oml"})
 
     await knowing.handover.look()
-    assert (knowing.taken, await store.peers.handovers()) == (["c-1 accepted"], [])
+    assert (knowing.taken, await store.peers.left()) == (["c-1 accepted"], {})
 
 
 async def test_a_left_command_is_rejected_once_nobody_serves_its_backend(store: Store, other: Desk) -> None:
@@ -118,7 +120,7 @@ async def test_a_left_command_is_rejected_once_nobody_serves_its_backend(store: 
     await other.hear(seconds=GRACE)
     await other.handover.look()
 
-    assert (other.rejected, await store.peers.handovers()) == (["c-1"], [])
+    assert (other.rejected, await store.peers.left()) == (["c-1"], {})
 
 
 async def test_a_left_command_stays_if_a_worker_is_back_that_was_not_seen_yet(store: Store, other: Desk) -> None:
@@ -128,12 +130,12 @@ async def test_a_left_command_stays_if_a_worker_is_back_that_was_not_seen_yet(st
     await store.beat("w1", 60.0, ["ess"])
     await other.handover.look()
 
-    assert (other.rejected, await store.peers.handovers()) == ([], ["ess"])
+    assert (other.rejected, await store.peers.left()) == ([], {"ess": 1})
 
 
 async def test_the_backends_that_others_serve_are_known_for_a_worker_s_life(other: Desk) -> None:
     await other.hear("ess", seconds=LIFE - 2)
-    assert other.handover.known == {"ess", "oml"}
+    assert other.serving.known == {"ess", "oml"}
 
 
 async def test_a_command_that_comes_again_is_left_once_and_taken_in_once(
@@ -160,7 +162,7 @@ async def test_two_workers_that_take_in_one_command_at_once_open_one_cancellatio
     await knowing.handover.look()
 
     assert (await names(store)).count("accepted") == len(await names(store)) == 300
-    assert await store.peers.handovers() == []
+    assert await store.peers.left() == {}
 
 
 async def test_a_command_that_could_not_be_stored_is_taken_in_later(knowing: Desk, other: Desk) -> None:
@@ -184,7 +186,7 @@ async def test_a_command_that_fails_by_itself_stops_no_other(store: Store, knowi
     assert [rejected.partition(" ")[2] for rejected in knowing.rejected] == [
         "message: LookupError while it was taken in"
     ]
-    assert (len(knowing.taken), await store.peers.handovers()) == (1, [])
+    assert (len(knowing.taken), await store.peers.left()) == (1, {})
 
 
 async def test_an_unreadable_entry_is_dropped_with_a_log_line(store: Store, knowing: Desk, redis: Redis) -> None:
@@ -223,4 +225,4 @@ async def test_a_join_of_a_newer_record_is_tried_ever_more_rarely(store: Store, 
     await redis.set(f"{{canceller}}:hot:{found}", hot)
     knowing.handover._later.clear()
     await knowing.handover.look()
-    assert (knowing.taken[-1], await store.peers.handovers()) == ("c-1 joined", [])
+    assert (knowing.taken[-1], await store.peers.left()) == ("c-1 joined", {})

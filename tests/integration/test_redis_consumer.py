@@ -265,7 +265,7 @@ async def test_a_message_that_came_after_the_handled_chunk_stays(redis: Redis, d
         await desk.handle(items)
 
     one._handle = cut_off
-    await one._take_chunk()
+    await one._take_some()
     await one._let_go()
 
     assert len(desk.items) == 1
@@ -275,9 +275,9 @@ async def test_a_message_that_came_after_the_handled_chunk_stays(redis: Redis, d
 async def test_a_handled_chunk_leaves_the_list_with_the_next_take(redis: Redis, desk: Desk, sender: Celery) -> None:
     one = RedisConsumer(Redis(connection_pool=redis.connection_pool), "commands", "w1", desk.handle, roomy)
     await send(sender, "worker.cancel", kwargs=COMMAND)
-    await one._take_chunk()
+    await one._take_some()
 
-    assert not await one._take_chunk()
+    await one._take_some()
     assert await redis.llen("commands.taken:w1") == 0  # type: ignore[misc]
     assert len(desk.items) == 1
 

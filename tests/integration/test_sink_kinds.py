@@ -49,6 +49,25 @@ async def test_the_library_verifies_what_a_webhook_sends(secrets: list[str], key
     assert receiver.ids == ["c-1"]
 
 
+@pytest.mark.parametrize(
+    ("event_id", "sent"),
+    [
+        pytest.param("0198f-7", "0198f-7", id="of-a-cancellation"),
+        pytest.param("april, 2026-1", "april, 2026-1", id="ascii"),
+        pytest.param("märz-1", "m%C3%A4rz-1", id="not-ascii"),
+        pytest.param(" b-1", "%20b-1", id="with-a-space-in-front"),
+        pytest.param("b\n-1", "b%0A-1", id="with-a-line-break"),
+    ],
+)
+async def test_an_id_is_sent_as_a_header_carries_it(event_id: str, sent: str) -> None:
+    async with receiving() as receiver:
+        webhook = Webhook(receiver.url, [SECRET])
+        assert await deliver(webhook, event_id, json.dumps({"id": event_id}).encode()) is None
+        await webhook.aclose()
+
+    assert [request.headers["webhook-id"] for request in receiver.requests] == [sent]
+
+
 async def test_another_secret_verifies_nothing() -> None:
     async with receiving() as receiver:
         webhook = Webhook(receiver.url, ["another secret"])

@@ -259,7 +259,7 @@ async def test_a_worker_whose_lease_is_anothers_writes_nothing(store: Store, red
     _, held = await store.sinks.note(old, Note(position="7-0"), 4.0)
 
     assert not held
-    assert not await store.sinks.give_up(old, "no", b"{}", "c-1 s", entry="7-0")
+    assert not await store.sinks.give_up(old, "no", b"{}", "c-1", entry="7-0")
     assert await redis.hgetall("{canceller}:sink:s") == before  # type: ignore[misc]
 
 

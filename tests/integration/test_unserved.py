@@ -34,7 +34,7 @@ class Witness:
     unserved: Unserved = field(init=False)
 
     def __post_init__(self) -> None:
-        serving = Serving(lambda: self.now)
+        serving = Serving(clock=lambda: self.now)
         self.unserved = Unserved(self.store, "w9", self.serves, serving, Outage("x", "y"))
 
     async def look_for(self, seconds: float) -> None:

@@ -17,7 +17,7 @@ from worker.protocol.batches import BatchOrder, BatchResult, BatchStatus, parse_
 from worker.protocol.messages import Event
 from worker.store.serving import Serving
 from worker.store.store import Store
-from worker.store.transitions import ToClaim
+from worker.store.transitions import Rejection, ToClaim
 
 IN_FLIGHT = {"ess": 1000, "oml": 1000}
 
@@ -41,13 +41,13 @@ class Stage:
         async def nothing(_: Sequence[Arrived]) -> frozenset[str]:
             return frozenset()
 
-        async def never(_: Arrived, why: str) -> None:
-            raise AssertionError(why)
+        async def never(one: Rejection, _: str | None) -> None:
+            raise AssertionError(one.reason)
 
         def asleep(_: str) -> None:
             """Work on nothing by itself."""
 
-        handover = Handover(self.store, admission.rules.keys(), Serving(), nothing, never)
+        handover = Handover(self.store, admission, Serving(admission.rules), nothing, never)
         return Feeder(self.store, admission, worker, asleep, handover, in_flight or IN_FLIGHT)
 
     async def send(

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
+from urllib.parse import unquote
 
 from aiohttp import web
 from redis.asyncio import Redis
@@ -61,7 +62,7 @@ class Receiver:
     async def handle(self, request: web.Request) -> web.Response:
         body = await request.read()
         event = Verifier(self.secret).verify(body, dict(request.headers))
-        assert event["id"] == request.headers["webhook-id"]
+        assert event["id"] == unquote(request.headers["webhook-id"])
         self.requests.append(request)
         self.tries.append((event["id"], time.monotonic()))
         said = self.answer(event, len(self.tried(event["id"])))

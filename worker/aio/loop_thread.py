@@ -23,17 +23,13 @@ class LoopThread:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._started: tuple[asyncio.AbstractEventLoop, threading.Thread] | None = None
+        self.started: tuple[asyncio.AbstractEventLoop, threading.Thread] | None = None
+        """What runs in this process now."""
         self._selector: selectors.BaseSelector | None = None
         self._closed = False
         self._lock = threading.Lock()
         notice_forks()
         threads.add(self)
-
-    @property
-    def running(self) -> bool:
-        """Whether there is a loop in this process now."""
-        return self._started is not None
 
     def call(self, work: Coroutine[Any, Any, Result], timeout: float | None = None) -> Result:
         """Run a coroutine in the loop and wait for it, `timeout` seconds at most.
@@ -61,7 +57,7 @@ class LoopThread:
         """End the loop and its thread."""
         with self._lock:
             self._closed = True
-            started, self._started = self._started, None
+            started, self.started = self.started, None
         if started is None:
             return
         loop, thread = started
@@ -73,24 +69,24 @@ class LoopThread:
     def start_anew(self) -> None:
         """Forget, in a forked child, the loop and thread that only the parent has."""
         self._lock = threading.Lock()  # another thread of the parent's may have held it
-        if self._started is not None:
-            inherited.append(self._started)
+        if self.started is not None:
+            inherited.append(self.started)
         if self._selector is not None:
             divert(self._selector)
-        self._started = self._selector = None
+        self.started = self._selector = None
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         with self._lock:
             if self._closed:
                 raise RuntimeError(f"{self._name} is closed")
-            if self._started is None:
+            if self.started is None:
                 # Not `new_event_loop`: the policy and the current loop of this process belong to the user.
                 self._selector = selectors.DefaultSelector()
                 loop = asyncio.SelectorEventLoop(self._selector)
                 thread = threading.Thread(target=loop.run_forever, name=self._name, daemon=True)
                 thread.start()
-                self._started = loop, thread
-            return self._started[0]
+                self.started = loop, thread
+            return self.started[0]
 
 
 threads: weakref.WeakSet[LoopThread] = weakref.WeakSet()

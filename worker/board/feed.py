@@ -219,7 +219,8 @@ class Feed:
     async def _refresh(self, ids: Iterable[str]) -> None:
         """Read some cancellations again; those that have ended lose their row."""
         wanted = list(ids)
-        found = {record.cancellation.id: record for record in await self._overview.records(wanted)}
+        seen = await self._overview.snapshots(wanted, commands=False)
+        found = {one.record.cancellation.id: one.record for one in seen}
         for one in wanted:
             self._changed.pop(one, None)
             record = found.get(one)

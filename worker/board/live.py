@@ -148,7 +148,7 @@ def paged(rows: Sequence[Row], number: str, size: int) -> tuple[Sequence[Row], P
 
 async def with_commands(board: Board, rows: Sequence[Row]) -> list[tuple[Row, Mapping[str, Any]]]:
     """Read who asked for some cancellations, and why."""
-    seen = await board.overview.snapshots([row.id for row in rows])
+    seen = await board.overview.snapshots([row.id for row in rows], commands=True)
     commands = {one.record.cancellation.id: one.command for one in seen}
     return [(row, commands.get(row.id, {})) for row in rows]
 

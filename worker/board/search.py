@@ -60,7 +60,7 @@ async def search(board: Board, query: str) -> Found:
             notes.append(str(error))
     ids = [*await _open_of_job(board, query, notes)]
     ids += await board.overview.mentioned(query, query, SEARCHED, MOST_FOUND)
-    for seen in await board.overview.snapshots(list(dict.fromkeys(ids))[:MOST_FOUND]):
+    for seen in await board.overview.snapshots(list(dict.fromkeys(ids))[:MOST_FOUND], commands=True):
         found[seen.record.cancellation.id] = seen
     rows = sorted(map(_hit, found.values()), key=lambda hit: hit.accepted_at, reverse=True)
     if len(rows) >= MOST_FOUND:

@@ -30,11 +30,25 @@ NOTHING_FOLLOWS = {"callbacks": None, "errbacks": None, "chain": None, "chord": 
 
 
 class Connections:
-    """Connections to one broker, which are kept for the next message; `options` are kombu's."""
+    """Connections to one broker, which are kept for the next message to a queue; `options` are kombu's.
 
-    def __init__(self, url: str, options: Mapping[str, Any], *, amqp: bool, check: str = CHECK) -> None:
+    `publishing` are those of a single message.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        options: Mapping[str, Any],
+        queue_name: str,
+        publishing: Mapping[str, Any],
+        *,
+        amqp: bool,
+        check: str = CHECK,
+    ) -> None:
         """`check` says what to do if the broker can't be reached."""
         self._url = url
+        self._queue_name = queue_name
+        self._publishing = publishing
         self._check = check
         self._options = options
         self._amqp = amqp
@@ -50,7 +64,7 @@ class Connections:
         while self._idle:
             self._drop(self._idle.pop())
 
-    def publish(self, queue: str, task: str, task_id: str, arguments: Mapping[str, Any], **options: Any) -> None:
+    def publish(self, task: str, task_id: str, arguments: Mapping[str, Any]) -> None:
         """Send a task message; the broker has it when this returns.
 
         Raises:
@@ -58,7 +72,7 @@ class Connections:
             BrokerRefused: the queue's arguments or the permissions at the broker are wrong.
 
         """
-        with worded(queue, self._check), self._lent() as connection:
+        with worded(self._queue_name, self._check), self._lent() as connection:
             Producer(connection, auto_declare=False).publish(
                 ((), dict(arguments), NOTHING_FOLLOWS),
                 headers=headers(task, task_id),
@@ -66,12 +80,12 @@ class Connections:
                 reply_to="",
                 serializer="json",
                 exchange="",
-                routing_key=queue,
+                routing_key=self._queue_name,
                 retry=True,
                 retry_policy=AGAIN,
                 timeout=CONFIRM,
                 confirm_timeout=CONFIRM,
-                **options,
+                **self._publishing,
             )
 
     @contextmanager
@@ -113,7 +127,8 @@ class Sender(Connections):
         """
         celery: Mapping[str, Any] = celery_settings(settings)
         (self.queue,) = celery["task_queues"]
-        super().__init__(celery["broker_write_url"], celery["broker_transport_options"], amqp=settings.amqp_broker)
+        url, options = celery["broker_write_url"], celery["broker_transport_options"]
+        super().__init__(url, options, self.queue.name, {"declare": [self.queue]}, amqp=settings.amqp_broker)
 
     def send(self, task: str, arguments: Mapping[str, Any]) -> str:
         """Send a task message; the broker has it when this returns its id.
@@ -121,7 +136,7 @@ class Sender(Connections):
         Raises what `publish` raises.
         """
         task_id = str(uuid.uuid4())
-        self.publish(self.queue.name, task, task_id, arguments, declare=[self.queue])
+        self.publish(task, task_id, arguments)
         return task_id
 
 
@@ -131,21 +146,16 @@ class TaskSender(Connections):
     def __init__(self, url: str, queue: str) -> None:
         """Prepare for a broker, by a URL as `CELERY_BROKER_URL` has it."""
         amqp = scheme_of(url) in AMQP_SCHEMES
-        super().__init__(broker_url(url), transport_options(url), amqp=amqp, check=CHECK_SINK)
-        self._queue = queue
-
-    def send(self, task: str, arguments: Mapping[str, Any], task_id: str) -> None:
-        """Send a task message; raises what `publish` raises."""
-        # RabbitMQ would confirm and throw away what no queue takes.
-        self.publish(self._queue, task, task_id, arguments, **({"mandatory": True} if self._amqp else {}))
+        publishing = {"mandatory": True} if amqp else {}  # else RabbitMQ confirms and throws away what no queue takes
+        super().__init__(broker_url(url), transport_options(url), queue, publishing, amqp=amqp, check=CHECK_SINK)
 
     def reach(self) -> None:
         """Connect to the broker, and for RabbitMQ see that the queue is there; raises what `publish` raises."""
-        with worded(self._queue, self._check), self._lent() as connection:
+        with worded(self._queue_name, self._check), self._lent() as connection:
             connection.ensure_connection(max_retries=1, timeout=CONNECT)
             if self._amqp:
                 with connection.channel() as channel:
-                    channel.queue_declare(self._queue, passive=True)
+                    channel.queue_declare(self._queue_name, passive=True)
             else:
                 connection.default_channel  # noqa: B018 - opens it
 

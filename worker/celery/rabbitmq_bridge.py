@@ -46,20 +46,11 @@ class Sealed(pyamqp.Message):
 
     def __init__(self, message: Any, **options: Any) -> None:
         headers = message.properties.get("application_headers") or {}
-        self.bytes: bytes = message.body
-        self.compression = headers.pop("compression", None)
+        compression = headers.pop("compression", None)
         super().__init__(message, **options)
-
-    def received(self) -> RawMessage:
-        """Return the message as intake decodes it."""
-        headers = {**self.headers, **({"compression": self.compression} if self.compression else {})}
-        return RawMessage(self.bytes, headers, self.content_type, self.content_encoding)
-
-    def copy(self) -> Any:
-        """Return the message as a new one."""
-        received = self.received()
-        headers = {name: value for name, value in received.headers.items() if name != DELIVERY_COUNT}
-        return amqp.Message(received.body, **{**self.properties, "application_headers": headers})
+        headers = {**self.headers, **({"compression": compression} if compression else {})}
+        self.received = RawMessage(message.body, headers, self.content_type, self.content_encoding)
+        """The message as intake decodes it."""
 
 
 class LoneConsumer(Consumer):
@@ -141,7 +132,7 @@ class CommandConsumer(LoneConsumer):
         def received(message: Sealed) -> None:
             returns: Any = message.headers.get(DELIVERY_COUNT)
             count = returns if isinstance(returns, int) else 0
-            in_its_loop(consumer.put, Delivery(connection, message, message.received(), count))
+            in_its_loop(consumer.put, Delivery(connection, message, message.received, count))
 
         return received
 
@@ -204,9 +195,11 @@ class ChannelConnection:
 
     async def send_again(self, delivery: Delivery) -> None:
         """Send a message to the end of its queue, as a new one."""
-        message = delivery.tag.copy()
 
         def send() -> None:
+            received = delivery.received
+            headers = {name: value for name, value in received.headers.items() if name != DELIVERY_COUNT}
+            message = amqp.Message(received.body, **{**delivery.tag.properties, "application_headers": headers})
             with worded(self._queue), producer_of(self._consumer.app) as producer:
                 producer.channel.basic_publish(message, routing_key=self._queue, confirm_timeout=CONFIRM)
 

@@ -59,7 +59,7 @@ async def _whole(store: Store, cancellation_id: str, events: Sequence[Event]) ->
         return Known(cancellation_id, tuple(events), seen)
     cancellation = seen.record.cancellation
     early = await store.search_from(cancellation.backend, cancellation.job_id, cancellation.accepted_at, MORE)
-    last = await store.event(seen.record.last_event) if seen.record.last_event else None
+    last = await store.event(seen.record.last_event)
     more = (*early, *events, *([last] if last else ()))
     ours = {event.sequence or "": event for event in more if event.cancellationid == cancellation_id}
     return Known(cancellation_id, tuple(ours[number] for number in sorted(ours)), seen)

@@ -210,10 +210,7 @@ class Ends:
     async def _known(self, message_id: str) -> Snapshot | Result | int | None:
         with suppress(UnknownCancellation):
             return await self.look(message_id)
-        count = await self.notes.counted(message_id)
-        if count is not None and count < 0:
-            raise UnknownCancellation(f"the commands of {message_id} have ids of their own: ask for each by its id")
-        return count
+        return await self.notes.counted(message_id)
 
     async def _awaited(
         self,

@@ -107,7 +107,7 @@ class CancellerBackend(BaseBackend):
 
     def close(self) -> None:
         """Close all connections, for a program that ends its Celery object before itself."""
-        if self._thread.running:
+        if self._thread.started:
             self._thread.call(self._client.aclose())
         self._thread.close()
 

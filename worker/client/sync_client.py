@@ -61,7 +61,7 @@ class Client(Blocking[AsyncClient]):
 
     def close(self) -> None:
         """Close all connections."""
-        if self.thread.running:
+        if self.thread.started:
             self.thread.call(self.inner.aclose())
         self.thread.close()
 

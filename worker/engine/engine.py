@@ -48,7 +48,7 @@ class Engine:
         self._watchers = [
             Watcher(backend, store, self._outage, self.wake) for backend in backends.values() if backend.watch_after
         ]
-        self.serving = Serving()
+        self.serving = Serving(backends.keys())
         self._unserved = Unserved(store, self.worker, backends.keys(), self.serving, self._outage)
         self._places = {name: backend.place for name, backend in backends.items() if backend.place}
         self._tasks: Sequence[asyncio.Task[None]] = ()

@@ -107,7 +107,7 @@ class Unserved:
     async def _end(self, backend: str) -> None:
         """End what is to be ended; while a worker may be about to return, only what an operator has withdrawn."""
         withdrawn = self._serving.silence(backend) < GRACE
-        silence = Silence(self._serving.announcement(backend), withdrawn_only=withdrawn)
+        silence = Silence(self._serving.announced[backend], withdrawn_only=withdrawn)
         while not self._stopping:
             claims = await self._store.claim(ToClaim(backend, self._worker, LIMITS, silence=silence))
             await asyncio.gather(*(self._commit(one, claims.now) for one in claims.claims))

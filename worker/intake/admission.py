@@ -259,9 +259,9 @@ def reject(
     readable = bare if isinstance(bare, Mapping) else {}
     own = _plain(readable.get("command_id"), 128)
     command_id = command_id if not own or CONTROL.search(own) else own
-    reason = shown(reason, REASON_LIMIT)
+    bare_id, reason = without_tokens(command_id), shown(reason, REASON_LIMIT)
     return Rejection(
-        mark=f"{without_tokens(command_id)} {hashlib.sha256(raw.encode()).hexdigest()}",
+        mark=f"{bare_id} {hashlib.sha256(raw.encode()).hexdigest()}",
         reason=reason,
         raw=kept(_raw(bare), UNVERIFIED_LIMIT if unverified else LETTER_LIMIT),
         data={
@@ -272,6 +272,7 @@ def reject(
             **({"reply_to": sinks} if (sinks := _sinks_named(readable)) and not unverified else {}),
             **_order(readable),
         },
+        command_id=bare_id,
         backend=shown(_plain(readable.get("backend"), 64), 64),
         subject=shown(_plain(readable.get("job_id"), 512), 512),
         unverified=unverified,

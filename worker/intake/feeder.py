@@ -188,7 +188,7 @@ class Feeder:
     async def _start_all(self, step: Step, members: Sequence[Member], now: datetime) -> int:
         """Start the members of a step; return how many were started or passed."""
         began = asyncio.get_running_loop().time()
-        known = self._handover.known
+        known = self._handover.serving.known
         judged = [(one, judge(self._admission, step.batch_id, one, now, known)) for one in members]
         for member, verdict in judged:
             if isinstance(verdict, Rejection):

@@ -71,7 +71,7 @@ class Handler:
         self._observer = observer
         means = Means(self._patiently, self._reject, self._times, self._check)
         self.batches = BatchIntake(store, admission, means)
-        self.handover = Handover(store, admission.rules.keys(), serving, self.take, self._reject_arrived)
+        self.handover = Handover(store, admission, serving, self.take, self._reject)
 
     async def handle(self, items: Sequence[Item]) -> None:
         """Do what messages ask for; all of it is stored when this returns."""
@@ -99,7 +99,7 @@ class Handler:
 
     async def _take_here(self, here: Sequence[Arrived], until: float) -> Leftovers:
         """Judge and store commands slice by slice: while Redis stores one slice, the next is judged."""
-        times, known = await self._times(needed=any(one.timed for one in here)), self.handover.known
+        times, known = await self._times(needed=any(one.timed for one in here)), self.handover.serving.known
         left = Leftovers()
         storing: asyncio.Task[None] | None = None
         try:
@@ -229,10 +229,6 @@ class Handler:
             reason=rejection.log_reason or rejection.reason,
             **{name: rejection.data[name] for name in ("signed_by",) if name in rejection.data},
         )
-
-    async def _reject_arrived(self, one: Arrived, why: str) -> None:
-        rejection = self._admission.rejection(one.content, one.command_id, why, envelope=one.envelope)
-        await self._reject(rejection, one.traceparent)
 
     async def _times(self, *, needed: bool) -> Sequence[datetime]:
         """Return what `Store.times` does; the epoch alone if nothing depends on the time."""

@@ -23,6 +23,8 @@ from ..observability.outage import Seldom
 from ..protocol.envelope import Envelope
 from ..store.serving import GRACE, Serving
 from ..store.store import Store
+from ..store.transitions import Rejection
+from .admission import Admission
 from .decoder import text_in
 from .delivery import FULL
 
@@ -87,25 +89,22 @@ class Later:
 
 Take = Callable[[Sequence[Arrived]], Awaitable[frozenset[str]]]
 """Takes in commands; returns the digests of those that were left."""
-Reject = Callable[[Arrived, str], Awaitable[None]]
+Reject = Callable[[Rejection, str | None], Awaitable[None]]
+"""Rejects a command, which belongs to a trace."""
 
 
 class Handover:
-    """Exchanges commands with other workers; `mine` are the backends that this one serves."""
+    """Exchanges commands with other workers; this one serves the backends that `admission` has rules for."""
 
-    def __init__(self, store: Store, mine: Collection[str], serving: Serving, take: Take, reject: Reject) -> None:
+    def __init__(self, store: Store, admission: Admission, serving: Serving, take: Take, reject: Reject) -> None:
         self._store = store
-        self._mine = mine
-        self._serving = serving
+        self._admission = admission
+        self._mine = admission.rules.keys()
+        self.serving = serving
         self._take = take
         self._reject = reject
         self._later: dict[str, Later] = {}
         self._logged = Seldom()
-
-    @property
-    def known(self) -> frozenset[str]:
-        """The backends that this worker serves, and those that it knows others to serve."""
-        return self._serving.known | frozenset(self._mine)
 
     async def sort(self, arrived: Sequence[Arrived]) -> tuple[Sequence[Arrived], frozenset[str]]:
         """Leave commands whose backend only other workers serve; return the rest, and the digests of those left.
@@ -114,24 +113,21 @@ class Handover:
             StoreUnavailable: it is unknown what was left; doing it again is harmless.
 
         """
-        if all(not one.backend or one.backend in self._mine for one in arrived):
+        elsewhere = await self.elsewhere({one.backend for one in arrived})
+        if not elsewhere:
             return arrived, frozenset()
-        self._serving.see(await self._store.peers.announced())
         here: list[Arrived] = []
-        elsewhere: list[Arrived] = []
+        away: list[Arrived] = []
         for one in arrived:
-            (elsewhere if self._served_elsewhere(one.backend) and written(one) is not None else here).append(one)
-        return here, await self.leave(elsewhere)
+            (away if one.backend in elsewhere and written(one) is not None else here).append(one)
+        return here, await self.leave(away)
 
     async def elsewhere(self, backends: Collection[str]) -> frozenset[str]:
         """Return those of some backends that only other workers serve; raises StoreUnavailable."""
         foreign = [name for name in backends if name and name not in self._mine]
         if foreign:
-            self._serving.see(await self._store.peers.announced())
-        return frozenset(name for name in foreign if self._served_elsewhere(name))
-
-    def _served_elsewhere(self, backend: str) -> bool:
-        return backend not in self._mine and self._serving.silence(backend) < GRACE
+            self.serving.see(await self._store.peers.announced())
+        return frozenset(name for name in foreign if self.serving.silence(name) < GRACE)
 
     async def leave(self, some: Sequence[Arrived]) -> frozenset[str]:
         """Leave commands to other workers; return their digests.
@@ -164,11 +160,12 @@ class Handover:
     async def look(self) -> None:
         """Take in what was left for our backends, and reject what was left for backends that nobody serves any more."""
         later: dict[str, Later] = {}
-        backends = await self._store.peers.handovers()
+        backends = await self._store.peers.left()
         if backends and await self._store.fullness() > FULL:
             return
+        elsewhere = await self.elsewhere(backends)
         for backend in backends:
-            if not self._served_elsewhere(backend):
+            if backend not in elsewhere:
                 async for page in self._store.peers.handed_over(backend):
                     later |= await self._take_page(backend, page)
         self._later = later
@@ -208,5 +205,7 @@ class Handover:
                 raise
             except Exception as error:
                 log.exception("handover.command_failed", command_id=one.command_id)
-                await self._reject(one, f"message: {type(error).__name__} while it was taken in")
+                why = f"message: {type(error).__name__} while it was taken in"
+                rejection = self._admission.rejection(one.content, one.command_id, why, envelope=one.envelope)
+                await self._reject(rejection, one.traceparent)
         return left

@@ -9,7 +9,7 @@ command id is taken in once.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable
 from contextlib import suppress
 from math import inf
 from typing import Any, cast
@@ -99,8 +99,8 @@ class RedisConsumer:
                 if self._backpressure.problem:
                     await self._let_go()
                     await asyncio.sleep(RETRY)
-                elif not await self._take_chunk():
-                    await self._take_next()
+                else:
+                    await self._take_some()
             except (RedisError, OSError, StoreUnavailable) as error:
                 self._note_outage(error)
                 await asyncio.sleep(RETRY)
@@ -108,27 +108,29 @@ class RedisConsumer:
                 log.exception("redis_consumer.failed")
                 await asyncio.sleep(RETRY)
 
-    async def _take_next(self) -> None:
-        """Wait for the next message and take it in one step; handle it unless the store is full by now."""
-        waiting = self._redis.blmove(self._queue, self._list, BLOCK, "RIGHT", "LEFT")
-        raw: bytes | None = await cast("Awaitable[Any]", waiting)
-        if raw is not None and not self._backpressure.problem:
-            await self._settle_all([raw])
+    async def _take_some(self) -> None:
+        """Take and handle one chunk, or else the next message that comes."""
+        chunk = await self._take_chunk()
+        taken = chunk or await self._take_next()
+        if taken:
+            await settle([Taken(raw, decode(raw)) for raw in reversed(taken)], self._handle)
+            self._settled = tuple(reversed(taken))
+        if taken and not chunk:
             await asyncio.sleep(HEAD_START)
 
-    async def _take_chunk(self) -> bool:
-        """Take and handle one chunk; handled messages leave our list by the same step, unhandled ones come again."""
+    async def _take_next(self) -> list[bytes]:
+        """Wait for the next message and take it in one step; it is not handled if the store is full by now."""
+        waiting = self._redis.blmove(self._queue, self._list, BLOCK, "RIGHT", "LEFT")
+        raw: bytes | None = await cast("Awaitable[Any]", waiting)
+        return [] if raw is None or self._backpressure.problem else [raw]
+
+    async def _take_chunk(self) -> list[bytes]:
+        """Take one chunk; handled messages leave our list by the same step, unhandled ones come again."""
         keys = [self._list, f"{self._prefix}:takers", *(self._queue + suffix for suffix in SPELLINGS)]
         args = [self._name, CHUNK, CHUNK_BYTES, f"{self._prefix}:clock", *self._settled]
         taken: list[bytes] = await self._take(keys=keys, args=args)
         self._settled = ()
-        if taken:
-            await self._settle_all(taken)
-        return bool(taken)
-
-    async def _settle_all(self, taken: Sequence[bytes]) -> None:
-        await settle([Taken(raw, decode(raw)) for raw in reversed(taken)], self._handle)
-        self._settled = tuple(reversed(taken))
+        return taken
 
     async def _let_go(self) -> None:
         """Remove only what was handled: a wait that was cut off may have put a later message into our list."""

@@ -31,4 +31,4 @@ async def waiting_of(settings: Settings, redis: Redis) -> int | None:
     """
     left = await Peers(redis, settings.prefix).left()
     waiting = await waiting_commands(settings)
-    return None if waiting is None else waiting + left
+    return None if waiting is None else waiting + sum(left.values())

@@ -29,7 +29,7 @@ class CeleryTask:
         ((event_id, body),) = messages
         arguments = {"event": json.loads(body)}
         try:
-            await in_daemon_thread(lambda: self._sender.send(self._task, arguments, event_id))
+            await in_daemon_thread(lambda: self._sender.publish(self._task, event_id, arguments))
         except CancellerError as error:
             return [Failure(str(error))]
         return [None]

@@ -17,21 +17,19 @@ class Health:
     """Counts failures. While the receiver is down, one delivery at a time is tried, and none uses up its tries fast."""
 
     failing: set[str] = field(default_factory=set)
+    down: bool = False
+    """Whether many subjects have failed, and none was delivered since."""
     probe_at: float = 0.0
     """When the next try may be made while it is down, in milliseconds."""
-
-    @property
-    def down(self) -> bool:
-        """Whether many subjects have failed, and none was delivered since."""
-        return len(self.failing) >= MANY
 
     def failed(self, order: str, now: float, retry_after: float | None) -> None:
         """Note that an event could not be delivered."""
         self.failing.add(order)
+        self.down = len(self.failing) >= MANY
         self.probe_at = now + max(PROBE_EVERY, min(retry_after or 0.0, LONGEST_PAUSE)) * 1000
 
     def delivered(self) -> bool:
         """Note a delivery; say whether this is the first one after the receiver was down."""
-        was_down = self.down
+        was_down, self.down = self.down, False
         self.failing.clear()
         return was_down

@@ -166,7 +166,7 @@ class Ledger:
             self._unsaved[entry.id] = entry
         self._wait(entry)
 
-    def outdated(self, before: int) -> list[Entry]:
+    def outdated(self, before: float) -> list[Entry]:
         """Take out the events that were written before a time (ms) and are not on their way now."""
         idle = {id(one) for one in self._ready} | {id(one) for _, _, one in self._later}
         idle |= {id(one) for queue in self._queues.values() for one in list(queue)[1:]}

@@ -86,6 +86,8 @@ class Service:
         self._ended_by: Exception | None = None
         self._seldom = Seldom()
         self._last_replay = "0-0"
+        self._keep = sink.limits.keep_at_most * 1000
+        """Milliseconds from when an event was written until it is not delivered any more."""
         days = sink.limits.keep_at_most / 86400
         self._kept_for = f"{days:g} day{'s' if days != 1 else ''}"
 
@@ -143,7 +145,7 @@ class Service:
 
     async def _take(self, page: list[tuple[str, bytes]]) -> None:
         """Put events into the ledger; those that were kept for long enough become one dead letter."""
-        oldest = self._oldest_kept()
+        oldest = self._clock.now() - self._keep
         may_be_lost = stream_order(page[0][0])[0] < oldest
         lost: list[str] = []
         for id_, body in page:
@@ -171,7 +173,8 @@ class Service:
         count = f"{len(lost)} event{'s' if len(lost) != 1 else ''} from {lost[0]} to {lost[-1]}"
         reason = f"sink {self._sink.name}: lost {count}, which could not be delivered within {self._kept_for}"
         raw = json.dumps({"lost": len(lost), "first": lost[0], "last": lost[-1]}).encode()
-        await self._keep_dead_letter(reason, raw, "")
+        if not await self._sinks.give_up(self._lease, reason, raw, ""):
+            raise LeaseLost
 
     async def _read_replays(self) -> None:
         """Read what is to be delivered again."""
@@ -198,7 +201,7 @@ class Service:
         """Start what is due; return the seconds until something else may be, None if nothing waits."""
         if self._ended_by is not None:
             raise self._ended_by
-        if self._clock.since_asked() > LIFE:
+        if now - self._clock.told > LIFE * 1000:
             raise LeaseLost
         down = self._health.down
         if down and now < self._health.probe_at:
@@ -242,7 +245,7 @@ class Service:
         return False
 
     async def _deliver(self, entries: list[Entry]) -> Sequence[Failure | None]:
-        if self._clock.since_asked() > LIFE:
+        if self._clock.now() - self._clock.told > LIFE * 1000:
             raise LeaseLost  # while this worker stood still another one may have delivered what follows
         messages = [Message(entry.event_id, entry.body or b"") for entry in entries]
         try:
@@ -276,14 +279,15 @@ class Service:
     def _plan(self, entry: Entry, failure: Failure) -> None:
         """Plan the next try of an event."""
         wait = pause(max(1, entry.tried.tries), failure.retry_after, self._chance())
-        entry.earliest = self._clock.after(failure.retry_after or 0.0)
-        entry.due = self._clock.after(wait)
+        now, second = self._clock.now(), 1000 / self._clock.speed
+        entry.earliest = now + (failure.retry_after or 0.0) * second
+        entry.due = now + wait * second
         self._ledger.failed(entry, failure.reason)
 
     async def _give_up_outdated(self) -> None:
         """Give up what was kept for long enough, however many tries are left."""
         while True:
-            for entry in self._ledger.outdated(self._oldest_kept()):
+            for entry in self._ledger.outdated(self._clock.now() - self._keep):
                 body = entry.body or await self._sinks.entry(entry.id) or b""
                 head = read(body)
                 entry.event_id = head.id if head else ""
@@ -294,26 +298,16 @@ class Service:
 
     async def _give_up(self, entry: Entry, reason: str, body: bytes) -> None:
         which = {"replay": entry.id} if entry.replay else {"entry": entry.id}
-        await self._keep_dead_letter(reason, body, entry.event_id, **which)
+        if not await self._sinks.give_up(self._lease, reason, body, entry.event_id, **which):
+            raise LeaseLost
         self._ledger.settled(entry, reason)
         log.warning("sink.dead_letter", sink=self._sink.name, event_id=entry.event_id, reason=reason)
-
-    async def _keep_dead_letter(
-        self, reason: str, raw: bytes, event_id: str, *, entry: str = "", replay: str = ""
-    ) -> None:
-        mark = f"{event_id} {self._sink.name}"
-        if not await self._sinks.give_up(self._lease, reason, raw, mark, entry=entry, replay=replay):
-            raise LeaseLost
-
-    def _oldest_kept(self) -> int:
-        """Return when the oldest event was written that is still to be delivered, in milliseconds."""
-        return int(self._clock.now() - self._sink.limits.keep_at_most * 1000)
 
     async def _note(self) -> None:
         """Note what has come of the deliveries, and renew the lease."""
         while True:
             await asyncio.sleep(NOTE_EVERY)
-            if self._ledger.changed or self._clock.since_asked() > RENEW_EVERY:
+            if self._ledger.changed or self._clock.now() - self._clock.told > RENEW_EVERY * 1000:
                 asked_at = asyncio.get_running_loop().time()
                 now, held = await self._sinks.note(self._lease, self._ledger.note(), LIFE)
                 if not held:

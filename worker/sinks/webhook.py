@@ -27,7 +27,8 @@ STRONG = 24
 """Bytes that a key has at least (Standard Webhooks)."""
 PREFIX = "whsec_"
 IN_A_HEADER = re.compile(r"[!-~](?:[ -~]*[!-~])?")
-"""Receivers read other characters of a header in different ways, and would find that the signature does not match."""
+"""What a header carries unchanged. Receivers read other characters in different ways, and would find that the signature
+does not match, so an id that holds any is percent-encoded."""
 REFUSALS = frozenset({
     HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE,
     HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -51,11 +52,6 @@ def signers(secret: str) -> Iterator[Signer]:
         return
     if len(key) >= STRONG:
         yield Signer(key)
-
-
-def message_id(event_id: str) -> str:
-    """Return an event's id as a header carries it unchanged; one that it would not is percent-encoded."""
-    return event_id if IN_A_HEADER.fullmatch(event_id) else quote(event_id, safe="")
 
 
 class Webhook:
@@ -92,7 +88,8 @@ class Webhook:
     async def deliver(self, messages: Sequence[Message]) -> Sequence[Failure | None]:
         """Post an event; any 2xx says that it has arrived, whatever follows in its body."""
         ((event_id, body),) = messages
-        at, text, name = self._now(), body.decode(), message_id(event_id)
+        at, text = self._now(), body.decode()
+        name = event_id if IN_A_HEADER.fullmatch(event_id) else quote(event_id, safe="")
         signatures = [signer.sign(name, at, text) for signer in self._signers]
         headers = {
             **self._always,

@@ -24,7 +24,7 @@ from .batch_codec import (
 )
 from .codec import WRITER, moment
 from .event_log import EventLog
-from .script_arguments import accept_argument, grouped, places_argument, verdict
+from .script_arguments import command_arguments, grouped, verdict
 from .transitions import Acceptance, Accepted, RejectedMember
 
 LEVEL = 6
@@ -172,9 +172,8 @@ class Batches(EventLog):
                 **({"of": step.of, "indexes": list(step.indexes)} if step.of else {}),
             }
         )
-        accepted = [one for one in step.members if isinstance(one, Acceptance)]
-        first = next(grouped([accept_argument(one) for one in step.members]), ())
-        reply = await self._run(self._scripts.start, self._days, places_argument(accepted), head, *first)
+        places, members = command_arguments(step.members)
+        reply = await self._run(self._scripts.start, self._days, places, head, *next(grouped(members), ()))
         return [verdict(entry) for entry in reply]
 
     async def sizes(self, batch_id: str) -> list[PartSize]:

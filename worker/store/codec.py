@@ -148,19 +148,13 @@ def place_mark(place: str) -> str:
 
 
 def _spec(guard: Guard) -> Spec:
-    attestations = {}
-    if guard.attested:
-        given_at = guard.attested_at or guard.accepted_at
-        attestations[WHOLE] = _attestation(guard.attested, given_at, guard.attestation_signature)
-    for child, (by, at) in guard.child_attestations.items():
-        attestations[child] = _attestation(by, at, guard.child_signatures.get(child))
     return Spec(
         verb=guard.verb,
         force=guard.force,
         force_after=guard.force_after,
         give_up_at=moment(guard.give_up_at),
         lane=LANE_OF[guard.lane],
-        attestations=attestations,
+        attestations=_attestations(guard),
         aborted=guard.aborted and attributed(guard.aborted, guard.withdrawal.get("signed_by", "")),
         withdrawal=guard.withdrawal,
         revision=guard.revision,
@@ -183,10 +177,15 @@ def _hold(part: HoldPart) -> OperatorHold:
     )
 
 
-def _attestation(by: str, at: int, signature: tuple[str, int] | None) -> Attestation:
-    """Read an attestation. An older version may have renewed it and left a signature of an earlier time."""
-    signed_by = signature[0] if signature is not None and signature[1] == at else ""
-    return Attestation(by, moment(at), signed_by)
+def _attestations(guard: Guard) -> dict[str, Attestation]:
+    """Read the attestations. An older version may have renewed one and left a signature of an earlier time."""
+    said = [(child, by, at, guard.child_signatures.get(child)) for child, (by, at) in guard.child_attestations.items()]
+    if guard.attested:
+        said.insert(0, (WHOLE, guard.attested, guard.attested_at or guard.accepted_at, guard.attestation_signature))
+    return {
+        child: Attestation(by, moment(at), signature[0] if signature and signature[1] == at else "")
+        for child, by, at, signature in said
+    }
 
 
 def finished_progress(progress: Progress) -> tuple[bytes, bytes]:

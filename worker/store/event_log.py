@@ -37,7 +37,9 @@ class EventLog(Keyspace):
             after = entries[-1][0].decode()
 
     async def event(self, entry: str) -> Event | None:
-        """Return the event with this stream id, None once it is past its retention."""
+        """Return the event with this stream id; None for no id, and once it is past its retention."""
+        if not entry:
+            return None
         found = await self._interruptible(self._redis.xrange(f"{self._base}:events", min=entry, max=entry, count=1))
         return next((event for _, event in readable(found)), None)
 

@@ -49,12 +49,3 @@ class Keyspace:
         """Await a call whose reply may be lost: the task can be cancelled at any moment."""
         with translated():
             return await unswallowed(call)
-
-    async def _existing(self, names: str, kind: str) -> list[str]:
-        """Return those members of the set `names` for which a key of this kind exists."""
-        members = sorted(await self._interruptible(self._redis.smembers(f"{self._base}:{names}")))
-        pipe = self._redis.pipeline(transaction=False)
-        for name in members:
-            pipe.exists(f"{self._base}:{kind}:{name.decode()}")
-        exist = await self._interruptible(pipe.execute()) if members else []
-        return [name.decode() for name, exists in zip(members, exist, strict=True) if exists]

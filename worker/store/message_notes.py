@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..domain.errors import UnknownCancellation
 from ..protocol.messages import Event
 from .dead_letters import REMEMBERED_DAYS
 from .keyspace import Keyspace
@@ -16,10 +17,15 @@ class MessageNotes(Keyspace):
     async def counted(self, message_id: str) -> int | None:
         """Return how many commands a message of several had; None if it is not known.
 
-        It is -1 if some of them have ids of their own.
+        Raises:
+            UnknownCancellation: some of them have ids of their own, and are found by these.
+
         """
         found = await self._interruptible(self._redis.get(f"{self._base}:submit:{message_id}"))
-        return None if found is None else int(found)
+        count = None if found is None else int(found)
+        if count is not None and count < 0:
+            raise UnknownCancellation(f"the commands of {message_id} have ids of their own: ask for each by its id")
+        return count
 
     async def rejection(self, command_id: str, after: str = "") -> str:
         """Return why a command was last rejected, if that was after a position in the events; else nothing."""

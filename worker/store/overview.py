@@ -6,7 +6,7 @@ Nothing here reads everything at once. The raw bytes of events are searched befo
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from ..domain.cancellation import Cancellation
 from ..domain.errors import NewerFormat, UnreadableRecord
-from .codec import Record, Snapshot, moment, read
+from .codec import Snapshot, moment, read
 from .keyspace import Keyspace
 
 EVENT_PAGE = 1000
@@ -97,16 +97,21 @@ class Overview(Keyspace):
         found, page = await self._interruptible(self._redis.hscan(f"{self._base}:open:{backend}", cursor, count=count))
         return int(found), [one.decode() for one in page.values()]
 
-    async def records(self, ids: Sequence[str]) -> list[Record]:
-        """Read many records in one round trip; what is gone, damaged or of a newer format is left out."""
-        found = await self._interruptible(self._redis.mget([f"{self._base}:hot:{one}" for one in ids])) if ids else []
-        return [seen.record for seen in _readable((one, hot, None) for one, hot in zip(ids, found, strict=True))]
+    async def snapshots(self, ids: Sequence[str], *, commands: bool) -> list[Snapshot]:
+        """Read many records in one round trip, on demand with their commands.
 
-    async def snapshots(self, ids: Sequence[str]) -> list[Snapshot]:
-        """Read many records with their commands, as `records` does."""
-        names = [f"{self._base}:{part}:{one}" for part in ("hot", "cold") for one in ids]
+        What is gone, damaged or of a newer format is left out.
+        """
+        parts = ("hot", "cold") if commands else ("hot",)
+        names = [f"{self._base}:{part}:{one}" for one in ids for part in parts]
         found = await self._interruptible(self._redis.mget(names)) if ids else []
-        return list(_readable(zip(ids, found[: len(ids)], found[len(ids) :], strict=True)))
+        snapshots: list[Snapshot] = []
+        for place, one in enumerate(ids):
+            hot, *cold = found[place * len(parts) : (place + 1) * len(parts)]
+            if hot is not None:
+                with suppress(NewerFormat, UnreadableRecord):
+                    snapshots.append(read(one, hot, *cold))
+        return snapshots
 
     async def changes(self, after: str, pages: int = 5) -> Changes:
         """Return what has changed since a position, up to `pages` thousand events later."""
@@ -161,21 +166,18 @@ class Overview(Keyspace):
         whose = b'"backend":"' + one.backend.encode() + b'"'
         early: dict[str, Mapping[str, Any]] = {}
         late: dict[str, Mapping[str, Any]] = {}
-
-        def lacking() -> bool:
-            own = (event for event in (early | late).values() if event.get("cancellationid") == one.id)
-            return sum(1 for _ in own) < number
-
+        found = 0
         after, left = f"{int(one.accepted_at.timestamp() * 1000) - 1000}", searched // 2
-        while left > 0 and lacking():
+        while left > 0 and found < number:
             count = min(left, EVENT_PAGE)
             call = self._redis.xrange(f"{self._base}:events", min=after, count=count)
             page = await self._interruptible(call)
             for _, fields in page:
                 early.update(_events(fields.get(b"event", b""), needle, whose))
+            found = sum(event.get("cancellationid") == one.id for event in early.values())
             left = left - count if len(page) == count else 0
             after = f"({page[-1][0].decode()}" if page else after
-        if lacking():
+        if found < number:
             async for raw in self._newest(searched // 2):
                 late.update(_events(raw, needle, whose))
         return list((early | dict(reversed(late.items()))).values())
@@ -197,14 +199,6 @@ def _backend(name: bytes, served: bool, size: int, breaker: Sequence[bytes | Non
     failures, is_open, until = breaker
     paused = moment(float(until)) if is_open == b"1" and until else None
     return BackendNow(name.decode(), size, served, int(failures or 0), paused)
-
-
-def _readable(stored: Iterable[tuple[str, bytes | None, bytes | None]]) -> Iterator[Snapshot]:
-    """Read what is there and can be read; given are ids, and what is stored of each record."""
-    for id_, hot, cold in stored:
-        if hot is not None:
-            with suppress(NewerFormat, UnreadableRecord):
-                yield read(id_, hot, cold)
 
 
 def _about(raw: bytes) -> str:

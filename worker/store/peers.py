@@ -24,17 +24,14 @@ class Peers(Keyspace):
             pipe.sadd(f"{self._base}:handovers", backend)
         await self._interruptible(pipe.execute())
 
-    async def handovers(self) -> list[str]:
-        """Return the names of the backends whose commands are left to workers that can take them in."""
-        return await self._existing("handovers", "handover")
-
-    async def left(self) -> int:
-        """Return how many commands are left to workers that can take them in."""
-        names = await self._interruptible(cast("Any", self._redis.smembers(f"{self._base}:handovers")))
+    async def left(self) -> dict[str, int]:
+        """Return how many commands are left to workers that can take them in, for each backend that has any."""
+        names = sorted(await self._interruptible(cast("Any", self._redis.smembers(f"{self._base}:handovers"))))
         pipe = self._redis.pipeline(transaction=False)
         for name in names:
             pipe.hlen(f"{self._base}:handover:{name.decode()}")
-        return sum(await self._interruptible(pipe.execute()))
+        counts = await self._interruptible(pipe.execute())
+        return {name.decode(): count for name, count in zip(names, counts, strict=True) if count}
 
     async def handed_over(self, backend: str) -> AsyncIterator[dict[str, bytes]]:
         """Go through the commands that are left on a backend, by digest and page by page; some may come twice."""

@@ -135,4 +135,9 @@ class Reader(Keyspace):
 
     async def backends(self) -> list[str]:
         """Return the names of the backends that have open cancellations."""
-        return await self._existing("backends", "open")
+        members = sorted(await self._interruptible(cast("Any", self._redis.smembers(f"{self._base}:backends"))))
+        pipe = self._redis.pipeline(transaction=False)
+        for name in members:
+            pipe.exists(f"{self._base}:open:{name.decode()}")
+        exist = await self._interruptible(pipe.execute())
+        return [name.decode() for name, exists in zip(members, exist, strict=True) if exists]

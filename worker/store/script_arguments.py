@@ -82,10 +82,25 @@ class CommandArgument(Struct, frozen=True, omit_defaults=True, rename=COMMAND_LE
     per_minute: int | None = None
 
 
-def accept_argument(one: Acceptance | RejectedMember) -> bytes:
-    """Write a command for the scripts that take in commands."""
-    if isinstance(one, RejectedMember):
-        return WRITER.encode({"c": one.command_id, "er": one.reason})
+def command_arguments(many: Sequence[Acceptance | RejectedMember]) -> tuple[bytes, list[bytes]]:
+    """Write commands for the scripts that take in commands: their places, which are few and so written once, and each.
+
+    A member that is rejected has no place.
+    """
+    places: dict[str, str] = {}
+    arguments: list[bytes] = []
+    for one in many:
+        if isinstance(one, RejectedMember):
+            arguments.append(WRITER.encode({"c": one.command_id, "er": one.reason}))
+            continue
+        arguments.append(accept_argument(one))
+        if one.place:
+            places[place_mark(one.place)] = one.place
+    return JSON_WRITER.encode(places), arguments
+
+
+def accept_argument(one: Acceptance) -> bytes:
+    """Write a command that is accepted."""
     signed = one.signed
     return WRITER.encode(
         CommandArgument(
@@ -118,11 +133,6 @@ def accept_argument(one: Acceptance | RejectedMember) -> bytes:
             per_minute=signed.per_minute or 0 if signed else None,
         )
     )
-
-
-def places_argument(many: Sequence[Acceptance]) -> bytes:
-    """Write the places of many commands; they are few, so each is written once."""
-    return JSON_WRITER.encode({place_mark(one.place): one.place for one in many if one.place})
 
 
 def grouped(arguments: Sequence[bytes]) -> Iterator[Sequence[bytes]]:

@@ -1,9 +1,9 @@
-"""Which backends living workers serve, by the beats that this worker has seen."""
+"""Which backends living workers serve: this one, and others by the beats that it has seen."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from math import inf
 
 LIFE = 5.0
@@ -15,16 +15,19 @@ MOST_UNSEEN = 2.0
 
 
 class Serving:
-    """Counts for how long a backend was not announced again.
+    """Counts for how long a backend was not announced again; `mine` are those that this worker serves.
 
     Each beat changes the number with which a backend is announced. Only that change counts, never Redis's clock, which
     may step.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, mine: Collection[str] = (), clock: Callable[[], float] = time.monotonic) -> None:
+        self._mine = frozenset(mine)
         self._clock = clock
         self._looked_at = clock()
-        self._seen: dict[str, tuple[float, float]] = {}
+        self.announced: dict[str, float] = {}
+        """The number with which each backend was announced last."""
+        self._silence: dict[str, float] = {}
 
     def see(self, announced: Mapping[str, float]) -> None:
         """Note the number with which each backend is announced now, 0 for never; a first sight counts as a beat."""
@@ -32,18 +35,15 @@ class Serving:
         since = min(now - self._looked_at, MOST_UNSEEN)
         self._looked_at = now
         for backend, number in announced.items():
-            before, silence = self._seen.get(backend, (None, 0.0))
-            self._seen[backend] = number, silence + since if number == before else 0.0
-
-    def announcement(self, backend: str) -> float:
-        """Return the number with which a backend was announced last."""
-        return self._seen[backend][0]
+            again = number == self.announced.get(backend)
+            self._silence[backend] = self._silence[backend] + since if again else 0.0
+        self.announced.update(announced)
 
     def silence(self, backend: str) -> float:
         """Return for how many seconds no beat of a backend was seen; infinite for an unknown one."""
-        return self._seen[backend][1] if backend in self._seen else inf
+        return self._silence.get(backend, inf)
 
     @property
     def known(self) -> frozenset[str]:
-        """The backends that living workers serve."""
-        return frozenset(backend for backend, (_, silence) in self._seen.items() if silence < LIFE)
+        """The backends that living workers serve, as far as this one knows."""
+        return self._mine.union(backend for backend, silence in self._silence.items() if silence < LIFE)

@@ -65,11 +65,12 @@ class Sinks(Keyspace):
         return moment(int(now)), bool(held)
 
     async def give_up(
-        self, lease: Lease, reason: str, raw: bytes, mark: str, *, entry: str = "", replay: str = ""
+        self, lease: Lease, reason: str, raw: bytes, event_id: str, *, entry: str = "", replay: str = ""
     ) -> bool:
         """Keep what can't be delivered as a dead letter; False if the lease is another's by now."""
         which = (lease.sink, lease.worker, lease.number, entry, replay)
-        return bool(await self._run(self._scripts.sink_give_up, *which, reason, raw, mark, self._letters_limit()))
+        kept = (reason, raw, f"{event_id} {lease.sink}", self._letters_limit())
+        return bool(await self._run(self._scripts.sink_give_up, *which, *kept))
 
     async def owed(self, sink: str) -> dict[str, Owed]:
         """Return what is owed to a sink, by stream id."""

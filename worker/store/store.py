@@ -26,11 +26,10 @@ from .peers import Peers
 from .reader import Reader
 from .retention import DAY, USUAL, Retention
 from .script_arguments import (
-    accept_argument,
     claim_arguments,
+    command_arguments,
     commit_arguments,
     grouped,
-    places_argument,
     read_claims,
     verdict,
 )
@@ -84,9 +83,9 @@ class Store(Reader, EventLog, EventSearch):
 
     async def accept_all(self, acceptances: Sequence[Acceptance]) -> list[Accepted]:
         """Accept many commands, in as few script calls as their size allows."""
-        places = places_argument(acceptances)
+        places, commands = command_arguments(acceptances)
         accepted: list[Accepted] = []
-        for group in grouped([accept_argument(one) for one in acceptances]):
+        for group in grouped(commands):
             reply = await self._run(self._scripts.accept, self._days, places, *group)
             accepted += [verdict(entry) for entry in reply]
         return accepted
@@ -113,8 +112,8 @@ class Store(Reader, EventLog, EventSearch):
     async def accept_and_claim(self, few: Sequence[Acceptance], one: ToClaim) -> tuple[list[Accepted], Claims]:
         """Accept a few commands, and claim what is due then, in one step."""
         claiming = claim_arguments(one)
-        commands = map(accept_argument, few)
-        arguments = (self._days, places_argument(few), len(claiming), *claiming, *commands)
+        places, commands = command_arguments(few)
+        arguments = (self._days, places, len(claiming), *claiming, *commands)
         verdicts, claimed = await self._run(self._scripts.accept_and_claim, *arguments)
         return [verdict(entry) for entry in verdicts], read_claims(claimed)
 

@@ -70,24 +70,21 @@ class Accepted(Struct, frozen=True):
 class Rejection(Struct, frozen=True):
     """A command that is rejected: why, and what is kept of the message. `unverified` says that its sender is unknown.
 
-    A `digest` means that the command itself is valid, so it may have been accepted before and be delivered again.
+    `command_id` is the id of the command, as its sender knows it; `mark` begins with it. A `digest` means that the
+    command itself is valid, so it may have been accepted before and be delivered again.
     """
 
     mark: str
     reason: str
     raw: str
     data: Mapping[str, Any]
+    command_id: str = ""
     backend: str = ""
     subject: str = ""
     log_reason: str = ""
     expired: bool = False
     digest: str = ""
     unverified: bool = False
-
-    @property
-    def command_id(self) -> str:
-        """The id of the command, as its sender knows it."""
-        return self.mark.rpartition(" ")[0]
 
 
 class Claim(Struct, frozen=True):

@@ -110,7 +110,7 @@ def test_a_closed_one_says_so() -> None:
 
 def test_no_thread_runs_before_the_first_call() -> None:
     thread = LoopThread("test")
-    assert not thread.running
+    assert not thread.started
     thread.call(asyncio.sleep(0))
-    assert thread.running
+    assert thread.started
     thread.close()

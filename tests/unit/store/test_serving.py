@@ -16,7 +16,7 @@ class Watch:
 
     def __init__(self) -> None:
         self.now = 100.0
-        self.serving = Serving(lambda: self.now)
+        self.serving = Serving(clock=lambda: self.now)
 
     def look(self, after: float = 1.0, **announced: float) -> None:
         self.now += after
@@ -70,4 +70,4 @@ def test_a_backend_whose_announcement_is_lost_falls_silent_from_then_on(watch: W
     watch.look(ess=5.0)
     watch.look(ess=0.0)
     watch.look(ess=0.0)
-    assert (watch.serving.announcement("ess"), watch.serving.silence("ess")) == (0.0, 1.0)
+    assert (watch.serving.announced["ess"], watch.serving.silence("ess")) == (0.0, 1.0)

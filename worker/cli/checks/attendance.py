@@ -81,7 +81,7 @@ async def attendance(settings: Settings) -> Attendance:
     target = settings.redis_broker
     waiting = await waiting_in_redis(target, settings.queue) if target is not None else None
     names = frozenset(name.decode() for name in served)
-    return Attendance(int(workers), waiting, backends, settings.queue, names, left)
+    return Attendance(int(workers), waiting, backends, settings.queue, names, sum(left.values()))
 
 
 async def older_workers(redis: Redis, base: str) -> int:
