@@ -93,11 +93,12 @@ async def test_a_job_that_lives_again_is_reported_once(redis: Redis, dialect: Di
 
 @each_dialect
 async def test_a_job_that_stays_ended_is_looked_at_until_the_last_time(redis: Redis, dialect: Dialect) -> None:
-    async with ended(redis, dialect, watch=(0.001,)) as after:
-        await after.look()
+    async with ended(redis, dialect, watch=(0.001,)) as after, asyncio.timeout(30):
+        assert await after.planned() == 1
+        while await after.planned():  # a look before that time has come plans it again
+            await after.look()
 
         assert await after.reported() == []
-        assert await after.planned() == 0
 
 
 async def test_nothing_is_planned_where_nothing_is_configured(redis: Redis) -> None:
