@@ -108,6 +108,11 @@ class Node:
         self.start()
         return time.monotonic() - began
 
+    def survives(self, vhost: str, queue: str) -> bool:
+        """Whether a kill leaves a quorum queue as it is: its name is written a while after the queue is declared."""
+        files = self._directory.glob("mnesia/*/quorum/*/names.dets")
+        return any(f"{vhost}_{queue}".encode() in file.read_bytes() for file in files)
+
     def control(self, *words: str) -> list[list[str]]:
         """Run `rabbitmqctl` and return the table that it prints, without its heading."""
         command = [str(program("rabbitmqctl")), "--quiet", *words]

@@ -64,8 +64,8 @@ def under_load(place: Place, fault: Callable[[], object]) -> None:
     load = Load(place)
     for _ in range(2):
         load.send(60)
-        # RabbitMQ 3.10 loses a quorum queue that is not a second old when it is killed; these jobs live for longer.
         load.wait("finished", load.sent)
+        place.until(lambda: place.node.survives(place.vhost, "commands"))
         load.send(60)
         fault()
     load.end()
