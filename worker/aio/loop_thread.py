@@ -24,7 +24,7 @@ class LoopThread:
     def __init__(self, name: str) -> None:
         self._name = name
         self.started: tuple[asyncio.AbstractEventLoop, threading.Thread] | None = None
-        """What runs in this process now."""
+        """The loop and its thread in this process, None before the first call and after `close`."""
         self._selector: selectors.BaseSelector | None = None
         self._closed = False
         self._lock = threading.Lock()

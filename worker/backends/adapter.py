@@ -125,6 +125,7 @@ class Adapter(ABC):
     def look_many(self, jobs: Sequence[Job]) -> LookMany:
         """Observe many jobs with a tenth as many calls, or fewer: with none if the backend's lists don't allow that.
 
+        There are at least `CALLS_SAVED` of them.
         The result is by job id. It holds only what a look at the job alone would show as well: a job that
         is missing in a list, or of which it shows too little, is left out and looked at alone. An
         `Answer` says why the list can't be used.

@@ -31,7 +31,6 @@ def live_page(name: str) -> Callable[[Request], Awaitable[Response]]:
     title, template = LIVE[name]
 
     async def answer(board: Board, request: Request) -> Response:
-        deployment = (await board.feed.current()).deployment
         return await shown_live(
             board,
             request,
@@ -40,7 +39,7 @@ def live_page(name: str) -> Callable[[Request], Awaitable[Response]]:
             request.query_params,
             title=title,
             chosen=request.query_params,
-            names=[one.name for one in deployment.backends] if deployment else [],
+            feed=board.feed,
             states=STATES,
         )
 

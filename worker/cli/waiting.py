@@ -140,7 +140,8 @@ class Report:
 
 def name_of(reference: str, command: Command) -> str:
     """Name what is waited for as people do: by its job, if that is known."""
-    return f"{command['backend']} {command['job_id']}" if command else reference
+    job = command.get("backend"), command.get("job_id")
+    return " ".join(map(str, job)) if all(job) else reference
 
 
 def write_end(reference: str, command: Command, end: End, output: Output) -> None:
@@ -152,20 +153,28 @@ def write_end(reference: str, command: Command, end: End, output: Output) -> Non
         said = {name: getattr(end, name) for name in names}
     elif isinstance(end, Rejected):
         said = {"outcome": "rejected", "error": str(end)}
-    _write(reference, command, said, output, f"{name_of(reference, known)}  ", end_line(end))
+    _write(reference, command, said, output, known, end=end_line(end))
 
 
 def write_open(reference: str, command: Command, output: Output, *, known: bool) -> None:
     """Write that the wait has ended before the cancellation did, or before it was known."""
     text = f"still open; it goes on: canceller status {reference}" if known else f"not known yet: {NOT_TAKEN}"
     said = {"outcome": None, "known": known}
-    _write(reference, command, said, output, f"{name_of(reference, command)}  {text}")
+    _write(reference, command, said, output, command, text)
 
 
-def _write(reference: str, command: Command, said: Mapping[str, Any], output: Output, text: str, end: str = "") -> None:
-    """Write what is `said`, with all that is known of the command, or else a line with a coloured end."""
+def _write(
+    reference: str,
+    command: Command,
+    said: Mapping[str, Any],
+    output: Output,
+    named: Command,
+    text: str = "",
+    end: str = "",
+) -> None:
+    """Write what is `said`, with all that is known of the command, or else a line with its job and a coloured end."""
     if output.json:
         identity = {name: command[name] for name in ("verb", "backend", "job_id") if name in command}
         output.object({"id": reference, **identity, **said})
     else:
-        output.line(text, end)
+        output.line(f"{name_of(reference, named)}  {text}", end)

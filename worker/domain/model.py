@@ -254,5 +254,5 @@ class Policy(Struct, frozen=True):
     stop_times: tuple[float, ...] = ()
 
     def stricter(self, force: Force, force_after: float) -> tuple[Force, float]:
-        """Return which of a command's wishes hold: it can only allow less than the backend, and wait longer."""
+        """Return the force and the wait that hold: a command can only allow less than its backend, and wait longer."""
         return max(force, self.force, key=STRICTNESS.__getitem__), max(force_after, self.force_after)

@@ -66,7 +66,7 @@ class Dispatcher:
         self._lists = ListReader(backend)
         self._look_group = LookGroup(self._lists, lambda: len(self._window.passes))
         self._claimed_at = 0.0
-        self._taken = 0
+        self._busy_then = 0
         """How many slots were taken once the passes of the latest claim had been started."""
         self._more = False
         """Whether more is due than could be claimed."""
@@ -172,7 +172,7 @@ class Dispatcher:
         for claim in claims.claims:
             paid = 0 if listed and claim.record.polled else 1
             self._window.start(self._pass(claim, claims, clock, shared, paid), piggy_backed=claim.piggy_backed)
-        self._taken = self._window.slots - self._window.free
+        self._busy_then = self._window.busy
         again = next_claim(
             free=self._window.free,
             due_in=(claims.next_due - claims.now).total_seconds() if claims.next_due else inf,
@@ -188,7 +188,7 @@ class Dispatcher:
 
     def _pass_ended(self) -> None:
         if self._more:
-            enough = self._window.slots - self._window.free <= self._taken * 3 // 4
+            enough = self._window.busy <= self._busy_then * 3 // 4
             self.alarm.wake(0.0 if enough else GATHER)
 
     async def _pass(self, claim: Claim, claims: Claims, clock: Clock, shared: SharedList | None, paid: int) -> None:

@@ -27,9 +27,14 @@ class Window:
         self._no_claims.set()
 
     @property
+    def busy(self) -> int:
+        """How many slots are taken."""
+        return len(self.passes) + max(0, len(self._polls) - UNCOUNTED_POLLS)
+
+    @property
     def free(self) -> int:
         """How many slots are free: below zero if more piggy-backed polls were started than there was room for."""
-        return self.slots - len(self.passes) - max(0, len(self._polls) - UNCOUNTED_POLLS)
+        return self.slots - self.busy
 
     def start(self, one: Coroutine[Any, Any, None], *, piggy_backed: bool) -> None:
         """Start a pass; `piggy_backed` says whether it is a poll without a permit of its own."""

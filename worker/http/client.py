@@ -56,7 +56,7 @@ class Http:
     token endpoint, by default `wire`.
     `headers` are extra ones of every call to the API. They replace our defaults, and a request's own headers replace
     them; only their `Accept` also replaces a request's. No reply shows the secret ones, the credential, or what a token
-    endpoint or a proxy was shown, which may pass its own on.
+    endpoint or a proxy was shown: a proxy may pass that on.
     `now` is this host's wall clock: it dates replies.
     Raises ValueError for a `base_url` with credentials, a query or a fragment.
     """

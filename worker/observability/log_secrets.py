@@ -41,11 +41,11 @@ def is_plain(values: Mapping[str, Any]) -> bool:
 
 @lru_cache(maxsize=1024)
 def _keys_are_harmless(keys: tuple[object, ...]) -> bool:
-    return all(type(key) is str and not _SECRET_KEY.search(key) for key in keys)
+    return all(type(key) is str and not names_a_secret(key) for key in keys)
 
 
 def _clean(value: Any, key: object = "") -> Any:
-    if isinstance(key, str) and _SECRET_KEY.search(key) and value is not None:
+    if isinstance(key, str) and names_a_secret(key) and value is not None:
         return _HIDDEN
     shown = value if type(value) is str else plain(value)
     if isinstance(shown, str):
@@ -55,6 +55,12 @@ def _clean(value: Any, key: object = "") -> Any:
     if isinstance(shown, list):
         return [_clean(item) for item in shown]
     return shown
+
+
+@lru_cache(maxsize=1024)
+def names_a_secret(key: str) -> bool:
+    """Whether a key is called like something secret."""
+    return _SECRET_KEY.search(key) is not None
 
 
 def may_hold_a_secret(text: str) -> bool:

@@ -14,6 +14,8 @@ def plain(value: object) -> Any:
     """Return a value as JSON can carry it. What is inside a mapping or a list is left to the caller."""
     if value is None or isinstance(value, bool | int):
         return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
     if isinstance(value, Enum):
         return plain(value.value)
     if isinstance(value, Mapping):
@@ -30,8 +32,6 @@ def plain(value: object) -> Any:
 def _single(value: object) -> float | str:
     """Write a value that holds no others."""
     match value:
-        case float() if math.isfinite(value):
-            return value
         case datetime():
             return value.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
         case date():

@@ -133,7 +133,7 @@ class Given:
 
     connections: dict[str, object] = field(default_factory=dict)
     tls: dict[str, object] = field(default_factory=dict)
-    others: dict[str, Any] = field(default_factory=dict)
+    others: dict[str, Any] = field(default_factory=dict, repr=False)
 
 
 def read_options(query: str, place: Place) -> Given:

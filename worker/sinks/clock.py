@@ -21,3 +21,7 @@ class Clock:
     def now(self) -> float:
         """Return the time."""
         return self.told + (time.monotonic() - self.asked_at) * 1000
+
+    def since_asked(self) -> float:
+        """Return the seconds since the time was last asked for."""
+        return time.monotonic() - self.asked_at

@@ -201,7 +201,7 @@ class Service:
         """Start what is due; return the seconds until something else may be, None if nothing waits."""
         if self._ended_by is not None:
             raise self._ended_by
-        if now - self._clock.told > LIFE * 1000:
+        if self._clock.since_asked() > LIFE:
             raise LeaseLost
         down = self._health.down
         if down and now < self._health.probe_at:
@@ -245,7 +245,7 @@ class Service:
         return False
 
     async def _deliver(self, entries: list[Entry]) -> Sequence[Failure | None]:
-        if self._clock.now() - self._clock.told > LIFE * 1000:
+        if self._clock.since_asked() > LIFE:
             raise LeaseLost  # while this worker stood still another one may have delivered what follows
         messages = [Message(entry.event_id, entry.body or b"") for entry in entries]
         try:
@@ -307,7 +307,7 @@ class Service:
         """Note what has come of the deliveries, and renew the lease."""
         while True:
             await asyncio.sleep(NOTE_EVERY)
-            if self._ledger.changed or self._clock.now() - self._clock.told > RENEW_EVERY * 1000:
+            if self._ledger.changed or self._clock.since_asked() > RENEW_EVERY:
                 asked_at = asyncio.get_running_loop().time()
                 now, held = await self._sinks.note(self._lease, self._ledger.note(), LIFE)
                 if not held:

@@ -34,9 +34,9 @@ def test_slots_are_taken_by_passes_and_by_piggy_backed_polls_past_the_free_ones(
         one = window()
         for piggy_backed in [False] * passes + [True] * polls:
             one.start(asyncio.sleep(1), piggy_backed=piggy_backed)
-        assert (len(one.passes), one.free) == (passes, SLOTS - busy)
+        assert (len(one.passes), one.busy, one.free) == (passes, busy, SLOTS - busy)
         assert await one.drain(2) == set()
-        assert (len(one.passes), one.free) == (0, SLOTS)
+        assert (len(one.passes), one.busy, one.free) == (0, 0, SLOTS)
 
     run(work())
 
@@ -44,12 +44,12 @@ def test_slots_are_taken_by_passes_and_by_piggy_backed_polls_past_the_free_ones(
 @pytest.mark.parametrize("piggy_backed", [False, True], ids=["pass", "piggy-backed"])
 def test_the_end_of_each_pass_is_reported_once_its_slot_is_free(*, piggy_backed: bool) -> None:
     async def work() -> None:
-        free: list[int] = []
-        one = Window(SLOTS, lambda: free.append(one.free))
+        busy: list[int] = []
+        one = Window(SLOTS, lambda: busy.append(one.busy))
         for seconds in (1, 2):
             one.start(asyncio.sleep(seconds), piggy_backed=piggy_backed)
         await one.drain(3)
-        assert free == [SLOTS if piggy_backed else SLOTS - 1, SLOTS]
+        assert busy == ([0, 0] if piggy_backed else [1, 0])
 
     run(work())
 

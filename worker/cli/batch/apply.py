@@ -262,6 +262,8 @@ class Applying:
         async with noting_absence(session.settings, self.output):
             try:
                 await batch.taken_in()
+                if batch.untaken is not None:
+                    self.output.note("no worker has taken it in yet, so other commands may not know it")
             except StoreUnavailable as error:
                 self.output.note(f"{error}; the batch goes on without this terminal")
         for line in to_watch(short(batch.id)):
