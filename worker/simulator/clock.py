@@ -6,6 +6,7 @@ import math
 import time
 from datetime import UTC, datetime
 from functools import partial
+from threading import RLock
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Clock:
-    """Simulated time in seconds since 1970.
+    """Simulated time in seconds since 1970; any thread may read and move it.
 
     Args:
         speed: Simulated seconds per real second; 0 stands still until `advance`.
@@ -27,6 +28,7 @@ class Clock:
     ) -> None:
         """Start the clock."""
         self._real = real
+        self._turn = RLock()
         self.speed = _checked_speed(speed)
         """Simulated seconds per real second; `set_speed` changes it."""
         self._base = time.time() if start is None else start
@@ -34,21 +36,25 @@ class Clock:
 
     def now(self) -> float:
         """Return the simulated time in seconds since 1970, cut to whole milliseconds as replies are."""
-        exact = self._base + (self._real() - self._since) * self.speed
+        with self._turn:
+            exact = self._base + (self._real() - self._since) * self.speed
         return math.floor(exact * 1000 + 1e-6) / 1000
 
     def advance(self, seconds: float) -> float:
         """Jump ahead by simulated seconds and return the new time."""
         if not (math.isfinite(seconds) and seconds >= 0):
             raise ValueError(f"the clock only moves forward, not by {seconds}")
-        self._base += seconds
-        return self.now()
+        with self._turn:
+            self._base += seconds
+            return self.now()
 
     def set_speed(self, speed: float) -> None:
         """Change the speed from now on."""
-        checked, real = _checked_speed(speed), self._real()
-        self._base += (real - self._since) * self.speed
-        self._since, self.speed = real, checked
+        checked = _checked_speed(speed)
+        with self._turn:
+            real = self._real()
+            self._base += (real - self._since) * self.speed
+            self._since, self.speed = real, checked
 
 
 def _checked_speed(speed: float) -> float:

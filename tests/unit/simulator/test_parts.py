@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +50,28 @@ def test_a_change_of_speed_keeps_the_time() -> None:
 
 def test_advance_jumps() -> None:
     assert Clock(0, start=5.0).advance(1800) == 1805.0
+
+
+def test_the_clock_never_jumps_while_another_thread_changes_its_speed() -> None:
+    clock, over = Clock(1e3), threading.Event()
+
+    def change() -> None:
+        while not over.is_set():
+            clock.set_speed(1e6)
+            clock.set_speed(1e3)
+
+    changing = threading.Thread(target=change)
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)  # so that the threads meet within a step
+    changing.start()
+    try:
+        times = [clock.now() for _ in range(200_000)]
+    finally:
+        sys.setswitchinterval(before)
+        over.set()
+        changing.join()
+
+    assert times == sorted(times)
 
 
 def test_the_clock_never_goes_back() -> None:
