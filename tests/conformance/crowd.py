@@ -22,7 +22,7 @@ from worker.engine.backend import Backend, Calls
 from worker.engine.clock import Clock
 from worker.engine.engine import Engine
 from worker.engine.reconcile import PassInput, Reconciliation
-from worker.http.credentials import Given
+from worker.http.credentials import StaticCredential
 from worker.intake.admission import Admission, BackendRules
 from worker.protocol.messages import Event
 from worker.simulator import Clock as SimClock
@@ -163,7 +163,9 @@ async def crowd(
     `patience` is the time of a list in seconds; a call has more. `hasty` is as for `bench`.
     """
     slow = dialect.with_knobs("crowd", **{**DELAYS, **dialect.knobs, **(knobs or {})})
-    async with bench(slow, hasty=hasty, credential=Given(lambda: "t1", header="X-Auth-Token"), clock=clock) as one:
+    async with bench(
+        slow, hasty=hasty, credential=StaticCredential(lambda: "t1", header="X-Auth-Token"), clock=clock
+    ) as one:
         policy = Policy(
             steps=dialect.adapter.steps,
             force=force,

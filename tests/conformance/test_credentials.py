@@ -19,7 +19,7 @@ from conformance.replies.sahara import SAHARA_V2, SAHARA_V11
 from worker.domain.errors import CredentialRefused, CredentialUnavailable
 from worker.domain.model import Action, Answer, AnswerKind, Observation
 from worker.http.client import Http
-from worker.http.credentials import Credential, Given
+from worker.http.credentials import Credential, StaticCredential
 from worker.http.token_endpoints import ClientCredentials, Keystone
 from worker.http.token_endpoints import Oml as OmlCredential
 from worker.simulator import Clock
@@ -94,15 +94,15 @@ def application(one: Bench, secrets: Secrets) -> Credential:
 
 
 def bearer(_one: Bench, secrets: Secrets) -> Credential:
-    return Given(secrets.give("token"))
+    return StaticCredential(secrets.give("token"))
 
 
 def static(_one: Bench, secrets: Secrets) -> Credential:
-    return Given(secrets.give("token"), header="X-Auth-Token")
+    return StaticCredential(secrets.give("token"), header="X-Auth-Token")
 
 
 def basic(_one: Bench, secrets: Secrets) -> Credential:
-    return Given(secrets.give("password"), username=secrets.give("username"))
+    return StaticCredential(secrets.give("password"), username=secrets.give("username"))
 
 
 def login(system: str) -> dict[str, str]:

@@ -10,7 +10,7 @@ from conformance.dialects import DIALECTS
 from conformance.kit import ENDLESS, MAX_REPLY, Bench, bench, spoiled
 
 from worker.domain.model import Action, Answer, AnswerKind, Job, JobState, Observation, Source
-from worker.http.credentials import Given
+from worker.http.credentials import StaticCredential
 
 UNANSWERED, BUSY, REFUSED = AnswerKind.UNANSWERED, AnswerKind.BUSY, AnswerKind.REFUSED
 NOT_FOUND = AnswerKind.NOT_FOUND
@@ -119,7 +119,7 @@ async def test_a_throttled_call_without_a_wait_is_busy_too(dialect: Dialect, act
 
 @pytest.mark.parametrize(("dialect", "action"), LOOKS_AND_CHANGES)
 async def test_one_expired_token_is_renewed_and_the_call_made_again(dialect: Dialect, action: Action) -> None:
-    async with bench(dialect, credential=Given(lambda: "t1", header="X-Auth-Token")) as one:
+    async with bench(dialect, credential=StaticCredential(lambda: "t1", header="X-Auth-Token")) as one:
         job = await ready(one, action)
         one.sim.add_fault("expired_token", verb=dialect.verbs[action], times=1)
         said = await one.do(action, job)
@@ -139,7 +139,7 @@ def said_ok(one: Bench, action: Action) -> int | None:
 
 @pytest.mark.parametrize(("dialect", "action"), LOOKS_AND_CHANGES)
 async def test_a_second_401_is_the_answer(dialect: Dialect, action: Action) -> None:
-    async with bench(dialect, credential=Given(lambda: "t1", header="X-Auth-Token")) as one:
+    async with bench(dialect, credential=StaticCredential(lambda: "t1", header="X-Auth-Token")) as one:
         job = await ready(one, action)
         one.sim.add_fault("expired_token", verb=dialect.verbs[action])
         said = await one.do(action, job)

@@ -18,7 +18,7 @@ from worker.domain.model import Action, Force, Policy, Poll
 from worker.engine.backend import Backend
 from worker.engine.clock import Clock
 from worker.engine.reconcile import PassInput, Reconciliation
-from worker.http.credentials import Given
+from worker.http.credentials import StaticCredential
 from worker.intake.admission import Admission, BackendRules
 from worker.protocol.messages import Event
 from worker.simulator import Clock as SimClock
@@ -182,7 +182,9 @@ async def whole(
 ) -> AsyncIterator[Whole]:
     """Start a backend of this dialect with quick cancels, and a store for its cancellations."""
     quick = dialect.with_knobs("quick", **{**DELAYS, **dialect.knobs})
-    async with bench(quick, hasty=hasty, credential=Given(lambda: "t1", header="X-Auth-Token"), clock=clock) as one:
+    async with bench(
+        quick, hasty=hasty, credential=StaticCredential(lambda: "t1", header="X-Auth-Token"), clock=clock
+    ) as one:
         policy = Policy(
             steps=dialect.adapter.steps,
             force=Force.AUTO,

@@ -107,7 +107,7 @@ async def token_of_flight(flight: asyncio.Task[Token], deadline: float) -> Token
     return flight.result()
 
 
-class Given(Credential):
+class StaticCredential(Credential):
     """A given token, or a password with its user name by HTTP Basic (RFC 7617, UTF-8); read again on a 401.
 
     A token is sent as `Authorization: Bearer`, or by itself in the `header` that is named.

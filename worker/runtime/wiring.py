@@ -14,7 +14,7 @@ from ..backends.registry import KINDS, TABLES
 from ..domain.model import Force, Policy, Poll
 from ..engine.backend import Backend
 from ..http.client import ExtraHeaders, Http
-from ..http.credentials import Credential, Given, basic
+from ..http.credentials import Credential, StaticCredential, basic
 from ..http.probe import Probe
 from ..http.tls import SYSTEM, Tls
 from ..http.token_endpoints import OML_TOKEN_PATH, ClientCredentials, Keystone, Oml
@@ -80,11 +80,11 @@ def credential_of(config: BackendConfig) -> Credential | None:
         case NoAuth():
             return None
         case BearerAuth():
-            return Given(auth.secret("token").read)
+            return StaticCredential(auth.secret("token").read)
         case TokenAuth():
-            return Given(auth.secret("token").read, header="X-Auth-Token")
+            return StaticCredential(auth.secret("token").read, header="X-Auth-Token")
         case BasicAuth():
-            return Given(auth.secret("password").read, username=auth.secret("username").read)
+            return StaticCredential(auth.secret("password").read, username=auth.secret("username").read)
         case ClientCredentialsAuth():
             return ClientCredentials(
                 auth.token_url,

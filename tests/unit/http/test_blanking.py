@@ -15,7 +15,7 @@ from support.mock_transport import HttpxTransport
 from worker.backends.adapter import Reply, Request
 from worker.http.blanking import BLANK, blanked, forms, parts
 from worker.http.client import ExtraHeaders, Http
-from worker.http.credentials import Credential, Given
+from worker.http.credentials import Credential, StaticCredential
 from worker.http.token_endpoints import ClientCredentials, Keystone, Oml
 from worker.http.transport import Proxy
 from worker.http.transport_aiohttp import AiohttpTransport
@@ -44,11 +44,11 @@ async def echoed(credential: Credential | None = None, **headers: str) -> str:
 @pytest.mark.parametrize(
     ("credential", "secret"),
     [
-        pytest.param(Given(lambda: "hunter2-token"), "hunter2-token", id="C1-bearer"),
-        pytest.param(Given(lambda: "hunter2-token", header="X-Auth-Token"), "hunter2-token", id="C1-token"),
+        pytest.param(StaticCredential(lambda: "hunter2-token"), "hunter2-token", id="C1-bearer"),
+        pytest.param(StaticCredential(lambda: "hunter2-token", header="X-Auth-Token"), "hunter2-token", id="C1-token"),
         pytest.param(Oml("https://b/token", lambda: "u", lambda: "p"), "token-1234", id="C1-issued"),
         pytest.param(
-            Given(lambda: "hunter2", username=lambda: "scott"),
+            StaticCredential(lambda: "hunter2", username=lambda: "scott"),
             base64.b64encode(b"scott:hunter2").decode(),
             id="C1-basic",
         ),
@@ -133,7 +133,7 @@ def test_a_wire_says_what_its_proxy_is_shown() -> None:
 
 async def test_a_reply_does_not_repeat_the_password_of_basic() -> None:
     wire = HttpxTransport(httpx.MockTransport(lambda _: httpx.Response(403, text="scott's hunter2 is wrong")))
-    http = Http("https://b", credential=Given(lambda: "hunter2", username=lambda: "scott"), wire=wire)
+    http = Http("https://b", credential=StaticCredential(lambda: "hunter2", username=lambda: "scott"), wire=wire)
 
     assert (await http.send(Request("GET", ("x",)))).body == b"scott's [secret] is wrong"
 
@@ -141,7 +141,7 @@ async def test_a_reply_does_not_repeat_the_password_of_basic() -> None:
 async def test_the_answer_to_a_renewed_credential_is_blanked_as_well() -> None:
     tokens = iter(["first-token", "second-token"])
     wire = HttpxTransport(httpx.MockTransport(lambda one: httpx.Response(401, text=one.headers["authorization"])))
-    http = Http("https://b", credential=Given(lambda: next(tokens)), wire=wire)
+    http = Http("https://b", credential=StaticCredential(lambda: next(tokens)), wire=wire)
 
     assert (await http.send(Request("GET", ("x",)))).body == b"Bearer [secret]"
 

@@ -10,7 +10,7 @@ from support.mock_transport import HttpxTransport
 
 from worker.backends.adapter import Request
 from worker.http.client import ExtraHeaders, Http, merged
-from worker.http.credentials import Credential, Given
+from worker.http.credentials import Credential, StaticCredential
 from worker.http.token_endpoints import Oml
 
 
@@ -81,7 +81,7 @@ async def test_extra_headers_are_for_the_api_alone() -> None:
 
 async def test_extra_headers_come_with_the_credential() -> None:
     tape = Tape()
-    await http(tape, {"X-Key": "k"}, Given(lambda: "t")).send(GET)
+    await http(tape, {"X-Key": "k"}, StaticCredential(lambda: "t")).send(GET)
 
     assert (tape.requests[0].headers["x-key"], tape.requests[0].headers["authorization"]) == ("k", "Bearer t")
 

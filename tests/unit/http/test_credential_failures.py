@@ -16,7 +16,7 @@ from worker.backends.adapter import Request
 from worker.domain.errors import CallUnanswered, CredentialRefused, CredentialUnavailable
 from worker.domain.polling import LONGEST_DELAY
 from worker.http.client import Http
-from worker.http.credentials import Credential, Given
+from worker.http.credentials import Credential, StaticCredential
 from worker.http.token_endpoints import ClientCredentials, Keystone, Oml
 
 
@@ -67,9 +67,9 @@ def password() -> str:
 
 Make = Callable[[], Credential]
 GIVEN: dict[str, Make] = {
-    "bearer": lambda: Given(password),
-    "token": lambda: Given(password, header="X-Auth-Token"),
-    "basic": lambda: Given(password, username=user),
+    "bearer": lambda: StaticCredential(password),
+    "token": lambda: StaticCredential(password, header="X-Auth-Token"),
+    "basic": lambda: StaticCredential(password, username=user),
 }
 ASKED: dict[str, Make] = {
     "oauth2": lambda: ClientCredentials("https://idp.example.com/token", user, password),
@@ -217,7 +217,7 @@ def undecodable() -> str:
 async def test_a_secret_that_can_not_be_used_is_unavailable_and_stays_unsaid(
     world: World, read: Callable[[], str]
 ) -> None:
-    async with backend(world, Given(read)) as http:
+    async with backend(world, StaticCredential(read)) as http:
         with pytest.raises(CredentialUnavailable) as caught:
             await call(http)
 

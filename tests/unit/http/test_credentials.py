@@ -17,7 +17,7 @@ from support.mock_transport import HttpxTransport
 from worker.backends.adapter import Request
 from worker.domain.errors import CredentialRefused, CredentialUnavailable
 from worker.http.client import Http
-from worker.http.credentials import Credential, Given
+from worker.http.credentials import Credential, StaticCredential
 from worker.http.token_endpoints import ClientCredentials, Keystone, Oml
 
 TOKEN_URL = "https://idp.example.com/token"
@@ -112,9 +112,9 @@ ENDPOINTS = pytest.mark.parametrize("make", [oauth, oml, keystone])
 ALL = pytest.mark.parametrize(
     "make",
     [
-        pytest.param(lambda _: Given(lambda: "hunter2"), id="bearer"),
-        pytest.param(lambda _: Given(lambda: "hunter2", header="X-Auth-Token"), id="token"),
-        pytest.param(lambda _: Given(lambda: "hunter2", username=lambda: "scott"), id="basic"),
+        pytest.param(lambda _: StaticCredential(lambda: "hunter2"), id="bearer"),
+        pytest.param(lambda _: StaticCredential(lambda: "hunter2", header="X-Auth-Token"), id="token"),
+        pytest.param(lambda _: StaticCredential(lambda: "hunter2", username=lambda: "scott"), id="basic"),
         oauth,
         oml,
         keystone,
@@ -126,9 +126,11 @@ Make = Callable[[World], Credential]
 @pytest.mark.parametrize(
     ("make", "shown"),
     [
-        pytest.param(lambda _: Given(lambda: "abc\n"), "Bearer abc", id="bearer"),
-        pytest.param(lambda _: Given(lambda: "abc", header="X-Auth-Token"), "abc", id="token"),
-        pytest.param(lambda _: Given(lambda: "p:ä", username=lambda: "us"), "Basic dXM6cDrDpA==", id="basic"),
+        pytest.param(lambda _: StaticCredential(lambda: "abc\n"), "Bearer abc", id="bearer"),
+        pytest.param(lambda _: StaticCredential(lambda: "abc", header="X-Auth-Token"), "abc", id="token"),
+        pytest.param(
+            lambda _: StaticCredential(lambda: "p:ä", username=lambda: "us"), "Basic dXM6cDrDpA==", id="basic"
+        ),
         pytest.param(oauth, "Bearer t1", id="oauth2"),
         pytest.param(oml, "Bearer t1", id="oml"),
         pytest.param(keystone, "t1", id="keystone"),
@@ -246,14 +248,14 @@ async def test_a_401_renews_once_and_a_second_one_is_the_answer(world: World, ma
 @pytest.mark.parametrize("header", ["", "X-Auth-Token"])
 async def test_a_given_token_is_read_again_on_a_401(world: World, header: str) -> None:
     world.valid = lambda shown: shown.endswith("new")
-    async with backend(world, Given(reading("old", "new"), header=header)) as http:
+    async with backend(world, StaticCredential(reading("old", "new"), header=header)) as http:
         assert [await call(http), await call(http)] == [200, 200]
     assert [shown.removeprefix("Bearer ") for shown in world.calls] == ["old", "new", "new"]
 
 
 async def test_a_password_is_read_again_on_a_401(world: World) -> None:
     world.valid = lambda shown: base64.b64decode(shown.removeprefix("Basic ")) == b"u:new"
-    async with backend(world, Given(reading("old", "new"), username=lambda: "u")) as http:
+    async with backend(world, StaticCredential(reading("old", "new"), username=lambda: "u")) as http:
         assert await call(http) == 200
 
 
