@@ -127,16 +127,17 @@ class Crowd:
 
 
 class Counting:
-    """Makes calls, and counts how many are under way at once."""
+    """Makes calls, and counts them: how many were begun, how many are under way, how many were at once."""
 
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
-        self.now = self.most = 0
+        self.begun = self.now = self.most = 0
 
     async def ready(self) -> None:
         await self._calls.ready()
 
     async def send(self, request: Request, *, traceparent: str | None = None) -> Reply:
+        self.begun += 1
         self.now += 1
         self.most = max(self.most, self.now)
         try:
