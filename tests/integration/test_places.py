@@ -59,6 +59,15 @@ async def test_the_old_place_and_the_new_one_can_be_told(store: Store) -> None:
     assert ((HERE, ""), (HERE, THERE)) == (before, await store.places(cancellation))
 
 
+async def test_the_places_of_all_backends_are_told_as_the_last_start_has_them(store: Store, redis: Redis) -> None:
+    none = await store.places_now()
+    await store.note_places({"ess": HERE, "oml": HERE})
+    await store.note_places({"ess": THERE})
+    await redis.hset("{canceller}:at", "lost", "no-mark")  # type: ignore[misc]  # redis-py's own types
+
+    assert (none, await store.places_now()) == ({}, {"ess": THERE, "oml": HERE})
+
+
 async def test_what_is_open_for_which_place_can_be_counted(store: Store, redis: Redis) -> None:
     for number, place in enumerate((HERE, THERE, THERE, "")):
         await store.accept(placed(place, str(number), f"c-{number}"))

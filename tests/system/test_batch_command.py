@@ -144,9 +144,9 @@ def test_an_edited_plan_sends_nothing(deployment: Cell, tmp_path: Path) -> None:
     assert "was edited or cut since it was written" in " ".join(applied.stderr.split())
 
 
-def written_plan(place: Path, ids: list[str], planned_at: datetime) -> str:
+def written_plan(place: Path, ids: list[str], planned_at: datetime, **more: Any) -> str:
     """Write a plan to cancel jobs that run, as if it were made then; return its digest."""
-    header = {"verb": "cancel", "backends": ["ess"], "planned_at": planned_at.isoformat()}
+    header = {"verb": "cancel", "backends": ["ess"], "planned_at": planned_at.isoformat(), **more}
     plan = [
         {"job_id": one, "backend": "ess", "verb": "cancel", "raw_state": "RUNNING", "would": "cancel", "children": []}
         for one in ids
@@ -173,13 +173,23 @@ def test_a_plan_is_refused_after_a_day_unless_it_may_be_older(deployment: Cell, 
     assert "this plan was applied already" in batch(deployment, "apply", str(place)).stdout
 
 
+def test_a_plan_of_another_deployment_is_refused(deployment: Cell, tmp_path: Path) -> None:
+    place, ids = tmp_path / "plan.jsonl", add_jobs(deployment, 2300, 1)
+    here = planned(deployment, place, "-", "--backend", "ess", stdin=ids[0])[0]["places"]["ess"]
+    written_plan(place, ids, datetime.now(UTC), places={"ess": "oracle-ess at https://staging.example.com"})
+    refused = batch(deployment, "apply", str(place))
+    told = " ".join(refused.stderr.replace("│", " ").split())
+
+    assert (refused.returncode, changing_calls(deployment, ids)) == (2, 0)
+    assert f"was made for ess as oracle-ess at https://staging.example.com, and here ess is {here}" in told
+
+
 def test_an_interrupted_apply_is_ended_as_it_was_begun(deployment: Cell, tmp_path: Path) -> None:
     place = tmp_path / "plan.jsonl"
     ids = [str(number) for number in range(9_000_000, 9_001_001)]
     digest = written_plan(place, ids, datetime.now(UTC))
-    commands = [
-        {"job_id": one, "backend": "ess", "verb": "cancel", "expect": {"raw_state": "RUNNING"}} for one in ids[:1000]
-    ]
+    command = {"backend": "ess", "verb": "cancel", "expect": {"raw_state": "RUNNING"}}
+    commands = [{**command, "job_id": one} for one in ids[:1000]]
     part = {"batch_id": digest, "part": 1, "parts": 2, "commands": commands, "options": {"max_open": 400}}
     deployment.send("batch", **part)
     deployment.wait_until(lambda: digest in batch(deployment, "list", "--json").stdout)

@@ -133,6 +133,14 @@ class Reader(Keyspace):
         before, after = ((text or b"").decode() for text in found)
         return before, after
 
+    async def places_now(self) -> dict[str, str]:
+        """Return in words the place of each backend, as the worker that started last has it in its backends file."""
+        marks = await self._interruptible(cast("Any", self._redis.hgetall(f"{self._base}:at")))
+        if not marks:
+            return {}
+        texts = await self._interruptible(cast("Any", self._redis.hmget(f"{self._base}:places", [*marks.values()])))
+        return {name.decode(): text.decode() for name, text in zip(marks, texts, strict=True) if text is not None}
+
     async def backends(self) -> list[str]:
         """Return the names of the backends that have open cancellations."""
         members = sorted(await self._interruptible(cast("Any", self._redis.smembers(f"{self._base}:backends"))))

@@ -30,7 +30,7 @@ from .files import reading
 from .naming import new_id
 from .plan import Rate
 from .plan_file import NoPlan, read_plan
-from .planning import age_of, commands_of_plan
+from .planning import age_of, commands_of_plan, moved
 from .rejections import rejected_batch
 from .spool import Spool, spool
 from .watching import Watch, going_on, to_watch
@@ -121,7 +121,8 @@ async def apply(  # noqa: PLR0913 - Typer makes an option of each parameter
 
     When it is watched to its end: exit 0 when all went as planned, 3 when a job was not as planned, could not be
     stopped or was aborted, or when the batch has paused by itself; 6 when it is still open after --timeout. Exit 2 for
-    a plan that is too old, was edited or cut, 0 for one that was applied before: then nothing is sent.
+    a plan that is too old, was edited or cut, or was made for backends at other addresses, 0 for one that was applied
+    before: then nothing is sent.
 
     canceller batch apply plan.jsonl --canary 10 --stop-at 10% --rate 50
 
@@ -185,6 +186,8 @@ class Applying:
                 before = await _known(session, str(first["digest"]))
                 if before is not None and before.state is not BatchState.RECEIVING:
                     return report_applied(before, self.output)
+                if members:
+                    _check_places(name, first, await session.store.places_now())
                 if before is not None:
                     await self._check_same_options(session, before)
                 elif members:
@@ -268,6 +271,16 @@ class Applying:
                 self.output.note(f"{error}; the batch goes on without this terminal")
         for line in to_watch(short(batch.id)):
             self.output.note(line)
+
+
+def _check_places(name: str, first: Mapping[str, Any], now: Mapping[str, str]) -> None:
+    """Refuse a plan of another deployment, or from before a backend moved: its ids are those of other jobs here."""
+    for backend, then, here in moved(first, now):
+        raise typer.BadParameter(
+            f"{name} was made for {backend} as {then}, and here {backend} is {here}: its jobs are not these. "
+            "Nothing was sent: make a new plan here, or apply this one where it was made",
+            param_hint="PLAN",
+        )
 
 
 def as_given(options: BatchOptions) -> str:

@@ -19,7 +19,7 @@ from ...views.explain import span
 from ..exits import Exit
 from ..options import BackendsFile, Json, KeyFile, Producer, pairs
 from ..output import Output
-from ..session import Session, connected, signer
+from ..session import connected, signer
 from .choosing import (
     Asker,
     BackendName,
@@ -104,13 +104,18 @@ async def plan(  # noqa: PLR0913 - Typer makes an option of each parameter
         with spool() as members, spool() as lines:
             await choose(choice, session, members, output)
             looks = ({**command, "dry_run": True} for command in members)
+            before = await session.store.places_now()
             batch = await session.client.batch(looks, batch_id=new_id("plan"), rate=rate)
             try:
                 async with going_on(batch, output, _way_back):
                     status = await Watch(session, batch, output, "looking at the jobs", aside=True).run()
             except Rejected as rejected:
                 return rejected_batch(session, rejected, output)
-            header = await _compared(session, batch, _finished(status), members, lines, rate)
+            took = _took(_finished(status))
+            tally = await _compared(batch, members, lines)
+            # Of a backend that has moved during the looks the first place counts, so that the plan is not applied.
+            places = {**await session.store.places_now(), **before}
+            header = tally.header(took, rate, iso((await session.store.times())[0]) or "", places)
             first = first_line(header, lines)
             place = output_file or Path(f"plan-{first['digest'].removeprefix('sha256:')[:NAMED]}.jsonl")
             if str(place) == STANDARD:
@@ -153,10 +158,8 @@ def _finished(status: BatchStatus | None) -> BatchStatus:
     return status
 
 
-async def _compared(
-    session: Session, batch: AsyncBatch, status: BatchStatus, members: Spool, lines: Spool, rate: float | None
-) -> dict[str, Any]:
-    """Put the lines of the plan into `lines`, and return its header."""
+async def _compared(batch: AsyncBatch, members: Spool, lines: Spool) -> Tally:
+    """Put the lines of the plan into `lines`, and return their numbers."""
     tally, commands = Tally(), iter(members)
     async for result in batch.report():
         line = planned_line(next(commands), result)
@@ -164,8 +167,13 @@ async def _compared(
         lines.add(line)
     if len(lines) != len(members):
         raise PlanFailed(f"there is no plan: the results of only {len(lines)} of {len(members)} looks are there")
+    return tally
+
+
+def _took(status: BatchStatus) -> float:
+    """Return how many seconds the looks of a finished batch have taken."""
     begun, ended = status.started_at or status.created_at, status.ended_at or datetime.now(UTC)
-    return tally.header((ended - begun).total_seconds(), rate, iso((await session.store.times())[0]) or "")
+    return (ended - begun).total_seconds()
 
 
 def _report(first: Mapping[str, Any], place: Path, lines: Spool, output: Output) -> None:

@@ -53,8 +53,8 @@ class Tally:
         self._verbs.add(line["verb"])
         self._backends.add(line["backend"])
 
-    def header(self, took: float, rate: float | None, planned_at: str) -> dict[str, Any]:
-        """Return a plan's header.
+    def header(self, took: float, rate: float | None, planned_at: str, places: Mapping[str, str]) -> dict[str, Any]:
+        """Return a plan's header; `places` are those of all backends, in words.
 
         `took` is how many seconds all looks took. What is expected of the calls and the seconds is the least: a job
         that stops slowly is looked at more often.
@@ -70,6 +70,7 @@ class Tally:
             "calls": {name: count for name, count in calls.items() if count},
             "seconds": math.ceil(seconds),
             "planned_at": planned_at,
+            "places": {name: places[name] for name in sorted(self._backends & places.keys())},
         }
 
 
@@ -80,6 +81,16 @@ def commands_of_plan(lines: Iterator[Line]) -> Iterator[dict[str, Any]]:
             continue
         command = {name: value for name, value in line.items() if name not in FOUND}
         yield {**command, "expect": {"raw_state": line.get("raw_state")}}
+
+
+def moved(header: Line, now: Mapping[str, str]) -> list[tuple[str, str, str]]:
+    """Return the backends that are elsewhere now than when a plan was made, each with both places in words.
+
+    One whose place is not known then or now is not among them.
+    """
+    then = header.get("places")
+    places = then if isinstance(then, Mapping) else {}
+    return [(name, str(place), now[name]) for name, place in places.items() if now.get(name, place) != place]
 
 
 def age_of(header: Line, now: datetime) -> float | None:

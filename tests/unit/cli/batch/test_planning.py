@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from worker.cli.batch.plan import summed
-from worker.cli.batch.planning import Tally, age_of, commands_of_plan, planned_line
+from worker.cli.batch.planning import Tally, age_of, commands_of_plan, moved, planned_line
 from worker.protocol.batches import BatchResult
 
 COMMAND = {"job_id": 7, "backend": "ess", "verb": "cancel", "reason": "budget", "labels": {"team": "billing"}}
@@ -59,7 +59,9 @@ def tally(*would: str, verb: str = "cancel") -> Tally:
 
 
 def test_the_header_counts_jobs_and_expects_calls() -> None:
-    header = tally("cancel", "cancel", "nothing", "unknown").header(60.0, 0.5, "2026-11-22T10:00:00.000Z")
+    header = tally("cancel", "cancel", "nothing", "unknown").header(
+        60.0, 0.5, "2026-11-22T10:00:00.000Z", {"ess": "oracle-ess at https://a", "oml": "oracle-ml at https://b"}
+    )
 
     assert header == {
         "verb": "cancel",
@@ -68,15 +70,16 @@ def test_the_header_counts_jobs_and_expects_calls() -> None:
         "calls": {"look": 4, "cancel": 2},
         "seconds": 4,
         "planned_at": "2026-11-22T10:00:00.000Z",
+        "places": {"ess": "oracle-ess at https://a"},
     }
 
 
 def test_without_a_rate_the_time_follows_from_that_of_the_looks() -> None:
-    assert tally("cancel", "nothing").header(10.0, None, "")["seconds"] == 10
+    assert tally("cancel", "nothing").header(10.0, None, "", {})["seconds"] == 10
 
 
 def test_nothing_that_would_be_sent_takes_no_time() -> None:
-    header = tally("nothing").header(10.0, None, "")
+    header = tally("nothing").header(10.0, None, "", {})
 
     assert (header["seconds"], header["calls"]) == (0, {})
 
@@ -85,8 +88,8 @@ def test_several_verbs_are_mixed() -> None:
     both = tally("cancel")
     both.count({"would": "delete", "verb": "delete", "backend": "oml"})
 
-    assert both.header(1.0, None, "")["verb"] == "mixed"
-    assert both.header(1.0, None, "")["backends"] == ["ess", "oml"]
+    assert both.header(1.0, None, "", {})["verb"] == "mixed"
+    assert both.header(1.0, None, "", {})["backends"] == ["ess", "oml"]
 
 
 LINES = [
@@ -102,6 +105,25 @@ def test_only_what_would_be_sent_is_sent_and_each_to_the_state_that_was_seen() -
 
     assert [one["job_id"] for one in sent] == ["0", "2"]
     assert sent[0] == {**COMMAND, "job_id": "0", "expect": {"raw_state": "RUNNING"}}
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "expected"),
+    [
+        ({"ess": "A"}, {"ess": "B"}, [("ess", "A", "B")]),
+        ({"ess": "A", "oml": "C"}, {"ess": "A", "oml": "D"}, [("oml", "C", "D")]),
+        ({"ess": "A"}, {"ess": "A", "oml": "C"}, []),
+        ({"ess": "A"}, {}, []),
+        ({}, {"ess": "B"}, []),
+        (None, {"ess": "B"}, []),
+        (7, {"ess": "B"}, []),
+    ],
+    ids=["moved", "one-of-two", "as-it-was", "not-known-now", "not-known-then", "an-older-plan", "a-number"],
+)
+def test_a_plan_knows_which_backends_have_moved(
+    then: object, now: dict[str, str], expected: list[tuple[str, str, str]]
+) -> None:
+    assert moved({} if then is None else {"places": then}, now) == expected
 
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
