@@ -24,7 +24,7 @@ CHARSETS: Mapping[str, str] = {
 A reply must not be able to choose any codec that Python can load: some are slow.
 """
 LONGEST_INTEGER = 640
-"""Digits that Python always turns into an int; it refuses more than 4,300 of them, or fewer if it is configured so."""
+"""The most digits that Python always turns into an int; its limit is 4,300, or lower if it is configured so."""
 GUARDS = (")]}',", ")]}'", "while(1);", "for(;;);")
 """Prefixes of JSON that keep a browser from running it as a script."""
 

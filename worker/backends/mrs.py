@@ -149,7 +149,7 @@ class Mrs(Adapter):
         self.cluster_id = cluster_id
 
     def problem(self, job: Job) -> str:
-        """Say whether the cluster id that v2 needs is missing, or any is invalid."""
+        """Say if the cluster id is missing although v2 needs it, or is invalid."""
         cluster_id = self._cluster_id(job)
         if self.dialect == "v2" and not cluster_id:
             return 'params.cluster_id: is needed, since dialect is "v2" and the backend has no cluster_id of its own'

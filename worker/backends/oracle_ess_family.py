@@ -126,7 +126,7 @@ class _Family:
         return replace(seen, parent=True, children=children, unlisted=unlisted, pages=self._pages, long=self._long)
 
     def read_list(self) -> Exchange[Answer | None]:
-        """Read the list of the children; say why they could not all be seen."""
+        """Read the list of the children; return why not all of them could be seen, None if they were."""
         if not self._top:
             return (yield from self._by_level())
         if not self._long:
@@ -146,7 +146,7 @@ class _Family:
         return (yield from self._scan())
 
     def look_at_missing(self) -> Exchange[Answer | None]:
-        """Ask for children that were alive before and that no list has shown; return a reply that asks us to wait."""
+        """Ask for children that were alive before and are on no list; return a reply that asks us to wait, if any."""
         missing = [child for child in self._job.living if child not in self._children]
         try:
             if len(missing) > SINGLY:

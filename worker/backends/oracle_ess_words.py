@@ -83,7 +83,7 @@ FACTS = ("cause", "errorCode", "errorType", "processPhase")
 FLAGS: Mapping[str, str] = {"asynchronous": "isAsynchronous", "force_allowed": "isForceCancelAllowed"}
 WRITTEN_FLAGS: Mapping[str, bool] = {"true": True, "false": False}
 LINK = frozenset({"href", "rel", "links"})
-"""What shows that a body is the link that ESS answers a change with; its form differs between releases."""
+"""Keys of the link with which ESS answers a change; the form of that link differs between releases."""
 PROBLEM = ("errorCode", "error")
 REQUESTS = ("ess", "rest", "scheduler", "v1", "requests")
 HEADERS: Mapping[str, str] = {"Accept": "application/json, application/vnd.oracle.resource+json"}
@@ -182,7 +182,7 @@ def word(value: object) -> str:
 
 
 def names_another(data: Item, job_id: str) -> bool:
-    """Whether it says that it is about another request than ours."""
+    """Whether the data says that it is about a request other than ours."""
     named = data.get("requestId")
     return named is not None and request_id(named) != job_id
 

@@ -33,7 +33,7 @@ class Kind:
     ) -> None:
         """Pair a table with an adapter that takes its options.
 
-        `name` is the usual name of such a backend, empty if it is that of the kind; `auth` is the usual `auth.type`;
+        `name` is the usual name of such a backend, empty if it equals the kind; `auth` is the usual `auth.type`;
         `selecting` is how its jobs are listed by what they have in common, None if they can't be.
         """
         self.options: type[BackendConfig] = options

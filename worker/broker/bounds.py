@@ -23,7 +23,7 @@ CHECK = "check CELERY_BROKER_URL or REDIS_URL, and that this server runs"
 def producer_of(app: Any) -> Iterator[Any]:
     """Lend a producer from the pool; after a failure its connection is dropped without a clean close.
 
-    A blocked broker does not answer a clean close either; kombu would wait for one.
+    A blocked broker does not answer a clean close either; kombu would wait for an answer.
     """
     with app.producer_pool.acquire(block=True) as producer:
         try:

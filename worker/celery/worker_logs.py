@@ -29,7 +29,7 @@ QUEUES: list[LogQueue] = []
 
 
 def configure_logs(loglevel: int | None = None, logfile: str | None = None, **_: Any) -> None:
-    """Set up our logs and, in its place, Celery's own: by `-f` and `-l` if they are given, else by our settings."""
+    """Set up our logs and Celery's, instead of Celery, from `-f` and `-l` if they are given, else from our settings."""
     escape_what_cannot_be_shown()
     settings = Settings.load()
     context = click.get_current_context(silent=True)

@@ -79,7 +79,7 @@ class Spec(Struct, frozen=True):
     dry_run: bool = False
     """Only look, and report what would be done."""
     expect: tuple[str, ...] = ()
-    """The backend's words for the states in which the job may first be touched; empty allows any."""
+    """The job states, in the backend's words, in which the first call may be made; empty allows any."""
 
 
 class Intent(Struct, frozen=True, omit_defaults=True):

@@ -111,7 +111,7 @@ def finished(cancellation: Cancellation, finish: Finish, seen: Observation | Non
 
 
 def reappeared(seen: Observation, outcome: Outcome, ended_at: datetime) -> EventDraft:
-    """Report that a job lives again after its cancellation has ended."""
+    """Report that a job is alive again after its cancellation has ended."""
     living = [
         {"job_id": child.job_id, "job_state": child.state, "raw_state": child.raw}
         for child in seen.children[:CHILDREN_LIMIT]

@@ -124,7 +124,7 @@ def observed(
 
 
 def probed(cancellation: Cancellation, job_id: str, gone: bool | None) -> Cancellation:  # noqa: FBT001 - the source's own answer
-    """Record what the second source says of a job's process in the latest look, None if it can't say."""
+    """Record what the second source says about a job's process in the latest look, None if it can't say."""
     at = cancellation.progress.looked_at
     if at is None:
         return cancellation
@@ -186,7 +186,7 @@ def _sighting(cancellation: Cancellation, member: Observation, now: datetime) ->
 
 
 def _still_gone(cancellation: Cancellation, seen: Observation, asked: datetime) -> Mapping[str, Probed]:
-    """Drop what the second source said of jobs that now show a sign of life."""
+    """Drop what the second source said about jobs that now show a sign of life."""
     probes = cancellation.progress.probes
     if not probes:
         return probes

@@ -36,8 +36,8 @@ RETRY_STORE = 0.5
 GATHER = 0.01
 """Seconds to wait for more free slots before the next claim, so that one claim returns many records."""
 APART, LISTS_APART = 0.02, 0.1
-"""The fewest seconds between two claims if no event asks for one, so that one claim returns many records; the second
-figure is for when a list can show many jobs at once."""
+"""The fewest seconds between two claims that are made only because records come due, so that one claim returns many;
+the second figure applies if a list can show many jobs at once."""
 PARTS, SMALL_PART = 4, ENOUGH
 """A claim asks for one in `PARTS` of the slots, but for `SMALL_PART` at least: this worker works on one part while
 Redis works on the next, and other workers find permits left."""

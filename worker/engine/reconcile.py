@@ -81,7 +81,7 @@ class Reconciliation:
         self._due: datetime | None = None
 
     async def run(self) -> datetime | None:
-        """Make the pass; return when the record comes due again, None if it does not, or not for this worker."""
+        """Make the pass; return when the record comes due again, None if it has ended or the claim was lost."""
         left_open = evolve.recovered(self._cancellation, self._policy)
         if left_open is not None:  # a worker died in this call: it counts as unanswered
             self._cancellation, send = left_open

@@ -26,7 +26,7 @@ def read(
 ) -> ClockReading | None:
     """Record the `Date` of a reply that was requested at `asked` and had arrived by `now`.
 
-    If it does not fit the earlier reading it starts a new one, since either of the two may be wrong.
+    If it does not fit the earlier reading it starts a new one, because either of the two may be wrong.
     """
     if theirs is None:
         return before

@@ -1,7 +1,7 @@
 """PURE: what proves that a job's remote process is gone: an attestation, or the second source.
 
-An attestation is valid until the job shows a later sign of life. The second source (`remote_probe`) must say that the
-process is gone twice, a poll apart, and again at the end.
+An attestation is valid until the job shows a later sign of life. The second source (`remote_probe`) must say twice, a
+poll apart, that the process is gone, and once more at the end.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def _covers(cancellation: Cancellation, attestation: Attestation, job_id: str) -
 
 
 def refuted(cancellation: Cancellation, seen: Observation, asked: datetime) -> Mapping[str, Refuted]:
-    """Return the attestations that a look, begun at `asked`, refutes: one of their jobs shows a sign of life."""
+    """Return the attestations that a look, begun at `asked`, refutes because one of their jobs shows a sign of life."""
     lost: dict[str, Refuted] = {}
     for key, attestation in cancellation.spec.attestations.items():
         if attestation.at >= asked:
@@ -66,7 +66,7 @@ def refuted(cancellation: Cancellation, seen: Observation, asked: datetime) -> M
 
 
 def sign_of_life(cancellation: Cancellation, member: Observation, asked: datetime) -> str:
-    """Say what shows that a job's process runs, empty if nothing does.
+    """Say what shows that a job's process is running, empty if nothing does.
 
     That a scheduler reports a job as running before it was asked to stop shows nothing: it may be waiting for a process
     that is gone. A parent's state follows its children's; it has no process of its own.
