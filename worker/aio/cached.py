@@ -1,4 +1,4 @@
-"""Keeps the result of slow work for a while; however many ask, it runs once at a time."""
+"""Keeps the result of slow work for a while; however many callers ask, the work runs once at a time."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ Result = TypeVar("Result")
 
 
 class Cached(Generic[Result]):
-    """The latest result of `work`, which is done again at the earliest `for_seconds` after it was done last.
+    """The latest result of `work`, which starts again `for_seconds` after it last started, at the earliest.
 
-    Work that takes long is done less often: for at most one part in `share` of the time. Whoever asks waits for it up
-    to `patience` seconds, and then gets the result before.
+    Work that takes long is done less often: it runs for at most one part in `share` of the time. A caller waits for it
+    up to `patience` seconds, and then gets the previous result.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class Cached(Generic[Result]):
         self._running: asyncio.Task[Result] | None = None
 
     async def get(self) -> Result:
-        """Return the result, or raise what the work has raised.
+        """Return the result, or raise what the work raised.
 
         Raises:
             TimeoutError: there is no result yet.
@@ -48,7 +48,7 @@ class Cached(Generic[Result]):
         return self._latest.result()
 
     async def aclose(self) -> None:
-        """Give up work under way."""
+        """Cancel the work under way."""
         if self._running is not None:
             await cancel_all([self._running])
 
@@ -65,4 +65,4 @@ class Cached(Generic[Result]):
         if not task.cancelled():
             self._latest = task
             with suppress(Exception):
-                task.exception()  # noted, so that nobody complains that it was never raised
+                task.exception()  # marks it as retrieved, so that asyncio does not complain

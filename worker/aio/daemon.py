@@ -1,4 +1,4 @@
-"""Runs code that may block in a thread that never holds up the end of the process."""
+"""Runs blocking code in a thread that never delays the exit of the process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Result = TypeVar("Result")
 
 
 async def in_daemon_thread(function: Callable[[], Result]) -> Result:
-    """Call a function in a thread of its own and return its result; a cancelled wait does not stop the thread."""
+    """Call a function in a thread of its own and return its result; cancelling the wait does not stop the thread."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[Result] = loop.create_future()
 

@@ -1,4 +1,4 @@
-"""Starts work after a while, unless it is called off before."""
+"""Starts work after a while, unless it is called off first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs an asyncio loop beside code that has none, also in forked children."""
+"""Runs an asyncio loop beside synchronous code, also in forked children."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class LoopThread:
 
 threads: weakref.WeakSet[LoopThread] = weakref.WeakSet()
 inherited: list[object] = []
-"""What a forked child must neither use nor clean up: finalized, it might send data on the parent's connections."""
+"""What a forked child must neither use nor clean up: finalizing it might send data on the parent's connections."""
 
 
 @cache
@@ -107,10 +107,10 @@ def notice_forks() -> None:
 
 
 def divert(selector: selectors.BaseSelector) -> None:
-    """Point a loop's descriptors to nothing, in a forked child.
+    """Point a loop's file descriptors to the null device, in a forked child.
 
-    Parent and child share the open files behind them: whatever remains of the loop in the child might still do, such
-    as closing a TLS connection cleanly or unregistering a socket, would happen to the parent.
+    Parent and child share the open files behind them. What remains of the loop in the child might still close a TLS
+    connection cleanly or unregister a socket, which would affect the parent.
     """
     nothing = os.open(os.devnull, os.O_RDWR)
     for key in list(selector.get_map().values()):

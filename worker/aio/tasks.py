@@ -22,7 +22,7 @@ async def unswallowed(call: Awaitable[Result]) -> Result:
     """Await a call of redis-py; the task is cancelled even if the cancellation arrives together with a reply.
 
     redis-py sends inside `asyncio.wait_for`, which on Python 3.11 swallows a cancellation at that moment; the task
-    still counts it. For calls whose reply may be lost.
+    still counts it. Use this for calls whose reply may be lost.
     """
     task = asyncio.current_task()
     # A cancellation requested while the task ran is counted already but raised only now; no public API shows that.

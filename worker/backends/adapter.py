@@ -2,7 +2,8 @@
 
 An adapter never does IO. Each of its calls is an exchange: a generator that yields a `Request`,
 is sent the `Reply`, may yield more, and returns what it all means. Whoever drives it does the IO
-(`worker.http.client`); a reply that never came ends the exchange outside, as unanswered.
+(`worker.http.client`). If no reply comes, `NoReply` is thrown into it; unless it goes on, the call
+counts as unanswered.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class Request(Struct, frozen=True):
 
 
 class Reply(Struct, frozen=True):
-    """One HTTP reply, whole. Header names are lower case; `received` is when it came, on this host's clock."""
+    """One complete HTTP reply. Header names are lower case; `received` is when it came, on this host's clock."""
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -55,14 +56,14 @@ class Reply(Struct, frozen=True):
 
     @property
     def date(self) -> datetime | None:
-        """The backend's clock: the `Date` header, whole seconds; None of a reply from a cache, which has an `Age`."""
+        """The backend's clock: the `Date` header, in whole seconds; None if an `Age` shows that a cache replied."""
         return None if "age" in self.headers else http_date(self.headers.get("date", ""))
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds to wait that the backend asks for, rounded up; the longest of several.
+        """How many seconds the backend asks us to wait, rounded up; the longest of several.
 
-        A time counts from the reply's `Date`, or from when it came.
+        If it gives a date, the wait counts from the reply's `Date`, or else from when the reply came.
         """
         if "retry-after" not in self.headers:
             return None
@@ -88,7 +89,7 @@ def facts(data: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, str]:
 
 
 class NoReply(Exception):
-    """Thrown into an exchange whose call got no reply; one that knows another way may go on."""
+    """Thrown into an exchange whose call got no reply; an exchange that knows another way may go on."""
 
 
 Look = Generator[Request, Reply, Observation | Answer]
@@ -99,7 +100,8 @@ Call = Generator[Request, Reply, Answer]
 class Adapter(ABC):
     """The translation for one kind of backend.
 
-    By default ids are opaque and address a job alone, the base URL alone leads to the jobs, and there is no force step.
+    By default ids are opaque and enough to address a job, the base URL is enough to find the jobs, and there is no
+    force step.
     """
 
     steps: ClassVar[Steps]
@@ -107,14 +109,14 @@ class Adapter(ABC):
     params: ClassVar[frozenset[str]] = frozenset()
     """The names of `params` that a command may carry."""
     within: tuple[str, ...] = ()
-    """What beside the base URL leads to its jobs, in words."""
+    """What is needed besides the base URL to find its jobs, in words."""
 
-    def problem(self, job: Job) -> str:  # noqa: ARG002 - by default it takes any
+    def problem(self, job: Job) -> str:  # noqa: ARG002 - by default any job can be taken
         """Say why a command for this job can't be taken, or return an empty text."""
         return ""
 
     def address(self, job: Job) -> str:  # noqa: ARG002 - by default nothing
-        """Return what beside the id addresses the job, empty if the id alone does."""
+        """Return what is needed besides the id to address the job, empty if nothing is."""
         return ""
 
     @abstractmethod
@@ -123,11 +125,11 @@ class Adapter(ABC):
 
     @abstractmethod
     def look_many(self, jobs: Sequence[Job]) -> LookMany:
-        """Observe many jobs with a tenth as many calls, or fewer: with none if the backend's lists don't allow that.
+        """Observe many jobs with a tenth as many calls, or fewer; make none if the backend's lists don't allow that.
 
-        There are at least `CALLS_SAVED` of them.
+        There are at least `CALLS_SAVED` jobs.
         The result is by job id. It holds only what a look at the job alone would show as well: a job that
-        is missing in a list, or of which it shows too little, is left out and looked at alone. An
+        a list does not show, or shows too little of, is left out and looked at alone. An
         `Answer` says why the list can't be used.
         """
 
@@ -137,7 +139,7 @@ class Adapter(ABC):
 
 
 def call(adapter: Adapter, action: Action, job: Job) -> Call:
-    """Make a changing call; a force on a backend that has no such step is refused without one."""
+    """Make a changing call; a force on a backend without a force step is refused without a call."""
     if action is Action.FORCE and not adapter.steps.force:
         return Answer(AnswerKind.REFUSED, Source.OWN, detail=f"this backend has no force step for job {job.id}")
     return (yield from adapter.change(action, job))
@@ -157,7 +159,7 @@ COMMON_KINDS: Mapping[int, AnswerKind] = {
 A 408 leaves open whether the call had an effect.
 """
 UNAUTHORIZED = 401
-"""Reaches an adapter only after the credential was renewed and the call made again."""
+"""Reaches an adapter only if the call failed again after the credential was renewed."""
 
 ERROR_KEYS = frozenset(
     {"error", "errors", "errorcode", "error_code", "errormessage", "error_message", "error_msg", "error_name", "fault"}
@@ -168,7 +170,7 @@ ERROR_KEYS = frozenset(
 def answer(reply: Reply, kind: AnswerKind, source: Source, *, code: str = "", detail: str = "") -> Answer:
     """Build an answer of the given kind from a reply; without a `detail` the start of the body explains it.
 
-    One that was taken needs no explanation. A refusal by a 401 is about our credential, in whatever words.
+    An accepted call needs no explanation. A refusal with a 401 is about our credential, whatever its words.
     """
     if not detail and kind is not AnswerKind.ACCEPTED:
         detail = text(reply.body[:800].decode("utf-8", "replace"))
@@ -181,11 +183,11 @@ ADDRESS = re.compile(r"(?:[a-z][a-z0-9+.-]*:[/\\]*|[/\\]{2,})([^/\\?#]*)([^?#]*)
 """A `Location` with a host, as browsers read it: its authority and its path."""
 HOST = re.compile(r"(?:[\w.-]+|\[[0-9a-f:.]+\])(?::\d+)?", re.IGNORECASE)
 PRIVATE = re.compile(r"[?#;\s]|%(?:23|3b|3f)|(@|%40)", re.IGNORECASE)
-"""Ends the part of a path that is shown: behind it may be a session, and before an `@` a user and a password."""
+"""Where the part of a path that is shown ends: a session may follow, or a user and a password precede an `@`."""
 
 
 def redirect(reply: Reply) -> str:
-    """Say where a 3xx points, for a `detail`: by host and path alone, since the rest of an address may be secret."""
+    """Say where a 3xx points, for a `detail`: by host and path alone, because the rest may be secret."""
     location = reply.headers.get("location", "").strip()
     found = ADDRESS.match(location)
     host, path = (found[1].rpartition("@")[2], found[2]) if found else ("", location)
@@ -202,8 +204,8 @@ def common_answer(
 ) -> Answer:
     """Judge a reply by its status alone; `source` is whose words its body holds.
 
-    A 5xx or an unexpected 3xx proves nothing; the `detail` of a 3xx says where it points. A refusal with a code that is
-    not `known` may be anybody's.
+    A 5xx or an unexpected 3xx proves nothing; the `detail` of a 3xx says where it points. A refusal whose code is not
+    `known` may come from anybody.
     """
     if 300 <= reply.status < 400:  # noqa: PLR2004 - what 3xx means
         detail = f"{redirect(reply)}; {detail}" if detail else redirect(reply)
@@ -217,7 +219,7 @@ def common_answer(
 
 
 def taken(reply: Reply, *, fits: bool) -> Answer:
-    """Judge a success of a changing call: it was taken if the body is what the API gives."""
+    """Judge the success of a changing call: it is accepted only if its body `fits` what the API sends."""
     if fits:
         return answer(reply, AnswerKind.ACCEPTED, Source.OWN)
     return answer(reply, AnswerKind.UNANSWERED, Source.NOBODY)
@@ -229,7 +231,7 @@ def tells_error(data: Mapping[str, Any]) -> bool:
 
 
 def silent(reply: Reply) -> bool:
-    """Whether a success has no body, or an object that tells of no error."""
+    """Whether a success has no body, or an object that reports no error."""
     return not reply.body.strip() if reply.data is None else not tells_error(reply.data)
 
 
@@ -248,7 +250,7 @@ def job_in(
 
 
 def about_another(job: Job, *named: object) -> bool:
-    """Whether a reply names a job, and not ours; a name that can't be read is none of ours."""
+    """Whether a reply names a job other than ours; a name that can't be read is not ours."""
     ours = text(job.id, LONGEST_ID)
     return any(text(one, LONGEST_ID + 1) != ours for one in named if one is not None and one != "")
 
@@ -256,7 +258,7 @@ def about_another(job: Job, *named: object) -> bool:
 def names(job: Job, written: str) -> bool:
     """Whether a text names our job, as a word of its own.
 
-    A gateway may repeat the path that it was asked for, so an id within a path or an address names nothing.
+    A gateway may repeat the path that it was asked for, so an id within a path or an address does not count.
     """
     return re.search(rf"(?<![\w/:.-]){re.escape(job.id)}(?![\w/:-]|\.\w)", written) is not None
 
@@ -265,15 +267,15 @@ LONGEST_ID = 512
 """Characters of a job's id."""
 
 CALLS_SAVED = 10
-"""A page of a list is worth reading if it saves this many looks at jobs one by one."""
+"""A page of a list is worth reading if it saves this many looks at single jobs."""
 
 
 def items(
     reply: Reply, name: str, key: str, read: Callable[[object], str] = lambda value: text(value, LONGEST_ID)
 ) -> dict[str, Mapping[str, Any]] | None:
-    """Return the objects of the list `name` in a success's body by their `key`, which `read` makes an id of.
+    """Return the objects of the list `name` in a success's body, by the id that `read` makes of their `key`.
 
-    None if it is no such list: an object can't be read, or two go by one id.
+    None if there is no such list, an entry can't be read, or two entries have the same id.
     """
     entries = reply.data.get(name) if reply.ok and reply.data else None
     if not isinstance(entries, list):
@@ -289,13 +291,13 @@ def seen_nothing(judged: Answer) -> Answer:
 
 
 def unusable(reply: Reply, why: str) -> Answer:
-    """Return why a look's success shows nothing of the job."""
+    """Return why a successful reply to a look shows nothing of the job."""
     judged = answer(reply, AnswerKind.UNANSWERED, Source.NOBODY)
     return replace(judged, detail=f"{why}: {judged.detail}" if judged.detail else why)
 
 
 def unseen(reply: Reply, job: Job, judged: Answer, raw: str) -> Observation | Answer:
-    """Say what a look's reply shows that is no success: that there is no such job, in whosever words, or nothing."""
+    """Say what an unsuccessful reply to a look shows: that there is no such job, whoever says so, or nothing."""
     if judged.kind is not AnswerKind.NOT_FOUND:
         return seen_nothing(judged)
     return Observation(JobState.GONE, raw, judged.source, job.id, clock=reply.date, detail=judged.detail)

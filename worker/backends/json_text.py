@@ -1,4 +1,4 @@
-"""JSON as backends and what stands before them send it: what a strict reader would refuse, but can be read."""
+"""JSON as backends, and proxies in front of them, send it, including what only a lenient reader can read."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ CHARSETS: Mapping[str, str] = {
 }
 """Python's codec for each charset that is read if a `Content-Type` names it.
 
-A reply must not choose among all that Python can load: some are slow.
+A reply must not be able to choose any codec that Python can load: some are slow.
 """
 LONGEST_INTEGER = 640
-"""Digits that Python always turns into an int; it refuses more than 4,300 of them, or fewer if it is configured so."""
+"""The most digits that Python always turns into an int; its limit is 4,300, or lower if it is configured so."""
 GUARDS = (")]}',", ")]}'", "while(1);", "for(;;);")
-"""What stands before JSON that a browser must not run as a script."""
+"""Prefixes of JSON that keep a browser from running it as a script."""
 
 
 @lru_cache(maxsize=1)  # an adapter reads one reply several times, one reply after the other
 def parsed(body: bytes, content_type: str = "") -> object:
     """Read JSON, None if it is none.
 
-    What only a lenient reader takes is read too: a BOM, NaN, half a surrogate, a guard in front, a character in
-    another charset. A whole number that is too long for Python is infinite.
+    What only a lenient reader accepts is read too: a BOM, NaN, a lone surrogate, a guard in front, a character in
+    another charset. A whole number that is too long for Python is read as infinite.
     """
     try:
         return msgspec.json.decode(body)
@@ -49,7 +49,7 @@ def parsed(body: bytes, content_type: str = "") -> object:
 
 
 def text_of(body: bytes, content_type: str) -> str:
-    """Decode a body: Unicode if it is that, else by the charset that it names, else with replacement characters."""
+    """Decode a body: as Unicode if it is that, else by the charset that is named, else with replacement characters."""
     named = CHARSET.search(content_type)
     codec = CHARSETS.get(named[1].lower().replace("_", "-"), "utf-8") if named else "utf-8"
     for encoding, errors in ((json.detect_encoding(body), "surrogatepass"), (codec, "strict")):
@@ -59,5 +59,5 @@ def text_of(body: bytes, content_type: str) -> str:
 
 
 def integer(digits: str) -> float:
-    """Read a whole number; Python's floats read any number of digits in a time that grows with them."""
+    """Read a whole number, as a float if it is long: Python reads a float of any length, in linear time."""
     return int(digits) if len(digits) <= LONGEST_INTEGER else float(digits)

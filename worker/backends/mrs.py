@@ -1,7 +1,7 @@
 """MapReduce Service (MRS) of Huawei Cloud and Open Telekom Cloud, dialects v1.1 and v2: words and wire format.
 
 The only place that knows MRS's numbers, words and error codes. No IO and no decision lives here.
-A read never proves by its status alone what happened: both dialects are judged by body and `error_code`.
+The status of a reply alone never proves what happened: both dialects are judged by body and `error_code`.
 """
 
 from __future__ import annotations
@@ -50,11 +50,11 @@ UNFINISHED_STATES: Mapping[str, JobState] = {
     "SUBMITTED": JobState.ACTIVE,
     "ACCEPTED": JobState.ACTIVE,
     "RUNNING": JobState.ACTIVE,
-    "FINISHED": JobState.UNKNOWN,  # its result is said to be open
+    "FINISHED": JobState.UNKNOWN,  # but without a result
     "FAILED": JobState.FAILED,
     "KILLED": JobState.CANCELLED,
 }
-"""`job_state` of both dialects, which counts while no result is told (DOC M2, M3)."""
+"""`job_state` of both dialects, which counts while there is no result (DOC M2, M3)."""
 
 RESULTS: Mapping[str, JobState] = {
     "1": JobState.FAILED,  # terminated due to an execution error; also of a "completed" job
@@ -76,7 +76,7 @@ ERRORS: Mapping[str, tuple[AnswerKind, str]] = {
     "12000064": (AnswerKind.REFUSED, "a security cluster has no job API"),
     "12000085": (AnswerKind.REFUSED, 'this cluster wants the other interface: set dialect = "v2"'),
     "0167": (AnswerKind.REFUSED, 'this cluster wants the other interface: set dialect = "v1.1"'),
-    "0160": (AnswerKind.REJECTED, ""),  # failed to kill, perhaps since it has ended
+    "0160": (AnswerKind.REJECTED, ""),  # failed to kill, perhaps because it has ended
     "0175": (AnswerKind.REJECTED, ""),
     "0200": (AnswerKind.REJECTED, ""),
     "0161": (AnswerKind.UNANSWERED, ""),  # delete failed
@@ -105,16 +105,16 @@ ERRORS: Mapping[str, tuple[AnswerKind, str]] = {
 (DOC M4, M5)."""
 
 CREDENTIAL_CODES = frozenset({"12000001", "APIGW.0301", "APIGW.0303"})
-"""Codes that speak of the token, not of the job (DOC M4, M5)."""
+"""Codes that are about the token, not about the job (DOC M4, M5)."""
 GATEWAY_CODE = "APIG"
 """How the codes of the gateway in front of MRS begin; it may answer before MRS was ever asked (DOC M5)."""
 
 STATUSES: Mapping[int, AnswerKind] = {400: AnswerKind.REJECTED, 413: AnswerKind.BUSY}
-"""What a status means for a changing call without a code that we know: a cancel's reply to a job that has ended is
-not documented, so a look decides."""
+"""What a status means for a changing call if the reply has no code that we know: the reply to a cancel of a job that
+has ended is not documented, so a look decides."""
 
 ERROR_FIELD = re.compile(r'"(error_code|error_msg)"\s*:\s*"?([^",}]+)')
-"""Also finds the fields in bodies that are not valid JSON, as the sample of v2's failure is not (DOC M3)."""
+"""Also finds the fields in bodies that are not valid JSON, such as the documented failure of v2 (DOC M3)."""
 
 FACTS = ("oozie_job_id", "return_code", "cluster_id")
 HEADERS: Mapping[str, str] = {
@@ -141,7 +141,7 @@ class Mrs(Adapter):
     params: ClassVar[frozenset[str]] = frozenset({"cluster_id"})
 
     def __init__(self, project_id: str, dialect: str = "v1.1", cluster_id: str = "") -> None:
-        """`dialect` is `v1.1` or `v2`, whose jobs are other ones; `cluster_id` counts where a command names none."""
+        """`dialect` is `v1.1` or `v2`, which have different jobs; `cluster_id` applies if a command names none."""
         cluster = (f"cluster {cluster_id}",) if cluster_id else ()
         self.within = (f"project {project_id}", *(("dialect v2", *cluster) if dialect == "v2" else ()))
         self.project_id = project_id
@@ -149,7 +149,7 @@ class Mrs(Adapter):
         self.cluster_id = cluster_id
 
     def problem(self, job: Job) -> str:
-        """Say whether v2 lacks its cluster."""
+        """Say if the cluster id is missing although v2 needs it, or is invalid."""
         cluster_id = self._cluster_id(job)
         if self.dialect == "v2" and not cluster_id:
             return 'params.cluster_id: is needed, since dialect is "v2" and the backend has no cluster_id of its own'
@@ -161,7 +161,7 @@ class Mrs(Adapter):
         return cluster_id if self.dialect == "v2" and cluster_id != self.cluster_id else ""
 
     def look(self, job: Job) -> Look:
-        """Read the job from the resource that tells its state: v1.1's cancel resource does not."""
+        """Read the job from the resource that shows its state: v1.1's cancel resource does not."""
         newer = self.dialect == "v2"
         path = self._path(job, "job-executions" if newer else "job-exes", job.id)
         reply = yield Request("GET", path, headers=HEADERS)
@@ -169,7 +169,7 @@ class Mrs(Adapter):
             data = job_in(reply, ("job_execution", "job_detail"), _word)
             if data is None or not _word(data):
                 return unusable(reply, "the reply does not say how the job is")
-            # v1.1's `job_id` is another thing's (SEED S4).
+            # v1.1's `job_id` identifies something else (SEED S4).
             if about_another(job, (newer and data.get("job_id")) or data.get("id")):
                 return unusable(reply, "the reply is about another job")
             return _observation(data, job, reply.date)
@@ -177,9 +177,9 @@ class Mrs(Adapter):
         return unseen(reply, job, judged, judged.code or str(reply.status))
 
     def look_many(self, jobs: Sequence[Job]) -> LookMany:
-        """Read the lists of the jobs' clusters; v1.1 has one too, of the resource that a look reads (DOC M2).
+        """Read the list of each cluster's jobs; v1.1 has one too, of the resource that a look reads (DOC M2).
 
-        One that can't be read says nothing about the others.
+        A list that can't be read says nothing about the others.
         """
         clusters: dict[str, list[Job]] = {}
         for job in jobs:
@@ -219,7 +219,7 @@ class Mrs(Adapter):
         return found
 
     def _page(self, job: Job, position: int) -> Request:
-        """Ask for a page. What v2 counts in `offset` is not told (DOC M3): pages, unless pages then overlap."""
+        """Ask for a page. What v2's `offset` counts is not documented (DOC M3): pages, unless these then overlap."""
         if self.dialect == "v2":
             query = {"limit": PAGE, "offset": str(position)}
             return Request("GET", self._path(job, "job-executions"), query, HEADERS)
@@ -229,8 +229,8 @@ class Mrs(Adapter):
     def change(self, action: Action, job: Job) -> Call:
         """Ask MRS to stop the job, or remove its record.
 
-        v1.1 stops behind a GET, which no cache may answer. v2's batch call does not tell its effect, the next look
-        does.
+        v1.1 stops a job by a GET, which no cache may answer. v2's batch call does not report its effect; the next look
+        shows it.
         """
         older, cancels = self.dialect == "v1.1", action is Action.CANCEL
         if older and cancels:
@@ -261,13 +261,13 @@ class Mrs(Adapter):
 
 
 def _judge(reply: Reply, action: Action) -> Answer:
-    """Judge a reply that is no success by its `error_code`, and only without a known one by its status."""
+    """Judge an unsuccessful reply by its `error_code`, or by its status if it has no known one."""
     code, message = _error(reply)
     if code in ERRORS:
         kind, note = ERRORS[code]
         told = f"{note} ({message})" if note and message else note or message
         return answer(reply, kind, _source(code), code=code, detail=told)
-    missing = COMMON_KINDS.get(reply.status) is AnswerKind.NOT_FOUND  # only a known code says so of a job
+    missing = COMMON_KINDS.get(reply.status) is AnswerKind.NOT_FOUND  # only a known code says that of a job
     source = _source(code) if code and not missing else Source.UNSURE
     otherwise = AnswerKind.UNANSWERED if action is Action.LOOK else STATUSES.get(reply.status, AnswerKind.REFUSED)
     return common_answer(reply, otherwise, source, code=code, detail=message, known=False)
@@ -289,7 +289,7 @@ def _error(reply: Reply) -> tuple[str, str]:
 
 
 def _word(data: Mapping[str, Any]) -> str:
-    """Return the word without which a body shows no job's state."""
+    """Return the word for the state; a body without one shows no job's state."""
     return text(data.get("job_state")) or text(data.get("state"))
 
 
@@ -316,7 +316,7 @@ def _state(word: str, result: str) -> JobState:
 
 
 def _moment(value: object) -> datetime | None:
-    """Return the moment that 13-digit milliseconds mean; other styles carry no zone and prove nothing."""
+    """Return the moment that 13-digit milliseconds mean; other formats have no zone and prove nothing."""
     if isinstance(value, bool) or not isinstance(value, int) or value < FIRST_13_DIGITS:
         return None
     try:

@@ -25,7 +25,7 @@ from .oracle_ess_words import (
 )
 
 CHANGES: Mapping[Action, tuple[str, tuple[str, ...]]] = {
-    Action.CANCEL: ("POST", ("cancel",)),  # for a parent it asks all its children too
+    Action.CANCEL: ("POST", ("cancel",)),  # asks the children of a parent to stop, too
     Action.FORCE: ("POST", ("forceCancel",)),  # declares an asynchronous request's remote job dead
     Action.DELETE: ("DELETE", ()),  # hides a request that has ended, and its children
 }
@@ -58,9 +58,9 @@ class OracleEss(Adapter):
         return seen
 
     def look_many(self, jobs: Sequence[Job]) -> LookMany:
-        """Read requests by their ids; a parent, of which a list shows too little, is left out.
+        """Read requests by their ids; parents are left out, because a list shows too little of them.
 
-        Without its time, CANCELLING would seem to have begun anew.
+        So is a request in CANCELLING without a time: it would seem to have only just entered that state.
         """
         childless = [job.id for job in jobs if not job.parent]
         shown = yield from by_ids(childless, len(childless) // CALLS_SAVED)

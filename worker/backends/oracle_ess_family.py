@@ -1,6 +1,6 @@
-"""Reads the children of an Oracle ESS request with few calls, and says so where it could not see them all.
+"""Reads the children of an Oracle ESS request with few calls, and says so if it could not see them all.
 
-A look at a family costs at most `MOST_CALLS` calls, that at the request itself included. A list of
+A look at a family costs at most `MOST_CALLS` calls, including the one for the request itself. A list of
 children is read whole while it is short. Once it is long, only the living ones are asked for; if the
 server can't filter by state, each look reads a few pages of the list, and leading pages that can't
 change any more are not read again. Children that were alive before and that the list does not show
@@ -38,9 +38,9 @@ MOST_CALLS = 12
 PLAIN_PAGES = 4
 """A list is short if it ends within this many pages."""
 SCAN_PAGES = 5
-"""Pages that a look reads of a long list where the server can't filter by state."""
+"""Pages that a look reads of a long list if the server can't filter by state."""
 KEPT = 3
-"""Calls that are kept for children that no list shows."""
+"""Calls that are reserved for children that no list shows."""
 SINGLY = 2
 """Up to this many missing children are looked at one by one; more are asked for together."""
 OK = 200
@@ -51,7 +51,7 @@ NOT_ENDED = "".join(f' and state ne "{state}"' for state, meaning in STATES.item
 NOT_LIVING = "".join(
     f' and state ne "{state}"' for state in ("WAIT", "READY", "RUNNING", "COMPLETED", "BLOCKED", "HOLD", "CANCELLING")
 )
-"""As many states that are not final: a filter of the same form, which shows ended children instead."""
+"""A filter of the same form, with as many states that are not final: it shows the ended children instead."""
 
 FOREIGN = "the list of children can't be used: it shows requests that are not of this family"
 BROKEN = "the list of children can't be used: it shows a request whose parent it leaves out"
@@ -68,7 +68,7 @@ class Pages(NamedTuple):
     read: tuple[tuple[int, Mapping[str, Entry]], ...]
     """The number of each page that showed requests which no earlier page had, and those requests."""
     whole: bool = False
-    """Whether the list has ended with them."""
+    """Whether they reach the end of the list."""
     why: Answer | None = None
     """Why a page could not be used."""
     refused: bool = False
@@ -81,8 +81,8 @@ class Pages(NamedTuple):
 
 
 def with_children(job: Job, data: Item, seen: Observation) -> Exchange[Observation]:
-    """Read the children of a request that was just seen; its own observation stays whatever becomes of that."""
-    # All descendants name the request that was submitted; it is ours if ours names no parent.
+    """Read the children of a request that was just seen; its own observation is kept even if that fails."""
+    # All descendants name the request at the top, which was submitted; that is ours if ours names no parent.
     top, parent = request_id(data.get("absParentRequestId")), request_id(data.get("parentRequestId"))
     family = _Family(job, top or (job.id if parent in {"", job.id} else ""))
     try:
@@ -126,7 +126,7 @@ class _Family:
         return replace(seen, parent=True, children=children, unlisted=unlisted, pages=self._pages, long=self._long)
 
     def read_list(self) -> Exchange[Answer | None]:
-        """Read the list of the children; say why they could not all be seen."""
+        """Read the list of the children; return why not all of them could be seen, None if they were."""
         if not self._top:
             return (yield from self._by_level())
         if not self._long:
@@ -146,7 +146,7 @@ class _Family:
         return (yield from self._scan())
 
     def look_at_missing(self) -> Exchange[Answer | None]:
-        """Ask for the children that were alive before and that no list has shown; return a reply that asks to wait."""
+        """Ask for children that were alive before and are on no list; return a reply that asks us to wait, if any."""
         missing = [child for child in self._job.living if child not in self._children]
         try:
             if len(missing) > SINGLY:
@@ -168,7 +168,7 @@ class _Family:
         return None
 
     def _ours(self, item: Item, seen: Observation) -> bool:
-        """Whether a child of ours is shown as one: it does not name another family, unless it has ended there."""
+        """Whether what is shown may be our child: it does not name another family, or it has ended."""
         return seen.ended or request_id(item.get("absParentRequestId")) in {"", self._top} or not self._top
 
     def _read(
@@ -181,12 +181,12 @@ class _Family:
         only_short: bool = False,
         only_living: bool = False,
     ) -> Exchange[Pages]:
-        """Read pages from number `first` on, `most` of them at the most, until one shows that the list has ended.
+        """Read pages from number `first` on, at most `most` of them, until one shows that the list has ended.
 
-        Numbers begin at 0, or at 1, where the second page asked for is the first one again. All requests must be
-        children of `parents`, if these are given, and of the family otherwise. With `only_short`, reading stops once
-        `count` shows that the list is longer than that; with `only_living`, once it holds a child that has ended,
-        although the filter excludes those.
+        Some servers count pages from 0, others from 1, so the second page asked for may be the first one again. All
+        requests must be children of `parents`, if these are given, and of the family otherwise. With `only_short`,
+        reading stops once `count` shows that the list is longer than `most` pages; with `only_living`, once a page
+        shows a child that has ended, although the filter excludes those.
         """
         kin = parents or {self._top}
         named_by = ["parentRequestId"] if parents else ["absParentRequestId", "requestId"]
@@ -239,9 +239,9 @@ class _Family:
         return _unread(BROKEN) if broken else None
 
     def _above(self, member_id: str, members: Mapping[str, Entry]) -> str:
-        """Follow a request's parents up to our request or the top; return where that ends, empty for a circle."""
+        """Follow a request's parents up to our request or the top; return where that ends, empty for a cycle."""
         if self._top == self._job.id:
-            return self._top  # the list shows no other's descendants
+            return self._top  # the list shows only descendants of our request
         passed: set[str] = set()
         while member_id in members and member_id not in {self._job.id, self._top, *passed}:
             passed.add(member_id)
@@ -249,7 +249,7 @@ class _Family:
         return "" if member_id in passed else member_id
 
     def _by_level(self) -> Exchange[Answer | None]:
-        """Ask for the children, then for theirs: for those of many parents in one query if the server takes that."""
+        """Ask for the children, then for their children, for many parents in one query if the server supports that."""
         parents, size = [self._job.id], IDS
         known = {self._job.id}
         while parents:
@@ -306,7 +306,7 @@ class _Family:
 
 
 def _unread(why: str) -> Answer:
-    """Say why the API's own lists, which it gave, do not show the whole family."""
+    """Say why the lists do not show the whole family, although the API itself returned them."""
     return Answer(AnswerKind.UNANSWERED, Source.OWN, OK, detail=why)
 
 

@@ -1,8 +1,8 @@
 """Lists Oracle ESS requests by their state, submitter and age (`q` takes a SCIM filter, DOC E2; `gt`, `lt` INFERRED).
 
-Pages follow the request ids: each asks for those behind the last one, so that a request which leaves the list meanwhile
-moves no other one to a page that was read already. Nothing is believed that a page does not show: some servers ignore
-`q` or the order.
+Pages follow the request ids: each asks for those after the last one, so that a request which leaves the list meanwhile
+shifts no other one to a page that was read already. Only what a page itself shows is believed: some servers ignore `q`
+or the order.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ CRITERIA: Mapping[str, str] = {
     "submitter": "the user who submitted it",
 }
 OLDEST = 100 * 365 * 86400.0
-"""Seconds; no request was submitted so long ago, and no date is."""
+"""Seconds; no request is older, and a date that far back may not exist."""
 SHOWN = "requestId,state,submitter,submissionTime"
 UNHEEDED = "the list can't be used: it shows request {}, whose {} is not what was asked for"
 DISORDERED = "the list can't be used: it is not in the order of the request ids"
@@ -50,7 +50,7 @@ def objections(where: Where) -> list[str]:
 
 
 def list_page(where: Where, after: tuple[str, ...]) -> Listing:
-    """List the requests behind the last one of the page before; ages count from the time of the first page."""
+    """List the requests after the last one of the previous page; ages count from the time of the first page."""
     if after:
         last, before = after
     else:

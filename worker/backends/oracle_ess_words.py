@@ -58,7 +58,7 @@ SPELLINGS: Mapping[str, str] = {"CANCELED": "CANCELLED", "CANCELING": "CANCELLIN
 CHILDLESS_TYPES = frozenset({"SINGLETON", "RECUR_CHILD", "SUB_REQUEST"})
 """The values of `requestType` that have no children unless they are paused (DOC E2, SRC E9).
 
-The set is open: a request of any other type, or of one that is not told, may have some.
+The set is open: a request of any other type, or without one, may have children.
 """
 CHILD_TYPES = frozenset({"RECUR_CHILD", "JOBSET_STEP", "JOBSET_RECUR_CHILD", "SUB_REQUEST"})
 RECURRING_TYPES = frozenset({"RECUR_CHILD", "JOBSET_RECUR_CHILD"})
@@ -83,15 +83,15 @@ FACTS = ("cause", "errorCode", "errorType", "processPhase")
 FLAGS: Mapping[str, str] = {"asynchronous": "isAsynchronous", "force_allowed": "isForceCancelAllowed"}
 WRITTEN_FLAGS: Mapping[str, bool] = {"true": True, "false": False}
 LINK = frozenset({"href", "rel", "links"})
-"""What shows that a body is the link that ESS answers a change with; its form differs between releases."""
+"""Keys of the link with which ESS answers a change; the form of that link differs between releases."""
 PROBLEM = ("errorCode", "error")
 REQUESTS = ("ess", "rest", "scheduler", "v1", "requests")
 HEADERS: Mapping[str, str] = {"Accept": "application/json, application/vnd.oracle.resource+json"}
 IDS = 100
-"""How many ids one filter names: it stays under 4 KB of a URL, which is half of what servers take."""
+"""How many ids one filter names: the URL stays under 4 KB, half of what servers accept."""
 MAX_ID = 2**63 - 1
 ID = re.compile("[1-9][0-9]{0,18}")
-"""A whole number of no more digits than `MAX_ID`."""
+"""A whole number with no more digits than `MAX_ID`."""
 
 NO_JOB = Job("")
 """A list is about no job in particular."""
@@ -100,7 +100,7 @@ Item = Mapping[str, Any]
 
 
 def look_at(job: Job) -> Generator[Request, Reply, tuple[Observation | Answer, Item]]:
-    """Read one request: what it is, that there is none, or why neither can be told; then its fields."""
+    """Read one request: return what was observed, or why nothing was, and the reply's fields."""
     reply = yield Request("GET", (*REQUESTS, job.id), {"fields": FIELDS}, HEADERS)
     data = reply.data or {}
     if not reply.ok:
@@ -113,7 +113,7 @@ def look_at(job: Job) -> Generator[Request, Reply, tuple[Observation | Answer, I
 
 
 def judge_change(reply: Reply, action: Action, job: Job) -> Answer:
-    """Judge the reply to a changing call; a success that is not what ESS gives may come from anybody."""
+    """Judge the reply to a changing call; a success that is not what ESS sends may come from anybody."""
     if not reply.ok:
         return judge(reply, action, job)
     data = reply.data
@@ -124,7 +124,7 @@ def judge_change(reply: Reply, action: Action, job: Job) -> Answer:
 
 
 def judge(reply: Reply, action: Action, job: Job) -> Answer:
-    """Judge a reply that is no success; what a status means to ESS it means only in ESS's own words."""
+    """Judge an unsuccessful reply; what a status means to ESS counts only in ESS's own words."""
     code, detail, source = _told(reply, job)
     kind = ERRORS[action].get(reply.status) if source is Source.OWN else None
     if kind is None:
@@ -134,7 +134,7 @@ def judge(reply: Reply, action: Action, job: Job) -> Answer:
 
 
 def _told(reply: Reply, job: Job) -> tuple[str, str, Source]:
-    """Return an error's code and text, and who speaks: ESS itself has a code of its own, or words that name the job."""
+    """Return an error's code and text, and whose words they are: ESS's own have an ESS code, or name the job."""
     data = reply.data or {}
     code, texts = text(data.get("errorCode")), (text(data.get("detail")), text(data.get("title")))
     own = CODE.fullmatch(code) is not None
@@ -176,13 +176,13 @@ def state_word(data: Item) -> str:
 
 
 def word(value: object) -> str:
-    """Return a word of ESS in the one way that our tables write it."""
+    """Return a word of ESS as our tables spell it."""
     written = text(value).upper()
     return SPELLINGS.get(written, written)
 
 
 def names_another(data: Item, job_id: str) -> bool:
-    """Whether it says that it is about another request than ours."""
+    """Whether the data says that it is about a request other than ours."""
     named = data.get("requestId")
     return named is not None and request_id(named) != job_id
 
@@ -190,7 +190,7 @@ def names_another(data: Item, job_id: str) -> bool:
 def read_page(
     query: Mapping[str, str], number: int = 0
 ) -> Generator[Request, Reply, tuple[Reply, dict[str, Item] | None]]:
-    """Read a page of a list: the reply, and its requests by id; None if any can't be read, or two go by one id."""
+    """Read a page of a list: the reply, and its requests by id; None if any can't be read, or two share an id."""
     reply = yield Request("GET", (*REQUESTS, "search", str(number)) if number else REQUESTS, query, HEADERS)
     return reply, items(reply, "items", "requestId", request_id)
 
@@ -202,7 +202,7 @@ def no_page(reply: Reply) -> bool:
 
 
 def no_list(reply: Reply, what: str = "children") -> Answer:
-    """Say that requests are not known, which is never the same as that there are none."""
+    """Say that requests are not known, which never means that there are none."""
     if reply.ok:
         return unusable(reply, f"the list of {what} can't be read")
     judged = judge(reply, Action.LOOK, NO_JOB)
@@ -222,7 +222,7 @@ class Entries(NamedTuple):
     entries: Mapping[str, Entry]
     calls: int
     why: Answer | None = None
-    """Why it could not be read on."""
+    """Why it could not be read to its end."""
 
 
 def by_ids(ids: Sequence[str], pages: int) -> Generator[Request, Reply, Entries]:
@@ -248,7 +248,7 @@ def by_ids(ids: Sequence[str], pages: int) -> Generator[Request, Reply, Entries]
 
 
 def request_id(value: object) -> str:
-    """Return a request id, a positive int64 in the one way of writing it; empty if it is none, as 0 and -1 are."""
+    """Return a request id, a positive int64 without leading zeros; empty for anything else, such as 0 and -1."""
     found = text(value)
     if not ID.fullmatch(found) or int(found) > MAX_ID:
         return ""
@@ -256,7 +256,7 @@ def request_id(value: object) -> str:
 
 
 def _of_a_child(data: Item, kind: str, job_id: str) -> tuple[str, str]:
-    """Say why a child can't be deleted, and what a cancel of it leaves going; both are empty if it is none."""
+    """Say why a child can't be deleted, and what a cancel of it leaves running; both are empty if it is no child."""
     parents = [request_id(data.get(name)) for name in ("absParentRequestId", "parentRequestId")]
     if kind not in CHILD_TYPES and set(parents) <= {"", job_id}:
         return "", ""
@@ -267,7 +267,7 @@ def _of_a_child(data: Item, kind: str, job_id: str) -> tuple[str, str]:
 
 
 def _flag(value: object) -> bool | None:
-    """Read a truth value, which some servers write as a text; None if it is none."""
+    """Read a boolean, which some servers write as a string; None if it is neither."""
     if isinstance(value, str):
         return WRITTEN_FLAGS.get(value.strip().lower())
     return value if isinstance(value, bool) else None
@@ -276,8 +276,8 @@ def _flag(value: object) -> bool | None:
 def _moment(value: object) -> datetime | None:
     """Return the latest moment that a time text can mean, None if it names no zone or is no real one.
 
-    A text in whole seconds was cut off: the true moment lies up to 1 s later. A wait counted from
-    it must not be short.
+    A text in whole seconds was truncated: the true moment is up to 1 s later. A wait that counts from
+    it must not be too short.
     """
     written = text(value)
     if not written:

@@ -40,18 +40,18 @@ LIST_STATES: Mapping[str, JobState] = {
     "FINISH": JobState.SUCCEEDED,  # the only word that is documented (DOC O3)
     "RUNNING": JobState.ACTIVE,
 }
-"""The words of the job list; success or failure is not told there either."""
+"""The words of the job list, which does not show success or failure either."""
 
 NO_SUCH_JOB = re.compile(r"job\s+not\s+found(?P<named>\s+with\s+id\b)?", re.IGNORECASE)
 NO_SUCH_JOB_CODE = "1026"
-"""1026 alone proves nothing, it has other texts too (DOC O9); the text must agree (SEED S1)."""
+"""1026 alone proves nothing, as it comes with other texts too (DOC O9); the text must agree (SEED S1)."""
 
 PENDING = "job is still running"
-"""A 202's words for a job that waits or runs (SEED S1, DOC O1), of which the list says that it is RUNNING."""
+"""A 202's words for a job that waits or runs (SEED S1, DOC O1), which the list calls RUNNING."""
 RUNS = re.compile(r"(?:(?P<job>(?:the |this |your )?job(?: \S+)?) is )?(?:still )?running\W*", re.IGNORECASE)
-"""Words of another 2xx that say that a job runs: a stop destroys results, so "not running" must not pass."""
+"""Words of any other 2xx for a job that runs: a stop destroys results, so "not running" must not match."""
 OF_A_JOB = ("job_id", "jobId", "createdDate", "elapsedTime")
-"""Fields of a job, beside which a bare "running" is not that of a service's health."""
+"""Fields of a job: beside any of them, a bare "running" is not about the health of a service."""
 FINISHED = "FINISH"
 RESULT = re.compile(r"/jobs/([^/]+)/result/?\Z")
 FINISHED_DETAIL = "finished; Oracle ML does not say here whether with success, its result does"
@@ -89,10 +89,10 @@ class OracleMl(Adapter):
         return _listed(listing, job) or replace(seen, retry_after=listing.retry_after)
 
     def look_many(self, jobs: Sequence[Job]) -> LookMany:
-        """Ask the list of all own jobs, which is one call however long it is (DOC O3), which of them run.
+        """Read which jobs run from the list of all own jobs, which is one call however long it is (DOC O3).
 
-        A job of any other word, or of none, is left out: the list's words are not published, and only a look
-        tells how a job has ended, or that there is none.
+        A job with any other word, or with none, is left out: the list's words are not published, and only a look
+        shows how a job has ended, or that there is none.
         """
         reply = yield Request("GET", self._jobs, headers=HEADERS)
         listed = items(reply, "result", "job_id")
@@ -106,13 +106,13 @@ class OracleMl(Adapter):
         }
 
     def change(self, action: Action, job: Job) -> Call:  # noqa: ARG002 - there is one call for both
-        """Remove the job's record, which aborts it."""
+        """Remove the job's record, which also aborts the job."""
         reply = yield Request("DELETE", (*self._jobs, job.id), headers=HEADERS)
         return _judge(reply, job)
 
 
 def _judge(reply: Reply, job: Job, otherwise: AnswerKind = AnswerKind.REFUSED) -> Answer:
-    """Judge a reply; to a changing call a 400 that is not about a missing job is permanent."""
+    """Judge a reply; a changing call is refused by any 400 that is not about a missing job."""
     data = reply.data or {}
     if reply.ok:
         return taken(reply, fits=reply.status == HTTPStatus.NO_CONTENT or ("result" in data and not tells_error(data)))
@@ -124,7 +124,7 @@ def _judge(reply: Reply, job: Job, otherwise: AnswerKind = AnswerKind.REFUSED) -
 
 
 def _seen(reply: Reply, job: Job) -> Observation | Answer:
-    """Say what a reply to a state call shows: here a status can be the observation."""
+    """Say what a reply to a look shows: here the HTTP status alone can be the observation."""
     if reply.ok:
         return _pending(reply, reply.data or {}, job)
     if reply.status == HTTPStatus.FOUND and _named_by(reply):
@@ -145,7 +145,7 @@ def _seen(reply: Reply, job: Job) -> Observation | Answer:
 
 
 def _pending(reply: Reply, data: Mapping[str, Any], job: Job) -> Observation | Answer:
-    """Read a 2xx: a 202 with a state means pending or running, another one is undocumented and taken by its text."""
+    """Read a 2xx: a 202 with a state means pending or running; any other is undocumented and judged by its text."""
     raw = text(data.get("status"))
     if not raw or tells_error(data):
         return unusable(reply, "the reply does not say how the job is")
@@ -191,7 +191,7 @@ def _listed(reply: Reply, job: Job) -> Observation | Answer | None:
 def _missing(reply: Reply, job: Job) -> Source | None:
     """Return whose words say that there is no such job, None if a reply does not say so.
 
-    OML's own: its code and text, which may name no job but ours; or its text that names ours.
+    They are OML's own if the text names our job, or if it names none and has OML's code.
     """
     data = reply.data or {}
     message, code = text(data.get("errorMessage"), 2000), text(data.get("errorCode"))

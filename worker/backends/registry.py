@@ -18,7 +18,7 @@ Options = TypeVar("Options", bound=BackendConfig)
 
 
 class Kind:
-    """A kind of backend: the table that configures one, how its adapter is made of that, and what `init` proposes."""
+    """A kind of backend: the table that configures one, how its adapter is made from that, and what `init` proposes."""
 
     __slots__ = ("adapter", "auth", "name", "options", "selecting")
 
@@ -33,7 +33,7 @@ class Kind:
     ) -> None:
         """Pair a table with an adapter that takes its options.
 
-        `name` is the usual name of such a backend, empty if it is that of the kind; `auth` is the usual `auth.type`;
+        `name` is the usual name of such a backend, empty if it equals the kind; `auth` is the usual `auth.type`;
         `selecting` is how its jobs are listed by what they have in common, None if they can't be.
         """
         self.options: type[BackendConfig] = options
@@ -54,4 +54,4 @@ KINDS: Mapping[str, Kind] = {
 """By the `kind` of a table in the backends file."""
 
 TABLES: Kinds = {name: kind.options for name, kind in KINDS.items()}
-"""What the reader of the backends file needs to know of them."""
+"""What the reader of the backends file needs to know about them."""

@@ -1,7 +1,7 @@
 """OpenStack Sahara, dialects v1.1 and v2: words and wire format.
 
 The only place that knows Sahara's states and error names. No IO and no decision lives here. Its cancel
-answers with a snapshot from before: that is handed on as such, and never as what the cancel has done.
+answers with a snapshot from before the call, which is passed on as such, never as the cancel's effect.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ STATES: Mapping[str, JobState] = {
     "PENDING": JobState.ACTIVE,
     "READYTORUN": JobState.ACTIVE,
     "PREP": JobState.ACTIVE,
-    "RUNNING": JobState.ACTIVE,  # also after TOBEKILLED: the engine's cancel has failed, or is not through
+    "RUNNING": JobState.ACTIVE,  # also after TOBEKILLED: the engine's cancel has failed, or is not complete
     "TOBEKILLED": JobState.CANCELLING,
     "TOBESUSPENDED": JobState.ACTIVE,
     "SUSPENDED": JobState.ACTIVE,
@@ -53,10 +53,10 @@ STATES: Mapping[str, JobState] = {
     "DONEWITHERROR": JobState.FAILED,
     "SUSPENDFAILED": JobState.FAILED,
 }
-"""All states in Sahara's order (SRC H5); `end_time` tells nothing, an early kill leaves it out."""
+"""All states in Sahara's order (SRC H5); `end_time` proves nothing, as an early kill does not set it."""
 
 PROVISIONAL = frozenset({"SUSPENDFAILED"})
-"""Final by Sahara's list, so that a cancel does nothing, although the work may still run (SRC H3, H5)."""
+"""Final in Sahara's own list, so that a cancel does nothing, although the work may still run (SRC H3, H5)."""
 
 ERRORS: Mapping[str, AnswerKind] = {
     "CANCELING_FAILED": AnswerKind.REFUSED,  # another tenant's, or protected
@@ -74,7 +74,7 @@ ERRORS: Mapping[str, AnswerKind] = {
 MISSING = frozenset({404, 410})
 FACTS = ("oozie_job_id", "return_code", "cluster_id")
 PAGE = "100"
-"""Jobs on a page of a list: what `info` holds of each is not bounded, and a reply is."""
+"""Jobs on a page of a list: the size of each one's `info` is not limited, but that of a reply is."""
 HEADERS: Mapping[str, Mapping[str, str]] = {
     "v1.1": {"Accept": "application/json"},
     "v2": {"Accept": "application/json", "OpenStack-API-Version": "data-processing 2.0"},
@@ -99,9 +99,9 @@ class Sahara(Adapter):
         self._jobs = ("v2", "jobs") if dialect == "v2" else ("v1.1", project_id, "job-executions")
 
     def look(self, job: Job) -> Look:
-        """Read the job; v1.1 lets Sahara ask its engine first, v2 knows what Sahara has asked lately.
+        """Read the job; v1.1 has Sahara ask its engine first, v2 shows what the engine last told Sahara.
 
-        Where the engine gives no answer, or has forgotten the job, the record alone is read, as old as it may be.
+        If the engine gives no answer, or has forgotten the job, the record alone is read, however old it is.
         """
         headers, path = HEADERS[self.dialect], (*self._jobs, job.id)
         if self.dialect == "v2":
@@ -119,11 +119,11 @@ class Sahara(Adapter):
         return _seen(reply, job)
 
     def look_many(self, jobs: Sequence[Job]) -> LookMany:
-        """Read v2's list, which shows of each job what a look at it does (SRC H1): what Sahara has asked lately.
+        """Read v2's list, which shows of each job what a look does (SRC H1): what the engine last told Sahara.
 
-        v1.1's list does too, but there a look lets Sahara ask its engine first, so a list tells less.
-        It is read until all jobs are found, it ends, or it is no longer worth it. The next page's marker is told; that
-        job may be on both pages.
+        So does v1.1's list, but there a look has Sahara ask its engine first, so the list shows less.
+        The list is read until all jobs are found, it ends, or it is no longer worth it. Each page names the marker of
+        the next one; the job that it names may be on both pages.
         """
         if self.dialect != "v2":
             return {}
@@ -149,8 +149,8 @@ class Sahara(Adapter):
     def change(self, action: Action, job: Job) -> Call:
         """Ask Sahara to stop the job or to remove its record.
 
-        v1.1 stops behind a GET, which no cache may answer. A record is removed later, and over a job that still runs
-        too.
+        v1.1 stops a job by a GET, which no cache may answer. A delete removes the record some time later, even if the
+        job still runs.
         """
         headers, path = HEADERS[self.dialect], (*self._jobs, job.id)
         if action is Action.DELETE:
@@ -174,19 +174,19 @@ class Sahara(Adapter):
 
 
 def _judge(reply: Reply, action: Action, job: Job) -> Answer:
-    """Judge a reply that is no success by its `error_name`, and only without a known one by its status.
+    """Judge an unsuccessful reply by its `error_name`, or by its status if it has no known one.
 
-    That there is no such job is Sahara's own word only if it names the job: a bad path is NOT_FOUND too.
+    A NOT_FOUND is Sahara's own word about the job only if it names the job: a bad path is NOT_FOUND too.
     """
     data = reply.data or {}
     name, message = text(data.get("error_name")), text(data.get("error_message"), 1000)
     source = Source.OWN if name and message else Source.UNSURE
-    if name in ERRORS and reply.status not in {401, 429}:  # these two say it all, whatever the catch-all name beside
+    if name in ERRORS and reply.status not in {401, 429}:  # these two are clear, whatever error name they have
         kind = ERRORS[name]
         if kind is AnswerKind.NOT_FOUND and not names(job, message):
             source = Source.UNSURE
         return answer(reply, kind, source, code=name, detail=message[:200])
-    refuses = AnswerKind.REJECTED if source is Source.OWN else AnswerKind.REFUSED  # a name of an engine's, say
+    refuses = AnswerKind.REJECTED if source is Source.OWN else AnswerKind.REFUSED  # such as the error of an engine
     otherwise = AnswerKind.UNANSWERED if action is Action.LOOK else refuses
     missing = reply.status in MISSING
     whose = Source.UNSURE if missing else source
@@ -194,12 +194,12 @@ def _judge(reply: Reply, action: Action, job: Job) -> Answer:
 
 
 def _seen(reply: Reply, job: Job) -> Observation | Answer:
-    """Say what a reply that holds a record, or should, shows of the job."""
+    """Say what a reply that should hold a record shows of the job."""
     if not reply.ok:
         judged = _judge(reply, Action.LOOK, job)
         return unseen(reply, job, judged, judged.code or str(reply.status))
     data = job_in(reply, ("job_execution", "job"), lambda body: "info" in body)
-    # A record that names our job has no state while the engine has told nothing of it (SEED S4).
+    # A record that names our job has no state while the engine has reported nothing about it (SEED S4).
     untold = data is not None and text(data.get("id"), LONGEST_ID) == job.id and not data.get("info", True)
     seen = _observation(data or {}, job, reply.date)
     if data is None or not (untold or seen.raw):

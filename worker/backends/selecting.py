@@ -1,4 +1,4 @@
-"""What backends that can list their jobs let one select by. Pure, as adapters are: an exchange for each page."""
+"""Selects jobs from the lists of backends that can list them. Pure, as adapters are: an exchange for each page."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..domain.model import Answer
 from .adapter import Reply, Request
 
 Where = Mapping[str, str]
-"""What jobs are selected by: a value for some of the keys that an adapter declares; all of them must hold."""
+"""What jobs are selected by: a value for some of the keys that an adapter declares; all of them must match."""
 
 
 class Listed(NamedTuple):
@@ -17,7 +17,7 @@ class Listed(NamedTuple):
 
     ids: tuple[str, ...]
     after: tuple[str, ...] | None
-    """Means something to the adapter alone."""
+    """Only the adapter knows what it means."""
 
 
 Listing = Generator[Request, Reply, Listed | Answer]
@@ -27,11 +27,11 @@ class Selecting(NamedTuple):
     """How the jobs of a kind of backend are listed by what they have in common."""
 
     criteria: Mapping[str, str]
-    """The keys that it takes, each with what its value is, in words."""
+    """The keys that it takes, each with a description of its value."""
     objections: Callable[[Where], list[str]]
     """Says what is wrong with the values of known keys."""
     list_page: Callable[[Where, tuple[str, ...]], Listing]
-    """Lists a page of the jobs for which all of `where` holds, behind the page whose `Listed.after` is given, if any.
+    """Lists a page of the jobs that match all of `where`, after the page whose `Listed.after` is given, if any.
 
-    Only jobs that the reply shows to be such ones are listed. An `Answer` says why the list can't be used.
+    Only jobs that match according to the reply itself are listed. An `Answer` says why the list can't be used.
     """

@@ -1,4 +1,4 @@
-"""Times as backends and what stands before them write them."""
+"""Times as backends, and proxies in front of them, write them."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ ZONED = re.compile(r"[^:]*\d:\d\d(?::\d\d)?\s+(?:GMT|UTC|UT|Z|[+-]\d{4})(?: GMT)
 
 
 def real(moment: datetime) -> datetime | None:
-    """Return a time in UTC, None if it names no zone or can't be the time of anything."""
+    """Return a time in UTC, None if it names no zone or can't be a real time."""
     return moment.astimezone(UTC) if moment.tzinfo and EARLIEST <= moment < LATEST else None
 
 
 @lru_cache(maxsize=64)
 def http_date(written: str) -> datetime | None:
-    """Read a time of an HTTP header, None if it is none or names no zone; replies of one second share theirs."""
+    """Read a time of an HTTP header, None if it is none or names no zone; cached, as replies of one second share it."""
     try:
         if ZONED.fullmatch(written.strip()):
             moment = parsedate_to_datetime(written)

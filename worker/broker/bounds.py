@@ -15,7 +15,7 @@ from ..domain.errors import BrokerRefused, BrokerUnavailable
 CONFIRM = 5.0
 """Seconds that RabbitMQ may take to confirm a message; it never does while it is short of memory or disk."""
 AGAIN = {"max_retries": 1, "interval_start": 0, "interval_step": 0.2, "interval_max": 1}
-"""An idle connection may be dead, so one retry on a fresh one; if that fails too, the broker is away."""
+"""An idle connection may be dead, so there is one retry on a fresh one; if that fails too, the broker is down."""
 CHECK = "check CELERY_BROKER_URL or REDIS_URL, and that this server runs"
 
 
@@ -23,7 +23,7 @@ CHECK = "check CELERY_BROKER_URL or REDIS_URL, and that this server runs"
 def producer_of(app: Any) -> Iterator[Any]:
     """Lend a producer from the pool; after a failure its connection is dropped without a clean close.
 
-    A blocked broker does not answer a clean close either; kombu would wait for one.
+    A blocked broker does not answer a clean close either; kombu would wait for an answer.
     """
     with app.producer_pool.acquire(block=True) as producer:
         try:

@@ -30,9 +30,9 @@ NOTHING_FOLLOWS = {"callbacks": None, "errbacks": None, "chain": None, "chord": 
 
 
 class Connections:
-    """Connections to one broker, which are kept for the next message to a queue; `options` are kombu's.
+    """Connections to one broker, which are kept for the next message to a queue.
 
-    `publishing` are those of a single message.
+    `options` are kombu's transport options, `publishing` those for publishing a message.
     """
 
     def __init__(
@@ -104,10 +104,10 @@ class Connections:
             self._idle.append(connection)
 
     def _drop(self, connection: Any) -> None:
-        """Close a connection; to RabbitMQ not cleanly.
+        """Close a connection, but one to RabbitMQ not cleanly.
 
-        A blocked RabbitMQ does not answer a clean close either; kombu would wait for one. Other brokers need none, and
-        there `collect` would change the default timeout of all sockets in this process for a moment.
+        A blocked RabbitMQ does not answer a clean close either; kombu would wait for an answer. Other brokers do not
+        need this, and for them `collect` would briefly change the default timeout of all sockets in this process.
         """
         if self._amqp:
             connection.collect()
@@ -141,16 +141,16 @@ class Sender(Connections):
 
 
 class TaskSender(Connections):
-    """Sends to a queue of another application, which declares it: a queue that is not there takes nothing."""
+    """Sends to a queue that another application declares; while it is missing, sending to a RabbitMQ fails."""
 
     def __init__(self, url: str, queue: str) -> None:
-        """Prepare for a broker, by a URL as `CELERY_BROKER_URL` has it."""
+        """Prepare for a broker; `url` has the form of `CELERY_BROKER_URL`."""
         amqp = scheme_of(url) in AMQP_SCHEMES
-        publishing = {"mandatory": True} if amqp else {}  # else RabbitMQ confirms and throws away what no queue takes
+        publishing = {"mandatory": True} if amqp else {}  # else RabbitMQ confirms and discards what no queue takes
         super().__init__(broker_url(url), transport_options(url), queue, publishing, amqp=amqp, check=CHECK_SINK)
 
     def reach(self) -> None:
-        """Connect to the broker, and for RabbitMQ see that the queue is there; raises what `publish` raises."""
+        """Connect to the broker, and check that a RabbitMQ has the queue; raises what `publish` raises."""
         with worded(self._queue_name, self._check), self._lent() as connection:
             connection.ensure_connection(max_retries=1, timeout=CONNECT)
             if self._amqp:

@@ -22,7 +22,7 @@ from .worker_logs import USAGE, drain_logs
 
 @celeryd_init.connect
 def prepare(conf: Any, instance: Any, **_: Any) -> None:
-    """Read the configuration before anything starts: a worker with mistakes in it reports them and exits 2.
+    """Read the configuration before anything starts; if it has mistakes, the worker reports them and exits with 2.
 
     If events go to standard output, Celery's banner does not.
     """
@@ -41,7 +41,7 @@ def prepare(conf: Any, instance: Any, **_: Any) -> None:
 
 
 COLLECT_AFTER = 10_000, 20, 50
-"""Python's thresholds for collecting cycles. Passes leave few of them, and the default ones cost a tenth of the CPU."""
+"""Thresholds of Python's cyclic garbage collector: passes leave few cycles; the defaults cost a tenth of the CPU."""
 
 
 class EngineStep(bootsteps.StartStopStep):
@@ -69,7 +69,7 @@ class EngineStep(bootsteps.StartStopStep):
             raise SystemExit(USAGE) from None
 
     def stop(self, parent: Any) -> None:
-        """Take nothing new, let open calls end for 5 s."""
+        """Take nothing new; give open calls 5 s to end."""
         runtime().stop()
         if isinstance(parent.consumer, CommandConsumer):
             parent.consumer.acknowledge()

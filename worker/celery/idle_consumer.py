@@ -25,7 +25,7 @@ from .rabbitmq_bridge import LoneConsumer
 log = structlog.get_logger(__name__)
 
 RECHECK = 5.0
-"""Seconds from one connection to the next, at least: Celery logs many lines about each loss."""
+"""The fewest seconds between two connections: Celery logs many lines about each lost one."""
 
 
 class IdleConsumer(LoneConsumer):

@@ -37,8 +37,8 @@ def apply() -> None:
 def survive_a_lost_broker() -> None:
     """Let a worker outlive its Redis broker. Checked with kombu 5.7.0.
 
-    kombu asks a channel that was closed meanwhile for its settings. If messages are being returned, the AttributeError
-    ends the worker. It is raised as what it is, a lost connection, which Celery waits out.
+    kombu may ask a channel that has just been closed for its settings. If that happens while messages are being
+    returned, the AttributeError ends the worker. A lost connection is raised instead, which Celery waits out.
     """
     stock = getattr(Channel, CHANNEL_SETTINGS)
 
@@ -51,10 +51,10 @@ def survive_a_lost_broker() -> None:
 
 
 def say_to_standard_error() -> None:
-    """Let a signal stop a worker whose terminal or pipe nobody reads, and keep standard output for events.
+    """Let a signal stop a worker even if nobody reads its terminal or pipe, and keep standard output for events.
 
-    Celery's signal handlers write a line, most to standard output, where a sink may write events, and would wait until
-    it can be written. Checked with celery 5.7.0.
+    Celery's signal handlers write a line, most of them to standard output, where a sink may write events, and block
+    until it is written. Checked with celery 5.7.0.
     """
     stock = getattr(stock_worker, SAY)
 
@@ -70,7 +70,7 @@ def say_to_standard_error() -> None:
 def bounded(stock: Callable[[Any, int], Properties]) -> Callable[[Any, int], Properties]:
     """Return a reader of properties that never raises: if it can't read them, the content type says so.
 
-    It lets a worker outlive a message whose headers RabbitMQ accepts and py-amqp can't read. Checked with amqp 5.4.2.
+    With it a worker survives a message whose headers RabbitMQ accepts but py-amqp can't read. Checked with amqp 5.4.2.
     """
 
     def read(buffer: Any, offset: int) -> Properties:

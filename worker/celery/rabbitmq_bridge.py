@@ -29,10 +29,10 @@ from ..settings.environment import Settings
 log = structlog.get_logger(__name__)
 
 PREFETCH = 200
-"""Messages that are delivered and not acknowledged, at most: two chunks."""
+"""The most messages that may be delivered but not acknowledged: two chunks."""
 RECHECK = 5.0
 WAKE_EVERY = 0.5
-"""Seconds for which Celery's loop sleeps at most: only once it is awake does it see that a signal has stopped it."""
+"""The most seconds for which Celery's loop sleeps: it notices only when it wakes that a signal has stopped it."""
 CLOSE_TIMEOUT = 1.0
 """Seconds that RabbitMQ may take for each answer while the worker stops."""
 REMIND = 60.0
@@ -101,7 +101,7 @@ class CommandConsumer(LoneConsumer):
                 time.sleep(RECHECK / 20)
 
     def stop(self) -> None:
-        """Stop, also if the broker does not answer."""
+        """Stop, even if the broker does not answer."""
         connections = [one for one in (self.connection, getattr(self.event_dispatcher, "connection", None)) if one]
         for connection in connections:
             transport: Any = getattr(connection._connection, "transport", None)  # noqa: SLF001 - there is no other way
@@ -113,14 +113,14 @@ class CommandConsumer(LoneConsumer):
         super().stop()
 
     def connection_for_write(self, url: Any = None, heartbeat: Any = None) -> Any:
-        """Connect for heartbeats: RabbitMQ confirms none while it is short of memory, and Celery would wait."""
+        """Connect for heartbeats, unconfirmed: RabbitMQ confirms none while short of memory, and Celery would wait."""
         options = {"confirm_publish": False}
         return self.ensure_connected(
             self.app.connection_for_write(url=url, heartbeat=heartbeat, transport_options=options)
         )
 
     def create_task_handler(self, *_: Any, **__: Any) -> Callable[[Any], None]:
-        """Return what is called with each message."""
+        """Return the function to call with each message."""
         channel = self.task_consumer.channel
         channel.Message, channel.auto_decode = Sealed, False
         self.settled.clear()
@@ -171,7 +171,7 @@ class CommandConsumer(LoneConsumer):
 
 
 class ChannelConnection:
-    """One connection, as intake calls it from the worker's loop."""
+    """One connection, as intake uses it from the worker's loop."""
 
     def __init__(self, consumer: CommandConsumer) -> None:
         self._consumer = consumer
@@ -180,7 +180,7 @@ class ChannelConnection:
 
     @property
     def lost(self) -> bool:
-        """Whether it has ended."""
+        """Whether the connection is closed."""
         return not self._channel.is_open
 
     def acknowledge(self, deliveries: Sequence[Delivery]) -> None:

@@ -66,7 +66,7 @@ def task(name: str) -> Any:
             options = {option: request.get(option) for option in (*CANVAS, "traceparent")} | (request.get(ASKED) or {})
             runtime().do([read(name, str(request.id), plain(args), plain(kwargs), options)])
         except StoreUnavailable as error:
-            # While Redis is away, messages go back to the broker, so that none is lost.
+            # While Redis is down, messages go back to the broker, so that none is lost.
             raise Reject(str(error), requeue=True) from error
         except Exception as error:
             log.exception("task.failed", task=name, message_id=request.id)

@@ -25,11 +25,11 @@ DEFAULTS = (None, ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP)
 USAGE = 2
 """The exit code of mistakes in options and settings."""
 QUEUES: list[LogQueue] = []
-"""Queues of this process's lines; in a forked child, after its parent's, which is empty."""
+"""The queues of this process's log lines; a forked child appends its own to its parent's, which is empty."""
 
 
 def configure_logs(loglevel: int | None = None, logfile: str | None = None, **_: Any) -> None:
-    """Set up our logs and Celery's own, in its place: by `-f` and `-l` if they are given, else by our settings."""
+    """Set up our logs and Celery's, instead of Celery, from `-f` and `-l` if they are given, else from our settings."""
     escape_what_cannot_be_shown()
     settings = Settings.load()
     context = click.get_current_context(silent=True)
@@ -48,7 +48,7 @@ def configure_logs(loglevel: int | None = None, logfile: str | None = None, **_:
 
 @atexit.register
 def drain_logs(**_: Any) -> None:
-    """Wait for the lines that are not written yet, but only for a moment: maybe nobody reads them."""
+    """Wait for the lines that are not written yet, but only for a moment: there may be no reader."""
     for one in QUEUES:
         one.drain()
 

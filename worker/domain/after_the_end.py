@@ -1,4 +1,4 @@
-"""PURE: looks at a job after its cancellation has ended: when they are due, and what shows that the job lives again."""
+"""PURE: when to look at a job after its cancellation has ended, and what shows that the job is alive again."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .evolve import ALIVE
 from .model import Observation, Policy, Source
 
 GRACE = 3
-"""For how many of the longest waits between looks the last one is repeated while it shows nothing."""
+"""The last look, while it shows nothing, is repeated for this many times `poll.max`, or `believe_after` if longer."""
 
 
 def next_look(
@@ -17,8 +17,8 @@ def next_look(
 ) -> datetime | None:
     """Return when the next look is due, None after the last one; `watch_after` is in seconds from the end.
 
-    `shown` says whether the latest look showed anything: one that did not is repeated every `poll.max` seconds until
-    the next one is due; the last one for a while longer.
+    `shown` says whether the latest look showed anything. A look that did not is repeated every `poll.max` seconds until
+    the next one is due; the last one for a while longer, see `GRACE`.
     """
     times = (ended_at + timedelta(seconds=after) for after in watch_after)
     following = next((at for at in times if at > now), None)

@@ -1,4 +1,4 @@
-"""Inner values: our durable record of one job that has to stop. Frozen values only, no rules."""
+"""Domain values: our durable record of one job that has to stop. Frozen values only, no rules."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FAR = datetime(2900, 1, 1, tzinfo=UTC)
 """Later than any planned moment."""
 
 NEVER_HELD = 0.0
-"""The seconds that holds have lasted if there was none. Records leave out only the very object of a default."""
+"""The seconds on hold if there was no hold. msgspec omits a field only if its value is its default, the same object."""
 
 REMOVING = (str(Action.CANCEL), str(Action.DELETE))
 """The calls that may remove a job's record, by their keys in `Progress.sent`."""
@@ -40,7 +40,7 @@ class Attestation(Struct, frozen=True):
 
 
 class OperatorHold(Struct, frozen=True):
-    """An operator's order to make no changing call: from `since`, to `until` if it ends by itself.
+    """An operator's order to make no changing calls from `since` on, until `until` if it ends by itself.
 
     `announced` says whether its `held` event was emitted; a call in flight delays that.
     """
@@ -75,11 +75,11 @@ class Spec(Struct, frozen=True):
     """No call is made before this time; None if the first may be made at once."""
     hold: OperatorHold | None = None
     held_for: float = 0.0
-    """Seconds that earlier holds have lasted; `give_up_at` has moved by them."""
+    """How many seconds earlier holds have lasted; `give_up_at` has been postponed by as much."""
     dry_run: bool = False
     """Only look, and report what would be done."""
     expect: tuple[str, ...] = ()
-    """The backend's words for the states in which the job may first be touched; empty allows any."""
+    """The job states, in the backend's words, in which the first call may be made; empty allows any."""
 
 
 class Intent(Struct, frozen=True, omit_defaults=True):
@@ -99,7 +99,7 @@ class Doubted(StrEnum):
 
 
 class Doubt(Struct, frozen=True, omit_defaults=True):
-    """A run of answers that make the same claim and may not be the backend's own: first, last, and how many."""
+    """A run of answers that make the same claim but may not be the backend's own: first, last, and how many."""
 
     claim: Doubted
     since: datetime
@@ -110,11 +110,11 @@ class Doubt(Struct, frozen=True, omit_defaults=True):
 class Sent(Struct, frozen=True, omit_defaults=True):
     """The history of one changing call to one job.
 
-    `accepted` and `unanswered` say whether any try ended so; `last` is how the latest one did, and `last_at` when.
+    `accepted` and `unanswered` say whether any try ended that way; `last` is how the latest one ended, `last_at` when.
     `doubt` is the run of refusals, up to the latest try, that may not be the backend's own.
-    For a force, `allowed` is what the backend said of it when it was sent, and `probed` whether the second source had
-    just said that the job's process is gone. `retry_after` is in seconds; `held` is for how many seconds holds had
-    lasted by `last_at`.
+    For a force, `allowed` is what the backend said about it when it was sent, and `probed` whether the second source
+    had just said that the job's process is gone. `retry_after` is in seconds; `held` is how many seconds the record
+    had been on hold by `last_at`.
     """
 
     first_at: datetime
@@ -139,8 +139,8 @@ class Sent(Struct, frozen=True, omit_defaults=True):
 class Sighting(Struct, frozen=True, omit_defaults=True):
     """When we first saw a job in CANCELLING, and the backend's text for its time then.
 
-    `not_before` is when it was certainly not there yet, None if unknown. `held` is for how many seconds holds had
-    lasted by then.
+    `not_before` is a time at which it was certainly not in that state yet, None if unknown. `held` is how many seconds
+    the record had been on hold by `at`.
     """
 
     at: datetime
@@ -152,7 +152,8 @@ class Sighting(Struct, frozen=True, omit_defaults=True):
 class ClockReading(Struct, frozen=True, omit_defaults=True):
     """A backend's clock beside ours at one moment.
 
-    `steady` says that a later reading moved as our time did, `anew` that this one did not fit an earlier one.
+    `steady` says that a later reading had advanced as much as our clock, `anew` that this one did not fit an earlier
+    one.
     """
 
     theirs: datetime
@@ -190,15 +191,15 @@ class End(Struct, frozen=True, omit_defaults=True):
 class Progress(Struct, frozen=True, omit_defaults=True):
     """What a cancellation has done and seen so far; only a pass writes it.
 
-    `looked_at`: start of the latest successful look; what happened later it may have missed. `alive_at`: start of the
-    latest look that showed the job alive.
-    `sent`: by `sent_key`. `waits`: the waits since something last changed. `held`: the reported reasons of a shut force
-    gate, see `Gate.reason`. `next`: what comes next, in words.
+    `looked_at`: start of the latest successful look, which may have missed anything that happened after it.
+    `alive_at`: start of the latest look that showed the job alive.
+    `sent`: by `sent_key`. `waits`: how many waits there were since something last changed. `held`: the reasons of a
+    shut force gate that were reported, see `Gate.reason`. `next`: what comes next, in words.
     `worker.domain.evidence` weighs the rest. `doubt`: the current run of looks whose answers may not be the backend's
     own. `closed_at`: start of the current run of looks that found the whole family ended. `family_at`: when the
     children were first seen. `children`: those seen alive, in the order in which to ask about them. `probes`: by job
     id. `void`: when an attestation was refuted, by its key in `Spec.attestations`. `pages` and `long`: for the next
-    look, see `model.Job`. `quiet_until`: a look's replies asked for no further look before then.
+    look, see `model.Job`. `quiet_until`: the replies to a look asked us not to look again before then.
     """
 
     intent: Intent | None = None
@@ -239,7 +240,7 @@ def sent_key(action: Action, job_id: str) -> str:
 class Cancellation(Struct, frozen=True):
     """Our durable record of one job that has to stop.
 
-    `place` is the mark of the backend's place at the time this was accepted; empty in records of older versions.
+    `place` is the `place_mark` of the backend when this was accepted; empty in records of older versions.
     """
 
     id: str
@@ -259,18 +260,18 @@ class Cancellation(Struct, frozen=True):
         return self.accepted_at if not_before is None else max(self.accepted_at, not_before)
 
     def stood_still(self, now: datetime) -> float:
-        """Return for how many seconds holds have lasted so far."""
+        """Return how many seconds it has been on hold so far."""
         return self.spec.held_for + self._holding(now) or NEVER_HELD
 
     def gives_up_at(self, now: datetime) -> datetime:
-        """Return when it is given up, as far as is known now: a hold stops that clock."""
+        """Return when this cancellation is given up, as far as is known now: a hold stops that clock."""
         give_up_at, hold = self.spec.give_up_at, self.spec.hold
         if hold is None or hold.since >= give_up_at:
             return give_up_at
         return give_up_at + timedelta(seconds=self._holding(now))
 
     def _holding(self, now: datetime) -> float:
-        """Return for how many seconds the current hold has lasted, not counting the time before `begins_at`."""
+        """Return how many seconds the current hold has lasted, not counting the time before `begins_at`."""
         hold = self.spec.hold
         if hold is None:
             return 0.0
@@ -280,7 +281,7 @@ class Cancellation(Struct, frozen=True):
     def known_until(self, sent: Sent, now: datetime) -> datetime:
         """Return the moment up to which we know what the latest try of a call has done.
 
-        Only a look shows the effect of an unanswered one, and it may miss what happened after it began.
+        Only a look shows the effect of an unanswered call, and a look may miss what happened after it began.
         """
         looked_at = self.progress.looked_at
         if sent.last is not AnswerKind.UNANSWERED or looked_at is None:

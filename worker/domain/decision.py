@@ -1,4 +1,4 @@
-"""Inner values: what a pass may decide, and the force gate on which two of the decisions rest."""
+"""Domain values: what a pass may decide, and the force gate, which decides between a force and a `Hold`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CONDITIONS = ("in_cancelling", "time_over", "asynchronous", "backend_allows", "p
 
 
 class Condition(Struct, frozen=True):
-    """One precondition of the force step; `met` is None if nobody can say."""
+    """One precondition of the force step; `met` is None if that is unknown, or if the condition does not apply."""
 
     name: str
     met: bool | None
@@ -23,7 +23,7 @@ class Condition(Struct, frozen=True):
 class Gate(Struct, frozen=True):
     """All preconditions of the force step for one job.
 
-    `wait` is how many seconds are left until its time. `shut` are the names of the conditions that are not met.
+    `wait` is how many seconds of waiting time are left. `shut` names the conditions that are not met.
     """
 
     job_id: str
@@ -49,7 +49,7 @@ def read_reason(reason: str) -> tuple[str, tuple[str, ...]]:
 
 
 class Send(Struct, frozen=True):
-    """Decision: make this changing call now. `allowed` is what the backend says of a force."""
+    """Decision: make this changing call now. `allowed` is what the backend says about a force."""
 
     action: Action
     job_id: str

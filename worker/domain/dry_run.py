@@ -1,4 +1,4 @@
-"""PURE: the end of a dry run: turns what would be decided into the outcome `planned`."""
+"""PURE: ends a dry run: turns the decision that would have been made into the outcome `planned`."""
 
 from __future__ import annotations
 

@@ -18,19 +18,19 @@ class Permanent(CancellerError):
 
 
 class StoreUnavailable(Temporary):
-    """Redis can't be reached, or will not take a write now; `hint` is what to do about it, if there is more to say."""
+    """Redis can't be reached, or accepts no writes now; `hint` says what to do, if there is more to say."""
 
     hint = ""
 
 
 class StoreRefused(StoreUnavailable):
-    """Redis refuses what Canceller needs until somebody changes that: a right, a command, a mode."""
+    """Redis refuses a right, a command or a mode that Canceller needs, until somebody changes its configuration."""
 
     hint = "`canceller check` says which rights are missing, and the line that gives them; it is tried again and again"
 
 
 class EmbeddedError(CancellerError):
-    """The embedded Redis can't be had; the text says the way out."""
+    """The embedded Redis is not available; the text says why and what to do."""
 
 
 class CallUnanswered(Temporary):
@@ -42,7 +42,7 @@ class CredentialUnavailable(Temporary):
 
 
 class CredentialRefused(Permanent):
-    """The token endpoint refuses the credential, also after it was read again."""
+    """The token endpoint refuses the credential, even after it was read again."""
 
 
 class InvalidCommand(Permanent):
@@ -50,7 +50,7 @@ class InvalidCommand(Permanent):
 
 
 class CommandConflict(Permanent):
-    """A command has the id of another one with another content: whenever it is taken in, it is rejected."""
+    """A command has the id of another command but different content, so it is always rejected."""
 
 
 class ActionRejected(Permanent):
@@ -66,7 +66,7 @@ class UnknownBatch(Permanent):
 
 
 class SeveralOpen(Permanent):
-    """Several cancellations are meant, of jobs with one id at different addresses; the text names them."""
+    """Several open cancellations match: jobs at different addresses share an id. The text names them."""
 
 
 class NewerFormat(Permanent):
@@ -74,7 +74,7 @@ class NewerFormat(Permanent):
 
 
 class UnreadableRecord(Permanent):
-    """A record is damaged, or was written by somebody else; nothing can be said of its cancellation."""
+    """A record is damaged, or was written by somebody else; nothing is known about its cancellation."""
 
 
 class BrokerUnavailable(Temporary):
@@ -82,4 +82,4 @@ class BrokerUnavailable(Temporary):
 
 
 class BrokerRefused(Permanent):
-    """The broker does not take messages as they are sent to it; the text says why, and the way out."""
+    """The broker refuses messages the way they are sent; the text says why and what to do."""

@@ -1,4 +1,4 @@
-"""PURE: what to do next about one cancellation. Every rule of when to call is in this file and in `force_gate.py`.
+"""PURE: what to do next about one cancellation. Every rule about when to call is here or in `force_gate.py`.
 
 `decide` gets all it needs as arguments: the record, what a look has shown, what the backend's configuration allows, and
 the time. It returns a value and touches nothing.
@@ -25,15 +25,16 @@ from .outcome import ended
 MOST_PROBED = 20
 """The most jobs of one family about which the second source is asked after a look."""
 FORCE_DUE = "the force step is due at "
-"""Stands before the time of a force step that is still ahead, in the `why` of a wait."""
+"""Precedes the time of a future force step in the `why` of a wait."""
 
 
 def needs_look(cancellation: Cancellation, policy: Policy, lost_at: datetime | None = None) -> bool:
     """Whether a pass must look before it may decide.
 
-    Only a first cancel may be sent without a look: if the backend's answer or the next look shows what it found (Oracle
-    ESS, Sahara), and if no command asks for a look and no operator holds it. `lost_at` is when Redis may have lost our
-    last writes: what was accepted before then looks first. What an operator has withdrawn ends without one.
+    Only a first cancel may be sent without a look: if the backend's answer or the next look shows in what state it
+    found the job (Oracle ESS, Sahara), no command asks for a look, and no operator holds the cancellation. `lost_at` is
+    when Redis may have lost our last writes: a cancellation accepted by then looks first. One that an operator has
+    withdrawn ends without a look.
     """
     spec = cancellation.spec
     if spec.aborted:
@@ -51,7 +52,7 @@ def decide(cancellation: Cancellation, seen: Observation | Answer | None, policy
     """Decide the next step.
 
     `seen` is what a look in this pass has shown, why it showed nothing, or None if none was needed.
-    A hold stops nothing but changing calls.
+    A hold stops only changing calls.
     """
     decision = _decided(cancellation, seen, policy, now)
     hold = cancellation.spec.hold
@@ -88,9 +89,9 @@ def _planned(cancellation: Cancellation, seen: Observation, policy: Policy, now:
 
 
 def _lacks(cancellation: Cancellation, seen: Observation, policy: Policy, now: datetime) -> Unproven | None:
-    """Return what an observation lacks to end a cancellation, None if nothing.
+    """Return what is still to be proven before an observation may end a cancellation, None if nothing is.
 
-    A cancellation that has touched nothing may end whatever the children do.
+    If the cancellation makes no calls, a job that is gone counts as an end whatever its children do.
     """
     untouched = cancellation.spec.dry_run or not as_expected(cancellation, seen)
     ends = seen.final or (untouched and seen.state is JobState.GONE)
@@ -117,7 +118,7 @@ def _seen(cancellation: Cancellation, seen: Observation, policy: Policy, now: da
 def _not_before(
     cancellation: Cancellation, unlisted: Answer, decision: Decision, policy: Policy, now: datetime
 ) -> Decision:
-    """Postpone a decision until the backend allows another read of a list that it would not show."""
+    """Postpone a decision until a list that the backend would not show may be requested again."""
     asked_for = now + polling.asked_for(unlisted.retry_after, policy)
     if asked_for == now or isinstance(decision, Finish):
         return decision
@@ -138,9 +139,9 @@ def after_answer(
 ) -> Finish | Wait:
     """Decide how to go on after a changing call, answered or not.
 
-    A refusal that counts ends the cancellation, once a look has shown that no unanswered try before it had an effect.
-    What an answer leaves open, a look must show: at once if nothing can have happened, after `poll.first` if something
-    may have, and never before the backend's `Retry-After`.
+    A refusal that counts ends the cancellation, once a look has shown that no earlier, unanswered try had an effect.
+    Whatever an answer leaves open is settled by a look: at once if the call can have had no effect, after `poll.first`
+    if it may have had one, and never before the backend's `Retry-After`.
     """
     sent = cancellation.progress.sent[sent_key(send.action, send.job_id)]
     asked_for = now + polling.asked_for(answer.retry_after, policy)
@@ -175,10 +176,10 @@ def _unsent(cancellation: Cancellation, send: Send) -> Cancellation:
 
 
 def to_probe(cancellation: Cancellation, seen: Observation, policy: Policy, now: datetime) -> tuple[str, ...]:
-    """Return the jobs about whose processes the second source is to be asked after this look.
+    """Return the jobs whose processes the second source is to be asked about after this look.
 
-    While jobs are stuck: the first whose force gate lacks nothing but this proof. At the end: those that were forced,
-    or the job itself on a backend without a force step, as nothing else confirms its end.
+    While jobs are stuck: the first one whose force gate lacks only this proof. At the end: those that were forced, or
+    the job itself on a backend without a force step, because nothing else confirms its end.
     """
     if not policy.probes or cancellation.spec.dry_run:
         return ()
@@ -186,7 +187,7 @@ def to_probe(cancellation: Cancellation, seen: Observation, policy: Policy, now:
         stopped = tuple(forced(cancellation)) or (() if policy.steps.force else (cancellation.job_id,))
         return stopped[:MOST_PROBED]
     if seen.unlisted is not None and seen.unlisted.retry_after and now < cancellation.gives_up_at(now):
-        return ()  # the backend asks for time, and is looked at again before any force
+        return ()  # the backend asked us to wait, and another look comes before any force
     gates = (gate(cancellation, member, policy, now) for member in candidates(cancellation, seen, policy))
     return tuple(one.job_id for one in gates if one.shut == ("remote_stopped",))[:1]
 
@@ -194,7 +195,7 @@ def to_probe(cancellation: Cancellation, seen: Observation, policy: Policy, now:
 def _unseen(cancellation: Cancellation, answer: Answer, policy: Policy, now: datetime) -> Decision:
     """Decide after a look that showed nothing.
 
-    A backend that will not show the job refuses the cancellation, unless it has accepted a call of ours before.
+    If the backend refuses to show the job, the cancellation ends as refused, unless a call was accepted before.
     """
     doubt = cancellation.progress.doubt
     if refuses(answer, doubt, policy) and not any(sent.accepted for sent in cancellation.progress.sent.values()):
@@ -209,7 +210,7 @@ def _unseen(cancellation: Cancellation, answer: Answer, policy: Policy, now: dat
 
 
 def _after_the_end(cancellation: Cancellation, seen: Observation, policy: Policy, now: datetime) -> Decision:
-    """The job can run no more; a delete still has to remove its record."""
+    """Decide for a job that has ended: a delete still has to remove its record."""
     if cancellation.spec.verb is Verb.CANCEL or seen.state is JobState.GONE or not as_expected(cancellation, seen):
         return ended(cancellation, seen, policy)
     if now >= cancellation.gives_up_at(now):
@@ -220,7 +221,7 @@ def _after_the_end(cancellation: Cancellation, seen: Observation, policy: Policy
 
 
 def _alive(cancellation: Cancellation, seen: Observation, policy: Policy, now: datetime) -> Decision:
-    """The job may still run: stop it, wait, or force it."""
+    """Decide for a job that may still run: stop it, wait, or force it."""
     deleting = cancellation.spec.verb is Verb.DELETE
     if deleting and seen.undeletable:
         return Finish(Outcome.REFUSED, Evidence.NONE, seen.undeletable)
@@ -259,8 +260,9 @@ def _force_or_wait(cancellation: Cancellation, seen: Observation, policy: Policy
 def _send_or_wait(cancellation: Cancellation, action: Action, policy: Policy, now: datetime) -> Decision:
     """Make a changing call unless an earlier try of it forbids that, for now or for good.
 
-    An accepted call is never repeated. An unanswered one may be, if a look that began at least `poll.first` later still
-    shows the job untouched. One that was turned down may be after a pause, which grows. A refusal that counts is final.
+    An accepted call is never repeated. An unanswered one may be repeated if a look that began at least `poll.first`
+    later still shows the job untouched; one that was turned down, after a pause that grows. A refusal that counts is
+    final.
     """
     sent = cancellation.progress.sent.get(action)
     if sent is None and policy.steps.cancel_removes:
@@ -281,7 +283,7 @@ def _send_or_wait(cancellation: Cancellation, action: Action, policy: Policy, no
 
 
 def _given_up(cancellation: Cancellation, seen: Observation | None, policy: Policy) -> Finish:
-    """End a cancellation whose time is over although the job is not confirmed stopped; report the last answers.
+    """End a cancellation whose deadline has passed before the job was confirmed stopped; report the last answers.
 
     If the job shows an end that the backend may take back, that end is the outcome.
     """
@@ -299,22 +301,22 @@ def _given_up(cancellation: Cancellation, seen: Observation | None, policy: Poli
 def matters(cancellation: Cancellation, policy: Policy) -> datetime:
     """Return the next moment at which something must happen even if the backend can't be called.
 
-    The end of a hold is not among them: the scripts know it by themselves.
+    The end of a hold is not one of them: the Lua scripts handle it on their own.
     """
     return min(cancellation.gives_up_at(FAR), warn_at(cancellation, policy))
 
 
 def warn_at(cancellation: Cancellation, policy: Policy) -> datetime:
-    """Return when to report that the job is overdue, `FAR` if that is done."""
+    """Return when to report that the job is overdue, `FAR` if it has been reported."""
     if cancellation.progress.overdue:
         return FAR
     return cancellation.begins_at + timedelta(seconds=policy.warn_after)
 
 
 def capped(cancellation: Cancellation, policy: Policy, now: datetime, until: datetime) -> datetime:
-    """Extend a wait to the time for which a look's replies asked, and shorten it to the next moment that matters.
+    """Extend a wait until the replies to the last look allow another one; cut it short at the next moment that matters.
 
-    If the time ran out during a call, one last look follows after `poll.first`.
+    If the deadline passed during a call, one last look follows after `poll.first`.
     """
     give_up_at = cancellation.gives_up_at(now)
     deadline = give_up_at if give_up_at > now else now + timedelta(seconds=policy.poll.first)

@@ -27,7 +27,7 @@ CHILD_OUTCOMES: Mapping[JobState, str] = {
 
 
 UNTOUCHED = frozenset({Outcome.ALREADY_FINISHED, Outcome.PLANNED, Outcome.CHANGED})
-"""The outcomes before which nothing was sent: a child that has ended did so by itself."""
+"""The outcomes that no call of ours has brought about: a child that has ended did so by itself."""
 
 
 class EventDraft(Struct, frozen=True):
@@ -49,7 +49,7 @@ def sent(send: Send, answer: Answer) -> EventDraft:
 def held(gate: Gate, now: datetime) -> EventDraft:
     """Report that the force step is due and which of its preconditions are not met.
 
-    The waiting time is over, so the step may be taken as soon as they are: `earliest_at` is now.
+    The waiting time is over, so the step may be taken as soon as they are met: `earliest_at` is now.
     """
     conditions: dict[str, object] = {
         condition.name: {"met": "unknown" if condition.met is None else condition.met, "evidence": condition.evidence}
@@ -111,7 +111,7 @@ def finished(cancellation: Cancellation, finish: Finish, seen: Observation | Non
 
 
 def reappeared(seen: Observation, outcome: Outcome, ended_at: datetime) -> EventDraft:
-    """Report that a job lives again after its cancellation has ended."""
+    """Report that a job is alive again after its cancellation has ended."""
     living = [
         {"job_id": child.job_id, "job_state": child.state, "raw_state": child.raw}
         for child in seen.children[:CHILDREN_LIMIT]
@@ -143,7 +143,7 @@ def _plan(plan: Plan, seen: Observation) -> Mapping[str, object]:
 def effective(
     force: str, force_after_seconds: float, give_up_after: float, *, another: bool = False
 ) -> Mapping[str, Any]:
-    """Return what holds for a command, given the backend's policy and the command's own wishes.
+    """Return the values that apply to a command, given the backend's policy and the command's own wishes.
 
     `another` says that only somebody other than the requesters may attest.
     """

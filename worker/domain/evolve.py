@@ -124,7 +124,7 @@ def observed(
 
 
 def probed(cancellation: Cancellation, job_id: str, gone: bool | None) -> Cancellation:  # noqa: FBT001 - the source's own answer
-    """Record what the second source says of a job's process in the latest look, None if it can't say."""
+    """Record what the second source says about a job's process in the latest look, None if it can't say."""
     at = cancellation.progress.looked_at
     if at is None:
         return cancellation
@@ -150,7 +150,7 @@ def waiting(cancellation: Cancellation, why: str) -> Cancellation:
 
 
 def _quiet_until(before: datetime | None, seen: Observation, policy: Policy, now: datetime) -> datetime | None:
-    """Return until when this look's replies, or earlier ones, asked for no further look; None if that is over."""
+    """Return the time before which replies to this or an earlier look asked us not to look again; None if past."""
     asked_for = now + polling.asked_for(seen.retry_after, policy)
     until = max(asked_for, before or asked_for)
     return until if until > now else None
@@ -186,7 +186,7 @@ def _sighting(cancellation: Cancellation, member: Observation, now: datetime) ->
 
 
 def _still_gone(cancellation: Cancellation, seen: Observation, asked: datetime) -> Mapping[str, Probed]:
-    """Drop what the second source said of jobs that now show a sign of life."""
+    """Drop what the second source said about jobs that now show a sign of life."""
     probes = cancellation.progress.probes
     if not probes:
         return probes
@@ -195,7 +195,7 @@ def _still_gone(cancellation: Cancellation, seen: Observation, asked: datetime) 
 
 
 def _facts(before: Mapping[str, str], new: Mapping[str, str]) -> Mapping[str, str]:
-    """Merge the facts that support needs, within 512 bytes."""
+    """Merge the backend's facts, which its support asks for, within `FACTS_LIMIT` bytes."""
     if new.items() <= before.items():
         return before
     merged = {**before, **new}
@@ -209,7 +209,7 @@ def _facts(before: Mapping[str, str], new: Mapping[str, str]) -> Mapping[str, st
 
 
 def actions(cancellation: Cancellation) -> Mapping[str, int]:
-    """Count the calls that were made, by action, without those that never were."""
+    """Count the calls that were made, by action; actions that were never taken are left out."""
     counts = {str(Action.LOOK): cancellation.progress.looks}
     for key, sent in cancellation.progress.sent.items():
         name = key.partition(":")[0]

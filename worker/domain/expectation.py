@@ -9,7 +9,7 @@ from .model import Evidence, Observation, Outcome
 
 
 def as_expected(cancellation: Cancellation, seen: Observation) -> bool:
-    """Whether the job may be touched: it was before, or it is in a state that the commands expect."""
+    """Whether calls may be made: one was made before, or the job is in a state that the commands expect."""
     expect = cancellation.spec.expect
     return not expect or bool(cancellation.progress.sent) or seen.raw[:NOTE_LIMIT] in expect
 

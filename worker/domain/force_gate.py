@@ -1,8 +1,8 @@
 """PURE: the force gate, with every precondition of the force step.
 
 Oracle ESS (`POST …/forceCancel`) names three: the caller makes sure that the remote job no longer runs; the request
-waits for an asynchronous response in CANCELLING; at least 30 minutes have passed since it went there or since the job
-last checked in. `force_after` is that time; a shorter one in the configuration does not change what the backend allows.
+waits for an asynchronous response in CANCELLING; at least 30 minutes have passed since it entered that state or the job
+last checked in. `force_after` is that time; configuring a shorter one does not change what the backend allows.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from .model import Action, AnswerKind, Force, JobState, Observation, Policy
 def candidates(cancellation: Cancellation, seen: Observation, policy: Policy) -> tuple[Observation, ...]:
     """Return the jobs whose force step is still ahead: stuck children first, else the job itself.
 
-    A parent follows its children, so it is not forced while a child lives, or may live unseen. An accepted force is
-    never repeated.
+    A parent's state follows its children's, so it is not forced while a child is alive, or may be alive unseen. An
+    accepted force is never repeated.
     """
     if not policy.steps.force:
         return ()
@@ -40,9 +40,9 @@ def candidates(cancellation: Cancellation, seen: Observation, policy: Policy) ->
 def gate(cancellation: Cancellation, member: Observation, policy: Policy, now: datetime) -> Gate:
     """Judge every precondition for one job in CANCELLING; an unknown one does not shut the gate.
 
-    The time counts on the backend's own clock if it shows one that can be relied on: its state change time is compared
-    with its own `Date`, never with another host's clock. Otherwise it counts on Redis's clock from our first sight of
-    CANCELLING.
+    The waiting time is measured on the backend's own clock if that can be relied on: the time of its state change is
+    compared with its own `Date`, never with another host's clock. Otherwise it is measured on Redis's clock, from our
+    first sight of CANCELLING.
     """
     spent, on_its_clock = cancelling_for(cancellation, member, policy, now)
     force, needed = policy.stricter(cancellation.spec.force, cancellation.spec.force_after)
@@ -63,10 +63,10 @@ def gate(cancellation: Cancellation, member: Observation, policy: Policy, now: d
 
 
 def refused_wait(cancellation: Cancellation, member: Observation, policy: Policy, now: datetime) -> float:
-    """Return for how many seconds an earlier try of the force step still forbids the next.
+    """Return for how many more seconds an earlier try of the force step forbids the next.
 
-    A refusal holds for `force_after`, not counting time on hold, or until the backend says that it allows a force, if
-    it did not say so when it refused.
+    One that was turned down because of the job's state forbids it for `force_after`, not counting time on hold, or
+    until the backend says that it allows a force, if it had not said so before that try.
     """
     sent = cancellation.progress.sent.get(sent_key(Action.FORCE, member.job_id))
     if sent is None:
@@ -100,7 +100,7 @@ def _proof(cancellation: Cancellation, member: Observation, force: Force, policy
 
 
 NAMES: Mapping[str, str] = {"asynchronous": "asynchronous", "force_allowed": "backend_allows"}
-"""The conditions that the backend itself decides, by the field of an observation."""
+"""The conditions that the backend itself decides, by the observation's field."""
 
 
 def _said(member: Observation, field: str, what: str) -> Condition:

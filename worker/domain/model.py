@@ -1,4 +1,4 @@
-"""Inner values: the vocabulary, a job, what was seen of it, how calls were answered, what a backend allows.
+"""Domain values: the vocabulary, a job, what was seen of it, how calls were answered, what a backend allows.
 
 Frozen values only: no IO, no clock, no vendor's vocabulary.
 """
@@ -93,7 +93,7 @@ class AnswerKind(StrEnum):
 
     ACCEPTED = "accepted"
     UNANSWERED = "unanswered"
-    """It may have had an effect: only a look can show."""
+    """The call may have had an effect; only a look can show whether it did."""
     REJECTED = "rejected"
     """Nothing happened, as the job's state forbids it: look, then decide."""
     BUSY = "busy"
@@ -104,7 +104,7 @@ class AnswerKind(StrEnum):
 
 
 class Source(StrEnum):
-    """Who speaks in a reply, as far as it shows. Adapters state it, `worker.domain.evidence` weighs it."""
+    """Whose words a reply holds, as far as can be told. Adapters report it; `worker.domain.evidence` weighs it."""
 
     OWN = "own"
     """The API's own words, about this very job."""
@@ -119,9 +119,9 @@ class Source(StrEnum):
 class Job(Struct, frozen=True):
     """The remote job, as far as a call needs it.
 
-    `stop_sent` says whether one of our calls may have removed the job's record. The rest is from earlier looks:
-    `parent`, that it may have children; `living`, the children not seen to end, in the order in which to ask about
-    them; `pages` and `long`, see `Observation`.
+    `stop_sent` says whether one of our calls may have removed the job's record. The rest is known from earlier looks:
+    `parent` says that the job may have children; `living` are the children not seen to end, in the order in which to
+    ask about them; for `pages` and `long` see `Observation`.
     """
 
     id: str
@@ -136,18 +136,18 @@ class Job(Struct, frozen=True):
 class Observation(Struct, frozen=True):
     """A backend's answer about a job, normalised, with its raw word. What to believe of it is decided elsewhere.
 
-    `source`: who says so. `since` and `ended_at` are the backend's own times and `clock` is its `Date`: compare them
-    with each other, never with our clocks. A time without a zone is None. `since_text` is the backend's text for
-    `since`, which also shows that a naive time has moved.
+    `source`: whose words these are. `since` and `ended_at` are the backend's own times and `clock` is its `Date`:
+    compare them with each other, never with our clocks. A time without a zone is None. `since_text` is the backend's
+    text for `since`; it shows a change even of a time without a zone.
     `asynchronous` and `force_allowed`: what the backend says about a force, None if it says nothing. `unreadable`:
     which of the two hold something other than yes or no.
     `provisional`: the backend itself may take this end back. `undeletable`: why the record can't be deleted, empty if
     it can.
-    Families: `parent` says that the job may have children, even if none was found; `unlisted` why not all children
-    could be seen. `pages` is how many leading pages of their list need not be read again, `long` that their history is
-    too long to read whole; both are handed to the next look.
-    `retry_after`: for how many seconds the replies asked for no further look, 0 if they did not. Adapters leave that to
-    whoever makes the calls.
+    Families: `parent` says that the job may have children, even if none was found; `unlisted` says why not all of them
+    could be seen. `pages` is how many leading pages of their list need not be read again; `long` says that the list is
+    too long to read whole. Both are passed to the next look.
+    `retry_after`: for how many seconds the backend asked not to be called again, 0 if it did not. Adapters leave it at
+    0; whoever makes the calls sets it.
     """
 
     state: JobState
@@ -186,8 +186,8 @@ class Observation(Struct, frozen=True):
 class Answer(Struct, frozen=True):
     """A backend's answer to a changing call, or why a look showed nothing.
 
-    `source`: who says so. `before`: a snapshot of the job from before the call, if the answer holds one. `retry_after`
-    is in seconds; `clock` is the reply's `Date`.
+    `source`: whose words these are. `before`: a snapshot of the job from before the call, if the answer holds one.
+    `retry_after` is in seconds; `clock` is the reply's `Date`.
     """
 
     kind: AnswerKind
@@ -201,7 +201,7 @@ class Answer(Struct, frozen=True):
 
 
 def unanswered(detail: str, status: int | None = None) -> Answer:
-    """Return the answer of a call that may or may not have had an effect."""
+    """Return the answer for a call that may or may not have had an effect."""
     return Answer(AnswerKind.UNANSWERED, Source.NOBODY, status, detail=detail)
 
 
@@ -217,7 +217,7 @@ class Steps(Struct, frozen=True):
     """A backend's escalation as data.
 
     `look_before_cancel`: its cancel must not be sent without a look.
-    `cancel_removes`: its only stop also removes the record, so a vanished job is a cancelled one.
+    `cancel_removes`: the only call that stops a job also removes its record, so a job that vanished was cancelled.
     `delete_stops`: its delete may be sent to a running job, and stops it.
     `force`: it has a force step.
     `gone_means_stopped`: its own delete never removes the record of a running job.
@@ -233,8 +233,8 @@ class Steps(Struct, frozen=True):
 class Policy(Struct, frozen=True):
     """What a backend's configuration allows; all times in seconds.
 
-    `believe_after`: how long an answer that may not be the backend's own must last before it is believed.
-    `appears_within`: how long after its command a job that the backend does not know may still appear.
+    `believe_after`: how long an answer that may not be the backend's own must persist before it is believed.
+    `appears_within`: how long after its command was accepted a job that the backend does not know may still appear.
     `clock_speed`: how many seconds the backend's clock moves per second of ours, 1 except for a simulator.
     `stop_times`: how soon its jobs typically stop, as learned; see `worker.domain.polling`.
     """
@@ -254,5 +254,5 @@ class Policy(Struct, frozen=True):
     stop_times: tuple[float, ...] = ()
 
     def stricter(self, force: Force, force_after: float) -> tuple[Force, float]:
-        """Return the force and the wait that hold: a command can only allow less than its backend, and wait longer."""
+        """Return the `force` and `force_after` that apply: a command can only be stricter than its backend."""
         return max(force, self.force, key=STRICTNESS.__getitem__), max(force_after, self.force_after)

@@ -52,7 +52,7 @@ GONE: Mapping[tuple[Verb, Effect, Seen], tuple[Outcome, tuple[str, ...]]] = {
     (Verb.DELETE, Effect.DELETE, False): (Outcome.DELETED, ()),
     (Verb.DELETE, Effect.DELETE, True): (Outcome.DELETED, ()),
 }
-"""What became of a job whose record is not there (any more), and what the event says about it."""
+"""The outcome for a job whose record is gone or never existed, and what the event says about it."""
 
 
 def ended(cancellation: Cancellation, seen: Observation, policy: Policy) -> Finish:
@@ -85,8 +85,8 @@ def _gone(cancellation: Cancellation, policy: Policy) -> tuple[Outcome, tuple[st
 def _final(cancellation: Cancellation, seen: Observation, policy: Policy) -> tuple[Outcome, tuple[str, ...]]:
     """Judge a job that has ended and still has its record.
 
-    The end counts as after our call unless the backend's own times prove otherwise. If no call can have had an effect,
-    it counts as after the first one that was tried while the job was alive.
+    The job counts as ended after our call unless the backend's own times prove otherwise. If no call can have had an
+    effect, that is still so if a call was tried and the job was seen alive.
     """
     called, progress = stop(cancellation), cancellation.progress
     if called is None:
@@ -114,7 +114,7 @@ def _stopped(cancellation: Cancellation, seen: Observation, policy: Policy) -> b
 
 
 def _evidence(cancellation: Cancellation, seen: Observation, policy: Policy) -> Evidence:
-    """Return what stands behind the claim that the job has stopped."""
+    """Return what supports the claim that the job has stopped."""
     if cancellation.progress.end is None and seen.state is JobState.GONE and seen.source is not Source.OWN:
         return Evidence.UNVERIFIED
     forces = forced(cancellation)

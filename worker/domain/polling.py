@@ -1,8 +1,8 @@
 """PURE: when to look at a job again.
 
 Polling backs off from `poll.first` by `poll.factor` to `poll.max`. Once it is known how long a backend's jobs take to
-stop, three in four cancellations are polled around that time instead. The fourth keeps to the plain back-off, and only
-these are learned from: a poll that comes late finds every job late, so it would never show that jobs stop sooner now.
+stop, three in four cancellations are polled around that time instead. The fourth keeps to the plain back-off, and stop
+times are learned only from such ones: polls around the expected time would never show that jobs now stop sooner.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from .model import Action, AnswerKind, Policy, Poll
 JITTER = 0.2
 """The share of a wait that varies from record to record, so that they do not all come due at once."""
 SOONEST = 0.1
-"""Seconds from which waits grow if `poll.first` is shorter: nothing grows from zero."""
+"""Waits grow from at least this many seconds, even if `poll.first` is shorter: zero would never grow."""
 TURNED_DOWN = frozenset({AnswerKind.REJECTED, AnswerKind.REFUSED})
 LONGEST_DELAY = 300.0
 """Seconds for which a backend's `Retry-After` may delay the next look, or `poll.max` if that is longer."""
 LONGER = 10
-"""A call that the backend keeps turning down pauses for up to this many times `poll.max`."""
+"""The pause before repeating a call that keeps being turned down grows to this many times `poll.max`."""
 PLAIN = 4
 """One in this many cancellations keeps to the plain back-off."""
 ENOUGH = 16
@@ -45,8 +45,8 @@ def back_off(cancellation: Cancellation, poll: Poll, waits: int) -> timedelta:
 def pause(cancellation: Cancellation, policy: Policy, sent: Sent) -> timedelta:
     """Return how long to wait before repeating a changing call that was turned down or unanswered: longer each time.
 
-    One that is turned down again and again waits longer than polls ever do. A backend's `Retry-After` only lengthens
-    the pause, as a `Retry-After: 0` would make us repeat the call without end.
+    A call that is turned down again and again waits longer than polls ever do. A backend's `Retry-After` can only
+    lengthen the pause: a `Retry-After: 0` would otherwise make us repeat the call without a pause.
     """
     poll = policy.poll
     if sent.last in TURNED_DOWN:
@@ -84,7 +84,7 @@ def first_look(cancellation: Cancellation, policy: Policy, now: datetime) -> tim
 
 
 def is_plain(cancellation_id: str) -> bool:
-    """Whether this one keeps to the plain back-off and is learned from."""
+    """Whether this cancellation keeps to the plain back-off, so that its stop time is learned from."""
     return crc32(cancellation_id.encode()) % PLAIN == 0
 
 

@@ -35,10 +35,10 @@ class Backend:
 
     `probe` asks the second source whether a job's process is gone; it returns None if that is not known. `rate` is in
     calls per second, 0 for no limit; `breaker_pause` is in seconds. `look_many` allows lists in place of looks.
-    `watch_after` is how many seconds after the end of a cancellation its job is looked at; `reopen` makes the command
-    that opens it again if the job lives, given how many ids for it are taken; None if it stays closed.
-    `place` describes what is called at which address; `moved` limits how often a change of it is logged. `connections`
-    are closed at the end.
+    `watch_after` is how many seconds after the end of a cancellation its job is looked at. If the job is alive then,
+    `reopen` makes the command that opens the cancellation again, given how many ids for that command are taken; None
+    if it stays closed. `place` says which API is called at which address; `moved` limits how often it is logged that
+    this has changed. `connections` are closed at the end.
     """
 
     name: str
@@ -69,9 +69,9 @@ class Backend:
         return bool(self.place and cancellation.place) and cancellation.place != place_mark(self.place)
 
     def watched(self, events: Sequence[EventDraft]) -> tuple[float, ...]:
-        """Return how many seconds after the end that these events report the job is looked at; empty for never.
+        """Return how many seconds after its end to look at the job, if these events report an end; empty for never.
 
-        Only a job that has ended can live again.
+        Only a job that has ended can come back to life.
         """
         if not self.watch_after:
             return ()

@@ -83,7 +83,7 @@ class Caller:
         return "ok" if self.made or listed else ""
 
     def charge(self) -> int:
-        """Return how many calls are to be charged for, and reset that; the claim has paid for the first ones."""
+        """Return how many calls are still to be charged for, and reset the count; the claim has paid for the first."""
         unpaid = max(0, self.made - self._paid)
         self._paid = max(0, self._paid - self.made)
         self.made = 0

@@ -10,7 +10,7 @@ class Clock:
     """The time of a pass: Redis's at the claim, carried on by the monotonic clock. No wall clock is read."""
 
     def __init__(self, redis: datetime, started: float | None = None) -> None:
-        """Begin once the claim's reply, with the time `redis`, has come.
+        """Begin when the claim's reply, with the time `redis`, has just arrived.
 
         `started` is just before the claim was sent, the earliest time at which the lease may have begun.
         """
@@ -18,10 +18,10 @@ class Clock:
         self.redis = redis
         self.started = answered if started is None else started
         self._ahead = redis.timestamp() - answered
-        """Seconds from the monotonic clock to Redis's."""
+        """Seconds to add to the monotonic clock to get Redis's time."""
 
     def now(self) -> datetime:
-        """Return Redis's time now. It is late by the reply's way at most, so nothing comes due early."""
+        """Return Redis's time now. It lags by the reply's travel time at most, so nothing comes due early."""
         return datetime.fromtimestamp(time.monotonic() + self._ahead, UTC)
 
     def elapsed(self) -> float:

@@ -34,18 +34,18 @@ log = structlog.get_logger(__name__)
 RETRY_STORE = 0.5
 """Seconds until the next claim after one that failed."""
 GATHER = 0.01
-"""Seconds to wait for more free slots before the next claim, so that one claim brings many records."""
+"""Seconds to wait for more free slots before the next claim, so that one claim returns many records."""
 APART, LISTS_APART = 0.02, 0.1
-"""Seconds between two claims that only time asks for, so that one claim brings many records; and the same if a list
-can show many jobs at once."""
+"""The fewest seconds between two claims that are made only because records come due, so that one claim returns many;
+the second figure applies if a list can show many jobs at once."""
 PARTS, SMALL_PART = 4, ENOUGH
-"""A claim takes one in `PARTS` of the slots, though at least `SMALL_PART`: while Redis works on one part, this worker
-works on another, and a second worker finds permits left."""
+"""A claim asks for one in `PARTS` of the slots, but for `SMALL_PART` at least: this worker works on one part while
+Redis works on the next, and other workers find permits left."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClaimRequest:
-    """What a claim asks for, when by the monotonic clock, and whether lists may be read for it."""
+    """What a claim asks for, when it was made (monotonic clock), and whether lists may be read for it."""
 
     claim: ToClaim
     at: float
@@ -61,7 +61,7 @@ class Dispatcher:
         self._worker = worker
         self._outage = outage
         self.alarm = Alarm()
-        """When it claims next; woken for what must not wait."""
+        """When to claim next; woken at once for anything that must not wait."""
         self._window = Window(min(slots, backend.max_in_flight), self._pass_ended)
         self._lists = ListReader(backend)
         self._look_group = LookGroup(self._lists, lambda: len(self._window.passes))
@@ -74,7 +74,7 @@ class Dispatcher:
         self._stopping = False
 
     def wake_in(self, seconds: float) -> None:
-        """Claim in some seconds, or a moment later together with other records, if nothing asks for it earlier."""
+        """Claim in this many seconds, or a moment later to claim more at once, unless something asks for it earlier."""
         apart = LISTS_APART if self._lists.ready else APART
         self.alarm.wake(seconds, not_before=self._claimed_at + apart)
 
@@ -93,11 +93,11 @@ class Dispatcher:
                 self.wake_in(RETRY_STORE)
 
     async def stop(self, grace: float) -> None:
-        """Claim no more; let the passes in flight end for `grace` seconds, then leave them to whoever claims them."""
+        """Claim nothing more; give passes in flight `grace` seconds to end, then leave the rest to other workers."""
         self._stopping = True
         self.alarm.wake()
         late = await self._window.drain(grace)
-        await self._look_group.aclose()  # before the passes that wait for its list give their permits back
+        await self._look_group.aclose()  # before the passes that wait for its list release their permits
         await cancel_all(late)
         await cancel_all(self._lists.reading)
 
@@ -150,7 +150,7 @@ class Dispatcher:
         )
 
     async def _give_back(self, claims: Claims) -> None:
-        """Withdraw the intents noted with these claims; everything else comes back once this worker is gone."""
+        """Withdraw the intents noted with these claims; all other records become due again once this worker is gone."""
         policy = self._backend.policy
         commits = [
             Commit(one.token, one.record, "wait", seen.progress, (), claims.now, matters(seen, policy))

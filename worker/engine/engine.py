@@ -30,7 +30,7 @@ BEAT = 1.0
 BEAT_LIFE = 4.0
 TRIM_EVERY = 60.0
 SIGN_OFF_TIMEOUT = 1.0
-"""Seconds for signing off; if Redis is away, the worker stops without."""
+"""Seconds for signing off; if Redis is down, the worker stops without doing so."""
 FEW = 20
 """Up to this many commands for one backend are accepted and claimed in one step."""
 
@@ -54,7 +54,7 @@ class Engine:
         self._tasks: Sequence[asyncio.Task[None]] = ()
         self._stopping = False
         self.feed: Callable[[], None] = lambda: None
-        """Called with a beat that finds something to do for a batch."""
+        """Called after a heartbeat that found work for a batch."""
 
     def wake(self, backend: str) -> None:
         """Claim at once on a backend of this worker; for any other, find out whether a worker serves it."""
@@ -88,7 +88,7 @@ class Engine:
         log.info("engine.started", worker=self.worker, backends=sorted(self._dispatchers))
 
     async def stop(self, grace: float = 5.0) -> None:
-        """Claim nothing new, let open calls end for `grace` seconds, and sign this worker off."""
+        """Claim nothing new, give open calls `grace` seconds to end, and sign this worker off."""
         await asyncio.gather(*(one.stop(grace) for one in self._dispatchers.values()))
         self._stopping = True
         self._unserved.stop()

@@ -11,15 +11,15 @@ from ..domain.model import Answer, Job, Observation
 from .look_many import ListReader
 
 GATHER, ENOUGH = 0.002, 16
-"""Seconds for which looks are gathered before a list is read, and how many looks need not wait for more: as many as a
-small claim brings. While a list is read, the next looks gather."""
+"""Seconds for which looks are gathered before a list is read, and how many looks are enough not to wait for more: as
+many as a small claim returns. While a list is read, the next looks gather."""
 MOST = 1000
 LISTS = 2
-"""How many lists one look may wait for, each as long as a look: the one that is being read, and its own."""
+"""How many lists one look may wait for, each taking as long as a look: the one that is being read, and its own."""
 
 
 class ListedObservation(NamedTuple):
-    """What a list shows of a job, None if that has to be looked at alone; and how many calls its pass pays for.
+    """What a list shows of a job, None if the job must be looked at alone; and how many calls its pass pays for.
 
     An `Answer` says that the job may not be looked at now.
     """

@@ -24,10 +24,10 @@ from .backend import Backend
 log = structlog.get_logger(__name__)
 
 USELESS = 60.0
-"""Seconds for which a backend's lists are not read after one that failed or spared next to no looks."""
+"""Seconds for which a backend's lists are not read after one that failed or saved hardly any looks."""
 SPARED = CALLS_SAVED // 2
-"""How many looks a list's call must spare on average for lists to be read again at once: a job that a list does not
-show is claimed a second time."""
+"""How many looks each call of a list must save on average for lists to be read again at once: a job that a list does
+not show is claimed a second time."""
 
 LIST = "list"
 """The action that observers are given for such a call."""
@@ -35,12 +35,12 @@ LIST = "list"
 UNSHOWN = Answer(AnswerKind.BUSY, Source.OWN, detail="the list of jobs does not show it, and asked for time")
 
 Sightings = Mapping[str, Observation | Answer]
-"""What is known of jobs without a look at each, by their ids; an `Answer` says that none may be looked at now."""
+"""What is known of jobs without a look at each, by id; an `Answer` says that the job may not be looked at now."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListRequest:
-    """Lists to be read, from the first call on, and the jobs whose looks they may spare, by their ids."""
+    """Lists to be read, starting with the call `first`, and the jobs whose looks they may save, by their ids."""
 
     exchange: LookMany
     first: Request
@@ -55,9 +55,9 @@ class SharedList:
     jobs: Mapping[str, Job]
 
     async def of(self, claim: Claim) -> Observation | Answer | None:
-        """Return what the list shows of a claimed job, None if that has to be looked at alone.
+        """Return what the list shows of a claimed job, None if the job must be looked at alone.
 
-        A poll whose job was not requested waits as well if it may call: the list may be using its permit.
+        A poll whose job was not requested waits too if it may make a call: the list may be using its permit.
         """
         job = claim.record.cancellation.job
         requested = self.jobs.get(job.id) == job
@@ -70,37 +70,37 @@ class SharedList:
 class ListReader:
     """Judges when a list is worth reading, and reads it.
 
-    A list only spares calls: a job that it does not show is looked at alone, and so is every job while the
-    backend's lists are of no use. No failure of a list reaches a pass, unless it asks for time by `Retry-After`: then
-    no job that a list could show is looked at before that is over.
+    A list only saves calls: a job that it does not show is looked at alone, and so is every job while the
+    backend's lists are of no use. The failure of a list reaches a pass only if the reply has a `Retry-After`: then no
+    job that a list could show is looked at before that time is over.
     """
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
         self._not_before = 0.0
         self._busy: Answer | None = None
-        """The list's latest answer that asked for time, until a list is read that does not."""
+        """The latest answer of a list that asked us to wait; None once a list is read that does not."""
         self._busy_until = 0.0
         self.reading: set[asyncio.Task[Sightings]] = set()
-        """The shared lists that are being read; they are to be cancelled at the end."""
+        """The shared lists that are being read; whoever stops must cancel them."""
 
     @property
     def ready(self) -> bool:
-        """Whether lists may be read now, or nothing may and the jobs need not be looked at alone."""
+        """Whether lists may be read now or the backend asked us to wait, so no job may be looked at alone either."""
         now = asyncio.get_running_loop().time()
         return self._backend.look_many and (now < self._busy_until or now >= self._not_before)
 
     def _told_to_wait(self, job_ids: Iterable[str]) -> Sightings:
-        """Return what to tell the passes of these jobs while the backend has asked for time, nothing if it has not."""
+        """Return an answer for each of these jobs while the backend has asked us to wait, nothing if it has not."""
         left = self._busy_until - asyncio.get_running_loop().time()
         if self._busy is None or left <= 0:
             return {}
         return dict.fromkeys(job_ids, replace(self._busy, retry_after=left))
 
     def share(self, claims: Sequence[Claim], lost_at: datetime | None) -> SharedList | None:
-        """Begin to read a list of the claimed jobs that are polled; None if each has to be looked at alone.
+        """Begin to read a list of the claimed jobs that are polled; None if each must be looked at alone.
 
-        Only polls count: any other pass mostly ends in a call, which takes a look at the job alone.
+        Only polls count: any other pass mostly ends in a call, which needs a look at the job alone.
         """
         polled = (claim.record.cancellation for claim in claims if claim.record.polled)
         jobs = [
@@ -114,7 +114,7 @@ class ListReader:
             return SharedList(done, {job.id: job for job in jobs})
         plan = self.plan_for(jobs)
         if plan is None:
-            if len(jobs) >= CALLS_SAVED:  # else polls would still be claimed as piggy-backed
+            if len(jobs) >= CALLS_SAVED:  # otherwise polls would still be claimed as piggy-backed
                 self._not_before = asyncio.get_running_loop().time() + USELESS
             return None
         task = asyncio.create_task(self.read(plan))
@@ -123,9 +123,9 @@ class ListReader:
         return SharedList(task, plan.jobs)
 
     def plan_for(self, jobs: Sequence[Job]) -> ListRequest | None:
-        """Return how to see these jobs together, None if each has to be looked at alone.
+        """Return how to see these jobs together, None if each must be looked at alone.
 
-        Jobs at different addresses that share an id are looked at alone: a list shows jobs by their ids.
+        Jobs at different addresses that share an id are looked at alone: a list identifies jobs by id only.
         """
         times = Counter(job.id for job in jobs)
         chosen = {job.id: job for job in jobs if times[job.id] == 1}
@@ -143,8 +143,8 @@ class ListReader:
     async def read(self, plan: ListRequest) -> Sightings:
         """Make the calls, in the time of one look at most; return what they show, by job id.
 
-        While the backend asks for time, that is what is told of each job, and no call is made.
-        The passes that wait for this hold leases that last for a look, a credential and a call.
+        While the backend has asked us to wait, that is the answer for each job, and no call is made.
+        The passes that wait for this have leases that last for a look, a credential and a call.
         """
         if told := self._told_to_wait(plan.jobs):
             return told
@@ -187,7 +187,7 @@ class ListReader:
                 return seen, calls
 
     def _asked_for_time(self, plan: ListRequest, said: Answer) -> Sightings:
-        """Look at no job before the time is over; then read lists again, unless this is the second such answer."""
+        """Look at no job before the time is over; then read lists again, but not at once after a second such answer."""
         again, seconds = self._busy is not None, asked_for(said.retry_after, self._backend.policy).total_seconds()
         self._busy_until = asyncio.get_running_loop().time() + seconds
         self._not_before = self._busy_until + (USELESS if again else 0.0)

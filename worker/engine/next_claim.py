@@ -1,4 +1,4 @@
-"""Decides when to claim next on one backend, by what the latest claim has brought."""
+"""Decides when to claim next on one backend, from what the latest claim has returned."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from math import inf
 
 BLOCKED, LONG_BLOCKED = 0.02, 0.05
-"""Seconds until the next try if something is due but may not be claimed yet, since other workers hold the permits.
-The wait doubles with each claim that brings nothing, up to the second figure."""
+"""Seconds until the next try if something is due but can't be claimed yet because other workers hold the permits.
+The wait doubles with each claim that returns nothing, up to the second figure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +15,7 @@ class NextClaim:
     """When to claim next, unless something asks for it earlier."""
 
     after: float
-    """Seconds from now; `inf` for not before something asks for it."""
+    """Seconds from now; `inf` to wait until something asks for a claim."""
     more: bool
     """Whether more was due than could be claimed: then the end of a pass asks for a claim."""
     blocked: float
@@ -23,10 +23,10 @@ class NextClaim:
 
 
 def next_claim(*, free: int, due_in: float, brought: int, asked: int, blocked: float) -> NextClaim:
-    """Decide after a claim that brought `brought` records of the `asked` ones.
+    """Decide after a claim that asked for up to `asked` records and returned `brought`.
 
-    `free` slots are left; the next record comes due in `due_in` seconds, `inf` if none waits; `blocked` is what the
-    decision before has returned.
+    `free` slots are left; the next record comes due in `due_in` seconds, `inf` if none waits; `blocked` is as the
+    previous decision returned it.
     """
     if free <= 0:
         return NextClaim(inf, more=True, blocked=blocked)  # other workers see by themselves what is due

@@ -49,8 +49,8 @@ FRESH = 0.25
 class PassInput:
     """What a pass begins with.
 
-    `lost_at` is when Redis may have forgotten something; `paused` means that the backend is: no call is made; `listed`
-    is what a list has shown of the job, or why to wait; `paid` is how many calls the claim has paid for.
+    `lost_at` is when Redis may have forgotten something; `paused` means that the backend is paused, so that no call is
+    made; `listed` is what a list has shown of the job, or why to wait; `paid` is how many calls the claim has paid for.
     """
 
     claim: Claim
@@ -81,14 +81,14 @@ class Reconciliation:
         self._due: datetime | None = None
 
     async def run(self) -> datetime | None:
-        """Make the pass; return when the record comes due again, None if it does not, or not for this worker."""
+        """Make the pass; return when the record comes due again, None if it has ended or the claim was lost."""
         left_open = evolve.recovered(self._cancellation, self._policy)
         if left_open is not None:  # a worker died in this call: it counts as unanswered
             self._cancellation, send = left_open
             self._drafts.append(event_drafts.sent(send, evolve.UNANSWERED))
-        self._now = self._clock.now()  # of the latest decision, and of what is done with it at once
+        self._now = self._clock.now()  # the time of the latest decision and of what follows from it at once
         if too_early(self._cancellation, self._now):
-            # Decided by the time at which no look was needed: a moment later one may be.
+            # Decide with the same time: a moment later it may not be too early, and a look may be needed.
             await self._carry_out(decide(self._cancellation, None, self._policy, self._now), None)
         elif self._backend.elsewhere(self._cancellation):
             await self._moved()
@@ -102,7 +102,7 @@ class Reconciliation:
         return self._due
 
     async def _moved(self) -> None:
-        """Conclude nothing if another place would answer: that is a failed look, without a call."""
+        """Conclude nothing if another place would answer: count a failed look, without a call."""
         if self._backend.moved.due():
             log.warning("backend.moved", backend=self._backend.name, place=self._backend.place, hint=MOVED.detail)
         self._cancellation = evolve.look_failed(self._cancellation, MOVED, self._clock.now())
@@ -122,7 +122,7 @@ class Reconciliation:
             self._due = self._clock.now()
 
     async def _on_list(self, listed: Observation | Answer) -> None:
-        """Take what a list has shown for a look; if there is more to do than to wait or to end, look at the job."""
+        """Treat what a list has shown as a look; if there is more to do than to wait or to finish, look at the job."""
         self._listed = isinstance(listed, Observation)
         seen: Observation | Answer | None = await self._take_in_look(listed, self._clock.redis)
         if self._acts(decision := self._decide(seen)):
@@ -142,7 +142,7 @@ class Reconciliation:
             await self._wait(decision)
 
     def _acts(self, decision: Decision) -> bool:
-        """Whether it makes a call, reports something new, or ends before the job has: a list may be out of date."""
+        """Whether a decision calls, reports a new hold, or ends before the job does: a list may be too old for that."""
         unreported = isinstance(decision, Hold) and decision.gate.reason not in self._cancellation.progress.held
         return isinstance(decision, Send) or unreported or (isinstance(decision, Finish) and decision.outcome in LEFT)
 
@@ -151,7 +151,7 @@ class Reconciliation:
         return decide(self._cancellation, seen, self._policy, self._now)
 
     async def _leave(self, before: Cancellation, why: str) -> None:
-        """Leave what was decided to another pass, which looks first: at once if the backend has not asked for time."""
+        """Leave what was decided to another pass, which looks first: at once unless the backend asked us to wait."""
         self._cancellation = before
         now = self._clock.now()
         await self._carry_out(Wait(capped(before, self._policy, now, now), why), None)
@@ -219,7 +219,7 @@ class Reconciliation:
     async def _noted(self, before: Cancellation, send: Send) -> bool:
         """Note the intent, unless the claim has just done so.
 
-        If Redis does not confirm it, no call is made and the record is given back.
+        If Redis does not confirm it, no call is made and the record is left to a new pass.
         """
         first = send == Send(Action.CANCEL, before.job_id) and not before.progress.sent
         if self._given.claim.noted and first and self._clock.elapsed() < FRESH:
@@ -228,7 +228,7 @@ class Reconciliation:
             return await self._commit("intent")
         except StoreUnavailable:
             if self._drafts:
-                raise  # they may have been written with it, and must not be twice
+                raise  # the drafts may have been written with it, and must not be written twice
         await self._leave(before, "note the intent in a new pass")
         return False
 
@@ -250,8 +250,8 @@ class Reconciliation:
     async def _look_at_once(self, wait: Wait) -> None:
         """Poll once in this pass, and commit the answer and the observation together; the next pass acts on it.
 
-        Only after a call other than a force was accepted: any other answer may decide the outcome, and would be lost
-        with a worker that dies during the look. If the look takes long, the answer is committed before.
+        Done only if the call was accepted and was no force: any other answer may decide the outcome, and would be lost
+        if the worker died during the look. If the look takes long, the answer is committed first.
         """
         answer_first = Delayed(SOON, lambda: self._commit("answer"))
         try:
@@ -336,7 +336,7 @@ class Reconciliation:
         return result == 1
 
     async def _commit_in_lease(self, commit: Commit) -> int:
-        """Commit, and while Redis is away try again within the lease; the claim token fences off a second write.
+        """Commit; while Redis is down, try again within the lease. The claim token fences off a second write.
 
         An intent is not tried again: it is not known whether it was noted.
         """

@@ -1,4 +1,4 @@
-"""What a worker process has learned of how long one backend's jobs take to stop."""
+"""What a worker process has learned about how long one backend's jobs take to stop."""
 
 from __future__ import annotations
 

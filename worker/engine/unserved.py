@@ -30,13 +30,13 @@ LIMITS = Limits(slots=100, lease=40.0, max_in_flight=100, rate=0.0, batch_slots=
 UNCALLED = "it was ended without a call: no living worker knows its backend"
 NOBODY = unanswered("no living worker knows this backend")
 POLICY = Policy(Steps(look_before_cancel=True))
-"""Used because the backend's own is not known; nothing that is called or believed depends on it."""
+"""Used because the backend's own is not known; no call and no conclusion depends on it."""
 
 
 def without_backend(claim: Claim, now: datetime) -> Commit:
     """Return what to commit for a claimed cancellation whose backend can't be called."""
     cancellation, new = claim.record.cancellation, []
-    # If something matters before the deadline, it is the warning; else the warning's time is not known.
+    # If something is due before the deadline, it is the warning; otherwise the warning's time is not known.
     matters_at = claim.record.matters_at
     warned_at = matters_at if matters_at < cancellation.spec.give_up_at else FAR
     policy = replace(POLICY, warn_after=(warned_at - cancellation.begins_at).total_seconds())
@@ -52,7 +52,7 @@ def without_backend(claim: Claim, now: datetime) -> Commit:
     if now >= warn_at(cancellation, policy):
         cancellation = evolve.progress(cancellation, overdue=True)
         new.append(event_drafts.overdue(cancellation, policy))
-    due = max(now, cancellation.begins_at)  # so that a worker that serves the backend again finds it due
+    due = max(now, cancellation.begins_at)  # so that the next worker to serve the backend finds it due
     return Commit(claim.token, claim.record, "wait", cancellation.progress, new, due, matters(cancellation, policy))
 
 
@@ -105,7 +105,7 @@ class Unserved:
             log.warning("backend.unserved", backend=backend, hint=hint)
 
     async def _end(self, backend: str) -> None:
-        """End what is to be ended; while a worker may be about to return, only what an operator has withdrawn."""
+        """End what has to end; while a worker may be about to come back, only what an operator has withdrawn."""
         withdrawn = self._serving.silence(backend) < GRACE
         silence = Silence(self._serving.announced[backend], withdrawn_only=withdrawn)
         while not self._stopping:

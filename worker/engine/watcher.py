@@ -26,17 +26,17 @@ from .clock import Clock
 log = structlog.get_logger(__name__)
 
 EVERY = 1.0
-"""Seconds between two questions whether a look is due, if none is known to be sooner."""
+"""Seconds between two checks for due looks, unless one is known to be due sooner."""
 AT_ONCE = 10
 """The most looks at once."""
 TAKEN = frozenset({"accepted", "joined", "same"})
-"""The verdicts on a command that need no other try."""
+"""The verdicts on a command after which no other try is needed."""
 MOST_IDS = 10
-"""The ids by which a cancellation is tried to be opened again, while others have sent commands with them."""
+"""How many ids are tried for the command that opens a cancellation again, if others have used the earlier ones."""
 
 
 class Watcher:
-    """Looks after the end. What it has to do is in Redis: any worker of the backend goes on with it."""
+    """Looks at jobs after the end. What is to be done is in Redis, so any worker of the backend can continue it."""
 
     def __init__(self, backend: Backend, store: Store, outage: Outage, wake: Callable[[str], None]) -> None:
         """`wake` is called with the backend's name once a cancellation is open again."""
@@ -81,7 +81,7 @@ class Watcher:
             log.exception("job.look_failed", **context(cancellation))
 
     async def _seen(self, ended: Snapshot, clock: Clock) -> Seen:
-        """Look at a job, unless that was done and only the opening of its cancellation is left to do."""
+        """Look at a job, unless that was done and only opening its cancellation again is left to do."""
         record, backend = ended.record, self._backend
         cancellation, ended_at = record.cancellation, record.ended_at
         if record.reappeared:
@@ -121,7 +121,7 @@ class Watcher:
             self._wake(backend.name)
 
     async def _open_again(self, make: Callable[[Snapshot, int], Acceptance], ended: Snapshot) -> str:
-        """Open a cancellation again, once, by the first id that no other command has; return the last verdict."""
+        """Open a cancellation again, once, under the first id that no other command has; return the last verdict."""
         verdict = "conflict"
         for taken in range(MOST_IDS):
             verdict = (await self._store.accept(make(ended, taken))).verdict

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 UNCOUNTED_POLLS = 32
-"""Up to this many piggy-backed polls take no slot. More do, so that interactive work is not delayed."""
+"""Up to this many piggy-backed polls take no slot. Any beyond that do, so that interactive work is not delayed."""
 
 
 class Window:

@@ -1,4 +1,4 @@
-"""The composition root: one worker process, how it starts and ends and who listens to it.
+"""The composition root: builds one worker process, starts and stops it, and connects its observers.
 
-Also what is asked outside of a worker: a deployment's totals, and one look at a job.
+Also what is needed outside of a worker: a deployment's totals, and a single look at a job.
 """

@@ -1,4 +1,4 @@
-"""A whole deployment as its Redis and its broker show it, for whoever reports on it."""
+"""The totals of a whole deployment, as its Redis and its broker show them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def totals_of(settings: Settings, redis: Redis) -> Totals:
 async def waiting_of(settings: Settings, redis: Redis) -> int | None:
     """Return how many commands nobody has taken in yet: in the queue, or for a worker that serves their backend.
 
-    None if the broker can't say. Raises as `totals_of` does.
+    None if the broker can't say. Raises what `totals_of` raises.
     """
     left = await Peers(redis, settings.prefix).left()
     waiting = await waiting_commands(settings)

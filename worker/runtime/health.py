@@ -15,7 +15,7 @@ from ..settings.listen_address import ListenAddress
 from ..store.store import Store
 
 PATIENCE = 2.0
-"""Seconds that Redis has to answer."""
+"""Seconds within which Redis must answer."""
 
 
 def endpoint_of(

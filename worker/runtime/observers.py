@@ -1,6 +1,6 @@
 """Who listens to a worker process: metrics if they are served, traces if anything records them.
 
-What nobody has asked for is not even imported.
+Whatever is not asked for is not even imported.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Observers:
 
 
 def observers_of(backends: Collection[str], *, served: bool) -> Observers:
-    """Return who listens to a worker of these backends; `served` is whether its metrics are."""
+    """Return who listens to a worker of these backends; `served` says whether its metrics are served."""
     metrics = None
     if served:
         from ..observability.worker_metrics import WorkerMetrics  # noqa: PLC0415 - few workers serve them
@@ -42,6 +42,6 @@ def tracing() -> Tracing | None:
     """Return what makes spans; None without the extra `otel`, or if nothing records them."""
     if find_spec("opentelemetry") is None or find_spec("opentelemetry.trace") is None:
         return None
-    from ..observability.tracing import tracing as found  # noqa: PLC0415 - the extra is there only now
+    from ..observability.tracing import tracing as found  # noqa: PLC0415 - the extra may be missing
 
     return found(version())

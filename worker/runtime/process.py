@@ -36,13 +36,13 @@ log = structlog.get_logger(__name__)
 STOP_LIMIT = 9.0
 """Seconds that a stop may take in all."""
 FEEDER_LIMIT = 1.0
-"""Seconds of that for the feeder's round under way; a member that it starts later is started by another worker."""
+"""Seconds of that for the feeder's round under way; members not started by then are left to other workers."""
 RUNTIMES: dict[int, Runtime] = {}
-"""By process id: a forked child keeps its parent's and never uses it."""
+"""By process id: a forked child inherits its parent's but never uses it."""
 
 
 class Runtime:
-    """All that one worker process has; `rabbitmq` gets what a RabbitMQ delivers, and is idle with other brokers."""
+    """All that one worker process has; `rabbitmq` receives what a RabbitMQ delivers, and is idle with other brokers."""
 
     def __init__(self, settings: Settings, deployment: Deployment) -> None:
         self._settings = settings
@@ -79,7 +79,7 @@ class Runtime:
         """Start to work on what is due, and to take in commands if the broker is a Redis or a RabbitMQ.
 
         Raises:
-            ConfigurationError: nobody can listen on `CANCELLER_HTTP`.
+            ConfigurationError: the address in `CANCELLER_HTTP` can't be listened on.
 
         """
         for problem in self._left_alone:
@@ -126,7 +126,7 @@ class Runtime:
         self._loop.call(self._handler.handle(items))
 
     def stop(self, grace: float = 5.0) -> None:
-        """Take in and claim nothing new; let open calls end for `grace` seconds."""
+        """Take in and claim nothing new; give open calls `grace` seconds to end."""
 
         async def stop() -> None:
             self._not_ready = "it is being stopped"

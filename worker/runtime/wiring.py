@@ -67,7 +67,7 @@ def policy_of(config: BackendConfig, adapter: Adapter) -> Policy:
 
 
 def place_of(config: BackendConfig, adapter: Adapter) -> str:
-    """Say which API is called at which address, without secrets: a cancellation trusts observations of no other one."""
+    """Say which API is called at which address, without secrets: a cancellation trusts only observations from there."""
     parts = urlsplit(config.base_url)
     host = parts.netloc.lower().removesuffix(":443" if parts.scheme == "https" else ":80")
     return ", ".join((f"{config.kind} at {parts.scheme}://{host}{parts.path}", *adapter.within))
@@ -155,7 +155,7 @@ def own_tls(files: TlsFiles) -> Tls:
 
 
 def token_tls(config: BackendConfig) -> Tls:
-    """Return the TLS files for a token service: its own, else the API's if both are one server."""
+    """Return the TLS files for a token service: its own, else the API's if both are the same server."""
     own = own_tls(config.auth) if isinstance(config.auth, TlsFiles) else SYSTEM
     url = token_url_of(config)
     if url is None:

@@ -1,4 +1,4 @@
-"""PURE: which replies speak against a backend as a whole and count for its circuit breaker."""
+"""PURE: which replies count as failures of a backend as a whole, for its circuit breaker."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""PURE: when a backend's clock counts.
+"""PURE: when a backend's clock is trusted.
 
-A reply's `Date` is often written by a front server, not by the scheduler whose times are in the body. It counts if it
-moves as our monotonic time does and does not contradict the times of our own calls and looks.
+A reply's `Date` is often written by a front server, not by the scheduler whose times are in the body. It is trusted if
+it advances as our monotonic clock does and does not contradict the times of our own calls and looks.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def read(
 ) -> ClockReading | None:
     """Record the `Date` of a reply that was requested at `asked` and had arrived by `now`.
 
-    If it does not fit the earlier reading it starts a new one, since either of the two may be wrong.
+    If it does not fit the earlier reading it starts a new one, because either of the two may be wrong.
     """
     if theirs is None:
         return before
@@ -46,9 +46,9 @@ def cancelling_for(
 ) -> tuple[float, bool]:
     """Return for how many seconds a job has been in CANCELLING, and whether the backend's own clock says so.
 
-    Otherwise they count from our first sight of it there, which is later than the truth, and not while on hold. The
-    backend's clock does not count if it claims more seconds than our own sightings and calls leave room for, or if the
-    job's time is still ahead of it: then the two are not of one clock.
+    Otherwise they are counted from our first sight of it there, which is later than the true start, without time on
+    hold. The backend's clock is not trusted if it claims more seconds than our own sightings and calls allow, or if the
+    job's time is still ahead of it: then the two come from different clocks.
     """
     progress, speed = cancellation.progress, policy.clock_speed
     sighting = progress.cancelling.get(member.job_id)
@@ -67,7 +67,7 @@ def cancelling_for(
 
 
 def not_before(cancellation: Cancellation, job_id: str) -> datetime | None:
-    """Return when a job with a new sighting in CANCELLING was certainly not there yet, None if unknown.
+    """Return a time at which a job newly sighted in CANCELLING was certainly not there yet, None if unknown.
 
     That is the previous look if the job's backend time has moved since, or else the later of the last look that showed
     it alive and our accepted cancel.

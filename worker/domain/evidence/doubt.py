@@ -58,7 +58,7 @@ def refuses(said: Answer, doubt: Doubt | None, policy: Policy) -> bool:
 
 
 def ask_again(doubt: Doubt, policy: Policy, now: datetime, pause: timedelta) -> datetime:
-    """Return when to ask again: after `pause`, or sooner to see the claim often enough and once it has lasted."""
+    """Return when to ask again: after `pause`, or sooner, to see the claim often enough and once it has lasted."""
     soon = now + min(pause, max(timedelta(seconds=policy.poll.first), timedelta(seconds=policy.believe_after / PARTS)))
     lasted = doubt.since + timedelta(seconds=policy.believe_after)
     return lasted if now < lasted < soon else soon

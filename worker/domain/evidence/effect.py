@@ -32,8 +32,8 @@ def stop(cancellation: Cancellation) -> Sent | None:
 def ended_before(cancellation: Cancellation, member: Observation, policy: Policy) -> bool:
     """Whether the backend's own times prove that a job ended before our first call that could have stopped it.
 
-    They prove nothing if we saw it alive later than the end that they give. Until two replies have shown the backend's
-    clock, our own counts too, for ends further back than clocks and time zones can differ.
+    They prove nothing if we saw it alive later than the end that they give. Until two replies agree on the backend's
+    clock, the end must be before our call by our own clock too, by more than clocks and time zones can differ.
     """
     call, reading = stop(cancellation), cancellation.progress.clock
     if call is None:
@@ -46,7 +46,7 @@ def ended_before(cancellation: Cancellation, member: Observation, policy: Policy
 
 
 def undated(cancellation: Cancellation, seen: Observation, policy: Policy) -> bool:
-    """Whether only a second reading of the backend's clock can show if the job ended before our call."""
+    """Whether only a second reading of the backend's clock can show that the job ended before our call."""
     reading = cancellation.progress.clock
     if reading is None or reading.steady or reading.anew or seen.clock is None:
         return False

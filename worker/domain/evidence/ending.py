@@ -20,7 +20,7 @@ class Unproven(NamedTuple):
 
 
 def unproven(cancellation: Cancellation, seen: Observation, policy: Policy, now: datetime) -> Unproven | None:
-    """Return what an observed end lacks, None if it is proven.
+    """Return why an observed end is not proven yet, None if it is.
 
     Only the API's own words prove at once that a job is gone. A family has ended when two looks, a poll apart, say so.
     """

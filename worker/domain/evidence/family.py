@@ -1,4 +1,4 @@
-"""PURE: what is remembered of a job's children. A child seen alive counts as alive until it is seen to end."""
+"""PURE: what is remembered about a job's children. A child seen alive counts as alive until it is seen to end."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..model import Action, JobState, Observation, Source
 def remembered(cancellation: Cancellation, seen: Observation, asked: datetime) -> Mapping[str, Child]:
     """Return the children to remember after a look; those that it did not show come first, to be asked about next.
 
-    A child's end is kept only if it was forced, or if the history is too long for later looks to show it again.
+    A child's end is kept only if the child was forced, or if the list is too long for later looks to show it again.
     """
     before = cancellation.progress.children
     if not before and not seen.children:

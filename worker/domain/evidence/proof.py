@@ -1,7 +1,7 @@
 """PURE: what proves that a job's remote process is gone: an attestation, or the second source.
 
-An attestation holds until the job shows a later sign of life. The second source (`remote_probe`) must say so twice, a
-poll apart, and again at the end.
+An attestation is valid until the job shows a later sign of life. The second source (`remote_probe`) must say twice, a
+poll apart, that the process is gone, and once more at the end.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ TWICE = 2
 
 
 class Refuted(NamedTuple):
-    """An attestation that no longer holds, the child it is about (empty: the whole family), and what has refuted it."""
+    """An attestation that is no longer valid, the child it is about (empty: the family), and what has refuted it."""
 
     attestation: Attestation
     child: str
@@ -28,7 +28,7 @@ class Refuted(NamedTuple):
 
 
 def attestation_for(cancellation: Cancellation, job_id: str) -> Attestation | None:
-    """Return the attestation that holds for a job: its own, or one about the family that covers it."""
+    """Return the valid attestation for a job: its own, or one about the family that covers it."""
     attestations = cancellation.spec.attestations.items()
     return next((one for key, one in attestations if _holds(cancellation, key, job_id)), None)
 
@@ -52,7 +52,7 @@ def _covers(cancellation: Cancellation, attestation: Attestation, job_id: str) -
 
 
 def refuted(cancellation: Cancellation, seen: Observation, asked: datetime) -> Mapping[str, Refuted]:
-    """Return the attestations that a look, begun at `asked`, refutes: one of their jobs shows a sign of life."""
+    """Return the attestations that a look, begun at `asked`, refutes because one of their jobs shows a sign of life."""
     lost: dict[str, Refuted] = {}
     for key, attestation in cancellation.spec.attestations.items():
         if attestation.at >= asked:
@@ -66,10 +66,10 @@ def refuted(cancellation: Cancellation, seen: Observation, asked: datetime) -> M
 
 
 def sign_of_life(cancellation: Cancellation, member: Observation, asked: datetime) -> str:
-    """Say what shows that a job's process runs, empty if nothing does.
+    """Say what shows that a job's process is running, empty if nothing does.
 
-    A scheduler that calls a job running before it was asked to stop shows nothing: it may be waiting for a process that
-    is gone. A parent follows its children and has no process of its own.
+    That a scheduler reports a job as running before it was asked to stop shows nothing: it may be waiting for a process
+    that is gone. A parent's state follows its children's; it has no process of its own.
     """
     sighting = cancellation.progress.cancelling.get(member.job_id)
     if member.state is JobState.CANCELLING:
@@ -87,7 +87,7 @@ def sign_of_life(cancellation: Cancellation, member: Observation, asked: datetim
 
 
 def probed(before: Mapping[str, Probed], job_id: str, gone: bool | None, at: datetime) -> Mapping[str, Probed]:  # noqa: FBT001 - the source's own answer
-    """Record what the second source says of a job's process; None means that it can't say, and changes nothing."""
+    """Record what the second source says about a job's process; None means that it can't say, and changes nothing."""
     if gone is None:
         return before
     known = before.get(job_id)
@@ -105,6 +105,6 @@ def proven_gone(cancellation: Cancellation, job_id: str, policy: Policy) -> bool
 
 
 def said_now(cancellation: Cancellation, job_id: str) -> Probed | None:
-    """Return what the second source said of a job in the latest look, None if it was not asked or could not say."""
+    """Return what the second source said about a job in the latest look, None if it was not asked or could not say."""
     said = cancellation.progress.probes.get(job_id)
     return said if said is not None and said.last == cancellation.progress.looked_at else None
