@@ -34,7 +34,7 @@ def events(
 ) -> None:
     """Show events, one on each line; with --json each whole, and its position in the stream.
 
-    A reader that keeps the last position goes on from there with --after, and misses none.
+    A reader that keeps the last position can resume from there with --after, and misses none.
 
     canceller events --follow --backend ess
 

@@ -22,7 +22,7 @@ from ..usage import BadParameters
 from ..waiting import SHOWN_MISTAKES, report_ends
 
 TAKEN_IN = Seconds(2)
-"""Seconds in which a worker that runs has taken a new command in."""
+"""Seconds within which a running worker takes a new command in."""
 
 Backend = Annotated[
     str, typer.Argument(metavar="BACKEND", help="A name in the backends file.", autocompletion=backend_names)

@@ -26,7 +26,7 @@ from ..output import Output
 from ..session import connected
 
 NEWEST = 100_000
-"""Events that are searched, if nothing else is asked for: a second or two."""
+"""Events that are searched by default, which takes a second or two."""
 
 Everything = Annotated[
     bool, typer.Option("--all", help=f"Search all events that are kept, not only the newest {NEWEST:,}.")
