@@ -25,7 +25,7 @@ class Cancellation(Blocking[AsyncCancellation]):
 
 
 class Client(Blocking[AsyncClient]):
-    """`AsyncClient` for code without an asyncio loop; also for a thread beside one.
+    """`AsyncClient` for code without an asyncio loop; also for other threads of a program that has one.
 
     It connects when it is first used, and connects again in a forked child: a client made at the top of a module works
     in each process of a prefork server.

@@ -51,7 +51,7 @@ def environment_of(number: int, env: Mapping[str, str]) -> dict[str, str]:
 
 
 def tied(command: Sequence[str]) -> list[str]:
-    """Return a command line whose process ends when this one is killed; its program is a path."""
+    """Return a command line whose process ends when this one is killed; the program must be given as a path."""
     return [sys.executable, "-I", "-S", "-c", TIED, str(os.getpid()), *command]
 
 

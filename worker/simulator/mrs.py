@@ -53,7 +53,7 @@ def _error(world: World, code: str) -> Reply:
 
 
 def _of_job(handler: Callable[[World, Call, Job], Reply]) -> Handler:
-    """Let a handler answer a call about one job; if there is none: 0176, with its own status or 404 (SRC M6, DOC M4)."""
+    """Let a handler answer a call about one job; if there is none: 0176, with its status or 404 (SRC M6, DOC M4)."""
 
     def answer(world: World, call: Call) -> Reply:
         job = world.find("mrs", call.job_id, call.now)

@@ -41,14 +41,14 @@ Labels = Annotated[
 ]
 Params = Annotated[
     list[str] | None,
-    typer.Option("--param", metavar="KEY=VALUE", help="What the backend needs beside the id; may be repeated."),
+    typer.Option("--param", metavar="KEY=VALUE", help="What the backend needs besides the id; may be repeated."),
 ]
 WhereOption = Annotated[
     list[str] | None,
     typer.Option(
         "--where",
         metavar="KEY=VALUE",
-        help=f"Select what the backend lists, in place of a file; of several all must hold. {criteria_help()}.",
+        help=f"Select jobs from the backend's list instead of a file; all conditions must hold. {criteria_help()}.",
     ),
 ]
 

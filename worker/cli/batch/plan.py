@@ -48,7 +48,7 @@ Files = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="FILE|-",
-        help="Ids one a line, CSV with a header (`job_id`, `backend`, `verb`, `reason`, `labels.*`, `params.*`), or a "
+        help="Ids, one per line, CSV with a header (`job_id`, `backend`, `verb`, `reason`, `labels.*`, `params.*`), or a "
         "command as JSON on each line; `-` is standard input.",
     ),
 ]

@@ -26,7 +26,7 @@ def events(
         typer.Option(
             parser=position,
             metavar="POSITION",
-            help="Start behind this position; 0 is the oldest event. [default: 0, with --follow: now]",
+            help="Start after this position; 0 is the oldest event. [default: 0, with --follow: now]",
         ),
     ] = None,
     backend: OnlyBackend = "",

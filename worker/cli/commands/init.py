@@ -30,7 +30,7 @@ NAMES = {"kind": "--kind", "base_url": "--base-url", "auth.type": "--auth"}
 
 SCHEMA_LINE = re.compile(r"\A#:schema .*\n")
 """The line by which editors find the schema of a TOML file; the shipped one's path is relative to a checkout."""
-File = Annotated[Path, typer.Argument(metavar="FILE", help="Where to write it; a file that is there stays as it is.")]
+File = Annotated[Path, typer.Argument(metavar="FILE", help="Where to write it; an existing file is not changed.")]
 
 
 class InitError(CancellerError):

@@ -56,7 +56,7 @@ class Given:
 
 Child = Annotated[
     str | None,
-    typer.Option("--child", metavar="JOB_ID", help="The word is about this child of the job alone."),
+    typer.Option("--child", metavar="JOB_ID", help="Attest only that this child of the job has stopped."),
 ]
 For = Annotated[
     float | None,

@@ -33,7 +33,7 @@ Everything = Annotated[
 ]
 Parameters = Annotated[
     list[str] | None,
-    typer.Option("--param", metavar="KEY=VALUE", help="What the backend needs beside the id to be asked about a job."),
+    typer.Option("--param", metavar="KEY=VALUE", help="What the backend needs besides the id to be asked about a job."),
 ]
 
 
