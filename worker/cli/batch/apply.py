@@ -87,7 +87,7 @@ MaxAge = Annotated[
     ),
 ]
 WaitFlag = Annotated[
-    bool, typer.Option("--wait", help="Watch it to its end even without a terminal; without --wait it is then only sent.")
+    bool, typer.Option("--wait", help="Watch it to its end even without a terminal, where it is only sent by default.")
 ]
 
 

@@ -48,7 +48,7 @@ WhereOption = Annotated[
     typer.Option(
         "--where",
         metavar="KEY=VALUE",
-        help=f"Select jobs from the backend's list instead of a file; all conditions must hold. {criteria_help()}.",
+        help=f"Select jobs that the backend lists, instead of a file; all conditions must hold. {criteria_help()}.",
     ),
 ]
 

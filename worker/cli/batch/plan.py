@@ -48,8 +48,8 @@ Files = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="FILE|-",
-        help="Ids, one per line, CSV with a header (`job_id`, `backend`, `verb`, `reason`, `labels.*`, `params.*`), or a "
-        "command as JSON on each line; `-` is standard input.",
+        help="Ids, one per line; CSV with a header (`job_id`, `backend`, `verb`, `reason`, `labels.*`, `params.*`); or "
+        "commands as JSON, one per line; `-` is standard input.",
     ),
 ]
 Rate = Annotated[float | None, typer.Option("--rate", min=0.001, metavar="N", help="At most this many jobs a second.")]

@@ -86,7 +86,7 @@ def job_command(verb: str, send: Send, about: str) -> Callable[..., None]:
         ] = None,
         dry_run: Annotated[
             bool,
-            typer.Option("--dry-run", help="Send nothing: look, and report what would be sent and why; implies --wait."),
+            typer.Option("--dry-run", help="Send nothing: look, and say what would be sent and why; implies --wait."),
         ] = False,
         expect: Annotated[
             str | None,
