@@ -23,7 +23,7 @@ LIVE: Mapping[str, tuple[str, str]] = {
     "batches": ("Batches", "page.html"),
     "dead-letters": ("Dead letters", "page.html"),
 }
-"""The title and template of each page with a live part; what is open is listed by backend and state."""
+"""The title and template of each page with a live part; the open list can be filtered by backend and state."""
 
 
 def live_page(name: str) -> Callable[[Request], Awaitable[Response]]:

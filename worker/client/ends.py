@@ -27,7 +27,7 @@ from .watch import Waiter, Watch
 LOOK_AGAIN = 10.0
 """Seconds after which a record is looked at again even without an event: a Redis that fails can lose events."""
 ANSWER = 1.0
-"""Seconds that Redis has to answer, however short a wait's timeout is: a wait ends after the longer of the two."""
+"""Seconds that Redis has to answer even if a wait's timeout is shorter: such a wait lasts this long at most."""
 LOOKS = 16
 """Records that one process looks at concurrently, each over a connection of its own."""
 RETRY_AFTER = 0.5

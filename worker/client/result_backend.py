@@ -112,7 +112,7 @@ class CancellerBackend(BaseBackend):
         self._thread.close()
 
     def ensure_chords_allowed(self) -> None:
-        """Raise at once, where a worker would later reject the chord."""
+        """Raise at once: a worker would only reject the chord later."""
         raise NotImplementedError(NO_CHORDS)
 
     def _get_task_meta_for(self, task_id: str) -> Meta:
