@@ -1,8 +1,7 @@
 """The board: a page for operators, and the ASGI app behind it. `app_for` is what a host mounts.
 
-Here live pages, their streams, and the forms that send operators' actions through the client. The rules of cancelling
-live elsewhere, and nothing here writes to Redis. Needs the extra `board`; no other room but the command line imports
-this one.
+This package holds the pages, their streams, and the forms that send operators' actions through the client. The rules of
+cancelling are elsewhere, and nothing here writes to Redis. It needs the extra `board`; the command line alone loads it.
 """
 
 from .app import BoardApp, app_for

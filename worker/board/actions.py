@@ -1,4 +1,4 @@
-"""Operators' actions as forms ask for them, sent through the client like those of the command line."""
+"""Operators' actions as forms, sent through the client like those of the command line."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ LIMITS: Mapping[str, int] = {"by": 128, "reason": 1000}
 
 
 class Problem(Exception):
-    """A form can't be sent as it is filled in; the text says why."""
+    """A form can't be sent in the way it is filled in; the text says why."""
 
 
 class Form(Struct, frozen=True):
-    """What the page says of an action: its button, what it does, the label and hint of what it may say beside.
+    """What the page says about an action: its button, its effect, and the label and hint of its extra field, if any.
 
-    `kind` is the type of that further field.
+    `kind` is the type of that extra field.
     """
 
     button: str
@@ -91,14 +91,14 @@ FIELDS: Mapping[str, Callable[[str], Mapping[str, Any]]] = {
     "for": _hold_time,
     "hold": lambda _: {"hold": True},
 }
-"""What the further fields of forms say to the client."""
+"""The client's arguments for the extra fields of forms."""
 
 
 async def send(client: AsyncClient, cancellation_id: str, one: Given) -> str:
-    """Send an action; return the order's id, by which its rejection is known.
+    """Send an action; return the order's id, by which a rejection can be found.
 
     Raises:
-        Problem: the client does not send it, and why.
+        Problem: the client does not send it; the text says why.
 
     """
     try:

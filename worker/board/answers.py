@@ -1,4 +1,4 @@
-"""What all pages share: who may see them, words for what went wrong, and the forms that they take."""
+"""What all pages share: who may see them, messages for errors, and the forms that they accept."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from .sessions import same
 from .templating import milliseconds
 
 BODY_LIMIT = 64_000
-"""Bytes of a form."""
+"""The most bytes of a form."""
 
 Handler = Callable[[Board, Request], Awaitable[Response]]
 
 
 def page(handler: Handler, *, guarded: bool = True) -> Callable[[Request], Awaitable[Response]]:
-    """Make a handler a page: only for those who may read, with a session, and with words for what went wrong."""
+    """Make a page of a handler, with messages for errors; if it is `guarded`, only for those who may read."""
 
     @wraps(handler)
     async def answer(request: Request) -> Response:
@@ -55,7 +55,7 @@ def page(handler: Handler, *, guarded: bool = True) -> Callable[[Request], Await
 
 
 def shown(board: Board, request: Request, template: str, status: int = 200, /, **context: Any) -> Response:
-    """Return a whole page, and keep the browser's session."""
+    """Return a whole page, with the cookie of the browser's session."""
     session = board.session(request)
     html = board.templates.get_template(template).render(
         {
@@ -79,7 +79,7 @@ def shown(board: Board, request: Request, template: str, status: int = 200, /, *
 async def shown_live(
     board: Board, request: Request, template: str, name: str, params: Mapping[str, str], /, **context: Any
 ) -> Response:
-    """Return a whole page with a live part, and the address of the stream that keeps that up to date."""
+    """Return a whole page with a live part, and the address of the stream that keeps this part up to date."""
     query = urlencode({key: params[key] for key in KNOWN[name] if params.get(key)})
     stream = f"/stream/{name}" + (f"?{query}" if query else "")
     part = await rendered(board, name, params, base_of(request), acts=board.may_act(request))
@@ -90,7 +90,7 @@ SIGN_IN = "this board asks for its token: sign in at /login, or send `Authorizat
 
 
 def turned_away(request: Request) -> Response:
-    """Ask for the token: people by a page, programs by a status."""
+    """Ask for the token: people get the sign-in page, programs a 401."""
     if "text/html" not in request.headers.get("accept", "") or request.method != "GET":
         return PlainTextResponse(SIGN_IN, 401, {"www-authenticate": "Bearer"})
     return RedirectResponse(f"{base_of(request)}/login", 303)
@@ -103,7 +103,7 @@ def base_of(request: Request) -> str:
 
 
 async def own_form(board: Board, request: Request) -> dict[str, str] | None:
-    """Return the fields of a form that one of this browser's pages has sent; None if none has, or it is too large."""
+    """Return the fields of a form, or None if no page of this browser's session sent it, or it is too large."""
     body = b""
     async for chunk in request.stream():
         body += chunk

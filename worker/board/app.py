@@ -42,14 +42,14 @@ def app_for(
 ) -> BoardApp:
     """Return the board of a deployment as an ASGI app, to be served or mounted.
 
-    `hosts` are names by which browsers may call it, beside those of loopback and of `CANCELLER_BOARD_HOSTS`.
+    `hosts` are host names that browsers may use for it, besides those of loopback and of `CANCELLER_BOARD_HOSTS`.
 
     Raises:
         ConfigurationError: the environment has mistakes, or names no Redis, or a key that can't be used.
 
     """
     settings = (settings or Settings.load()).discovered()
-    connect(settings)  # names what is wrong before anything is served
+    connect(settings)  # raises for wrong settings before anything is served
     access = board_access(settings)
     names = host_names(listens_on, (*access.hosts, *hosts))
     return BoardApp(settings, signing_key(settings), access.token, names)

@@ -1,4 +1,4 @@
-"""The files that browsers load: our style and script, and htmx as its authors publish it."""
+"""The files that browsers load: our style sheet and script, and htmx as its authors publish it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ VENDORED: Mapping[str, tuple[str, str]] = {
     "hx-sse.min.js": ("htmx.org 4.0.1", "18ef2761356ec1fe0bb6d92612315b37517a7c1e9856b661c5ae81fef239d103"),
     "htmx.LICENSE.txt": ("htmx.org 4.0.1", "d3d2456f76414f2456104660ebd65aff1c04cd7966b942bdabd63f3cdb316a38"),
 }
-"""The files of others: the npm package, with its version, and the SHA-256 of the file in it."""
+"""Third-party files: the npm package with its version, and the SHA-256 of the file in it."""
 TYPES: Mapping[str, str] = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".txt": "text/plain"}
 
 
 FOLDER = Path(str(files(__package__)))
-"""Where this package lies."""
+"""Where this package is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Asset:
 
 @cache
 def asset(name: str) -> Asset | None:
-    """Return the asset of a name; None if there is none."""
+    """Return the asset with a name; None if there is none."""
     known = {path.name: path for path in (FOLDER / "static").iterdir() if path.suffix in TYPES}
     if name not in known:
         return None

@@ -1,4 +1,4 @@
-"""The orders that people give about batches: their forms, how they are sent, and how their effect shows."""
+"""The orders that people give about batches: their forms, how they are sent, and how their effect is recognised."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ EFFECTS: Mapping[str, frozenset[BatchState]] = {
 
 
 async def send(client: AsyncClient, batch_id: str, one: Given) -> str:
-    """Send an order about a batch; return its id, by which its rejection is known.
+    """Send an order about a batch; return its id, by which a rejection can be found.
 
     Raises:
-        Problem: the client does not send it, and why.
+        Problem: the client does not send it; the text says why.
 
     """
     batch = client.batch_by_id(batch_id)

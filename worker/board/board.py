@@ -1,4 +1,4 @@
-"""What the board's pages and streams share: connections, the one reader, who may do what."""
+"""What the board's pages and streams share: connections, the one reader, and who may do what."""
 
 from __future__ import annotations
 
@@ -28,25 +28,25 @@ from .sessions import Session, Sessions, same
 from .templating import templates
 
 WAITING_FOR = 2.0
-"""Seconds for which the number of waiting commands is shown again."""
+"""Seconds for which the same number of waiting commands is shown."""
 TOTALS_FOR, TOTALS_PATIENCE = 5.0, 8.0
-"""Seconds for which totals are served again, and that a scrape waits for the first."""
+"""Seconds for which the same totals are served, and that a scrape waits for the first ones."""
 SEARCHED = 20_000
 """Entries of the event stream that are searched for the events of one cancellation."""
 STORIES = 200
-"""As many cancellations' events are kept."""
+"""How many cancellations' events are kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """The events of a cancellation, oldest first, and those of its backend's breaker meanwhile."""
+    """The events of a cancellation, oldest first, and those of its backend's breaker during that time."""
 
     own: Sequence[Event]
     breaks: Sequence[Event]
 
 
 def event_of(raw: Mapping[str, Any]) -> Event | None:
-    """Read an event; None if it is none."""
+    """Read an event; None if it is not a valid one."""
     try:
         return Event.model_validate(raw)
     except ValidationError:
@@ -54,7 +54,7 @@ def event_of(raw: Mapping[str, Any]) -> Event | None:
 
 
 def number(sequence: str | None) -> int:
-    """Read the number of an event among those of its cancellation; 0 if it is none."""
+    """Read an event's number within its cancellation; 0 if the text is not a number."""
     text = sequence or ""
     return int(text) if text.isdecimal() and len(text) <= 10 else 0  # noqa: PLR2004 - digits
 
@@ -86,7 +86,7 @@ class Board:
         return self._token is not None and same(given, self._token)
 
     def session(self, request: HTTPConnection) -> Session:
-        """Return who asks; a browser without a cookie of ours gets a new session."""
+        """Return the session of a request; a browser without a cookie of ours gets a new one."""
         found = self.sessions.read(request.cookies.get(cookie_name(request), ""), time.time())
         return found or Session()
 
@@ -102,7 +102,7 @@ class Board:
         return not self.read_only and self.may_read(request)
 
     def greet(self, request: HTTPConnection, answer: Response, session: Session) -> None:
-        """Let a browser keep its session."""
+        """Set the cookie by which a browser keeps its session."""
         answer.set_cookie(
             cookie_name(request),
             self.sessions.written(session, time.time()),
@@ -113,7 +113,7 @@ class Board:
         )
 
     async def story(self, seen: Seen) -> Story:
-        """Return what the events say of a cancellation; they are read again only when there are more."""
+        """Return the events of a cancellation; they are read again only if there are more."""
         one, latest = seen.record.cancellation, seen.record.sequence
         known = self._stories.get(one.id)
         if known is None or known[0] != latest:
@@ -143,6 +143,6 @@ def keep(kept: dict[Any, Any], name: object, value: object, most: int) -> None:
 
 
 def cookie_name(request: HTTPConnection) -> str:
-    """Name our cookie: browsers do not tell the ports of one host apart."""
+    """Return our cookie's name, with the port, because browsers share cookies between a host's ports."""
     _, port = request.scope.get("server") or ("", None)
     return f"canceller_board_{port or 0}"

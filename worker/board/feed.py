@@ -1,7 +1,7 @@
 """The board's one reader of Redis: all pages and streams share what it has read, so that more browsers cost no more.
 
-Once a tick it reads how the deployment is, what the events say has changed, and a page of what is open, so that the
-whole is read again every so often. It reads while somebody watches.
+On each tick it reads the state of the deployment, what has changed according to the events, and a page of what is open,
+so that everything is read again from time to time. It reads only while somebody watches.
 """
 
 from __future__ import annotations
@@ -28,27 +28,27 @@ log = logging.getLogger(__name__)
 TICK = 1.0
 """Seconds between two readings."""
 IDLE = 30.0
-"""Seconds without anybody who watches, after which reading ends."""
+"""Seconds without a watcher after which reading ends."""
 PATIENCE = 5.0
-"""Seconds that the first reading has before a page is shown without it."""
+"""Seconds that a page waits for the first reading before it is shown without it."""
 PAGE = 500
-"""About as many open cancellations are read again in one tick."""
+"""About how many open cancellations are read again in one tick."""
 MOST_CHANGED = 1000
-"""As many that have changed are read at once; the rest waits for the next tick."""
+"""How many changed cancellations are read in one tick; the rest wait for the next one."""
 MOST_ROWS = 100_000
-"""As many open cancellations are counted by state and listed; only their number is known of more."""
+"""How many open cancellations are counted by state and listed; of any others, only the number is known."""
 NEWEST_BATCHES = 20
 """Batches that are read in each tick."""
 SEARCHED = 5000
-"""Events that are searched once for what they say of gates that were shut before reading began."""
+"""Events that are searched once for details of gates that were shut before reading began."""
 
 
 class Snapshot(Struct, frozen=True):
     """What the board knows at one moment.
 
-    `complete` says that everything open was read at least once, `capped` that there is too much of it to know it all.
-    `problem` says why nothing could be read, since `failing_since`. `waiting` is how many commands wait in the queue,
-    None if the broker can't be asked.
+    `complete` says that everything open was read at least once, `capped` that too much is open to list all of it.
+    `problem` says why nothing could be read, and `failing_since` since when. `waiting` is how many commands wait in the
+    queue, None if the broker can't be asked.
     """
 
     deployment: Deployment | None = None
@@ -64,7 +64,7 @@ class Snapshot(Struct, frozen=True):
 class Feed:
     """Reads while it is watched.
 
-    `snapshot` is the latest reading, `tick` its number; `version` changes only when something is to be shown anew.
+    `snapshot` is the latest reading, `tick` its number; `version` changes only when pages must be shown anew.
     """
 
     def __init__(self, overview: Overview, batches: Batches, waiting: Cached[int | None]) -> None:
@@ -74,7 +74,7 @@ class Feed:
         self._task: asyncio.Task[None] | None = None
         self._ticked = asyncio.Event()
         self.watchers = 0
-        """How many watch."""
+        """The number of watchers."""
         self._asked_at = 0.0
         self.closing = asyncio.Event()
         self._forget()
@@ -109,7 +109,7 @@ class Feed:
 
     @contextlib.asynccontextmanager
     async def watched(self) -> AsyncIterator[None]:
-        """Keep reading meanwhile."""
+        """Keep reading for as long as the block runs."""
         self.watchers += 1
         self._start()
         try:
@@ -128,7 +128,7 @@ class Feed:
         return False
 
     def close(self) -> None:
-        """End all that wait for a reading."""
+        """End all waits for a reading."""
         self.closing.set()
         self._ticked.set()
 
@@ -183,7 +183,7 @@ class Feed:
             read += step
             if read >= PAGE and self.snapshot.complete:
                 break
-            await asyncio.sleep(0)  # The first time all is read at once, a page at a time.
+            await asyncio.sleep(0)  # The first time everything is read, one page after another.
         if first:
             shut = {row.id for row in self.rows.values() if row.gates}
             self._keep(await self._overview.gates(shut, SEARCHED) if shut else {})
@@ -208,7 +208,7 @@ class Feed:
         self._changed.update(dict.fromkeys(changes.ids))
         self._keep(changes.gates)
         if len(self._changed) > MOST_ROWS:
-            self._changed.clear()  # The sweep reads them all the same.
+            self._changed.clear()  # The sweep reads them anyway.
 
     def _keep(self, gates: Gates) -> None:
         self._touched |= bool(gates)
@@ -250,7 +250,7 @@ class Feed:
 
 
 def _shown(one: Snapshot) -> object:
-    """Return what of a reading pages show. The summary is another object whenever anything in it has changed."""
+    """Return the part of a reading that pages show. The summary is a new object whenever anything in it changes."""
     deployment = one.deployment
     if deployment is None:
         return one.problem

@@ -1,4 +1,4 @@
-"""Refuses requests that no page of the board has made, and says in each answer what a browser may do with it."""
+"""Refuses requests from other sites' pages, and says in each answer what a browser may do with it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'"
 )
-"""Nothing inline, and nothing of others."""
+"""Nothing inline, and nothing from other sites."""
 HEADERS: Mapping[str, str] = {
     "content-security-policy": POLICY,
     "cross-origin-opener-policy": "same-origin",
@@ -26,20 +26,20 @@ HEADERS: Mapping[str, str] = {
 }
 SAFE = frozenset({"GET", "HEAD"})
 OWN_SITES = frozenset({"", "none", "same-origin"})
-"""What `Sec-Fetch-Site` may say: nothing, typed by a person, one of our pages."""
+"""What `Sec-Fetch-Site` may say: it is absent, a person has typed the address, or the page is one of ours."""
 UNKNOWN_HOST = "this board is not known by that name: CANCELLER_BOARD_HOSTS lists the names that it has"
 FOREIGN = "this request comes from another site"
 
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """An ASGI app in front of the board's. `hosts` are the names by which it may be called, without a port."""
+    """An ASGI app in front of the board's. `hosts` are the host names that requests may use, without a port."""
 
     app: ASGIApp
     hosts: Collection[str]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, or have it answered."""
+        """Answer a request that is turned away; pass any other on to the app."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -60,8 +60,8 @@ class Guard:
     def problem(self, method: str, headers: Headers) -> tuple[int, str] | None:
         """Return the status and text of the answer to a request that is turned away; None if it may come in.
 
-        A page of another site can have a browser ask us, by any name that it has resolve to our address: so the name
-        must be ours, and whatever a browser says of the asking site must be that it is ours.
+        A page of another site can make a browser send us requests, under any name that it lets resolve to our address.
+        So the host name must be ours, and if the browser names the requesting site, that must be ours too.
         """
         host = headers.get("host", "")
         name, colon, port = host.rpartition(":")

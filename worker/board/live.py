@@ -1,4 +1,4 @@
-"""The parts of pages that stay up to date: each is a template and what it shows, by name."""
+"""The parts of pages that are kept up to date: each has a name, a template, and the data that it shows."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ HELD_PAGE = 6
 BATCHES, BATCHES_AT_ONCE = 50, 6
 """The newest batches that their page shows, and those at work that the overview shows."""
 RENDERED = 500
-"""As many live parts are kept for those that ask for the same."""
+"""How many live parts are kept for further requests for the same part."""
 TAKEN: Mapping[str, tuple[str, str]] = {
     "attest": ("attestation", "attested"),
     "hold": ("hold", "held"),
     "release": ("release", "released"),
     "abort": ("abort", "finished"),
 }
-"""The noun of each operator's action, and the event by which it shows that it has taken effect."""
+"""The noun for each operator action, and the event that shows that it has taken effect."""
 
 Params = Mapping[str, str]
 Context = dict[str, Any]
@@ -44,7 +44,7 @@ Context = dict[str, Any]
 class View:
     """What one live part shows; `context` raises UnknownCancellation if there is no such thing.
 
-    `steady` means that it shows nothing but what the shared reader has read, which is current when `context` is called.
+    `steady` means that it shows only what the shared reader has read, which is current when `context` is called.
     """
 
     template: str
@@ -54,7 +54,7 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Paging:
-    """One page of a list, counted from 1; `others` are the pages before and after it, each with its word."""
+    """One page of a list, counted from 1; `others` are the pages before and after it, each with its label."""
 
     number: int
     pages: int
@@ -123,7 +123,7 @@ async def batch(board: Board, params: Params) -> Context:
 
 
 def _told(lines: Sequence[Line]) -> list[tuple[str, datetime | None, list[str]]]:
-    """Return the lines of a story, those of one event together, without what the page says elsewhere."""
+    """Return the lines of a story, grouped by event, without what the page says elsewhere."""
     past = (line for line in lines if line.name not in STILL_TRUE)
     groups = groupby(past, key=lambda line: (line.name, line.at))
     return [(name, at, [line.text for line in some]) for (name, at), some in groups]
@@ -138,7 +138,7 @@ async def dead_letters(board: Board, params: Params) -> Context:
 
 
 def paged(rows: Sequence[Row], number: str, size: int) -> tuple[Sequence[Row], Paging]:
-    """Return a page of rows; a number that there is no page of is the nearest that there is one of."""
+    """Return a page of rows; a number without a page gets the nearest page."""
     pages = max(1, -(-len(rows) // size))
     wanted = min(max(1, int(number) if number.isdecimal() and len(number) < 9 else 1), pages)  # noqa: PLR2004 - digits
     around = (("previous", wanted - 1), ("next", wanted + 1))
@@ -203,11 +203,11 @@ KNOWN: Mapping[str, Sequence[str]] = {
     "batch": ("id", "order", "action"),
     "dead-letters": ("before",),
 }
-"""The parameters of each."""
+"""The parameters of each view."""
 
 
 async def rendered(board: Board, name: str, params: Mapping[str, str], base: str, *, acts: bool) -> str:
-    """Return a live part; all that ask for the same get the same, until there is something else to show.
+    """Return a live part; all requests for the same part get the same text until there is something new to show.
 
     Raises:
         UnknownCancellation: there is no such thing.

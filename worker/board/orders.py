@@ -1,4 +1,4 @@
-"""The pages of what people can give orders about, a cancellation or a batch, with the forms for that."""
+"""The pages of cancellations and batches, with the forms by which people give orders about them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NOTHING: Mapping[str, str] = {}
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A cancellation or a batch: its id, what to call it, the orders that it takes, and how far its events are."""
+    """A cancellation or a batch: its id, title and kind, the orders that it takes, and the number of its last event."""
 
     id: str
     title: str
@@ -33,7 +33,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What orders are about: its path and its live part, how it is found, and how an order is sent."""
+    """A kind of thing that orders are about: its path and live part, how one is found, and how an order is sent."""
 
     path: str
     view: str
@@ -44,7 +44,7 @@ class Subject:
     async def page(
         self, board: Board, request: Request, filled: Mapping[str, str] = NOTHING, problem: str = ""
     ) -> Response:
-        """Show it, with the form of an order; `filled` is what is in that, `problem` what is wrong with it."""
+        """Show it with the forms of its orders; `filled` is what was filled in, `problem` what is wrong with that."""
         found = await self.find(board, request.path_params["id"])
         chosen = filled.get("action") or request.query_params.get("act", "")
         answer = await shown_live(
@@ -65,7 +65,7 @@ class Subject:
         return answer
 
     async def order(self, board: Board, request: Request) -> Response:
-        """Take the form of such a page, and send the order."""
+        """Read the submitted form of such a page, and send the order."""
         if not board.may_act(request):
             return shown(board, request, "message.html", 403, title="Read-only", said="Nobody may act on this board.")
         fields = await own_form(board, request)

@@ -1,4 +1,4 @@
-"""The pages that only show something, the search, and the ways in and out."""
+"""The pages that only show something, the search, and signing in and out."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from .search import search
 from .sessions import Session
 
 LOGIN_PAUSE = 1.0
-"""Seconds that a wrong token costs whoever shows it, one at a time."""
+"""Seconds by which a wrong token delays its answer, and all other attempts."""
 LIVE: Mapping[str, tuple[str, str]] = {
     "overview": ("Overview", "page.html"),
     "open": ("Open cancellations", "open.html"),
     "batches": ("Batches", "page.html"),
     "dead-letters": ("Dead letters", "page.html"),
 }
-"""The title and the template of each page that is a live part; that of what is open is chosen by backend and state."""
+"""The title and template of each page with a live part; the open list can be filtered by backend and state."""
 
 
 def live_page(name: str) -> Callable[[Request], Awaitable[Response]]:
-    """Make the page of a live part."""
+    """Make the page for a live part."""
     title, template = LIVE[name]
 
     async def answer(board: Board, request: Request) -> Response:
@@ -47,7 +47,7 @@ def live_page(name: str) -> Callable[[Request], Awaitable[Response]]:
 
 
 async def login(board: Board, request: Request) -> Response:
-    """Ask for the token, and let the browser that shows it in."""
+    """Ask for the token, and sign in a browser that sends it."""
     if request.method != "POST":
         return shown(board, request, "login.html", title="Sign in", problem="")
     fields = await own_form(board, request)
@@ -71,7 +71,7 @@ async def logout(board: Board, request: Request) -> Response:
 
 
 async def find(board: Board, request: Request) -> Response:
-    """Search for a cancellation; a single one that is found is shown itself."""
+    """Search for a cancellation; a single hit leads straight to its page."""
     query = request.query_params.get("q", "").strip()
     found = await search(board, query)
     base = base_of(request)

@@ -37,7 +37,7 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """All hits, the newest first, and what is to be said beside them."""
+    """All hits, the newest first, and notes to show with them."""
 
     rows: list[Hit]
     notes: list[str]
@@ -45,7 +45,7 @@ class Found:
 
 
 async def search(board: Board, query: str) -> Found:
-    """Search for what a query may name."""
+    """Search for everything that a query may name."""
     if not query or len(query) > LONGEST:
         return Found([], [] if not query else ["No id is as long as that."])
     found: dict[str, Seen] = {}

@@ -1,4 +1,4 @@
-"""Who a browser is: a signed cookie, and the token of a form that only our own pages know."""
+"""Browser sessions: a signed cookie, and the form token that only our own pages contain."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Sessions:
-    """Writes and reads cookies; they are worth nothing to another process, which has another secret."""
+    """Writes and reads cookies; another process does not accept them, because its secret is different."""
 
     secret: bytes = field(repr=False)
 
@@ -34,7 +34,7 @@ class Sessions:
         return f"{said}.{self._mac('cookie', said)}"
 
     def read(self, cookie: str, now: float) -> Session | None:
-        """Return the session of a cookie; None if it is forged, of another process, or over."""
+        """Return the session of a cookie; None if it is forged, another process's, or expired."""
         said, _, mac = cookie.rpartition(".")
         parts = cookie.split(".")
         if len(parts) != PARTS or not same(mac, self._mac("cookie", said)):
@@ -43,7 +43,7 @@ class Sessions:
         return Session(session_id, level == OPERATOR) if now < int(ends) else None
 
     def form_token(self, session: Session) -> str:
-        """Return the text that each form of this session's pages carries."""
+        """Return the token that each form on this session's pages carries."""
         return self._mac("form", session.id)
 
     def _mac(self, purpose: str, text: str) -> str:

@@ -15,9 +15,9 @@ from .live import KNOWN, rendered
 
 MOST_STREAMS = 500
 LONGEST = 3600.0
-"""Seconds after which a stream ends: the browser asks for the next one, and shows anew that it may read."""
+"""Seconds after which a stream ends: the browser then asks for a new one, and is checked again."""
 HEARTBEAT = 15.0
-"""Seconds without a change after which a stream shows that it lives."""
+"""Seconds without a change after which a stream shows that it is alive."""
 
 
 async def stream(request: Request) -> Response:

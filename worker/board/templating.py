@@ -1,4 +1,4 @@
-"""Templates: every text that they show is escaped, and what can't be seen in it is written as its escape."""
+"""Templates: every text that they show is escaped, and invisible characters are written as escape sequences."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from ..observability.visible import visible
 from . import assets
 
 LONGEST = 2000
-"""Characters of one text that are shown."""
+"""The most characters of one text that are shown."""
 DAY_TIME = "{:%Y-%m-%d %H:%M:%S} UTC"
-"""A moment for people whose browser runs no script."""
+"""How a moment is shown in browsers that run no scripts."""
 
 
 def shown(value: object) -> object:
-    """Return a value as a template may show it: a text on one line, without anything that hides or acts."""
+    """Return a value as a template may show it: text on one line, without characters that hide or control anything."""
     if isinstance(value, Markup) or not isinstance(value, str):
         return value
     return visible(value if len(value) <= LONGEST else f"{value[:LONGEST]} (cut)")
 
 
 def path_part(text: str) -> str:
-    """Write a text as one part of a path or a query."""
+    """Encode a text as one part of a path or a query."""
     return quote(text.encode("utf-8", "replace"), safe="")
 
 
@@ -37,7 +37,7 @@ def milliseconds(at: datetime) -> int:
 
 @lru_cache(maxsize=1)
 def templates(deployment: str) -> Environment:
-    """Return the templates of a board, each compiled once per process; `deployment` is how it is called."""
+    """Return the templates of a board, each compiled once per process; `deployment` is its name."""
     found = Environment(
         loader=FileSystemLoader(assets.FOLDER / "templates"),
         autoescape=True,

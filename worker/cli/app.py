@@ -39,7 +39,7 @@ def show_version(asked: bool) -> None:  # noqa: FBT001 - typer calls it so
 
 
 def misplaced(asked: bool) -> None:  # noqa: FBT001 - typer calls it so
-    """Say where an option of the commands belongs."""
+    """Say that an option of the commands belongs after the command."""
     if asked:
         raise typer.BadParameter("it stands behind the command: canceller list --json")
 
@@ -57,7 +57,7 @@ def options(
     ] = None,
     _json: Annotated[bool, typer.Option("--json", callback=misplaced, hidden=True)] = False,
 ) -> None:
-    """Take the options that stand before any command; what this is says the app's own help."""
+    """Take the options that stand before any command; the help shown is the app's own."""
 
 
 def command_line(words: Sequence[str] = (), *, completes: bool = False) -> typer.Typer:
@@ -124,7 +124,7 @@ def run() -> None:
 
 
 def understood(words: list[str]) -> list[str]:
-    """Take `version` and `-o json` as other tools say them. Of a batch, `-o` names a file."""
+    """Accept `version` and `-o json`, as other tools spell them. In the `batch` commands `-o` names a file."""
     if words == ["version"]:
         return ["--version"]
     if words[:1] == ["batch"]:
@@ -139,7 +139,7 @@ def understood(words: list[str]) -> list[str]:
 
 
 def without_env_file(words: list[str]) -> list[str]:
-    """Take `--env-file FILE` from before or behind the command, for this process and its children."""
+    """Remove `--env-file FILE`, before or after the command, and set it for this process and its children."""
     found: list[str] = []
     rest = iter(words)
     for word in rest:

@@ -1,4 +1,4 @@
-"""PURE: a backends file with one backend, from what its writer is asked; checked by those who read such a file."""
+"""PURE: drafts a backends file with one backend from the user's answers; the file's own reader checks it."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ REFERENCE: Final = re.compile(r"^# The name after .*?(?=^\[backends\.)", re.DOTA
 SCHEMA: Final = re.compile(r"#:schema .*\n")
 """The line by which editors find the schema of the file."""
 VARIABLE: Final = "_env"
-"""How the keys end that name the variable of a secret."""
+"""The suffix of keys that name the variable of a secret."""
 BARE: Final = re.compile(r"[A-Za-z0-9_-]+")
-"""What TOML takes for a key without quotes."""
+"""A key that TOML accepts without quotes."""
 SET: Final = "x"
-"""What stands for a variable's value while a draft is checked: nobody has to have set it yet."""
+"""The stand-in for a variable's value while a draft is checked: the variable need not be set yet."""
 
 OWN: Final[Mapping[str, Mapping[str, FieldInfo]]] = {
     kind: {key: about for key, about in model.model_fields.items() if key not in BackendConfig.model_fields}
     for kind, model in TABLES.items()
 }
-"""The keys that only one kind has, by that."""
+"""The keys that only one kind has, by kind."""
 
 
 @dataclass(slots=True)
@@ -52,7 +52,7 @@ class Draft:
 
     @property
     def wanted(self) -> Iterator[str]:
-        """What is needed beside kind, base_url and auth.type, as far as it is not known yet."""
+        """The keys that are still needed besides kind, base_url and auth.type."""
         auth = self.keys.get("auth", {})
         fields = AUTHS[auth["type"]].model_fields
         yield from (f"auth.{key}" for key, about in fields.items() if about.is_required() and key not in auth)
@@ -117,7 +117,7 @@ def written(value: Any) -> str:
 
 
 def value_of(text: str) -> Any:
-    """Read what was typed for a value: TOML if it is that, such as `8`, `true` or `["reason"]`, else text."""
+    """Read what was typed for a value: as TOML if it is valid, such as `8`, `true` or `["reason"]`, else as text."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except (tomllib.TOMLDecodeError, KeyError):

@@ -1,4 +1,4 @@
-"""Which commands there are. It loads none of them: each takes a while, and a shell that completes needs the names."""
+"""The table of commands. It loads none of them: each takes a while, and shell completion only needs their names."""
 
 from __future__ import annotations
 
@@ -29,4 +29,4 @@ COMMANDS = (
     (RUNNING, "guide", "commands.guide", "guide"),
     (RUNNING, "completion", "commands.completion", "completion"),
 )
-"""Each command's panel in the help, its name, its module here, and what runs it there."""
+"""Each command's panel in the help, its name, its module here, and the name in that module that runs it."""

@@ -1,7 +1,8 @@
 """Completes what is typed in a shell: commands, backends, jobs that are being cancelled, options.
 
 A shell starts the command line anew for each word, so as little as possible is loaded. What is offered becomes part of
-a line that a shell runs, and comes from anyone who may send commands: only texts without any meaning for a shell are.
+a line that a shell runs, and comes from anyone who may send commands, so only text without any special meaning for a
+shell is offered.
 """
 
 import os
@@ -23,9 +24,9 @@ from .command_table import COMMANDS
 from .guide_files import GUIDE
 
 HARMLESS = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.,@%+/-]{0,511}")
-"""What a shell takes as it is, wherever it stands in a line."""
+"""Text that a shell takes literally, wherever it stands in a line."""
 BACKEND = "--backend"
-"""The one option whose value stand-ins complete."""
+"""The only option whose value the stand-ins complete."""
 MOST = 200
 """The most words that are offered."""
 SHELLS = ("bash", "zsh", "fish")
@@ -36,7 +37,7 @@ TYPED = ("backend", "job_id", "named", "words")
 
 
 def complete() -> None:
-    """Answer the shell, as the variables say that its script sets; whatever fails, nothing is offered and said."""
+    """Answer the shell as the variables that its script sets ask for; if anything fails, write nothing."""
     line = os.environ.get("COMP_WORDS", "") + os.environ.get("_TYPER_COMPLETE_ARGS", "")
     words = line.split()
     with suppress(Exception), redirect_stderr(StringIO()):
@@ -45,7 +46,7 @@ def complete() -> None:
 
 
 def _with_options(words: Sequence[str]) -> typer.Typer:
-    from .app import command_line  # noqa: PLC0415 - options are known to the commands themselves, which take long to load
+    from .app import command_line  # noqa: PLC0415 - only the commands know their options, and they take long to load
 
     return command_line(words, completes=True)
 
@@ -74,7 +75,7 @@ def backend_names(incomplete: str) -> list[str]:
 
 
 def open_jobs(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Offer a backend, and behind it its jobs that are being cancelled."""
+    """Offer a backend, and after it the jobs on it that are being cancelled."""
     before = _typed(ctx)
     if not before:
         return backend_names(incomplete)
@@ -82,7 +83,7 @@ def open_jobs(ctx: typer.Context, incomplete: str) -> list[str]:
 
 
 def open_ones(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Offer what names an open cancellation: a backend and a job of it, or, from its first character on, an id."""
+    """Offer what names an open cancellation: a backend and its job, or an id once its first character is typed."""
     found = open_jobs(ctx, incomplete)
     if found or not incomplete or _typed(ctx):
         return found
@@ -112,7 +113,7 @@ WORDS = {
     "guide": known_words,
     "completion": known_words,
 }
-"""What the words behind a command may be; of others nothing is offered."""
+"""What completes the words after a command; for other commands nothing is offered."""
 
 
 def _offered(words: Sequence[str], incomplete: str) -> list[str]:
@@ -125,7 +126,7 @@ def _typed(ctx: typer.Context) -> list[str]:
 
 
 def _seen(look: Any) -> list[str]:
-    """Take a glance at Redis; one that can't be had shows nothing."""
+    """Take a quick look at Redis; return nothing if it can't be reached."""
     with suppress(OSError, ValueError, ConfigurationError):
         environment = process_environment()
         url = environment.get("REDIS_URL")

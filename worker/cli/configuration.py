@@ -1,4 +1,4 @@
-"""The whole configuration of a command, with every mistake at once."""
+"""Reads the whole configuration of a command, and reports every mistake at once."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ def configuration(
 ) -> tuple[Settings, Mapping[str, BackendConfig]]:
     """Read the environment and the backends file; `backends` takes the place of CANCELLER_BACKENDS.
 
-    With `needs_redis` the settings name a Redis: that of REDIS_URL, or a running embedded one. With `embeds_redis` they
-    name one, or the data directory of an embedded one.
+    With `needs_redis` the returned settings name a Redis: that of REDIS_URL, or a running embedded one. With
+    `embeds_redis` they name a Redis, or the data directory for an embedded one.
 
     Raises:
-        ConfigurationError: lists the mistakes of all of them.
+        ConfigurationError: lists all mistakes.
 
     """
     variables = dict(process_environment())
@@ -60,7 +60,7 @@ def _tried(read: Callable[[], Read], problems: list[str]) -> Read | None:
 def _check_redis(variables: Mapping[str, str], *, embeds: bool) -> None:
     """Make sure that there is a Redis to connect to, or a directory for one that will be started.
 
-    This reads their own variables alone, whatever is wrong with the others.
+    This reads only the variables that say where Redis is, whatever is wrong with the others.
     """
     settings = Settings.load({name: variables[name] for name in REDIS_VARIABLES if name in variables})
     if not embeds and settings.discovered().redis_url is None:

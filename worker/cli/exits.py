@@ -1,4 +1,4 @@
-"""PURE: exit codes, and which outcome is what was asked for."""
+"""PURE: exit codes, and which outcomes are what was asked for."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Exit(IntEnum):
 
 
 ENDED = frozenset({"cancelled", "force_cancelled", "deleted", "already_finished", "completed_anyway"})
-"""The outcomes after which the job runs no more: all that a cancel asks for."""
+"""The outcomes after which the job no longer runs: all that a cancel asks for."""
 
 PLANNED = "planned"
 """The outcome of a dry run, which asks for nothing else."""
@@ -26,7 +26,7 @@ PLANNED = "planned"
 WANTED = {"cancel": ENDED, "delete": frozenset({"deleted"})}
 
 SEVERITY = (Exit.ERROR, Exit.USAGE, Exit.NOT_ALLOWED, Exit.NOT_AS_ASKED, Exit.STILL_OPEN, Exit.DONE)
-"""The order in which one code is chosen of several: the first one here wins."""
+"""The order in which one code is chosen from several: the first one here wins."""
 
 
 def exit_of(verb: str, outcome: str) -> Exit:
@@ -37,5 +37,5 @@ def exit_of(verb: str, outcome: str) -> Exit:
 
 
 def most_severe(codes: Iterable[Exit]) -> Exit:
-    """Return the one code of many endings."""
+    """Return the most severe of several exit codes."""
     return min(codes, key=SEVERITY.index, default=Exit.DONE)

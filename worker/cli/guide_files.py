@@ -5,6 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 GUIDE = Path(__file__).resolve().parents[1] / "guide"
-"""Where the pages lie, in a checkout as in an installed package."""
+"""Where the pages are, both in a checkout and in an installed package."""
 SCHEMAS = {name: GUIDE / "schemas" / f"{name}.json" for name in ("commands", "events", "config", "asyncapi")}
-"""The documents that there are, and the file of each."""
+"""The published documents, and the file of each."""

@@ -15,7 +15,7 @@ from ..store.store import Store
 from ..views.story import Known
 
 MORE = 20_000
-"""Events that are searched from the beginning of a cancellation whose own were not all found."""
+"""Events that are searched from the beginning of a cancellation if not all of its own were found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ async def history_of(
 ) -> History:
     """Gather the history of a job, or with `only` that of one of its cancellations.
 
-    The newest `limit` events are searched, all for None; `report` is called with the number that each page has brought.
+    The newest `limit` events are searched, or all if it is None; `report` is called with each page's number of events.
     """
     found = await store.search_back(backend, job_id, limit, report)
     events: dict[str, list[Event]] = defaultdict(list)

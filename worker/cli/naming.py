@@ -15,7 +15,7 @@ from .output import Meter, Output
 from .session import Session
 
 RECENT = 20_000
-"""Events that are searched for the end of a job in a moment; a longer search shows how far it is."""
+"""Events that can be searched for a job's end in a moment; a longer search shows its progress."""
 LOOK_EVERY = 0.2
 
 
@@ -51,9 +51,9 @@ async def _of_id(session: Session, reference: str) -> Snapshot:
 
 
 async def of_job(session: Session, backend: str, job_id: str, output: Output, limit: int | None = None) -> Snapshot:
-    """Find the open cancellation of a job, else the last one that ended; no dry run.
+    """Find the open cancellation of a job, else the last one that ended; dry runs do not count.
 
-    For the latter the newest `limit` events are searched, all for None; a long search shows how far it is.
+    For the latter the newest `limit` events are searched, or all if it is None; a long search shows its progress.
 
     Raises:
         UnknownCancellation: there is none, or its events are past their retention.
@@ -73,7 +73,7 @@ async def of_job(session: Session, backend: str, job_id: str, output: Output, li
 
 @dataclass(slots=True)
 class Searched:
-    """Shows how far a search is among `kept` events, once it takes long."""
+    """Shows the progress of a search through `kept` events, once it takes long."""
 
     shown: ExitStack
     output: Output
@@ -92,12 +92,12 @@ class Searched:
 
 
 async def names_job(session: Session, words: Sequence[str], backends: Collection[str]) -> bool:
-    """Whether words of which nothing is known are a backend and its job's id, rather than two ids."""
+    """Whether words that name nothing known are a backend and its job's id, rather than two ids."""
     return len(words) == JOB_WORDS and words[0] in backends and not await _known(session, words[0])
 
 
 async def job_named(session: Session, words: Sequence[str], patience: float, output: Output) -> Snapshot | None:
-    """Return the cancellation of the job that two words name; None if they are ids, or nothing is known by them.
+    """Return the cancellation of the job that two words name; None if they are ids, or name nothing known.
 
     The command may still be on its way to a worker, so both readings are tried for `patience` seconds.
     """

@@ -31,7 +31,7 @@ def duration(text: str) -> float:
 
 
 def one_of(kind: type[StrEnum]) -> Any:
-    """Give an option of a few words."""
+    """Return an option whose value is a member of an enum."""
 
     def read(text: str) -> StrEnum:
         try:

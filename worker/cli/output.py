@@ -56,7 +56,7 @@ GAP, LEAST_TEXT = 2, 20
 
 
 def jsonable(value: Any) -> Any:
-    """Turn our values into what JSON has; times as the events write them."""
+    """Turn our values into JSON's types; times are written as in events."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {item.name: jsonable(getattr(value, item.name)) for item in dataclasses.fields(value)}
     if isinstance(value, msgspec.Struct):
@@ -98,7 +98,7 @@ class Drawing:
 
 @dataclass(frozen=True, slots=True)
 class Gauge:
-    """How far long work is: a bar with a text behind it, and lines below; all are cut if the window is too narrow."""
+    """The progress of long work: a bar, a text after it, and lines below; all are cut if the window is too narrow."""
 
     done: int
     total: int
@@ -141,7 +141,7 @@ def _coloured(text: str) -> Text:
 
 
 Meter = Callable[..., None]
-"""Counts 1, or as many as it is called with, of a long piece of work as done; silent if nobody is looking."""
+"""Counts one step of long work as done, or as many as it is called with; silent without a terminal."""
 
 
 class Output:
@@ -171,14 +171,14 @@ class Output:
         self._err.print(Text(visible(text)), soft_wrap=True)
 
     def silence(self, *, lines: bool = False) -> None:
-        """Discard all further notes, or all further `lines`, which are objects with JSON: their reader is gone."""
+        """Discard all further notes, or with `lines` (or JSON) all further results: their reader is gone."""
         discard(sys.stdout if self.json or lines else sys.stderr)
 
     def rows(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Write a table on a terminal, tab-separated lines in a pipe."""
         seen = [[visible(cell) for cell in row] for row in rows]
         if not self.on_terminal:
-            self._out.file.writelines("\t".join(row) + "\n" for row in seen)  # rich would make spaces of the tabs
+            self._out.file.writelines("\t".join(row) + "\n" for row in seen)  # rich would turn the tabs into spaces
             return
         if not seen:
             return
@@ -209,12 +209,12 @@ class Output:
 
     def markdown(self, text: str) -> None:
         """Write a Markdown text that ships with Canceller, formatted."""
-        from rich.markdown import Markdown  # noqa: PLC0415 - no other command needs what this takes to load
+        from rich.markdown import Markdown  # noqa: PLC0415 - slow to load, and few commands need it
 
         self._out.print(Markdown(text, hyperlinks=False))
 
     def verbatim(self, text: str) -> None:
-        """Write a text that ships with Canceller as it is."""
+        """Write a text that ships with Canceller, unformatted."""
         self._out.file.write(text)
 
     def draw(self, draw: Callable[[int], Drawing]) -> None:
@@ -232,7 +232,7 @@ class Output:
 
     @contextmanager
     def meter(self, what: str, total: int) -> Iterator[Meter]:
-        """Show the progress of long work on standard output or, if that is no terminal, on standard error."""
+        """Show the progress of long work on standard output or, if that is not a terminal, on standard error."""
         console = self._out if self.on_terminal else self._err
         columns = (
             TextColumn("{task.description}", markup=False),

@@ -1,7 +1,7 @@
 """Fixtures for the tests of services that send commands: a deployment of their own, with simulated job systems.
 
 pytest loads this module wherever Canceller is installed; nothing else is loaded, or started, before a test asks for it.
-Who writes `canceller_simulator: Simulator` finds the type in `canceller.simulator`, and `Client` in `canceller.client`.
+For annotations, the type `Simulator` is in `canceller.simulator`, and `Client` in `canceller.client`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def canceller_speed() -> float:
-    """Seconds of the backends' clock in a real one: ESS's half an hour lasts three seconds. Override it at will."""
+    """Return how fast the backends' clock runs: ESS's half an hour takes three real seconds. Override it at will."""
     return 600.0
 
 
@@ -31,7 +31,7 @@ def canceller_backends() -> str:
     """
     from ..settings.place import shipped  # noqa: PLC0415 - here and below: nothing is loaded for tests that do not ask
 
-    # Nothing but the backends' clock is fast: two seconds between looks would be twenty minutes of it.
+    # Only the backends' clock is fast: two seconds between looks would be twenty minutes on it.
     return shipped("backends.toml").read_text(encoding="utf-8").replace('max = "2s"', 'max = "300ms"')
 
 

@@ -19,14 +19,14 @@ from ..store.redis_client import connect
 from ..store.store import Store
 
 UNSIGNED = "was it signed? --key FILE and --producer NAME sign, or CANCELLER_KEY_FILE and CANCELLER_PRODUCER"
-"""A hint if a signature is not accepted, and none was made here."""
+"""The hint if a signature is not accepted and this command did not sign."""
 CLOSE_TIMEOUT = 0.5
 """Seconds that closing all connections may take."""
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """What a command talks through."""
+    """A command's connections and settings, and whether it signs."""
 
     client: AsyncClient
     store: Store
@@ -35,10 +35,10 @@ class Session:
 
 
 def signer(key_file: Path | None, producer: str | None) -> SigningKey | None:
-    """Read with what to sign: the options `--key` and `--producer` go before the environment.
+    """Read the signing key; the options `--key` and `--producer` take precedence over the environment.
 
     Raises:
-        ConfigurationError: only half of it is there, or the key can't be used.
+        ConfigurationError: only the key or only the producer is given, or the key can't be used.
 
     """
     variables, places = dict(process_environment()), {}

@@ -31,7 +31,7 @@ HELP: Final = frozenset({"--help", "-h", "--version", "-V"})
 def end_unwritten(words: Sequence[str], error: streams.Unwritable, code: int | str | None) -> int | str:
     """Report that standard output can't be written, and return the exit code; `code` is the command's own, if it ended.
 
-    A reader that has left a command that only shows, such as `head`, has got what it wanted.
+    If the command only shows something, a reader that has left, such as `head`, has got what it wanted.
     """
     if error.reader_left and (code or only_shows(words)):
         return code or Exit.DONE

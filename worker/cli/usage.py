@@ -1,4 +1,4 @@
-"""Errors of usage: they quote what was typed, which may come from anywhere."""
+"""Usage errors: they quote what was typed, which may come from anywhere."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _visible_errors() -> Iterator[None]:
 
 
 class Commands(TyperGroup):
-    """Commands whose errors of usage can be shown: those before any command, and a command's own."""
+    """Commands whose usage errors are safe to show: errors before any command, and a command's own."""
 
     make_context = _visible_errors()(TyperGroup.make_context)
     invoke = _visible_errors()(TyperGroup.invoke)

@@ -45,9 +45,9 @@ async def report_ends(
 ) -> Exit:
     """Wait for cancellations, `seconds` at most; write each end as it comes, and what is still open.
 
-    `digests` are those of `AsyncCancellation` if the commands were just sent; rejections up to the position `after` are
-    of an earlier try. An id that is not known after `patience` seconds ends as `missing` says; without it, that is
-    noted and the wait goes on. Return the most severe code.
+    `digests` are those of `AsyncCancellation` if the commands were just sent; rejections up to the position `after`
+    belong to an earlier attempt. An id that is not known after `patience` seconds ends as `missing` says; without
+    `missing`, a note is written and the wait goes on. Return the most severe code.
     """
     with output.meter("waiting for the ends", len(commands)) as meter:
         report = Report(session, commands, output, meter, missing)
@@ -64,7 +64,7 @@ async def report_ends(
             raise
         for reference in report.open:
             if missing and reference not in report.known and (there := await attendance(session.settings)).idle:
-                report.end(reference, missing(there))  # nothing is on its way that could be it
+                report.end(reference, missing(there))  # no command is on its way that could have this id
     for reference in report.open:
         write_open(reference, commands[reference], output, known=reference in report.known)
         report.codes[reference] = Exit.STILL_OPEN
@@ -104,7 +104,7 @@ class Report:
             else:
                 if workers is None:
                     there = await self._attendance()
-                    workers = f"; {there}" if there.workers else ""  # that none lives is noted once for all
+                    workers = f"; {there}" if there.workers else ""  # `noting_absence` says once that none runs
                 self.output.note(f"{name_of(reference, self.commands[reference])}: {NOT_TAKEN}{workers}")
             if len(self.codes) == len(self.commands):
                 return
@@ -172,7 +172,7 @@ def _write(
     text: str = "",
     end: str = "",
 ) -> None:
-    """Write what is `said`, with all that is known of the command, or else a line with its job and a coloured end."""
+    """Write, as JSON, what is `said` and what is known of the command; else a line with its job and a coloured end."""
     if output.json:
         identity = {name: command[name] for name in ("verb", "backend", "job_id") if name in command}
         output.object({"id": reference, **identity, **said})

@@ -26,7 +26,7 @@ MAKERS: Final[Mapping[str, Callable[[], Mapping[str, Any]]]] = {
 
 
 def written(name: str) -> str:
-    """Return a document as its file has it; ASCII alone, so that no editor or terminal changes it."""
+    """Return a document as it is written to its file; only ASCII, so that no editor or terminal changes it."""
     return json.dumps(MAKERS[name](), indent=2) + "\n"
 
 

@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 __all__ = ["AsyncCancellation", "AsyncClient", "JobId", "Rejected", "Result", "StillOpen"]
 
 JobId: TypeAlias = str | int | uuid.UUID
-"""A backend's own id of a job; a number or a UUID is as good as its text."""
+"""A job's id at its backend; a number or a UUID counts as its text."""
 
 CHUNK = 500
 """Commands in one message of `submit_many`."""
@@ -59,11 +59,11 @@ class Connections:
 class AsyncClient:
     """Sends commands and reads what became of them, in one asyncio loop at a time.
 
-    It opens its connections when it first needs them, and anew in the next loop or in a forked child.
+    It opens its connections when it first needs them, and opens new ones in another loop or in a forked child.
     """
 
     def __init__(self, settings: Settings, key: SigningKey | None = None) -> None:
-        """`settings` name a Redis; with a `key` all that is sent is signed, whatever they say of keys."""
+        """`settings` must name a Redis; with a `key` all that is sent is signed, whatever they say about keys."""
         self._settings = settings
         self._key = key
         self._connections: Connections | None = None
@@ -135,7 +135,7 @@ class AsyncClient:
         return await self._send("delete", {"backend": backend, "job_id": job_id, **fields})
 
     async def submit_many(self, commands: Sequence[Mapping[str, Any]]) -> list[AsyncCancellation]:
-        """Send many commands, hundreds in one message; each is a command with its `verb`.
+        """Send many commands, hundreds in one message; each includes its `verb`.
 
         Raises:
             InvalidCommand: nothing was sent; the text names the first wrong command by its index.
@@ -156,7 +156,7 @@ class AsyncClient:
         batch_id: str | None = None,
         **options: Unpack[OptionFields],
     ) -> AsyncBatch:
-        """Clean up many jobs as one batch; each command is one with its `verb`. The same batch may be sent again.
+        """Clean up many jobs as one batch; each command includes its `verb`. The same batch may be sent again.
 
         Raises:
             InvalidCommand: nothing was sent; the text names the first wrong command by its index, or the option.
@@ -165,7 +165,7 @@ class AsyncClient:
         return await send_batch(self, batch_id or uuid.uuid4().hex, commands, parse_options(options))
 
     def batch_by_id(self, batch_id: str) -> AsyncBatch:
-        """Return a batch that anybody has sent, whether it is known yet or not."""
+        """Return the batch with this id, whoever has sent it, even if it is not known yet."""
         return AsyncBatch(self, batch_id)
 
     async def batches(self, limit: int = 100) -> list[BatchStatus]:
@@ -175,17 +175,17 @@ class AsyncClient:
     async def abort(self, reference: str, *, by: str, reason: str) -> str:
         """Withdraw a cancellation, named by its id or a command's.
 
-        Return the id of this order, by which `get` raises Rejected if it was rejected.
+        Return the id of this order; if the order was rejected, `get` with that id raises Rejected.
         """
         return await self.deliver({"verb": "abort", "id": reference, "by": by, "reason": reason})
 
     async def attest(self, reference: str, *, by: str, reason: str, child: str | int | None = None) -> str:
-        """Give one's word that the remote process of a cancellation's job, or of one child of it alone, has stopped.
+        """Attest that the remote process of a cancellation's job, or of only one of its children, has stopped.
 
         Return the id of this order, as `abort` does.
 
         Raises:
-            InvalidCommand: `child` is no job's id, and nothing was sent.
+            InvalidCommand: `child` is not a valid job id, and nothing was sent.
 
         """
         about = {} if child is None else {"child": parse_child(child)}
@@ -194,10 +194,10 @@ class AsyncClient:
     async def hold(self, reference: str, *, by: str, reason: str, seconds: float | None = None) -> str:
         """Hold a cancellation: once its `held` event is emitted no changing call begins until it is released.
 
-        With `seconds` it is released by itself after them. Return the id of this order, as `abort` does.
+        With `seconds` it is released automatically after that time. Return the id of this order, as `abort` does.
 
         Raises:
-            InvalidCommand: `seconds` is no time to hold for, and nothing was sent.
+            InvalidCommand: `seconds` is not a valid hold time, and nothing was sent.
 
         """
         limit = {} if seconds is None else {"for": parse_hold_time(seconds)}
@@ -208,9 +208,9 @@ class AsyncClient:
         return await self.deliver({"verb": "release", "id": reference, "by": by, "reason": reason})
 
     async def replay(self, letter: DeadLetter) -> None:
-        """Send a dead letter's command again, with the same command id, and let go of the letter.
+        """Send a dead letter's command again, with the same command id, and drop the letter.
 
-        An event is delivered to its sink again. If this client signs, it vouches for a command.
+        If the letter holds an event, that is delivered to its sink again. A command is signed if this client has a key.
 
         Raises:
             InvalidCommand: its message could not be read, so there is nothing to send.
@@ -228,12 +228,12 @@ class AsyncClient:
     async def get(self, reference: str, digest: str = "", after: str = "") -> Snapshot:
         """Return what is known of a cancellation, named by its id or a command's.
 
-        With a `digest`, a command with the same id and other content does not count; with a position `after`, neither
+        With a `digest`, a command with the same id but other content does not count; with a position `after`, neither
         do rejections up to it.
 
         Raises:
-            UnknownCancellation: there is none yet, or no more.
-            Rejected: the command was, or will be, since another one has its id.
+            UnknownCancellation: there is none yet, or none any more.
+            Rejected: the command was rejected, or will be because another one has its id.
 
         """
         return await self._open.ends.get(reference, digest, after)
@@ -280,24 +280,24 @@ class AsyncClient:
     ) -> Result:
         """Wait for a cancellation's end, named by its id or a command's; `timeout` in seconds.
 
-        With a `digest`, a command with the same id and other content does not count; with a position `after`, neither
+        With a `digest`, a command with the same id but other content does not count; with a position `after`, neither
         do rejections up to it. Waits share one reader of the events.
 
         Raises:
             StillOpen: it has not ended in time.
-            Rejected: the command was.
-            UnknownCancellation: it was known and is gone, as after a loss of Redis's data.
+            Rejected: the command was rejected.
+            UnknownCancellation: it was known but is gone, for example because Redis lost its data.
 
         """
         return await self._open.ends.wait(reference, timeout, digest, after)
 
     async def events(self, after: str = "", *, follow: bool = True) -> AsyncIterator[Event]:
-        """Yield events behind a position in the stream (all that are kept, if none is given)."""
+        """Yield events after a position in the stream (all that are kept, if none is given)."""
         async for _, event in self.entries(after, follow=follow):
             yield event
 
     async def entries(self, after: str = "", *, follow: bool = True) -> AsyncIterator[tuple[str, Event]]:
-        """Yield events with their positions, from which a reader may go on later."""
+        """Yield events with their positions, from which a reader may resume later."""
         position = after or "0-0"
         while True:
             page = await self.store.events(position, block=BLOCK if follow else None)
@@ -329,7 +329,7 @@ class AsyncClient:
         return await asyncio.to_thread(self._open.sender.send, f"worker.{one['verb']}", fields)
 
     async def _signed(self, contents: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
-        """Sign what is sent, if this client has a key; by the time that workers check it by."""
+        """Sign what is sent if this client has a key, with the same clock by which workers check signatures."""
         if self._key is None:
             return contents
         return await asyncio.to_thread(signed, self._key, contents, (await self.store.times())[0])

@@ -33,23 +33,23 @@ if TYPE_CHECKING:
     from .async_client import AsyncClient
 
 IN_MEMORY = 8 * 1024 * 1024
-"""Bytes of parts that wait in memory until all are there; more wait in a temporary file."""
+"""Bytes of parts that are kept in memory before they are sent; beyond that, a temporary file keeps them."""
 FIRST_LOOK, LONGEST_PAUSE = 0.05, 1.0
-"""Seconds between two looks at a batch while it is waited for; they grow from the one to the other."""
+"""Seconds between two looks at a batch while waiting for it; they grow from the first value to the second."""
 TAKEN_IN = 10.0
-"""Seconds for which `taken_in`, and so an order about a batch or its report, waits for what was just sent."""
+"""Seconds that `taken_in`, and thus an order about a batch or its report, waits for what was just sent."""
 OLDER = ": a worker of an older version took it; once all are upgraded, send the batch again with the same id"
 UNTAKEN = "is not known after {:g} s: no worker has taken it in yet (does one run?), or nothing has this id"
 
 
 class Parts:
-    """The parts of a batch, checked, until all of them are there: only then it is known how many there are."""
+    """The checked parts of a batch, kept until all commands are read: only then is the number of parts known."""
 
     def __init__(self, commands: Iterable[Mapping[str, Any] | Command]) -> None:
         """Read and check all commands.
 
         Raises:
-            InvalidCommand: there is none, there are too many, or one is wrong; the text names the first by its index.
+            InvalidCommand: there are none or too many, or one is wrong; the text names the first wrong one's index.
 
         """
         self.count = 0
@@ -106,13 +106,14 @@ def checked(content: Mapping[str, Any] | Command, place: str) -> Mapping[str, An
 
 @dataclass(slots=True, unsafe_hash=True)
 class AsyncBatch:
-    """A batch. `sent` are the ids of the messages that this client has sent for it, `after` the events' position then.
+    """A batch.
 
-    `untaken` is what this client knows of a batch that it has sent until it sees that a worker has taken it in.
+    `sent` are the ids of the messages that this client has sent for it; `after` is the position in the event stream
+    before that. `untaken` is the status of a batch that this client has sent and not yet seen taken in by a worker.
 
-    Orders return the id of their message, by which `AsyncClient.get` raises Rejected if they were rejected; `status`
-    shows when they hold. An order about a batch that was just sent waits until all of it is taken in, for ten seconds
-    at most, so as not to come before the batch does.
+    Orders return the id of their message; if an order was rejected, `AsyncClient.get` with that id raises Rejected, and
+    `status` shows when an order has taken effect. An order about a batch that was just sent waits until all of it is
+    taken in, for ten seconds at most, so that it does not overtake the batch.
     """
 
     client: AsyncClient
@@ -125,8 +126,8 @@ class AsyncBatch:
         """Return what is known of it now. A batch that this client has sent is receiving until a worker takes it in.
 
         Raises:
-            UnknownBatch: somebody else has sent it, if anybody has, and no worker has taken a part of it in.
-            Rejected: one of the parts that this client has sent was.
+            UnknownBatch: this client has not sent it, and no worker has taken a part of it in.
+            Rejected: one of the parts that this client has sent was rejected.
 
         """
         try:
@@ -138,7 +139,7 @@ class AsyncBatch:
         return self.untaken
 
     async def _seen(self) -> BatchStatus:
-        """Return what workers have made of it; raises UnknownBatch while none has taken a part in."""
+        """Return the status that workers have recorded; raises UnknownBatch while none has taken a part in."""
         status = await self.client.store.batches.status(self.id)
         if status.state is not BatchState.RECEIVING:
             self.untaken = None
@@ -148,7 +149,7 @@ class AsyncBatch:
         """Wait until workers have taken in all that this client has just sent, for `TAKEN_IN` seconds at most.
 
         Raises:
-            Rejected: one of the parts was.
+            Rejected: one of the parts was rejected.
 
         """
         loop = asyncio.get_running_loop()
@@ -164,7 +165,7 @@ class AsyncBatch:
 
         Raises:
             StillOpen: it has not ended in time; it goes on.
-            Rejected: one of the parts that this client has sent was.
+            Rejected: one of the parts that this client has sent was rejected.
 
         """
         loop = asyncio.get_running_loop()
@@ -193,27 +194,27 @@ class AsyncBatch:
                 raise Rejected(reason + (OLDER if "no task is called" in reason else ""))
 
     async def pause(self, *, by: str, reason: str, hold: bool = False) -> str:
-        """Start nothing new until it is resumed; with `hold`, hold what is open, too."""
+        """Pause it: nothing new is started until it is resumed; with `hold`, open cancellations are held, too."""
         held = {"hold": True} if hold else {}
         await self.taken_in()
         return await self.client.deliver({"verb": "batch_pause", "id": self.id, "by": by, "reason": reason, **held})
 
     async def resume(self, *, by: str, reason: str) -> str:
-        """Go on after a pause: failures so far count no more, and what the pause has held is released."""
+        """Resume it after a pause: failures so far no longer count, and what the pause has held is released."""
         await self.taken_in()
         return await self.client.deliver({"verb": "batch_resume", "id": self.id, "by": by, "reason": reason})
 
     async def abort(self, *, by: str, reason: str) -> str:
-        """End it: what has not started ends as aborted without a call, what is open is aborted."""
+        """Abort it: what has not started ends as aborted without a call, and what is open is aborted."""
         await self.taken_in()
         return await self.client.deliver({"verb": "batch_abort", "id": self.id, "by": by, "reason": reason})
 
     async def report(self) -> AsyncIterator[BatchResult]:
-        """Go through its members in their order; those of one that was just sent once it is taken in.
+        """Yield the results of its members in order; if it was just sent, first wait until it is taken in.
 
         Raises:
             UnknownBatch: no worker has taken a part of it in.
-            Rejected: one of the parts that this client has sent was.
+            Rejected: one of the parts that this client has sent was rejected.
 
         """
         await self.taken_in()

@@ -1,4 +1,4 @@
-"""Turns what the asynchronous client offers into what code without an asyncio loop can call."""
+"""Turns the methods of the asynchronous client into blocking ones, for code without an asyncio loop."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Blocking(Generic[Inner]):
 
 
 def named_as_blocking(method: Callable[..., Any]) -> Signature:
-    """Return the signature of a method, with what it returns named as its blocking counterpart is: without `Async`."""
+    """Return a method's signature, with the return type named as its blocking counterpart: without `Async`."""
     found = signature(method)
     return found.replace(return_annotation=str(found.return_annotation).removeprefix("Async"))
 
@@ -34,7 +34,7 @@ def named_as_blocking(method: Callable[..., Any]) -> Signature:
 def blocking(
     method: Callable[Concatenate[Inner, Given], Coroutine[Any, Any, Returned]],
 ) -> Callable[Concatenate[Blocking[Inner], Given], Returned]:
-    """Return a method that calls the one of the asynchronous object and waits for it."""
+    """Return a method that calls the asynchronous object's method and waits for it."""
 
     @wraps(method)
     def call(self: Blocking[Inner], /, *args: Given.args, **kwargs: Given.kwargs) -> Returned:
@@ -47,7 +47,7 @@ def returning(
     kind: Callable[[Found, LoopThread], Wrapped],
     method: Callable[Concatenate[Inner, Given], Coroutine[Any, Any, Found]],
 ) -> Callable[Concatenate[Blocking[Inner], Given], Wrapped]:
-    """Return such a method that wraps the asynchronous object which it gets in one of the blocking `kind`."""
+    """Return a blocking method that wraps the asynchronous object it gets in one of the blocking `kind`."""
     get = blocking(method)
 
     @wraps(method)
@@ -61,7 +61,7 @@ def returning(
 def walking(
     method: Callable[Concatenate[Inner, Given], AsyncIterator[Found]],
 ) -> Callable[Concatenate[Blocking[Inner], Given], Iterator[Found]]:
-    """Return a method that goes through what the one of the asynchronous object yields."""
+    """Return a blocking method that yields what the asynchronous object's method yields."""
 
     @wraps(method)
     def walk(self: Blocking[Inner], /, *args: Given.args, **kwargs: Given.kwargs) -> Iterator[Found]:

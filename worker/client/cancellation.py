@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class AsyncCancellation:
-    """A command that was sent; `after` is the events' position before it was.
+    """A command that was sent; `after` is the position in the event stream before it was sent.
 
-    `digest` names its content if its id is the producer's own, since that may have been another command's before.
+    `digest` identifies its content if the producer chose its id, because another command may have had that id before.
     """
 
     client: AsyncClient
@@ -29,7 +29,7 @@ class AsyncCancellation:
 
         Raises:
             StillOpen: it has not ended in time.
-            Rejected: the command was.
+            Rejected: the command was rejected.
 
         """
         return await self.client.ends.wait(self.command_id, timeout, self.digest, self.after)

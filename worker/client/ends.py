@@ -25,11 +25,11 @@ from ..store.store import Store
 from .watch import Waiter, Watch
 
 LOOK_AGAIN = 10.0
-"""Seconds after which a record is looked at again though no event was about it: events can get lost with a Redis."""
+"""Seconds after which a record is looked at again even without an event: a Redis that fails can lose events."""
 ANSWER = 1.0
-"""Seconds that Redis has for its answers, however short a wait is: no wait outlasts that and its own timeout."""
+"""Seconds that Redis has to answer even if a wait's timeout is shorter: such a wait lasts this long at most."""
 LOOKS = 16
-"""Records that one process looks at at once, each over a connection of its own."""
+"""Records that one process looks at concurrently, each over a connection of its own."""
 RETRY_AFTER = 0.5
 """Seconds after which Redis is asked again if it could not be reached."""
 
@@ -38,7 +38,7 @@ UNKNOWN_STILL = "is not known after {:g} s: no worker has taken it in yet (does 
 
 
 class StillOpen(Temporary, TimeoutError):
-    """The wait ended before the cancellation did; it goes on."""
+    """The wait ended before the cancellation did; the cancellation goes on."""
 
 
 class Rejected(Permanent):
@@ -47,7 +47,7 @@ class Rejected(Permanent):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How a cancellation ended; `data` is that of its `finished` event."""
+    """How a cancellation ended; `data` is the data of its `finished` event."""
 
     cancellation_id: str
     outcome: str
@@ -146,14 +146,14 @@ class Ends:
             for _ in waits:
                 while not isinstance(one := await found.get(), asyncio.Task):
                     yield one
-                one.result()  # raises what no wait goes on after
+                one.result()  # raises the error that ended this wait, if one did
         finally:
             await cancel_all(waits)
 
     async def _look_for(self, waiter: Waiter, reference: str, digest: str, after: str) -> Snapshot | End | None:
-        """Look as `look` does; return also as values how a wait ends, and None while nothing can be said."""
+        """Look as `look` does, but also return the errors that end a wait, and None while nothing is known."""
         event = waiter.finished
-        if event is not None:  # a command's id that has a digest may be another command's: then the record decides
+        if event is not None:  # with a digest, a command's id may be another command's: then the record decides
             named = {event.cancellationid} if digest else {event.cancellationid, *event.command_ids}
             if named & waiter.names:
                 return result_of(event.cancellationid or "", event.outcome or "", event.data)
@@ -176,10 +176,10 @@ class Ends:
     async def look_at_message(self, message_id: str) -> Snapshot | MessageEnd | int | None:
         """Return what is known of a message's command: its end, its cancellation, or nothing.
 
-        Of a message of several: their ends in order, or how many they are while some are open.
+        For a message of several commands, return their ends in order, or their number while some are open.
 
         Raises:
-            Rejected: the message was.
+            Rejected: the message was rejected.
             UnknownCancellation: its commands have ids of their own.
 
         """
@@ -218,11 +218,11 @@ class Ends:
         look: Callable[[], Awaitable[Snapshot | Found | None]],
         timeout: float | None = None,  # noqa: ASYNC109 - as `Client` has it
     ) -> Found:
-        """Look whenever an event is about a name, until there is something else than an open cancellation.
+        """Look whenever an event is about a name, until something other than an open cancellation is found.
 
         Raises:
-            StillOpen: there was nothing else in time.
-            UnknownCancellation: it was known and is no more.
+            StillOpen: nothing else was found in time.
+            UnknownCancellation: the cancellation was known but is gone.
 
         """
         loop = asyncio.get_running_loop()

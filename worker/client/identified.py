@@ -12,7 +12,7 @@ from ..protocol.envelope import plain
 from ..protocol.messages import parse_command
 
 AS_READ = ("job_id", "reason", "labels")
-"""Fields that are sent as workers read them: of what else they may hold, not all can be signed."""
+"""Fields that are sent as workers read them, because not every value that a caller may give can be signed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """The read-only result backend for producers that use Celery: `Celery(backend="canceller+redis://host:6379/0")`.
 
-A command's id is its Celery task id, so what became of it is found by that. Nothing is ever written.
+A command's id is its Celery task id, so the task id finds what became of it. Nothing is ever written.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ NO_CHORDS: Final = (
     "canceller takes no chords: send the commands, wait with ResultSet([...]).get(), then call the body yourself"
 )
 INTERVAL: Final = 0.5
-"""Seconds between two calls of an `on_interval`, as in Celery; nothing is read at them."""
+"""Seconds between two calls of an `on_interval`, as in Celery; these calls read nothing."""
 
 Meta = dict[str, Any]
 
@@ -54,7 +54,7 @@ class CancellerBackend(BaseBackend):
         self._warned = False
 
     def as_uri(self, include_password: bool = False) -> str:  # noqa: FBT001, FBT002 - Celery's signature
-        """Return the URL; without what stands before the host, unless asked for."""
+        """Return the URL; its credentials and query are left out unless `include_password`."""
         scheme, _, rest = (self._url or "").partition("://")
         if include_password or not rest:
             return f"canceller+{self._url}" if self._url else "canceller://"
@@ -112,7 +112,7 @@ class CancellerBackend(BaseBackend):
         self._thread.close()
 
     def ensure_chords_allowed(self) -> None:
-        """Say at once what a worker would reject."""
+        """Raise at once: a worker would only reject the chord later."""
         raise NotImplementedError(NO_CHORDS)
 
     def _get_task_meta_for(self, task_id: str) -> Meta:
@@ -157,7 +157,7 @@ class CancellerBackend(BaseBackend):
             log.warning("%s; give the app of your own tasks a result backend of its own, or ignore_result", READ_ONLY)
 
     def _nothing(self, _id: str) -> None:
-        """Forget no result: what became of a command is not only the producer's to forget. Find no group."""
+        """Do nothing: a command's result is not the producer's alone, so it is not forgotten; there are no groups."""
 
     def _refused(self, *_: object) -> None:
         raise NotImplementedError(READ_ONLY)
@@ -170,7 +170,7 @@ class CancellerBackend(BaseBackend):
 
 
 def meta_of(task_id: str, found: MessageEnd | Snapshot | int | None) -> Meta:
-    """Say in Celery's words what is known of a message: its end, its cancellation, how many commands it has."""
+    """Express in Celery's terms what is known of a message: its end, its cancellation, or how many commands it has."""
     if found is None:
         return _meta(task_id, states.PENDING)
     if isinstance(found, int):

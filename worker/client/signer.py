@@ -12,15 +12,15 @@ from ..protocol.signing import sign
 from ..settings.signing_key import SigningKey
 
 LIFETIME: Final = 3000
-"""Seconds for which what was sent may wait for a worker: near the longest that workers take, should clocks differ."""
+"""Seconds that a sent message may wait for a worker: below the hour that workers accept, as clocks may differ."""
 UNSIGNABLE: Final = "it can't be signed: it holds a number that other languages would change, or half of a character"
 
 
 def signed(key: SigningKey, contents: Sequence[Mapping[str, Any]], now: datetime) -> list[Mapping[str, Any]]:
-    """Return commands or orders, their verbs included, with their tokens; one that brings a token keeps it.
+    """Return commands or orders, their verbs included, with their tokens; one that has a token keeps it.
 
     Raises:
-        InvalidCommand: one has no canonical JSON.
+        InvalidCommand: one can't be written as canonical JSON.
 
     """
     token = partial(sign, producer=key.producer, key=key.key, algorithm=key.algorithm, now=now, lifetime=LIFETIME)

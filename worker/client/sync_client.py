@@ -25,10 +25,10 @@ class Cancellation(Blocking[AsyncCancellation]):
 
 
 class Client(Blocking[AsyncClient]):
-    """`AsyncClient` for code without an asyncio loop; also for a thread beside one.
+    """`AsyncClient` for code without an asyncio loop; also for other threads of a program that has one.
 
-    It connects when it is first used, and anew in a forked child: one made at the top of a module works in each
-    process of a prefork server.
+    It connects when it is first used, and connects again in a forked child: a client made at the top of a module works
+    in each process of a prefork server.
     """
 
     cancel = returning(Cancellation, AsyncClient.cancel)
@@ -56,7 +56,7 @@ class Client(Blocking[AsyncClient]):
         return [Cancellation(sent, self.thread) for sent in self.thread.call(self.inner.submit_many(commands))]
 
     def batch_by_id(self, batch_id: str) -> Batch:
-        """Return a batch that anybody has sent, whether it is known yet or not."""
+        """Return the batch with this id, whoever has sent it, even if it is not known yet."""
         return Batch(self.inner.batch_by_id(batch_id), self.thread)
 
     def close(self) -> None:

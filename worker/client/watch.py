@@ -1,4 +1,4 @@
-"""Follows the events once for all waiters in a loop, and wakes those that an event is about."""
+"""Reads the events once for all waiters in a loop, and wakes those that an event concerns."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BLOCK = 2.0
 class Waiter:
     """Waits for events about any of its names.
 
-    `known` is whether its cancellation has been seen, `finished` the last event that one has ended.
+    `known` says whether its cancellation has been seen; `finished` is the last `finished` event that woke it.
     """
 
     def __init__(self, watch: Watch, name: str) -> None:
@@ -41,7 +41,7 @@ class Waiter:
         self._watch.waiting[cancellation_id].add(self)
 
     def wake(self, event: Event | None = None) -> None:
-        """End the wait, because of an event or of trouble with reading them."""
+        """End the wait, because of an event or because reading the events failed."""
         if event is not None and event.name == "finished":
             self.finished = event
         self.woken.set()
@@ -59,7 +59,7 @@ class Watch:
 
     @asynccontextmanager
     async def waiter(self, name: str) -> AsyncIterator[Waiter]:
-        """Wait for what is called so: a command, a cancellation, or a message of several commands."""
+        """Register a waiter for the id of a command, a cancellation, or a message of several commands."""
         waiter = Waiter(self, name)
         self.waiting[name].add(waiter)
         try:
@@ -105,7 +105,7 @@ class Watch:
 def about(event: Event) -> set[str]:
     """Return the names under which somebody may wait for this event.
 
-    They are those of commands, of the cancellation, and of their messages (`MESSAGE:INDEX`).
+    They are the ids of commands, of the cancellation, and of the commands' messages (a command's `MESSAGE:INDEX`).
     """
     if event.name == "joined":
         joined = event.data.get("joined")

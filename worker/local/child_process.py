@@ -1,4 +1,4 @@
-"""Child processes, all ended with their owner: the workers of `up`, `demo` and `dev`, servers, the simulator."""
+"""Child processes, which all end with their owner: the workers of `up`, `demo` and `dev`, servers, the simulator."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..settings.place import FOLDER, PACKAGE
 HTTP = "CANCELLER_HTTP"
 STOP_SECONDS = 9.0
 QUIET_ROOT = "ignore:You're running the worker with superuser privileges"
-"""Celery says so once in each worker, and its advice, `--uid`, is not for processes that belong to another one."""
+"""Celery warns once in each worker; its advice, `--uid`, is no use for processes that another one owns."""
 
 TIED = """
 import ctypes, os, signal, sys
@@ -28,14 +28,14 @@ if os.getppid() == int(sys.argv[1]):
 """Runs a program that gets SIGTERM when its parent is killed (1 is PR_SET_PDEATHSIG, which outlives an exec).
 
 A launcher, not `preexec_fn`: that runs between fork and exec, when a process with threads may deadlock.
-The parent's id is compared since it may have gone before the signal was asked for.
+The parent's id is compared because the parent may have ended before the signal was asked for.
 """
 
 
 def start_worker(number: int, env: Mapping[str, str], log: IO[bytes] | int | None = None) -> subprocess.Popen[bytes]:
     """Start one Celery worker process; it logs to `log`, a file or PIPE, or else to the streams of this process.
 
-    Where it serves its metrics, its port is by `number - 1` higher than the environment says.
+    If it serves HTTP, its port is the environment's plus `number - 1`.
     """
     arguments = ["-m", "celery", "--quiet", "-A", PACKAGE, "worker", "--hostname", f"canceller{number}@%h"]
     return start(arguments, environment_of(number, env), log, None if log is None else subprocess.STDOUT)
@@ -51,14 +51,14 @@ def environment_of(number: int, env: Mapping[str, str]) -> dict[str, str]:
 
 
 def tied(command: Sequence[str]) -> list[str]:
-    """Return a command line whose process ends when this one is killed; its program is a path."""
+    """Return a command line whose process ends when this one is killed; the program must be given as a path."""
     return [sys.executable, "-I", "-S", "-c", TIED, str(os.getpid()), *command]
 
 
 def start(
     arguments: Sequence[str], env: Mapping[str, str], out: IO[bytes] | int | None, err: IO[bytes] | int | None
 ) -> subprocess.Popen[bytes]:
-    """Start a Python process which ends when this one is killed."""
+    """Start a Python process that ends when this one is killed."""
     # A session of its own: Ctrl-C reaches this process alone, which ends its children in order.
     return subprocess.Popen(  # noqa: S603 - our own interpreter and packages
         tied([sys.executable, *arguments]),

@@ -1,4 +1,4 @@
-"""The data directory of an embedded Redis: private to its user, and free of links."""
+"""The data directory of an embedded Redis: private to its user, and without links."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ OPEN_TO_ALL = stat.S_ISVTX
 
 
 def make_private(directory: Path) -> None:
-    """Make a data directory, or take one that is empty or ours, and let nobody else in.
+    """Make a data directory private: create it, or take one that is empty or ours.
 
     Raises:
-        EmbeddedError: it can't be made, or it belongs to somebody else, or holds what is not ours.
+        EmbeddedError: it can't be made, belongs to somebody else, or holds data that is not ours.
 
     """
     try:
@@ -73,7 +73,7 @@ def _led_astray(handle: int) -> Iterator[str]:
 
 @contextmanager
 def opened(file: Path) -> Iterator[IO[str]]:
-    """Open a file to read it and to write at its end; make it if it is not there. No link is followed."""
+    """Open a file for reading and appending; create it if it does not exist. No link is followed."""
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "a+", encoding="utf-8") as handle:
         yield handle

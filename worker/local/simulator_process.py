@@ -18,7 +18,7 @@ from .child_process import first_line, start, stop_all
 START_SECONDS = 20.0
 STOP_SECONDS = 3.0
 EXAMPLE_ADDRESS = "127.0.0.1:8580"
-"""Where the example of a backends file expects the simulator."""
+"""Where the example backends file expects the simulator."""
 
 
 class SimulatorFailed(CancellerError):
@@ -27,7 +27,7 @@ class SimulatorFailed(CancellerError):
 
 @dataclass(frozen=True, slots=True)
 class SimulatorProcess:
-    """A running simulator; `example` is the backends file that ships with the package, for this one."""
+    """A running simulator; `example` is the backends file that ships with the package, with this one's address."""
 
     url: str
     process: subprocess.Popen[bytes]

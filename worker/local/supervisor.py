@@ -16,7 +16,7 @@ WRONG_CONFIGURATION = 2
 """The exit code of a worker that a restart can't help."""
 LONGEST_PAUSE = 30.0
 STEADY = 60.0
-"""Seconds that a worker has to live for its earlier deaths to be forgotten."""
+"""Seconds that a worker must live for its earlier deaths to be forgotten."""
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Who may use the board: the token that it asks for, and the names by which it may be called."""
+"""Who may use the board: the token that it asks for, and the host names under which it may be reached."""
 
 import re
 from collections.abc import Iterator
@@ -10,13 +10,13 @@ from .errors import ConfigurationError
 from .secret import Secret
 
 SHORTEST: Final = 16
-"""Characters that a token has at least: it is all that stands between a network and the operators' actions."""
+"""The fewest characters of a token: it is all that stands between a network and the operators' actions."""
 _HOST: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]")
 
 
 @dataclass(frozen=True, slots=True)
 class BoardAccess:
-    """The token, None if the board asks for none; the names of hosts beside those of loopback."""
+    """The token (None if the board asks for none), and the allowed host names besides those of loopback."""
 
     token: str | None = field(repr=False)
     hosts: tuple[str, ...] = ()
@@ -26,7 +26,7 @@ def board_access(settings: Settings) -> BoardAccess:
     """Read what the settings say of the board.
 
     Raises:
-        ConfigurationError: The token can't be read, is too short or is given twice, or a name is none.
+        ConfigurationError: The token can't be read, is too short or is given twice, or a host name is not valid.
 
     """
     hosts = tuple(name.strip() for name in settings.board_hosts.split(",") if name.strip())

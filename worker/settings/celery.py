@@ -1,4 +1,4 @@
-"""Celery's settings, derived from ours. Names hold in Celery 5.6.3 and 5.7; the reasons are beside them."""
+"""Celery's settings, derived from ours, with the reasons. Unless noted, the names are valid in Celery 5.6.3 and 5.7."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -37,15 +37,15 @@ _FIXED: Final[dict[str, object]] = {
     "timezone": "UTC",
     "task_acks_late": True,
     "task_reject_on_worker_lost": True,
-    # A handler keeps every mistake itself; a raise that is not acked would be dropped all the same.
-    # 5.6.3 knows neither name, ignores both, and behaves so by default.
+    # A handler keeps every mistake itself, and without an ack the message of a failed task would be dropped all the
+    # same. 5.6.3 knows neither name, ignores both, and always behaves like this.
     "task_acks_on_failure": True,
     "task_acks_on_timeout": True,
     "task_ignore_result": True,
     "result_backend": None,
     "task_create_missing_queues": True,
     "worker_pool": "threads",
-    # Which only serve a broker that is neither Redis nor RabbitMQ: each waits until what it took is stored.
+    # These threads only serve a broker that is neither Redis nor RabbitMQ: each waits until what it took is stored.
     "worker_concurrency": 8,
     "worker_prefetch_multiplier": 4,
     "worker_disable_rate_limits": True,
@@ -56,7 +56,7 @@ _FIXED: Final[dict[str, object]] = {
     # Threads cannot be terminated, and a repeated command is harmless.
     "worker_cancel_long_running_tasks_on_connection_loss": False,
     "broker_connection_retry_on_startup": True,
-    # A full Redis, or one that forgot a script, or a channel that RabbitMQ closed, ends Celery's consumer otherwise.
+    # Otherwise a full Redis, one that forgot a script, or a channel that RabbitMQ closed ends Celery's consumer.
     "broker_channel_error_retry": True,
     # However long Redis is away, the workers are there when it is back.
     "broker_connection_max_retries": None,
@@ -66,7 +66,7 @@ _FIXED: Final[dict[str, object]] = {
 _QUORUM: Final[dict[str, object]] = {
     "task_default_queue_type": "quorum",
     "task_create_missing_queue_type": "quorum",
-    # What a worker has in hand is the receiver's: Celery runs none of it, and must not count it.
+    # What a worker holds belongs to the receiver: Celery runs none of it, and must not count it.
     "worker_enable_prefetch_count_reduction": False,
     "worker_cancel_long_running_tasks_on_connection_loss": True,
 }
@@ -88,25 +88,26 @@ def celery_settings(settings: Settings) -> dict[str, object]:
         )
     url = settings.broker_url.get_secret_value()
     quorum = scheme_of(url) in AMQP_SCHEMES
-    # kombu's own names for what its consumers hold are the same for all applications of a database, and whoever finds
-    # a message there that is older than its own visibility timeout sends it again.
+    # kombu's own names for what its consumers hold are the same for all applications of a database, and any of them
+    # that finds a message older than its own visibility timeout there sends it again.
     held = f"{{{settings.prefix}}}:broker:{settings.queue}"
     own_keys = {f"{name}_key": f"{held}:{name}" for name in ("unacked", "unacked_index", "unacked_mutex")}
     exchange = f"{settings.prefix}.{settings.queue}"
     return {
         **_FIXED,
         "broker_url": broker_url(url),
-        # Celery itself prefers CELERY_BROKER_URL to `broker_url`, in redis-py's words that kombu does not know.
+        # Celery itself prefers CELERY_BROKER_URL to `broker_url`, but kombu does not understand redis-py's URLs.
         "broker_read_url": broker_url(url),
         "broker_write_url": broker_url(url),
         "broker_transport_options": transport_options(url, own_keys),
-        # Other applications of the broker broadcast under Celery's own names: a `celery control shutdown` of theirs.
+        # Other applications on the broker broadcast under Celery's own names, e.g. a `celery control shutdown`.
         "worker_enable_remote_control": settings.remote_control,
         "control_exchange": exchange,
         "event_exchange": f"{exchange}.events",
         "task_default_queue": settings.queue,
         "task_queues": [
-            # As a producer's Celery declares a queue it meets by name: RabbitMQ refuses a second shape.
+            # Declared exactly as a producer's Celery declares a queue that it only knows by name: RabbitMQ refuses to
+            # declare a queue again with other arguments.
             Queue(
                 settings.queue,
                 Exchange(settings.queue),
@@ -137,7 +138,7 @@ def transport_options(url: str, own_keys: Mapping[str, object] = MappingProxyTyp
 
 
 def broker_url(url: str) -> str:
-    """Say in kombu's words what redis-py's URL means: their schemes and queries differ."""
+    """Translate redis-py's URL into kombu's: their schemes and queries differ."""
     if scheme_of(url) not in REDIS_SCHEMES:
         return url
     target = RedisTarget.parse(url)

@@ -16,7 +16,7 @@ ENV_FILE: Final = "CANCELLER_ENV_FILE"
 """The variable that names the file."""
 
 DEPLOYMENT: Final = ("CANCELLER_", "REDIS_URL", "CELERY")
-"""How the names of those variables begin that lead to a deployment."""
+"""The prefixes of the variables that lead to a deployment."""
 
 _HEAD: Final = re.compile(r"[ \t]*(?:export[ \t]+)?(?P<name>[^\n=]*?)[ \t]*=[ \t]*")
 _QUOTED: Final = re.compile(
@@ -29,7 +29,7 @@ _ESCAPES: Final = {"n": "\n", "r": "\r", "t": "\t"}
 
 
 def process_environment() -> Mapping[str, str]:
-    """Return the environment of this process, for those who were handed none; behind it, what its env file says.
+    """Return the environment of this process, for callers that were given none, completed by its env file.
 
     Raises:
         ConfigurationError: CANCELLER_ENV_FILE names a file with mistakes; each is listed with its line.
@@ -39,7 +39,7 @@ def process_environment() -> Mapping[str, str]:
     if not file:
         return os.environ
     merged = {**_content(file), **os.environ}
-    del merged[ENV_FILE]  # a child process is handed what the file says, and need not find the file
+    del merged[ENV_FILE]  # a child process gets the variables of the file, and need not find the file
     return merged
 
 
@@ -112,7 +112,7 @@ def _unquoted(quoted: re.Match[str]) -> str:
 
 
 def _problem(name: str, value: str, lines: Mapping[str, int]) -> str | None:
-    """Say what is wrong with an entry. A value is never quoted; a name is, once it is seen to be one."""
+    """Say what is wrong with an entry. A value is never quoted; a name is quoted once it is known to be a name."""
     if not _NAME.fullmatch(name):
         return "what stands before the `=` is no name of a variable: use letters, digits and _"
     if name == ENV_FILE:

@@ -40,8 +40,8 @@ def scheme_of(url: str) -> str:
 
 
 def check_broker_url(url: str) -> None:
-    """Check the URL of a broker; raises ValueError, with none of its text."""
-    # Alternatives after a `;` are kombu's business; its first tells which kind of broker it is.
+    """Check the URL of a broker; raises ValueError, which never quotes it."""
+    # Alternatives after a `;` are for kombu alone; the first URL says which kind of broker it is.
     scheme = split_url(url.partition(";")[0]).scheme
     if not scheme or "://" not in url:
         raise ValueError("must be a URL with a scheme, such as redis://host:6379/0 or amqp://host:5672//")
@@ -157,7 +157,7 @@ class Settings(BaseSettings):
             return cls.model_validate(values)
         except ValidationError as error:
             problems = problems_of(error, lambda location: str(location[0]))
-        # Raised outside `except`: pydantic's error, which knows the inputs, is not chained.
+        # Raised outside `except`, so that pydantic's error, which holds the inputs, is not chained.
         raise ConfigurationError(problems)
 
     @property
@@ -218,7 +218,7 @@ class Settings(BaseSettings):
         """Return the same settings with another Redis, e.g. a running embedded one.
 
         Raises:
-            ConfigurationError: It is no Redis URL.
+            ConfigurationError: It is not a Redis URL.
 
         """
         try:

@@ -8,12 +8,12 @@ class ConfigurationError(Exception):
 
     Attributes:
         problems: One text per mistake: the place (variable, or file, table and field), what is
-            wrong, and the way out. Never a secret's content.
+            wrong, and how to fix it. Never a secret's content.
 
     """
 
     def __init__(self, problems: Iterable[str]) -> None:
-        """Keep every problem, in the order of the file; what explains many of them is said once."""
+        """Keep every problem, in the order of the file; an explanation that several share is given once."""
         self.problems: tuple[str, ...] = tuple(_explained_once(problems))
         super().__init__(self.problems)
 
@@ -23,7 +23,7 @@ class ConfigurationError(Exception):
 
 
 class Mistakes(ValueError):
-    """Several things are wrong with one value; each text stands by itself behind the value's place."""
+    """Several things are wrong with one value; each text is a problem of its own, to follow the value's place."""
 
     def __init__(self, texts: Iterable[str]) -> None:
         """Keep every text."""

@@ -10,10 +10,10 @@ EMBEDDED_URL_FILE: Final = "redis.url"
 
 
 def expanded(path: str | Path) -> Path:
-    """Put a home directory in place of a leading `~`.
+    """Replace a leading `~` by the home directory.
 
     Raises:
-        ValueError: There is none: not every user has a home, or even a name.
+        ValueError: No home directory is known: not every user has one, or even a name.
 
     """
     try:
@@ -23,9 +23,9 @@ def expanded(path: str | Path) -> Path:
 
 
 def state_directory(environ: Mapping[str, str]) -> Path | None:
-    """Return where our state lies unless a setting says so; None if no home directory is known."""
+    """Return where our state is kept unless a setting says otherwise; None if no home directory is known."""
     state = environ.get("XDG_STATE_HOME", "")
     if state.startswith("/"):
         return Path(state) / "canceller"
-    home = os.path.expanduser("~")  # noqa: PTH111 - pathlib raises where no home is known, this does not
+    home = os.path.expanduser("~")  # noqa: PTH111 - pathlib raises if no home is known, this does not
     return Path(home) / ".local/state/canceller" if home.startswith("/") else None

@@ -1,4 +1,4 @@
-"""Where this package lies and under which name: `worker` in a checkout, `canceller` where it is installed."""
+"""Where this package is, and its name: `worker` in a checkout, `canceller` when installed."""
 
 from __future__ import annotations
 

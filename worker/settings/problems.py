@@ -1,4 +1,4 @@
-"""pydantic's errors in the words of the one who wrote the configuration.
+"""pydantic's errors, in the terms of the person who wrote the configuration.
 
 Only keys and rules are ever quoted, never a value: a value may be a misplaced secret.
 """
@@ -42,7 +42,7 @@ def problems_of(
     place: Callable[[tuple[int | str, ...]], str],
     unknown_key: Callable[[tuple[int | str, ...]], str] | None = None,
 ) -> list[str]:
-    """Turn each error into one text: its place, what is wrong, the way out.
+    """Turn each error into one text: its place, what is wrong, how to fix it.
 
     Args:
         error: What pydantic found.

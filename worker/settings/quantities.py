@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 _SECONDS: Final = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
-"""The units of durations, in the order in which a text may have several."""
+"""The units of durations, in the order in which a text may combine them."""
 _BYTES: Final = {
     "B": 1, "KB": 1000, "MB": 1000**2, "GB": 1000**3,
     "KIB": 1024, "MIB": 1024**2, "GIB": 1024**3, "": 1,
@@ -27,7 +27,7 @@ _DURATIONS: Final = (
 )
 _SIZES: Final = ': write a whole number of bytes, or text such as "512KB" or "1MB"'
 EXPLANATIONS: Final = (_DURATIONS, _SIZES)
-"""How a duration and a size are written: the ends of error texts, of which a list of mistakes needs only the first."""
+"""How a duration and a size are written: the ends of error texts, each of which a list of mistakes needs only once."""
 
 
 def seconds(value: object) -> float:
@@ -86,7 +86,7 @@ def _number(value: float) -> float | None:
 
 
 SHORTEST, LONGEST = 1.0, 366 * 86400.0
-"""Seconds that something may be kept for: Redis counts whole seconds, and looks through the weeks of a command's id."""
+"""The bounds of a retention in seconds: Redis counts whole seconds, and searches every week for a command's id."""
 
 
 def _bounded(value: float) -> float:

@@ -1,4 +1,4 @@
-"""Redis URLs: which server or which sentinels, and nothing of them in an error text."""
+"""Redis URLs: the server or the sentinels that they name; no error text quotes a URL."""
 
 import re
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from .errors import Mistakes
 from .redis_url_options import NO_TLS, Place, read_options
 
 SENTINEL_PORT: Final = 26379
-"""Where a sentinel listens when the URL names no port."""
+"""A sentinel's port if the URL names none."""
 
 SENTINEL_TIMEOUT: Final = 1.0
 """Seconds that one sentinel may take to be reached, and then to answer."""
@@ -26,7 +26,7 @@ REDIS_SCHEMES: Final = tuple(_PLACES)
 """The schemes `RedisTarget.parse` reads."""
 
 _LISTED: Final = re.compile(r"(rediss?\+sentinel://)([^/?#]+)", re.IGNORECASE)
-"""What begins a URL that may name several hosts."""
+"""The beginning of a URL that may name several hosts."""
 _NO_URL: Final = "is not a URL: check its port, and percent-encode the special characters of a password"
 _SHAPES: Final = (
     "must be redis://host:6379/0, rediss://..., unix:///path.sock?db=0 "
@@ -48,11 +48,11 @@ class RedisTarget:
         sentinels: Host and port of each; empty for `url`.
         master: The name the sentinels know; None for `url`.
         db: The database number.
-        username: The user at Redis, where one is named.
+        username: The user at Redis, if one is named.
         password: The password at Redis.
         tls: Whether Redis is talked to over TLS.
-        sentinel_username: The user at the sentinels, where they want one.
-        sentinel_password: The password at the sentinels, where they want one.
+        sentinel_username: The user at the sentinels, if they require one.
+        sentinel_password: The password at the sentinels, if they require one.
         sentinel_tls: Whether the sentinels are talked to over TLS.
         options: What the URL says about connections, by redis-py's names.
         tls_options: What it says about TLS, to Redis and to sentinels, by redis-py's names.
@@ -85,7 +85,7 @@ class RedisTarget:
         parts = split_url(url)
         if parts.scheme not in REDIS_SCHEMES or "://" not in url or parts.fragment:
             raise ValueError(_SHAPES)
-        if "@" in parts.query:  # a password with a question mark ends the host early
+        if "@" in parts.query:  # a question mark in a password ends the host early
             raise ValueError(_NO_URL)
         target = _sentinel(parts) if _PLACES[parts.scheme] == "sentinel" else _single(url, parts)
         username, _, password = parts.netloc.rpartition("@")[0].partition(":")
@@ -100,9 +100,9 @@ class RedisTarget:
         return f"{parts.scheme}://{parts.netloc}{parts.path if parts.scheme == 'unix' else ''}"
 
     def sentinel_arguments(self) -> dict[str, object]:
-        """Return what each sentinel is connected with, by redis-py's names.
+        """Return the arguments for a connection to a sentinel, by redis-py's names.
 
-        One that hangs is given up soon: the others know as much.
+        A sentinel that hangs is given up soon, because the others know as much.
         """
         timeouts = {"socket_timeout": SENTINEL_TIMEOUT, "socket_connect_timeout": SENTINEL_TIMEOUT}
         user = {"username": self.sentinel_username, "password": self.sentinel_password}
@@ -110,7 +110,7 @@ class RedisTarget:
 
 
 def split_url(url: str) -> SplitResult:
-    """Split a URL whose errors stay silent about it.
+    """Split a URL; no error quotes it.
 
     Raises:
         ValueError: It cannot be split. The standard library's own text quotes the URL.
@@ -131,7 +131,7 @@ def port_of(parts: SplitResult) -> int | None:
     """Return the port of a split URL.
 
     Raises:
-        ValueError: It is no port, which may well be half a password: it is not quoted.
+        ValueError: It is no port. It is not quoted, because it may be a part of a password.
 
     """
     try:

@@ -12,7 +12,7 @@ def check_redis_url(url: str) -> None:
     """Check the URL of a Redis, and every file that it names.
 
     Raises:
-        ValueError: It can't be read as one.
+        ValueError: It is not the URL of a Redis.
         Mistakes: Some files can't be read, or do not hold what they must.
 
     """

@@ -47,7 +47,7 @@ def _seconds(least: float, most: float, why: str = "") -> Read:
             seconds = float(text)
         except ValueError:
             seconds = math.nan
-        if not least <= seconds <= most:  # which no NaN is
+        if not least <= seconds <= most:  # always false for NaN, so that is refused too
             raise ValueError(f"must be a number of seconds from {least:g} to {most:g}{why}")
         return seconds
 
@@ -87,7 +87,7 @@ _CONNECTIONS: Final[Mapping[str, Read]] = {
     "client_name": _client_name,
 }
 _WITHOUT_EFFECT: Final[Mapping[str, Read]] = {"protocol": _number(2, 3), "retry_on_timeout": _boolean}
-"""Others' clients may need these; ours choose the protocol themselves, and repeat nothing without a look."""
+"""Accepted because other applications may need them; our clients choose the protocol, and retry nothing unseen."""
 _TCP: Final[Mapping[str, Read]] = {"socket_keepalive": _boolean}
 _POOL: Final[Mapping[str, Read]] = {"max_connections": _number(10, 100_000)}
 OF_CONNECTIONS: Final = frozenset((*_CONNECTIONS, *_TCP, *_POOL))
@@ -121,7 +121,7 @@ _WHERE: Final[Mapping[Place, str]] = {
     "sentinel": "redis+sentinel://",
 }
 NO_TLS: Final = "is for TLS: begin the URL with rediss, or leave it out"
-"""What is said of an option for TLS in a URL without TLS."""
+"""The mistake of an option for TLS in a URL without TLS."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ class Secret:
 
     @property
     def place(self) -> str:
-        """The place in words. A name in no usual spelling is held back: it may be the secret."""
+        """The place in words. A name with an unusual spelling is not shown: it may be the secret."""
         if self.source == "file":
             return f"file {self.name}"
         shown = self.name if _SHOWABLE.fullmatch(self.name) else "named there"

@@ -34,7 +34,7 @@ def signing_key(
     `producer` and `file` are what errors call the places of the producer's name and of the key's file.
 
     Raises:
-        ConfigurationError: There is half of it, or the key can't be read, or is of another kind.
+        ConfigurationError: Only the key or only the producer is set, or the key can't be read or is of another kind.
 
     """
     problems = list(_missing(settings, producer))
@@ -63,11 +63,11 @@ def _missing(settings: Settings, producer: str) -> Iterator[str]:
 def _key(settings: Settings, file: str) -> tuple[str, str]:
     """Return the place of the key in words, and the key.
 
-    The path of its file is held back: by mistake it may be the key.
+    The path of its file is not shown: it may be the key itself by mistake.
     """
     if settings.key is not None:
         text = settings.key.get_secret_value().rstrip("\r\n")
-        if os.path.isfile(text):  # noqa: PTH113 - pathlib raises where a text is no path
+        if os.path.isfile(text):  # noqa: PTH113 - pathlib raises if a text is no path
             raise ConfigurationError(["CANCELLER_KEY: names a file: name it in CANCELLER_KEY_FILE"])
         return "CANCELLER_KEY: the variable", text
     place, secret = f"{file}: the file", Secret("file", str(settings.key_file))

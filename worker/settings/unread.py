@@ -17,7 +17,7 @@ REMOVED = {"CANCELLER_TRANSPORT": "is no longer read: all calls are made by aioh
 def unread_variables(environ: Mapping[str, str]) -> list[str]:
     """Say, for each unread variable with our prefix, which setting may have been meant.
 
-    One that the backends file mentions holds a secret of a backend.
+    A variable that the backends file mentions is left out: it holds a backend's secret.
     """
     known = {str(field.validation_alias) for field in Settings.model_fields.values()}
     strange = sorted(name for name in environ if name.startswith(OURS) and name not in known | ELSEWHERE)
@@ -30,7 +30,7 @@ def _problems(names: Iterable[str], known: set[str], backends: str) -> Iterator[
         if name in REMOVED:
             yield f"{name}: {REMOVED[name]}"
         elif name not in backends:
-            # The part that all of them begin with would make any two look alike.
+            # The shared prefix would make any two names look alike.
             close = get_close_matches(name.removeprefix(OURS), endings, n=1)
             yield f"{name}: is not read{f'; did you mean {OURS}{close[0]}?' if close else ''}"
 

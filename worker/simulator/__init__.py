@@ -1,4 +1,4 @@
-"""A stand-in for the four job systems, written from their public pages alone.
+"""A stand-in for the four job systems, written from their public documentation alone.
 
 It speaks their wire formats on one port, follows scripted lives on a clock that can run fast, and breaks on demand.
 Nothing here imports the rest of the project.

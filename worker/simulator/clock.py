@@ -1,4 +1,4 @@
-"""The simulator's own clock: real time, faster, and movable by hand."""
+"""The simulator's own clock: real time, or faster, and movable by hand."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Clock:
     """Simulated time in seconds since 1970; any thread may read and move it.
 
     Args:
-        speed: Simulated seconds per real second; 0 stands still until `advance`.
+        speed: Simulated seconds per real second; at 0 the clock stands still until `advance`.
         start: Where simulated time begins, in seconds since 1970; now when left out.
         real: The source of real time in seconds; only differences matter.
 
@@ -64,7 +64,7 @@ def _checked_speed(speed: float) -> float:
 
 
 def iso_utc(at: float, zone: str = "Z", timespec: str = "milliseconds") -> str:
-    """Format a time in UTC as ISO 8601; an empty `zone` leaves open which zone it is in."""
+    """Format a time in UTC as ISO 8601; an empty `zone` does not say which zone it is in."""
     return datetime.fromtimestamp(at, UTC).replace(tzinfo=None).isoformat(timespec=timespec) + zone
 
 

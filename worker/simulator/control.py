@@ -26,7 +26,7 @@ PREFIX = "_sim"
 
 
 def handle(world: World, clock: Clock, call: Call) -> Reply:
-    """Answer a call to the control API: 400 with a sentence when it cannot be read."""
+    """Answer a call to the control API; one that cannot be read gets a 400 with an explanation."""
     found = match(_ROUTES, call.method, call.parts)
     if found is None:
         paths = [f"{route.method} /{route.pattern}" for route in _ROUTES]
@@ -64,7 +64,7 @@ def _job(world: World, _clock: Clock, call: Call) -> Reply:
 
 
 def _faults(world: World, _clock: Clock, call: Call) -> Reply:
-    """Show the faults in force, with how often each has fired; a POST adds and shows one, a DELETE lifts all."""
+    """Show the active faults, with how often each has fired; a POST adds and shows one, a DELETE removes all."""
     if call.method == "DELETE":
         world.faults.clear()
         return Reply(204)
@@ -106,7 +106,7 @@ def _time(_world: World, clock: Clock, call: Call) -> Reply:
 
 
 def revoke(world: World, system: str | None) -> int:
-    """Revoke every token, or those that one system trusts, and tell how many."""
+    """Revoke every token, or those that one system trusts, and return how many."""
     return world.tokens.revoke(SYSTEMS[checked_system(system)].issuer if system else None)
 
 

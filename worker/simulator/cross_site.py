@@ -1,4 +1,4 @@
-"""Whether a request comes from a web page of somebody else: a page could make jobs, and read of them, otherwise."""
+"""Detects requests from other sites' web pages, which could otherwise make jobs and read about them."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ REFUSED: Final = "the simulator refuses requests from web pages: {}\n"
 
 
 def foreign(headers: Mapping[str, str], hosts: Collection[str] | None) -> str:
-    """Say what shows that a request comes from another site; nothing if it does not.
+    """Say what shows that a request comes from another site; empty if nothing does.
 
-    `headers` have names in small letters. `hosts` are the names by which the simulator may be asked beside those of the
-    loopback, None for any: where it listens on that alone, another name is one that somebody's DNS server points there
-    (DNS rebinding).
+    `headers` have names in lower case. `hosts` are the host names that requests may use besides those of the loopback,
+    None for any. If the simulator listens only on the loopback, any other name was pointed there by somebody's DNS
+    server (DNS rebinding).
     """
     host = headers.get("host", "")
     site = headers.get("sec-fetch-site", "none")
@@ -40,7 +40,7 @@ def is_loopback(name: str) -> bool:
 
 
 def _name(host: str) -> str:
-    """Return the name in a `Host` header; nothing if it can't be read."""
+    """Return the name in a `Host` header; empty if it can't be read."""
     try:
         return urlsplit(f"//{host}").hostname or ""
     except ValueError:

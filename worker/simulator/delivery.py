@@ -1,4 +1,4 @@
-"""From an answer to bytes on a socket, with the faults that only a socket can show."""
+"""Sends answers as bytes on a socket, with the faults that only a socket can show."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def deliver(request: web.Request, answer: Answer, closing: asyncio.Event) 
     try:
         return await spoil(request, answer.reply, answer.fault, closing)
     except ConnectionError:
-        # The client has left. An error that leaves a handler is logged with a traceback; an answer nobody reads is not.
+        # The client has left. aiohttp logs an error raised by a handler with a traceback, but not an unread answer.
         return await _cut(request, answer.reply, answer.fault, closing)
 
 

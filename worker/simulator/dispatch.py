@@ -22,14 +22,14 @@ CHANGING = frozenset({"cancel", "force", "delete", "hold", "release", "update", 
 
 
 class Answer(NamedTuple):
-    """What goes back, and the fault that spoils it."""
+    """The reply to send, and the fault that spoils it."""
 
     reply: Reply
     fault: Fault | None
 
 
 def answer(world: World, call: Call) -> Answer:
-    """Answer one call, whole: this is the simulator without its socket."""
+    """Answer one call completely: this is the simulator without its socket."""
     system, parts = locate(call.parts)
     route, params = match(system.routes, call.method, parts) or (None, {})
     call = dataclasses.replace(call, params=params)

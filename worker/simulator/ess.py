@@ -84,7 +84,7 @@ def show_many(world: World, call: Call) -> Reply:
 
 
 def _page(found: list[Details], page: int, knobs: EssKnobs, call: Call) -> dict[str, Any]:
-    """Show a page; where numbers begin, and whether `count` is the page's or the list's, are switches (INFERRED)."""
+    """Show a page; its first number, and whether `count` is the page's or the list's, are switches (INFERRED)."""
     start = max(page - knobs.search_from, 0) * knobs.page_size
     items = [narrowed(item, call.query) for item in found[start : start + knobs.page_size]]
     links = [{"rel": "self", "href": call.origin + call.raw}]
@@ -93,7 +93,7 @@ def _page(found: list[Details], page: int, knobs: EssKnobs, call: Call) -> dict[
 
 
 def cancel(world: World, call: Call, job: Job) -> Reply:
-    """POST cancel: begins or completes a cancellation, for a parent that of all its children (SEED S2)."""
+    """POST cancel: begins or completes a cancellation; for a parent, also those of all its children (SEED S2)."""
     state = moment_of(world, job, call.now).state
     effect = cancel_effect(state, world.knobs.ess, is_parent=bool(world.children("ess", job.id)))
     if effect != REFUSED:
@@ -164,7 +164,7 @@ def _step_tree(world: World, job: Job, now: float, verb: str) -> bool:
 
 
 def report(world: World, call: Call, job: Job) -> Reply:
-    """POST executionStatus: the job tells its own result; the handle is known inside the job only (DOC E2)."""
+    """POST executionStatus: the job reports its own result; only the job knows the handle (DOC E2)."""
     body = call.json()
     if body.get("requestHandle") != HANDLE.format(job.id):
         return refuse(world, call, 400, "the request handle is not valid")

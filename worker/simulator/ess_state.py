@@ -37,7 +37,7 @@ CANCEL_EFFECTS = {
     "ERROR_AUTO_RETRY": CANCELLED,
     "ERROR_MANUAL_RECOVERY": UNSURE,
 }
-"""Where a cancel takes each of the 20 states (SEED S2 for the first six that move; the rest INFERRED in DOC E4)."""
+"""The effect of a cancel in each of 20 states (SEED S2 for the first six that move; the rest INFERRED in DOC E4)."""
 
 TERMINAL = frozenset({"EXPIRED", "CANCELLED", "ERROR", "WARNING", "SUCCEEDED", "VALIDATION_FAILED", "FINISHED"})
 
@@ -50,7 +50,7 @@ REPORTED = {
     "PAUSE": "PAUSED",
     "SUSPEND": "PAUSED",
 }
-"""What a job may say of itself through executionStatus (DOC E2); UPDATE changes nothing."""
+"""What a job may report of itself through executionStatus (DOC E2); UPDATE changes nothing."""
 
 COURSE = Course(
     running="RUNNING",
@@ -85,7 +85,7 @@ def parent_moment(job: Job, own: Moment, children: Sequence[Moment], rule: str) 
 
 
 def cancel_effect(state: str, knobs: EssKnobs, *, is_parent: bool) -> str:
-    """Return where a cancel takes a request: CANCELLED, CANCELLING or refused."""
+    """Return the effect of a cancel on a request: CANCELLED, CANCELLING or refused."""
     effect = CANCEL_EFFECTS[state]
     if effect == UNSURE:
         effect = CANCELLED if knobs.cancel_unsure == CANCELLED else REFUSED
@@ -102,12 +102,12 @@ def last_check_in(job: Job, since: float, now: float, knobs: EssKnobs) -> float:
 
 
 def force_due(job: Job, here: Moment, now: float, knobs: EssKnobs) -> float:
-    """Return from when on force would be allowed, as known at `now`: 30 minutes of silence (SEED S3)."""
+    """Return when force becomes allowed, as known at `now`: after 30 minutes of silence (SEED S3)."""
     return last_check_in(job, here.since, now, knobs) + knobs.force_window
 
 
 def force_objection(job: Job, here: Moment, now: float, knobs: EssKnobs, *, is_parent: bool) -> str:
-    """Return why force is refused, or nothing when its preconditions hold (SEED S3, numbers 2 and 3)."""
+    """Return why force is refused; empty if its preconditions are met (SEED S3, numbers 2 and 3)."""
     if here.state != CANCELLING:
         return f"request {job.id} is in state {here.state}"
     if job.life.sync:

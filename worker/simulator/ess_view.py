@@ -26,7 +26,7 @@ def href(call: Call, job_id: str, tail: str = "") -> str:
 
 
 def number(job_id: str) -> int | str:
-    """Show an id the way the wire does: int64 (SEED S2), text only for ids that are none."""
+    """Show an id as it is on the wire: an int64 (SEED S2), or text if it is not a number."""
     return int(job_id) if job_id.isascii() and job_id.isdigit() else job_id
 
 
@@ -49,7 +49,7 @@ _LINKS = (
 
 
 class Details:
-    """A request in full (DOC E2; only what matters to a canceller); `fields` has what works out each field of it."""
+    """A request in full (DOC E2; only what matters to a canceller); `fields` has a function for each of its fields."""
 
     def __init__(self, world: World, job: Job, call: Call) -> None:
         self.world = world
@@ -132,7 +132,7 @@ def narrowed(item: Details, query: Mapping[str, str]) -> dict[str, Any]:
 
 
 def chosen(world: World, call: Call) -> list[Details]:
-    """Apply `q` and `orderBy`; `or` binds less than `and`. What a server heeds and refuses are switches (INFERRED).
+    """Apply `q` and `orderBy`; `and` binds tighter than `or`. What a server heeds or refuses are switches (INFERRED).
 
     Raises:
         ValueError: The filter or the order cannot be read.
@@ -157,11 +157,11 @@ _MEANT: dict[str, Callable[[World, str], Sequence[Job]]] = {
     "parentRequestId": lambda world, job_id: world.children("ess", job_id),
     "absParentRequestId": lambda world, job_id: world.family("ess", job_id),
 }
-"""Fields by which jobs are found without a look at all of them: lists of few ids are asked for often."""
+"""Fields by which jobs are found without going through all of them: lists of a few ids are asked for often."""
 
 
 def _meant(world: World, cases: list[list[tuple[str, str, str]]], now: float) -> Sequence[Job]:
-    """Return all jobs for which a case may hold."""
+    """Return all jobs that may match one of the cases."""
     found: dict[str, Job] = {}
     for case in cases:
         keys = [(name, value) for name, operator, value in case if name in _MEANT and operator == "eq"]
@@ -189,7 +189,7 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
 
 
 def _cases(text: str) -> list[list[tuple[str, str, str]]]:
-    """Read a filter: cases of which one must hold, each with clauses that all must."""
+    """Read a filter: alternative cases, each a list of clauses that must all be true."""
     cases: list[list[tuple[str, str, str]]] = [[]]
     at = 0
     while text.strip():

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Kind(NamedTuple):
-    """What a kind of fault does unless the rule says otherwise: is the call carried out, and the HTTP status sent."""
+    """What a kind of fault does unless the rule says otherwise: is the call carried out, and which status is sent."""
 
     applied: bool
     http: int | None
@@ -35,7 +35,7 @@ KINDS: dict[str, Kind] = {
 }
 """`error` with an `http` of your choice makes any refusal, such as a 409 or a 503.
 
-`gateway` is one in front of the system that knows no way to it, with a `body` of `GATEWAYS` in turn.
+`gateway` is a reply from a gateway in front of the system that has no route to it; the bodies of `GATEWAYS` take turns.
 """
 
 GATEWAYS: tuple[tuple[str, bytes], ...] = (
@@ -46,7 +46,7 @@ GATEWAYS: tuple[tuple[str, bytes], ...] = (
     ("application/problem+json", b'{"type": "about:blank", "title": "Not Found", "status": 404}'),
     ("text/html", b"<html><head><title>404 Not Found</title></head><body><hr>nginx</body></html>"),
 )
-"""How ingress controllers, Go's and Java's servers, Kong, RFC 9457 libraries and nginx say 404: content type, body."""
+"""The 404s of ingress controllers, Go's and Java's servers, Kong, RFC 9457 libraries, nginx: content type and body."""
 
 UNANSWERED = frozenset({"lost_answer", "reset", "hang"})
 
@@ -56,7 +56,7 @@ class Fault:
     """One rule. Empty fields match everything; the first rule that fires wins.
 
     `verb` is `look`, `list`, `result`, `refresh`, `cancel`, `force`, `delete`, `token`, `submit`, `hold`, `release`,
-    `update`, `report` or `check_in`; `path` is a piece of the raw path.
+    `update`, `report` or `check_in`; `path` is a part of the raw path.
     `retry_after` and `gap` are real seconds, `size` is bytes.
     """
 
@@ -114,7 +114,7 @@ def _fits(name: str, value: object) -> bool:
 
 
 class Rule:
-    """A fault in force, with its own counts and its own dice."""
+    """An active fault, with its own counts and its own random numbers."""
 
     def __init__(self, fault: Fault) -> None:
         self.fault = fault
@@ -122,7 +122,7 @@ class Rule:
         self.dice = random.Random(fault.seed)  # noqa: S311  # repeatable dice, no secret
 
     def fires(self) -> bool:
-        """Count a call that the fault is about, and return whether it goes wrong."""
+        """Count a call that the fault matches, and return whether it goes wrong."""
         self.met += 1
         spent = self.fault.times is not None and self.fired >= self.fault.times
         if spent or self.met <= self.fault.skip or self.dice.random() >= self.fault.probability:

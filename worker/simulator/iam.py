@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def oml_token(world: World, call: Call) -> Reply:
-    """Log in with a password, or trade the old token (DOC O6, SRC O8: there is no separate refresh token)."""
+    """Log in with a password, or exchange the old token (DOC O6, SRC O8: there is no separate refresh token)."""
     body, knobs = call.json(), world.knobs.oml
     if body.get("grant_type") == "refresh_token":
         return _oml_answer(world.tokens.refresh(str(body.get("token", "")), call.now, knobs.token_life), call)
@@ -53,7 +53,7 @@ def oauth2_token(world: World, call: Call) -> Reply:
 def keystone_token(world: World, call: Call) -> Reply:
     """Issue a token for a password, scoped to the project that is asked for, or for an application credential (DOC M4).
 
-    An application credential has its scope, and may ask for none.
+    An application credential already has a scope, and must not ask for one.
     """
     auth, knobs = _object(call.json(), "auth"), world.knobs.all
     user, application = (_object(auth, "identity", *one) for one in (("password", "user"), ("application_credential",)))

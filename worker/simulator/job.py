@@ -23,7 +23,7 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One remote job. `last` is where the last call that had an effect put it; the rest follows from its life."""
+    """One remote job. `last` is the state that the last effective call put it in; the rest follows from its life."""
 
     system: str
     id: str
@@ -41,7 +41,7 @@ class Job:
     deleted_at: float | None = None
 
     def cancelled(self, state: str, seen: str, now: float) -> Job:
-        """Return a copy that an accepted cancel took from `seen` into `state`."""
+        """Return a copy that an accepted cancel has moved from `seen` to `state`."""
         return dataclasses.replace(self, last=Moment(state, now), cancelled_from=seen, cancels=self.cancels + 1)
 
     def hidden(self, now: float) -> bool:
@@ -51,7 +51,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """One system's vocabulary: which of its states play which part in a life."""
+    """One system's vocabulary: which part each of its states plays in a life."""
 
     running: str
     cancelling: str
@@ -81,7 +81,7 @@ def vocabulary(own: Iterable[str], general: Mapping[str, str]) -> dict[str, str]
 
 
 def moment(job: Job, now: float, course: Course, delay: float, race: str = "") -> Moment:
-    """Return where the job is at `now`.
+    """Return the state of the job at `now`.
 
     Args:
         job: The job.

@@ -1,4 +1,4 @@
-"""The switches: each point that the vendors leave open (INFERRED, see `backends/SOURCES.md`) is one of these."""
+"""The switches: one for each point that the vendors leave open (INFERRED, see `backends/SOURCES.md`)."""
 
 from __future__ import annotations
 

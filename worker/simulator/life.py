@@ -20,11 +20,11 @@ class Life:
     starts_after: float | None = None
     """When a job that waits at the start begins to run."""
     ends_after: float | None = None
-    """When it ends by itself, counted from its creation; never when absent."""
+    """When it ends by itself, counted from its creation; None for never."""
     ends_as: str = "succeeded"
     """What it ends as by itself."""
     cancels_after: float | None = None
-    """How long an accepted cancel takes; the system's own delay when absent."""
+    """How long an accepted cancel takes; None for the system's own delay."""
     stuck: bool = False
     """An accepted cancel never completes by itself."""
     race: str = ""
@@ -32,13 +32,13 @@ class Life:
     checks_in_every: float = 0.0
     """While cancelling, the job checks in at this interval and so resets the force clock (SEED S3)."""
     check_ins: int | None = None
-    """How many check-ins before it falls silent; for ever when absent."""
+    """How many check-ins before it falls silent; None for check-ins without end."""
     falls_back_after: float | None = None
     """The cancel fails after this long and the job runs on (SRC H3)."""
     fall_backs: int | None = None
-    """How many cancels fail that way; all when absent."""
+    """How many cancels fail that way; None for all."""
     killed_after: float | None = None
-    """After falling back, the job dies of the cancel after all."""
+    """How long after falling back the job dies of the cancel after all."""
     absent: bool = False
     """Unknown to its system, yet its requests are logged."""
     forbidden: bool = False
@@ -64,7 +64,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "protected": {"protected": True},
     "sync": {"stuck": True, "sync": True},
 }
-"""Ready-made lives by name; any field may be given beside the name and wins."""
+"""Preset lives by name; fields that are given besides the name take precedence."""
 
 _SUGAR = {"succeeds_after": "succeeded", "fails_after": "failed"}
 _WORDS = {"state", "ends_as", "race"}

@@ -35,7 +35,7 @@ ERRORS = {
     "APIGW.0302": (403, "No permission."),
     "APIGW.0308": (429, "The throttling threshold has been reached."),
 }
-"""`error_code` to HTTP status in the OTC dialect (DOC M4) and gateway statuses (DOC M5)."""
+"""HTTP status and text for each `error_code` in the OTC dialect (DOC M4), and for the gateway's codes (DOC M5)."""
 
 _BY_HTTP = {400: "12000002", 401: "12000001", 403: "APIGW.0302", 404: "APIGW.0101", 429: "APIGW.0308"}
 
@@ -53,7 +53,7 @@ def _error(world: World, code: str) -> Reply:
 
 
 def _of_job(handler: Callable[[World, Call, Job], Reply]) -> Handler:
-    """Let a handler answer a call about one job; if there is none: 0176, or with a 404 (SRC M6, DOC M4)."""
+    """Let a handler answer a call about one job; if there is none: 0176, with its status or 404 (SRC M6, DOC M4)."""
 
     def answer(world: World, call: Call) -> Reply:
         job = world.find("mrs", call.job_id, call.now)
@@ -77,7 +77,7 @@ def _all(world: World, call: Call) -> list[Job]:
 def _show(
     world: World, call: Call, job: Job, *, http: int, name: str, view: Callable[[World, Job, Call], dict[str, Any]]
 ) -> Reply:
-    """GET one job; 202 is the success code of v2's (DOC M3)."""
+    """GET one job; v2 answers 202 (DOC M3)."""
     return json_reply(http, {name: view(world, job, call)})
 
 
@@ -112,7 +112,7 @@ def _page(found: list[dict[str, Any]], size: str, at: str, *, counts: str = "pag
 
 
 def cancel(world: World, call: Call, job: Job) -> Reply:
-    """GET cancel: a read by its method, a stop by its effect; the answer shows nothing of the outcome (SEED S4)."""
+    """GET cancel: its method is a read's, its effect is to stop; the answer does not show the outcome (SEED S4)."""
     refused, effect = _stop(world, job, call.now)
     if refused and (refused == "0180" or world.knobs.mrs.cancel_finished != 200):  # noqa: PLR2004  # the refusing alternative
         return _error(world, refused)
@@ -120,7 +120,7 @@ def cancel(world: World, call: Call, job: Job) -> Reply:
 
 
 def kill(world: World, call: Call, job: Job) -> Reply:
-    """POST v2 kill: 202 and empty (DOC M3)."""
+    """POST v2 kill: an empty 202 (DOC M3)."""
     refused, effect = _stop(world, job, call.now)
     if refused and (refused == "0180" or world.knobs.mrs.kill_finished != 202):  # noqa: PLR2004  # the refusing alternative
         return _error(world, refused)
@@ -148,7 +148,7 @@ def delete(world: World, call: Call, job: Job) -> Reply:
 
 
 def list_newer(world: World, call: Call) -> Reply:
-    """GET v2 list, with limit, offset (from 1; of what is not told), job_state and job_result: 202 (DOC M3)."""
+    """GET v2 list, with limit, offset (from 1, in an undocumented unit), job_state and job_result: 202 (DOC M3)."""
     query, jobs = call.query, [newer(world, job, call) for job in _all(world, call)]
     names = ("job_state", "job_result")
     found = [job for job in jobs if all(query.get(name, "") in ("", job[name]) for name in names)]
@@ -178,7 +178,7 @@ _VERSIONS = {
     "v1.1": ("v1.1/{project}/", "v11_supported", "12000085"),
     "v2": ("v2/{project}/clusters/{cluster}/", "v2_supported", "0167"),
 }
-"""Per version: where its paths begin, the switch of whether it is there, and the error if it is not."""
+"""Per version: the beginning of its paths, the switch that says whether it is supported, and the error if not."""
 
 
 def _route(version: str, method: str, path: str, verb: str, handler: Handler) -> Route:

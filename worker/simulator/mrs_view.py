@@ -22,7 +22,7 @@ V11 = {
     "failed": (5, 1),
     "abnormal": (4, 0),
 }
-"""Our word to `job_state` and `job_final_status` (DOC M2); 3 with 1 is in the vendor's own sample."""
+"""`job_state` and `job_final_status` for each word of ours (DOC M2); 3 with 1 is in the vendor's own sample."""
 
 V2 = {
     "submitting": ("NEW", "UNDEFINED"),
@@ -35,7 +35,7 @@ V2 = {
     "failed": ("FAILED", "FAILED"),
     "abnormal": ("RUNNING", "UNDEFINED"),
 }
-"""Our word to `job_state` and `job_result` of v2 (DOC M3)."""
+"""`job_state` and `job_result` of v2 for each word of ours (DOC M3)."""
 
 COURSE = Course(
     running="running",

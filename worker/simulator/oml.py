@@ -41,7 +41,7 @@ def _missing(world: World, call: Call, http: int = 400) -> Reply:
 
 
 def moment_of(_world: World, job: Job, now: float) -> Moment:
-    """Return the true state of a job: deleted from the moment at which a delete took effect."""
+    """Return the true state of a job: deleted from the moment a delete takes effect."""
     if job.deleted_at is not None and now >= job.deleted_at:
         return Moment("deleted", job.deleted_at)
     return moment(job, now, COURSE, 0.0)

@@ -44,7 +44,7 @@ _ERROR_ID = "5d1cbd29-25ff-4e34-9b1a-0d2c5f9b8d11"
 
 
 def refuse(_world: World, _call: Call, http: int, text: str, name: str = "", **more: str) -> Reply:
-    """Word a refusal, by the usual name of its status if it has none; error_code is a number here (SRC H5)."""
+    """Word a refusal; without a `name` it gets the usual one of its status. error_code is a number here (SRC H5)."""
     unnamed = "INTERNAL_SERVER_ERROR" if http >= HTTPStatus.INTERNAL_SERVER_ERROR else ""
     body = {
         "error_code": http,
@@ -57,7 +57,7 @@ def refuse(_world: World, _call: Call, http: int, text: str, name: str = "", **m
 def _of_job(handler: Callable[[World, Call, Job], Reply], refusal: str = "") -> Handler:
     """Let a handler answer a call about one job, if there is such a job.
 
-    With a `refusal`, which names an error, the call is a change, and some jobs must not be changed.
+    A `refusal`, the name of an error, means that the call changes the job, which some jobs do not allow.
     """
 
     def answer(world: World, call: Call) -> Reply:
@@ -78,7 +78,7 @@ def moment_of(world: World, job: Job, now: float) -> Moment:
 def seen_moment(world: World, job: Job, now: float) -> Moment:
     """Return the state that a plain read shows: the last one written to the database (SRC H5: every 45 s)."""
     knobs = world.knobs.sahara
-    if knobs.stale_reads:  # what wrote last: the periodic task, a refresh, or a call that changed the job
+    if knobs.stale_reads:  # the last write is the periodic task's, a refresh's, or that of a call that changed the job
         tick = math.floor(now / knobs.refresh_every) * knobs.refresh_every
         now = min(now, max(tick, job.refreshed_at, job.last.since))
     return moment_of(world, job, now)
@@ -114,7 +114,7 @@ def _wrapped(http: int, job: Job, here: Moment, call: Call, *, effect: bool = Fa
 
 
 def show(world: World, call: Call, job: Job, http: int = 200) -> Reply:
-    """GET one job execution; PATCH of v1.1 answers a cancel so too, with a 202, and does nothing (SRC H1, H2)."""
+    """GET one job execution; v1.1's PATCH answers a cancel the same way, with a 202, and does nothing (SRC H1, H2)."""
     return _wrapped(http, job, seen_moment(world, job, call.now), call)
 
 
@@ -139,7 +139,7 @@ def show_many(world: World, call: Call) -> Reply:
 
 
 def _markers(ids: list[str], start: int, limit: int, *, first: bool) -> dict[str, str | None]:
-    """Name where the pages around begin: the first page's `next` is its own last job (SRC H7)."""
+    """Return the markers of the adjacent pages: the first page's `next` is its own last job (SRC H7)."""
     after = start + limit - first
     following = ids[after] if limit and start + limit < len(ids) else None
     return {"prev": ids[start - limit] if limit and start >= limit else None, "next": following}
@@ -158,7 +158,7 @@ def _objection(job: Job, call: Call) -> str:
 
 
 def cancel(world: World, call: Call, job: Job) -> Reply:
-    """GET cancel of v1.1: the answer is the record from before, whatever the engine will do (SRC H2, H3)."""
+    """GET cancel of v1.1: the answer is the record from before the call, whatever the engine does (SRC H2, H3)."""
     before = seen_moment(world, job, call.now)
     fresh = stopped(job, moment_of(world, job, call.now), call.now, world.knobs.sahara)
     world.put(fresh)
@@ -197,7 +197,7 @@ def _doomed(world: World, job: Job, now: float) -> Job:
 
 
 def patch(world: World, call: Call, job: Job) -> Reply:
-    """PATCH of v2: `{"info": {"status": "cancel"}}` cancels, behind the update check (SRC H1)."""
+    """PATCH of v2: `{"info": {"status": "cancel"}}` cancels, after the check for updates (SRC H1)."""
     before, info = moment_of(world, job, call.now), call.json().get("info")
     if info != {"status": "cancel"}:
         return _wrapped(202, job, before, call)

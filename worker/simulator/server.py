@@ -34,13 +34,13 @@ _MAX_BODY = 16 * 1024 * 1024
 class Simulator:
     """A running simulator: `async with Simulator() as sim`, then talk to `sim.url`.
 
-    A test may call its methods from another thread than the one whose loop serves.
+    A test may call its methods from a thread other than the one whose loop serves.
 
     Args:
         clock: Simulated time; real time when left out.
         knobs: The switches, or just those to change (`{"ess": {"force_window": 60}}`).
         host: The address to listen on.
-        port: The port; a free one when 0.
+        port: The port; 0 picks a free one.
 
     """
 
@@ -57,14 +57,14 @@ class Simulator:
         self.world = World(knobs=knobs if isinstance(knobs, Knobs) else Knobs().changed(knobs or {}))
         self._host, self._port = host, port
         self.hosts: set[str] | None = set() if is_loopback(host) else None
-        """Names by which it may be asked beside those of the loopback, as behind a proxy; None for any."""
+        """Host names that requests may use besides those of the loopback, e.g. behind a proxy; None for any."""
         self._turn = Lock()
         """Held by whoever reads or changes the world: the loop that serves, or a test in a thread of its own."""
         self._closing = asyncio.Event()
         self._runner: web.AppRunner | None = None
 
     async def start(self) -> Self:
-        """Listen; `url` is known from here on. After a stop it listens on the same port again."""
+        """Listen; `url` is known from then on. After a stop it listens on the same port again."""
         self._closing.clear()
         app = web.Application(client_max_size=_MAX_BODY)
         app.router.add_route("*", r"/{path:[\s\S]*}", self._serve)
@@ -76,7 +76,7 @@ class Simulator:
         return self
 
     async def stop(self, *_: object) -> None:
-        """Stop listening and cut what still hangs."""
+        """Stop listening and cut connections that still hang."""
         self._closing.set()
         if self._runner is not None:
             await self._runner.cleanup()
@@ -98,9 +98,9 @@ class Simulator:
             self.world.knobs = self.world.knobs.changed(changes)
 
     def add_job(self, system: str, job_id: str | int, life: str = "runs", **script: Any) -> Job:
-        """Create a job of a preset life; `script` sets single fields, `children`, and what else a job has.
+        """Create a job with a preset life; `script` sets single fields of the life, `children`, and other properties.
 
-        That is `project`, `cluster`, `parent`, `submitter`, and `age`: how many seconds ago it was submitted.
+        These are `project`, `cluster`, `parent`, `submitter`, and `age`: how many seconds ago it was submitted.
 
         Raises:
             ValueError: Something in it cannot be read.
@@ -110,7 +110,7 @@ class Simulator:
             return spec.add(self.world, {"system": system, "id": job_id, "life": life, **script}, self.clock.now())[0]
 
     def add_fault(self, kind: str, **rule: Any) -> Fault:
-        """Put a fault into force; the fields are those of `Fault`.
+        """Activate a fault; the fields are those of `Fault`.
 
         Raises:
             ValueError: Something in it cannot be read.
@@ -122,12 +122,12 @@ class Simulator:
         return fault
 
     def clear_faults(self) -> None:
-        """Lift all faults."""
+        """Remove all faults."""
         with self._turn:
             self.world.faults.clear()
 
     def revoke_tokens(self, system: str | None = None) -> int:
-        """Revoke all issued tokens, or those that one system trusts, and tell how many."""
+        """Revoke all issued tokens, or those that one system trusts, and return how many."""
         with self._turn:
             return control.revoke(self.world, system)
 

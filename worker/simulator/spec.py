@@ -1,4 +1,4 @@
-"""Plain values to jobs: the one shape that the control API, the jobs file and tests share."""
+"""Builds jobs from plain values, in the one format that the control API, the jobs file and tests share."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def jobs_from(spec: Mapping[str, Any], now: float) -> list[Job]:
-    """Build a job, or with `count` and `{n}` in the id several, each with its children behind it.
+    """Build a job, or several with `count` and `{n}` in the id; each is followed by its children.
 
     Raises:
         ValueError: Something in it cannot be read; the message says what.
@@ -120,7 +120,7 @@ def _content(path: Path) -> dict[str, Any]:
 
 @contextmanager
 def _noted(place: str, problems: list[str]) -> Iterator[None]:
-    """Note a mistake in place of ending with it."""
+    """Note a mistake instead of raising it."""
     try:
         yield
     except (ValueError, TypeError) as error:

@@ -1,4 +1,4 @@
-"""The systems: one row each, from which paths, states and token services follow."""
+"""The systems: one row each, with its paths, states and token service."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class Tokens:
     def issue(
         self, issuer: str, now: float, life: float, *, window_ends: float | None = None, project: str = ""
     ) -> Token:
-        """Hand out a fresh token that lives for `life` seconds and may be refreshed until `window_ends`."""
+        """Issue a new token that lives for `life` seconds and may be refreshed until `window_ends`."""
         ends = now + life if window_ends is None else window_ends
         token = Token(f"sim-{issuer}-{secrets.token_hex(16)}", issuer, min(now + life, ends), ends, project)
         self.issued[token.value] = token
@@ -48,21 +48,21 @@ class Tokens:
         return token
 
     def refresh(self, old: str, now: float, life: float) -> Token | None:
-        """Trade a token that is still alive for a fresh one inside the same window (SRC O8); None when refused."""
+        """Exchange a token that is still valid for a new one within the same window (SRC O8); None if refused."""
         known = self.alive(old, now)
         if known is None:
             return None
         return self.issue(known.issuer, now, life, window_ends=known.window_ends, project=known.project)
 
     def revoke(self, issuer: str | None = None) -> int:
-        """Revoke all tokens, or those of one issuer, and tell how many."""
+        """Revoke all tokens, or those of one issuer, and return how many."""
         hit = [token for token in self.issued.values() if issuer in (None, token.issuer) and not token.revoked]
         self.issued.update({token.value: dataclasses.replace(token, revoked=True) for token in hit})
         return len(hit)
 
 
 def refusal(tokens: Tokens, knobs: Knobs, system: str, issuer: str, call: Call) -> str:
-    """Say why a system that trusts an issuer's tokens does not let a call in; nothing if it does."""
+    """Say why a system that trusts an issuer's tokens rejects a call's credentials; empty if it accepts them."""
     section: EssKnobs | OmlKnobs | MrsKnobs | SaharaKnobs = getattr(knobs, system)
     if section.auth == "none":
         return ""
@@ -100,5 +100,5 @@ def credentials(call: Call) -> tuple[str, str] | None:
 
 
 def login_fits(username: str, password: str, wanted_username: str, wanted_password: str) -> bool:
-    """Return whether a login is right; an empty wanted value lets anything in."""
+    """Return whether a login is right; an empty wanted value accepts anything."""
     return wanted_username in ("", username) and wanted_password in ("", password)

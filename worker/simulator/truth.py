@@ -1,4 +1,4 @@
-"""What is really so, as against what the systems answer: for tests and for the control API."""
+"""The true state of jobs, as opposed to what the systems answer: for tests and for the control API."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Truth:
     known: bool
     """Was it ever created?"""
     visible: bool
-    """Does its system admit to know it?"""
+    """Does its system show it?"""
     state: str
     since: float
     ended_at: float | None

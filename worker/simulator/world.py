@@ -44,23 +44,23 @@ class World:
     journal: deque[Entry] = field(default_factory=deque)
     received: int = 0
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
-    """Of submitted jobs."""
+    """The numbers of submitted jobs."""
     _heirs: dict[tuple[str, str], set[str]] = field(default_factory=dict)
 
     def put(self, job: Job) -> Job:
-        """Store a job in place of its older self."""
+        """Store a job, in place of an earlier version of it."""
         self.jobs[job.system, job.id] = job
         if job.parent:
             self._heirs.setdefault((job.system, job.parent), set()).add(job.id)
         return job
 
     def find(self, system: str, job_id: str, now: float) -> Job | None:
-        """Find a job that its system admits to know."""
+        """Find a job, unless its system denies that it exists."""
         job = self.jobs.get((system, job_id))
         return None if job is None or job.hidden(now) else job
 
     def visible(self, system: str, now: float) -> list[Job]:
-        """List the jobs that a system admits to know, oldest first."""
+        """List the jobs that a system shows, oldest first."""
         return [job for job in self.jobs.values() if job.system == system and not job.hidden(now)]
 
     def children(self, system: str, job_id: str) -> list[Job]:
@@ -79,7 +79,7 @@ class World:
         return list(found.values())
 
     def note(self, entry: Entry) -> None:
-        """Append to the log, and let go of its oldest lines beyond `all.log_lines`."""
+        """Append to the log, and drop its oldest lines beyond `all.log_lines`."""
         self.received = entry.number
         self.journal.append(entry)
         while len(self.journal) > self.knobs.all.log_lines:

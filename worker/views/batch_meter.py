@@ -38,7 +38,7 @@ OFFERS: Mapping[BatchState, tuple[str, ...]] = {
     BatchState.RUNNING: ("pause", "abort"),
     BatchState.PAUSED: ("resume", "abort"),
 }
-"""The orders that a state allows, none if it is not here."""
+"""The orders that each state allows; a state that is not listed allows none."""
 
 
 def progress(status: BatchStatus) -> Progress:

@@ -16,12 +16,12 @@ FAILURES: Final = (str(Outcome.REFUSED), str(Outcome.TIMED_OUT), REJECTED)
 DRIFT: Final = (str(Outcome.CHANGED), str(Outcome.NOT_FOUND))
 """The outcomes of jobs that are not as a command expects them, whether there was a plan or not."""
 PLAN_DRIFT: Final = (*DRIFT, str(Outcome.ALREADY_FINISHED))
-"""The outcomes of jobs that are not as the plan has seen them: a plan sends nothing for a job that has ended."""
+"""The outcomes of jobs that are not as in the plan: a plan sends nothing for a job that has ended."""
 WITHDRAWN: Final = (str(Outcome.ABORTED),)
 WINDOW: Final = 30.0
 """Seconds over which the rate is measured."""
 DIGEST: Final = "sha256:"
-"""How the id of a batch begins that is an applied plan: it is the plan's digest."""
+"""The prefix of the id of a batch that applies a plan: the id is the plan's digest."""
 SHORT: Final = len(DIGEST) + 12
 """Characters of an id that are enough to name a batch."""
 
@@ -42,16 +42,16 @@ def ended(counts: BatchCounts) -> int:
 
 
 def outcomes(counts: BatchCounts) -> str:
-    """Say how members have ended; those that were rejected are told with the others."""
+    """Say how members have ended, rejected ones included."""
     found = {**dict(sorted(counts.finished.items())), REJECTED: counts.rejected}
     return ", ".join(f"{count} {outcome}" for outcome, count in found.items() if count)
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How fast members end, measured over the last half minute; times are seconds of any clock that only goes on.
+    """How fast members end, measured over the last half minute; times are seconds of any monotonic clock.
 
-    `seen` are the times with how many had ended by then.
+    `seen` pairs times with how many members had ended by then.
     """
 
     seen: deque[tuple[float, int]] = field(default_factory=deque)
@@ -63,7 +63,7 @@ class Pace:
             self.seen.popleft()
 
     def measured(self, counts: BatchCounts) -> tuple[float, float | None]:
-        """Return how many members end in a second, 0 while nothing is known, and in how many seconds all have ended."""
+        """Return how many members end per second, 0 while that is unknown, and the seconds until all have ended."""
         rate = 0.0
         if self.seen:
             (start, before), (end, done) = self.seen[0], self.seen[-1]

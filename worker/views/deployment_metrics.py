@@ -13,7 +13,7 @@ from ..store.totals import Totals
 
 @dataclass(frozen=True, eq=False)
 class Counted(Collector):
-    """Totals as a registry takes them."""
+    """Totals in the form that a registry collects."""
 
     totals: Totals
 

@@ -54,7 +54,7 @@ def gates_of(row: Row, command: Mapping[str, Any], told: Mapping[tuple[str, str]
 
 
 def told_gates(one: Cancellation, events: Sequence[Event]) -> Iterator[ShutGate]:
-    """Return the shut gates of a cancellation, as its own events tell of them."""
+    """Return the shut gates of a cancellation, as its own events describe them."""
     told: dict[object, object] = {}
     for event in events:
         if event.name == "force_held":

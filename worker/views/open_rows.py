@@ -18,15 +18,15 @@ from .explain import held
 STATES = ("accepted", "cancel_sent", "force_held", "force_sent", "delete_sent")
 """The states of an open cancellation, each named after the event that leads to it."""
 NEXT_FORCES = 20
-"""As many forces that come next are shown."""
+"""How many of the next force steps are shown."""
 
 
 class Row(Struct, frozen=True):
     """One open cancellation.
 
-    `force_at` is when its force step is due, None if none is ahead; `forced_by_word` whether that needs somebody's
-    word. `gates` are the jobs whose force step is held, each with the conditions that are not met. `hold` says who
-    holds it and why, empty if nobody does.
+    `force_at` is when its force step is due, None if none is ahead; `forced_by_word` says whether this step needs
+    somebody's word that the process is gone. `gates` are the jobs whose force step is held, each with the conditions
+    that are not met. `hold` says who holds it and why; empty if nobody does.
     """
 
     id: str
@@ -95,7 +95,7 @@ def state_of(cancellation: Cancellation) -> str:
 def force_at(cancellation: Cancellation) -> datetime | None:
     """Return when the force step is due, None if none is ahead or the policy forbids it.
 
-    A wait names the time of day alone. The day is the one that is nearest to what the policy says.
+    The record names only a time of day. The day is the one that is nearest to what the policy says.
     """
     text = cancellation.progress.next.partition(FORCE_DUE)[2].partition(" ")[0]
     if not text or cancellation.spec.force is Force.NEVER:

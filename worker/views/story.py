@@ -19,12 +19,12 @@ CHANGING = (str(Action.CANCEL), str(Action.FORCE), str(Action.DELETE))
 SENT = tuple(f"{name}_sent" for name in CHANGING)
 STOPPED_BY_SOMEBODY = frozenset({str(JobState.CANCELLED), str(JobState.CANCELLING)})
 STILL_TRUE = frozenset({"seen", "next", "in the way"})
-"""What of a record that is open a story ends with, by the labels in `explain`."""
+"""The labels in `explain` of what an open cancellation's story ends with."""
 RECORD_ONLY = "its events are not among those that were searched; this is what its record says"
 
 
 class Line(Struct, frozen=True):
-    """One sentence of a story, and when it happened; `name` is that of the event that says so, or what it is about."""
+    """One sentence of a story, and when it happened; `name` is its event's name, or says what it is about."""
 
     at: datetime | None
     name: str
@@ -52,8 +52,8 @@ class Known(Struct, frozen=True):
 def chapters(known: Sequence[Known], others: Sequence[Event], breaks: Sequence[Event], now: datetime) -> list[Chapter]:
     """Tell all that is known of a job, the newest first.
 
-    `others` are events about it that belong to no cancellation's count, such as `rejected`; `breaks` are those of its
-    backend's breaker.
+    `others` are events about it that are not numbered among a cancellation's own, such as `rejected`; `breaks` are
+    those of its backend's breaker.
     """
     senders = sorted((one for one in known if _may_have_stopped(one)), key=_began)
     found = []
@@ -72,7 +72,7 @@ def when(event: Event) -> datetime:
 
 
 def not_by_us(state: str, facts: Mapping[str, Any] | None = None) -> str:
-    """Say so if a backend shows a stop, for when nothing that we sent has caused it; empty if it shows none."""
+    """Describe a stop that nothing we sent has caused; empty if the backend shows no stop."""
     if state not in STOPPED_BY_SOMEBODY:
         return ""
     cause = f"; its cause, by the backend: {facts['cause']}" if facts and facts.get("cause") else ""
@@ -102,9 +102,9 @@ def _may_have_stopped(known: Known) -> bool:
 
 
 def _had_effect(events: Sequence[Event]) -> bool:
-    """Whether a call that changes something may have had an effect: one was not turned down, or its event is missing.
+    """Whether a changing call may have had an effect: one was not turned down, or its event is missing.
 
-    An end that came before all calls shows that none had.
+    If the job had already finished, none had.
     """
     if any(event.outcome == Outcome.ALREADY_FINISHED for event in events):
         return False
@@ -142,7 +142,7 @@ def _title(known: Known, outcome: str) -> str:
 
 
 def _past(events: Sequence[Event], breaks: Sequence[Event], sender: Known | None, now: datetime) -> Iterator[Line]:
-    """Tell each event, and between two of them what the time was spent on."""
+    """Describe each event, and what the time between two of them was spent on."""
     before: list[Event] = []
     for event in events:
         if before:

@@ -26,7 +26,7 @@ VERDICTS: Mapping[object, str] = {True: "met", False: "not met", "unknown": "unk
 
 
 def told(event: Event, now: datetime) -> Iterator[str]:
-    """Tell an event in sentences; one of a type that is not known here by its name."""
+    """Describe an event in sentences, or by its name if its type is not known here."""
     tell = TELL.get(event.name)
     if tell is None:
         yield f"{event.name.replace('_', ' ')}: {gist(event)}".removesuffix(": ")

@@ -14,7 +14,7 @@ WIDTH = 1000.0
 STILL_OPEN = 0.12
 """The share of the drawing that shows that the last state goes on."""
 NARROWEST = 14.0
-"""The least distance of two marks, so that both can be seen."""
+"""The least distance between two marks, so that both can be seen."""
 OVERLAYS = frozenset({"joined", "overdue", "attested", "attestation_void", "released", "held"})
 """Events that leave the state as it is."""
 
@@ -37,7 +37,7 @@ class Phase(Struct, frozen=True):
 
 
 class Timeline(Struct, frozen=True):
-    """All of it."""
+    """The whole drawing."""
 
     moments: tuple[Moment, ...] = ()
     phases: tuple[Phase, ...] = ()
@@ -63,7 +63,7 @@ def timeline(events: Sequence[Event]) -> Timeline:
 
 
 def _places(times: Sequence[datetime], share: float) -> list[float]:
-    """Return where moments are drawn: as time goes, but never so close that one hides another."""
+    """Return where moments are drawn: in proportion to time, but never so close that one hides another."""
     first, last = times[0], times[-1]
     whole = (last - first).total_seconds() or 1.0
     room = WIDTH * share - NARROWEST * (len(times) + 1)

@@ -1,11 +1,11 @@
-// Ages and countdowns, which run in the browser so that a page is sent only when something has changed; whether the
-// stream lives; and who somebody has said they are.
+// Shows ages and countdowns, which run in the browser so that a page is sent only when something has changed; shows
+// whether the stream is alive; and remembers the name that an operator has given.
 "use strict";
 
 (() => {
   const units = [["d", 86400], ["h", 3600], ["min", 60], ["s", 1]];
 
-  // As the command line writes a duration: in its two largest units.
+  // Writes a duration as the command line does: in its two largest units.
   const span = (seconds) => {
     let left = Math.max(0, Math.round(seconds));
     const parts = [];
@@ -41,14 +41,14 @@
   document.addEventListener("htmx:after:swap", tick);
   document.addEventListener("htmx:sse:after:message", tick);
 
-  // Who acts is asked each time; what was said last stands there already.
+  // Forms ask each time who acts; the last answer is filled in already.
   const known = "canceller-by";
   try {
     const input = document.getElementById("by");
     if (input && !input.value) input.value = localStorage.getItem(known) || "";
     input?.form.addEventListener("submit", () => localStorage.setItem(known, input.value));
   } catch {
-    // A browser that keeps nothing for pages.
+    // This browser stores nothing for pages.
   }
 
   if (document.getElementById("live")) say("", "connecting");

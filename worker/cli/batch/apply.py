@@ -37,7 +37,7 @@ from .watching import Watch, going_on, to_watch
 
 
 class OnChanged(StrEnum):
-    """What is done to a job whose state is not the one that the plan has seen."""
+    """What to do with a job whose state is not the one in the plan."""
 
     SKIP = "skip"
     APPLY = "apply"
@@ -87,7 +87,7 @@ MaxAge = Annotated[
     ),
 ]
 WaitFlag = Annotated[
-    bool, typer.Option("--wait", help="Watch it to its end also without a terminal, where it is otherwise only sent.")
+    bool, typer.Option("--wait", help="Watch it to its end even without a terminal, where it is only sent by default.")
 ]
 
 
@@ -114,7 +114,7 @@ async def apply(  # noqa: PLR0913 - Typer makes an option of each parameter
     producer: Producer = None,
     json: Json = False,
 ) -> Exit:
-    """Do what a plan lists: each job is looked at again, and left alone if it is not as the plan has seen it.
+    """Do what a plan lists: each job is looked at again, and left alone if its state is not the one in the plan.
 
     A plan is applied once: its digest is the batch's id. Ctrl-C leaves the batch running; `batch watch` returns to it.
     --backend, --verb, --reason, --by, --label and --param go with --unplanned.
@@ -209,7 +209,7 @@ class Applying:
                 return await self._send(session, members, new_id("unplanned"))
 
     def _check_age(self, name: str, age: float | None, kept: float) -> None:
-        """Refuse a plan that is too old. `kept` is for how long it is known that a plan was applied before."""
+        """Refuse a plan that is too old. `kept` is how long Redis remembers that a plan was applied."""
         most = min(MOST_AGE, kept) if self.max_age is None else self.max_age
         if age is None:
             raise typer.BadParameter(f"{name} does not say when it was made: make a new plan", param_hint="PLAN")
@@ -222,7 +222,7 @@ class Applying:
             self.output.note(f"whether it was applied before is known for {span(kept)} only")
 
     async def _check_same_options(self, session: Session, before: BatchStatus) -> None:
-        """Refuse other options than those with which a part of the plan was sent before: the first ones stay."""
+        """Refuse options that differ from those with which a part of the plan was sent: the first ones stay."""
         parts = await session.store.batches.sizes(before.id)
         if before.options == parse_options(self.options) or all(part.number != 1 for part in parts):
             return
@@ -257,7 +257,7 @@ class Applying:
         """Say how to find a batch that is not watched, once its id is known to other commands.
 
         Raises:
-            Rejected: a part of it was.
+            Rejected: a part of it was rejected.
 
         """
         if not self.output.json:

@@ -1,4 +1,4 @@
-"""The options that choose jobs, and the commands that come of them."""
+"""The options that choose jobs, and the commands that result from them."""
 
 from __future__ import annotations
 
@@ -41,21 +41,21 @@ Labels = Annotated[
 ]
 Params = Annotated[
     list[str] | None,
-    typer.Option("--param", metavar="KEY=VALUE", help="What the backend needs beside the id; may be repeated."),
+    typer.Option("--param", metavar="KEY=VALUE", help="What the backend needs besides the id; may be repeated."),
 ]
 WhereOption = Annotated[
     list[str] | None,
     typer.Option(
         "--where",
         metavar="KEY=VALUE",
-        help=f"Select what the backend lists, in place of a file; of several all must hold. {criteria_help()}.",
+        help=f"Select jobs that the backend lists, instead of a file; all conditions must hold. {criteria_help()}.",
     ),
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What a command line says of the jobs: the fields that their lines leave out, and by what they are listed."""
+    """What a command line says about the jobs: fields that their lines leave out, and criteria for listing them."""
 
     defaults: Mapping[str, Any]
     where: Mapping[str, str]
@@ -92,7 +92,7 @@ async def choose(choice: Choice, session: Session, members: Spool, output: Outpu
     """Put the commands for all chosen jobs into `members`.
 
     Raises:
-        BadParameters: every mistake, or that no job is selected.
+        BadParameters: lists every mistake, or says that no job is selected.
 
     """
     if choice.where:

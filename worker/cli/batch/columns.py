@@ -19,7 +19,7 @@ SEPARATORS = (",", ";", "\t")
 
 
 def separator_of(header: str) -> str:
-    """Return what separates the columns of a header; empty if the line is none."""
+    """Return what separates the columns of a header; empty if the line is not a header."""
     for separator in SEPARATORS:
         if JOB in (name.strip().strip('"') for name in header.split(separator)):
             return separator
@@ -29,8 +29,8 @@ def separator_of(header: str) -> str:
 def csv_rows(
     lines: Iterator[str], skipped: int, separator: str, mistakes: Mistakes
 ) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    """Yield each record with the number of its first line; empty cells say nothing."""
-    # Ends of lines are given back: those within quotes belong to a cell.
+    """Yield each record with the number of its first line; empty cells are left out."""
+    # Line ends are restored, because those within quotes belong to a cell.
     reader = csv.reader((f"{line}\n" for line in lines), delimiter=separator, strict=True)
     header: list[str] | None = None
     while True:

@@ -1,4 +1,4 @@
-"""What is reported once a batch has ended: every job that is not as planned, every failure, the sums."""
+"""What is reported once a batch has ended: every job that is not as planned, every failure, the totals."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..exits import Exit
 from ..output import Output, jsonable
 
 SHOWN: Final = 20
-"""How many jobs a terminal names of each sort; a pipe gets all of them."""
+"""How many jobs of each sort are named on a terminal; a pipe gets all of them."""
 ALWAYS: Final = frozenset({"outcome", "evidence", "safe_to_rerun", "detail"})
 """The fields of a member's line that are written even before they are known."""
 TITLES: Final = {
@@ -22,7 +22,7 @@ TITLES: Final = {
 
 
 async def report_end(batch: AsyncBatch, status: BatchStatus | None, output: Output) -> Exit:
-    """Report how a batch stands now that it is watched no more; return the exit code."""
+    """Report the state of a batch that is no longer watched; return the exit code."""
     if status is None:
         if output.json:
             output.object({"batch_id": batch.id, "state": None})
@@ -43,7 +43,7 @@ async def report_end(batch: AsyncBatch, status: BatchStatus | None, output: Outp
 
 
 def report_applied(before: BatchStatus, output: Output) -> Exit:
-    """Report that a plan was sent before; 1 if not all of it has arrived then, so that nothing was started."""
+    """Report that a plan was sent before; return 1 if not all of it arrived then, so that nothing was started."""
     applied = before.state is not BatchState.INCOMPLETE
     if output.json:
         output.object({"batch_id": before.id, "sent": 0, "applied": applied, "state": str(before.state)})
@@ -59,7 +59,7 @@ def report_applied(before: BatchStatus, output: Output) -> Exit:
 
 
 async def _name_jobs(batch: AsyncBatch, status: BatchStatus, output: Output) -> None:
-    """Name the jobs that need somebody's attention."""
+    """Name the jobs that need attention."""
     counts = {**status.counts.finished, "rejected": status.counts.rejected}
     sorts = {"drift": drift_of(status.id), "failed": FAILURES}
     if not any(counts.get(outcome) for of in sorts.values() for outcome in of):
@@ -92,7 +92,7 @@ def plain(result: BatchResult) -> dict[str, Any]:
 
 
 def exit_of_batch(status: BatchStatus) -> Exit:
-    """Judge a batch: 3 if any job was not as planned, failed or was aborted, or if it stands still."""
+    """Judge a batch: 3 if any job was not as planned, failed or was aborted, or if the batch has paused by itself."""
     counts = status.counts
     bad = sum(counts.finished.get(outcome, 0) for outcome in (*drift_of(status.id), *FAILURES, *WITHDRAWN))
     bad += counts.rejected

@@ -24,7 +24,7 @@ class FileError(CancellerError):
 
 @contextmanager
 def reading(place: str) -> Iterator[tuple[BinaryIO, str]]:
-    """Open a file, or standard input for `-`; also say what it is called."""
+    """Open a file, or standard input for `-`; also yield its name."""
     if place == STANDARD:
         yield sys.stdin.buffer, "standard input"
         return
@@ -37,7 +37,7 @@ def reading(place: str) -> Iterator[tuple[BinaryIO, str]]:
 
 
 def check_writable(place: Path) -> None:
-    """Find out whether a file can be written, before the work whose result it is to hold.
+    """Check that a file can be written, before the work whose result it is for.
 
     Raises:
         FileError: it can't.
@@ -53,7 +53,7 @@ def check_writable(place: Path) -> None:
 
 @contextmanager
 def writing(place: Path) -> Iterator[BinaryIO]:
-    """Open a file that takes the place of another once all of it is on the disk.
+    """Open a new file that replaces the one at this place once all of it is on the disk.
 
     Raises:
         FileError: it can't be written, and what was there before stays.
@@ -69,7 +69,7 @@ def writing(place: Path) -> Iterator[BinaryIO]:
 
 @contextmanager
 def _beside(place: Path) -> Iterator[Path]:
-    """Name a file beside another, and leave none there; what can't be done with it is a FileError."""
+    """Yield the path of a temporary file beside another, and remove it; an OSError becomes a FileError."""
     new = place.parent / f".{place.name}.{os.getpid()}"  # `.` and `/` have no name
     try:
         yield new

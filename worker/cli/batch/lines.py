@@ -12,14 +12,14 @@ from .mistakes import Mistakes
 LONGEST = 65_536
 """Characters of a line: a command at its limits has about 20,000."""
 UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-"""The marks of an encoding that Windows tools write; UTF-8's own mark is left out by its decoder."""
+"""UTF-16's byte order marks, which Windows tools write; UTF-8's own mark is dropped by its decoder."""
 REPLACED = "\ufffd"
 
 
 def text_lines(source: BinaryIO, mistakes: Mistakes) -> Iterator[str]:
-    """Yield every line without its end; one that can't be read is noted, and an empty one stands in its place.
+    """Yield every line without its end; a line that can't be read is noted and replaced by an empty one.
 
-    Lines end as they do on any system. The text is UTF-8, or UTF-16 if it begins with that mark.
+    The line ends of all systems are accepted. The text is UTF-8, or UTF-16 if it begins with that mark.
     """
     stream = io.BufferedReader(source)  # type: ignore[type-var]  # all that it needs is `readinto`
     wide = stream.peek(2)[:2] in UTF_16
@@ -51,7 +51,7 @@ def _checked(text: io.TextIOWrapper, mistakes: Mistakes, *, wide: bool) -> Itera
 
 
 def _undecoded(line: str, *, wide: bool) -> bool:
-    """Whether bytes of a line could not be read; of UTF-8 they have become halves of surrogate pairs."""
+    """Whether bytes of a line could not be decoded; in UTF-8 text they have become lone surrogates."""
     if line.isascii():
         return False
     return REPLACED in line if wide else any("\udc80" <= char <= "\udcff" for char in line)

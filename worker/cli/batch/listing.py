@@ -16,7 +16,7 @@ from ...settings.backends_file.backend_table import BackendConfig
 from ...settings.problems import choices, suggestion
 
 MOST_PAGES = 100_000
-"""Pages that are read at most: a list that does not end is no list."""
+"""The most pages that are read: a list that is longer is taken as endless."""
 
 Told = TypeVar("Told")
 
@@ -26,7 +26,7 @@ class ListingError(CancellerError):
 
 
 def criteria_help() -> str:
-    """Say by what jobs of each kind of backend can be selected."""
+    """Say by which criteria jobs of each kind of backend can be selected."""
     told = (
         f"{name}: {', '.join(f'{key} ({meaning})' for key, meaning in kind.selecting.criteria.items())}"
         for name, kind in KINDS.items()
@@ -59,7 +59,7 @@ async def listed(config: BackendConfig, where: Where) -> AsyncIterator[Sequence[
 
     """
     selecting = KINDS[config.kind].selecting
-    assert selecting is not None  # noqa: S101 - `where_problems` has said so
+    assert selecting is not None  # noqa: S101 - `where_problems` has checked it
     try:
         http = http_of(config)
     except (OSError, ValueError) as error:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 
 class Mistakes(dict[str, list[list[int]]]):
-    """Mistakes by their texts, each with the runs of its lines: the first and the last number.
+    """Mistakes by their texts, each with its runs of lines: the first and the last number.
 
-    So a file that is wrong from end to end takes no memory.
+    So even a file that is wrong from end to end takes little memory.
     """
 
     def add(self, line: int, text: str) -> None:
-        """Note a mistake; the lines of one text come in their order."""
+        """Note a mistake; the lines of one text must be added in order."""
         runs = self.setdefault(text, [])
         if runs and runs[-1][1] >= line - 1:
             runs[-1][1] = line
@@ -18,7 +18,7 @@ class Mistakes(dict[str, list[list[int]]]):
             runs.append([line, line])
 
     def texts(self) -> list[str]:
-        """Return each mistake, as `lines 3, 7-9: what is wrong`, in the order in which they are met in the file."""
+        """Return each mistake, as `lines 3, 7-9: what is wrong`, in the order in which they occur in the file."""
         found = []
         for text, runs in sorted(self.items(), key=lambda one: one[1][0]):
             names = ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)

@@ -1,4 +1,4 @@
-"""Finds the batch that is meant by its id, by the beginning of one, or by the plan that it has applied."""
+"""Finds a batch by its id, by the beginning of its id, or by the plan that it has applied."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from ..session import Session
 from .plan_file import LONGEST_LINE
 
 SEARCHED: Final = 1000
-"""How many batches are searched for one whose id begins so."""
+"""How many batches are searched for an id with a given beginning."""
 LEAST: Final = 4
-"""Characters of an id that are taken for its beginning; `sha256:` does not count."""
+"""The fewest characters that are taken as the beginning of an id; `sha256:` does not count."""
 SHOWN: Final = 5
 
 
 class NoBatch(CancellerError):
-    """No batch, or more than one, is meant; the text says which there are."""
+    """No batch has this name, or several have; the text says which batches there are."""
 
 
 async def batch_named(session: Session, reference: str) -> AsyncBatch:
-    """Find a batch by its id, by the beginning of it, or by its plan's file; a digest may leave out its `sha256:`.
+    """Find a batch by its id, by the beginning of its id, or by its plan's file; `sha256:` may be left out.
 
     Raises:
-        NoBatch: there is none, or several are meant.
+        NoBatch: there is none, or several match.
 
     """
     reference = _digest_in(Path(reference)) or reference
@@ -53,7 +53,7 @@ async def batch_named(session: Session, reference: str) -> AsyncBatch:
 
 
 def begins(batch_id: str, reference: str, *, least: int = LEAST) -> bool:
-    """Whether a batch's id, or a digest without its `sha256:`, begins so, with characters enough to be meant."""
+    """Whether a batch's id, with or without `sha256:`, begins with a reference of at least `least` characters."""
     if len(reference.removeprefix(DIGEST)) < least:
         return False
     return batch_id.startswith(reference) or batch_id.removeprefix(DIGEST).startswith(reference)
@@ -65,7 +65,7 @@ def new_id(kind: str) -> str:
 
 
 def _digest_in(place: Path) -> str:
-    """Return the digest that a plan begins with; empty if the file is no plan, or there is none."""
+    """Return the digest that a plan begins with; empty if there is no such file, or it is no plan."""
     try:
         with place.open("rb") as file:
             first = json.loads(file.readline(LONGEST_LINE))

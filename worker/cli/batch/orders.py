@@ -1,4 +1,4 @@
-"""Orders about a whole batch: `pause`, `resume` and `abort`; sent, then waited for until they hold."""
+"""Orders about a whole batch: `pause`, `resume` and `abort`; sent, then awaited until they take effect."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ async def pause(
     producer: Producer = None,
     json: Json = False,
 ) -> Exit:
-    """Start nothing new; what is open goes on, unless --hold holds that too.
+    """Start nothing new; what is open goes on, unless --hold holds it too.
 
     Exit 0 when it is paused, 3 when it had ended, 4 when the order is rejected, 6 when no worker has taken it in yet.
 
@@ -74,7 +74,7 @@ async def resume(
     producer: Producer = None,
     json: Json = False,
 ) -> Exit:
-    """Go on after a pause: failures so far count no more, what was held is released, the canary's rest starts.
+    """Go on after a pause: earlier failures no longer count, what was held is released, the rest after a canary starts.
 
     Exit 0 when it goes on, 3 when it had ended, was not paused or has paused again by itself, 4 when the order is
     rejected, 6 when no worker has taken it in yet.
@@ -96,7 +96,7 @@ async def abort(
     producer: Producer = None,
     json: Json = False,
 ) -> Exit:
-    """End it: what has not started ends as aborted without a call, what is open is aborted.
+    """Abort it: what has not started ends as aborted without a call, and what is open is aborted.
 
     Exit 0 when all of it has ended, 3 when it had ended before, 4 when the order is rejected, 6 when some of it is
     still open after --timeout, or no worker has taken the order in yet.
@@ -110,7 +110,7 @@ async def abort(
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """How an order is sent, when it holds, and what is reported then."""
+    """How an order is sent, when it has taken effect, and what is reported then."""
 
     send: Callable[[AsyncBatch, Given], Awaitable[str]]
     done: Callable[[BatchStatus, Given], bool]
@@ -173,10 +173,10 @@ def _paused_again(status: BatchStatus, given: Given, before: BatchStatus) -> boo
 
 
 async def _held(session: Session, batch: AsyncBatch, order_id: str, given: Given, before: BatchStatus) -> BatchStatus:
-    """Look until an order holds, the batch has ended or paused again, or the time is over.
+    """Look until an order has taken effect, the batch has ended or paused again, or the time is up.
 
     Raises:
-        Rejected: the order was, and why.
+        Rejected: the order was rejected; the text says why.
 
     """
     loop = asyncio.get_running_loop()
@@ -192,7 +192,7 @@ async def _held(session: Session, batch: AsyncBatch, order_id: str, given: Given
 
 
 async def _unmet(session: Session, status: BatchStatus, given: Given, before: BatchStatus, output: Output) -> Exit:
-    """Report why an order does not hold, or not yet."""
+    """Report why an order has no effect, or none yet."""
     how_far = progress_line(status)
     if status.state.final:
         _tell(status, "too_late", f"too late: batch {short(status.id)} has ended: {how_far}", output)

@@ -41,15 +41,15 @@ from .spool import Spool, spool
 from .watching import Watch, going_on
 
 NAMED = 12
-"""Digits of the digest in the name of a plan that is given none."""
+"""Digits of the digest in the default name of a plan's file."""
 SHOWN = 20
 
 Files = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="FILE|-",
-        help="Ids one a line, CSV with a header (`job_id`, `backend`, `verb`, `reason`, `labels.*`, `params.*`), or a "
-        "command as JSON on each line; `-` is standard input.",
+        help="Ids, one per line; CSV with a header (`job_id`, `backend`, `verb`, `reason`, `labels.*`, `params.*`); or "
+        "commands as JSON, one per line; `-` is standard input.",
     ),
 ]
 Rate = Annotated[float | None, typer.Option("--rate", min=0.001, metavar="N", help="At most this many jobs a second.")]
@@ -128,7 +128,7 @@ async def plan(  # noqa: PLR0913 - Typer makes an option of each parameter
 
 
 def chosen_by(words: Sequence[str], where: Sequence[str]) -> tuple[str, dict[str, str]]:
-    """Return the file that is given, or else by what jobs are listed; --where takes several words, too."""
+    """Return the given file, or else the criteria for listing jobs; --where takes several words, too."""
     if not where and len(words) == 1:
         return words[0], {}
     if not where or not all("=" in word for word in words):
@@ -147,10 +147,10 @@ def _finished(status: BatchStatus | None) -> BatchStatus:
     """Make sure that all jobs were looked at.
 
     Raises:
-        PlanFailed: the batch of looks has not come to its end.
+        PlanFailed: the batch of looks has not finished, or was aborted.
 
     """
-    assert status is not None  # noqa: S101 - without a limit of time it is watched until it is known
+    assert status is not None  # noqa: S101 - without a time limit it is watched until it is known
     if status.state is not BatchState.FINISHED:
         raise PlanFailed(f"there is no plan: the looks are {status.state} ({status.reason}); try again")
     if status.counts.finished.get("aborted"):
@@ -196,7 +196,7 @@ def _report(first: Mapping[str, Any], place: Path, lines: Spool, output: Output)
 
 
 def summed(counts: Mapping[str, int]) -> Iterator[str]:
-    """Say for how many jobs which call would be made, and what is with the others."""
+    """Say for how many jobs each call would be made, and what happens to the other jobs."""
     would = ", ".join(f"{verb} {counts[verb]}" for verb in SENT if counts[verb])
     if would:
         yield f"would {would}"

@@ -18,7 +18,7 @@ from .spool import Spool
 
 FORMAT: Final = 1
 LONGEST_LINE: Final = 10_000_000
-"""Bytes: a job may have a thousand children."""
+"""The most bytes of a line: a job may have a thousand children."""
 CONTENT: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 CHANGED: Final = "{} was edited or cut since it was written, so nothing is sent: make a new plan"
 Line = Mapping[str, Any]
@@ -47,7 +47,7 @@ def read_plan(source: BinaryIO, name: str, lines: Spool) -> Line:
     """Read a plan that is called `name`: return its first line, and put the others into `lines`.
 
     Raises:
-        NoPlan: it is none, a newer version's, or not as it was written; `lines` must not be used then.
+        NoPlan: it is no plan, a newer version's, or was changed; `lines` must not be used then.
 
     """
     found = _objects(source, name)

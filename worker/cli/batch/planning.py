@@ -12,13 +12,13 @@ from ...domain.dry_run import NOTHING
 from ...protocol.batches import BatchResult
 
 UNKNOWN: Final = "unknown"
-"""What would be done to a job that could not be looked at: nothing is sent for it."""
+"""The plan for a job that could not be looked at: nothing is sent for it."""
 SENT: Final = ("cancel", "delete")
-"""What a plan's lines say that would be sent."""
+"""What the lines of a plan may name as what would be sent."""
 FOUND: Final = ("raw_state", "would", "because", "children")
-"""What a plan's lines say beside the fields of a command."""
+"""The fields of a plan's lines besides those of a command."""
 LOOKS: Final = 2
-"""A job that is stopped is looked at before the call and once more after it, at least."""
+"""The fewest looks at a job that is stopped: one before the call and one after it."""
 MIXED: Final = "mixed"
 
 Line = Mapping[str, Any]
@@ -56,8 +56,8 @@ class Tally:
     def header(self, took: float, rate: float | None, planned_at: str, places: Mapping[str, str]) -> dict[str, Any]:
         """Return a plan's header; `places` are those of all backends, in words.
 
-        `took` is how many seconds all looks took. What is expected of the calls and the seconds is the least: a job
-        that stops slowly is looked at more often.
+        `took` is how many seconds all looks took. The expected numbers of calls and seconds are minimums: a job that
+        stops slowly is looked at more often.
         """
         names = (*SENT, NOTHING, UNKNOWN)
         selected, sent = self._would.total(), sum(self._would[verb] for verb in SENT)

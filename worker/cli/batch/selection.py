@@ -1,7 +1,7 @@
 """PURE but for its stream: which jobs a file selects, as commands.
 
-A file holds ids one a line, CSV with a header, or commands as JSON, one object a line; its content says which. All of
-it is read before anything is sent, and every line that is wrong is named.
+A file holds ids, one per line; CSV with a header; or commands as JSON, one object per line. Its content decides which.
+All of it is read before anything is sent, and every line that is wrong is named.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ NO_MEMBERS_FIELDS: Mapping[str, str] = {
 }
 """The fields of a command that a member can't have, and why."""
 NOT_IN_IDS = ',;"\t{}'
-"""What is no part of an id that stands alone on a line: such a line was meant as something else."""
+"""Characters that an id alone on a line may not have: such a line was meant as something else."""
 
 Row = tuple[int, Mapping[str, Any]]
 """A line's number and what it says of a command."""
@@ -44,10 +44,10 @@ def select(
 ) -> list[str]:
     """Read all commands of a file that is called `name` into `members`; say which lines are left out, and why.
 
-    `defaults` are the fields that lines leave out. `backends` are the names that are known, none if nobody knows them.
+    `defaults` are the fields that lines leave out. `backends` are the known names; empty if they are not known.
 
     Raises:
-        SelectionMistakes: every line that is wrong, or that nothing is selected.
+        SelectionMistakes: lists every line that is wrong, or says that nothing is selected.
 
     """
     mistakes = Mistakes()

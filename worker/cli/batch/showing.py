@@ -1,4 +1,4 @@
-"""What is known of batches: `list`, `status`, `watch` and `report`."""
+"""Shows what is known of batches: `list`, `status`, `watch` and `report`."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ COLUMNS: Final = (
 FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 """What a spreadsheet takes for the beginning of a formula."""
 TOLD: Final = frozenset({"detail", "raw_state", "error"})
-"""The columns whose texts may be a backend's."""
+"""The columns whose texts may come from a backend."""
 
 Limit = Annotated[int, typer.Option(min=1, help="At most this many, newest first.")]
 ReportFile = Annotated[
@@ -140,7 +140,7 @@ async def report(batch: Id, *, file: ReportFile = None, json: Json = False) -> N
 
 
 def words(seen: BatchStatus, now: datetime) -> list[tuple[str, str]]:
-    """Tell about a batch in labelled texts."""
+    """Describe a batch in labelled texts."""
     counts, options = seen.counts, seen.options
     limits = [
         f"{options.rate:g} a second" if options.rate else "",
@@ -168,7 +168,7 @@ def words(seen: BatchStatus, now: datetime) -> list[tuple[str, str]]:
 
 
 async def write_report(results: AsyncIterator[BatchResult], file: Path) -> int:
-    """Write results into a file; return how many they are."""
+    """Write results into a file; return how many there are."""
     csv_wanted, count = file.suffix.lower() == ".csv", 0
     with writing(file) as target:
         if csv_wanted:

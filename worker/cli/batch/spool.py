@@ -1,4 +1,4 @@
-"""JSON objects on their way from one place to another: counted, in order, and not in memory."""
+"""Keeps JSON objects on their way from one place to another: counted, in order, and beyond a size not in memory."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from dataclasses import dataclass
 from typing import IO, Any
 
 IN_MEMORY = 4_000_000
-"""Bytes from which on they lie in a temporary file."""
+"""Bytes beyond which the objects are kept in a temporary file."""
 
 
 @contextmanager
 def spool() -> Iterator[Spool]:
-    """Open a spool without objects, whose file ends with the block."""
+    """Open an empty spool, which is deleted at the end of the block."""
     with tempfile.SpooledTemporaryFile(IN_MEMORY) as file:
         yield Spool(file)
 
 
 @dataclass(slots=True, eq=False)
 class Spool:
-    """Objects in their order, `count` of them, read as often as needed."""
+    """Objects in the order in which they were added, `count` of them, read as often as needed."""
 
     file: IO[bytes]
     count: int = 0

@@ -1,4 +1,4 @@
-"""Watches a batch until it has ended, or until nothing happens without somebody's order."""
+"""Watches a batch until it has ended, or until it needs somebody's order to go on."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ LOOK_EVERY: Final = 0.5
 TELL_EVERY: Final = 5.0
 """Seconds between two lines in a pipe."""
 ASK_EVERY: Final = 2.0
-"""Seconds between two questions why a batch does not get on: a part was rejected, older workers run."""
+"""Seconds between two checks for why a batch makes no progress: a rejected part, or older workers."""
 SHOWN_FAILURES: Final = 5
 CHROME: Final = 3
-"""Lines of the drawing beside the failures, and one that stays free."""
+"""Lines of the drawing besides the failures, and one that stays free."""
 
 
 @dataclass(slots=True)
 class Watch:
-    """What is known of a batch while it is watched; with `aside` its progress is no part of the results."""
+    """What is known of a batch while it is watched; with `aside` its progress is not part of the results."""
 
     session: Session
     batch: AsyncBatch
@@ -52,7 +52,7 @@ class Watch:
         """Watch for `seconds` at most; return the last status, None if no worker has taken the batch in by then.
 
         Raises:
-            Rejected: a part that was sent from here was.
+            Rejected: a part that was sent from here was rejected.
 
         """
         with self.output.live(self._draw):
@@ -96,7 +96,7 @@ class Watch:
                     raise Rejected(reason)
 
     async def _note_older_workers(self) -> None:
-        """Say once why nothing starts if workers run that know no batches."""
+        """If workers of a version without batches run, note once that nothing starts because of them."""
         if self.noted:
             return
         redis = connect(self.session.settings)
@@ -109,7 +109,7 @@ class Watch:
             self.output.note(f"nothing starts while workers of an older version run ({self.noted}): end the upgrade")
 
     def _tell(self, *, force: bool = False) -> None:
-        """Write how far it is if nobody sees the drawing and that is news."""
+        """Write the progress if it has changed and no drawing shows it."""
         if self.status is None or self.output.on_terminal or (self.aside and self.output.json):
             return
         line = progress_line(self.status, self.pace)
@@ -134,7 +134,7 @@ class Watch:
 
     @asynccontextmanager
     async def _noting_failures(self) -> AsyncIterator[None]:
-        """Keep the last failures, as the events tell them, if somebody looks at them."""
+        """Collect the latest failures from the events, if a drawing shows them."""
         if not self.output.on_terminal:
             yield
             return
@@ -162,7 +162,7 @@ def failure_line(event: Event) -> str:
 
 @asynccontextmanager
 async def going_on(batch: AsyncBatch, output: Output, way_back: Callable[[str], Sequence[str]]) -> AsyncIterator[None]:
-    """If it is interrupted, say that the batch goes on without this terminal, and how to return to it."""
+    """If the block is interrupted, say that the batch goes on without this terminal, and how to return to it."""
     try:
         yield
     except asyncio.CancelledError:

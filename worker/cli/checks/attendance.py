@@ -1,4 +1,4 @@
-"""Who is there: workers that live, the backends that they serve, commands that wait for one."""
+"""Which workers are alive, which backends they serve, and which commands wait for a worker."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from ...views.counted import counted
 from ..output import Output
 
 SOON = 1.0
-"""Seconds between two looks, and for a worker that is just being started to show its first sign of life."""
+"""Seconds between two looks, which also give a worker that is being started time for a first sign of life."""
 
 
 @dataclass(frozen=True, slots=True)
 class Attendance:
-    """`waiting` is None if the broker can't be asked.
+    """The living workers and the waiting commands; `waiting` is None if the broker can't be asked.
 
-    `backends` are all that workers have ever announced, `served` those that living ones serve; `left` is how many
+    `backends` are all that workers have ever announced, `served` those that living workers serve; `left` is how many
     commands wait for a worker that serves their backend.
     """
 
@@ -48,7 +48,7 @@ class Attendance:
         return self.workers > 0 and backend not in self.served
 
     def __str__(self) -> str:
-        """Say so, as a part of a sentence."""
+        """Describe it as part of a sentence."""
         waiting = f"{counted(self.waiting, 'command')} in {self.queue!r}" if self.waiting else ""
         if not self.workers:
             wait = f" ({waiting} waiting)" if waiting else ""
@@ -85,7 +85,7 @@ async def attendance(settings: Settings) -> Attendance:
 
 
 async def older_workers(redis: Redis, base: str) -> int:
-    """Count the living workers of versions that know no batches: beside one of them no member starts.
+    """Count the living workers of versions without batches: no member of a batch starts while one of them runs.
 
     The deployment's keys begin with `base`.
     """
@@ -96,7 +96,7 @@ async def older_workers(redis: Redis, base: str) -> int:
 
 @asynccontextmanager
 async def noting_absence(settings: Settings, output: Output) -> AsyncIterator[None]:
-    """Say once, while something is waited for, that no worker lives, or lives any more."""
+    """Note once, during a wait, that no worker is alive, whether from the start or because the last one died."""
 
     async def note() -> None:
         while True:

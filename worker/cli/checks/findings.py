@@ -1,4 +1,4 @@
-"""PURE: what `check` finds, and what Redis's own words mean for our data."""
+"""PURE: what `check` finds, and what Redis's answers about itself mean for our data."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Verdict = Literal["ok", "warning", "wrong"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at; `to_copy` is a command that mends it."""
+    """One thing that was looked at; `to_copy` is a command that fixes it."""
 
     verdict: Verdict
     what: str
@@ -25,7 +25,7 @@ class Finding:
 
 
 def probe_judged(status: int, *, gone: bool | None) -> tuple[Verdict, str]:
-    """Judge what a second source answers about a process that can't exist: gone, there, or None for neither."""
+    """Judge what a second source answers about a process that can't exist; `gone` is None if that says nothing."""
     if gone:
         proof = f"it answers {status} for a job that can't exist: {status} is taken as proof that a process is gone"
         return "ok", f"{proof}, so make sure that it answers something else while a process runs"
@@ -37,7 +37,7 @@ def probe_judged(status: int, *, gone: bool | None) -> tuple[Verdict, str]:
 
 
 def redis_findings(info: Mapping[str, Any], fsync: str | None, seconds: float) -> Iterator[Finding]:
-    """Judge a Redis by its INFO and its `appendfsync`, None if it does not say; `seconds` is its answer time."""
+    """Judge a Redis by its INFO and its `appendfsync` (None if it does not say); `seconds` is its answer time."""
     name = "Valkey" if "valkey_version" in info else "Redis"
     version = str(info.get("valkey_version") or info.get("redis_version", "unknown"))
     yield Finding("ok", "Redis", f"{name} {version} answers in {seconds * 1000:.0f} ms")
@@ -50,7 +50,7 @@ def redis_findings(info: Mapping[str, Any], fsync: str | None, seconds: float) -
 
 
 def left_behind(backend: str, place: str, count: int, looked_at: int) -> Finding:
-    """Report that `count` open cancellations, of those looked at, were accepted for another place than a backend's."""
+    """Report that `count` of the open cancellations were accepted for a place other than the backend's."""
     text = (
         f"{count} of {looked_at} open cancellations were accepted for another place than {place}, and nothing is done "
         "about them: point the backends file back to it, or abort them"
@@ -59,7 +59,7 @@ def left_behind(backend: str, place: str, count: int, looked_at: int) -> Finding
 
 
 def stray_findings(strays: Sequence[Stray], queue: str, *, through: bool = True) -> Iterator[Finding]:
-    """Report commands that lie beside the queue, where no worker takes them; `through` if all lists were searched."""
+    """Report commands in other lists than the queue, which no worker reads; `through` if all lists were searched."""
     for stray in strays:
         several = f"{counted(stray.length, 'message')} in {visible_name(stray.name)}"
         text = f"{several}, commands among them, which no worker reads: {stray.way_out(queue)}"

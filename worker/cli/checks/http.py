@@ -1,4 +1,4 @@
-"""Whether a worker could listen on `CANCELLER_HTTP`, or one does already."""
+"""Checks whether a worker could listen on `CANCELLER_HTTP`, or already does."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ READY, NOT_READY = 200, 503
 
 
 async def http_finding(address: ListenAddress) -> Finding:
-    """Try to listen; if somebody does already, ask whether it is a worker."""
+    """Try to listen; if the address is taken, ask whether a worker listens there."""
     try:
         server = await asyncio.start_server(lambda *_: None, address.host, address.port)
     except OSError as error:

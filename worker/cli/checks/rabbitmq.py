@@ -1,4 +1,4 @@
-"""What `check` finds about a RabbitMQ; it makes no queue."""
+"""What `check` finds about a RabbitMQ; it creates no queue."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _queue(connection: Any, queue: Queue) -> Finding:
         except NotFound:
             return Finding("ok", what, "it is not there yet: whoever sends or works first makes it")
     with connection.channel() as channel:
-        # RabbitMQ refuses to declare a queue again with other arguments, so this compares the two.
+        # RabbitMQ refuses to declare a queue again with other arguments, so this compares them.
         queue.bind(channel).queue_declare()
         count = channel.queue_declare(queue.name, passive=True).message_count
     return Finding("ok", what, f"{queue.name} is a quorum queue with {count} messages: {SAFE}")

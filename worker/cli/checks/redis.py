@@ -37,7 +37,7 @@ PATIENCE = 10.0
 """Seconds that one server may take for all answers."""
 Look = Callable[[Redis], Awaitable[list[Finding]]]
 SAMPLES = 100
-"""Entries of the dead letters whose size is asked for, of which Redis estimates that of all."""
+"""Entries that Redis measures to estimate the size of all dead letters."""
 
 
 async def redis_look(settings: Settings, configs: Mapping[str, BackendConfig]) -> list[Finding]:

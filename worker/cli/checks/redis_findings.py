@@ -11,11 +11,11 @@ from .findings import Finding
 SHOWN = 5
 """Refused calls that are named; the line that gives the rights covers all of them."""
 FULL, NEARLY = 0.9, 0.75
-"""Shares of Redis's memory: over the first nothing new is taken in, over the second it is time to look after it."""
+"""Shares of Redis's memory: over the first, nothing new is taken in; over the second, a warning is due."""
 MANY_LETTERS = 0.08
-"""The share of the memory that dead letters may take up without a word: from a tenth on, the oldest are let go."""
+"""The share of the memory that dead letters may take up without a warning: from a tenth on, the oldest are dropped."""
 MOST_OPEN = 1000
-"""How many open cancellations of a backend are counted."""
+"""How many open cancellations of a backend are counted at most."""
 CLUSTER = (
     "it is a node of a cluster, which is not supported (records and queue lie in different slots): name a server that "
     "is not in cluster mode, or sentinels"
@@ -24,7 +24,7 @@ CLUSTER = (
 
 @dataclass(frozen=True, slots=True)
 class Letters:
-    """The dead letters: how many, in how many bytes, None if Redis does not say, and how many are unsigned.
+    """The dead letters: how many, in how many bytes (None if Redis does not say), and how many are unsigned.
 
     Unsigned ones are counted only if commands are signed.
     """
@@ -40,7 +40,7 @@ def is_cluster(info: Mapping[str, Any]) -> bool:
 
 
 def rights_finding(what: str, refused: Mapping[str, str], line: str) -> Finding:
-    """Judge what was refused of all that workers do."""
+    """Judge which of the calls that workers make were refused."""
     if not refused:
         return Finding("ok", what, "a script, a blocking move, a subscription and a stream entry work as workers need")
     names = sorted(refused)
@@ -55,7 +55,7 @@ def rights_finding(what: str, refused: Mapping[str, str], line: str) -> Finding:
 
 
 def memory_finding(info: Mapping[str, Any], letters: Letters) -> Finding:
-    """Judge how full Redis is, and how much of that are dead letters."""
+    """Judge how full Redis is, and how much of it dead letters take up."""
     used, most = int(info.get("used_memory", 0)), int(info.get("maxmemory", 0))
     size = "" if letters.size is None else f" in {_mib(letters.size)}"
     unsigned = f", {letters.unsigned} of them unsigned" if letters.unsigned else ""
@@ -81,9 +81,10 @@ def memory_finding(info: Mapping[str, Any], letters: Letters) -> Finding:
 def backend_findings(
     unserved: Iterable[str], nameless: Mapping[str, int], served: Collection[str]
 ) -> Iterator[Finding]:
-    """Report backends that the file names and no living worker serves, and those that it does not name.
+    """Report backends that the file names but no living worker serves, and backends that it does not name.
 
-    Of the latter `nameless` counts what is open; the file of a living worker, which is among `served`, may name one.
+    `nameless` counts the open cancellations of the latter; one of them may be in the file of a living worker, and so
+    among the `served`.
     """
     for backend in unserved:
         text = (

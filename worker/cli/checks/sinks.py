@@ -1,4 +1,4 @@
-"""What `check` finds about sinks: whether each can be reached, without an event."""
+"""What `check` finds about sinks: whether each can be reached; no event is sent."""
 
 from __future__ import annotations
 

@@ -98,7 +98,7 @@ async def _serve(settings: Settings, host: str, port: int, output: Output) -> No
     app = app_for(settings, listens_on=host)
 
     class Server(uvicorn.Server):
-        """Ends in order on a signal: its streams first, as browsers never end them."""
+        """Shuts down in order on a signal: its streams first, because browsers never end them."""
 
         @contextmanager
         def capture_signals(self) -> Iterator[None]:

@@ -32,7 +32,7 @@ from ..options import BackendsFile, Json
 from ..output import Output
 
 MOST_PAGES = 1000
-"""Thousands of keys that are looked at for commands beside the queue: half a second of Redis's time at most."""
+"""Thousands of keys that are searched for commands in other lists than the queue: half a second for Redis at most."""
 PROBE_IDS = ("canceller-check-no-such-job", "0")
 """Job ids that no backend has; some backends only know numbers."""
 
@@ -104,7 +104,7 @@ async def _left_behind(settings: Settings, configs: Mapping[str, BackendConfig])
 
 
 async def _strays(broker: RedisTarget, queue: str) -> list[Finding]:
-    """Look for commands beside the queue; a broker that can't be reached is no news here if it is REDIS_URL's."""
+    """Look for commands in other lists than the queue; a search that fails is a warning."""
     client = connect_to(broker)
     try:
         search = StraySearch(client, queue, everywhere=True)
@@ -121,7 +121,7 @@ async def _backend(name: str, config: BackendConfig) -> Finding:
         backend = backend_of(name, config)
     except (OSError, ValueError) as error:
         return Finding("wrong", what, f"it can't be set up: {error}")
-    await asyncio.sleep(0)  # all are set up before the first is called: that is no part of their answer times
+    await asyncio.sleep(0)  # all are set up before the first is called, so that answer times do not include it
     started = time.monotonic()
     try:
         said = await ask(backend, probe_job(backend.adapter))
@@ -159,7 +159,7 @@ def probe_job(adapter: Adapter) -> Job:
 
 
 TAKES = {True: "it answers and takes the credential", False: "it answers, and wants no credential"}
-"""What a backend does that answers, by whether it was shown a credential."""
+"""What it means that a backend answers, by whether it was shown a credential."""
 
 
 def judged(said: Observation | Answer, *, shown: bool) -> tuple[Verdict, str]:

@@ -87,8 +87,8 @@ async def replay(
 
     An event goes to its sink again under its old id, perhaps after later ones of its cancellation.
 
-    With a key you vouch for what they ask for by signing it: with --all those stay that nobody has signed, or whose
-    own signature or their producer's rights were not enough.
+    With a key you sign the commands, and so vouch for what they ask for: with --all, commands stay where they are if
+    nobody has signed them, or if their own signature or their producer's rights were not enough.
 
     Exit 0 when all were sent, 1 when some could not be.
 
@@ -104,7 +104,7 @@ async def replay(
 @app.command()
 @runnable
 async def drop(letters: Ids = None, *, every: All = False, json: Json = False) -> Exit:
-    """Let go of dead letters for good.
+    """Delete dead letters for good.
 
     canceller dead-letters drop 1763899200000-0
 
@@ -151,7 +151,7 @@ async def _each(
 
 
 def _not_denied(letters: Sequence[DeadLetter], output: Output) -> list[DeadLetter]:
-    """Leave out what its sender was denied, and what nobody has signed: a key must not vouch for that unseen."""
+    """Leave out commands that were denied or that nobody has signed: a key must not vouch for them unseen."""
     kept = [one for one in letters if one.reason not in DENIALS and not one.unverified]
     if len(kept) < len(letters):
         denied = len(letters) - len(kept)

@@ -26,7 +26,7 @@ def events(
         typer.Option(
             parser=position,
             metavar="POSITION",
-            help="Start behind this position; 0 is the oldest event. [default: 0, with --follow: now]",
+            help="Start after this position; 0 is the oldest event. [default: 0, with --follow: now]",
         ),
     ] = None,
     backend: OnlyBackend = "",
@@ -34,7 +34,7 @@ def events(
 ) -> None:
     """Show events, one on each line; with --json each whole, and its position in the stream.
 
-    A reader that keeps the last position goes on from there with --after, and misses none.
+    A reader that keeps the last position can resume from there with --after, and misses none.
 
     canceller events --follow --backend ess
 

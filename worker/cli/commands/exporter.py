@@ -22,7 +22,7 @@ from ..output import Output
 from ..signals import until_stopped
 
 FOR_SECONDS = 5.0
-"""Seconds for which what was counted is served again."""
+"""Seconds for which the same counts are served again."""
 PATIENCE = 8.0
 """Seconds that a scrape waits for the first count; Prometheus waits for 10."""
 

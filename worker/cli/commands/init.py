@@ -24,13 +24,13 @@ from ..output import Output
 from ..usage import BadParameters
 
 EXAMPLE = "example"
-"""What is answered for a kind to get all of them, as the simulator plays them."""
+"""The answer, in place of a kind, that asks for all backends as the simulator plays them."""
 NAMES = {"kind": "--kind", "base_url": "--base-url", "auth.type": "--auth"}
 """The options for keys that each backend has."""
 
 SCHEMA_LINE = re.compile(r"\A#:schema .*\n")
 """The line by which editors find the schema of a TOML file; the shipped one's path is relative to a checkout."""
-File = Annotated[Path, typer.Argument(metavar="FILE", help="Where to write it; a file that is there stays as it is.")]
+File = Annotated[Path, typer.Argument(metavar="FILE", help="Where to write it; an existing file is not changed.")]
 
 
 class InitError(CancellerError):
@@ -78,7 +78,7 @@ def init(
 
 
 def _draft(given: dict[str, str], *, asks: bool) -> Draft | None:
-    """Make a backend of what is given and answered; None if the answer is that the example will do.
+    """Make a backend from what is given and answered; None if the example is asked for.
 
     Raises:
         BadParameters: something is missing, and there is nobody to ask.
@@ -131,7 +131,7 @@ def _put(draft: Draft, key: str, text: str, question: str, usual: str = "", *, a
 
 
 def _shown(problems: Sequence[str]) -> bool:
-    """Write what is wrong with an answer, and say whether there was something."""
+    """Write what is wrong with an answer, and return whether anything is."""
     for problem in problems:
         Output().note(problem)
     return bool(problems)

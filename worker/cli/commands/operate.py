@@ -40,9 +40,9 @@ LOOK_EVERY = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """An action as it is given: by whom and why, for how long to wait for it, and with what to sign it.
+    """An action as it is given: by whom and why, how long to wait for it, and the key to sign it with.
 
-    `child` and `seconds` are what an attestation and a hold may say beside that.
+    `child` is for an attestation, and `seconds` for a hold.
     """
 
     action: str
@@ -56,7 +56,7 @@ class Given:
 
 Child = Annotated[
     str | None,
-    typer.Option("--child", metavar="JOB_ID", help="The word is about this child of the job alone."),
+    typer.Option("--child", metavar="JOB_ID", help="Attest only that this child of the job has stopped."),
 ]
 For = Annotated[
     float | None,
@@ -90,7 +90,7 @@ async def attest(
     producer: Producer = None,
     json: Json = False,
 ) -> Exit:
-    """Give one's word that the remote process of a job has stopped."""
+    """Attest that the remote process of a job has stopped."""
     one_named(named)
     given = Given("attest", by, reason, patience, signer(key, producer), child=child)
     return await _give_all(named, given, Output(as_json=json))
@@ -173,7 +173,7 @@ def _attested(before: Snapshot, seen: Snapshot, given: Given) -> bool:
 
 
 def _held(before: Snapshot, seen: Snapshot, _given: Given) -> bool:
-    """Whether it is held anew and acknowledged, or was and is over already."""
+    """Whether a new hold is acknowledged, or has already ended."""
     earlier, spec = before.record.cancellation.spec, seen.record.cancellation.spec
     if spec.hold is None:
         return spec.held_for > earlier.held_for
@@ -181,7 +181,7 @@ def _held(before: Snapshot, seen: Snapshot, _given: Given) -> bool:
 
 
 def _released(before: Snapshot, seen: Snapshot, _given: Given) -> bool:
-    """Whether a hold is over that was not before; what is not held can only be rejected."""
+    """Whether a hold has ended meanwhile; if nothing is held, the action can only be rejected."""
     earlier, spec = before.record.cancellation.spec, seen.record.cancellation.spec
     return spec.hold is None and (earlier.hold is not None or spec.held_for > earlier.held_for)
 
@@ -217,10 +217,10 @@ SIGNS: Final[Mapping[str, Sign]] = {
 
 
 async def _seen(session: Session, before: Snapshot, order_id: str, given: Given) -> Snapshot | None:
-    """Look at a cancellation until an action has taken effect, or it has ended; return None when the time is over.
+    """Look at a cancellation until an action has taken effect, or it has ended; return None when the time is up.
 
     Raises:
-        Rejected: the order was, and why.
+        Rejected: the order was rejected; the text says why.
 
     """
     deadline = asyncio.get_running_loop().time() + given.timeout

@@ -22,7 +22,7 @@ from ..usage import BadParameters
 from ..waiting import SHOWN_MISTAKES, report_ends
 
 TAKEN_IN = Seconds(2)
-"""Seconds in which a worker that runs has taken a new command in."""
+"""Seconds within which a running worker takes a new command in."""
 
 Backend = Annotated[
     str, typer.Argument(metavar="BACKEND", help="A name in the backends file.", autocompletion=backend_names)
@@ -77,7 +77,7 @@ def job_command(verb: str, send: Send, about: str) -> Callable[..., None]:
         param: Annotated[
             list[str] | None,
             typer.Option(
-                metavar="KEY=VALUE", help="What the backend needs beside the id, e.g. cluster_id; may be repeated."
+                metavar="KEY=VALUE", help="What the backend needs besides the id, e.g. cluster_id; may be repeated."
             ),
         ] = None,
         not_before: Annotated[
@@ -86,7 +86,7 @@ def job_command(verb: str, send: Send, about: str) -> Callable[..., None]:
         ] = None,
         dry_run: Annotated[
             bool,
-            typer.Option("--dry-run", help="Send nothing: look, and tell what would be sent and why; implies --wait."),
+            typer.Option("--dry-run", help="Send nothing: look, and say what would be sent and why; implies --wait."),
         ] = False,
         expect: Annotated[
             str | None,

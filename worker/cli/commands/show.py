@@ -31,7 +31,7 @@ Several = Annotated[
     list[str],
     typer.Argument(
         metavar="ID | BACKEND JOB_ID",
-        help="Ids of cancellations or of commands; or a backend and its job's id, whose last cancellation is meant.",
+        help="Ids of cancellations or of commands; or a backend and its job's id, for the job's last cancellation.",
         autocompletion=open_ones,
     ),
 ]
@@ -41,7 +41,7 @@ Patience = Annotated[
         "--patience",
         parser=duration,
         metavar="DURATION",
-        help="How long an id may be unknown, as that of a new command is until a worker takes it in; then exit 1.",
+        help="How long an id may be unknown, as a new command's is until a worker takes it in; then exit 1.",
     ),
 ]
 UNANSWERED = "not known: Redis gave no answer in time; check REDIS_URL, and that this server runs"

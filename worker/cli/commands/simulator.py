@@ -18,7 +18,7 @@ from ..output import Output
 from ..usage import BadParameters
 
 DEFAULT_PORT = 8580
-"""The port that the example of a backends file names."""
+"""The port that the example backends file names."""
 
 
 class SimulatorError(CancellerError):

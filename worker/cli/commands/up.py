@@ -56,7 +56,7 @@ def up(
 
 
 def report(output: Output, text: str) -> None:
-    """Report what happens, beside the workers' logs; if the terminal is gone, everything still ends in order."""
+    """Report what happens, alongside the workers' logs; if the terminal is gone, everything still ends in order."""
     try:
         if output.json:
             output.object({"event": "up", "text": text})

@@ -26,14 +26,14 @@ from ..output import Output
 from ..session import connected
 
 NEWEST = 100_000
-"""Events that are searched, if nothing else is asked for: a second or two."""
+"""Events that are searched by default, which takes a second or two."""
 
 Everything = Annotated[
     bool, typer.Option("--all", help=f"Search all events that are kept, not only the newest {NEWEST:,}.")
 ]
 Parameters = Annotated[
     list[str] | None,
-    typer.Option("--param", metavar="KEY=VALUE", help="What the backend needs beside the id to be asked about a job."),
+    typer.Option("--param", metavar="KEY=VALUE", help="What the backend needs besides the id to be asked about a job."),
 ]
 
 

@@ -14,16 +14,16 @@ from .cases import CASES, Case
 from .stage import SPEED
 
 CHROME = 4
-"""Lines of the live table that are no rows."""
+"""Lines of the live table that are not rows."""
 STOPPED = ("cancelled", "force_cancelled")
 """The outcomes of members that were stopped."""
 WIDE = 100
-"""Columns of a terminal on which all fits."""
+"""The terminal's columns from which on everything fits."""
 
 
 @dataclass(slots=True)
 class Row:
-    """One case, and what has come of it so far; `name` is its job, as people name it, or its batch."""
+    """One case and its results so far; `name` is its job, as people name it, or its batch."""
 
     case: Case
     command_id: str
@@ -42,7 +42,7 @@ class Row:
         return self.outcome == self.case.expected and proof and set(self.case.needs) <= set(self.seen)
 
     def take(self, event: Event) -> None:
-        """Take in an event; of the members of a batch only the first one's count."""
+        """Take in an event; of a batch's members, only the first one's events count."""
         if self.case.others:
             self._take_of_batch(event)
             return
@@ -105,7 +105,7 @@ class Board:
         return [row for row in self.rows if id(row) in chosen]
 
     def result(self, width: int) -> Drawing:
-        """Return the table of what was expected and what came; with the evidence if there is room."""
+        """Return the table of expected and actual outcomes; with the evidence if there is room."""
         columns = ["", "what it shows", "backend, job", "expected", "outcome", *(["evidence"] if width >= WIDE else [])]
         rows: list[Sequence[Cell]] = []
         for row in self.rows:

@@ -1,4 +1,4 @@
-"""What `demo` shows: jobs with scripted lives, a command for each, and the outcome that must come of it. Data only."""
+"""What `demo` shows: jobs with scripted lives, a command for each, and its expected outcome. Data only."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Case:
 
     `life` and `script` are the simulator's words for the job; an empty life means that there is no such job. `then` is
     an operator's or producer's next step, and the event after which it is taken. `needs` are events that must be seen.
-    With `others` it is a batch: of this job, and of that many others that run; `expected` is how all have ended.
+    With `others` it is a batch of this job and that many other running jobs; `expected` then says how all have ended.
     """
 
     shows: str

@@ -34,7 +34,7 @@ from .stage import DemoError, Stage, stage
 PATIENCE = 50.0
 """Seconds for everything to end."""
 RULE = 1800.0
-"""Seconds that ESS wants a job to be in CANCELLING before it may be forced."""
+"""Seconds that a job must have been CANCELLING on ESS before it may be forced."""
 
 
 def demo(
@@ -46,7 +46,7 @@ def demo(
 ) -> None:
     """Show everything: embedded Redis, simulated backends, real workers, every outcome; 30 minutes last 3 seconds.
 
-    Exit 0 only when every outcome is the expected one. Nothing is left behind, unless something fails: then the logs.
+    Exit 0 only when every outcome is the expected one. Nothing is left behind, except the logs if something fails.
 
     canceller demo
 
@@ -75,7 +75,7 @@ def _play(board: Board, output: Output) -> None:
     """Run all cases and report their outcomes.
 
     Raises:
-        DemoError: something did not go as it must; the text names the logs.
+        DemoError: something went wrong; the text names the logs.
 
     """
     if not output.json:
@@ -95,7 +95,7 @@ def _play(board: Board, output: Output) -> None:
 
 
 class Play:
-    """Sends the commands, follows the events, takes the next steps that cases want."""
+    """Sends the commands, follows the events, takes the next steps that cases call for."""
 
     def __init__(self, board: Board, started: Stage, output: Output) -> None:
         self._board = board
@@ -104,7 +104,7 @@ class Play:
         self._plain = not (output.json or output.on_terminal)
 
     async def run(self) -> None:
-        """Play all cases to their ends, or until PATIENCE is over.
+        """Play all cases to their ends, or until PATIENCE has passed.
 
         Raises:
             DemoError: a worker has died, or a case has not ended in time.
@@ -154,7 +154,7 @@ class Play:
             seconds = time.monotonic() - self._board.started
             self._output.line(f"{seconds:5.1f} s  {row.name}  {event.name}  {gist(event)}")
         if row.case.then is not None and row.case.then[0] == event.name and row.seen.count(event.name) == 1:
-            reference = f"{row.command_id}:0" if row.case.others else row.command_id  # of a batch the first member's
+            reference = f"{row.command_id}:0" if row.case.others else row.command_id  # for a batch, its first member's
             await STEPS[row.case.then[1]](session.client, reference, row.case)
 
 

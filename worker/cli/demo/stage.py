@@ -1,4 +1,4 @@
-"""All that `demo` starts: an embedded Redis, the simulator in a process, worker processes. All ends with the stage."""
+"""All that `demo` starts: an embedded Redis, the simulator in a process, and workers. All of it ends with the stage."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SPEED = 600.0
 """Simulated seconds in one real second: 30 minutes last 3 s."""
 WORKERS = 2
 EXAMPLE_POLL = ('max = "2s"', 'max = "300ms"')
-"""Nothing but the backends' clock is fast: two seconds between looks would be twenty minutes of it."""
+"""Only the backends' clock is fast: two seconds between looks would be twenty minutes on it."""
 
 
 class DemoError(CancellerError):

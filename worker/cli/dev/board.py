@@ -25,7 +25,7 @@ class BoardProcess:
     token: str = field(repr=False)
 
     def address(self) -> Mapping[str, str]:
-        """Return where it is once it listens, with its token; nothing if it does not."""
+        """Return its address once it listens, and its token; nothing if it does not start to listen."""
         line = first_line(self.process, START_SECONDS)
         if not line:
             return {}

@@ -15,11 +15,11 @@ from ...views.summary import gist
 from ..output import Output
 
 STARTED = "engine.started"
-"""What a worker logs when it works."""
+"""What a worker logs once it has started."""
 TOLD_BY_EVENTS = ("cancellation.", "command.rejected")
-"""How the names of those log lines begin that repeat an event."""
+"""Prefixes of the names of log lines that repeat an event."""
 NOISE = "celery."
-"""How the names of those loggers begin whose lines matter only if something is wrong."""
+"""The prefix of the names of loggers whose lines matter only if something is wrong."""
 UNSAID = frozenset({"event", "level", "logger", "timestamp"})
 QUIET = frozenset({"debug", "info"})
 TIME = slice(11, 19)
@@ -27,7 +27,7 @@ TIME = slice(11, 19)
 
 
 class MergedLog:
-    """Writes one line for each thing that happens; `worker_started` is set once a worker works."""
+    """Writes one line for each thing that happens; `worker_started` is set once a worker has started."""
 
     def __init__(self, output: Output) -> None:
         self._output = output
@@ -89,7 +89,7 @@ class MergedLog:
         self.show(whole, [f"{time[TIME]}  {source:9} {text}"], end)
 
     def show(self, whole: Mapping[str, Any], lines: Sequence[str], end: str = "") -> None:
-        """Write an object with JSON, else lines; each has the coloured `end`."""
+        """Write an object if the output is JSON, else lines, each with the coloured `end`."""
         with self._lock:
             try:
                 if self._output.json:
@@ -97,5 +97,5 @@ class MergedLog:
                     return
                 for line in lines:
                     self._output.line(line, end)
-            except OSError:  # whoever read this is gone; all still ends in order
+            except OSError:  # the reader is gone; the shutdown must still be orderly
                 self._output.silence(lines=True)

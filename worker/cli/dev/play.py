@@ -41,9 +41,9 @@ SPEED = 60.0
 """Simulated seconds in a real one: half an hour lasts 30 s."""
 BOARD_PORT = 8590
 PORT = 8580
-"""Where backends files that `canceller init` writes expect the simulator; another one if this is taken."""
+"""The simulator's port in the backends files that `canceller init` writes; another is used if it is taken."""
 KEPT = frozenset({"CANCELLER_HTTP", "CANCELLER_LOG_LEVEL", "CANCELLER_SLOTS"})
-"""Variables that workers are handed as the shell has them: they do not lead to another deployment."""
+"""Variables that workers get as the shell has them, because they do not lead to another deployment."""
 LOOK_EVERY = 0.2
 LAST_LINES = 2.0
 """Seconds to wait for what ended processes have logged."""
@@ -66,10 +66,10 @@ class Deployment:
     speed: float
 
     def check(self) -> None:
-        """Start workers that have died anew.
+        """Restart workers that have died.
 
         Raises:
-            DevError: what can't be started anew has died.
+            DevError: something that can't be restarted has died.
 
         """
         if not self.redis.running:
@@ -151,7 +151,7 @@ def _deployment(
 
 
 def _free_or_any(port: int) -> int:
-    """Return a port of the loopback if nobody listens there, else 0."""
+    """Return the port if it is free on the loopback, else 0."""
     with socket.socket() as one:
         one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -185,7 +185,7 @@ async def _follow(settings: Settings, log: MergedLog) -> None:
 
 
 def environment() -> tuple[dict[str, str], list[str]]:
-    """Return the environment of this process without what leads to another deployment, and the names of that."""
+    """Return this process's environment without variables that lead to another deployment, and their names."""
     whole = process_environment()
     elsewhere = sorted(name for name in whole if name.startswith(DEPLOYMENT) and name not in KEPT)
     return {name: value for name, value in whole.items() if name not in elsewhere}, elsewhere
@@ -196,7 +196,7 @@ def what_next(started: Deployment, board: Mapping[str, str]) -> list[str]:
     lines = [f"export {ENV_FILE}={shlex.quote(str(started.env_file))}"]
     _, others = environment()
     if others:
-        lines.append(f"unset {' '.join(others)}")  # what a shell has set goes before an env file
+        lines.append(f"unset {' '.join(others)}")  # what a shell has set takes precedence over an env file
     url = started.simulator.url
     for command, shows in (*NEXT, MORE):
         lines += [f"# {shows}", command.replace("SIMULATOR", url)]
@@ -214,7 +214,7 @@ def what_next(started: Deployment, board: Mapping[str, str]) -> list[str]:
 
 
 def _pace(speed: float) -> str:
-    """Say how fast the simulator's clock runs, if not as ours: `status` expects a force by our own."""
+    """Say how fast the simulator's clock runs if faster than ours, because `status` predicts forces by our clock."""
     if speed == 1:
         return ""
     lasts = f"half an hour lasts {1800 / speed:.3g} s, and a force comes sooner than `canceller status` says"

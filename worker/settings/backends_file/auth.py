@@ -1,6 +1,6 @@
 """How we authenticate to a backend: the tables under `auth`.
 
-Every secret is a pair of keys, `*_env` and `*_file`, of which one at most is given. A token service has TLS files of
+Every secret is a pair of keys, `*_env` and `*_file`, of which at most one is given. A token service has TLS files of
 its own.
 """
 
@@ -99,7 +99,7 @@ class BasicAuth(_User):
 
 
 class ClientCredentialsAuth(_Secrets, TlsFiles):
-    """OAuth 2.0 client credentials from `token_url`; `client_auth` is where the client shows its secret."""
+    """OAuth 2.0 client credentials from `token_url`; `client_auth` says where the client sends its secret."""
 
     type: Literal["oauth2_client_credentials"]
     token_url: WebUrl

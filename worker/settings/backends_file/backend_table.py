@@ -1,4 +1,4 @@
-"""The table of one backend: the keys that all kinds share. The rest of a kind's keys is beside its adapter."""
+"""The table of one backend: the keys that all kinds share. A kind's other keys are defined beside its adapter."""
 
 from collections.abc import Mapping
 from itertools import pairwise
@@ -23,7 +23,7 @@ from .proxies import ProxyEnv, ProxyUrl
 from .tls_files import TlsFiles
 
 MOST_LOOKS: Final = 50
-"""At one job after the end of its cancellation."""
+"""The most looks at one job after the end of its cancellation."""
 
 Force = Literal["auto", "attested", "never"]
 Requirement = Literal["reason", "requested_by"]
@@ -63,16 +63,16 @@ WatchTimes = Annotated[tuple[WatchTime, ...], Field(max_length=MOST_LOOKS), Afte
 
 
 class Breaker(Table):
-    """After `failures` in a row no call for `pause` seconds."""
+    """After `failures` in a row, no calls for `pause` seconds."""
 
     failures: Count = 10
     pause: PositiveDuration = 15.0
 
 
 class RemoteProbe(Table):
-    """A second source: the remote process is gone when a GET answers one of `gone_when`, and there when a 2xx else.
+    """A second source: a GET that answers one of `gone_when` proves the remote process gone; another 2xx, running.
 
-    `gone_when` has no default: a mistyped URL answers 404 as well, and here that is a proof.
+    `gone_when` has no default: a mistyped URL answers 404 as well, and here that would be a proof.
     """
 
     url: ProbeUrl

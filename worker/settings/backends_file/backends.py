@@ -1,6 +1,6 @@
 """The backends file: read once, validated whole, every mistake listed at once.
 
-Each kind of backend brings its own table, which the caller hands over: this room knows no kind.
+Each kind of backend has its own table, which the caller passes in: this package knows no kind.
 """
 
 import re
@@ -25,7 +25,7 @@ __all__ = ["AUTHS", "BackendConfig", "backends_file", "read_backends_file"]
 Location = tuple[int | str, ...]
 
 TOP_LEVEL: Final = ("backends", "producers", "require_signed", "sinks")
-"""What a backends file may hold; the files beside this one read all but the first."""
+"""What a backends file may hold; the modules beside this one read all but `backends`."""
 
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 """The names that backends and sinks may have."""
@@ -74,7 +74,7 @@ def document_of(text: str, source: str) -> dict[str, Any]:
     """Read TOML.
 
     Raises:
-        ConfigurationError: It is none.
+        ConfigurationError: It is not TOML.
 
     """
     try:
@@ -170,7 +170,7 @@ def _explained(header: str, table: dict[str, Any], model: type[BaseModel], error
     auth_type = auth.get("type") if isinstance(auth, dict) else None
 
     keys = auth if isinstance(auth, dict) else {}
-    # A secret that is written where its variable's name belongs is one mistake: that no variable is named goes with it.
+    # A secret written in place of its variable's name is one mistake: that no variable is named is not another one.
     misplaced = tuple(f"{header} auth.{key}_file:" for key in keys if f"{key}_file" not in keys)
 
     def place(location: Location) -> str:

@@ -15,7 +15,7 @@ from ..redis_url import port_of, split_url
 from ..secret import Secret
 
 SECRETS_AT_ONCE: Final = 2
-"""A secret, and the one that takes its place."""
+"""A secret and its successor."""
 _SEGMENT: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}")
 _HOST: Final = re.compile(r"[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?")
 _IPV4: Final = re.compile(r"[0-9]+(?:\.[0-9]+){3}")
@@ -24,10 +24,10 @@ _PATH_AND_QUERY: Final = re.compile(r"(?:[A-Za-z0-9._~:/?@!$&'()*+,;=-]|%[0-9A-F
 """What may follow the host (RFC 3986, 3.3 and 3.4)."""
 _BROKEN_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _OTHER_THAN_V3: Final = re.compile(r"/v(?!3$)[0-9.]+$|/auth/tokens$")
-"""How an address of Keystone ends that is another version's, or the whole path that tokens come from."""
+"""The end of a Keystone address that is of another version, or is the full path for tokens."""
 _DOTS: Final = frozenset({".", ".."})
 _JOB_ID: Final = "{job_id}"
-# These answer for the network or the right to ask, and prove nothing about a process.
+# These are about the network or the right to ask, and prove nothing about a process.
 _NO_PROOF: Final = frozenset({401, 403, 407, 408, 425, 429})
 
 
@@ -37,7 +37,7 @@ Named = TypeVar("Named", str, Path)
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What validation needs beside the file's text.
+    """What validation needs besides the file's text.
 
     Attributes:
         environ: Where `*_env` keys look.
@@ -61,7 +61,7 @@ class Table(BaseModel):
 
 
 def one_or_two(files: tuple[Path, ...], info: ValidationInfo) -> tuple[Path, ...]:
-    """Check that one secret is given, or two while they change: in this field, `…_file`, and in `…_env` before it.
+    """Check that one secret is given, or two during a change: in this field, `…_file`, and in `…_env` together.
 
     Raises:
         ValueError: there are none, or more.
@@ -95,7 +95,7 @@ def _web_url(value: str) -> str:
 
 
 def check_host(host: str, *, bracketed: bool) -> None:
-    """Check that a client can call a host; a name with other letters than ASCII is the client's to encode."""
+    """Check that a client can call a host; a name with non-ASCII letters is left to the client to encode."""
     if not bracketed and not host.isascii():
         return
     try:
@@ -123,7 +123,7 @@ def _keystone_url(value: str) -> str:
 
 
 def _probe_url(value: str) -> str:
-    """Check a URL that is sent as it is written, but for the job's id."""
+    """Check a URL that is sent as it is written, except for the job's id."""
     if value.count(_JOB_ID) != 1 or re.search(r"[{}]", value.replace(_JOB_ID, "")):
         raise ValueError("must contain {job_id} once, and no other braces: the job's id goes there")
     if "#" in value:
@@ -182,7 +182,7 @@ def _segment(value: str) -> str:
 
 
 def located(path: Path, info: ValidationInfo) -> Path:
-    """Make a path of the file absolute or relative to this process, whichever it is used from."""
+    """Resolve a path in the file against the file's directory."""
     around = Surroundings.of(info)
     place = expanded(path)
     return around.directory / place if around else place
@@ -200,7 +200,7 @@ def content_of(secret: Secret, info: ValidationInfo) -> str | None:
     """Read a secret that the file names; None if there is no loader.
 
     Raises:
-        ValueError: It can't be read; the text holds nothing of it.
+        ValueError: It can't be read; the text quotes nothing of it.
 
     """
     around = Surroundings.of(info)
@@ -241,7 +241,7 @@ WrittenUrl = Annotated[str, AfterValidator(_written_url)]
 """A web URL, encoded as it is to be sent."""
 
 Segment = Annotated[str, AfterValidator(_segment)]
-"""One path segment, as OpenStack's ids are."""
+"""One path segment, such as an OpenStack id."""
 
 _STATUS: Final = r"[2-4][0-9][0-9]"
 _AS_WRITTEN: Final = {

@@ -68,7 +68,7 @@ def _variable(value: str, info: ValidationInfo) -> str:
 
 
 def _once(value: dict[str, str], info: ValidationInfo) -> dict[str, str]:
-    """Check that no two names are one header; those of `headers`, which are read first, count with the others."""
+    """Check that no two names mean the same header; those in `headers`, which is read first, count too."""
     seen = {name.lower() for name in info.data.get("headers", ())}
     for name in value:
         if name.lower() in seen:

@@ -24,7 +24,7 @@ class Deployment:
         backends: Those that this version can serve.
         producers: Who may send commands.
         sinks: Those that this version can deliver to.
-        sink_names: All that the file has, also those of kinds that this version does not know.
+        sink_names: All that the file has, including those of kinds that this version does not know.
         left_alone: One text for each table or key that this version does not know and leaves alone.
 
     """
@@ -45,7 +45,7 @@ def load_deployment(
         path: The file; relative paths inside it are relative to its directory.
         kinds: The table of each kind of backend.
         environ: Where `*_env` keys look, instead of this process's environment.
-        leave_unknown: Leave alone what a newer version may know, instead of taking it for a mistake.
+        leave_unknown: Leave alone what a newer version may know, instead of reporting it as a mistake.
 
     Raises:
         ConfigurationError: Lists every mistake; or the file is missing or unreadable.

@@ -18,7 +18,7 @@ class WithBackends(Surroundings):
 
 
 def listed(value: object) -> tuple[Any, ...]:
-    """Take one text for a list of it."""
+    """Return a list's items, or a single text as the only item."""
     if isinstance(value, str | Path):
         return (value,)
     if isinstance(value, list | tuple):

@@ -1,7 +1,7 @@
 """What a newer version may have written into a backends file: tables and keys that this version does not know.
 
 They are left out before the rest is validated, so that old workers start with a new file during a rolling upgrade.
-What this version knows is validated as ever.
+What this version knows is validated as usual.
 """
 
 from collections.abc import Collection, Mapping
@@ -16,7 +16,7 @@ from .producers import Producer
 from .sinks import KINDS
 
 WRITTEN_SECRETS: Final = frozenset({"key", "keys", "secret", "secrets", "public_key", "broker_url"})
-"""Keys under which somebody wrote a secret, or meant to name one: they stay mistakes."""
+"""Keys under which somebody wrote a secret, or meant to name one: these are still mistakes."""
 
 
 def without_unknown(document: Mapping[str, Any], kinds: Kinds) -> tuple[dict[str, Any], list[str]]:

@@ -1,6 +1,6 @@
 """Who may send commands: the tables `[producers.NAME]` of the backends file, and `require_signed`.
 
-Optional: without them everybody who reaches the queue may send. Keys are named here, never written.
+Optional: without them anyone who reaches the queue may send. The file names where keys are, and never holds them.
 """
 
 from collections.abc import Iterable, Mapping
@@ -37,7 +37,7 @@ Algorithm = Literal["EdDSA", "HS256"]
 Verb = Literal["cancel", "delete"]
 
 SHORTEST_SECRET: Final = 32
-"""Bytes: a shared secret for HS256 must be as long as what the hash gives."""
+"""Bytes: a shared secret for HS256 must be as long as the hash's output."""
 
 _INLINE: Final = frozenset({"key", "keys", "secret", "public_key"})
 _PUBLIC: Final = "-----BEGIN PUBLIC KEY-----"
@@ -66,7 +66,7 @@ def _public_key_problem(text: str, place: str) -> str | None:
 
 
 def shared_secret_problem(text: str, place: str) -> str | None:
-    """Say why a text is no shared secret for HS256, without any of it; None when it is one."""
+    """Say why a text is not a shared secret for HS256, without quoting it; None if it is one."""
     if len(text.encode()) < SHORTEST_SECRET:
         return f"{place} is too short for HS256: put {SHORTEST_SECRET} random bytes or more there"
     try:

@@ -23,7 +23,7 @@ _ENCODE: Final = "; percent-encode the special characters of its password"
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """A proxy's address, and who we are to it."""
+    """A proxy's address, and our credentials for it."""
 
     url: str
     """`http(s)://host:port`."""
@@ -32,10 +32,10 @@ class Proxy:
 
     @classmethod
     def parse(cls, url: str, *, needs_scheme: bool = True) -> "Proxy":
-        """Read a proxy's URL; one that needs no scheme and has none is of HTTP.
+        """Read a proxy's URL; unless it `needs_scheme`, a URL without one is taken as `http://`.
 
         Raises:
-            ValueError: It is none; the text never quotes it.
+            ValueError: It is not a proxy's URL; the text never quotes it.
 
         """
         parts = split_url(url if needs_scheme or "://" in url else f"http://{url}")
@@ -81,7 +81,7 @@ def _usual(target: SplitResult, environ: Mapping[str, str]) -> Proxy | None:
 
 
 def _variable(name: str, environ: Mapping[str, str]) -> tuple[str, str]:
-    """Return the name of a variable as it is set, and its value; the lower-case one counts if both are set."""
+    """Return the name of a variable as it is set, and its value; the lower-case one wins if both are set."""
     found = name if name in environ else name.upper()
     return found, environ.get(found, "").strip()
 
@@ -89,7 +89,7 @@ def _variable(name: str, environ: Mapping[str, str]) -> tuple[str, str]:
 def _bypassed(target: SplitResult, exceptions: str) -> bool:
     """Whether NO_PROXY names a target, by the rules of urllib and requests.
 
-    An entry is a domain with all below it, with or without a dot before it, an address or a network, and may name a
+    An entry is a domain and its subdomains (a leading dot makes no difference), an address or a network; it may name a
     port. `*` alone names everything.
     """
     if exceptions == "*":

@@ -1,6 +1,6 @@
 """PURE: the JSON Schema of the backends file, for editors.
 
-It says what may stand where, not whether the files and variables exist that it names.
+It describes what the file may hold, not whether the files and variables that it names exist.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def _tables(about: str, pattern: str, table: Schema, **more: Any) -> Schema:
 
 
 def _with_single_texts(table: Schema) -> Schema:
-    """Allow one text in place of each list with that text alone."""
+    """Allow a single text in place of a list with only that text."""
     properties = {
         name: {"anyOf": [one, one["items"]]} if one.get("type") == "array" else one
         for name, one in table["properties"].items()
@@ -59,7 +59,7 @@ def _with_single_texts(table: Schema) -> Schema:
 
 
 def schema(kinds: Kinds) -> Schema:
-    """Return the schema of a backends file with these kinds of backends; the caller adds what names it."""
+    """Return the schema of a backends file with these kinds of backends; the caller adds its id and title."""
     models: list[type[Table]] = [*kinds.values(), *SINKS.values(), Producer]
     _, found = models_json_schema([(one, "validation") for one in models], ref_template="#/$defs/{model}")
     schemas = {name: _table(name, one) for name, one in found["$defs"].items()}
@@ -92,7 +92,7 @@ def _table(name: str, found: Schema) -> Schema:
 
 
 def _without_null(schema: Any) -> Any:
-    """TOML has no null: a key that may be None may be left out."""
+    """Remove null, which TOML does not have: a key that may be None may be left out."""
     if isinstance(schema, list):
         return [_without_null(one) for one in schema]
     if not isinstance(schema, dict):

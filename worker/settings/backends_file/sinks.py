@@ -35,7 +35,7 @@ from .proxies import ProxyEnv, ProxyUrl
 from .tls_files import TlsFiles
 
 PREFIX: Final = "whsec_"
-"""How a secret begins that is base64 (Standard Webhooks)."""
+"""The prefix of a secret in base64 (Standard Webhooks)."""
 OUTCOMES: Final = (
     "cancelled", "force_cancelled", "deleted", "already_finished", "completed_anyway", "not_found", "refused",
     "timed_out", "aborted", "planned", "changed",
@@ -129,12 +129,12 @@ class SinkConfig(Table):
     """What every kind has. Times are seconds.
 
     Attributes:
-        types: Whole types of the events that are delivered; None for all.
+        types: Full types of the events that are delivered; None for all.
         backends: The backends whose events are delivered; None for all, and for events that belong to none.
         outcomes: Of events with an outcome, those that are delivered; None for all.
         max_tries: How often a delivery is tried before its event becomes a dead letter.
-        keep_at_most: For how long events are kept that could not be delivered.
-        believe_after: For how long an answer must last that says that trying again is of no use.
+        keep_at_most: How long events that could not be delivered are kept.
+        believe_after: How long a sink must keep answering that a retry is of no use before that is believed.
 
     """
 
@@ -188,7 +188,7 @@ KINDS: Final[Mapping[str, type[WebhookSink | CelerySink | StdoutSink]]] = {
 _INLINE: Final = {
     "secret": "secret_env or secret_file", "secrets": "secret_env or secret_file", "broker_url": "broker_url_env"
 }  # fmt: skip
-"""Keys under which a secret would be written here, and what to use for it."""
+"""Keys under which a secret would be written here, and what to use instead."""
 
 
 def parse_sinks(

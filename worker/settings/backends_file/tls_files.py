@@ -1,4 +1,4 @@
-"""The files of one TLS client: whom it trusts, and what it shows."""
+"""The files of one TLS client: the authorities it trusts, and the certificate it presents."""
 
 import ssl
 from pathlib import Path
@@ -27,7 +27,7 @@ def _authorities(value: Path) -> Path:
 
 
 def _check_key(certificate: Path, key: Path) -> None:
-    """Check that TLS can use both, without a password, which is never asked for on the terminal; raises ValueError."""
+    """Check that TLS can use both without asking for a password on the terminal; raises ValueError."""
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(certificate, key, password="")
     except ssl.SSLError:
