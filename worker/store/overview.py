@@ -27,7 +27,7 @@ Gates = Mapping[tuple[str, str], Mapping[str, Any]]
 
 
 class BackendNow(Struct, frozen=True):
-    """A backend: how many cancellations are open, whether a living worker serves it, what its breaker does.
+    """A backend: how many cancellations are open, whether a live worker serves it, what its breaker does.
 
     `paused_until` is when the breaker's pause ends or has ended; None while the breaker is closed.
     """

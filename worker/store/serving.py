@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from math import inf
 
 LIFE = 5.0
-"""Seconds without a beat after which no living worker serves a backend."""
+"""Seconds without a beat after which no live worker serves a backend."""
 GRACE = 30.0
 """Seconds without a beat for which a worker that serves a backend may be on its way back, as in a rolling deploy."""
 MOST_UNSEEN = 2.0
@@ -45,5 +45,5 @@ class Serving:
 
     @property
     def known(self) -> frozenset[str]:
-        """The backends that living workers serve, as far as this one knows."""
+        """The backends that live workers serve, as far as this one knows."""
         return self._mine.union(backend for backend, silence in self._silence.items() if silence < LIFE)

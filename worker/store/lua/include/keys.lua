@@ -6,8 +6,8 @@
 --   :hot:ID            "guard JSON \n progress" of a cancellation; scripts own the guard, passes own the progress
 --   :cold:ID           "command ids \n their number \n fixed fields", JSON fragments for its events
 --   :backends          set of the names of all backends that ever had one
---   :open:BACKEND      hash, job id, and its address behind "\31" if it has one -> id of its open cancellation; a dry run
---                      is there under its own id, behind "\30"
+--   :open:BACKEND      hash, job id, followed by "\31" and its address if it has one -> id of its open cancellation; a dry
+--                      run is there under "\30" and its own id
 --   :due:BACKEND:LP    zset, id -> due time (ms); L = i(nteractive) or b(atch), P = f(irst pass) or p(oll)
 --   :park:BACKEND:L    zset, id -> when something must happen even without a call (ms), while the backend is paused
 --   :lease:BACKEND:L   zset, id -> end of its lease (ms); L also r and x, which hold no permit: piggy-backed polls,
@@ -42,7 +42,7 @@
 --   :sinks             set of the names of all sinks that ever had a position
 --   :sink:NAME         hash, see sinks.lua
 --   :owed:NAME         hash, stream id of an event that the position has passed and that is still to be delivered ->
---                      JSON [tries, when the next one is due (ms), since when it is refused (ms, 0 for not), its order key]
+--                      JSON [tries, when the next one is due (ms), since when it is refused (ms, 0 if it is not), its order key]
 --   :again:NAME        stream of events that are to be delivered again, one field `event`; delivered ones are deleted
 --   :clock             hash, see clock.lua; all times here are by it, except those in ids of stream entries
 --   :at                hash, backend -> mark of its place, as the workers' backends file has it now
