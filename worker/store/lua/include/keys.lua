@@ -42,7 +42,7 @@
 --   :sinks             set of the names of all sinks that ever had a position
 --   :sink:NAME         hash, see sinks.lua
 --   :owed:NAME         hash, stream id of an event that the position has passed and that is still to be delivered ->
---                      JSON [tries, when the next one is due (ms), since when it is refused (ms, 0 if it is not), its order key]
+--                      JSON [tries, when the next one is due (ms), since when it is refused (ms, 0 for never), its order key]
 --   :again:NAME        stream of events that are to be delivered again, one field `event`; delivered ones are deleted
 --   :clock             hash, see clock.lua; all times here are by it, except those in ids of stream entries
 --   :at                hash, backend -> mark of its place, as the workers' backends file has it now
