@@ -82,7 +82,7 @@ ACTIONS: Final[Mapping[str, OperatorAction]] = {
             "release",
             """Release cancellations that are held: they go on at once.
 
-            Exit 0 when they go on, 3 when a cancellation had ended, 4 when an order is rejected, for example since
+            Exit 0 when they go on, 3 when a cancellation had ended, 4 when an order is rejected, for example because
             nothing is held, 6 when no worker has taken one in yet.
 
             canceller release ess 300100 --by ann --reason "audited"
