@@ -55,8 +55,8 @@ class Http:
     the system's authorities) serves this backend alone; so does `token_wire` (by default `wire`), which makes the calls
     to the token endpoint.
     `headers` are added to every call to the API. They replace our defaults, and a request's own headers replace them;
-    only their `Accept` also replaces a request's. The secret ones, the credential, and whatever secret a token endpoint
-    or a proxy was sent are blanked in replies, since a proxy may pass them on.
+    only their `Accept` also replaces a request's. The secret ones, the credential, and the secrets sent to a token
+    endpoint or a proxy are blanked in replies, because a proxy may pass them on.
     `now` is this host's wall clock: it dates replies.
     Raises ValueError for a `base_url` with credentials, a query or a fragment.
     """

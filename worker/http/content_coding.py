@@ -136,7 +136,7 @@ def is_text(start: bytes) -> bool:
 def inflated(source: Pieces, way: int, limit: int) -> Iterator[bytes]:
     """Inflate a stream, `limit` bytes at most; in gzip's format member by member (RFC 1952, 2.2).
 
-    What follows is ignored, as gzip(1) does; a raw stream has no checksum, so nothing but zeros may follow it.
+    What follows is ignored, as gzip(1) does; a raw stream has no checksum, so only zeros may follow it.
     """
     size = 0
     more = True

@@ -23,7 +23,7 @@ SHARED: dict[ssl.DefaultVerifyPaths, ssl.SSLContext] = {}
 
 
 def tls_context(files: Tls) -> ssl.SSLContext:
-    """Return a verifying context, which nobody may change; raises OSError for files that are missing or do not fit."""
+    """Return a verifying context, never to be changed; raises OSError for files that are missing or do not match."""
     paths = ssl.get_default_verify_paths()
     if files == SYSTEM and paths in SHARED:
         return SHARED[paths]

@@ -3,7 +3,7 @@
 An endpoint that can't be reached, is overloaded (429, 5xx) or makes no sense is unavailable. One that answers 400, 401
 or 403 is asked once more with the secrets read again; if it answers so again, it has refused. A refusal of the same
 secrets is remembered for a moment, so that a thousand cancellations in a row do not try a wrong password two thousand
-times. One whose error has a `Retry-After`, whatever its status, is not asked again before that.
+times. After an error with a `Retry-After`, whatever its status, the endpoint is not asked again before that time.
 """
 
 from __future__ import annotations

@@ -132,7 +132,7 @@ class AiohttpTransport:
 
     MRS and Sahara cancel by GET. A slow drip outlasts aiohttp's own timeouts, so none are set. Through a `proxy`, https
     takes a tunnel (CONNECT) and http the absolute form; the proxy's own failures are no answer.
-    Raises OSError for TLS files that are missing or do not fit.
+    Raises OSError for TLS files that are missing or do not match.
     """
 
     def __init__(self, tls: Tls = SYSTEM, proxy: Proxy | None = None) -> None:

@@ -67,7 +67,7 @@ class Stray:
 class StraySearch:
     """Searches for the strays of one queue, one part of the database at a time.
 
-    It looks into lists whose name holds that of the queue; with `everywhere`, into others, too.
+    It looks into lists whose name contains that of the queue; with `everywhere`, into others, too.
     """
 
     def __init__(self, redis: Redis, queue: str, *, everywhere: bool = False) -> None:

@@ -99,12 +99,12 @@ class LogQueue:
     def _run(self) -> None:
         while True:
             batch = self._gathered()
-            with suppress(OSError, ValueError):  # nobody reads any more: that stops no work
+            with suppress(OSError, ValueError):  # the reader is gone: work goes on
                 self._outlet.write("".join(text for text in batch if isinstance(text, str)))
             reported = self._report()
             for written in (one for one in batch if isinstance(one, threading.Event)):
                 if reported:
-                    self._lines.put(written)  # behind the report
+                    self._lines.put(written)  # after the report
                 else:
                     written.set()
 

@@ -85,7 +85,7 @@ def _tell(observers: Sequence[Observer], happened: Happened) -> None:
 
 
 NOBODY: Final[Observer] = partial(_tell, ())
-"""Nobody listens."""
+"""The observer when nobody listens."""
 
 
 def together(observers: Sequence[Observer]) -> Observer:

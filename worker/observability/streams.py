@@ -37,7 +37,7 @@ class Unwritable(OSError):
 
 
 class _Guarded(TextIOWrapper):
-    """Standard output whose errors say what they are about."""
+    """Standard output that raises `Unwritable` for its errors."""
 
     def write(self, text: str, /) -> int:
         """Write a text."""

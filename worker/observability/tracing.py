@@ -88,7 +88,7 @@ def links_to(traceparent: str | None) -> Sequence[Link]:
 
 
 def tracing(version: str) -> Tracing | None:
-    """Return what makes spans; None if nobody has set up anything that records them."""
+    """Return what makes spans; None if nothing is set up that records them."""
     provider = trace.get_tracer_provider()
     if isinstance(provider, trace.ProxyTracerProvider):
         return None

@@ -44,7 +44,7 @@ _PERHAPS_A_FLOOD: Final = re.compile(rf"[^\w\s\x00-\x7f]{{{_MOST_MARKS + 1},}}")
 
 
 def visible(text: str) -> str:
-    """Return a text as one line, each of whose characters can be seen; what is visible already stays as it is.
+    """Return a text as one line of characters that can be seen; what is visible already stays as it is.
 
     Escaped are controls, line breaks, marks of direction, invisible characters that writing does not need, halves
     of surrogate pairs, and marks that pile up. A backslash is not escaped: the result is only to be looked at.

@@ -69,7 +69,7 @@ class Duties(Struct, frozen=True):
 
 
 class PartSize(Struct, frozen=True):
-    """The members of one part: how many, the index of the first one, and who has signed them, empty for nobody."""
+    """The members of one part: how many, the index of the first one, and who signed them, empty for nobody."""
 
     number: int
     first: int

@@ -16,7 +16,7 @@
 --           8  how many more the batch lane may take in this worker
 --           9  how many polls one call of a list can answer, 1 without lists
 --          10  1 if a first cancel goes out without a look, so that its intent is noted with the claim; else 0
---          11  only if nobody serves the backend, as far as this worker knows: the `:serves` of it that it saw last, 0 for none
+--          11  only if nobody serves the backend, as far as this worker knows: its score in `:serves` that was seen last, or 0
 --          12  with 11: 1 if only aborted cancellations are claimed, else 0
 -- Returns  {now (ms), lost at (ms, before which Redis may have forgotten something, or 0), next due (ms, or -1),
 --          1 if the backend is paused, so that no call is allowed, else 0; then token, id, hot value and lateness of each

@@ -24,8 +24,8 @@ local function append_id(id, command_id, sinks)
   redis.call('SET', key('cold', id), ids .. '\n' .. (tonumber(count) + 1) .. '\n' .. fixed)
 end
 
--- Merge a command's wishes about the force step. The strictest wish of the commands that may bind others wins; as long as
--- no command may, the loosest wish wins.
+-- Merge a command's wishes about the force step. The strictest wish of the commands that may bind others wins; if no
+-- command may, the loosest wish wins.
 local function merge_force(guard, command, set)
   local stricter, longer = STRICTNESS[command.p] - STRICTNESS[guard.p], command.fa - guard.fa
   if guard.lo and command.lo then
