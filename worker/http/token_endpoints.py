@@ -44,7 +44,7 @@ OML_WINDOW = 8 * 3600.0
 
 @dataclass(frozen=True, slots=True)
 class RememberedRefusal:
-    """A refusal by a token endpoint: a digest of the request, and until when this is not sent again."""
+    """A refusal by a token endpoint: a digest of the request, and until when it is not sent again."""
 
     digest: bytes
     status: int

@@ -87,7 +87,7 @@ class Service:
         self._seldom = Seldom()
         self._last_replay = "0-0"
         self._keep = sink.limits.keep_at_most * 1000
-        """Milliseconds from the writing of an event until it is not delivered any more."""
+        """Milliseconds from the writing of an event until its delivery is given up."""
         days = sink.limits.keep_at_most / 86400
         self._kept_for = f"{days:g} day{'s' if days != 1 else ''}"
 

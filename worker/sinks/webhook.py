@@ -24,7 +24,7 @@ from .receiver import Message
 from .tries import Failure
 
 STRONG = 24
-"""The least bytes that a key has (Standard Webhooks)."""
+"""The fewest bytes that a key may have (Standard Webhooks)."""
 PREFIX = "whsec_"
 IN_A_HEADER = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 """What a header carries unchanged. Receivers read other characters in different ways, and would find that the signature

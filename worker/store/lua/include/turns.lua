@@ -2,7 +2,7 @@
 --
 -- Includes batches
 --
--- Those are passed: they wait in a list for each backend, and start before the members at the cursor.
+-- These are passed: they wait in a list for each backend, and start before the members at the cursor.
 
 local PATIENCE = 500 -- ms for which a backend must have been full before its members are passed
 local MOST_PASSED = 100000 -- the most members that may wait because they were passed
