@@ -1,6 +1,6 @@
-"""Blanks what a backend was shown in secret wherever its reply repeats it, so that no text can carry it further.
+"""Blanks secrets that a backend was sent wherever its reply repeats them, so that no text can carry them further.
 
-A reply is searched as it came and with its escapes undone, layer by layer; what is found is cut out of it as it came.
+A reply is searched as it came and with its escapes undone, layer by layer; what is found is cut out of the original.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from ..backends.adapter import Reply
 
 BLANK = "[secret]"
 SHORTEST = 7
-"""Characters: a shorter secret is also a word that a reply may hold for other reasons, and stays."""
+"""Characters of the shortest secret that is blanked: a reply may well contain a shorter one for other reasons."""
 LONG = 1_000
-"""Bytes of a text that is searched once for each form; a shorter one is searched by one regular expression for all."""
+"""Bytes from which on a text is searched for one form at a time; in a shorter one a regular expression covers all."""
 LAYERS = 3
-"""How many escapes around each other are undone, such as a JSON text in a JSON text in a URL."""
+"""How many nested layers of escapes are undone, such as a JSON text in a JSON text in a URL."""
 ESCAPE = re.compile(
     rb"%[0-9A-Fa-f]{2}"
     rb"|&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][0-9A-Za-z]{1,30});"
     rb"|\x00+"
     rb"|(?:\\u[0-9A-Fa-f]{4})+|\\x[0-9A-Fa-f]{2}|\\[\"'\\/bfnrt]"
 )
-"""Percent-encoding, HTML, the halves of UTF-16 that are empty, and the backslashes of JSON and of programs."""
+"""Percent-encoding, HTML entities, the zero bytes of UTF-16, and the backslash escapes of JSON and of programs."""
 NO_BACKSLASH = re.compile(ESCAPE.pattern.rpartition(rb"|(?:\\u")[0])
 CONTROLS = {b"\\b": b"\b", b"\\f": b"\f", b"\\n": b"\n", b"\\r": b"\r", b"\\t": b"\t"}
 PARTS_OF_BASIC = re.compile(r"basic +([A-Za-z0-9+/]+={0,2})", re.IGNORECASE)
@@ -42,7 +42,7 @@ PARTS_OF_BASIC = re.compile(r"basic +([A-Za-z0-9+/]+={0,2})", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Searched:
-    """What is searched for in a text: all `forms` of some secrets, those that hold no other, and how any begins."""
+    """What to search for: all `forms` of some secrets, the `innermost`, which contain no other, and how any begins."""
 
     forms: tuple[bytes, ...]
     innermost: tuple[bytes, ...]
@@ -51,13 +51,13 @@ class Searched:
     @classmethod
     @lru_cache(maxsize=256)
     def of(cls, secrets: tuple[str, ...]) -> Searched:
-        """Return what is searched for where these secrets were shown."""
+        """Return what to search for if these secrets were sent."""
         found = tuple(dict.fromkeys(form for secret in secrets for form in forms(secret)))
         innermost = tuple(form for form in found if not any(other in form for other in found if other != form))
         return cls(found, innermost, re.compile(b"|".join(sorted({re.escape(form[:SHORTEST]) for form in found}))))
 
     def may_be_in(self, view: bytes) -> bool:
-        """Whether a view may hold any form; a long one is searched for each, which takes a third of the time."""
+        """Whether a view may hold any form; a long one is searched for each in turn, in a third of the time."""
         if len(view) < LONG:
             return self.hint.search(view) is not None
         return any(form in view for form in self.innermost)
@@ -84,7 +84,7 @@ def blanked(reply: Reply, secrets: Iterable[str]) -> Reply:
 
 
 def parts(value: str) -> tuple[str, ...]:
-    """Return a header's secret value and what of it is secret by itself: what follows a scheme, a password in that."""
+    """Return a header's secret value and its parts that are secret by themselves: credentials, a password in them."""
     _, _, credentials = value.partition(" ")
     found = [value] if not credentials or " " in credentials else [value, credentials]
     if basic := PARTS_OF_BASIC.fullmatch(value):
@@ -94,7 +94,7 @@ def parts(value: str) -> tuple[str, ...]:
 
 
 def without(text: bytes, searched: Searched) -> bytes:
-    """Return a text with blanks for what is searched, the same one if nothing of it is there."""
+    """Return a text with everything blanked that is searched for; the same object if nothing is found."""
     view, layers, spans = text, list[Layer](), list[tuple[int, int]]()
     while True:
         if searched.may_be_in(view):
@@ -106,7 +106,7 @@ def without(text: bytes, searched: Searched) -> bytes:
 
 
 def may_hold_escapes(view: bytes) -> bool:
-    """Whether anything is in a view that an escape begins with."""
+    """Whether a view holds a byte with which an escape may begin."""
     return b"%" in view or b"&" in view or b"\\" in view or b"\0" in view
 
 
@@ -119,7 +119,7 @@ def places(form: bytes, view: bytes) -> Iterator[tuple[int, int]]:
 
 
 def cut(text: bytes, spans: Iterable[tuple[int, int]]) -> bytes:
-    """Put one blank in place of each span, and of those that touch."""
+    """Replace each span by a blank; spans that touch share one."""
     kept, end = bytearray(), 0
     for first, last in sorted(spans):
         if first >= end and not (kept and first == end):
@@ -130,14 +130,14 @@ def cut(text: bytes, spans: Iterable[tuple[int, int]]) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """Where the pieces of a view begin, here and in the view that it was made of; every second piece was an escape."""
+    """Where the pieces of a view begin, here and in the view it was made from; every second piece was an escape."""
 
     here: list[int]
     below: list[int]
 
 
 def inside(layers: Sequence[Layer], start: int, end: int) -> tuple[int, int]:
-    """Return where a span of the last layer is in the text that all were made of."""
+    """Return where a span of the last layer is in the text from which all layers were made."""
     for layer in reversed(layers):
         first, last = bisect_right(layer.here, start) - 1, bisect_right(layer.here, end - 1) - 1
         start = layer.below[first] + (0 if first % 2 else start - layer.here[first])
@@ -172,12 +172,12 @@ def meant(escape: bytes) -> bytes:
 
 
 def forms(secret: str) -> tuple[bytes, ...]:
-    """Return how a secret may be written where no escapes are left; none for one that is too short."""
+    """Return how a secret may be written in a text without escapes; none for one that is too short."""
     if len(secret) < SHORTEST:
         return ()
     raw = secret.encode("utf-8", "replace")
     plain = {raw, secret.replace(" ", "+").encode("utf-8", "replace"), secret.encode("latin-1", "replace")}
-    plain |= {undone(raw, pattern)[0] for pattern in (ESCAPE, NO_BACKSLASH)}  # as a view has one that looks escaped
+    plain |= {undone(raw, pattern)[0] for pattern in (ESCAPE, NO_BACKSLASH)}  # as a view has it if it looks escaped
     escaped = {
         secret,
         json.dumps(secret)[1:-1],
@@ -191,7 +191,7 @@ def forms(secret: str) -> tuple[bytes, ...]:
 
 
 def encodings(text: bytes) -> Iterator[bytes]:
-    """Yield a text in hexadecimal digits and in base64, by itself and in the midst of more, in both alphabets."""
+    """Yield a text in hexadecimal digits and in base64 (both alphabets), by itself and as part of a longer text."""
     yield text.hex().encode()
     yield text.hex().upper().encode()
     for encode in (base64.b64encode, base64.urlsafe_b64encode):

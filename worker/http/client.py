@@ -1,7 +1,7 @@
-"""The only network IO towards backends: one request, one bounded reply, no repeat but after a 401.
+"""The only network IO to backends: one request, one bounded reply, no retry except after a 401.
 
-A `Transport` does the IO: aiohttp's by default. httpx's own client is left out: it costs more than all the rest of a
-call. Nothing here knows a backend's words; what a reply means is an adapter's to say.
+A `Transport` does the IO: aiohttp's by default. httpx's own client is not used: it costs more than all the rest of a
+call. Nothing here knows a backend's words; its adapter decides what a reply means.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ FRAMING = frozenset({"host", "content-length", "transfer-encoding"})
 
 @dataclass(frozen=True, slots=True)
 class ExtraHeaders:
-    """Headers of every call to an API beside our own, and those with secret values."""
+    """Headers that are added to every call to an API; those in `secret` have secret values."""
 
     plain: Mapping[str, str] = field(default_factory=dict)
     secret: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -48,15 +48,15 @@ NO_EXTRA_HEADERS = ExtraHeaders()
 
 
 class Http:
-    """Calls one backend; lives in one asyncio loop, and so does its credential, which is its alone.
+    """Calls one backend; belongs to one asyncio loop, as does its credential, which nothing else uses.
 
-    `timeout` is seconds for one `send` in total, a renewal after a 401 and the second try included: a caller's
-    lease is measured by it. `max_reply` is bytes of a body, on the wire and decoded. `wire` (by default
-    aiohttp, against the system's authorities) is this backend's alone; so is `token_wire`, which makes the calls to the
-    token endpoint, by default `wire`.
-    `headers` are extra ones of every call to the API. They replace our defaults, and a request's own headers replace
-    them; only their `Accept` also replaces a request's. No reply shows the secret ones, the credential, or what a token
-    endpoint or a proxy was shown: a proxy may pass that on.
+    `timeout` is seconds for one `send` in total, a renewal after a 401 and the second try included: callers choose
+    their leases by it. `max_reply` is bytes of a body, on the wire and decoded. `wire` (by default aiohttp, trusting
+    the system's authorities) serves this backend alone; so does `token_wire` (by default `wire`), which makes the calls
+    to the token endpoint.
+    `headers` are added to every call to the API. They replace our defaults, and a request's own headers replace them;
+    only their `Accept` also replaces a request's. The secret ones, the credential, and the secrets sent to a token
+    endpoint or a proxy are blanked in replies, because a proxy may pass them on.
     `now` is this host's wall clock: it dates replies.
     Raises ValueError for a `base_url` with credentials, a query or a fragment.
     """
@@ -104,10 +104,10 @@ class Http:
             await self._credential.token(self._deadline())
 
     async def send(self, request: Request, *, traceparent: str | None = None) -> Reply:
-        """Make one call; redirects and errors are answers, and a 401 is one after the credential was renewed.
+        """Make one call; redirects and errors are answers, and so is a 401 once the credential has been renewed.
 
-        Raises CallUnanswered when nobody knows what the call did (no reply, half or an old one, one over `max_reply`),
-        CredentialUnavailable and CredentialRefused when it had no effect for want of a credential,
+        Raises CallUnanswered when the call's effect is unknown (no reply, half of one, an old one, one over
+        `max_reply`), CredentialUnavailable and CredentialRefused when it had no effect for want of a credential,
         InvalidCommand for a path segment that is no name.
         """
         url = self._base_url + target(request.path, request.query)
@@ -183,20 +183,20 @@ class Http:
 
 
 def fresh(reply: Reply) -> Reply:
-    """Return a reply to this very request; raises CallUnanswered for an old one, from a cache."""
+    """Return a reply to this request; raises CallUnanswered for an old one, from a cache."""
     if OLD.fullmatch(reply.headers.get("age", "").strip()):
         raise CallUnanswered("a cache has answered, with an old reply")
     return reply
 
 
 def merged(*layers: Mapping[str, str]) -> dict[str, str]:
-    """Return the headers of all layers; of those with one name, in whatever case, the last layer's."""
+    """Return the headers of all layers; of those with the same name, in whatever case, the last layer's wins."""
     found = {name.lower(): (name, value) for layer in layers for name, value in layer.items()}
     return dict(found.values())
 
 
 encode: Callable[[str], str] = lru_cache(maxsize=1024)(partial(quote, safe=""))
-"""Percent-encodes all but letters, digits and `_.-~`; the parts of a path and the fields asked for come again."""
+"""Percent-encodes all but letters, digits and `_.-~`; cached, because path segments and query fields recur."""
 
 
 def target(path: tuple[str, ...], query: Mapping[str, str]) -> str:

@@ -1,6 +1,6 @@
-"""Content codings, undone as far as a body really has them: what its header says of them is often wrong.
+"""Undoes the content codings that a body really has: what its header says of them is often wrong.
 
-Everything streams, so that a bomb takes `limit` bytes and a few chunks, however it is nested or split.
+Everything is streamed, so a decompression bomb takes `limit` bytes and a few chunks, however it is nested or split.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ GZIP_MAGIC = b"\x1f\x8b"
 GZIP = zlib.MAX_WBITS | 16
 ZLIB = zlib.MAX_WBITS
 RAW = -zlib.MAX_WBITS
-"""Three formats, as zlib numbers them; some send `deflate` without zlib's wrapping (RFC 9110, 8.4.1.2)."""
+"""Three formats, as zlib numbers them; some servers send `deflate` without zlib's wrapping (RFC 9110, 8.4.1.2)."""
 CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 """Bytes that text does not have and compressed data soon has."""
 UTF_16_OR_32 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)
@@ -39,9 +39,9 @@ UNTRUE = "the body is not what its content encoding says"
 
 @dataclass(slots=True)
 class Pieces:
-    """Pieces of a stream, none of them empty, of which the next bytes can be seen before they are read.
+    """Pieces of a stream, none of them empty; the next bytes can be peeked at before they are read.
 
-    `held` is what comes before the rest: bytes that were seen, or a piece's end that was put back.
+    `held` is what comes before the rest: bytes that were peeked at, or a piece's end that was put back.
     """
 
     rest: Iterator[bytes]
@@ -62,9 +62,9 @@ class Pieces:
 def undone(raw: bytes | bytearray, header: str, limit: int) -> bytes:
     """Return a body without the codings that it has; `header` is its `Content-Encoding`.
 
-    gzip is known by its signature, whatever the header says. A coding that is unknown or not there is passed over if
-    the body is text. Raises CallUnanswered for one that is over `limit` bytes in any layer, cut short, corrupt, or
-    neither text nor in a known coding.
+    gzip is recognised by its signature, whatever the header says. A coding that is unknown, or that the body does not
+    have, is ignored if the body is text. Raises CallUnanswered for a body that is over `limit` bytes in any layer, cut
+    short, corrupt, or neither text nor in a known coding.
     """
     named = [name for part in reversed(header.split(",")) if (name := part.strip().lower()) not in NO_CODING]
     if not raw or not (named or raw.startswith(GZIP_MAGIC)):
@@ -94,7 +94,7 @@ def sliced(raw: bytes | bytearray) -> Iterator[bytes]:
 
 
 def way_of(start: bytes, named: Sequence[str]) -> int | None:
-    """Return the format of a body that starts so, None if it is not compressed; `named` are the codings left.
+    """Return the format of a body with this start, None if it is not compressed; `named` are the codings left.
 
     No raw stream starts like gzip or zlib: its first three bits would be a reserved type, or padding that is not zero.
     Raises CallUnanswered for what is neither text nor in a known coding.
@@ -121,7 +121,7 @@ def starts_zlib(start: bytes) -> bool:
 
 
 def is_text(start: bytes) -> bool:
-    """Whether a body that starts so is text: UTF-8, or JSON or HTML in another charset."""
+    """Whether a body with this start is text: UTF-8, or JSON or HTML in another charset."""
     if start.startswith(UTF_16_OR_32):
         return True
     if CONTROLS.search(start):
@@ -136,7 +136,7 @@ def is_text(start: bytes) -> bool:
 def inflated(source: Pieces, way: int, limit: int) -> Iterator[bytes]:
     """Inflate a stream, `limit` bytes at most; in gzip's format member by member (RFC 1952, 2.2).
 
-    What follows is ignored, as gzip(1) does; a raw stream has no checksum, so nothing but zeros may follow it.
+    What follows is ignored, as gzip(1) does; a raw stream has no checksum, so only zeros may follow it.
     """
     size = 0
     more = True

@@ -1,7 +1,7 @@
-"""Credentials: what authenticates our requests. Fetched when first needed, by one flight at a time; renewed on a 401.
+"""Credentials: what authenticates our requests. Fetched when first needed, one fetch at a time; renewed on a 401.
 
-Here is what all credentials share, and the kinds that are simply read; those that ask a token endpoint are in
-`token_endpoints`. No secret shows in a repr, a log or an exception. There is no wall clock here, only a monotonic one.
+Here is what all credentials share, and the static kind; those that ask a token endpoint are in `token_endpoints`. No
+secret shows in a repr, a log or an exception. No wall clock is used here, only a monotonic one.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Monotonic = Callable[[], float]
 class Token:
     """A secret in use. `ends` and `due` (for renewal) are seconds on the credential's monotonic clock.
 
-    `shown` is what else is shown with it, or was shown for it: no reply may repeat that either.
+    `shown` are other secrets that are sent with it, or were sent to get it: no reply may repeat those either.
     """
 
     value: str = field(repr=False)
@@ -44,15 +44,15 @@ class Token:
 class Credential(ABC):
     """Serves one `Http`, in its loop.
 
-    Concurrent callers share one flight, its failure too: fifty of them must not try a wrong password fifty times.
-    The flight outlives a caller that gives up.
+    Concurrent callers share one fetch, the `_flight`, and its failure: fifty of them must not try a wrong password
+    fifty times. It outlives a caller that gives up.
     """
 
     header = "Authorization"
     """The header that signs a request: `scheme`, then the token."""
     scheme = "Bearer "
     fetch: Fetch
-    """The way to the token endpoint; `Http` gives its own."""
+    """Calls the token endpoint; set by `Http`."""
 
     def __init__(self, *, monotonic: Monotonic = time.monotonic) -> None:
         self._monotonic = monotonic
@@ -68,21 +68,21 @@ class Credential(ABC):
             return self._token
         if not self._flight or self._flight.done():
             self._flight = asyncio.create_task(self._renew())
-            self._flight.add_done_callback(lambda flight: flight.cancelled() or flight.exception())  # all may have left
+            self._flight.add_done_callback(lambda flight: flight.cancelled() or flight.exception())  # all may be gone
         return await token_of_flight(self._flight, deadline)
 
     def refused(self, token: Token) -> None:
-        """Forget a token after a 401, unless a younger one has taken its place."""
+        """Forget a token after a 401, unless a newer one has taken its place."""
         if self._token is token:
             self._token = None
 
     async def aclose(self) -> None:
-        """Give up a running flight."""
+        """Give up a fetch that is under way."""
         if self._flight and self._flight.cancel():
             await asyncio.wait({self._flight})
 
     async def _renew(self) -> Token:
-        """Get a new token; if there is none to be had now, the old one is used until its end."""
+        """Get a new token; if none can be had now, the old one is used until its end."""
         old = self._token
         try:
             self._token = await self._obtain(old)
@@ -94,11 +94,11 @@ class Credential(ABC):
 
     @abstractmethod
     async def _obtain(self, old: Token | None) -> Token:
-        """Get a new token; `old` is due for renewal, and None if there was none or it was refused."""
+        """Get a new token; `old` is the one due for renewal, None if there was none or it was refused."""
 
 
 async def token_of_flight(flight: asyncio.Task[Token], deadline: float) -> Token:
-    """Wait for a flight without cancelling it; raises CredentialUnavailable if it is not over in time."""
+    """Wait for a fetch without cancelling it; raises CredentialUnavailable if it does not end in time."""
     await asyncio.wait({flight}, timeout=max(0.0, deadline - asyncio.get_running_loop().time()))
     if not flight.done():
         raise CredentialUnavailable("no credential in time")
@@ -110,7 +110,7 @@ async def token_of_flight(flight: asyncio.Task[Token], deadline: float) -> Token
 class StaticCredential(Credential):
     """A given token, or a password with its user name by HTTP Basic (RFC 7617, UTF-8); read again on a 401.
 
-    A token is sent as `Authorization: Bearer`, or by itself in the `header` that is named.
+    A token is sent as `Authorization: Bearer`, or by itself in the given `header`.
     """
 
     def __init__(self, read: Read, *, username: Read | None = None, header: str = "") -> None:

@@ -18,7 +18,7 @@ from .client import Http
 log = structlog.get_logger(__name__)
 
 DOTS = frozenset({".", ".."})
-"""Segments that leave a path; percent-encoding does not protect them (RFC 3986, 5.2.4)."""
+"""Segments that lead out of a path; percent-encoding does not prevent that (RFC 3986, 5.2.4)."""
 
 
 class Probe:
@@ -56,7 +56,7 @@ class Probe:
         return await self.http.get(target)
 
     async def ask(self, job_id: str) -> bool | None:
-        """Say whether a job's process is gone; None if the source can't say, or has asked for time."""
+        """Say whether a job's process is gone; None if the source can't say, or has asked us to wait."""
         if self._monotonic() < self._not_before:
             return None
         try:
@@ -73,7 +73,7 @@ class Probe:
         return found
 
     def meaning(self, status: int) -> bool | None:
-        """Say what a status means: gone, there if it is another 2xx, or nothing."""
+        """Say what a status means: True for gone, False (still there) for any other 2xx, None for anything else."""
         if status in self._gone_when:
             return True
         return False if 200 <= status < 300 else None  # noqa: PLR2004 - what 2xx means

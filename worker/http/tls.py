@@ -17,13 +17,13 @@ class Tls:
 
 
 SYSTEM = Tls()
-"""The system's authorities, and nothing to show."""
+"""The system's authorities, and no client certificate."""
 SHARED: dict[ssl.DefaultVerifyPaths, ssl.SSLContext] = {}
 """The contexts of `SYSTEM` by where its authorities lie: loading them is the most expensive part of making a client."""
 
 
 def tls_context(files: Tls) -> ssl.SSLContext:
-    """Return a verifying context, which nobody may change; raises OSError for files that are missing or do not fit."""
+    """Return a verifying context, never to be changed; raises OSError for files that are missing or do not match."""
     paths = ssl.get_default_verify_paths()
     if files == SYSTEM and paths in SHARED:
         return SHARED[paths]
@@ -37,9 +37,9 @@ def tls_context(files: Tls) -> ssl.SSLContext:
 
 
 def resuming() -> type[ssl.SSLObject]:
-    """Return a kind of connection, for one context, that goes on with the session of the one before to its host.
+    """Return a class of connections, for one context, that resume the latest session with their host.
 
-    asyncio offers no way to hand a session over, so each new connection would cost a full handshake.
+    asyncio offers no way to pass a session on, so each new connection would cost a full handshake.
     """
     latest: dict[str | None, ssl.SSLObject] = {}
 

@@ -1,9 +1,9 @@
 """Credentials that ask a token endpoint, at the configured URL alone.
 
-An endpoint that can't be reached, is overloaded (429, 5xx) or makes no sense is unavailable; one that answers 400, 401
-or 403 is asked once more with the secrets read again, and has then refused. That answers for the same secrets for a
-moment, so that a thousand cancellations in a row do not try a wrong password two thousand times. One that asks for time
-by `Retry-After`, with whatever status, is not asked before.
+An endpoint that can't be reached, is overloaded (429, 5xx) or makes no sense is unavailable. One that answers 400, 401
+or 403 is asked once more with the secrets read again; if it answers so again, it has refused. A refusal of the same
+secrets is remembered for a moment, so that a thousand cancellations in a row do not try a wrong password two thousand
+times. After an error with a `Retry-After`, whatever its status, the endpoint is not asked again before that time.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from .credentials import Credential, Monotonic, Read, Token, basic, header_text,
 REFUSALS = frozenset({400, 401, 403})
 """Statuses by which a token endpoint says that the secret is wrong (RFC 6749, 5.2: 400 and 401)."""
 REFUSAL_HOLDS = 2.0
-"""Seconds for which a refusal is remembered: longer would refuse jobs after the account was mended."""
+"""Seconds for which a refusal is remembered: any longer, and jobs would be refused after the account was fixed."""
 MARGIN = 60.0
-"""Seconds before its end at which a token is renewed (as dbt-oracle does for OML); a quarter of a shorter life."""
+"""Seconds before its end at which a token is renewed (as dbt-oracle does for OML), at most a quarter of its life."""
 DEFAULT_LIFE = 3600.0
 """Seconds that a token is taken to live when its endpoint doesn't say; a 401 corrects it."""
 VERSION_PATH = re.compile(r"(?<=[^:/])/+(?:v3/*)?$")
-"""What Keystone's address ends with that is no part of the service's root: slashes, and `/v3` as in OS_AUTH_URL."""
+"""What may follow the service's root in Keystone's address: slashes, and `/v3` as in OS_AUTH_URL."""
 OML_TOKEN_PATH = "/omlusers/api/oauth2/v1/token"  # noqa: S105 - a path
 """Where Oracle ML's own token service is, below the base URL."""
 OML_WINDOW = 8 * 3600.0
@@ -44,7 +44,7 @@ OML_WINDOW = 8 * 3600.0
 
 @dataclass(frozen=True, slots=True)
 class RememberedRefusal:
-    """A refusal by a token endpoint: a digest of the request, and until when that is not sent again."""
+    """A refusal by a token endpoint: a digest of the request, and until when it is not sent again."""
 
     digest: bytes
     status: int
@@ -79,7 +79,7 @@ class TokenEndpoint(Credential):
         self._not_before = -math.inf
 
     async def _obtain(self, old: Token | None) -> Token:  # noqa: ARG002 - only OML renews from the old one
-        """Show the secrets, and once more, read anew, if they are refused; not those that were refused just now."""
+        """Send the secrets, and if they are refused, once more, read anew; never those that were refused just now."""
         refusal = self._refusal
         if not (refusal and self._monotonic() < refusal.until and digest(self._grant().request) == refusal.digest):
             for _ in range(2):
@@ -104,7 +104,7 @@ class TokenEndpoint(Credential):
             raise CredentialUnavailable(f"{self._place} answered {reply.status} and asked for time")
         if not reply.ok and reply.status not in REFUSALS:
             raise CredentialUnavailable(f"{self._place} answered {reply.status}")
-        return blanked(reply, grant.secrets)  # not of tokens, which it is there to show
+        return blanked(reply, grant.secrets)  # it keeps the token, which is what it is for
 
     def _token_of(self, reply: Reply, since: float, shown: tuple[str, ...]) -> Token:
         """Read the token from a success; `since` is when it was asked for, `shown` the secrets that it was asked with.
@@ -130,8 +130,8 @@ class TokenEndpoint(Credential):
 class ClientCredentials(TokenEndpoint):
     """OAuth2 client credentials (RFC 6749, 4.4).
 
-    The client shows itself by HTTP Basic or, with `client_auth = "post"`, in the form (2.3.1): some services take the
-    pair of Basic literally, though it is form-encoded, and refuse a secret with `+`, `/` or `%` there.
+    The client authenticates by HTTP Basic or, with `client_auth = "post"`, in the form (2.3.1): some services do not
+    decode the form-encoded pair in HTTP Basic, and so refuse a secret with `+`, `/` or `%` there.
     Oracle Fusion's identity domain: `/oauth2/v1/token`, scope `urn:opc:resource:fusion:<pod>:<product>/`.
     """
 
@@ -163,7 +163,7 @@ class ClientCredentials(TokenEndpoint):
 
 
 class Oml(TokenEndpoint):
-    """Oracle Machine Learning: a password grant, then refreshes that show the old access token.
+    """Oracle Machine Learning: a password grant, then refreshes that send the old access token.
 
     There is no separate refresh token (SRC O8). A refused token is not refreshed: a revoked one
     can't be, so a 401 leads to the password grant at once.
@@ -199,11 +199,11 @@ class Oml(TokenEndpoint):
 class Keystone(TokenEndpoint):
     """Keystone v3, and the IAM of MRS's clouds: tokens that are sent as `X-Auth-Token`.
 
-    With a `project_id`, `name` and `password` are those of a user, and it is the token's scope. Without one they are
-    the id and the secret of an application credential, whose project is its scope: Keystone refuses a request that
-    names one.
+    With a `project_id`, `name` and `password` are those of a user, and the project is the token's scope. Without one
+    they are the id and the secret of an application credential, which has its own project as its scope: Keystone
+    refuses a request that names a scope for it.
     `url` is the service's address, with or without `/v3`; `/v3/auth/tokens` is asked. The token comes in the header
-    `X-Subject-Token`, its end as a time of the server's clock, which is held against the same reply's `Date`
+    `X-Subject-Token`, its end as a time of the server's clock, which is compared with the same reply's `Date`
     (OpenStack Identity API v3).
     """
 
@@ -251,7 +251,7 @@ class Keystone(TokenEndpoint):
 
 
 def seconds(value: object) -> float:
-    """Read a token's life; anything but a positive number, as such or as text, is the default."""
+    """Read a token's life from a number or its text; return the default for anything that is not positive."""
     try:
         life = float(value) if isinstance(value, int | float | str) else 0.0
     except (ValueError, OverflowError):

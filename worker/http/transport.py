@@ -10,8 +10,8 @@ from ..backends.adapter import Reply
 from ..domain.errors import CallUnanswered
 
 KEEP_ALIVE = 4.0
-"""Seconds that an idle connection is kept: less than servers do (Apache and uvicorn: 5), for a request that meets
-their closing goes unanswered."""
+"""Seconds that an idle connection is kept: less than servers keep it (Apache and uvicorn: 5), because a request that
+arrives while the server closes the connection goes unanswered."""
 MAX_HEADER = 65_536
 """Bytes of one header: tokens in `X-Subject-Token` outgrow the usual 8,190."""
 FAILURES: Mapping[str, str] = {
@@ -23,12 +23,12 @@ FAILURES: Mapping[str, str] = {
     "ClientOSError": "the connection broke",
     "ServerDisconnectedError": "the connection was closed without a reply",
 }
-"""What the failures of connections mean, by the names that their clients give them."""
+"""What the failures of connections mean, by the names of aiohttp's exceptions."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request in full, but for `Host` and `Content-Length`; `url` is encoded and goes out as it is."""
+    """A request in full, except for `Host` and `Content-Length`; `url` is encoded and goes out as it is."""
 
     method: str
     url: str = field(repr=False)
@@ -38,7 +38,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """A proxy on the way to a backend: `url` is its scheme, host and port, `authorization` what it is shown, if any."""
+    """A proxy on the way to a backend: `url` is its scheme, host and port, `authorization` the header sent to it."""
 
     url: str
     authorization: str = field(default="", repr=False)
@@ -47,9 +47,9 @@ class Proxy:
 class Transport(Protocol):
     """Sends each call once, over connections that it keeps, and does nothing else on its own.
 
-    No repeats, redirects, cookies or proxies from the environment; HTTP/1.1 alone; any number of connections. It
-    undoes codings by `undone` alone. A call that is cancelled ends at once, with its connection. `through` is the
-    host and port of the proxy that it was given, "" for none, and `to_proxy` what that proxy is shown, if anything.
+    No retries, redirects, cookies or proxies from the environment; HTTP/1.1 only; any number of connections. Only
+    `undone` decodes bodies. A call that is cancelled ends at once, with its connection. `through` is the host and port
+    of the proxy that it was given, "" for none, and `to_proxy` the secret that this proxy is sent, "" for none.
     """
 
     through: str
@@ -73,14 +73,14 @@ class Body:
     raw: bytearray = field(default_factory=bytearray, repr=False)
 
     def add(self, chunk: bytes | memoryview) -> None:
-        """Take what came in; raises CallUnanswered when it is too much."""
+        """Add what came in; raises CallUnanswered when it is too much."""
         self.raw += chunk
         if len(self.raw) > self.limit:
             raise CallUnanswered(f"the reply is over {self.limit} bytes")
 
 
 def in_words(name: str) -> str:
-    """Say what a failure of a connection means, with its name; others go by their names alone."""
+    """Say what a failure of a connection means, followed by its name; return any other name as it is."""
     return f"{FAILURES[name]} ({name})" if name in FAILURES else name
 
 
@@ -94,7 +94,7 @@ def headers_of(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
 
 
 def decoded(value: bytes) -> str:
-    """Read a header as UTF-8, else as what HTTP once took it for."""
+    """Read a header as UTF-8, or else as Latin-1, which HTTP once prescribed."""
     try:
         return value.decode()
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""The wire of every worker: aiohttp, with everything off that it does on its own."""
+"""The wire of every worker: aiohttp, with everything switched off that it does on its own."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .transport import KEEP_ALIVE, MAX_HEADER, Body, Call, Proxy, headers_of, in
 
 PROXY_AUTHENTICATION = 407
 TUNNEL_HEADERS = {"User-Agent": "canceller"}
-"""What a proxy is told beside where a tunnel leads to."""
+"""What a proxy is sent besides the target of a tunnel."""
 REST_BYTES, REST_SECONDS = 65_536, 0.25
 """How much of a body that nobody wants is read, and for how long, so that its connection can be used again."""
 LONGEST_HEAD = 4 * MAX_HEADER
@@ -39,9 +39,9 @@ FOLDED = re.compile(rb"\n(?:content-length|transfer-encoding)[^\n]*\n[ \t]", re.
 
 
 class Protocol(ResponseHandler):
-    """Hands the parser a reply's head with one length: it would refuse a second one.
+    """Hands the parser a reply's head with a single content length: it would refuse a second one.
 
-    What others may have read differently is the last reply on its connection.
+    A reply that a proxy may have read differently is the last one on its connection.
     """
 
     _head: bytearray | None = None
@@ -52,7 +52,7 @@ class Protocol(ResponseHandler):
         super().set_response_params(**params)
 
     def data_received(self, data: bytes) -> None:
-        """Hold a head until it is whole, and hand over all else: also the empty data that resumes the parser."""
+        """Hold a head until it is whole, and pass on all else, including the empty data that resumes the parser."""
         if self._head is None:
             super().data_received(data)
             return
@@ -75,10 +75,10 @@ class Protocol(ResponseHandler):
 
 
 def one_length(head: bytes) -> bytes:
-    """Return a reply's head with its length said once, or as it is.
+    """Return a reply's head with its length stated once, or as it is.
 
-    Equal lengths are one (RFC 9110, 8.6), and chunks need none (RFC 9112, 6.3). Different ones stay: nobody knows
-    where such a reply ends.
+    Equal lengths count as one (RFC 9110, 8.6), and a chunked body needs none (RFC 9112, 6.3). Different ones stay:
+    nobody knows where such a reply ends.
     """
     said = values(LENGTH, head)
     if not said:
@@ -98,12 +98,12 @@ def one_length(head: bytes) -> bytes:
 
 
 def values(header: re.Pattern[bytes], head: bytes) -> list[bytes]:
-    """Return what a head says in all lines of a header; only spaces and tabs may surround a value (RFC 9110, 5.5)."""
+    """Return a header's values from all of its lines; only spaces and tabs may surround a value (RFC 9110, 5.5)."""
     return [said.removesuffix(b"\r").strip(b" \t") for said in header.findall(head)]
 
 
 class Connector(aiohttp.TCPConnector):
-    """Reads replies by `Protocol`, and takes no kept connection on which something has come that nobody asked for.
+    """Reads replies with `Protocol`, and does not reuse a connection on which data has come that nobody asked for.
 
     `proxy_tls` is for an https:// proxy: aiohttp would offer it the client certificate that is for the backend.
     """
@@ -128,11 +128,11 @@ class Connector(aiohttp.TCPConnector):
 
 
 class AiohttpTransport:
-    """HTTP/1.1 by aiohttp, which would send a GET or DELETE again when a kept-alive connection drops.
+    """HTTP/1.1 by aiohttp, which by default would resend a GET or DELETE when a kept-alive connection drops.
 
-    MRS and Sahara cancel by GET. A slow drip outlasts aiohttp's own timeouts, so it has none. By a `proxy` https goes
-    through a tunnel (CONNECT) and http in absolute form; the proxy's own failures are no answer.
-    Raises OSError for TLS files that are missing or do not fit.
+    MRS and Sahara cancel by GET. A slow drip outlasts aiohttp's own timeouts, so none are set. Through a `proxy`, https
+    takes a tunnel (CONNECT) and http the absolute form; the proxy's own failures are no answer.
+    Raises OSError for TLS files that are missing or do not match.
     """
 
     def __init__(self, tls: Tls = SYSTEM, proxy: Proxy | None = None) -> None:
@@ -159,8 +159,8 @@ class AiohttpTransport:
     async def exchange_head(self, call: Call, seconds: float) -> Reply:
         """Make a call whose answer is its status and headers, which must come within `seconds`.
 
-        The body is left out, so nothing that it is like can take the answer back: one that is long, slow or broken only
-        costs the connection. Raises TimeoutError, and what `exchange` raises before a body.
+        The body is ignored, so it can't invalidate the answer: one that is long, slow or broken only costs the
+        connection. Raises TimeoutError, and what `exchange` raises before it reads a body.
         """
         async with asyncio.timeout(seconds):
             reply = await self._answered(call)

@@ -44,7 +44,7 @@ REASON_LIMIT = 1000
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 """Characters that no command id may contain."""
 RESERVED = re.compile(r"[0-9a-f]{32}-reopened(?:-\d+)?")
-"""The command ids by which we open cancellations again (`reopening.py`): a producer's command must not pass for one."""
+"""The ids of our own commands that reopen cancellations (`reopening.py`): no producer's command may pass for one."""
 READABLE = ("backend", "job_id", "verb", "reason", "requested_by", "labels", "batch_id")
 """Fields of a command that its `rejected` event repeats."""
 ORDERED = frozenset(ACTIONS) | {task.removeprefix("worker.") for task in ORDERS}
@@ -68,7 +68,7 @@ class BackendRules:
 def new_id() -> str:
     """Return a fresh id that sorts by time (UUID version 7, RFC 9562, as plain hex).
 
-    This host's clock decides nothing but the order of ids.
+    This host's clock only decides the order of ids.
     """
     stamp = time.time_ns() // 1_000_000
     chance = secrets.randbits(74)
@@ -94,7 +94,7 @@ class Admission:
     def outlived(
         self, content: object, command_id: str, envelope: Envelope, times: Collection[datetime]
     ) -> Rejection | None:
-        """Reject a message that has expired at all of these times; None if it has not."""
+        """Reject a message that has expired by all of these times; None if it has not."""
         if envelope.expires is None or any(now < envelope.expires for now in times):
             return None
         reason = f"expires: it expired at {event_drafts.text(envelope.expires)}, before a worker took it in"
@@ -111,9 +111,9 @@ class Admission:
     ) -> Acceptance | Rejection:
         """Judge one command.
 
-        `command_id` is its id if it brings none of its own, `known` are the backends that any worker serves,
-        `vouched_by` has signed the batch that it is a member of. A bug here rejects this command alone: others of the
-        same message may be stored already.
+        `command_id` is its id if it has none of its own, `known` are the backends that any worker serves, `vouched_by`
+        is who signed the batch that it is a member of. A bug here rejects only this command: others in the same message
+        may already be stored.
         """
         if outlived := self.outlived(content, command_id, envelope, (now,)):
             return outlived
@@ -251,7 +251,7 @@ def reject(
     """Reject a message: return the reason and as much of the message as is kept.
 
     `unverified` says that signatures are on and this one was not verified. No text of the result contains a signed
-    token or a line break. A command that is sent again without its envelope must not act sooner.
+    token or a line break. The envelope's `eta` is kept: a command that is sent again without it must not act sooner.
     """
     if isinstance(content, Mapping):
         content = with_eta(content, envelope.eta)
@@ -280,7 +280,7 @@ def reject(
 
 
 def _order(readable: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return what an operator's order was about, and who gave it, as far as it can be read; nothing of a command."""
+    """Return what an operator's order was about, and who gave it, as far as it can be read; empty for a command."""
     verb = readable.get("verb")
     if not isinstance(verb, str) or verb not in ORDERED:
         return {}
@@ -289,7 +289,7 @@ def _order(readable: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _sinks_named(readable: Mapping[str, Any]) -> list[str]:
-    """Return the sinks that a message names, also one that is rejected; names that no sink has find none."""
+    """Return the sinks that a rejected message names; a name that no sink has is harmless."""
     named = readable.get("reply_to")
     texts = named[:MOST_SINKS] if isinstance(named, list | tuple) else ()
     return [shown(one, 64) for one in texts if isinstance(one, str)]

@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What this shares with the handler of single commands: see there."""
+    """What `BatchIntake` shares with `Handler`: see the methods there."""
 
     patiently: Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]]
     reject: Callable[[Rejection], Awaitable[None]]
@@ -39,7 +39,7 @@ class BatchIntake:
         self._admission = admission
         self._means = means
         self.wake: Callable[[], None] = lambda: None
-        """Has the feeder look whether there is something to do."""
+        """Makes the feeder check whether there is something to do."""
 
     async def handle(self, item: PartRequest | OrderRequest) -> None:
         """Take in a part or carry out an order, or reject it."""

@@ -25,7 +25,7 @@ from ..protocol.operator_actions import TASKS, OperatorAction
 VERBS: Mapping[str, str] = {"worker.cancel": "cancel", "worker.delete": "delete"}
 KNOWN_TASKS = (*VERBS, "worker.submit", *TASKS, PART_TASK, *ORDERS)
 SHOWN = 3
-"""How many arguments that an order does not have are named."""
+"""How many of an order's unknown arguments are named."""
 MESSAGE_LIMIT = 256 * 1024 * 1024
 """Bytes of a decompressed message body; 1,000 of the largest commands need less, however they are escaped."""
 ID_LIMIT = 128
@@ -49,14 +49,14 @@ DECOMPRESSORS: Mapping[str, Callable[[], Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Commands:
-    """Commands, each with the id to use if it brings none."""
+    """Commands, each with the id to use if it has none of its own."""
 
     contents: tuple[tuple[object, str], ...]
     envelope: Envelope = BARE
     message_id: str = ""
-    """Only of a message that may hold several commands, and so is `count`."""
+    """Set only for a message that may hold several commands, as is `count`."""
     count: int = 1
-    """How many there are; `OWN` if some have ids of their own, since those can be found by these ids only."""
+    """How many there are; `OWN` if some have ids of their own, because those can be found only by these ids."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ class RawMessage:
 
     @cached_property
     def raw(self) -> bytes:
-        """All of it as one text, without what is only of one delivery: each delivery of a message gives the same."""
+        """The message as one text, without headers that belong to one delivery: every delivery yields the same text."""
         whole = {
             "headers": {name: value for name, value in self.headers.items() if not name.startswith("x-")},
             "content-type": self.content_type,
@@ -158,7 +158,7 @@ def read(task: str, message_id: str, args: object, kwargs: object, options: Mapp
 
 
 def _named(task: str, kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a message's arguments with the verb that its task stands for; one that holds several keeps theirs."""
+    """Return a message's arguments with the verb that its task stands for; those of a `worker.submit` as they are."""
     if task == "worker.submit" or task not in KNOWN_TASKS:
         return kwargs
     return {"verb": task.removeprefix("worker."), **kwargs}
@@ -283,7 +283,7 @@ def unreadable(raw: bytes, why: str, headers: object = None) -> Malformed:
 
 
 def _readable(raw: bytes) -> str:
-    """Return a message as a text in which tokens can be found: a base64 body may hold compressed bytes, say."""
+    """Return a message as a text in which tokens can be found: a base64 body is decoded, or named if it is no text."""
     with suppress(Exception):  # foreign bytes may raise anything; then they are shown as they are
         envelope = json.loads(raw)
         if envelope["properties"]["body_encoding"] == "base64":

@@ -69,7 +69,7 @@ async def settle(messages: Sequence[Taken], handle: Handle) -> None:
         log.exception("intake.batch_failed", messages=len(messages))
     else:
         return
-    for message in messages:  # one by one, so that none stops those behind it; one that fails by itself is rejected
+    for message in messages:  # one by one, so that none stops those after it; one that fails on its own is rejected
         try:
             await handle([message.item])
         except StoreUnavailable:

@@ -1,7 +1,7 @@
 """Starts the members of batches. A feeder runs in each worker, without a leader.
 
-What counts is the batch's cursor in Redis: members start, and it moves, in one step, so that no member is started twice
-or lost, whoever dies. That a worker has a batch for itself for a while only saves work.
+What counts is the batch's cursor in Redis: members start and the cursor moves in one step, so no member is started
+twice or lost, whichever worker dies. A worker's lease of a batch only saves duplicate work.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ log = structlog.get_logger(__name__)
 STEP = 30
 """The most members that one step starts, so that its script takes a few milliseconds."""
 SMALLEST_STEP = 10
-"""The same where many batches take turns."""
+"""What this limit never falls below when many batches take turns."""
 LEAST_ROOM = 50
 """First passes of the batch lane that may wait on a backend, however few calls it may have in flight."""
 SOON, LATE = 0.05, 1.0
-"""Seconds between two rounds while a batch waits for something; later ones are asked for by the worker's beat."""
+"""The least and the most seconds between two rounds while a batch waits; the worker's beat asks for later rounds."""
 RETRY = 0.5
 """Seconds until the next round after one that failed."""
 FULL_FOR = 0.2
-"""Seconds until those of a batch's members that wait for room on a backend are tried again."""
+"""Seconds until a batch's members that wait for room on a backend are tried again."""
 KEPT_PARTS = 4
 """How many parts of batches a worker keeps."""
 LEFT = 1.0
@@ -81,7 +81,7 @@ class Feeder:
         self._stopping = False
         self._woken = asyncio.Event()
         self.wake = self._woken.set
-        """Looks at once whether there is something to do."""
+        """Checks at once whether there is something to do."""
 
     def stop(self) -> None:
         """End after the round under way."""
@@ -147,7 +147,7 @@ class Feeder:
                 started = await self._start(duty, count - late, duties.now) if count > late else 0
             except StoreUnavailable:
                 raise
-            except Exception:  # it stops no other batch
+            except Exception:  # other batches go on
                 log.exception("feeder.failed", batch_id=duty.id)
                 self._left[duty.id] = asyncio.get_running_loop().time() + LEFT
                 continue
@@ -158,14 +158,14 @@ class Feeder:
         return worked
 
     async def _sweep(self, batch_id: str) -> bool:
-        """Hold, release or abort the next open members; return whether that goes on at once."""
+        """Hold, release or abort the next open members; return whether there may be more to do at once."""
         goes_on, names = await self._batches.sweep(batch_id)
         for name in names:
             self._wake_engine(name)
         return goes_on
 
     async def _start_passed(self, duty: Duty, count: int, now: datetime) -> int:
-        """Start up to `count` of those members that others have gone before; return how many were started."""
+        """Start up to `count` of the members that were passed; return how many were started."""
         began, started = asyncio.get_running_loop().time(), 0
         elsewhere = await self._handover.elsewhere(duty.passed)
         for backend in random.sample(sorted(duty.passed), len(duty.passed)):
@@ -219,14 +219,14 @@ class Feeder:
     async def _reject_unfit(
         self, member: Member, one: Acceptance | Rejection, said: Accepted
     ) -> tuple[Member, Rejection]:
-        """Reject a member that could not be started; whoever counts it does so again if this worker dies before."""
+        """Reject a member that could not be started; if this worker dies before counting it, another does it again."""
         why = CONFLICT if said.verdict == "conflict" else f"command: could not be taken in: {said.cancellation_id}"
         rejection = self._admission.rejection(member.content, one.command_id, why)
         await self._reject(member, rejection)
         return member, rejection
 
     async def _mine(self, duty: Duty, members: Sequence[Member]) -> Sequence[Member]:
-        """Return the members up to the first one whose backend only other workers serve; leave them the batch there."""
+        """Return the members before the first whose backend only others serve; leave them the batch if that is next."""
         elsewhere = await self._handover.elsewhere({one.backend for one in members})
         mine = next((place for place, one in enumerate(members) if one.backend in elsewhere), len(members))
         if not mine and members:
@@ -263,7 +263,7 @@ class Feeder:
         return commands
 
     async def _reject(self, member: Member, rejection: Rejection) -> None:
-        """Reject a member with an event and a dead letter; the dry run of a batch has its result alone."""
+        """Reject a member with an event and a dead letter; a dry run in a batch only has its result."""
         if member.quiet:
             return
         await self._store.reject(rejection)

@@ -212,7 +212,7 @@ class Handler:
         began = asyncio.get_running_loop().time() if began is None else began
         verb = str(rejection.data.get("verb", ""))
         if rejection.expired or rejection.digest:
-            # It may have been taken in while its signature held or its backend was served, and only have come again.
+            # It may have been taken in while its signature held or its backend was served, and now be redelivered.
             find = self._store.find_command
             try:
                 if await self._patiently(lambda: find(rejection.command_id, rejection.digest)):

@@ -32,17 +32,17 @@ log = structlog.get_logger(__name__)
 
 EVERY = 1.0
 LONGEST = 60.0
-"""Seconds, at most, between two tries of a command that only a newer worker can take in; they double each time."""
+"""The most seconds between two tries of a command that only a newer worker can take in; the wait doubles each time."""
 LIMIT = 256 * 1024
 """Bytes of a command that may be left; no valid one is nearly as long."""
 
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """One command as it came; `command_id` is its id if it brings none.
+    """One command as it came; `command_id` is its id if it has none of its own.
 
-    `backend` is the one that it names, empty for none. `traceparent` is the trace that it belongs to, in its sender's
-    words: its own field, else what its message says. `timed` says that what becomes of it depends on the time.
+    `backend` is the one that it names, empty for none. `traceparent` is the trace that it belongs to, according to its
+    sender: its own field, else its message's. `timed` says that the verdict on it depends on the time.
     """
 
     content: object
@@ -81,7 +81,7 @@ def read(text: bytes) -> Arrived:
 
 @dataclass(frozen=True, slots=True)
 class Later:
-    """When a command is tried again, by the monotonic clock, and the seconds since its last try."""
+    """When a command is tried again, by the monotonic clock, and how many seconds after its last try that is."""
 
     at: float
     pause: float
@@ -90,7 +90,7 @@ class Later:
 Take = Callable[[Sequence[Arrived]], Awaitable[frozenset[str]]]
 """Takes in commands; returns the digests of those that were left."""
 Reject = Callable[[Rejection, str | None], Awaitable[None]]
-"""Rejects a command, which belongs to a trace."""
+"""Rejects a command; the text is its traceparent."""
 
 
 class Handover:
@@ -184,7 +184,7 @@ class Handover:
         return later
 
     async def _take_each(self, texts: Sequence[bytes]) -> frozenset[str]:
-        """Take in commands; one that fails stops no other, and is rejected if it fails by itself."""
+        """Take in commands; one that fails stops no other, and is rejected if it also fails on its own."""
         some: list[Arrived] = []
         for text in texts:
             try:

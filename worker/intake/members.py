@@ -17,10 +17,10 @@ from .decoder import text_in
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One member as it was sent; `signed_by` has signed the part of the batch that brought it, empty for nobody.
+    """One member as it was sent; `signed_by` is who signed the part of the batch that it came in, empty for nobody.
 
     `any_state` says that its `expect` does not count. `backend` is the one that it names, empty for none. `quiet` says
-    that it leaves no trace beside its result in the batch, as a dry run.
+    that it is a dry run, which leaves only its result in the batch.
     """
 
     index: int
@@ -40,7 +40,7 @@ class Member:
 def judge(
     admission: Admission, batch_id: str, member: Member, now: datetime, known: Collection[str]
 ) -> Acceptance | Rejection:
-    """Judge a member: it belongs to the batch, is in the batch lane unless it says otherwise, and bears no token."""
+    """Judge a member: it belongs to the batch, is in the batch lane unless it says otherwise; its token is ignored."""
     content = member.content
     if isinstance(content, Mapping):
         left_out = {"token", "expect"} if member.any_state else {"token"}

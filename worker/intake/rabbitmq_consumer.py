@@ -1,8 +1,8 @@
 """Takes in what RabbitMQ delivers, many messages at a time, and acknowledges each once all that it asks for is stored.
 
 The connection belongs to Celery's thread (`celery/rabbitmq_bridge.py`); messages are handled here, in the worker's
-loop. RabbitMQ redelivers what was not acknowledged when a connection ends. Taking in again is harmless: a command id is
-taken in once.
+loop. RabbitMQ redelivers what was not acknowledged when a connection ends. Taking in a message again is harmless: a
+command id is taken in once.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ SHUTDOWN_TIMEOUT = 2.0
 
 
 class BrokerConnection(Protocol):
-    """One connection to RabbitMQ, as long as it lasts. It is called from the worker's loop."""
+    """One connection to RabbitMQ, until it ends. It is called from the worker's loop."""
 
     @property
     def lost(self) -> bool:
@@ -103,7 +103,7 @@ class RabbitMQConsumer:
         return self._backpressure.problem or ("" if self._open else "Redis does not answer")
 
     def connect(self, connection: BrokerConnection) -> None:
-        """Use a new connection; what came by older ones is redelivered. To be called in `loop`."""
+        """Use a new connection; what came over older ones is redelivered. To be called in `loop`."""
         self._connection = connection
         self._waiting = deque(one for one in self._waiting if one.connection is connection)
         if not self._open:
@@ -169,7 +169,7 @@ class RabbitMQConsumer:
             delivery.connection.acknowledge([delivery])
 
     async def _watch(self) -> None:
-        """Stop consuming while the store is full or away: messages that wait in the queue are safe and not returned."""
+        """Stop consuming while the store is full or away: messages in the queue are safe, and are not redelivered."""
         while not self._stopping:
             try:
                 await self._backpressure.look()

@@ -2,8 +2,8 @@
 
 Celery's stock consumer pops a message and notes it in a second step: if a worker dies between the two, the message is
 lost. Here both are one step (`lua/take.lua`), and a message leaves the worker's own list only once all that it asks
-for is stored. What a dead worker had taken goes back to the queue (`lua/return.lua`). Taking in again is harmless: a
-command id is taken in once.
+for is stored. What a dead worker had taken goes back to the queue (`lua/return.lua`). Taking in a message again is
+harmless: a command id is taken in once.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ class RedisConsumer:
         return [] if raw is None or self._backpressure.problem else [raw]
 
     async def _take_chunk(self) -> list[bytes]:
-        """Take one chunk; handled messages leave our list by the same step, unhandled ones come again."""
+        """Take one chunk; in the same step handled messages leave our list, and unhandled ones are returned again."""
         keys = [self._list, f"{self._prefix}:takers", *(self._queue + suffix for suffix in SPELLINGS)]
         args = [self._name, CHUNK, CHUNK_BYTES, f"{self._prefix}:clock", *self._settled]
         taken: list[bytes] = await self._take(keys=keys, args=args)
@@ -133,7 +133,7 @@ class RedisConsumer:
         return taken
 
     async def _let_go(self) -> None:
-        """Remove only what was handled: a wait that was cut off may have put a later message into our list."""
+        """Remove only what was handled: a wait that was interrupted may have put another message into our list."""
         pipe = self._redis.pipeline(transaction=False)
         for raw in self._settled:
             pipe.lrem(self._list, -1, cast("Any", raw))

@@ -1,4 +1,4 @@
-"""PURE: opens a cancellation again whose job lives after its end."""
+"""PURE: reopens a cancellation whose job is alive after its end."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from .admission import BackendRules, new_id
 OURSELVES = "canceller"
 """Who asks, in the words of the command's events."""
 ONCE = "reopened"
-"""The digest of the content of such a command, which no other content has. By it and the command's id a cancellation is
-opened again once."""
+"""The content digest of such a command, which no other content has. With the command's id it makes sure that a
+cancellation is reopened only once."""
 
 
 def reopened(rules: BackendRules, ended: Snapshot, taken: int = 0, make_id: Callable[[], str] = new_id) -> Acceptance:
-    """Return the command that opens an ended cancellation again, with the same wishes.
+    """Return the command that reopens an ended cancellation, with the same wishes.
 
-    Nobody's word is carried over: the job lives. Nor is the state in which it was expected. `taken` is how many of the
-    ids for it are another command's, which an older worker may have let in: each worker goes on to the same next one.
+    No attestation is carried over, because the job is alive, and no expected state. `taken` is how many of the ids for
+    such a command belong to other commands, which an older worker may have let in: every worker tries the same next id.
     """
     record, policy = ended.record, rules.policy
     cancellation = record.cancellation

@@ -1,4 +1,4 @@
-"""Finds commands that producers put into other lists of a Redis broker than the queue, where no worker reads them.
+"""Finds commands that producers put into lists of a Redis broker that no worker reads, instead of into the queue.
 
 A producer's transport options decide under which key kombu puts a message. Workers read the usual ones (`SPELLINGS`).
 Commands under any other key, such as one with a `global_keyprefix` or of a queue whose name is mistyped, can only be
@@ -67,7 +67,7 @@ class Stray:
 class StraySearch:
     """Searches for the strays of one queue, one part of the database at a time.
 
-    It looks into lists whose name holds that of the queue; with `everywhere`, into others, too.
+    It looks into lists whose name contains that of the queue; with `everywhere`, into others, too.
     """
 
     def __init__(self, redis: Redis, queue: str, *, everywhere: bool = False) -> None:
@@ -98,7 +98,7 @@ class StraySearch:
         return found
 
     async def _judged(self, names: Sequence[bytes]) -> list[Stray]:
-        """Return the lists that hold commands and are not read by workers of another queue, by their first and last."""
+        """Return the lists whose first or last message is a command, and that no other queue's workers read."""
         pipe = self._redis.pipeline(transaction=False)
         for name in names:
             pipe.lindex(cast("Any", name), 0)

@@ -21,7 +21,7 @@ PATIENCE = 2.0
 
 
 async def waiting_commands(settings: Settings) -> int | None:
-    """Return how many commands wait at the broker; None if it is a kind that can't say, or does not answer."""
+    """Return how many commands wait at the broker; None if it does not answer, or is of a kind that can't say."""
     if settings.redis_broker is not None:
         return await waiting_in_redis(settings.redis_broker, settings.queue)
     return await asyncio.to_thread(_waiting_in_rabbitmq, settings) if settings.amqp_broker else None
@@ -52,6 +52,6 @@ def _waiting_in_rabbitmq(settings: Settings) -> int | None:
                 try:
                     return int(channel.queue_declare(settings.queue, passive=True).message_count)
                 except NotFound:
-                    return 0  # whoever sends or works first makes it
+                    return 0  # the first producer or worker declares it
     except CancellerError:
         return None

@@ -1,4 +1,4 @@
-"""Serves a few paths over HTTP in the loop that it is about: a loop that hangs gives no answer."""
+"""Serves a few paths over HTTP in the event loop that they report on: a loop that hangs gives no answer."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Endpoint:
         """Listen; from here on `address` has the port in use.
 
         Raises:
-            ConfigurationError: nobody can listen there, and why.
+            ConfigurationError: the text says why nobody can listen there.
 
         """
         await self._runner.setup()

@@ -1,8 +1,8 @@
 """A line of JSON in one step, for the events that nearly all lines are: short texts, whole numbers, mappings of them.
 
-The chain of processors takes twice as long, and a pass writes two lines. An event that could come out of the
-chain otherwise than as it is takes the chain: its values need translating, it has a traceback, or its line holds
-what a secret may look like. That is judged on the finished line, all texts at once.
+The chain of processors takes twice as long, and a pass writes two lines. An event that the chain might change goes
+through the chain: its values need translating, it has a traceback, or its line holds what may be a secret. The last is
+judged on the finished line, all texts at once.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ _ENCODE: Final = msgspec.json.Encoder().encode
 
 
 def direct(filtering: type) -> type:
-    """Return structlog's logger of some level, without the copies of the event that its chains are given."""
+    """Return structlog's logger class for a level, without the copies of the event that it makes for its chains."""
 
     class Direct(filtering):  # type: ignore[misc]
         def _proxy_to_logger(self, method_name: str, event: str | None = None, **values: Any) -> None:
@@ -42,7 +42,7 @@ class ShortWay:
     """The only processor of JSON logs: writes an event at once, or hands it to the chain."""
 
     encoding: str | None
-    """That of the stream."""
+    """The encoding of the stream."""
     chain: Sequence[Processor]
 
     def __call__(self, logger: WrappedLogger, method: str, event: EventDict) -> Any:
@@ -57,7 +57,7 @@ class ShortWay:
         return shown
 
     def _line(self, logger: WrappedLogger, method: str, event: EventDict) -> str | None:
-        # The chain sets the same keys in the same order, and so may still follow.
+        # The chain sets the same keys in the same order, so it may still be used after this.
         event["level"] = method
         event["logger"] = logger.name
         event["timestamp"] = datetime.now(UTC)

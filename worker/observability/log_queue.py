@@ -18,11 +18,11 @@ GATHER = 0.02
 TOGETHER = 1000
 """The most lines that are written in one go."""
 SHUTDOWN_TIMEOUT = 1.0
-"""Seconds that a process waits at its end for queued lines, whether anybody reads them or not."""
+"""The most seconds that a process waits at its end until queued lines are written."""
 
 
 class Descriptor:
-    """A standard stream past Python's buffer, whose lock would hold up the end of a process that hangs in a write."""
+    """A standard stream without Python's buffer: its lock would hold up the end of a process that hangs in a write."""
 
     def __init__(self, stream: TextIO) -> None:
         stream.flush()
@@ -37,7 +37,7 @@ class Descriptor:
         while left:
             try:
                 left = left[os.write(self._number, left) :]
-            except BlockingIOError:  # another process has set the shared pipe so
+            except BlockingIOError:  # another process made the shared pipe non-blocking
                 select.select((), (self._number,), ())
 
 
@@ -99,12 +99,12 @@ class LogQueue:
     def _run(self) -> None:
         while True:
             batch = self._gathered()
-            with suppress(OSError, ValueError):  # nobody reads any more: that stops no work
+            with suppress(OSError, ValueError):  # the reader is gone: work goes on
                 self._outlet.write("".join(text for text in batch if isinstance(text, str)))
             reported = self._report()
             for written in (one for one in batch if isinstance(one, threading.Event)):
                 if reported:
-                    self._lines.put(written)  # behind the report
+                    self._lines.put(written)  # after the report
                 else:
                     written.set()
 
@@ -120,6 +120,6 @@ class LogQueue:
         with self._lock:
             dropped, self._dropped = self._dropped, 0
         if dropped:
-            log = structlog.get_logger(__name__)  # of now: the logs may have been configured anew
+            log = structlog.get_logger(__name__)  # got only now: the logs may have been reconfigured
             log.warning("log.lines_dropped", lines=dropped, hint="nobody reads them in time; see CANCELLER_LOG_QUEUE")
         return dropped > 0

@@ -1,4 +1,4 @@
-"""What log lines never show: values of keys that are called like secrets, and texts that look like one."""
+"""What log lines never show: values of keys that are named like secrets, and texts that look like one."""
 
 import re
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
 
 
 def is_plain(values: Mapping[str, Any]) -> bool:
-    """Whether JSON has all the values as they are, and no key is called like a secret."""
+    """Whether JSON can carry all values as they are, and no key is named like a secret."""
     if not _keys_are_harmless(tuple(values)):
         return False
     for value in values.values():  # a generator takes twice as long
@@ -59,12 +59,12 @@ def _clean(value: Any, key: object = "") -> Any:
 
 @lru_cache(maxsize=1024)
 def names_a_secret(key: str) -> bool:
-    """Whether a key is called like something secret."""
+    """Whether a key is named like a secret."""
     return _SECRET_KEY.search(key) is not None
 
 
 def may_hold_a_secret(text: str) -> bool:
-    """Whether the text has what any of the patterns needs."""
+    """Whether a text has what a match of any of the patterns needs."""
     return "@" in text or "=" in text or "bearer" in text.lower()
 
 

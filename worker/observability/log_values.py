@@ -1,4 +1,4 @@
-"""What JSON has for the values that log lines hold: never Python's own way of writing them."""
+"""Turns the values in log lines into what JSON can carry, rather than into Python's own notation."""
 
 import math
 from collections.abc import Mapping

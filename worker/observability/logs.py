@@ -40,7 +40,7 @@ def configure(
     console = out.isatty() if fmt == "auto" else fmt == "console"
     renderer = _renderer(out, console=console)
     filtering = structlog.make_filtering_bound_logger(threshold)
-    # A traceback comes before the redaction, which then sees its text; and as text, which shows no locals.
+    # Tracebacks are formatted before the redaction, which then sees their text; as text, they show no locals.
     last: list[Processor] = [structlog.processors.format_exc_info, redact, renderer]
     processors = [*_STAMPS, *last]
     structlog.configure(

@@ -1,8 +1,8 @@
 """The seam between what the product does and who listens: metrics, traces.
 
-Engine, intake and store report what happened as a value and know nobody behind the observer that takes it. It is called
-in the worker's event loop, takes microseconds, and raises nothing. All times are in seconds; what took them has just
-ended.
+Engine, intake and store report what happened as a value to an observer, and know nothing of who is behind it. It is
+called in the worker's event loop, takes microseconds, and raises nothing. All times are in seconds; what they measure
+has just ended.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ class CallMade(Struct, frozen=True):
     """A call to a backend, or an unsuccessful try.
 
     `action` is a `domain.model.Action`, or `list` for a list in place of many looks. `kind` is a
-    `domain.model.AnswerKind`: `accepted` for a call that was answered with what it asks for. A list is of no one
-    `cancellation`.
+    `domain.model.AnswerKind`: `accepted` for a call that was answered with what it asks for. A list belongs to no
+    single `cancellation`.
     """
 
     backend: str
@@ -40,7 +40,7 @@ class PassEnded(Struct, frozen=True):
 
 
 class Claimed(Struct, frozen=True):
-    """A claim; `late` is by how much each record was claimed after it had come due, where that is known."""
+    """A claim; `late` is how long after its due time each record was claimed, for those of which that is known."""
 
     backend: str
     late: Sequence[float]
@@ -56,8 +56,8 @@ class Committed(Struct, frozen=True):
 class MessageHandled(Struct, frozen=True):
     """What became of a command or an operator action: `accepted`, `joined`, `same` or `rejected`.
 
-    `backend` and `verb` of a rejected one are whatever its sender has written, or empty. `seconds` is since its
-    message began to be handled.
+    `backend` and `verb` of a rejected one are whatever its sender has written, or empty. `seconds` is how long the
+    handling of its message has taken.
     """
 
     backend: str
@@ -85,7 +85,7 @@ def _tell(observers: Sequence[Observer], happened: Happened) -> None:
 
 
 NOBODY: Final[Observer] = partial(_tell, ())
-"""Nobody listens."""
+"""The observer when nobody listens."""
 
 
 def together(observers: Sequence[Observer]) -> Observer:

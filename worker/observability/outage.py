@@ -1,4 +1,4 @@
-"""Logs what lasts, such as Redis being down: at once, then at intervals, however many callers notice."""
+"""Logs lasting problems, such as Redis being down: at once, then at intervals, however many callers notice."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Outage:
     def goes_on(self, error: str, hint: str = "") -> None:
         """Note a failed call.
 
-        One with a `hint` was refused, and goes on being so although other calls are answered.
+        One with a `hint` was refused: that problem lasts even while other calls are answered.
         """
         now = self._clock()
         if now - (self._refused_at if hint else self._told_at) < EVERY:

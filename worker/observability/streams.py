@@ -14,14 +14,14 @@ from .os_errors import in_words
 from .visible import visible, visible_json
 
 _FAILING: Final = ("strict", "surrogateescape")
-"""How streams by default meet a character that their encoding does not have: they raise."""
+"""The default error handlers of streams, which raise for a character that the encoding does not have."""
 _NOT_ASCII: Final = re.compile(r"[^\x00-\x7f]+")
 
 
 def escape_what_cannot_be_shown() -> None:
     """Let standard output and standard error write a character that they can't encode as a backslash and its number.
 
-    Another way of not failing, chosen by PYTHONIOENCODING, stays.
+    An error handler that was chosen by PYTHONIOENCODING and does not raise stays.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper) and stream.errors in _FAILING:
@@ -29,7 +29,7 @@ def escape_what_cannot_be_shown() -> None:
 
 
 class Unwritable(OSError):
-    """Standard output can't be written; the text is the cause. If `reader_left`, whoever read it needs no more."""
+    """Standard output can't be written; the text is the cause. `reader_left` means that its reader has closed it."""
 
     def __init__(self, cause: OSError) -> None:
         super().__init__(in_words(cause))  # without its number: libraries end a process on a broken pipe by themselves
@@ -37,7 +37,7 @@ class Unwritable(OSError):
 
 
 class _Guarded(TextIOWrapper):
-    """Standard output whose errors say what they are about."""
+    """Standard output that raises `Unwritable` for its errors."""
 
     def write(self, text: str, /) -> int:
         """Write a text."""
@@ -55,7 +55,7 @@ class _Guarded(TextIOWrapper):
 
 
 def guard_standard_output() -> None:
-    """Let standard output raise Unwritable, and no other OSError; whoever does so flushes it at the end."""
+    """Let standard output raise Unwritable, and no other OSError; the caller has to flush it at the end."""
     old = sys.stdout
     if isinstance(old, TextIOWrapper) and not isinstance(old, _Guarded):
         encoding, errors, line_buffering = old.encoding, old.errors, old.line_buffering

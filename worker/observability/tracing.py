@@ -1,7 +1,7 @@
 """Traces by OpenTelemetry: a span for each message taken in, each pass and each call. Needs the extra `otel`.
 
-A cancellation may live for a day, so its spans are no children of the command's: each links to it. Only the API is
-used; what records spans, and where they go, is whoever runs the worker's choice.
+A cancellation may live for a day, so its spans are not children of the command's span, but link to it. Only the API is
+used; whoever runs the worker chooses what records spans, and where they go.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from .observer import CallMade, Happened, MessageHandled, PassEnded
 
 Attributes = Mapping[str, str | int]
 FAILED = frozenset({AnswerKind.UNANSWERED, AnswerKind.REFUSED})
-"""The answers that make a call's span one of an error."""
+"""The answers that give a call's span the status of an error."""
 PROPAGATOR = TraceContextTextMapPropagator()
 
 
 @dataclass(slots=True)
 class Tracing:
-    """Makes spans, each once what it is about has ended."""
+    """Makes spans, each of them once what it describes has ended."""
 
     tracer: Tracer
     calls: dict[str, list[tuple[str, str, int, int]]] = field(default_factory=dict)
@@ -88,7 +88,7 @@ def links_to(traceparent: str | None) -> Sequence[Link]:
 
 
 def tracing(version: str) -> Tracing | None:
-    """Return what makes spans; None if nobody has set up anything that records them."""
+    """Return what makes spans; None if nothing is set up that records them."""
     provider = trace.get_tracer_provider()
     if isinstance(provider, trace.ProxyTracerProvider):
         return None

@@ -34,7 +34,7 @@ _NEEDED: Final = (
     f"{_HAN}[\ufe00-\ufe02\U000e0100-\U000e01ef]",  # names with a character's variant
     "(?<=[\u1820-\u18aa])[\u180b-\u180d\u180f]",  # Mongolian
 )
-"""Where writing needs an unseen character."""
+"""Sequences in which writing needs an unseen character."""
 _NEEDED_OR_UNSEEN: Final = re.compile(f"({'|'.join(_NEEDED)})|[{_UNSEEN}]")
 _MOST_MARKS: Final = 10
 """The most marks on one character: no language needs more, and a pile of them covers the lines around it."""
@@ -44,10 +44,10 @@ _PERHAPS_A_FLOOD: Final = re.compile(rf"[^\w\s\x00-\x7f]{{{_MOST_MARKS + 1},}}")
 
 
 def visible(text: str) -> str:
-    """Return a text as one line, each of whose characters can be seen; what is visible already stays as it is.
+    """Return a text as one line of characters that can be seen; what is visible already stays as it is.
 
     Escaped are controls, line breaks, marks of direction, invisible characters that writing does not need, halves
-    of surrogate pairs, and marks that pile up. A backslash is not: an escape is for the eye.
+    of surrogate pairs, and marks that pile up. A backslash is not escaped: the result is only to be looked at.
     """
     if text.isascii() and text.isprintable():
         return text
@@ -55,7 +55,7 @@ def visible(text: str) -> str:
 
 
 def visible_json(text: str) -> str:
-    """Return JSON of one line that says the same by JSON's own escapes."""
+    """Return JSON of one line with the same content and nothing unseen in it, by JSON's own escapes."""
     if text.isascii() and not text.encode().translate(None, _PLAIN):
         return text
     return _escaped(text, lambda char: json.dumps(char)[1:-1])

@@ -1,7 +1,7 @@
 """The metrics of one worker, as Prometheus reads them. Their names and labels are public: they only grow.
 
-A note only adds to plain numbers, since passes pay for it; the texts are made when somebody asks. No label holds the
-id of a job, or a text that a producer may choose.
+`note` only adds to plain numbers, because it costs passes time; the texts are made when somebody asks. No label holds
+the id of a job, or a text that a producer may choose.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .observer import CallMade, Claimed, Committed, EventEmitted, Happened, Mess
 
 FINISHED = "finished"
 UNKNOWN = "unknown"
-"""The label of a backend or verb that only a producer's text names."""
+"""The label for a backend or verb that is only known from a producer's text."""
 CALLS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 """Seconds; a call takes 10 at most unless the backends file says more."""
 COMMITS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)

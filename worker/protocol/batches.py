@@ -1,6 +1,6 @@
 """PURE: batches as they cross the wire: their parts, the orders about them, their state and their results.
 
-A batch is sent in parts of up to 1,000 commands, each a `worker.batch` message; part 1 brings the options.
+A batch is sent in parts of up to 1,000 commands, each a `worker.batch` message; part 1 has the options.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PART_LIMIT: Final = 1000
 """The most commands of one part."""
 PARTS_LIMIT: Final = 10_000
 DEEPEST: Final = 100
-"""Levels of lists and objects inside each other in a command; a deeper one might not be written and read again."""
+"""How many levels of lists and objects a command may nest; a deeper one might not be writable or readable."""
 TOO_DEEP: Final = "a command that was nested too deep"
 """What stands in the place of such a command, and is rejected."""
 OPEN_LIMIT: Final = 1_000_000
@@ -34,7 +34,7 @@ MOST_BACKENDS: Final = 100
 USUAL_OPEN: Final = 1000
 """How many members may be open at once if a batch does not say."""
 WINDOW: Final = 100
-"""The share of failures is that among this many of the latest ends."""
+"""The share of failures is counted among this many of the latest ends."""
 ENOUGH: Final = 20
 """The share of failures is judged from this many ends on."""
 EMPTY: Final = "commands: nothing is selected, and an empty batch is a mistake"
@@ -132,7 +132,7 @@ class BatchPart(BaseModel):
 
     @cached_property
     def digest(self) -> str:
-        """Name the content: a part with another digest is another part."""
+        """Identify the content: a part with another digest is another part."""
         content: object = {
             "batch_id": self.batch_id,
             "part": self.part,
@@ -178,11 +178,11 @@ WRONG: Final[Mapping[str, str]] = {
     "not_paused": "it is not paused",
     "aborting": "it is being aborted",
 }
-"""What scripts have against a part or an order, in words."""
+"""Why scripts reject a part or an order, in words."""
 
 
 def parse_options(options: object) -> BatchOptions:
-    """Read the options of a batch; one that is None is none.
+    """Read the options of a batch; one that is None counts as absent.
 
     Raises:
         InvalidCommand: the text names every option that is wrong.
@@ -221,7 +221,7 @@ def parse_part(content: Mapping[str, Any]) -> BatchPart:
 
 
 def _deeper_than(value: object, levels: int) -> bool:
-    """Whether a value has lists or mappings inside each other on more levels than that."""
+    """Whether a value nests lists or mappings on more levels than that."""
     if not isinstance(value, list | dict):
         return False
     inner = value.values() if isinstance(value, dict) else value
@@ -260,7 +260,7 @@ def parse_order(task: str, content: Mapping[str, Any]) -> BatchOrder:
 
 @dataclass(frozen=True, slots=True)
 class BatchCounts:
-    """How many members are where: `selected` is the sum of all others."""
+    """How many members are in which state: `selected` is the sum of all others."""
 
     selected: int = 0
     waiting: int = 0
@@ -300,7 +300,7 @@ class BatchResult:
     """One member of a batch: what was asked, and how it ended.
 
     `outcome` is that of its cancellation, or `rejected`; None if it has not ended. `plan` is the result of a dry run,
-    `error` why it was rejected. What was not there to be read, in a rejected member, is empty.
+    `error` why it was rejected. In a rejected member, fields that could not be read are empty.
     """
 
     index: int
@@ -320,6 +320,6 @@ class BatchResult:
 
 
 def member_id(batch_id: str, index: int, content: object) -> str:
-    """Return the command id of a member: its own, or else one that its place in the batch makes."""
+    """Return the command id of a member: its own, or else one made from its place in the batch."""
     own = content.get("command_id") if isinstance(content, Mapping) else None
     return own if isinstance(own, str) and own else f"{batch_id}:{index}"

@@ -19,7 +19,7 @@ CANVAS: Mapping[str, str] = {
     "chord": "chord",
     "group": "group",
 }
-"""What a message says of the tasks that wait for it, by the name under which a producer asks for it."""
+"""The fields of a message for tasks that are to run after it, and the options with which a producer asks for them."""
 WAY_OUT = (
     "nothing can be run after a command by Celery: wait for its end (`result.get()` or `Client.wait`) or follow the "
     "events, then send the next task"
@@ -32,7 +32,7 @@ TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-[!
 class Envelope:
     """What a message says about all that is in it.
 
-    `eta` is the earliest time to act; `expires` is when nobody wants it any more.
+    `eta` is the earliest time to act; `expires` is the time from which on nobody wants it any more.
     """
 
     eta: datetime | None = None
@@ -106,7 +106,7 @@ def untagged(found: dict[str, Any]) -> object:
 
 
 def plain(value: object) -> Any:
-    """Return what `untagged` makes of a value once it was sent: only what JSON has."""
+    """Return a value as `untagged` reads it after it was sent: with JSON's own types only."""
     if isinstance(value, Mapping):
         return {key: plain(one) for key, one in value.items()}
     if isinstance(value, list | tuple):

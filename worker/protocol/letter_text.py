@@ -1,7 +1,7 @@
 """PURE: what is kept and shown of a rejected message: one line, no signed token, of bounded length.
 
-A signed token, a JWT (RFC 7519, 3), is known by its shape, for a message that is rejected may hold it anywhere: two
-dots and more between words of base64, the first of which is a JSON object with `alg`.
+A rejected message may hold a signed token, a JWT (RFC 7519, 3), anywhere, so tokens are recognised by their shape:
+words of base64 with dots between them, the first of which is a JSON object with `alg`.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import Final
 
 BLANK = "[token]"
 LAYERS = 2
-"""How many codings in base64 around each other are searched."""
+"""How many nested layers of base64 are searched."""
 LONGEST_HEADER = 8192
-"""Characters of a token's first word: more than any signature that is taken."""
+"""Characters of a token's first word: more than in any token that is accepted."""
 DOTTED = re.compile(r"(?<![A-Za-z0-9_-])[A-Za-z0-9_-]++(?:\.[A-Za-z0-9_-]*+)++")
 """Words of base64 for URLs between dots."""
 CODED = re.compile(r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{32,}+")
@@ -27,18 +27,18 @@ BRACE = re.compile(rb"\{(?=\s*\")")
 """How a header begins."""
 STANDARD = str.maketrans("-_", "+/")
 SLASHES = re.compile(r"\\+/")
-"""Slashes as some write them in JSON, which would cut base64 in pieces."""
+"""Slashes as some escape them in JSON, which would cut base64 into pieces."""
 UNSHOWN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-"""Control characters, what turns the direction of writing, ends of lines, halves of surrogate pairs."""
+"""Control characters, marks of direction, separators of lines, halves of surrogate pairs."""
 NO_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 LEVELS: Final = 8
-"""How deep a message is searched for signatures: deeper than a command lies in any that Celery could carry."""
+"""How deep a message is searched for signatures: deeper than a command can be in any message of Celery's."""
 FREE_NAMES: Final = frozenset({"labels", "params"})
 """Fields in which `token` may be a producer's own word."""
 
 
 def without_signatures(content: object, levels: int = LEVELS) -> object:
-    """Return what came in a message without its signatures, for where it is kept or shown."""
+    """Return what came in a message without its signatures, to be kept or shown."""
     if not levels:
         return content
     if isinstance(content, list | tuple):
@@ -55,12 +55,12 @@ def without_signatures(content: object, levels: int = LEVELS) -> object:
 def shown(text: str, limit: int) -> str:
     """Return a text of unknown origin as an event, a log or a reason may hold it, `limit` characters at most."""
     left = without_tokens(text[: 4 * limit])
-    # What is no character on a line is escaped, as Python writes it.
+    # Characters that can't be shown on a line are escaped as in Python.
     return UNSHOWN.sub(lambda found: found[0].encode("unicode_escape").decode(), left)[:limit]
 
 
 def kept(text: str, limit: int) -> str:
-    """Return a message's JSON without tokens; of one over `limit` characters only its beginning, with what it was."""
+    """Return a message's JSON without tokens; of one over `limit` characters only its beginning, size and digest."""
     whole = without_tokens(text if len(text) <= limit else text[: 4 * limit])
     if len(text) <= limit:
         return whole
@@ -73,7 +73,7 @@ def beginning(told: str, limit: int, whole: bytes) -> dict[str, object]:
 
 
 def text_of(raw: bytes) -> str:
-    """Return bytes as the text that they are, or name them: what is compressed, say, can't be searched."""
+    """Return bytes as text, or name them if they are none: compressed ones, for example, can't be searched."""
     with suppress(UnicodeDecodeError):
         text = raw.decode()
         if not NO_TEXT.search(text):
@@ -102,8 +102,8 @@ def _blanked(found: re.Match[str]) -> str:
 
 
 def _header(word: str) -> int | None:
-    """Return where in a word the header of a token begins, None if it ends with none; no gap need be before it."""
-    if "ey" not in word and "ew" not in word:  # how base64 begins of a brace, and a quote or a blank
+    """Return where in a word the token's header begins, None if the word ends with none; other text may precede it."""
+    if "ey" not in word and "ew" not in word:  # how base64 begins for a brace that a quote or a blank follows
         return None
     skipped = max(0, len(word) - LONGEST_HEADER)
     for start in range(skipped, min(skipped + 4, len(word))):
@@ -115,7 +115,7 @@ def _header(word: str) -> int | None:
 
 
 def _recoded(run: str, layers: int) -> str:
-    """Return base64 without the tokens in it; where it begins is not known."""
+    """Return base64 without the tokens in it; at which character the coding begins is not known."""
     for shift in range(4):
         said = _decoded(run[shift:], whole=False).decode("latin-1")
         left = without_tokens(said, layers)
@@ -125,7 +125,7 @@ def _recoded(run: str, layers: int) -> str:
 
 
 def _decoded(coded: str, *, whole: bool) -> bytes:
-    """Decode base64 of either alphabet, without its padding; nothing if it has to be the whole and can't."""
+    """Decode base64 of either alphabet, without its padding; return nothing if it must be `whole` and can't be."""
     if len(coded) % 4 == 1:
         if whole:
             return b""

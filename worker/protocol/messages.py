@@ -32,18 +32,18 @@ from .problem_words import problems
 SUBMIT_LIMIT = 1000
 TEN_YEARS = 10 * 365 * 86400
 EXACT = 2**53
-"""Up to here each whole number is a floating-point number."""
+"""Up to here every whole number is exact as a floating-point number."""
 RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:[0-5]\d)", re.ASCII)
 LINES = frozenset("\n\r\t")
 JSON_NAMES = {type(None): "null", bool: "a boolean", int: "a number", float: "a number", str: "a text", list: "a list"}
 ESCAPES = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[ -/]*[0-~]")
-"""What terminals act on in place of showing it: colours, titles, links."""
+"""What terminals act on instead of showing it: colours, titles, links."""
 
 T = TypeVar("T")
 
 
 def _job_id(value: object) -> object:
-    """Take a whole number for its digits, also one that was written as 1.0, if no digit can be lost."""
+    """Turn a whole number, also one that was written as 1.0, into its digits if none can be lost."""
     if isinstance(value, float) and value.is_integer() and abs(value) <= EXACT:
         return str(int(value))
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
@@ -68,7 +68,7 @@ def _no_control(value: str) -> str:
 
 
 def _tidied(value: T) -> T | str:
-    """Leave out of a comment what can't be shown, such as a terminal's colours: no job runs on for its sake."""
+    """Remove what can't be shown, such as terminal colours, from a comment, which is no reason to reject a command."""
     if not isinstance(value, str) or value.isprintable():
         return value
     return "".join(map(_shown, ESCAPES.sub("", value)))
@@ -88,7 +88,7 @@ def _shown(char: str) -> str:
 
 
 def _label(value: object) -> object:
-    """Take a number or a boolean for its text, as JSON writes it."""
+    """Turn a number or a boolean into its text, as JSON writes it."""
     if isinstance(value, bool | int) or (isinstance(value, float) and isfinite(value)):
         return json.dumps(value)
     return _tidied(value)
@@ -184,7 +184,7 @@ SORTED = json.JSONEncoder(sort_keys=True, default=str)
 
 
 class Expectation(BaseModel):
-    """In which state a job must be to be touched, in the backend's own words."""
+    """The state in which a job must be to be touched, in the backend's own words."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
@@ -219,9 +219,9 @@ class Command(BaseModel):
 
     @property
     def digest(self) -> str:
-        """Name the content: the same command id with another digest is another command.
+        """Identify the content: the same command id with another digest is another command.
 
-        That of a command without newer fields is the one that older versions give it.
+        A command without newer fields has the digest that older versions give it.
         """
         left_out = {"command_id", "traceparent", "token"} | (set() if self.dry_run else {"dry_run"})
         content = self.model_dump(exclude=left_out, exclude_none=True)
@@ -235,7 +235,7 @@ class ExpectedState(TypedDict):
 
 
 class CommandFields(TypedDict, total=False):
-    """The fields of a command beside its verb, backend and job id, for type checkers; None is as good as absent."""
+    """The fields of a command besides its verb, backend and job id, for type checkers; None is as good as absent."""
 
     command_id: str | None
     reason: str | None
@@ -287,7 +287,7 @@ class Event(BaseModel):
 
 
 def parse_command(content: object) -> Command:
-    """Read one command; a field that is null is none.
+    """Read one command; a field that is null counts as absent.
 
     Raises:
         InvalidCommand: the text names every field that is wrong, never a value.
@@ -307,7 +307,7 @@ def parse_hold_time(value: object) -> float:
     """Read for how many seconds a hold lasts.
 
     Raises:
-        InvalidCommand: it is no such number, and why.
+        InvalidCommand: the text says why it is no such number.
 
     """
     try:
@@ -317,10 +317,10 @@ def parse_hold_time(value: object) -> float:
 
 
 def parse_child(value: object) -> str:
-    """Read the id of a child, which is a job's.
+    """Read the job id of a child.
 
     Raises:
-        InvalidCommand: it is none, and why.
+        InvalidCommand: the text says why it is none.
 
     """
     try:
@@ -330,9 +330,10 @@ def parse_child(value: object) -> str:
 
 
 def with_eta(content: Mapping[str, Any], eta: datetime | str | None) -> Mapping[str, Any]:
-    """Return a command with its message's `eta` as its `not_before`, the later one of both.
+    """Return a command whose `not_before` is the later one of its own and its message's `eta`.
 
-    Sent again without that message, it must not act sooner. One that can't be read as a time stays as it is.
+    If it is sent again without that message, it must not act sooner. A value that can't be read as a time is kept as
+    the `not_before`.
     """
     times = []
     for one in (content.get("not_before"), eta) if eta is not None else ():

@@ -22,7 +22,7 @@ def _milliseconds(value: object) -> int:
 class OperatorAction:
     """One action; `help` is that of its command.
 
-    `fields` are what it may say beside who and why, each with what reads it for its script or raises InvalidCommand.
+    `fields` are its arguments besides who and why, each with what reads it for its script or raises InvalidCommand.
     `right` is what the producer who signs it must have.
     """
 
@@ -82,7 +82,7 @@ ACTIONS: Final[Mapping[str, OperatorAction]] = {
             "release",
             """Release cancellations that are held: they go on at once.
 
-            Exit 0 when they go on, 3 when a cancellation had ended, 4 when an order is rejected, for example since
+            Exit 0 when they go on, 3 when a cancellation had ended, 4 when an order is rejected, for example because
             nothing is held, 6 when no worker has taken one in yet.
 
             canceller release ess 300100 --by ann --reason "audited"
@@ -100,10 +100,10 @@ WRONG: Final[Mapping[str, str]] = {
     "requester": 'attest = "another": {by} has asked for this cancellation, so somebody else must attest',
     "unsigned": 'attest = "another": if commands are signed, an attestation counts only with a signature',
 }
-"""What scripts have against an action, in words."""
+"""Why scripts reject an action, in words."""
 
 TASKS: Final[Mapping[str, OperatorAction]] = {f"worker.{name}": action for name, action in ACTIONS.items()}
-"""By the tasks by which they are sent."""
+"""By the names of their tasks."""
 
 
 def backend_acted_on(reply: Sequence[bytes] | None, cancellation_id: str, by: str) -> str:
@@ -111,7 +111,7 @@ def backend_acted_on(reply: Sequence[bytes] | None, cancellation_id: str, by: st
 
     Raises:
         UnknownCancellation: there is none.
-        ActionRejected: the script has something against it.
+        ActionRejected: the script has rejected it.
 
     """
     if reply is None:

@@ -1,4 +1,4 @@
-"""PURE: what is wrong with a message, in the words of the one who wrote it. Names and rules are told, never a value."""
+"""PURE: what is wrong with a message, in its sender's terms: names and rules, never a value."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pydantic_core import ErrorDetails
 
 PROBLEM_LIMIT: Final = 1000
 NAME_LIMIT: Final = 64
-"""Characters of a name that a problem tells: the next problems are to be read as well."""
+"""Characters of a name that are quoted, so that there is room for further problems."""
 KEY: Final = "[key]"
-"""How pydantic marks that the name of an entry is wrong, not what is in it."""
+"""How pydantic marks that the name of an entry is wrong, not its value."""
 
 TEXTS: Final[Mapping[str, str]] = {
     "missing": "is required, and missing",
@@ -42,7 +42,7 @@ TEXT: Final = "Value"
 def problems(error: ValidationError, whole: str = "command", known: Iterable[str] = ()) -> str:
     """Write a validation error as one line for a person.
 
-    `whole` names what has no parts, `known` are the names of the fields that there are.
+    `whole` is the subject of a problem that no field has, `known` are the names of the fields that exist.
     """
     told, length = [], 0
     for details in error.errors(include_input=False, include_url=False):

@@ -28,9 +28,9 @@ Algorithm = Literal["EdDSA", "HS256"]
 NOT_ACCEPTED: Final = "the signature is not accepted"
 NOT_ALLOWED: Final = "this producer may not do this"
 DENIALS: Final = frozenset({NOT_ACCEPTED, NOT_ALLOWED})
-"""All that a command is told whose signature or rights do not do."""
+"""All that a sender is told when a command's signature or its producer's rights do not suffice."""
 UNSIGNED: Final = frozenset({"token", "traceparent"})
-"""What a signature does not cover: itself, and what tracing puts in on the way."""
+"""What a signature does not cover: itself, and what tracing adds on the way."""
 
 LONGEST_LIFE: Final = 3600.0
 LEEWAY: Final = 60.0
@@ -39,7 +39,7 @@ TOKEN_LIMIT: Final = 8192
 JTI_LIMIT: Final = 128
 CLAIMS: Final = ("iss", "exp", "jti", "digest")
 LARGEST: Final = 10**21
-"""From here on RFC 8785 writes numbers with an exponent, as no integer is written."""
+"""From here on RFC 8785 writes numbers with an exponent, which integers never have."""
 
 _UNWRITABLE: Final = (RecursionError, TypeError, ValueError)
 _UNREADABLE: Final = (jwt.PyJWTError, *_UNWRITABLE)
@@ -50,9 +50,9 @@ class SignatureRejected(InvalidCommand):
     """A command's signature does not hold, or its producer may not do what it asks.
 
     The text is for everybody and tells an attacker nothing; `log_reason` is the true cause, for the operator.
-    `expired` means that nothing else is wrong: such a command may have been taken in before, and come again.
+    `expired` means that nothing else is wrong: such a command may be a redelivery of one that was taken in before.
     `signed_by` names the producer if the signature is accepted and only a right is missing.
-    `holds` means that a known producer has signed it, who may just not do this, or not any more.
+    `holds` means that a known producer has signed it, but may not do this, or the signature has expired.
     """
 
     def __init__(self, reason: str, log_reason: str, *, expired: bool = False, signed_by: str = "") -> None:
@@ -67,7 +67,7 @@ class SignatureRejected(InvalidCommand):
 class Producer:
     """Somebody who signs, and what they may ask for; `backends` is None for all.
 
-    `keys` are PEM public keys for EdDSA, shared secrets for HS256; one, or two while they change.
+    `keys` are PEM public keys for EdDSA, shared secrets for HS256; one, or two while one replaces the other.
     """
 
     name: str
@@ -82,10 +82,10 @@ class Producer:
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """A signature that holds, and what the store must still check: `mark` is new, `per_minute` is kept.
+    """A signature that holds; the store must still check that `mark` is new and that `per_minute` is not exceeded.
 
-    `mark` names it among those of all producers, and is empty for a member of a signed batch. `backends` is for an
-    order: its cancellation, so its backend, is known to the store alone. `force` is as in `Producer`.
+    `mark` is unique among all producers' signatures, and empty for a member of a signed batch. `backends` is for an
+    order: only the store knows its cancellation, and so its backend. `force` is as in `Producer`.
     """
 
     producer: str
@@ -105,7 +105,7 @@ OBJECTIONS: Final[Mapping[str, tuple[str, str]]] = {
     "throttled": (NOT_ALLOWED, "over {per_minute} commands per minute"),
     "out_of_reach": (NOT_ALLOWED, "has no right to the backend of this cancellation"),
 }
-"""What only the store can have against a signature that holds: what everybody is told, and the true cause."""
+"""Why only the store can reject a signature that holds: what everybody is told, and the true cause."""
 
 
 def objection(signed: Signed, name: str) -> SignatureRejected:
@@ -117,7 +117,7 @@ def objection(signed: Signed, name: str) -> SignatureRejected:
 
 @dataclass(frozen=True, slots=True)
 class Signatures:
-    """All producers of this deployment. Without any, and not required, signing is off and tokens mean nothing."""
+    """All producers of this deployment. Without any, and not required, signing is off and tokens are ignored."""
 
     producers: Mapping[str, Producer] = field(default_factory=dict)
     required: bool = False
@@ -148,7 +148,7 @@ class Signatures:
         return Signed(producer.name, mark, expires_at, producer.per_minute, producer.backends, producer.force)
 
     def judged(self, content: object, now: datetime, vouched_by: str) -> Signed | None:
-        """Judge a command as `check` does; if somebody has signed the batch that it is a member of, by their rights."""
+        """Judge a command as `check` does; if `vouched_by` has signed the batch that it is in, by that one's rights."""
         if not vouched_by or not isinstance(content, Mapping):
             return self.check(content, now)
         producer = self.producers.get(vouched_by)
@@ -189,7 +189,7 @@ def _claims(producer: Producer, token: str) -> Mapping[str, Any]:
 
 
 def _decode(producer: Producer, token: str, key: str) -> Mapping[str, Any]:
-    """Check all but the times, which the library would take from this host's clock."""
+    """Check all but the times, which the library would compare with this host's clock."""
     return jwt.decode(
         token,
         key,
@@ -212,8 +212,8 @@ def _check_content(producer: Producer, claims: Mapping[str, Any], content: Mappi
 def _digests(content: Mapping[str, Any]) -> Iterator[str]:
     """Yield the digests by which a content may be signed; what can't be written has not been signed.
 
-    Beside the published one, that is the one that producers made before 0.1 was released; 0.2 takes it no more: the
-    SHA-256, in hex, of JSON as Python writes it: keys sorted by code point, no spaces, all but ASCII escaped.
+    Besides the published one, that is the one that producers made before 0.1 was released, which 0.2 will not accept:
+    the SHA-256, in hex, of JSON as Python writes it, with keys sorted by code point, no spaces, all but ASCII escaped.
     """
     with suppress(*_UNWRITABLE):
         yield signed_digest(content)
@@ -229,7 +229,7 @@ def _check_rights(producer: Producer, content: Mapping[str, Any]) -> None:
 
 
 def _over_reach(producer: Producer, content: Mapping[str, Any]) -> str:
-    """Say what a producer has no right to. Values of a wrong type count as asked for: what is not false is true."""
+    """Say what a producer has no right to. A value of a wrong type counts as a request: anything but false is true."""
     verb, backend = content.get("verb"), content.get("backend")
     if not isinstance(verb, str):
         return "names no verb"
@@ -261,10 +261,10 @@ def _check_times(producer: Producer, claims: Mapping[str, Any], now: float) -> N
 
 
 def signed_digest(content: Mapping[str, Any]) -> str:
-    """Name what a signature covers: all of a command with its verb, but not `token` and `traceparent`.
+    """Return the digest of what a signature covers: a command with its verb, without `token` and `traceparent`.
 
-    SHA-256, in hex, of its canonical JSON (RFC 8785). There numbers are doubles: an integer beyond 2^53 has a
-    digest only if it is written as its double is, such as 10^16, so that no two integers share one.
+    It is the SHA-256, in hex, of the canonical JSON (RFC 8785), in which numbers are doubles: an integer beyond 2^53
+    has a digest only if it is written like its double, such as 10^16, so that no two integers share one.
 
     Raises:
         TypeError, ValueError, RecursionError: it has no canonical JSON.

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 class Clock:
     """The deployment's time in milliseconds, carried on by this worker's monotonic clock.
 
-    `told` is what it was when it was last asked for, at `asked_at` by the monotonic clock. `speed` is that of a fast
-    clock: it makes waits shorter.
+    `told` is what it was when it was last asked for, at `asked_at` by the monotonic clock. A `speed` above 1 is that of
+    a fast clock: it makes waits shorter.
     """
 
     told: float

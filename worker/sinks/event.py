@@ -8,9 +8,9 @@ import msgspec
 from msgspec import Struct
 
 CANCELLATION = "canceller.cancellation."
-"""How the type of an event begins that is about a command or a cancellation."""
+"""How the types of events about a command or a cancellation begin."""
 JOB = "canceller.job."
-"""The same about a job after the end of a cancellation, which `data` names."""
+"""The same for events about a job after the end of a cancellation, which `data` names."""
 
 
 class Data(Struct, frozen=True):
@@ -34,7 +34,7 @@ class Head(Struct, frozen=True):
 
     @property
     def order(self) -> str:
-        """What it shares with the events that must arrive in their order."""
+        """The key that it shares with the events that must arrive in order."""
         if self.cancellationid:
             return self.cancellationid
         if self.type.startswith(CANCELLATION):  # a rejection, which no other event follows
@@ -48,7 +48,7 @@ READER = msgspec.json.Decoder(Head)
 
 
 def read(body: bytes) -> Head | None:
-    """Read an event as it lies in the stream; None if it is none."""
+    """Read an event as it is in the stream; None if it is none."""
     try:
         return READER.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -56,7 +56,7 @@ def read(body: bytes) -> Head | None:
 
 
 class Filter(Struct, frozen=True):
-    """Which events a sink wants beside those of commands that name it; None for all."""
+    """Which events a sink wants besides those of commands that name it; None for all."""
 
     sink: str
     types: frozenset[str] | None = None

@@ -9,12 +9,12 @@ MANY = 20
 PROBE_EVERY = 1.0
 """Seconds from one try to the next while the receiver is down."""
 LONGEST_PAUSE = 3600.0
-"""The most seconds that a receiver that is down can ask to be left alone."""
+"""The most seconds for which a receiver that is down can ask to be left alone."""
 
 
 @dataclass(slots=True)
 class Health:
-    """Counts failures. While the receiver is down, one delivery at a time is tried, and none uses up its tries fast."""
+    """Counts failures. While the receiver is down, one delivery at a time is tried, so none uses up its tries fast."""
 
     failing: set[str] = field(default_factory=set)
     down: bool = False

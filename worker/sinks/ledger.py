@@ -55,7 +55,7 @@ class Ledger:
         self._owed: dict[str, Entry] = {}
         self._by_age: list[tuple[tuple[int, int], str]] = []
         self.replays: dict[str, Entry] = {}
-        """Those on their way."""
+        """The replays on their way."""
         self._unsaved: dict[str, Entry] = {}
         self._settled: set[str] = set()
         self._replayed: set[str] = set()
@@ -106,7 +106,7 @@ class Ledger:
         self._ready.append(entry)
 
     def next(self, now: float, most: int) -> list[Entry]:
-        """Return the next events to be tried now, `most` of them at the most and one of each order."""
+        """Return the next events to be tried now, at most `most` of them and one per order."""
         while self._later and self._later[0][0] <= now:
             self._ready.append(heapq.heappop(self._later)[2])
         entries: list[Entry] = []
@@ -130,7 +130,7 @@ class Ledger:
             self._wait(entry)
 
     def settled(self, entry: Entry, error: str = "") -> None:
-        """Note that an event has arrived, or by an `error` that it became a dead letter and so left what is owed."""
+        """Note that an event has arrived, or with an `error` that it became a dead letter and is owed no more."""
         if error:
             self._error = error
         else:
@@ -180,7 +180,7 @@ class Ledger:
         return old
 
     def note(self) -> Note:
-        """Return what is to be stored now, with what a note before held if it may have been lost: see `stored`."""
+        """Return what is to be stored now, including an earlier note that may have been lost: see `stored`."""
         last = self._unanswered or Note(self._noted)
         owed = {
             one.id: Owed(one.tried.tries, int(one.due), one.tried.refused_since, one.order)
@@ -189,7 +189,7 @@ class Ledger:
         note = Note(
             position=self.position,
             oldest=self._oldest(),
-            owed={**last.owed, **owed},  # what of that was settled since is deleted after it is written
+            owed={**last.owed, **owed},  # those that were settled since are deleted after they are written
             settled={*last.settled, *self._settled},
             replayed={*last.replayed, *self._replayed},
             delivered=last.delivered + self._delivered,

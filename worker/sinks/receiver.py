@@ -28,10 +28,10 @@ class Receiver(Protocol):
         """
 
     async def reach(self) -> str:
-        """Say in words that the receiver can be reached, without an event.
+        """Check, without an event, that the receiver can be reached, and say so in words.
 
         Raises:
-            CancellerError: it can't, and why.
+            CancellerError: the text says why it can't.
 
         """
 

@@ -28,14 +28,14 @@ from .tries import Failure, Limits, Tried, pause
 log = structlog.get_logger(__name__)
 
 LIFE = 4.0
-"""Seconds that a lease lasts: what a dead worker delivered to is taken over a little later."""
+"""Seconds that a lease lasts: a dead worker's sink is taken over a little later."""
 RENEW_EVERY = 1.0
 NOTE_EVERY = 0.25
 """Seconds from one note to the next while there is something to note."""
 GATHER, LONGEST_GATHER, GATHER_EACH = 0.02, 0.1, 0.001
 """Seconds from one read to the next, in which events gather: a read costs more than an event.
 
-At least and at most so many, and between them so many for each event that was read.
+The least, the most, and in between the seconds for each event that was read.
 """
 PAGE = 500
 REPLAYS_EVERY = 1.0
@@ -87,7 +87,7 @@ class Service:
         self._seldom = Seldom()
         self._last_replay = "0-0"
         self._keep = sink.limits.keep_at_most * 1000
-        """Milliseconds from when an event was written until it is not delivered any more."""
+        """Milliseconds from the writing of an event until its delivery is given up."""
         days = sink.limits.keep_at_most / 86400
         self._kept_for = f"{days:g} day{'s' if days != 1 else ''}"
 
@@ -144,7 +144,7 @@ class Service:
                     await asyncio.sleep(min(LONGEST_GATHER, max(GATHER, GATHER_EACH * len(page))))
 
     async def _take(self, page: list[tuple[str, bytes]]) -> None:
-        """Put events into the ledger; those that were kept for long enough become one dead letter."""
+        """Put events into the ledger; a run of those that are too old to be delivered becomes one dead letter."""
         oldest = self._clock.now() - self._keep
         may_be_lost = stream_order(page[0][0])[0] < oldest
         lost: list[str] = []
@@ -231,7 +231,7 @@ class Service:
         self._room.set()
 
     async def _read(self, entry: Entry) -> bool:
-        """Read an event whose body was let go; give it up if there is none any more."""
+        """Read an event whose body is not in memory; give the event up if it no longer exists."""
         try:
             body = entry.body or await self._sinks.entry(entry.id)
             head = read(body or b"")
@@ -285,7 +285,7 @@ class Service:
         self._ledger.failed(entry, failure.reason)
 
     async def _give_up_outdated(self) -> None:
-        """Give up what was kept for long enough, however many tries are left."""
+        """Give up events that are too old to be delivered, however many tries are left."""
         while True:
             for entry in self._ledger.outdated(self._clock.now() - self._keep):
                 body = entry.body or await self._sinks.entry(entry.id) or b""

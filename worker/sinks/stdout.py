@@ -49,5 +49,5 @@ def write_all(descriptor: int, content: bytes) -> None:
     while left:
         try:
             left = left[os.write(descriptor, left) :]
-        except BlockingIOError:  # another process has set the shared pipe so
+        except BlockingIOError:  # another process made the shared pipe non-blocking
             select.select((), (descriptor,), ())

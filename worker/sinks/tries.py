@@ -1,4 +1,4 @@
-"""PURE: what a try can come to, when the next one is made, and when there is none."""
+"""PURE: the results of tries, when the next one is made, and when there is none."""
 
 from __future__ import annotations
 
@@ -52,6 +52,6 @@ UNTRIED = Tried()
 
 
 def pause(tries: int, retry_after: float | None, chance: float) -> float:
-    """Return the seconds until the next try after some number of tries; `chance` is from 0 to 1."""
+    """Return the seconds until the next try after this many tries; `chance` is from 0 to 1."""
     wait: float = min(LONGEST, FIRST * FACTOR ** min(tries - 1, 60))
     return max(wait * (1 - JITTER + 2 * JITTER * chance), retry_after or 0.0)

@@ -1,4 +1,4 @@
-"""Posts events as Standard Webhooks: one request per try, of whose reply the head counts, no redirect followed."""
+"""Posts events as Standard Webhooks: one request per try, judged by the head of its reply; no redirect is followed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .receiver import Message
 from .tries import Failure
 
 STRONG = 24
-"""Bytes that a key has at least (Standard Webhooks)."""
+"""The fewest bytes that a key may have (Standard Webhooks)."""
 PREFIX = "whsec_"
 IN_A_HEADER = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 """What a header carries unchanged. Receivers read other characters in different ways, and would find that the signature
@@ -39,8 +39,8 @@ REFUSALS = frozenset({
 def signers(secret: str) -> Iterator[Signer]:
     """Return what signs with a secret.
 
-    `whsec_` stands before base64; any other secret is the key itself. The library would take that one for base64 as
-    well: if it can be, a signature for receivers that hand it to the library as a text is added.
+    What follows `whsec_` is base64; any other secret is the key itself. The library would decode that one from base64
+    as well: if that is possible, a second signature is for receivers that pass the secret to the library as a text.
     """
     if secret.startswith(PREFIX):
         yield Signer(secret)
@@ -55,7 +55,7 @@ def signers(secret: str) -> Iterator[Signer]:
 
 
 class Webhook:
-    """Posts to one URL; `secrets` are one, or two while they change."""
+    """Posts to one URL; `secrets` are one, or two while one replaces the other."""
 
     at_once = 1
 
@@ -114,7 +114,7 @@ class Webhook:
         return [Failure(reason, refused=reply.status in REFUSALS, retry_after=wait)]
 
     async def reach(self) -> str:
-        """Open a connection, with TLS where the URL has it, and close it; by a proxy only the proxy is reached."""
+        """Open a connection, with TLS if the URL says so, and close it; with a proxy, only the proxy is reached."""
         parts = urlsplit(f"http://{self._wire.through}" if self._wire.through else self._url)
         port = parts.port or (443 if parts.scheme == "https" else 80)
         context = tls_context(self._tls) if parts.scheme == "https" else None

@@ -1,4 +1,4 @@
-"""Batches in Redis: what workers do with them, and what clients read: their state, the results of their members."""
+"""Batches in Redis: what workers do with them, and what clients read (their state, the results of their members)."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ AT_ONCE = 10
 SWEPT_AT_ONCE = 25
 """The most open members that one script call holds, releases or aborts, so that it takes a few milliseconds."""
 UNFIT = frozenset({"conflict", "broken"})
-"""Verdicts on a member that is not started until it is given as a `RejectedMember`: its rejection comes first."""
+"""Verdicts on a member that can't be started: it has to be rejected, and then given again as a `RejectedMember`."""
 
 
 class Duty(Struct, frozen=True):
-    """What is to be done for a batch: `count` members may start from index `cursor` on, `sweep` is under way.
+    """What is to be done for a batch: `count` members may start from index `cursor` on; `sweep` says that one goes on.
 
-    `created` is when its first part came, in milliseconds: the id of a batch that is past its retention may come again.
-    `any_state` says that no member's `expect` counts. `passed` is how many members before the cursor wait for room on
-    their backend, by backend.
+    `created` is when its first part arrived, in milliseconds: an id may be used again once its batch is past its
+    retention. `any_state` says that no member's `expect` counts. `passed` is how many members before the cursor wait
+    for room on their backend, by backend.
     """
 
     id: str
@@ -57,9 +57,9 @@ class Duty(Struct, frozen=True):
 
 
 class Duties(Struct, frozen=True):
-    """What a round brings; `next_at` is when there is something to do for any batch, None if there is none.
+    """What there is to do in a round; `next_at` is when the next batch needs work, None if none will.
 
-    `older` is how many living workers do not know batches; nothing starts beside one.
+    `older` is how many live workers do not know batches; while there is one, nothing starts.
     """
 
     now: datetime
@@ -69,7 +69,7 @@ class Duties(Struct, frozen=True):
 
 
 class PartSize(Struct, frozen=True):
-    """The members of one part: how many, the index of the first one, and who has signed them, empty for nobody."""
+    """The members of one part: how many, the index of the first one, and who signed them, empty for nobody."""
 
     number: int
     first: int
@@ -80,8 +80,8 @@ class PartSize(Struct, frozen=True):
 class Step(Struct, frozen=True):
     """The members of a batch from index `cursor` on that are to be started.
 
-    `rooms` says for each backend how many first passes of the batch lane may wait there. With a backend in `of` they
-    are the first of its members that were passed, with these `indexes`.
+    `rooms` says for each backend how many first passes of the batch lane may wait there. If `of` names a backend, the
+    members are instead the first ones of that backend that were passed, with these `indexes`.
     """
 
     batch_id: str
@@ -116,7 +116,7 @@ class Batches(EventLog):
         return bool(said == "ok")
 
     async def carry_out(self, order: BatchOrder, *, signed_by: str = "", message_id: str = "") -> None:
-        """Carry out an order about a batch. A message that comes again changes nothing.
+        """Carry out an order about a batch. A redelivered message changes nothing.
 
         Raises:
             UnknownBatch: there is none.
@@ -131,7 +131,7 @@ class Batches(EventLog):
             raise ActionRejected(f"batch {order.batch_id}: {WRONG[said]}")
 
     async def feed(self, worker: str, left: Sequence[str] = ()) -> Duties:
-        """Find the batches for which there is something to do, and leave each to this worker for a while.
+        """Find the batches that need work, and lease each of them to this worker for a while.
 
         Those in `left` are left to other workers.
         """
@@ -145,19 +145,19 @@ class Batches(EventLog):
         return Duties(moment(now), moment(int(next_at)) if int(next_at) >= 0 else None, int(older), tuple(duties))
 
     async def let_go(self, batch_id: str) -> None:
-        """Leave a batch to whoever comes next."""
+        """Give up this worker's lease of a batch."""
         await self._interruptible(self._redis.delete(f"{self._base}:feeder:{batch_id}"))
 
     async def sweep(self, batch_id: str) -> tuple[bool, list[str]]:
         """Hold, release or abort the next open members of a batch.
 
-        Return whether that goes on at once, and the backends on which something is due now.
+        Return whether there may be more to do at once, and the backends on which something is due now.
         """
         goes_on, *names = await self._run(self._scripts.sweep, batch_id, SWEPT_AT_ONCE)
         return bool(goes_on), [name.decode() for name in names]
 
     async def start(self, step: Step, worker: str) -> list[Accepted]:
-        """Start members, each once; return the verdicts on those that were, which may be fewer than were given.
+        """Start members, each once; return the verdicts on those that were started, perhaps fewer than were given.
 
         A member may be `passed` instead. The last verdict may be on one that was not started, but has to be rejected:
         see `UNFIT`.
@@ -177,7 +177,7 @@ class Batches(EventLog):
         return [verdict(entry) for entry in reply]
 
     async def sizes(self, batch_id: str) -> list[PartSize]:
-        """Return the parts of a batch that are there, in their order; indexes are right once all of them are."""
+        """Return the parts of a batch that have arrived, in order; their indexes are right once all have arrived."""
         name = f"{self._base}:batchsizes:{batch_id}"
         found = await self._interruptible(cast("Any", self._redis.hgetall(name)))
         sizes: list[PartSize] = []
@@ -195,7 +195,7 @@ class Batches(EventLog):
         return json.loads(zlib.decompress(packed)) if packed else []
 
     async def passed(self, batch_id: str, backend: str, count: int) -> list[int]:
-        """Return the indexes of the first members, up to `count`, that were passed since their backend is full."""
+        """Return the indexes of the first members, up to `count`, that were passed because their backend is full."""
         name = f"{self._base}:batchpassed:{batch_id}:{backend}"
         found = await self._interruptible(cast("Any", self._redis.lrange(name, 0, count - 1)))
         return [int(index) for index in found]

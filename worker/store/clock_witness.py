@@ -19,10 +19,10 @@ UNKNOWN_STEP = b"?"
 
 
 passing = partial(time.clock_gettime, getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
-"""Returns the seconds on a clock that is never set, and that goes on while the machine is suspended if there is one.
+"""Returns the seconds on a clock that is never set and, if the system has such a clock, runs on during a suspend.
 
-A Redis on the same machine sleeps for the same time, so that must count as time that has passed. While a virtual
-machine is paused, none of its clocks goes on: its pause looks like a step of Redis's clock, and prolongs waits.
+A Redis on the same machine is suspended with it, so that time must count as passed. While a virtual machine is paused,
+none of its clocks runs: the pause looks like a step of Redis's clock, and prolongs waits.
 """
 
 

@@ -1,7 +1,7 @@
 """How a cancellation is stored in Redis: the guard belongs to the scripts, the progress to the passes.
 
-The Lua scripts under `lua/` own the guard. They write one-letter names, because each byte counts once for every open
-cancellation; here they have words.
+The Lua scripts under `lua/` own the guard. They use short names, because every byte is stored once per open
+cancellation; here the fields have full names.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ WRITER = msgspec.msgpack.Encoder()
 JSON_WRITER = msgspec.json.Encoder(enc_hook=str)
 NOTHING = Progress()
 POLL = 1
-"""What `lua/include/record.lua` calls so: the next pass is a poll that may be piggy-backed."""
+"""As in `lua/include/record.lua`: the next pass is a poll that may be piggy-backed."""
 
 
 class Record(Struct, frozen=True):
@@ -42,7 +42,7 @@ class Record(Struct, frozen=True):
 
     `ended_at` is when it finished, `sequence` the number of its last event, `last_event` the stream id of its
     `finished` event. `polled` means that its next pass is a poll that a list can answer. `matters_at` is when something
-    matters without a call. `reappeared` means that an event says that its job lives again.
+    must happen even without a call. `reappeared` means that an event has reported that its job is alive again.
     """
 
     cancellation: Cancellation
@@ -58,7 +58,7 @@ class Record(Struct, frozen=True):
 class Snapshot(Struct, frozen=True):
     """All that Redis holds about one cancellation, for people and clients.
 
-    `command` has the producer's own fields, `due_at` is when its next pass is due, `claimed` whether one runs now.
+    `command` has the producer's own fields, `due_at` is when its next pass is due, `claimed` whether one is under way.
     """
 
     record: Record
@@ -74,7 +74,7 @@ def moment(milliseconds: float) -> datetime:
 
 
 def milliseconds(at: datetime) -> int:
-    """Return the milliseconds since 1970 of an aware time, rounded up so that nothing comes early."""
+    """Return the milliseconds since 1970 of an aware time, rounded up so that nothing happens early."""
     since: timedelta = at - EPOCH
     return (since.days * 86_400 + since.seconds) * 1000 - (-since.microseconds // 1000)
 
@@ -110,7 +110,7 @@ def unpack(cancellation_id: str, hot: bytes) -> Record:
 
 
 def read(cancellation_id: str, hot: bytes, cold: bytes | None = None) -> Snapshot:
-    """Read a record that anything may have written, the cold part too if that is given.
+    """Read a record, whatever may have written it, and its cold part if that is given.
 
     Its place in the schedule is stored elsewhere.
 
@@ -189,9 +189,10 @@ def _attestations(guard: Guard) -> dict[str, Attestation]:
 
 
 def finished_progress(progress: Progress) -> tuple[bytes, bytes]:
-    """Write the progress of a pass that ends a cancellation: what is kept of it, and all of it if it does not end yet.
+    """Write the progress of a pass that ends a cancellation: the part to keep, and all of it in case it does not end.
 
-    Kept is what people are shown, and what looks after the end need. It is read rarely, so it is not compressed.
+    The part to keep is what people are shown and what looks after the end need. Both are read rarely, so they are not
+    compressed.
     """
     kept = Progress(
         intent=progress.intent,

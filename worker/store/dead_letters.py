@@ -19,7 +19,7 @@ from .stream_ids import stream_order
 PAGE = 200
 ENTRY = re.compile(r"[0-9]{1,19}-[0-9]{1,19}")
 REMEMBERED_DAYS = 40
-"""Rejections are forgotten by then: longer than any command id is kept by default."""
+"""Days for which a rejection is remembered: longer than any command id is kept by default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class DeadLetter:
     """One rejected message. `raw` is what is kept of it: JSON if it could be read, and never a token.
 
     With a `sink` it is an event that could not be delivered there. An `unverified` one was sent unsigned, or its
-    signature was never checked, while it is known who may send.
+    signature was not verified, although signatures are checked.
     """
 
     id: str
@@ -48,7 +48,7 @@ class DeadLetter:
         """The event that is to be delivered again, as it was written.
 
         Raises:
-            InvalidCommand: it is only known that events were lost.
+            InvalidCommand: it says only that events were lost.
 
         """
         if not self.command_id:
@@ -92,7 +92,7 @@ class DeadLetters(Keyspace):
         return sum([await self._call(self._redis.xlen(stream)) for stream in self._letters])
 
     async def newest(self, limit: int, before: str = "") -> Sequence[DeadLetter]:
-        """Return up to `limit` of them, the newest first: those before the one with an id, if that is given."""
+        """Return up to `limit` of them, the newest first; with an id in `before`, only those older than that one."""
         behind = f"({before}" if ENTRY.fullmatch(before) else "+"
         found: dict[tuple[int, int], DeadLetter] = {}
         for stream in self._letters:

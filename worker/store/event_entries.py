@@ -1,4 +1,4 @@
-"""Reads the entries of the event stream. Entries of others that are no events are skipped."""
+"""Reads the entries of the event stream. Entries that others have written and that are no events are skipped."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def readable(entries: Iterable[tuple[bytes, Mapping[bytes, bytes]]]) -> list[tup
 
 
 def body(fields: Sequence[bytes]) -> bytes:
-    """Return the event of an entry whose names and values come in turn; empty if it has none."""
+    """Return the event of an entry, given as alternating field names and values; empty if it has none."""
     if fields[0] == b"event":
         return fields[1]
     return dict(zip(fields[::2], fields[1::2], strict=True)).get(b"event", b"")
@@ -38,5 +38,5 @@ def body(fields: Sequence[bytes]) -> bytes:
 
 @lru_cache(maxsize=1000)
 def report(position: str, why: str) -> None:
-    """Log once that an entry is skipped, although readers meet it again and again."""
+    """Log once that an entry is skipped, however often readers come across it."""
     log.warning("entry %s of the event stream is no event and is skipped: %s", position, why)

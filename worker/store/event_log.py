@@ -58,8 +58,8 @@ class EventLog(Keyspace):
     async def trim(self, now: datetime, needed_since: int = NEVER) -> None:
         """Delete events and dead letters that are past their retention.
 
-        An event that a consumer group has not read yet, or not acknowledged, is kept for up to `UNREAD_FOR`; so is all
-        that was written at `needed_since`, in milliseconds, or later, for as long as the caller says so.
+        An event that a consumer group has not read or not acknowledged yet is kept for up to `UNREAD_FOR`. Whatever was
+        written at `needed_since` (in milliseconds) or later is kept in any case.
         """
         kept = {"events": self._retention.events} | dict.fromkeys(LETTERS, self._retention.dead_letters)
         for stream, keep in kept.items():

@@ -19,7 +19,7 @@ Page = Sequence[tuple[bytes, Mapping[bytes, bytes]]]
 OF_BREAKER = "canceller.backend."
 """How the types of events about a backend's breaker begin."""
 EARLIER = 2000
-"""Milliseconds by which the ids of entries may lie before the time of their events: Redis's own clock makes them."""
+"""Milliseconds by which an entry's id may be earlier than the time of its event: ids are by Redis's own clock."""
 
 
 class Search(Struct, frozen=True):
@@ -45,7 +45,7 @@ class EventSearch(Keyspace):
     async def search_back(self, backend: str, job_id: str, limit: int | None, report: Callable[[int], None]) -> Search:
         """Search the newest `limit` entries, all for None, for events about a job and its backend's breaker.
 
-        `report` is called with the number of entries that each page has brought.
+        `report` is called with the number of entries in each page.
         """
         found: list[Event] = []
         searched = 0
@@ -61,7 +61,7 @@ class EventSearch(Keyspace):
     async def last_end(
         self, backend: str, job_id: str, limit: int | None, report: Callable[[int], None]
     ) -> Event | None:
-        """Search the newest `limit` entries, all for None, for how a job's last cancellation ended; no dry run counts.
+        """Search the newest `limit` entries, all for None, for the end of a job's last cancellation, dry runs excepted.
 
         `report` is called as in `search_back`.
         """
@@ -102,7 +102,7 @@ class EventSearch(Keyspace):
     def _picked(page: Page, backend: str, job_id: str) -> list[Event]:
         """Return the events about a job, or about the breaker of its backend.
 
-        Only what may be is parsed: parsing takes far longer than searching a text.
+        Only likely entries are parsed: parsing takes far longer than a text search.
         """
         marks = [f'"subject":{json.dumps(text, ensure_ascii=False)},'.encode() for text in (job_id, backend)]
         likely = [entry for entry in page if any(mark in entry[1].get(b"event", b"") for mark in marks)]

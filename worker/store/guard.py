@@ -1,4 +1,4 @@
-"""The guard of a record: the part in Redis that the scripts own, with words for its one-letter names."""
+"""The guard of a record: the part in Redis that the scripts own, with full names for its short ones."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Guard(Struct, frozen=True, rename=GUARD_LETTERS):
     """The part of a record that the scripts own. Times are in milliseconds.
 
     A signature is who signed and the time of the attestation that it belongs to. `intent` is the time of an intent
-    that a claim has noted; 1 for one that a pass has, 0 for none. `next_pass` is 0 before the first pass.
+    that a claim has noted, 1 for one that a pass has noted, 0 for none. `next_pass` is 0 before the first pass.
     """
 
     backend: str

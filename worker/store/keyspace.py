@@ -15,7 +15,7 @@ from .scripts import Script, load
 
 
 class Keyspace:
-    """What all readers and writers of a deployment share. Every key begins with its prefix as a hash tag."""
+    """What all readers and writers of a deployment share. Every key begins with their prefix as a hash tag."""
 
     def __init__(
         self,
@@ -27,7 +27,7 @@ class Keyspace:
     ) -> None:
         """`longest` is the longest `give_up_after` of any backend, in seconds: command ids outlive it.
 
-        `scripts` runs the scripts, `redis` if there is none.
+        `scripts` runs the scripts; without it, `redis` does.
         """
         self._redis = redis
         self._base = f"{{{prefix}}}"

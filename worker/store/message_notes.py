@@ -1,4 +1,4 @@
-"""What Redis keeps about a message beside the cancellations: why it was rejected, how many commands it had."""
+"""What Redis keeps about a message besides the cancellations: why it was rejected, how many commands it had."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ class MessageNotes(Keyspace):
     """The notes of one deployment; `Store.reject` and `Store.count_commands` make them."""
 
     async def counted(self, message_id: str) -> int | None:
-        """Return how many commands a message of several had; None if it is not known.
+        """Return how many commands a `worker.submit` had; None if that is not known.
 
         Raises:
-            UnknownCancellation: some of them have ids of their own, and are found by these.
+            UnknownCancellation: some of them have ids of their own, by which they have to be looked up.
 
         """
         found = await self._interruptible(self._redis.get(f"{self._base}:submit:{message_id}"))

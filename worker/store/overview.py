@@ -27,7 +27,7 @@ Gates = Mapping[tuple[str, str], Mapping[str, Any]]
 
 
 class BackendNow(Struct, frozen=True):
-    """A backend: how many cancellations are open, whether a living worker serves it, what its breaker does.
+    """A backend: how many cancellations are open, whether a live worker serves it, what its breaker does.
 
     `paused_until` is when the breaker's pause ends or has ended; None while the breaker is closed.
     """
@@ -42,7 +42,7 @@ class BackendNow(Struct, frozen=True):
 class Deployment(Struct, frozen=True):
     """A deployment at one moment.
 
-    `left` is how many commands wait for a worker that serves their backend, `position` that of the newest event.
+    `left` is how many commands wait for a worker that serves their backend, `position` is that of the newest event.
     """
 
     now: datetime
@@ -54,7 +54,7 @@ class Deployment(Struct, frozen=True):
 
 
 class Changes(Struct, frozen=True):
-    """What events say that has changed, up to a position; `whole` is False if more have come since."""
+    """What has changed according to the events up to a position; `whole` is False if there may be more after it."""
 
     position: str
     ids: frozenset[str]
@@ -63,7 +63,7 @@ class Changes(Struct, frozen=True):
 
 
 class Overview(Keyspace):
-    """One deployment, as somebody sees it who watches all of it."""
+    """One deployment, for somebody who watches all of it."""
 
     async def deployment(self) -> Deployment:
         """Return how the deployment is now, in two round trips."""
@@ -98,7 +98,7 @@ class Overview(Keyspace):
         return int(found), [one.decode() for one in page.values()]
 
     async def snapshots(self, ids: Sequence[str], *, commands: bool) -> list[Snapshot]:
-        """Read many records in one round trip, on demand with their commands.
+        """Read many records in one round trip, with their commands if asked to.
 
         What is gone, damaged or of a newer format is left out.
         """
@@ -157,10 +157,10 @@ class Overview(Keyspace):
         return list(found)
 
     async def story(self, one: Cancellation, number: int, searched: int) -> list[Mapping[str, Any]]:
-        """Return the events of a cancellation and those of its backend's breaker, as far as they lie among them.
+        """Return the events of a cancellation and of its backend's breaker that are among the entries searched.
 
-        `number` is how many it has. Half of the `searched` entries are those behind the moment at which it began, half
-        are the newest ones: in a busy stream those between may be missing.
+        `number` is how many the cancellation has. Half of the `searched` entries are those from its acceptance on, half
+        are the newest ones: in a busy stream, events in between may be missing.
         """
         needle = ABOUT + one.id.encode() + b'"'
         whose = b'"backend":"' + one.backend.encode() + b'"'

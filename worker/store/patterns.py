@@ -6,8 +6,8 @@ import re
 from functools import partial
 
 SPECIAL = re.compile(r"[*?\[\]\\]")
-"""The characters that mean something else than themselves."""
+"""The characters with a special meaning."""
 
 
 literal = partial(SPECIAL.sub, r"\\\g<0>")
-"""Writes a text as a pattern that only it matches."""
+"""Escapes a text, so that the pattern matches only that text."""

@@ -1,4 +1,4 @@
-"""A glance at what is open, without a Redis library: a shell completes a word in less time than one takes to load."""
+"""A glance at what is open, without a Redis library: loading one takes longer than a shell completion may."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ PATIENCE = 0.15
 """Seconds that a glance may take in all."""
 PAGE = 1000
 DRY_RUN, REST = "\x1e", "\x1f"
-"""What stands behind a job's id in a field of `:open:BACKEND`: a dry run's own id, or the rest of the job's address."""
+"""In a field of `:open:BACKEND`, what precedes a dry run's own id, and what precedes the rest of a job's address."""
 
 
 @dataclass(slots=True)
 class Peek:
-    """One connection, whose replies are read until the time is over; every error is an OSError or a ValueError.
+    """One connection, whose replies are read until the deadline; every error is an OSError or a ValueError.
 
     Each key of the deployment begins with `base`; `deadline` is by the monotonic clock.
     """
@@ -77,7 +77,7 @@ class Peek:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a Redis is, as a URL says it; only for plain TCP and for a socket file."""
+    """Where a Redis is, according to its URL; only for plain TCP and for a socket file."""
 
     address: tuple[str, int] | str
     login: tuple[str, ...]

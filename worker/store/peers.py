@@ -12,12 +12,12 @@ class Peers(Keyspace):
     """The other workers of a deployment, by what they have written."""
 
     async def announced(self) -> dict[str, float]:
-        """Return what each backend that workers serve, or served once, was announced with: when its last beat ends."""
+        """Return the number with which each backend was last announced, if it ever was: when its last beat ends."""
         found = await self._interruptible(self._redis.zrange(f"{self._base}:serves", 0, -1, withscores=True))
         return {name.decode(): ends for name, ends in found}
 
     async def hand_over(self, commands: Mapping[str, Mapping[str, bytes]]) -> None:
-        """Leave commands to workers that can take them in: by backend, by digest. Done again it changes nothing."""
+        """Leave commands to workers that can take them in: by backend, by digest. Repeating this changes nothing."""
         pipe = self._redis.pipeline(transaction=False)
         for backend, some in commands.items():
             pipe.hset(f"{self._base}:handover:{backend}", mapping=cast("Any", some))
@@ -34,7 +34,7 @@ class Peers(Keyspace):
         return {name.decode(): count for name, count in zip(names, counts, strict=True) if count}
 
     async def handed_over(self, backend: str) -> AsyncIterator[dict[str, bytes]]:
-        """Go through the commands that are left on a backend, by digest and page by page; some may come twice."""
+        """Go through the commands left for a backend, by digest and page by page; some may be returned twice."""
         cursor = 0
         while True:
             cursor, page = await self._interruptible(
@@ -46,5 +46,5 @@ class Peers(Keyspace):
                 return
 
     async def taken_over(self, backend: str, digests: Sequence[str]) -> None:
-        """Forget commands that were left on a backend, once what became of them is stored."""
+        """Forget commands that were left for a backend, once what became of them is stored."""
         await self._interruptible(self._redis.hdel(f"{self._base}:handover:{backend}", *digests))

@@ -16,7 +16,7 @@ from .patterns import literal
 from .redis_client import translated
 
 CLOCK_STEP = 1000
-"""Milliseconds between the deployment's time and Redis's own that only a step of Redis's clock explains."""
+"""A difference in milliseconds between the deployment's time and Redis's own that only a step of its clock explains."""
 SCHEDULES = ("due:{}:ip", "due:{}:if", "due:{}:bp", "due:{}:bf", "park:{}:i", "park:{}:b")
 """The keys of a backend's schedule, as `lua/include/keys.lua` lists them."""
 
@@ -30,7 +30,7 @@ class Reader(Keyspace):
         return [moment(now)] if abs(now - by_redis) < CLOCK_STEP else [moment(now), moment(by_redis)]
 
     async def resolve(self, reference: str, digest: str = "") -> str:
-        """Return the id of the cancellation that a cancellation id or a command id names, as `find_command` does.
+        """Return the id of the cancellation that a reference names: by its own id, or by a command's (`find_command`).
 
         Raises:
             UnknownCancellation: there is none, or it is past its retention.
@@ -47,7 +47,7 @@ class Reader(Keyspace):
         """Return the id of the cancellation that a command opened or joined; empty if the command is unknown.
 
         Raises:
-            CommandConflict: a `digest` is given, and the id belongs to a command with another one.
+            CommandConflict: a `digest` is given, and the id belongs to a command with a different one.
 
         """
         known = await self._run(self._scripts.recall, self._days, command_id)

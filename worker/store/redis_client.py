@@ -23,17 +23,17 @@ CONNECT_TIMEOUT = 5.0
 REFUSES = re.compile(
     r"ACL failure in script|user executing the script can't|^unknown (sub)?command|[Uu]nknown (Redis )?command called"
 )
-"""What Redis says, beside NOPERM, if a script's user lacks a right or a command was removed."""
+"""What Redis says, besides NOPERM, if a script's user lacks a right or a command was removed."""
 TRANSIENT = re.compile(
     r"(?:Error running script .*: -)?"
     r"(?:OOM|LOADING|READONLY|MASTERDOWN|BUSY|MISCONF|NOREPLICAS|CLUSTERDOWN|TRYAGAIN)",
     re.DOTALL,
 )
-"""How Redis begins transient errors, 6.2 in a script behind words of its own; redis-py has no class for all of them."""
+"""How transient errors begin, in scripts on Redis 6.2 after a prefix; redis-py does not have a class for each."""
 
 
 def connect(settings: Settings) -> Redis:
-    """Return a client that repeats nothing by itself: after a script without an answer the records are read first.
+    """Return a client that never retries by itself: after an unanswered script the records are read first.
 
     Raises:
         ConfigurationError: there is no Redis to connect to.
@@ -97,7 +97,7 @@ def translated() -> Iterator[None]:
 
 
 def unavailable(error: Exception) -> StoreUnavailable:
-    """Return the error of this project for one of Redis or of the connection to it."""
+    """Return this project's error for an error of Redis or of the connection to it."""
     if isinstance(error, StoreUnavailable):
         return error
     refused = refusal(error)

@@ -10,11 +10,11 @@ from ..settings.environment import Settings
 DAY = 86400.0
 UNSIGNED = "dead:unsigned"
 LETTERS = ("dead", UNSIGNED)
-"""The streams of dead letters. The second has those of unknown senders, if it is known who may send."""
+"""The streams of dead letters. The second has those of unknown senders, if signatures are checked."""
 LETTERS_SHARE = 0.1
 """The most that dead letters take up, as a share of Redis's memory limit."""
 UNVERIFIED_SHARE = 0.1
-"""The share of those bytes that dead letters of unknown senders have."""
+"""The share of those bytes that is for dead letters of unknown senders."""
 
 
 @dataclass(frozen=True, slots=True)

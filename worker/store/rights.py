@@ -68,7 +68,7 @@ def scratch_calls(base: str) -> Iterator[Call]:
 
 
 def store_calls(prefix: str, token: str) -> list[Call]:
-    """Return what clients do under a prefix beside scripts; the stream that this makes is deleted."""
+    """Return what clients do under a prefix besides scripts; the stream that these calls make is deleted."""
     base = f"{{{prefix}}}"
     stream = f"{base}:check:{token}"
     return [
@@ -95,7 +95,7 @@ def queue_calls(queue: str, token: str) -> list[Call]:
 
 
 def celery_calls(settings: Settings, token: str) -> list[Call]:
-    """Return what Celery does by kombu, without any effect."""
+    """Return what Celery does through kombu, as calls without any effect."""
     names = CeleryNames(settings)
     reply = f"{token}.reply.{names.control}.pidbox"
     return [
@@ -145,4 +145,4 @@ def acl_line(settings: Settings) -> str:
 COMMANDS: Final = (
     "+@read +@write +@blocking +@pubsub +@connection +@transaction +@scripting -@dangerous +time +info +config|get"
 )
-"""The commands in it. The keys are what limits the user: it may do anything on a key that it may write."""
+"""The commands in that line. Only the keys limit the user: it may do anything on a key that it may write."""

@@ -51,7 +51,7 @@ COMMAND_LETTERS = GUARD_LETTERS | {
 
 
 class CommandArgument(Struct, frozen=True, omit_defaults=True, rename=COMMAND_LETTERS):
-    """A command as `command_arguments.lua` says; times are in milliseconds, `force_after` in seconds."""
+    """A command as `command_arguments.lua` describes it; times are in milliseconds, `force_after` in seconds."""
 
     cancellation_id: str
     command_id: str
@@ -83,7 +83,7 @@ class CommandArgument(Struct, frozen=True, omit_defaults=True, rename=COMMAND_LE
 
 
 def command_arguments(many: Sequence[Acceptance | RejectedMember]) -> tuple[bytes, list[bytes]]:
-    """Write commands for the scripts that take in commands: their places, which are few and so written once, and each.
+    """Write commands for the scripts that take them in: their places, each written only once, and then each command.
 
     A member that is rejected has no place.
     """
@@ -136,7 +136,7 @@ def accept_argument(one: Acceptance) -> bytes:
 
 
 def grouped(arguments: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
-    """Cut many commands into groups for one script call each, limited by number and by size."""
+    """Split many commands into groups for one script call each, limited by number and by size."""
     group: list[bytes] = []
     size = 0
     for one in arguments:
@@ -186,7 +186,7 @@ def commit_arguments(one: Commit, keep: int) -> tuple[bytes, bytes, bytes]:
             *([int(watch[0] * 1000)] if watch else []),
         )
     )
-    # The progress is apart: Redis can't read binary in MessagePack.
+    # The progress is passed separately: Redis can't read MessagePack's binary type.
     if one.mode == "finish":
         kept, all_of_it = finished_progress(one.progress)
         return whole, all_of_it, kept
@@ -208,7 +208,7 @@ def read_claims(reply: Sequence[Any]) -> Claims:
 
 
 def claim_of(token: bytes, id_: bytes, hot: bytes, late: int) -> Claim | None:
-    """Read one claimed record; None for an unreadable one, which is due again when its lease is over."""
+    """Read one claimed record; None for an unreadable one, which is due again when its lease ends."""
     try:
         record = unpack(id_.decode(), hot)
         noted, piggy_backed = token.endswith(b"/noted"), token.endswith(b"/rides")

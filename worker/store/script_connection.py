@@ -1,9 +1,9 @@
 """A connection to Redis that runs only scripts, many at once, and costs a worker little.
 
-A worker runs a few scripts for every group of records. For each, redis-py takes a connection from its pool, and waits
-under timeouts in several coroutines; that was the largest single part of what the store costs. Here a script is one
-write and one future. redis-py still makes each connection, so addresses, TLS, sentinels, users and all options stay
-its duty, and it runs everything else.
+A worker runs a few scripts for every group of records. For each, redis-py would take a connection from its pool and
+wait under timeouts in several coroutines, which would be the largest part of the store's cost. Here a script is one
+write and one future. redis-py still makes each connection, so addresses, TLS, sentinels, users and all options remain
+its job, and it runs all other commands.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ from redis.exceptions import ReadOnlyError, ResponseError
 from redis.exceptions import TimeoutError as Late
 
 PATIENCE = 3.0
-"""Seconds after which an unanswered script makes the connection suspect, so that later ones get a new connection."""
+"""Seconds after which an unanswered script makes the connection suspect, so that later scripts get a new one."""
 UNFIT = (Lost, ReadOnlyError)
-"""Replies of a server that is of no use now: it is loading, or a replica. The next script makes a new connection."""
+"""Replies of a server that can't be used now: it is loading, or a replica. The next script makes a new connection."""
 REPLICA = ": -READONLY "
-"""What is in the error of a script on a replica of Redis 6.2, for which redis-py has no class."""
+"""Part of the error that a script gets from a replica of Redis 6.2, for which redis-py has no class."""
 NOTHING = object()
 CLOSED = "the connection to Redis was closed here"
 
 
 class ScriptConnection:
-    """Runs scripts as `Redis` does, over one connection; that is made when it is needed, and again when it is lost."""
+    """Runs scripts as `Redis` does, over one connection, which is made when needed, and again after it is lost."""
 
     def __init__(self, redis: Redis, patience: float = PATIENCE) -> None:
-        """`redis` makes the connections; they count apart from those of its pool."""
+        """`redis` makes the connections; they do not count towards those of its pool."""
         self._pool = redis.connection_pool
         self._patience = patience
         self._wires: list[Wire] = []
-        """The one in use at the end; those before it only wait for answers."""
+        """The last one is in use; those before it only wait for answers."""
         self._opening: asyncio.Task[Wire] | None = None
         self._closed = False
         self.evalsha = partial(self._run, "EVALSHA")
@@ -61,7 +61,7 @@ class ScriptConnection:
         return await wire.send(packed)
 
     async def _opened(self) -> Wire:
-        """Connect, once for all who ask at the same time."""
+        """Connect once for all callers that ask at the same time."""
         if self._closed:
             raise Lost(CLOSED)
         if self._opening is None:
@@ -76,7 +76,7 @@ class ScriptConnection:
     def _is_opened(self, opening: asyncio.Task[Wire]) -> None:
         self._opening = None
         if not opening.cancelled():
-            opening.exception()  # asyncio would log it if all who asked have been cancelled
+            opening.exception()  # else asyncio would log it if all callers were cancelled
 
     async def _open(self) -> Wire:
         connection: AbstractConnection = self._pool.make_connection()  # type: ignore[no-untyped-call]
@@ -93,9 +93,9 @@ class ScriptConnection:
 
 
 class Wire(asyncio.Protocol):
-    """One connection, taken over from redis-py once that has made and authenticated it.
+    """One connection, taken over from redis-py once redis-py has made and authenticated it.
 
-    It is `fit` for more unless it is closed, or has kept a script waiting for too long.
+    It is `fit` for more scripts unless it is closed, or has kept one waiting for too long.
     """
 
     def __init__(self, connection: AbstractConnection, patience: float) -> None:
@@ -132,7 +132,7 @@ class Wire(asyncio.Protocol):
             self.close(Lost("the connection to Redis was replaced"))
 
     def close(self, error: Exception) -> None:
-        """Close at once; whatever waits for an answer gets the error, since it is not known what became of it."""
+        """Close at once; every command that waits for an answer fails with the error, because its effect is unknown."""
         self.fit, self.closed = False, True
         if self._timer is not None:
             self._timer.cancel()
@@ -168,7 +168,7 @@ class Wire(asyncio.Protocol):
             self.retire()
 
     def _watch(self) -> None:
-        """Give up once the oldest command has waited for the whole timeout: the peer may be gone without a word."""
+        """Give up once the oldest command has waited for the whole timeout: the peer may have vanished silently."""
         self._timer = None
         if not self._waiting:
             return

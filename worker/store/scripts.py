@@ -1,8 +1,8 @@
 """Loads the Lua scripts: each file under `lua/` is one transition, and its header is its contract.
 
-The header also names the files under `lua/include/` that it needs, and each of those names others. Redis gets one text
-per script. Lua defines all its functions anew in each call, so what most calls do not need is included on demand:
-within a function, which only a call that needs it runs.
+The header also names the files under `lua/include/` that it needs, and each of those may name others. Redis gets one
+text per script. Each call of a script defines all of its functions anew, so whatever most calls do not need is included
+on demand: inside a function that only the calls that need it run.
 """
 
 from __future__ import annotations
@@ -71,9 +71,9 @@ class Scripts:
 INCLUDES = re.compile(r"^-- Includes (.+)$", re.MULTILINE)
 """The line of a header that names what a file includes."""
 ON_DEMAND = re.compile(r"^-- On demand (\w+): (.+)$", re.MULTILINE)
-"""A line of a header that includes a file within a function of its name, which returns these functions of the file."""
+"""A header line that includes a file inside a function named after the file, which returns the functions listed."""
 CALLS = re.compile(r"^-- Calls (.+)$", re.MULTILINE)
-"""The line of a header that names a script which is called as a function of its arguments."""
+"""The line of a header that names a script to be called as a function, with its arguments as the parameter."""
 
 
 def load(redis: Redis | ScriptConnection) -> Scripts:
@@ -85,12 +85,12 @@ def load(redis: Redis | ScriptConnection) -> Scripts:
 
 @cache
 def text_of(name: str) -> str:
-    """Return the text of a script, behind the clock and all that it includes."""
+    """Return the text of a script, preceded by the clock and all that it includes."""
     return source("include/clock") + _expanded(name, set())
 
 
 def _expanded(name: str, included: set[str]) -> str:
-    """Return the text of a file, behind all that it includes and that is not `included` yet."""
+    """Return the text of a file, preceded by all that it includes and that is not `included` yet."""
     text, parts = source(name), []
     for names in INCLUDES.findall(text):
         for one in names.split(", "):
@@ -108,7 +108,7 @@ def _expanded(name: str, included: set[str]) -> str:
 
 @cache
 def digest_of(text: str) -> str:
-    """Return the digest by which Redis knows a script; cached, as every store of a process needs the same ones."""
+    """Return the digest by which Redis knows a script; cached, because every store in a process needs the same ones."""
     return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 

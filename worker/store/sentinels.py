@@ -42,7 +42,7 @@ class Sentinels(Sentinel):
         raise MasterNotFoundError(f"no sentinel names a primary for {service_name!r}: {answers}")
 
     async def _ask(self, sentinel: Redis, service_name: str) -> tuple[Redis, Address | str]:
-        """Return the primary's address by one sentinel, or why it names none."""
+        """Return the primary's address according to one sentinel, or why it names none."""
         try:
             masters: Any = await sentinel.sentinel_masters()
         except REFUSES:

@@ -1,4 +1,4 @@
-"""Which backends living workers serve: this one, and others by the beats that it has seen."""
+"""Which backends live workers serve: this worker, and others as far as it has seen their beats."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Callable, Collection, Mapping
 from math import inf
 
 LIFE = 5.0
-"""Seconds without a beat after which no living worker serves a backend."""
+"""Seconds without a beat after which no live worker serves a backend."""
 GRACE = 30.0
 """Seconds without a beat for which a worker that serves a backend may be on its way back, as in a rolling deploy."""
 MOST_UNSEEN = 2.0
-"""The most seconds that count between two looks: while this worker could not look, others could not beat either."""
+"""The most seconds of silence counted per check: while this worker could not check, others could not beat either."""
 
 
 class Serving:
@@ -45,5 +45,5 @@ class Serving:
 
     @property
     def known(self) -> frozenset[str]:
-        """The backends that living workers serve, as far as this one knows."""
+        """The backends that live workers serve, as far as this one knows."""
         return self._mine.union(backend for backend, silence in self._silence.items() if silence < LIFE)

@@ -20,8 +20,8 @@ class Lease(Struct, frozen=True):
 class Owed(Struct, frozen=True):
     """The state of an event that is owed to a sink; times are in milliseconds, 0 for none.
 
-    `order` is shared by the events that must arrive in their order. `refused_since` is since when every try was
-    answered in a way that says that trying again is of no use.
+    `order` is shared by the events that must arrive in their order. `refused_since` is the time from which on every
+    answer has said that trying again is of no use.
     """
 
     tries: int
@@ -45,8 +45,8 @@ class Note(Struct):
 class SinkState(Struct, frozen=True):
     """A sink as operators see it.
 
-    `lag` is the age in seconds of the oldest event that has not arrived yet, 0 for none. `worker` delivers to it, empty
-    for none. `seen_at` is when a worker last did.
+    `lag` is the age in seconds of the oldest event that has not arrived yet, 0 for none. `worker` is the one that
+    delivers to it, empty for none. `seen_at` is when a worker last did.
     """
 
     sink: str

@@ -18,9 +18,9 @@ from .sink_state import Lease, Note, Owed, SinkState
 from .stream_ids import stream_order
 
 SLACK = 600.0
-"""Seconds for which events are kept beyond `keep_at_most`, so that a worker can say first what is lost."""
+"""Seconds for which events are kept beyond `keep_at_most`, so that a worker can first report what is lost."""
 FORGOTTEN_AFTER = DAY
-"""Seconds after which a sink that no worker has, and that is not in the file, keeps no events any more."""
+"""Seconds after which events are no longer kept for a sink that no worker serves and that is not in the file."""
 
 
 class Sinks(Keyspace):
@@ -39,7 +39,7 @@ class Sinks(Keyspace):
         self._letters_limit = letters_limit or (lambda: retention.letters_limit(0, unverified=False))
 
     async def claim(self, sink: str, worker: str, life: float, kind: str, keep: float) -> tuple[datetime, Lease | None]:
-        """Take the lease of a sink for `life` seconds; None if another worker has one. Return the time with it."""
+        """Take the lease of a sink for `life` seconds; return the time, and None if another worker has the lease."""
         arguments = (sink, worker, int(life * 1000), kind, int(keep))
         now, number, position = await self._run(self._scripts.sink_claim, *arguments)
         return moment(int(now)), Lease(sink, worker, int(number), position.decode()) if number else None
@@ -80,7 +80,7 @@ class Sinks(Keyspace):
     async def entries(self, after: str, count: int, block: float | None = None) -> list[tuple[str, bytes]]:
         """Return entries of the event stream after a position, waiting up to `block` seconds for the first one."""
         wait = () if block is None else ("BLOCK", max(1, int(block * 1000)))
-        # By a name of one word redis-py would make a dict of each entry, which takes as long as all the rest.
+        # Called by the plain name XREAD, redis-py would make a dict of each entry, which takes as long as all the rest.
         command = ("XREAD COUNT", count, *wait, "STREAMS", f"{self._base}:events", after)
         found = await self._interruptible(cast("Any", self._redis).execute_command(*command))
         if not found:
@@ -89,7 +89,7 @@ class Sinks(Keyspace):
         return [(entry.decode(), body(fields)) for entry, fields in page]
 
     async def entry(self, entry: str) -> bytes | None:
-        """Return the event with a stream id; None if it is there no more."""
+        """Return the event with a stream id; None if it is no longer there."""
         found = await self._interruptible(self._redis.xrange(f"{self._base}:events", min=entry, max=entry, count=1))
         return found[0][1].get(b"event") if found else None
 
@@ -105,7 +105,7 @@ class Sinks(Keyspace):
         return [state for name in names if (state := await self._state(name, now)) is not None]
 
     async def lags(self) -> dict[str, float]:
-        """Return the lag of each sink in seconds; one without a worker for a day in which others lived is left out."""
+        """Return the lag of each sink in seconds; one that live workers have not served for a day is left out."""
         now, *_ = await self._run(self._scripts.now)
         states = await self.states()
         return {one.sink: one.lag for one in states if now - milliseconds(one.seen_at) < FORGOTTEN_AFTER * 1000}
@@ -152,7 +152,7 @@ class Sinks(Keyspace):
     async def _needed_since(self, position: str, oldest: str) -> int:
         """Return when the first event after a position, or the oldest that is owed, was written, in milliseconds.
 
-        `oldest` is empty if nothing is owed; `NEVER` is the time if there is no event of either kind.
+        `oldest` is empty if nothing is owed. The result is `NEVER` if there is no event of either kind.
         """
         call = self._redis.xrange(f"{self._base}:events", min=f"({position}", count=1)
         entries = [entry.decode() for entry, _ in await self._interruptible(call)] + [oldest] * bool(oldest)

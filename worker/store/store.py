@@ -58,19 +58,19 @@ class Store(Reader, EventLog, EventSearch):
     ) -> None:
         """`longest` is the longest `give_up_after` of any backend, in seconds: command ids outlive it.
 
-        `scripts` is the connection of a worker's scripts; it is closed with the store. `sinks` are the names of those
-        in the backends file.
+        `scripts` is the connection of a worker's scripts; it is closed with the store. `sinks` are the names of the
+        sinks in the backends file.
         """
         super().__init__(redis, prefix, retention, longest, scripts)
         self._own = scripts
         self._memory = 0.0
         self._witness = Witness("redis")
         self.commit = Coalescer(self._commit, GROUP).add
-        """Commits a pass: 1 done, 0 not written, since the spec changed, -1 the claim is no longer ours."""
+        """Commits a pass; 1: done, 0: refused because the spec has changed, -1: the claim is no longer ours."""
         self.peers = Peers(redis, prefix)
         self.batches = Batches(redis, prefix, retention, longest)
         self.batches_wait = False
-        """Whether there was something to do for a batch at the latest beat."""
+        """Whether a batch needed work at the latest beat."""
         self.sinks = Sinks(
             redis, prefix, retention, sinks, lambda: retention.letters_limit(self._memory, unverified=False)
         )
@@ -91,7 +91,7 @@ class Store(Reader, EventLog, EventSearch):
         return accepted
 
     async def reject(self, rejection: Rejection) -> bool:
-        """Reject a command with an event and a dead letter; False if this very rejection was made before."""
+        """Reject a command with an event and a dead letter; False if the same rejection was made before."""
         whose = (rejection.mark, rejection.backend, rejection.subject)
         data = "{" + fragment(rejection.data) + "}"
         kept = (rejection.raw, rejection.reason, int(rejection.unverified))
@@ -126,7 +126,7 @@ class Store(Reader, EventLog, EventSearch):
         return results
 
     async def beat(self, worker: str, life: float, backends: Sequence[str]) -> tuple[datetime, list[datetime | None]]:
-        """Report that this worker lives for `life` seconds more; return the time and each backend's next due."""
+        """Report that this worker lives for `life` more seconds; return the time and each backend's next due time."""
         asked = self._witness.now()
         arguments = (worker, int(life * 1000), *self._witness.knows(asked), *backends)
         now, step, fed, *due = await self._run(self._scripts.beat, *arguments)
@@ -158,7 +158,7 @@ class Store(Reader, EventLog, EventSearch):
         message_id: str = "",
         more: Mapping[str, Any] = NOTHING,
     ) -> str:
-        """Carry out an operator's action; return the backend. A message that comes again changes nothing.
+        """Carry out an operator's action; return the backend. A redelivered message changes nothing.
 
         Raises:
             UnknownCancellation: there is none.
@@ -173,7 +173,7 @@ class Store(Reader, EventLog, EventSearch):
         """Use up the signature of an operator's action.
 
         Raises:
-            SignatureRejected: it was used up before, or its producer sends too many.
+            SignatureRejected: it was used before, or its producer has sent too many commands.
 
         """
         arguments = (signed.mark, message_id, signed.producer, signed.per_minute or 0)

@@ -23,7 +23,7 @@ from .keyspace import Keyspace
 SLICE = 500
 """Records that are read in one call, which takes Redis about half a millisecond."""
 UNSEEN, UNREADABLE = "unseen", "unreadable"
-"""The state of a job that was not looked at yet, and the one of a record that a newer version wrote, or nobody."""
+"""The state of a job that was not looked at yet, and that of a record that this version can't read."""
 STATES, LANES = (*map(str, JobState), UNSEEN), tuple(map(str, Lane))
 
 
@@ -31,8 +31,8 @@ class Totals(Struct, frozen=True):
     """What is open, held and late, by backend. Times are in seconds.
 
     `open` is by backend, state of the job, and lane. `breaker_open` is 1 for a paused backend. `memory` is the share of
-    Redis's memory limit that is used, 0 without a limit. `waiting` is how many commands nobody has taken in yet, None
-    if the broker can't say. `TotalsReader` reads neither it nor `sink_lags`.
+    Redis's memory limit that is used, 0 without a limit. `waiting` is how many commands no worker has taken in yet,
+    None if the broker can't say. `TotalsReader` reads neither `waiting` nor `sink_lags`.
     """
 
     open: Mapping[tuple[str, str, str], int]
@@ -48,7 +48,7 @@ class Totals(Struct, frozen=True):
 
 
 class GuardPart(Struct, frozen=True, rename={**GUARD_LETTERS, "format": "f"}):
-    """What is counted of a guard."""
+    """The part of a guard that is counted."""
 
     format: int
     lane: str
@@ -61,7 +61,7 @@ class SightingPart(Struct, frozen=True):
 
 
 class ProgressPart(Struct, frozen=True):
-    """What is counted of a progress."""
+    """The part of a progress that is counted."""
 
     state: str = UNSEEN
     overdue: bool = False

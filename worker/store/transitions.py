@@ -1,4 +1,4 @@
-"""What goes into the store's transitions, and what comes out; `script_arguments.py` writes it for the scripts."""
+"""The inputs and results of the store's transitions; `script_arguments.py` converts them for the scripts."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from .codec import Record
 class Acceptance(Struct, frozen=True):
     """A validated command, with the values that apply to it under the backend's policy.
 
-    `said` has the fields in the producer's own words, as events carry them. `address` is what addresses the job beside
+    `said` has the fields in the producer's own words, as events carry them. `address` is what addresses the job besides
     its id, `place` the backend's place in words. `binding` means that its stricter wishes about the force step override
     those of others. `expect` is the state in which the job must be, in the backend's own words, empty for any.
-    `another_attests` means that no requester may attest. `vouched` means that a batch's part bears the signature.
-    `reply_to` names sinks that get the cancellation's events.
+    `another_attests` means that no requester may attest. `vouched` means that the part of its batch is signed in place
+    of the command itself. `reply_to` names sinks that get the cancellation's events.
     """
 
     cancellation_id: str
@@ -71,7 +71,7 @@ class Rejection(Struct, frozen=True):
     """A command that is rejected: why, and what is kept of the message. `unverified` says that its sender is unknown.
 
     `command_id` is the id of the command, as its sender knows it; `mark` begins with it. A `digest` means that the
-    command itself is valid, so it may have been accepted before and be delivered again.
+    command itself is valid, so this may be a redelivery of a command that was accepted before.
     """
 
     mark: str
@@ -90,9 +90,9 @@ class Rejection(Struct, frozen=True):
 class Claim(Struct, frozen=True):
     """A record that this worker may work on until its lease ends.
 
-    `noted` means that the intent of its first cancel is stored already; the record is as it was before. `piggy_backed`
-    means that it is one of many polls that share one permit: it may make no call of its own. `late` is for how many
-    seconds it was due, None if that is not known.
+    `noted` means that the intent of its first cancel is already stored; `record` is as it was before. `piggy_backed`
+    means that it is one of many polls that share one permit: it may make no call of its own. `late` is how many seconds
+    after its due time it was claimed, None if that is not known.
     """
 
     token: str
@@ -103,7 +103,7 @@ class Claim(Struct, frozen=True):
 
 
 class Claims(Struct, frozen=True):
-    """The result of one claim. `next_due` is None if nothing waits; `paused` means that the backend is."""
+    """The result of one claim. `next_due` is None if nothing waits; `paused` means that the backend is paused."""
 
     now: datetime
     lost_at: datetime | None
@@ -115,8 +115,8 @@ class Claims(Struct, frozen=True):
 class Limits(Struct, frozen=True):
     """How much one claim may take. `rate` is in calls per second, 0 for no limit; `lease` in seconds.
 
-    `batch_slots` limits what the batch lane has in flight over all workers, `own_batch_slots` how much more it gets
-    here. `per_list` is how many polls one call of a list can answer, 1 without lists.
+    `batch_slots` limits what the batch lane has in flight across all workers, `own_batch_slots` how much more it may
+    take in this worker. `per_list` is how many polls one call of a list can answer, 1 without lists.
     """
 
     slots: int
@@ -141,8 +141,9 @@ class Silence(Struct, frozen=True):
 class ToClaim(Struct, frozen=True):
     """A request for records that are due on a backend.
 
-    `unseen` means that a first cancel there goes out without a look, so that its intent is noted with the claim.
-    A `silence` means that nobody serves the backend: only what matters without a call is claimed.
+    `unseen` means that a first cancel there goes out without a look, so its intent is noted with the claim.
+    A `silence` means that nobody serves the backend: only what must happen even without a call (a deadline, an abort)
+    is claimed.
     """
 
     backend: str
@@ -155,7 +156,7 @@ class ToClaim(Struct, frozen=True):
 class Commit(Struct, frozen=True):
     """What a pass commits, in one of the modes of `commit.lua`.
 
-    `verdict` is on the backend: ok, bad:FAILURES:PAUSE_MS, or empty for none. `watch_after` is how many seconds after
+    `verdict` judges the backend: ok, bad:FAILURES:PAUSE_MS, or empty for none. `watch_after` is how many seconds after
     the end its job is looked at, empty for never.
     """
 

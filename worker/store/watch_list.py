@@ -34,7 +34,7 @@ class Watched(Struct, frozen=True):
 
 
 class Seen(Struct, frozen=True):
-    """What a look has come to: as `lua/watched.lua` has it, what follows; when to look next; the event to emit."""
+    """The result of a look: what follows, in the words of `lua/watched.lua`; when to look next; the event to emit."""
 
     follows: str
     due: datetime | None = None
@@ -55,7 +55,7 @@ class WatchList(Keyspace):
         return Watched(moment(now), moment(due) if due >= 0 else None, tuple(ended))
 
     async def settle(self, backend: str, cancellation_id: str, seen: Seen) -> bool:
-        """Note what a look has come to; return whether this was the first to report that the job lives again."""
+        """Note the result of a look; return whether it is the first to report that the job is alive again."""
         due = milliseconds(seen.due) if seen.due else 0
         data = fragment(seen.event.data) if seen.event else ""
         arguments = (cancellation_id, backend, seen.follows, due, seen.calls, seen.verdict, data)

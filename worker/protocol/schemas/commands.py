@@ -48,10 +48,10 @@ ACTION_FIELDS: Final[Mapping[str, Callable[[], Schema]]] = {
     "for": HOLD_TIME.json_schema,
     "child": CHILD.json_schema,
 }
-"""What an operator action may say beside who and why, by the names in `OperatorAction.fields`."""
+"""The arguments of operator actions besides who and why, by the names in `OperatorAction.fields`."""
 
 NOTHING: Final[Schema] = {"type": "null"}
-"""What a field may hold that a command does not have: null is as good as absent."""
+"""What a field that does not belong there may hold: null is as good as absent."""
 WORDS: Final[Schema] = {"type": "string", "minLength": 1}
 UNICODE: Final[Schema] = {"not": {"pattern": r"[\ud800-\udfff]"}}
 """No halves of surrogate pairs."""

@@ -9,7 +9,7 @@ from ..json_types import Schema
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 SILENT = frozenset({"title", "discriminator"})
-"""What pydantic writes and JSON Schema does not know, or nobody needs."""
+"""What pydantic writes but JSON Schema does not know, or nobody needs."""
 
 
 def document(name: str, title: str, description: str, body: Mapping[str, Any]) -> Schema:
@@ -19,7 +19,7 @@ def document(name: str, title: str, description: str, body: Mapping[str, Any]) -
 
 
 def tidied(schema: Any) -> Any:
-    """Leave out what a schema of pydantic's has beside JSON Schema's own words; names of properties stay."""
+    """Leave out what a schema of pydantic's has besides JSON Schema's own keywords; names of properties stay."""
     if isinstance(schema, list):
         return [tidied(one) for one in schema]
     if not isinstance(schema, dict):
@@ -40,9 +40,9 @@ def one_of_or_null(schema: Mapping[str, Any]) -> Schema:
 
 
 def fields(properties: Mapping[str, Schema], *optional: str, closed: bool = False, **more: Any) -> Schema:
-    """Describe an object whose properties all are there, but for the optional ones.
+    """Describe an object in which all properties are required except the optional ones.
 
-    Others may be there too, unless it is `closed`: what we write only grows.
+    It may have others, unless it is `closed`: what we write only grows.
     """
     required = [name for name in properties if name not in optional]
     shut = {"additionalProperties": False} if closed else {}

@@ -125,7 +125,7 @@ OWN: Final[Mapping[str, Schema]] = {
 SOMETIMES: Final = ("command_ids_total", *SAID)
 """Those of them that may be absent: all but `signed_by` are there unless Redis has lost them."""
 READABLE: Final = ("backend", "job_id", "verb", "reason", "requested_by", "labels", "batch_id", "reply_to")
-"""What a `rejected` event repeats of what could be read, whatever that was."""
+"""What a `rejected` event repeats if it could be read, whatever its value."""
 ORDER: Final[Mapping[str, Schema]] = {
     "id": {},
     "action": {
@@ -134,7 +134,7 @@ ORDER: Final[Mapping[str, Schema]] = {
         "properties": {"name": TEXT, "by": {}, "reason": {}},
     },
 }
-"""What it tells of an operator's order: what that was about, and who gave it and why."""
+"""What it says of an operator's order: what the order was about, who gave it, and why."""
 
 HEAD: Final[Mapping[str, Schema]] = {
     "specversion": {"const": "1.0"},
@@ -173,7 +173,7 @@ ORDERED: Final[Mapping[str, Schema]] = {"by": TEXT, "signed_by": TEXT, "reason":
 
 @dataclass(frozen=True, slots=True)
 class Type:
-    """One type of event: its data, and its attributes beside those that all have; the optional ones may be absent."""
+    """One type of event: its data, and its attributes besides those that all have; the optional ones may be absent."""
 
     name: str
     about: str

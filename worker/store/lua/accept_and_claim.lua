@@ -5,7 +5,7 @@
 --
 -- KEYS[1]  the events stream
 -- ARGV[1] ARGV[2]  and the commands: see command_arguments.lua
--- ARGV[3]  how many arguments claim.lua gets; they follow, and after them one command each
+-- ARGV[3]  how many arguments claim.lua gets; these follow, and after them the commands, one each
 -- Returns  {what accept.lua returns, what claim.lua returns}
 -- Events   those of both
 

@@ -3,14 +3,14 @@
 -- Includes operator_action
 --
 -- KEYS[1], ARGV and Returns as in operator_action.lua, with `child` (job id of the child that it is about, "" for
--- the job itself and its family) and `signing` (1 if it is known who may sign, else 0).
+-- the job itself and its family) and `signing` (1 if signatures are checked, else 0).
 -- Rejected  requester (only others may attest, and this one has asked for the cancellation), unsigned (with signing on,
 --           only a signature shows who it is)
 -- Events    attested
 
 local child = more.child or ''
 
-local MOST_EARLIER = 10 -- earlier words that are kept beside the latest
+local MOST_EARLIER = 10 -- earlier attestations that are kept besides the latest
 
 local function asked_for_it(guard, name)
   for _, one in ipairs(guard.aa) do
@@ -19,7 +19,7 @@ local function asked_for_it(guard, name)
   return false
 end
 
--- Keep the word that one of `name` replaces: it counts again if that becomes void since `name` joins. Nobody has two.
+-- Keep the attestation that one by `name` replaces: it counts again if `name` joins, which voids theirs. Nobody has two.
 local function keep_earlier(guard, name)
   local words, attester = {}, guard.an[child]
   for _, word in ipairs(guard.ao and guard.ao[child] or {}) do

@@ -4,8 +4,8 @@
 --
 -- KEYS[1]  the events stream
 -- ARGV     id, order (batch_pause, batch_resume or batch_abort), by whom, why, who signed it ("" for nobody), id of the message
---          that brought it ("" for none), for how many days that is remembered, 1 to hold what is open too
--- Returns  ok, or what is wrong: unknown, ended, receiving, not_paused, aborting. A message that comes again changes nothing.
+--          that carried it ("" for none), for how many days that id is remembered, 1 to hold what is open, too
+-- Returns  ok, or what is wrong: unknown, ended, receiving, not_paused, aborting. A redelivered message changes nothing.
 -- Events   paused, resumed, finished; paused after resumed, if the canary has failed during the pause
 
 local id, order, by, why = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
@@ -28,7 +28,7 @@ local ORDERS = {
     if batch.state == 'aborting' then return 'aborting' end
     batch.state = 'paused'
     name(batch)
-    local with_hold = hold or batch.hold and not batch.held -- a hold under way is announced once it holds
+    local with_hold = hold or batch.hold and not batch.held -- a hold under way is announced once all members are held
     if with_hold and batch.open > 0 then
       batch.hold, batch.held = 1, nil
       sweep(batch, 'hold')

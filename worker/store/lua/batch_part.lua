@@ -10,7 +10,7 @@
 -- Events   started
 
 local MOST_NAMES = 100 -- as in protocol/batches.py
-local FORGOTTEN = 10 -- entries of the list of batches that are looked at with each new one, whether they are still there
+local FORGOTTEN = 10 -- the oldest entries in the list of batches, from which each new batch removes those that have expired
 local id, part, parts, digest = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local size, dry = tonumber(ARGV[5]), tonumber(ARGV[6])
 local now = clock()

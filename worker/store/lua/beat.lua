@@ -1,4 +1,4 @@
--- One worker's beat: note that it lives and which backends it serves, free what dead workers had claimed, return what is
+-- One worker's beat: note that it is alive and which backends it serves, free what dead workers had claimed, return what is
 -- due next.
 --
 -- Includes observe, dead_claims, breaker

@@ -13,17 +13,17 @@
 --           5  the most calls in flight, over all workers
 --           6  rate: calls per second, 0 for no limit
 --           7  batch slots: the most that the batch lane may have in flight, over all workers
---           8  how many more the batch lane may have in this worker
+--           8  how many more the batch lane may take in this worker
 --           9  how many polls one call of a list can answer, 1 without lists
 --          10  1 if a first cancel goes out without a look, so that its intent is noted with the claim; else 0
---          11  only if nobody serves the backend, as far as this worker knows: the `:serves` of it that it saw last, 0 for none
+--          11  only if nobody serves the backend, as far as this worker knows: its score in `:serves` that was seen last, or 0
 --          12  with 11: 1 if only aborted cancellations are claimed, else 0
 -- Returns  {now (ms), lost at (ms, before which Redis may have forgotten something, or 0), next due (ms, or -1),
 --          1 if the backend is paused, so that no call is allowed, else 0; then token, id, hot value and lateness of each
 --          claimed record: the value as it was before the claim, and for how long it was due (ms, or -1 if that is not known)}
 -- Events   released, if the time of a hold is over
 --
--- A claimed record holds one of the backend's permits, except piggy-backed polls. In order of precedence:
+-- Each claimed record holds one of the backend's permits, except for piggy-backed polls. In order of precedence:
 --   lane         interactive records first; batch records take what is left
 --   class        within a lane first passes and polls take turns
 --   piggy-back   if a list answers many polls, one of them holds a permit and pays for the call; the others are
@@ -39,8 +39,8 @@ local MOST_POLLS = 64 -- per claim, piggy-backed ones included: they hold no per
 local lost_at, next_wake, paused = 0, -1, false
 local out = {0, 0, 0, 0} -- the reply; its first four values come last
 
--- Return since when Redis may have forgotten something. A server with another run id, after a restart or a failover, may
--- have lost the latest writes of the one before.
+-- Return when a change of the Redis server was last noticed, 0 for never. A server with another run id, after a restart or a
+-- failover, may have lost the latest writes of its predecessor.
 local function forgotten_since()
   local run_id = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
   local known = redis.call('HMGET', key('server'), 'run_id', 'suspect')
@@ -99,7 +99,7 @@ local function claim_record(id, value, due, on_list, permit, due_at)
   defer('HSET', key('claims', backend), id, token)
   defer('ZADD', key('lease', backend, piggy_backed and 'r' or guard.l), now + lease, id)
   out[#out + 1], out[#out + 2] = token, id
-  -- What a dead worker had claimed lies at the time of its acceptance, in front of all others.
+  -- What a dead worker had claimed is scheduled at the time of its acceptance, in front of all others.
   local known = due_at and not (guard.n and due_at == guard.a)
   out[#out + 1], out[#out + 2] = value, known and now - due_at or -1
   return piggy_backed and 'piggy-backed' or guard.n == POLL and 'polls' or 'pays'
@@ -148,7 +148,7 @@ local function take_class(class, permits)
 end
 
 -- Claim half of a lane's permits for polls and half for first passes; an odd one goes to either by the parity of the time.
--- If the rate allows fewer calls, the class that goes first may use all of them, so the classes take turns at that.
+-- If the rate allows fewer calls, the class that goes first may use all of them, so the classes take turns at going first.
 local function take_lane(lane, permits)
   local one, other = 'p', 'f'
   if rate > 0 and redis.call('HGET', key('limit', backend), 'turn' .. lane) == 'p' then one, other = 'f', 'p' end
@@ -167,7 +167,7 @@ local function next_due()
   return soonest
 end
 
--- While the backend is paused nothing is called; what matters without a call (a deadline, an abort) is claimed.
+-- While the backend is paused, no calls are made: only what must happen even without a call (a deadline, an abort) is claimed.
 local function claim_paused(pause_end)
   local park_due = parking()
   park_due(backend, now)
@@ -189,7 +189,7 @@ local function is_aborted(id)
   return readable and guard and guard.x ~= ''
 end
 
--- Nobody serves this backend, so nothing is called. A beat since this worker looked shows otherwise: then nothing is claimed.
+-- Nobody serves this backend, so no calls are made. If there was a beat since this worker looked, nothing is claimed.
 local function claim_unserved()
   if (tonumber(redis.call('ZSCORE', key('serves'), backend) or 0)) ~= last_served then return end
   paused = true

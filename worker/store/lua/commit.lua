@@ -6,19 +6,19 @@
 --
 -- KEYS[1]  the events stream
 -- ARGV     per record a MessagePack array, its packed progress, and what is kept of that if it finishes. The array: id,
---          claim token, revision that the pass has seen, mode, due (ms), matters (ms, the next thing that matters without a
---          call), calls made that the claim has not paid for, verdict on the backend (see verdicts.lua), keep (s, a finished
---          record's life), the events, each an array: name, extra (inside of a JSON object), outcome; and after how long a
---          job is looked at once its cancellation has ended (ms, absent for never)
+--          claim token, revision that the pass has seen, mode, due (ms), matters (ms, when something must happen even without
+--          a call), calls made that the claim has not paid for, verdict on the backend (see verdicts.lua), keep (s, a finished
+--          record's life), the events, each an array: name, extra (inside of a JSON object), outcome; and how long after the
+--          end of its cancellation the job is looked at (ms, absent for never)
 -- Modes    intent  note a changing call, keep the claim
 --          answer  note the answer to it, keep the claim
 --          wait    give the record back, due later
 --          alone   give the record back, due at once for a poll that is not piggy-backed
 --          finish  end the cancellation
--- Returns  per record: 1 done; 0 refused, since what is wanted has changed since the claim or forbids any call (an intent
+-- Returns  per record: 1 done; 0 refused, because what is wanted has changed since the claim or forbids any call (an intent
 --          or a finish only; the record is due at once); -1 fenced, the claim is no longer ours and nothing was written
--- Events   those given; held, once no call can be in flight; those of verdicts.lua if a verdict turns the breaker; those of
---          batches whose members end
+-- Events   those given; held, once no call can be in flight; those of verdicts.lua if a verdict opens or closes the breaker;
+--          those of batches whose members end
 
 local now = clock()
 local end_links, save_batches -- defined once a member of a batch ends
@@ -61,7 +61,7 @@ local function finish(id, guard, cold, events, progress, keep, look_after)
     if not end_links then end_links, save_batches = batches() end
     end_links(id, guard, last[2], now)
   end
-  local life = guard.y and guard.bt and 1 or keep -- of the dry run of a batch the result is in the batch
+  local life = guard.y and guard.bt and 1 or keep -- the result of a dry run in a batch is in the batch
   save(id, guard, progress, life)
   local name = key('open', guard.b)
   ended[name] = ended[name] or {jobs = {}, ids = {}}
@@ -134,7 +134,7 @@ local function commit(one, id, guard, before, progress, kept, cold, current)
       emit_all(id, guard, cold, events)
       before = progress
     end
-    -- An intent that a dead worker left open stays open, since its call may have been made.
+    -- An intent that a dead worker left open stays open, because its call may have been made.
     if mode == 'finish' or string.sub(token, -6) == '/noted' then guard.i = nil end
     acknowledge(id, guard, cold)
     save(id, guard, before)

@@ -1,19 +1,19 @@
--- Find the batches for which there is something to do, and leave each to this worker for a while.
+-- Find the batches that need work, and lease each of them to this worker for a while.
 --
 -- Includes batches
 --
 -- KEYS[1]  the events stream
 -- ARGV     worker, for how long it may work on a batch (ms), the most batches, ids of batches that are left to other workers…
--- Returns  {now (ms), when there is something to do for any batch (ms, or -1), how many living workers do not know batches; then
+-- Returns  {now (ms), when the next batch needs work (ms, or -1), how many live workers do not know batches; then
 --          of each batch for this worker: id, a JSON object with created, cursor, count (how many members may start), sweep
 --          (1 if there is one), blind (1 if no member's `expect` counts) and passed (see batches.lua)}
 -- Events   progress; finished, for a batch whose parts did not come in time
 
 local worker, lease, most = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
-local BLOCKED = 50 -- ms until a batch is looked at again whose next member may not start yet
+local BLOCKED = 50 -- ms until a batch whose next member may not start yet is looked at again
 go_on_without_memory()
 local now = clock()
--- An older worker puts off the polls of records that it can't read, so nothing starts beside one.
+-- An older worker puts off the polls of records that it can't read, so nothing starts while there is one.
 local function living(kind) return redis.call('ZCOUNT', key(kind), '(' .. now, '+inf') end
 local older = math.max(0, living('workers') - living('feeders'))
 local out, left = {now, -1, older}, {}

@@ -20,6 +20,6 @@ if not known then
   keep_letter(ARGV[8] == '1' and 'unsigned' or nil, tonumber(ARGV[9]), {'reason', ARGV[7], 'raw', ARGV[6], 'mark', mark})
   remember('rejected ' .. mark, '0000000000000000', event, now, days)
 end
--- By the command's id, clients that wait for it find when it was last rejected, and the event that says why.
+-- Clients that wait for the command look up by its id when it was last rejected, and the event that says why.
 remember(rejection_of(string.match(mark, '^(.*) ')), string.format('%016d', now), event, now, days)
 return known and 0 or 1

@@ -1,4 +1,4 @@
--- Report that this consumer lives; put back what dead consumers had taken and not settled.
+-- Report that this consumer is alive; put back what dead consumers had taken and not settled.
 --
 -- Includes observe
 --

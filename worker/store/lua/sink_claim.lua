@@ -1,4 +1,4 @@
--- Take the lease of a sink that nobody delivers to. A sink without a position starts behind the newest event.
+-- Take the lease of a sink that nobody delivers to. A sink without a position starts after the newest event.
 --
 -- Includes sinks
 --

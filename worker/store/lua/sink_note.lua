@@ -6,7 +6,7 @@
 -- ARGV     sink, worker, number of its lease, life of the lease (ms; 0 gives it back), and a MessagePack map:
 --   p  position
 --   o  the oldest event that is owed from now on, "" for none
---   w  events that are owed, or are tried again later: stream id, value, …
+--   w  events that are newly owed, or that are tried again later: stream id, value, …
 --   x  events that are owed no more: stream ids
 --   a  replays that are done: ids in `:again:NAME`
 --   n  how many events were delivered since the last note

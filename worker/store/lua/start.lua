@@ -1,18 +1,17 @@
--- Start the next members of a batch: accept their commands and move the batch on behind those that were started, all in one
--- step.
+-- Start the next members of a batch: accept their commands and move its cursor past those that were started, all in one step.
 --
 -- Includes accepting, batches, turns
 --
 -- KEYS[1]  the events stream
 -- ARGV[1] ARGV[2]  and the commands: see command_arguments.lua
--- ARGV[3]  a MessagePack map: id, cursor (index of the first of these members), worker, lease (for how long that goes on to
---          start the members, ms), rooms (backend -> how many first passes of its batch lane may wait);
---          with of (a backend) and indexes the commands are those of its members that were passed first, not those at the cursor
--- ARGV[4…] one command each; one that is rejected has c alone, and er: why
--- Returns one "VERDICT ID" for each member that was started, which may be fewer, with rejected (no ID) as a further verdict, and
---   passed (no ID) for one that waits for room on its backend, while those behind it go on. After
---   them one that was not may follow: it has to be rejected with an event before it is given again, with `er`. Its verdict is
---   conflict, or broken (what went wrong in place of an ID).
+-- ARGV[3]  a MessagePack map: id, cursor (index of the first of these members), worker, lease (for how long that worker has the
+--          batch, ms), rooms (backend -> how many first passes of its batch lane may wait); with of (a backend) and
+--          indexes, the members are not those at the cursor, but the first ones of that backend that were passed
+-- ARGV[4…] one command each; one that is rejected has only c, and er: why
+-- Returns one "VERDICT ID" for each member that was started, perhaps fewer than were given. Further verdicts are rejected (no
+--   ID), and passed (no ID) for a member that waits for room on its backend while others go on. The last one may be on a
+--   member that was not started: conflict, or broken (what went wrong in place of an ID). That member has to be rejected with
+--   an event before it is given again, with `er`.
 -- Events   accepted, joined, attestation_void, those of a batch
 
 -- Count a member whose command was sent before: when its cancellation ends, or now if it has.
@@ -31,7 +30,7 @@ local function count_same(id, batch, index)
   return true
 end
 
--- Start a member of a batch; return its verdict, nil if it may not start now, and whether it was not started.
+-- Start a member of a batch; return its verdict, nil if it may not start now, and true if it has to be rejected first.
 local function start(batch, command, rooms, index, of)
   if startable(batch, now) < 1 then return nil end
   local verdict = 'rejected '
@@ -61,7 +60,7 @@ local function start(batch, command, rooms, index, of)
   return verdict
 end
 
--- The same, also for a member whose job's cancellation can't be read: that stops no other member.
+-- The same, but an error, such as an open cancellation that can't be read, stops no other member.
 local function try_to_start(batch, command, rooms, index, of)
   if command.er then return start(batch, command, rooms, index, of) end
   local cursor, count = batch.cursor, of and batch.passed[of]

@@ -8,7 +8,7 @@
 --          something is due now…}
 -- Events   held, released; paused, once no call of a held member can be in flight
 
-local SOON = 50 -- ms until it is looked again whether a call in flight has ended
+local SOON = 50 -- ms until the next check whether a call in flight has ended
 local most = tonumber(ARGV[2])
 go_on_without_memory()
 local now = clock()
@@ -18,7 +18,7 @@ if not sweep then return {0} end
 
 local held_by = {} -- batch -> whether its pause holds what is open
 
--- Return another batch that holds a cancellation, too, nil if there is none.
+-- Return another batch whose pause also holds a cancellation; nil if there is none.
 local function other_holder(id, guard)
   local function is_holder(name)
     if name == batch.id then return false end
@@ -74,7 +74,7 @@ local ACTS = {
 local touched, waits = {}, false
 
 local function sweep_over(id)
-  local readable, guard, progress = pcall(load, id) -- an unreadable one is called for by nobody, and stops no other
+  local readable, guard, progress = pcall(load, id) -- for an unreadable one no call is made; it stops no other
   if not readable or not guard or guard.o ~= '' then return true end
   local changed = ACTS[sweep.act](id, guard)
   if changed then

@@ -3,7 +3,7 @@
 -- KEYS[1]  this worker's list of taken messages
 -- KEYS[2]  the zset of consumers, name -> when it took last (s)
 -- KEYS[3…] the queue's lists, the most urgent first
--- ARGV     this consumer, how many to take at most, about how many bytes to take, the clock's key, and each message that it
+-- ARGV     this consumer, the most messages to take, about how many bytes to take, the clock's key, and each message that it
 --          has settled
 -- Returns  everything that this worker has taken and not yet settled, oldest last as in the queue
 

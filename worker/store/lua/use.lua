@@ -1,4 +1,4 @@
--- Use up the signature of an operator's action; the same message may come again.
+-- Use up the signature of an operator's action; the same message may be redelivered.
 --
 -- Includes signatures
 --

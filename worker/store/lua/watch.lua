@@ -7,9 +7,9 @@
 --          0 for no limit
 -- Returns  {now (ms), when a look is due next (ms, or -1); then id, hot value, cold value of each cancellation}
 --
--- A claim moves the next look behind the lease, so a dead worker's looks come back by themselves. It holds one of the
--- backend's permits, in the batch lane. Looks after the end delay nothing that is open: of the calls that the rate allows
--- they get what is left, and one in SHARE while there is more to do than that, so that they come in the end.
+-- A claim moves the next look to the end of the lease, so a dead worker's looks come due again by themselves. It holds one of
+-- the backend's permits, in the batch lane. Looks after the end delay nothing that is open: of the calls that the rate allows
+-- they get those that are left over, and one in SHARE while there are none, so that they are made in the end.
 
 local backend, most, lease = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local most_in_flight, rate = tonumber(ARGV[4]), tonumber(ARGV[5])
@@ -36,7 +36,7 @@ local function waiting()
   return count
 end
 
--- How many of these calls are left for looks. The time of the last look is kept beside the calls that are left.
+-- How many of these calls are left for looks. The time of the last look is kept with the calls that are left.
 local function spare(left)
   local ahead = rate > 0 and waiting() or 0
   if ahead == 0 then return left end

@@ -6,10 +6,10 @@
 -- ARGV     id of the cancellation, backend, what follows, when to look next (ms), calls made that the claim has not paid for,
 --          verdict on the backend (see verdicts.lua), inside of a JSON object for the event
 -- What follows  again  another look
---               alive  the job lives again: report that once, and look no more
+--               alive  the job is alive again: report that once, and look no more
 --               reopen the same, but stay claimed until the cancellation is open again
 --               done   look no more
--- Returns  1 if the job's new life was reported here, else 0
+-- Returns  1 if this call reported that the job is alive again, else 0
 -- Events   canceller.job.reappeared.v1; it has no sequence, since `finished` is the last event of a cancellation
 
 local id, backend, follows, due = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])

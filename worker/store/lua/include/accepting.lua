@@ -6,7 +6,7 @@
 --
 -- Its verdict is accepted, joined, same (nothing happened), conflict (its id is another command's),
 --   newer (it would join a record of a newer format, so a newer worker must take it),
---   replayed (its signature was used by another), or throttled (too many of its producer); the last two have no ID.
+--   replayed (its signature was used by another), or throttled (its producer has sent too many); the last two have no ID.
 
 local noted = {} -- backends that this script has noted
 

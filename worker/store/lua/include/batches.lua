@@ -8,28 +8,28 @@
 --   f          format
 --   state      as in protocol/batches.py
 --   options    rate, canary, stop_at, max_open, on_changed
---   cap        the most member starts a second that the producer who signed it may ask for; absent for any
+--   cap        the most member starts a second that the producer who signed it may ask for; absent for no limit
 --   parts received selected dry   how many parts it has, how many are there, with how many members, how many dry runs
 --   cursor     the next member to start has this index; all before it have started or were passed
---   passed     how many members, by backend, wait for room on it, while others have gone before them
+--   passed     how many members were passed, and wait for room on their backend, by backend
 --   opened     how many members are open, by backend
 --   full       since when a backend has had no room for a member, by backend
 --   open rejected finished        counters; the last by outcome
 --   window     the latest ends, a letter each: x for a failure
 --   proven     how many canary members have ended
---   failed     one of them failed: 1, or the reason of the pause while it was paused already and nobody was told
---   waived     1: the rest starts all the same
---   by reason hold held           of a pause or an abort; 1: it holds what is open, 1: all of that is held
+--   failed     one of them failed: 1 if the batch was paused for that; else the reason, for a pause when it is resumed
+--   waived     1: the rest starts although one of them failed
+--   by reason hold held           of a pause or an abort; hold is 1 if it holds what is open, held once all of that is held
 --   sweep      what is being done to all open members: act, at (index of the last one), by, reason, sg
 --   cut        the first member that an abort has kept from starting
---   tokens at  member starts that the rate allows, and when that was
+--   tokens at  member starts that the rate allowed, and when that was
 --   q told news   sequence of its latest event; when the latest `progress` was emitted; 1: counters have changed since
 --   created started ended keep    when; for how long it is kept after its end (s)
 --   backends   the names of the first few backends that its members name
 
 local BATCH_FORMAT = 1
 local DAY = 86400000
-local WINDOW, ENOUGH = 100, 20 -- failures are counted among so many latest ends, once there are so many
+local WINDOW, ENOUGH = 100, 20 -- failures are counted among the latest WINDOW ends, once there are ENOUGH ends
 local FAILURES = {refused = true, timed_out = true, rejected = true}
 local ROUNDING = 1e-6 -- 0.29 * 100 is a little less than 29
 local IDLE = 60000 -- ms until a batch that waits for something else is looked at again
@@ -63,7 +63,7 @@ local function waiting(batch)
   return batch.selected - batch.cursor + passed_in(batch)
 end
 
--- Add to a counter by backend; one of zero is left out.
+-- Add to a counter by backend; a counter of zero is removed.
 local function add(counters, backend, count)
   local sum = (counters[backend] or 0) + count
   counters[backend] = sum > 0 and sum or nil
@@ -103,7 +103,7 @@ local function announce_pause(batch, now)
   batch_event(batch, 'paused', now, whose(batch) .. '"hold":' .. (batch.hold and 'true' or 'false') .. ',')
 end
 
--- Return whether it has paused now.
+-- Pause a running batch that has members left to start; return whether it was paused.
 local function pause_by_itself(batch, reason, now)
   if batch.state ~= 'running' or waiting(batch) == 0 then return false end
   batch.state, batch.by, batch.sg, batch.reason = 'paused', 'canceller', nil, reason
@@ -111,7 +111,7 @@ local function pause_by_itself(batch, reason, now)
   return true
 end
 
--- Judge the latest ends: pause once the canary has failed, or once too many have.
+-- Judge the latest ends: pause once the canary has failed, or once too many members have.
 local function judge(batch, index, outcome, failed, now)
   local canary = batch.options.canary or 0
   batch.window = string.sub(batch.window .. (failed and 'x' or '.'), -WINDOW)
@@ -130,7 +130,7 @@ local function judge(batch, index, outcome, failed, now)
   end
 end
 
--- Count the end of a member that was not open. `line` is its result: o(utcome), and what `result_of` has beside that.
+-- Count the end of a member that is not counted as open. `line` is its result: o(utcome), and what else `result_of` returns.
 local function count_end(batch, index, line, now)
   if line.o == 'rejected' then
     batch.rejected = batch.rejected + 1
@@ -195,8 +195,8 @@ end
 
 local function end_batch(batch, state, now)
   local none_yet = batch.told == batch.started
-  if none_yet or now - batch.told >= TELL then tell_progress(batch, now) end -- else `finished` alone tells the last counts
-  if batch.state == 'paused' then -- what was said of the pause is no reason of the end
+  if none_yet or now - batch.told >= TELL then tell_progress(batch, now) end -- else only `finished` has the last counts
+  if batch.state == 'paused' then -- the reason for the pause is not the reason for the end
     batch.by, batch.reason, batch.sg, batch.hold, batch.held = nil, nil, nil, nil, nil
   end
   batch.state, batch.ended, batch.sweep = state, now, nil
@@ -237,7 +237,7 @@ local function save_batches(now, feed_at)
   end
 end
 
--- Leave a batch to one worker for a while, so that others do not do the same work; what counts is its cursor.
+-- Lease a batch to one worker for a while. That only saves duplicate work: its cursor makes sure that each member starts once.
 local function lend(id, worker, lease)
   redis.call('SET', key('feeder', id), worker, 'PX', lease)
 end
@@ -252,7 +252,7 @@ local function share(batch)
   return math.max(1, math.floor((batch.options.max_open or 1000) / math.max(1, #batch.backends)))
 end
 
--- Return how many members may start now. Tokens are refilled up to those of a second.
+-- Return how many members may start now. Tokens are refilled up to those of one second.
 local function startable(batch, now)
   if batch.state ~= 'running' then return 0 end
   local count = math.min(waiting(batch), (batch.options.max_open or 1000) - batch.open)

@@ -1,4 +1,4 @@
--- What the scripts that take in commands get of each, and what they read from it.
+-- The arguments of the scripts that take in commands, and what is read from them.
 --
 -- Includes keys
 --

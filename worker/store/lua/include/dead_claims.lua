@@ -14,8 +14,8 @@ local function is_alive(worker)
   return alive[worker]
 end
 
--- Free what dead workers had claimed on a backend: it goes to the front of the schedule. With an open intent it keeps its
--- whole lease, since that call may still be on its way, but no longer holds one of the backend's permits.
+-- Free the records that dead workers had claimed on a backend: they go to the front of the schedule. A record with an open
+-- intent keeps its whole lease, because that call may still be on its way, but no longer holds one of the backend's permits.
 local function free_dead_claims(backend)
   local claims = redis.call('HGETALL', key('claims', backend))
   for index = 1, #claims, 2 do

@@ -65,8 +65,8 @@ local function data_of(id, guard, extra, cold)
     .. fields .. ',"verb":"' .. guard.v .. (extra ~= '' and '",' or '"') .. extra .. '}'
 end
 
--- Append one event of a cancellation. Counts the sequence in the guard, which the caller saves. Returns the event's id in
--- the stream. The dry run of a batch has no events: its result is in the batch.
+-- Append one event of a cancellation and count it in the guard, which the caller saves. Return the event's id in the stream.
+-- A dry run in a batch has no events: its result is in the batch.
 local function emit(id, guard, name, extra, outcome, now, cold)
   guard.q = guard.q + 1
   if guard.y and guard.bt then return '' end

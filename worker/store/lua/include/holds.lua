@@ -24,7 +24,7 @@ local function acknowledge_hold(id, guard, now, cold)
   if guard.h and guard.h.p and not guard.i then announce_hold(id, guard, now, cold) end
 end
 
--- Lift a hold: deadlines move by the time that it lasted, except one that was over before it began.
+-- Lift a hold: deadlines move by the time that it lasted, except one that had passed before it began.
 local function lift_hold(guard, at)
   local hold, deadline = guard.h, guard.g
   local stood = math.max(0, at - math.max(hold.at, guard.nb or 0))

@@ -24,8 +24,8 @@ local function append_id(id, command_id, sinks)
   redis.call('SET', key('cold', id), ids .. '\n' .. (tonumber(count) + 1) .. '\n' .. fixed)
 end
 
--- Merge a command's wishes about the force step. The strictest wish of the commands that may bind others wins; as long as
--- no command may, the loosest wish wins.
+-- Merge a command's wishes about the force step. The strictest wish of the commands that may bind others wins; if no
+-- command may, the loosest wish wins.
 local function merge_force(guard, command, set)
   local stricter, longer = STRICTNESS[command.p] - STRICTNESS[guard.p], command.fa - guard.fa
   if guard.lo and command.lo then
@@ -74,12 +74,12 @@ local function merge(guard, command)
   changed = merge_expected(guard, command) or changed
   local attests = command.s ~= '' and not guard.aa
   set('s', command.s, attests)
-  set('sa', now, attests) -- a later attestation may hold when an earlier one was refuted
+  set('sa', now, attests) -- a later attestation may be true although an earlier one was refuted
   set('ss', signature(command), attests)
   return changed
 end
 
--- Take the latest of the earlier words of those who have not asked for the cancellation, nil if there is none.
+-- Take the latest earlier attestation by somebody who has not asked for the cancellation; nil if there is none.
 local function take_earlier(guard, about)
   local words, asked = guard.ao and guard.ao[about] or {}, {}
   for _, name in ipairs(guard.aa) do asked[name] = true end
@@ -89,13 +89,13 @@ local function take_earlier(guard, about)
   return word
 end
 
--- Name who gave a word, as `attributed` of cancellation.py does.
+-- Name who attested, as `attributed` in cancellation.py does.
 local function attributed(attester, signed_by)
   return signed_by and signed_by .. ' (signed) as ' .. attester or attester
 end
 
--- Delete the attestation of someone who asks for the cancellation too, and put the latest earlier one that counts in its
--- place; return the inside of its event.
+-- Replace the attestation of somebody who now asks for the cancellation, too, by the latest earlier one that still counts, if
+-- any; return the inside of the event.
 local function void(guard, about)
   local attester, signature = guard.s, guard.ss
   if about ~= '' then

@@ -2,7 +2,7 @@
 --
 -- Includes keys
 
-local OVERHEAD = 160 -- about how many bytes a letter takes in Redis beside its texts
+local OVERHEAD = 160 -- about how many bytes a letter takes in Redis besides its texts
 local AT_ONCE = 1000 -- the most letters that are deleted for a new one, so that the script takes a few milliseconds at most
 
 local function size_of(fields)

@@ -3,7 +3,7 @@
 local DRIFT = 0.001 -- added to SLACK, as a share of the time since the last beat
 local PATIENCE = 3000 -- ms for which a worker that knows no time yet waits for another that does
 
--- Return whether no other than `name` has a beat that ends after a time; `beats` is a zset of names by the end of the beat.
+-- Return whether no name other than `name` has a beat that ends after a time; `beats` is a zset: name -> when its beat ends.
 local function alone(beats, name, at)
   local own = tonumber(redis.call('ZSCORE', beats, name) or 0) > at and 1 or 0
   return redis.call('ZCOUNT', beats, '(' .. at, '+inf') == own

@@ -3,10 +3,10 @@
 -- Includes record, schedule, commands, holds
 --
 -- KEYS[1]  the events stream
--- ARGV     id, by whom, why, who signed it ("" for nobody), id of the message that brought it ("" for none), for how many
---          days that is remembered, further arguments of the action (a JSON object)
+-- ARGV     id, by whom, why, who signed it ("" for nobody), id of the message that carried it ("" for none), for how many
+--          days that id is remembered, further arguments of the action (a JSON object)
 -- Returns  {its backend, "" or why the action was rejected: `ended OUTCOME`, or a word of the script}; nil if there is no such
---          cancellation. A message that comes again changes nothing and is not rejected.
+--          cancellation. A redelivered message changes nothing and is not rejected.
 
 local id, by, why = ARGV[1], ARGV[2], ARGV[3]
 local signed_by = ARGV[4] ~= '' and ARGV[4] or nil

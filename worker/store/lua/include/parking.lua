@@ -1,10 +1,10 @@
--- While a backend is paused, its records are parked: they wait for what matters without a call.
+-- While a backend is paused, its records are parked: they wait until something must happen even without a call.
 --
 -- Includes keys, record, schedule
 
 local RETURN_AT_ONCE = 50 -- parked records that are scheduled again per claim once the backend answers
 
--- Park what is due until something matters without a call. What this worker can't read is scheduled for later.
+-- Park what is due until something must happen even without a call. What this worker can't read is scheduled for later.
 local function park_due(backend, now)
   for _, class in ipairs(CLASSES) do
     local due = key('due', backend, class)

@@ -2,8 +2,8 @@
 --
 -- Includes keys
 --
--- The guard is a JSON object. Its names are short because each byte counts once for every open cancellation; guard.py
--- gives them words. Times are in ms.
+-- The guard is a JSON object. Its names are short because every byte is stored once per open cancellation; guard.py has the
+-- full names. Times are in ms.
 --   f        format: 3 for records with bt, 2 for others with h, hs, y, ex or aa, which older workers must leave alone; 1 for
 --            all others
 --   b j v    backend, job id, verb
@@ -15,25 +15,25 @@
 --            belongs to an earlier attestation
 --   sc scs   the same about children: job id -> {by whom, when}, job id -> {who signed it, when}
 --   x xa     aborted: by whom and why, as text; the same as an action with by, signed_by, reason
---   r        revision: every change to what is wanted raises it
+--   r        revision: every change to what is wanted increments it
 --   a        when the cancellation was accepted
 --   q        sequence of its latest event
 --   n        what the next pass is, POLL or ALONE; absent before the first pass
 --   i        an open intent: 1, or the time if a claim noted it for a first cancel
---   m        when something matters without a call: a deadline, an abort
+--   m        when something must happen even without a call: a deadline, an abort
 --   o e z    outcome ("" while open), when it finished, stream id of its last event
 --   w k      traceparent, params
---   ad       what addresses the job beside its id; absent if the id is enough
+--   ad       what addresses the job besides its id; absent if the id is enough
 --   d        mark of the backend's place when the cancellation was accepted
 --   nb       no call before this time; absent if the first may be made at once
 --   h hs     a hold, see holds.lua; for how long earlier holds have lasted
 --   y        1: a dry run
---   ra       1: it has ended, and a `reappeared` event says that its job lives again
---   ex       states in which the job may be touched first, in the backend's words; absent for any state
+--   ra       1: it has ended, and a `reappeared` event has reported that its job is alive again
+--   ex       states in which the first changing call may be made, in the backend's words; absent for any state
 --   bt bm    the member of a batch that it is linked to: {id of the batch, index}; 1: there are more links, see batches.lua
 --   aa an    who has asked for the cancellation, present if only others may attest; who has attested: "" or child -> name
---   ao       with aa, the earlier words of others than that attester: "" or child -> {{name, by whom, when, who signed it or ""}},
---            the oldest first
+--   ao       with aa, earlier attestations by others than the one in an: "" or child -> {{name, by whom, when, who signed it or
+--            ""}}, the oldest first
 
 local FORMAT = 3
 local POLL, ALONE = 1, 2 -- the next pass is not the first: a poll that may be piggy-backed, or one that may not

@@ -7,8 +7,8 @@ local function unschedule(id, guard)
   for _, lane in ipairs(LANES) do redis.call('ZREM', key('park', guard.b, lane), id) end
 end
 
--- Schedule a record again: for now, or before all that came due meanwhile if `first`. One of a newer format is scheduled
--- too, for newer workers to claim.
+-- Schedule a record again: for now, or with `first` before all that has come due meanwhile. A record of a newer format is
+-- scheduled, too, for newer workers to claim.
 local function requeue(id, now, first)
   local guard, newer = load(id)
   if guard and guard.o == '' then redis.call('ZADD', due_key(guard), first and guard.a or now, id) end

@@ -1,14 +1,14 @@
--- Which member of a batch is next: in their order, except that a backend that is full for a while holds up its own alone.
+-- Which member of a batch is next: they start in order, except that a backend that stays full holds up only its own members.
 --
 -- Includes batches
 --
--- Members that are passed wait in a list for each backend. They start before those at the cursor do.
+-- These are passed: they wait in a list for each backend, and start before the members at the cursor.
 
-local PATIENCE = 500 -- ms for which a backend must have been full before members of others go before its own
-local MOST_PASSED = 100000 -- the most members that others may go before
+local PATIENCE = 500 -- ms for which a backend must have been full before its members are passed
+local MOST_PASSED = 100000 -- the most members that may wait because they were passed
 
-local waits = {} -- backend -> how many first passes of its batch lane wait that may begin now
-local passed = {} -- backend -> indexes of its members that are passed here
+local waits = {} -- backend -> how many first passes of its batch lane are waiting and may begin now
+local passed = {} -- backend -> indexes of its members that this script passes
 
 local function waiting_on(backend, now)
   if not waits[backend] then
@@ -22,8 +22,8 @@ local function waits_now(backend)
   waits[backend] = (waits[backend] or 0) + 1
 end
 
--- Return whether a backend may get no further member now: enough of them wait for their first pass, or it has its share of
--- those that may be open, and members of others wait.
+-- Return whether a backend may get no further member now: enough of its members wait for their first pass, or it has its share
+-- of the open ones while members of other backends wait.
 local function is_full(batch, backend, rooms, now)
   if rooms[backend] and waiting_on(backend, now) >= rooms[backend] then return true end
   local sum = passed_in(batch)
@@ -31,7 +31,7 @@ local function is_full(batch, backend, rooms, now)
   return others and #batch.backends > 1 and (batch.opened[backend] or 0) >= share(batch)
 end
 
--- Let others go before the member at the cursor, if its backend has been full for a while; return nil if they may not.
+-- Pass the member at the cursor if its backend has been full for a while; return nil if it may not be passed.
 local function pass(batch, backend, now)
   local since = math.min(batch.full[backend] or now, now)
   batch.full[backend] = since
@@ -44,7 +44,7 @@ local function pass(batch, backend, now)
   return 'passed '
 end
 
--- Move on behind a member that starts, or with -1 back before it; `of` is its backend if it was passed.
+-- Move on past a member that starts, or with -1 back before it; `of` is its backend if it was passed.
 local function move(batch, of, by)
   if of then add(batch.passed, of, -by) else batch.cursor = batch.cursor + by end
 end

@@ -1,4 +1,4 @@
--- What passes find of each backend as a whole turns its breaker. See breaker.lua.
+-- What passes find out about each backend as a whole opens or closes its breaker. See breaker.lua.
 --
 -- Includes keys, events
 --
@@ -10,7 +10,7 @@ local function backend_event(backend, name, data, now)
     .. '","datacontenttype":"application/json","backend":"' .. backend .. '","data":{"backend":"' .. backend .. '"' .. data .. '}}')
 end
 
-local sound = {} -- backends without a breaker's record, as this script knows
+local sound = {} -- backends that this script knows to have no record of a breaker
 
 local function note_success(backend, now)
   if sound[backend] then return end
