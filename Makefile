@@ -1,15 +1,15 @@
-# What developers do here often. All of it runs in the virtual environment that is active, else in .venv.
+# Common developer tasks. They run in the active virtual environment, or else in .venv.
 BIN := $(if $(VIRTUAL_ENV),$(VIRTUAL_ENV),$(CURDIR)/.venv)/bin
 
 help: ## list the tasks
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
 
-setup: ## make .venv, install everything, let git check each commit
+setup: ## make .venv, install everything, and the git hooks that check each commit
 	python3 -m venv .venv
 	.venv/bin/pip install --quiet -c requirements.lock -e '.[dev]'
 	.venv/bin/pre-commit install
 
-format: ## repair what the linter can, and format
+format: ## apply the linter's automatic fixes, and format
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
@@ -29,7 +29,7 @@ rooms: ## print the figures of the import graph
 schemas: ## write the published schemas into worker/guide/schemas
 	$(BIN)/python -m worker.cli.write_schemas
 
-test: ## run all tests but those that need a RabbitMQ; about ten minutes
+test: ## run all tests except those that need RabbitMQ or a browser; about ten minutes
 	$(BIN)/python -m pytest -n 4 --dist loadscope
 
 test-unit: ## run the tests without IO
@@ -41,7 +41,7 @@ test-examples: ## run the examples
 test-lowest: ## run some tests with the lowest versions of the dependencies that pyproject.toml allows
 	.ci/lowest
 
-test-newest: ## run some tests on the newest Python that is on PATH, or that pyenv has; judge what the core's cover
+test-newest: ## run some tests on the newest Python on PATH or in pyenv; check the coverage of the core
 	.ci/newest
 
 demo: ## watch it work: embedded Redis, simulated backends, real workers
@@ -53,7 +53,7 @@ bench: ## measure the throughput; tests/bench measures more
 wheel: ## build the wheel into dist/ and try it out in an environment of its own
 	.ci/wheel
 
-lock: ## bring requirements.lock up to pyproject.toml without another change; needs uv
+lock: ## update requirements.lock to match pyproject.toml, with no other changes; needs uv
 	uv pip compile --quiet --universal --extra dev --no-header --no-annotate -o requirements.lock pyproject.toml
 
 .PHONY: help setup format lint types contracts rooms schemas test test-unit test-examples test-lowest test-newest demo bench wheel lock

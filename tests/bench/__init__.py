@@ -1,1 +1,1 @@
-"""Benches: not run by the test command."""
+"""Benchmarks: not run by the test command."""

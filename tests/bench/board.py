@@ -1,8 +1,8 @@
-"""`python -m tests.bench.board`: what a board that is looked at costs the workers, and itself.
+"""`python -m tests.bench.board`: what a board with readers costs the workers, and itself.
 
 One worker, two backends: `waiting`, with `--open` cancellations that stay open, and `ess`, for which `--n` commands are
-sent in messages of 500. *Alone*, nothing else runs. *Beside*, a board does, and `--streams` browsers read its overview.
-A page is asked for over and over meanwhile.
+sent in messages of 500. In *Alone*, nothing else runs. In *Beside*, a board runs, `--streams` browsers read its
+overview, and its pages are requested again and again.
 """
 
 from __future__ import annotations

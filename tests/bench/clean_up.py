@@ -1,9 +1,9 @@
-"""`python -m tests.bench.clean_up`: plan and apply as batches, beside the same commands by `worker.submit`.
+"""`python -m tests.bench.clean_up`: plan and apply as batches, compared with the same commands by `worker.submit`.
 
 Two workers, one backend. `submit` sends `--n` cancels that expect a state, in messages of 500, in the batch lane;
 `plan` is a batch of as many dry runs, `apply` one of as many cancels that expect a state. Each has jobs of its own.
-Beside `apply` somebody sends single commands in the lane `interactive`, ten a second: `p99` is the time from
-`send_task` to their first call.
+During `apply`, single commands are sent in the lane `interactive`, ten a second: `p99` is the time from `send_task` to
+their first call.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 """`python -m tests.bench.hang`: what one backend that hangs costs another one.
 
-A deployment of real workers has two ESS backends. `sick` takes connections and never answers; `well` answers at once
-and notes when each job's cancel came. *Alone*, commands for `well` go out one by one at a steady rate. *Beside*, first
-`--n` commands for `sick` are taken in, and then the same is sent to `well`. Measured is the way from just before
-`send_task("worker.cancel")` to the cancel's arrival at `well`, both on this machine's monotonic clock. Rounds are
-interleaved and each has a fresh deployment; a ratio is taken within its round, and over all rounds' calls together.
-`--seconds` should be over 35: the calls to `sick` run out after 10 s, then its breaker pauses it for 15 s, then it is
-tried again.
+A deployment of real workers has two ESS backends. `sick` accepts connections and never answers; `well` answers at once
+and notes when each job's cancel arrived. In *Alone*, commands for `well` go out one by one at a steady rate. In
+*Beside*, `--n` commands for `sick` are taken in first, and then the same is sent to `well`. The time is measured from
+just before `send_task("worker.cancel")` to the cancel's arrival at `well`, both on this machine's monotonic clock.
+Rounds are interleaved and each has a fresh deployment; a ratio is taken within each round, and over the calls of all
+rounds together. `--seconds` should be over 35: the calls to `sick` time out after 10 s, then its breaker pauses it for
+15 s, then it is tried again.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Where one cancellation's CPU time goes in a worker: `python -m tests.bench.profile` (needs `pip install py-spy`).
 
-The load is `chunks` of the bench `throughput`: POST, GET, `finished` event. py-spy notes 200 times a second which stack
-holds the interpreter's lock; each is counted for the innermost of our own files in it, so that what httpx does for a
-call is the call's. The shares are then taken of the worker's whole CPU time for one cancellation. py-spy slows the
-worker a little, so the sum is more than the bench `throughput` shows.
+The load is `chunks` of the benchmark `throughput`: POST, GET, `finished` event. py-spy samples 200 times a second the
+stack that holds the interpreter's lock. Each sample counts for the innermost of our own files in it, so the work that
+aiohttp does for a call counts for the call. The shares are of the worker's whole CPU time for one cancellation. py-spy
+slows the worker a little, so the sum is more than the benchmark `throughput` shows.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""`python -m tests.bench.scale`: 1, 2 and 4 worker processes on one and on three backends, and what stops them.
+"""`python -m tests.bench.scale`: 1, 2 and 4 worker processes on one and on three backends, and what limits them.
 
 `--n` cancellations, spread over the backends, go out in `worker.submit` messages of 500; each is a cancel call and a
-look that shows the job cancelled. The clock runs from the first byte on the queue to the last `finished`. Remote,
-workers and Redis are processes of one thread that matters each, so one that used nearly a whole core is what stops the
-rest; where the shares of all (this bench's own too) add up to nearly all cores, the machine is. Where neither holds, it
-is waiting: for calls in flight (`max_in_flight` of a backend, over all workers), for Redis's answers, or at the end for
-the last of them. Rounds are interleaved, each run has a fresh deployment.
+look that shows the job cancelled. The clock runs from the first byte on the queue to the last `finished`. The remote,
+each worker and Redis have one busy thread each, so a process that used nearly a whole core is the limit. If the shares
+of all processes (this benchmark's too) add up to nearly all cores, the machine is the limit. Otherwise the limit is
+waiting: for calls in flight (`max_in_flight` of a backend, over all workers), for Redis's answers, or for the last few
+cancellations. Rounds are interleaved, and each run has a fresh deployment.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Workers and Redis are killed under load; the simulator's truth judges what became of each job."""
+"""Kills workers and Redis under load, and judges by the simulator's truth what became of each job."""

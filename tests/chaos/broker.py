@@ -1,4 +1,4 @@
-"""What carries the chaos bench's commands: the Redis that also holds the state, or a RabbitMQ of its own."""
+"""The broker of the chaos bench's commands: the Redis that also has the state, or a separate RabbitMQ."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PURE: moments at which something is told to stop: what each is about, and whether what was promised was kept."""
+"""PURE: moments at which work is told to stop: what each one stops, and whether the promises were kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the chaos bench asks for: command number N is a pure function of the seed and N, the same in each process."""
+"""The commands of the chaos bench: command number N is a pure function of the seed and N, the same in each process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Measures how long what a killed worker held takes to be in work again."""
+"""Measures how long it takes until the records and messages of a killed worker are worked on again."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""`python -m tests.chaos.run --kills 200`: kill workers (and Redis) under load, then judge what came out.
+"""`python -m tests.chaos.run --kills 200`: kill workers (and Redis) under load, then judge the result.
 
-Here is the torment; the deployment is in `chaos_world`, the jobs in `chaos_plan`, the judgement in `chaos_truth`.
+This module does the killing; the deployment is in `world`, the jobs are in `plan`, the judgement is in `truth`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A webhook's receiver that fails and goes down, under load, while workers are killed: `python -m tests.chaos.sinks`.
 
-The full run: `--events 20000 --kills 3`. Exit 1 if an event is missing, out of order or under two ids, if its signature
-does not verify, if the subject that always fails delays others, or if it does not end in dead letters.
+The full run: `--events 20000 --kills 3`. Exit 1 if an event is missing, out of order or has two ids, if a signature
+does not verify, or if the subject whose deliveries always fail delays others or does not end in dead letters.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Abort, pause and hold around a due force, while workers are killed: `python -m tests.chaos.stops --moments 200`.
 
 Each moment is a fresh batch or single cancellation on one deployment with two workers; most of its jobs hang in
-CANCELLING until they are forced, and some moments have a slow backend. At a random time around the due force it is
-told to stop; `moments` judges. Exit 1 if a changing call began after the acknowledgement, if anything started after
-a pause, if it did not go on and end right once it was resumed or released, or if anything was lost.
+CANCELLING until they are forced, and some moments have a slow backend. At a random time around the due force, work is
+told to stop; `moments` judges the result. Exit 1 if a changing call began after the acknowledgement, if anything
+started after a pause, if work did not go on and end correctly after a resume or release, or if anything was lost.
 """
 
 from __future__ import annotations

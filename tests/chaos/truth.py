@@ -1,4 +1,4 @@
-"""PURE: holds what the events say against what the simulator knows; every finding names its job."""
+"""PURE: compares what the events say with what the simulator knows; every finding names its job."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the chaos bench does beside kills: a log that nobody reads, a Redis whose clock is stepped, rolling deploys."""
+"""The chaos bench's upsets besides kills: a log that nobody reads, steps of Redis's clock, rolling deploys."""
 
 from __future__ import annotations
 

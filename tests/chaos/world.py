@@ -1,4 +1,4 @@
-"""The deployment that the chaos bench torments: Redis, worker processes, and the reader of the event stream."""
+"""The deployment under the chaos bench: Redis, worker processes, and the reader of the event stream."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The faults that themes, lies and ids of tests are named after: met in the field or found in reviews."""
+"""The faults that themes, lies and test ids are named after: seen in production or found in reviews."""
 
 from __future__ import annotations
 

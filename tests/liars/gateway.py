@@ -1,6 +1,6 @@
 """`python -m tests.liars.gateway`: a gateway answers 404 in front of every kind while many cancellations are open.
 
-None may end meanwhile, people must be told, and all must end once the gateway is through. Exit 1 if not so.
+Meanwhile no cancellation may end, and operators must be told; afterwards all must end. Exit 1 otherwise.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""PURE: holds what the product claims and does in one life against the simulator's truth.
+"""PURE: compares what the product claims and does in one life with the simulator's truth.
 
-Only what the guide promises on the pages `evidence` and `escalation` is judged, and the limits of
-time. A lie that no client can tell from the truth is no test of one, so `lies.py` leaves those out; its docstring draws
-the boundary.
+Only the promises of the guide's pages `evidence` and `escalation`, and time limits, are judged. `lies.py` leaves out
+lies that no client can tell from the truth, because they test nothing; its docstring lists them.
 """
 
 from __future__ import annotations

@@ -1,18 +1,18 @@
 """The table of lies: what gateways, proxies, stale replicas and broken releases make of a true reply.
 
-A row names itself, says which faults (`faults.py`) it stands for, which calls it spoils, and how. When and for how long
-is a plan's to say (`plans.py`).
+Each row has a name, the faults (`faults.py`) that it stands for, the calls that it spoils, and how. A plan
+(`plans.py`) says when and for how long.
 
-What is not here, since no client can tell it from the truth and the guide does not promise that one does:
+Left out are lies that no client can tell from the truth, and that the guide does not promise to detect:
 - a body of this very job, in the API's form, with a final state and fresh times, while the job runs;
-- an old sight of the job as running where that alone decides: Oracle ML's 202, which names no job, before its DELETE;
-- an old sight of CANCELLING of a job that has checked in or gone on since;
+- an outdated view of the job as running, if that alone decides: Oracle ML's 202, which names no job, before its DELETE;
+- an outdated view in CANCELLING of a job that has checked in or gone on since;
 - a child that no list has ever shown and two lists a poll apart leave out, under a parent that has ended;
 - a clock that is wrong by the same time in every reply;
-- a 404 in all of the API's own words about this job, while it is there; a gateway that puts our path, and so the
-  job's id, into the API's own fields is one;
+- a 404 entirely in the API's own words about this job while the job exists, such as one from a gateway that puts our
+  path, and so the job's id, into the API's own fields;
 - an answer of the API's own form to a changing call that never reached it.
-A lie that lasts longer than `believe_after` may be believed, but proves nothing: the judge then asks for no proof.
+A lie that lasts longer than `believe_after` may be believed, but proves nothing; the judge allows for that.
 """
 
 from __future__ import annotations

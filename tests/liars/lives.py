@@ -1,4 +1,4 @@
-"""Lives lived: many at once against one product, each judged when it has ended."""
+"""Runs lives: many at once against one product, each judged when it has ended."""
 
 from __future__ import annotations
 

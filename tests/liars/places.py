@@ -1,4 +1,4 @@
-"""The backends that lives are lived on, and their times."""
+"""The backends that lives run on, and their times."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happens in a life: number N is a pure function of the seed and N, the same in each process."""
+"""What happens in a life: life number N is a pure function of the seed and N, the same in each process."""
 
 from __future__ import annotations
 

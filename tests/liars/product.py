@@ -1,7 +1,8 @@
-"""All of the product that a life needs: its engine and store on a real Redis, its backends over our wire.
+"""The parts of the product that a life needs: its engine and store on a real Redis, its backends over our wire.
 
-The one file of this folder that imports more of the product than its simulator. It keeps to what is unlikely to
-change: the backends file, the composition root, `Admission.take`, `Engine`, and the events as they lie in Redis.
+Apart from the embedded Redis in `lives`, this is the only module of the folder that imports more of the product than
+its simulator. It uses only what is unlikely to change: the backends file, the composition root, `Admission.take`,
+`Engine`, and the events as stored in Redis.
 """
 
 from __future__ import annotations

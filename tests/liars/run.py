@@ -1,6 +1,6 @@
-"""`python -m tests.liars.run --lives 50000 --seed N`: live lives full of lies, and say what the product got wrong.
+"""`python -m tests.liars.run --lives 50000 --seed N`: run lives full of lies, and report what the product got wrong.
 
-Exit 1 on findings. Each finding names the command that lives that one life again, with all that was said in it.
+Exit 1 on findings. Each finding names the command that runs its life again and prints every call.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Replies ready to be told: what gateways, walls, proxies and broken releases say in place of the truth."""
+"""Ready-made replies: what gateways, firewalls, proxies and broken releases say in place of the truth."""
 
 from __future__ import annotations
 

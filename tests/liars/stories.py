@@ -1,4 +1,4 @@
-"""What jobs do honestly, and when lies are told of them."""
+"""What jobs really do, and when lies are told about them."""
 
 from __future__ import annotations
 

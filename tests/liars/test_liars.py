@@ -1,6 +1,6 @@
-"""A short run of the fuzzer of liars, and what its judge and its plans promise.
+"""A short run of the fuzzer of liars, and tests of its judge and its plans.
 
-The long run is a command of its own: `python -m tests.liars.run --lives 50000`.
+The long run is a separate command: `python -m tests.liars.run --lives 50000`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Lives that are each made to meet one kind of fault (`faults.py`); every other life is one of these."""
+"""Lives that are each made to meet one kind of fault (`faults.py`); up to half of all lives are of this sort."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A life as lines to read."""
+"""A life as lines of text."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The layer between the product and the simulator: one life's calls, answered in process, truly or not.
+"""The layer between the product and the simulator: one life's calls, answered in process, truthfully or not.
 
-It knows the simulator and no other code of the product. Each call is logged with what was told and what was true.
+It imports the simulator and no other code of the product. Each call is logged with what was told and what was true.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The backends of a file, from its text."""
+"""Reads the backends from the text of a backends file."""
 
 from __future__ import annotations
 

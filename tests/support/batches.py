@@ -1,4 +1,4 @@
-"""What the tests of batches share: parts, feeders over a real store, and members that end."""
+"""Shared by the tests of batches: parts, feeders over a real store, and members that end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Another application's workers beside ours, and what its tasks have come to."""
+"""Another application's workers beside ours, and what has become of its tasks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A board over a real Redis, and what its tests put there."""
+"""A board over a real Redis, and the data that its tests put there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tests of the transitions share: commands that any backend takes, claims, commits."""
+"""Shared by the tests of the transitions: commands that any backend takes, claims, commits."""
 
 from __future__ import annotations
 

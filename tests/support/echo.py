@@ -1,4 +1,4 @@
-"""A backend and its token service that repeat all that they are shown, in six encodings, in every text of a reply."""
+"""A backend and its token service that repeat all that they are sent, in six encodings, in every text of a reply."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Python programs as processes that need not load modules first: each is forked off a server that has loaded them.
+"""Python programs as processes that start without importing: each is forked from a server that has loaded the modules.
 
-They are processes like any other: each has an environment, a folder and an output of its own, and can be killed.
+They are processes like any other: each has its own environment, working directory and output, and can be killed.
 """
 
 from __future__ import annotations

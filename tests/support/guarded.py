@@ -1,4 +1,4 @@
-"""A deployment that takes only what a producer has signed: one without rights, one with all of them, twice."""
+"""A deployment that takes only signed commands: from one producer without special rights, and two with all rights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Texts that strangers may send to deceive who reads a terminal, and texts that only look strange."""
+"""Texts that strangers may send to deceive a reader at a terminal, and texts that only look strange."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A raw HTTP server that keeps what came over the wire, and `Http` calling it."""
+"""A raw HTTP server that records what it receives, and an `Http` that calls it."""
 
 from __future__ import annotations
 

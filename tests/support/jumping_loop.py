@@ -1,4 +1,4 @@
-"""A loop whose clock jumps: what sleeps for hours takes no time."""
+"""An event loop whose clock jumps ahead: sleeping for hours takes no time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Any httpx transport as a wire, such as `httpx.MockTransport`."""
+"""Makes any httpx transport, such as `httpx.MockTransport`, a wire of ours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Prometheus's own tool, what operators give to Prometheus and Grafana, and tests of rules in the tool's form."""
+"""Prometheus's `promtool`, the alert rules and dashboard that we ship, and tests of rules in the tool's format."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A real HTTP proxy of a test's own: tunnels (CONNECT) and absolute-form requests, credentials, a count of both."""
+"""A real HTTP proxy for a test: tunnels (CONNECT) and absolute-form requests, credentials, a count of both."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A RabbitMQ node of our own: its data in a directory, its ports on this host alone, its own Erlang port mapper."""
+"""A RabbitMQ node for tests: its data in a directory, its ports on loopback only, its own Erlang port mapper."""
 
 from __future__ import annotations
 

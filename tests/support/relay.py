@@ -1,4 +1,4 @@
-"""TLS in front of a server that has none: the embedded Redis is built without it."""
+"""TLS in front of a server without it: the embedded Redis is built without TLS."""
 
 from __future__ import annotations
 

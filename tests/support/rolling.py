@@ -1,4 +1,4 @@
-"""Workers of a deployment whose backends file is an older or a newer one than the others'."""
+"""Workers of a deployment with an older or newer backends file than the other workers have."""
 
 from __future__ import annotations
 

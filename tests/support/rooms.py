@@ -1,8 +1,8 @@
 """The figures of the import graph: `python -m tests.support.rooms [PACKAGE]`; exit 1 if one is over its limit.
 
 A room is a package or a single module directly below PACKAGE, `worker` by default. There is an arrow from a room to
-another if any module of the one imports any of the other. Floors are the rooms on the longest way along arrows; rooms
-in a circle share a floor.
+another if any of its modules imports any of the other's. A room is one floor above the highest room that it imports;
+rooms in an import cycle share a floor.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A worker inside the test's own process, on a deployment of its own: what it serves over HTTP, and its loop."""
+"""A worker inside the test's own process, with its own deployment: what it serves over HTTP, and its event loop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line as any user runs it: a process, what it writes, how it ends."""
+"""The command line as a user runs it: a process, its output and its exit code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A client whose scripts see a time that the test sets."""
+"""A Redis client whose scripts see a time that the test sets."""
 
 from __future__ import annotations
 

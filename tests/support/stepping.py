@@ -1,6 +1,6 @@
-"""A Redis whose clock can be stepped: a real server that a few lines of C, loaded in front of it, show another time.
+"""A Redis whose clock can be stepped: a real server that sees another time through a small preloaded C library.
 
-Only for servers that are linked dynamically, on Linux, where there is a C compiler.
+This needs Linux, a C compiler and a dynamically linked server.
 """
 
 from __future__ import annotations

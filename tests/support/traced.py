@@ -1,4 +1,4 @@
-"""A process that records spans: it runs a worker, and sends one command with a trace in the headers of its message."""
+"""A process that records spans: it runs a worker, and sends one command with a trace context in the message headers."""
 
 from __future__ import annotations
 

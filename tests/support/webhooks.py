@@ -1,4 +1,4 @@
-"""A receiver of webhooks that verifies what it gets, events to deliver to it, and pumps that do so."""
+"""A webhook receiver that verifies what it gets, events for it, and pumps that deliver them."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What benches share: a cell, a sender, meters, tables."""
+"""Shared by the benchmarks: a cell, a sender, meters, tables."""

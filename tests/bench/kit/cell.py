@@ -1,7 +1,7 @@
 """One deployment under test: the embedded Redis (AOF everysec), real workers and the CPU time that each has used.
 
-The processes and what they are told are those of `chaos_world`: `python -m celery -A worker worker`, nothing switched
-off. Logs go to a file in the format and at the level that production has by default.
+Processes are started as in `tests.chaos.world`: `python -m celery -A worker worker`, with nothing switched off. Logs go
+to a file in the default format and at the default level of production.
 """
 
 from __future__ import annotations

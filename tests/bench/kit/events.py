@@ -1,4 +1,4 @@
-"""What the benches read: the event stream, counted without being read while the clock runs, and read after it."""
+"""The event stream for the benchmarks: counted without being read while the clock runs, and read afterwards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A process that works when told to: it says `ready`, reads lines `FIRST N` and answers each with a line of JSON."""
+"""A process that works on request: it prints `ready`, reads lines `FIRST N` and answers each with a line of JSON."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""The benches' remote: a raw asyncio HTTP server that speaks ESS, in a process of its own, too cheap to be the limit.
+"""The benchmarks' remote: a raw asyncio HTTP server that speaks ESS, in a separate process, too cheap to be the limit.
 
 `python -m tests.bench.kit.remote` prints its port. The first segment of a path names a *place*, a backend with
 settings of its own: `http://127.0.0.1:PORT/ess` is a `base_url`. A job exists as soon as it is asked for: it is
-RUNNING until its cancel, CANCELLING for the place's `stops_after` seconds and its own share of `spread` more, then
-CANCELLED; `inf` is for ever, as it is for ids of `endless_from` and more. Replies come `delay` seconds late, with `inf`
-never. Moments are `time.monotonic()`, on one machine one clock for all processes.
-Bodies of requests are not read: the calls that are made here have none.
+RUNNING until its cancel, then CANCELLING for the place's `stops_after` seconds plus its own share of `spread`, then
+CANCELLED. With `inf`, and for ids from `endless_from` on, it stays in CANCELLING for ever. Replies come `delay` seconds
+late; with `inf` they never come. Times are `time.monotonic()`, one clock for all processes of a machine.
+Request bodies are not read: the calls made here have none.
 """
 
 from __future__ import annotations

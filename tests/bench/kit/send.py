@@ -1,9 +1,9 @@
-"""What the benches send: commands as a producer's Celery sends them.
+"""Sends commands for the benchmarks as a producer's Celery sends them.
 
 One `send_task` costs about a millisecond of the producer's CPU, so on a small machine a producer that sends one
 message per command would be the limit, and take a core from the worker. `prebuilt` therefore has Celery send all
-messages before the clock runs, into a Redis of its own, and reads back the bytes that kombu wrote there; `push` puts
-just these bytes on the queue, within the clock, as kombu does (LPUSH), 500 at a time.
+messages before the clock starts, into a separate Redis, and reads back the bytes that kombu wrote there; `push` puts
+exactly these bytes on the queue while the clock runs, as kombu does (LPUSH), 500 at a time.
 """
 
 from __future__ import annotations

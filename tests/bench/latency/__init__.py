@@ -1,1 +1,1 @@
-"""The bench `latency`."""
+"""The benchmark `latency`."""

@@ -1,20 +1,20 @@
 """How long a command waits: `python -m tests.bench.latency --rounds 3`.
 
   call            from just before `send_task` to the POST's arrival at the remote
-  stopped - told  from the moment the job has stopped to its `finished` event in a consumer's hands (XREAD BLOCK)
-  shown - told    of that, what the worker and Redis take: from the look that was shown it to the event
+  stopped - told  from the moment when the job stopped to a consumer's receipt of its `finished` event (XREAD BLOCK)
+  shown - told    the part of this that the worker and Redis take: from the reply that shows the stop to the event
 each as p50 / p99 in ms, for
-  idle      one command at a time on an idle system; between two, one no-op task each to two stock Celery workers that
-            idle beside it on Redises of their own (`noop prefork`: Celery's default pool, two children; `noop solo`:
-            its leanest), from `send_task` to the task's first line. `poll.first` is 50 ms, so that it is over soon;
-            nobody reads the events meanwhile
-  50, 300   so many a second, sent one by one, by a process of its own, in turns that do not wait for answers
+  idle      one command at a time on an idle system. Between two commands, one no-op task goes to each of two stock
+            Celery workers, idle on Redis servers of their own (`noop prefork`: Celery's default pool, two children;
+            `noop solo`: its leanest), timed from `send_task` to the task's first line. `poll.first` is 50 ms, so that
+            each command is over soon; nobody reads the events meanwhile
+  50, 300   that many commands a second, sent one by one by a separate process, without waiting for answers
   behind    interactive commands, 20 a second, while 100,000 commands of the `batch` lane are open on the same backend:
-            their jobs never stop, so looks of theirs are due all the time, more than the worker can make
-One worker, one backend with the defaults but for `poll`: 0.5 s and no growth, which is "one poll interval" here. Jobs
-stop between 0.2 and 1.2 s after their cancel. Moments are `time.monotonic()`, which all processes of a machine share.
-CPU is per cancellation, while it is measured; behind the batch it holds the batch's looks too. "Late" is how late the
-sender was at worst: where that is much, it was the limit.
+            their jobs never stop, so more looks are due all the time than the worker can make
+One worker, one backend with the defaults except for `poll`: 0.5 s and no growth, which is "one poll interval" here.
+Jobs stop between 0.2 and 1.2 s after their cancel. Times are `time.monotonic()`, the same in all processes.
+CPU is per cancellation, while it is measured; in `behind` it includes the batch's looks. "Late" is the longest delay of
+the sender: if it is large, the sender was the limit.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The producer of the latency bench: real `send_task`s at a steady rate, in a process of its own.
+"""The producer of the latency benchmark: real `send_task` calls at a steady rate, in a separate process.
 
-A line `FIRST N RATE` on stdin is N jobs from FIRST on at RATE per second; the answer holds when each was sent (just
-before `send_task`, on `time.monotonic()`) and how late after its turn that was at worst.
+A line `FIRST N RATE` on stdin requests N jobs from FIRST on at RATE per second; the answer says when each was sent
+(just before `send_task`, on `time.monotonic()`), and the longest delay after a planned time.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What is timed: single commands on an idle system beside Celery's no-op, steady rates, a lane that may not wait."""
+"""The subjects that are timed: single commands beside Celery's no-op, steady rates, a lane that must not wait."""
 
 from __future__ import annotations
 

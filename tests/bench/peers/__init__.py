@@ -1,1 +1,1 @@
-"""The same work on what else people use; each program stands alone."""
+"""The same work with other tools that people use; each program is self-contained."""

@@ -1,7 +1,7 @@
 """arq: the same shape as the Celery pattern, `Retry(defer=1)`, in one asyncio process with 100 jobs at once.
 
-`arq_jobs.py worker` works; `arq_jobs.py submit` enqueues `N` jobs from `FIRST` on, as read from stdin, and waits for
-their events. Environment: BASE_URL, SOCKET (of Redis). Needs arq, httpx and httpx-aiohttp.
+`arq_jobs.py worker` is the worker; `arq_jobs.py submit` enqueues `N` jobs from `FIRST` on, as read from stdin, and
+waits for their events. Environment: BASE_URL, SOCKET (of Redis). Needs arq, httpx and httpx-aiohttp.
 """
 
 from __future__ import annotations

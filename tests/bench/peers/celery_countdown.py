@@ -1,7 +1,7 @@
-"""Waiting as Celery has it: a task that asks for the cancel and plans its look by `eta`; a look plans the next.
+"""Waiting in Celery's way: a task asks for the cancel and schedules its look by `eta`; each look schedules the next.
 
 `python -m celery -A tests.bench.peers.celery_countdown worker -P prefork -c 2`. The visibility timeout must be longer
-than the longest wait, as Celery's documentation says; else Redis gives each waiting task out again and again.
+than the longest wait, as Celery's documentation says; otherwise each waiting task is redelivered again and again.
 """
 
 from __future__ import annotations

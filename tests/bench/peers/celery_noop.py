@@ -1,4 +1,4 @@
-"""Celery's own no-op task: it notes when it runs, and tells that afterwards.
+"""A no-op task on stock Celery: it notes when it runs, and reports the time afterwards.
 
 `python -m celery -A tests.bench.peers.celery_noop worker -P prefork -c 2 -Q noop`
 """

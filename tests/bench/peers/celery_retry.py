@@ -1,6 +1,7 @@
 """The pattern people write: a Celery task that asks, waits by `self.retry(countdown=1)` and looks, with sync httpx.
 
-Kinder than a first draft: one kept client per process, and the end is one event in a stream of the same Redis.
+Better than a first draft would be: each process keeps one client, and the end is one event in a stream of the same
+Redis.
 `python -m celery -A tests.bench.peers.celery_retry worker -P prefork -c 2`
 """
 

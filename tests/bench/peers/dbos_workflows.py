@@ -1,6 +1,7 @@
 """DBOS on SQLite: a durable workflow of cancel, sleep, look and event, each a step, on a queue without limits.
 
-It enqueues `N` workflows from `FIRST` on, as read from stdin, in the process that works: an executor of its own.
+The process that runs the workflows, an executor of its own, also enqueues `N` of them from `FIRST` on, as read from
+stdin.
 Environment: BASE_URL, DIRECTORY (for its database). Needs dbos, httpx and httpx-aiohttp.
 """
 

@@ -1,1 +1,1 @@
-"""The bench `pending`."""
+"""The benchmark `pending`."""

@@ -4,21 +4,22 @@ One deployment (a worker, the embedded Redis, a remote whose jobs stay in CANCEL
 `worker.submit` messages of 500. Each command's job is asked to cancel and looked at once; its next look is most of a
 day away. At each size, in this order:
 
-memory     Redis's `used_memory` less what it was when empty, less connections and buffers, and less the stream of
-           events, which is told apart, per event; by kind of key from `MEMORY USAGE`. The worker's resident memory.
-due        With a million open and sane waits looks come due all the time, with the waits of a short bench all at once
-           or never. So the bench brings forward the due times of records chosen from everywhere: it writes to the
-           schedule (`ZADD … XX LT`), at least 4 s ahead, one look each 1/--rate s, and nothing else: who claims, and
-           when, is the product's. Late is from the due time to the GET's arrival at the remote, on one clock.
-lua        While that and the taking in go on, Redis's own times of the scripts: see `pending_redis.Scripts`.
-bulk       --bulk looks come due in one moment: calls per look. `--backend-line 'look_many = 100'`, or whatever it will
-           be called, adds a line to the backend's table; run with and without it.
-rest       Nothing is due: CPU of worker and Redis. Over 60 s, as each worker does some things once a minute.
-restart    The worker is ended and started anew with 200 overdue: from its start to its first call.
+memory     Redis's `used_memory` less its value when empty, less connections and buffers, and less the stream of events,
+           which is reported separately, per event; by kind of key from `MEMORY USAGE`. The worker's resident memory.
+due        With a million open cancellations and normal waits, looks come due all the time; with the waits of a short
+           benchmark, all at once or never. So the benchmark sets earlier due times for randomly chosen records: it
+           writes to the schedule (`ZADD … XX LT`), at least 4 s ahead, one look every 1/--rate s, and nothing else; the
+           product decides who claims them and when. "Late" is the time from the due time to the GET's arrival at the
+           remote, on one clock.
+lua        Redis's own times of the scripts, during `due` and while commands are taken in: see `redis.Scripts`.
+bulk       --bulk looks come due at the same moment: calls per look. `--backend-line 'look_many = false'` adds a line to
+           the backend's table; run with and without it.
+rest       Nothing is due: CPU of worker and Redis, for over 60 s, because a worker does some things once a minute.
+restart    The worker is stopped and started again with 200 looks overdue: the time from its start to its first call.
 cost       --more further cancellations to their end, in --rounds, interleaved with a second deployment that stays at
            the first size: CPU of worker and Redis for each, and the ratio within each round.
 
-Then Celery: a task per job that asks for the cancel and plans its look by `eta`, as stock Celery has it.
+Then Celery: one task per job that asks for the cancel and schedules its look by `eta`, as stock Celery does it.
 """
 
 from __future__ import annotations

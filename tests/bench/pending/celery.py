@@ -1,8 +1,8 @@
-"""The same for Celery's countdowns: a stock worker whose waiting tasks lie in its own memory and in Redis.
+"""The same for Celery's countdowns: a stock worker whose waiting tasks are in its own memory and in Redis.
 
-What is due when is told by the producer, since a waiting task can't be moved: the looks of a sample come at a steady
-rate once all are taken in, and some more while the worker is being started anew. It is ended by SIGTERM before that:
-what a killed one held comes back after the visibility timeout, which must be longer than the longest wait.
+The producer sets all due times when it sends, because a waiting task can't be moved: the looks of a sample come at a
+steady rate once all tasks are taken in, and some more while the worker restarts. The worker is stopped by SIGTERM: the
+tasks of a killed one would come back only after the visibility timeout, which must be longer than the longest wait.
 """
 
 from __future__ import annotations

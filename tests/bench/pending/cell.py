@@ -1,4 +1,4 @@
-"""One deployment of the bench `pending`: what is done to it, each a method, and what comes of it."""
+"""One deployment of the benchmark `pending`: a method for each measurement, which returns its figures."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""A short cut of the bench `pending` (`--copy`): open cancellations that are copies of a real one, made in Redis.
+"""A shortcut for the benchmark `pending` (`--copy`): open cancellations that are copies of a real one, made in Redis.
 
-A million in a minute instead of an hour. Only what is measured of the taking in, and of the stream, is missing then.
+This takes a minute for a million instead of an hour. Only the figures about taking in and about the stream are missing.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the bench `pending` reads of Redis: memory by kind of key, and how long each script takes."""
+"""Redis's figures for the benchmark `pending`: memory by kind of key, and how long each script takes."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""The remote of the bench `pending`: ESS jobs that lie in CANCELLING for ever, and some that end.
+"""The remote of the benchmark `pending`: ESS jobs that stay in CANCELLING for ever, and some that end.
 
 `python -m tests.bench.pending.remote` prints its port. It keeps nothing per job, so that a million cost it no memory:
-a job under `ENDING` stays CANCELLING, from there on it is CANCELLED. Asked for one by one or in a list
-(`GET …/requests?q=…`), it counts both, and while told to record it notes when which job was asked for, on the wall
-clock, which on one machine is also Redis's.
+jobs with ids below `ENDING` stay in CANCELLING, all others are CANCELLED. It counts looks at single jobs and lists
+(`GET …/requests?q=…`). While told to record, it notes when each job was asked for, on the wall clock, which is also
+Redis's on the same machine.
 """
 
 from __future__ import annotations

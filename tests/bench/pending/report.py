@@ -1,4 +1,4 @@
-"""The tables and the bars of the bench `pending`."""
+"""The tables and bars of the benchmark `pending`."""
 
 from __future__ import annotations
 

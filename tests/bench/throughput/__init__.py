@@ -1,1 +1,1 @@
-"""The bench `throughput`."""
+"""The benchmark `throughput`."""

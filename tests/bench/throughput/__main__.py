@@ -2,31 +2,30 @@
 
 Each is a cancel that the backend confirms at the first look: POST, GET, `finished` event. Measured are
   chunks    Canceller, fed in `worker.submit` messages of 500, each by a real `send_task`
-  singly    the same with `look_many = false`: just the calls that the bare loop makes
-  waits     the same with a `poll.first` of 1 s, as long as the peers wait: each look is another pass's
+  singly    the same with `look_many = false`: exactly the calls that the bare loop makes
+  waits     the same with a `poll.first` of 1 s, as long as the peers wait: each look is in a later pass
   pair      chunks with two worker processes, one per core, as `canceller up` starts them on this machine
-  messages  Canceller, fed in one `worker.cancel` message each: prebuilt, and pushed in bulk (see `kit_send`)
-  intake    the same, for a backend that may not be called: how fast commands are accepted if that is all there is to do
+  messages  Canceller, fed in one `worker.cancel` message each: prebuilt, and pushed in bulk (see `kit.send`)
+  intake    the same, for a backend that may not be called: how fast commands are accepted if nothing else is to be done
   bare      an asyncio loop with the same client (`worker.http.client`) that makes the same calls and keeps nothing
   bare httpx   the bare loop with httpx's own client over aiohttp
   retry     the pattern people write: a Celery task with `self.retry(countdown=1)` and sync httpx, `prefork -c 2`
   arq, dbos with `--peers arq,dbos`: see `peers/`; they need packages of their own (`peers/requirements.txt`), in
             this environment or in that of `--peer-python`
 
-What is fair. One worker process but for `pair`; one backend; `max_in_flight` as many as the bare loop has at once (64,
-the default).
-Canceller's `poll.first` is 0, the least that the backends file allows, as the bare loop does not wait at all: the look
-then comes within the pass that makes the call. The peers wait the 1 s that their pattern needs, which is in their time,
-as it is in `waits`, and so N should be large enough for them. Every run gets
-an empty Redis (embedded, AOF everysec) and new workers, is warmed up, and is idle when the clock starts. The clock runs
-from just before the first message is sent to the last `finished` event, by Redis's own clock: sending is within it, its
-CPU is not, as it is another process's (DBOS enqueues in the process that works). CPU is user and system time from /proc
-of the processes that work, of Redis and of the remote, over the same time. "Beyond the bare loop" is the worker's CPU
-less the bare loop's in the same round: what durability costs. Redis speaks through a unix socket. Runs go A B C A B C,
-ratios are taken within a round, and medians over rounds are shown with the least and the most. A run counts only if
-each job was cancelled once and ended once.
+To be fair: one worker process except in `pair`; one backend; `max_in_flight` equals the bare loop's calls at once (64,
+the default). Canceller's `poll.first` is 0, the least that the backends file allows, because the bare loop does not
+wait at all: the look is then made in the pass that makes the call. The peers wait the 1 s that their pattern needs. It
+counts in their time, as it does in `waits`, so N should be large enough for them. Every run gets an empty Redis
+(embedded, AOF everysec) and new workers, is warmed up, and is idle when the clock starts. The clock runs from just
+before the first message is sent to the last `finished` event, by Redis's own clock. It includes the time for sending
+but not its CPU, which another process uses (DBOS enqueues in the process that works). CPU is user and system time from
+/proc of the working processes, of Redis and of the remote, over the same time. "Beyond the bare loop" is the worker's
+CPU less the bare loop's in the same round: what durability costs. Redis is reached through a Unix socket. Runs go A B C
+A B C, ratios are taken within a round, and medians over rounds are shown with the least and the most. A run counts only
+if each job was cancelled once and ended once.
 
-Where one cancellation's CPU time goes: start a run with `--only chunks --n 20000`, then within it
+To see where one cancellation's CPU time goes: start a run with `--only chunks --n 20000`, then during it run
   py-spy record -d 10 -r 500 --gil -f raw -o /tmp/worker.txt --pid $(pgrep -n -f 'celery -A worker worker')
 and read the stacks, or `-f flamegraph -o worker.svg` (without `--gil` the selector's waiting is in it).
 """

@@ -1,7 +1,7 @@
-"""The bare loop: the same two calls per job with our own HTTP client, as many at once, and nothing that would be kept.
+"""The bare loop: the same two calls per job with our own HTTP client, as many at once, and nothing is stored.
 
-It does the least that still is a cancellation: POST cancel, GET the request, see CANCELLED. Lines `FIRST N` on stdin
-are jobs.
+It does the least that is still a cancellation: POST cancel, GET the request, see CANCELLED. Each line `FIRST N` on
+stdin requests N jobs.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Who is measured: Canceller fed in two ways, the bare loop, the pattern people write, and further peers."""
+"""The subjects measured: Canceller fed in two ways, the bare loop, the pattern people write, and further peers."""
 
 from __future__ import annotations
 
