@@ -222,7 +222,7 @@ def test_every_bad_line_is_named_and_nothing_is_sent(deployment: Cell, tmp_path:
         (["-", "--backend", "ess"], "selects no job: there is nothing to do"),
         (["--backend", "ess", "--where", "submitter=nobody"], "lists no job with submitter=nobody"),
         (["--backend", "ess", "--where", "state=RUNING"], "did you mean RUNNING?"),
-        (["--backend", "oml", "--where", "state=RUNNING"], "oml (oracle-ml) can't list its jobs by anything"),
+        (["--backend", "oml", "--where", "state=RUNNING"], "oml (oracle-ml) can't list its jobs by any key"),
         ([], "give either one FILE (or `-`) or --where KEY=VALUE"),
     ],
     ids=["empty", "nothing-listed", "no-such-state", "no-list", "neither"],

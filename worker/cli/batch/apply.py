@@ -77,7 +77,7 @@ Changed = Annotated[
     OnChanged,
     one_of(OnChanged)(
         "--on-changed",
-        help="What to do with a job whose state is no longer the plan's: leave it alone, or stop it all the same.",
+        help="What to do with a job whose state is no longer the plan's: leave it alone, or stop it anyway.",
     ),
 ]
 MaxAge = Annotated[

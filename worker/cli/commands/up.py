@@ -115,7 +115,7 @@ def run(supervisor: Supervisor, redis: Embedded | None, stopped: threading.Event
     try:
         while not stopped.wait(LOOK_EVERY):
             if redis is not None and not redis.running:
-                report(output, f"the embedded Redis has died, its log is {redis.data_dir / 'redis.log'}")
+                report(output, f"the embedded Redis has died; its log is {redis.data_dir / 'redis.log'}")
                 return Exit.ERROR
             if supervisor.restart_dead() is not None:
                 report(output, "a worker says that its configuration is wrong, see above")
