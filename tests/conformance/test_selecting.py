@@ -84,5 +84,5 @@ def test_a_backend_that_can_not_list_says_who_can() -> None:
     table = {"kind": "oracle-ml", "base_url": "https://oml.example.com", "auth": {"type": "none"}}
     (text,) = where_problems(TABLES["oracle-ml"].model_validate(table), "oml", {"state": "RUNNING"})
 
-    assert text.startswith("oml (oracle-ml) can't list its jobs by anything; oracle-ess: state (")
+    assert text.startswith("oml (oracle-ml) can't list its jobs by any key; oracle-ess: state (")
     assert text.endswith("Give ids in a file")

@@ -37,7 +37,7 @@ async def test_an_empty_deployment_says_what_to_type_next(redis_url: str, redis:
     async with board(redis_url) as browser:
         html = await browser.html("/")
 
-    assert "No worker runs" in html
+    assert "No worker is running" in html
     assert "canceller up" in html
 
 
@@ -166,9 +166,9 @@ async def test_a_redis_that_is_gone_is_said_beside_what_was_known(tmp_path: Path
             stack.push_async_callback(store.aclose)
             await store.accept(command("300100"))
             browser = await stack.enter_async_context(board(embedded.url))
-            assert "what is shown is as old as that" not in await browser.html("/open")
+            assert "what is shown dates from" not in await browser.html("/open")
         async with asyncio.timeout(60):
-            while "what is shown is as old as that" not in (html := await browser.html("/")):
+            while "what is shown dates from" not in (html := await browser.html("/")):
                 await browser.app.board.feed.next_tick(5)  # type: ignore[union-attr]
 
     assert ">1</a>" in html

@@ -164,8 +164,8 @@ def test_a_plan_is_refused_after_a_day_unless_it_may_be_older(deployment: Cell, 
     told = " ".join(refused.stderr.replace("│", " ").split())
 
     assert refused.returncode == 2
-    assert "is 1 d 2 h old, and jobs change: a plan is applied within 1 d." in told
-    assert "make a new one with `canceller batch plan`, or apply this one all the same with --max-age 2d" in told
+    assert "is 1 d 2 h old, and jobs change: a plan must be applied within 1 d." in told
+    assert "make a new one with `canceller batch plan`, or apply this one anyway with --max-age 2d" in told
     assert changing_calls(deployment, ids) == 0
 
     applied = batch(deployment, "apply", str(place), "--max-age", "2d", "--wait")
@@ -198,7 +198,7 @@ def test_an_interrupted_apply_is_ended_as_it_was_begun(deployment: Cell, tmp_pat
     for other in others:
         told = " ".join(other.stderr.replace("│", " ").split())
         assert other.returncode == 2
-        assert "a part of this plan was sent before, with --max-open 400: repeat it so to send the rest" in told
+        assert "part of this plan was sent before, with --max-open 400: repeat it that way to send the rest" in told
 
     ended = batch(deployment, "apply", str(place), "--max-open", "400", "--wait", "--json")
     assert lines(ended)[-1]["counts"]["finished"] == {"not_found": 1001}
@@ -222,7 +222,7 @@ def test_every_bad_line_is_named_and_nothing_is_sent(deployment: Cell, tmp_path:
         (["-", "--backend", "ess"], "selects no job: there is nothing to do"),
         (["--backend", "ess", "--where", "submitter=nobody"], "lists no job with submitter=nobody"),
         (["--backend", "ess", "--where", "state=RUNING"], "did you mean RUNNING?"),
-        (["--backend", "oml", "--where", "state=RUNNING"], "oml (oracle-ml) can't list its jobs by anything"),
+        (["--backend", "oml", "--where", "state=RUNNING"], "oml (oracle-ml) can't list its jobs by any key"),
         ([], "give either one FILE (or `-`) or --where KEY=VALUE"),
     ],
     ids=["empty", "nothing-listed", "no-such-state", "no-list", "neither"],

@@ -22,7 +22,7 @@ def test_it_serves_until_it_is_ended_although_somebody_watches(redis_url: str, s
     assert process.stdout
     try:
         url = json.loads(process.stdout.readline())["url"]
-        assert "No worker runs" in httpx.get(url, timeout=30).text
+        assert "No worker is running" in httpx.get(url, timeout=30).text
         assert httpx.get(url, headers={"host": "evil.example"}, timeout=30).status_code == 421
         with httpx.stream("GET", f"{url}stream/overview", timeout=30) as stream:
             lines = stream.iter_lines()

@@ -22,7 +22,7 @@ def test_nothing_is_worth_a_word_while_a_worker_works(deployment: Cell) -> None:
     found = findings(deployment)
 
     assert {one["verdict"] for one in found.values()} == {"ok"}
-    assert found["workers"]["text"] == "1 worker runs"
+    assert found["workers"]["text"] == "1 worker is running"
 
 
 def test_what_is_open_on_a_backend_that_the_file_no_longer_names_is_a_warning(deployment: Cell) -> None:

@@ -194,7 +194,7 @@ def test_check_names_every_missing_variable(bare_env: dict[str, str]) -> None:
         (["cancel", "ess", ".."], Exit.USAGE, "no job ids"),
         (["cancel", "ess", "1", "--force-after", "3 weeks"], Exit.USAGE, "is not a duration"),
         (["cancel", "ess", "1", "--label", "x"], Exit.USAGE, "not key=value"),
-        (["events", "--after", "now"], Exit.USAGE, "is no position"),
+        (["events", "--after", "now"], Exit.USAGE, "is not a position"),
         (["abort", "x", "--by", " ", "--reason", "y"], Exit.USAGE, "can't be empty"),
         (["status", "a", "b", "c"], Exit.USAGE, "give one ID"),
         (["up"], Exit.USAGE, "CANCELLER_BACKENDS"),
@@ -221,7 +221,7 @@ def test_a_redis_that_is_away_is_one_clear_line(words: list[str], bare_env: dict
 
     assert done.returncode == Exit.ERROR
     assert done.stderr.startswith("canceller: ")
-    assert done.stderr.endswith("check REDIS_URL, and that this server runs\n")
+    assert done.stderr.endswith("check REDIS_URL, and that this server is running\n")
     assert done.stderr.count("\n") == 1
 
 
@@ -246,7 +246,7 @@ def test_up_runs_everything_restarts_a_worker_and_ends(deployment: Cell, bare_en
     deployment.simulator.add_job("ess", "1")
     with running(env, "up", "--workers", "1") as up:
         read_until(up, "embedded Redis at unix://")
-        broker = read_until(up, r"producers with Celery alone: (redis\+socket://\S+)")[1]
+        broker = read_until(up, r"producers that use only Celery: (redis\+socket://\S+)")[1]
         read_until(up, "engine.started")
         os.kill(worker_of(up.pid), signal.SIGKILL)
         read_until(up, "worker 1 has died by SIGKILL")
@@ -257,7 +257,7 @@ def test_up_runs_everything_restarts_a_worker_and_ends(deployment: Cell, bare_en
         assert run(env, "wait", "ess", "2", "--patience", "30s").returncode == Exit.NOT_AS_ASKED
         second = run(env, "up")
         up.send_signal(signal.SIGTERM)
-        read_until(up, "ending the embedded Redis")
+        read_until(up, "stopping the embedded Redis")
         assert up.wait(timeout=60) == Exit.DONE
     assert (second.returncode, f"held by process {up.pid}" in second.stderr) == (Exit.ERROR, True)
 

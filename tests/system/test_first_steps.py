@@ -30,7 +30,7 @@ def env(tmp_path: Path) -> dict[str, str]:
 def test_a_wait_without_a_worker_says_so_within_seconds(deployment: Cell) -> None:
     deployment.send("cancel", backend="ess", job_id=2)
     with running(deployment.env, "cancel", "ess", "1", "--wait") as waiting:
-        read_until(waiting, r"no worker runs \(2 commands in 'commands' waiting\): start one with `canceller up`")
+        read_until(waiting, r"no worker is running \(2 commands in 'commands' waiting\): start one with `canceller up`")
         read_until(waiting, "ess 1: no worker has taken it in yet")
 
 
@@ -38,7 +38,7 @@ def test_an_empty_list_tells_of_commands_that_nobody_takes_in(deployment: Cell) 
     deployment.send("cancel", backend="ess", job_id=1)
     done = run(deployment.env, "list")
 
-    assert "no worker runs (1 command in 'commands' waiting)" in done.stderr
+    assert "no worker is running (1 command in 'commands' waiting)" in done.stderr
 
 
 @pytest.mark.parametrize("words", [("list",), ("list", "--finished")], ids=" ".join)
@@ -56,7 +56,7 @@ def test_an_id_that_nobody_knows_is_no_open_cancellation_while_workers_are_idle(
     done = run(deployment.env, "wait", "nope", "--timeout", "1s")
 
     assert Exit.ERROR == done.returncode
-    assert "nope  not known; no cancellation or command has this id (1 worker runs)" in done.stdout
+    assert "nope  not known; no cancellation or command has this id (1 worker is running)" in done.stdout
 
 
 def test_a_command_that_waits_for_a_worker_is_still_open_when_the_wait_ends(deployment: Cell) -> None:
@@ -74,8 +74,9 @@ def test_check_counts_workers_and_waiting_commands(deployment: Cell, *, started:
     (told,) = lines(run(deployment.env, "check", "--json"))
     (found,) = [one for one in told["findings"] if one["what"] == "workers"]
 
-    assert ("ok", "1 worker runs") == (found["verdict"], found["text"]) or (
-        found["verdict"] == "warning" and found["text"].startswith("no worker runs (1 command in 'commands' waiting)")
+    assert ("ok", "1 worker is running") == (found["verdict"], found["text"]) or (
+        found["verdict"] == "warning"
+        and found["text"].startswith("no worker is running (1 command in 'commands' waiting)")
     )
     assert started == (found["verdict"] == "ok")
 
@@ -216,7 +217,7 @@ def test_an_env_file_is_read_first(place: str, env: dict[str, str], tmp_path: Pa
     option = ["--env-file", str(tmp_path / "env")]
     done = run(env, *(["list", *option] if place == "behind" else [*option, "list"]))
 
-    assert "check REDIS_URL, and that this server runs" in done.stderr
+    assert "check REDIS_URL, and that this server is running" in done.stderr
     assert done.stderr.count("CANCELLER_QUEUES: is not read; did you mean CANCELLER_QUEUE?") == 1
     assert "s3cret" not in done.stderr
 
@@ -252,7 +253,7 @@ def test_json_is_asked_for_as_in_other_tools(option: str, deployment: Cell) -> N
 def test_json_before_the_command_says_where_it_stands(env: dict[str, str]) -> None:
     done = run(env, "--json", "list")
 
-    assert (done.returncode, "it stands behind the command" in done.stderr) == (Exit.USAGE, True)
+    assert (done.returncode, "put it after the command" in done.stderr) == (Exit.USAGE, True)
 
 
 def test_a_mistyped_choice_is_answered_with_the_one_that_was_meant(env: dict[str, str]) -> None:

@@ -56,10 +56,10 @@ def test_up_lists_the_missing_data_directory_among_the_other_mistakes() -> None:
 def test_a_redis_elsewhere_spares_the_data_directory(backends: Path) -> None:
     env = {"REDIS_URL": "unix:///absent.sock", "CANCELLER_BACKENDS": str(backends)}
     with running(env, "up", "--workers", "1", by=AS_NOBODY) as up:
-        read_until(up, "Redis is what REDIS_URL names")
+        read_until(up, "using the Redis that REDIS_URL names")
         read_until(up, "1 worker in the foreground")
         up.send_signal(signal.SIGTERM)
-        read_until(up, "ending the workers")
+        read_until(up, "stopping the workers")
 
 
 def test_a_worker_without_a_redis_says_what_is_missing(backends: Path) -> None:
@@ -97,7 +97,7 @@ def test_up_and_its_workers_run_without_a_home_or_a_name(variable: str, backends
         read_until(up, "cancellation.cancel_sent")
         told = run(env, "status", "k-1", by=AS_NOBODY)
         up.send_signal(signal.SIGTERM)
-        read_until(up, "ending the embedded Redis")
+        read_until(up, "stopping the embedded Redis")
         assert Exit.DONE == up.wait(timeout=60)
 
     assert (sent.returncode, told.returncode) == (Exit.DONE, Exit.DONE), sent.stderr + told.stderr

@@ -10,7 +10,7 @@ from support.shell import lines, read_until, run, running
 
 from worker.cli.exits import Exit
 
-NONE = "no worker runs (1 command in 'commands' waiting): start one with `canceller up`"
+NONE = "no worker is running (1 command in 'commands' waiting): start one with `canceller up`"
 
 
 def test_a_list_says_that_no_worker_lives_and_how_many_commands_wait(deployment: Cell) -> None:
@@ -44,13 +44,13 @@ def test_nothing_is_said_while_a_worker_lives(deployment: Cell) -> None:
 def test_a_worker_that_stopped_is_none(deployment: Cell) -> None:
     worker = deployment.start_worker()
     worker.stop()
-    assert "no worker runs: start one" in run(deployment.env, "list").stderr
+    assert "no worker is running: start one" in run(deployment.env, "list").stderr
 
 
 def test_a_worker_that_comes_later_ends_the_wait(deployment: Cell) -> None:
     deployment.simulator.add_job("ess", "1")
     with running(deployment.env, "cancel", "ess", "1", "--wait") as waiting:
-        read_until(waiting, "no worker runs")
+        read_until(waiting, "no worker is running")
         deployment.start_worker()
         read_until(waiting, "ess 1  cancelled")
         assert waiting.wait(timeout=60) == Exit.DONE
@@ -61,7 +61,7 @@ def test_a_batch_that_is_not_watched_is_left_once_a_worker_knows_it(deployment: 
     file = tmp_path / "jobs.txt"
     file.write_text("1", encoding="utf-8")
     with running(deployment.env, "batch", "apply", "--unplanned", str(file), "--max", "1", "--backend", "ess") as left:
-        read_until(left, "no worker runs")
+        read_until(left, "no worker is running")
         deployment.start_worker()
         read_until(left, "the batch goes on: canceller batch watch")
         assert left.wait(timeout=60) == Exit.DONE

@@ -45,7 +45,7 @@ def test_a_signal_ends_the_children_and_takes_the_address_back(
         children = psutil.Process(up.pid).children(recursive=True)
         up.send_signal(number)
         read_until(up, "engine.stopped")
-        read_until(up, "ending the embedded Redis")
+        read_until(up, "stopping the embedded Redis")
         assert Exit.DONE == up.wait(timeout=60)
 
     assert len(children) >= 2

@@ -15,7 +15,9 @@ FORMS: Mapping[str, Form] = {
         "Hold what is open, too",
         kind="checkbox",
     ),
-    "resume": Form("Resume", "The batch goes on: failures so far count no more, and what the pause holds is released."),
+    "resume": Form(
+        "Resume", "The batch goes on: earlier failures no longer count, and what the pause holds is released."
+    ),
     "abort": Form("Abort", "What has not started ends as aborted without a call. What is open is aborted."),
 }
 """The orders that pages offer, in their order."""

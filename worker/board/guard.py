@@ -27,7 +27,7 @@ HEADERS: Mapping[str, str] = {
 SAFE = frozenset({"GET", "HEAD"})
 OWN_SITES = frozenset({"", "none", "same-origin"})
 """What `Sec-Fetch-Site` may say: it is absent, a person has typed the address, or the page is one of ours."""
-UNKNOWN_HOST = "this board is not known by that name: CANCELLER_BOARD_HOSTS lists the names that it has"
+UNKNOWN_HOST = "this board is not known by that name: CANCELLER_BOARD_HOSTS lists the names that it answers to"
 FOREIGN = "this request comes from another site"
 
 

@@ -161,7 +161,7 @@ async def _obstacles(board: Board, now: Snapshot, seen: Seen) -> list[str]:
     found = []
     backend = next((each for each in now.deployment.backends if each.name == one.backend), None)
     if now.deployment.workers == 0:
-        found.append("no worker runs")
+        found.append("no worker is running")
     elif backend is not None and not backend.served:
         found.append("no living worker knows its backend, so nothing is called")
     if backend is not None and backend.paused_until and backend.paused_until > now.deployment.now:

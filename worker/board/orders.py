@@ -70,7 +70,7 @@ class Subject:
             return shown(board, request, "message.html", 403, title="Read-only", said="Nobody may act on this board.")
         fields = await own_form(board, request)
         if fields is None:
-            text = "This form is too old, or no page of this board has made it: load the page again."
+            text = "This form is too old, or did not come from a page of this board: load the page again."
             return shown(board, request, "message.html", 403, title="Form refused", said=text)
         action = request.path_params["action"]
         if action not in self.forms:

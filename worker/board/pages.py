@@ -56,7 +56,7 @@ async def login(board: Board, request: Request) -> Response:
     async with board.login:
         if not board.is_token(fields.get("token", "").strip()):
             await asyncio.sleep(LOGIN_PAUSE)
-            return shown(board, request, "login.html", 403, title="Sign in", problem="This is not the token.")
+            return shown(board, request, "login.html", 403, title="Sign in", problem="This token is wrong.")
     answer = RedirectResponse(f"{base_of(request)}/", 303)
     board.greet(request, answer, Session(operator=True))
     return answer

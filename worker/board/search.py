@@ -47,7 +47,7 @@ class Found:
 async def search(board: Board, query: str) -> Found:
     """Search for everything that a query may name."""
     if not query or len(query) > LONGEST:
-        return Found([], [] if not query else ["No id is as long as that."])
+        return Found([], [] if not query else ["No id is that long."])
     found: dict[str, Seen] = {}
     notes: list[str] = []
     try:
@@ -64,7 +64,7 @@ async def search(board: Board, query: str) -> Found:
         found[seen.record.cancellation.id] = seen
     rows = sorted(map(_hit, found.values()), key=lambda hit: hit.accepted_at, reverse=True)
     if len(rows) >= MOST_FOUND:
-        notes.append(f"There are more than these {MOST_FOUND}.")
+        notes.append(f"There may be more than these {MOST_FOUND}.")
     return Found(rows, notes, await _batch(board, query))
 
 

@@ -29,7 +29,7 @@ async def stream(request: Request) -> Response:
     if name not in KNOWN:
         return PlainTextResponse("there is no such stream\n", 404)
     if board.feed.watchers >= MOST_STREAMS:
-        return PlainTextResponse("too many watch this board already\n", 503)
+        return PlainTextResponse("too many pages are watching this board already\n", 503)
     messages = _changes(board, name, dict(request.query_params), base_of(request), acts=board.may_act(request))
     return StreamingResponse(messages, media_type="text/event-stream", headers={"x-accel-buffering": "no"})
 

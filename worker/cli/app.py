@@ -41,7 +41,7 @@ def show_version(asked: bool) -> None:  # noqa: FBT001 - typer calls it so
 def misplaced(asked: bool) -> None:  # noqa: FBT001 - typer calls it so
     """Say that an option of the commands belongs after the command."""
     if asked:
-        raise typer.BadParameter("it stands behind the command: canceller list --json")
+        raise typer.BadParameter("put it after the command: canceller list --json")
 
 
 def options(
@@ -149,7 +149,7 @@ def without_env_file(words: list[str]) -> list[str]:
         elif file := value or next(rest, ""):
             os.environ[ENV_FILE] = str(Path(file).absolute())
         else:
-            complain("--env-file: name the file behind it")
+            complain("--env-file: name the file after it")
             sys.exit(Exit.USAGE)
     return found
 
@@ -164,5 +164,6 @@ def way_to_redis() -> str:
     """Say what to do about a Redis that can't be reached."""
     settings = Settings.load()
     if settings.redis_url is not None:
-        return "check REDIS_URL, and that this server runs"
-    return f"the embedded server of {settings.data_dir} no longer runs: start it with `canceller up`, or set REDIS_URL"
+        return "check REDIS_URL, and that this server is running"
+    ended = f"the embedded server of {settings.data_dir} is no longer running"
+    return f"{ended}: start it with `canceller up`, or set REDIS_URL"

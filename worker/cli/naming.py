@@ -65,9 +65,7 @@ async def of_job(session: Session, backend: str, job_id: str, output: Output, li
         searched = Searched(shown, output, await session.store.kept_events())
         event = await session.store.last_end(backend, job_id, limit, searched.advance)
     if event is None or not event.cancellationid:
-        raise UnknownCancellation(
-            f"no cancellation of {backend} {job_id} is open, and no event tells of one that ended"
-        )
+        raise UnknownCancellation(f"no cancellation of {backend} {job_id} is open, and no event shows one that ended")
     return await session.client.get(event.cancellationid)
 
 

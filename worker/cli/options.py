@@ -52,7 +52,9 @@ class Seconds(float):
 def position(text: str) -> str:
     """Read a position in the event stream."""
     if not POSITION.fullmatch(text):
-        raise typer.BadParameter(f"{text!r} is no position: it looks like 1763899200000-0, as `events --json` shows it")
+        raise typer.BadParameter(
+            f"{text!r} is not a position: one looks like 1763899200000-0, as `events --json` shows it"
+        )
     return text
 
 
@@ -89,7 +91,7 @@ def standard_input() -> str:
     try:
         return data.decode(encoding or "utf-8")
     except UnicodeDecodeError:
-        raise typer.BadParameter(f"standard input is no {encoding} text", param_hint="JOB_ID...") from None
+        raise typer.BadParameter(f"standard input is not {encoding} text", param_hint="JOB_ID...") from None
 
 
 JOB_WORDS = 2
@@ -118,7 +120,7 @@ SeveralOpen = Annotated[
         autocompletion=open_ones,
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Write JSON: one object on each line.")]
+Json = Annotated[bool, typer.Option("--json", help="Write JSON: one object per line.")]
 BackendsFile = Annotated[
     Path | None, typer.Option("--backends", metavar="FILE", help="The backends file, instead of CANCELLER_BACKENDS.")
 ]

@@ -18,7 +18,7 @@ from ..settings.signing_key import SigningKey, signing_key
 from ..store.redis_client import connect
 from ..store.store import Store
 
-UNSIGNED = "was it signed? --key FILE and --producer NAME sign, or CANCELLER_KEY_FILE and CANCELLER_PRODUCER"
+UNSIGNED = "was it signed? Sign with --key FILE and --producer NAME, or CANCELLER_KEY_FILE and CANCELLER_PRODUCER"
 """The hint if a signature is not accepted and this command did not sign."""
 CLOSE_TIMEOUT = 0.5
 """Seconds that closing all connections may take."""

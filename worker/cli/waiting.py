@@ -49,7 +49,7 @@ async def report_ends(
     belong to an earlier attempt. An id that is not known after `patience` seconds ends as `missing` says; without
     `missing`, a note is written and the wait goes on. Return the most severe code.
     """
-    with output.meter("waiting for the ends", len(commands)) as meter:
+    with output.meter("waiting for them to end", len(commands)) as meter:
         report = Report(session, commands, output, meter, missing)
         references = {reference: digests.get(reference, "") for reference in commands}
         ends = session.client.ends.wait_many(references, patience, report.outage, after)

@@ -39,7 +39,7 @@ FIRST_LOOK, LONGEST_PAUSE = 0.05, 1.0
 TAKEN_IN = 10.0
 """Seconds that `taken_in`, and thus an order about a batch or its report, waits for what was just sent."""
 OLDER = ": a worker of an older version took it; once all are upgraded, send the batch again with the same id"
-UNTAKEN = "is not known after {:g} s: no worker has taken it in yet (does one run?), or nothing has this id"
+UNTAKEN = "is not known after {:g} s: no worker has taken it in yet (is one running?), or nothing has this id"
 
 
 class Parts:

@@ -33,8 +33,8 @@ LOOKS = 16
 RETRY_AFTER = 0.5
 """Seconds after which Redis is asked again if it could not be reached."""
 
-GONE = "its record was there and is gone: Redis has lost it, or it ended and was not kept for longer"
-UNKNOWN_STILL = "is not known after {:g} s: no worker has taken it in yet (does one run?), or nothing has this id"
+GONE = "its record was there and is gone: Redis lost it, or it ended and its retention is over"
+UNKNOWN_STILL = "is not known after {:g} s: no worker has taken it in yet (is one running?), or nothing has this id"
 
 
 class StillOpen(Temporary, TimeoutError):

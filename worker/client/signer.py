@@ -13,7 +13,7 @@ from ..settings.signing_key import SigningKey
 
 LIFETIME: Final = 3000
 """Seconds that a sent message may wait for a worker: below the hour that workers accept, as clocks may differ."""
-UNSIGNABLE: Final = "it can't be signed: it holds a number that other languages would change, or half of a character"
+UNSIGNABLE: Final = "it can't be signed: it holds a number that other languages would change, or a lone surrogate"
 
 
 def signed(key: SigningKey, contents: Sequence[Mapping[str, Any]], now: datetime) -> list[Mapping[str, Any]]:

@@ -126,7 +126,7 @@ class Embedded:
                     time.sleep(0.01)
                 else:
                     return
-        raise EmbeddedError(f"the embedded Redis gave no answer in {START_SECONDS:g} s: {self._last_words()}")
+        raise EmbeddedError(f"the embedded Redis did not answer within {START_SECONDS:g} s: {self._last_words()}")
 
     def _last_words(self) -> str:
         log = self.data_dir / "redis.log"

@@ -43,7 +43,7 @@ def board_access(settings: Settings) -> BoardAccess:
 def _wrong_hosts(hosts: tuple[str, ...]) -> Iterator[str]:
     for name in hosts:
         if not _HOST.fullmatch(name):
-            yield f"CANCELLER_BOARD_HOSTS: {name!r} is no name of a host: give names without scheme and port"
+            yield f"CANCELLER_BOARD_HOSTS: {name!r} is not a host name: give names without scheme and port"
 
 
 def _token(settings: Settings) -> str | None:

@@ -24,7 +24,7 @@ _QUOTED: Final = re.compile(
 )
 _COMMENT: Final = re.compile(r"(?:^|[ \t]+)#.*|[ \t]+$")
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_BEHIND: Final = 'something stands behind the closing quote: escape quotes inside the value as \\"'
+_BEHIND: Final = 'something follows the closing quote: escape quotes inside the value as \\"'
 _ESCAPES: Final = {"n": "\n", "r": "\r", "t": "\t"}
 
 
@@ -114,7 +114,7 @@ def _unquoted(quoted: re.Match[str]) -> str:
 def _problem(name: str, value: str, lines: Mapping[str, int]) -> str | None:
     """Say what is wrong with an entry. A value is never quoted; a name is quoted once it is known to be a name."""
     if not _NAME.fullmatch(name):
-        return "what stands before the `=` is no name of a variable: use letters, digits and _"
+        return "what comes before the `=` is not a variable name: use letters, digits and _"
     if name == ENV_FILE:
         return f"{ENV_FILE}: an env file can't name another one"
     if name in lines:

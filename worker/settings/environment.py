@@ -25,7 +25,7 @@ AMQP_SCHEMES: Final = ("amqp", "amqps", "pyamqp", "pyamqps")
 
 NO_DATA_DIR: Final = (
     "CANCELLER_DATA_DIR: is needed here, where no home directory is known: set it to a directory for the embedded "
-    "Redis, or XDG_STATE_HOME to one for all programs' state; or set REDIS_URL to a Redis that runs"
+    "Redis, or XDG_STATE_HOME to one for all programs' state; or set REDIS_URL to a running Redis"
 )
 
 _DAY: Final = 86400.0

@@ -81,7 +81,7 @@ TLS_OPTIONS: Final[Mapping[str, Read]] = {
     "ssl_check_hostname": _boolean,
 }
 _CONNECTIONS: Final[Mapping[str, Read]] = {
-    "socket_timeout": _seconds(SHORTEST_READ, 300, ": a wait for the next command lasts a second by itself"),
+    "socket_timeout": _seconds(SHORTEST_READ, 300, ": a wait for the next command alone lasts a second"),
     "socket_connect_timeout": _seconds(0.1, 300),
     "health_check_interval": _number(0, 3600),
     "client_name": _client_name,
@@ -110,9 +110,9 @@ OPTIONS: Final[Mapping[Place, Mapping[str, Read]]] = {
 _REPLIES: Final = "would change how replies are read, and Canceller reads bytes: leave it out"
 _REFUSED: Final[Mapping[str, str]] = {
     **dict.fromkeys(("decode_responses", "encoding", "encoding_errors", "charset", "legacy_responses"), _REPLIES),
-    "ssl": "is said by the scheme: rediss:// is with TLS, redis:// without",
-    "retry": "is not for a URL: Canceller repeats by itself, after a look",
-    "retry_on_error": "is not for a URL: Canceller repeats by itself, after a look",
+    "ssl": "is set by the scheme: rediss:// is with TLS, redis:// without",
+    "retry": "does not belong in a URL: Canceller retries by itself, after a look",
+    "retry_on_error": "does not belong in a URL: Canceller retries by itself, after a look",
 }
 _WHERE: Final[Mapping[Place, str]] = {
     "tcp": "redis://",

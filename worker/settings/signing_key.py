@@ -57,7 +57,7 @@ def _missing(settings: Settings, producer: str) -> Iterator[str]:
     if has_key and settings.producer is None:
         yield f"{producer}: is not set: name the producer of the backends file that signs with this key"
     if settings.producer is not None and not has_key:
-        yield f"{producer}: is set without a key: name the key's file in CANCELLER_KEY_FILE, or behind --key"
+        yield f"{producer}: is set without a key: name the key's file in CANCELLER_KEY_FILE, or with --key"
 
 
 def _key(settings: Settings, file: str) -> tuple[str, str]:
@@ -79,7 +79,7 @@ def _key(settings: Settings, file: str) -> tuple[str, str]:
 
 def _private_key_problem(text: str, place: str) -> str | None:
     if text.lstrip().startswith(f"{_PEM}PUBLIC"):
-        return f"{place} holds a public key: it checks signatures, its private key makes them"
+        return f"{place} holds a public key, which only checks signatures: put the private key there"
     try:
         key = jwt.get_algorithm_by_name("EdDSA").prepare_key(text)
     except (jwt.PyJWTError, ValueError, TypeError):

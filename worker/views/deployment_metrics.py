@@ -54,7 +54,7 @@ class Counted(Collector):
             yield GaugeMetricFamily(
                 "canceller_waiting_commands", "Commands that no worker has taken in yet.", totals.waiting
             )
-        yield GaugeMetricFamily("canceller_workers", "Workers that live.", totals.workers)
+        yield GaugeMetricFamily("canceller_workers", "Workers that are alive.", totals.workers)
         yield GaugeMetricFamily(
             "canceller_dead_letters",
             "Rejected messages, and events that could not be delivered to a sink, that are kept.",
@@ -67,7 +67,7 @@ class Counted(Collector):
         )
         yield _gauge(
             "canceller_sink_lag_seconds",
-            "The age of the oldest event that a sink has not got yet; 0 if it has got all.",
+            "The age of the oldest event that a sink has not received yet; 0 if it has received all.",
             (((sink,), lag) for sink, lag in totals.sink_lags.items()),
             ("sink",),
         )

@@ -44,7 +44,7 @@ OUTCOMES: Mapping[str, str] = {
     "completed_anyway": "it ended by itself after our cancel",
     "not_found": "no such job before we asked for anything",
     "refused": "the backend will not",
-    "timed_out": "it is not confirmed stopped, and the time is over",
+    "timed_out": "the time ran out before it was confirmed stopped",
     "aborted": "an operator withdrew the cancellation",
     "planned": "a dry run: nothing was sent",
     "changed": "the job was not in the expected state: nothing was sent",
@@ -107,7 +107,7 @@ def _asked(seen: Snapshot, now: datetime) -> Iterator[str]:
     for job_id, word in cancellation.spec.attestations.items():
         of = f" of job {job_id}" if job_id else ""
         void = cancellation.progress.void.get(job_id)
-        lost = f"; no longer counts since {clock(void, now)}" if void is not None and word.at <= void else ""
+        lost = f"; void since {clock(void, now)}" if void is not None and word.at <= void else ""
         yield f"the remote process{of} is gone: the word of {attributed(word.by, word.signed_by)}{lost}"
     if cancellation.spec.dry_run:
         yield "a dry run: look, and send nothing"
@@ -123,7 +123,8 @@ def _done(cancellation: Cancellation, now: datetime) -> Iterator[str]:
         yield _call(key, cancellation, sent, now)
     if progress.intent is not None:
         intent = progress.intent
-        yield f"{intent.action} is being sent since {clock(intent.at, now)}; a look comes before any repeat"
+        begun = f"{intent.action} was begun at {clock(intent.at, now)}"
+        yield f"{begun}, and has no answer yet; a look comes before any repeat"
     if not progress.sent and progress.intent is None:
         yield "nothing was sent to the backend" + ("" if cancellation.progress.end else " yet")
 
@@ -140,7 +141,7 @@ def _seen(cancellation: Cancellation, now: datetime) -> str:
     progress = cancellation.progress
     if progress.looked_at is None:
         failed = f"; {progress.failed_looks} looks showed nothing" if progress.failed_looks else ""
-        return f"the job was not looked at yet{failed}"
+        return f"the job has not been looked at yet{failed}"
     ago = span((now - progress.looked_at).total_seconds())
     return f"{progress.state} ({progress.raw}), {ago} ago, at {clock(progress.looked_at, now)}; looks: {progress.looks}"
 
@@ -150,10 +151,10 @@ def _next(seen: Snapshot, now: datetime) -> str:
         return "a worker is working on it now"
     what = seen.record.cancellation.progress.next or "the first pass"
     if seen.due_at is None:
-        return f"{what}; it is not scheduled, which lasts a moment at most"
+        return f"{what}; it is not scheduled, which should last only a moment"
     late = now - seen.due_at
     if late > timedelta(seconds=5):
-        return f"{what}; late: due since {clock(seen.due_at, now)} ({span(late.total_seconds())}), does a worker run?"
+        return f"{what}; late: due since {clock(seen.due_at, now)} ({span(late.total_seconds())}), is a worker running?"
     return f"in {span(-late.total_seconds())} ({clock(seen.due_at, now)}): {what}"
 
 
@@ -175,7 +176,7 @@ def _in_the_way(cancellation: Cancellation, obstacles: Sequence[str], now: datet
     if progress.overdue:
         yield "it is overdue: warn_after has passed and the job is not confirmed stopped"
     if spec.hold is None:
-        yield f"without an end by {spec.give_up_at:%Y-%m-%d %H:%M:%S} UTC it is given up as timed_out"
+        yield f"if it has not ended by {spec.give_up_at:%Y-%m-%d %H:%M:%S} UTC, it is given up as timed_out"
 
 
 def _on_hold(cancellation: Cancellation, now: datetime) -> Iterator[str]:
@@ -222,7 +223,7 @@ def _end(seen: Snapshot, now: datetime, result: Result | None) -> Pairs:
     at = f", at {clock(seen.record.ended_at, now)}" if seen.record.ended_at else ""
     pairs = [("outcome", f"{outcome}: {OUTCOMES[outcome]}{at}")]
     if result is None or not result.data:
-        return [*pairs, ("evidence", "its finished event is past its retention")]
+        return [*pairs, ("evidence", "its finished event is no longer kept")]
     pairs.append(("evidence", f"{result.evidence}: {EVIDENCE.get(result.evidence, '')}"))
     safe = "yes" if result.safe_to_rerun else "no: it is not known whether the job has stopped"
     pairs.append(("safe to rerun", safe))

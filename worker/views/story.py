@@ -165,7 +165,7 @@ def _others(finished: Event, events: Sequence[Event], sender: Known | None) -> I
         if sender is None:
             yield Line(when(finished), "not by us", text)
         else:
-            earlier = f"not by this cancellation; one before it has asked for the same: {sender.cancellation_id}"
+            earlier = f"not by this cancellation; an earlier one asked for the same: {sender.cancellation_id}"
             yield Line(when(finished), "stopped before", earlier)
 
 

@@ -58,7 +58,7 @@ def _accepted(event: Event, now: datetime) -> Iterator[str]:
         yield f"given up after {times[1]}"
         yield f'a force step, where the backend has one: "{effective.get("force")}", after {times[0]} at the earliest'
     if effective.get("attest"):
-        yield "only somebody else than those who ask may attest"
+        yield "only somebody who has not asked for it may attest"
     if data.get("not_before"):
         yield f"no call before {_moment(data['not_before'], now)}, as the command asks"
     if data.get("dry_run"):

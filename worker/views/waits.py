@@ -17,8 +17,8 @@ AFTER_ANSWER: Mapping[str, str] = {
     AnswerKind.UNANSWERED: "a look had to show what the unanswered {action} had done before anything was repeated",
     AnswerKind.REJECTED: "the job's state forbade the {action}; looked, and tried again later",
     AnswerKind.BUSY: "the backend had turned the {action} away for now",
-    AnswerKind.NOT_FOUND: "looked why the backend knew no such job",
-    AnswerKind.REFUSED: "a refusal that may not be the backend's own must last before it counts",
+    AnswerKind.NOT_FOUND: "looked again, since the backend knew no such job",
+    AnswerKind.REFUSED: "a refusal that may not be the backend's own had to last before it counted",
 }
 """What follows the answer to a changing call."""
 TO_THE_END = "looked until the job was seen to have ended"

@@ -50,7 +50,7 @@ def test_each_weakness_is_found(changes: dict[str, Any], what: str, verdict: str
         ("always", "ok", "nothing"),
         ("everysec", "ok", "about the last second"),
         ("no", "warning", "30 seconds"),
-        (None, "warning", "does not tell"),
+        (None, "warning", "does not show"),
     ],
 )
 def test_says_what_a_crash_would_lose(fsync: str | None, verdict: str, lost: str) -> None:
@@ -81,8 +81,8 @@ def test_judges_what_a_backend_says_of_a_strange_job(said: Observation | Answer,
 def test_speaks_of_a_credential_only_where_one_was_shown() -> None:
     seen = Observation(JobState.GONE, "404", Source.OWN)
 
-    assert judged(seen, shown=True)[1] == "it answers and takes the credential"
-    assert judged(seen, shown=False)[1] == "it answers, and wants no credential"
+    assert judged(seen, shown=True)[1] == "it answers and accepts the credential"
+    assert judged(seen, shown=False)[1] == "it answers, and asks for no credential"
 
 
 class Numbers:

@@ -45,7 +45,7 @@ def test_takes_stream_positions(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "now", "$", "12-", "1-2-3"])
 def test_refuses_what_is_no_position(text: str) -> None:
-    with pytest.raises(typer.BadParameter, match="is no position"):
+    with pytest.raises(typer.BadParameter, match="is not a position"):
         position(text)
 
 
@@ -79,7 +79,7 @@ def test_a_lone_byte_order_mark_is_no_id(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_what_is_no_text_is_a_mistake_of_usage(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", stdin(b"1\n\xff\xfa\n"))
 
-    with pytest.raises(typer.BadParameter, match="is no utf-8 text"):
+    with pytest.raises(typer.BadParameter, match="is not utf-8 text"):
         job_ids(["-"])
 
 

@@ -100,4 +100,4 @@ def test_a_backend_of_the_file_that_no_living_worker_knows_is_a_warning() -> Non
     (finding,) = backend_findings(["new"], {}, {"old"})
 
     assert (finding.verdict, finding.what) == ("warning", "backend new")
-    assert "none of them knows it" in finding.text
+    assert "none knows it" in finding.text

@@ -304,7 +304,7 @@ def test_looks_after_the_end_are_counted_from_it() -> None:
 @pytest.mark.parametrize(
     ("lines", "problem"),
     [
-        ('watch_after = ["5m", "1m"]', "watch_after: must rise"),
+        ('watch_after = ["5m", "1m"]', "watch_after: must be in ascending order"),
         ('watch_after = ["0s"]', "watch_after[0]"),
         ('watch_after = "1m"', "watch_after"),
         ("reopen = true", "reopen: needs watch_after"),

@@ -39,8 +39,8 @@ def test_names_are_joined_by_commas() -> None:
         ({"CANCELLER_BOARD_TOKEN": " " * 20}, "must hold 16 characters"),
         ({"CANCELLER_BOARD_TOKEN": TOKEN, "CANCELLER_BOARD_TOKEN_FILE": "x"}, "set one of them"),
         ({"CANCELLER_BOARD_TOKEN_FILE": "/none/there"}, "CANCELLER_BOARD_TOKEN_FILE: the file cannot be read"),
-        ({"CANCELLER_BOARD_HOSTS": "http://ops.example.com"}, "is no name of a host"),
-        ({"CANCELLER_BOARD_HOSTS": "ops.example.com:443"}, "is no name of a host"),
+        ({"CANCELLER_BOARD_HOSTS": "http://ops.example.com"}, "is not a host name"),
+        ({"CANCELLER_BOARD_HOSTS": "ops.example.com:443"}, "is not a host name"),
     ],
     ids=["short", "blank", "twice", "no file", "a URL", "a port"],
 )

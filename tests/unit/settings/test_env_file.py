@@ -38,11 +38,11 @@ def test_a_line_means_what_it_does_in_a_shell(text: str, value: str) -> None:
 
 MISTAKES = {
     "no equals sign": ("s3cret", "has no `=`: write NAME=VALUE"),
-    "no name": ("1s3cret=x", "what stands before the `=` is no name of a variable: use letters, digits and _"),
+    "no name": ("1s3cret=x", "what comes before the `=` is not a variable name: use letters, digits and _"),
     "a quote left open": ("A='s3cret", "a quote is opened and not closed"),
     "behind a quote": (
         "A='x' s3cret",
-        'something stands behind the closing quote: escape quotes inside the value as \\"',
+        'something follows the closing quote: escape quotes inside the value as \\"',
     ),
     "twice": ("Z=s3cret", "Z is set in line 1 already: remove one of them"),
     "another env file": ("CANCELLER_ENV_FILE=s3cret", "CANCELLER_ENV_FILE: an env file can't name another one"),

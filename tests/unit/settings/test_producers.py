@@ -96,7 +96,7 @@ def test_a_key_file_lies_beside_the_backends_file_and_goes_together_with_a_varia
     ("text", "problem"),
     [
         pytest.param("require_signed = 1", "require_signed: must be true or false", id="required-is-no-bool"),
-        pytest.param("require_signed = true", "require_signed: is true and nobody could sign", id="nobody"),
+        pytest.param("require_signed = true", "require_signed: is true, but there is no producer to sign", id="nobody"),
         pytest.param("producers = 1", "producers: must be tables", id="no-tables"),
         pytest.param("[producers]\nbilling = 1", "[producers.billing]: must be a table", id="no-table"),
         pytest.param(f'[producers."a b"]\n{HS}', "[producers.a b]: the name must match", id="name"),
@@ -170,7 +170,7 @@ def test_a_key_file_lies_beside_the_backends_file_and_goes_together_with_a_varia
         ),
         pytest.param(f"[producers.x]\n{HS}force = 'auto'", "[producers.x] force: must be true or false", id="force"),
         pytest.param(f"[producers.x]\n{HS}oprator = true", "did you mean operator?", id="unknown-key"),
-        pytest.param(f"[producers.x]\n{HS}zzz = 1", "no such key; known are algorithm, backends", id="far-key"),
+        pytest.param(f"[producers.x]\n{HS}zzz = 1", "no such key; known keys are algorithm, backends", id="far-key"),
         pytest.param(f"[producers.x]\n{HS}key = 'hunter2'", "key: a key is never written here", id="inline-key"),
         pytest.param(
             f"[producers.x]\n{HS}[producers.y]\n{HS}",

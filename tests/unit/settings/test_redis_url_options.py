@@ -55,7 +55,7 @@ def test_an_option_is_read_by_its_type(query: str, expected: dict[str, object]) 
         pytest.param("rediss://h?ssl_cert_reqs=maybe", "must be none, optional or required", id="certificates"),
         pytest.param("rediss://h?ssl_check_hostname=perhaps", "must be true or false", id="boolean"),
         pytest.param("redis://h?socket_timeout=abc", "must be a number of seconds from 3 to 300", id="seconds"),
-        pytest.param("redis://h?socket_timeout=1", "a wait for the next command lasts a second", id="too-short"),
+        pytest.param("redis://h?socket_timeout=1", "a wait for the next command alone lasts a second", id="too-short"),
         pytest.param("redis://h?socket_timeout=nan", "must be a number of seconds", id="no-number"),
         pytest.param("redis://h?max_connections=1", "must be a whole number from 10", id="too-few"),
         pytest.param("redis://h?protocol=4", "must be a whole number from 2 to 3", id="protocol"),
@@ -67,7 +67,7 @@ def test_an_option_is_read_by_its_type(query: str, expected: dict[str, object]) 
         pytest.param("redis://h?sentinel_password=x", "it is for redis+sentinel://", id="no-sentinels"),
         pytest.param("unix:///r.sock?socket_keepalive=1", "does not exist for unix://", id="no-tcp"),
         pytest.param("rediss://h?ssl_keyfile=/k", "without ssl_certfile", id="key-alone"),
-        pytest.param("redis://h?ssl=true", "is said by the scheme", id="tls-by-option"),
+        pytest.param("redis://h?ssl=true", "is set by the scheme", id="tls-by-option"),
     ],
 )
 def test_a_wrong_option_is_a_mistake_in_words(variable: str, url: str, problem: str) -> None:

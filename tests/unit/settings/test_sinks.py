@@ -127,7 +127,7 @@ def test_a_url_of_this_machine_needs_no_tls(host: str) -> None:
         pytest.param(WEBHOOK.replace("/x", "/#x"), "[sinks.x] url: must hold no fragment: it is never sent", id="hash"),
         pytest.param(
             WEBHOOK.replace("h/x", "u:hunter2@h/x"),
-            "[sinks.x] url: must hold no user or password: a URL ends up in logs; the auth of a backend is for them",
+            "[sinks.x] url: must hold no user or password: a URL ends up in logs; a backend's go into its auth",
             id="password",
         ),
         pytest.param(
@@ -142,8 +142,8 @@ def test_a_url_of_this_machine_needs_no_tls(host: str) -> None:
         ),
         pytest.param(
             WEBHOOK.replace("SECRET", "CUT"),
-            "[sinks.x] secret_env[0]: environment variable CUT begins with whsec_ and must go on with base64: "
-            "it is cut or mistyped",
+            "[sinks.x] secret_env[0]: environment variable CUT begins with whsec_ and must continue in base64: "
+            "it is cut short or mistyped",
             id="broken-secret",
         ),
         pytest.param(
@@ -167,7 +167,7 @@ def test_a_url_of_this_machine_needs_no_tls(host: str) -> None:
         ),
         pytest.param(
             WEBHOOK + 'types = ["canceller.backend.Paused"]',
-            "[sinks.x] types[0]: must be a whole type, such as canceller.backend.paused.v1",
+            "[sinks.x] types[0]: must be a full type, such as canceller.backend.paused.v1",
             id="no-type",
         ),
         pytest.param(

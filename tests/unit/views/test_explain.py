@@ -81,7 +81,9 @@ def test_says_that_nothing_was_sent_yet() -> None:
 def test_an_open_intent_is_told() -> None:
     seen = snapshot(replace(WAITING, sent={}, intent=Intent(Action.CANCEL, "300100", T)))
 
-    assert told(seen, "done") == "cancel is being sent since 10:00:00 UTC; a look comes before any repeat"
+    assert (
+        told(seen, "done") == "cancel was begun at 10:00:00 UTC, and has no answer yet; a look comes before any repeat"
+    )
 
 
 def test_says_what_was_seen_and_when() -> None:
@@ -95,7 +97,7 @@ def test_says_what_comes_next_and_when() -> None:
 def test_asks_for_a_worker_when_the_next_pass_is_late() -> None:
     late = replace(snapshot(WAITING), due_at=NOW - timedelta(minutes=2))
 
-    assert "does a worker run?" in told(late, "next")
+    assert "is a worker running?" in told(late, "next")
 
 
 def test_says_that_a_worker_is_on_it() -> None:
@@ -158,7 +160,7 @@ def test_a_word_that_does_not_hold_leaves_the_force_step_in_want_of_proof(
     [
         pytest.param(WHOLE, {}, "the remote process is gone: the word of ann", id="about the family"),
         pytest.param("300101", {}, "the remote process of job 300101 is gone: the word of ann", id="about a child"),
-        pytest.param(WHOLE, {WHOLE: NOW}, "ann; no longer counts since 10:31:00 UTC", id="refuted"),
+        pytest.param(WHOLE, {WHOLE: NOW}, "ann; void since 10:31:00 UTC", id="refuted"),
         pytest.param(WHOLE, {"300101": NOW}, "the word of ann", id="another was refuted"),
     ],
 )
@@ -209,7 +211,7 @@ def test_a_job_id_may_hold_a_plus() -> None:
         (replace(WAITING, overdue=True), "", "it is overdue"),
         (WAITING, "ess is paused: no calls until 10:40", "ess is paused: no calls until 10:40"),
         (replace(WAITING, failed_looks=3, note="the last look failed: x"), "", "the last look failed: x (3 in a row)"),
-        (WAITING, "", "without an end by 2026-11-23 10:00:00 UTC it is given up"),
+        (WAITING, "", "if it has not ended by 2026-11-23 10:00:00 UTC, it is given up"),
     ],
     ids=["overdue", "paused", "failing", "give up"],
 )
@@ -231,7 +233,7 @@ def test_an_end_is_told_with_what_stands_behind_it() -> None:
 
 
 def test_an_end_whose_event_is_gone_says_so() -> None:
-    assert "retention" in told(snapshot(WAITING, outcome=Outcome.CANCELLED), "evidence")
+    assert "no longer kept" in told(snapshot(WAITING, outcome=Outcome.CANCELLED), "evidence")
 
 
 @pytest.mark.parametrize(

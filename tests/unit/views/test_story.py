@@ -36,7 +36,7 @@ SENTENCES: dict[str, tuple[Event, list[str]]] = {
             "cancel asked for (command k-1)",
             "given up after 1 d",
             'a force step, where the backend has one: "attested", after 30 min at the earliest',
-            "only somebody else than those who ask may attest",
+            "only somebody who has not asked for it may attest",
             "no call before 12:00:00 UTC, as the command asks",
             "a dry run: look, and send nothing",
             "nothing is sent unless the job is in 'RUNNING'",
@@ -117,7 +117,7 @@ SENTENCES: dict[str, tuple[Event, list[str]]] = {
             "finished", outcome="timed_out", evidence="none", safe_to_rerun=False, raw_state=None, job_state="unknown"
         ),
         [
-            "timed_out: it is not confirmed stopped, and the time is over",
+            "timed_out: the time ran out before it was confirmed stopped",
             "last seen unknown; calls: none",
             "proof: none, nothing was seen to end",
             "safe to run again: no, it is not known whether the job has stopped",
@@ -161,7 +161,7 @@ def test_a_stop_that_a_cancellation_before_has_asked_for_is_not_somebody_elses(c
     before = Known("c0", (event("accepted", -60), event("finished", -50, calls=calls, **ENDED)))
     after = Known("c1", (ACCEPTED, event("finished", outcome="already_finished", calls={"look": 1}, **ENDED)))
     newest, _ = chapters([before, after], (), (), NOW)
-    ours = "not by this cancellation; one before it has asked for the same: c0"
+    ours = "not by this cancellation; an earlier one asked for the same: c0"
 
     assert texts(newest, "stopped before") == ([ours] if "cancel" in calls else [])
     assert bool(texts(newest, "not by us")) is ("cancel" not in calls)

@@ -64,7 +64,7 @@ WAITS: dict[str, tuple[tuple[Event, ...], Event, str]] = {
     "while-refused": (
         (ACCEPTED, event("cancel_sent", answer={"meaning": "refused"})),
         event("cancel_sent", 60, answer={"meaning": "refused"}),
-        "1 min: a refusal that may not be the backend's own must last before it counts",
+        "1 min: a refusal that may not be the backend's own had to last before it counted",
     ),
     "until-overdue": (
         (ACCEPTED, SENT),

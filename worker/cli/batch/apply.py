@@ -45,7 +45,7 @@ class OnChanged(StrEnum):
 
 MOST_AGE: Final = 86400.0
 """Seconds after which a plan is refused, unless --max-age says otherwise."""
-PlanName = Annotated[str | None, typer.Argument(metavar="PLAN", help="What `batch plan` has written.")]
+PlanName = Annotated[str | None, typer.Argument(metavar="PLAN", help="The file that `batch plan` wrote.")]
 Unplanned = Annotated[
     str | None,
     typer.Option(
@@ -77,7 +77,7 @@ Changed = Annotated[
     OnChanged,
     one_of(OnChanged)(
         "--on-changed",
-        help="What to do with a job whose state is no longer the plan's: leave it alone, or stop it all the same.",
+        help="What to do with a job whose state is no longer the plan's: leave it alone, or stop it anyway.",
     ),
 ]
 MaxAge = Annotated[
@@ -87,7 +87,8 @@ MaxAge = Annotated[
     ),
 ]
 WaitFlag = Annotated[
-    bool, typer.Option("--wait", help="Watch it to its end even without a terminal, where it is only sent by default.")
+    bool,
+    typer.Option("--wait", help="Watch it to its end even without a terminal, where the default is only to send it."),
 ]
 
 
@@ -134,7 +135,7 @@ async def apply(  # noqa: PLR0913 - Typer makes an option of each parameter
     if unplanned and most is None:
         raise typer.BadParameter("without a plan, say how many jobs there may be at most: --max N", param_hint="--max")
     if plan and any(fields):
-        raise typer.BadParameter("the plan says that already; it goes with --unplanned", param_hint="--backend ...")
+        raise typer.BadParameter("the plan already says that; it is for --unplanned", param_hint="--backend ...")
     if unplanned and max_age is not None:
         raise typer.BadParameter("only a plan has an age", param_hint="--max-age")
     options = {
@@ -215,11 +216,11 @@ class Applying:
             raise typer.BadParameter(f"{name} does not say when it was made: make a new plan", param_hint="PLAN")
         if age > most:
             days = math.ceil(age / 86400)
-            old = f"{name} is {span(age)} old, and jobs change: a plan is applied within {span(most)}"
-            ways = f"make a new one with `canceller batch plan`, or apply this one all the same with --max-age {days}d"
+            old = f"{name} is {span(age)} old, and jobs change: a plan must be applied within {span(most)}"
+            ways = f"make a new one with `canceller batch plan`, or apply this one anyway with --max-age {days}d"
             raise typer.BadParameter(f"{old}. Nothing was sent: {ways}", param_hint="PLAN")
         if age > kept:
-            self.output.note(f"whether it was applied before is known for {span(kept)} only")
+            self.output.note(f"this plan may have been applied before: Redis remembers that for {span(kept)} only")
 
     async def _check_same_options(self, session: Session, before: BatchStatus) -> None:
         """Refuse options that differ from those with which a part of the plan was sent: the first ones stay."""
@@ -227,7 +228,7 @@ class Applying:
         if before.options == parse_options(self.options) or all(part.number != 1 for part in parts):
             return
         raise typer.BadParameter(
-            f"a part of this plan was sent before, {as_given(before.options)}: repeat it so to send the rest. "
+            f"part of this plan was sent before, {as_given(before.options)}: repeat it that way to send the rest. "
             "Nothing has started yet, and nothing was sent now",
             param_hint="PLAN",
         )
@@ -248,7 +249,7 @@ class Applying:
                 status = await Watch(session, batch, self.output, "stopping").run(self.seconds)
         except Rejected as rejected:
             if WRONG["conflict"] in str(rejected):
-                for line in ("it was sent before with other options, which stay", *to_watch(short(batch.id))):
+                for line in ("it was sent before with other options, which still apply", *to_watch(short(batch.id))):
                     self.output.note(line)
             return rejected_batch(session, rejected, self.output)
         return await report_end(batch, status, self.output)
@@ -277,7 +278,7 @@ def _check_places(name: str, first: Mapping[str, Any], now: Mapping[str, str]) -
     """Refuse a plan of another deployment, or from before a backend moved: its ids are those of other jobs here."""
     for backend, then, here in moved(first, now):
         raise typer.BadParameter(
-            f"{name} was made for {backend} as {then}, and here {backend} is {here}: its jobs are not these. "
+            f"{name} was made for {backend} as {then}, and here {backend} is {here}, where its ids name other jobs. "
             "Nothing was sent: make a new plan here, or apply this one where it was made",
             param_hint="PLAN",
         )

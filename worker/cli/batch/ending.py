@@ -51,7 +51,7 @@ def report_applied(before: BatchStatus, output: Output) -> Exit:
         told = f"batch {short(before.id)} is {before.state}: {progress_line(before)}"
         output.line(f"this plan was applied already, and nothing is sent: {told}")
     else:
-        output.line(f"this plan was never applied, and can't be any more: {progress_line(before)}")
+        output.line(f"this plan was never applied, and no longer can be: {progress_line(before)}")
     for way in ways_on(before) if applied else ():
         output.note(way)
     output.note("to do more, make a new plan" if applied else "nothing was started: make a new plan")
@@ -110,7 +110,7 @@ def ways_on(status: BatchStatus) -> list[str]:
     match status.state:
         case BatchState.PAUSED:
             return [
-                f"canceller batch resume {name} --by NAME --reason TEXT goes on",
+                f"canceller batch resume {name} --by NAME --reason TEXT resumes it",
                 f"canceller batch abort {name} --by NAME --reason TEXT ends it",
                 told,
             ]

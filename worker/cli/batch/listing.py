@@ -39,7 +39,7 @@ def where_problems(config: BackendConfig, name: str, where: Where) -> list[str]:
     """Say why the jobs of a backend can't be selected like this."""
     selecting = KINDS[config.kind].selecting
     if selecting is None:
-        return [f"{name} ({config.kind}) can't list its jobs by anything; {criteria_help()}. Give ids in a file"]
+        return [f"{name} ({config.kind}) can't list its jobs by any key; {criteria_help()}. Give ids in a file"]
     found = []
     for key in where:
         if key not in selecting.criteria:
@@ -75,7 +75,7 @@ async def listed(config: BackendConfig, where: Where) -> AsyncIterator[Sequence[
             if said.after is None:
                 return
             page = selecting.list_page(where, said.after)
-        raise ListingError(f"{config.base_url}: its list has no end: {MOST_PAGES} pages are read")
+        raise ListingError(f"{config.base_url}: its list does not end: {MOST_PAGES} pages were read")
     finally:
         await http.aclose()
 

@@ -198,12 +198,12 @@ async def _unmet(session: Session, status: BatchStatus, given: Given, before: Ba
         _tell(status, "too_late", f"too late: batch {short(status.id)} has ended: {how_far}", output)
         return Exit.NOT_AS_ASKED
     if _paused_again(status, given, before):
-        _tell(status, "paused", f"it went on, and has paused again: {how_far}", output)
+        _tell(status, "paused", f"it was resumed, and has paused again: {how_far}", output)
         return Exit.NOT_AS_ASKED
     if given.name == "abort" and status.state is BatchState.ABORTING:
         text = f"being aborted, and nothing new is started: {how_far}"
     elif given.name == "pause" and status.state is BatchState.PAUSED:
-        text = "paused, and not held yet: calls are in flight, and the hold takes effect when they have ended"
+        text = "paused, but not held yet: calls are in flight, and the hold takes effect when they have ended"
     else:
         there = await attendance(session.settings)
         text = f"sent: no worker has taken the {given.name} in yet; it waits in the queue ({there})"

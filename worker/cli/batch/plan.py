@@ -139,7 +139,7 @@ def chosen_by(words: Sequence[str], where: Sequence[str]) -> tuple[str, dict[str
 def _way_back(batch_id: str) -> Sequence[str]:
     return (
         "there is no plan, and nothing was changed",
-        f"the workers go on looking; to end that: canceller batch abort {batch_id} --by NAME --reason TEXT",
+        f"the workers keep looking; to stop that: canceller batch abort {batch_id} --by NAME --reason TEXT",
     )
 
 
@@ -154,7 +154,7 @@ def _finished(status: BatchStatus | None) -> BatchStatus:
     if status.state is not BatchState.FINISHED:
         raise PlanFailed(f"there is no plan: the looks are {status.state} ({status.reason}); try again")
     if status.counts.finished.get("aborted"):
-        raise PlanFailed(f"there is no plan: {status.by or 'somebody'} ended the looks: {status.reason}")
+        raise PlanFailed(f"there is no plan: {status.by or 'somebody'} stopped the looks: {status.reason}")
     return status
 
 
@@ -166,7 +166,7 @@ async def _compared(batch: AsyncBatch, members: Spool, lines: Spool) -> Tally:
         tally.count(line)
         lines.add(line)
     if len(lines) != len(members):
-        raise PlanFailed(f"there is no plan: the results of only {len(lines)} of {len(members)} looks are there")
+        raise PlanFailed(f"there is no plan: only {len(lines)} of {len(members)} looks have a result")
     return tally
 
 

@@ -35,7 +35,7 @@ def planned_line(command: Line, result: BatchResult) -> dict[str, Any]:
         found = {name: plan.get(name) for name in FOUND}
         found["children"] = plan.get("children") or []
         if found["would"] in SENT and not found["raw_state"]:
-            found |= {"would": UNKNOWN, "because": "the backend shows no state that it could be compared with later"}
+            found |= {"would": UNKNOWN, "because": "the backend shows no state to compare with later"}
     return {**head, **found, **{name: value for name, value in command.items() if name not in head}}
 
 

@@ -160,7 +160,7 @@ def _json_rows(lines: Iterator[str], skipped: int, mistakes: Mistakes) -> Iterat
         if not isinstance(found, dict):
             mistakes.add(number, "is not a JSON object")
         elif "plan" in found and JOB not in found:
-            mistakes.add(number, "begins a plan: send what it lists with `canceller batch apply`")
+            mistakes.add(number, "is a plan's first line: send plans with `canceller batch apply`")
             return
         else:
             yield number, found

@@ -106,7 +106,7 @@ class Watch:
         finally:
             await redis.aclose()
         if self.noted:
-            self.output.note(f"nothing starts while workers of an older version run ({self.noted}): end the upgrade")
+            self.output.note(f"nothing starts while workers of an older version run ({self.noted}): finish the upgrade")
 
     def _tell(self, *, force: bool = False) -> None:
         """Write the progress if it has changed and no drawing shows it."""

@@ -52,8 +52,8 @@ class Attendance:
         waiting = f"{counted(self.waiting, 'command')} in {self.queue!r}" if self.waiting else ""
         if not self.workers:
             wait = f" ({waiting} waiting)" if waiting else ""
-            return f"no worker runs{wait}: start one with `canceller up` or `celery -A worker worker`"
-        there = f"{counted(self.workers, 'worker')} {'runs' if self.workers == 1 else 'run'}"
+            return f"no worker is running{wait}: start one with `canceller up` or `celery -A worker worker`"
+        there = f"{counted(self.workers, 'worker')} {'is' if self.workers == 1 else 'are'} running"
         left = f"{counted(self.left, 'command')} for a worker with another backends file" if self.left else ""
         waits = " and ".join(filter(None, (waiting, left)))
         return f"{there}, {waits} waiting" if waits else there

@@ -53,7 +53,7 @@ def left_behind(backend: str, place: str, count: int, looked_at: int) -> Finding
     """Report that `count` of the open cancellations were accepted for a place other than the backend's."""
     text = (
         f"{count} of {looked_at} open cancellations were accepted for another place than {place}, and nothing is done "
-        "about them: point the backends file back to it, or abort them"
+        "about them: point the backends file back to their place, or abort them"
     )
     return Finding("warning", f"backend {backend}", text)
 
@@ -65,7 +65,9 @@ def stray_findings(strays: Sequence[Stray], queue: str, *, through: bool = True)
         text = f"{several}, commands among them, which no worker reads: {stray.way_out(queue)}"
         yield Finding("warning", f"queue {queue}", text)
     if not through:
-        yield Finding("ok", f"queue {queue}", "the broker holds much: not all its lists were searched for commands")
+        yield Finding(
+            "ok", f"queue {queue}", "the broker holds many keys: not all of its lists were searched for commands"
+        )
 
 
 def _version(version: str) -> Finding:
@@ -104,7 +106,7 @@ FSYNC: Mapping[str, tuple[Verdict, str]] = {
 }
 """How often the append-only file reaches the disk, and what a crash of the machine then costs."""
 
-UNTOLD = "Redis has an append-only file and does not tell its appendfsync: it should be everysec or always"
+UNTOLD = "Redis has an append-only file but does not show its appendfsync: it should be everysec or always"
 
 
 def _crash(info: Mapping[str, Any], fsync: str | None) -> tuple[Verdict, str]:

@@ -18,8 +18,8 @@ from .findings import Finding
 SECONDS = 5
 SAFE = "what RabbitMQ has confirmed survives its restart, and in a cluster the loss of a node"
 DELIVERIES = (
-    "a message that comes back 20 times is dropped here by default: workers send one again after 10, so it happens "
-    "only to one that ends 20 workers in a row; `delivery-limit` and a dead-letter exchange are a policy's to set"
+    "a message that is redelivered 20 times is dropped here by default: workers republish one after 10, so that "
+    "happens only to one that ends 20 workers in a row; a policy can set `delivery-limit` and a dead-letter exchange"
 )
 
 
@@ -55,7 +55,7 @@ def _queue(connection: Any, queue: Queue) -> Finding:
         try:
             channel.queue_declare(queue.name, passive=True)
         except NotFound:
-            return Finding("ok", what, "it is not there yet: whoever sends or works first makes it")
+            return Finding("ok", what, "it does not exist yet: the first sender or worker creates it")
     with connection.channel() as channel:
         # RabbitMQ refuses to declare a queue again with other arguments, so this compares them.
         queue.bind(channel).queue_declare()

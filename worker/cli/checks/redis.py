@@ -60,11 +60,13 @@ async def _looked_at(what: str, target: RedisTarget, look: Look) -> list[Finding
     except MovedError:
         return [Finding("wrong", what, CLUSTER)]
     except TimeoutError:
-        return [Finding("wrong", what, f"it gives no answer in {PATIENCE:g} s; check REDIS_URL, and that it runs")]
+        return [
+            Finding("wrong", what, f"it did not answer within {PATIENCE:g} s; check REDIS_URL, and that it is running")
+        ]
     except (RedisError, OSError) as error:
         variable = "REDIS_URL" if what == "Redis" else "CELERY_BROKER_URL, or else REDIS_URL"
         told = str(error).rstrip(".") or type(error).__name__
-        return [Finding("wrong", what, f"it can't be reached: {told}; check {variable}, and that it runs")]
+        return [Finding("wrong", what, f"it can't be reached: {told}; check {variable}, and that it is running")]
     finally:
         await client.aclose()
 

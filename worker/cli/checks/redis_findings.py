@@ -49,7 +49,7 @@ def rights_finding(what: str, refused: Mapping[str, str], line: str) -> Finding:
     return Finding(
         "wrong",
         what,
-        f"it refuses {calls} ({refused[names[0]]}); to give a user what is needed, and nothing else",
+        f"it refuses {calls} ({refused[names[0]]}); to grant a user what workers need, and nothing else",
         line,
     )
 
@@ -87,9 +87,7 @@ def backend_findings(
     among the `served`.
     """
     for backend in unserved:
-        text = (
-            "workers run, and none of them knows it, so commands for it are rejected: start them again with this file"
-        )
+        text = "workers are running, but none knows it, so commands for it are rejected: restart them with this file"
         yield Finding("warning", f"backend {backend}", text)
     for backend, count in nameless.items():
         more = " or more" if count >= MOST_OPEN else ""

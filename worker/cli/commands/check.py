@@ -110,7 +110,7 @@ async def _strays(broker: RedisTarget, queue: str) -> list[Finding]:
         search = StraySearch(client, queue, everywhere=True)
         return list(stray_findings(await search.look(MOST_PAGES), queue, through=search.through))
     except (RedisError, OSError) as error:
-        return [Finding("warning", f"queue {queue}", f"nobody knows whether commands lie beside it: {error}")]
+        return [Finding("warning", f"queue {queue}", f"other lists could not be searched for commands: {error}")]
     finally:
         await client.aclose()
 
@@ -144,7 +144,7 @@ async def probe_finding(name: str, config: BackendConfig) -> Finding:
     try:
         status = (await probe.reply(probe_job(rules_of(config).adapter).id)).status
     except CallUnanswered as error:
-        return Finding("wrong", what, f"it gives no answer, so it proves nothing: {error}")
+        return Finding("wrong", what, f"it did not answer, so it proves nothing: {error}")
     finally:
         await probe.http.aclose()
     verdict, text = probe_judged(status, gone=probe.meaning(status))
@@ -158,14 +158,14 @@ def probe_job(adapter: Adapter) -> Job:
     return next((job for job in jobs if not adapter.problem(job)), jobs[0])
 
 
-TAKES = {True: "it answers and takes the credential", False: "it answers, and wants no credential"}
+TAKES = {True: "it answers and accepts the credential", False: "it answers, and asks for no credential"}
 """What it means that a backend answers, by whether it was shown a credential."""
 
 
 def judged(said: Observation | Answer, *, shown: bool) -> tuple[Verdict, str]:
     """Judge what a backend says about a job that it can't have; `shown` is whether it was shown a credential."""
     if isinstance(said, Observation) and said.source is not Source.OWN:
-        return "warning", f"it answers {said.raw}, in words that are not its own: is the path of base_url right?"
+        return "warning", f"it answers {said.raw}, not in its API's own words: is the path of base_url right?"
     if isinstance(said, Observation):
         unclear = (
             "" if said.state is JobState.GONE else f", though it claims to know a job that can't exist ({said.raw})"

@@ -156,6 +156,7 @@ def _not_denied(letters: Sequence[DeadLetter], output: Output) -> list[DeadLette
     if len(kept) < len(letters):
         denied = len(letters) - len(kept)
         output.note(
-            f"{denied} stay, unsigned, or denied for their signature or lack of a right: name those that you vouch for"
+            f"{denied} left where they are: unsigned, or denied for their signature or lack of a right; "
+            "name those that you vouch for"
         )
     return kept

@@ -32,7 +32,7 @@ def events(
     backend: OnlyBackend = "",
     json: Json = False,
 ) -> None:
-    """Show events, one on each line; with --json each whole, and its position in the stream.
+    """Show events, one per line; with --json each in full, with its position in the stream.
 
     A reader that keeps the last position can resume from there with --after, and misses none.
 

@@ -66,7 +66,7 @@ def init(
     """
     output = Output(as_json=json)
     if file.exists():
-        raise InitError(f"{file} is there already, and stays as it is: name another file")
+        raise InitError(f"{file} already exists, and is left as it is: name another file")
     given = {"kind": kind, "name": name, "base_url": base_url, "auth.type": auth, **pairs(set_ or (), "--set")}
     given = {key: text for key, text in given.items() if text}
     asks = not json and sys.stdin is not None and sys.stdin.isatty()
@@ -115,7 +115,7 @@ def _draft(given: dict[str, str], *, asks: bool) -> Draft | None:
         _put(draft, key, "" if asks else usual, question, usual, asks=asks)
     if problems := draft.problems():
         keys = " ".join(f"--set {key}=..." for key in draft.wanted) or "--set KEY=VALUE"
-        raise ConfigurationError([*problems, f"{keys} gives what has no option of its own"])
+        raise ConfigurationError([*problems, f"{keys} sets what has no option of its own"])
     return draft
 
 
@@ -154,7 +154,7 @@ def _write(file: Path, text: str) -> None:
         with file.open("x", encoding="utf-8") as new:
             new.write(text)
     except FileExistsError:
-        raise InitError(f"{file} is there already, and stays as it is: name another file") from None
+        raise InitError(f"{file} already exists, and is left as it is: name another file") from None
     except OSError as error:
         raise InitError(f"{file} can't be written ({error.strerror}): name another file") from None
 
@@ -170,5 +170,5 @@ def _report(file: Path, draft: Draft | None, output: Output) -> None:
     if process_environment().get("REDIS_URL"):
         output.note(f"next: {first}{check}")
     else:
-        output.note(f"next: {first}canceller up --backends {file}, which brings a Redis as REDIS_URL is not set")
-        output.note(f"and beside it, in another terminal: {check}")
+        output.note(f"next: {first}canceller up --backends {file}, which starts a Redis, since REDIS_URL is not set")
+        output.note(f"and then, in another terminal: {check}")

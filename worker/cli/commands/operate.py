@@ -197,7 +197,7 @@ SIGNS: Final[Mapping[str, Sign]] = {
         lambda client, reference, given: client.attest(reference, by=given.by, reason=given.reason, child=given.child),
         _attested,
         "attested",
-        "the word on {} is noted",
+        "the word on {} is recorded",
     ),
     "hold": Sign(
         lambda client, reference, given: client.hold(

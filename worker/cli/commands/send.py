@@ -37,7 +37,9 @@ JobIds = Annotated[
 ]
 Send = Callable[[Sequence[Mapping[str, Any]], SigningKey | None, Output, bool, float | None], Coroutine[Any, Any, Exit]]
 """Sends commands, with a key to sign them or none; the flag and the seconds say whether to wait, and how long."""
-WaitFlag = Annotated[bool, typer.Option("--wait", help="Wait for the ends; without it the commands are only sent.")]
+WaitFlag = Annotated[
+    bool, typer.Option("--wait", help="Wait until all have ended; without it the commands are only sent.")
+]
 
 
 def job_command(verb: str, send: Send, about: str) -> Callable[..., None]:
@@ -58,13 +60,15 @@ def job_command(verb: str, send: Send, about: str) -> Callable[..., None]:
             str | None, typer.Option(metavar="ID", help="Your idempotency key; only for a single job.")
         ] = None,
         force: Annotated[
-            Force | None, one_of(Force)(help="When the force step may be taken; only stricter than the backend's.")
+            Force | None,
+            one_of(Force)(help="When the force step may be taken; can only be stricter than the backend's."),
         ] = None,
         force_after: Annotated[
             float | None, typer.Option(parser=duration, metavar="DURATION", help="Wait longer before the force step.")
         ] = None,
         give_up_after: Annotated[
-            float | None, typer.Option(parser=duration, metavar="DURATION", help="Then the outcome is timed_out.")
+            float | None,
+            typer.Option(parser=duration, metavar="DURATION", help="After this time, give up as timed_out."),
         ] = None,
         remote_stopped: Annotated[
             bool, typer.Option("--remote-stopped", help="Your word that the remote process no longer runs.")
@@ -99,7 +103,9 @@ def job_command(verb: str, send: Send, about: str) -> Callable[..., None]:
         ] = (None),
         reply_to: Annotated[
             list[str] | None,
-            typer.Option(metavar="SINK", help="A sink that gets its events, whatever it is for; may be repeated."),
+            typer.Option(
+                metavar="SINK", help="A sink that gets its events, whatever the sink's filters; may be repeated."
+            ),
         ] = None,
         traceparent: Annotated[str | None, typer.Option(metavar="TEXT", help="W3C trace context.")] = None,
     ) -> None:
@@ -137,7 +143,7 @@ def expectation(expect: str | None, expect_state: str | None) -> dict[str, str] 
     if expect is None:
         return None if expect_state is None else {"raw_state": expect_state}
     if expect_state is not None:
-        raise typer.BadParameter("it says the same as --expect: give one of them", param_hint="--expect-state")
+        raise typer.BadParameter("it means the same as --expect: give one of them", param_hint="--expect-state")
     return pairs([expect], "--expect")
 
 
@@ -216,10 +222,10 @@ cancel = job_command(
     send_all,
     """Stop jobs.
 
-    With --dry-run nothing is sent: it tells what would be sent, and why.
+    With --dry-run nothing is sent: it shows what would be sent, and why.
 
     With --wait, exit 0 when every job has ended, however it did; 3 for not_found, timed_out, aborted and changed, 4 for
-    refused, 6 when one is still open after --timeout; 2 when a command is rejected, 4 when for its signature or lack
+    refused, 6 when one is still open after --timeout; 2 when a command is rejected, 4 if for its signature or lack
     of a right.
 
     canceller cancel ess 300100 --reason budget --by billing --wait
@@ -232,10 +238,10 @@ delete = job_command(
     send_all,
     """Stop jobs and remove their records.
 
-    With --dry-run nothing is sent: it tells what would be sent, and why.
+    With --dry-run nothing is sent: it shows what would be sent, and why.
 
     With --wait, exit 0 when every record is seen gone (deleted); 4 for refused, 3 for any other outcome,
-    6 when one is still open after --timeout; 2 when a command is rejected, 4 when for its signature or lack of a right.
+    6 when one is still open after --timeout; 2 when a command is rejected, 4 if for its signature or lack of a right.
 
     canceller delete sahara job-7 --reason "project is over" --wait
 

@@ -44,7 +44,7 @@ Patience = Annotated[
         help="How long an id may be unknown, as a new command's is until a worker takes it in; then exit 1.",
     ),
 ]
-UNANSWERED = "not known: Redis gave no answer in time; check REDIS_URL, and that this server runs"
+UNANSWERED = "not known: Redis did not answer in time; check REDIS_URL, and that this server is running"
 
 
 UNSERVED = "no living worker knows its backend"
@@ -55,7 +55,7 @@ SHARED = ("cancellation", "backend", "job", "verb")
 
 
 async def status(named: One, *, json: Json = False) -> None:
-    """Tell in words what was done, what is seen, what comes next, and what stands in the way.
+    """Say in words what was done, what is seen, what comes next, and what stands in the way.
 
     Exit 1 when nothing is known of it.
 
@@ -135,7 +135,7 @@ async def list_(
     *,
     backend: OnlyBackend = "",
     finished: Annotated[bool, typer.Option("--finished/--open", help="Those that have ended, newest first.")] = False,
-    limit: Annotated[int, typer.Option(min=1, help="The most that are listed.")] = 100,
+    limit: Annotated[int, typer.Option(min=1, help="List this many at most.")] = 100,
     json: Json = False,
 ) -> None:
     """List the cancellations that are open, or those that have ended.

@@ -32,6 +32,6 @@ async def sinks(*, json: Json = False) -> None:
 
 
 def _row(state: SinkState) -> tuple[str, ...]:
-    owed = f"{state.owed} + {state.replays} again" if state.replays else str(state.owed)
+    owed = f"{state.owed}, and {state.replays} to replay" if state.replays else str(state.owed)
     error = f"{text(state.error_at)} {state.error}" if state.error else ""
     return state.sink, state.kind, state.worker or "none", state.position, f"{state.lag:.1f} s", owed, error

@@ -70,17 +70,17 @@ def report(output: Output, text: str) -> None:
 def redis_of(settings: Settings, output: Output) -> Iterator[Embedded | None]:
     """Start the embedded Redis, unless the settings name one."""
     if settings.redis_url is not None:
-        report(output, "Redis is what REDIS_URL names")
+        report(output, "using the Redis that REDIS_URL names")
         yield None
         return
     with Embedded(settings.data_dir) as redis:
         report(output, f"embedded Redis at {redis.url}; its data is in {redis.data_dir}")
         if settings.celery_broker_url is None:
-            report(output, f"the broker for producers with Celery alone: {broker_url(redis.url)}")
+            report(output, f"the broker for producers that use only Celery: {broker_url(redis.url)}")
         try:
             yield redis
         finally:
-            report(output, "ending the embedded Redis")
+            report(output, "stopping the embedded Redis")
 
 
 def environment(settings: Settings, redis: Embedded | None, *, as_json: bool) -> dict[str, str]:
@@ -111,16 +111,16 @@ def check_ports(settings: Settings, count: int) -> None:
 
 def run(supervisor: Supervisor, redis: Embedded | None, stopped: threading.Event, output: Output) -> Exit:
     """Keep the workers running until a signal, or an error that a restart can't repair."""
-    report(output, f"{counted(supervisor.count, 'worker')} in the foreground; Ctrl-C ends all")
+    report(output, f"{counted(supervisor.count, 'worker')} in the foreground; Ctrl-C stops everything")
     try:
         while not stopped.wait(LOOK_EVERY):
             if redis is not None and not redis.running:
-                report(output, f"the embedded Redis has died, its log is {redis.data_dir / 'redis.log'}")
+                report(output, f"the embedded Redis has died; its log is {redis.data_dir / 'redis.log'}")
                 return Exit.ERROR
             if supervisor.restart_dead() is not None:
                 report(output, "a worker says that its configuration is wrong, see above")
                 return Exit.USAGE
     finally:
-        report(output, "ending the workers")
+        report(output, "stopping the workers")
         supervisor.stop()
     return Exit.DONE

@@ -38,7 +38,7 @@ NEXT: Sequence[tuple[str, str]] = (
     ("canceller status ess 300102", "what was done, what comes next, and what stands in the way"),
     (
         'canceller attest ess 300102 --by me --reason "its process is gone"',
-        "the word; it is forced once the time is over",
+        "your word for that; it is forced once the time is up",
     ),
     ("canceller list --finished", "what has ended, and what proves it"),
     ("canceller check", "whether the deployment is as it should be"),

@@ -106,13 +106,13 @@ def dev(
     check_ports(Settings.load(environment()[0]), workers)
     log = MergedLog(Output(as_json=json))
     with stop_signals() as stopped, tempfile.TemporaryDirectory(prefix="canceller-dev-") as directory:
-        log.say("starting an embedded Redis, the simulator and the workers; Ctrl-C ends all")
+        log.say("starting an embedded Redis, the simulator and the workers; Ctrl-C stops everything")
         try:
             with _deployment(Path(directory), backends, workers, speed, log) as started:
                 asyncio.run(_attend(started, stopped, log))
         finally:
             log.finish(LAST_LINES)
-            log.say("all has ended, and nothing is left behind")
+            log.say("everything has stopped, and nothing is left behind")
     raise typer.Exit(Exit.DONE)
 
 
@@ -146,7 +146,7 @@ def _deployment(
             try:
                 yield Deployment(redis, simulator, supervisor, env, env_file, board, speed)
             finally:
-                log.say("ending the workers, the board, the simulator and Redis")
+                log.say("stopping the workers, the board, the simulator and Redis")
                 supervisor.stop()
 
 
@@ -208,7 +208,7 @@ def what_next(started: Deployment, board: Mapping[str, str]) -> list[str]:
         if board
         else f"The board needs its extra, `board`: {INSTALL}, and start this again",
         f"The simulator is at {url}{_pace(started.speed)}",
-        f"Producers with Celery alone use the broker {broker_url(started.redis.url)}",
+        f"Producers that use only Celery need the broker {broker_url(started.redis.url)}",
         "",
     ]
 

@@ -54,7 +54,7 @@ def _not_for_ever(value: float) -> float:
 
 def _rising(value: tuple[float, ...]) -> tuple[float, ...]:
     if any(later <= earlier for earlier, later in pairwise(value)):
-        raise ValueError("must rise: each time counts from the end, not from the time before it")
+        raise ValueError("must be in ascending order: each time counts from the end, not from the time before it")
     return value
 
 
@@ -114,7 +114,7 @@ class BackendConfig(TlsFiles):
     @classmethod
     def _someone_looks(cls, value: bool, info: ValidationInfo) -> bool:  # noqa: FBT001 - pydantic calls it so
         if value and not info.data.get("watch_after", True):
-            raise ValueError("needs watch_after: without it nobody looks after the end")
+            raise ValueError("needs watch_after: without it no job is looked at after the end")
         return value
 
 

@@ -181,7 +181,7 @@ def _explained(header: str, table: dict[str, Any], model: type[BaseModel], error
         key, known = str(written[-1]), _known_keys(written, model, auth_type)
         if f"{key}_env" in known:
             return f"a secret is never written here: use {key}_env or {key}_file"
-        return f"no such key{suggestion(key, known) or '; known are ' + ', '.join(sorted(known))}"
+        return f"no such key{suggestion(key, known) or '; known keys are ' + ', '.join(sorted(known))}"
 
     return [problem for problem in problems_of(error, place, unknown_key) if not problem.startswith(misplaced)]
 

@@ -88,7 +88,7 @@ def _web_url(value: str) -> str:
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError("must be http:// or https://, a host, and an optional port and prefix")
     if "@" in parts.netloc:
-        raise ValueError("must hold no user or password: a URL ends up in logs; the auth of a backend is for them")
+        raise ValueError("must hold no user or password: a URL ends up in logs; a backend's go into its auth")
     check_host(parts.hostname, bracketed="[" in parts.netloc)
     port_of(parts)
     return value
@@ -132,7 +132,7 @@ def _probe_url(value: str) -> str:
     if "{" in authority:
         raise ValueError("must have {job_id} in its path or query: hosts come from configuration alone")
     if not authority.isascii():
-        raise ValueError("must be written as it is sent: write a host with other letters in its xn-- form")
+        raise ValueError("must be written as it is sent: write a host with non-ASCII letters in its xn-- form")
     _check_written(rest.replace(_JOB_ID, ""))
     _web_url(value)
     path, mark, query = rest.partition("?")
@@ -150,7 +150,7 @@ def _written_url(value: str) -> str:
         raise ValueError("must hold no fragment: it is never sent")
     authority, rest = _split_after_host(value)
     if not authority.isascii():
-        raise ValueError("must be written as it is sent: write a host with other letters in its xn-- form")
+        raise ValueError("must be written as it is sent: write a host with non-ASCII letters in its xn-- form")
     _check_written(rest)
     return _web_url(value)
 

@@ -11,7 +11,7 @@ from .fields import content_of
 
 _TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
 """A header's name (RFC 9110, 5.6.2)."""
-_WRITTEN: Final = "is written by the HTTP client itself: remove it"
+_WRITTEN: Final = "is set by the HTTP client itself: remove it"
 _REFUSED: Final[Mapping[str, str]] = {
     "host": "is taken from base_url: remove it",
     "content-length": _WRITTEN,
@@ -24,7 +24,7 @@ _REFUSED: Final[Mapping[str, str]] = {
     "expect": _WRITTEN,
     "proxy-connection": _WRITTEN,
     "proxy-authorization": "is for the proxy alone: remove it, and put user and password into the URL of proxy_env",
-    "accept-encoding": "names the encodings that can be undone: remove it",
+    "accept-encoding": "is set by the HTTP client, to what it can decode: remove it",
     "traceparent": "comes with each command: remove it",
 }
 _OF_AUTH: Final[Mapping[str, str]] = {
@@ -41,11 +41,11 @@ _ALWAYS_SECRET: Final = frozenset({"authorization", "x-auth-token", "cookie"})
 
 def _name(value: str, info: ValidationInfo) -> str:
     if not _TOKEN.fullmatch(value):
-        raise ValueError("is no header's name: use letters, digits and !#$%&'*+-.^_`|~, 128 at most")
+        raise ValueError("is not a header name: use letters, digits and !#$%&'*+-.^_`|~, 128 at most")
     lower = value.lower()
     auth = info.data.get("auth")
     if isinstance(auth, BaseModel) and _OF_AUTH.get(getattr(auth, "type", "")) == lower:
-        raise ValueError("is written by auth: remove it, or change auth")
+        raise ValueError("is set by auth: remove it, or change auth")
     if lower in _REFUSED:
         raise ValueError(_REFUSED[lower])
     return value

@@ -152,7 +152,9 @@ def parse_producers(
         problems.append("producers: must be tables such as [producers.billing] with algorithm and keys_env")
         tables = {}
     elif required and not tables:
-        problems.append("require_signed: is true and nobody could sign: add a table such as [producers.billing]")
+        problems.append(
+            "require_signed: is true, but there is no producer to sign: add a table such as [producers.billing]"
+        )
     found: dict[str, Producer] = {}
     for name, table in tables.items():
         problems += _read(name, table, around, found)
@@ -187,7 +189,7 @@ def _unknown(location: tuple[int | str, ...]) -> str:
         return "a key is never written here: use keys_env or keys_file"
     known = sorted(Producer.model_fields)
     listed = ", ".join(known)
-    return f"no such key{suggestion(key, known) or f'; known are {listed}'}"
+    return f"no such key{suggestion(key, known) or f'; known keys are {listed}'}"
 
 
 def _shared_keys(found: Mapping[str, Producer], environ: Mapping[str, str]) -> list[str]:

@@ -58,16 +58,18 @@ def _event_type(value: str) -> str:
     if short in SHORT_TYPES:
         return f"canceller.cancellation.{short}.v1"
     if found or "." not in value:
-        known = suggestion(short, SHORT_TYPES) or f"; known are {', '.join(SHORT_TYPES)}"
+        known = suggestion(short, SHORT_TYPES) or f"; known names are {', '.join(SHORT_TYPES)}"
         raise ValueError(f"no event of a cancellation has this name{known}")
     if not _FULL_TYPE.fullmatch(value):
-        raise ValueError("must be a whole type, such as canceller.backend.paused.v1")
+        raise ValueError("must be a full type, such as canceller.backend.paused.v1")
     return value
 
 
 def _outcome(value: str) -> str:
     if value not in OUTCOMES:
-        raise ValueError(f"no outcome has this name{suggestion(value, OUTCOMES) or f'; known are {choices(OUTCOMES)}'}")
+        raise ValueError(
+            f"no outcome has this name{suggestion(value, OUTCOMES) or f'; known outcomes are {choices(OUTCOMES)}'}"
+        )
     return value
 
 
@@ -97,7 +99,9 @@ def _secret(named: Named, info: ValidationInfo) -> Named:
     except (binascii.Error, ValueError):
         key = b""
     if not key:
-        raise ValueError(f"{secret.place} begins with {PREFIX} and must go on with base64: it is cut or mistyped")
+        raise ValueError(
+            f"{secret.place} begins with {PREFIX} and must continue in base64: it is cut short or mistyped"
+        )
     return place
 
 
@@ -263,6 +267,6 @@ def _explained(header: str, model: type[SinkConfig], error: ValidationError) -> 
         if key in _INLINE:
             return f"a secret is never written here: use {_INLINE[key]}"
         known = sorted(model.model_fields)
-        return f"no such key{suggestion(key, known) or '; known are ' + ', '.join(known)}"
+        return f"no such key{suggestion(key, known) or '; known keys are ' + ', '.join(known)}"
 
     return problems_of(error, partial(place_in, header), unknown)

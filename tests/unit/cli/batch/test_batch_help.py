@@ -48,7 +48,7 @@ def test_the_help_says_by_what_a_backend_can_list(key: str) -> None:
         (["apply"], "give either a PLAN or --unplanned FILE"),
         (["apply", "plan", "--unplanned", "jobs"], "give either a PLAN or --unplanned FILE"),
         (["apply", "--unplanned", "jobs"], "without a plan, say how many jobs there may be at most: --max N"),
-        (["apply", "plan", "--backend", "ess"], "the plan says that already"),
+        (["apply", "plan", "--backend", "ess"], "the plan already says that"),
         (["apply", "plan", "--on-changed", "force"], "'force' is not skip or apply"),
         (["apply", "/nowhere/plan"], "/nowhere/plan can't be read: No such file or directory"),
         (["pause", "b-1", "--by", " ", "--reason", "x"], "it is kept with the order and can't be empty"),

@@ -41,7 +41,7 @@ def test_a_line_holds_what_was_seen_and_the_command() -> None:
         (result("timed_out", detail="no answer"), "timed_out: no answer"),
         (result("rejected", error="job_id: is no id"), "rejected: job_id: is no id"),
         (result(None), "it has not ended"),
-        (result(plan={**PLAN, "raw_state": None}), "the backend shows no state that it could be compared with later"),
+        (result(plan={**PLAN, "raw_state": None}), "the backend shows no state to compare with later"),
     ],
     ids=["no-look", "rejected", "open", "no-state"],
 )

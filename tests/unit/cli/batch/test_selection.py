@@ -126,7 +126,7 @@ def test_runs_of_wrong_lines_are_named_as_such() -> None:
         ('{"job_id": 1}\n[1]\n', "line 2: is not a JSON object"),
         ('{"job_id": 1}\n{"job_id": NaN}\n', "line 2: is not JSON: NaN is not a number"),
         ('{"job_id": 1}\n{"zzz": 2}\n', "line 2: job_id: is required, and missing; zzz: is no field of a command"),
-        ('{"plan": 1}\n{"job_id": 1}\n', "line 1: begins a plan: send what it lists with `canceller batch apply`"),
+        ('{"plan": 1}\n{"job_id": 1}\n', "line 1: is a plan's first line: send plans with `canceller batch apply`"),
     ],
     ids=[
         "not-utf-8", "not-utf-16", "too-long", "a-zero", "no-header", "open-quote", "text-behind-a-quote",
