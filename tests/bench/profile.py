@@ -59,7 +59,7 @@ LOOP = "asyncio's loop, Celery's main thread"
 
 
 def part_of(frames: Sequence[str]) -> str:
-    """Name the part that a stack belongs to, by its innermost file of ours."""
+    """Name the part that a stack belongs to, by the innermost of our own files in it."""
     for frame in reversed(frames):
         for part, starts in PARTS.items():
             if any(start in frame for start in starts):

@@ -89,7 +89,7 @@ class Whole:
     async def claim(self, worker: str, lease: float | None = None, *, unseen: bool = False) -> Claims:
         """Claim what is due; `lease` in seconds replaces the backend's own.
 
-        `unseen` is as in `ToClaim`, where the backend allows it.
+        `unseen` is as in `ToClaim`, if the backend allows it.
         """
         limits = Limits(10, self.backend.lease if lease is None else lease, 64, 0.0, 48)
         unseen = unseen and not self.backend.policy.steps.look_before_cancel

@@ -46,7 +46,7 @@ CHANGES = frozenset({CANCEL, FORCE, DELETE})
 class Occasion:
     """Everything that a lie may use.
 
-    `again` makes the call anew with another path, `refuse` words a refusal as the API does; `choice` is the plan's own
+    `again` repeats the call with another path, `refuse` words a refusal as the API does; `choice` is the plan's own
     number. `asked` is the job of the command, `victim` the child that a list leaves out, `other` a job that has ended,
     `first` the first honest reply to the same call.
     """

@@ -134,7 +134,7 @@ CASES = {f"{case.backend}-{case.name}": case for case in cases()}
 
 
 def number(case: Case) -> str:
-    """Return the case's job id: a number where the system wants one."""
+    """Return the case's job id: a number if the system requires one."""
     return str(1000 + list(CASES.values()).index(case)) if case.backend == "ess" else f"{case.backend}-{case.name}"
 
 

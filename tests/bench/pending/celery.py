@@ -31,7 +31,7 @@ OVERDUE = 50
 
 
 def measure(size: int, rate: float, seconds: float) -> dict[str, Any]:
-    """Measure with so many waiting."""
+    """Measure with this many tasks waiting."""
     say(f"Celery, {size} waiting")
     with redis_server() as (server, _), Remote() as remote, redis.Redis.from_url(server.url) as client:
         number = min(int(rate * seconds), size - OVERDUE)

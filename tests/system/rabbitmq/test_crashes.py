@@ -28,7 +28,7 @@ class Load:
         self.sent += count
 
     def wait(self, name: str, count: int) -> None:
-        """Read until so many events of one type are out."""
+        """Read until there are so many events of one type."""
         self.place.cell.wait_until(lambda: len(self.place.cell.of(name)) >= count)
 
     def end(self) -> None:
